@@ -1,0 +1,136 @@
+"""`engine check`: says whether a configuration can be run, and what would run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from engine.config import Config, load_config
+from engine.core.function import Function
+from engine.errors import ConfigError
+
+_PROBLEMS: Final = 2
+_COLUMNS: Final = ("function", "handler", "memory", "timeout", "executor", "concurrency", "events")
+
+
+@click.command("check")
+@click.option("--config", "path", metavar="FILE", required=True, help="engine.toml or a SAM template.yaml")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def check(path: str, *, as_json: bool) -> None:
+    """Validate FILE and print what would run.
+
+    Every problem is one line on stderr: key, value, bound and the nearest valid name. Exit code 2
+    if there is any, else 0. No handler is imported.
+    """
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))
+        for problem in error.problems:
+            click.echo(printable(problem), err=True)
+        raise click.exceptions.Exit(_PROBLEMS) from error
+    if as_json:
+        click.echo(json.dumps(as_document(config, path), indent=2, default=str))
+        return
+    _print_table(config)
+    _print_notes(config)
+    for warning in config.warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)
+
+
+def as_document(config: Config, path: str) -> dict[str, Any]:
+    """What `--json` prints: keys of engine.toml, events with the defaults of their sources."""
+    account = config.account
+    bound: dict[str, list[dict[str, Any]]] = {function.name: [] for function in config.functions}
+    for kind, bindings in config.bindings.items():
+        for binding in bindings:
+            settings = binding.settings.model_dump(mode="json")
+            bound[binding.function.name].append({**settings, "type": kind})
+    keys = [key.name for key in fields(Function) if key.name != "events"]
+    return {
+        "ok": True,
+        "file": path,
+        "engine": {
+            "region": account.region,
+            "account_id": account.account_id,
+            "concurrency_limit": account.concurrency_limit,
+            "scaling_rate": account.scaling_rate,
+            "requests_per_concurrency": account.requests_per_concurrency,
+            "log_format": config.log_format,
+            "grace_s": config.grace_s,
+        },
+        "listeners": {name: str(listener) for name, listener in config.listeners.items()},
+        "functions": [
+            {**{key: getattr(function, key) for key in keys}, "events": bound[function.name]}
+            for function in config.functions
+        ],
+        "warnings": list(config.warnings),
+    }
+
+
+def printable(text: str) -> str:
+    """`text` on one line, control characters escaped: a file must not steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _print_table(config: Config) -> None:
+    rows = [_row(function) for function in config.functions]
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        table = Table(*(Column(title, overflow="fold") for title in _COLUMNS))
+        for row in rows:
+            table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        Console(file=sys.stdout).print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    for row in (_COLUMNS, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _row(function: Function) -> tuple[str, ...]:
+    executor = "auto (decided at start)" if function.executor == "auto" else function.executor
+    cells = (
+        function.name,
+        function.handler,
+        f"{function.memory_mb} MB",
+        f"{function.timeout_s:g} s",
+        executor,
+        _concurrency(function),
+        "; ".join(map(_event, function.events)) or "none: Invoke API only",
+    )
+    return tuple(map(printable, cells))
+
+
+def _concurrency(function: Function) -> str:
+    reserved = function.reserved_concurrency
+    parts = ["unreserved" if reserved is None else f"reserved {reserved}"]
+    if function.provisioned_concurrency:
+        parts.append(f"provisioned {function.provisioned_concurrency}")
+    if function.environment_concurrency > 1:
+        parts.append(f"{function.environment_concurrency} per environment")
+    if function.overflow == "queue":
+        parts.append(f"queue {function.queue_limit}")
+    return ", ".join(parts)
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    values = [str(value) for key, value in event.items() if key != "type"]
+    return " ".join([str(event["type"]), *values])
+
+
+def _print_notes(config: Config) -> None:
+    account = config.account
+    click.echo(f"\naccount {account.account_id} in {account.region}: {account.concurrency_limit} at a time")
+    for name, listener in config.listeners.items():
+        click.echo(f"{name} at {listener}")
+    if any(function.executor == "auto" for function in config.functions):
+        click.echo("executor auto: `async def` handlers run on loop, others on thread")

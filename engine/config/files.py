@@ -1,0 +1,29 @@
+"""Which kind of file a configuration is: engine.toml, or a SAM / CloudFormation template."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from engine.config import sam, toml_file
+from engine.config.plan import Config
+from engine.config.text_file import read_text
+
+_TEMPLATES: Final = (".yaml", ".yml", ".json", ".template")
+_TEMPLATE_MARKS: Final = ("AWSTemplateFormatVersion", "Resources:", '"Resources"')
+
+
+def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Config:
+    """The `Config` in `path`: TOML or a template by its extension, by its content if that says nothing.
+
+    `overrides` are keys of `[engine]` and of every function, as given on a command line; None is "not given".
+
+    Raises:
+        ConfigError: With every problem, a line each.
+    """
+    extension = os.path.splitext(os.fspath(path))[1].lower()
+    is_template = extension in _TEMPLATES
+    if extension != ".toml" and not is_template:
+        is_template = any(mark in read_text(path) for mark in _TEMPLATE_MARKS)
+    return sam.load(path, overrides) if is_template else toml_file.load(path, overrides)

@@ -1,0 +1,85 @@
+"""Whether a handler's file exists, found out without importing any of the user's code."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable
+
+from engine.registry import did_you_mean
+
+
+def folder_problem(code: str) -> str | None:
+    """Why the absolute path `code` cannot be a code folder; None if it can."""
+    if os.path.isdir(code):
+        return None
+    if os.path.exists(code):
+        return f"{code!r} is not a folder"
+    parent, name = os.path.split(code)
+    return f"no folder {code!r}{did_you_mean(name, _names_in(parent))}"
+
+
+def handler_problem(handler: str, code: str) -> str | None:
+    """Why `handler` (well-formed) has no file in the folder `code` nor on `sys.path`; None if it has one.
+
+    Only the file is looked for: whether it defines the function is known when it is imported.
+    """
+    file, colon, _ = handler.rpartition(":")
+    if colon:
+        if os.path.isfile(os.path.join(code, file)):
+            return None
+        folder, name = os.path.split(file)
+        near = did_you_mean(file, (os.path.join(folder, n) for n in _names_in(os.path.join(code, folder))))
+        return f"no file {file!r} in {code!r}{near if name else ''}"
+    module = handler.rpartition(".")[0].replace("/", ".")
+    parts = module.split(".")
+    if parts[0] in sys.builtin_module_names:
+        return f"{parts[0]!r} is a module built into Python; AWS Lambda cannot use it as a handler module"
+    if _module_exists(parts, [code, *sys.path]) or _finder_knows(parts):
+        return None
+    return (
+        f"no module {module!r} in {code!r} or on sys.path{did_you_mean(module, _modules_beside(parts, code))}"
+    )
+
+
+def _module_exists(parts: list[str], roots: Iterable[str]) -> bool:
+    for root in roots:
+        path = os.path.join(root, *parts)
+        if os.path.isfile(f"{path}.py") or os.path.isfile(os.path.join(path, "__init__.py")):
+            return True
+    return False
+
+
+def _finder_knows(parts: list[str]) -> bool:
+    """Ask Python's finders about the top-level name: extensions, zip files, editable installs."""
+    try:
+        spec = importlib.util.find_spec(parts[0])
+    except (ImportError, ValueError):
+        return False
+    if spec is None or len(parts) == 1:
+        return spec is not None
+    return _module_exists(parts[1:], spec.submodule_search_locations or ())
+
+
+def _modules_beside(parts: list[str], code: str) -> list[str]:
+    """Modules in the deepest folder of `code` that the name leads to, in dotted notation."""
+    depth = 0
+    while depth < len(parts) - 1 and os.path.isdir(os.path.join(code, *parts[: depth + 1])):
+        depth += 1
+    package = parts[:depth]
+    found = []
+    for name in _names_in(os.path.join(code, *package)):
+        stem, extension = os.path.splitext(name)
+        if extension == ".py":
+            found.append(".".join([*package, stem]))
+        elif not extension:  # the folder itself may be what was mistyped
+            found.append(".".join([*package, stem, *parts[depth + 1 :]]))
+    return found
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (OSError, ValueError):
+        return []

@@ -1,0 +1,251 @@
+"""A parsed document becomes a `Config`, or one error that names everything wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+
+from engine.config.handler_file import folder_problem, handler_problem
+from engine.config.limits import limit_warnings, provisioned_problems, total_problems
+from engine.config.listeners import EXPOSES, Listener
+from engine.config.problems import Place, Problem, dotted, refuse, show, validated
+from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
+from engine.core.function import Account, Function
+from engine.core.prices import REGIONS
+from engine.errors import UnknownName
+from engine.ports import Binding
+from engine.registry import Kind, did_you_mean, names, resolve
+
+LISTENERS: Final = ("http", "aws", "admin")
+CATCH_ALL: Final[Mapping[str, Any]] = MappingProxyType(
+    {"type": "http", "method": "ANY", "path": "$default", "payload_format": "2.0"}
+)
+"""What the only function of a configuration gets if it names no event: every route, like a Function URL."""
+
+_TABLES: Final = ("engine", "functions")
+_SUMMED: Final = {"reserved_concurrency", "provisioned_concurrency", "functions"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything the engine is built from. Checked: whoever holds one need not check again.
+
+    Attributes:
+        account: Region, account and shared limits.
+        functions: In the order of the file; `code` is an absolute path.
+        bindings: Source type, as first written, to all events of that type.
+        listeners: Listener name (`http`, `aws`, `admin`) to address.
+        log_format: text, json or off.
+        grace_s: Seconds that accepted invocations get to end when the engine stops.
+        warnings: One line each: legal, yet worth a look.
+    """
+
+    account: Account
+    functions: tuple[Function, ...]
+    bindings: Mapping[str, tuple[Binding, ...]]
+    listeners: Mapping[str, Listener]
+    log_format: Literal["text", "json", "off"]
+    grace_s: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What the reader of a document adds to it.
+
+    Attributes:
+        folder: What relative code folders are relative to.
+        spell: How the user knows a place of the document.
+        problems: Found before; reported together with what is found here.
+        warnings: Found before.
+        listen: Names of the listeners that are opened.
+    """
+
+    folder: str
+    spell: Callable[[Place], str] = dotted
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    listen: tuple[str, ...] = LISTENERS
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """The events of one function: its source class, type and settings, each."""
+
+    function: str
+    found: list[tuple[type[Any], str, BaseModel]]
+
+
+def build(document: Mapping[str, Any], origin: Origin) -> Config:
+    """Check `document` (the tables of engine.toml, parsed) as a whole.
+
+    Raises:
+        ConfigError: With every problem, a line each, in the order of the document.
+    """
+    problems = list(origin.problems)
+    engine_table, function_tables = _tables(document, problems)
+    if "http" in origin.listen:
+        function_tables = _with_catch_all(function_tables)
+    engine = validated(EngineSettings, engine_table, ("engine",), problems)
+    events = [
+        _Events(name, _events(name, table.get("events"), problems)) for name, table in function_tables.items()
+    ]
+    functions = tuple(
+        _function(name, table, origin.folder, problems) for name, table in function_tables.items()
+    )
+    problems += provisioned_problems(functions)
+    if engine is not None:
+        problems += _listener_problems(engine, origin.listen)
+    wrong = {problem.place[-1] for problem in problems}
+    if engine is not None and not wrong & _SUMMED:  # a sum over wrong numbers would only mislead
+        problems += total_problems(engine.concurrency_limit, functions)
+    refuse(problems, document, origin.spell)
+    assert engine is not None  # else it had problems
+    return Config(
+        account=engine.account(),
+        functions=functions,
+        bindings=_bindings({function.name: function for function in functions}, events),
+        listeners=MappingProxyType({name: engine.listeners[name] for name in origin.listen}),
+        log_format=engine.log_format,
+        grace_s=engine.grace_s,
+        warnings=(*origin.warnings, *_warnings(engine, functions, origin)),
+    )
+
+
+def _tables(
+    document: Mapping[str, Any], problems: list[Problem]
+) -> tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]:
+    for key in document:
+        if key not in _TABLES:
+            hint = did_you_mean(key, _TABLES) or f" (known: {', '.join(_TABLES)})"
+            problems.append(Problem((key,), f"unknown key{hint}"))
+    engine, functions = document.get("engine", {}), document.get("functions", {})
+    if not isinstance(engine, Mapping):
+        problems.append(Problem(("engine",), f"{show(engine)} is not a table"))
+        engine = {}
+    if not isinstance(functions, Mapping):
+        problems.append(Problem(("functions",), f"{show(functions)} is not a table"))
+        return engine, {}
+    if not functions:
+        problems.append(Problem(("functions",), "at least one [functions.NAME] is required"))
+    tables: dict[str, Mapping[str, Any]] = {}
+    for name, table in functions.items():
+        if not FUNCTION_NAME.fullmatch(name):
+            problems.append(Problem(("functions", name), f"the name {FUNCTION_NAME_RULE}"))
+        if isinstance(table, Mapping):
+            tables[name] = dict(table)
+        else:
+            problems.append(Problem(("functions", name), f"{show(table)} is not a table"))
+    return engine, tables
+
+
+def _with_catch_all(tables: dict[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """One function without events: every route goes to it."""
+    if len(tables) != 1:
+        return tables
+    [(name, table)] = tables.items()
+    if table.get("events", []) not in ([], ()):
+        return tables
+    return {name: {**table, "events": [dict(CATCH_ALL)]}}
+
+
+def _function(name: str, table: Mapping[str, Any], folder: str, problems: list[Problem]) -> Function:
+    """The function of `table`; keys that are wrong are reported and have their defaults instead."""
+    place = ("functions", name)
+    found: list[Problem] = []
+    settings = validated(FunctionSettings, table, place, found)
+    wrong = {problem.place[2] for problem in found}
+    if settings is None:  # go on with the keys that are right: all problems at once
+        right = {key: value for key, value in table.items() if key not in wrong}
+        settings = FunctionSettings.model_validate({"handler": "none.none", **right})
+    problems += found
+    code = os.path.abspath(os.path.join(folder, settings.code))
+    problem = folder_problem(code)
+    if problem:
+        problems.append(Problem((*place, "code"), problem))
+    elif not wrong & {"handler", "code"}:
+        problem = handler_problem(settings.handler, code)
+        if problem:
+            problems.append(Problem((*place, "handler"), problem))
+    if settings.executor != "auto":
+        _resolve("executor", settings.executor, (*place, "executor"), problems)
+    return settings.function(name, code)
+
+
+def _events(name: str, tables: Any, problems: list[Problem]) -> list[tuple[type[Any], str, BaseModel]]:
+    """Check each table by the `Settings` of its source; what is no table at all is reported elsewhere."""
+    found = []
+    for number, table in enumerate(tables if isinstance(tables, list | tuple) else ()):
+        place = ("functions", name, "events", number)
+        if not isinstance(table, Mapping):
+            continue
+        if not isinstance(table.get("type"), str):
+            wrong = f"{show(table['type'])} is not a string" if "type" in table else "is required"
+            problems.append(Problem((*place, "type"), wrong))
+            continue
+        source = _resolve("source", table["type"], (*place, "type"), problems)
+        model = getattr(source, "Settings", None)
+        if source is not None and not (isinstance(model, type) and issubclass(model, BaseModel)):
+            wrong = f"{show(table['type'])} is not an event source: it has no Settings model"
+            problems.append(Problem((*place, "type"), wrong))
+        elif source is not None and model is not None:
+            keys = {key: value for key, value in table.items() if key != "type"}
+            settings = validated(model, keys, place, problems)
+            if settings is not None:
+                found.append((source, str(table["type"]), settings))
+    return found
+
+
+def _resolve(kind: Kind, name: str, place: Place, problems: list[Problem]) -> type[Any] | None:
+    known = ("auto", *names(kind)) if kind == "executor" else names(kind)
+    if ":" not in name and name not in known:
+        hint = did_you_mean(name, known)
+        listed = ", ".join(known)
+        problems.append(Problem(place, f"{show(name)} is no {kind}{hint} (known: {listed}, or module:Class)"))
+        return None
+    try:
+        return resolve(kind, name)
+    except UnknownName as error:
+        problems.append(Problem(place, f"{show(name)}: {error.reason}"))
+        return None
+
+
+def _listener_problems(engine: EngineSettings, listen: Sequence[str]) -> list[Problem]:
+    problems, taken = [], dict[Listener, str]()
+    for name in listen:
+        listener = engine.listeners[name]
+        if listener.port and listener in taken:
+            problems.append(Problem(("engine", name), f"{listener} is taken by {taken[listener]!r}"))
+        taken.setdefault(listener, name)
+    return problems
+
+
+def _bindings(functions: Mapping[str, Function], events: list[_Events]) -> Mapping[str, tuple[Binding, ...]]:
+    """Grouped by source class, so that one instance serves all, whatever name it was written by."""
+    types: dict[type[Any], str] = {}
+    grouped: dict[str, list[Binding]] = {}
+    for one in events:
+        for source, written, settings in one.found:
+            key = types.setdefault(source, written)
+            binding = Binding(function=functions[one.function], settings=settings)
+            grouped.setdefault(key, []).append(binding)
+    return MappingProxyType({key: tuple(bindings) for key, bindings in grouped.items()})
+
+
+def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: Origin) -> list[str]:
+    warnings = [
+        f"{origin.spell(('engine', name))}: {engine.listeners[name]} exposes {EXPOSES[name]} "
+        "to whoever can reach this machine"
+        for name in origin.listen
+        if not engine.listeners[name].loopback
+    ]
+    if engine.region not in REGIONS:
+        place = origin.spell(("engine", "region"))
+        warnings.append(f"{place}: no prices are known for {engine.region!r}; those of us-east-1 are used")
+    spelled = origin.spell(("engine", "concurrency_limit"))
+    return warnings + [f"{spelled}: {line}" for line in limit_warnings(engine.concurrency_limit, functions)]

@@ -1,0 +1,234 @@
+"""The tables `[engine]` and `[functions.NAME]`: their keys, defaults and bounds.
+
+Bounds are AWS Lambda's. Sources: Lambda Developer Guide, "Lambda quotas" and "Configuring Lambda
+function timeout / memory"; API reference, CreateFunction.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, field_validator
+
+from engine.config.listeners import Listener, parse_listener
+from engine.config.problems import show
+from engine.core.function import Account, Function
+
+FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
+FUNCTION_NAME_RULE: Final = "must be 1 to 64 of the characters a-z A-Z 0-9 - _ (AWS)"
+
+ENVIRONMENT_BYTES: Final = 4096
+"""Largest environment, measured as AWS does: the variables as one compact JSON object, in bytes."""
+
+RESERVED_VARIABLES: Final = frozenset(
+    {
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+    }
+)
+"""Names AWS refuses (Lambda Developer Guide, "Defined runtime environment variables", reserved)."""
+
+_ACCOUNT: Final = Account()
+_VARIABLE_KEY = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
+
+
+def _region(value: str) -> str:
+    if not _REGION.fullmatch(value):
+        raise ValueError(f"{value!r} is not an AWS region name such as 'us-east-1'")
+    return value
+
+
+def _account_id(value: str) -> str:
+    if not _ACCOUNT_ID.fullmatch(value):
+        raise ValueError(f"{value!r} is not an AWS account id (12 digits)")
+    return value
+
+
+def _handler(value: str) -> str:
+    if re.search(r"\s", value):
+        raise ValueError(f"{value!r} holds white space")
+    file, colon, function = value.rpartition(":")
+    if colon:
+        if not file.endswith(".py") or not function.isidentifier():
+            raise ValueError(f"{value!r} is not of the form 'path/to/file.py:function'")
+    else:
+        module, _, function = value.rpartition(".")
+        if not module or not function:
+            raise ValueError(f"{value!r} is neither 'module.function' nor 'path/to/file.py:function'")
+        if not all(module.replace("/", ".").split(".")):
+            raise ValueError(f"{value!r} has an empty part in its module name")
+    if "\0" in value:
+        raise ValueError(f"{value!r} holds a NUL character")
+    return value
+
+
+def _folder(value: str) -> str:
+    if not value or "\0" in value:
+        raise ValueError(f"{value!r} is not a folder name")
+    return value
+
+
+def _cold_start(value: Any) -> Any:
+    if value == "measured" and isinstance(value, str):
+        return value
+    if isinstance(value, str):
+        raise ValueError(f"{value!r} is neither 'measured' nor a number of milliseconds")
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return value
+    raise ValueError(f"{show(value)} is neither 'measured' nor a number of milliseconds, 0 or more")
+
+
+def _variable_name(key: str) -> str:
+    if key in RESERVED_VARIABLES:
+        raise ValueError("is reserved by AWS Lambda")
+    if not _VARIABLE_KEY.fullmatch(key):
+        raise ValueError(
+            "is no variable name: a letter, then letters, digits or underscores, 2 or more (AWS)"
+        )
+    return key
+
+
+def _variable_value(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("holds a NUL character")
+    return value
+
+
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    size = len(json.dumps(variables, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+    if size > ENVIRONMENT_BYTES:
+        raise ValueError(f"{size} bytes as JSON is above {ENVIRONMENT_BYTES} (AWS maximum)")
+    return variables
+
+
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Address = Annotated[Listener, PlainValidator(parse_listener)]
+Variables = dict[
+    Annotated[str, AfterValidator(_variable_name)], Annotated[str, AfterValidator(_variable_value)]
+]
+
+
+class Settings(BaseModel):
+    """What every table has in common: no unknown key, no conversion of types, no change later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class EngineSettings(Settings):
+    """`[engine]`: the account, the limits functions share, listeners and logging.
+
+    Attributes:
+        region: AWS region name; also chooses the prices.
+        account_id: 12 digits.
+        concurrency_limit: Invocations in flight over all functions, 1 or more.
+        scaling_rate: Environments one function may add per 10 s, refilled continuously; 0 = no limit.
+        requests_per_concurrency: Cap of synchronous requests per second and unit of concurrency
+            (10 on AWS); 0 leaves it out.
+        log_format: text, json or off.
+        grace_s: Seconds that accepted invocations get to end when the engine stops.
+        http: `HOST:PORT` of the functions' HTTP events.
+        aws: `HOST:PORT` of the endpoint for AWS clients.
+        admin: `HOST:PORT` of metrics, health and status.
+    """
+
+    region: Annotated[str, AfterValidator(_region)] = _ACCOUNT.region
+    account_id: Annotated[str, AfterValidator(_account_id)] = _ACCOUNT.account_id
+    concurrency_limit: Annotated[int, Field(ge=1)] = _ACCOUNT.concurrency_limit
+    scaling_rate: Count = _ACCOUNT.scaling_rate
+    requests_per_concurrency: Count = _ACCOUNT.requests_per_concurrency
+    log_format: Literal["text", "json", "off"] = "text"
+    grace_s: Seconds = 10.0
+    http: Address = Listener("127.0.0.1", 3000)
+    aws: Address = Listener("127.0.0.1", 4566)
+    admin: Address = Listener("127.0.0.1", 9464)
+
+    def account(self) -> Account:
+        """The part of it that the kernel knows."""
+        return Account(
+            region=self.region,
+            account_id=self.account_id,
+            concurrency_limit=self.concurrency_limit,
+            scaling_rate=self.scaling_rate,
+            requests_per_concurrency=self.requests_per_concurrency,
+        )
+
+    @property
+    def listeners(self) -> dict[str, Listener]:
+        """Listener name to address."""
+        return {"http": self.http, "aws": self.aws, "admin": self.admin}
+
+
+class FunctionSettings(Settings):
+    """`[functions.NAME]`: one function and its limits. `Function` says what each key means.
+
+    AWS takes whole seconds for a timeout; fractions are allowed here, because a test that waits for a
+    timeout should not have to wait a second. `events` is checked table by table, by their sources.
+    """
+
+    handler: Annotated[str, Field(max_length=128), AfterValidator(_handler)]
+    code: Annotated[str, AfterValidator(_folder)] = "."
+    executor: str = "auto"
+    memory_mb: Annotated[int, Field(ge=128, le=10240)] = 128
+    timeout_s: Annotated[float, Field(gt=0, le=900, allow_inf_nan=False)] = 3.0
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    reserved_concurrency: Count | None = None
+    provisioned_concurrency: Count = 0
+    environment_concurrency: Annotated[int, Field(ge=1, le=1600)] = 1
+    keep_alive_s: Seconds = 300.0
+    overflow: Literal["throttle", "queue"] = "throttle"
+    queue_limit: Count = 100_000
+    cold_start: Annotated[Literal["measured"] | float, PlainValidator(_cold_start)] = "measured"
+    environment: Annotated[Variables, AfterValidator(_environment)] = Field(default_factory=dict)
+    tags: dict[str, str] = Field(default_factory=dict)
+    events: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+
+    @field_validator("code", "executor")
+    @classmethod
+    def _not_blank(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty")
+        return value
+
+    @classmethod
+    def of(cls, function: Function) -> dict[str, Any]:
+        """The table that would have made `function`, name left out."""
+        return {
+            key: _plain(getattr(function, key))
+            for key in cls.model_fields
+            if getattr(function, key) is not None
+        }
+
+    def function(self, name: str, code: str) -> Function:
+        """The `Function` of that name, its code in the folder `code`."""
+        keys = {key: getattr(self, key) for key in type(self).model_fields}
+        return Function(name, **{**keys, "code": code})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,262 @@
+"""The context object that a handler gets as its second argument, and the template it is made from.
+
+Source: Lambda Developer Guide, "Using the Lambda context object to retrieve Python function information".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final
+
+from engine.core.function import Function
+from engine.errors import EngineError
+
+W3C_FIELDS: Final = ("traceparent", "tracestate", "baggage")
+"""What `w3c()` hands through; anything else under `w3c` of the client context is dropped."""
+
+
+class ClientContextError(EngineError):
+    """The caller's client context is not JSON: the invocation fails with `error_type`, unrun."""
+
+    error_type: Final = "Runtime.LambdaContextUnmarshalError"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Unable to parse Client Context JSON: {self.reason}"
+
+
+class _Record:
+    """A few named values that print themselves as AWS's client does."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        for name in self.__slots__:
+            setattr(self, name, values.get(name))
+
+    def __repr__(self) -> str:
+        members = ",".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
+        return f"{type(self).__name__}([{members}])"
+
+
+class CognitoIdentity(_Record):
+    """Who called through Amazon Cognito. Nobody does here: both members are None."""
+
+    __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
+
+    cognito_identity_id: str | None
+    cognito_identity_pool_id: str | None
+
+
+class Client(_Record):
+    """The mobile application that called; each member a str, or None if it was not sent."""
+
+    __slots__ = (  # noqa: RUF023  the order in which AWS prints them
+        "installation_id",
+        "app_title",
+        "app_version_name",
+        "app_version_code",
+        "app_package_name",
+    )
+
+    installation_id: str | None
+    app_title: str | None
+    app_version_name: str | None
+    app_version_code: str | None
+    app_package_name: str | None
+
+
+class ClientContext(_Record):
+    """What the caller sent as client context: `client`, `custom` and `env`, each None if absent."""
+
+    __slots__ = ("custom", "env", "client")  # noqa: RUF023  the order in which AWS prints them
+
+    custom: dict[str, Any] | None
+    env: dict[str, Any] | None
+    client: Client | None
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        client: Any = values.get("client")
+        self.client = None if client is None else Client(client)
+
+
+class LambdaContext:
+    """What a handler may know of its invocation. Handlers may set further attributes on it.
+
+    Attributes:
+        aws_request_id: UUID text, the same for every attempt of an event.
+        invoked_function_arn: The ARN exactly as the caller addressed it.
+        function_name: Name of the function.
+        function_version: `$LATEST`, or a number as text.
+        memory_limit_in_mb: Configured memory in MB, as text.
+        log_group_name: `/aws/lambda/<function>`.
+        log_stream_name: `YYYY/MM/DD/[<version>]<32 hex digits>`.
+        client_context: What the caller sent with the event, or None.
+        tenant_id: Tenant of the caller, or None.
+    """
+
+    aws_request_id: str
+    invoked_function_arn: str
+    function_name: str
+    function_version: str
+    memory_limit_in_mb: str
+    log_group_name: str
+    log_stream_name: str
+    client_context: ClientContext | None
+    tenant_id: str | None
+
+    _deadline_s: float
+    _now_s: Callable[[], float]
+    _wall_s: Callable[[], float]
+    _write_log: Callable[[str], object]
+    _w3c: dict[str, str] | None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the deadline, rounded down; 0 once it has passed."""
+        return max(0, int((self._deadline_s - self._now_s()) * 1000))
+
+    def log(self, msg: object) -> None:
+        """Write `str(msg)` to the function's log. No newline is added."""
+        self._write_log(str(msg))
+
+    def w3c(self) -> dict[str, str]:
+        """The W3C trace context the caller sent: a new dict of at most `W3C_FIELDS`."""
+        return dict(self._w3c) if self._w3c else {}
+
+    @cached_property
+    def identity(self) -> CognitoIdentity:
+        """Always an object, one for each invocation; made when first asked for."""
+        return CognitoIdentity({})
+
+    @cached_property
+    def _epoch_deadline_time_in_ms(self) -> int:
+        """The deadline in milliseconds since the Unix epoch, fixed when first asked for."""
+        return int((self._wall_s() + self._deadline_s - self._now_s()) * 1000)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}([aws_request_id={self.aws_request_id},log_group_name={self.log_group_name},"
+            f"log_stream_name={self.log_stream_name},function_name={self.function_name},"
+            f"memory_limit_in_mb={self.memory_limit_in_mb},function_version={self.function_version},"
+            f"invoked_function_arn={self.invoked_function_arn},client_context={self.client_context},"
+            f"identity={self.identity},tenant_id={self.tenant_id}])"
+        )
+
+
+class ContextTemplate:
+    """What all contexts of one environment share; `make` adds what is an invocation's own.
+
+    Args:
+        function: Its name and memory.
+        arn: The function's unqualified ARN, for callers that addressed it so.
+        log_stream_name: From `log_stream_name`.
+        now_s: Monotonic seconds, on the clock that deadlines are given in.
+        wall_s: Seconds since the Unix epoch.
+        log: Takes the text of `context.log`, as it is.
+        version: Version the environment runs.
+        log_group_name: Where not `/aws/lambda/<function>`.
+    """
+
+    __slots__ = ("_shared",)
+
+    def __init__(
+        self,
+        function: Function,
+        arn: str,
+        log_stream_name: str,
+        *,
+        now_s: Callable[[], float],
+        wall_s: Callable[[], float],
+        log: Callable[[str], object],
+        version: str = "$LATEST",
+        log_group_name: str | None = None,
+    ) -> None:
+        self._shared: dict[str, Any] = {
+            "aws_request_id": "",
+            "log_group_name": log_group_name or f"/aws/lambda/{function.name}",
+            "log_stream_name": log_stream_name,
+            "function_name": function.name,
+            "memory_limit_in_mb": str(function.memory_mb),
+            "function_version": version,
+            "invoked_function_arn": arn,
+            "tenant_id": None,
+            "client_context": None,
+            "_deadline_s": 0.0,
+            "_now_s": now_s,
+            "_wall_s": wall_s,
+            "_write_log": log,
+            "_w3c": None,
+        }
+
+    def make(
+        self,
+        request_id: str,
+        deadline_s: float,
+        arn: str | None = None,
+        client_context: str | None = None,
+        tenant_id: str | None = None,
+    ) -> LambdaContext:
+        """The context of one invocation.
+
+        Args:
+            request_id: UUID text.
+            deadline_s: On the clock of `now_s`.
+            arn: Where the caller qualified the function, the ARN as it was addressed.
+            client_context: JSON text the caller sent, decoded from base64.
+            tenant_id: Tenant the caller named.
+
+        Raises:
+            ClientContextError: If `client_context` is not JSON.
+            AttributeError: If it is JSON but neither an object nor null. AWS's client fails the
+                invocation with this very error, so it is to be reported like one of the handler's.
+        """
+        context = LambdaContext.__new__(LambdaContext)
+        members = context.__dict__ = self._shared.copy()
+        members["aws_request_id"] = request_id
+        members["_deadline_s"] = deadline_s
+        if arn is not None:
+            members["invoked_function_arn"] = arn
+        if tenant_id is not None:
+            members["tenant_id"] = tenant_id
+        if client_context:
+            members["client_context"], members["_w3c"] = _parse_client_context(client_context)
+        return context
+
+
+def log_stream_name(
+    date: str, hexadecimal: str, version: str = "$LATEST", custom_group_function: str | None = None
+) -> str:
+    """The name of one environment's log stream.
+
+    Args:
+        date: UTC day the environment started, `YYYY/MM/DD`.
+        hexadecimal: 32 lower-case hex digits, unique to the environment.
+        version: Version the environment runs.
+        custom_group_function: The function's name if it logs to a group of the user's choice.
+
+    Source:
+        Lambda Developer Guide, "Configuring CloudWatch log groups".
+    """
+    if custom_group_function is None:
+        return f"{date}/[{version}]{hexadecimal}"
+    return f"{date}/{custom_group_function}[{version}][{hexadecimal}]"
+
+
+def _parse_client_context(text: str) -> tuple[ClientContext | None, dict[str, str] | None]:
+    """The object handlers see, and the trace context, which AWS takes out of it."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ClientContextError(str(error)) from None
+    if document is None:
+        return None, None
+    trace = document.pop("w3c", None) if isinstance(document, dict) else None
+    fields = trace if isinstance(trace, dict) else {}
+    w3c = {name: fields[name] for name in W3C_FIELDS if isinstance(fields.get(name), str)}
+    return ClientContext(document), w3c

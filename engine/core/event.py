@@ -1,0 +1,76 @@
+"""What a source delivers: a payload plus its identity."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+
+class Missing:
+    """The type of `MISSING`: nothing was decoded yet (None is a legal payload)."""
+
+
+MISSING: Final = Missing()
+
+
+class Event:
+    """One event for one function. Made by a source; an executor takes its document, nothing else changes.
+
+    Attributes:
+        function: Name of the function it is for.
+        payload: The event as JSON text, UTF-8 bytes.
+        request_id: UUID text; `context.aws_request_id` of every attempt.
+        received_s: Engine clock, seconds, when the source had the whole event.
+        trigger: Where it came from: a metric label of a closed set (`core.event.TRIGGERS`).
+        trace_id: X-Ray header value (`Root=...;Parent=...;Sampled=...`), or None.
+        client_context: Decoded JSON text of the caller's client context, or None.
+        qualifier: What the caller appended to the name (`$LATEST`, version, alias), or None.
+        wants_log: Whether the caller asked for the log tail of this invocation.
+        document: The decoded payload if a source had to decode it anyway, else `MISSING`. Whoever gives
+            it to a handler puts `MISSING` in its place: a handler may change what it gets, so a second
+            attempt must decode afresh.
+    """
+
+    __slots__ = (
+        "client_context",
+        "document",
+        "function",
+        "payload",
+        "qualifier",
+        "received_s",
+        "request_id",
+        "trace_id",
+        "trigger",
+        "wants_log",
+    )
+
+    def __init__(
+        self,
+        function: str,
+        payload: bytes,
+        request_id: str,
+        received_s: float,
+        trigger: str = "invoke",
+        *,
+        document: Any = MISSING,
+        trace_id: str | None = None,
+        client_context: str | None = None,
+        qualifier: str | None = None,
+        wants_log: bool = False,
+    ) -> None:
+        self.function = function
+        self.payload = payload
+        self.request_id = request_id
+        self.received_s = received_s
+        self.trigger = trigger
+        self.document = document
+        self.trace_id = trace_id
+        self.client_context = client_context
+        self.qualifier = qualifier
+        self.wants_log = wants_log
+
+    def __repr__(self) -> str:
+        return f"Event({self.function} {self.request_id} {len(self.payload)} bytes by {self.trigger})"
+
+
+TRIGGERS: Final = ("invoke", "http", "direct", "event", "sqs", "s3", "schedule", "replay", "other")
+"""Values of the metric label `trigger`: Invoke API, HTTP event, Python API, asynchronous invocation, ..."""

@@ -1,0 +1,74 @@
+"""The error objects that AWS, not the handler, makes of a failure: exact keys, in AWS's order.
+
+Source: recorded answers of AWS Lambda (November 2025), and the Runtime Interface Emulator.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, NamedTuple
+
+MAX_RESPONSE_BYTES: Final = 6_291_556
+"""6 MiB + 100: the largest result a buffered invocation may return."""
+
+
+class InitFailure(NamedTuple):
+    """Why an environment did not come up.
+
+    Attributes:
+        error_type: `Runtime.ImportModuleError` and the like, or the class name of what the module raised.
+        error_message: The text after it.
+        stack_trace: Formatted frames, or None for an error of the platform (its payload has no such key).
+    """
+
+    error_type: str
+    error_message: str
+    stack_trace: tuple[str, ...] | None = None
+
+
+def init_error_body(failure: InitFailure, request_id: str) -> bytes:
+    """What the caller of the invocation that waited for the environment gets."""
+    if failure.stack_trace is None:
+        return platform_error_body(failure.error_type, request_id, failure.error_message)
+    return _json(
+        {
+            "errorMessage": failure.error_message,
+            "errorType": failure.error_type,
+            "requestId": "",
+            "stackTrace": failure.stack_trace,
+        }
+    )
+
+
+def platform_error_body(error_type: str, request_id: str, text: str) -> bytes:
+    """`{"errorType": ..., "errorMessage": "RequestId: <id> Error: <text>"}`."""
+    return _json({"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {text}"})
+
+
+def timeout_body(request_id: str, timeout_s: float) -> bytes:
+    """The answer at the deadline, as AWS gives it since 2025."""
+    return platform_error_body(
+        "Sandbox.Timedout", request_id, f"Task timed out after {timeout_s:.2f} seconds"
+    )
+
+
+def response_too_large_body() -> bytes:
+    """The answer when the handler's result is over the limit; its environment lives on."""
+    message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
+    return _json({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"})
+
+
+def throttle_body(reason: str) -> bytes:
+    """`TooManyRequestsException`, as the Invoke API words it."""
+    return _json({"Type": "User", "message": "Rate Exceeded.", "Reason": reason})
+
+
+def cancelled_body(request_id: str) -> bytes:
+    """The answer when the engine stops first. AWS knows no such case; the shape is its own."""
+    return platform_error_body(
+        "Sandbox.Failure", request_id, "The engine stopped before the invocation ended"
+    )
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

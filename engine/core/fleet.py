@@ -1,0 +1,503 @@
+"""The kernel: all environments and the queue of one function, as a state machine without I/O.
+
+Facts come in with `now_s`; commands come out. Each step is O(1) in the number of environments and of
+waiting events (a step that retires n environments or wakes n events is O(n), once for each of them).
+An environment is reserved in the very step that chooses it.
+
+Two lines of events: `waiting` holds those that were admitted and wait for an environment to become
+free; `blocked` (only with `overflow = "queue"`) those that wait for a limit. Both are first in, first
+out, and an event passes from the second to the first, so order holds across both.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from engine.core.environment import Environment, Signal, State
+from engine.core.limits import Pool, Refusal, TokenBucket
+
+Item = TypeVar("Item")
+"""What the driver calls an event: an `Invocation` live, a number in a simulation."""
+
+# Reading a member off its enum class costs more than the comparison it is read for (CPython 3.11).
+_RESERVE: Final = Signal.RESERVE
+_RELEASE: Final = Signal.RELEASE
+_IDLE: Final = State.IDLE
+
+_FIRST_RETRY_S = 1.0
+_LAST_RETRY_S = 60.0
+
+
+class Start(NamedTuple):
+    """Initialise a new environment."""
+
+    env_id: int
+    provisioned: bool
+
+
+class Run(NamedTuple, Generic[Item]):
+    """Run `item` in an environment that is now reserved for it. `cold`: it waited for its init."""
+
+    env_id: int
+    item: Item
+    cold: bool
+
+
+class Stop(NamedTuple):
+    """Let an idle or starting environment go."""
+
+    env_id: int
+
+
+class Refuse(NamedTuple, Generic[Item]):
+    """Answer `item` with a throttle (or, while closing, with a cancellation)."""
+
+    item: Item
+    refusal: Refusal
+
+
+class Fail(NamedTuple, Generic[Item]):
+    """Answer `item` with the init error of `env_id`: the environment it waited for never came up."""
+
+    item: Item
+    env_id: int
+
+
+Command = Start | Run[Item] | Stop | Refuse[Item] | Fail[Item]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetLimits:
+    """What one fleet may do; all durations in seconds.
+
+    Attributes:
+        reserved: Guarantee and ceiling of concurrency, or None to share the account's pool.
+        provisioned: Environments kept ready.
+        environment_concurrency: Events one environment takes at a time.
+        keep_alive_s: How long an idle environment lives.
+        queue_limit: How many events may wait for a limit; 0 = throttle at once.
+        queue_wait_s: How long an event may wait for a limit.
+    """
+
+    reserved: int | None = None
+    provisioned: int = 0
+    environment_concurrency: int = 1
+    keep_alive_s: float = 300.0
+    queue_limit: int = 0
+    queue_wait_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetStatistics:
+    """A fleet in numbers. `in_flight` is the concurrency in use: running plus admitted."""
+
+    starting: int
+    idle: int
+    busy: int
+    in_flight: int
+    peak_in_flight: int
+    waiting: int
+    blocked: int
+
+
+class Fleet(Generic[Item]):
+    """All environments and the queue of one function."""
+
+    def __init__(
+        self,
+        limits: FleetLimits,
+        pool: Pool,
+        scaling: TokenBucket | None = None,
+        requests: TokenBucket | None = None,
+    ) -> None:
+        self._limits = limits
+        self._pool = pool
+        self._scaling = scaling
+        self._requests = requests
+        self._capacity = limits.environment_concurrency
+        # Units of concurrency that are this fleet's own: more come from the pool, or not at all.
+        self._own = limits.provisioned if limits.reserved is None else limits.reserved
+
+        self._environments: dict[int, Environment] = {}
+        self._last_id = 0
+        self._generation = 0
+        self._idle: deque[Environment] = deque()  # oldest left; may hold GONE ones, skipped when met
+        self._idle_provisioned: deque[Environment] = deque()
+        self._partial: dict[Environment, None] = {}  # BUSY with room left
+        self._starting = 0
+        self._busy = 0
+        self._provisioned = 0
+
+        self._waiting: deque[Item] = deque()
+        self._blocked: deque[tuple[Item, float]] = deque()
+        self._in_flight = 0
+        self._peak_in_flight = 0
+        self._in_pool_line = False
+        self._scaling_due_s: float | None = None
+        self._refill_due_s: float | None = None
+        self._retry_s = _FIRST_RETRY_S
+        self._closed = False
+
+    # ---------------------------------------------------------------- facts
+
+    def open(self, now_s: float) -> Sequence[Command[Item]]:
+        """The engine starts: bring up what is provisioned."""
+        commands: list[Command[Item]] = []
+        self._refill(now_s, commands)
+        return commands
+
+    def arrive(self, item: Item, now_s: float) -> Sequence[Command[Item]]:
+        """An event came. It is run, queued or refused in this step."""
+        if self._closed:
+            return (Refuse(item, Refusal.CLOSING),)
+        if self._requests is not None and not self._requests.take(now_s):
+            return (Refuse(item, self._rate_refusal()),)
+        if self._blocked:
+            return self._block(item, now_s)
+        refusal = self._claim()
+        if refusal is None:
+            environment = self._free_environment()
+            if environment is not None:
+                return (self._place(environment, item, now_s, cold=False),)
+            commands: list[Command[Item]] = []
+            refusal = self._line_up(item, now_s, commands)
+            if refusal is None:
+                return commands
+        if not self._limits.queue_limit:
+            return (Refuse(item, refusal),)
+        self._wait_for(refusal, now_s)
+        return self._block(item, now_s)
+
+    def ready(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
+        """An environment finished its init."""
+        environment = self._environments[env_id]
+        environment.send(Signal.READY, now_s)
+        self._starting -= 1
+        self._retry_s = _FIRST_RETRY_S
+        return self._offer(environment, now_s)
+
+    def finished(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
+        """One handler ended in an environment that lives on."""
+        environment = self._environments[env_id]
+        self._release_claim()
+        environment.in_flight -= 1
+        environment.served += 1
+        if environment.in_flight:
+            environment.send(Signal.YIELD, now_s)
+            return self._offer(environment, now_s)
+        environment.send(_RELEASE, now_s)
+        self._busy -= 1
+        if self._partial:
+            self._partial.pop(environment, None)
+        if self._waiting or self._blocked or self._closed or environment.generation != self._generation:
+            return self._offer(environment, now_s)
+        self._rest(environment)
+        return ()
+
+    def crashed(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
+        """An environment is gone, in whatever state, with all that ran in it.
+
+        The driver answers what ran. If it was starting, one waiting event fails with it.
+        """
+        environment = self._environments[env_id]
+        was_starting = environment.state is State.STARTING
+        for _ in range(environment.in_flight):
+            self._release_claim()
+        self._remove(environment, Signal.CRASH, now_s)
+        commands: list[Command[Item]] = []
+        if was_starting and len(self._waiting) > self._starting * self._capacity:
+            self._release_claim()
+            commands.append(Fail(self._waiting.popleft(), env_id))
+        if environment.provisioned:
+            self._refill_later(now_s, failed=was_starting)
+        self._replace_missing(now_s, commands)
+        self._admit_blocked(now_s, commands)
+        return commands
+
+    def tick(self, now_s: float) -> Sequence[Command[Item]]:
+        """Time passed: retire what was idle too long, refuse what waited too long, refill."""
+        commands: list[Command[Item]] = []
+        self._retire_idle(now_s, commands)
+        self._refuse_late(now_s, commands)
+        if self._refill_due_s is not None and now_s >= self._refill_due_s:
+            self._refill(now_s, commands)
+        if self._scaling_due_s is not None and now_s >= self._scaling_due_s:
+            self._scaling_due_s = None
+            self._replace_missing(now_s, commands)
+            self._admit_blocked(now_s, commands)
+        return commands
+
+    def unblock(self, now_s: float) -> Sequence[Command[Item]]:
+        """The account's pool has a unit again, and it is this fleet's turn."""
+        self._in_pool_line = False
+        commands: list[Command[Item]] = []
+        self._admit_blocked(now_s, commands)
+        return commands
+
+    def renew(self, now_s: float) -> Sequence[Command[Item]]:
+        """The code changed: idle environments go now, busy and starting ones after their work."""
+        self._generation += 1
+        self._partial.clear()  # nothing more goes into an outdated environment
+        commands: list[Command[Item]] = []
+        for environment in [e for e in self._environments.values() if e.state is State.IDLE]:
+            self._remove(environment, Signal.RETIRE, now_s)
+            commands.append(Stop(environment.id))
+        self._refill(now_s, commands)
+        return commands
+
+    def close(self, now_s: float) -> Sequence[Command[Item]]:
+        """Nothing more is started: refuse what waits for a limit, let idle environments go.
+
+        Events that were admitted still run; call `abandon` to end those too.
+        """
+        self._closed = True
+        commands: list[Command[Item]] = [Refuse(item, Refusal.CLOSING) for item, _ in self._blocked]
+        self._blocked.clear()
+        for environment in list(self._environments.values()):
+            if environment.state is State.IDLE or self._is_surplus(environment):
+                self._remove(environment, Signal.RETIRE, now_s)
+                commands.append(Stop(environment.id))
+        return commands
+
+    def abandon(self, now_s: float) -> Sequence[Command[Item]]:
+        """The grace period is over: everything goes. The driver answers what ran."""
+        commands = [*self.close(now_s), *(Refuse(item, Refusal.CLOSING) for item in self._waiting)]
+        self._waiting.clear()
+        for environment in list(self._environments.values()):
+            self._remove(environment, Signal.CRASH, now_s)
+            commands.append(Stop(environment.id))
+        while self._in_flight:
+            self._release_claim()
+        self._scaling_due_s = self._refill_due_s = None
+        return commands
+
+    # ---------------------------------------------------------------- questions
+
+    @property
+    def restless(self) -> bool:
+        """Whether `next_due_s` may have come nearer: more is awaited than the next idle expiry."""
+        return bool(self._blocked) or self._scaling_due_s is not None or self._refill_due_s is not None
+
+    def next_due_s(self) -> float | None:
+        """When `tick` has something to do, if nothing else happens before; None = never."""
+        due = [at_s for at_s in (self._scaling_due_s, self._refill_due_s) if at_s is not None]
+        while self._idle and self._idle[0].state is State.GONE:
+            self._idle.popleft()
+        if self._idle:
+            due.append(self._idle[0].since_s + self._limits.keep_alive_s)
+        if self._blocked:
+            due.append(self._blocked[0][1] + self._limits.queue_wait_s)
+        return min(due, default=None)
+
+    def statistics(self) -> FleetStatistics:
+        """The fleet in numbers, now."""
+        return FleetStatistics(
+            starting=self._starting,
+            idle=len(self._environments) - self._starting - self._busy,
+            busy=self._busy,
+            in_flight=self._in_flight,
+            peak_in_flight=self._peak_in_flight,
+            waiting=len(self._waiting),
+            blocked=len(self._blocked),
+        )
+
+    def __str__(self) -> str:
+        s = self.statistics()
+        environments = f"{s.starting} starting, {s.idle} idle, {s.busy} busy"
+        return f"fleet of {environments}; {s.in_flight} in flight, {s.blocked} blocked"
+
+    # ---------------------------------------------------------------- admitting events
+
+    def _line_up(self, item: Item, now_s: float, commands: list[Command[Item]]) -> Refusal | None:
+        """Line up `item`, which holds its claim, behind a starting environment; start one if need be."""
+        if len(self._waiting) >= self._starting * self._capacity:
+            if self._scaling is not None and not self._scaling.take(now_s):
+                self._release_claim()
+                return Refusal.SCALE_RATE
+            commands.append(self._start(now_s, provisioned=False))
+        self._waiting.append(item)
+        if self._in_flight > self._peak_in_flight:
+            self._peak_in_flight = self._in_flight
+        return None
+
+    def _block(self, item: Item, now_s: float) -> Sequence[Command[Item]]:
+        """Let `item` wait for a limit, behind those that do already."""
+        if len(self._blocked) >= self._limits.queue_limit:
+            return (Refuse(item, Refusal.QUEUE_FULL),)
+        self._blocked.append((item, now_s))
+        return ()
+
+    def _admit_blocked(self, now_s: float, commands: list[Command[Item]]) -> None:
+        if self._in_pool_line and self._in_flight >= self._own:
+            return  # a unit just given back belongs to whoever is first in the pool's line
+        while self._blocked:
+            refusal = self._claim()
+            if refusal is None:
+                environment = self._free_environment()
+                if environment is not None:
+                    item, _ = self._blocked.popleft()
+                    commands.append(self._place(environment, item, now_s, cold=False))
+                    continue
+                refusal = self._line_up(self._blocked[0][0], now_s, commands)
+            if refusal is not None:
+                self._wait_for(refusal, now_s)
+                return
+            self._blocked.popleft()
+
+    def _wait_for(self, refusal: Refusal, now_s: float) -> None:
+        """See to it that the blocked events are looked at again when `refusal` may have passed.
+
+        A function limit needs nothing: the next handler to end looks at them.
+        """
+        if refusal is Refusal.ACCOUNT_LIMIT and not self._in_pool_line:
+            self._in_pool_line = True
+            self._pool.block(self)
+        elif refusal is Refusal.SCALE_RATE and self._scaling is not None:
+            self._scaling_due_s = self._scaling.next_s(now_s)
+
+    def _claim(self) -> Refusal | None:
+        if self._in_flight >= self._own:
+            if self._limits.reserved is not None:
+                return Refusal.FUNCTION_LIMIT
+            if not self._pool.take():
+                return Refusal.ACCOUNT_LIMIT
+        self._in_flight += 1
+        return None
+
+    def _release_claim(self) -> None:
+        self._in_flight -= 1
+        if self._in_flight >= self._own and self._limits.reserved is None:
+            self._pool.give()
+
+    def _rate_refusal(self) -> Refusal:
+        return Refusal.REQUEST_RATE if self._limits.reserved is None else Refusal.RESERVED_REQUEST_RATE
+
+    # ---------------------------------------------------------------- environments
+
+    def _free_environment(self) -> Environment | None:
+        """The one to use next: a shared one with room, then provisioned, then the one idle shortest."""
+        if self._partial:
+            return self._partial.popitem()[0]  # merely looking at the last key is not O(1) after removals
+        line = self._idle_provisioned or self._idle
+        while line:
+            environment = line.pop()
+            if environment.state is _IDLE:
+                return environment
+            line = self._idle_provisioned or self._idle
+        return None
+
+    def _place(self, environment: Environment, item: Item, now_s: float, *, cold: bool) -> Run[Item]:
+        if environment.in_flight:
+            environment.send(Signal.SHARE, now_s)
+        else:
+            environment.send(_RESERVE, now_s)
+            self._busy += 1
+        environment.in_flight += 1
+        if self._in_flight > self._peak_in_flight:
+            self._peak_in_flight = self._in_flight
+        if self._capacity > 1:
+            if environment.in_flight < self._capacity:
+                self._partial[environment] = None
+            else:
+                self._partial.pop(environment, None)
+        return Run(environment.id, item, cold)
+
+    def _rest(self, environment: Environment) -> None:
+        """Nothing to do: last in line to expire, first in line for the next event."""
+        (self._idle_provisioned if environment.provisioned else self._idle).append(environment)
+
+    def _offer(self, environment: Environment, now_s: float) -> Sequence[Command[Item]]:
+        """An environment has room: give it the next events, or keep it idle, or let it go if outdated."""
+        if environment.generation != self._generation:
+            return self._retire_outdated(environment, now_s)
+        fresh = not environment.served and not environment.in_flight
+        commands: list[Command[Item]] = []
+        while self._waiting and environment.in_flight < self._capacity:
+            commands.append(self._place(environment, self._waiting.popleft(), now_s, cold=fresh))
+        if not environment.in_flight:
+            if self._closed:
+                self._remove(environment, Signal.RETIRE, now_s)
+                commands.append(Stop(environment.id))
+            else:
+                self._rest(environment)
+        elif environment.in_flight < self._capacity:
+            self._partial[environment] = None
+        if self._blocked:
+            self._admit_blocked(now_s, commands)
+        return commands
+
+    def _retire_outdated(self, environment: Environment, now_s: float) -> Sequence[Command[Item]]:
+        commands: list[Command[Item]] = []
+        self._partial.pop(environment, None)
+        if not environment.in_flight:
+            self._remove(environment, Signal.RETIRE, now_s)
+            commands.append(Stop(environment.id))
+            self._refill(now_s, commands)
+        self._replace_missing(now_s, commands)
+        self._admit_blocked(now_s, commands)
+        return commands
+
+    def _start(self, now_s: float, *, provisioned: bool) -> Start:
+        self._last_id += 1
+        environment = Environment(self._last_id, now_s, self._generation, provisioned=provisioned)
+        self._environments[environment.id] = environment
+        self._starting += 1
+        self._provisioned += provisioned
+        return Start(environment.id, provisioned)
+
+    def _remove(self, environment: Environment, signal: Signal, now_s: float) -> None:
+        if environment.state is State.STARTING:
+            self._starting -= 1
+        elif environment.state is State.BUSY:
+            self._busy -= 1
+            self._partial.pop(environment, None)
+        environment.send(signal, now_s)
+        del self._environments[environment.id]
+        self._provisioned -= environment.provisioned
+
+    def _is_surplus(self, environment: Environment) -> bool:
+        """Starting, though nobody waits for it."""
+        return (
+            environment.state is State.STARTING
+            and len(self._waiting) <= (self._starting - 1) * self._capacity
+        )
+
+    def _replace_missing(self, now_s: float, commands: list[Command[Item]]) -> None:
+        """Start what admitted events still need after an environment was lost to them."""
+        while len(self._waiting) > self._starting * self._capacity:
+            if self._scaling is not None and not self._scaling.take(now_s):
+                self._scaling_due_s = self._scaling.next_s(now_s)
+                return
+            commands.append(self._start(now_s, provisioned=False))
+
+    def _refill(self, now_s: float, commands: list[Command[Item]]) -> None:
+        self._refill_due_s = None
+        if len(self._idle_provisioned) > 2 * self._limits.provisioned:  # mostly GONE, and none expires
+            self._idle_provisioned = deque(e for e in self._idle_provisioned if e.state is _IDLE)
+        while not self._closed and self._provisioned < self._limits.provisioned:
+            commands.append(self._start(now_s, provisioned=True))
+
+    def _refill_later(self, now_s: float, *, failed: bool) -> None:
+        """Replace a provisioned environment at the next tick; one that never came up, after a pause."""
+        if not failed:
+            self._refill_due_s = now_s
+        elif self._refill_due_s is None:  # those that fail together count as one failure
+            self._refill_due_s = now_s + self._retry_s
+            self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S)
+
+    def _retire_idle(self, now_s: float, commands: list[Command[Item]]) -> None:
+        while self._idle:
+            environment = self._idle[0]
+            if environment.state is State.IDLE:
+                if environment.since_s + self._limits.keep_alive_s > now_s:
+                    return
+                self._remove(environment, Signal.RETIRE, now_s)
+                commands.append(Stop(environment.id))
+            self._idle.popleft()
+
+    def _refuse_late(self, now_s: float, commands: list[Command[Item]]) -> None:
+        while self._blocked and self._blocked[0][1] + self._limits.queue_wait_s <= now_s:
+            commands.append(Refuse(self._blocked.popleft()[0], Refusal.QUEUE_TIMEOUT))

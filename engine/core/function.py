@@ -1,0 +1,81 @@
+"""What a user says about one function: name, handler, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Final, Literal
+
+INIT_LIMIT_S: Final = 10.0
+"""Seconds an on-demand environment may take to initialise (Lambda Developer Guide, init phase)."""
+
+PROVISIONED_INIT_LIMIT_S: Final = 130.0
+"""The same for a provisioned one, if the function's timeout is not longer still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function and its limits. Keys and defaults are those of `[functions.NAME]` in engine.toml.
+
+    Attributes:
+        name: 1 to 64 characters of `[a-zA-Z0-9-_]`.
+        handler: `module.function` as on Lambda, or `path/to/file.py:function`.
+        code: Folder the handler is imported from, before `sys.path`.
+        executor: `auto`, `loop`, `thread`, another registered name, or `module:Class`.
+        memory_mb: Configured memory, 128 to 10240 MB; what billing uses.
+        timeout_s: Deadline of one invocation, seconds, more than 0 up to 900.
+        reserved_concurrency: Guarantee and ceiling, or None.
+        provisioned_concurrency: Environments started ahead and kept.
+        environment_concurrency: Invocations one environment takes at a time.
+        keep_alive_s: Seconds an idle environment lives.
+        overflow: At a limit refuse at once (`throttle`, as Lambda) or wait (`queue`).
+        queue_limit: How many may wait with `overflow = "queue"`.
+        cold_start: `measured`, or milliseconds to add to each environment's initialisation.
+        environment: Variables for the handler.
+        tags: Free labels, shown by the Lambda API.
+        events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
+    """
+
+    name: str
+    _: KW_ONLY
+    handler: str
+    code: str = "."
+    executor: str = "auto"
+    memory_mb: int = 128
+    timeout_s: float = 3.0
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    reserved_concurrency: int | None = None
+    provisioned_concurrency: int = 0
+    environment_concurrency: int = 1
+    keep_alive_s: float = 300.0
+    overflow: Literal["throttle", "queue"] = "throttle"
+    queue_limit: int = 100_000
+    cold_start: Literal["measured"] | float = "measured"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    events: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The region and account everything seems to run in, and the limits functions share.
+
+    Attributes:
+        region: AWS region name; also chooses the prices.
+        account_id: 12 digits.
+        concurrency_limit: Invocations in flight over all functions.
+        scaling_rate: Environments one function may add per 10 s, refilled continuously; 0 = no limit.
+        requests_per_concurrency: Lambda's cap of synchronous requests per second for each unit of
+            concurrency (10 on AWS); 0, the default, leaves it out.
+    """
+
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
+    concurrency_limit: int = 1000
+    scaling_rate: int = 1000
+    requests_per_concurrency: int = 0
+
+    def function_arn(self, name: str, qualifier: str | None = None) -> str:
+        """`arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]`."""
+        arn = f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"
+        return f"{arn}:{qualifier}" if qualifier else arn

@@ -1,0 +1,1 @@
+"""What runs an environment: on the event loop, on a thread, in a process."""

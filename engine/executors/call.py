@@ -1,0 +1,115 @@
+"""What an in-process executor does around a handler: event and Context in, `Result` out."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
+from engine.core.event import MISSING
+from engine.core.failure import InitFailure
+from engine.core.function import Function
+from engine.core.invocation import Invocation, Result
+from engine.core.outcome import Status
+from engine.executors.handler import InitError, Loaded, Loader
+from engine.executors.marshal import (
+    Failure,
+    MarshalError,
+    UnmarshalError,
+    decode,
+    encode,
+    error_body,
+    exit_error_body,
+    exit_reason,
+    failure_of,
+    run_log_text,
+)
+from engine.ports import Workshop
+
+_SUCCESS: Final = Status.SUCCESS
+
+
+class Call:
+    """One function's way from event to result, on whatever thread its handlers run."""
+
+    def __init__(self, function: Function, workshop: Workshop) -> None:
+        self._function = function
+        self._clock = workshop.clock
+        self._account = workshop.account
+        self._log = workshop.log
+        self._arn = workshop.account.function_arn(function.name)
+        self._loader = Loader(Path(function.code))
+        self._templates: dict[int, ContextTemplate] = {}
+
+    def load(self, *, fresh: bool) -> Loaded:
+        """Import the handler; `fresh`: from a module instance of its own. Raises `InitError`."""
+        return self._loader.load(self._function.handler, fresh=fresh)
+
+    def unload(self, loaded: Loaded) -> None:
+        """A fresh instance is needed no more."""
+        self._loader.unload(loaded)
+
+    def furnish(self, env_id: int) -> None:
+        """Give a new environment what its contexts share: its log stream, above all."""
+        day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
+        self._templates[env_id] = ContextTemplate(
+            self._function,
+            self._arn,
+            log_stream_name(day, secrets.token_hex(16)),
+            now_s=self._clock.now,
+            wall_s=self._clock.wall,
+            log=_write,
+        )
+
+    def forget(self, env_id: int) -> None:
+        """The environment is gone."""
+        self._templates.pop(env_id, None)
+
+    def arguments(self, env_id: int, invocation: Invocation) -> tuple[Any, LambdaContext]:
+        """The handler's two arguments. Raises `UnmarshalError` and `ClientContextError`."""
+        event = invocation.event
+        document = event.document
+        if document is MISSING:
+            document = decode(event.payload)
+        else:
+            event.document = MISSING
+        arn = None
+        if event.qualifier is not None:
+            arn = self._account.function_arn(event.function, event.qualifier)
+        context = self._templates[env_id].make(
+            event.request_id, invocation.deadline_s, arn, event.client_context
+        )
+        return document, context
+
+    def result(self, value: object) -> Result:
+        """What the handler returned, as JSON. Raises `MarshalError`."""
+        body, raw = encode(value)
+        return Result(_SUCCESS, body, raw, None, None)
+
+    def failed(self, error: Exception, invocation: Invocation) -> Result:
+        """The handler raised, or its event or result is not JSON: its environment lives on."""
+        if isinstance(error, (MarshalError, UnmarshalError, ClientContextError)):
+            failure = Failure(error.error_type, str(error), ())
+        else:
+            failure = failure_of(error)
+        self._log(invocation, run_log_text(failure))
+        return Result(Status.ERROR, error_body(failure, invocation.event.request_id))
+
+    def exited(self, error: BaseException, invocation: Invocation) -> Result:
+        """The handler left by `sys.exit` or another BaseException: its environment is gone."""
+        body = exit_error_body(invocation.event.request_id, error)
+        return Result(Status.CRASH, body, error_type="Runtime.ExitError")
+
+
+def init_failure(error: InitError) -> InitFailure:
+    """What the fleet's driver is told of an init that failed."""
+    if error.exit_status is not None:
+        return InitFailure(error.error_type, exit_reason(error.exit_status))
+    return InitFailure(error.error_type, error.message, error.stack)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)

@@ -1,0 +1,212 @@
+"""What handlers print and log, told apart by invocation: a thousand at once in one process never mix.
+
+Whoever runs a handler sets `current` in its context. Tasks and `asyncio.to_thread` inherit it; a bare
+`threading.Thread` does not before Python 3.14, so what it prints belongs to nobody. What goes around
+`sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, Final, Literal, Self, TextIO
+
+from engine.core.invocation import LOG_TAIL_BYTES, Invocation, Phase
+from engine.executors.logformat import JsonFormatter, TextFormatter
+
+current: Final[ContextVar[Invocation | None]] = ContextVar("current", default=None)
+"""The invocation that the running code belongs to. Set by executors."""
+
+WriteLine = Callable[[Invocation, str], None]
+"""Takes one line with its newline, on the thread that wrote it. It must not raise, print or log."""
+
+_PIECES: Final = 256
+_OPEN_LINES: Final = 64
+
+
+class Capture:
+    """While entered, routes `sys.stdout`, `sys.stderr` and the root logger by invocation.
+
+    Text written inside an invocation goes to its `log` if its event wants one (at least the last 4096
+    bytes are kept), and to `write_line`. Everything else goes where it went before.
+
+    Args:
+        write_line: Gets complete lines. None: text goes on to the stream it was written to.
+        log_format: `text` or `json`: what records of `logging` become, as on Lambda.
+        level: Of the root logger. None: left alone with `text` (Python's default is WARNING), INFO
+            with `json`.
+    """
+
+    def __init__(
+        self,
+        write_line: WriteLine | None = None,
+        *,
+        log_format: Literal["text", "json"] = "text",
+        level: int | None = None,
+    ) -> None:
+        self._write_line = write_line
+        self._level = logging.INFO if level is None and log_format == "json" else level
+        self._handler = _Handler(self, JsonFormatter() if log_format == "json" else TextFormatter())
+        self._open_lines: dict[Invocation, str] = {}  # written without a newline so far
+        self._tidy_at = _OPEN_LINES
+        self._lock = threading.RLock()
+        self._routers: dict[str, Router] = {}
+        self._root_level = logging.NOTSET
+
+    def __enter__(self) -> Self:
+        for name in ("stdout", "stderr"):
+            stream: TextIO | None = getattr(sys, name)
+            if stream is not None:
+                self._routers[name] = Router(stream, self.take)
+                setattr(sys, name, self._routers[name])
+        root = logging.getLogger()
+        self._root_level = root.level
+        if self._level is not None:
+            root.setLevel(self._level)
+        # First, as on Lambda: user code reaches it as `logging.getLogger().handlers[0]`.
+        root.handlers.insert(0, self._handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        root = logging.getLogger()
+        root.removeHandler(self._handler)
+        root.setLevel(self._root_level)
+        for name, router in self._routers.items():
+            router.release()
+            if getattr(sys, name) is router:
+                setattr(sys, name, router.beyond())
+        self._routers.clear()
+        with self._lock:
+            for invocation in list(self._open_lines):
+                self.end(invocation)
+
+    def take(self, invocation: Invocation, text: str, stream: TextIO | None = None) -> None:
+        """Route `text` of `invocation`, written to `stream` (None: by `logging`)."""
+        with self._lock:
+            if invocation.event.wants_log and invocation.phase is not Phase.ENDED:
+                _keep(invocation, text)
+            if self._write_line is not None:
+                self._forward(invocation, text, self._write_line)
+                return
+        if stream is None and "stdout" in self._routers:
+            stream = self._routers["stdout"].beyond()
+        if stream is not None:
+            stream.write(text)
+
+    def end(self, invocation: Invocation) -> None:
+        """Forward what `invocation` wrote after its last newline. Otherwise that happens later."""
+        with self._lock:
+            rest = self._open_lines.pop(invocation, "")
+            if rest and self._write_line is not None:
+                self._write_line(invocation, rest + "\n")
+
+    def _forward(self, invocation: Invocation, text: str, write_line: WriteLine) -> None:
+        lines = (self._open_lines.pop(invocation, "") + text).split("\n")
+        rest = lines.pop()
+        for line in lines:
+            write_line(invocation, line + "\n")
+        if not rest:
+            return
+        self._open_lines[invocation] = rest
+        if len(self._open_lines) > self._tidy_at:
+            for known in [known for known in self._open_lines if known.phase is Phase.ENDED]:
+                self.end(known)
+            self._tidy_at = _OPEN_LINES + 2 * len(self._open_lines)
+
+
+class Router:
+    """Stands in for a text stream: writes inside an invocation are taken, the rest is the stream's."""
+
+    def __init__(self, stream: TextIO, take: Callable[[Invocation, str, TextIO], None]) -> None:
+        self._stream = stream
+        self._take: Callable[[Invocation, str, TextIO], None] | None = take
+
+    def write(self, text: str) -> int:
+        """As `io.TextIOBase.write`."""
+        invocation = current.get()
+        if invocation is None or self._take is None:
+            return self._stream.write(text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._take(invocation, text, self._stream)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """As `io.IOBase.writelines`."""
+        for line in lines:
+            self.write(line)
+
+    def close(self) -> None:
+        """Nothing: one handler cannot close the stream of all."""
+
+    def release(self) -> None:
+        """Take nothing more."""
+        self._take = None
+
+    def beyond(self) -> TextIO:
+        """The stream itself, past routers that take nothing any more."""
+        stream = self._stream
+        while isinstance(stream, Router) and stream._take is None:
+            stream = stream._stream
+        return stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Handler(logging.Handler):
+    """On the root logger: inside an invocation a record becomes a line of its log."""
+
+    def __init__(self, capture: Capture, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._capture = capture
+        self.setFormatter(formatter)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As `logging.Handler.handle`, without its lock: `Capture` has the only one that is needed."""
+        passed: Any = self.filter(record)  # since Python 3.12 a filter may give another record
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        handlers = logging.getLogger().handlers
+        if next((one for one in handlers if isinstance(one, _Handler)), self) is not self:
+            return  # another engine was opened in this process after this one
+        invocation = current.get()
+        if invocation is None:
+            _emit_as_if_alone(record)
+            return
+        record.aws_request_id = invocation.event.request_id
+        record.tenant_id = None
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001  a bad log call must not fail the handler, says logging
+            self.handleError(record)
+            return
+        self._capture.take(invocation, text if text.endswith("\n") else text + "\n")
+
+
+def _emit_as_if_alone(record: logging.LogRecord) -> None:
+    """A root handler silences `logging.lastResort`; outside an invocation nothing may be lost by that."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        if not all(isinstance(handler, _Handler) for handler in logger.handlers):
+            return
+        logger = logger.parent if logger.propagate else None
+    last = logging.lastResort
+    if last is not None and record.levelno >= last.level:
+        last.handle(record)
+
+
+def _keep(invocation: Invocation, text: str) -> None:
+    """Add to the invocation's log, which stays bounded whatever the handler prints."""
+    log = invocation.log
+    if log is None:
+        log = invocation.log = []
+    log.append(text[-LOG_TAIL_BYTES:])
+    if len(log) > _PIECES:
+        log[:] = ["".join(log)[-LOG_TAIL_BYTES:]]

@@ -1,0 +1,236 @@
+"""Module instances: runs one module file several times in one process, each time with globals of its own.
+
+Python keeps one module for a name. Here the first instance gets the plain name (`app`), further ones
+a numbered name (`app#2`) that the import system knows as well, so that pickle, dataclasses, typing
+and `sys.modules[__name__]` find the instance they belong to.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader, SourcelessFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+
+class CodeFolder(str):
+    """An entry of `sys.path` put there for one function: other functions' handlers are not sought in it."""
+
+    __slots__ = ()
+
+
+class _Expected:
+    """A spec held ready for an import that is about to happen."""
+
+    __slots__ = ("given", "spec")
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        self.spec = spec
+        self.given = False
+
+
+class _Finder(MetaPathFinder):
+    """Answers for the names it was told to expect, before any other finder is asked."""
+
+    def __init__(self) -> None:
+        self._expected: dict[str, _Expected] = {}
+
+    def expect(self, name: str, spec: ModuleSpec) -> _Expected | None:
+        """Hold `spec` ready for `name`; None if another thread is importing that name already."""
+        mine = _Expected(spec)
+        return mine if self._expected.setdefault(name, mine) is mine else None
+
+    def forget(self, name: str) -> None:
+        self._expected.pop(name, None)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
+    ) -> ModuleSpec | None:
+        expected = self._expected.get(fullname)
+        if expected is None:
+            return None
+        expected.given = True
+        return expected.spec
+
+
+class Modules:
+    """The module instances of one code folder. `close` takes all of them back out of the process.
+
+    Safe to use from several threads. Two limits of one process remain: helper modules are shared by
+    everyone who imports them by the same absolute name, and where two code folders have helper modules
+    of equal names, the folder that imported first wins. The process executor has neither.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = CodeFolder(folder.absolute())
+        self._finder = _Finder()
+        self._located: dict[str, list[ModuleSpec]] = {}
+        self._numbers: dict[str, Iterator[int]] = {}
+        self._freed: dict[str, list[str]] = {}
+        self._instances: dict[str, tuple[str, ModuleType]] = {}  # by instance name: plain name, module
+
+    def open(self) -> None:
+        """Make the folder importable. Called again it does nothing."""
+        if not any(finder is self._finder for finder in sys.meta_path):
+            sys.meta_path.insert(0, self._finder)
+        if self._folder not in sys.path:
+            sys.path.insert(0, self._folder)
+
+    def close(self) -> None:
+        """Drop every instance and leave `sys.path` and `sys.meta_path` as they were."""
+        for name in list(self._instances):
+            self.drop(name)
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._finder]
+        sys.path[:] = [entry for entry in sys.path if entry is not self._folder]
+
+    def locate(self, dotted: str) -> list[ModuleSpec]:
+        """Specs of the packages and the module of `dotted`, as far as they are found. Imports nothing."""
+        known = self._located.get(dotted)
+        if known is not None:
+            return known
+        importlib.invalidate_caches()  # the file may be younger than the import system's listing
+        search = [str(self._folder), *(entry for entry in sys.path if not isinstance(entry, CodeFolder))]
+        found: list[ModuleSpec] = []
+        parts = dotted.split(".")
+        for depth in range(1, len(parts) + 1):
+            spec = PathFinder.find_spec(".".join(parts[:depth]), search)
+            if spec is None:
+                break
+            found.append(spec)
+            search = list(spec.submodule_search_locations or ())
+        if len(found) == len(parts):
+            self._located[dotted] = found
+        return found
+
+    def run(self, dotted: str) -> tuple[str, ModuleType]:
+        """A new instance of the module `dotted`, and the name it got.
+
+        Raises whatever the module raises, as importing it does; nothing of the instance stays then.
+        """
+        self.open()
+        if "" in dotted.split("."):
+            return dotted, importlib.import_module(dotted)  # not a name: raises, in Python's words
+        found = self.locate(dotted)
+        if not found:
+            return dotted, self._import_elsewhere(dotted)
+        parent, _, leaf = dotted.rpartition(".")
+        if parent:
+            parent = self._import_parent(parent, found[0])
+        leaf = f"{parent}.{leaf}" if parent else leaf
+        if len(found) <= dotted.count(".") or not _can_repeat(found[-1]):
+            return leaf, importlib.import_module(leaf)
+        return self._run_instance(leaf, found[-1])
+
+    def drop(self, name: str) -> None:
+        """Forget the instance that `run` named so; its name may be used again."""
+        instance = self._instances.pop(name, None)
+        if instance is None:
+            return
+        plain, module = instance
+        sys.modules.pop(name, None)
+        if hasattr(module, "__path__"):
+            for inner in [loaded for loaded in list(sys.modules) if loaded.startswith(f"{name}.")]:
+                sys.modules.pop(inner, None)
+        parent, _, leaf = name.rpartition(".")
+        if parent in sys.modules:
+            vars(sys.modules[parent]).pop(leaf, None)
+        if name != plain:
+            self._freed.setdefault(plain, []).append(name)
+
+    def _import_parent(self, dotted: str, root: ModuleSpec) -> str:
+        """Import the packages above a module; their names, numbered if another folder has the plain one."""
+        plain, dot, rest = dotted.partition(".")
+        for name in itertools.chain((plain,), (f"{plain}#{number}" for number in itertools.count(2))):
+            known = sys.modules.get(name)
+            if known is None:
+                expected = self._finder.expect(name, _named(root, name))
+                try:
+                    importlib.import_module(name)
+                finally:
+                    if expected is not None:
+                        self._finder.forget(name)
+                known = sys.modules[name]
+            if _place(getattr(known, "__spec__", None)) == _place(root):
+                break
+        parent = f"{name}{dot}{rest}"
+        importlib.import_module(parent)
+        return parent
+
+    def _run_instance(self, plain: str, found: ModuleSpec) -> tuple[str, ModuleType]:
+        for name in self._free_names(plain):
+            expected = None if name in sys.modules else self._finder.expect(name, _named(found, name))
+            if expected is None:
+                continue  # taken, by another engine or another function's import
+            try:
+                module = importlib.import_module(name)
+            except BaseException:
+                if name != plain:
+                    self._freed.setdefault(plain, []).append(name)
+                raise
+            finally:
+                self._finder.forget(name)
+            if expected.given:
+                self._instances[name] = plain, module
+                return name, module
+        raise AssertionError("numbers do not end")
+
+    def _free_names(self, plain: str) -> Iterator[str]:
+        """The plain name, names given back, then new ones."""
+        yield plain
+        freed = self._freed.setdefault(plain, [])
+        numbers = self._numbers.setdefault(plain, itertools.count(2))
+        while True:
+            try:
+                yield freed.pop()
+            except IndexError:
+                yield f"{plain}#{next(numbers)}"
+
+    def _import_elsewhere(self, dotted: str) -> ModuleType:
+        """Import what no path entry has: frozen, built in or found by a hook of somebody's."""
+        root = dotted.partition(".")[0]
+        for finder in sys.meta_path:
+            if (
+                finder is not self._finder
+                and finder is not PathFinder
+                and finder.find_spec(root, None) is not None
+            ):
+                return importlib.import_module(dotted)
+        raise ModuleNotFoundError(f"No module named {root!r}", name=root)
+
+
+def _can_repeat(spec: ModuleSpec) -> bool:
+    """Whether the module is Python code: an extension module is made to be loaded once."""
+    return isinstance(spec.loader, (SourceFileLoader, SourcelessFileLoader))
+
+
+def _named(spec: ModuleSpec, name: str) -> ModuleSpec:
+    """The same place under another name."""
+    inner = spec.submodule_search_locations
+    locations = None if inner is None else list(inner)
+    if spec.origin is not None and isinstance(spec.loader, (SourceFileLoader, SourcelessFileLoader)):
+        loader = type(spec.loader)(name, spec.origin)
+        named = spec_from_file_location(
+            name, spec.origin, loader=loader, submodule_search_locations=locations
+        )
+        assert named is not None  # a location and a loader are all it needs
+        return named
+    if locations is None:
+        return spec
+    package = ModuleSpec(name, None, is_package=True)
+    # A list: the namespace path of the import system would take in other folders as they come.
+    package.submodule_search_locations = locations
+    return package
+
+
+def _place(spec: ModuleSpec | None) -> str | None:
+    """What tells two modules of one name apart: the file, or the first folder of a namespace package."""
+    if spec is None:
+        return None
+    if spec.has_location or not spec.submodule_search_locations:
+        return spec.origin
+    return next(iter(spec.submodule_search_locations))

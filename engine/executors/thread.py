@@ -1,0 +1,236 @@
+"""Runs `def` handlers on worker threads: an environment is a thread with a module instance of its own.
+
+The thread imports the module and then runs every invocation of its environment, so that what a handler
+keeps per thread (a database connection, say) stays valid, as it does on Lambda. At the deadline an
+exception is raised in the thread; one that is stuck in C code does not notice, is abandoned and counted.
+What cannot be done here: to use more than one core (until Python runs without the GIL), to kill a thread,
+to cap or measure its memory.
+
+Handing an invocation over costs one `SimpleQueue.put`; results gather in one deque, and the loop is
+woken once for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+import threading
+from collections import deque
+from queue import SimpleQueue
+from types import CoroutineType
+from typing import NamedTuple
+
+from engine.executors.capture import current
+from engine.executors.handler import InitError, Loaded
+
+from engine.core.failure import InitFailure
+from engine.core.function import Function
+from engine.core.invocation import Invocation, Result
+from engine.core.notice import ThreadAbandoned
+from engine.executors.call import Call, init_failure
+from engine.ports import Facts, Workshop
+
+_PATIENCE_S = 1.0
+"""How long a thread may take to notice what was raised in it before it is called abandoned."""
+
+
+class DeadlineStruck(BaseException):
+    """Raised inside a handler whose deadline has passed. Its outcome is settled; it can only tidy up."""
+
+
+class Mail(NamedTuple):
+    """What a worker has to say: an invocation's result, or (with no invocation) how its init went."""
+
+    env_id: int
+    invocation: Invocation | None
+    said: Result | InitFailure | None
+    took_s: float = 0.0
+
+
+class Worker:
+    """One thread. What it shares with the loop's thread is guarded by `_lock`."""
+
+    def __init__(self, room: Room, name: str) -> None:
+        self.room = room
+        self.invocation: Invocation | None = None  # what it runs, while a deadline may still strike it
+        self._struck = False
+        self._lock = threading.Lock()
+        self._runner: asyncio.Runner | None = None
+        self.thread = threading.Thread(target=self._main, name=name, daemon=True)
+        self.thread.start()
+
+    def strike(self) -> bool:
+        """Raise `DeadlineStruck` in the handler that runs now; False if none does."""
+        with self._lock:
+            if self.invocation is None:
+                return False
+            self._struck = True
+            _raise_in(self.thread, DeadlineStruck)
+            return True
+
+    def _main(self) -> None:
+        room = self.room
+        try:
+            if room.loaded is None and not self._initialise():
+                return
+            while (invocation := room.inbox.get()) is not None:
+                result = self._run(invocation)
+                if result is None:
+                    return
+                room.post(Mail(room.env_id, invocation, result))
+        except DeadlineStruck:
+            return  # it came after the handler, while this thread was already on its way out
+        finally:
+            if self._runner is not None:
+                self._runner.close()
+
+    def _initialise(self) -> bool:
+        room = self.room
+        began_s = room.now()
+        try:
+            room.loaded = room.call.load(fresh=True)
+        except InitError as error:
+            room.post(Mail(room.env_id, None, init_failure(error), room.now() - began_s))
+            return False
+        room.post(Mail(room.env_id, None, None, room.now() - began_s))
+        return True
+
+    def _run(self, invocation: Invocation) -> Result | None:
+        """The result, or None if the deadline struck: then nobody waits for it."""
+        try:
+            self.invocation = invocation
+            current.set(invocation)
+            result = self._handle(invocation)
+            with self._lock:
+                self.invocation = None
+            if self._struck:
+                _raise_in(self.thread, None)
+                return None
+        except DeadlineStruck:
+            return None
+        return result
+
+    def _handle(self, invocation: Invocation) -> Result:
+        room = self.room
+        call = room.call
+        try:
+            document, context = call.arguments(room.env_id, invocation)
+            value = room.loaded.callable(document, context)  # type: ignore[union-attr]  # loaded before any run
+            if type(value) is CoroutineType:
+                if self._runner is None:
+                    self._runner = asyncio.Runner()
+                value = self._runner.run(value, context=contextvars.copy_context())
+            return call.result(value)
+        except DeadlineStruck:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
+            return call.failed(error, invocation)
+        except BaseException as error:  # noqa: BLE001  # sys.exit and its like end the environment
+            return call.exited(error, invocation)
+
+
+class Room:
+    """One environment: a module instance, an inbox, and as many threads as it may run handlers at a time."""
+
+    def __init__(self, executor: ThreadExecutor, env_id: int) -> None:
+        self.env_id = env_id
+        self.call = executor.call
+        self.now = executor.now
+        self.post = executor.post
+        self.loaded: Loaded | None = None
+        self.inbox: SimpleQueue[Invocation | None] = SimpleQueue()
+        self.in_flight = 0
+        self._name = f"{executor.function.name}-{env_id}"
+        self.workers = [Worker(self, self._name)]
+
+    def run(self, invocation: Invocation) -> None:
+        """Hand it over; a shared environment grows a thread when all are busy."""
+        self.in_flight += 1
+        if self.in_flight > len(self.workers):
+            self.workers.append(Worker(self, self._name))
+        self.inbox.put(invocation)
+
+    def stop(self) -> list[Worker]:
+        """Send the threads home. Returns those that were in a handler, which may not notice."""
+        for _ in self.workers:
+            self.inbox.put(None)
+        if self.loaded is not None:
+            self.call.unload(self.loaded)
+        return [worker for worker in self.workers if worker.strike()]
+
+
+class ThreadExecutor:
+    """The environments of one function on threads. See the module's docstring for its limits."""
+
+    def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
+        self.function = function
+        self.call = Call(function, workshop)
+        self.now = workshop.clock.now
+        self._facts = facts
+        self._loop = workshop.loop
+        self._notify = workshop.notify
+        self._rooms: dict[int, Room] = {}
+        self._mail: deque[Mail] = deque()
+        self._woken = False
+
+    def start(self, env_id: int, /) -> None:
+        """Start a thread; the import happens there."""
+        self.call.furnish(env_id)
+        self._rooms[env_id] = Room(self, env_id)
+
+    def run(self, env_id: int, invocation: Invocation, /) -> None:
+        """Hand it over."""
+        self._rooms[env_id].run(invocation)
+
+    def stop(self, env_id: int, /) -> None:
+        """Idle threads end; in busy ones an exception is raised, and their results are not heard."""
+        room = self._rooms.pop(env_id, None)
+        if room is None:
+            return
+        self.call.forget(env_id)
+        for worker in room.stop():
+            self._loop.call_later(_PATIENCE_S, self._look_after, worker, worker.invocation)
+
+    def post(self, mail: Mail) -> None:
+        """Called by workers: leave mail for the loop, and wake it if nobody has yet."""
+        self._mail.append(mail)
+        if not self._woken:
+            self._woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._read)
+            except RuntimeError:
+                return  # the loop is closed: nobody is left to hear it
+
+    def _read(self) -> None:
+        self._woken = False  # first, so that mail which arrives from here on wakes the loop again
+        mail = self._mail
+        while mail:
+            env_id, invocation, said, took_s = mail.popleft()
+            room = self._rooms.get(env_id)
+            if room is None:
+                continue  # stopped meanwhile
+            if isinstance(said, Result) and invocation is not None:
+                room.in_flight -= 1
+                if said.ends_environment:
+                    self._dismiss(env_id)
+                self._facts.ended(invocation, said)
+            elif isinstance(said, InitFailure):
+                self._dismiss(env_id)
+                self._facts.failed(env_id, said, took_s)
+            else:
+                self._facts.ready(env_id, took_s)
+
+    def _dismiss(self, env_id: int) -> None:
+        self._rooms.pop(env_id).stop()
+        self.call.forget(env_id)
+
+    def _look_after(self, worker: Worker, invocation: Invocation | None) -> None:
+        if invocation is not None and worker.thread.is_alive() and worker.invocation is invocation:
+            self._notify(ThreadAbandoned(function=self.function.name, request_id=invocation.event.request_id))
+
+
+def _raise_in(thread: threading.Thread, exception: type[BaseException] | None) -> None:
+    """Have `exception` raised at the thread's next bytecode; None takes back one not yet raised."""
+    argument = ctypes.py_object(exception) if exception is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), argument)

@@ -1,0 +1,101 @@
+"""Sees a handler that blocks the event loop, while it blocks: which one, for how long, and where.
+
+The loop beats; a thread listens. When a beat is overdue the thread looks at what the loop's thread is
+doing, and tells. It cannot end the handler: nothing in the same interpreter can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Final, Self
+
+from engine.core.invocation import Invocation
+from engine.core.notice import LoopBlocked, LoopReleased, Notice
+from engine.ports import Clock
+
+BEAT_S: Final = 0.05
+"""How often the loop beats; the lateness of each beat is the loop's lag."""
+
+BLOCKED_AFTER_S: Final = 0.1
+"""A beat overdue by this much is a blocked loop: twice what asyncio's debug mode calls slow."""
+
+FindInvocation = Callable[[asyncio.Task[Any]], Invocation | None]
+
+
+class Watchdog:
+    """Watches one loop between `with` and its end.
+
+    Args:
+        loop: The loop, whose thread enters the `with`.
+        clock: Engine clock.
+        find: Which invocation a task runs, if any; called from the watching thread.
+        notify: Told of `LoopBlocked` (from the watching thread) and `LoopReleased` (from the loop).
+        lagged: Told the lateness of every beat, seconds, on the loop.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        find: FindInvocation,
+        notify: Callable[[Notice], None],
+        lagged: Callable[[float], None],
+    ) -> None:
+        self._loop = loop
+        self._now = clock.now
+        self._find = find
+        self._notify = notify
+        self._lagged = lagged
+        self._due_s = 0.0
+        self._seen: LoopBlocked | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="engine-watchdog", daemon=True)
+        self._beat_handle: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        self._loop_thread_id = threading.get_ident()
+        self._beat_later()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._beat_handle is not None:
+            self._beat_handle.cancel()
+        self._thread.join()
+
+    def _beat_later(self) -> None:
+        self._due_s = self._now() + BEAT_S
+        self._beat_handle = self._loop.call_later(BEAT_S, self._beat)
+
+    def _beat(self) -> None:
+        lag_s = max(0.0, self._now() - self._due_s)
+        self._lagged(lag_s)
+        seen, self._seen = self._seen, None
+        if seen is not None:
+            self._notify(LoopReleased(function=seen.function, request_id=seen.request_id, blocked_s=lag_s))
+        self._beat_later()
+
+    def _listen(self) -> None:
+        while not self._over.wait(BEAT_S):
+            overdue_s = self._now() - self._due_s
+            if overdue_s > BLOCKED_AFTER_S and self._seen is None:
+                self._tell(overdue_s)
+
+    def _tell(self, overdue_s: float) -> None:
+        task = asyncio.current_task(self._loop)
+        invocation = self._find(task) if task is not None else None
+        frame = sys._current_frames().get(self._loop_thread_id)  # the documented way
+        if invocation is None or frame is None:
+            return  # not a handler: a busy loop shows in the lag alone
+        self._seen = LoopBlocked(
+            function=invocation.event.function,
+            request_id=invocation.event.request_id,
+            blocked_s=overdue_s,
+            stack="".join(traceback.format_stack(frame)),
+        )
+        self._notify(self._seen)

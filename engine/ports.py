@@ -1,0 +1,153 @@
+"""The seams: what a source, an executor, an observer and a clock promise, and what they are given.
+
+Everything here is called on the engine's event loop, and nothing here may block it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeVar
+
+import anyio
+from anyio.abc import TaskStatus
+from pydantic import BaseModel
+
+from engine.core.event import Event
+from engine.core.failure import InitFailure
+from engine.core.function import Account, Function
+from engine.core.invocation import Invocation, Reply, Result
+from engine.core.notice import Notice
+from engine.core.outcome import Outcome
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The only way to know the time."""
+
+    def now(self) -> float:
+        """Monotonic seconds; the origin means nothing."""
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch."""
+
+
+class Sink(Protocol):
+    """Given to a source: hand over one event, get its outcome. A failure is an `Outcome` too."""
+
+    def submit(self, event: Event, reply: Reply, /) -> None:
+        """Accept `event`; call `reply` once, now or later. Raises only `FunctionNotFound`, `NotAccepting`."""
+
+    async def invoke(self, event: Event, /) -> Outcome:
+        """The same, awaited. Cancelling the wait does not stop the invocation (as on Lambda)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """One `[[functions.NAME.events]]` table: which function, and the source's own settings."""
+
+    function: Function
+    settings: BaseModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a source is built with besides its bindings."""
+
+    account: Account
+    clock: Clock
+    new_request_id: Callable[[], str]
+    listen: Mapping[str, tuple[str, int]]  # listener name -> host, port
+
+
+class EventSource(Protocol):
+    """Where events come from. One instance serves all bindings of its type."""
+
+    Settings: ClassVar[type[BaseModel]]
+
+    @classmethod
+    def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
+        """Make one, holding nothing yet that must be let go."""
+
+    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
+        """Feed `sink` until `stopping` is set; then take nothing new, answer what was taken, return.
+
+        Calls `task_status.started(address or None)` once it takes events. Cancellation means the
+        grace period is over: drop everything and leave.
+        """
+
+
+class Facts(Protocol):
+    """Given to an executor: how it tells the driver what became of a command."""
+
+    def ready(self, env_id: int, init_s: float) -> None:
+        """The environment finished its init, which took `init_s`."""
+
+    def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
+        """Its init failed; whoever waits for it is answered with AWS's error for that."""
+
+    def ended(self, invocation: Invocation, result: Result) -> None:
+        """The handler ended. Too late, it changes nothing. CRASH and OOM end the environment too."""
+
+    def died(self, env_id: int) -> None:
+        """An environment in which nothing ran is gone."""
+
+
+class Executor(Protocol):
+    """Runs the environments of one function. Commands never block; facts come back later.
+
+    An executor never watches the deadline: the driver does, for all of them, and then calls `stop`.
+    """
+
+    def start(self, env_id: int, /) -> None:
+        """Initialise a new environment, then tell `ready` or `failed`."""
+
+    def run(self, env_id: int, invocation: Invocation, /) -> None:
+        """Run the handler in it, then tell `ended`. `invocation.deadline_s` is for the Context."""
+
+    def stop(self, env_id: int, /) -> None:
+        """The environment is gone, whatever runs in it: kill what can be killed, tell nothing more."""
+
+
+class Observer(Protocol):
+    """Sees what happens, changes nothing. Called on the hot path: be quick, never raise."""
+
+    def began(self, invocation: Invocation, /) -> None:
+        """It was handed to an environment."""
+
+    def ended(self, invocation: Invocation, outcome: Outcome, error_type: str | None, /) -> None:
+        """It ran and ended; `error_type` is set when the platform, not the handler, names the error."""
+
+    def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
+        """It never ran. `reason` is the metric label: `function_limit`, `account_limit`, ..."""
+
+    def noticed(self, notice: Notice, /) -> None:
+        """Something rare."""
+
+
+class Offload(Protocol):
+    """Runs something that blocks, an import say, beside the loop."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Await what `work` returns, or raise what it raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What an executor is built with besides its function and the facts it reports to."""
+
+    account: Account
+    clock: Clock
+    loop: asyncio.AbstractEventLoop
+    offload: Offload
+    notify: Callable[[Notice], None]
+    log: Callable[[Invocation, str], None]  # what the runtime itself writes to an invocation's log
+
+
+class ExecutorFactory(Protocol):
+    """How an executor is made: the class itself, as named in the registry."""
+
+    def __call__(self, function: Function, facts: Facts, workshop: Workshop, /) -> Executor:
+        """Make one, holding nothing yet that must be let go."""

@@ -1,0 +1,1 @@
+"""The driver of the kernel: time, deadlines, the dispatcher, start and stop."""

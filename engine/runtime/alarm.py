@@ -1,0 +1,52 @@
+"""A timer that is moved lazily: setting it to a later time costs nothing, it looks again when it rings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from engine.ports import Clock
+
+_SHORTEST_S = 0.001
+"""A timer that fired a hair early (uvloop counts whole milliseconds) is set again for this long."""
+
+
+class Alarm:
+    """Calls `ring(now_s)` when something is due; `ring` returns when the next thing is, or None.
+
+    `armed` says whether it will ring by itself.
+    """
+
+    __slots__ = ("_clock", "_due_s", "_handle", "_loop", "_ring", "armed")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, ring: Callable[[float], float | None]
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._ring = ring
+        self._handle: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
+        self.armed = False
+
+    def at(self, due_s: float | None) -> None:
+        """Ring at `due_s` (engine clock) or before; None asks for nothing."""
+        if due_s is None or (self._handle is not None and self._due_s <= due_s):
+            return
+        self.cancel()
+        self._due_s = due_s
+        delay_s = max(due_s - self._clock.now(), _SHORTEST_S)
+        self._handle = self._loop.call_later(delay_s, self._rung)
+        self.armed = True
+
+    def cancel(self) -> None:
+        """Ring no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+            self.armed = False
+
+    def _rung(self) -> None:
+        self._handle = None
+        self.armed = False
+        self.at(self._ring(self._clock.now()))

@@ -1,0 +1,364 @@
+"""Drives one function's fleet: tells it the facts, obeys its commands, answers whoever waits.
+
+The hot path is `submit` -> `_run` -> (executor) -> `ended` -> `_answer`; everything else is rare.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
+
+from engine.core.billing import Rate, billed_ms
+from engine.core.event import Event
+from engine.core.failure import (
+    MAX_RESPONSE_BYTES,
+    InitFailure,
+    cancelled_body,
+    init_error_body,
+    platform_error_body,
+    response_too_large_body,
+    throttle_body,
+    timeout_body,
+)
+from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run, Start, Stop
+from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S, Function
+from engine.core.invocation import Invocation, Phase, Reply, Result
+from engine.core.limits import Pool, Refusal
+from engine.core.notice import Initialised
+from engine.core.outcome import Outcome, Status
+from engine.ports import Clock, Executor, Observer
+from engine.runtime.alarm import Alarm
+from engine.runtime.deadlines import Deadlines
+
+_RUNNING: Final = Phase.RUNNING  # see core.fleet: members are read once, not once an invocation
+_ENDED: Final = Phase.ENDED
+_SUCCESS: Final = Status.SUCCESS
+
+LogTail = Callable[[Invocation, Outcome, str | None], bytes]
+
+
+class Driver:
+    """One function, live. Also the `Facts` its executor reports to."""
+
+    def __init__(
+        self,
+        function: Function,
+        fleet: Fleet[Invocation],
+        rate: Rate,
+        observer: Observer,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        *,
+        log_tail: LogTail,
+        pool: Pool,
+        on_release: Callable[[], None],
+    ) -> None:
+        self.function = function
+        self._fleet = fleet
+        self._rate = rate
+        self._observer = observer
+        self._loop = loop
+        self._clock = clock
+        self._now = clock.now
+        self._log_tail = log_tail
+        self._pool = pool
+        self._on_release = on_release
+        self._closing = False
+        self._timeout_s = function.timeout_s
+        self._shared = function.environment_concurrency > 1
+        self._executor: Executor
+        self._deadlines = Deadlines(loop, clock, self._strike)
+        self._alarm = Alarm(loop, clock, self._tick)
+        self._fresh: dict[int, float] = {}  # init seconds of environments that have served nothing yet
+        self._initialising: dict[int, tuple[asyncio.TimerHandle, bool]] = {}  # limit, and whether provisioned
+        self._failures: dict[int, tuple[InitFailure, float]] = {}
+        self._running_in: dict[int, dict[Invocation, None]] = {}  # only where environments are shared
+
+    def employ(self, executor: Executor) -> None:
+        """Give it the executor that does the work; needed before `open`."""
+        self._executor = executor
+
+    # ---------------------------------------------------------------- from above
+
+    def open(self) -> None:
+        """Bring up what is provisioned."""
+        self._obey(self._fleet.open(self._now()))
+
+    def submit(self, event: Event, reply: Reply) -> None:
+        """Take an event: `reply` is called once, now or later."""
+        commands = self._fleet.arrive(Invocation(event, reply), self._now())
+        if len(commands) == 1 and type(commands[0]) is Run:
+            self._run(*commands[0])  # the hot path: it makes nothing due sooner
+        else:
+            self._obey(commands)
+
+    def unblock(self) -> None:
+        """The account has room again, and it is this function's turn."""
+        self._obey(self._fleet.unblock(self._now()))
+
+    def renew(self) -> None:
+        """The code changed: new environments get it, busy ones finish."""
+        self._obey(self._fleet.renew(self._now()))
+
+    def close(self) -> None:
+        """Start nothing more; what was admitted still runs."""
+        self._closing = True
+        self._obey(self._fleet.close(self._now()))
+
+    def abandon(self) -> None:
+        """The grace period is over: answer everything with a cancellation and let everything go."""
+        now_s = self._now()
+        commands = self._fleet.abandon(now_s)
+        for invocation in self._deadlines.clear():
+            body = cancelled_body(invocation.event.request_id)
+            self._answer(invocation, Status.CANCELLED, body, now_s - invocation.started_s)
+        self._obey(commands)
+        self._alarm.cancel()
+
+    def statistics(self) -> FleetStatistics:
+        """The fleet in numbers."""
+        return self._fleet.statistics()
+
+    # ---------------------------------------------------------------- facts, from the executor
+
+    def ready(self, env_id: int, init_s: float) -> None:
+        """An environment can serve; a modelled cold start is added to the measured one here."""
+        if env_id not in self._initialising:
+            return  # it was given up meanwhile
+        if self.function.cold_start == "measured":
+            self._serve(env_id, init_s)
+            return
+        added_s = self.function.cold_start / 1000
+        self._loop.call_later(added_s, self._serve, env_id, init_s + added_s)
+
+    def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
+        """An environment did not come up."""
+        provisioned = self._end_init(env_id)
+        if provisioned is None:
+            return
+        self._failures[env_id] = failure, init_s
+        self._observer.noticed(
+            Initialised(
+                function=self.function.name,
+                init_s=init_s,
+                provisioned=provisioned,
+                error_type=failure.error_type,
+                error_message=failure.error_message,
+            )
+        )
+        self._obey(self._fleet.crashed(env_id, self._now()))
+        self._failures.pop(env_id, None)
+        self._on_release()
+
+    def ended(self, invocation: Invocation, result: Result) -> None:
+        """A handler ended; too late, it changes nothing."""
+        now_s = self._now()
+        if invocation.phase is not _RUNNING:
+            if self._shared:  # answered at its deadline, but it held its place until now
+                self._leave(invocation)
+                self._obey(self._fleet.finished(invocation.env_id, now_s))
+            return
+        if now_s >= invocation.deadline_s:
+            # The loop was held up: the deadline passed before its timer could say so.
+            self._deadlines.remove(invocation)
+            self._strike(invocation, now_s, ran_on=False)
+            return
+        self._deadlines.remove(invocation)
+        status = result.status
+        if status is not _SUCCESS and result.ends_environment:
+            self._crashed(invocation, result, now_s)
+            return
+        if self._shared:
+            self._leave(invocation)
+        commands = self._fleet.finished(invocation.env_id, now_s)
+        body, error_type = result.body, result.error_type
+        if len(body) > MAX_RESPONSE_BYTES:
+            status, body, error_type = Status.ERROR, response_too_large_body(), None
+        duration_s = now_s - invocation.started_s
+        self._answer(invocation, status, body, duration_s, error_type, result.max_memory_mb, result.raw)
+        if commands:
+            self._obey(commands)
+        elif not self._alarm.armed:
+            self._alarm.at(self._fleet.next_due_s())
+        if self._closing or self._pool.contended:
+            self._on_release()
+
+    def died(self, env_id: int) -> None:
+        """An environment in which nothing ran is gone."""
+        self._obey(self._fleet.crashed(env_id, self._now()))
+
+    # ---------------------------------------------------------------- obeying the fleet
+
+    def _obey(self, commands: Sequence[Command[Invocation]]) -> None:
+        for command in commands:
+            match command:
+                case Run(env_id, invocation, cold):
+                    self._run(env_id, invocation, cold)
+                case Start(env_id, provisioned):
+                    self._start(env_id, provisioned=provisioned)
+                case Stop(env_id):
+                    self._fresh.pop(env_id, None)
+                    self._end_init(env_id)
+                    self._executor.stop(env_id)
+                case Refuse(invocation, refusal):
+                    self._refuse(invocation, refusal)
+                case Fail(invocation, env_id):
+                    self._fail(invocation, env_id)
+                case _:
+                    assert_never(command)
+        if not self._alarm.armed or self._fleet.restless:
+            self._alarm.at(self._fleet.next_due_s())
+
+    def _run(self, env_id: int, invocation: Invocation, cold: bool) -> None:  # noqa: FBT001  # a Run, unpacked
+        now_s = self._now()
+        invocation.phase = _RUNNING
+        invocation.env_id = env_id
+        invocation.started_s = now_s
+        invocation.deadline_s = now_s + self._timeout_s
+        invocation.cold_start = cold
+        if self._fresh:
+            invocation.init_s = self._fresh.pop(env_id, None)
+        if self._shared:
+            self._running_in.setdefault(env_id, {})[invocation] = None
+        self._deadlines.add(invocation)
+        self._observer.began(invocation)
+        self._executor.run(env_id, invocation)
+
+    def _start(self, env_id: int, *, provisioned: bool) -> None:
+        limit_s = INIT_LIMIT_S
+        if provisioned:
+            limit_s = max(PROVISIONED_INIT_LIMIT_S, self._timeout_s)
+        timer = self._loop.call_later(limit_s, self._init_timed_out, env_id, limit_s)
+        self._initialising[env_id] = timer, provisioned
+        self._executor.start(env_id)
+
+    def _serve(self, env_id: int, init_s: float) -> None:
+        provisioned = self._end_init(env_id)
+        if provisioned is None:
+            return
+        self._fresh[env_id] = init_s
+        self._observer.noticed(
+            Initialised(function=self.function.name, init_s=init_s, provisioned=provisioned)
+        )
+        self._obey(self._fleet.ready(env_id, self._now()))
+
+    def _end_init(self, env_id: int) -> bool | None:
+        """Whether the environment that stops initialising is provisioned; None if it was not at it."""
+        entry = self._initialising.pop(env_id, None)
+        if entry is None:
+            return None
+        timer, provisioned = entry
+        timer.cancel()
+        return provisioned
+
+    def _init_timed_out(self, env_id: int, limit_s: float) -> None:
+        self._executor.stop(env_id)
+        text = f"Task timed out after {limit_s:.2f} seconds"
+        self.failed(env_id, InitFailure("Sandbox.Timedout", text), limit_s)
+
+    def _tick(self, now_s: float) -> float | None:
+        self._obey(self._fleet.tick(now_s))
+        return self._fleet.next_due_s()
+
+    # ---------------------------------------------------------------- ends
+
+    def _strike(self, invocation: Invocation, now_s: float, *, ran_on: bool = True) -> None:
+        """The deadline: the caller is answered now, and the environment goes, whatever runs in it.
+
+        A shared environment stays, as on Managed Instances, where timeouts do not end the code: the
+        invocation holds its place until it ends by itself (`ran_on`: it has not yet).
+        """
+        commands: Sequence[Command[Invocation]] = ()
+        if not self._shared:
+            self._executor.stop(invocation.env_id)
+            commands = self._fleet.crashed(invocation.env_id, now_s)
+        elif not ran_on:
+            self._leave(invocation)
+            commands = self._fleet.finished(invocation.env_id, now_s)
+        body = timeout_body(invocation.event.request_id, self._timeout_s)
+        self._answer(invocation, Status.TIMEOUT, body, self._timeout_s)
+        self._obey(commands)
+        self._on_release()
+
+    def _crashed(self, invocation: Invocation, result: Result, now_s: float) -> None:
+        """The environment died under `invocation`, and with it all else that ran there."""
+        env_id = invocation.env_id
+        commands = self._fleet.crashed(env_id, now_s)
+        duration_s = now_s - invocation.started_s
+        self._answer(
+            invocation, result.status, result.body, duration_s, result.error_type, result.max_memory_mb
+        )
+        others = self._running_in.pop(env_id, {})
+        others.pop(invocation, None)
+        if others:
+            self._executor.stop(env_id)
+        for other in others:
+            if other.phase is _RUNNING:
+                self._deadlines.remove(other)
+                body = platform_error_body("Runtime.ExitError", other.event.request_id, "Runtime exited")
+                self._answer(
+                    other, result.status, body, now_s - other.started_s, error_type="Runtime.ExitError"
+                )
+        self._obey(commands)
+        self._on_release()
+
+    def _leave(self, invocation: Invocation) -> None:
+        sharing = self._running_in[invocation.env_id]
+        del sharing[invocation]
+        if not sharing:
+            del self._running_in[invocation.env_id]
+
+    def _fail(self, invocation: Invocation, env_id: int) -> None:
+        failure, init_s = self._failures[env_id]
+        invocation.init_s = init_s
+        invocation.cold_start = True
+        invocation.started_s = self._now()
+        self._observer.began(invocation)
+        body = init_error_body(failure, invocation.event.request_id)
+        self._answer(invocation, Status.INIT_ERROR, body, 0.0, error_type=failure.error_type)
+        self._on_release()
+
+    def _refuse(self, invocation: Invocation, refusal: Refusal) -> None:
+        event = invocation.event
+        waited_s = self._now() - event.received_s
+        if refusal is Refusal.CLOSING:
+            status, body, reason = Status.CANCELLED, cancelled_body(event.request_id), None
+        else:
+            reason = refusal.aws_reason
+            status, body = Status.THROTTLED, throttle_body(reason)
+        outcome = Outcome(status, body, event.request_id, self._rate, queue_wait_s=waited_s, reason=reason)
+        invocation.phase = _ENDED
+        self._observer.refused(event, outcome, refusal.value)
+        invocation.reply(outcome)
+
+    def _answer(
+        self,
+        invocation: Invocation,
+        status: Status,
+        body: bytes,
+        duration_s: float,
+        error_type: str | None = None,
+        max_memory_mb: int | None = None,
+        raw: bool = False,  # noqa: FBT001, FBT002  # positional, all of it: once an invocation
+    ) -> None:
+        invocation.phase = _ENDED
+        event = invocation.event
+        init_s = invocation.init_s
+        outcome = Outcome(
+            status,
+            body,
+            event.request_id,
+            self._rate,
+            invocation.cold_start,
+            invocation.started_s - event.received_s,
+            init_s,
+            duration_s,
+            billed_ms(duration_s, init_s),
+            max_memory_mb,
+            raw,
+        )
+        if event.wants_log:
+            outcome.log_tail = self._log_tail(invocation, outcome, error_type)
+        self._observer.ended(invocation, outcome, error_type)
+        invocation.reply(outcome)

@@ -1,0 +1,33 @@
+"""What the engine uses of the machine, as one value: the real thing; `engine.testing` has a virtual one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio.to_thread
+
+from engine.ports import Clock, Offload, T
+from engine.runtime.clock import SystemClock
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # no wheel for this platform: asyncio's own loop serves, about half as fast
+    from asyncio import new_event_loop  # type: ignore[assignment]  # a wider type
+
+
+__all__ = ["Platform", "new_event_loop", "offload_to_thread"]
+
+
+async def offload_to_thread(work: Callable[[], T], /) -> T:
+    """Run `work` on a worker thread."""
+    return await anyio.to_thread.run_sync(work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Clock, worker threads, and whether to watch the loop for handlers that block it."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    offload: Offload = offload_to_thread
+    watches_loop: bool = True

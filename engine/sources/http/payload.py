@@ -1,0 +1,62 @@
+"""What the three payload formats have in common: the promise they make, and the edge they stand at."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from hashlib import sha256
+from typing import Any, Final, Protocol
+
+from engine.core.function import Account
+from engine.core.outcome import Outcome
+from engine.sources.http.answers import Answer
+from engine.sources.http.refusals import Refusals
+from engine.sources.http.settings import FrontDoor
+from engine.sources.http.stamps import Stamp
+from engine.wire.http import Request
+
+MAX_EVENT_BYTES: Final = 6_291_456
+"""Payload of a synchronous invocation (Lambda Developer Guide, quotas)."""
+
+
+class Edge:
+    """Where requests come in. `port` becomes known when the listener is bound."""
+
+    __slots__ = ("account", "port")
+
+    def __init__(self, account: Account, port: int) -> None:
+        self.account = account
+        self.port = str(port)
+
+
+class PayloadFormat(Protocol):
+    """One route's way from request to event and from outcome to answer.
+
+    Attributes:
+        front_door: The AWS service it stands in for.
+        max_body: Bytes of the largest request body that service takes.
+        refusals: How that service answers what the function did not answer.
+    """
+
+    front_door: FrontDoor
+    max_body: int
+    refusals: Refusals
+
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> Any:
+        """What `event` needs to know of a request target. Never changed afterwards: it is shared.
+
+        `path`, `query` and the values of `parameters` are percent-encoded.
+        """
+
+    def event(
+        self, request: Request, target: Any, request_id: str, stamp: Stamp, trace: str
+    ) -> dict[str, Any]:
+        """The event, fresh: the handler may change all of it."""
+
+    def answer(self, outcome: Outcome, request: Request) -> Answer:
+        """Status, header lines and body. Never raises: what cannot be sent is the refusal `malformed`."""
+
+
+def stable_id(kind: str, name: str, length: int) -> str:
+    """An identifier like those AWS draws (lower-case letters and digits), the same on every run."""
+    digest = sha256(f"{kind}:{name}".encode()).digest()
+    return b32encode(digest).decode("ascii").lower()[:length]

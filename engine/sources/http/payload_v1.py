@@ -1,0 +1,277 @@
+"""Payload format 1.0: REST APIs with Lambda proxy integration.
+
+Absent things are null in the event. Source: API Gateway Developer Guide, "Lambda proxy integrations in
+API Gateway" for REST APIs; recorded events and answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from engine.core.outcome import Outcome, Status
+from engine.ports import Binding
+from engine.sources.http.answers import (
+    Answer,
+    Heads,
+    base64_bytes,
+    header_map,
+    header_text,
+    http_status,
+    identified,
+    is_encoded,
+    parse,
+    text_bytes,
+)
+from engine.sources.http.inbound import (
+    HOP_BY_HOP,
+    LEFT_OUT,
+    REPLACED,
+    HeaderNames,
+    forwarded_for,
+    text_or_base64,
+)
+from engine.sources.http.payload import Edge, stable_id
+from engine.sources.http.refusals import refusals
+from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
+from engine.sources.http.stamps import Stamp
+from engine.sources.http.target import decoded_pairs, grouped
+from engine.wire.http import Request
+
+_ALLOWED: Final = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
+_NOBODY: Final = (
+    "accessKey",
+    "accountId",
+    "caller",
+    "cognitoAuthenticationProvider",
+    "cognitoAuthenticationType",
+    "cognitoIdentityId",
+    "cognitoIdentityPoolId",
+    "principalOrgId",
+    "sourceIp",
+    "user",
+    "userAgent",
+    "userArn",
+)
+
+
+class Target(NamedTuple):
+    """`path` as it was sent; the three maps are None when empty."""
+
+    path: str
+    query: dict[str, str] | None
+    multi_query: dict[str, list[str]] | None
+    parameters: dict[str, str] | None
+    resource: str
+    resource_id: str
+
+
+class PayloadV1:
+    """One route in payload format 1.0. `$default` is shown as the resource `/{proxy+}`, or `/` itself."""
+
+    __slots__ = (
+        "_binary",
+        "_context",
+        "_edge",
+        "_greedy",
+        "_heads",
+        "_identity",
+        "_names",
+        "_path",
+        "_stage",
+        "_variables",
+        "front_door",
+        "max_body",
+        "refusals",
+    )
+
+    def __init__(self, binding: Binding, settings: HttpEvent, edge: Edge) -> None:
+        self.front_door = FrontDoor.REST
+        self.max_body = 10 * 1024 * 1024
+        self.refusals = refusals(self.front_door)
+        account = edge.account
+        api_id = stable_id("rest-api", account.account_id, 10)
+        self._context = {
+            "accountId": account.account_id,
+            "apiId": api_id,
+            "deploymentId": stable_id("deployment", account.account_id, 6),
+            "domainName": f"{api_id}.execute-api.{account.region}.amazonaws.com",
+            "domainPrefix": api_id,
+        }
+        self._identity: dict[str, str | None] = dict.fromkeys(_NOBODY)
+        self._path = settings.path
+        self._greedy = (
+            settings.path.rpartition("{")[2].removesuffix("+}") if settings.path.endswith("+}") else None
+        )
+        self._stage = settings.stage_name
+        self._variables = settings.stage_variables
+        self._binary = settings.binary_media_types
+        self._edge = edge
+        self._names = HeaderNames(_spelling, HOP_BY_HOP | REPLACED)
+        self._heads = Heads()
+
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+        """Query values are decoded; path and parameters keep their percent-encoding.
+
+        A `{name+}` parameter loses a trailing slash that `path` keeps.
+        """
+        resource = self._path
+        if resource == DEFAULT_PATH:
+            rest = path.removeprefix("/").removesuffix("/")
+            resource = "/{proxy+}" if rest else "/"
+            parameters = {"proxy": rest} if rest else {}
+        elif self._greedy is not None:
+            parameters = {**parameters, self._greedy: parameters[self._greedy].removesuffix("/")}
+        multi = grouped(decoded_pairs(query))
+        single = {name: values[-1] for name, values in multi.items()}
+        return Target(
+            path,
+            single or None,
+            multi or None,
+            parameters or None,
+            resource,
+            stable_id("resource", resource, 6),
+        )
+
+    def event(
+        self, request: Request, target: Target, request_id: str, stamp: Stamp, trace: str
+    ) -> dict[str, Any]:
+        """The event; single-value maps hold the last value of a repeated name."""
+        headers, multi_headers = self._headers(request, trace)
+        agent = headers.get("User-Agent") or _text(request.header(b"user-agent"))
+        identity = self._identity.copy()
+        identity["sourceIp"] = request.peer
+        identity["userAgent"] = agent
+        body, encoded = self._body(request)
+        query, multi_query, parameters = target.query, target.multi_query, target.parameters
+        return {
+            "resource": target.resource,
+            "path": target.path,
+            "httpMethod": request.method,
+            "headers": headers,
+            "multiValueHeaders": multi_headers,
+            "queryStringParameters": query.copy() if query is not None else None,
+            "multiValueQueryStringParameters": (
+                {name: values.copy() for name, values in multi_query.items()}
+                if multi_query is not None
+                else None
+            ),
+            "pathParameters": parameters.copy() if parameters is not None else None,
+            "stageVariables": self._variables.copy() or None,
+            "requestContext": {
+                **self._context,
+                "extendedRequestId": f"{request_id[24:36]}{request_id[:3]}=",
+                "httpMethod": request.method,
+                "identity": identity,
+                "path": f"/{self._stage}{target.path}",
+                "protocol": f"HTTP/{request.version}",
+                "requestId": request_id,
+                "requestTime": stamp.text,
+                "requestTimeEpoch": stamp.epoch_ms,
+                "resourceId": target.resource_id,
+                "resourcePath": target.resource,
+                "stage": self._stage,
+            },
+            "body": body,
+            "isBase64Encoded": encoded,
+        }
+
+    def _headers(self, request: Request, trace: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """Names as the client spelled them; the front door's own in AWS's spelling."""
+        names, sent_headers = self._names, request.headers
+        headers = {names[name]: value.decode("latin-1") for name, value in sent_headers}
+        if len(headers) == len(sent_headers):
+            headers.pop(LEFT_OUT, None)
+            multi = {name: [value] for name, value in headers.items()}
+        else:
+            multi = grouped((names[name], value.decode("latin-1")) for name, value in sent_headers)
+            headers.pop(LEFT_OUT, None)
+            multi.pop(LEFT_OUT, None)
+        sent = multi.get("X-Forwarded-For")
+        added = {
+            "X-Forwarded-For": forwarded_for(", ".join(sent) if sent else None, request.peer),
+            "X-Forwarded-Port": self._edge.port,
+            "X-Forwarded-Proto": "http",
+            "X-Amzn-Trace-Id": trace,
+        }
+        for name, value in added.items():
+            headers[name] = value
+            multi[name] = [value]
+        return headers, multi
+
+    def _body(self, request: Request) -> tuple[str | None, bool]:
+        """Base64 if the content type is a binary media type, else text: bytes that are not UTF-8 are lost."""
+        if not request.body:
+            return None, False
+        if self._binary:
+            kind = _text(request.header(b"content-type")) or "application/json"
+            if _is_binary(kind, self._binary):
+                return text_or_base64(request.body, is_text=False)
+        return request.body.decode("utf-8", "replace"), False
+
+    def answer(self, outcome: Outcome, request: Request) -> Answer:
+        """A response object with known keys only; anything else is malformed.
+
+        Without `statusCode` it is a 200 unless it is empty. `multiValueHeaders` go before `headers` of the
+        same name; a pair that is in both is sent once. `isBase64Encoded` decodes only if the first media
+        type of the request's `Accept` is a binary media type; else the base64 text itself is sent.
+        """
+        if outcome.status is not Status.SUCCESS:
+            return self.refusals.of(outcome)
+        try:
+            result = parse(outcome.body)
+            if type(result) is not dict or not result or not result.keys() <= _ALLOWED:
+                return self.refusals.malformed_by(outcome)
+            code = result.get("statusCode")
+            status = 200 if code is None else http_status(code)
+            multi = result.get("multiValueHeaders")
+            head = (
+                self._heads.lines(_merged(header_map(multi), header_map(result.get("headers"))))
+                if multi
+                else self._heads.render(result.get("headers"))
+            )
+            return status, identified(head, outcome.request_id), self._answer_body(result, request)
+        except ValueError:
+            return self.refusals.malformed_by(outcome)
+
+    def _answer_body(self, result: dict[str, Any], request: Request) -> bytes:
+        body = result.get("body")
+        encoded = is_encoded(result)
+        if body is None:
+            return b""
+        if type(body) is not str:
+            raise ValueError("body is not a string")
+        if encoded and self._binary:
+            accept = _text(request.header(b"accept")) or ""
+            if _is_binary(accept.partition(",")[0], self._binary):
+                return base64_bytes(body)
+        return text_bytes(body)
+
+
+def _spelling(name: bytes) -> str:
+    """As sent, save the one header that is sent on with more in it."""
+    return "X-Forwarded-For" if name.lower() == b"x-forwarded-for" else name.decode("latin-1")
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("latin-1") if value is not None else None
+
+
+def _is_binary(media_type: str, binary: tuple[str, ...]) -> bool:
+    """Whether `binary` holds the type, its `type/*`, or `*/*`. Parameters do not count."""
+    kind = media_type.partition(";")[0].strip().lower()
+    return "*/*" in binary or kind in binary or f"{kind.partition('/')[0]}/*" in binary
+
+
+def _merged(multi: dict[str, Any], single: dict[str, Any]) -> list[tuple[str, str]]:
+    pairs = []
+    for name, values in multi.items():
+        if type(values) is not list:
+            raise ValueError("a multiValueHeaders value is not a list")
+        pairs += [(name, header_text(value)) for value in values if value is not None]
+    sent = {(name.lower(), value) for name, value in pairs}
+    for name, value in single.items():
+        if value is not None:
+            text = header_text(value)
+            if (name.lower(), text) not in sent:
+                pairs.append((name, text))
+    return pairs

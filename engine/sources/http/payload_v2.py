@@ -1,0 +1,216 @@
+"""Payload format 2.0: Function URLs and HTTP APIs.
+
+Absent things are left out of the event. Source: Lambda Developer Guide, "Invoking Lambda function URLs";
+API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"; recorded answers of both.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from engine.core.outcome import Outcome, Status
+from engine.ports import Binding
+from engine.sources.http.answers import (
+    Answer,
+    Heads,
+    base64_bytes,
+    compact,
+    http_status,
+    identified,
+    is_encoded,
+    parse,
+    plain_body,
+    text_bytes,
+)
+from engine.sources.http.inbound import (
+    HOP_BY_HOP,
+    LEFT_OUT,
+    REPLACED,
+    HeaderNames,
+    forwarded_for,
+    lower_case,
+    text_or_base64,
+)
+from engine.sources.http.payload import Edge, stable_id
+from engine.sources.http.refusals import refusals
+from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
+from engine.sources.http.stamps import Stamp
+from engine.sources.http.target import decoded_pairs, decoded_path, joined
+from engine.wire.http import Request, header_block
+
+_MAX_BODY: Final = {FrontDoor.URL: 6 * 1024 * 1024, FrontDoor.HTTP_API: 10 * 1024 * 1024}
+
+
+class Target(NamedTuple):
+    """`path` and `raw_query` as the event has them; the two maps are None when empty."""
+
+    path: str
+    raw_query: str
+    query: dict[str, str] | None
+    parameters: dict[str, str] | None
+
+
+class PayloadV2:
+    """One route in payload format 2.0.
+
+    A Function URL keeps `rawPath` as it was sent and shows `accountId` "anonymous" (auth type NONE); an
+    HTTP API decodes it, puts a stage other than `$default` before it, and decodes path parameters. The
+    headers of TLS that a Function URL adds are left out: there is no TLS here.
+    """
+
+    __slots__ = (
+        "_account_id",
+        "_api_id",
+        "_domain",
+        "_edge",
+        "_heads",
+        "_names",
+        "_prefix",
+        "_route_key",
+        "_stage",
+        "_variables",
+        "front_door",
+        "max_body",
+        "refusals",
+    )
+
+    def __init__(self, binding: Binding, settings: HttpEvent, edge: Edge) -> None:
+        self.front_door = settings.front_door
+        self.max_body = _MAX_BODY[self.front_door]
+        self.refusals = refusals(self.front_door)
+        account = edge.account
+        if self.front_door is FrontDoor.URL:
+            self._account_id = "anonymous"
+            self._api_id = stable_id("url", binding.function.name, 32)
+            self._domain = f"{self._api_id}.lambda-url.{account.region}.on.aws"
+        else:
+            self._account_id = account.account_id
+            self._api_id = stable_id("http-api", account.account_id, 10)
+            self._domain = f"{self._api_id}.execute-api.{account.region}.amazonaws.com"
+        self._stage = settings.stage_name
+        self._prefix = "" if self._stage == DEFAULT_PATH else f"/{self._stage}"
+        self._route_key = settings.route_key
+        self._variables = settings.stage_variables
+        self._edge = edge
+        self._names = HeaderNames(lower_case, HOP_BY_HOP | REPLACED)
+        self._heads = Heads()
+
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+        """Query values are decoded, repeated ones joined by a comma."""
+        if self.front_door is not FrontDoor.URL:
+            path = self._prefix + decoded_path(path)
+            parameters = {name: decoded_path(value) for name, value in parameters.items()}
+        return Target(path, query, joined(decoded_pairs(query)) or None, parameters or None)
+
+    def event(
+        self, request: Request, target: Target, request_id: str, stamp: Stamp, trace: str
+    ) -> dict[str, Any]:
+        """The event. A text body is one whose content type holds `json`, `text` or `xml`."""
+        headers = self._headers(request, trace)
+        cookie = headers.pop("cookie", None)
+        event: dict[str, Any] = {
+            "version": "2.0",
+            "routeKey": self._route_key,
+            "rawPath": target.path,
+            "rawQueryString": target.raw_query,
+        }
+        if cookie is not None:
+            cookies = [crumb for part in cookie.split(";") if (crumb := part.strip())]
+            if cookies:
+                event["cookies"] = cookies
+        event["headers"] = headers
+        if target.query is not None:
+            event["queryStringParameters"] = target.query.copy()
+        event["requestContext"] = {
+            "accountId": self._account_id,
+            "apiId": self._api_id,
+            "domainName": self._domain,
+            "domainPrefix": self._api_id,
+            "http": {
+                "method": request.method,
+                "path": target.path,
+                "protocol": f"HTTP/{request.version}",
+                "sourceIp": request.peer,
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": request_id,
+            "routeKey": self._route_key,
+            "stage": self._stage,
+            "time": stamp.text,
+            "timeEpoch": stamp.epoch_ms,
+        }
+        if target.parameters is not None:
+            event["pathParameters"] = target.parameters.copy()
+        if self._variables:
+            event["stageVariables"] = self._variables.copy()
+        if request.body:
+            kind = headers.get("content-type", "").lower()
+            is_text = "json" in kind or "text" in kind or "xml" in kind
+            event["body"], event["isBase64Encoded"] = text_or_base64(request.body, is_text=is_text)
+        else:
+            event["isBase64Encoded"] = False
+        return event
+
+    def _headers(self, request: Request, trace: str) -> dict[str, str]:
+        """Lower-case names; a repeated header joined by commas, a repeated cookie by `; `."""
+        names, sent_headers = self._names, request.headers
+        headers = {names[name]: value.decode("latin-1") for name, value in sent_headers}
+        if len(headers) != len(sent_headers):
+            headers = {}
+            for name, value in sent_headers:
+                key, text = names[name], value.decode("latin-1")
+                mark = "; " if key == "cookie" else ","
+                headers[key] = f"{headers[key]}{mark}{text}" if key in headers else text
+        headers.pop(LEFT_OUT, None)
+        headers["x-forwarded-for"] = forwarded_for(headers.get("x-forwarded-for"), request.peer)
+        headers["x-forwarded-port"] = self._edge.port
+        headers["x-forwarded-proto"] = "http"
+        headers["x-amzn-trace-id"] = trace
+        return headers
+
+    def answer(self, outcome: Outcome, request: Request) -> Answer:
+        """A result with `statusCode` is a response; any other JSON value is a 200 with itself as body.
+
+        A string goes out unquoted. `multiValueHeaders` and unknown keys are ignored. Not confirmed by a
+        primary source: a `body` that is not a string is sent as compact JSON.
+        """
+        if outcome.status is not Status.SUCCESS:
+            return self.refusals.of(outcome)
+        try:
+            result = parse(outcome.body)
+            if type(result) is not dict or "statusCode" not in result:
+                return self._bare(result, outcome)
+            status = http_status(result["statusCode"])
+            head = self._heads.render(result.get("headers"))
+            cookies = result.get("cookies")
+            if cookies:
+                head += _set_cookies(cookies)
+            return status, identified(head, outcome.request_id), _body(result)
+        except ValueError:
+            return self.refusals.malformed_by(outcome)
+
+    def _bare(self, result: Any, outcome: Outcome) -> Answer:
+        """An HTTP API takes an object that looks like Lambda's error for one (recorded)."""
+        looks_failed = type(result) is dict and "errorMessage" in result
+        if looks_failed and self.front_door is FrontDoor.HTTP_API:
+            return self.refusals.malformed_by(outcome)
+        head = self._heads.render(None)
+        return 200, identified(head, outcome.request_id), plain_body(result, outcome.body)
+
+
+def _set_cookies(cookies: Any) -> bytes:
+    if type(cookies) is not list or any(type(cookie) is not str for cookie in cookies):
+        raise ValueError("cookies is not a list of strings")
+    return header_block(("set-cookie", cookie) for cookie in cookies)
+
+
+def _body(result: dict[str, Any]) -> bytes:
+    body = result.get("body")
+    encoded = is_encoded(result)
+    if body is None:
+        return b""
+    if type(body) is str:
+        return base64_bytes(body) if encoded else text_bytes(body)
+    if encoded:
+        raise ValueError("a base64 body is not a string")
+    return compact(body)

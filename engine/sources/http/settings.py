@@ -1,0 +1,142 @@
+"""What a user says about one HTTP event: `[[functions.NAME.events]]` with `type = "http"`."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+ANY: Final = "ANY"
+DEFAULT_PATH: Final = "$default"
+
+_METHOD = re.compile(r"[A-Z][A-Z-]*")
+_VARIABLE = re.compile(r"\{([A-Za-z0-9._:-]+)(\+?)\}")
+_REST_STAGE: Final = "Prod"  # what SAM names the stage nobody named
+
+StageName = Annotated[str, StringConstraints(pattern=r"^(\$default|[A-Za-z0-9_-]{1,128})$")]
+
+
+class FrontDoor(StrEnum):
+    """Which AWS service the engine stands in for: it decides how failures are answered."""
+
+    URL = "function-url"
+    HTTP_API = "http-api"
+    REST = "rest-api"
+    ALB = "alb"
+
+
+class HttpEvent(BaseModel):
+    """One route to one function.
+
+    Attributes:
+        method: An HTTP method, or ANY.
+        path: `/hello`, `/hello/{name}`, `/files/{path+}` (the rest of the path), or the catch-all
+            `$default`, also written `/*`.
+        payload_format: `2.0` (Function URL without a route, HTTP API with one), `1.0` (REST API) or
+            `alb` (Application Load Balancer).
+        stage: Name of the API stage; absent means `$default` for 2.0 and `Prod` for 1.0. It stands in
+            the event only: requests come without it, as through a custom domain.
+        stage_variables: Sent with every event of formats 2.0 and 1.0.
+        multi_value_headers: The target group attribute `lambda.multi_value_headers.enabled` (alb).
+        binary_media_types: The REST API's list, for example `["image/png"]` or `["*/*"]` (1.0).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["http"] = "http"
+    method: str = ANY
+    path: str = DEFAULT_PATH
+    payload_format: Literal["2.0", "1.0", "alb"] = "2.0"
+    stage: StageName | None = None
+    stage_variables: dict[str, str] = Field(default_factory=dict)
+    multi_value_headers: bool = False
+    binary_media_types: tuple[str, ...] = ()
+
+    @field_validator("method")
+    @classmethod
+    def _method_is_a_token(cls, method: str) -> str:
+        method = method.upper()
+        if not _METHOD.fullmatch(method):
+            raise ValueError(f"{method!r} is not an HTTP method; write GET, POST, ... or ANY")
+        return method
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_a_route(cls, path: str) -> str:
+        if path in (DEFAULT_PATH, "/*"):
+            return DEFAULT_PATH
+        problem = path_problem(path)
+        if problem:
+            raise ValueError(f"path {path!r} {problem}")
+        return path
+
+    @field_validator("binary_media_types")
+    @classmethod
+    def _media_types_have_a_slash(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        for media_type in types:
+            if media_type.count("/") != 1:
+                raise ValueError(f"{media_type!r} is not a media type like image/png, image/* or */*")
+        return tuple(media_type.lower() for media_type in types)
+
+    @model_validator(mode="after")
+    def _only_what_the_format_knows(self) -> Self:
+        if self.multi_value_headers and self.payload_format != "alb":
+            raise ValueError('multi_value_headers needs payload_format = "alb"')
+        if self.binary_media_types and self.payload_format != "1.0":
+            raise ValueError('binary_media_types needs payload_format = "1.0"')
+        if self.payload_format == "alb" and (self.stage or self.stage_variables):
+            raise ValueError("a load balancer has no stage and no stage_variables")
+        if self.payload_format == "1.0" and self.stage == DEFAULT_PATH:
+            raise ValueError("a REST API has no stage named $default")
+        return self
+
+    @property
+    def front_door(self) -> FrontDoor:
+        """The closest AWS service: format 2.0 without method, route and stage is a Function URL."""
+        if self.payload_format == "1.0":
+            return FrontDoor.REST
+        if self.payload_format == "alb":
+            return FrontDoor.ALB
+        bare = self.path == DEFAULT_PATH and self.method == ANY
+        return FrontDoor.URL if bare and not self.stage and not self.stage_variables else FrontDoor.HTTP_API
+
+    @property
+    def stage_name(self) -> str:
+        """The stage, or the front door's default."""
+        return self.stage or (_REST_STAGE if self.payload_format == "1.0" else DEFAULT_PATH)
+
+    @property
+    def route_key(self) -> str:
+        """`GET /hello/{name}`, or `$default`."""
+        return DEFAULT_PATH if self.path == DEFAULT_PATH else f"{self.method} {self.path}"
+
+
+def path_problem(path: str) -> str | None:
+    """Why `path` cannot be a route, as the end of a sentence; None if it can."""
+    if not path.startswith("/"):
+        return "must start with '/' (or be $default)"
+    if len(path) > 512:
+        return "is longer than 512 characters"
+    if re.search(r"[?#\s\x00-\x1f\x7f]", path):
+        return "holds a space, '?', '#' or a control character; a route is the path alone"
+    seen: set[str] = set()
+    segments = path[1:].split("/")
+    for position, segment in enumerate(segments):
+        last = position == len(segments) - 1
+        variable = _VARIABLE.fullmatch(segment)
+        if not segment and not last:
+            return "has an empty segment ('//')"
+        if "*" in segment:
+            return "holds '*'; write {name+} for the rest of a path, $default for everything"
+        if not variable:
+            if "{" in segment or "}" in segment:
+                return f"has a bad variable in {segment!r}; a whole segment is {{name}} or {{name+}}"
+            continue
+        if variable[2] and not last:
+            return f"must end with {segment}: it takes the rest of the path"
+        if variable[1] in seen:
+            return f"uses the variable {variable[1]!r} twice"
+        seen.add(variable[1])
+    return None

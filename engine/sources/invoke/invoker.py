@@ -1,0 +1,199 @@
+"""From an Invoke request to an event, and from its outcome to the answer: the hot path of the Lambda API.
+
+Source: Lambda API reference, Invoke and InvokeWithResponseStream.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from functools import partial
+from typing import Final, NamedTuple
+
+from engine.core.event import Event
+from engine.core.function import Account
+from engine.core.invocation import Reply
+from engine.core.outcome import Outcome, Status
+from engine.errors import FunctionNotFound, NotAccepting
+from engine.ports import Host, Sink
+from engine.sources.invoke import event_stream
+from engine.sources.invoke.errors import (
+    error_head,
+    function_not_found,
+    payload_too_large,
+    service_error,
+)
+from engine.sources.invoke.names import LATEST
+from engine.sources.invoke.options import (
+    ALL_TYPES,
+    PLAIN,
+    STREAMING_TYPES,
+    InvocationType,
+    Options,
+    option_names,
+    read_options,
+)
+from engine.sources.invoke.payload import ASYNC_LIMIT_BYTES, SYNC_LIMIT_BYTES, document_of
+from engine.sources.invoke.trace import Traces
+from engine.wire.http_message import Request
+
+THROTTLED: Final = "TooManyRequestsException"
+_JSON: Final = "application/json"
+_BYTES: Final = "application/octet-stream"
+
+
+class Target(NamedTuple):
+    """What the path of an invocation says.
+
+    Attributes:
+        function: A name that exists.
+        qualifier: As the caller put it, or None.
+        streaming: The answer is an event stream.
+        asynchronous: The legacy `invoke-async`: of type Event whatever the headers say.
+    """
+
+    function: str
+    qualifier: str | None
+    streaming: bool = False
+    asynchronous: bool = False
+
+
+class Invoker:
+    """Submits events and answers their callers."""
+
+    __slots__ = ("_account", "_names", "_submit", "_traces")
+
+    def __init__(self, host: Host, sink: Sink) -> None:
+        self._account: Account = host.account
+        self._submit = sink.submit
+        self._traces = Traces(host.clock)
+        self._names = option_names()
+
+    def invoke(self, request: Request, target: Target, request_id: str) -> None:
+        """Submit it and answer, now or later. Raises ApiError for what is refused before it is an event."""
+        names = self._names
+        options = PLAIN
+        for name, _ in request.headers:
+            if names[name]:
+                allowed = STREAMING_TYPES if target.streaming else ALL_TYPES
+                options = read_options(request.headers, names, allowed)
+                break
+        sent = options.trace
+        trace = self._traces.new(request_id) if sent is None else self._traces.complete(sent, request_id)
+        if target.asynchronous or options.kind is not InvocationType.REQUEST_RESPONSE:
+            self._answer_at_once(request, target, options, request_id, trace)
+            return
+        body = request.body
+        if request.too_large or len(body) > SYNC_LIMIT_BYTES:
+            size = request.too_large or len(body)
+            raise payload_too_large(size, InvocationType.REQUEST_RESPONSE, SYNC_LIMIT_BYTES)
+        body = body or b"{}"
+        event = Event(
+            target.function,
+            body,
+            request_id,
+            request.received_s,
+            document=document_of(body),
+            trace_id=trace,
+            client_context=options.client_context,
+            qualifier=target.qualifier,
+            wants_log=options.wants_log,
+        )
+        reply = partial(_answer_stream if target.streaming else _answer, request, trace)
+        self._hand_over(event, reply)
+
+    def _hand_over(self, event: Event, reply: Reply) -> None:
+        try:
+            self._submit(event, reply)
+        except NotAccepting as error:
+            raise service_error(503, f"Service is unavailable: {error}") from None
+        except FunctionNotFound:
+            arn = self._account.function_arn(event.function, event.qualifier or LATEST)
+            raise function_not_found(arn) from None
+
+    def _answer_at_once(
+        self, request: Request, target: Target, options: Options, request_id: str, trace: str
+    ) -> None:
+        """DryRun looks no further than the function's name; Event ends with its acceptance."""
+        head = (
+            f"Content-Type: {_JSON}\r\nx-amzn-RequestId: {request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+        ).encode()
+        if options.kind is InvocationType.DRY_RUN and not target.asynchronous:
+            request.respond(204, head, b"")
+            return
+        body = request.body
+        if request.too_large or len(body) > ASYNC_LIMIT_BYTES:
+            size = request.too_large or len(body)
+            raise payload_too_large(size, InvocationType.EVENT, ASYNC_LIMIT_BYTES)
+        body = body or b"{}"
+        event = Event(
+            target.function,
+            body,
+            request_id,
+            request.received_s,
+            "event",
+            document=document_of(body),
+            trace_id=trace,
+            qualifier=target.qualifier,
+        )
+        self._hand_over(event, _ignore)
+        request.respond(202, head, b"")
+
+
+def _answer(request: Request, trace: str, outcome: Outcome) -> None:
+    """The answer of a RequestResponse invocation.
+
+    Bytes that a handler returned are sent as application/octet-stream; what AWS calls them is not on
+    record.
+    """
+    status = outcome.status
+    log_tail = outcome.log_tail
+    if status is Status.SUCCESS and log_tail is None and not outcome.raw:
+        head = (
+            "Content-Type: application/json\r\nX-Amz-Executed-Version: $LATEST\r\n"
+            f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+        )
+        request.respond(200, head.encode(), outcome.body)
+    elif outcome.ran:
+        lines = _lines(_BYTES if outcome.raw else _JSON, outcome, trace)
+        if status is not Status.SUCCESS:
+            lines += "X-Amz-Function-Error: Unhandled\r\n"
+        if log_tail is not None:
+            lines += f"X-Amz-Log-Result: {_base64(log_tail)}\r\n"
+        request.respond(200, lines.encode(), outcome.body)
+    else:
+        _answer_refusal(request, outcome)
+
+
+def _answer_stream(request: Request, trace: str, outcome: Outcome) -> None:
+    """The answer of an InvokeWithResponseStream: 200 once it ran, however it ended."""
+    if not outcome.ran:
+        _answer_refusal(request, outcome)
+        return
+    log_result = None if outcome.log_tail is None else _base64(outcome.log_tail)
+    head = _lines(event_stream.CONTENT_TYPE, outcome, trace).encode()
+    request.respond(200, head, event_stream.stream_of(outcome, log_result))
+
+
+def _lines(content_type: str, outcome: Outcome, trace: str) -> str:
+    return (
+        f"Content-Type: {content_type}\r\nX-Amz-Executed-Version: {LATEST}\r\n"
+        f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+    )
+
+
+def _answer_refusal(request: Request, outcome: Outcome) -> None:
+    """It never ran, or the engine stopped before it could end."""
+    if outcome.status is Status.THROTTLED:
+        # its body is AWS's for this very answer
+        request.respond(429, error_head(THROTTLED, outcome.request_id), outcome.body)
+        return
+    error = service_error(500, "The engine stopped before the invocation ended.")
+    request.respond(error.status, error_head(error.code, outcome.request_id), error.body)
+
+
+def _base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """An asynchronous caller waits for nothing."""

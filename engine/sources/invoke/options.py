@@ -1,0 +1,123 @@
+"""The headers of an invocation: type, log type, client context, trace id.
+
+Source: Lambda API reference, Invoke, "URI request parameters".
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from engine.core.json_document import NotJson, loads
+from engine.sources.invoke.errors import ApiError, not_in_set
+from engine.wire.aws import FieldNames
+
+CLIENT_CONTEXT_LIMIT_BYTES: Final = 3583
+"""Of base64 text."""
+
+
+class InvocationType(StrEnum):
+    """What the caller waits for."""
+
+    EVENT = "Event"
+    REQUEST_RESPONSE = "RequestResponse"
+    DRY_RUN = "DryRun"
+
+
+class Options(NamedTuple):
+    """What the headers say.
+
+    Attributes:
+        kind: What the caller waits for.
+        wants_log: The answer is to carry the log tail.
+        client_context: JSON text of an object, or None.
+        trace: The trace header as sent, or None.
+    """
+
+    kind: InvocationType
+    wants_log: bool
+    client_context: str | None
+    trace: str | None
+
+
+PLAIN: Final = Options(InvocationType.REQUEST_RESPONSE, wants_log=False, client_context=None, trace=None)
+"""No header of interest."""
+
+ALL_TYPES: Final = tuple(InvocationType)
+STREAMING_TYPES: Final = (InvocationType.REQUEST_RESPONSE, InvocationType.DRY_RUN)
+
+_TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _TENANT, _DURABLE = range(1, 7)
+_LOG_TYPES: Final = ("None", "Tail")
+_TRACE_TEXT: Final = re.compile(rb"[\x21-\x7e ]{1,1024}")
+
+
+def option_names() -> FieldNames:
+    """The headers `read_options` looks at; any other is 0."""
+    return FieldNames(
+        b"x-amz-invocation-type",
+        b"x-amz-log-type",
+        b"x-amz-client-context",
+        b"x-amzn-trace-id",
+        b"x-amz-tenant-id",
+        b"x-amz-durable-execution-name",
+    )
+
+
+def read_options(
+    headers: list[tuple[bytes, bytes]], names: FieldNames, allowed: tuple[InvocationType, ...] = ALL_TYPES
+) -> Options:
+    """Read the headers in one pass; empty values count as absent, the last of equal names wins.
+
+    Raises:
+        ApiError: For a value outside its enumeration, a bad client context, and for what this engine's
+            functions never have: tenants and durable executions.
+    """
+    sent = [b""] * 7
+    for name, value in headers:
+        field = names[name]
+        if field:
+            sent[field] = value
+    if sent[_TENANT]:
+        message = "The invoked function is not enabled with tenancy configuration: remove X-Amz-Tenant-Id."
+        raise ApiError(400, "InvalidParameterValueException", message)
+    if sent[_DURABLE]:
+        message = "The invoked function is not durable: remove X-Amz-Durable-Execution-Name."
+        raise ApiError(400, "InvalidParameterValueException", message)
+    kind = _kind(sent[_TYPE].decode("latin-1"), allowed)
+    log_type = sent[_LOG_TYPE].decode("latin-1") or "None"
+    if log_type not in _LOG_TYPES:
+        raise not_in_set(log_type, "logType", _LOG_TYPES)
+    context = sent[_CLIENT_CONTEXT]
+    return Options(
+        kind,
+        log_type == "Tail" and kind is InvocationType.REQUEST_RESPONSE,
+        _client_context(context) if context and kind is not InvocationType.EVENT else None,
+        sent[_TRACE].decode("ascii") if _TRACE_TEXT.fullmatch(sent[_TRACE]) else None,
+    )
+
+
+def _kind(value: str, allowed: tuple[InvocationType, ...]) -> InvocationType:
+    if not value:
+        return InvocationType.REQUEST_RESPONSE
+    for kind in allowed:
+        if kind == value:
+            return kind
+    raise not_in_set(value, "invocationType", allowed)
+
+
+def _client_context(base64_text: bytes) -> str:
+    """The JSON text. Its limit is AWS's; the words for going beyond it are ours (not on record)."""
+    if len(base64_text) > CLIENT_CONTEXT_LIMIT_BYTES:
+        message = f"Client context must be at most {CLIENT_CONTEXT_LIMIT_BYTES} bytes of Base64-encoded JSON."
+        raise ApiError(400, "InvalidRequestContentException", message, None)
+    try:
+        padded = base64_text + b"=" * (-len(base64_text) % 4)  # AWS's decoder does not ask for padding
+        decoded = binascii.a2b_base64(padded, strict_mode=True)
+        if type(loads(decoded)) is dict:
+            return decoded.decode("utf-8-sig")
+    except (binascii.Error, NotJson):
+        pass
+    message = "Client context must be a valid Base64-encoded JSON object."
+    raise ApiError(400, "InvalidRequestContentException", message, None)

@@ -1,0 +1,39 @@
+"""X-Ray trace headers: the caller's, completed where parts are missing, or a new one.
+
+Source: AWS X-Ray Developer Guide, "Tracing header".
+"""
+
+from __future__ import annotations
+
+from engine.ports import Clock
+
+
+class Traces:
+    """Makes trace headers. The digits of a new one are the request id's, so that both can be matched."""
+
+    __slots__ = ("_clock", "_prefix", "_second")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._second = -1
+        self._prefix = ""
+
+    def new(self, request_id: str) -> str:
+        """`Root=1-<time>-<24 hex>;Parent=<16 hex>;Sampled=0` for a UUID text."""
+        second = int(self._clock.wall())
+        if second != self._second:
+            self._second = second
+            self._prefix = f"Root=1-{second & 0xFFFFFFFF:08x}-"
+        node, low = request_id[24:], request_id[9:13]
+        return f"{self._prefix}{node}{request_id[:8]}{low};Parent={low}{node};Sampled=0"
+
+    def complete(self, sent: str, request_id: str) -> str:
+        """`sent`, with a root in front and a parent and a decision behind it where they are missing."""
+        root, parent, sampled = self.new(request_id).split(";")
+        if "Root=" not in sent:
+            sent = f"{root};{sent}"
+        if "Parent=" not in sent:
+            sent = f"{sent};{parent}"
+        if "Sampled=" not in sent:
+            sent = f"{sent};{sampled}"
+        return sent

@@ -1,0 +1,234 @@
+"""The platform's log, as text lines or JSON events, in the order in which things happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from engine.core.event import Event
+from engine.core.function import Function
+from engine.core.invocation import Invocation
+from engine.core.notice import Initialised, LoopBlocked, LoopReleased, Notice, ThreadAbandoned
+from engine.core.outcome import Outcome
+from engine.ports import Clock
+from engine.telemetry.report import (
+    end_line,
+    failure_lines,
+    init_report_line,
+    iso_utc,
+    report_line,
+    start_line,
+    status_and_type,
+    version,
+)
+
+
+class _Style(Protocol):
+    """How things are worded. Each method returns whole lines, or nothing."""
+
+    def began(self, invocation: Invocation, wall_s: float) -> str: ...
+    def ended(
+        self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int, wall_s: float
+    ) -> str: ...
+    def noticed(self, notice: Notice, wall_s: float) -> str: ...
+
+
+class PlatformLog:
+    """An `Observer` that writes what AWS would write to CloudWatch Logs.
+
+    Lines are collected and written together, at the loop's next turn, however many there are.
+
+    Args:
+        style: `text` (START, END, REPORT) or `json` (platform events).
+        clock: For the time of day.
+        write: Gets many lines at once; it may block only as long as standard output may.
+        schedule: Calls what it is given soon, on one thread. It must be thread-safe
+            (`loop.call_soon_threadsafe`), because handler threads write too.
+    """
+
+    def __init__(
+        self,
+        style: Literal["text", "json"],
+        clock: Clock,
+        write: Callable[[str], object],
+        schedule: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._style: _Style = _Text() if style == "text" else _Json()
+        self._clock = clock
+        self._write = write
+        self._schedule = schedule
+        self._memory_mb: dict[str, int] = {}
+        self._lines: list[str] = []
+        self._scheduled = False
+
+    def register(self, function: Function) -> None:
+        """Learn a function's memory size; needed before its first invocation."""
+        self._memory_mb[function.name] = function.memory_mb
+
+    def line(self, invocation: Invocation, text: str, /) -> None:
+        """A line that the handler wrote, as it is: it takes its place among the others. Thread-safe."""
+        self._add(text if text.endswith("\n") else f"{text}\n")
+
+    def flush(self) -> None:
+        """Write what is there. Called by `schedule`, and once more at the very end."""
+        self._scheduled = False  # first: a line that comes from now on asks for a flush of its own
+        lines = self._lines.copy()
+        del self._lines[: len(lines)]
+        if lines:
+            self._write("".join(lines))
+
+    # ---------------------------------------------------------------- Observer
+
+    def began(self, invocation: Invocation, /) -> None:
+        """START."""
+        self._add(self._style.began(invocation, self._clock.wall()))
+
+    def ended(self, invocation: Invocation, outcome: Outcome, error_type: str | None, /) -> None:
+        """END and REPORT."""
+        memory_mb = self._memory_mb[invocation.event.function]
+        self._add(self._style.ended(invocation, outcome, error_type, memory_mb, self._clock.wall()))
+
+    def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
+        """Nothing: what never ran has no log, as on AWS. Throttles are metrics."""
+
+    def noticed(self, notice: Notice, /) -> None:
+        """What an operator should know; nothing for an initialisation that went well, in text."""
+        if text := self._style.noticed(notice, self._clock.wall()):
+            self._add(text)
+
+    def _add(self, text: str) -> None:
+        self._lines.append(text)
+        if not self._scheduled:
+            self._scheduled = True
+            self._schedule(self.flush)
+
+
+class _Text:
+    """AWS's lines; what AWS has no line for begins with `[engine]`."""
+
+    def began(self, invocation: Invocation, wall_s: float) -> str:
+        return start_line(invocation.event)
+
+    def ended(
+        self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int, wall_s: float
+    ) -> str:
+        return (
+            failure_lines(outcome, error_type, wall_s)
+            + end_line(outcome.request_id)
+            + report_line(outcome, memory_mb, error_type)
+        )
+
+    def noticed(self, notice: Notice, wall_s: float) -> str:
+        match notice:
+            case Initialised(error_type=None):
+                return ""
+            case Initialised(function=function, error_type=error_type, error_message=message):
+                return f"[engine] {function}: {error_type}: {message}\n{init_report_line(notice)}"
+            case LoopBlocked(stack=stack):
+                where = "".join(f"    {line}\n" for line in stack.splitlines())
+                return (
+                    f"[engine] {notice.function}: {notice.request_id} has held the event loop for "
+                    f"{notice.blocked_s:.3f} s, and nothing else runs meanwhile. It is here:\n{where}"
+                )
+            case LoopReleased():
+                return (
+                    f"[engine] {notice.function}: {notice.request_id} let go of the event loop after "
+                    f"{notice.blocked_s:.3f} s\n"
+                )
+            case ThreadAbandoned():
+                return (
+                    f"[engine] {notice.function}: {notice.request_id} ignored its deadline; its thread "
+                    "could not be stopped and lives on\n"
+                )
+
+
+class _Json:
+    """Events of AWS's Telemetry API, one to a line; what is ours stands under the key `engine`.
+
+    Source: Lambda Developer Guide, "Lambda Telemetry API Event schema reference".
+    """
+
+    def began(self, invocation: Invocation, wall_s: float) -> str:
+        event = invocation.event
+        record: dict[str, Any] = {"requestId": event.request_id, "version": version(event)}
+        if event.trace_id is not None:
+            record["tracing"] = {"type": "X-Amzn-Trace-Id", "value": event.trace_id}
+        record["engine"] = {"function": event.function, "trigger": event.trigger}
+        return _line(wall_s, "platform.start", record)
+
+    def ended(
+        self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int, wall_s: float
+    ) -> str:
+        status, named = status_and_type(outcome, error_type)
+        ending = {"status": status} if named is None else {"status": status, "errorType": named}
+        duration_ms = _ms(outcome.duration_s)
+        done = {
+            "requestId": outcome.request_id,
+            **ending,
+            "metrics": {"durationMs": duration_ms, "producedBytes": len(outcome.body)},
+        }
+        metrics: dict[str, Any] = {
+            "durationMs": duration_ms,
+            "billedDurationMs": outcome.billed_ms if outcome.ran else 0,
+            "memorySizeMB": memory_mb,
+        }
+        if outcome.max_memory_mb is not None:
+            metrics["maxMemoryUsedMB"] = outcome.max_memory_mb
+        if outcome.init_s is not None:
+            metrics["initDurationMs"] = _ms(outcome.init_s)
+        ours = {
+            "function": invocation.event.function,
+            "outcome": outcome.status.value,
+            "coldStart": outcome.cold_start,
+            "queueWaitMs": _ms(outcome.queue_wait_s),
+            "costDollars": float(outcome.cost_usd),
+        }
+        report = {"requestId": outcome.request_id, "metrics": metrics, **ending, "engine": ours}
+        return _line(wall_s, "platform.runtimeDone", done) + _line(wall_s, "platform.report", report)
+
+    def noticed(self, notice: Notice, wall_s: float) -> str:
+        match notice:
+            case Initialised():
+                return _line(wall_s, "platform.initReport", _init_record(notice))
+            case LoopBlocked() | LoopReleased():
+                record: dict[str, Any] = {
+                    "function": notice.function,
+                    "requestId": notice.request_id,
+                    "blockedMs": _ms(notice.blocked_s),
+                }
+                if isinstance(notice, LoopBlocked):
+                    return _line(wall_s, "engine.loopBlocked", {**record, "stack": notice.stack})
+                return _line(wall_s, "engine.loopReleased", record)
+            case ThreadAbandoned():
+                record = {"function": notice.function, "requestId": notice.request_id}
+                return _line(wall_s, "engine.threadAbandoned", record)
+
+
+def _init_record(notice: Initialised) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "initializationType": "on-demand",
+        "phase": "init",
+        "status": "success",
+        "metrics": {"durationMs": _ms(notice.init_s)},
+        "engine": {"function": notice.function},
+    }
+    if notice.error_type is not None:
+        record["status"] = "timeout" if notice.error_type == "Sandbox.Timedout" else "error"
+        record["errorType"] = notice.error_type
+        record["engine"]["errorMessage"] = notice.error_message
+    return record
+
+
+def _line(wall_s: float, kind: str, record: dict[str, Any]) -> str:
+    document = {"time": iso_utc(wall_s), "type": kind, "record": record}
+    try:
+        return orjson.dumps(document).decode() + "\n"
+    except TypeError:  # a lone surrogate in a handler's words: JSON can escape it, UTF-8 cannot hold it
+        return json.dumps(document, separators=(",", ":")) + "\n"
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

@@ -1,0 +1,83 @@
+"""The `/status.json` document: the same counters as the metrics page, for people and small scripts."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any, Final
+
+from engine.core.ledger import Component
+from engine.telemetry.stats import FunctionStats, Histogram, Stats
+from engine.telemetry.vocabulary import OUTCOMES
+
+_NOTE: Final = "percentiles are interpolated inside histogram buckets: approximations, as `approximate` says"
+
+
+def status_document(stats: Stats, *, uptime_s: float) -> dict[str, Any]:
+    """Everything about all functions, as a tree that any JSON encoder takes.
+
+    Costs are decimal text with every digit, in US dollars; times are seconds.
+    """
+    functions = {name: _function(one) for name, one in stats.functions.items()}
+    return {
+        "uptime_s": round(uptime_s, 3),
+        "in_flight": sum(one["in_flight"] for one in functions.values()),
+        "account_concurrency_limit": stats.account_limit,
+        "rejected": dict(stats.rejected),
+        "functions": functions,
+        "note": _NOTE,
+    }
+
+
+def quantile(histogram: Histogram, q: float) -> float | None:
+    """The value below which a share `q` of the observations lies, or None if there are none.
+
+    Interpolates linearly inside a bucket, as PromQL's `histogram_quantile` does, so it can be off by the
+    width of the bucket. Above the highest bound it is that bound.
+    """
+    cumulated = list(accumulate(histogram.counts))
+    if not cumulated[-1]:
+        return None
+    rank = q * cumulated[-1]
+    index = next(i for i, count in enumerate(cumulated) if count >= rank and count)
+    if index == len(histogram.bounds):
+        return histogram.bounds[-1]
+    lower = histogram.bounds[index - 1] if index else 0.0
+    below = cumulated[index - 1] if index else 0
+    inside = histogram.counts[index]
+    share = (rank - below) / inside if inside else 0.0
+    return lower + (histogram.bounds[index] - lower) * share
+
+
+def _function(one: FunctionStats) -> dict[str, Any]:
+    now = one.levels()
+    ledger = one.ledger
+    return {
+        "in_flight": now.in_flight,
+        "queued": now.queued,
+        "environments": {"starting": now.starting, "idle": now.idle, "busy": now.busy},
+        "invocations": {
+            outcome.value: sum(trigger.ended[outcome] for trigger in one.triggers.values())
+            for outcome in OUTCOMES
+        },
+        "throttles": {reason: count for reason, count in one.throttles.items() if count},
+        "cold_starts": one.cold_starts,
+        "init_failures": one.init_failures,
+        "duration_s": _spread(one.duration),
+        "queue_wait_s": _spread(one.queue_wait),
+        "init_s": _spread(one.init),
+        "billed_ms": ledger.billed_ms,
+        "billed_gb_seconds": f"{ledger.gb_seconds:f}",
+        "cost_usd": {
+            **{component.value: f"{ledger.cost_usd(component):f}" for component in Component},
+            "total": f"{ledger.cost_usd():f}",
+        },
+    }
+
+
+def _spread(histogram: Histogram) -> dict[str, Any]:
+    count = histogram.count
+    return {
+        "count": count,
+        "mean": histogram.sum / count if count else None,
+        "approximate": {"p50": quantile(histogram, 0.5), "p99": quantile(histogram, 0.99)},
+    }

@@ -1,0 +1,85 @@
+"""The closed sets of label values, and the bounds of histogram buckets. Nothing unbounded is a label."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.core.event import TRIGGERS
+from engine.core.ledger import Component
+from engine.core.limits import Refusal
+from engine.core.outcome import Status
+
+OTHER: Final = "other"
+"""Where a value goes that its set does not have: a trigger or a refusal of somebody's own."""
+
+OVERFLOW_FUNCTION: Final = "__other__"
+"""The function label of everything above the cap."""
+
+FUNCTION_LABEL_CAP: Final = 200
+"""How many functions have a label value of their own."""
+
+OUTCOMES: Final = tuple(status for status in Status if status is not Status.THROTTLED)
+"""A throttle is no invocation: neither here nor in CloudWatch's Invocations."""
+
+THROTTLE_REASONS: Final = (
+    *(refusal.value for refusal in Refusal if refusal is not Refusal.CLOSING),
+    OTHER,
+)
+
+REJECTIONS: Final = ("unknown_function", "invalid_payload", "payload_too_large", "not_accepting", OTHER)
+"""Why an event never became one for a function."""
+
+STATES: Final = ("starting", "idle", "busy")
+START_KINDS: Final = ("on_demand", "provisioned")
+LIMIT_KINDS: Final = ("reserved", "provisioned", "maximum", "account")
+PRICE_ITEMS: Final = (
+    "request",
+    "gb_second",
+    "provisioned_gb_second",
+    "provisioned_duration_gb_second",
+    "storage_gb_second",
+)
+
+LABEL_VALUES: Final = {
+    "trigger": TRIGGERS,
+    "outcome": tuple(status.value for status in OUTCOMES),
+    "reason": (*THROTTLE_REASONS, *(reason for reason in REJECTIONS if reason != OTHER)),
+    "state": STATES,
+    "kind": (*START_KINDS, *(kind for kind in LIMIT_KINDS if kind not in START_KINDS)),
+    "component": tuple(component.value for component in Component),
+    "queue": ("admission",),
+    "item": PRICE_ITEMS,
+    "architecture": ("x86_64", "arm64"),
+    "label": ("function",),
+}
+"""Each closed label and all its values."""
+
+HANDLER_BOUNDS_S: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0),
+)
+"""Up to Lambda's 15 minutes."""
+
+QUEUE_WAIT_BOUNDS_S: Final = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 25.0, 60.0),
+)
+
+INIT_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
+
+LOOP_LAG_BOUNDS_S: Final = (
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)

@@ -1,0 +1,1 @@
+"""HTTP/1.1 and AWS protocols: bytes in, requests out. No policy."""

@@ -1,0 +1,200 @@
+"""One endpoint for many AWS services: tells which service a request is for, and hands it on.
+
+Source: AWS General Reference, "Signature Version 4" (credential scope); Amazon SQS Developer Guide,
+"Making API requests" (`X-Amz-Target`, `Action`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+from xml.sax.saxutils import escape
+
+import orjson
+
+from engine.wire.http_message import Request
+
+_MOST_NAMES: Final = 1024
+_LONGEST_NAME: Final = 64
+_MOST_SCOPES: Final = 1024
+_LONGEST_CREDENTIAL: Final = 512
+
+AUTHORIZATION: Final = 1
+TARGET: Final = 2
+
+_QUERY_CREDENTIAL: Final = re.compile(rb"[?&]X-Amz-Credential=([^&]*)")
+_QUERY_ACTION: Final = re.compile(rb"[?&]Action=[A-Za-z]")
+_FORM_ACTION: Final = re.compile(rb"(?:^|&)Action=[A-Za-z]")
+_API_VERSION_PATH: Final = re.compile(rb"/20\d\d-\d\d-\d\d/")
+_QUEUE_PATH: Final = re.compile(rb"/\d{12}/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
+_FORM_BYTES: Final = 65_536  # of a form are looked at
+_ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
+_TARGETS: Final = {b"AmazonSQS": "sqs"}
+_REST_XML: Final = frozenset({"s3", "s3control", "route53", "cloudfront"})
+
+
+class Scope(NamedTuple):
+    """What the caller signed for. Signatures are not checked: any key is taken for a good one.
+
+    Attributes:
+        service: `lambda`, `sqs`, `s3`, ...; told from the request's shape if it is not signed.
+        region: As signed; None if unsigned, or signed for several regions (SigV4A).
+        account: The access key id if that is 12 digits, a custom of local AWS endpoints; else None.
+    """
+
+    service: str
+    region: str | None = None
+    account: str | None = None
+
+
+Handler = Callable[[Request, Scope], None]
+"""Answers the request once, now or later, and names it by `x-amzn-requestid`. Raises only by a bug."""
+
+
+class FieldNames(dict[bytes, int]):
+    """Header name, in any spelling, to the number of the field it is (from 1), or 0 for no wanted one.
+
+    It learns the spellings clients use, up to a bound, so that one look-up a header is enough.
+    """
+
+    def __init__(self, *wanted: bytes) -> None:
+        """`wanted` are names in lower case; their fields are numbered in this order."""
+        super().__init__()
+        self._wanted = {name: number for number, name in enumerate(wanted, 1)}
+
+    def __missing__(self, name: bytes) -> int:
+        field = self._wanted.get(name.lower(), 0)
+        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+            self[name] = field
+        return field
+
+
+class AwsEndpoint:
+    """Routes requests to services: by credential scope, then `X-Amz-Target` or `Action`, then path.
+
+    An unsigned request with a path like `/2015-03-31/...` is Lambda's, one like `/<12 digits>/<name>`
+    SQS's, any other S3's.
+    """
+
+    def __init__(self, handlers: Mapping[str, Handler], new_request_id: Callable[[], str]) -> None:
+        """`handlers`: what answers for each service, by the name used in credential scopes."""
+        self._handlers = dict(handlers)
+        self._new_request_id = new_request_id
+        self._names = FieldNames(b"authorization", b"x-amz-target")
+        self._scopes: dict[bytes, Scope | None] = {}
+
+    def handle(self, request: Request) -> None:
+        """Answer `request`, by its service's handler if there is one. Never raises for a bad request."""
+        scope = self.scope(request)
+        handler = self._handlers.get(scope.service)
+        if handler is None:
+            self._refuse(request, scope)
+        else:
+            handler(request, scope)
+
+    def scope(self, request: Request) -> Scope:
+        """Whom the request is for."""
+        names = self._names
+        target = b""
+        for name, value in request.headers:
+            field = names[name]
+            if field == AUTHORIZATION:
+                scope = self._signed(value)
+                if scope is not None:
+                    return scope
+            elif field == TARGET:
+                target = value
+        found = _QUERY_CREDENTIAL.search(request.target)
+        if found is not None:
+            scope = _parse_credential(unquote_to_bytes(found[1]), regional=True)
+            if scope is not None:
+                return scope
+        return Scope(self._guess(request, target))
+
+    def _signed(self, authorization: bytes) -> Scope | None:
+        """From the `Authorization` header; what comes before its first comma is remembered."""
+        credential = authorization.partition(b",")[0]
+        try:
+            return self._scopes[credential]
+        except KeyError:
+            pass
+        algorithm, _, value = credential.partition(b"Credential=")
+        scope = _parse_credential(value.rstrip(), regional=b"ECDSA" not in algorithm)
+        if len(credential) <= _LONGEST_CREDENTIAL:
+            if len(self._scopes) >= _MOST_SCOPES:
+                self._scopes.clear()  # scopes carry the day: the old ones are never seen again
+            self._scopes[credential] = scope
+        return scope
+
+    def _guess(self, request: Request, target: bytes) -> str:
+        """The service of a request that is not signed as AWS signs."""
+        if target:
+            prefix = target.partition(b".")[0]
+            return _TARGETS.get(prefix) or prefix.decode("latin-1")
+        if _is_query(request):
+            return "sqs"
+        if _API_VERSION_PATH.match(request.target):
+            return "lambda"
+        return "sqs" if _QUEUE_PATH.match(request.target) else "s3"
+
+    def _refuse(self, request: Request, scope: Scope) -> None:
+        """501 in the protocol the caller speaks: JSON 1.x, Query, REST-XML or REST-JSON."""
+        served = ", ".join(sorted(self._handlers)) or "nothing"
+        message = f"This endpoint does not serve {scope.service[:64]!r}; it serves {served}."
+        request_id = self._new_request_id()
+        kind, body = _error(request, scope.service, message, request_id)
+        head = (
+            f"Content-Type: {kind}\r\nx-amzn-RequestId: {request_id}\r\nx-amzn-ErrorType: {UNSERVED}\r\n"
+        ).encode()
+        request.respond(501, head, body)
+
+
+def _is_query(request: Request) -> bool:
+    """Whether it speaks the Query protocol: an `Action` in the query, or in a form sent to `/` or a queue."""
+    target = request.target
+    if _QUERY_ACTION.search(target):
+        return True
+    if request.method != "POST" or not (target == b"/" or _QUEUE_PATH.match(target)):
+        return False
+    return _FORM_ACTION.search(request.body[:_FORM_BYTES]) is not None
+
+
+UNSERVED: Final = "NotImplementedException"
+"""Error code for services and operations that AWS has and this engine has not. SDKs do not retry 501."""
+
+
+def _parse_credential(credential: bytes, *, regional: bool) -> Scope | None:
+    """`<key id>/<date>/[<region>/]<service>/aws4_request`; None if it is not of that form."""
+    parts = credential.decode("latin-1").rsplit("/", 4 if regional else 3)
+    if len(parts) != (5 if regional else 4) or parts[-1] != "aws4_request" or not parts[-2]:
+        return None
+    key_id, service = parts[0], parts[-2]
+    account = key_id if _ACCOUNT.fullmatch(key_id) else None
+    return Scope(service, parts[2] if regional else None, account)
+
+
+def _error(request: Request, service: str, message: str, request_id: str) -> tuple[str, bytes]:
+    """Content type and body."""
+    if request.header(b"x-amz-target") is not None:
+        sent = request.header(b"content-type")
+        kind = "application/x-amz-json-1.1" if sent and b"1.1" in sent else "application/x-amz-json-1.0"
+        return kind, orjson.dumps({"__type": UNSERVED, "message": message})
+    if _is_query(request):
+        error = f"<Type>Sender</Type><Code>{UNSERVED}</Code><Message>{_xml_text(message)}</Message>"
+        tail = f"<RequestId>{request_id}</RequestId>"
+        return "text/xml", f"<ErrorResponse><Error>{error}</Error>{tail}</ErrorResponse>".encode()
+    if service in _REST_XML:
+        error = f"<Code>{UNSERVED}</Code><Message>{_xml_text(message)}</Message>"
+        text = f"{_XML_DECLARATION}<Error>{error}<RequestId>{request_id}</RequestId></Error>"
+        return "application/xml", text.encode()
+    return "application/json", orjson.dumps({"Type": "User", "message": message})
+
+
+_XML_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_NOT_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+
+def _xml_text(text: str) -> str:
+    return escape(_NOT_XML.sub("?", text))

@@ -1,0 +1,74 @@
+"""The short way for the common request: alone and whole in one read, HTTP/1.1, with a body of known length.
+
+The parser checks every byte and decides where the message ends, as on the long way (`http_intake`); what is
+saved is one call for each piece of it. Headers are cut from the checked head when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Final
+
+import httptools
+
+from engine.wire.http_limits import HttpLimits
+from engine.wire.http_message import Answering, Request
+
+_METHODS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+_SHORTEST_HEADER: Final = len(b"a:\r\n")
+_LONGEST_READ: Final = 16_384  # what is longer goes the long way, where copying dominates
+
+
+class Express:
+    """Takes one read at a time. One that it did not take spoils it: the long way parses that again."""
+
+    __slots__ = (
+        "_events",
+        "_feed",
+        "_longest_head",
+        "_longest_read",
+        "_max_body_bytes",
+        "_parser",
+        "keep_alive",
+    )
+
+    def __init__(self, limits: HttpLimits) -> None:
+        # What the parser saw: the pieces of bodies, and b"" (which no piece is) at the end of a message.
+        # Both callbacks are C functions: the parser runs through without entering Python.
+        self._events: list[bytes] = []
+        self._parser = httptools.HttpRequestParser(
+            SimpleNamespace(
+                on_body=self._events.append, on_message_complete=partial(self._events.append, b"")
+            )
+        )
+        self._feed = self._parser.feed_data
+        self.keep_alive = self._parser.should_keep_alive  # of the request that was taken last
+        self._longest_read = min(_LONGEST_READ, limits.max_header_bytes)
+        self._longest_head = limits.max_headers * _SHORTEST_HEADER
+        self._max_body_bytes = limits.max_body_bytes
+
+    def take(self, data: bytes, connection: Answering, peer: str, now_s: float) -> Request | None:
+        """Return the one request that `data` is, or None if it is anything else."""
+        if len(data) > self._longest_read:
+            return None
+        try:
+            self._feed(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return None
+        events = self._events
+        if not events or events[-1]:
+            return None
+        body = events[0]
+        events.clear()
+        head, _, rest = data.partition(b"\r\n\r\n")
+        # The rest is longer than the body where there are chunks, blank lines in front, or a second message.
+        if len(rest) != len(body) or len(head) > self._longest_head or len(body) > self._max_body_bytes:
+            return None
+        words = head.split(b" ", 2)
+        method = _METHODS.get(words[0])
+        if method is None or not words[2].startswith(b"HTTP/1.1\r\n"):
+            return None
+        return Request(connection, method, words[1], words[2], None, body, "1.1", peer, now_s)

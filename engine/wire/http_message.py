@@ -1,0 +1,169 @@
+"""One HTTP request as a handler sees it, and the rendering of what is answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final, Protocol
+
+# What the server writes itself: a handler's own values for these are to be left out of its head.
+SERVER_HEADERS: Final = frozenset(
+    {"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"}
+)
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_FORBIDDEN_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5; a tab is allowed
+_OWS: Final = b" \t"  # what may stand around a value, RFC 9110 section 5.6.3
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Answering(Protocol):
+    """Where an answer goes: the connection that a request came by."""
+
+    def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
+        """Send it, in the order of the requests."""
+
+
+class Request:
+    """One complete request.
+
+    Attributes:
+        method: As sent, for instance "POST".
+        target: Path and query as sent, not decoded.
+        body: Decoded from chunks; b"" when it was too large.
+        version: "1.1" or "1.0".
+        peer: The client's address, without the port.
+        received_s: Clock time at which it was complete (or known to be too large).
+        too_large: 0, or the number of body bytes declared or seen when that is over the limit.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_head",
+        "_headers",
+        "_lower_head",
+        "body",
+        "method",
+        "peer",
+        "received_s",
+        "target",
+        "too_large",
+        "version",
+    )
+
+    def __init__(
+        self,
+        connection: Answering | None,
+        method: str,
+        target: bytes,
+        head: bytes,
+        headers: list[tuple[bytes, bytes]] | None,
+        body: bytes,
+        version: str,
+        peer: str,
+        received_s: float,
+        too_large: int = 0,
+    ) -> None:
+        """Take either `headers`, or None and the checked `head`: the version, and a CRLF before each header."""
+        self._connection = connection
+        self.method = method
+        self.target = target
+        self._head = head
+        self._headers = headers
+        self.body = body
+        self.version = version
+        self.peer = peer
+        self.received_s = received_s
+        self.too_large = too_large
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Names and values as sent, in order, without the spaces around a value.
+
+        `Upgrade`, which this server does not follow, is left out of a request that asked for one.
+        """
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = []
+            for line in self._head.split(b"\r\n")[1:]:
+                name, _, value = line.partition(b":")
+                headers.append((name, value.strip(_OWS)))
+        return headers
+
+    def header(self, lower_name: bytes) -> bytes | None:
+        """The first value of the header, whose name is given in lower case; None if it is absent."""
+        if self._headers is not None:
+            for name, value in self._headers:
+                if name == lower_name or name.lower() == lower_name:
+                    return value
+            return None
+        head = self._head
+        try:
+            lower = self._lower_head
+        except AttributeError:
+            lower = self._lower_head = head.lower()
+        at = lower.find(b"\r\n%b:" % lower_name)
+        if at < 0:
+            return None
+        end = head.find(b"\r\n", at + 2)
+        return head[at + len(lower_name) + 3 : end if end >= 0 else len(head)].strip(_OWS)
+
+    def respond(self, status: int, head: bytes, body: bytes) -> None:
+        """Answer, now or later, once: a second answer, or one to a client that has gone, does nothing.
+
+        Args:
+            status: 200 to 999. Another is a bug of the caller: it is logged, and the client gets 500.
+            head: Header lines from `header_block`, none of them in `SERVER_HEADERS`: those are added here.
+            body: Not sent for HEAD, 204 and 304.
+        """
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            connection.answer(self, status, head, body)
+
+    def forget(self) -> None:
+        """The client has gone: an answer would reach nobody."""
+        self._connection = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target[:200]!r} {len(self.body)} bytes from {self.peer}>"
+
+
+def header_block(pairs: Iterable[tuple[str, str]]) -> bytes:
+    """Render header lines, each ended by CRLF.
+
+    A line is sent as latin-1, which is how HTTP reads it, or as UTF-8 where it holds anything else.
+
+    Raises:
+        ValueError: A name is not a token, or a value holds CR, LF, NUL or another control character: it could
+            forge a header or an answer. Or a value is not text at all (a lone surrogate).
+    """
+    return b"".join([_header_line(name, value) for name, value in pairs])
+
+
+def _header_line(name: str, value: str) -> bytes:
+    if _TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name[:100]!r} is not a header name")
+    if _FORBIDDEN_IN_VALUE.search(value) is not None:
+        raise ValueError(f"the value of header {name[:100]!r} holds a control character")
+    line = f"{name}: {value}\r\n"
+    try:
+        return line.encode("latin-1")
+    except UnicodeEncodeError:
+        return line.encode("utf-8")
+
+
+def status_line(status: int) -> bytes:
+    """The first line of an answer, with its CRLF."""
+    return f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode("ascii")
+
+
+def without_body(method: str, status: int) -> bool:
+    """Whether the answer ends with its head (RFC 9110 section 6.4.1)."""
+    return method == "HEAD" or status in (204, 304)
+
+
+def plain_text(status: int, reason: str) -> bytes:
+    """The body of an answer that the server gives by itself."""
+    return f"{status} {_PHRASES.get(status, '')}: {reason}\n".encode("utf-8", "replace")

@@ -1,0 +1,104 @@
+"""What the connections of one HTTP server share: handler, limits, counters, the date, and the sweeper."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Protocol
+
+from engine.ports import Clock
+from engine.wire.http_limits import HttpLimits
+from engine.wire.http_message import Request, status_line
+
+
+class Client(Protocol):
+    """A connection, as its server sees it."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is owed."""
+
+    def check(self, now_s: float) -> None:
+        """End what has taken too long."""
+
+    def drain(self) -> None:
+        """Close if idle."""
+
+    def abort(self) -> None:
+        """End now."""
+
+
+class Shared:
+    """One per server. The sweeper runs while there are connections: one timer for all their timeouts."""
+
+    __slots__ = (
+        "_heads",
+        "_loop",
+        "_sweep_every_s",
+        "_sweeper",
+        "clock",
+        "connections",
+        "draining",
+        "gone",
+        "handle",
+        "limits",
+        "now_s",
+        "ok_head",
+        "refused",
+        "requests",
+    )
+
+    def __init__(self, handle: Callable[[Request], None], clock: Clock, limits: HttpLimits) -> None:
+        self.handle = handle
+        self.clock = clock
+        self.limits = limits
+        self.now_s = clock.now()  # not older than one sweep
+        self.connections: set[Client] = set()
+        self.ok_head = b""  # head(200), which is rarely anything else
+        self.requests = 0
+        self.refused: dict[str, int] = {}
+        self.draining = False
+        self.gone = asyncio.Event()  # set while there is no connection
+        self.gone.set()
+        self._loop = asyncio.get_running_loop()
+        self._heads: dict[int, bytes] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweep_every_s = limits.sweep_every_s()
+
+    def joined(self, connection: Client) -> None:
+        """A connection was made."""
+        self.connections.add(connection)
+        self.gone.clear()
+        if self._sweeper is None:
+            self._sweep()
+
+    def left(self, connection: Client) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self.gone.set()
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+                self._sweeper = None
+
+    def count_refused(self, kind: str) -> None:
+        """A request or a client was refused by the server itself."""
+        self.refused[kind] = self.refused.get(kind, 0) + 1
+
+    def head(self, status: int) -> bytes:
+        """Status line and date, rendered once a second and status."""
+        head = self._heads.get(status)
+        if head is None:
+            date = formatdate(self.clock.wall(), usegmt=True)
+            head = b"%bdate: %b\r\n" % (status_line(status), date.encode("ascii"))
+            self._heads[status] = head
+        return head
+
+    def _sweep(self) -> None:
+        self.now_s = self.clock.now()
+        self._heads.clear()
+        self.ok_head = self.head(200)
+        self._sweeper = self._loop.call_later(self._sweep_every_s, self._sweep)
+        for connection in tuple(self.connections):
+            connection.check(self.now_s)

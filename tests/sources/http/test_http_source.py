@@ -1,0 +1,237 @@
+"""HttpSource without sockets: requests to events, outcomes to answers, refusals."""
+
+import json
+
+import pytest
+from pydantic import BaseModel
+
+from engine.core.event import MISSING
+from engine.core.function import Function
+from engine.errors import ConfigError, FunctionNotFound, NotAccepting
+from engine.ports import Binding
+from engine.sources.http.settings import HttpEvent
+from engine.sources.http.source import Desk, HttpSource
+
+
+class Recorder:
+    """A sink that keeps what it is given, or refuses it."""
+
+    def __init__(self, refusal=None):
+        self.submitted = []
+        self.refusal = refusal
+
+    def submit(self, event, reply, /):
+        if self.refusal is not None:
+            raise self.refusal
+        self.submitted.append((event, reply))
+
+
+def bindings(*routes):
+    return [
+        Binding(function=Function(name, handler="m.f"), settings=HttpEvent(**settings))
+        for name, settings in routes
+    ]
+
+
+@pytest.fixture
+def desk_of(host):
+    """`desk_of(routes..., refusal=None)` gives a desk and its sink."""
+
+    def make(*routes, refusal=None):
+        sink = Recorder(refusal)
+        source = HttpSource.build(bindings(*routes), host)
+        return Desk(source._router, sink, host), sink
+
+    return make
+
+
+def test_a_request_becomes_an_event_of_the_routes_function(desk_of, request_of, outcome_of, client):
+    """Payload and document say the same; the answer reaches the client once the outcome is there."""
+    desk, sink = desk_of(("hello", {"path": "/hello/{name}"}), ("other", {}))
+    desk.take(request_of("GET", b"/hello/ada?x=1", client=client))
+    [(event, reply)] = sink.submitted
+    document = event.take_document()
+
+    assert (event.function, event.trigger, event.received_s) == ("hello", "http", 1.5)
+    assert event.request_id == document["requestContext"]["requestId"]
+    assert event.trace_id == document["headers"]["x-amzn-trace-id"]
+    assert document["pathParameters"] == {"name": "ada"}
+    assert json.loads(event.payload) == document
+    assert event.take_document() is MISSING
+    assert client.answers == []
+
+    reply(outcome_of(b'"hi"'))
+
+    assert [(status, body) for status, _, body in client.answers] == [(200, b"hi")]
+
+
+def test_routes_with_different_front_doors_share_a_listener(desk_of, request_of):
+    """Each function gets the format its route asks for."""
+    desk, sink = desk_of(
+        ("rest", {"path": "/rest", "payload_format": "1.0"}),
+        ("alb", {"payload_format": "alb"}),
+        ("api", {"path": "/a"}),
+    )
+    for target in (b"/rest", b"/rest/", b"/a", b"/a/", b"/elsewhere"):
+        desk.take(request_of("GET", target))
+
+    assert [event.function for event, _ in sink.submitted] == ["rest", "alb", "api", "alb", "alb"]
+
+
+def test_a_rest_api_does_not_tell_a_trailing_slash(desk_of, request_of, client):
+    """/pets/ is /pets for a REST API, and another path for an HTTP API."""
+    desk, sink = desk_of(("rest", {"path": "/rest", "payload_format": "1.0"}), ("api", {"path": "/api"}))
+    for target in (b"/rest/", b"/api/"):
+        desk.take(request_of("GET", target, client=client))
+
+    assert [event.take_document()["path"] for event, _ in sink.submitted] == ["/rest/"]
+    assert [status for status, _, _ in client.answers] == [404]
+
+
+@pytest.mark.parametrize(
+    ("routes", "answer"),
+    [
+        ([], (404, b'{"message":"Not Found"}')),
+        ([("f", {"path": "/a"})], (404, b'{"message":"Not Found"}')),
+        (
+            [("f", {"path": "/a", "payload_format": "1.0"})],
+            (403, b'{"message":"Missing Authentication Token"}'),
+        ),
+        (
+            [("f", {"path": "/a", "payload_format": "1.0"}), ("g", {"path": "/b"})],
+            (404, b'{"message":"Not Found"}'),
+        ),
+    ],
+)
+def test_a_request_without_route_is_refused(desk_of, request_of, client, routes, answer):
+    """404, or 403 where every route is a REST API's; nothing is submitted, the request has an id."""
+    desk, sink = desk_of(*routes)
+    desk.take(request_of("GET", b"/nowhere", client=client))
+    [(status, head, body)] = client.answers
+
+    assert answer == (status, body)
+    assert b"x-amzn-requestid: 0f0e0d0c-" in head
+    assert sink.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({}, 6291456),
+        ({"path": "/a"}, 10485760),
+        ({"path": "/a", "payload_format": "1.0"}, 10485760),
+        ({"payload_format": "alb"}, 1048576),
+    ],
+)
+def test_a_body_over_the_front_doors_limit_is_413(desk_of, request_of, client, settings, limit):
+    """Whether the server refused it already or not."""
+    desk, sink = desk_of(("f", settings))
+    desk.take(request_of("POST", b"/a", body=b"x" * (limit + 1), client=client))
+    desk.take(request_of("POST", b"/a", too_large=10**9, client=client))
+
+    assert [status for status, _, _ in client.answers] == [413, 413]
+    assert sink.submitted == []
+
+
+def test_an_event_over_lambdas_limit_is_413(desk_of, request_of, client):
+    """5 MB of binary body is more than 6 MB as base64."""
+    desk, sink = desk_of(("f", {}))
+    desk.take(request_of("POST", b"/", body=b"\xff" * 5_000_000, client=client))
+    desk.take(request_of("POST", b"/", body=b"\xff" * 4_000_000, client=client))
+
+    assert [status for status, _, _ in client.answers] == [413]
+    assert len(sink.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "settings", "answer"),
+    [
+        (NotAccepting("draining"), {}, (503, b"Service Unavailable")),
+        (NotAccepting("draining"), {"path": "/a"}, (503, b'{"message":"Service Unavailable"}')),
+        (FunctionNotFound("f"), {}, (502, b"Internal Server Error")),
+        (FunctionNotFound("f"), {"path": "/a"}, (500, b'{"message":"Internal Server Error"}')),
+    ],
+)
+def test_a_refusing_engine_is_answered_for(desk_of, request_of, client, refusal, settings, answer):
+    """503 while it takes nothing; a function that is gone looks like one that fails."""
+    desk, _ = desk_of(("f", settings), refusal=refusal)
+    desk.take(request_of("GET", b"/a", client=client))
+
+    assert [answer] == [(status, body) for status, _, body in client.answers]
+
+
+@pytest.mark.parametrize(
+    ("sent", "trace"),
+    [
+        (None, "Root=1-5e6a879e-0504030201000f0e0d0c0b0a"),
+        (b"Root=1-00000000-00;Sampled=1", "Root=1-00000000-00;Sampled=1"),
+        (b"Self=1-0-0;Root=1-2-3", "Self=1-0-0;Root=1-2-3"),
+        (b"Sampled=1", "Root=1-5e6a879e-0504030201000f0e0d0c0b0a;Sampled=1"),
+    ],
+)
+def test_a_trace_goes_on_or_begins(desk_of, request_of, sent, trace):
+    """The client's root is kept, or one is made; event and header agree."""
+    desk, sink = desk_of(("f", {}))
+    desk.take(request_of("GET", b"/", [(b"X-Amzn-Trace-Id", sent)] if sent else []))
+    [(event, _)] = sink.submitted
+
+    assert (trace, trace) == (event.trace_id, event.take_document()["headers"]["x-amzn-trace-id"])
+
+
+def test_remembered_targets_stay_few(desk_of, request_of):
+    """Ten thousand different targets, and some very long ones, are not kept."""
+    desk, sink = desk_of(("f", {"path": "/{name}"}))
+    for number in range(10_000):
+        desk.take(request_of("GET", b"/%d" % number))
+        sink.submitted.clear()
+    before = len(desk._router._known)
+    desk.take(request_of("GET", b"/" + b"x" * 5000))
+
+    assert before == len(desk._router._known) <= 4096
+    assert sink.submitted[0][0].take_document()["pathParameters"]["name"] == "x" * 5000
+
+
+def test_a_known_target_is_asked_again_for_another_method(desk_of, request_of):
+    """The method is part of what is remembered."""
+    desk, sink = desk_of(("get", {"method": "GET", "path": "/a"}), ("any", {"path": "/a"}))
+    for method in ("GET", "POST", "GET"):
+        desk.take(request_of(method, b"/a"))
+
+    assert [event.function for event, _ in sink.submitted] == ["get", "any", "get"]
+
+
+def test_header_names_of_clients_are_kept_few(desk_of, request_of):
+    """A client that invents names all day costs no memory, and still gets them all."""
+    desk, sink = desk_of(("f", {}))
+    for number in range(3000):
+        desk.take(request_of("GET", b"/", [(b"X-%d" % number, b"v"), (b"Y" * 100, b"w")]))
+    names = desk._router.resolve("GET", b"/").route.payload._names
+    last = sink.submitted[-1][0].take_document()["headers"]
+
+    assert len(names) <= 1024
+    assert (last["x-2999"], last["y" * 100]) == ("v", "w")
+
+
+def test_every_conflict_is_reported_at_once(host):
+    """Building fails with one line for each route claimed twice."""
+    with pytest.raises(ConfigError) as refused:
+        HttpSource.build(
+            bindings(("a", {}), ("b", {}), ("a", {"path": "/x/{y}"}), ("c", {"path": "/x/{z}"})), host
+        )
+
+    assert refused.value.problems == (
+        "functions.b.events: ANY $default is taken by function 'a'",
+        "functions.c.events: ANY /x/{z} is taken by function 'a'",
+    )
+
+
+def test_foreign_settings_are_a_bug(host):
+    """Only HttpEvent tables belong here."""
+
+    class Foreign(BaseModel):
+        pass
+
+    binding = Binding(function=Function("f", handler="m.f"), settings=Foreign())
+
+    with pytest.raises(TypeError, match="HttpEvent"):
+        HttpSource.build([binding], host)

@@ -110,6 +110,9 @@ class Executor(Protocol):
     def stop(self, env_id: int, /) -> None:
         """The environment is gone, whatever runs in it: kill what can be killed, tell nothing more."""
 
+    def renew(self) -> None:
+        """The code changed: environments started from now on are to have what is there now."""
+
 
 class Observer(Protocol):
     """Sees what happens, changes nothing. Called on the hot path: be quick, never raise."""

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 from rich.console import Console
@@ -41,7 +41,7 @@ def check(path: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(as_document(config, path), indent=2, default=str))
         return
-    _print_table(config)
+    print_table(config, sys.stdout, boxed=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     _print_notes(config)
     for warning in config.warnings:
         click.echo(f"warning: {printable(warning)}", err=True)
@@ -82,18 +82,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _print_table(config: Config) -> None:
+def print_table(config: Config, out: TextIO, *, boxed: bool) -> None:
+    """One row a function: boxed for people, aligned columns of any width for pipes."""
     rows = [_row(function) for function in config.functions]
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+    if boxed:
         table = Table(*(Column(title, overflow="fold") for title in _COLUMNS))
         for row in rows:
             table.add_row(*(cell.replace("[", "\\[") for cell in row))
-        Console(file=sys.stdout).print(table)
+        Console(file=out).print(table)
         return
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     for row in (_COLUMNS, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        click.echo("  ".join(cells).rstrip(), file=out)
 
 
 def _row(function: Function) -> tuple[str, ...]:

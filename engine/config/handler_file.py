@@ -63,19 +63,15 @@ def _finder_knows(parts: list[str]) -> bool:
 
 
 def _modules_beside(parts: list[str], code: str) -> list[str]:
-    """Modules in the deepest folder of `code` that the name leads to, in dotted notation."""
+    """Modules that exist in the deepest folder of `code` that the name leads to."""
     depth = 0
     while depth < len(parts) - 1 and os.path.isdir(os.path.join(code, *parts[: depth + 1])):
         depth += 1
     package = parts[:depth]
-    found = []
-    for name in _names_in(os.path.join(code, *package)):
-        stem, extension = os.path.splitext(name)
-        if extension == ".py":
-            found.append(".".join([*package, stem]))
-        elif not extension:  # the folder itself may be what was mistyped
-            found.append(".".join([*package, stem, *parts[depth + 1 :]]))
-    return found
+    stems = {os.path.splitext(name)[0] for name in _names_in(os.path.join(code, *package))}
+    candidates = [[*package, stem] for stem in stems]
+    candidates += [[*package, stem, *parts[depth + 1 :]] for stem in stems]  # the folder was mistyped
+    return [".".join(names) for names in candidates if _module_exists(names, [code])]
 
 
 def _names_in(folder: str) -> list[str]:

@@ -132,7 +132,7 @@ def _tables(
         problems.append(Problem(("functions",), f"{show(functions)} is not a table"))
         return engine, {}
     if not functions:
-        problems.append(Problem(("functions",), "at least one [functions.NAME] is required"))
+        problems.append(Problem(("functions",), "at least one function is required"))
     tables: dict[str, Mapping[str, Any]] = {}
     for name, table in functions.items():
         if not FUNCTION_NAME.fullmatch(name):
@@ -202,17 +202,16 @@ def _events(name: str, tables: Any, problems: list[Problem]) -> list[tuple[type[
 
 
 def _resolve(kind: Kind, name: str, place: Place, problems: list[Problem]) -> type[Any] | None:
-    known = ("auto", *names(kind)) if kind == "executor" else names(kind)
-    if ":" not in name and name not in known:
-        hint = did_you_mean(name, known)
-        listed = ", ".join(known)
-        problems.append(Problem(place, f"{show(name)} is no {kind}{hint} (known: {listed}, or module:Class)"))
-        return None
     try:
         return resolve(kind, name)
     except UnknownName as error:
-        problems.append(Problem(place, f"{show(name)}: {error.reason}"))
-        return None
+        sentence = f"{show(name)}: {error.reason}"
+    known = ("auto", *names(kind)) if kind == "executor" else names(kind)
+    if ":" not in name and name not in known:
+        hint = did_you_mean(name, known)
+        sentence = f"{show(name)} is no {kind}{hint} (known: {', '.join(known)}, or module:Class)"
+    problems.append(Problem(place, sentence))
+    return None
 
 
 def _listener_problems(engine: EngineSettings, listen: Sequence[str]) -> list[Problem]:

@@ -223,9 +223,12 @@ def _add_function(logical: str, kind: str, properties: Mapping[str, Any], readin
     environment = properties.get("Environment", {})
     variables = environment.get("Variables", {}) if isinstance(environment, Mapping) else environment
     provisioned = properties.get("ProvisionedConcurrencyConfig", {})
+    code = _code(kind, properties, place, reading)
+    if code is None:
+        return  # nothing more can be said of a function whose code is not here
     table = {
         "handler": properties.get("Handler"),
-        "code": _code(kind, properties, place, reading),
+        "code": code,
         "memory_mb": _number(properties.get("MemorySize")),
         "timeout_s": _number(properties.get("Timeout")),
         "reserved_concurrency": _number(properties.get("ReservedConcurrentExecutions")),

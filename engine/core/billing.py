@@ -28,8 +28,8 @@ _EXACT_DIGITS: Final = 100
 def billed_ms(duration_s: float, init_s: float | None = None) -> int:
     """Milliseconds AWS bills for one invocation: ceil(init + duration), no minimum.
 
-    Both are seconds, >= 0; no init is None. They are rounded to whole microseconds first, so that a duration of
-    exactly 3 s that binary floating point holds as 3.0000000000000004 is not billed as 3001 ms.
+    Both are seconds, >= 0; no init is None. They are rounded to whole microseconds first, so that a
+    duration of exactly 3 s that binary floating point holds as 3.0000000000000004 is not billed as 3001 ms.
     """
     microseconds = round(duration_s * 1e6)
     if init_s is not None:

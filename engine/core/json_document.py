@@ -45,7 +45,7 @@ def loads(payload: bytes) -> Any:
         NotJson: For anything else.
     """
     # orjson reads integers beyond 64 bits as floats: what has 19 digits in a row is for the other parser.
-    if len(payload) < _INT64_DIGITS or _LONG_NUMBER not in payload.translate(_DIGITS_TO_ZERO):
+    if len(payload) < _INT64_DIGITS or payload.translate(_DIGITS_TO_ZERO).find(_LONG_NUMBER) < 0:
         try:
             return orjson.loads(payload)
         except orjson.JSONDecodeError:

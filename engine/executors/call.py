@@ -15,6 +15,7 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.handler import InitError, Loaded, Loader
+from engine.executors.modules import forget_helpers
 from engine.executors.marshal import (
     Failure,
     MarshalError,
@@ -51,6 +52,12 @@ class Call:
     def unload(self, loaded: Loaded) -> None:
         """A fresh instance is needed no more."""
         self._loader.unload(loaded)
+
+    def renew(self) -> None:
+        """Forget what was imported from the function's folder: the next `load` sees what is there then."""
+        self._loader.close()
+        self._loader = Loader(Path(self._function.code))
+        forget_helpers(Path(self._function.code))
 
     def furnish(self, env_id: int) -> None:
         """Give a new environment what its contexts share: its log stream, above all."""

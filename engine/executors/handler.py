@@ -116,9 +116,9 @@ class Loader:
 
     def unload(self, loaded: Loaded) -> None:
         """Let a fresh instance go. A shared one stays until `close`."""
-        if any(module is loaded.module for _, module in self._shared.values()):
+        if any(module is loaded.module for _, module in list(self._shared.values())):
             return
-        for modules in self._modules.values():
+        for modules in list(self._modules.values()):
             modules.drop(loaded.instance)
 
     def close(self) -> None:

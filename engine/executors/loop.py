@@ -59,6 +59,11 @@ class LoopExecutor:
         for task in self._tasks.pop(env_id, {}).values():
             task.cancel()
 
+    def renew(self) -> None:
+        """The next environment to start imports the module again; what runs keeps the old one."""
+        self._handler = None
+        self._call.renew()
+
     def running(self, task: asyncio.Task[Any]) -> Invocation | None:
         """The invocation that `task` runs, if it is one of ours. For the watchdog; not for the hot path."""
         coroutine = task.get_coro()

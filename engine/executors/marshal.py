@@ -121,18 +121,15 @@ def _is_plain(result: dict[Any, Any]) -> bool:
     return True
 
 
-def _refuse(value: object) -> object:
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-
-
 def _make_plain_encoder() -> Callable[[object], str]:
     """The standard library's encoder, made once: `json.dumps` makes a new one for each call."""
+    plain = json.JSONEncoder(ensure_ascii=False, check_circular=False)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     escape: Any = getattr(json.encoder, "c_encode_basestring", None)
     if make is None or escape is None:
-        return json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+        return plain.encode
     # markers, default, encoder, indent, key separator, item separator, sort_keys, skipkeys, allow_nan
-    chunks = make(*(None, _refuse, escape, None, ": ", ", ", False, False, True))
+    chunks = make(*(None, plain.default, escape, None, ": ", ", ", False, False, True))
     return lambda value: "".join(chunks(value, 0))
 
 

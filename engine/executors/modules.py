@@ -94,15 +94,12 @@ class Modules:
         if known is not None:
             return known
         importlib.invalidate_caches()  # the file may be younger than the import system's listing
-        search = [str(self._folder), *(entry for entry in sys.path if not isinstance(entry, CodeFolder))]
-        found: list[ModuleSpec] = []
         parts = dotted.split(".")
-        for depth in range(1, len(parts) + 1):
-            spec = PathFinder.find_spec(".".join(parts[:depth]), search)
-            if spec is None:
-                break
-            found.append(spec)
-            search = list(spec.submodule_search_locations or ())
+        # The folder alone first: a plain folder in it must not lose to an installed package of its name.
+        found = _walk(parts, [str(self._folder)])
+        if len(found) < len(parts):
+            others = [entry for entry in sys.path if not isinstance(entry, CodeFolder)]
+            found = _walk(parts, [str(self._folder), *others])
         if len(found) == len(parts):
             self._located[dotted] = found
         return found
@@ -203,6 +200,21 @@ class Modules:
         raise ModuleNotFoundError(f"No module named {root!r}", name=root)
 
 
+def _walk(parts: list[str], search: list[str]) -> list[ModuleSpec]:
+    """Specs from the outermost package inwards, as far as they are found."""
+    found: list[ModuleSpec] = []
+    for part in parts:
+        spec = PathFinder.find_spec(part, search)
+        if spec is None:
+            break
+        found.append(spec)
+        if spec.submodule_search_locations is not None:
+            # A list: the path of a namespace package would change as other folders come.
+            spec.submodule_search_locations = list(spec.submodule_search_locations)
+        search = spec.submodule_search_locations or []
+    return found
+
+
 def _can_repeat(spec: ModuleSpec) -> bool:
     """Whether the module is Python code: an extension module is made to be loaded once."""
     return isinstance(spec.loader, (SourceFileLoader, SourcelessFileLoader))
@@ -222,7 +234,6 @@ def _named(spec: ModuleSpec, name: str) -> ModuleSpec:
     if locations is None:
         return spec
     package = ModuleSpec(name, None, is_package=True)
-    # A list: the namespace path of the import system would take in other folders as they come.
     package.submodule_search_locations = locations
     return package
 
@@ -234,3 +245,20 @@ def _place(spec: ModuleSpec | None) -> str | None:
     if spec.has_location or not spec.submodule_search_locations:
         return spec.origin
     return next(iter(spec.submodule_search_locations))
+
+
+def forget_helpers(folder: Path) -> None:
+    """Take out of `sys.modules` what was imported from below `folder`, so that it is imported again.
+
+    The engine itself and installed packages stay, even if they lie there (a checkout with its virtual
+    environment inside): their code is not what a user edits.
+    """
+    root = folder.absolute()
+    kept = [Path(sys.prefix), Path(__file__).parents[1]]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name == "__main__" or file is None:
+            continue
+        place = Path(file)
+        if place.is_relative_to(root) and not any(place.is_relative_to(other) for other in kept):
+            del sys.modules[name]

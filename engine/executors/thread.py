@@ -192,6 +192,10 @@ class ThreadExecutor:
         for worker in room.stop():
             self._loop.call_later(_PATIENCE_S, self._look_after, worker, worker.invocation)
 
+    def renew(self) -> None:
+        """The next thread imports what is there then."""
+        self.call.renew()
+
     def post(self, mail: Mail) -> None:
         """Called by workers: leave mail for the loop, and wake it if nobody has yet."""
         self._mail.append(mail)

@@ -82,6 +82,11 @@ class Dispatcher:
         for driver in self._drivers.values():
             driver.open()
 
+    def renew(self) -> None:
+        """The code of the functions changed."""
+        for driver in self._drivers.values():
+            driver.renew()
+
     async def drain(self, grace_s: float) -> bool:
         """Take nothing new, let what was admitted end, then let everything go.
 

@@ -99,6 +99,7 @@ class Driver:
 
     def renew(self) -> None:
         """The code changed: new environments get it, busy ones finish."""
+        self._executor.renew()
         self._obey(self._fleet.renew(self._now()))
 
     def close(self) -> None:

@@ -110,6 +110,7 @@ class _Template:
         self._format = chosen
         self._shape = (-1, -1)
         self._parts: list[bytes] = []
+        self._end = b""
         self._blocks: dict[tuple[str, str | None], tuple[int, list[bytes]]] = {}
 
     def filled(self, stats: Stats, others: bytes) -> bytes:
@@ -130,18 +131,20 @@ class _Template:
             known[number] if number in known else known.setdefault(number, repr(number).encode())
             for number in numbers
         ]
-        self._parts[-1] = b"\n" + others
+        self._parts[-1] = self._end + others
         return b"".join(self._parts)
 
     def _render(self, snapshot: Snapshot) -> list[bytes]:
         parts: list[bytes] = []
+        before = b""
         for metric in CATALOGUE:
-            before = _head(metric, self._format)
+            before += _head(metric, self._format)
             for function, tree in snapshot.trees(metric):
                 for text in self._block(metric, function, tree):
                     parts += (before + text, b"")
                     before = b""
-        parts.append(b"\n")
+        self._end = before + b"\n"
+        parts.append(self._end)
         parts[0] = parts[0].removeprefix(b"\n")
         return parts
 

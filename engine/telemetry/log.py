@@ -157,11 +157,12 @@ class _Json:
         if event.trace_id is not None:
             record["tracing"] = {"type": "X-Amzn-Trace-Id", "value": event.trace_id}
         record["engine"] = {"function": event.function, "trigger": event.trigger}
-        return _line(wall_s, "platform.start", record)
+        return _line(iso_utc(wall_s), "platform.start", record)
 
     def ended(
         self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int, wall_s: float
     ) -> str:
+        time = iso_utc(wall_s)
         status, named = status_and_type(outcome, error_type)
         ending = {"status": status} if named is None else {"status": status, "errorType": named}
         duration_ms = _ms(outcome.duration_s)
@@ -187,12 +188,13 @@ class _Json:
             "costDollars": float(outcome.cost_usd),
         }
         report = {"requestId": outcome.request_id, "metrics": metrics, **ending, "engine": ours}
-        return _line(wall_s, "platform.runtimeDone", done) + _line(wall_s, "platform.report", report)
+        return _line(time, "platform.runtimeDone", done) + _line(time, "platform.report", report)
 
     def noticed(self, notice: Notice, wall_s: float) -> str:
+        time = iso_utc(wall_s)
         match notice:
             case Initialised():
-                return _line(wall_s, "platform.initReport", _init_record(notice))
+                return _line(time, "platform.initReport", _init_record(notice))
             case LoopBlocked() | LoopReleased():
                 record: dict[str, Any] = {
                     "function": notice.function,
@@ -200,16 +202,16 @@ class _Json:
                     "blockedMs": _ms(notice.blocked_s),
                 }
                 if isinstance(notice, LoopBlocked):
-                    return _line(wall_s, "engine.loopBlocked", {**record, "stack": notice.stack})
-                return _line(wall_s, "engine.loopReleased", record)
+                    return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
+                return _line(time, "engine.loopReleased", record)
             case ThreadAbandoned():
                 record = {"function": notice.function, "requestId": notice.request_id}
-                return _line(wall_s, "engine.threadAbandoned", record)
+                return _line(time, "engine.threadAbandoned", record)
 
 
 def _init_record(notice: Initialised) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "initializationType": "on-demand",
+        "initializationType": "provisioned-concurrency" if notice.provisioned else "on-demand",
         "phase": "init",
         "status": "success",
         "metrics": {"durationMs": _ms(notice.init_s)},
@@ -222,8 +224,8 @@ def _init_record(notice: Initialised) -> dict[str, Any]:
     return record
 
 
-def _line(wall_s: float, kind: str, record: dict[str, Any]) -> str:
-    document = {"time": iso_utc(wall_s), "type": kind, "record": record}
+def _line(time: str, kind: str, record: dict[str, Any]) -> str:
+    document = {"time": time, "type": kind, "record": record}
     try:
         return orjson.dumps(document).decode() + "\n"
     except TypeError:  # a lone surrogate in a handler's words: JSON can escape it, UTF-8 cannot hold it

@@ -120,7 +120,7 @@ def log_tail(
 
 def iso_utc(wall_s: float) -> str:
     """Seconds since the Unix epoch as `2026-01-01T00:00:00.000Z`."""
-    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _error(outcome: Outcome) -> dict[str, str]:

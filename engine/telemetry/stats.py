@@ -300,11 +300,10 @@ class Stats:
         if stats is None:
             return
         match notice:
-            case Initialised(init_s=init_s, error_type=error_type):
+            case Initialised(init_s=init_s, provisioned=provisioned, error_type=error_type):
                 stats.init.observe(init_s)
                 stats.init_failures += error_type is not None
-                # A notice says so if the environment was started ahead of any event.
-                stats.starts["provisioned" if getattr(notice, "provisioned", False) else "on_demand"] += 1
+                stats.starts["provisioned" if provisioned else "on_demand"] += 1
             case LoopBlocked():
                 stats.loop_blocked += 1
             case LoopReleased(blocked_s=blocked_s):

@@ -68,6 +68,10 @@ class ScriptedExecutor:
         self.commands.append(f"stop {env_id}")
         self._alive.pop(env_id, None)
 
+    def renew(self) -> None:
+        """Environments have no code here."""
+        self.commands.append("renew")
+
     def _ready(self, env_id: int, init_s: float) -> None:
         if env_id in self._alive:
             self.facts.ready(env_id, init_s)

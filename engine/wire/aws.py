@@ -49,6 +49,10 @@ class Scope(NamedTuple):
     account: str | None = None
 
 
+_LAMBDA: Final = Scope("lambda")
+_SQS: Final = Scope("sqs")
+_S3: Final = Scope("s3")
+
 Handler = Callable[[Request, Scope], None]
 """Answers the request once, now or later, and names it by `x-amzn-requestid`. Raises only by a bug."""
 
@@ -83,7 +87,7 @@ class AwsEndpoint:
         self._handlers = dict(handlers)
         self._new_request_id = new_request_id
         self._names = FieldNames(b"authorization", b"x-amz-target")
-        self._scopes: dict[bytes, Scope | None] = {}
+        self._scopes: dict[bytes, Scope] = {}
 
     def handle(self, request: Request) -> None:
         """Answer `request`, by its service's handler if there is one. Never raises for a bad request."""
@@ -101,43 +105,41 @@ class AwsEndpoint:
         for name, value in request.headers:
             field = names[name]
             if field == AUTHORIZATION:
-                scope = self._signed(value)
+                credential = value.partition(b",")[0]
+                scope = self._scopes.get(credential) or self._signed(credential)
                 if scope is not None:
                     return scope
             elif field == TARGET:
                 target = value
-        found = _QUERY_CREDENTIAL.search(request.target)
-        if found is not None:
-            scope = _parse_credential(unquote_to_bytes(found[1]), regional=True)
-            if scope is not None:
-                return scope
-        return Scope(self._guess(request, target))
+        return self._unsigned(request, target)
 
-    def _signed(self, authorization: bytes) -> Scope | None:
-        """From the `Authorization` header; what comes before its first comma is remembered."""
-        credential = authorization.partition(b",")[0]
-        try:
-            return self._scopes[credential]
-        except KeyError:
-            pass
+    def _signed(self, credential: bytes) -> Scope | None:
+        """From an `Authorization` header up to its first comma: that is remembered."""
         algorithm, _, value = credential.partition(b"Credential=")
         scope = _parse_credential(value.rstrip(), regional=b"ECDSA" not in algorithm)
-        if len(credential) <= _LONGEST_CREDENTIAL:
+        if scope is not None and len(credential) <= _LONGEST_CREDENTIAL:
             if len(self._scopes) >= _MOST_SCOPES:
                 self._scopes.clear()  # scopes carry the day: the old ones are never seen again
             self._scopes[credential] = scope
         return scope
 
-    def _guess(self, request: Request, target: bytes) -> str:
-        """The service of a request that is not signed as AWS signs."""
+    def _unsigned(self, request: Request, target: bytes) -> Scope:
+        """From the shape of a request without a signature of version 4, or with one in its query."""
+        url = request.target
+        if not target and url.find(b"?") < 0 and url.startswith(b"/20") and _API_VERSION_PATH.match(url):
+            return _LAMBDA  # the common case first: none of what follows could change it
+        if b"?" in url and (found := _QUERY_CREDENTIAL.search(url)) is not None:
+            scope = _parse_credential(unquote_to_bytes(found[1]), regional=True)
+            if scope is not None:
+                return scope
         if target:
             prefix = target.partition(b".")[0]
-            return _TARGETS.get(prefix) or prefix.decode("latin-1")
+            return Scope(_TARGETS.get(prefix) or prefix.decode("latin-1"))
         if _is_query(request):
-            return "sqs"
-        if _API_VERSION_PATH.match(request.target):
-            return "lambda"
-        return "sqs" if _QUEUE_PATH.match(request.target) else "s3"
+            return _SQS
+        if url.startswith(b"/20") and _API_VERSION_PATH.match(url):
+            return _LAMBDA
+        return _SQS if _QUEUE_PATH.match(url) else _S3
 
     def _refuse(self, request: Request, scope: Scope) -> None:
         """501 in the protocol the caller speaks: JSON 1.x, Query, REST-XML or REST-JSON."""
@@ -154,7 +156,7 @@ class AwsEndpoint:
 def _is_query(request: Request) -> bool:
     """Whether it speaks the Query protocol: an `Action` in the query, or in a form sent to `/` or a queue."""
     target = request.target
-    if _QUERY_ACTION.search(target):
+    if b"?" in target and _QUERY_ACTION.search(target):
         return True
     if request.method != "POST" or not (target == b"/" or _QUEUE_PATH.match(target)):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import httptools
@@ -33,13 +34,17 @@ class Connection(Intake):
         "_stalled_at",
         "_stalled_s",
         "_transport",
+        "_write",
         "_write_paused",
     )
     _transport: asyncio.Transport
+    _write: Callable[[bytes], None]
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self._current: Request | None = None  # handed on, not answered
+        # There is an express exactly while nothing is out of the ordinary: not within a request that came in
+        # pieces, not draining, not deaf, reading not paused.
         self._express: Express | None = Express(shared.limits)
         self._held: bytes | None = None  # read, not parsed: the line was full
         self._pumping = self._eof = self._read_paused = self._write_paused = False
@@ -56,8 +61,9 @@ class Connection(Intake):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; or leave at once, if the server is draining."""
         self._transport = transport  # type: ignore[assignment]  # a stream server makes no other kind
+        self._write = self._transport.write
         address = transport.get_extra_info("peername")
-        self._peer = str(address[0]) if address else ""
+        self.peer = str(address[0]) if address else ""
         self._shared.joined(self)
         self._since_s = self._shared.now_s
         if self._shared.draining:
@@ -65,15 +71,13 @@ class Connection(Intake):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything: an answer that comes later reaches nobody."""
-        if self._current is not None:
-            self._current.forget()
-            self._current = None
+        self._current = None
         self._waiting.clear()
         self._refusal = self._held = None
         self._deafen()
         self._phase = CLOSING
         self._feed = len  # type: ignore[assignment]  # nothing comes any more; a bound method would be a cycle
-        del self._parser  # it holds bound methods of this object
+        del self._parser, self._write  # the one holds bound methods of this object, the other the transport
         self._shared.left(self)
 
     def data_received(self, data: bytes) -> None:
@@ -81,7 +85,7 @@ class Connection(Intake):
         express, shared = self._express, self._shared
         if express is not None:
             shared.now_s = now_s = shared.clock.now()
-            request = express.take(data, self, self._peer, now_s)
+            request = express.take(data, self, now_s)
             if request is not None:
                 shared.requests += 1
                 if not express.keep_alive():
@@ -94,7 +98,7 @@ class Connection(Intake):
                 return
             self._express = None
         self._take(data)
-        if self._phase == IDLE and self._held is None:
+        if self._phase == IDLE and not self._read_paused and not shared.draining:
             self._express = Express(shared.limits)
 
     def eof_received(self) -> bool:
@@ -146,11 +150,13 @@ class Connection(Intake):
 
     def drain(self) -> None:
         """Close if idle. A busy connection closes after its last answer, because the server is draining."""
+        self._express = None
         if self._is_idle():
             self._close()
 
     def abort(self) -> None:
         """End now."""
+        self._deafen()
         self._phase = CLOSING
         self._transport.abort()
 
@@ -167,27 +173,26 @@ class Connection(Intake):
 
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Write the answer; then go on with what waits."""
+        if self._current is not request:
+            return  # answered before, or the client has gone
         self._current = None
         shared = self._shared
         if (
-            status == 200
-            and self._phase < DEAF
+            self._express is not None
+            and status == 200
             and request.version == "1.1"
             and request.method != "HEAD"
             and len(body) <= _JOIN_UP_TO
-            and not shared.draining
         ):
             try:
-                self._transport.write(
-                    b"%b%bcontent-length: %d\r\n\r\n%b" % (shared.ok_head, head, len(body), body)
-                )
+                self._write(b"%b%bcontent-length: %d\r\n\r\n%b" % (shared.ok_head, head, len(body), body))
             except RuntimeError:  # uvloop: it broke in this turn of the loop, `connection_lost` is on its way
                 return
-            if self._phase == IDLE:
-                self._since_s = shared.now_s
+            self._since_s = shared.now_s
+            if self._waiting:
+                self._pump()
         else:
             self._answer_aside(request, status, head, body)
-        if not self._pumping and (self._waiting or self._phase != IDLE or self._read_paused):
             self._pump()
 
     def _answer_aside(self, request: Request, status: int, head: bytes, body: bytes) -> None:
@@ -206,7 +211,7 @@ class Connection(Intake):
         elif request.version == "1.0":
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
-        self._write(b"".join(lines), b"" if without_body(request.method, status) else body)
+        self._send(b"".join(lines), b"" if without_body(request.method, status) else body)
         if self._phase == IDLE:
             self._since_s = self._shared.now_s
         if last:
@@ -216,12 +221,12 @@ class Connection(Intake):
         self._refusal = None
         body = plain_text(refusal.status, refusal.reason)
         length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self._write(self._shared.head(refusal.status) + _TEXT + length, body)
+        self._send(self._shared.head(refusal.status) + _TEXT + length, body)
         self._finish()
 
-    def _write(self, head: bytes, body: bytes) -> None:
+    def _send(self, head: bytes, body: bytes) -> None:
         if len(body) <= _JOIN_UP_TO:
-            self._transport.write(head + body)
+            self._write(head + body)
         else:
             self._transport.writelines((head, body))
 
@@ -257,7 +262,7 @@ class Connection(Intake):
             self._read_on()
         elif self._phase == BODY and self._expects:
             self._expects = False
-            self._transport.write(_CONTINUE)
+            self._write(_CONTINUE)
         elif self._phase == DEAF or (self._shared.draining and self._is_idle()):
             self._finish()
 
@@ -298,6 +303,7 @@ class Connection(Intake):
     def _pause_reading(self) -> None:
         if not self._read_paused and not self._transport.is_closing():
             self._read_paused = True
+            self._express = None
             self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
@@ -311,6 +317,10 @@ class Connection(Intake):
         held, self._held = self._held, None
         if held:
             self._take(held)
+
+    def _deafen(self) -> None:
+        self._express = None
+        super()._deafen()
 
     def _is_idle(self) -> bool:
         return self._phase == IDLE and not self.busy and self._held is None

@@ -25,15 +25,7 @@ _LONGEST_READ: Final = 16_384  # what is longer goes the long way, where copying
 class Express:
     """Takes one read at a time. One that it did not take spoils it: the long way parses that again."""
 
-    __slots__ = (
-        "_events",
-        "_feed",
-        "_longest_head",
-        "_longest_read",
-        "_max_body_bytes",
-        "_parser",
-        "keep_alive",
-    )
+    __slots__ = ("_events", "_feed", "_longest_read", "_max_headers", "_parser", "_surely_few", "keep_alive")
 
     def __init__(self, limits: HttpLimits) -> None:
         # What the parser saw: the pieces of bodies, and b"" (which no piece is) at the end of a message.
@@ -46,11 +38,11 @@ class Express:
         )
         self._feed = self._parser.feed_data
         self.keep_alive = self._parser.should_keep_alive  # of the request that was taken last
-        self._longest_read = min(_LONGEST_READ, limits.max_header_bytes)
-        self._longest_head = limits.max_headers * _SHORTEST_HEADER
-        self._max_body_bytes = limits.max_body_bytes
+        self._longest_read = min(_LONGEST_READ, limits.max_header_bytes, limits.max_body_bytes)
+        self._max_headers = limits.max_headers
+        self._surely_few = limits.max_headers * _SHORTEST_HEADER  # a head of so few bytes need not be counted
 
-    def take(self, data: bytes, connection: Answering, peer: str, now_s: float) -> Request | None:
+    def take(self, data: bytes, connection: Answering, now_s: float) -> Request | None:
         """Return the one request that `data` is, or None if it is anything else."""
         if len(data) > self._longest_read:
             return None
@@ -63,12 +55,15 @@ class Express:
             return None
         body = events[0]
         events.clear()
-        head, _, rest = data.partition(b"\r\n\r\n")
-        # The rest is longer than the body where there are chunks, blank lines in front, or a second message.
-        if len(rest) != len(body) or len(head) > self._longest_head or len(body) > self._max_body_bytes:
+        try:
+            verb, target, head = data.split(b" ", 2)
+            head, rest = head.split(b"\r\n\r\n", 1)
+        except ValueError:
             return None
-        words = head.split(b" ", 2)
-        method = _METHODS.get(words[0])
-        if method is None or not words[2].startswith(b"HTTP/1.1\r\n"):
+        method = _METHODS.get(verb)
+        # The rest is more than the body where there are chunks or a second message.
+        if rest != body or method is None or head[:10] != b"HTTP/1.1\r\n":
             return None
-        return Request(connection, method, words[1], words[2], None, body, "1.1", peer, now_s)
+        if len(head) > self._surely_few and head.count(b"\r\n") > self._max_headers:
+            return None
+        return Request(connection, method, target, head, body, now_s)

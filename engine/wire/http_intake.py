@@ -52,7 +52,6 @@ class Intake(asyncio.Protocol):
         "_max_body_bytes",
         "_max_headers",
         "_parser",
-        "_peer",
         "_phase",
         "_refusal",
         "_shared",
@@ -62,6 +61,7 @@ class Intake(asyncio.Protocol):
         "_version",
         "_waiting",
         "_wire_bytes",
+        "peer",
     )
     _parser: httptools.HttpRequestParser
     _feed: Callable[[bytes | memoryview], None]
@@ -69,7 +69,7 @@ class Intake(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         limits = shared.limits
         self._shared = shared
-        self._peer = ""
+        self.peer = ""
         self._max_headers = limits.max_headers
         self._max_body_bytes = limits.max_body_bytes
         self._slice = min(_SLICE, limits.max_header_bytes)  # so that a head over the limit spans two
@@ -163,9 +163,7 @@ class Intake(asyncio.Protocol):
             shared.count_refused("body_too_large")
         method, headers = self._parser.get_method().decode(), self._headers
         self._waiting.append(
-            Request(
-                self, method, self._target, b"", headers, body, self._version, self._peer, now_s, too_large
-            )
+            Request.parsed(self, method, self._target, headers, body, now_s, self._version, too_large)
         )
 
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:

@@ -13,8 +13,8 @@ class HttpLimits:
 
     Attributes:
         max_header_bytes: Request line and headers together; above it the answer is 431.
-        max_headers: Header lines of one request. Browsers and SDKs send 10 to 40, proxies add a dozen; servers
-            in wide use stop at 100 (Apache, Go's HTTP/2) or at bytes alone. 256 refuses only abuse.
+        max_headers: Header lines of one request. Browsers and SDKs send 10 to 40, proxies add a dozen, and
+            Apache stops at 100: 256 refuses only abuse.
         max_body_bytes: Above it the handler is told by `Request.too_large`. The default is what Lambda takes
             for a synchronous invocation (Lambda Developer Guide, "Lambda quotas").
         header_timeout_s: From the first byte of a request to the end of its headers, in all.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 # What the server writes itself: a handler's own values for these are to be left out of its head.
 SERVER_HEADERS: Final = frozenset(
@@ -21,6 +21,10 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 class Answering(Protocol):
     """Where an answer goes: the connection that a request came by."""
 
+    @property
+    def peer(self) -> str:
+        """The client's address, without the port."""
+
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Send it, in the order of the requests."""
 
@@ -33,10 +37,12 @@ class Request:
         target: Path and query as sent, not decoded.
         body: Decoded from chunks; b"" when it was too large.
         version: "1.1" or "1.0".
-        peer: The client's address, without the port.
         received_s: Clock time at which it was complete (or known to be too large).
         too_large: 0, or the number of body bytes declared or seen when that is over the limit.
     """
+
+    _headers: list[tuple[bytes, bytes]]
+    _lower_head: bytes
 
     __slots__ = (
         "_connection",
@@ -45,7 +51,6 @@ class Request:
         "_lower_head",
         "body",
         "method",
-        "peer",
         "received_s",
         "target",
         "too_large",
@@ -53,29 +58,41 @@ class Request:
     )
 
     def __init__(
-        self,
-        connection: Answering | None,
-        method: str,
-        target: bytes,
-        head: bytes,
-        headers: list[tuple[bytes, bytes]] | None,
-        body: bytes,
-        version: str,
-        peer: str,
-        received_s: float,
-        too_large: int = 0,
+        self, connection: Answering, method: str, target: bytes, head: bytes, body: bytes, received_s: float
     ) -> None:
-        """Take either `headers`, or None and the checked `head`: the version, and a CRLF before each header."""
+        """Take the checked `head` unparsed: a version, then a CRLF before each header."""
         self._connection = connection
         self.method = method
         self.target = target
         self._head = head
-        self._headers = headers
         self.body = body
-        self.version = version
-        self.peer = peer
         self.received_s = received_s
-        self.too_large = too_large
+        self.version = "1.1"
+        self.too_large = 0
+
+    @classmethod
+    def parsed(
+        cls,
+        connection: Answering,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        received_s: float,
+        version: str,
+        too_large: int,
+    ) -> Self:
+        """Take one whose headers are parsed already."""
+        request = cls(connection, method, target, b"", body, received_s)
+        request._headers = headers
+        request.version = version
+        request.too_large = too_large
+        return request
+
+    @property
+    def peer(self) -> str:
+        """The client's address, without the port."""
+        return self._connection.peer
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -83,22 +100,20 @@ class Request:
 
         `Upgrade`, which this server does not follow, is left out of a request that asked for one.
         """
-        headers = self._headers
-        if headers is None:
+        try:
+            return self._headers
+        except AttributeError:
             headers = self._headers = []
-            for line in self._head.split(b"\r\n")[1:]:
-                name, _, value = line.partition(b":")
-                headers.append((name, value.strip(_OWS)))
+        for line in self._head.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            headers.append((name, value.strip(_OWS)))
         return headers
 
     def header(self, lower_name: bytes) -> bytes | None:
         """The first value of the header, whose name is given in lower case; None if it is absent."""
-        if self._headers is not None:
-            for name, value in self._headers:
-                if name == lower_name or name.lower() == lower_name:
-                    return value
-            return None
         head = self._head
+        if not head:
+            return next((value for name, value in self._headers if name.lower() == lower_name), None)
         try:
             lower = self._lower_head
         except AttributeError:
@@ -117,14 +132,7 @@ class Request:
             head: Header lines from `header_block`, none of them in `SERVER_HEADERS`: those are added here.
             body: Not sent for HEAD, 204 and 304.
         """
-        connection = self._connection
-        if connection is not None:
-            self._connection = None
-            connection.answer(self, status, head, body)
-
-    def forget(self) -> None:
-        """The client has gone: an answer would reach nobody."""
-        self._connection = None
+        self._connection.answer(self, status, head, body)
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target[:200]!r} {len(self.body)} bytes from {self.peer}>"

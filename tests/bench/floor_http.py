@@ -1,7 +1,7 @@
 """The floor under every HTTP figure: the bare mechanism and nothing else, on one core.
 
-uvloop, asyncio.Protocol, httptools and orjson: parse, one task and one timer per request, one write. No limits,
-no timeouts, no headers, no pipelining, no errors: what any server built on these parts must pay at least.
+uvloop, asyncio.Protocol, httptools and orjson: parse, one task and one timer per request, one write. No
+limits, no timeouts, no headers, no pipelining, no errors: what any server built on these parts must pay.
 Run: `python tests/bench/floor_http.py [--port 0]`; one JSON line with the port is printed when it listens.
 """
 

@@ -218,6 +218,10 @@ FUNCTIONS = [
      "events[0].mod: unknown key, did you mean 'mode'?"),
     ("events = [{ type = 'feeds_of_user:FeedSource', every_s = 1, mode = 'slw' }]",
      "events[0].mode: 'slw' is not 'fast' or 'slow', did you mean 'slow'?"),
+    ("events = [{ type = 'http', stage = 'a b' }]",
+     "events[0].stage: 'a b' does not match ^(\\$default|[A-Za-z0-9_-]{{1,128}})$"),
+    ("events = [{ type = 'http', path = 'x' }]",
+     "events[0].path: path 'x' must start with '/' (or be $default)"),
     ("events = [{ type = 'feeds_of_user:NoSettings' }]",
      "events[0].type: 'feeds_of_user:NoSettings' is not an event source: it has no Settings model"),
 ]  # fmt: skip
@@ -257,7 +261,7 @@ def test_a_handler_that_cannot_exist_is_refused_before_it_is_imported(write, pro
 
 
 WHOLE = [
-    ("", ["functions: at least one [functions.NAME] is required"]),
+    ("", ["functions: at least one function is required"]),
     ("functions = 3", ["functions: 3 is not a table"]),
     ("engine = 3\n" + FUNCTION, ["engine: 3 is not a table"]),
     ("[functions]\nf = 'x.y'", ["functions.f: 'x.y' is not a table"]),

@@ -135,6 +135,11 @@ def test_a_qualified_call_shows_the_qualified_arn(template):
     assert f"{ARN}:live" == template.make("r1", 53.0, f"{ARN}:live").invoked_function_arn
 
 
+def test_a_tenant_is_shown(template):
+    """Where the caller named one."""
+    assert "blue" == template.make("r1", 53.0, tenant_id="blue").tenant_id
+
+
 def test_log_writes_text_without_a_newline(template, written):
     """Whatever is logged becomes its `str`."""
     context = template.make("r1", 53.0)

@@ -320,8 +320,10 @@ def test_an_environment_that_crashed_while_idle_is_not_stopped_again():
     assert list(fleet.arrive("a", 2.0)) == [Run(2, "a", cold=False)]
     assert list(fleet.arrive("b", 2.0)) == [Start(4, False)]
     assert fleet.next_due_s() is None
+    fleet.ready(4, 2.5)
     fleet.finished(2, 3.0)
-    assert (13.0, [Stop(2)]) == (fleet.next_due_s(), fleet.tick(13.0))
+    assert (fleet.next_due_s(), fleet.tick(13.0)) == (13.0, [Stop(2)])
+    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
 
 
 def test_a_keep_alive_of_0_lets_an_environment_go_at_once():

@@ -127,7 +127,7 @@ RESULTS = {
     "bytes inside": {"a": b"x"},
     "bytes as key": {b"x": 1},
     "bytes that are no text": {"a": b"\xff"},
-    "keys": {None: 1, True: 2, 1: 3, 1.5: 4},
+    "keys": {None: 1, True: 2, 2: 3, 1.5: 4},
     "tuple as key": {(1, 2): 1},
     "decimal as key": {decimal.Decimal(1): 1},
     "date as key": {datetime.date(2026, 1, 1): 1},
@@ -235,29 +235,24 @@ def test_a_coroutine_is_no_result(aws):
     ) == actual
 
 
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(st.characters(exclude_categories=["Cs"]))
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts
+json_scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 )
 documents = st.recursive(
-    scalars,
-    lambda inner: (
-        st.lists(inner, max_size=5)
-        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=5)
-    ),
+    json_scalars,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
     max_leaves=20,
 )
-odd_scalars = scalars | st.sampled_from(list(Number) + list(Word)) | st.decimals() | st.binary(max_size=4)
+keys = scalars | st.sampled_from([*Number, *Word]) | st.binary(max_size=4) | st.tuples(st.integers())
 odd_results = st.recursive(
-    odd_scalars,
+    scalars | st.sampled_from([*Number, *Word, *Colour]) | st.decimals() | st.binary(max_size=4),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.tuples(inner, inner)
         | st.builds(Point, inner, inner)
-        | st.dictionaries(odd_scalars.filter(lambda key: key == key), inner, max_size=4)
+        | st.dictionaries(keys, inner, max_size=4)
     ),
     max_leaves=15,
 )
@@ -278,15 +273,7 @@ def test_any_json_document_is_decoded_as_json_loads_does(document):
     """Types included: an int stays an int whatever its size."""
     text = json.dumps(document).encode()
 
-    assert repr(json.loads(text)) == repr(decode(text)) if not _has_nan(document) else True
-
-
-def _has_nan(document):
-    if isinstance(document, float):
-        return not math.isfinite(document)
-    if isinstance(document, dict):
-        return any(map(_has_nan, document.values()))
-    return isinstance(document, list) and any(map(_has_nan, document))
+    assert repr(json.loads(text)) == repr(decode(text))
 
 
 @given(st.integers(min_value=-(10**40), max_value=10**40))
@@ -387,8 +374,10 @@ def chained(event, context):
         raise Refused("cause") from error
 
 
-def recursion(event, context):
-    return recursion(event, context)
+def recursion(event, context, depth=50):
+    if depth == 0:
+        raise RecursionError("maximum recursion depth exceeded")
+    return recursion(event, context, depth - 1)
 
 
 def surprising_text(event, context):

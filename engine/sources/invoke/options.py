@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -45,11 +46,16 @@ class Options(NamedTuple):
 PLAIN: Final = Options(InvocationType.REQUEST_RESPONSE, wants_log=False, client_context=None, trace=None)
 """No header of interest."""
 
-ALL_TYPES: Final = tuple(InvocationType)
-STREAMING_TYPES: Final = (InvocationType.REQUEST_RESPONSE, InvocationType.DRY_RUN)
+Types = Mapping[bytes, InvocationType]
+"""The invocation types an operation takes, by header value."""
+
+ALL_TYPES: Final[Types] = {kind.encode(): kind for kind in InvocationType}
+STREAMING_TYPES: Final[Types] = {
+    kind.encode(): kind for kind in (InvocationType.REQUEST_RESPONSE, InvocationType.DRY_RUN)
+}
 
 _TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _TENANT, _DURABLE = range(1, 7)
-_LOG_TYPES: Final = ("None", "Tail")
+_LOG_TYPES: Final = {b"None": False, b"Tail": True}
 _TRACE_TEXT: Final = re.compile(rb"[\x21-\x7e ]{1,1024}")
 
 
@@ -66,7 +72,7 @@ def option_names() -> FieldNames:
 
 
 def read_options(
-    headers: list[tuple[bytes, bytes]], names: FieldNames, allowed: tuple[InvocationType, ...] = ALL_TYPES
+    headers: list[tuple[bytes, bytes]], names: FieldNames, allowed: Types = ALL_TYPES
 ) -> Options:
     """Read the headers in one pass; empty values count as absent, the last of equal names wins.
 
@@ -85,26 +91,21 @@ def read_options(
     if sent[_DURABLE]:
         message = "The invoked function is not durable: remove X-Amz-Durable-Execution-Name."
         raise ApiError(400, "InvalidParameterValueException", message)
-    kind = _kind(sent[_TYPE].decode("latin-1"), allowed)
-    log_type = sent[_LOG_TYPE].decode("latin-1") or "None"
-    if log_type not in _LOG_TYPES:
-        raise not_in_set(log_type, "logType", _LOG_TYPES)
-    context = sent[_CLIENT_CONTEXT]
+    kind = allowed.get(sent[_TYPE] or b"RequestResponse")
+    if kind is None:
+        raise not_in_set(sent[_TYPE].decode("latin-1"), "invocationType", list(allowed.values()))
+    wants_log = _LOG_TYPES.get(sent[_LOG_TYPE] or b"None")
+    if wants_log is None:
+        raise not_in_set(sent[_LOG_TYPE].decode("latin-1"), "logType", [n.decode() for n in _LOG_TYPES])
+    context, trace = sent[_CLIENT_CONTEXT], sent[_TRACE]
+    if not context and not trace and not wants_log and kind is InvocationType.REQUEST_RESPONSE:
+        return PLAIN
     return Options(
         kind,
-        log_type == "Tail" and kind is InvocationType.REQUEST_RESPONSE,
+        wants_log and kind is InvocationType.REQUEST_RESPONSE,
         _client_context(context) if context and kind is not InvocationType.EVENT else None,
-        sent[_TRACE].decode("ascii") if _TRACE_TEXT.fullmatch(sent[_TRACE]) else None,
+        trace.decode("ascii") if _TRACE_TEXT.fullmatch(trace) else None,
     )
-
-
-def _kind(value: str, allowed: tuple[InvocationType, ...]) -> InvocationType:
-    if not value:
-        return InvocationType.REQUEST_RESPONSE
-    for kind in allowed:
-        if kind == value:
-            return kind
-    raise not_in_set(value, "invocationType", allowed)
 
 
 def _client_context(base64_text: bytes) -> str:

@@ -6,6 +6,7 @@ import re
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from engine.core.outcome import Status
@@ -57,6 +58,7 @@ def assert_valid(answer):
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
+@run_with(deadline=None)
 @given(st.one_of(VALUES, SHAPED))
 def test_any_json_result_becomes_a_valid_answer(exchange, settings, result):
     """Status in range, header lines well formed, whatever the handler returned."""
@@ -64,6 +66,7 @@ def test_any_json_result_becomes_a_valid_answer(exchange, settings, result):
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
+@run_with(deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_become_a_valid_answer(exchange, settings, result):
     """Also what is no JSON at all."""
@@ -78,6 +81,7 @@ def test_every_way_to_end_becomes_a_valid_answer(exchange, settings, status, bod
     assert_valid(exchange(**settings).answer(body, status=status))
 
 
+@run_with(deadline=None)
 @given(VALUES.filter(lambda value: not isinstance(value, str)))
 def test_a_plain_value_is_sent_unchanged(value):
     """What is read from the answer is what was read from the result, integers of any size included."""

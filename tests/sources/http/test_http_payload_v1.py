@@ -5,6 +5,7 @@ import json
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from engine.core.outcome import Status
@@ -303,6 +304,7 @@ def test_failures_are_internal_server_errors(rest, status, answer):
     assert answer == rest().answer(b'{"errorMessage": "secret"}', status=status)[::2]
 
 
+@run_with(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["A", "B", "c"]), st.text("xyz", min_size=1, max_size=3)), max_size=6)
 )

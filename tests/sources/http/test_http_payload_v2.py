@@ -5,6 +5,7 @@ import json
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from engine.core.outcome import Status
@@ -358,6 +359,7 @@ NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,10}", fullmatch=True).filter(lamb
 VALUES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=12)
 
 
+@run_with(deadline=None)
 @given(st.lists(st.tuples(NAMES.map("X-".__add__), VALUES), max_size=6, unique_by=lambda p: p[0].lower()))
 def test_headers_survive_the_way_in_and_out(exchange, request_of, lines_of, pairs):
     """Any header a client sends is in the event; sent back by the handler, it is in the answer."""
@@ -373,6 +375,7 @@ def test_headers_survive_the_way_in_and_out(exchange, request_of, lines_of, pair
     assert {name.lower(): value for name, value in pairs} == dict(lines_of(head)[:-1])
 
 
+@run_with(deadline=None)
 @given(st.lists(st.from_regex(r"[a-z]{1,5}=[!-:<-~]{0,8}", fullmatch=True), max_size=5))
 def test_cookies_survive_the_way_in_and_out(exchange, request_of, lines_of, cookies):
     """Each cookie sent is one element, each element one `set-cookie`."""
@@ -384,6 +387,7 @@ def test_cookies_survive_the_way_in_and_out(exchange, request_of, lines_of, cook
     assert cookies == [value for name, value in lines_of(head) if name == "set-cookie"]
 
 
+@run_with(deadline=None)
 @given(st.binary(min_size=1, max_size=200), st.sampled_from([b"image/png", b"application/json", b"text/x"]))
 def test_any_body_survives_the_way_in_and_out(exchange, request_of, body, content_type):
     """Echoing `body` and `isBase64Encoded` answers with the request's bytes."""

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from engine.sources.http.routes import Entry, RouteTable, conflicts
@@ -90,6 +91,7 @@ def test_two_functions_on_one_route_are_a_problem_each():
 SEGMENT = st.text(st.sampled_from("abé.%/{}+ "), min_size=0, max_size=4)
 
 
+@run_with(deadline=None)
 @given(st.text(st.sampled_from("/abpets%2F.?"), max_size=40))
 def test_any_path_is_answered(path):
     """With a default, every request finds a route, and the values it takes are not empty."""
@@ -99,6 +101,7 @@ def test_any_path_is_answered(path):
     assert all(found.parameters.values())
 
 
+@run_with(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "{x}"]), min_size=1, max_size=12))
 def test_a_route_finds_its_own_path(segments):
     """A path made from a route is taken by that route, its variables in order."""

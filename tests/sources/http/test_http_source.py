@@ -5,7 +5,6 @@ import json
 import pytest
 from pydantic import BaseModel
 
-from engine.core.event import MISSING
 from engine.core.function import Function
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding
@@ -50,14 +49,13 @@ def test_a_request_becomes_an_event_of_the_routes_function(desk_of, request_of, 
     desk, sink = desk_of(("hello", {"path": "/hello/{name}"}), ("other", {}))
     desk.take(request_of("GET", b"/hello/ada?x=1", client=client))
     [(event, reply)] = sink.submitted
-    document = event.take_document()
+    document = event.document
 
     assert (event.function, event.trigger, event.received_s) == ("hello", "http", 1.5)
     assert event.request_id == document["requestContext"]["requestId"]
     assert event.trace_id == document["headers"]["x-amzn-trace-id"]
     assert document["pathParameters"] == {"name": "ada"}
     assert json.loads(event.payload) == document
-    assert event.take_document() is MISSING
     assert client.answers == []
 
     reply(outcome_of(b'"hi"'))
@@ -84,7 +82,7 @@ def test_a_rest_api_does_not_tell_a_trailing_slash(desk_of, request_of, client):
     for target in (b"/rest/", b"/api/"):
         desk.take(request_of("GET", target, client=client))
 
-    assert [event.take_document()["path"] for event, _ in sink.submitted] == ["/rest/"]
+    assert [event.document["path"] for event, _ in sink.submitted] == ["/rest/"]
     assert [status for status, _, _ in client.answers] == [404]
 
 
@@ -175,7 +173,7 @@ def test_a_trace_goes_on_or_begins(desk_of, request_of, sent, trace):
     desk.take(request_of("GET", b"/", [(b"X-Amzn-Trace-Id", sent)] if sent else []))
     [(event, _)] = sink.submitted
 
-    assert (trace, trace) == (event.trace_id, event.take_document()["headers"]["x-amzn-trace-id"])
+    assert (trace, trace) == (event.trace_id, event.document["headers"]["x-amzn-trace-id"])
 
 
 def test_remembered_targets_stay_few(desk_of, request_of):
@@ -188,7 +186,7 @@ def test_remembered_targets_stay_few(desk_of, request_of):
     desk.take(request_of("GET", b"/" + b"x" * 5000))
 
     assert before == len(desk._router._known) <= 4096
-    assert sink.submitted[0][0].take_document()["pathParameters"]["name"] == "x" * 5000
+    assert sink.submitted[0][0].document["pathParameters"]["name"] == "x" * 5000
 
 
 def test_a_known_target_is_asked_again_for_another_method(desk_of, request_of):
@@ -206,7 +204,7 @@ def test_header_names_of_clients_are_kept_few(desk_of, request_of):
     for number in range(3000):
         desk.take(request_of("GET", b"/", [(b"X-%d" % number, b"v"), (b"Y" * 100, b"w")]))
     names = desk._router.resolve("GET", b"/").route.payload._names
-    last = sink.submitted[-1][0].take_document()["headers"]
+    last = sink.submitted[-1][0].document["headers"]
 
     assert len(names) <= 1024
     assert (last["x-2999"], last["y" * 100]) == ("v", "w")

@@ -24,7 +24,7 @@ class ScriptedSink:
         self.arrived = anyio.Event()
 
     def submit(self, event, reply, /):
-        document = event.take_document()
+        document = event.document
         if document.get("rawPath") == "/slow":
             self.waiting.append(reply)
             self.arrived.set()

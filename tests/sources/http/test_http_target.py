@@ -4,6 +4,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from engine.sources.http.target import decoded_pairs, decoded_path, grouped, joined, sent_pairs, split_target
@@ -65,6 +66,7 @@ def test_repeated_names_are_joined_or_grouped():
     assert grouped(pairs) == {"p": ["1", "2"], "q": ["v"]}
 
 
+@run_with(deadline=None)
 @given(st.lists(st.tuples(TEXT.filter(bool), TEXT), max_size=8))
 def test_any_query_survives_encoding(pairs):
     """What a client encodes is what the event holds."""
@@ -73,12 +75,14 @@ def test_any_query_survives_encoding(pairs):
     assert pairs == decoded_pairs(query)
 
 
+@run_with(deadline=None)
 @given(TEXT)
 def test_any_path_survives_encoding(path):
     """A plus is no space in a path."""
     assert path == decoded_path(quote(path))
 
 
+@run_with(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_target(target):
     """Splitting never raises."""

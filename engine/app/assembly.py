@@ -1,22 +1,19 @@
-"""Builds an engine from a `Config`: the only place where the parts meet."""
+"""The parts of one engine, built from a `Config` and wired to each other."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import platform as interpreter
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
-import orjson
-
-from engine.config import Config, from_functions
+from engine.app.observers import Observers
+from engine.app.variables import Variables
+from engine.config import Config
 from engine.core.billing import rate
-from engine.core.event import Event
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.invocation import Invocation
@@ -24,7 +21,6 @@ from engine.core.limits import Pool, TokenBucket, scaling_bucket
 from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
-from engine.errors import PayloadError
 from engine.executors.capture import Capture
 from engine.executors.handler import InitError, Loader
 from engine.executors.loop import LoopExecutor
@@ -33,121 +29,10 @@ from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
-from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
 from engine.telemetry.log import PlatformLog
 from engine.telemetry.report import log_tail
 from engine.telemetry.stats import Levels, Stats
-
-EVENT_LIMIT_BYTES = 6_291_456
-"""6 MiB: the largest payload of a synchronous invocation."""
-
-
-class Engine:
-    """Functions, ready to be invoked: `async with Engine([Function(...)]) as engine`.
-
-    Args:
-        functions: What to run; each as one `[functions.NAME]` table of engine.toml.
-        platform: Clock and threads; `engine.testing.virtual_platform()` for virtual time.
-        executor: Makes every function's executor instead of the one it names; for tests.
-        write_log: Where platform and handler log lines go; None = nowhere.
-        settings: Keys of `[engine]`: `concurrency_limit`, `scaling_rate`, `region`, ...
-
-    Raises:
-        ConfigError: With every problem at once, if the functions or settings cannot be run.
-    """
-
-    def __init__(
-        self,
-        functions: Iterable[Function],
-        *,
-        platform: Platform | None = None,
-        executor: ExecutorFactory | None = None,
-        write_log: Callable[[str], object] | None = None,
-        **settings: Any,
-    ) -> None:
-        self._assemble_from(from_functions(functions, **settings), platform, executor, write_log)
-
-    @classmethod
-    def from_config(
-        cls,
-        config: Config,
-        *,
-        platform: Platform | None = None,
-        write_log: Callable[[str], object] | None = None,
-    ) -> Self:
-        """An engine for a whole configuration, as `engine serve` runs it."""
-        engine = cls.__new__(cls)
-        engine._assemble_from(config, platform, None, write_log)
-        return engine
-
-    def _assemble_from(
-        self,
-        config: Config,
-        platform: Platform | None,
-        executor: ExecutorFactory | None,
-        write_log: Callable[[str], object] | None,
-    ) -> None:
-        self.config = config
-        self.platform = platform or Platform()
-        self.new_request_id = request_ids()
-        self._executor = executor
-        self._write_log = write_log
-        self._open = ExitStack()
-
-    async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        with ExitStack() as opening:
-            assembly = Assembly(self.config, self.platform, loop, self._executor, self._write_log)
-            opening.enter_context(assembly)
-            self._open = opening.pop_all()
-        self.stats = assembly.stats
-        self.chosen = assembly.chosen
-        self._dispatcher = assembly.dispatcher
-        self._now = self.platform.clock.now
-        self._dispatcher.open()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        with self._open:
-            await self.drain()
-
-    @property
-    def sink(self) -> Dispatcher:
-        """What sources feed."""
-        return self._dispatcher
-
-    async def drain(self) -> bool:
-        """Take nothing new and let end what was accepted, within the grace period; see `Dispatcher.drain`."""
-        return await self._dispatcher.drain(self.config.grace_s)
-
-    async def invoke(self, function: str, payload: Any = None) -> Outcome:
-        """Run `function` with `payload`, any JSON value, and await its outcome (`RequestResponse`).
-
-        Raises:
-            FunctionNotFound: If there is no such function.
-            PayloadError: If `payload` is not a JSON value, or over 6 MiB.
-            NotAccepting: If the engine is not started, or is draining.
-        """
-        return await self._dispatcher.invoke(self._event(function, payload, "direct"))
-
-    async def submit(self, function: str, payload: Any = None) -> str:
-        """Have `function` run with `payload` once, and return its request id at once (`Event`).
-
-        The outcome is seen in logs and metrics only. Raises what `invoke` raises.
-        """
-        event = self._event(function, payload, "event")
-        self._dispatcher.submit(event, _ignore)
-        return event.request_id
-
-    def _event(self, function: str, payload: Any, trigger: str) -> Event:
-        try:
-            body = orjson.dumps(payload)
-        except TypeError as error:
-            raise PayloadError(f"the payload is no JSON value: {error}") from None
-        if len(body) > EVENT_LIMIT_BYTES:
-            raise PayloadError(f"{len(body)} byte payload is too large (limit {EVENT_LIMIT_BYTES} bytes)")
-        return Event(function, body, self.new_request_id(), self._now(), trigger)
 
 
 class Assembly:
@@ -294,75 +179,6 @@ class Assembly:
             self._capture.take(invocation, text)
 
 
-class Observers:
-    """Several observers as one."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = observers
-
-    def began(self, invocation: Invocation, /) -> None:
-        """Passed on."""
-        for observer in self._observers:
-            observer.began(invocation)
-
-    def ended(self, invocation: Invocation, outcome: Outcome, error_type: str | None, /) -> None:
-        """Passed on."""
-        for observer in self._observers:
-            observer.ended(invocation, outcome, error_type)
-
-    def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
-        """Passed on."""
-        for observer in self._observers:
-            observer.refused(event, outcome, reason)
-
-    def noticed(self, notice: Notice, /) -> None:
-        """Passed on."""
-        for observer in self._observers:
-            observer.noticed(notice)
-
-
-class Variables:
-    """The variables handlers find in `os.environ`, while an engine is open.
-
-    The in-process executors share one environment with the engine: what differs from function to
-    function (name, memory, the function's own variables) can only be right where it does not clash.
-    """
-
-    def __init__(self, config: Config) -> None:
-        account = config.account
-        python = f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}"
-        self._wanted = {
-            "AWS_REGION": account.region,
-            "AWS_DEFAULT_REGION": account.region,
-            "AWS_EXECUTION_ENV": python,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        }
-        if len(config.functions) == 1:
-            function = config.functions[0]
-            self._wanted |= {
-                "_HANDLER": function.handler,
-                "AWS_LAMBDA_FUNCTION_NAME": function.name,
-                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
-                "LAMBDA_TASK_ROOT": str(Path(function.code).resolve()),
-            }
-        for function in config.functions:
-            self._wanted |= function.environment
-        self._before: dict[str, str | None] = {}
-
-    def __enter__(self) -> Self:
-        self._before = {name: os.environ.get(name) for name in self._wanted}
-        os.environ.update(self._wanted)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def is_async(function: Function) -> bool:
     """What `executor = "auto"` goes by: whether the handler is `async def`.
 
@@ -405,7 +221,3 @@ def _levels(fleet: Fleet[Invocation]) -> Levels:
 
 def _drop(_invocation: Invocation, _text: str) -> None:
     """Where handler output goes when the log is off."""
-
-
-def _ignore(_outcome: Outcome) -> None:
-    """An asynchronous caller waits for nothing."""

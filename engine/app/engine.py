@@ -1,0 +1,135 @@
+"""The engine as a Python object: functions in, outcomes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Any, Final, Self
+
+import orjson
+
+from engine.app.assembly import Assembly
+from engine.config import Config, from_functions
+from engine.core.event import Event
+from engine.core.function import Function
+from engine.core.outcome import Outcome
+from engine.errors import PayloadError
+from engine.ports import ExecutorFactory
+from engine.runtime.dispatcher import Dispatcher
+from engine.runtime.ids import request_ids
+from engine.runtime.platform import Platform
+
+EVENT_LIMIT_BYTES: Final = 6_291_456
+"""6 MiB: the largest payload of a synchronous invocation."""
+
+
+class Engine:
+    """Functions, ready to be invoked: `async with Engine([Function(...)]) as engine`.
+
+    Args:
+        functions: What to run; each as one `[functions.NAME]` table of engine.toml.
+        platform: Clock and threads; `engine.testing.virtual_platform()` for virtual time.
+        executor: Makes every function's executor instead of the one it names; for tests.
+        write_log: Where platform and handler log lines go; None = nowhere.
+        settings: Keys of `[engine]`: `concurrency_limit`, `scaling_rate`, `region`, ...
+
+    Raises:
+        ConfigError: With every problem at once, if the functions or settings cannot be run.
+    """
+
+    def __init__(
+        self,
+        functions: Iterable[Function],
+        *,
+        platform: Platform | None = None,
+        executor: ExecutorFactory | None = None,
+        write_log: Callable[[str], object] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._assemble_from(from_functions(functions, **settings), platform, executor, write_log)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Config,
+        *,
+        platform: Platform | None = None,
+        write_log: Callable[[str], object] | None = None,
+    ) -> Self:
+        """An engine for a whole configuration, as `engine serve` runs it."""
+        engine = cls.__new__(cls)
+        engine._assemble_from(config, platform, None, write_log)
+        return engine
+
+    def _assemble_from(
+        self,
+        config: Config,
+        platform: Platform | None,
+        executor: ExecutorFactory | None,
+        write_log: Callable[[str], object] | None,
+    ) -> None:
+        self.config = config
+        self.platform = platform or Platform()
+        self.new_request_id = request_ids()
+        self._executor = executor
+        self._write_log = write_log
+        self._open = ExitStack()
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        with ExitStack() as opening:
+            assembly = Assembly(self.config, self.platform, loop, self._executor, self._write_log)
+            opening.enter_context(assembly)
+            self._open = opening.pop_all()
+        self.stats = assembly.stats
+        self.chosen = assembly.chosen
+        self._dispatcher = assembly.dispatcher
+        self._now = self.platform.clock.now
+        self._dispatcher.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with self._open:
+            await self.drain()
+
+    @property
+    def sink(self) -> Dispatcher:
+        """What sources feed."""
+        return self._dispatcher
+
+    async def drain(self) -> bool:
+        """Take nothing new and let end what was accepted, within the grace period; see `Dispatcher.drain`."""
+        return await self._dispatcher.drain(self.config.grace_s)
+
+    async def invoke(self, function: str, payload: Any = None) -> Outcome:
+        """Run `function` with `payload`, any JSON value, and await its outcome (`RequestResponse`).
+
+        Raises:
+            FunctionNotFound: If there is no such function.
+            PayloadError: If `payload` is not a JSON value, or over 6 MiB.
+            NotAccepting: If the engine is not started, or is draining.
+        """
+        return await self._dispatcher.invoke(self._event(function, payload, "direct"))
+
+    async def submit(self, function: str, payload: Any = None) -> str:
+        """Have `function` run with `payload` once, and return its request id at once (`Event`).
+
+        The outcome is seen in logs and metrics only. Raises what `invoke` raises.
+        """
+        event = self._event(function, payload, "event")
+        self._dispatcher.submit(event, _ignore)
+        return event.request_id
+
+    def _event(self, function: str, payload: Any, trigger: str) -> Event:
+        try:
+            body = orjson.dumps(payload)
+        except TypeError as error:
+            raise PayloadError(f"the payload is no JSON value: {error}") from None
+        if len(body) > EVENT_LIMIT_BYTES:
+            raise PayloadError(f"{len(body)} byte payload is too large (limit {EVENT_LIMIT_BYTES} bytes)")
+        return Event(function, body, self.new_request_id(), self._now(), trigger)
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """An asynchronous caller waits for nothing."""

@@ -1,0 +1,95 @@
+"""`engine invoke`: one invocation, here or in a running engine."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import click
+import orjson
+
+from engine.app import Engine
+from engine.cli.options import complain, configured, run, warn
+from engine.core.outcome import Outcome
+from engine.errors import EngineError
+from engine.wire.client import HttpConnection
+
+_FAILED = 1
+
+
+@click.command("invoke")
+@click.argument("function", metavar="FUNCTION")
+@click.option("--event", "event", metavar="FILE|-", help="the event as JSON; default {}")
+@click.option("--config", "path", metavar="FILE", help="run FUNCTION of this engine.toml or template.yaml")
+@click.option("--url", metavar="URL", help="run FUNCTION in the engine whose aws listener this is")
+def invoke(function: str, event: str | None, path: str | None, url: str | None) -> None:
+    """Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.
+
+    FUNCTION is a name with --config or --url, else a handler: MODULE.FUNCTION. Exit code 0, or 1 if
+    the function failed, or 2 if it could not be run.
+    """
+    payload = _payload(event)
+    if url is not None:
+        failed, body, log = run(_remotely(url, function, payload))
+        sys.stderr.write(log)
+    else:
+        failed, body = _here(function, payload, path)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(body + b"\n")
+    raise click.exceptions.Exit(_FAILED if failed else 0)
+
+
+def _payload(event: str | None) -> bytes:
+    if event is None:
+        return b"{}"
+    try:
+        text = sys.stdin.buffer.read() if event == "-" else Path(event).read_bytes()
+        orjson.loads(text)
+    except OSError as error:
+        complain([f"--event {event}: {error.strerror}"])
+    except orjson.JSONDecodeError as error:
+        complain([f"--event {event}: not JSON: {error}"])
+    return text
+
+
+def _here(function: str, payload: bytes, path: str | None) -> tuple[bool, bytes]:
+    config = configured(path, () if path else (function,), {"log_format": "text"})
+    warn(config)
+    names = [one.name for one in config.functions]
+    if path is None:
+        (function,) = names
+    if function not in names:
+        complain([f"{path}: no function {function!r}; it has {', '.join(sorted(names))}"])
+
+    log = sys.stderr  # now: while the engine runs, handlers' writes are routed
+
+    async def once() -> Outcome:
+        async with Engine.from_config(config, write_log=log.write) as engine:
+            return await engine.invoke(function, orjson.loads(payload))
+
+    try:
+        outcome = run(once())
+    except EngineError as error:
+        complain(str(error).splitlines())
+    return not outcome.ok, outcome.body
+
+
+async def _remotely(url: str, function: str, payload: bytes) -> tuple[bool, bytes, str]:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname is None:
+        complain([f"--url {url}: not an http:// URL"])
+    target = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+    headers = [("Host", parts.netloc), ("X-Amz-Log-Type", "Tail"), ("Content-Type", "application/json")]
+    try:
+        connection = await HttpConnection.open(parts.hostname, parts.port or 80)
+        response = await connection.request("POST", target, headers, payload)
+    except OSError as error:
+        complain([f"{url}: {error}"])
+    connection.close()
+    if response.status != 200:
+        complain([f"{url}: {response.status} {response.body.decode(errors='replace')}"])
+    headers_by_name = {name.lower(): value for name, value in response.headers}
+    log = base64.b64decode(headers_by_name.get("x-amz-log-result", "")).decode(errors="replace")
+    return "x-amz-function-error" in headers_by_name, response.body, log

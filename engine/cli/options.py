@@ -1,0 +1,50 @@
+"""What several commands share: naming what to run, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from engine.cli.check import printable
+from engine.config import Config, from_targets, load_config
+from engine.errors import ConfigError
+from engine.runtime.platform import new_event_loop
+
+T = TypeVar("T")
+
+BAD_USAGE = 2
+"""Exit code when nothing was run because of what was asked for."""
+
+
+def configured(path: str | None, targets: Sequence[str], overrides: Mapping[str, Any]) -> Config:
+    """The configuration of `--config FILE`, or of targets; exits with one line for each problem."""
+    if path is not None and targets:
+        complain(["--config FILE and MODULE.FUNCTION exclude each other"])
+    if path is None and not targets:
+        complain(["nothing to run: name a MODULE.FUNCTION, or give --config FILE"])
+    try:
+        return load_config(path, overrides) if path is not None else from_targets(targets, overrides)
+    except ConfigError as error:
+        complain(error.problems)
+
+
+def complain(problems: Sequence[str]) -> NoReturn:
+    """Say what is wrong, a line each, and exit."""
+    for problem in problems:
+        click.echo(f"error: {printable(problem)}", err=True)
+    raise click.exceptions.Exit(BAD_USAGE)
+
+
+def warn(config: Config) -> None:
+    """Say what is legal, yet worth a look."""
+    for warning in config.warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` to its end on a loop of its own: uvloop's, where there is one."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(coroutine)

@@ -1,0 +1,56 @@
+"""`engine serve`: runs functions until SIGTERM or SIGINT, then drains."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import Any
+
+import click
+
+from engine.app import Announcement, serve as serve_config
+from engine.cli.options import complain, configured, run, warn
+from engine.errors import EngineError
+
+
+@click.command("serve")
+@click.argument("targets", nargs=-1, metavar="[[NAME=]MODULE.FUNCTION ...]")
+@click.option("--config", "path", metavar="FILE", help="engine.toml or a SAM template.yaml")
+@click.option("--http", metavar="HOST:PORT", help="HTTP events; default 127.0.0.1:3000, port 0 picks one")
+@click.option("--aws", metavar="HOST:PORT", help="AWS clients (AWS_ENDPOINT_URL); default 127.0.0.1:4566")
+@click.option("--admin", metavar="HOST:PORT", help="metrics and status; default 127.0.0.1:9464")
+@click.option("--executor", metavar="NAME", help="auto, loop, thread, or a registered or module:Class one")
+@click.option("--memory-mb", type=int, metavar="N", help="configured memory of every function")
+@click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")
+@click.option("--concurrency-limit", type=int, metavar="N", help="invocations at a time, over all functions")
+@click.option("--log-format", type=click.Choice(["text", "json", "off"]), help="platform log on stderr")
+@click.option("--reload", "reloads", is_flag=True, help="give changed code to new environments")
+def serve(targets: tuple[str, ...], path: str | None, *, reloads: bool, **overrides: Any) -> None:
+    """Run handlers, named here or in FILE, until SIGTERM or SIGINT; a second signal forces.
+
+    One handler gets every HTTP route, as behind a Function URL; of several each gets /NAME. When all
+    listeners are open, their addresses are printed as one line of JSON on stdout; logs go to stderr.
+    """
+    config = configured(path, targets, overrides)
+    warn(config)
+    log = sys.stderr  # now: while the engine runs, handlers' writes are routed
+    try:
+        drained = run(
+            serve_config(config, announce=_announce(), write_log=log.write, reloads=reloads)
+        )
+    except OSError as error:
+        complain([str(error)])
+    except EngineError as error:
+        complain(str(error).splitlines())
+    if not drained:
+        click.echo(f"warning: not everything ended within {config.grace_s:g} s", err=True)
+
+
+def _announce() -> Any:
+    out = sys.stdout
+
+    def announce(addresses: Announcement) -> None:
+        print(json.dumps({"ready": True, **dataclasses.asdict(addresses)}), file=out, flush=True)  # noqa: T201
+
+    return announce

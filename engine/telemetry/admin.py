@@ -1,0 +1,73 @@
+"""The admin listener's answers: /metrics, /healthz, /readyz and /status.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from engine.ports import Clock
+from engine.telemetry.collector import StatsCollector
+from engine.telemetry.exposition import Exposition
+from engine.telemetry.stats import Stats
+from engine.telemetry.status import status_document
+from engine.wire.http_message import Request, header_block
+
+_TEXT = header_block([("content-type", "text/plain; charset=utf-8")])
+_JSON = header_block([("content-type", "application/json"), ("cache-control", "no-store")])
+
+
+class Admin:
+    """Answers GET and HEAD requests about one engine.
+
+    `registry` is where a user's own collectors go; it has those of the process and of Python already.
+    """
+
+    def __init__(self, stats: Stats, clock: Clock, is_ready: Callable[[], bool]) -> None:
+        self._stats = stats
+        self._now = clock.now
+        self._began_s = clock.now()
+        self._is_ready = is_ready
+        self.registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        collector = StatsCollector(stats)
+        self.registry.register(collector)
+        self._exposition = Exposition(stats, self.registry, collector)
+        self._exposition.prepare()
+        self._pages: dict[bytes, Callable[[Request], None]] = {
+            b"/metrics": self._metrics,
+            b"/healthz": self._healthz,
+            b"/readyz": self._readyz,
+            b"/status.json": self._status,
+        }
+
+    def handle(self, request: Request) -> None:
+        """Answer `request`."""
+        page = self._pages.get(request.target.partition(b"?")[0])
+        if page is None:
+            request.respond(404, _TEXT, b"try " + b", ".join(self._pages) + b"\n")
+        elif request.method not in ("GET", "HEAD"):
+            request.respond(405, _TEXT + b"allow: GET, HEAD\r\n", b"only GET and HEAD\n")
+        else:
+            page(request)
+
+    def _metrics(self, request: Request) -> None:
+        accept = request.header(b"accept")
+        kind, body = self._exposition.page(accept.decode("latin-1") if accept else None)
+        request.respond(200, header_block([("content-type", kind)]), body)
+
+    def _healthz(self, request: Request) -> None:
+        request.respond(200, _TEXT, b"ok\n")  # that it answers at all is the health
+
+    def _readyz(self, request: Request) -> None:
+        if self._is_ready():
+            request.respond(200, _TEXT, b"ready\n")
+        else:
+            request.respond(503, _TEXT, b"draining\n")
+
+    def _status(self, request: Request) -> None:
+        document = status_document(self._stats, uptime_s=self._now() - self._began_s)
+        request.respond(200, _JSON, orjson.dumps(document))

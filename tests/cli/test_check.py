@@ -1,0 +1,166 @@
+"""`engine check`: exit 0 and what would run, or exit 2 and every problem."""
+
+import io
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from engine.cli.check import check, print_table
+from engine.config import from_targets
+
+GOOD = """
+[engine]
+admin = "0.0.0.0:9464"
+
+[functions.hello]
+handler = "hello.handler"
+memory_mb = 256
+environment_concurrency = 4
+
+[[functions.hello.events]]
+type = "http"
+method = "GET"
+path = "/hello/{name}"
+
+[functions.jobs]
+handler = "hello.handler"
+executor = "thread"
+timeout_s = 0.5
+reserved_concurrency = 10
+provisioned_concurrency = 2
+overflow = "queue"
+queue_limit = 7
+"""
+
+BAD = """
+[functions.hello]
+handler = "helo.handler"
+memory_mb = 64
+"""
+
+WARNING = (
+    "engine.admin: 0.0.0.0:9464 exposes metrics and status to whoever can reach this machine"
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Write a configuration and run `engine check` on it."""
+    (tmp_path / "hello.py").write_text("raise RuntimeError('never imported here')\n")
+    monkeypatch.chdir(tmp_path)
+
+    def _run(text, *options, name="engine.toml"):
+        (tmp_path / name).write_text(text)
+        return CliRunner().invoke(check, ["--config", name, *options])
+
+    return _run
+
+
+def test_a_valid_configuration_is_printed_as_plain_lines(run):
+    """No box and no colour where there is no terminal; warnings go to stderr."""
+    result = run(GOOD)
+
+    assert 0 == result.exit_code
+    assert [
+        (
+            "function  handler        memory  timeout  executor                 "
+            "concurrency                          events"
+        ),
+        (
+            "hello     hello.handler  256 MB  3 s      auto (decided at start)  "
+            "unreserved, 4 per environment        http GET /hello/{name}"
+        ),
+        (
+            "jobs      hello.handler  128 MB  0.5 s    thread                   "
+            "reserved 10, provisioned 2, queue 7  none: Invoke API only"
+        ),
+        "",
+        "account 000000000000 in us-east-1: 1000 at a time",
+        "http at 127.0.0.1:3000",
+        "aws at 127.0.0.1:4566",
+        "admin at 0.0.0.0:9464",
+        "executor auto: `async def` handlers run on loop, others on thread",
+    ] == result.stdout.splitlines()
+    assert f"warning: {WARNING}\n" == result.stderr
+
+
+def test_json_says_the_same_and_the_defaults(run):
+    """One object, on stdout alone."""
+    result = run(GOOD, "--json")
+
+    document = json.loads(result.stdout)
+    assert (True, "engine.toml", [WARNING]) == (document["ok"], document["file"], document["warnings"])
+    assert {"http": "127.0.0.1:3000", "aws": "127.0.0.1:4566", "admin": "0.0.0.0:9464"} == document[
+        "listeners"
+    ]
+    hello, jobs = document["functions"]
+    assert (256, 3.0, "auto") == (hello["memory_mb"], hello["timeout_s"], hello["executor"])
+    assert ("http", "GET", "/hello/{name}") == tuple(
+        hello["events"][0][k] for k in ("type", "method", "path")
+    )
+    assert [] == jobs["events"]
+    assert "" == result.stderr
+
+
+def test_every_problem_is_a_line_on_stderr_and_the_exit_code_is_2(run):
+    """Never a traceback."""
+    result = run(BAD)
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert [
+        "functions.hello.handler: no module 'helo' in",
+        "functions.hello.memory_mb: 64 is below 128 (AWS minimum)",
+    ] == [line.split(" '/")[0] for line in result.stderr.splitlines()]
+
+
+def test_problems_are_in_the_json_too(run):
+    """A program reads them from stdout, a person from stderr."""
+    result = run(BAD, "--json")
+
+    document = json.loads(result.stdout)
+    assert (2, False) == (result.exit_code, document["ok"])
+    assert document["problems"] == result.stderr.splitlines()
+
+
+def test_a_template_is_checked_as_well(run):
+    """By the same command."""
+    text = (
+        "Resources:\n  Hello:\n    Type: AWS::Serverless::Function\n"
+        "    Properties: {Runtime: python3.13, Handler: hello.handler}\n"
+    )
+
+    result = run(text, name="template.yaml")
+
+    assert 0 == result.exit_code
+    assert "http ANY $default 2.0" in result.stdout
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(run):
+    """They are shown escaped."""
+    result = run('[functions."a\\u001b[31m"]\nhandler = "hello.handler"\n')
+
+    assert 2 == result.exit_code
+    assert "\x1b" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config"], ["--config", "nowhere.toml"]])
+def test_a_missing_file_is_one_clear_error(run, arguments):
+    """As for every mistake on the command line."""
+    result = CliRunner().invoke(check, arguments)
+
+    assert 2 == result.exit_code
+    assert "Traceback" not in result.output
+
+
+def test_a_terminal_gets_a_box_in_which_nothing_is_cut_off(run, tmp_path):
+    """Long values are folded; square brackets are not taken for markup."""
+    (tmp_path / "[bold].py").write_text("")
+    out = io.StringIO()
+    config = from_targets(["hello.handler", "other=[bold].py:handler"])
+
+    print_table(config, out, boxed=True)
+
+    assert "[bold].py" in out.getvalue()
+    assert "…" not in out.getvalue()
+    assert "┃" in out.getvalue()

@@ -1,0 +1,154 @@
+"""Whatever a document holds, it becomes a Config or a ConfigError."""
+
+import datetime
+import os
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.config import EngineSettings, FunctionSettings, load_config
+from engine.config.plan import Config, Origin, build
+from engine.errors import ConfigError
+
+KEYS = st.sampled_from(
+    [*EngineSettings.model_fields, *FunctionSettings.model_fields, "engine", "functions", "type", "path", "x"]
+)
+TYPES = st.sampled_from(
+    ["http", "sqs", "json:JSONDecoder", "a:b", "auto", "loop", "json.tool.main", "measured"]
+)
+SCALARS = st.one_of(
+    st.integers(),
+    st.just(10**400),
+    st.floats(),
+    st.booleans(),
+    st.text(max_size=20),
+    TYPES,
+    st.just("\0"),
+    st.just("x" * 5000),
+    st.just(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)),
+    st.just(datetime.time(1, 2)),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+TABLES = st.dictionaries(KEYS | st.text(max_size=5), VALUES, max_size=6)
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "engine": TABLES | VALUES,
+        "functions": st.dictionaries(st.text(max_size=5) | st.just("f"), TABLES | VALUES, max_size=3)
+        | VALUES,
+        "more": VALUES,
+    },
+)
+
+
+def outcome(make):
+    """What `make` made, or the problems it found; anything else it raises is an error of the test."""
+    try:
+        return make()
+    except ConfigError as error:
+        found = error
+    assert found.problems
+    assert all(problem and "\n" not in problem for problem in found.problems)
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(DOCUMENTS)
+def test_any_document_is_a_config_or_a_config_error(document):
+    """One line a problem, never another exception."""
+    assert isinstance(outcome(lambda: build(document, Origin(folder=os.getcwd()))), Config | ConfigError)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=200) | st.text(alphabet="[]{}=\"'\n.,#a1 ", max_size=80).map(str.encode))
+@pytest.mark.parametrize("name", ["engine.toml", "template.yaml", "template.json", "anything"])
+def test_any_bytes_in_a_file_are_a_config_error(project, name, data):
+    """No bytes of that length are a valid configuration, and none is worse than invalid."""
+    (project / name).write_bytes(data)
+
+    assert isinstance(outcome(lambda: load_config(name)), ConfigError)
+
+
+INTRINSICS = st.sampled_from(
+    [
+        "Ref",
+        "Fn::Sub",
+        "Fn::GetAtt",
+        "Fn::Join",
+        "Fn::If",
+        "Fn::Select",
+        "Fn::Split",
+        "Fn::FindInMap",
+        "Fn::Equals",
+        "Fn::Not",
+        "Fn::And",
+        "Condition",
+        "Fn::Unheard",
+    ]
+)
+NAMES = st.sampled_from(["F", "P", "C", "M", "AWS::Region", "AWS::NoValue", "${P}", "${F.Arn}", "x"])
+PARTS = st.recursive(
+    SCALARS.filter(lambda value: not isinstance(value, datetime.time)) | NAMES | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(INTRINSICS, inner, min_size=1, max_size=1)
+        | st.dictionaries(st.sampled_from(["Type", "Properties", "Path", "Method", "Variables"]), inner)
+    ),
+    max_leaves=8,
+)
+PROPERTIES = st.dictionaries(
+    st.sampled_from(
+        [
+            "Handler",
+            "Runtime",
+            "CodeUri",
+            "MemorySize",
+            "Timeout",
+            "Environment",
+            "Tags",
+            "Events",
+            "FunctionUrlConfig",
+            "FunctionName",
+            "Architectures",
+            "ProvisionedConcurrencyConfig",
+            "PackageType",
+        ]
+    ),
+    PARTS,
+    max_size=6,
+)
+TEMPLATES = st.fixed_dictionaries(
+    {
+        "Resources": st.fixed_dictionaries(
+            {
+                "F": st.fixed_dictionaries(
+                    {"Type": st.just("AWS::Serverless::Function"), "Properties": PROPERTIES}
+                )
+            },
+            optional={"G": PARTS},
+        )
+    },
+    optional={
+        "Parameters": st.dictionaries(st.just("P"), PARTS) | PARTS,
+        "Conditions": st.dictionaries(st.just("C"), PARTS) | PARTS,
+        "Mappings": st.dictionaries(st.just("M"), PARTS) | PARTS,
+        "Globals": st.fixed_dictionaries({"Function": PROPERTIES}) | PARTS,
+    },
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(TEMPLATES)
+def test_any_template_is_a_config_or_a_config_error(project, template):
+    """Malformed intrinsics, wrong types and odd names included."""
+    (project / "template.yaml").write_text(yaml.safe_dump(template), encoding="utf-8")
+
+    assert isinstance(outcome(lambda: load_config("template.yaml")), Config | ConfigError)

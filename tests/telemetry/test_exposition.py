@@ -1,0 +1,233 @@
+"""The metrics page: the same as the stock writer's, well-formed, in the format asked for, robust."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import DuplicateTimeseries
+
+from engine.core.notice import Initialised
+from engine.core.outcome import Status
+from engine.telemetry.collector import StatsCollector
+from engine.telemetry.exposition import Exposition, Format, choose_format
+from engine.telemetry.stats import Levels
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+
+
+class Failing:
+    """A user's collector with a fault."""
+
+    def describe(self) -> Iterable[Family]:
+        return ()
+
+    def collect(self) -> Iterable[Family]:
+        raise RuntimeError("no database")
+
+
+def exposition(bench, *others) -> tuple[Exposition, CollectorRegistry]:
+    registry = CollectorRegistry()
+    collector = StatsCollector(bench.stats)
+    registry.register(collector)
+    for other in others:
+        registry.register(other)
+    return Exposition(bench.stats, registry, collector), registry
+
+
+def use(bench) -> None:
+    """Give the counters something to show."""
+    bench.run(duration_s=0.25006, init_s=0.10077, cold_start=True, queue_wait_s=0.11)
+    bench.run(status=Status.TIMEOUT, duration_s=3.0, trigger="http")
+    bench.run("orders", Status.ERROR, trigger="sqs", duration_s=0.0000333)
+    bench.refuse("account_limit")
+    bench.stats.noticed(Initialised(function="hello", init_s=0.10077))
+    bench.stats.lagged(1 / 3)
+
+
+def series(families: Iterable[Family]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def heads(families: Iterable[Family]) -> list[tuple[str, str, str, str]]:
+    return [(one.name, one.type, one.documentation, one.unit) for one in families]
+
+
+@pytest.mark.parametrize("label_cap", [200, 1, 0])
+def test_the_text_page_says_what_the_stock_writer_says(new_bench, label_cap):
+    """Two writers, one truth, also where functions share a label."""
+    bench = new_bench(label_cap)
+    bench.register("hello", Levels(starting=1, idle=2, busy=3, in_flight=4, queued=5))
+    bench.register("orders", reserved_concurrency=7)
+    use(bench)
+    writer, registry = exposition(bench)
+    content_type, page = writer.page()
+    ours, stock = list(parse_text(page.decode())), list(parse_text(generate_latest(registry).decode()))
+
+    assert content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert series(stock) == series(ours)
+    assert heads(stock) == heads(ours)
+
+
+def test_the_openmetrics_page_says_what_the_stock_writer_says(bench):
+    """Its parser is strict: names, units, order, and the closing line."""
+    use(bench)
+    writer, registry = exposition(bench)
+    content_type, page = writer.page(OPENMETRICS)
+    stock = list(parse_openmetrics(generate_openmetrics(registry).decode()))
+    ours = list(parse_openmetrics(page.decode()))
+
+    assert content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert series(stock) == series(ours)
+    assert heads(stock) == heads(ours)
+
+
+def test_values_are_those_of_the_counters(bench):
+    """Not only equal to the other writer: right."""
+    use(bench)
+    page = series(parse_text(exposition(bench)[0].page()[1].decode()))
+    hello = ("function", "hello")
+
+    assert page["engine_billed_seconds_total", (hello,)] == 3.351
+    assert page["engine_billed_gigabyte_seconds_total", (hello,)] == 3.351 / 8
+    assert page["engine_cost_dollars_total", (("component", "request"), hello)] == 0.0000004
+    assert page["engine_billing_rounding_seconds_total", (hello,)] == 0.00017
+    assert page["engine_concurrency_in_use", (hello,)] == 4
+    assert page["engine_environments", (hello, ("state", "busy"))] == 3
+    assert page["engine_queue_depth", (hello, ("queue", "admission"))] == 5
+    assert page["engine_throttles_total", (hello, ("reason", "account_limit"))] == 1
+    assert page["engine_concurrency_limit", (("kind", "account"),)] == 1000
+    assert page["engine_init_duration_seconds_bucket", (hello, ("le", "0.25"))] == 1
+    assert page["engine_init_duration_seconds_bucket", (hello, ("le", "0.1"))] == 0
+    assert page["engine_price_dollars", (("architecture", "arm64"), ("item", "gb_second"))] == 0.0000133334
+
+
+def test_the_page_follows_functions_and_triggers_that_come_and_go(bench):
+    """What is rendered ahead is rendered anew when it no longer fits."""
+    writer, registry = exposition(bench)
+    writer.prepare()
+    bench.run(trigger="schedule")
+    bench.register("late")
+    with_both = series(parse_text(writer.page()[1].decode()))
+    bench.stats.unregister("hello")
+    bench.run("late", trigger="replay")
+    after = series(parse_text(writer.page()[1].decode()))
+    received = "engine_requests_received_total"
+
+    assert with_both[received, (("function", "hello"), ("trigger", "schedule"))] == 1
+    assert after[received, (("function", "late"), ("trigger", "replay"))] == 1
+    assert not [key for key in after if ("function", "hello") in key[1]]
+    assert series(parse_text(generate_latest(registry).decode())) == after
+
+
+def test_functions_above_the_cap_are_added_up(new_bench):
+    """Nothing is lost, but the number of series is bounded, and the overflow is counted."""
+    bench = new_bench(2)
+    for name in "abcd":
+        bench.register(name, Levels(idle=1))
+        bench.run(name, duration_s=0.5)
+    bench.run("d", trigger="replay")
+    writer, _ = exposition(bench)
+    page = series(parse_text(writer.page()[1].decode()))
+    other = ("function", "__other__")
+
+    assert page["engine_label_overflow_total", (("label", "function"),)] == 2
+    assert page["engine_invocation_duration_seconds_count", (other,)] == 3
+    assert page["engine_billed_seconds_total", (other,)] == 1.0
+    assert page["engine_environments", (other, ("state", "idle"))] == 2
+    assert page["engine_requests_received_total", (other, ("trigger", "replay"))] == 1
+    assert ("engine_function_info", (other,)) not in {(name, labels[:1]) for name, labels in page}
+
+
+def test_an_engine_without_functions_has_a_page(new_bench):
+    """A scrape before the first function is no error."""
+    page = exposition(new_bench())[0].page()[1].decode()
+
+    assert series(parse_text(page))["engine_event_loop_lag_seconds_count", ()] == 0
+
+
+def test_label_values_are_escaped(new_bench):
+    """A name that the configuration let through must not break the page."""
+    bench = new_bench()
+    name = 'a"b\\c\nd%s'
+    bench.register(name)
+    writer, registry = exposition(bench)
+    page = series(parse_text(writer.page()[1].decode()))
+
+    assert ("engine_cold_starts_total", (("function", name),)) in page
+    assert series(parse_text(generate_latest(registry).decode())) == page
+
+
+def test_collectors_of_others_are_on_the_page_once(bench):
+    """A user's counter and the process's numbers follow ours, and ours are not doubled."""
+    mine = Counter("shop_orders", "Orders.", registry=None)
+    mine.inc(3)
+    writer, _ = exposition(bench, mine)
+    text = writer.page()[1].decode()
+
+    assert series(parse_text(text))["shop_orders_total", ()] == 3
+    assert text.count("# TYPE engine_build_info ") == 1
+
+
+@pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
+def test_a_failing_collector_costs_only_its_own_metrics(bench, accept):
+    """The failure is counted on the very page that suffers it."""
+    writer, _ = exposition(bench, Failing())
+    page = writer.page(accept)[1].decode()
+    parse = parse_text if accept == "text/plain" else parse_openmetrics
+
+    assert series(parse(page))["engine_scrape_failures_total", ()] == 1
+
+
+def test_a_collector_that_takes_our_names_is_refused(bench):
+    """`describe` makes a clash visible at registration."""
+    _, registry = exposition(bench)
+
+    with pytest.raises(DuplicateTimeseries):
+        Counter("engine_cold_starts", "Not ours.", registry=registry)
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, Format.TEXT),
+        ("", Format.TEXT),
+        ("*/*", Format.TEXT),
+        ("application/json", Format.TEXT),
+        (OPENMETRICS, Format.OPENMETRICS),
+        (f"{OPENMETRICS},text/plain;version=0.0.4;q=0.5,*/*;q=0.1", Format.OPENMETRICS),
+        ("application/openmetrics-text; q=0.2, text/plain; q=0.9", Format.TEXT),
+        ("application/openmetrics-text;q=0", Format.TEXT),
+        ("application/openmetrics-text;q=oops", Format.TEXT),
+        (";;,,q=1", Format.TEXT),
+    ],
+)
+def test_the_format_is_the_one_liked_best(accept, expected):
+    """OpenMetrics only for who asks for it; rubbish gets text."""
+    assert expected is choose_format(accept)
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_nothing_to_say(bench):
+    """Names, types and help texts keep Prometheus's conventions."""
+    use(bench)
+    writer, registry = exposition(bench)
+    GCCollector(registry=registry)
+    ProcessCollector(registry=registry)
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=writer.page()[1], capture_output=True, timeout=20, check=False
+    )
+
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

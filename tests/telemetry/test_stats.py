@@ -1,0 +1,167 @@
+"""Counting: what each fact adds to, and what it leaves alone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from engine.core.function import Function
+from engine.core.notice import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
+from engine.core.outcome import Status
+from engine.telemetry.stats import Levels
+from engine.telemetry.vocabulary import HANDLER_BOUNDS_S, OUTCOMES
+
+RAN = [Status.SUCCESS, Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OOM]
+
+
+def test_every_outcome_of_every_foreseen_trigger_exists_from_the_start(bench):
+    """A ratio over outcomes must not miss a series that has not happened yet."""
+    triggers = {
+        name: {trigger: set(row.ended.values()) for trigger, row in one.triggers.items()}
+        for name, one in bench.stats.functions.items()
+    }
+
+    assert triggers == {
+        "hello": {"invoke": {0}, "direct": {0}, "http": {0}},
+        "orders": {"invoke": {0}, "direct": {0}, "sqs": {0}},
+    }
+    assert set(bench.stats.functions["hello"].triggers["invoke"].ended) == set(OUTCOMES)
+
+
+@pytest.mark.parametrize("status", RAN)
+def test_what_ran_is_counted_timed_and_billed(bench, status):
+    """Success or not, AWS counts and bills it."""
+    bench.run(status=status, duration_s=0.0123, queue_wait_s=0.2)
+    hello = bench.stats.functions["hello"]
+
+    assert (hello.triggers["invoke"].ended[status], hello.triggers["invoke"].received) == (1, 1)
+    assert (hello.duration.count, hello.duration.sum) == (1, 0.0123)
+    assert (hello.queue_wait.count, hello.queue_wait.sum) == (1, 0.2)
+    assert (hello.ledger.requests, hello.ledger.billed_ms) == (1, 13)
+
+
+def test_a_value_on_a_bound_belongs_below_it(bench):
+    """`le` means less or equal."""
+    bench.run(duration_s=0.001, queue_wait_s=0.0005)
+    bench.run(duration_s=901.0, queue_wait_s=61.0)
+    hello = bench.stats.functions["hello"]
+
+    assert (hello.duration.counts[0], hello.duration.counts[-1]) == (1, 1)
+    assert (hello.queue_wait.counts[0], hello.queue_wait.counts[-1]) == (1, 1)
+    assert len(hello.duration.counts) == len(HANDLER_BOUNDS_S) + 1
+
+
+def test_a_cold_start_is_counted_and_its_init_billed_apart(bench):
+    """250.06 ms after an init of 100.77 ms: 351 ms in all, 100 of them for the init."""
+    bench.run(duration_s=0.25006, init_s=0.10077, cold_start=True)
+    hello = bench.stats.functions["hello"]
+
+    assert hello.cold_starts == 1
+    assert (hello.ledger.billed_ms, hello.ledger.init_ms) == (351, 100)
+
+
+def test_a_failed_init_is_billed_but_has_no_handler_time(bench):
+    """Its environment never came up, and code ran nevertheless."""
+    bench.run(status=Status.INIT_ERROR, init_s=0.2, cold_start=True)
+    hello = bench.stats.functions["hello"]
+
+    assert hello.triggers["invoke"].ended[Status.INIT_ERROR] == 1
+    assert (hello.duration.count, hello.queue_wait.count) == (0, 0)
+    assert (hello.ledger.requests, hello.ledger.billed_ms, hello.ledger.init_ms) == (1, 200, 200)
+
+
+def test_what_was_cancelled_is_free(bench):
+    """The engine stopped first: that is not the user's bill."""
+    bench.run(status=Status.CANCELLED, duration_s=1.0)
+    hello = bench.stats.functions["hello"]
+
+    assert hello.triggers["invoke"].ended[Status.CANCELLED] == 1
+    assert (hello.duration.count, hello.ledger.requests, hello.ledger.cost_usd()) == (0, 0, Decimal(0))
+
+
+def test_a_throttle_is_received_and_free_and_no_invocation(bench):
+    """It is in Throttles, not in Invocations, as in CloudWatch."""
+    bench.refuse("function_limit")
+    bench.refuse("a reason of somebody's own")
+    hello = bench.stats.functions["hello"]
+
+    assert (hello.throttles["function_limit"], hello.throttles["other"]) == (1, 1)
+    assert (hello.triggers["invoke"].received, sum(hello.triggers["invoke"].ended.values())) == (2, 0)
+    assert hello.ledger.cost_usd() == 0
+
+
+def test_a_refusal_while_closing_is_a_cancellation(bench):
+    """No limit was reached."""
+    bench.refuse("closing", Status.CANCELLED)
+    hello = bench.stats.functions["hello"]
+
+    assert sum(hello.throttles.values()) == 0
+    assert hello.triggers["invoke"].ended[Status.CANCELLED] == 1
+
+
+def test_triggers_are_a_closed_set(bench):
+    """A known one appears when it is first used, an unknown one is `other`, however many there are."""
+    for trigger in ("replay", "mqtt", "carrier-pigeon"):
+        bench.run(trigger=trigger)
+    triggers = bench.stats.functions["hello"].triggers
+
+    assert list(triggers) == ["invoke", "direct", "http", "replay", "other"]
+    assert (triggers["other"].began, triggers["other"].ended[Status.SUCCESS]) == (2, 2)
+
+
+def test_notices_are_counted(bench):
+    """Each rare thing has its counter; one about a function that is gone is let go."""
+    for notice in (
+        Initialised(function="hello", init_s=0.02),
+        Initialised(function="hello", init_s=0.02, provisioned=True),
+        Initialised(function="hello", init_s=3.0, error_type="Runtime.ImportModuleError"),
+        LoopBlocked(function="hello", request_id="r", blocked_s=0.2, stack=""),
+        LoopReleased(function="hello", request_id="r", blocked_s=1.5),
+        ThreadAbandoned(function="hello", request_id="r"),
+        ThreadAbandoned(function="gone", request_id="r"),
+    ):
+        bench.stats.noticed(notice)
+    hello = bench.stats.functions["hello"]
+
+    assert (hello.init.count, hello.init_failures) == (3, 1)
+    assert hello.starts == {"on_demand": 2, "provisioned": 1}
+    assert (hello.loop_blocked, hello.blocked_s, hello.threads_abandoned) == (1, 1.5, 1)
+
+
+def test_rejections_and_loop_lag_have_no_function(bench):
+    """An unknown reason is `other`."""
+    bench.stats.reject("unknown_function")
+    bench.stats.reject("solar wind")
+    bench.stats.lagged(0.003)
+
+    assert (bench.stats.rejected["unknown_function"], bench.stats.rejected["other"]) == (1, 1)
+    assert bench.stats.loop_lag.count == 1
+
+
+def test_registered_again_a_function_keeps_its_counts(bench):
+    """New code, same function: the counters go on, the limits are the new ones."""
+    bench.run()
+    bench.register("hello", Levels(idle=9), reserved_concurrency=3)
+    hello = bench.stats.functions["hello"]
+
+    assert hello.triggers["invoke"].began == 1
+    assert (hello.limits["maximum"], hello.levels().idle) == (3, 9)
+
+
+def test_a_ledger_has_one_price(bench):
+    """Another memory size is another price: it needs a ledger of its own."""
+    function = Function("hello", handler="module.handler", memory_mb=256)
+
+    with pytest.raises(ValueError, match="hello: a ledger has one price"):
+        bench.stats.register(function, bench.stats.functions["hello"].ledger.rate, Levels)
+
+
+def test_limits_name_the_one_in_force(bench):
+    """With a reservation it is that, without one the account's."""
+    limits = {name: one.limits for name, one in bench.stats.functions.items()}
+
+    assert limits == {
+        "hello": {"provisioned": 0, "maximum": 1000},
+        "orders": {"provisioned": 0, "maximum": 7, "reserved": 7},
+    }

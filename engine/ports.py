@@ -88,6 +88,9 @@ class Facts(Protocol):
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
         """Its init failed; whoever waits for it is answered with AWS's error for that."""
 
+    def succeeded(self, invocation: Invocation, body: bytes, raw: bool = False, /) -> None:  # noqa: FBT001, FBT002
+        """The handler returned `body`: JSON text, or bytes of its own if `raw`. `ended`, for the hot path."""
+
     def ended(self, invocation: Invocation, result: Result) -> None:
         """The handler ended. Too late, it changes nothing. CRASH and OOM end the environment too."""
 
@@ -147,6 +150,7 @@ class Workshop:
     offload: Offload
     notify: Callable[[Notice], None]
     log: Callable[[Invocation, str], None]  # what the runtime itself writes to an invocation's log
+    logs_json: bool = False  # what it writes there is one JSON object a line, not text
 
 
 class ExecutorFactory(Protocol):

@@ -21,6 +21,7 @@ from engine.core.limits import Pool, TokenBucket, scaling_bucket
 from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
+from engine.errors import ConfigError
 from engine.executors.capture import Capture
 from engine.executors.handler import InitError, Loader
 from engine.executors.loop import LoopExecutor
@@ -71,20 +72,22 @@ class Assembly:
         self._log: PlatformLog | None = None
         if write_log is not None and config.log_format != "off":
             self._log = PlatformLog(config.log_format, platform.clock, write_log, loop.call_soon_threadsafe)
-            self._observer = Observers((self.stats, self._log))
         # A server with its log off drops what handlers print; from Python, it goes where it always went.
         write_line = self._log.line if self._log is not None else (write_log and _drop)
         style: Literal["text", "json"] = "json" if config.log_format == "json" else "text"
         self._capture = Capture(write_line, log_format=style)
-        pool = Pool(account.concurrency_limit - sum(map(_own_concurrency, config.functions)))
-        self.dispatcher = Dispatcher(loop, pool)
-        for function in config.functions:
-            self._add(function, pool)
+        if self._log is not None:
+            self._observer = Observers((self.stats, self._log), self._capture.end)
+        self._pool = Pool(account.concurrency_limit - sum(map(_own_concurrency, config.functions)))
+        self.dispatcher = Dispatcher(loop, self._pool)
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             opening.enter_context(self._capture)
             opening.enter_context(Variables(self._config))
+            opening.callback(self._close_executors)
+            for function in self._config.functions:
+                self._add(function, self._pool)
             if self._platform.watches_loop and any(isinstance(e, LoopExecutor) for e in self._executors):
                 opening.enter_context(
                     Watchdog(
@@ -99,9 +102,17 @@ class Assembly:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._log is not None:
-            self._log.flush()
-        self._held.close()
+        try:
+            self._held.close()
+        finally:
+            if self._log is not None:
+                self._log.flush()
+
+    def _close_executors(self) -> None:
+        for executor in self._executors:
+            close = getattr(executor, "close", None)  # optional: not every executor holds something
+            if close is not None:
+                close()
 
     def _add(self, function: Function, pool: Pool) -> None:
         account = self._config.account
@@ -137,6 +148,7 @@ class Assembly:
             offload=self._platform.offload,
             notify=self._observer.noticed,
             log=self._log_text,
+            logs_json=self._config.log_format == "json",
         )
         executor = self._factory(function)(function, driver, workshop)
         driver.employ(executor)
@@ -152,7 +164,9 @@ class Assembly:
             return self._make
         name = function.executor
         if name == "auto":
-            name = "loop" if is_async(function) else "thread"
+            name = "loop" if not self._platform.has_threads or is_async(function) else "thread"
+        elif name == "thread" and not self._platform.has_threads:
+            raise ConfigError((f"functions.{function.name}.executor: 'thread' needs the real clock",))
         self.chosen[function.name] = name
         return cast("ExecutorFactory", resolve("executor", name))
 
@@ -193,6 +207,8 @@ def is_async(function: Function) -> bool:
         return loader.load(function.handler, fresh=False).is_async
     except InitError:
         return False
+    finally:
+        loader.close()
 
 
 def _own_concurrency(function: Function) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, Final, Self
@@ -13,10 +14,11 @@ from engine.app.assembly import Assembly
 from engine.config import Config, from_functions
 from engine.core.event import Event
 from engine.core.function import Function
+from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
-from engine.errors import PayloadError
-from engine.ports import ExecutorFactory
-from engine.runtime.dispatcher import Dispatcher
+from engine.errors import EngineError, NotAccepting, PayloadError
+from engine.ports import ExecutorFactory, Sink
+from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
 
@@ -75,8 +77,13 @@ class Engine:
         self._executor = executor
         self._write_log = write_log
         self._open = ExitStack()
+        self._dispatcher: Dispatcher | None = None
+        self._sink: Sink = _Unopened()
+        self._now = self.platform.clock.now
 
     async def __aenter__(self) -> Self:
+        if self._dispatcher is not None and self._dispatcher.stage is not Stage.CLOSED:
+            raise EngineError("the engine is open already")
         loop = asyncio.get_running_loop()
         with ExitStack() as opening:
             assembly = Assembly(self.config, self.platform, loop, self._executor, self._write_log)
@@ -84,8 +91,7 @@ class Engine:
             self._open = opening.pop_all()
         self.stats = assembly.stats
         self.chosen = assembly.chosen
-        self._dispatcher = assembly.dispatcher
-        self._now = self.platform.clock.now
+        self._sink = self._dispatcher = assembly.dispatcher
         self._dispatcher.open()
         return self
 
@@ -95,11 +101,15 @@ class Engine:
 
     @property
     def sink(self) -> Dispatcher:
-        """What sources feed."""
+        """What sources feed. Raises `NotAccepting` before the engine was opened."""
+        if self._dispatcher is None:
+            raise NotAccepting(Stage.NEW.value)
         return self._dispatcher
 
     async def drain(self) -> bool:
         """Take nothing new and let end what was accepted, within the grace period; see `Dispatcher.drain`."""
+        if self._dispatcher is None:
+            return True
         return await self._dispatcher.drain(self.config.grace_s)
 
     async def invoke(self, function: str, payload: Any = None) -> Outcome:
@@ -110,7 +120,7 @@ class Engine:
             PayloadError: If `payload` is not a JSON value, or over 6 MiB.
             NotAccepting: If the engine is not started, or is draining.
         """
-        return await self._dispatcher.invoke(self._event(function, payload, "direct"))
+        return await self._sink.invoke(self._event(function, payload, "direct"))
 
     async def submit(self, function: str, payload: Any = None) -> str:
         """Have `function` run with `payload` once, and return its request id at once (`Event`).
@@ -118,17 +128,35 @@ class Engine:
         The outcome is seen in logs and metrics only. Raises what `invoke` raises.
         """
         event = self._event(function, payload, "event")
-        self._dispatcher.submit(event, _ignore)
+        self._sink.submit(event, _ignore)
         return event.request_id
 
     def _event(self, function: str, payload: Any, trigger: str) -> Event:
         try:
             body = orjson.dumps(payload)
-        except TypeError as error:
-            raise PayloadError(f"the payload is no JSON value: {error}") from None
+        except TypeError:
+            body = _dumps(payload)
         if len(body) > EVENT_LIMIT_BYTES:
             raise PayloadError(f"{len(body)} byte payload is too large (limit {EVENT_LIMIT_BYTES} bytes)")
         return Event(function, body, self.new_request_id(), self._now(), trigger)
+
+
+class _Unopened:
+    """The sink of an engine that has not been opened."""
+
+    def submit(self, _event: Event, _reply: Reply, /) -> None:
+        raise NotAccepting(Stage.NEW.value)
+
+    async def invoke(self, _event: Event, /) -> Outcome:
+        raise NotAccepting(Stage.NEW.value)
+
+
+def _dumps(payload: Any) -> bytes:
+    """What orjson does not write: integers beyond 64 bits, keys that are no strings, deep nesting."""
+    try:
+        return json.dumps(payload, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(f"the payload is no JSON value: {error}") from None
 
 
 def _ignore(_outcome: Outcome) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.core.event import Event
 from engine.core.invocation import Invocation
@@ -12,10 +12,11 @@ from engine.ports import Observer
 
 
 class Observers:
-    """Several observers as one."""
+    """Several observers as one; `finish` is called before they hear of an end."""
 
-    def __init__(self, observers: Sequence[Observer]) -> None:
+    def __init__(self, observers: Sequence[Observer], finish: Callable[[Invocation], object]) -> None:
         self._observers = observers
+        self._finish = finish
 
     def began(self, invocation: Invocation, /) -> None:
         """Passed on."""
@@ -23,7 +24,8 @@ class Observers:
             observer.began(invocation)
 
     def ended(self, invocation: Invocation, outcome: Outcome, error_type: str | None, /) -> None:
-        """Passed on."""
+        """Passed on, after the handler's last line."""
+        self._finish(invocation)
         for observer in self._observers:
             observer.ended(invocation, outcome, error_type)
 

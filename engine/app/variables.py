@@ -15,6 +15,7 @@ class Variables:
 
     The in-process executors share one environment with the engine: what differs from function to
     function (name, memory, the function's own variables) can only be right where it does not clash.
+    Engines that are open at once share it too: to leave it as it was, close the last opened first.
     """
 
     def __init__(self, config: Config) -> None:

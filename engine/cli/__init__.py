@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from engine.cli.check import check
-from engine.cli.demo import demo
 from engine.cli.invoke import invoke
 from engine.cli.serve import serve
 
@@ -16,5 +15,5 @@ def main() -> None:
     """Run AWS-Lambda-style handlers on this machine: fast, scaled from zero, deadlined, billed, measured."""
 
 
-for command in (check, demo, invoke, serve):
+for command in (check, invoke, serve):
     main.add_command(command)

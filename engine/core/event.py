@@ -50,12 +50,11 @@ class Event:
         request_id: str,
         received_s: float,
         trigger: str = "invoke",
-        *,
         document: Any = MISSING,
         trace_id: str | None = None,
         client_context: str | None = None,
         qualifier: str | None = None,
-        wants_log: bool = False,
+        wants_log: bool = False,  # noqa: FBT001, FBT002  # positional: made once an invocation
     ) -> None:
         self.function = function
         self.payload = payload

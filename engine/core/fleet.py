@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 _RESERVE: Final = Signal.RESERVE
 _RELEASE: Final = Signal.RELEASE
 _IDLE: Final = State.IDLE
+_new_tuple: Final = tuple.__new__
 
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 60.0
@@ -403,7 +404,7 @@ class Fleet(Generic[Item]):
                 self._partial[environment] = None
             else:
                 self._partial.pop(environment, None)
-        return Run(environment.id, item, cold)
+        return _new_tuple(Run, (environment.id, item, cold))  # what Run(...) does, in half its time
 
     def _rest(self, environment: Environment) -> None:
         """Nothing to do: last in line to expire, first in line for the next event."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.core.billing import Rate
 
@@ -23,69 +23,38 @@ class Status(StrEnum):
     CANCELLED = "cancelled"  # the engine stopped before it could end
 
 
-class Outcome:
+class Outcome(NamedTuple):
     """One invocation's end. `body` is what an AWS client would get as payload, byte for byte.
 
     Attributes:
         status: How it ended.
         body: JSON text of the result, or of AWS's error object; raw bytes if the handler returned bytes.
         request_id: UUID text.
+        rate: What the function's requests and milliseconds cost.
         cold_start: It waited for an environment to initialise.
         queue_wait_s: Seconds from received to handed to an environment, init included.
         init_s: Seconds of the environment's initialisation if this was its first invocation, else None.
         duration_s: Seconds in the handler, init excluded; exactly the timeout when that struck.
         billed_ms: ceil(init + duration) in ms; 0 if it never ran.
         max_memory_mb: Peak resident memory in MB where the executor can measure it, else None.
+        raw: The handler returned bytes: `body` is not JSON.
         reason: AWS's throttle reason if status is THROTTLED, else None.
         log_tail: Last 4096 bytes of its log if the event asked for it, else None.
-        raw: The handler returned bytes: `body` is not JSON.
     """
 
-    __slots__ = (
-        "_rate",
-        "billed_ms",
-        "body",
-        "cold_start",
-        "duration_s",
-        "init_s",
-        "log_tail",
-        "max_memory_mb",
-        "queue_wait_s",
-        "raw",
-        "reason",
-        "request_id",
-        "status",
-    )
-
-    def __init__(
-        self,
-        status: Status,
-        body: bytes,
-        request_id: str,
-        rate: Rate,
-        cold_start: bool = False,  # noqa: FBT001, FBT002  # positional: made once an invocation
-        queue_wait_s: float = 0.0,
-        init_s: float | None = None,
-        duration_s: float = 0.0,
-        billed_ms: int = 0,
-        max_memory_mb: int | None = None,
-        raw: bool = False,  # noqa: FBT001, FBT002
-        reason: str | None = None,
-        log_tail: bytes | None = None,
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.request_id = request_id
-        self._rate = rate
-        self.cold_start = cold_start
-        self.queue_wait_s = queue_wait_s
-        self.init_s = init_s
-        self.duration_s = duration_s
-        self.billed_ms = billed_ms
-        self.max_memory_mb = max_memory_mb
-        self.reason = reason
-        self.log_tail = log_tail
-        self.raw = raw
+    status: Status
+    body: bytes
+    request_id: str
+    rate: Rate
+    cold_start: bool = False
+    queue_wait_s: float = 0.0
+    init_s: float | None = None
+    duration_s: float = 0.0
+    billed_ms: int = 0
+    max_memory_mb: int | None = None
+    raw: bool = False
+    reason: str | None = None
+    log_tail: bytes | None = None
 
     @property
     def ok(self) -> bool:
@@ -112,7 +81,7 @@ class Outcome:
     @property
     def cost_usd(self) -> Decimal:
         """Exact US dollars for the request and its billed time, at tier-1 prices, no free tier."""
-        return self._rate.cost_usd(self.billed_ms) if self.ran else Decimal(0)
+        return self.rate.cost_usd(self.billed_ms) if self.ran else Decimal(0)
 
     def __repr__(self) -> str:
         return f"Outcome({self.status.value} {self.request_id} {self.duration_s * 1000:.2f} ms)"

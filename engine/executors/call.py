@@ -6,7 +6,7 @@ import secrets
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
 from engine.core.event import MISSING
@@ -15,22 +15,20 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.handler import InitError, Loaded, Loader
-from engine.executors.modules import forget_helpers
 from engine.executors.marshal import (
     Failure,
     MarshalError,
     UnmarshalError,
     decode,
-    encode,
     error_body,
     exit_error_body,
     exit_reason,
     failure_of,
+    run_log_json,
     run_log_text,
 )
+from engine.executors.modules import forget_helpers
 from engine.ports import Workshop
-
-_SUCCESS: Final = Status.SUCCESS
 
 
 class Call:
@@ -41,13 +39,25 @@ class Call:
         self._clock = workshop.clock
         self._account = workshop.account
         self._log = workshop.log
+        self._logs_json = workshop.logs_json
         self._arn = workshop.account.function_arn(function.name)
         self._loader = Loader(Path(function.code))
-        self._templates: dict[int, ContextTemplate] = {}
 
     def load(self, *, fresh: bool) -> Loaded:
         """Import the handler; `fresh`: from a module instance of its own. Raises `InitError`."""
-        return self._loader.load(self._function.handler, fresh=fresh)
+        while True:
+            loader = self._loader
+            try:
+                loaded = loader.load(self._function.handler, fresh=fresh)
+            except InitError:
+                if loader is self._loader:
+                    raise
+            else:
+                if loader is self._loader:
+                    return loaded
+            finally:
+                if loader is not self._loader or self._closed:
+                    loader.close()  # once more: it was closed while it imported
 
     def unload(self, loaded: Loaded) -> None:
         """A fresh instance is needed no more."""
@@ -55,14 +65,19 @@ class Call:
 
     def renew(self) -> None:
         """Forget what was imported from the function's folder: the next `load` sees what is there then."""
-        self._loader.close()
-        self._loader = Loader(Path(self._function.code))
+        outdated, self._loader = self._loader, Loader(Path(self._function.code))
+        outdated.close()
         forget_helpers(Path(self._function.code))
 
-    def furnish(self, env_id: int) -> None:
-        """Give a new environment what its contexts share: its log stream, above all."""
+    def close(self) -> None:
+        """Leave `sys.path`, `sys.meta_path` and `sys.modules` without what `load` put there."""
+        self._closed = True
+        self._loader.close()
+
+    def furnish(self) -> ContextTemplate:
+        """What the contexts of a new environment share: its log stream, above all."""
         day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
-        self._templates[env_id] = ContextTemplate(
+        return ContextTemplate(
             self._function,
             self._arn,
             log_stream_name(day, secrets.token_hex(16)),
@@ -71,11 +86,7 @@ class Call:
             log=_write,
         )
 
-    def forget(self, env_id: int) -> None:
-        """The environment is gone."""
-        self._templates.pop(env_id, None)
-
-    def arguments(self, env_id: int, invocation: Invocation) -> tuple[Any, LambdaContext]:
+    def arguments(self, template: ContextTemplate, invocation: Invocation) -> tuple[Any, LambdaContext]:
         """The handler's two arguments. Raises `UnmarshalError` and `ClientContextError`."""
         event = invocation.event
         document = event.document
@@ -86,15 +97,8 @@ class Call:
         arn = None
         if event.qualifier is not None:
             arn = self._account.function_arn(event.function, event.qualifier)
-        context = self._templates[env_id].make(
-            event.request_id, invocation.deadline_s, arn, event.client_context
-        )
+        context = template.make(event.request_id, invocation.deadline_s, arn, event.client_context)
         return document, context
-
-    def result(self, value: object) -> Result:
-        """What the handler returned, as JSON. Raises `MarshalError`."""
-        body, raw = encode(value)
-        return Result(_SUCCESS, body, raw, None, None)
 
     def failed(self, error: Exception, invocation: Invocation) -> Result:
         """The handler raised, or its event or result is not JSON: its environment lives on."""
@@ -102,8 +106,13 @@ class Call:
             failure = Failure(error.error_type, str(error), ())
         else:
             failure = failure_of(error)
-        self._log(invocation, run_log_text(failure))
-        return Result(Status.ERROR, error_body(failure, invocation.event.request_id))
+        request_id = invocation.event.request_id
+        if self._logs_json:
+            text = run_log_json(failure, request_id, self._clock.wall())
+        else:
+            text = run_log_text(failure)
+        self._log(invocation, text)
+        return Result(Status.ERROR, error_body(failure, request_id))
 
     def exited(self, error: BaseException, invocation: Invocation) -> Result:
         """The handler left by `sys.exit` or another BaseException: its environment is gone."""

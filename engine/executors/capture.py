@@ -98,6 +98,8 @@ class Capture:
 
     def end(self, invocation: Invocation) -> None:
         """Forward what `invocation` wrote after its last newline. Otherwise that happens later."""
+        if not self._open_lines:
+            return  # nothing is open: the lock is for those who write
         with self._lock:
             rest = self._open_lines.pop(invocation, "")
             if rest and self._write_line is not None:

@@ -119,7 +119,7 @@ class Loader:
         if any(module is loaded.module for _, module in list(self._shared.values())):
             return
         for modules in list(self._modules.values()):
-            modules.drop(loaded.instance)
+            modules.drop(loaded.instance, loaded.module)
 
     def close(self) -> None:
         """Drop all instances and leave `sys.path` as it was."""

@@ -83,8 +83,8 @@ class Modules:
 
     def close(self) -> None:
         """Drop every instance and leave `sys.path` and `sys.meta_path` as they were."""
-        for name in list(self._instances):
-            self.drop(name)
+        for name, (_, module) in list(self._instances.items()):
+            self.drop(name, module)
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._finder]
         sys.path[:] = [entry for entry in sys.path if entry is not self._folder]
 
@@ -123,12 +123,12 @@ class Modules:
             return leaf, importlib.import_module(leaf)
         return self._run_instance(leaf, found[-1])
 
-    def drop(self, name: str) -> None:
-        """Forget the instance that `run` named so; its name may be used again."""
-        instance = self._instances.pop(name, None)
-        if instance is None:
-            return
-        plain, module = instance
+    def drop(self, name: str, module: ModuleType) -> None:
+        """Forget the instance that `run` gave; its name may be used again. Nothing if it is not there."""
+        plain, known = self._instances.get(name, ("", None))
+        if known is not module:
+            return  # dropped before, and the name perhaps another's by now
+        del self._instances[name]
         sys.modules.pop(name, None)
         if hasattr(module, "__path__"):
             for inner in [loaded for loaded in list(sys.modules) if loaded.startswith(f"{name}.")]:

@@ -3,7 +3,8 @@
 The thread imports the module and then runs every invocation of its environment, so that what a handler
 keeps per thread (a database connection, say) stays valid, as it does on Lambda. At the deadline an
 exception is raised in the thread; one that is stuck in C code does not notice, is abandoned and counted.
-What cannot be done here: to use more than one core (until Python runs without the GIL), to kill a thread,
+An import that hangs is interrupted in the same way, but seen by nobody if it is stuck in C code. What
+cannot be done here: to use more than one core (until Python runs without the GIL), to kill a thread,
 to cap or measure its memory.
 
 Handing an invocation over costs one `SimpleQueue.put`; results gather in one deque, and the loop is
@@ -17,20 +18,23 @@ import contextvars
 import ctypes
 import threading
 from collections import deque
+from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
 from types import CoroutineType
-from typing import NamedTuple
-
-from engine.executors.capture import current
-from engine.executors.handler import InitError, Loaded
+from typing import Any, Final, NamedTuple
 
 from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.notice import ThreadAbandoned
+from engine.core.outcome import Status
 from engine.executors.call import Call, init_failure
+from engine.executors.capture import current
+from engine.executors.handler import InitError, Loaded
+from engine.executors.marshal import encode
 from engine.ports import Facts, Workshop
 
+_SUCCESS: Final = Status.SUCCESS
 _PATIENCE_S = 1.0
 """How long a thread may take to notice what was raised in it before it is called abandoned."""
 
@@ -54,25 +58,29 @@ class Worker:
     def __init__(self, room: Room, name: str) -> None:
         self.room = room
         self.invocation: Invocation | None = None  # what it runs, while a deadline may still strike it
+        self.importing = room.loaded is None
         self._struck = False
         self._lock = threading.Lock()
         self._runner: asyncio.Runner | None = None
+        self._wake: Callable[[Callable[[], None]], object] | None = None  # while the runner runs a handler
         self.thread = threading.Thread(target=self._main, name=name, daemon=True)
         self.thread.start()
 
     def strike(self) -> bool:
-        """Raise `DeadlineStruck` in the handler that runs now; False if none does."""
+        """Raise `DeadlineStruck` in the handler, or the import, that runs now; False if none does."""
         with self._lock:
-            if self.invocation is None:
+            if self.invocation is None and not self.importing:
                 return False
             self._struck = True
             _raise_in(self.thread, DeadlineStruck)
+            if self._wake is not None:
+                self._wake(_nothing)  # an event loop that waits in its selector would not notice
             return True
 
     def _main(self) -> None:
         room = self.room
         try:
-            if room.loaded is None and not self._initialise():
+            if self.importing and not self._initialise():
                 return
             while (invocation := room.inbox.get()) is not None:
                 result = self._run(invocation)
@@ -82,24 +90,31 @@ class Worker:
         except DeadlineStruck:
             return  # it came after the handler, while this thread was already on its way out
         finally:
+            if room.closed and room.loaded is not None:
+                room.call.unload(room.loaded)  # `Room.stop` may have come too early to do it
             if self._runner is not None:
                 self._runner.close()
 
     def _initialise(self) -> bool:
         room = self.room
         began_s = room.now()
+        failure = None
         try:
             room.loaded = room.call.load(fresh=True)
         except InitError as error:
-            room.post(Mail(room.env_id, None, init_failure(error), room.now() - began_s))
-            return False
-        room.post(Mail(room.env_id, None, None, room.now() - began_s))
-        return True
+            failure = init_failure(error)
+        with self._lock:
+            self.importing = False
+        room.post(Mail(room.env_id, None, failure, room.now() - began_s))
+        return failure is None
 
     def _run(self, invocation: Invocation) -> Result | None:
         """The result, or None if the deadline struck: then nobody waits for it."""
+        room = self.room
         try:
             self.invocation = invocation
+            if room.closed:
+                return None  # stopped between its handing over and now: it must not even begin
             current.set(invocation)
             result = self._handle(invocation)
             with self._lock:
@@ -115,19 +130,28 @@ class Worker:
         room = self.room
         call = room.call
         try:
-            document, context = call.arguments(room.env_id, invocation)
+            document, context = call.arguments(room.template, invocation)
             value = room.loaded.callable(document, context)  # type: ignore[union-attr]  # loaded before any run
             if type(value) is CoroutineType:
-                if self._runner is None:
-                    self._runner = asyncio.Runner()
-                value = self._runner.run(value, context=contextvars.copy_context())
-            return call.result(value)
+                value = self._await(value)
+            body, raw = encode(value)
+            return Result(_SUCCESS, body, raw, None, None)
         except DeadlineStruck:
             raise
         except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
             return call.failed(error, invocation)
         except BaseException as error:  # noqa: BLE001  # sys.exit and its like end the environment
             return call.exited(error, invocation)
+
+    def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run it on an event loop of this thread's own, the same for all invocations."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        self._wake = self._runner.get_loop().call_soon_threadsafe
+        try:
+            return self._runner.run(coroutine, context=contextvars.copy_context())
+        finally:
+            self._wake = None
 
 
 class Room:
@@ -136,11 +160,13 @@ class Room:
     def __init__(self, executor: ThreadExecutor, env_id: int) -> None:
         self.env_id = env_id
         self.call = executor.call
+        self.template = executor.call.furnish()
         self.now = executor.now
         self.post = executor.post
         self.loaded: Loaded | None = None
         self.inbox: SimpleQueue[Invocation | None] = SimpleQueue()
         self.in_flight = 0
+        self.closed = False
         self._name = f"{executor.function.name}-{env_id}"
         self.workers = [Worker(self, self._name)]
 
@@ -148,16 +174,20 @@ class Room:
         """Hand it over; a shared environment grows a thread when all are busy."""
         self.in_flight += 1
         if self.in_flight > len(self.workers):
-            self.workers.append(Worker(self, self._name))
+            try:
+                self.workers.append(Worker(self, self._name))
+            except RuntimeError:
+                pass  # no more threads to be had: it waits for one of those that are there
         self.inbox.put(invocation)
 
     def stop(self) -> list[Worker]:
         """Send the threads home. Returns those that were in a handler, which may not notice."""
+        self.closed = True
         for _ in self.workers:
             self.inbox.put(None)
         if self.loaded is not None:
             self.call.unload(self.loaded)
-        return [worker for worker in self.workers if worker.strike()]
+        return [worker for worker in self.workers if not worker.importing and worker.strike()]
 
 
 class ThreadExecutor:
@@ -176,8 +206,11 @@ class ThreadExecutor:
 
     def start(self, env_id: int, /) -> None:
         """Start a thread; the import happens there."""
-        self.call.furnish(env_id)
-        self._rooms[env_id] = Room(self, env_id)
+        try:
+            self._rooms[env_id] = Room(self, env_id)
+        except RuntimeError as error:  # the machine has no more threads
+            failure = InitFailure("Sandbox.Failure", str(error))
+            self._loop.call_soon(self._facts.failed, env_id, failure, 0.0)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
         """Hand it over."""
@@ -188,13 +221,18 @@ class ThreadExecutor:
         room = self._rooms.pop(env_id, None)
         if room is None:
             return
-        self.call.forget(env_id)
         for worker in room.stop():
             self._loop.call_later(_PATIENCE_S, self._look_after, worker, worker.invocation)
+        if room.workers[0].importing:  # it is given time to end by itself: it may hold locks of Python's
+            self._loop.call_later(_PATIENCE_S, room.workers[0].strike)
 
     def renew(self) -> None:
         """The next thread imports what is there then."""
         self.call.renew()
+
+    def close(self) -> None:
+        """Let go of what was imported; every environment has been stopped."""
+        self.call.close()
 
     def post(self, mail: Mail) -> None:
         """Called by workers: leave mail for the loop, and wake it if nobody has yet."""
@@ -217,21 +255,21 @@ class ThreadExecutor:
             if isinstance(said, Result) and invocation is not None:
                 room.in_flight -= 1
                 if said.ends_environment:
-                    self._dismiss(env_id)
+                    self.stop(env_id)
                 self._facts.ended(invocation, said)
             elif isinstance(said, InitFailure):
-                self._dismiss(env_id)
+                self.stop(env_id)
                 self._facts.failed(env_id, said, took_s)
             else:
                 self._facts.ready(env_id, took_s)
 
-    def _dismiss(self, env_id: int) -> None:
-        self._rooms.pop(env_id).stop()
-        self.call.forget(env_id)
-
     def _look_after(self, worker: Worker, invocation: Invocation | None) -> None:
         if invocation is not None and worker.thread.is_alive() and worker.invocation is invocation:
             self._notify(ThreadAbandoned(function=self.function.name, request_id=invocation.event.request_id))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _raise_in(thread: threading.Thread, exception: type[BaseException] | None) -> None:

@@ -26,8 +26,12 @@ async def offload_to_thread(work: Callable[[], T], /) -> T:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """Clock, worker threads, and whether to watch the loop for handlers that block it."""
+    """Clock, worker threads, and whether to watch the loop for handlers that block it.
+
+    `has_threads`: whether handlers may run on threads, which takes time that only the real clock shows.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
     offload: Offload = offload_to_thread
     watches_loop: bool = True
+    has_threads: bool = True

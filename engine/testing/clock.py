@@ -71,8 +71,12 @@ async def _inline(work: Callable[[], T], /) -> T:
 
 
 def virtual_platform() -> Platform:
-    """What to give an `Engine` on a `VirtualTimeLoop`: its clock, and imports done in place."""
+    """What to give an `Engine` on a `VirtualTimeLoop`: its clock, and imports done in place.
+
+    Threads take no virtual time, so time would jump to every deadline while one still works: `def`
+    handlers run on the loop too, and `executor = "thread"` is refused.
+    """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualTimeLoop):
         raise TypeError(f"virtual time needs a VirtualTimeLoop, not {type(loop).__name__}")
-    return Platform(clock=loop.clock, offload=_inline, watches_loop=False)
+    return Platform(clock=loop.clock, offload=_inline, watches_loop=False, has_threads=False)

@@ -45,47 +45,50 @@ class ScriptedExecutor:
     act: Callable[[Invocation], Act] = lambda _: Act()
     init: Callable[[int], float | InitFailure] = lambda _: 0.0
     commands: list[str] = field(default_factory=list)
-    _alive: dict[int, set[asyncio.TimerHandle]] = field(default_factory=dict)
+    _alive: dict[int, dict[Invocation | None, asyncio.TimerHandle]] = field(default_factory=dict)
 
     def start(self, env_id: int, /) -> None:
         """Initialise, or fail to."""
         self.commands.append(f"start {env_id}")
-        self._alive[env_id] = set()
         init = self.init(env_id)
         if isinstance(init, InitFailure):
-            self.loop.call_soon(self._fail, env_id, init)
+            self._alive[env_id] = {None: self.loop.call_later(0, self._fail, env_id, init)}
         else:
-            self.loop.call_later(init, self._ready, env_id, init)
+            self._alive[env_id] = {None: self.loop.call_later(init, self._ready, env_id, init)}
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
         """Perform the act for `invocation`."""
         self.commands.append(f"run {env_id} {invocation.event.request_id}")
         act = self.act(invocation)
-        self.loop.call_later(act.takes_s, self._end, env_id, invocation, act.result)
+        timer = self.loop.call_later(act.takes_s, self._end, env_id, invocation, act.result)
+        self._alive[env_id][invocation] = timer
 
     def stop(self, env_id: int, /) -> None:
         """Whatever it does, it is gone."""
         self.commands.append(f"stop {env_id}")
-        self._alive.pop(env_id, None)
+        self._let_go(env_id)
 
     def renew(self) -> None:
         """Environments have no code here."""
         self.commands.append("renew")
 
     def _ready(self, env_id: int, init_s: float) -> None:
-        if env_id in self._alive:
-            self.facts.ready(env_id, init_s)
+        del self._alive[env_id][None]
+        self.facts.ready(env_id, init_s)
 
     def _fail(self, env_id: int, failure: InitFailure) -> None:
-        if self._alive.pop(env_id, None) is not None:
-            self.facts.failed(env_id, failure, 0.0)
+        del self._alive[env_id]
+        self.facts.failed(env_id, failure, 0.0)
 
     def _end(self, env_id: int, invocation: Invocation, result: Result) -> None:
-        if env_id not in self._alive:
-            return
+        del self._alive[env_id][invocation]
         if result.ends_environment:
-            del self._alive[env_id]
+            self._let_go(env_id)
         self.facts.ended(invocation, result)
+
+    def _let_go(self, env_id: int) -> None:
+        for timer in self._alive.pop(env_id, {}).values():
+            timer.cancel()
 
 
 @dataclass(slots=True)
@@ -119,7 +122,6 @@ class ScriptedEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: str
     at_s: tuple[float, ...] = ()
     payload: Any = None
 

@@ -14,11 +14,14 @@ from xml.sax.saxutils import escape
 
 import orjson
 
+from engine.wire.head_memo import HeadMemo
 from engine.wire.http_message import Request
 
 _MOST_NAMES: Final = 1024
 _LONGEST_NAME: Final = 64
 _MOST_SCOPES: Final = 1024
+_MOST_URLS: Final = 4096
+_LONGEST_URL: Final = 256
 _LONGEST_CREDENTIAL: Final = 512
 
 AUTHORIZATION: Final = 1
@@ -88,6 +91,8 @@ class AwsEndpoint:
         self._new_request_id = new_request_id
         self._names = FieldNames(b"authorization", b"x-amz-target")
         self._scopes: dict[bytes, Scope] = {}
+        self._lambda_urls: set[bytes] = set()
+        self._plain = HeadMemo[bool]()  # heads with neither a signature nor a target
 
     def handle(self, request: Request) -> None:
         """Answer `request`, by its service's handler if there is one. Never raises for a bad request."""
@@ -100,6 +105,8 @@ class AwsEndpoint:
 
     def scope(self, request: Request) -> Scope:
         """Whom the request is for."""
+        if self._plain.get(request.head):
+            return self._unsigned(request, b"")
         names = self._names
         target = b""
         for name, value in request.headers:
@@ -111,6 +118,8 @@ class AwsEndpoint:
                     return scope
             elif field == TARGET:
                 target = value
+        if not target:
+            self._plain.keep(request.head, value=True)
         return self._unsigned(request, target)
 
     def _signed(self, credential: bytes) -> Scope | None:
@@ -126,7 +135,7 @@ class AwsEndpoint:
     def _unsigned(self, request: Request, target: bytes) -> Scope:
         """From the shape of a request without a signature of version 4, or with one in its query."""
         url = request.target
-        if not target and url.find(b"?") < 0 and url.startswith(b"/20") and _API_VERSION_PATH.match(url):
+        if not target and url in self._lambda_urls:
             return _LAMBDA  # the common case first: none of what follows could change it
         if b"?" in url and (found := _QUERY_CREDENTIAL.search(url)) is not None:
             scope = _parse_credential(unquote_to_bytes(found[1]), regional=True)
@@ -137,7 +146,9 @@ class AwsEndpoint:
             return Scope(_TARGETS.get(prefix) or prefix.decode("latin-1"))
         if _is_query(request):
             return _SQS
-        if url.startswith(b"/20") and _API_VERSION_PATH.match(url):
+        if _API_VERSION_PATH.match(url):
+            if b"?" not in url and len(url) <= _LONGEST_URL and len(self._lambda_urls) < _MOST_URLS:
+                self._lambda_urls.add(url)
             return _LAMBDA
         return _SQS if _QUEUE_PATH.match(url) else _S3
 

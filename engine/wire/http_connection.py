@@ -88,8 +88,6 @@ class Connection(Intake):
             request = express.take(data, self, now_s)
             if request is not None:
                 shared.requests += 1
-                if not express.keep_alive():
-                    self._deafen()
                 if self._current is None and not self._waiting and not self._write_paused:
                     self._hand_on(request)
                 else:

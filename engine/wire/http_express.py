@@ -6,9 +6,8 @@ saved is one call for each piece of it. Headers are cut from the checked head wh
 
 from __future__ import annotations
 
-from functools import partial
 from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
@@ -25,19 +24,17 @@ _LONGEST_READ: Final = 16_384  # what is longer goes the long way, where copying
 class Express:
     """Takes one read at a time. One that it did not take spoils it: the long way parses that again."""
 
-    __slots__ = ("_events", "_feed", "_longest_read", "_max_headers", "_parser", "_surely_few", "keep_alive")
+    __slots__ = ("_events", "_feed", "_longest_read", "_max_headers", "_surely_few")
 
     def __init__(self, limits: HttpLimits) -> None:
-        # What the parser saw: the pieces of bodies, and b"" (which no piece is) at the end of a message.
-        # Both callbacks are C functions: the parser runs through without entering Python.
-        self._events: list[bytes] = []
-        self._parser = httptools.HttpRequestParser(
-            SimpleNamespace(
-                on_body=self._events.append, on_message_complete=partial(self._events.append, b"")
-            )
-        )
-        self._feed = self._parser.feed_data
-        self.keep_alive = self._parser.should_keep_alive  # of the request that was taken last
+        # What the parser saw: pieces of bodies, and at the end of each message whether the connection is kept.
+        # All callbacks are C functions, so that it runs through without entering Python: each step of `ends`
+        # appends the parser's answer, which the parser knows only while it is calling back.
+        self._events: list[Any] = []
+        parser = httptools.HttpRequestParser.__new__(httptools.HttpRequestParser)
+        ends = map(self._events.append, iter(parser.should_keep_alive, None))
+        parser.__init__(SimpleNamespace(on_body=self._events.append, on_message_complete=ends.__next__))
+        self._feed = parser.feed_data
         self._longest_read = min(_LONGEST_READ, limits.max_header_bytes, limits.max_body_bytes)
         self._max_headers = limits.max_headers
         self._surely_few = limits.max_headers * _SHORTEST_HEADER  # a head of so few bytes need not be counted
@@ -51,9 +48,9 @@ class Express:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
         events = self._events
-        if not events or events[-1]:
+        if not events or events[-1] is not True:
             return None
-        body = events[0]
+        body = events[0] if len(events) > 1 else b""
         events.clear()
         try:
             verb, target, head = data.split(b" ", 2)
@@ -66,4 +63,4 @@ class Express:
             return None
         if len(head) > self._surely_few and head.count(b"\r\n") > self._max_headers:
             return None
-        return Request(connection, method, target, head, body, now_s)
+        return Request(connection, method, target, head, None, body, "1.1", connection.peer, now_s)

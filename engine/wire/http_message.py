@@ -35,22 +35,25 @@ class Request:
     Attributes:
         method: As sent, for instance "POST".
         target: Path and query as sent, not decoded.
+        head: The checked head as sent, from the version on; b"" if the request came in pieces. Clients
+            send the same head again and again: what was read from it may be remembered by it.
         body: Decoded from chunks; b"" when it was too large.
         version: "1.1" or "1.0".
+        peer: The client's address, without the port.
         received_s: Clock time at which it was complete (or known to be too large).
         too_large: 0, or the number of body bytes declared or seen when that is over the limit.
     """
 
-    _headers: list[tuple[bytes, bytes]]
     _lower_head: bytes
 
     __slots__ = (
         "_connection",
-        "_head",
         "_headers",
         "_lower_head",
         "body",
+        "head",
         "method",
+        "peer",
         "received_s",
         "target",
         "too_large",
@@ -58,17 +61,29 @@ class Request:
     )
 
     def __init__(
-        self, connection: Answering, method: str, target: bytes, head: bytes, body: bytes, received_s: float
+        self,
+        connection: Answering | None,
+        method: str,
+        target: bytes,
+        head: bytes,
+        headers: list[tuple[bytes, bytes]] | None,
+        body: bytes,
+        version: str,
+        peer: str,
+        received_s: float,
+        too_large: int = 0,
     ) -> None:
-        """Take the checked `head` unparsed: a version, then a CRLF before each header."""
+        """Take `headers`, or None and the checked `head`: a version, then a CRLF before each header."""
         self._connection = connection
         self.method = method
         self.target = target
-        self._head = head
+        self.head = head
+        self._headers = headers
         self.body = body
+        self.version = version
+        self.peer = peer
         self.received_s = received_s
-        self.version = "1.1"
-        self.too_large = 0
+        self.too_large = too_large
 
     @classmethod
     def parsed(
@@ -82,17 +97,10 @@ class Request:
         version: str,
         too_large: int,
     ) -> Self:
-        """Take one whose headers are parsed already."""
-        request = cls(connection, method, target, b"", body, received_s)
-        request._headers = headers
-        request.version = version
-        request.too_large = too_large
-        return request
-
-    @property
-    def peer(self) -> str:
-        """The client's address, without the port."""
-        return self._connection.peer
+        """Make one whose headers are parsed already."""
+        return cls(
+            connection, method, target, b"", headers, body, version, connection.peer, received_s, too_large
+        )
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -100,20 +108,19 @@ class Request:
 
         `Upgrade`, which this server does not follow, is left out of a request that asked for one.
         """
-        try:
-            return self._headers
-        except AttributeError:
+        headers = self._headers
+        if headers is None:
             headers = self._headers = []
-        for line in self._head.split(b"\r\n")[1:]:
-            name, _, value = line.partition(b":")
-            headers.append((name, value.strip(_OWS)))
+            for line in self.head.split(b"\r\n")[1:]:
+                name, _, value = line.partition(b":")
+                headers.append((name, value.strip(_OWS)))
         return headers
 
     def header(self, lower_name: bytes) -> bytes | None:
         """The first value of the header, whose name is given in lower case; None if it is absent."""
-        head = self._head
+        head = self.head
         if not head:
-            return next((value for name, value in self._headers if name.lower() == lower_name), None)
+            return next((value for name, value in self.headers if name.lower() == lower_name), None)
         try:
             lower = self._lower_head
         except AttributeError:
@@ -132,7 +139,10 @@ class Request:
             head: Header lines from `header_block`, none of them in `SERVER_HEADERS`: those are added here.
             body: Not sent for HEAD, 204 and 304.
         """
-        self._connection.answer(self, status, head, body)
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            connection.answer(self, status, head, body)
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target[:200]!r} {len(self.body)} bytes from {self.peer}>"

@@ -82,7 +82,7 @@ def test_the_table_is_exactly_this():
         "BUSY CRASH GONE",
     }
     assert expected == legal
-    assert len(State) * len(Signal) == 28
+    assert 28 == len(State) * len(Signal)
 
 
 def test_an_environment_says_what_it_is():
@@ -91,4 +91,4 @@ def test_an_environment_says_what_it_is():
     environment.send(Signal.READY, 0.0)
     environment.served = 2
 
-    assert str(environment) == "provisioned environment 4 IDLE (0 running, 2 served)"
+    assert "provisioned environment 4 IDLE (0 running, 2 served)" == str(environment)

@@ -39,13 +39,13 @@ def test_the_first_event_starts_an_environment_and_runs_cold():
     """From zero: Start at once, Run when its init is done, idle when the handler is."""
     fleet = make()
 
-    assert fleet.arrive("a", 0.0) == [Start(1, False)]
-    assert numbers(fleet) == {"starting": 1, "in_flight": 1, "waiting": 1}
-    assert fleet.ready(1, 0.5) == [Run(1, "a", cold=True)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
-    assert list(fleet.finished(1, 0.7)) == []
-    assert numbers(fleet) == {"idle": 1}
-    assert str(fleet) == "fleet of 0 starting, 1 idle, 0 busy; 0 in flight, 0 blocked"
+    assert [Start(1, False)] == fleet.arrive("a", 0.0)
+    assert {"starting": 1, "in_flight": 1, "waiting": 1} == numbers(fleet)
+    assert [Run(1, "a", cold=True)] == fleet.ready(1, 0.5)
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
+    assert [] == list(fleet.finished(1, 0.7))
+    assert {"idle": 1} == numbers(fleet)
+    assert "fleet of 0 starting, 1 idle, 0 busy; 0 in flight, 0 blocked" == str(fleet)
 
 
 def test_an_idle_environment_is_reused_warm_in_the_step_of_arrival():
@@ -53,9 +53,9 @@ def test_an_idle_environment_is_reused_warm_in_the_step_of_arrival():
     fleet = make()
     warm(fleet, 1)
 
-    assert list(fleet.arrive("b", 1.0)) == [Run(1, "b", cold=False)]
-    assert list(fleet.arrive("c", 1.0)) == [Start(2, False)]
-    assert numbers(fleet) == {"starting": 1, "busy": 1, "in_flight": 2, "waiting": 1}
+    assert [Run(1, "b", cold=False)] == list(fleet.arrive("b", 1.0))
+    assert [Start(2, False)] == list(fleet.arrive("c", 1.0))
+    assert {"starting": 1, "busy": 1, "in_flight": 2, "waiting": 1} == numbers(fleet)
 
 
 def test_ten_requests_are_placed_as_in_the_developer_guide():
@@ -78,7 +78,7 @@ def test_ten_requests_are_placed_as_in_the_developer_guide():
     assert fleet.ready(f, 10.5) == [Run(f, 9, cold=True)]
     fleet.finished(d, 11.0)
     assert list(fleet.arrive(10, 12.0)) == [Run(d, 10, cold=False)]
-    assert numbers(fleet) == {"busy": 6, "in_flight": 6}
+    assert {"busy": 6, "in_flight": 6} == numbers(fleet)
 
 
 def test_the_environment_idle_shortest_is_taken_first():
@@ -86,12 +86,12 @@ def test_the_environment_idle_shortest_is_taken_first():
     fleet = make()
     warm(fleet, 3)
 
-    assert [list(fleet.arrive(item, 1.0)) for item in "xyz"] == [
+    assert [
         [Run(3, "x", cold=False)],
         [Run(2, "y", cold=False)],
         [Run(1, "z", cold=False)],
-    ]
-    assert numbers(fleet) == {"busy": 3, "in_flight": 3}
+    ] == [list(fleet.arrive(item, 1.0)) for item in "xyz"]
+    assert {"busy": 3, "in_flight": 3} == numbers(fleet)
 
 
 def test_an_event_that_waits_for_an_init_takes_a_freed_environment_if_that_is_sooner():
@@ -101,9 +101,9 @@ def test_an_event_that_waits_for_an_init_takes_a_freed_environment_if_that_is_so
     fleet.arrive("a", 1.0)
     fleet.arrive("b", 1.1)
 
-    assert fleet.finished(1, 1.2) == [Run(1, "b", cold=False)]
-    assert list(fleet.ready(2, 1.5)) == []
-    assert numbers(fleet) == {"idle": 1, "busy": 1, "in_flight": 1}
+    assert [Run(1, "b", cold=False)] == fleet.finished(1, 1.2)
+    assert [] == list(fleet.ready(2, 1.5))
+    assert {"idle": 1, "busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_an_event_does_not_start_a_second_environment_for_one_nobody_waits_for():
@@ -113,11 +113,11 @@ def test_an_event_does_not_start_a_second_environment_for_one_nobody_waits_for()
     fleet.arrive("a", 1.0)
     fleet.arrive("b", 1.1)
     fleet.finished(1, 1.2)  # takes b
-    assert numbers(fleet) == {"starting": 1, "busy": 1, "in_flight": 1}
+    assert {"starting": 1, "busy": 1, "in_flight": 1} == numbers(fleet)
 
-    assert list(fleet.arrive("c", 1.3)) == []
-    assert fleet.ready(2, 1.5) == [Run(2, "c", cold=True)]
-    assert numbers(fleet) == {"busy": 2, "in_flight": 2}
+    assert [] == list(fleet.arrive("c", 1.3))
+    assert [Run(2, "c", cold=True)] == fleet.ready(2, 1.5)
+    assert {"busy": 2, "in_flight": 2} == numbers(fleet)
 
 
 def test_events_that_wait_are_served_first_in_first_out():
@@ -126,11 +126,11 @@ def test_events_that_wait_are_served_first_in_first_out():
     for item in "abc":
         fleet.arrive(item, 0.0)
 
-    assert [fleet.ready(env_id, 1.0) for env_id in (3, 1, 2)] == [
+    assert [
         [Run(3, "a", cold=True)],
         [Run(1, "b", cold=True)],
         [Run(2, "c", cold=True)],
-    ]
+    ] == [fleet.ready(env_id, 1.0) for env_id in (3, 1, 2)]
 
 
 def test_a_fact_about_an_unknown_or_idle_environment_is_a_loud_bug():
@@ -156,8 +156,8 @@ def test_1500_at_once_are_1000_environments_and_500_refusals_for_the_account_lim
 
     assert [Start(env_id, False) for env_id in range(1, 1001)] == commands[:1000]
     assert [Refuse(number, Refusal.ACCOUNT_LIMIT) for number in range(1000, 1500)] == commands[1000:]
-    assert numbers(fleet) == {"starting": 1000, "in_flight": 1000, "waiting": 1000}
-    assert fleet.statistics().peak_in_flight == 1000
+    assert {"starting": 1000, "in_flight": 1000, "waiting": 1000} == numbers(fleet)
+    assert 1000 == fleet.statistics().peak_in_flight
 
 
 def test_with_a_larger_account_the_scaling_rate_refuses_and_grows_by_100_a_second():
@@ -165,17 +165,17 @@ def test_with_a_larger_account_the_scaling_rate_refuses_and_grows_by_100_a_secon
     pool = Pool(5000)
     fleet = make(pool, scaling_bucket(1000))
 
-    assert [
+    assert [Refusal.SCALE_RATE] * 500 == [
         command.refusal
         for number in range(1500)
         for command in fleet.arrive(number, 0.0)
         if type(command) is Refuse
-    ] == [Refusal.SCALE_RATE] * 500
+    ]
     started = [fleet.arrive(number, 2.5) for number in range(2000, 2300)]
-    assert sum(type(commands[0]) is Start for commands in started) == 250
-    assert pool.used == 1250
-    assert numbers(fleet) == {"starting": 1250, "in_flight": 1250, "waiting": 1250}
-    assert fleet.statistics().peak_in_flight == 1250
+    assert 250 == sum(type(commands[0]) is Start for commands in started)
+    assert 1250 == pool.used
+    assert {"starting": 1250, "in_flight": 1250, "waiting": 1250} == numbers(fleet)
+    assert 1250 == fleet.statistics().peak_in_flight
 
 
 def test_a_warm_environment_needs_no_token_of_the_scaling_rate():
@@ -183,9 +183,9 @@ def test_a_warm_environment_needs_no_token_of_the_scaling_rate():
     fleet = make(scaling=scaling_bucket(1))
     warm(fleet, 1)
 
-    assert list(fleet.arrive("a", 0.0)) == [Run(1, "a", cold=False)]
-    assert list(fleet.arrive("b", 0.0)) == [Refuse("b", Refusal.SCALE_RATE)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert [Run(1, "a", cold=False)] == list(fleet.arrive("a", 0.0))
+    assert [Refuse("b", Refusal.SCALE_RATE)] == list(fleet.arrive("b", 0.0))
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_reserved_concurrency_is_a_ceiling():
@@ -194,13 +194,13 @@ def test_reserved_concurrency_is_a_ceiling():
     fleet.arrive("a", 0.0)
     fleet.arrive("b", 0.0)
 
-    assert fleet.arrive("c", 0.0) == (Refuse("c", Refusal.FUNCTION_LIMIT),)
-    assert numbers(fleet) == {"starting": 2, "in_flight": 2, "waiting": 2}
+    assert (Refuse("c", Refusal.FUNCTION_LIMIT),) == fleet.arrive("c", 0.0)
+    assert {"starting": 2, "in_flight": 2, "waiting": 2} == numbers(fleet)
     fleet.ready(1, 0.5)
-    assert fleet.finished(1, 0.6) == [Run(1, "b", cold=False)]
-    assert list(fleet.arrive("d", 0.7)) == []  # the second environment is still coming up
-    assert fleet.arrive("e", 0.7) == (Refuse("e", Refusal.FUNCTION_LIMIT),)
-    assert numbers(fleet) == {"starting": 1, "busy": 1, "in_flight": 2, "waiting": 1}
+    assert [Run(1, "b", cold=False)] == fleet.finished(1, 0.6)
+    assert [] == list(fleet.arrive("d", 0.7))  # the second environment is still coming up
+    assert (Refuse("e", Refusal.FUNCTION_LIMIT),) == fleet.arrive("e", 0.7)
+    assert {"starting": 1, "busy": 1, "in_flight": 2, "waiting": 1} == numbers(fleet)
 
 
 def test_reserved_concurrency_is_a_guarantee():
@@ -208,16 +208,16 @@ def test_reserved_concurrency_is_a_guarantee():
     pool = Pool(0)
     fleet = make(pool, reserved=1)
 
-    assert fleet.arrive("a", 0.0) == [Start(1, False)]
-    assert pool.used == 0
+    assert [Start(1, False)] == fleet.arrive("a", 0.0)
+    assert 0 == pool.used
 
 
 def test_a_reservation_of_0_turns_the_function_off():
     """Every event is refused with the reason of the function's own limit."""
     fleet = make(reserved=0)
 
-    assert fleet.arrive("a", 0.0) == (Refuse("a", Refusal.FUNCTION_LIMIT),)
-    assert numbers(fleet) == {}
+    assert (Refuse("a", Refusal.FUNCTION_LIMIT),) == fleet.arrive("a", 0.0)
+    assert {} == numbers(fleet)
 
 
 def test_functions_without_a_reservation_share_the_pool():
@@ -227,11 +227,11 @@ def test_functions_without_a_reservation_share_the_pool():
     one.arrive("a", 0.0)
     other.arrive("b", 0.0)
 
-    assert one.arrive("c", 0.0) == (Refuse("c", Refusal.ACCOUNT_LIMIT),)
+    assert (Refuse("c", Refusal.ACCOUNT_LIMIT),) == one.arrive("c", 0.0)
     other.ready(1, 1.0)
     other.finished(1, 2.0)
-    assert one.arrive("d", 2.0) == [Start(2, False)]
-    assert (pool.used, numbers(one)["in_flight"], numbers(other)) == (2, 2, {"idle": 1})
+    assert [Start(2, False)] == one.arrive("d", 2.0)
+    assert (2, 2, {"idle": 1}) == (pool.used, numbers(one)["in_flight"], numbers(other))
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_the_request_rate_refuses_even_where_environments_are_free(reserved, ref
     fleet.finished(1, 0.0)
 
     assert fleet.arrive("b", 0.0) == (Refuse("b", refusal),)
-    assert list(fleet.arrive("c", 0.5)) == [Run(1, "c", cold=False)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert [Run(1, "c", cold=False)] == list(fleet.arrive("c", 0.5))
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_the_peak_stays():
@@ -255,7 +255,7 @@ def test_the_peak_stays():
     warm(fleet, 3)
     fleet.arrive("a", 1.0)
 
-    assert (fleet.statistics().in_flight, fleet.statistics().peak_in_flight) == (1, 3)
+    assert (1, 3) == (fleet.statistics().in_flight, fleet.statistics().peak_in_flight)
 
 
 # ---------------------------------------------------------------- idle expiry
@@ -274,8 +274,8 @@ def test_idle_environments_go_in_the_order_in_which_they_became_idle():
     timeline = []
     while (due_s := fleet.next_due_s()) is not None:
         timeline.append((due_s, list(fleet.tick(due_s))))
-    assert timeline == [(11.0, [Stop(2)]), (12.0, [Stop(3)]), (14.0, [Stop(1)])]
-    assert numbers(fleet) == {}
+    assert [(11.0, [Stop(2)]), (12.0, [Stop(3)]), (14.0, [Stop(1)])] == timeline
+    assert {} == numbers(fleet)
 
 
 def test_nothing_expires_early_and_a_late_tick_takes_all_that_are_due():
@@ -283,8 +283,8 @@ def test_nothing_expires_early_and_a_late_tick_takes_all_that_are_due():
     fleet = make(keep_alive_s=10.0)
     warm(fleet, 3)
 
-    assert fleet.tick(9.999) == []
-    assert fleet.tick(25.0) == [Stop(1), Stop(2), Stop(3)]
+    assert [] == fleet.tick(9.999)
+    assert [Stop(1), Stop(2), Stop(3)] == fleet.tick(25.0)
     assert fleet.next_due_s() is None
 
 
@@ -295,10 +295,10 @@ def test_work_in_between_renews_the_keep_alive():
     fleet.arrive("a", 6.0)
     fleet.finished(2, 7.0)
 
-    assert fleet.tick(10.0) == [Stop(1)]
-    assert fleet.next_due_s() == 17.0
-    assert fleet.tick(16.0) == []
-    assert fleet.tick(17.0) == [Stop(2)]
+    assert [Stop(1)] == fleet.tick(10.0)
+    assert 17.0 == fleet.next_due_s()
+    assert [] == fleet.tick(16.0)
+    assert [Stop(2)] == fleet.tick(17.0)
 
 
 def test_a_busy_environment_does_not_expire():
@@ -307,8 +307,8 @@ def test_a_busy_environment_does_not_expire():
     warm(fleet, 1)
     fleet.arrive("a", 1.0)
 
-    assert (fleet.next_due_s(), fleet.tick(1000.0)) == (None, [])
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert (None, []) == (fleet.next_due_s(), fleet.tick(1000.0))
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_an_environment_that_crashed_while_idle_is_not_stopped_again():
@@ -316,14 +316,15 @@ def test_an_environment_that_crashed_while_idle_is_not_stopped_again():
     fleet = make(keep_alive_s=10.0)
     warm(fleet, 3)
 
-    assert [list(fleet.crashed(env_id, 1.0)) for env_id in (1, 3)] == [[], []]
-    assert list(fleet.arrive("a", 2.0)) == [Run(2, "a", cold=False)]
-    assert list(fleet.arrive("b", 2.0)) == [Start(4, False)]
+    assert [[], []] == [list(fleet.crashed(env_id, 1.0)) for env_id in (1, 3)]
+    assert 10.0 == fleet.next_due_s()
+    assert [Run(2, "a", cold=False)] == list(fleet.arrive("a", 2.0))
+    assert [Start(4, False)] == list(fleet.arrive("b", 2.0))
     assert fleet.next_due_s() is None
     fleet.ready(4, 2.5)
     fleet.finished(2, 3.0)
-    assert (fleet.next_due_s(), fleet.tick(13.0)) == (13.0, [Stop(2)])
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert (13.0, [Stop(2)]) == (fleet.next_due_s(), fleet.tick(13.0))
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_a_keep_alive_of_0_lets_an_environment_go_at_once():
@@ -331,6 +332,6 @@ def test_a_keep_alive_of_0_lets_an_environment_go_at_once():
     fleet = make(keep_alive_s=0.0)
     warm(fleet, 1, now_s=5.0)
 
-    assert fleet.next_due_s() == 5.0
-    assert fleet.tick(5.0) == [Stop(1)]
-    assert numbers(fleet) == {}
+    assert 5.0 == fleet.next_due_s()
+    assert [Stop(1)] == fleet.tick(5.0)
+    assert {} == numbers(fleet)

@@ -31,15 +31,15 @@ def test_events_over_the_limit_wait_and_run_in_the_order_of_their_arrival():
     """The next handler to end takes the first in line."""
     fleet = serving(make(reserved=1), "a")
 
-    assert [list(fleet.arrive(item, 0.1)) for item in "bcd"] == [[], [], []]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1, "blocked": 3}
-    assert [list(fleet.finished(1, at_s)) for at_s in (0.2, 0.3, 0.4, 0.5)] == [
+    assert [[], [], []] == [list(fleet.arrive(item, 0.1)) for item in "bcd"]
+    assert {"busy": 1, "in_flight": 1, "blocked": 3} == numbers(fleet)
+    assert [
         [Run(1, "b", cold=False)],
         [Run(1, "c", cold=False)],
         [Run(1, "d", cold=False)],
         [],
-    ]
-    assert numbers(fleet) == {"idle": 1}
+    ] == [list(fleet.finished(1, at_s)) for at_s in (0.2, 0.3, 0.4, 0.5)]
+    assert {"idle": 1} == numbers(fleet)
 
 
 def test_nobody_jumps_the_line():
@@ -50,8 +50,23 @@ def test_nobody_jumps_the_line():
     fleet.arrive("c", 0.2)
     fleet.arrive("d", 0.2)
 
-    assert fleet.finished(1, 0.3) == [Run(1, "c", cold=False)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1, "blocked": 1}
+    assert [Run(1, "c", cold=False)] == fleet.finished(1, 0.3)
+    assert {"busy": 1, "in_flight": 1, "blocked": 1} == numbers(fleet)
+
+
+def test_not_even_before_a_tick_that_is_late():
+    """A token that came meanwhile belongs to the first in line, not to who comes next."""
+    fleet = make(scaling=TokenBucket(1, 2.0))
+    fleet.arrive("a", 0.0)
+    fleet.arrive("b", 0.0)
+
+    assert [] == list(fleet.arrive("c", 0.6))
+    assert {"starting": 1, "in_flight": 1, "waiting": 1, "blocked": 2} == numbers(fleet)
+    assert [Start(2, False)] == fleet.tick(0.7)
+    assert [
+        [Run(1, "a", cold=True)],
+        [Run(2, "b", cold=True)],
+    ] == [fleet.ready(env_id, 0.8) for env_id in (1, 2)]
 
 
 def test_a_full_line_refuses():
@@ -60,8 +75,8 @@ def test_a_full_line_refuses():
     fleet.arrive("b", 0.1)
     fleet.arrive("c", 0.1)
 
-    assert fleet.arrive("d", 0.1) == (Refuse("d", Refusal.QUEUE_FULL),)
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1, "blocked": 2}
+    assert (Refuse("d", Refusal.QUEUE_FULL),) == fleet.arrive("d", 0.1)
+    assert {"busy": 1, "in_flight": 1, "blocked": 2} == numbers(fleet)
 
 
 def test_who_waited_too_long_is_refused_when_due():
@@ -71,11 +86,11 @@ def test_who_waited_too_long_is_refused_when_due():
     fleet.arrive("c", 2.0)
 
     assert fleet.restless
-    assert fleet.tick(3.999) == []
-    assert (fleet.next_due_s(), fleet.tick(4.0)) == (4.0, [Refuse("b", Refusal.QUEUE_TIMEOUT)])
-    assert (fleet.next_due_s(), fleet.tick(5.0)) == (5.0, [Refuse("c", Refusal.QUEUE_TIMEOUT)])
-    assert (fleet.next_due_s(), fleet.restless) == (None, False)
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert [] == fleet.tick(3.999)
+    assert (4.0, [Refuse("b", Refusal.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(4.0))
+    assert (5.0, [Refuse("c", Refusal.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(5.0))
+    assert (None, False) == (fleet.next_due_s(), fleet.restless)
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_a_late_tick_refuses_all_that_are_due():
@@ -84,8 +99,8 @@ def test_a_late_tick_refuses_all_that_are_due():
     for number, at_s in enumerate((0.0, 1.0, 9.0)):
         fleet.arrive(number, at_s)
 
-    assert fleet.tick(9.5) == [Refuse(0, Refusal.QUEUE_TIMEOUT), Refuse(1, Refusal.QUEUE_TIMEOUT)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1, "blocked": 1}
+    assert [Refuse(0, Refusal.QUEUE_TIMEOUT), Refuse(1, Refusal.QUEUE_TIMEOUT)] == fleet.tick(9.5)
+    assert {"busy": 1, "in_flight": 1, "blocked": 1} == numbers(fleet)
 
 
 def test_the_scaling_rate_wakes_those_that_wait_for_it():
@@ -96,15 +111,15 @@ def test_the_scaling_rate_wakes_those_that_wait_for_it():
     fleet.arrive("c", 0.0)
 
     assert fleet.restless
-    assert numbers(fleet) == {"starting": 1, "in_flight": 1, "waiting": 1, "blocked": 2}
-    assert (fleet.next_due_s(), fleet.tick(0.5)) == (0.5, [Start(2, False)])
-    assert (fleet.next_due_s(), fleet.tick(1.0)) == (1.0, [Start(3, False)])
-    assert numbers(fleet) == {"starting": 3, "in_flight": 3, "waiting": 3}
-    assert [fleet.ready(env_id, 2.0) for env_id in (1, 2, 3)] == [
+    assert {"starting": 1, "in_flight": 1, "waiting": 1, "blocked": 2} == numbers(fleet)
+    assert (0.5, [Start(2, False)]) == (fleet.next_due_s(), fleet.tick(0.5))
+    assert (1.0, [Start(3, False)]) == (fleet.next_due_s(), fleet.tick(1.0))
+    assert {"starting": 3, "in_flight": 3, "waiting": 3} == numbers(fleet)
+    assert [
         [Run(1, "a", cold=True)],
         [Run(2, "b", cold=True)],
         [Run(3, "c", cold=True)],
-    ]
+    ] == [fleet.ready(env_id, 2.0) for env_id in (1, 2, 3)]
 
 
 def test_a_freed_environment_serves_who_waits_for_the_scaling_rate():
@@ -112,8 +127,8 @@ def test_a_freed_environment_serves_who_waits_for_the_scaling_rate():
     fleet = serving(make(scaling=TokenBucket(1, 0.1)), "a")
     fleet.arrive("b", 0.0)
 
-    assert fleet.finished(1, 1.0) == [Run(1, "b", cold=False)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert [Run(1, "b", cold=False)] == fleet.finished(1, 1.0)
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_who_waits_for_the_account_is_woken_by_another_functions_release():
@@ -125,10 +140,10 @@ def test_who_waits_for_the_account_is_woken_by_another_functions_release():
     assert pool.next_blocked() is None
     serves.finished(1, 1.0)
     assert pool.next_blocked() is waits
-    assert waits.unblock(1.0) == [Start(1, False)]
+    assert [Start(1, False)] == waits.unblock(1.0)
     assert pool.next_blocked() is None
-    assert (pool.used, numbers(serves)) == (1, {"idle": 1})
-    assert numbers(waits) == {"starting": 1, "in_flight": 1, "waiting": 1}
+    assert (1, {"idle": 1}) == (pool.used, numbers(serves))
+    assert {"starting": 1, "in_flight": 1, "waiting": 1} == numbers(waits)
 
 
 def test_a_fleet_that_waits_for_the_account_hands_its_units_to_the_line():
@@ -139,16 +154,16 @@ def test_a_fleet_that_waits_for_the_account_hands_its_units_to_the_line():
     busy.arrive("b", 0.2)
     busy.arrive("c", 0.2)
 
-    assert busy.finished(1, 1.0) == []
+    assert [] == busy.finished(1, 1.0)
     assert pool.next_blocked() is other
-    assert other.unblock(1.0) == [Start(1, False)]
+    assert [Start(1, False)] == other.unblock(1.0)
     assert pool.next_blocked() is None
-    assert other.ready(1, 1.5) == [Run(1, "x", cold=True)]
+    assert [Run(1, "x", cold=True)] == other.ready(1, 1.5)
     other.finished(1, 2.0)
     assert pool.next_blocked() is busy
-    assert busy.unblock(2.0) == [Run(1, "b", cold=False)]
-    assert (pool.used, numbers(other)) == (1, {"idle": 1})
-    assert numbers(busy) == {"busy": 1, "in_flight": 1, "blocked": 1}
+    assert [Run(1, "b", cold=False)] == busy.unblock(2.0)
+    assert (1, {"idle": 1}) == (pool.used, numbers(other))
+    assert {"busy": 1, "in_flight": 1, "blocked": 1} == numbers(busy)
 
 
 def test_alone_in_the_line_a_fleet_gets_its_own_unit_back():
@@ -157,10 +172,10 @@ def test_alone_in_the_line_a_fleet_gets_its_own_unit_back():
     fleet = serving(make(pool), "a")
     fleet.arrive("b", 0.1)
 
-    assert fleet.finished(1, 1.0) == []
+    assert [] == fleet.finished(1, 1.0)
     assert pool.next_blocked() is fleet
-    assert fleet.unblock(1.0) == [Run(1, "b", cold=False)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert [Run(1, "b", cold=False)] == fleet.unblock(1.0)
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_a_units_of_its_own_need_no_line():
@@ -172,8 +187,8 @@ def test_a_units_of_its_own_need_no_line():
     fleet.arrive("a", 0.0)
     fleet.arrive("b", 0.1)
 
-    assert fleet.finished(1, 1.0) == [Run(1, "b", cold=False)]
-    assert (pool.used, numbers(fleet)) == (0, {"busy": 1, "in_flight": 1})
+    assert [Run(1, "b", cold=False)] == fleet.finished(1, 1.0)
+    assert (0, {"busy": 1, "in_flight": 1}) == (pool.used, numbers(fleet))
 
 
 def test_a_fleet_is_in_the_pools_line_once():
@@ -198,10 +213,10 @@ def test_a_turn_of_a_fleet_whose_events_gave_up_passes_by():
     serves.finished(1, 1.0)
 
     assert pool.next_blocked() is gave_up
-    assert gave_up.unblock(1.0) == []
+    assert [] == gave_up.unblock(1.0)
     assert pool.next_blocked() is waits
-    assert waits.unblock(1.0) == [Start(1, False)]
-    assert numbers(gave_up) == {}
+    assert [Start(1, False)] == waits.unblock(1.0)
+    assert {} == numbers(gave_up)
 
 
 def test_one_limit_after_the_other():
@@ -214,10 +229,10 @@ def test_one_limit_after_the_other():
 
     other.finished(1, 1.0)
     assert pool.next_blocked() is fleet
-    assert fleet.unblock(1.0) == []
-    assert pool.used == 0
-    assert (fleet.next_due_s(), fleet.tick(1.5)) == (1.5, [Start(1, False)])
-    assert numbers(fleet) == {"starting": 1, "in_flight": 1, "waiting": 1}
+    assert [] == fleet.unblock(1.0)
+    assert 0 == pool.used
+    assert (1.5, [Start(1, False)]) == (fleet.next_due_s(), fleet.tick(1.5))
+    assert {"starting": 1, "in_flight": 1, "waiting": 1} == numbers(fleet)
 
 
 def test_the_request_rate_is_not_waited_for():
@@ -225,8 +240,8 @@ def test_the_request_rate_is_not_waited_for():
     fleet = make(requests=TokenBucket(1, 1.0))
     fleet.arrive("a", 0.0)
 
-    assert fleet.arrive("b", 0.0) == (Refuse("b", Refusal.REQUEST_RATE),)
-    assert numbers(fleet) == {"starting": 1, "in_flight": 1, "waiting": 1}
+    assert (Refuse("b", Refusal.REQUEST_RATE),) == fleet.arrive("b", 0.0)
+    assert {"starting": 1, "in_flight": 1, "waiting": 1} == numbers(fleet)
 
 
 def test_a_crash_wakes_who_waits():
@@ -234,9 +249,9 @@ def test_a_crash_wakes_who_waits():
     fleet = serving(make(reserved=1), "a")
     fleet.arrive("b", 0.1)
 
-    assert fleet.crashed(1, 1.0) == [Start(2, False)]
-    assert fleet.ready(2, 1.5) == [Run(2, "b", cold=True)]
-    assert numbers(fleet) == {"busy": 1, "in_flight": 1}
+    assert [Start(2, False)] == fleet.crashed(1, 1.0)
+    assert [Run(2, "b", cold=True)] == fleet.ready(2, 1.5)
+    assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
 def test_with_a_queue_and_a_reservation_of_0_events_wait_in_vain():
@@ -244,8 +259,8 @@ def test_with_a_queue_and_a_reservation_of_0_events_wait_in_vain():
     fleet = make(reserved=0)
     fleet.arrive("a", 0.0)
 
-    assert (fleet.next_due_s(), fleet.tick(3.0)) == (3.0, [Refuse("a", Refusal.QUEUE_TIMEOUT)])
-    assert numbers(fleet) == {}
+    assert (3.0, [Refuse("a", Refusal.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(3.0))
+    assert {} == numbers(fleet)
 
 
 def test_an_idle_expiry_and_a_late_event_in_one_tick():
@@ -256,5 +271,5 @@ def test_an_idle_expiry_and_a_late_event_in_one_tick():
     serving(other, "x")
     fleet.arrive("b", 1.0)
 
-    assert fleet.tick(5.0) == [Stop(1), Refuse("b", Refusal.QUEUE_TIMEOUT)]
-    assert numbers(fleet) == {}
+    assert [Stop(1), Refuse("b", Refusal.QUEUE_TIMEOUT)] == fleet.tick(5.0)
+    assert {} == numbers(fleet)

@@ -7,8 +7,10 @@ before it is entered there, and after each step the books and `statistics()` mus
 from __future__ import annotations
 
 import itertools
-import sys
+import math
+import random
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -137,11 +139,7 @@ class Model:
 
     def tick(self, now_s: float) -> None:
         self.obey(self.fleet.tick(now_s), now_s)
-        for env_id in self.idle:
-            place = self.places[env_id]
-            assert place.provisioned or place.since_s + self.limits.keep_alive_s > now_s
-        for item in self.blocked:
-            assert self.came_s[item] + self.limits.queue_wait_s > now_s
+        self.check_nothing_is_overdue(now_s)
 
     def renew(self, now_s: float) -> None:
         self.generation += 1
@@ -251,7 +249,7 @@ class Model:
     def starting(self) -> int:
         return sum(place.starting for place in self.places.values())
 
-    def check(self, now_s: float) -> None:
+    def check(self) -> None:
         statistics = self.fleet.statistics()
         busy = sum(bool(place.running) for place in self.places.values())
         in_flight = self.running + len(self.waiting)
@@ -263,7 +261,7 @@ class Model:
         assert statistics.waiting + statistics.blocked == len(self.line)
         self.check_limits(in_flight)
         self.check_nothing_is_lost()
-        self.check_nothing_is_stuck(in_flight, now_s)
+        self.check_nothing_is_stuck(in_flight)
 
     def check_limits(self, in_flight: int) -> None:
         if self.limits.reserved is not None:
@@ -281,7 +279,27 @@ class Model:
             whereabouts.update(place.running)
         assert whereabouts == Counter(self.came_s.keys())
 
-    def check_nothing_is_stuck(self, in_flight: int, now_s: float) -> None:
+    def lacks_concurrency(self, in_flight: int) -> bool:
+        no_more = self.limits.reserved is not None or self.pool.used == self.pool.limit
+        return in_flight >= self.own and no_more
+
+    def check_nothing_is_late(self, now_s: float) -> None:
+        """With an alarm that rings in time, what is due is done, and a token is used when it comes."""
+        self.check_nothing_is_overdue(now_s)
+        in_flight = self.running + len(self.waiting)
+        if self.blocked and not self.lacks_concurrency(in_flight):
+            assert not self.scaling.allows(now_s)
+        if len(self.waiting) > self.starting * self.limits.environment_concurrency:
+            assert not self.scaling.allows(now_s)
+
+    def check_nothing_is_overdue(self, now_s: float) -> None:
+        for env_id in self.idle:
+            place = self.places[env_id]
+            assert place.provisioned or place.since_s + self.limits.keep_alive_s > now_s
+        for item in self.blocked:
+            assert self.came_s[item] + self.limits.queue_wait_s > now_s
+
+    def check_nothing_is_stuck(self, in_flight: int) -> None:
         """Who waits does so for a reason, and something will end it."""
         due_s = self.fleet.next_due_s()
         if self.line:
@@ -292,29 +310,39 @@ class Model:
         if self.blocked:
             assert due_s is not None
             assert due_s <= self.came_s[self.blocked[0]] + self.limits.queue_wait_s
-            if in_flight >= self.own and (
-                self.limits.reserved is not None or self.pool.used == self.pool.limit
-            ):
-                return  # for concurrency
-            assert not self.with_room()  # for the scaling rate, then
-            assert self.scaling
-            assert self.scaling.allows(due_s)
+            if not self.lacks_concurrency(in_flight):
+                assert not self.with_room()  # for the scaling rate, then
+                assert self.scaling
         elif not self.closed and self.limits.provisioned:
             alive = sum(place.provisioned for place in self.places.values())
             assert alive == self.limits.provisioned or due_s is not None
 
 
-RATES = st.none() | st.builds(Rate, st.integers(1, 5), st.sampled_from((0.25, 0.5, 1.0, 4.0)))
+SCALING = st.none() | st.builds(Rate, st.integers(1, 5), st.sampled_from((0.25, 0.5, 1.0, 4.0)))
+REQUESTS = st.none() | st.none() | st.none() | st.builds(Rate, st.integers(1, 9), st.sampled_from((1.0, 8.0)))
 LIMITS = st.builds(
     FleetLimits,
-    reserved=st.none() | st.integers(0, 6),
+    reserved=st.sampled_from((None, None, None, 0, 1, 3, 6)),
     provisioned=st.sampled_from((0, 0, 1, 3)),
     environment_concurrency=st.integers(1, 4),
     keep_alive_s=st.sampled_from((0.0, 1.0, 5.0)),
-    queue_limit=st.sampled_from((0, 1, 5)),
+    queue_limit=st.sampled_from((0, 1, 5, 5)),
     queue_wait_s=st.sampled_from((0.5, 2.0, 8.0)),
 )
 PICK = st.integers(0, 1 << 16)
+PICKS = st.lists(PICK, min_size=1, max_size=6)
+
+
+def is_starting(place: Place) -> bool:
+    return place.starting
+
+
+def is_busy(place: Place) -> bool:
+    return bool(place.running)
+
+
+def is_up(place: Place) -> bool:
+    return not place.starting
 
 
 class FleetsThatShareAPool(RuleBasedStateMachine):
@@ -327,7 +355,8 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
         self.models: list[Model] = []
 
     @initialize(
-        limits=st.lists(st.tuples(LIMITS, RATES, RATES), min_size=1, max_size=3), units=st.integers(0, 6)
+        limits=st.lists(st.tuples(LIMITS, SCALING, REQUESTS), min_size=1, max_size=3),
+        units=st.integers(0, 8),
     )
     def build(self, limits, units) -> None:
         self.pool = Pool(units)
@@ -341,19 +370,15 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
     def model(self, pick: int) -> Model:
         return self.models[pick % len(self.models)]
 
-    def places(self, wanted) -> list[tuple[Model, int]]:
-        return [
-            (model, env_id)
-            for model in self.models
-            for env_id, place in model.places.items()
-            if wanted(place)
-        ]
-
-    def starting(self) -> list[tuple[Model, int]]:
-        return self.places(lambda place: place.starting)
-
-    def busy(self) -> list[tuple[Model, int]]:
-        return self.places(lambda place: place.running)
+    def chosen(self, picks: list[int], wanted) -> Iterator[tuple[Model, int]]:
+        """For each pick one of the environments that then are as `wanted`."""
+        for pick in picks:
+            there = [
+                (model, n) for model in self.models for n, place in model.places.items() if wanted(place)
+            ]
+            if there:
+                yield there[pick % len(there)]
+                self.settle()
 
     def settle(self) -> None:
         """What the dispatcher does after each release."""
@@ -362,46 +387,36 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ facts
 
-    @rule(pick=PICK, count=st.integers(1, 8))
+    @rule(pick=PICK, count=st.integers(1, 5))
     def arrive(self, pick, count) -> None:
         for _ in range(count):
             self.model(pick).arrive(next(self.items), self.now_s)
 
-    @precondition(lambda self: self.starting())
-    @rule(pick=PICK)
-    def ready(self, pick) -> None:
-        there = self.starting()
-        model, env_id = there[pick % len(there)]
-        model.ready(env_id, self.now_s)
-        self.settle()
+    @rule(picks=PICKS)
+    def ready(self, picks) -> None:
+        for model, env_id in self.chosen(picks, is_starting):
+            model.ready(env_id, self.now_s)
 
-    @precondition(lambda self: self.starting())
+    @rule(picks=PICKS)
+    def finish(self, picks) -> None:
+        for model, env_id in self.chosen(picks, is_busy):
+            model.finished(env_id, min(model.places[env_id].running), self.now_s)
+
     @rule(pick=PICK)
     def fail_init(self, pick) -> None:
-        there = self.starting()
-        model, env_id = there[pick % len(there)]
-        model.init_failed(env_id, self.now_s)
-        self.settle()
+        for model, env_id in self.chosen([pick], is_starting):
+            model.init_failed(env_id, self.now_s)
 
-    @precondition(lambda self: self.busy())
-    @rule(pick=PICK)
-    def finish(self, pick) -> None:
-        there = self.busy()
-        model, env_id = there[pick % len(there)]
-        model.finished(env_id, min(model.places[env_id].running), self.now_s)
-        self.settle()
-
-    @precondition(lambda self: self.places(lambda place: not place.starting))
     @rule(pick=PICK)
     def crash(self, pick) -> None:
-        there = self.places(lambda place: not place.starting)
-        model, env_id = there[pick % len(there)]
-        model.crashed(env_id, self.now_s)
-        self.settle()
+        for model, env_id in self.chosen([pick], is_up):
+            model.crashed(env_id, self.now_s)
 
     @rule(eighths=st.integers(1, 24))
     def time_passes_and_the_alarm_rings_in_time(self, eighths) -> None:
         self.advance(self.now_s + eighths * EIGHTH_S)
+        for model in self.models:
+            model.check_nothing_is_late(self.now_s)
 
     @rule(eighths=st.integers(0, 80))
     def time_passes_and_the_alarm_rings_late(self, eighths) -> None:
@@ -410,34 +425,27 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
             model.tick(self.now_s)
         self.settle()
 
+    @rule(eighths=st.integers(1, 8))
+    def time_passes_and_the_alarm_is_still_to_ring(self, eighths) -> None:
+        self.now_s += eighths * EIGHTH_S
+
     @rule(pick=PICK)
     def renew(self, pick) -> None:
         self.model(pick).renew(self.now_s)
 
-    @precondition(lambda self: len(self.models) > 1 or self.now_s > 5)
-    @rule(pick=PICK)
-    def close(self, pick) -> None:
-        self.model(pick).close(self.now_s)
-
-    @precondition(lambda self: any(model.closed for model in self.models))
-    @rule()
-    def abandon_what_is_closed(self) -> None:
-        for model in self.models:
-            if model.closed:
-                model.abandon(self.now_s)
+    @precondition(lambda self: self.now_s > 4 or len(self.models) > 2)  # late enough to have work to stop
+    @rule(pick=PICK, fact=st.sampled_from((Model.close, Model.close, Model.abandon)))
+    def stop(self, pick, fact) -> None:
+        fact(self.model(pick), self.now_s)
         self.settle()
 
     def advance(self, to_s: float) -> None:
         """Let time pass as a simulator does: from one due moment to the next."""
         for _ in range(10_000):
-            due = [
-                (due_s, n)
-                for n, model in enumerate(self.models)
-                if (due_s := model.fleet.next_due_s()) is not None
-            ]
-            if not due or min(due)[0] > to_s:
+            due = [(model.fleet.next_due_s(), number) for number, model in enumerate(self.models)]
+            due_s, number = min((at_s, number) for at_s, number in [*due, (math.inf, 0)] if at_s is not None)
+            if due_s > to_s:
                 break
-            due_s, number = min(due)
             self.now_s = max(self.now_s, due_s)
             self.models[number].tick(self.now_s)
             self.settle()
@@ -450,7 +458,7 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
     @invariant()
     def the_books_agree(self) -> None:
         for model in self.models:
-            model.check(self.now_s)
+            model.check()
         if self.models:
             shared = sum(
                 max(0, model.fleet.statistics().in_flight - model.own)
@@ -464,28 +472,19 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
         """Everything ends: each event is answered once, and only provisioned environments stay."""
         if not self.models:
             return
-        for _ in range(10_000):
-            if there := self.busy():
-                model, env_id = there[0]
-                model.finished(env_id, min(model.places[env_id].running), self.now_s)
-            elif there := self.starting():
-                model, env_id = there[0]
-                model.ready(env_id, self.now_s)
-            elif any(model.line for model in self.models):
-                self.advance(self.now_s + 1.0)
-            else:
-                break
-            self.settle()
+        for _ in range(1000):
+            self.ready([0])
+            self.finish([0])
+            self.advance(self.now_s + 1.0)
             self.the_books_agree()
+            if not any(model.line or model.running or model.starting for model in self.models):
+                break
+        self.advance(self.now_s + 66.0)  # the longest pause before a provisioned one is tried again, and more
+        self.ready(50 * [0])
         self.advance(self.now_s + 5.0)
-        while there := self.starting():  # the refill of what was provisioned
-            there[0][0].ready(there[0][1], self.now_s)
-        self.advance(self.now_s + 61.0)
-        while there := self.starting():
-            there[0][0].ready(there[0][1], self.now_s)
         self.the_books_agree()
 
-        assert self.pool.used == 0
+        assert 0 == self.pool.used
         for model in self.models:
             kept = 0 if model.closed else model.limits.provisioned
             assert model.ends == Counter(model.came_s.keys())
@@ -493,100 +492,43 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
             assert model.fleet.next_due_s() is None
 
 
-FleetsThatShareAPool.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+FleetsThatShareAPool.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
 test_fleets_keep_their_promises_whatever_happens = FleetsThatShareAPool.TestCase
 
 
-# ---------------------------------------------------------------- O(1)
+def random_limits(rng: random.Random) -> tuple[FleetLimits, Rate | None, Rate | None]:
+    limits = FleetLimits(
+        reserved=rng.choice((None, None, 2, 6)),
+        provisioned=rng.choice((0, 0, 2)),
+        environment_concurrency=rng.choice((1, 1, 2, 4)),
+        keep_alive_s=rng.choice((0.0, 1.0, 5.0)),
+        queue_limit=rng.choice((0, 5, 50)),
+        queue_wait_s=rng.choice((2.0, 8.0)),
+    )
+    scaling = rng.choice((None, Rate(4, 1.0), Rate(2, 4.0)))
+    return limits, scaling, rng.choice((None, None, Rate(8, 8.0)))
 
 
-def calls(step, *args) -> int:
-    """How many calls, of Python and of C, one step of the kernel makes."""
-    count = 0
+@pytest.mark.parametrize("seed", range(100))
+def test_fleets_keep_their_promises_on_a_long_way(seed):
+    """The same books over some hundred facts in the proportions of real work."""
+    rng = random.Random(seed)
+    fleets = FleetsThatShareAPool()
+    fleets.build([random_limits(rng) for _ in range(rng.randint(1, 3))], rng.randint(3, 12))
+    facts = {
+        lambda pick: fleets.arrive(pick, rng.randint(1, 3)): 30,
+        lambda pick: fleets.ready([pick, pick + 1]): 30,
+        lambda pick: fleets.finish([pick, pick + 1]): 30,
+        lambda _: fleets.time_passes_and_the_alarm_rings_in_time(rng.randint(1, 8)): 15,
+        lambda _: fleets.time_passes_and_the_alarm_rings_late(rng.randint(1, 24)): 5,
+        lambda _: fleets.time_passes_and_the_alarm_is_still_to_ring(rng.randint(1, 8)): 5,
+        fleets.fail_init: 3,
+        fleets.crash: 3,
+        fleets.renew: 2,
+    }
+    for fact in rng.choices(list(facts), list(facts.values()), k=300):
+        fact(rng.randrange(1 << 16))
+        fleets.the_books_agree()
+    fleets.stop(seed, rng.choice((Model.close, Model.abandon)))
 
-    def profile(frame, event, arg) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        step(*args)
-    finally:
-        sys.setprofile(None)
-    return count
-
-
-def busy_fleet(count: int, **limits) -> Fleet[int]:
-    """All `count` environments busy."""
-    fleet: Fleet[int] = Fleet(FleetLimits(**limits), Pool(10 * count), TokenBucket(count + 5, 1.0))
-    for item in range(count * limits.get("environment_concurrency", 1)):
-        fleet.arrive(item, 0.0)
-    for env_id in range(1, count + 1):
-        fleet.ready(env_id, 0.0)
-    return fleet
-
-
-def work_with_idle(count: int) -> list[int]:
-    fleet = busy_fleet(count)
-    for env_id in range(1, count + 1):
-        fleet.finished(env_id, 1.0)
-    return [
-        calls(fleet.arrive, -1, 2.0),
-        calls(fleet.finished, count, 3.0),
-        calls(fleet.crashed, count // 2, 4.0),
-        calls(fleet.next_due_s),
-        calls(fleet.tick, 5.0),
-        calls(fleet.statistics),
-    ]
-
-
-def work_with_busy(count: int) -> list[int]:
-    fleet = busy_fleet(count)
-    return [
-        calls(fleet.arrive, -1, 2.0),
-        calls(fleet.finished, count // 2, 3.0),
-        calls(fleet.crashed, count // 3, 3.0),
-        calls(fleet.arrive, -2, 4.0),
-        calls(fleet.ready, count + 1, 4.0),
-    ]
-
-
-def work_with_waiting(count: int) -> list[int]:
-    fleet: Fleet[int] = Fleet(FleetLimits(), Pool(2 * count))
-    for item in range(count):
-        fleet.arrive(item, 0.0)
-    return [
-        calls(fleet.arrive, -1, 1.0),
-        calls(fleet.ready, count // 2, 2.0),
-        calls(fleet.finished, count // 2, 3.0),
-        calls(fleet.crashed, count // 3, 3.0),
-    ]
-
-
-def work_with_blocked(count: int) -> list[int]:
-    fleet: Fleet[int] = Fleet(FleetLimits(reserved=1, queue_limit=2 * count), Pool(0))
-    for item in range(count):
-        fleet.arrive(item, 0.0)
-    return [
-        calls(fleet.arrive, -1, 1.0),
-        calls(fleet.ready, 1, 2.0),
-        calls(fleet.finished, 1, 2.0),
-        calls(fleet.tick, 2.5),
-        calls(fleet.next_due_s),
-    ]
-
-
-def work_with_shared(count: int) -> list[int]:
-    fleet = busy_fleet(count, environment_concurrency=2)
-    work = [calls(fleet.finished, count // 2, 1.0)]
-    for env_id in range(1, count // 2):
-        fleet.finished(env_id, 1.0)
-    return [*work, calls(fleet.arrive, -1, 2.0), calls(fleet.arrive, -2, 2.0), calls(fleet.finished, 1, 3.0)]
-
-
-@pytest.mark.parametrize(
-    "work", [work_with_idle, work_with_busy, work_with_waiting, work_with_blocked, work_with_shared]
-)
-def test_a_step_costs_the_same_with_10_and_with_10_000(work):
-    """O(1) in environments, in waiting events and in blocked ones: the same number of calls."""
-    assert work(10) == work(10_000)
+    fleets.teardown()

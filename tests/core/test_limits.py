@@ -40,14 +40,14 @@ def test_a_thousand_environments_at_once_then_a_hundred_a_second():
     bucket = scaling_bucket(1000)
 
     assert bucket is not None
-    assert [taken(bucket, 1500, at_s) for at_s in (0.0, 0.0, 0.01, 1.0, 2.0, 2.0)] == [1000, 0, 1, 99, 100, 0]
+    assert [1000, 0, 1, 99, 100, 0] == [taken(bucket, 1500, at_s) for at_s in (0.0, 0.0, 0.01, 1.0, 2.0, 2.0)]
 
 
 def test_unused_tokens_do_not_accrue():
     """A bucket left alone for a day still holds no more than its capacity."""
     bucket = TokenBucket(1000, 100.0)
 
-    assert [taken(bucket, 5000, at_s) for at_s in (0.0, 86_400.0)] == [1000, 1000]
+    assert [1000, 1000] == [taken(bucket, 5000, at_s) for at_s in (0.0, 86_400.0)]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_bucket_without_refill_empties_for_good():
     """At 0 tokens per second the next one never comes; an empty bucket gives none at all."""
     bucket = TokenBucket(2, 0.0)
 
-    assert [bucket.take(at_s) for at_s in (0.0, 1.0, 1e9)] == [True, True, False]
+    assert [True, True, False] == [bucket.take(at_s) for at_s in (0.0, 1.0, 1e9)]
     assert math.inf == bucket.next_s(1e9)
     assert not TokenBucket(0, 0.0).take(5.0)
 
@@ -96,7 +96,7 @@ def test_time_that_steps_back_gives_no_token():
     bucket = TokenBucket(1, 1.0)
     bucket.take(10.0)
 
-    assert [bucket.take(at_s) for at_s in (5.0, 10.5, 5.0, 11.0)] == [False, False, False, True]
+    assert [False, False, False, True] == [bucket.take(at_s) for at_s in (5.0, 10.5, 5.0, 11.0)]
 
 
 @pytest.mark.parametrize("per_s", [0.1, 1 / 3, 7.0, 100.0, 12_345.6])
@@ -165,10 +165,10 @@ def test_a_pool_gives_no_more_units_than_its_limit():
     """Taking stops at the limit and goes on when a unit came back."""
     pool = Pool(2)
 
-    assert [pool.take() for _ in range(3)] == [True, True, False]
+    assert [True, True, False] == [pool.take() for _ in range(3)]
     pool.give()
-    assert [pool.take() for _ in range(2)] == [True, False]
-    assert pool.used == 2
+    assert [True, False] == [pool.take() for _ in range(2)]
+    assert 2 == pool.used
 
 
 def test_fleets_that_wait_for_the_pool_are_woken_in_turn():
@@ -181,7 +181,7 @@ def test_fleets_that_wait_for_the_pool_are_woken_in_turn():
     assert pool.contended
     assert pool.next_blocked() is None
     pool.give()
-    assert [pool.next_blocked() for _ in range(3)] == ["a", "b", None]
+    assert ["a", "b", None] == [pool.next_blocked() for _ in range(3)]
     assert not pool.contended
 
 
@@ -196,7 +196,7 @@ def test_who_blocks_again_goes_to_the_end_of_the_line():
         order.append(fleet)
         pool.block(fleet)
 
-    assert order == ["a", "b", "a", "b"]
+    assert ["a", "b", "a", "b"] == order
 
 
 def test_a_pool_of_nothing_wakes_nobody():

@@ -25,7 +25,6 @@ from engine.sources.invoke.errors import (
 from engine.sources.invoke.names import LATEST
 from engine.sources.invoke.options import (
     ALL_TYPES,
-    PLAIN,
     STREAMING_TYPES,
     InvocationType,
     Options,
@@ -34,11 +33,14 @@ from engine.sources.invoke.options import (
 )
 from engine.sources.invoke.payload import ASYNC_LIMIT_BYTES, SYNC_LIMIT_BYTES, document_of
 from engine.sources.invoke.trace import Traces
+from engine.wire.head_memo import HeadMemo
 from engine.wire.http_message import Request
 
 THROTTLED: Final = "TooManyRequestsException"
 _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
+_REQUEST_RESPONSE: Final = InvocationType.REQUEST_RESPONSE
+_SUCCESS: Final = Status.SUCCESS
 
 
 class Target(NamedTuple):
@@ -60,43 +62,43 @@ class Target(NamedTuple):
 class Invoker:
     """Submits events and answers their callers."""
 
-    __slots__ = ("_account", "_names", "_submit", "_traces")
+    __slots__ = ("_account", "_names", "_options", "_submit", "_traces")
 
     def __init__(self, host: Host, sink: Sink) -> None:
         self._account: Account = host.account
         self._submit = sink.submit
         self._traces = Traces(host.clock)
         self._names = option_names()
+        self._options = HeadMemo[Options]()
 
     def invoke(self, request: Request, target: Target, request_id: str) -> None:
         """Submit it and answer, now or later. Raises ApiError for what is refused before it is an event."""
-        names = self._names
-        options = PLAIN
-        for name, _ in request.headers:
-            if names[name]:
-                allowed = STREAMING_TYPES if target.streaming else ALL_TYPES
-                options = read_options(request.headers, names, allowed)
-                break
+        options = self._options.get(request.head)
+        if options is None or target.streaming:
+            allowed = STREAMING_TYPES if target.streaming else ALL_TYPES
+            options = read_options(request.headers, self._names, allowed)
+            self._options.keep(request.head, options)
         sent = options.trace
         trace = self._traces.new(request_id) if sent is None else self._traces.complete(sent, request_id)
-        if target.asynchronous or options.kind is not InvocationType.REQUEST_RESPONSE:
+        if target.asynchronous or options.kind is not _REQUEST_RESPONSE:
             self._answer_at_once(request, target, options, request_id, trace)
             return
         body = request.body
         if request.too_large or len(body) > SYNC_LIMIT_BYTES:
             size = request.too_large or len(body)
-            raise payload_too_large(size, InvocationType.REQUEST_RESPONSE, SYNC_LIMIT_BYTES)
+            raise payload_too_large(size, _REQUEST_RESPONSE, SYNC_LIMIT_BYTES)
         body = body or b"{}"
         event = Event(
             target.function,
             body,
             request_id,
             request.received_s,
-            document=document_of(body),
-            trace_id=trace,
-            client_context=options.client_context,
-            qualifier=target.qualifier,
-            wants_log=options.wants_log,
+            "invoke",
+            document_of(body),
+            trace,
+            options.client_context,
+            target.qualifier,
+            options.wants_log,
         )
         reply = partial(_answer_stream if target.streaming else _answer, request, trace)
         self._hand_over(event, reply)
@@ -147,7 +149,7 @@ def _answer(request: Request, trace: str, outcome: Outcome) -> None:
     """
     status = outcome.status
     log_tail = outcome.log_tail
-    if status is Status.SUCCESS and log_tail is None and not outcome.raw:
+    if status is _SUCCESS and log_tail is None and not outcome.raw:
         head = (
             "Content-Type: application/json\r\nX-Amz-Executed-Version: $LATEST\r\n"
             f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"

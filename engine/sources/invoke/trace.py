@@ -11,16 +11,16 @@ from engine.ports import Clock
 class Traces:
     """Makes trace headers. The digits of a new one are the request id's, so that both can be matched."""
 
-    __slots__ = ("_clock", "_prefix", "_second")
+    __slots__ = ("_prefix", "_second", "_wall")
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._wall = clock.wall
         self._second = -1
         self._prefix = ""
 
     def new(self, request_id: str) -> str:
         """`Root=1-<time>-<24 hex>;Parent=<16 hex>;Sampled=0` for a UUID text."""
-        second = int(self._clock.wall())
+        second = int(self._wall())
         if second != self._second:
             self._second = second
             self._prefix = f"Root=1-{second & 0xFFFFFFFF:08x}-"

@@ -173,3 +173,9 @@ def end() -> Callable[..., Callable[[Event], Outcome]]:
 def throttle() -> Callable[[str], Callable[[Event], Outcome]]:
     """A script: every event is refused for `reason`."""
     return lambda reason: lambda event: outcome(event, Status.THROTTLED, throttle_body(reason), reason=reason)
+
+
+@pytest.fixture(scope="session")
+def any_bench() -> Bench:
+    """One bench for all examples of a property."""
+    return Bench(FUNCTIONS)

@@ -9,7 +9,7 @@ from engine.core.outcome import Status
 from engine.errors import FunctionNotFound, NotAccepting
 
 FIRST_ID = "0f0e0d0c-0b0a-4908-8706-000000000001"
-TRACE = "Root=1-5e6a88ee-0000000000010f0e0d0c0b0a;Parent=0b0a000000000001;Sampled=0"
+TRACE = "Root=1-5e6a879e-0000000000010f0e0d0c0b0a;Parent=0b0a000000000001;Sampled=0"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
 
 
@@ -79,7 +79,7 @@ def test_a_trace_header_is_kept_and_completed(bench):
         == bench.invoke(x_amzn_trace_id=part).headers["x-amzn-trace-id"]
     )
     assert (
-        "Root=1-5e6a88ee-0000000000030f0e0d0c0b0a;Self=x;Parent=0b0a000000000003;Sampled=0"
+        "Root=1-5e6a879e-0000000000030f0e0d0c0b0a;Self=x;Parent=0b0a000000000003;Sampled=0"
         == bench.invoke(x_amzn_trace_id="Self=x").headers["x-amzn-trace-id"]
     )
     assert whole == bench.sink.events[0].trace_id

@@ -1,0 +1,111 @@
+"""What the engine says of itself, several times a second: its /status.json, reduced to a line of numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from engine.cli.demo.child import DemoError
+from engine.ports import Clock
+from engine.wire.client import HttpConnection
+
+_EVERY_S: Final = 0.1
+_ANSWER_LIMIT_S: Final = 15.0
+
+
+class Sample(NamedTuple):
+    """The engine at one moment.
+
+    Attributes:
+        at_s: Seconds since the sampling began.
+        in_flight: Invocations that run now.
+        environments: Starting, idle and busy ones.
+        invocations: Ended since the start.
+        throttles: Refused since the start.
+        cost_usd: What all of it would have cost so far.
+    """
+
+    at_s: float
+    in_flight: int
+    environments: int
+    invocations: int
+    throttles: int
+    cost_usd: float
+
+
+def sample_of(status: dict[str, Any], at_s: float) -> Sample:
+    """The sums over all functions of a /status.json document."""
+    functions = status["functions"].values()
+    return Sample(
+        at_s=round(at_s, 3),
+        in_flight=status["in_flight"],
+        environments=sum(sum(one["environments"].values()) for one in functions),
+        invocations=sum(sum(one["invocations"].values()) for one in functions),
+        throttles=sum(sum(one["throttles"].values()) for one in functions),
+        cost_usd=float(sum(Decimal(one["cost_usd"]["total"]) for one in functions)),
+    )
+
+
+class Sampler:
+    """Reads the admin listener until cancelled.
+
+    Attributes:
+        samples: All of them, oldest first.
+        status: The latest whole document.
+    """
+
+    def __init__(self, connection: HttpConnection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._began_s = clock.now()
+        self._waiting: list[tuple[Callable[[Sample], bool], asyncio.Future[None]]] = []
+        self.samples: list[Sample] = []
+        self.status: dict[str, Any] = {}
+
+    def elapsed_s(self) -> float:
+        """Seconds since the sampling began: the time axis of everything."""
+        return self._clock.now() - self._began_s
+
+    async def run(self, tell: Callable[[Sample], None]) -> None:
+        """Take a sample, tell it, wait; without end.
+
+        Raises:
+            DemoError: The admin listener gave no status.
+            HttpClientError: It gave no answer.
+        """
+        while True:
+            await self._take(tell)
+            await asyncio.sleep(_EVERY_S)
+
+    async def _take(self, tell: Callable[[Sample], None]) -> None:
+        response = await self._connection.request("GET", "/status.json", timeout_s=_ANSWER_LIMIT_S)
+        if response.status != 200:
+            raise DemoError(f"/status.json was answered with {response.status}")
+        self.status = json.loads(response.body)
+        sample = sample_of(self.status, self.elapsed_s())
+        self.samples.append(sample)
+        tell(sample)
+        for met, future in self._waiting:
+            if not future.done() and met(sample):
+                future.set_result(None)
+
+    async def until(self, met: Callable[[Sample], bool], limit_s: float) -> bool:
+        """Wait for a sample of which `met` is true; whether one came within `limit_s`."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = (met, future)
+        self._waiting.append(waiting)
+        try:
+            async with asyncio.timeout(limit_s):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.remove(waiting)
+        return True
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()

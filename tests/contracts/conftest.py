@@ -1,0 +1,288 @@
+"""What the executor contract is played with: one vocabulary of events, understood by every executor."""
+
+import asyncio
+import json
+import sys
+import threading
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from engine import Engine, Function, Status
+from engine.core.failure import InitFailure
+from engine.core.invocation import Invocation, Result
+from engine.executors.marshal import Failure, error_body, exit_error_body
+from engine.ports import ExecutorFactory
+from engine.registry import EXECUTORS
+from engine.runtime.platform import new_event_loop
+from engine.testing import Act, VirtualTimeLoop, scripted_executor, virtual_platform
+
+COMMON = """
+import os, sys, contract_props as props
+props.imported.append(__name__)
+
+class Stop(BaseException):
+    pass
+
+def act(event, context):
+    match event.get("do"):
+        case "raise": raise LookupError("not in stock")
+        case "marshal": return {1, 2}
+        case "exit": sys.exit(event["code"])
+        case "base": raise Stop("enough")
+        case "big": return "x" * event["bytes"]
+        case "print": print(event["text"])
+        case "size": return len(event["text"])
+        case "module": return __name__
+        case "context":
+            return {
+                "request_id": context.aws_request_id,
+                "name": context.function_name,
+                "version": context.function_version,
+                "memory": context.memory_limit_in_mb,
+                "arn": context.invoked_function_arn,
+                "group": context.log_group_name,
+                "stream": context.log_stream_name,
+                "remaining_ms": context.get_remaining_time_in_millis(),
+            }
+    return event.get("value")
+"""
+
+ASYNC = """
+import asyncio
+async def handler(event, context):
+    if event.get("do") == "wait":
+        props.began(event)
+        try:
+            await asyncio.sleep(event["s"])
+            if "then" in event:
+                return act(event["then"], context)
+        finally:
+            props.left(event)
+    return act(event, context)
+"""
+
+PLAIN = """
+def handler(event, context):
+    if event.get("do") == "wait":
+        props.began(event)
+        try:
+            while not props.gate.wait(0.01):  # a handler in Python code: it can be interrupted
+                pass
+            if "then" in event:
+                return act(event["then"], context)
+        finally:
+            props.left(event)
+    return act(event, context)
+"""
+
+
+class Props(types.ModuleType):
+    """The module `contract_props`: what handlers and tests both see."""
+
+    def __init__(self) -> None:
+        super().__init__("contract_props")
+        self.imported: list[str] = []
+        self.gate = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.over = threading.Semaphore(0)
+        self.importing = threading.Semaphore(0)
+
+    def began(self, _event: object) -> None:
+        self.begun.release()
+
+    def left(self, _event: object) -> None:
+        self.over.release()
+
+
+@dataclass
+class Play:
+    """One executor, and how a test makes its handlers wait, go on and be counted.
+
+    `wait_s` is how long a waiting handler takes on virtual time; on threads it waits for `release`.
+    """
+
+    name: str
+    props: Props
+    folder: object
+    factory: ExecutorFactory | None
+    is_virtual: bool
+    timeout_s: float
+    wait_s: float = 1.0
+
+    def write(self, extra: str = "", name: str = "app") -> None:
+        source = COMMON + (ASYNC if self.name == "loop" else PLAIN) + extra
+        (self.folder / f"{name}.py").write_text(source)
+
+    def function(self, name: str = "f", handler: str = "app.handler", **limits: object) -> Function:
+        executor = "auto" if self.factory is not None else self.name
+        limits = {"timeout_s": self.timeout_s if self.is_virtual else 20.0, **limits}
+        return Function(name, handler=handler, code=str(self.folder), executor=executor, **limits)
+
+    def engine(self, *functions: Function, **settings: object) -> Engine:
+        if not self.is_virtual:
+            return Engine(functions or (self.function(),), executor=self.factory, **settings)
+        return Engine(
+            functions or (self.function(),), executor=self.factory, platform=virtual_platform(), **settings
+        )
+
+    async def begun(self, count: int = 1) -> None:
+        """Until that many more handlers wait."""
+        if self.is_virtual:
+            await asyncio.sleep(self.wait_s / 100)
+            return
+        await asyncio.to_thread(_take, self.props.begun, count)
+
+    async def over(self, count: int = 1) -> None:
+        """Until that many handlers that waited are over, however they ended."""
+        if self.is_virtual:
+            await asyncio.sleep(10 * self.wait_s)
+            return
+        await asyncio.to_thread(_take, self.props.over, count)
+        await asyncio.sleep(0.01)  # what they posted is read
+
+    def release(self) -> None:
+        """Let all handlers go on; on virtual time they do by themselves."""
+        self.props.gate.set()
+
+
+def _take(semaphore: threading.Semaphore, count: int) -> None:
+    for _ in range(count):
+        assert semaphore.acquire(timeout=20)
+
+
+def scripted_act(invocation: Invocation) -> Act:
+    """The vocabulary, for an executor that runs no code."""
+    event = json.loads(invocation.event.payload)
+    request_id = invocation.event.request_id
+    takes_s = event["s"] if event.get("do") == "wait" else 0.0
+    event = event.get("then", event)
+    match event.get("do"):
+        case "raise":
+            body = error_body(Failure("LookupError", "not in stock"), request_id)
+            return Act(takes_s=takes_s, result=Result(Status.ERROR, body))
+        case "exit" | "base":
+            body = exit_error_body(request_id, event.get("code", 1) or 0)
+            result = Result(Status.CRASH, body, error_type="Runtime.ExitError")
+            return Act(takes_s=takes_s, result=result)
+        case "big":
+            body = json.dumps("x" * event["bytes"]).encode()
+            return Act(takes_s=takes_s, result=Result(Status.SUCCESS, body))
+        case "size":
+            return Act(result=Result(Status.SUCCESS, b"%d" % len(event["text"])))
+    return Act(
+        takes_s=takes_s, result=Result(Status.SUCCESS, json.dumps(event.get("value"), separators=(", ", ": ")).encode())
+    )
+
+
+def _loop(props: Props, folder: object) -> Play:
+    return Play("loop", props, folder, None, True, 3.0)
+
+
+def _thread(props: Props, folder: object) -> Play:
+    return Play("thread", props, folder, None, False, 0.15)
+
+
+def _scripted(props: Props, folder: object) -> Play:
+    return Play("scripted", props, folder, scripted_executor(act=scripted_act), True, 3.0)
+
+
+PLAYS: Mapping[str, Callable[[Props, object], Play]] = {
+    "loop": _loop,
+    "thread": _thread,
+    "scripted": _scripted,
+}
+
+DIFFERENCES = {
+    "code": {"scripted": "runs no code: results are given, and nothing is imported or printed"},
+    "own module": {
+        "scripted": "runs no code",
+        "loop": "environments on the loop share one instance of the module",
+    },
+}
+"""What an executor is excused from, and why. A test asks for what it needs by one of these words."""
+
+
+@dataclass(frozen=True)
+class LoopFor:
+    """The loop that the tests of one executor run on; it also tells which executor that is."""
+
+    name: str
+
+    def __call__(self) -> asyncio.AbstractEventLoop:
+        return new_event_loop() if self.name == "thread" else VirtualTimeLoop()
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Each contract test runs once for each executor that has what it `needs`."""
+    marker = item.get_closest_marker("needs")
+    excused = DIFFERENCES[marker.args[0]] if marker else {}
+    return {name: LoopFor(name) for name in (*EXECUTORS, "scripted") if name not in excused}
+
+
+def executor_of(item):
+    """The name of the executor that a collected test is for, or None."""
+    callspec = getattr(item, "callspec", None)
+    values = callspec.params.values() if callspec else ()
+    return next((value.name for value in values if isinstance(value, LoopFor)), None)
+
+
+def pytest_itemcollected(item):
+    """Threads need the real clock."""
+    if executor_of(item) == "thread":
+        item.add_marker(pytest.mark.real_time)
+
+
+@pytest.fixture
+def play(request, tmp_path):
+    """The executor that the test is run for."""
+    props = Props()
+    sys.modules["contract_props"] = props
+    folder = tmp_path / "code"
+    folder.mkdir()
+    play = PLAYS[executor_of(request.node)](props, folder)
+    play.write()
+    yield play
+    play.release()
+    del sys.modules["contract_props"]
+
+
+def pytest_configure(config):
+    """Make the marker known."""
+    config.addinivalue_line("markers", "needs(what): an executor excused from it in DIFFERENCES is left out")
+
+
+class Recorder:
+    """Facts of an executor that is driven by hand, in the order they came."""
+
+    def __init__(self) -> None:
+        self.facts: asyncio.Queue[tuple] = asyncio.Queue()
+
+    def ready(self, env_id: int, _init_s: float) -> None:
+        self.facts.put_nowait(("ready", env_id))
+
+    def failed(self, env_id: int, failure: InitFailure, _init_s: float) -> None:
+        self.facts.put_nowait(("failed", env_id, failure.error_type))
+
+    def succeeded(self, invocation: Invocation, body: bytes, raw: bool = False, /) -> None:
+        self.ended(invocation, Result(Status.SUCCESS, body, raw))
+
+    def ended(self, invocation: Invocation, result: Result) -> None:
+        self.facts.put_nowait(("ended", invocation.env_id, result.status.value))
+
+    def died(self, env_id: int) -> None:
+        self.facts.put_nowait(("died", env_id))
+
+
+@pytest.fixture
+def recorder():
+    """Facts to give an executor that no driver drives."""
+    return Recorder()
+
+
+@pytest.fixture
+def plays():
+    """The names of all that are played."""
+    return set(PLAYS)

@@ -1,0 +1,167 @@
+"""Imports point down only, and the pure layers stay pure: every import of `engine/` is parsed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import engine
+
+ROOT = Path(engine.__file__).parent
+
+_GROUND = {"errors", "core"}
+_SEAMS = _GROUND | {"ports", "registry", "wire"}
+_SIBLINGS = ("model", "runtime", "sources", "executors", "telemetry")  # strangers to each other
+_PARTS = _SEAMS | set(_SIBLINGS)
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "core": {"errors"},
+    "ports": _GROUND,
+    "registry": {"errors"},
+    "wire": _GROUND | {"ports"},
+    **dict.fromkeys(_SIBLINGS, _SEAMS),
+    "config": _PARTS,
+    "app": _PARTS | {"config"},
+    "testing": _PARTS | {"config", "app"},
+    "cli": _PARTS | {"config", "app"},
+    "": _PARTS | {"config", "app"},  # engine/__init__.py: the public names
+    "__main__": {"cli"},
+}
+PURE = {"core", "model"}
+IMPURE = {"asyncio", "threading", "time", "datetime", "logging", "os", "socket"}
+SEEDED = {"Random"}  # of `random`; everything else of it uses the one generator that all share
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def problems(source: str, layer: str) -> list[str]:
+    """What `source`, a module of `layer`, imports or uses against the rules; one line each."""
+    tree = ast.parse(source)
+    found = [f"{node.lineno}: {text}" for node, name in imports(tree) for text in against(name, layer)]
+    found += [f"{node.lineno}: {text}" for node in ast.walk(tree) for text in misuse(node, layer)]
+    return sorted(found, key=lambda line: int(line.split(":")[0]))
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
+    """Each import statement with the dotted name it needs; `from engine import x` needs `engine.x`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names = [f"engine.{alias.name}" for alias in node.names] if module == "engine" else [module]
+            yield from ((node, name) for name in names)
+
+
+def against(name: str, layer: str) -> Iterator[str]:
+    """Whether a module of `layer` may import `name`."""
+    if name.startswith("."):
+        yield f"relative import of {name}"
+        return
+    top, _, rest = name.partition(".")
+    if top == "engine":
+        target = rest.split(".")[0]
+        if target != layer and target not in MAY_IMPORT[layer]:
+            yield f"{layer or 'engine'} imports {name}"
+    elif layer in PURE and top in IMPURE:
+        yield f"{layer} is pure and imports {name}"
+
+
+def misuse(node: ast.AST, layer: str) -> Iterator[str]:
+    """Hidden imports, and randomness that was not passed in."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() if layer != "registry":
+            inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
+            yield from (f"import inside {node.name}" for _ in inner)
+        case ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING") | ast.alias("TYPE_CHECKING"):
+            yield "TYPE_CHECKING"
+        case ast.ImportFrom("random") if layer in PURE:
+            yield from (f"random.{alias.name} is shared" for alias in node.names if alias.name not in SEEDED)
+        case ast.Attribute(ast.Name("random"), attr) if layer in PURE and attr not in SEEDED:
+            yield f"random.{attr} is shared"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_import_points_down(path):
+    """Layers: cli > app, config > the five siblings > ports, registry, wire > core > errors."""
+    assert [] == problems(path.read_text(), layer_of(path))
+
+
+def test_every_module_has_a_layer():
+    """A new top-level package must be given its place here."""
+    assert {layer_of(path) for path in modules()} <= MAY_IMPORT.keys()
+    assert {"core", "errors", "ports"} <= {layer_of(path) for path in modules()}
+
+
+def test_the_layers_have_no_cycle():
+    """Each layer's reach ends at errors: otherwise "down" would mean nothing."""
+
+    def reach(layer: str, above: tuple[str, ...]) -> None:
+        assert layer not in above
+        for lower in MAY_IMPORT[layer]:
+            reach(lower, (*above, layer))
+
+    for layer in MAY_IMPORT:
+        reach(layer, ())
+
+
+@pytest.mark.parametrize(
+    ("layer", "source", "expected"),
+    [
+        ("core", "from engine.runtime.clock import Clock", "core imports engine.runtime.clock"),
+        ("core", "from engine import ports", "core imports engine.ports"),
+        ("core", "from engine import Engine", "core imports engine.Engine"),
+        ("core", "import engine.ports", "core imports engine.ports"),
+        ("core", "import time", "core is pure and imports time"),
+        ("core", "from os.path import join", "core is pure and imports os.path"),
+        ("model", "import asyncio", "model is pure and imports asyncio"),
+        ("core", "import random\nx = random.random()", "random.random is shared"),
+        ("model", "from random import Random, choice", "random.choice is shared"),
+        ("sources", "from engine.executors import loop", "sources imports engine.executors"),
+        ("telemetry", "import engine.runtime.driver", "telemetry imports engine.runtime.driver"),
+        ("wire", "from engine.sources.http import routes", "wire imports engine.sources.http"),
+        ("ports", "from engine.wire.http import Server", "ports imports engine.wire.http"),
+        ("registry", "from engine.core.event import Event", "registry imports engine.core.event"),
+        ("config", "from engine.app import Engine", "config imports engine.app"),
+        ("app", "from engine.cli import main", "app imports engine.cli"),
+        ("app", "from engine.testing import FakeExecutor", "app imports engine.testing"),
+        ("cli", "import engine.testing", "cli imports engine.testing"),
+        ("runtime", "from . import clock", "relative import of ."),
+        ("runtime", "from ..core import event", "relative import of ..core"),
+        ("runtime", "def f():\n    import json", "import inside f"),
+        ("cli", "async def f():\n    if 1:\n        from json import loads", "import inside f"),
+        ("app", "from typing import TYPE_CHECKING", "TYPE_CHECKING"),
+        ("app", "import typing\nif typing.TYPE_CHECKING:\n    pass", "TYPE_CHECKING"),
+    ],
+)
+def test_the_checker_sees_what_is_wrong(layer, source, expected):
+    """Each rule can fail."""
+    assert expected in [line.partition(": ")[2] for line in problems(source, layer)]
+
+
+@pytest.mark.parametrize(
+    ("layer", "source"),
+    [
+        ("core", "import random\ndef f(rng: random.Random): return rng.random()"),
+        ("core", "from engine.core.event import Event\nfrom engine.errors import EngineError"),
+        ("wire", "from engine.ports import Clock"),
+        ("runtime", "import asyncio, time\nfrom engine.ports import Clock"),
+        ("registry", "def f():\n    import importlib.metadata"),
+        ("runtime", "try:\n    import uvloop\nexcept ImportError:\n    uvloop = None"),
+        ("testing", "from engine.app import Engine\nfrom engine.runtime.clock import RealClock"),
+        ("", "from engine.app import Engine"),
+    ],
+)
+def test_the_checker_lets_pass_what_is_right(layer, source):
+    """No rule is stricter than it says."""
+    assert [] == problems(source, layer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.check import check
+from engine.cli.demo import demo
 from engine.cli.invoke import invoke
 from engine.cli.serve import serve
 
@@ -15,5 +16,5 @@ def main() -> None:
     """Run AWS-Lambda-style handlers on this machine: fast, scaled from zero, deadlined, billed, measured."""
 
 
-for command in (check, invoke, serve):
+for command in (check, demo, invoke, serve):
     main.add_command(command)

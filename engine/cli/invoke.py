@@ -90,6 +90,5 @@ async def _remotely(url: str, function: str, payload: bytes) -> tuple[bool, byte
     connection.close()
     if response.status != 200:
         complain([f"{url}: {response.status} {response.body.decode(errors='replace')}"])
-    headers_by_name = {name.lower(): value for name, value in response.headers}
-    log = base64.b64decode(headers_by_name.get("x-amz-log-result", "")).decode(errors="replace")
-    return "x-amz-function-error" in headers_by_name, response.body, log
+    log = base64.b64decode(response.header(b"x-amz-log-result") or b"").decode(errors="replace")
+    return response.header(b"x-amz-function-error") is not None, response.body, log

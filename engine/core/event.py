@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
 
 class Missing:
     """The type of `MISSING`: nothing was decoded yet (None is a legal payload)."""
@@ -17,7 +19,8 @@ class Event:
 
     Attributes:
         function: Name of the function it is for.
-        payload: The event as JSON text, UTF-8 bytes.
+        payload: The event as JSON text, UTF-8 bytes. A source that made a document of it anyway may leave
+            the text to be made from that when somebody asks, which only executors out of process do.
         request_id: UUID text; `context.aws_request_id` of every attempt.
         received_s: Engine clock, seconds, when the source had the whole event.
         trigger: Where it came from: a metric label of a closed set (`core.event.TRIGGERS`).
@@ -31,10 +34,10 @@ class Event:
     """
 
     __slots__ = (
+        "_payload",
         "client_context",
         "document",
         "function",
-        "payload",
         "qualifier",
         "received_s",
         "request_id",
@@ -46,7 +49,7 @@ class Event:
     def __init__(
         self,
         function: str,
-        payload: bytes,
+        payload: bytes | None,
         request_id: str,
         received_s: float,
         trigger: str = "invoke",
@@ -57,7 +60,7 @@ class Event:
         wants_log: bool = False,  # noqa: FBT001, FBT002  # positional: made once an invocation
     ) -> None:
         self.function = function
-        self.payload = payload
+        self._payload = payload
         self.request_id = request_id
         self.received_s = received_s
         self.trigger = trigger
@@ -67,8 +70,18 @@ class Event:
         self.qualifier = qualifier
         self.wants_log = wants_log
 
+    @property
+    def payload(self) -> bytes:
+        """The event as JSON text. Raises ValueError if it was left to be made, and the document is gone."""
+        payload = self._payload
+        if payload is None:
+            if self.document is MISSING:
+                raise ValueError(f"{self}: its document went to a handler, and there is no text of it")
+            payload = self._payload = orjson.dumps(self.document)
+        return payload
+
     def __repr__(self) -> str:
-        return f"Event({self.function} {self.request_id} {len(self.payload)} bytes by {self.trigger})"
+        return f"Event({self.function} {self.request_id} by {self.trigger})"
 
 
 TRIGGERS: Final = ("invoke", "http", "direct", "event", "sqs", "s3", "schedule", "replay", "other")

@@ -42,6 +42,7 @@ class Call:
         self._logs_json = workshop.logs_json
         self._arn = workshop.account.function_arn(function.name)
         self._loader = Loader(Path(function.code))
+        self._closed = False
 
     def load(self, *, fresh: bool) -> Loaded:
         """Import the handler; `fresh`: from a module instance of its own. Raises `InitError`."""

@@ -81,8 +81,12 @@ class LoopExecutor:
         """Wake a lane with it, or open one."""
         room = self._rooms[env_id]
         if room.free:
-            room.free.pop().inbox.set_result(invocation)
-            return
+            try:
+                room.free.pop().inbox.set_result(invocation)
+            except asyncio.InvalidStateError:
+                pass  # a handler left a cancellation of its task behind: see `_close_lane`
+            else:
+                return
         lane = Lane()
         room.lanes.append(lane)
         lane.task = self._loop.create_task(self._serve(room, lane, invocation))
@@ -149,6 +153,8 @@ class LoopExecutor:
     async def _serve(self, room: Room, lane: Lane, invocation: Invocation) -> None:
         """Run what comes down the lane, until the environment is gone."""
         call, handler, template, facts = self._call, room.handler, room.template, self._facts
+        context: Any
+        body: Any
         while True:
             current.set(invocation)
             result: Result | None = None
@@ -178,4 +184,18 @@ class LoopExecutor:
                 facts.succeeded(invocation, body, raw)
             else:
                 facts.ended(invocation, result)
-            invocation = await lane.inbox
+            document = context = value = body = None  # may be large, and the next one may be long in coming
+            try:
+                invocation = await lane.inbox
+            except asyncio.CancelledError:
+                if room.open:
+                    self._close_lane(room, lane)
+                raise
+
+    def _close_lane(self, room: Room, lane: Lane) -> None:
+        """A handler left a cancellation of its task behind: the lane is lost, not what came down it."""
+        room.lanes.remove(lane)
+        if lane in room.free:
+            room.free.remove(lane)
+        if not lane.inbox.cancelled():
+            self.run(room.env_id, lane.inbox.result())

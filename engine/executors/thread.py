@@ -73,9 +73,13 @@ class Worker:
                 return False
             self._struck = True
             _raise_in(self.thread, DeadlineStruck)
-            if self._wake is not None:
-                self._wake(_nothing)  # an event loop that waits in its selector would not notice
-            return True
+        wake = self._wake
+        if wake is not None:
+            try:
+                wake(_nothing)  # an event loop that waits in its selector would not notice
+            except RuntimeError:
+                pass  # it noticed, and is closed already
+        return True
 
     def _main(self) -> None:
         room = self.room

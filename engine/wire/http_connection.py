@@ -89,7 +89,11 @@ class Connection(Intake):
             if request is not None:
                 shared.requests += 1
                 if self._current is None and not self._waiting and not self._write_paused:
-                    self._hand_on(request)
+                    self._current = request
+                    try:
+                        shared.handle(request)
+                    except Exception as error:  # noqa: BLE001 - see `_failed`
+                        self._failed(request, error)
                 else:
                     self._waiting.append(request)
                     self._pause_if_full()
@@ -178,8 +182,7 @@ class Connection(Intake):
         if (
             self._express is not None
             and status == 200
-            and request.version == "1.1"
-            and request.method != "HEAD"
+            and request.head  # it came by the express: HTTP/1.1, and not HEAD
             and len(body) <= _JOIN_UP_TO
         ):
             try:
@@ -234,9 +237,13 @@ class Connection(Intake):
         self._current = request
         try:
             self._shared.handle(request)
-        except Exception:  # noqa: BLE001 - a bug of ours must be loud, and must not end the server
-            _log.exception("the handler of %r failed", request)
-            request.respond(500, _TEXT, plain_text(500, "internal error"))
+        except Exception as error:  # noqa: BLE001 - see `_failed`
+            self._failed(request, error)
+
+    def _failed(self, request: Request, error: Exception) -> None:
+        """A bug of ours: it must be loud, and must not end the server."""
+        _log.error("the handler of %r failed", request, exc_info=error)
+        request.respond(500, _TEXT, plain_text(500, "internal error"))
 
     def _pump(self) -> None:
         """Hand on what waits, one at a time; then look what else the connection needs."""

@@ -1,7 +1,8 @@
 """The short way for the common request: alone and whole in one read, HTTP/1.1, with a body of known length.
 
-The parser checks every byte and decides where the message ends, as on the long way (`http_intake`); what is
-saved is one call for each piece of it. Headers are cut from the checked head when somebody asks for them.
+HEAD is not among them, because its answer is not. The parser checks every byte and decides where the message
+ends, as on the long way (`http_intake`); what is saved is one call for each piece of it. Headers are cut from
+the checked head when somebody asks for them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ import httptools
 from engine.wire.http_limits import HttpLimits
 from engine.wire.http_message import Answering, Request
 
-_METHODS: Final = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-}
+_METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _SHORTEST_HEADER: Final = len(b"a:\r\n")
 _LONGEST_READ: Final = 16_384  # what is longer goes the long way, where copying dominates
 
@@ -27,7 +26,7 @@ class Express:
     __slots__ = ("_events", "_feed", "_longest_read", "_max_headers", "_surely_few")
 
     def __init__(self, limits: HttpLimits) -> None:
-        # What the parser saw: pieces of bodies, and at the end of each message whether the connection is kept.
+        # What the parser saw: pieces of bodies, and after each message whether the connection is kept.
         # All callbacks are C functions, so that it runs through without entering Python: each step of `ends`
         # appends the parser's answer, which the parser knows only while it is calling back.
         self._events: list[Any] = []

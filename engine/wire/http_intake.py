@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 import httptools
 
@@ -57,6 +57,7 @@ class Intake(asyncio.Protocol):
         "_shared",
         "_since_s",
         "_slice",
+        "_stopped_by",
         "_target",
         "_version",
         "_waiting",
@@ -74,6 +75,7 @@ class Intake(asyncio.Protocol):
         self._max_body_bytes = limits.max_body_bytes
         self._slice = min(_SLICE, limits.max_header_bytes)  # so that a head over the limit spans two
         self._waiting: deque[Request] = deque()  # complete, not handed on
+        self._stopped_by: Refusal | None = None  # raised in a callback
         self._refusal: Refusal | None = None  # to be answered after them
         self._lingers = False  # the client may still be sending what was refused
         self._dropped = 0  # bytes read since nothing is parsed any more
@@ -113,13 +115,17 @@ class Intake(asyncio.Protocol):
         self._phase = BODY
         self._version = version = self._parser.get_http_version()
         if version != "1.1" and version != "1.0":
-            raise Refusal("version", 505, f"HTTP/{version} is not spoken here, HTTP/1.1 is")
+            self._stop(Refusal("version", 505, f"HTTP/{version} is not spoken here, HTTP/1.1 is"))
         if len(self._headers) > self._max_headers:
-            raise Refusal("headers", 431, f"more than {self._max_headers} headers")
+            self._stop(Refusal("headers", 431, f"more than {self._max_headers} headers"))
         if self._head_bytes:
             size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._headers)
             if size > self._shared.limits.max_header_bytes:
-                raise self._head_too_large()
+                self._stop(self._head_too_large())
+
+    def _stop(self, refusal: Refusal) -> NoReturn:
+        self._stopped_by = refusal  # the parser raises an error of its own instead
+        raise refusal
 
     def on_chunk_header(self) -> None:
         """A chunk begins. The first one is the place to look at `Transfer-Encoding`."""
@@ -128,9 +134,9 @@ class Intake(asyncio.Protocol):
         self._chunked = True
         codings = [value.lower() for name, value in self._headers if name.lower() == b"transfer-encoding"]
         if self._version == "1.0":  # RFC 9112 section 6.1: its framing cannot be trusted
-            raise Refusal("malformed", 400, "Transfer-Encoding in HTTP/1.0")
+            self._stop(Refusal("malformed", 400, "Transfer-Encoding in HTTP/1.0"))
         if codings != [b"chunked"]:
-            raise Refusal("malformed", 501, "no transfer coding but chunked is known")
+            self._stop(Refusal("malformed", 501, "no transfer coding but chunked is known"))
 
     def on_body(self, piece: bytes) -> None:
         """Most bodies come in one piece, which is not copied."""
@@ -188,7 +194,7 @@ class Intake(asyncio.Protocol):
             except (httptools.HttpParserError, httptools.HttpParserUpgrade) as another:
                 error = another
         if self._phase < DEAF:  # else: bytes after the last request of this connection
-            self._refuse(_refusal_for(error))
+            self._refuse(self._stopped_by or _refusal_for(error))
 
     def _unfinished(self, size: int) -> None:
         """The bytes fed last, `size` of them, ended within a request."""
@@ -261,10 +267,7 @@ def _without_upgrade(request: Request) -> bytes:
 
 def _refusal_for(error: Exception) -> Refusal:
     if isinstance(error, httptools.HttpParserCallbackError):
-        cause = error.__context__
-        if isinstance(cause, Refusal):
-            return cause
-        _log.error("a bug in the HTTP server", exc_info=cause)
+        _log.error("a bug in the HTTP server", exc_info=error.__context__)
         return Refusal("bug", 500, "internal error")
     reason = str(error)
     if "HTTP version" in reason or "PRI" in reason:  # PRI: the preface of HTTP/2

@@ -1,8 +1,10 @@
 """`make bench`: the engine and its floors, measured in the same run, as ratios.
 
 Every figure is a median over pairs: floor, engine, floor, engine, ... so that a machine that drifts or is
-shared moves both. Servers run on core 0, the load generator on core 1. Progress goes to stderr, one JSON
-document to stdout; exit code 1 if a target is missed.
+shared moves both. Servers run on core 0, the load generator on core 1. Where there is a C compiler, the
+engine measured is the one that `tools/compile.py` makes (`ratio`), and the sources as they are run beside it
+(`interpreted`); elsewhere both are the same. Progress goes to stderr, one JSON document to stdout; exit
+code 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
@@ -32,6 +35,8 @@ AT_LEAST = {
     "inprocess_loop": 0.50,
     "inprocess_thread": 0.50,
 }
+Measure = Callable[[Path | None], float]
+"""Calls per second of the engine in that folder."""
 AT_MOST = {"metrics_ns_per_invocation": 1000.0, "scrape_ms": 5.0}
 
 
@@ -43,21 +48,39 @@ def main() -> int:
     parser.add_argument("--only", choices=[*AT_LEAST, "metrics"], help="measure just this one")
     arguments = parser.parse_args()
     seconds: float = arguments.seconds
+    compiled = _compiled()
     engine = [PYTHON, "-m", "engine", "serve", f"echo={HERE / 'echo_handler.py'}:handler", "--log-format=off"]
     engine += [f"--{name}=127.0.0.1:0" for name in ("http", "aws", "admin")]
     floor = [PYTHON, str(HERE / "floor_http.py")]
-    measurements: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-        "invoke_api": (lambda: _server(floor, "port", "/", seconds), lambda: _server(engine, "aws", INVOKE, seconds)),
-        "http_event": (lambda: _server(floor, "port", "/", seconds), lambda: _server(engine, "http", "/", seconds)),
-        "inprocess_loop": (lambda: _script("floor_inprocess.py"), lambda: _script("engine_inprocess.py", "loop")),
-        "inprocess_thread": (lambda: _script("floor_thread.py"), lambda: _script("engine_inprocess.py", "thread")),
+
+    def http(address: str, path: str) -> tuple[Measure, Measure]:
+        return (
+            lambda _: _server(floor, "port", "/", seconds, None),
+            lambda build: _server(engine, address, path, seconds, build),
+        )
+
+    def inprocess(executor: str, floor_script: str) -> tuple[Measure, Measure]:
+        return (
+            lambda _: _script(None, floor_script),
+            lambda build: _script(build, "engine_inprocess.py", executor),
+        )
+
+    measurements = {
+        "invoke_api": http("aws", INVOKE),
+        "http_event": http("http", "/"),
+        "inprocess_loop": inprocess("loop", "floor_inprocess.py"),
+        "inprocess_thread": inprocess("thread", "floor_thread.py"),
     }
-    report: dict[str, object] = {"machine": _machine(), "generator": "wrk" if WRK else "tests/bench/client.py"}
+    report: dict[str, object] = {
+        "machine": _machine(),
+        "generator": "wrk" if WRK else "tests/bench/client.py",
+        "build": "mypyc" if compiled else "interpreted",
+    }
     missed = []
     for name, (measure_floor, measure_engine) in measurements.items():
         if arguments.only not in (None, name):
             continue
-        figures = _pairs(name, measure_floor, measure_engine, arguments.pairs)
+        figures = _pairs(name, measure_floor, measure_engine, arguments.pairs, compiled)
         report[name] = {**figures, "at_least": AT_LEAST[name]}
         if figures["ratio"] < AT_LEAST[name]:
             missed.append(name)
@@ -73,21 +96,35 @@ def main() -> int:
 
 
 def _pairs(
-    name: str, measure_floor: Callable[[], float], measure_engine: Callable[[], float], pairs: int
+    name: str, measure_floor: Measure, measure_engine: Measure, pairs: int, compiled: Path | None
 ) -> dict[str, float]:
-    floors, engines = [], []
+    rows = []
     for number in range(1, pairs + 1):
-        floors.append(measure_floor())
-        engines.append(measure_engine())
-        ratio = engines[-1] / floors[-1]
-        line = f"{name} {number}/{pairs}: floor {floors[-1]:,.0f}/s, engine {engines[-1]:,.0f}/s, {ratio:.2f}"
-        print(line, file=sys.stderr, flush=True)
-    ratios = [engine / floor for engine, floor in zip(engines, floors, strict=True)]
+        row = [measure_floor(None), measure_engine(compiled)]
+        row.append(measure_engine(None) if compiled else row[1])
+        rows.append(row)
+        figures = ", ".join(f"{figure:,.0f}/s" for figure in row)
+        print(f"{name} {number}/{pairs}: floor, engine, interpreted: {figures}", file=sys.stderr, flush=True)
+    floors, engines, interpreted = zip(*rows, strict=True)
     return {
         "floor_per_s": round(statistics.median(floors)),
         "engine_per_s": round(statistics.median(engines)),
-        "ratio": round(statistics.median(ratios), 3),
+        "ratio": _ratio(engines, floors),
+        "interpreted_per_s": round(statistics.median(interpreted)),
+        "interpreted": _ratio(interpreted, floors),
     }
+
+
+def _ratio(engines: Sequence[float], floors: Sequence[float]) -> float:
+    return round(statistics.median(e / f for e, f in zip(engines, floors, strict=True)), 3)
+
+
+def _compiled() -> Path | None:
+    """Where the compiled engine is, made now if need be; None if it cannot be made here."""
+    root = HERE.parents[1]
+    print("compiling the hot modules, if they changed", file=sys.stderr, flush=True)
+    done = subprocess.run([PYTHON, str(root / "tools" / "compile.py")], check=False)
+    return root / "build" / "compiled" if done.returncode == 0 else None
 
 
 def _machine() -> dict[str, object]:
@@ -99,15 +136,15 @@ def _machine() -> dict[str, object]:
     }
 
 
-def _script(*arguments: str) -> float:
+def _script(build: Path | None, *arguments: str) -> float:
     """The rate that one of the scripts beside this file prints."""
     command = [PYTHON, str(HERE / arguments[0]), *arguments[1:]]
-    return float(json.loads(_run(command, CORES[0]))["per_s"])
+    return float(json.loads(_run(command, CORES[0], build))["per_s"])
 
 
-def _server(command: list[str], address: str, path: str, seconds: float) -> float:
+def _server(command: list[str], address: str, path: str, seconds: float, build: Path | None) -> float:
     """Requests per second that the server `command` answers under load on `path`."""
-    with _started(command) as ready:
+    with _started(command, build) as ready:
         port = int(str(ready[address]).rpartition(":")[2])
         if WRK is None:
             load = [PYTHON, str(HERE / "client.py"), "127.0.0.1", str(port), path, str(seconds)]
@@ -123,9 +160,11 @@ def _server(command: list[str], address: str, path: str, seconds: float) -> floa
 
 
 @contextmanager
-def _started(command: list[str]) -> Iterator[dict[str, object]]:
+def _started(command: list[str], build: Path | None) -> Iterator[dict[str, object]]:
     """A server on the first core; gives the JSON line it prints when ready, and ends it."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=_on(CORES[0]))
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=_on(CORES[0]), **_importing(build)
+    )
     try:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
@@ -134,14 +173,25 @@ def _started(command: list[str]) -> Iterator[dict[str, object]]:
         process.wait(20)
 
 
-def _run(command: list[str], core: int | None = None) -> str:
+def _run(command: list[str], core: int | None = None, build: Path | None = None) -> str:
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False,
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         preexec_fn=None if core is None else _on(core),
-    )  # fmt: skip
+        **_importing(build),
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def _importing(build: Path | None) -> dict[str, Any]:
+    """How to start a child that imports the engine from `build`; None = the sources."""
+    folder = build or HERE.parents[1]
+    return {"cwd": folder, "env": {**os.environ, "PYTHONPATH": str(folder)}}
 
 
 def _on(core: int) -> Callable[[], None]:

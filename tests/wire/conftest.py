@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
@@ -67,6 +69,10 @@ class RawClient:
         return got
 
     def reset(self) -> None:
+        """Vanish with a TCP reset: a plain close looks like a client that merely sends no more."""
+        if not self.writer.transport.is_closing():
+            sock = self.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 

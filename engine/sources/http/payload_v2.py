@@ -36,6 +36,7 @@ from engine.sources.http.refusals import refusals
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
 from engine.sources.http.stamps import Stamp
 from engine.sources.http.target import decoded_pairs, decoded_path, joined
+from engine.wire.head_memo import HeadMemo
 from engine.wire.http import Request, header_block
 
 _MAX_BODY: Final = {FrontDoor.URL: 6 * 1024 * 1024, FrontDoor.HTTP_API: 10 * 1024 * 1024}
@@ -64,6 +65,7 @@ class PayloadV2:
         "_domain",
         "_edge",
         "_heads",
+        "_known",
         "_names",
         "_prefix",
         "_route_key",
@@ -94,6 +96,7 @@ class PayloadV2:
         self._edge = edge
         self._names = HeaderNames(lower_case, HOP_BY_HOP | REPLACED)
         self._heads = Heads()
+        self._known = HeadMemo[dict[str, str]]()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
         """Query values are decoded, repeated ones joined by a comma."""
@@ -152,6 +155,22 @@ class PayloadV2:
         return event
 
     def _headers(self, request: Request, trace: str) -> dict[str, str]:
+        """Those the client sent, and those a front door adds."""
+        known = self._known.get(request.head)
+        if known is None:
+            known = self._sent(request)
+            self._known.keep(request.head, known)
+        headers = known.copy()
+        peer = request.peer
+        headers["x-forwarded-for"] = (
+            forwarded_for(headers["x-forwarded-for"], peer) if "x-forwarded-for" in headers else peer
+        )
+        headers["x-forwarded-port"] = self._edge.port
+        headers["x-forwarded-proto"] = "http"
+        headers["x-amzn-trace-id"] = trace
+        return headers
+
+    def _sent(self, request: Request) -> dict[str, str]:
         """Lower-case names; a repeated header joined by commas, a repeated cookie by `; `."""
         names, sent_headers = self._names, request.headers
         headers = {names[name]: value.decode("latin-1") for name, value in sent_headers}
@@ -162,10 +181,6 @@ class PayloadV2:
                 mark = "; " if key == "cookie" else ","
                 headers[key] = f"{headers[key]}{mark}{text}" if key in headers else text
         headers.pop(LEFT_OUT, None)
-        headers["x-forwarded-for"] = forwarded_for(headers.get("x-forwarded-for"), request.peer)
-        headers["x-forwarded-port"] = self._edge.port
-        headers["x-forwarded-proto"] = "http"
-        headers["x-amzn-trace-id"] = trace
         return headers
 
     def answer(self, outcome: Outcome, request: Request) -> Answer:

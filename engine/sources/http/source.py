@@ -31,6 +31,8 @@ from engine.wire.http import HttpLimits, HttpServer, Request
 LISTENER: Final = "http"
 _MOST_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
+_SURELY_FITS: Final = 524_288
+"""Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""
 _FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, Edge], PayloadFormat]]] = {
     "2.0": PayloadV2,
     "1.0": PayloadV1,
@@ -126,13 +128,13 @@ class Desk:
         stamp = self._stamps.now()
         trace = trace_header(request, stamp, request_id)
         document = payload.event(request, target, request_id, stamp, trace)
-        text = orjson.dumps(document)
-        if len(text) > MAX_EVENT_BYTES:
-            _refuse(request, payload.refusals.too_large, request_id)
-            return
-        event = Event(
-            route.function, text, request_id, request.received_s, "http", document=document, trace_id=trace
-        )
+        text: bytes | None = None
+        if len(request.body) > _SURELY_FITS:
+            text = orjson.dumps(document)
+            if len(text) > MAX_EVENT_BYTES:
+                _refuse(request, payload.refusals.too_large, request_id)
+                return
+        event = Event(route.function, text, request_id, request.received_s, "http", document, trace)
         try:
             self._submit(event, partial(_answer, request, payload))
         except NotAccepting:

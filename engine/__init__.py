@@ -1,7 +1,7 @@
 """The invocation engine: runs unmodified AWS-Lambda-style handlers on your own machine, fast.
 
-    async with Engine([Function("hello", handler="handlers.hello.handler")]) as engine:
-        outcome = await engine.invoke("hello", {"name": "Ada"})
+async with Engine([Function("hello", handler="handlers.hello.handler")]) as engine:
+outcome = await engine.invoke("hello", {"name": "Ada"})
 """
 
 from engine.app import Engine

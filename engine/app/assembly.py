@@ -28,6 +28,7 @@ from engine.executors.loop import LoopExecutor
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
+from engine.runtime.collector import RelaxedCollector
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
 from engine.runtime.platform import Platform
@@ -83,6 +84,7 @@ class Assembly:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
+            opening.enter_context(RelaxedCollector())
             opening.enter_context(self._capture)
             opening.enter_context(Variables(self._config))
             opening.callback(self._close_executors)

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from engine.app import Announcement, serve as serve_config
+from engine.app import Announcement
+from engine.app import serve as serve_config
 from engine.cli.options import complain, configured, run, warn
 from engine.errors import EngineError
 
@@ -36,9 +37,7 @@ def serve(targets: tuple[str, ...], path: str | None, *, reloads: bool, **overri
     warn(config)
     log = sys.stderr  # now: while the engine runs, handlers' writes are routed
     try:
-        drained = run(
-            serve_config(config, announce=_announce(), write_log=log.write, reloads=reloads)
-        )
+        drained = run(serve_config(config, announce=_announce(), write_log=log.write, reloads=reloads))
     except OSError as error:
         complain([str(error)])
     except EngineError as error:
@@ -51,6 +50,6 @@ def _announce() -> Any:
     out = sys.stdout
 
     def announce(addresses: Announcement) -> None:
-        print(json.dumps({"ready": True, **dataclasses.asdict(addresses)}), file=out, flush=True)  # noqa: T201
+        print(json.dumps({"ready": True, **dataclasses.asdict(addresses)}), file=out, flush=True)
 
     return announce

@@ -261,4 +261,4 @@ def forget_helpers(folder: Path) -> None:
             continue
         place = Path(file)
         if place.is_relative_to(root) and not any(place.is_relative_to(other) for other in kept):
-            del sys.modules[name]
+            sys.modules.pop(name, None)  # a thread that imports it may have given up just now

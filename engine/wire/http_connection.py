@@ -260,9 +260,10 @@ class Connection(Intake):
 
     def _catch_up(self) -> None:
         """Nothing is in hand or in line."""
+        if self._transport.is_closing():
+            return
         if self._refusal is not None:
-            if not self._transport.is_closing():
-                self._answer_refusal(self._refusal)
+            self._answer_refusal(self._refusal)
         elif self._read_paused and self._phase < DEAF:
             self._read_on()
         elif self._phase == BODY and self._expects:
@@ -338,7 +339,8 @@ class Connection(Intake):
     def _finish(self) -> None:
         """All is answered. Where the client may still be sending, give it time to read the answer."""
         limits = self._shared.limits
-        if self._lingers and not self._eof and self._dropped <= limits.linger_bytes:
+        may_send = self._lingers and not self._eof and not self._transport.is_closing()
+        if may_send and self._dropped <= limits.linger_bytes:
             self._deafen()
             self._phase = LINGER
             self._since_s = self._shared.now_s

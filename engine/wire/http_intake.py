@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Final, NoReturn
@@ -172,9 +173,9 @@ class Intake(asyncio.Protocol):
             Request.parsed(self, method, self._target, headers, body, now_s, self._version, too_large)
         )
 
+    @abstractmethod
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Send an answer: the outgoing half does."""
-        raise NotImplementedError
 
     # --- called between two reads
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -76,25 +77,31 @@ async def test_an_engine_that_does_not_start_says_why():
 
 async def test_a_port_in_use_is_said():
     """The address is in the message."""
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-    address = "{}:{}".format(*server.sockets[0].getsockname())
-    with pytest.raises(DemoError, match=address):
-        async with EngineProcess((*make_plan().arguments(), "--http", address)):
-            pass
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DemoError) as caught:
+            async with EngineProcess((*make_plan().arguments(), "--http", f"127.0.0.1:{port}")):
+                pass
 
-    server.close()
-    await server.wait_closed()
+    assert "the engine did not start" == caught.value.reason
+    assert str(port) in str(caught.value)
 
 
 async def test_an_engine_that_dies_is_said():
     """The error of the client gives way to its cause."""
-    with pytest.raises(DemoError, match="the engine ended by itself, with exit code -9"):
+    pids = []
+
+    async def wait_for_its_end():
         async with EngineProcess(make_plan().arguments()) as engine:
+            pids.append(engine.pid)
             connection = await HttpConnection.open(*engine.addresses["http"])
             asyncio.get_running_loop().call_soon(os.kill, engine.pid, signal.SIGKILL)
-            await connection.request("GET", "/sleep?seconds=20")
+            await connection.request("GET", "/sleep?seconds=20", timeout_s=15)
 
-    assert not is_alive(engine.pid)
+    with pytest.raises(DemoError, match="the engine ended by itself, with exit code -9"):
+        await wait_for_its_end()
+
+    assert [False] == [is_alive(pid) for pid in pids]
 
 
 async def test_cancelling_the_demo_ends_its_engine():

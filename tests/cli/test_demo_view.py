@@ -47,10 +47,10 @@ def test_plain_lines_tell_each_phase_and_every_two_seconds_between(watch):
             board.told(sample(at_s, in_flight=1000, environments=1000, invocations=int(at_s * 10)))
         phase.achieved = "1,000 at a time"
 
+    numbers = "1,000 in flight, 1,000 environments, 10 per s, 20 invocations, 3 refused, $0.000013"
     assert [
         "  0.0 s  1/6 from zero: 0 → 1,000 at a time, none refused",
-        "  2.0 s    from zero: 1,000 in flight, 1,000 environments, 10 per s, 20 invocations, 3 refused, "
-        "$0.000013, about 19 s left",
+        f"  2.0 s    from zero: {numbers}, about 18 s left",
         "  3.9 s    from zero: 1,000 at a time",
     ] == out.getvalue().splitlines()
 

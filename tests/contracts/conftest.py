@@ -173,7 +173,8 @@ def scripted_act(invocation: Invocation) -> Act:
         case "size":
             return Act(result=Result(Status.SUCCESS, b"%d" % len(event["text"])))
     return Act(
-        takes_s=takes_s, result=Result(Status.SUCCESS, json.dumps(event.get("value"), separators=(", ", ": ")).encode())
+        takes_s=takes_s,
+        result=Result(Status.SUCCESS, json.dumps(event.get("value"), separators=(", ", ": ")).encode()),
     )
 
 

@@ -13,7 +13,6 @@ from engine.core.event import Event
 from engine.core.failure import MAX_RESPONSE_BYTES
 from engine.core.function import Account
 from engine.core.invocation import Invocation
-from engine.executors.capture import Capture
 from engine.ports import Workshop
 from engine.registry import EXECUTORS, resolve
 
@@ -434,7 +433,7 @@ async def test_a_change_while_environments_start_is_seen_by_those_who_wait(play)
         after = levels(engine)
 
     assert list(range(10)) == [outcome.payload for outcome in outcomes]
-    assert (0, 0) == (after.starting, after.in_flight)
+    assert (0, 0) == (after.waiting, after.in_flight)
 
 
 # ---------------------------------------------------------------- output and context

@@ -144,6 +144,37 @@ def test_thousands_of_requests_in_one_read_are_handed_on_in_order(later):
     assert 8_000 == written.count(b"HTTP/1.1 200 OK")
 
 
+async def test_requests_of_separate_reads_wait_in_line():
+    """Reading stops when the line is full and goes on when it is empty; no failing handler stops it."""
+    seen = []
+
+    def handle(request):
+        seen.append(request)
+        if request.target == b"/1":
+            raise ZeroDivisionError
+
+    transport = MemoryTransport()
+    connection = Connection(Shared(handle, FrozenClock(), HttpLimits(max_pipelined=3)))
+    connection.connection_made(transport)
+    reading = []
+    for number in range(4):
+        connection.data_received(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+        reading.append(transport.reading)
+    assert [b"/0"] == [request.target for request in seen]
+    for number in (0, 2, 3):
+        next(request for request in seen if request.target == b"/%d" % number).respond(200, b"", b"")
+    reading.append(transport.reading)
+    connection.data_received(b"GET /4 HTTP/1.1\r\nHost: a\r\n\r\n")
+    seen[-1].respond(200, b"", b"")
+    connection.connection_lost(None)
+
+    assert [True, True, True, False, True] == reading
+    assert [b"/%d" % number for number in range(5)] == [request.target for request in seen]
+    assert [b"200", b"500", b"200", b"200", b"200"] == [
+        part[:3] for part in transport.written.split(b"HTTP/1.1 ")[1:]
+    ]
+
+
 def test_requests_behind_one_that_closes_are_not_read():
     """After `Connection: close` nothing follows."""
     seen, written = parsed([b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\n\r\n"])

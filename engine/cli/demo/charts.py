@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -10,6 +11,9 @@ from xml.etree import ElementTree
 
 import pygal
 from pygal.style import Style
+
+# pygal leaves an import hook of Python 2's kind behind, for plug-ins: on 3.11 every later import would warn.
+sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 _BIN_S: Final = 0.5
 _NINES: Final = (0, 50, 90, 99, 99.9, 99.99)
@@ -161,6 +165,8 @@ def _exponents(values_ms: Sequence[float]) -> range:
 
 def _svg(chart: Any, label: str) -> str:
     """The chart as an element of an HTML page, without scripts, comments, links and namespaces."""
+    if not any(values for values, _ in chart.raw_series):
+        chart.x_labels, chart.y_labels = [], []  # pygal cannot place a label where there is no value
     root = ElementTree.fromstring(chart.render())  # noqa: S314  # made here; parsing drops the comments
     for element in list(root.iter()):
         element.tag = element.tag.rpartition("}")[2]

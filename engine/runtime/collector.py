@@ -1,4 +1,4 @@
-"""Tells Python's garbage collector how a server lives: most of what it holds stays, the rest is freed at once."""
+"""Tells Python's garbage collector how a server lives: what it holds stays, the rest is freed at once."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class Caller(asyncio.Protocol):
         if not self.expected:
             head, _, _ = data.partition(b"\r\n\r\n")
             length = re.search(rb"(?i)content-length: (\d+)", head)
-            assert head.startswith(b"HTTP/1.1 200") and length is not None, data
+            assert head.startswith(b"HTTP/1.1 200"), data
+            assert length is not None, data
             self.expected = len(head) + 4 + int(length[1])
         self.received += len(data)
         if self.received >= self.expected:

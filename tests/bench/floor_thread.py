@@ -1,4 +1,4 @@
-"""The floor under the thread executor: a bare handoff to one worker thread and back, one call after the other.
+"""The floor under the thread executor: a bare handoff to one worker thread and back, one call at a time.
 
 A `SimpleQueue` there, `call_soon_threadsafe` back, one future to await and one timer. No handler contract.
 Run: `python tests/bench/floor_thread.py`; prints one JSON line.

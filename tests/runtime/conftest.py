@@ -107,7 +107,7 @@ async def runtime():
     return Runtime()
 
 
-@pytest.fixture
-async def make_runtime():
-    """For another account: `make_runtime(concurrency)`."""
+@pytest.fixture(scope="session")
+def runtime_class():
+    """For another account, or a loop of the test's own: `runtime_class(concurrency)`."""
     return Runtime

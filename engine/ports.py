@@ -60,6 +60,9 @@ class Host:
     clock: Clock
     new_request_id: Callable[[], str]
     listen: Mapping[str, tuple[str, int]]  # listener name -> host, port
+    reject: Callable[[str], None] = lambda _: None
+    """Told of each request that became no event: `unknown_function`, `invalid_payload`,
+    `payload_too_large` or `not_accepting`."""
 
 
 class EventSource(Protocol):
@@ -95,7 +98,7 @@ class Facts(Protocol):
         """The handler ended. Too late, it changes nothing. CRASH and OOM end the environment too."""
 
     def died(self, env_id: int) -> None:
-        """An environment in which nothing ran is gone."""
+        """An idle environment is gone. One that was starting is for `failed` to tell."""
 
 
 class Executor(Protocol):

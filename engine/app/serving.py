@@ -76,12 +76,36 @@ async def serve(
         OSError: If a listener's address cannot be had; its message names the address.
     """
     signals = signals or StopSignals(asyncio.get_running_loop())
+    try:
+        return await _serve(config, announce, write_log, signals, reloads=reloads)
+    except BaseExceptionGroup as group:  # the task groups': what cannot be listened at is one plain error
+        errors = _leaves(group)
+        if all(isinstance(error, OSError) for error in errors):
+            raise errors[0] from None
+        raise
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+
+
+async def _serve(
+    config: Config,
+    announce: Callable[[Announcement], None],
+    write_log: Callable[[str], object],
+    signals: StopSignals,
+    *,
+    reloads: bool,
+) -> bool:
     async with Engine.from_config(config, write_log=write_log) as engine:
         host = Host(
             account=config.account,
             clock=engine.platform.clock,
             new_request_id=engine.new_request_id,
             listen=config.listeners,
+            reject=engine.stats.reject,
         )
         admin = Admin(engine.stats, engine.platform.clock, is_ready=lambda: not signals.asked.is_set())
         closing = anyio.Event()

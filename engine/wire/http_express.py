@@ -32,7 +32,10 @@ class Express:
         self._events: list[Any] = []
         parser = httptools.HttpRequestParser.__new__(httptools.HttpRequestParser)
         ends = map(self._events.append, iter(parser.should_keep_alive, None))
-        parser.__init__(SimpleNamespace(on_body=self._events.append, on_message_complete=ends.__next__))
+        # Made before its callbacks, because one of them asks it.
+        parser.__init__(  # type: ignore[misc]  # the very class, not a subclass
+            SimpleNamespace(on_body=self._events.append, on_message_complete=ends.__next__)
+        )
         self._feed = parser.feed_data
         self._longest_read = min(_LONGEST_READ, limits.max_header_bytes, limits.max_body_bytes)
         self._max_headers = limits.max_headers

@@ -105,24 +105,27 @@ class Router:
 class Desk:
     """Takes requests from the server, hands events to the sink, and gives the answers back."""
 
-    __slots__ = ("_new_request_id", "_router", "_stamps", "_submit")
+    __slots__ = ("_new_request_id", "_reject", "_router", "_stamps", "_submit")
 
     def __init__(self, router: Router, sink: Sink, host: Host) -> None:
         self._router = router
         self._submit = sink.submit
         self._stamps = Stamps(host.clock)
         self._new_request_id = host.new_request_id
+        self._reject = host.reject
 
     def take(self, request: Request) -> None:
         """Answer now what cannot become an event; submit the rest. Never raises for a bad request."""
         request_id = self._new_request_id()
         resolved = self._router.resolve(request.method, request.target)
         if resolved is None:
+            self._reject("unknown_function")
             _refuse(request, self._router.nowhere, request_id)
             return
         route, target = resolved
         payload = route.payload
         if request.too_large or len(request.body) > payload.max_body:
+            self._reject("payload_too_large")
             _refuse(request, payload.refusals.too_large, request_id)
             return
         stamp = self._stamps.now()
@@ -132,14 +135,17 @@ class Desk:
         if len(request.body) > _SURELY_FITS:
             text = orjson.dumps(document)
             if len(text) > MAX_EVENT_BYTES:
+                self._reject("payload_too_large")
                 _refuse(request, payload.refusals.too_large, request_id)
                 return
         event = Event(route.function, text, request_id, request.received_s, "http", document, trace)
         try:
             self._submit(event, partial(_answer, request, payload))
         except NotAccepting:
+            self._reject("not_accepting")
             _refuse(request, payload.refusals.unavailable, request_id)
         except FunctionNotFound:  # taken away since the table was built
+            self._reject("unknown_function")
             _refuse(request, payload.refusals.failed, request_id)
 
 

@@ -19,6 +19,13 @@ from engine.wire.http_message import Request
 
 _MOST_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
+_REJECTIONS: Final = {
+    "ResourceNotFoundException": "unknown_function",
+    "InvalidRequestContentException": "invalid_payload",
+    "RequestEntityTooLargeException": "payload_too_large",
+    "ServiceException": "not_accepting",
+}
+"""What the metrics call a refusal."""
 _INVOKING: Final = (Operation.INVOKE, Operation.INVOKE_STREAM, Operation.INVOKE_ASYNC)
 
 
@@ -34,6 +41,7 @@ class LambdaApi:
         self._functions = {function.name: function for function in functions}
         self._account = host.account
         self._new_request_id = host.new_request_id
+        self._reject = host.reject
         self._invoker = Invoker(host, sink)
         self._known: dict[bytes, Target] = {}
         control = Control(self._functions, host)
@@ -57,6 +65,8 @@ class LambdaApi:
             if target is not None:
                 self._invoker.invoke(request, target, request_id)
         except ApiError as error:
+            if (reason := _REJECTIONS.get(error.code)) is not None:
+                self._reject(reason)
             answer_error(request, error, request_id)
 
     def _route(self, request: Request, request_id: str) -> Target | None:

@@ -192,6 +192,7 @@ class Assembly:
 
     def _log_text(self, invocation: Invocation, text: str) -> None:
         if self._log is not None or invocation.event.wants_log:
+            self._capture.end(invocation)  # what is ours begins a line of its own
             self._capture.take(invocation, text)
 
 

@@ -2,7 +2,8 @@
 
 Whoever runs a handler sets `current` in its context. Tasks and `asyncio.to_thread` inherit it; a bare
 `threading.Thread` does not before Python 3.14, so what it prints belongs to nobody. What goes around
-`sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen.
+`sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen. Of several engines
+open in one process, the one opened last writes what the handlers of all of them print.
 """
 
 from __future__ import annotations
@@ -189,6 +190,7 @@ class _Handler(logging.Handler):
         except Exception:  # noqa: BLE001  a bad log call must not fail the handler, says logging
             self.handleError(record)
             return
+        self._capture.end(invocation)  # a record begins a line of its own, whatever was printed before it
         self._capture.take(invocation, text if text.endswith("\n") else text + "\n")
 
 

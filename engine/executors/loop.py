@@ -3,7 +3,8 @@
 An environment here is a place on the loop; all of a function share one instance of its module, which is
 imported once, on a worker thread, when the first environment starts. At the deadline the task is
 cancelled. What cannot be done here: to stop a handler that blocks the loop (`Watchdog` names it), to cap
-or measure its memory, to give each environment its own globals.
+or measure its memory, to give each environment its own globals, to survive `sys.exit` in a task that a
+handler made (asyncio ends the loop; in the handler itself it only ends the environment).
 """
 
 from __future__ import annotations

@@ -198,7 +198,8 @@ class Driver:
         commands = self._fleet.finished(invocation.env_id, now_s)
         body, error_type = result.body, result.error_type
         if len(body) > MAX_RESPONSE_BYTES:
-            status, body, error_type = Status.ERROR, response_too_large_body(), None
+            result = Result(Status.ERROR, response_too_large_body(), max_memory_mb=result.max_memory_mb)
+            status, body, error_type = result.status, result.body, None
         duration_s = now_s - invocation.started_s
         self._answer(invocation, status, body, duration_s, error_type, result.max_memory_mb, result.raw)
         self._go_on(commands)

@@ -10,7 +10,6 @@ from engine.ports import T
 from engine.runtime.platform import Platform
 
 _EPOCH_S = 1_767_225_600.0  # 2026-01-01T00:00:00Z
-_LOST_WAKE_UP_S = 5.0
 
 
 class VirtualClock:
@@ -35,9 +34,10 @@ class VirtualClock:
 class _JumpingSelector(selectors.DefaultSelector):
     """Where a loop would block for t seconds, it becomes t seconds later."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, patience_s: float) -> None:
         super().__init__()
         self._clock = clock
+        self._patience_s = patience_s
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -47,18 +47,22 @@ class _JumpingSelector(selectors.DefaultSelector):
             self._clock.advance(timeout)
             return ready
         # No timer is set: only another thread can go on from here. Give it real time, but not for ever.
-        ready = super().select(_LOST_WAKE_UP_S)
+        ready = super().select(self._patience_s)
         if not ready:
             raise RuntimeError("deadlock: every task waits and no timer is set")
         return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop on a `VirtualClock`: a day of timers passes in milliseconds, always in order."""
+    """An asyncio loop on a `VirtualClock`: a day of timers passes in milliseconds, always in order.
 
-    def __init__(self) -> None:
+    When every task waits and no timer is set, only another thread can help: after `patience_s` real
+    seconds without that, it raises `RuntimeError`.
+    """
+
+    def __init__(self, patience_s: float = 5.0) -> None:
         self.clock = VirtualClock()
-        super().__init__(_JumpingSelector(self.clock))
+        super().__init__(_JumpingSelector(self.clock, patience_s))
 
     def time(self) -> float:
         """The loop's time is the clock's."""

@@ -4,8 +4,11 @@
     async def test_hello(engine):
         outcome = await engine.invoke("hello", {"name": "Ada"})
 
-The test must run on a `VirtualTimeLoop` (see `engine.testing`) to have time jump; on any other loop the
-engine uses real time. Needs pytest-asyncio.
+Needs pytest-asyncio. For time to jump, tests must run on a `VirtualTimeLoop`; on any other loop the engine
+uses real time. In conftest.py:
+
+    def pytest_asyncio_loop_factories(config, item):
+        return {"virtual": engine.testing.VirtualTimeLoop}
 """
 
 from __future__ import annotations

@@ -74,9 +74,7 @@ def test_every_event_is_answered_once_and_nothing_is_left(runtime_class, **sched
     assert (0, 0, 1) == left
 
 
-async def _live(
-    runtime_class, *, arrivals, inits, limits, concurrency, scaling, upsets, drain_at_s, grace_s
-):
+async def _live(runtime_class, *, arrivals, inits, limits, concurrency, scaling, upsets, drain_at_s, grace_s):
     own = sum(one["reserved_concurrency"] or one["provisioned_concurrency"] for one in limits)
     runtime = runtime_class(max(1, concurrency - own))
     plans = {}

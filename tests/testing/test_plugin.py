@@ -1,0 +1,82 @@
+"""The pytest plugin: what the author of a handler gets for a test."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.real_time, pytest.mark.slow]
+
+CONFTEST = """
+from engine.testing import VirtualTimeLoop
+
+def pytest_asyncio_loop_factories(config, item):
+    return {"virtual": VirtualTimeLoop}
+"""
+
+INI = """
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+"""
+
+HANDLERS = """
+import asyncio, time
+
+async def sleeper(event, context):
+    await asyncio.sleep(event)
+    return event
+
+def plain(event, context):
+    return {"hello": event["name"]}
+"""
+
+TESTS = """
+import asyncio
+import pytest
+from engine import Function
+
+PLAIN = Function("plain", handler="app.plain")
+SLEEPER = Function("sleeper", handler="app.sleeper", timeout_s=900)
+
+@pytest.mark.engine(PLAIN, SLEEPER)
+async def test_both_kinds(engine):
+    assert {"hello": "Ada"} == (await engine.invoke("plain", {"name": "Ada"})).payload
+    assert 800 == (await engine.invoke("sleeper", 800)).payload
+
+@pytest.mark.engine(Function("sleeper", handler="app.sleeper"), concurrency_limit=2)
+async def test_settings(engine):
+    outcomes = await asyncio.gather(*(engine.invoke("sleeper", 1) for _ in range(3)))
+    assert ["success", "success", "throttled"] == [outcome.status for outcome in outcomes]
+
+async def test_without_marker(engine):
+    pass
+"""
+
+
+def run(folder, *, virtual):
+    """pytest in a process of its own."""
+    (folder / "app.py").write_text(HANDLERS)
+    (folder / "test_app.py").write_text(TESTS)
+    if virtual:
+        (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "pytest.ini").write_text(INI)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers"]
+    if not virtual:
+        command += ["-k", "not both_kinds"]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=50, check=False, env={**os.environ}
+    )
+
+
+@pytest.mark.parametrize("virtual", [True, False], ids=["virtual time", "real time"])
+def test_the_fixture_runs_the_functions_of_the_marker(tmp_path, virtual):
+    """On virtual time a quarter of an hour passes at once; without a marker it says what is missing."""
+    done = run(tmp_path, virtual=virtual)
+    passed = 2 if virtual else 1
+
+    assert f"{passed} passed" in done.stdout, done.stdout + done.stderr
+    assert "1 error" in done.stdout
+    assert "the fixture `engine` needs @pytest.mark.engine(Function(...), ...)" in done.stdout

@@ -61,11 +61,22 @@ def _read_slowly(payload: bytes) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise NotJson(error.msg, text, error.pos) from None
+        raise _not_json(error, text) from None
     except RecursionError:
         raise NotJson("Nested too deeply", text, -1) from None
     except ValueError as error:  # an integer of too many digits, or a constant
         raise NotJson(str(error), text, -1) from None
+
+
+def _not_json(error: json.JSONDecodeError, text: str) -> NotJson:
+    """The same words and place on every Python: since 3.13 a trailing comma has words of its own."""
+    if not error.msg.startswith("Illegal trailing comma"):
+        return NotJson(error.msg, text, error.pos)
+    behind = error.pos + 1
+    position = behind + len(text[behind:]) - len(text[behind:].lstrip(" \t\n\r"))
+    if error.msg.endswith("object"):
+        return NotJson("Expecting property name enclosed in double quotes", text, position)
+    return NotJson("Expecting value", text, position)
 
 
 def _refuse_constant(name: str) -> NoReturn:

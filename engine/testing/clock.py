@@ -68,6 +68,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """The loop's time is the clock's."""
         return self.clock.now()
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait for worker threads in real time, however long: a limit would be over at once here."""
+        await super().shutdown_default_executor()
+
 
 async def _inline(work: Callable[[], T], /) -> T:
     """A worker thread would take no virtual time either."""

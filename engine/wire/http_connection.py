@@ -229,7 +229,9 @@ class Connection(Intake):
         if len(body) <= _JOIN_UP_TO:
             self._write(head + body)
         else:
-            self._transport.writelines((head, body))
+            # Not writelines: since Python 3.12 asyncio's never says that the peer is slow.
+            self._write(head)
+            self._write(body)
 
     # --- going on, and ending
 

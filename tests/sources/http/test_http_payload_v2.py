@@ -347,12 +347,12 @@ def test_a_cancelled_invocation_is_unavailable(exchange):
 
 def test_deep_results_are_sent_or_refused_never_raised(exchange):
     """Depths that orjson refuses and depths that Python refuses."""
-    deep, deeper, deepest = (b"[" * depth + b"]" * depth for depth in (300, 1000, 100_000))
+    # How deep Python itself goes depends on its version: 1,000 on 3.11, 10,000 and more since 3.12.
+    deep, deepest = (b"[" * depth + b"]" * depth for depth in (300, 100_000))
 
     assert exchange().answer(deep)[::2] == (200, deep)
-    assert exchange().answer(deeper)[0] == 502
     assert exchange().answer(deepest)[0] == 502
-    assert exchange().answer(b'{"statusCode": 200, "body": %b}' % deeper)[0] == 502
+    assert exchange().answer(b'{"statusCode": 200, "body": %b}' % deepest)[0] == 502
 
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,10}", fullmatch=True).filter(lambda n: "-" not in n[-1:])

@@ -153,7 +153,7 @@ async def test_an_environment_is_served_by_one_thread_with_globals_of_its_own(ma
 
 async def test_a_thread_in_python_is_interrupted_at_its_deadline(make, props):
     """Its `finally` runs, and the thread is gone."""
-    async with make("in_python", timeout_s=0.1) as engine:
+    async with make("in_python", timeout_s=1) as engine:
         outcome = await engine.invoke("f")
         await reached(props.tidied)
         await gone()
@@ -163,7 +163,7 @@ async def test_a_thread_in_python_is_interrupted_at_its_deadline(make, props):
 
 async def test_a_handler_that_catches_everything_is_still_too_late(make, props):
     """It is told once; what it returns is not heard."""
-    async with make("swallows", timeout_s=0.1) as engine:
+    async with make("swallows", timeout_s=1) as engine:
         outcome = await engine.invoke("f")
         await reached(props.tidied)
         await gone()
@@ -177,7 +177,7 @@ async def test_a_handler_that_catches_everything_is_still_too_late(make, props):
 async def test_a_thread_stuck_in_c_code_is_answered_in_time_abandoned_and_noticed(make, props):
     """Nothing can end it, so it is said; when it comes back at last, it goes away by itself."""
     log = Log()
-    async with make("in_c", log, timeout_s=0.1) as engine:
+    async with make("in_c", log, timeout_s=1) as engine:
         outcome = await engine.invoke("f")
         line = await log.find("[engine]")
         alive = len(threads())
@@ -217,7 +217,7 @@ async def test_an_async_handler_runs_on_an_event_loop_of_its_thread(make):
 
 async def test_an_async_handler_that_waits_is_interrupted_at_its_deadline(make, props):
     """Though its thread sits in the selector: it is woken to notice."""
-    async with make("asynchronous", timeout_s=0.1) as engine:
+    async with make("asynchronous", timeout_s=1) as engine:
         outcome = await engine.invoke("f", 3600)
         await reached(props.tidied)
         await gone()

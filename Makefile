@@ -11,9 +11,9 @@ help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(VENV)/.installed: pyproject.toml $(LOCK)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet $(if $(LOCK),-c $(LOCK)) --editable . --group dev
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet $(if $(LOCK),-c $(LOCK)) --editable . --group dev
 	@touch $@
 
 demo: $(VENV)/.installed ## a burst from zero to a thousand and back, live, in under a minute
@@ -28,7 +28,7 @@ check: $(VENV)/.installed ## format, lint, types
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed ## the engine and its floors in one run, as JSON ratios
-	$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench
 
 load: $(VENV)/.installed ## a Locust scenario against the example handlers
 	$(BIN)/python -m loadtests.run

@@ -150,6 +150,24 @@ class Fleet(Generic[Item]):
         self._refill(now_s, commands)
         return commands
 
+    def reserve(self, now_s: float) -> int:
+        """The common case of `arrive`, alone: the environment in which to run the event that came, or 0.
+
+        0 changes nothing and means that `arrive` has to decide.
+        """
+        line = self._idle_provisioned or self._idle
+        if not line or line[-1].state is not _IDLE or self._requests is not None or self._partial:
+            return 0
+        if self._blocked or self._closed or self._capacity > 1 or self._claim() is not None:
+            return 0
+        environment = line.pop()
+        environment.send(_RESERVE, now_s)
+        environment.in_flight = 1
+        self._busy += 1
+        if self._in_flight > self._peak_in_flight:
+            self._peak_in_flight = self._in_flight
+        return environment.id
+
     def arrive(self, item: Item, now_s: float) -> Sequence[Command[Item]]:
         """An event came. It is run, queued or refused in this step."""
         if self._closed:

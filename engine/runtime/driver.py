@@ -91,11 +91,13 @@ class Driver:
 
     def submit(self, event: Event, reply: Reply) -> None:
         """Take an event: `reply` is called once, now or later."""
-        commands = self._fleet.arrive(Invocation(event, reply), self._now())
-        if len(commands) == 1 and type(commands[0]) is Run:
-            self._run(*commands[0])  # the hot path: it makes nothing due sooner
+        now_s = self._now()
+        invocation = Invocation(event, reply)
+        env_id = self._fleet.reserve(now_s)
+        if env_id:
+            self._run(env_id, invocation, False, now_s)  # noqa: FBT003  # as `_run` says
         else:
-            self._obey(commands)
+            self._obey(self._fleet.arrive(invocation, now_s))
 
     def unblock(self) -> None:
         """The account has room again, and it is this function's turn."""
@@ -223,7 +225,7 @@ class Driver:
         for command in commands:
             match command:
                 case Run(env_id, invocation, cold):
-                    self._run(env_id, invocation, cold)
+                    self._run(env_id, invocation, cold, self._now())
                 case Start(env_id, provisioned):
                     self._start(env_id, provisioned=provisioned)
                 case Stop(env_id):
@@ -239,8 +241,7 @@ class Driver:
         if not self._alarm.armed or self._fleet.restless:
             self._alarm.at(self._fleet.next_due_s())
 
-    def _run(self, env_id: int, invocation: Invocation, cold: bool) -> None:  # noqa: FBT001  # a Run, unpacked
-        now_s = self._now()
+    def _run(self, env_id: int, invocation: Invocation, cold: bool, now_s: float) -> None:  # noqa: FBT001  # hot: by position
         invocation.phase = _RUNNING
         invocation.env_id = env_id
         invocation.started_s = now_s

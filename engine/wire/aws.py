@@ -88,6 +88,7 @@ class AwsEndpoint:
     def __init__(self, handlers: Mapping[str, Handler], new_request_id: Callable[[], str]) -> None:
         """`handlers`: what answers for each service, by the name used in credential scopes."""
         self._handlers = dict(handlers)
+        self._lambda = self._handlers.get("lambda", self._refuse)
         self._new_request_id = new_request_id
         self._names = FieldNames(b"authorization", b"x-amz-target")
         self._scopes: dict[bytes, Scope] = {}
@@ -96,6 +97,9 @@ class AwsEndpoint:
 
     def handle(self, request: Request) -> None:
         """Answer `request`, by its service's handler if there is one. Never raises for a bad request."""
+        if request.target in self._lambda_urls and self._plain.get(request.head):
+            self._lambda(request, _LAMBDA)  # seen before, signature or none: all that can be told is known
+            return
         scope = self.scope(request)
         handler = self._handlers.get(scope.service)
         if handler is None:
@@ -136,7 +140,7 @@ class AwsEndpoint:
         """From the shape of a request without a signature of version 4, or with one in its query."""
         url = request.target
         if not target and url in self._lambda_urls:
-            return _LAMBDA  # the common case first: none of what follows could change it
+            return _LAMBDA  # none of what follows could change it
         if b"?" in url and (found := _QUERY_CREDENTIAL.search(url)) is not None:
             scope = _parse_credential(unquote_to_bytes(found[1]), regional=True)
             if scope is not None:

@@ -38,14 +38,14 @@ class Connection(Intake):
         "_write_paused",
     )
     _transport: asyncio.Transport
-    _write: Callable[[bytes], None]
+    _write: Callable[[bytes], object]
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self._current: Request | None = None  # handed on, not answered
         # There is an express exactly while nothing is out of the ordinary: not within a request that came in
         # pieces, not draining, not deaf, reading not paused.
-        self._express: Express | None = Express(shared.limits)
+        self._express: Express | None = Express(shared.limits, shared.heads)
         self._held: bytes | None = None  # read, not parsed: the line was full
         self._pumping = self._eof = self._read_paused = self._write_paused = False
         self._stalled_at = 0  # bytes that the peer had not taken at `_stalled_s`
@@ -77,7 +77,8 @@ class Connection(Intake):
         self._deafen()
         self._phase = CLOSING
         self._feed = len  # type: ignore[assignment]  # nothing comes any more; a bound method would be a cycle
-        del self._parser, self._write  # the one holds bound methods of this object, the other the transport
+        self._parser = None  # it holds bound methods of this object
+        self._write = len  # and this the transport
         self._shared.left(self)
 
     def data_received(self, data: bytes) -> None:
@@ -101,7 +102,7 @@ class Connection(Intake):
             self._express = None
         self._take(data)
         if self._phase == IDLE and not self._read_paused and not shared.draining:
-            self._express = Express(shared.limits)
+            self._express = Express(shared.limits, shared.heads)
 
     def eof_received(self) -> bool:
         """The client sends no more; what it is owed is still answered."""

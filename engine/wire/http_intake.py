@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import httptools
 
@@ -36,7 +35,7 @@ class Refusal(Exception):
         self.kind, self.status, self.reason = kind, status, reason
 
 
-class Intake(asyncio.Protocol):
+class Intake:
     """Parses, checks and limits: the whole of HTTP/1.1, whatever the pieces it arrives in."""
 
     __slots__ = (
@@ -65,7 +64,7 @@ class Intake(asyncio.Protocol):
         "_wire_bytes",
         "peer",
     )
-    _parser: httptools.HttpRequestParser
+    _parser: Any  # an HttpRequestParser, until the connection is lost
     _feed: Callable[[bytes | memoryview], None]
 
     def __init__(self, shared: Shared) -> None:

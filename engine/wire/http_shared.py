@@ -8,6 +8,8 @@ from email.utils import formatdate
 from typing import Protocol
 
 from engine.ports import Clock
+from engine.wire.head_memo import HeadMemo
+from engine.wire.http_express import Known
 from engine.wire.http_limits import HttpLimits
 from engine.wire.http_message import Request, status_line
 
@@ -42,6 +44,7 @@ class Shared:
         "draining",
         "gone",
         "handle",
+        "heads",
         "limits",
         "now_s",
         "ok_head",
@@ -58,6 +61,7 @@ class Shared:
         self.ok_head = b""  # head(200), which is rarely anything else
         self.requests = 0
         self.refused: dict[str, int] = {}
+        self.heads = HeadMemo[Known]()
         self.draining = False
         self.gone = asyncio.Event()  # set while there is no connection
         self.gone.set()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.sources.http.stamps import Stamp, new_trace_id
+from engine.wire.head_memo import HeadMemo
 from engine.wire.http import Request
 
 LEFT_OUT: Final = ""
@@ -53,14 +54,25 @@ def lower_case(name: bytes) -> str:
     return name.decode("latin-1").lower()
 
 
-def trace_header(request: Request, stamp: Stamp, request_id: str) -> str:
-    """The client's `x-amzn-trace-id` if it names a root, else a new one with the client's fields after it."""
-    sent = request.header(b"x-amzn-trace-id")
-    if sent is None:
-        return new_trace_id(stamp, request_id)
-    if b"Root=" in sent:
-        return sent.decode("latin-1")
-    return f"{new_trace_id(stamp, request_id)};{sent.decode('latin-1')}"
+class Tracing:
+    """The `x-amzn-trace-id` of each event."""
+
+    __slots__ = ("_untraced",)
+
+    def __init__(self) -> None:
+        self._untraced = HeadMemo[bool]()  # heads without one
+
+    def header(self, request: Request, stamp: Stamp, request_id: str) -> str:
+        """The client's if it names a root, else a new one with the client's fields after it."""
+        if self._untraced.get(request.head):
+            return new_trace_id(stamp, request_id)
+        sent = request.header(b"x-amzn-trace-id")
+        if sent is None:
+            self._untraced.keep(request.head, value=True)
+            return new_trace_id(stamp, request_id)
+        if b"Root=" in sent:
+            return sent.decode("latin-1")
+        return f"{new_trace_id(stamp, request_id)};{sent.decode('latin-1')}"
 
 
 def forwarded_for(sent: str | None, peer: str) -> str:

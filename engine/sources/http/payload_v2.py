@@ -51,6 +51,20 @@ class Target(NamedTuple):
     parameters: dict[str, str] | None
 
 
+class Sent(NamedTuple):
+    """What a request's head says. Shared by all requests that send the same: never changed.
+
+    Attributes:
+        headers: As the event has them, without cookies.
+        cookies: Or None.
+        is_text: The content type is that of a text.
+    """
+
+    headers: dict[str, str]
+    cookies: list[str] | None
+    is_text: bool
+
+
 class PayloadV2:
     """One route in payload format 2.0.
 
@@ -96,7 +110,7 @@ class PayloadV2:
         self._edge = edge
         self._names = HeaderNames(lower_case, HOP_BY_HOP | REPLACED)
         self._heads = Heads()
-        self._known = HeadMemo[dict[str, str]]()
+        self._known = HeadMemo[Sent]()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
         """Query values are decoded, repeated ones joined by a comma."""
@@ -109,18 +123,25 @@ class PayloadV2:
         self, request: Request, target: Target, request_id: str, stamp: Stamp, trace: str
     ) -> dict[str, Any]:
         """The event. A text body is one whose content type holds `json`, `text` or `xml`."""
-        headers = self._headers(request, trace)
-        cookie = headers.pop("cookie", None)
+        sent = self._known.get(request.head)
+        if sent is None:
+            sent = self._sent(request)
+            self._known.keep(request.head, sent)
+        headers, peer = sent.headers.copy(), request.peer
+        headers["x-forwarded-for"] = (
+            forwarded_for(headers["x-forwarded-for"], peer) if "x-forwarded-for" in headers else peer
+        )
+        headers["x-forwarded-port"] = self._edge.port
+        headers["x-forwarded-proto"] = "http"
+        headers["x-amzn-trace-id"] = trace
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": self._route_key,
             "rawPath": target.path,
             "rawQueryString": target.raw_query,
         }
-        if cookie is not None:
-            cookies = [crumb for part in cookie.split(";") if (crumb := part.strip())]
-            if cookies:
-                event["cookies"] = cookies
+        if sent.cookies is not None:
+            event["cookies"] = sent.cookies.copy()
         event["headers"] = headers
         if target.query is not None:
             event["queryStringParameters"] = target.query.copy()
@@ -147,30 +168,12 @@ class PayloadV2:
         if self._variables:
             event["stageVariables"] = self._variables.copy()
         if request.body:
-            kind = headers.get("content-type", "").lower()
-            is_text = "json" in kind or "text" in kind or "xml" in kind
-            event["body"], event["isBase64Encoded"] = text_or_base64(request.body, is_text=is_text)
+            event["body"], event["isBase64Encoded"] = text_or_base64(request.body, is_text=sent.is_text)
         else:
             event["isBase64Encoded"] = False
         return event
 
-    def _headers(self, request: Request, trace: str) -> dict[str, str]:
-        """Those the client sent, and those a front door adds."""
-        known = self._known.get(request.head)
-        if known is None:
-            known = self._sent(request)
-            self._known.keep(request.head, known)
-        headers = known.copy()
-        peer = request.peer
-        headers["x-forwarded-for"] = (
-            forwarded_for(headers["x-forwarded-for"], peer) if "x-forwarded-for" in headers else peer
-        )
-        headers["x-forwarded-port"] = self._edge.port
-        headers["x-forwarded-proto"] = "http"
-        headers["x-amzn-trace-id"] = trace
-        return headers
-
-    def _sent(self, request: Request) -> dict[str, str]:
+    def _sent(self, request: Request) -> Sent:
         """Lower-case names; a repeated header joined by commas, a repeated cookie by `; `."""
         names, sent_headers = self._names, request.headers
         headers = {names[name]: value.decode("latin-1") for name, value in sent_headers}
@@ -181,7 +184,9 @@ class PayloadV2:
                 mark = "; " if key == "cookie" else ","
                 headers[key] = f"{headers[key]}{mark}{text}" if key in headers else text
         headers.pop(LEFT_OUT, None)
-        return headers
+        cookies = [crumb for part in headers.pop("cookie", "").split(";") if (crumb := part.strip())]
+        kind = headers.get("content-type", "").lower()
+        return Sent(headers, cookies or None, is_text="json" in kind or "text" in kind or "xml" in kind)
 
     def answer(self, outcome: Outcome, request: Request) -> Answer:
         """A result with `statusCode` is a response; any other JSON value is a 200 with itself as body.

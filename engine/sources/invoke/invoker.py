@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 
 from engine.core.event import Event
 from engine.core.function import Account
-from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
-from engine.errors import FunctionNotFound, NotAccepting
+from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.ports import Host, Sink
 from engine.sources.invoke import event_stream
 from engine.sources.invoke.errors import (
+    ApiError,
     error_head,
     function_not_found,
     payload_too_large,
@@ -100,17 +100,15 @@ class Invoker:
             target.qualifier,
             options.wants_log,
         )
-        reply = partial(_answer_stream if target.streaming else _answer, request, trace)
-        self._hand_over(event, reply)
-
-    def _hand_over(self, event: Event, reply: Reply) -> None:
         try:
-            self._submit(event, reply)
-        except NotAccepting as error:
-            raise service_error(503, f"Service is unavailable: {error}") from None
-        except FunctionNotFound:
-            arn = self._account.function_arn(event.function, event.qualifier or LATEST)
-            raise function_not_found(arn) from None
+            self._submit(event, partial(_answer_stream if target.streaming else _answer, request, trace))
+        except (NotAccepting, FunctionNotFound) as error:
+            raise self._not_taken(event, error) from None
+
+    def _not_taken(self, event: Event, error: EngineError) -> ApiError:
+        if isinstance(error, NotAccepting):
+            return service_error(503, f"Service is unavailable: {error}")
+        return function_not_found(self._account.function_arn(event.function, event.qualifier or LATEST))
 
     def _answer_at_once(
         self, request: Request, target: Target, options: Options, request_id: str, trace: str
@@ -137,7 +135,10 @@ class Invoker:
             trace_id=trace,
             qualifier=target.qualifier,
         )
-        self._hand_over(event, _ignore)
+        try:
+            self._submit(event, _ignore)
+        except (NotAccepting, FunctionNotFound) as error:
+            raise self._not_taken(event, error) from None
         request.respond(202, head, b"")
 
 

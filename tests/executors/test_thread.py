@@ -32,16 +32,18 @@ def handler(event, context):
 def in_python(event, context):
     props.begun.set()
     try:
-        while not props.gate.is_set():
-            pass
+        while True:  # the condition inside: CPython 3.13 leaves it out of the `try` (python/cpython#130279)
+            if props.gate.is_set():
+                break
     finally:
         props.tidied.set()
 
 def swallows(event, context):
     props.begun.set()
     try:
-        while not props.gate.is_set():
-            pass
+        while True:  # the condition inside: CPython 3.13 leaves it out of the `try` (python/cpython#130279)
+            if props.gate.is_set():
+                break
     except BaseException as error:
         props.caught.append(type(error).__name__)
     props.tidied.set()

@@ -1,17 +1,21 @@
-"""What an in-process executor does around a handler: event and Context in, `Result` out."""
+"""What an executor does around a handler: event and Context in, `Result` out.
+
+Also imported by processes that are to stay small: nothing from here leads to the engine's server side.
+"""
 
 from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
 from engine.core.event import MISSING
 from engine.core.failure import InitFailure
-from engine.core.function import Function
+from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.handler import InitError, Loaded, Loader
@@ -28,13 +32,42 @@ from engine.executors.marshal import (
     run_log_text,
 )
 from engine.executors.modules import forget_helpers
-from engine.ports import Workshop
+
+
+class Timepiece(Protocol):
+    """What is needed of a `Clock`."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch."""
+
+
+class Surroundings(Protocol):
+    """What is needed of a `Workshop`."""
+
+    @property
+    def account(self) -> Account:
+        """For ARNs."""
+
+    @property
+    def clock(self) -> Timepiece:
+        """For contexts and logs."""
+
+    @property
+    def log(self) -> Callable[[Invocation, str], None]:
+        """Takes what the runtime itself writes to an invocation's log."""
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether that is one JSON object a line, not text."""
 
 
 class Call:
     """One function's way from event to result, on whatever thread its handlers run."""
 
-    def __init__(self, function: Function, workshop: Workshop) -> None:
+    def __init__(self, function: Function, workshop: Surroundings) -> None:
         self._function = function
         self._clock = workshop.clock
         self._account = workshop.account
@@ -60,6 +93,10 @@ class Call:
                 if loader is not self._loader or self._closed:
                     loader.close()  # once more: it was closed while it imported
 
+    def foresee(self) -> None:
+        """Find the handler's file already; nothing of it is run."""
+        self._loader.looks_async(self._function.handler)
+
     def unload(self, loaded: Loaded) -> None:
         """A fresh instance is needed no more."""
         self._loader.unload(loaded)
@@ -81,7 +118,7 @@ class Call:
         return ContextTemplate(
             self._function,
             self._arn,
-            log_stream_name(day, secrets.token_hex(16)),
+            log_stream_name(day, secrets.token_hex(16), self._function.version),
             now_s=self._clock.now,
             wall_s=self._clock.wall,
             log=_write,

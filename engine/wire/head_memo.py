@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_MOST_HEADS: Final = 1024
+MOST_HEADS: Final = 1024
 _LONGEST_HEAD: Final = 1024
 _NEVER_SENT_AGAIN: Final = b"Signature="  # signed for this very request and second
 
@@ -17,9 +17,10 @@ class HeadMemo(Generic[T]):
     `get(head)` gives what was kept, or None.
     """
 
-    __slots__ = ("_known", "get")
+    __slots__ = ("_known", "_most", "get")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_HEADS) -> None:
+        self._most = most
         self._known: dict[bytes, T] = {}
         self.get = self._known.get
 
@@ -27,6 +28,6 @@ class HeadMemo(Generic[T]):
         """Remember `value`, if `head` is one that may come again."""
         if not head or len(head) > _LONGEST_HEAD or _NEVER_SENT_AGAIN in head:
             return
-        if len(self._known) >= _MOST_HEADS:
+        if len(self._known) >= self._most:
             self._known.clear()
         self._known[head] = value

@@ -174,6 +174,10 @@ class Connection(Intake):
 
     # --- answers
 
+    def awaits(self, request: Request) -> bool:
+        """Whether an answer to `request`, which was handed on, would still reach the client."""
+        return self._current is request and not self._eof and not self._transport.is_closing()
+
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Write the answer; then go on with what waits."""
         if self._current is not request:

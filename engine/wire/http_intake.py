@@ -59,6 +59,7 @@ class Intake:
         "_slice",
         "_stopped_by",
         "_target",
+        "_trailers",
         "_version",
         "_waiting",
         "_wire_bytes",
@@ -92,6 +93,7 @@ class Intake:
         self._phase = IDLE
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._trailers: list[tuple[bytes, bytes]] = []
         self._body: bytes | bytearray = b""
         self._version = "1.1"
         self._head_bytes = 0  # of the head in progress, from earlier reads
@@ -106,9 +108,14 @@ class Intake:
         self._target = self._target + part if self._target else part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. Trailers come here too, after the chunks: they are dropped."""
+        """A header. Trailers come here too, after the chunks."""
         if not self._chunked:
             self._headers.append((name, value.rstrip()))
+            return
+        self._trailers.append((name, value.rstrip()))
+        size = sum(len(name) + len(value) for name, value in self._trailers)
+        if len(self._trailers) > self._max_headers or size > self._shared.limits.max_header_bytes:
+            self._stop(Refusal("headers", 431, "trailers are too large"))
 
     def on_headers_complete(self) -> None:
         """Refuse here what must not be read on."""
@@ -168,9 +175,14 @@ class Intake:
         if too_large:
             shared.count_refused("body_too_large")
         method, headers = self._parser.get_method().decode(), self._headers
-        self._waiting.append(
-            Request.parsed(self, method, self._target, headers, body, now_s, self._version, too_large)
-        )
+        request = Request.parsed(self, method, self._target, headers, body, now_s, self._version, too_large)
+        if self._trailers:
+            request.trailers = self._trailers
+        self._waiting.append(request)
+
+    @abstractmethod
+    def awaits(self, request: Request) -> bool:
+        """Whether the client waits: the outgoing half knows."""
 
     @abstractmethod
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:

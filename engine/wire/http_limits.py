@@ -9,7 +9,7 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """The limits of one server; every one of them is per connection.
+    """The limits of one server; all but `remembered_heads` are per connection.
 
     Attributes:
         max_header_bytes: Request line and headers together; above it the answer is 431.
@@ -24,6 +24,8 @@ class HttpLimits:
         max_pipelined: Requests that wait behind the one in hand before reading stops.
         linger_bytes, linger_s: How much of what follows a refused request is read and dropped, and for how
             long after the answer, so that the client comes to read the answer before the connection ends.
+        remembered_heads: Heads of requests that need not be parsed again, because they were sent before. A
+            server whose clients hardly repeat themselves saves memory with few.
     """
 
     max_header_bytes: int = 65_536
@@ -36,6 +38,7 @@ class HttpLimits:
     max_pipelined: int = 16
     linger_bytes: int = 64 * MB
     linger_s: float = 5.0
+    remembered_heads: int = 1024
 
     def sweep_every_s(self) -> float:
         """How often the timeouts are looked at: each second, or more often where one is short."""

@@ -28,6 +28,9 @@ class Answering(Protocol):
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Send it, in the order of the requests."""
 
+    def awaits(self, request: Request) -> bool:
+        """Whether an answer to it would still reach the client."""
+
 
 class Request:
     """One complete request.
@@ -45,11 +48,13 @@ class Request:
     """
 
     _lower_head: bytes
+    _trailers: list[tuple[bytes, bytes]]
 
     __slots__ = (
         "_connection",
         "_headers",
         "_lower_head",
+        "_trailers",
         "body",
         "head",
         "method",
@@ -130,6 +135,23 @@ class Request:
             return None
         end = head.find(b"\r\n", at + 2)
         return head[at + len(lower_name) + 3 : end if end >= 0 else len(head)].strip(_OWS)
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """Names and values of what followed the last chunk; few requests have any."""
+        try:
+            return self._trailers
+        except AttributeError:
+            return []
+
+    @trailers.setter
+    def trailers(self, trailers: list[tuple[bytes, bytes]]) -> None:
+        self._trailers = trailers
+
+    @property
+    def awaited(self) -> bool:
+        """Whether an answer is owed, and the client is still there to get it."""
+        return self._connection is not None and self._connection.awaits(self)
 
     def respond(self, status: int, head: bytes, body: bytes) -> None:
         """Answer, now or later, once: a second answer, or one to a client that has gone, does nothing.

@@ -61,7 +61,7 @@ class Shared:
         self.ok_head = b""  # head(200), which is rarely anything else
         self.requests = 0
         self.refused: dict[str, int] = {}
-        self.heads = HeadMemo[Known]()
+        self.heads = HeadMemo[Known](limits.remembered_heads)
         self.draining = False
         self.gone = asyncio.Event()  # set while there is no connection
         self.gone.set()

@@ -98,8 +98,8 @@ async def test_large_bodies_go_both_ways(serving, echo, size):
     assert body == answer.body
 
 
-async def test_chunks_are_joined_and_trailers_dropped(serving):
-    """A chunked body is one body; what follows it is no header."""
+async def test_chunks_are_joined_and_trailers_are_apart(serving):
+    """A chunked body is one body; what follows it is no header, nor the next request's."""
     chunks = b"3\r\nabc\r\n2;name=value\r\nde\r\n0\r\nX-Trailer: forged\r\n\r\n"
     async with serving() as site:
         client = await site.client(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + GET)
@@ -109,6 +109,7 @@ async def test_chunks_are_joined_and_trailers_dropped(serving):
         following = await site.next_request()
 
     assert (b"abcde", None, "GET") == (answer.body, request.header(b"x-trailer"), following.method)
+    assert ([(b"X-Trailer", b"forged")], []) == (request.trailers, following.trailers)
 
 
 async def test_pipelined_requests_are_handed_on_one_at_a_time(serving):
@@ -283,3 +284,23 @@ async def test_ipv6_is_served(serving, echo):
         request.respond(200, TEXT, b"")
 
         assert ("::1", "::1", 200) == (site.host, request.peer, (await client.answer()).status)
+
+
+async def test_a_request_is_awaited_until_it_is_answered_or_its_client_goes(serving):
+    """Whoever keeps a request for long can see whether that is still worth it."""
+    async with serving() as site:
+        staying = await site.client(GET)
+        first = await site.next_request()
+        leaving = await site.client(GET)
+        second = await site.next_request()
+        before = (first.awaited, second.awaited)
+        leaving.writer.close()
+        while second.awaited:
+            await asyncio.sleep(0.001)
+        between = first.awaited
+        first.respond(200, TEXT, b"")
+        second.respond(200, TEXT, b"")
+        await staying.answer()
+
+    assert ((True, True), True) == (before, between)
+    assert (False, False) == (first.awaited, second.awaited)

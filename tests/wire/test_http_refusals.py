@@ -119,6 +119,7 @@ async def test_what_came_before_garbage_is_answered_first(serving):
         CHUNKED + b"1;" + b"e" * 5_000,
         CHUNKED + b"1\r\nx\r\n0\r\n" + b"t" * 5_000,
         CHUNKED + b"1\r\nx\r\n0\r\n" + b"t: u\r\n" * 5_000,
+        CHUNKED + b"1\r\nx\r\n0\r\n" + b"t: u\r\n" * 11 + b"\r\n",
     ],
 )
 async def test_too_much_header_is_refused(serving, sent):

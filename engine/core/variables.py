@@ -1,0 +1,82 @@
+"""The environment variables that an environment of its own (a process) is given, as Lambda sets them.
+
+Source: Lambda Developer Guide, "Using Lambda environment variables", defined runtime environment variables.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from engine.core.function import Account, Function
+
+Initialisation = Literal["on-demand", "provisioned-concurrency", "snap-start", "lambda-managed-instances"]
+"""Values of `AWS_LAMBDA_INITIALIZATION_TYPE`."""
+
+PATH: Final = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+"""Lambda's own search path. Who starts a process puts the folder of its interpreter before it."""
+
+
+def lambda_variables(
+    function: Function,
+    account: Account,
+    *,
+    log_stream: str,
+    task_root: str,
+    runtime_api: str | None = None,
+    initialisation: Initialisation = "on-demand",
+    python: str | None = None,
+    version: str | None = None,
+    log_group: str | None = None,
+    logs_json: bool = False,
+) -> dict[str, str]:
+    """Lambda's variables for one environment, and the function's own, which win where both name one.
+
+    `_X_AMZN_TRACE_ID` belongs to an invocation and is not among them. Left out as well are the variables
+    that name what is not there: the metadata endpoint, and the library folders of Lambda's image
+    (`LD_LIBRARY_PATH`, `PYTHONPATH`). The X-Ray daemon is looked for on this machine. The credentials are
+    made up: they are signed with, and nobody checks them.
+
+    Args:
+        function: Its name, handler, memory and own variables.
+        account: Its region.
+        log_stream: From `core.context.log_stream_name`. Under SnapStart it is not told, as on Lambda.
+        task_root: Absolute path of the folder with the code, Lambda's `/var/task`.
+        runtime_api: `host:port` of the Runtime API, or None if there is none.
+        initialisation: Why and how the environment is started.
+        python: `3.13` for a Python runtime; None for one that brings its own (`AWS_EXECUTION_ENV` is unset).
+        version: Version the environment runs, where not the function's own.
+        log_group: Where not `/aws/lambda/<function>`.
+        logs_json: Whether handlers are to log JSON.
+    """
+    variables = {
+        "_HANDLER": function.handler,
+        "AWS_REGION": account.region,
+        "AWS_DEFAULT_REGION": account.region,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version or function.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": initialisation,
+        "AWS_ACCESS_KEY_ID": "ASIAXXXXXXXXXXXXXXXX",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+        "LAMBDA_TASK_ROOT": task_root,
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "TZ": ":UTC",
+        "LANG": "en_US.UTF-8",
+        "LC_CTYPE": "C.UTF-8",
+        "PATH": PATH,
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+    }
+    if initialisation != "snap-start":
+        variables["AWS_LAMBDA_LOG_GROUP_NAME"] = log_group or f"/aws/lambda/{function.name}"
+        variables["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream
+    if python is not None:
+        variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_python{python}"
+    if runtime_api is not None:
+        variables["AWS_LAMBDA_RUNTIME_API"] = runtime_api
+    if initialisation == "lambda-managed-instances":
+        variables["AWS_LAMBDA_MAX_CONCURRENCY"] = str(function.environment_concurrency)
+    if logs_json:
+        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+    return {**variables, **function.environment}

@@ -1,0 +1,1 @@
+"""Runs functions by Lambda's own Runtime API: one process for each environment, in any language."""

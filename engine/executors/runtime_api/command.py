@@ -1,0 +1,102 @@
+"""Which program serves a function by the Runtime API, and with which variables it is started.
+
+Source: Lambda Developer Guide, "Building a custom runtime for AWS Lambda" and "Using the Lambda runtime API".
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from engine.core.failure import InitFailure
+from engine.core.function import Account, Function
+from engine.core.variables import Initialisation, lambda_variables
+from engine.errors import EngineError
+
+CLIENT: Final = "awslambdaric"
+INHERITED: Final = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
+"""Variables of the engine's own that its interpreter may need to start, and to find AWS's client."""
+
+
+class InvalidEntrypoint(EngineError):
+    """There is no program to start: `places` were looked at."""
+
+    def __init__(self, places: str) -> None:
+        super().__init__(places)
+        self.places = places
+
+    def __str__(self) -> str:
+        return f"Couldn't find valid bootstrap(s): [{self.places}]"
+
+    @property
+    def failure(self) -> InitFailure:
+        """What the fleet's driver is told."""
+        return InitFailure("Runtime.InvalidEntrypoint", str(self))
+
+
+def command_of(function: Function) -> tuple[str, ...]:
+    """Program and arguments: what `bootstrap` says, else the file of that name, else AWS's Python client.
+
+    Raises:
+        InvalidEntrypoint: There is none of the three, or the file may not be executed.
+    """
+    given = function.bootstrap
+    if given:
+        return tuple(shlex.split(given)) if isinstance(given, str) else tuple(given)
+    file = Path(function.code, "bootstrap").absolute()
+    if file.is_file() and os.access(file, os.X_OK):
+        return (str(file),)
+    if file.exists() or importlib.util.find_spec(CLIENT) is None:
+        raise InvalidEntrypoint(str(file))
+    return (sys.executable, "-m", CLIENT, _dotted(function.handler))
+
+
+def variables_of(
+    function: Function,
+    account: Account,
+    command: tuple[str, ...],
+    *,
+    runtime_api: str,
+    log_stream: str,
+    logs_json: bool,
+    host: Mapping[str, str],
+) -> dict[str, str]:
+    """The environment of the process: Lambda's variables, the function's own, and little of the engine's.
+
+    Of `host`, the engine's variables, those in `INHERITED` are kept, and `PATH`, with the folder of
+    the engine's interpreter before it: `python` and `node` are what they are for the engine.
+    """
+    variables = lambda_variables(
+        function,
+        account,
+        log_stream=log_stream,
+        task_root=str(Path(function.code).absolute()),
+        runtime_api=runtime_api,
+        initialisation=_initialisation(function),
+        python=_python() if CLIENT in command else None,
+        logs_json=logs_json,
+    )
+    own = {name: host[name] for name in INHERITED if name in host}
+    own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), host.get("PATH", variables["PATH"])])
+    return {**variables, **own, **function.environment}
+
+
+def _initialisation(function: Function) -> Initialisation:
+    if function.environment_concurrency > 1:
+        return "lambda-managed-instances"
+    return "snap-start" if function.snapstart else "on-demand"
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _dotted(handler: str) -> str:
+    """`src/app.py:handler` as AWS's client knows it: `src/app.handler`."""
+    file, colon, name = handler.rpartition(":")
+    return f"{file.removesuffix('.py')}.{name}" if colon else handler

@@ -1,0 +1,94 @@
+"""Runs each environment as a process that polls Lambda's Runtime API: AWS's own clients, in any language.
+
+An environment is an address on loopback and a process started with it in `AWS_LAMBDA_RUNTIME_API`. At the
+deadline its whole process group is killed. What cannot be done here: to cap memory, to give a process
+a `/tmp` or a user of its own, to hand a streamed response on before it is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from engine.core.failure import InitFailure
+from engine.core.function import Function
+from engine.core.invocation import Invocation
+from engine.executors.runtime_api.child import Child
+from engine.executors.runtime_api.guardian import Guardian
+from engine.executors.runtime_api.room import Room
+from engine.ports import Facts, Workshop
+
+
+class RuntimeExecutor:
+    """The environments of one function, each a process. See the module's docstring for its limits."""
+
+    def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
+        self.function = function
+        self.facts = facts
+        self.workshop = workshop
+        self._rooms: dict[int, Room] = {}
+        self._leaving: set[Room] = set()  # closed, and their processes not reaped yet
+        self._openings: set[asyncio.Task[None]] = set()
+        self._guardian: Guardian | None = None
+
+    def start(self, env_id: int, /) -> None:
+        """Listen, and start a process; its first poll tells that it is ready."""
+        if self._guardian is None:
+            try:
+                self._guardian = Guardian()
+            except OSError as error:
+                failure = InitFailure("Sandbox.Failure", str(error))
+                self.workshop.loop.call_soon(self.facts.failed, env_id, failure, 0.0)
+                return
+        room = self._rooms[env_id] = Room(env_id, self)
+        self.open(room)
+
+    def run(self, env_id: int, invocation: Invocation, /) -> None:
+        """Answer the poll of that environment with it."""
+        self._rooms[env_id].run(invocation)
+
+    def stop(self, env_id: int, /) -> None:
+        """SIGKILL to the process and all it started."""
+        room = self._rooms.get(env_id)
+        if room is not None:
+            self.dismiss(room)
+
+    def renew(self) -> None:
+        """Nothing: a new process reads what is there when it starts."""
+
+    def close(self) -> None:
+        """Leave no process and no descriptor behind; every environment has been stopped."""
+        for room in [*self._rooms.values(), *self._leaving]:
+            room.close()
+            room.settle()
+        self._rooms.clear()
+        self._leaving.clear()
+        if self._guardian is not None:
+            self._guardian.close()
+            self._guardian = None
+
+    # ---------------------------------------------------------------- what rooms ask for
+
+    def open(self, room: Room) -> None:
+        """Start its process, beside the loop."""
+        opening = self.workshop.loop.create_task(room.open())
+        self._openings.add(opening)
+        opening.add_done_callback(self._openings.discard)
+
+    def watch(self, child: Child) -> None:
+        """Tell the guardian."""
+        if self._guardian is not None:
+            self._guardian.watch(child.group)
+
+    def forget(self, child: Child) -> None:
+        """Tell the guardian."""
+        if self._guardian is not None:
+            self._guardian.forget(child.group)
+
+    def dismiss(self, room: Room) -> None:
+        """Close it, and keep it in mind until its process is reaped."""
+        self._rooms.pop(room.env_id, None)
+        room.close()
+        if room.settled:
+            self._leaving.discard(room)
+        else:
+            self._leaving.add(room)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import anyio
 from anyio.abc import TaskStatus
@@ -63,6 +63,10 @@ class Host:
     reject: Callable[[str], None] = lambda _: None
     """Told of each request that became no event: `unknown_function`, `invalid_payload`,
     `payload_too_large` or `not_accepting`."""
+    say: Callable[[str], None] = lambda _: None
+    """Takes one line, without its newline, for whoever runs the engine. Rarely called."""
+    services: Mapping[str, object] = field(default_factory=dict)
+    """What sources of one engine share, by name: `sqs`, the queues that mappings poll in process."""
 
 
 class EventSource(Protocol):
@@ -85,8 +89,14 @@ class EventSource(Protocol):
 class Facts(Protocol):
     """Given to an executor: how it tells the driver what became of a command."""
 
-    def ready(self, env_id: int, init_s: float) -> None:
-        """The environment finished its init, which took `init_s`."""
+    def ready(self, env_id: int, init_s: float | None) -> None:
+        """The environment finished its init, which took `init_s`.
+
+        None: its init is to be part of its first invocation, as on AWS after a reset.
+        """
+
+    def waits(self, env_id: int) -> None:
+        """It has not begun to initialise yet, or does so just now: the limit of its init starts over."""
 
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
         """Its init failed; whoever waits for it is answered with AWS's error for that."""
@@ -136,6 +146,23 @@ class Observer(Protocol):
         """Something rare."""
 
 
+class Meter(Protocol):
+    """Told what only the driver knows, for metrics: rare things, and samples of frequent ones."""
+
+    def scaled(self, function: str, direction: str, reason: str, /) -> None:
+        """One environment more (`up`), fewer (`down`), or the last one gone (`to_zero`).
+
+        `reason` is one of `demand`, `provisioned`, `idle`, `renewed`, `limit`, `closing`, `init_failed`,
+        `timeout`, `crash`.
+        """
+
+    def came_from_zero(self, function: str, took_s: float, /) -> None:
+        """An event that found no environment at all was answered, `took_s` after it was received."""
+
+    def answered(self, trigger: str, overhead_s: float, /) -> None:
+        """A sample: one answer in which the engine itself took `overhead_s`, waiting and handler left out."""
+
+
 class Offload(Protocol):
     """Runs something that blocks, an import say, beside the loop."""
 
@@ -154,6 +181,10 @@ class Workshop:
     notify: Callable[[Notice], None]
     log: Callable[[Invocation, str], None]  # what the runtime itself writes to an invocation's log
     logs_json: bool = False  # what it writes there is one JSON object a line, not text
+    output: Callable[[Invocation | None, str], None] = lambda _invocation, _text: None
+    """Takes what a handler in a process of its own wrote; None: written outside of any invocation."""
+    commons: dict[str, Any] = field(default_factory=dict)
+    """What the executors of one engine share, by names of their own; the same dict for all of them."""
 
 
 class ExecutorFactory(Protocol):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import platform as interpreter
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from random import Random
+from typing import Any, Final, Literal, Self, cast
 
+from engine.app.deployments import Deployments, Part
 from engine.app.observers import Observers
 from engine.app.variables import Variables
 from engine.config import Config
@@ -32,9 +36,12 @@ from engine.runtime.collector import RelaxedCollector
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
 from engine.runtime.platform import Platform
+from engine.telemetry.emf import EmfTap
 from engine.telemetry.log import PlatformLog
 from engine.telemetry.report import log_tail
 from engine.telemetry.stats import Levels, Stats
+
+_NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))
 
 
 class Assembly:
@@ -52,11 +59,11 @@ class Assembly:
         self._platform = platform
         self._loop = loop
         self._make = executor
+        self._write_log = write_log
         self._executors: list[Executor] = []
+        self._commons: dict[str, Any] = {}
         self.chosen: dict[str, str] = {}
         """The executor each function runs on, after `auto` was decided."""
-
-        self._memory_mb = {function.name: function.memory_mb for function in config.functions}
 
         account = config.account
         self._sheet = price_sheet(account.region) or fallback_sheet(account.region)
@@ -68,6 +75,7 @@ class Assembly:
                 "python": interpreter.python_version(),
                 "event_loop": type(loop).__module__.partition(".")[0],
             },
+            budget_usd=config.monthly_budget_usd,
         )
         self._observer: Observer = self.stats
         self._log: PlatformLog | None = None
@@ -76,11 +84,21 @@ class Assembly:
         # A server with its log off drops what handlers print; from Python, it goes where it always went.
         write_line = self._log.line if self._log is not None else (write_log and _drop)
         style: Literal["text", "json"] = "json" if config.log_format == "json" else "text"
-        self._capture = Capture(write_line, log_format=style)
+        # Handlers' metrics are in their lines, whether or not these are shown.
+        tap = write_line and EmfTap(self.stats, write_line, loop.call_soon_threadsafe).line
+        self._capture = Capture(tap, log_format=style)
         if self._log is not None:
             self._observer = Observers((self.stats, self._log), self._capture.end)
-        self._pool = Pool(account.concurrency_limit - sum(map(_own_concurrency, config.functions)))
-        self.dispatcher = Dispatcher(loop, self._pool)
+        self._pool = Pool(account.concurrency_limit)
+        self.dispatcher = Dispatcher(loop, self._pool, Random(0).random)  # noqa: S311  # the same choices each run
+        self.deployments = Deployments(
+            self.dispatcher,
+            self._pool,
+            hire=self._hire,
+            dismiss=self._dismiss,
+            describe=self._describe,
+            forget=self.stats.unregister,
+        )
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -89,7 +107,7 @@ class Assembly:
             opening.enter_context(Variables(self._config))
             opening.callback(self._close_executors)
             for function in self._config.functions:
-                self._add(function, self._pool)
+                self.deployments.install(function)
             if self._platform.watches_loop and any(isinstance(e, LoopExecutor) for e in self._executors):
                 opening.enter_context(
                     Watchdog(
@@ -110,17 +128,32 @@ class Assembly:
             if self._log is not None:
                 self._log.flush()
 
+    async def prepare(self) -> None:
+        """Let executors get ready what no invocation should wait for."""
+        for executor in self._executors:
+            prepare = getattr(executor, "prepare", None)  # optional, as `close` is
+            if prepare is not None:
+                await prepare()
+
     def _close_executors(self) -> None:
         for executor in self._executors:
-            close = getattr(executor, "close", None)  # optional: not every executor holds something
-            if close is not None:
-                close()
+            _close(executor)
 
-    def _add(self, function: Function, pool: Pool) -> None:
+    def _dismiss(self, part: Part) -> None:
+        self._executors.remove(part.executor)
+        _close(part.executor)
+
+    def _describe(self, function: Function, levels: Callable[[], Levels]) -> None:
+        price = rate(self._sheet, function.memory_mb, function.architecture)
+        known = self.stats.functions.get(function.name)
+        if known is not None and (known.ledger.rate, known.ledger.memory_mb) != (price, function.memory_mb):
+            self.stats.unregister(function.name)  # a ledger has one price: its counters begin anew
+        self.stats.register(function, price, levels)
+
+    def _hire(self, function: Function, pool: Pool) -> Part:
         account = self._config.account
         fleet: Fleet[Invocation] = Fleet(
             FleetLimits(
-                reserved=function.reserved_concurrency,
                 provisioned=function.provisioned_concurrency,
                 environment_concurrency=function.environment_concurrency,
                 keep_alive_s=function.keep_alive_s,
@@ -139,9 +172,10 @@ class Assembly:
             self._observer,
             self._loop,
             self._platform.clock,
-            log_tail=self._log_tail,
-            pool=pool,
+            log_tail=partial(self._log_tail, function.memory_mb),
+            pool=self._pool,
             on_release=self.dispatcher.released,
+            meter=self.stats,
         )
         workshop = Workshop(
             account=account,
@@ -151,24 +185,27 @@ class Assembly:
             notify=self._observer.noticed,
             log=self._log_text,
             logs_json=self._config.log_format == "json",
+            output=self._output,
+            commons=self._commons,
         )
         executor = self._factory(function)(function, driver, workshop)
         driver.employ(executor)
         self._executors.append(executor)
-        self.stats.register(function, price, lambda: _levels(fleet))
-        self.dispatcher.add(driver, fleet)
         if self._log is not None:
             self._log.register(function)
+        return Part(function, driver, fleet, executor)
 
     def _factory(self, function: Function) -> ExecutorFactory:
         if self._make is not None:
             self.chosen[function.name] = "given"
             return self._make
         name = function.executor
+        if name == "auto" and function.bootstrap:
+            name = "runtime"
         if name == "auto":
             name = "loop" if not self._platform.has_threads or is_async(function) else "thread"
-        elif name == "thread" and not self._platform.has_threads:
-            raise ConfigError((f"functions.{function.name}.executor: 'thread' needs the real clock",))
+        elif name in _NEED_REAL_TIME and not self._platform.has_threads:
+            raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))
         self.chosen[function.name] = name
         return cast("ExecutorFactory", resolve("executor", name))
 
@@ -184,8 +221,9 @@ class Assembly:
         if self._log is not None:
             self._log.flush()
 
-    def _log_tail(self, invocation: Invocation, outcome: Outcome, error_type: str | None) -> bytes:
-        memory_mb = self._memory_mb[invocation.event.function]
+    def _log_tail(
+        self, memory_mb: int, invocation: Invocation, outcome: Outcome, error_type: str | None
+    ) -> bytes:
         return log_tail(
             invocation, outcome, error_type, memory_mb=memory_mb, wall_s=self._platform.clock.wall()
         )
@@ -194,6 +232,14 @@ class Assembly:
         if self._log is not None or invocation.event.wants_log:
             self._capture.end(invocation)  # what is ours begins a line of its own
             self._capture.take(invocation, text)
+
+    def _output(self, invocation: Invocation | None, text: str) -> None:
+        if invocation is not None:
+            self._capture.take(invocation, text)
+        elif self._log is not None:
+            self._log.line(None, text)
+        elif self._write_log is None:  # as what a module prints in process, while it is imported
+            sys.stdout.write(text)
 
 
 def is_async(function: Function) -> bool:
@@ -214,10 +260,10 @@ def is_async(function: Function) -> bool:
         loader.close()
 
 
-def _own_concurrency(function: Function) -> int:
-    if function.reserved_concurrency is not None:
-        return function.reserved_concurrency
-    return function.provisioned_concurrency
+def _close(executor: Executor) -> None:
+    close = getattr(executor, "close", None)  # optional: not every executor holds something
+    if close is not None:
+        close()
 
 
 def _request_bucket(function: Function, per_unit: int, account_limit: int) -> TokenBucket | None:
@@ -225,17 +271,6 @@ def _request_bucket(function: Function, per_unit: int, account_limit: int) -> To
         return None
     per_s = per_unit * (function.reserved_concurrency or account_limit)
     return TokenBucket(per_s, per_s)
-
-
-def _levels(fleet: Fleet[Invocation]) -> Levels:
-    s = fleet.statistics()
-    return Levels(
-        starting=s.starting,
-        idle=s.idle,
-        busy=s.busy,
-        in_flight=s.in_flight,
-        queued=s.waiting + s.blocked,
-    )
 
 
 def _drop(_invocation: Invocation, _text: str) -> None:

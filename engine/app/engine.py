@@ -88,8 +88,10 @@ class Engine:
         with ExitStack() as opening:
             assembly = Assembly(self.config, self.platform, loop, self._executor, self._write_log)
             opening.enter_context(assembly)
+            await assembly.prepare()
             self._open = opening.pop_all()
         self.stats = assembly.stats
+        self.deployments = assembly.deployments
         self.chosen = assembly.chosen
         self._sink = self._dispatcher = assembly.dispatcher
         self._dispatcher.open()

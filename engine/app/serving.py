@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import anyio
@@ -13,10 +15,16 @@ from anyio.abc import TaskStatus
 
 from engine.app.engine import Engine
 from engine.config import Config
+from engine.packages.records import State
+from engine.packages.shelf import Shelf
 from engine.ports import EventSource, Host, Sink
 from engine.registry import resolve
 from engine.runtime.signals import StopSignals
+from engine.sources.http.payload import Edge
+from engine.sources.http.source import HttpSource
+from engine.sources.invoke.catalogue import Catalogue
 from engine.sources.invoke.source import LambdaApi
+from engine.sources.invoke.works import BODY_LIMIT_BYTES, NoFronts, Spawn, Works
 from engine.telemetry.admin import Admin
 from engine.wire.aws import AwsEndpoint
 from engine.wire.http import HttpLimits, HttpServer, Request
@@ -99,6 +107,21 @@ async def _serve(
     *,
     reloads: bool,
 ) -> bool:
+    with Shelf(Path(config.state_dir) if config.state_dir else None) as shelf:
+        state = shelf.load()
+        return await _serve_packages(config, announce, write_log, signals, shelf, state, reloads=reloads)
+
+
+async def _serve_packages(
+    config: Config,
+    announce: Callable[[Announcement], None],
+    write_log: Callable[[str], object],
+    signals: StopSignals,
+    shelf: Shelf,
+    state: State,
+    *,
+    reloads: bool,
+) -> bool:
     async with Engine.from_config(config, write_log=write_log) as engine:
         host = Host(
             account=config.account,
@@ -112,10 +135,11 @@ async def _serve(
         async with anyio.create_task_group() as outer:
             listener = Endpoint(admin.handle, host, "admin", HttpLimits(max_body_bytes=0))
             admin_url = await outer.start(listener.serve, engine.sink, closing)
-            if reloads:
+            if reloads and config.functions:
                 outer.start_soon(_reload, config, engine, closing)
             with signals:
-                drained = await _serve_sources(config, engine, host, signals, announce, admin_url)
+                sources = partial(_sources, config, engine, host, shelf, state)
+                drained = await _serve_sources(config, engine, sources, signals, announce, admin_url)
             closing.set()
         return drained
 
@@ -130,14 +154,14 @@ async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
 async def _serve_sources(
     config: Config,
     engine: Engine,
-    host: Host,
+    sources: Callable[[Spawn], Awaitable[dict[str, Served]]],
     signals: StopSignals,
     announce: Callable[[Announcement], None],
     admin_url: str | None,
 ) -> bool:
     async with anyio.create_task_group() as group:
         urls: dict[str, str | None] = {"http": None, "aws": None}
-        for name, source in _sources(config, engine, host).items():
+        for name, source in (await sources(group.start_soon)).items():
             urls[name] = await group.start(source.serve, engine.sink, signals.asked)
         announce(Announcement(http=urls["http"], aws=urls["aws"], admin=admin_url))
         await signals.asked.wait()
@@ -148,13 +172,26 @@ async def _serve_sources(
     return drained
 
 
-def _sources(config: Config, engine: Engine, host: Host) -> dict[str, Served]:
-    api = LambdaApi(config.functions, host, engine.sink)
-    endpoint = AwsEndpoint({"lambda": api.handle}, engine.new_request_id)
-    sources: dict[str, Served] = {
-        "aws": Endpoint(endpoint.handle, host, "aws", HttpLimits()),
-    }
+async def _sources(
+    config: Config, engine: Engine, host: Host, shelf: Shelf, state: State, spawn: Spawn
+) -> dict[str, Served]:
+    sources: dict[str, Served] = {}
     for kind, bindings in config.bindings.items():
         source: type[EventSource] = resolve("source", kind)
         sources[kind] = source.build(bindings, host)
-    return sources
+    fronts = next((source for source in sources.values() if isinstance(source, HttpSource)), None)
+    if fronts is None and "http" in config.listeners:  # function URLs may come
+        fronts = sources["http"] = HttpSource([], host, Edge(host.account, config.listeners["http"].port))
+    works = Works(
+        Catalogue({function.name: function for function in config.functions}, host),
+        shelf,
+        engine.deployments,
+        fronts or NoFronts(),
+        offload=engine.platform.offload,
+        spawn=spawn,
+    )
+    await works.restore(state)
+    api = LambdaApi(works, host, engine.sink, spawn)
+    endpoint = AwsEndpoint({"lambda": api.handle}, engine.new_request_id)
+    limits = HttpLimits(max_body_bytes=BODY_LIMIT_BYTES)
+    return {"aws": Endpoint(endpoint.handle, host, "aws", limits), **sources}

@@ -23,7 +23,7 @@ def configured(path: str | None, targets: Sequence[str], overrides: Mapping[str,
     """The configuration of `--config FILE`, or of targets; exits with one line for each problem."""
     if path is not None and targets:
         complain(["--config FILE and MODULE.FUNCTION exclude each other"])
-    if path is None and not targets:
+    if path is None and not targets and overrides.get("state_dir") is None:
         complain(["nothing to run: name a MODULE.FUNCTION, or give --config FILE"])
     try:
         return load_config(path, overrides) if path is not None else from_targets(targets, overrides)

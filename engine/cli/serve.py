@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from typing import Any
 
@@ -26,6 +27,7 @@ from engine.errors import EngineError
 @click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")
 @click.option("--concurrency-limit", type=int, metavar="N", help="invocations at a time, over all functions")
 @click.option("--log-format", type=click.Choice(["text", "json", "off"]), help="platform log on stderr")
+@click.option("--state-dir", metavar="DIR", help="keep functions created over the Lambda API in DIR")
 @click.option("--reload", "reloads", is_flag=True, help="give changed code to new environments")
 def serve(targets: tuple[str, ...], path: str | None, *, reloads: bool, **overrides: Any) -> None:
     """Run handlers, named here or in FILE, until SIGTERM or SIGINT; a second signal forces.
@@ -33,6 +35,8 @@ def serve(targets: tuple[str, ...], path: str | None, *, reloads: bool, **overri
     One handler gets every HTTP route, as behind a Function URL; of several each gets /NAME. When all
     listeners are open, their addresses are printed as one line of JSON on stdout; logs go to stderr.
     """
+    if overrides["state_dir"] is not None:
+        overrides["state_dir"] = os.path.abspath(overrides["state_dir"])
     config = configured(path, targets, overrides)
     warn(config)
     log = sys.stderr  # now: while the engine runs, handlers' writes are routed

@@ -16,7 +16,7 @@ from engine.config.listeners import EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
 from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
 from engine.core.function import Account, Function
-from engine.core.prices import REGIONS
+from engine.core.prices import price_sheet
 from engine.errors import UnknownName
 from engine.ports import Binding
 from engine.registry import Kind, did_you_mean, names, resolve
@@ -42,6 +42,8 @@ class Config:
         listeners: Listener name (`http`, `aws`, `admin`) to address.
         log_format: text, json or off.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
+        monthly_budget_usd: US dollars a month, or None.
+        state_dir: Absolute path of the folder that keeps functions created over the Lambda API, or None.
         warnings: One line each: legal, yet worth a look.
     """
 
@@ -51,7 +53,9 @@ class Config:
     listeners: Mapping[str, Listener]
     log_format: Literal["text", "json", "off"]
     grace_s: float
+    monthly_budget_usd: float | None
     warnings: tuple[str, ...]
+    state_dir: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +117,9 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         listeners=MappingProxyType({name: engine.listeners[name] for name in origin.listen}),
         log_format=engine.log_format,
         grace_s=engine.grace_s,
+        monthly_budget_usd=engine.monthly_budget_usd,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin)),
+        state_dir=engine.state_dir and os.path.abspath(os.path.join(origin.folder, engine.state_dir)),
     )
 
 
@@ -131,7 +137,7 @@ def _tables(
     if not isinstance(functions, Mapping):
         problems.append(Problem(("functions",), f"{show(functions)} is not a table"))
         return engine, {}
-    if not functions:
+    if not functions and not engine.get("state_dir"):  # else they may come over the Lambda API
         problems.append(Problem(("functions",), "at least one function is required"))
     tables: dict[str, Mapping[str, Any]] = {}
     for name, table in functions.items():
@@ -168,13 +174,19 @@ def _function(name: str, table: Mapping[str, Any], folder: str, problems: list[P
     problem = folder_problem(code)
     if problem:
         problems.append(Problem((*place, "code"), problem))
-    elif not wrong & {"handler", "code"}:
+    elif not wrong & {"handler", "code"} and _is_pythons(settings, code):
         problem = handler_problem(settings.handler, code)
         if problem:
             problems.append(Problem((*place, "handler"), problem))
     if settings.executor != "auto":
         _resolve("executor", settings.executor, (*place, "executor"), problems)
     return settings.function(name, code)
+
+
+def _is_pythons(settings: FunctionSettings, code: str) -> bool:
+    """Whether the handler is looked for as Python does; a bootstrap looks for it in its own way."""
+    own = settings.executor == "runtime" and os.path.exists(os.path.join(code, "bootstrap"))
+    return not settings.bootstrap and not own
 
 
 def _events(name: str, tables: Any, problems: list[Problem]) -> list[tuple[type[Any], str, BaseModel]]:
@@ -243,8 +255,10 @@ def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: O
         for name in origin.listen
         if not engine.listeners[name].loopback
     ]
-    if engine.region not in REGIONS:
-        place = origin.spell(("engine", "region"))
+    place, sheet = origin.spell(("engine", "region")), price_sheet(engine.region)
+    if sheet is None:
         warnings.append(f"{place}: no prices are known for {engine.region!r}; those of us-east-1 are used")
+    else:
+        warnings.extend(f"{place}: {assumption}" for assumption in sheet.assumptions)
     spelled = origin.spell(("engine", "concurrency_limit"))
     return warnings + [f"{spelled}: {line}" for line in limit_warnings(engine.concurrency_limit, functions)]

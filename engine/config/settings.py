@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, field_validator
 
 from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
+from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
 
 FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
@@ -99,6 +101,39 @@ def _cold_start(value: Any) -> Any:
     raise ValueError(f"{show(value)} is neither 'measured' nor a number of milliseconds, 0 or more")
 
 
+def _command(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no command: {str(error).lower()}") from None
+    elif not isinstance(value, list | tuple):
+        raise ValueError(f"{show(value)} is neither a string nor a list of strings")
+    elif not all(isinstance(word, str) for word in value):
+        raise ValueError("holds a word that is no string")
+    if value and not value[0]:
+        raise ValueError("names no program")
+    if any("\0" in word for word in value):
+        raise ValueError("holds a NUL character")
+    return tuple(value)
+
+
+def _module(value: str) -> str:
+    if not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError(f"{value!r} is no name of a module, such as 'boto3'")
+    return value
+
+
+def _goes_to(role: Role) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        wrong = problem(role, expanded(value, _ACCOUNT))
+        if wrong is not None:
+            raise ValueError(wrong)
+        return value
+
+    return check
+
+
 def _variable_name(key: str) -> str:
     if key in RESERVED_VARIABLES:
         raise ValueError("is reserved by AWS Lambda")
@@ -148,6 +183,8 @@ class EngineSettings(Settings):
             (10 on AWS); 0 leaves it out.
         log_format: text, json or off.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
+        monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with; absent = none.
+        state_dir: Folder that keeps functions created over the Lambda API; absent = they end with the engine.
         http: `HOST:PORT` of the functions' HTTP events.
         aws: `HOST:PORT` of the endpoint for AWS clients.
         admin: `HOST:PORT` of metrics, health and status.
@@ -160,6 +197,8 @@ class EngineSettings(Settings):
     requests_per_concurrency: Count = _ACCOUNT.requests_per_concurrency
     log_format: Literal["text", "json", "off"] = "text"
     grace_s: Seconds = 10.0
+    monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    state_dir: Annotated[str, AfterValidator(_folder)] | None = None
     http: Address = Listener("127.0.0.1", 3000)
     aws: Address = Listener("127.0.0.1", 4566)
     admin: Address = Listener("127.0.0.1", 9464)
@@ -201,7 +240,16 @@ class FunctionSettings(Settings):
     queue_limit: Count = 100_000
     cold_start: Annotated[Literal["measured"] | float, PlainValidator(_cold_start)] = "measured"
     environment: Annotated[Variables, AfterValidator(_environment)] = Field(default_factory=dict)
+    preload: Annotated[tuple[Annotated[str, AfterValidator(_module)], ...], Field(strict=False)] = ()
+    snapstart: bool = False
+    ephemeral_storage_mb: Annotated[int, Field(ge=512, le=10240)] = 512
     tags: dict[str, str] = Field(default_factory=dict)
+    bootstrap: Annotated[tuple[str, ...], PlainValidator(_command)] = ()
+    maximum_event_age_s: Annotated[float, Field(ge=60, le=21_600)] = 21_600
+    maximum_retry_attempts: Annotated[int, Field(ge=0, le=2)] = 2
+    on_success: Annotated[str, AfterValidator(_goes_to("on_success"))] | None = None
+    on_failure: Annotated[str, AfterValidator(_goes_to("on_failure"))] | None = None
+    dead_letter_queue: Annotated[str, AfterValidator(_goes_to("dead_letter_queue"))] | None = None
     events: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
 
     @field_validator("code", "executor")

@@ -19,6 +19,10 @@ MB_PER_GB: Final = 1024
 FREE_STORAGE_MB: Final = 512
 """Ephemeral storage every environment has at no charge (AWS Lambda pricing page)."""
 
+_ASYNCHRONOUS_BYTES: Final = 256 * 1024
+_ASYNCHRONOUS_CHUNK_BYTES: Final = 64 * 1024
+_PROVISIONED_PERIOD_S: Final = 300
+
 _US_PER_MS: Final = 1000
 _MB_MS_PER_GB_SECOND: Final = MB_PER_GB * 1000
 _EXACT_DIGITS: Final = 100
@@ -62,15 +66,43 @@ def duration_usd(
     if gb_seconds < 0:
         raise ValueError(f"gb_seconds must not be negative, got {gb_seconds}")
     with exactly():
-        paid = max(Decimal(0), gb_seconds - free_gb_seconds)
+        return marginal_usd(max(Decimal(0), gb_seconds - free_gb_seconds), tiers)
+
+
+def marginal_usd(quantity: Decimal, bands: Sequence[tuple[Decimal | None, Decimal]]) -> Decimal:
+    """US dollars for `quantity` of anything whose price is marginal, exact and unrounded.
+
+    A band is where it ends (None = never) and the price of what lies inside it, lowest band first; the
+    price is never that of the last band for the whole quantity.
+    """
+    with exactly():
         total_usd, floor = Decimal(0), Decimal(0)
-        for up_to, usd in tiers:
-            ceiling = paid if up_to is None else min(paid, up_to)
+        for up_to, usd in bands:
+            ceiling = quantity if up_to is None else min(quantity, up_to)
             if ceiling <= floor:
                 break
             total_usd += (ceiling - floor) * usd
             floor = ceiling
         return total_usd
+
+
+def asynchronous_requests(payload_bytes: int) -> int:
+    """Requests one asynchronous event counts as: 1 for its first 256 KB, 1 more for each 64 KB begun.
+
+    Source: AWS Lambda pricing page, "Requests"; payloads go up to 1 MB.
+    """
+    beyond = max(0, payload_bytes - _ASYNCHRONOUS_BYTES)
+    return 1 + -(-beyond // _ASYNCHRONOUS_CHUNK_BYTES)
+
+
+def standing_gb_seconds(environments: int, memory_mb: int, enabled_s: float) -> Decimal:
+    """GB-seconds of provisioned concurrency, enabled for `enabled_s` seconds: rounded up to five minutes.
+
+    Source: AWS Lambda pricing page, "Provisioned Concurrency".
+    """
+    periods = -(-round(enabled_s * 1e6) // (_PROVISIONED_PERIOD_S * 1_000_000))
+    with exactly():
+        return Decimal(environments * memory_mb * periods * _PROVISIONED_PERIOD_S) / MB_PER_GB
 
 
 def requests_usd(requests: int, sheet: PriceSheet, *, free: FreeTier = NO_FREE_TIER) -> Decimal:

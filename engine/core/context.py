@@ -159,7 +159,7 @@ class ContextTemplate:
         now_s: Monotonic seconds, on the clock that deadlines are given in.
         wall_s: Seconds since the Unix epoch.
         log: Takes the text of `context.log`, as it is.
-        version: Version the environment runs.
+        version: Version the environment runs, where not the function's own.
         log_group_name: Where not `/aws/lambda/<function>`.
     """
 
@@ -174,7 +174,7 @@ class ContextTemplate:
         now_s: Callable[[], float],
         wall_s: Callable[[], float],
         log: Callable[[str], object],
-        version: str = "$LATEST",
+        version: str | None = None,
         log_group_name: str | None = None,
     ) -> None:
         self._shared: dict[str, Any] = {
@@ -183,7 +183,7 @@ class ContextTemplate:
             "log_stream_name": log_stream_name,
             "function_name": function.name,
             "memory_limit_in_mb": str(function.memory_mb),
-            "function_version": version,
+            "function_version": version or function.version,
             "invoked_function_arn": arn,
             "tenant_id": None,
             "client_context": None,

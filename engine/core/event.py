@@ -28,6 +28,7 @@ class Event:
         client_context: Decoded JSON text of the caller's client context, or None.
         qualifier: What the caller appended to the name (`$LATEST`, version, alias), or None.
         wants_log: Whether the caller asked for the log tail of this invocation.
+        version: What runs, once the dispatcher has found what `qualifier` stands for.
         document: The decoded payload if a source had to decode it anyway, else `MISSING`. Whoever gives
             it to a handler puts `MISSING` in its place: a handler may change what it gets, so a second
             attempt must decode afresh.
@@ -43,6 +44,7 @@ class Event:
         "request_id",
         "trace_id",
         "trigger",
+        "version",
         "wants_log",
     )
 
@@ -69,6 +71,7 @@ class Event:
         self.client_context = client_context
         self.qualifier = qualifier
         self.wants_log = wants_log
+        self.version = "$LATEST"
 
     @property
     def payload(self) -> bytes:

@@ -19,25 +19,29 @@ class InitFailure(NamedTuple):
         error_type: `Runtime.ImportModuleError` and the like, or the class name of what the module raised.
         error_message: The text after it.
         stack_trace: Formatted frames, or None for an error of the platform (its payload has no such key).
+        body: The payload as the runtime itself posted it, or None to make one of the above.
     """
 
     error_type: str
     error_message: str
     stack_trace: tuple[str, ...] | None = None
+    body: bytes | None = None
 
 
 def init_error_body(failure: InitFailure, request_id: str) -> bytes:
     """What the caller of the invocation that waited for the environment gets."""
+    if failure.body is not None:
+        return failure.body
     if failure.stack_trace is None:
         return platform_error_body(failure.error_type, request_id, failure.error_message)
-    return _json(
-        {
-            "errorMessage": failure.error_message,
-            "errorType": failure.error_type,
-            "requestId": "",
-            "stackTrace": failure.stack_trace,
-        }
-    )
+    document = {
+        "errorMessage": failure.error_message,
+        "errorType": failure.error_type,
+        "requestId": "",
+        "stackTrace": failure.stack_trace,
+    }
+    # With spaces, as AWS's Python client posts it; a lone surrogate has no UTF-8, but it has an escape.
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def platform_error_body(error_type: str, request_id: str, text: str) -> bytes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from engine.core.environment import Environment, Signal, State
@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 _RESERVE: Final = Signal.RESERVE
 _RELEASE: Final = Signal.RELEASE
 _IDLE: Final = State.IDLE
+_BUSY: Final = State.BUSY
 _new_tuple: Final = tuple.__new__
 
 _FIRST_RETRY_S = 1.0
@@ -119,6 +120,8 @@ class Fleet(Generic[Item]):
         self._scaling = scaling
         self._requests = requests
         self._capacity = limits.environment_concurrency
+        self._simple = requests is None and self._capacity == 1  # `reserve` knows no more
+        self._reserved = limits.reserved is not None
         # Units of concurrency that are this fleet's own: more come from the pool, or not at all.
         self._own = limits.provisioned if limits.reserved is None else limits.reserved
 
@@ -156,20 +159,28 @@ class Fleet(Generic[Item]):
         0 changes nothing and means that `arrive` has to decide.
         """
         line = self._idle_provisioned or self._idle
-        if not line or line[-1].state is not _IDLE or self._requests is not None or self._partial:
+        if not line or not self._simple or self._blocked or self._closed:
             return 0
-        if self._blocked or self._closed or self._capacity > 1 or self._claim() is not None:
+        environment = line[-1]
+        if environment.state is not _IDLE:
             return 0
-        environment = line.pop()
-        environment.send(_RESERVE, now_s)
-        environment.in_flight = 1
-        self._busy += 1
+        if self._in_flight >= self._own and (self._reserved or not self._pool.take()):
+            return 0
+        del line[-1]
+        self._in_flight += 1
         if self._in_flight > self._peak_in_flight:
             self._peak_in_flight = self._in_flight
+        self._busy += 1
+        environment.state = _BUSY  # as `_RESERVE` would have it: here it is known to be idle
+        environment.since_s = now_s
+        environment.in_flight = 1
         return environment.id
 
     def arrive(self, item: Item, now_s: float) -> Sequence[Command[Item]]:
         """An event came. It is run, queued or refused in this step."""
+        env_id = self.reserve(now_s)
+        if env_id:
+            return (Run(env_id, item, cold=False),)
         if self._closed:
             return (Refuse(item, Refusal.CLOSING),)
         if self._requests is not None and not self._requests.take(now_s):
@@ -267,6 +278,28 @@ class Fleet(Generic[Item]):
         self._refill(now_s, commands)
         return commands
 
+    def adjust(self, pool: Pool, provisioned: int, now_s: float) -> Sequence[Command[Item]]:
+        """From now on draw on `pool` and keep `provisioned` environments ready, disturbing nothing that runs.
+
+        What is in flight is counted in the new pool at once, above its limit if need be. Provisioned
+        environments beyond the number become ordinary ones, and expire when idle.
+        """
+        if (pool, provisioned, None) == (self._pool, self._limits.provisioned, self._limits.reserved):
+            return ()
+        if self._limits.reserved is None:
+            self._pool.used -= max(0, self._in_flight - self._own)
+        self._limits = replace(self._limits, reserved=None, provisioned=provisioned)
+        self._own = provisioned
+        self._reserved = False
+        self._pool = pool
+        pool.used += max(0, self._in_flight - provisioned)
+        self._in_pool_line = False
+        commands: list[Command[Item]] = []
+        self._release_surplus()
+        self._refill(now_s, commands)
+        self._admit_blocked(now_s, commands)
+        return commands
+
     def close(self, now_s: float) -> Sequence[Command[Item]]:
         """Nothing more is started: refuse what waits for a limit, let idle environments go.
 
@@ -310,6 +343,28 @@ class Fleet(Generic[Item]):
         if self._blocked:
             due.append(self._blocked[0][1] + self._limits.queue_wait_s)
         return min(due, default=None)
+
+    @property
+    def environments(self) -> int:
+        """How many there are, starting ones included."""
+        return len(self._environments)
+
+    @property
+    def oldest(self) -> Item | None:
+        """The event that has waited longest, or None."""
+        if self._waiting:
+            return self._waiting[0]
+        return self._blocked[0][0] if self._blocked else None
+
+    @property
+    def provisioned_ready(self) -> int:
+        """Provisioned environments that are initialised."""
+        return sum(e.provisioned and e.state is not State.STARTING for e in self._environments.values())
+
+    @property
+    def provisioning_fails(self) -> bool:
+        """Whether the provisioned environments that were started last did not come up."""
+        return self._retry_s > _FIRST_RETRY_S
 
     def statistics(self) -> FleetStatistics:
         """The fleet in numbers, now."""
@@ -379,20 +434,22 @@ class Fleet(Generic[Item]):
 
     def _claim(self) -> Refusal | None:
         if self._in_flight >= self._own:
-            if self._limits.reserved is not None:
+            if self._reserved:
                 return Refusal.FUNCTION_LIMIT
             if not self._pool.take():
-                return Refusal.ACCOUNT_LIMIT
+                return self._pool.refusal
         self._in_flight += 1
         return None
 
     def _release_claim(self) -> None:
         self._in_flight -= 1
-        if self._in_flight >= self._own and self._limits.reserved is None:
+        if self._in_flight >= self._own and not self._reserved:
             self._pool.give()
 
     def _rate_refusal(self) -> Refusal:
-        return Refusal.REQUEST_RATE if self._limits.reserved is None else Refusal.RESERVED_REQUEST_RATE
+        if self._limits.reserved is None and self._pool.refusal is Refusal.ACCOUNT_LIMIT:
+            return Refusal.REQUEST_RATE
+        return Refusal.RESERVED_REQUEST_RATE
 
     # ---------------------------------------------------------------- environments
 
@@ -498,6 +555,20 @@ class Fleet(Generic[Item]):
             self._idle_provisioned = deque(e for e in self._idle_provisioned if e.state is _IDLE)
         while not self._closed and self._provisioned < self._limits.provisioned:
             commands.append(self._start(now_s, provisioned=True))
+
+    def _release_surplus(self) -> None:
+        """More are provisioned than wanted: those that idle longest become ordinary, then any others."""
+        surplus = self._provisioned - self._limits.provisioned
+        if surplus <= 0:
+            return
+        idle = [e for e in self._idle_provisioned if e.state is _IDLE]
+        others = [e for e in self._environments.values() if e.provisioned and e.state is not _IDLE]
+        for environment in [*idle, *others][:surplus]:
+            environment.provisioned = False
+        self._provisioned -= surplus
+        self._idle_provisioned = deque(e for e in idle if e.provisioned)
+        ordinary = [e for e in (*self._idle, *idle) if e.state is _IDLE and not e.provisioned]
+        self._idle = deque(sorted(ordinary, key=lambda e: e.since_s))
 
     def _refill_later(self, now_s: float, *, failed: bool) -> None:
         """Replace a provisioned environment at the next tick; one that never came up, after a pause."""

@@ -32,8 +32,19 @@ class Function:
         queue_limit: How many may wait with `overflow = "queue"`.
         cold_start: `measured`, or milliseconds to add to each environment's initialisation.
         environment: Variables for the handler.
+        preload: Modules that the process executor imports before it forks environments.
+        snapstart: The process executor forks environments from one with the handler initialised.
+        ephemeral_storage_mb: Size of `/tmp` where environments have their own, 512 to 10240 MB.
         tags: Free labels, shown by the Lambda API.
+        bootstrap: Command that serves the Runtime API, for `executor = "runtime"`; empty for the file
+            `bootstrap` in the code folder, else AWS's Python client.
+        maximum_event_age_s: How long an asynchronous event is tried, seconds, 60 to 21600.
+        maximum_retry_attempts: How often it is tried again after a function error, 0 to 2.
+        on_success, on_failure: Where its record goes when it is done with: an ARN, `SERVICE:NAME`, or
+            the name of a queue.
+        dead_letter_queue: Where an event that failed goes: an ARN, or the name of a queue.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
+        version: `$LATEST`, or the number of a published version; not a key of engine.toml.
     """
 
     name: str
@@ -52,8 +63,18 @@ class Function:
     queue_limit: int = 100_000
     cold_start: Literal["measured"] | float = "measured"
     environment: Mapping[str, str] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
+    snapstart: bool = False
+    ephemeral_storage_mb: int = 512
     tags: Mapping[str, str] = field(default_factory=dict)
+    bootstrap: str | tuple[str, ...] = ()
+    maximum_event_age_s: float = 21_600
+    maximum_retry_attempts: int = 2
+    on_success: str | None = None
+    on_failure: str | None = None
+    dead_letter_queue: str | None = None
     events: tuple[Mapping[str, Any], ...] = ()
+    version: str = "$LATEST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

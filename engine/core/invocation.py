@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
 
+_ENDINGS: Final = frozenset((Status.CRASH, Status.OOM, Status.INIT_ERROR))
+
 Reply = Callable[[Outcome], None]
 """Called once with the outcome, on the engine's loop. It must not block and must not raise."""
 
@@ -17,7 +19,7 @@ class Result(NamedTuple):
     """What an executor reports of one invocation: never of one whose deadline has struck.
 
     Attributes:
-        status: SUCCESS, ERROR, CRASH or OOM.
+        status: SUCCESS, ERROR, CRASH or OOM; INIT_ERROR from an environment that initialises while it runs.
         body: JSON text (raw bytes if `raw`): what the caller gets.
         raw: The handler returned bytes.
         max_memory_mb: Peak resident memory in MB if the executor can measure it.
@@ -33,7 +35,7 @@ class Result(NamedTuple):
     @property
     def ends_environment(self) -> bool:
         """Whether nothing can run there any more."""
-        return self.status is Status.CRASH or self.status is Status.OOM
+        return self.status in _ENDINGS
 
 
 class Phase(Enum):

@@ -92,12 +92,15 @@ class Pool:
 
     `limit` is what is left after every reservation and every provisioned environment of a function
     without one. Fleets that wait for it (`contended`: some do) are woken in turn: see `next_blocked`.
+    The versions of one function with a reservation share a pool of their own instead: `refusal` is what
+    an event is told for which no unit is left.
     """
 
-    __slots__ = ("_blocked", "contended", "limit", "used")
+    __slots__ = ("_blocked", "contended", "limit", "refusal", "used")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, refusal: Refusal = Refusal.ACCOUNT_LIMIT) -> None:
         self.limit = limit
+        self.refusal = refusal
         self.used = 0
         self.contended = False
         self._blocked: deque[Hashable] = deque()

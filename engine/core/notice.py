@@ -49,4 +49,59 @@ class ThreadAbandoned:
     request_id: str
 
 
-Notice = Initialised | LoopBlocked | LoopReleased | ThreadAbandoned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confined:
+    """How far this machine lets environments that are processes be confined. Sent once a function.
+
+    `memory_by`: `cgroup` (the kernel caps it) or `watch` (the engine looks at it). `own_tmp`: `/tmp` is a
+    file system of each environment's own, else `TMPDIR` names a private folder.
+    """
+
+    function: str
+    memory_by: str
+    own_tmp: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDropped:
+    """An asynchronous event was given up. `reason`: AWS's condition, or what the engine calls it.
+
+    `handed_over`: a destination or dead-letter queue has it now; else it is gone.
+    """
+
+    function: str
+    request_id: str
+    reason: str
+    runs: int
+    handed_over: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFailed:
+    """The record of an asynchronous event could not be handed to `destination`, an ARN."""
+
+    function: str
+    request_id: str
+    destination: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsAbandoned:
+    """The engine stops while `count` asynchronous events still wait; `handed_over` of them went elsewhere."""
+
+    function: str
+    count: int
+    handed_over: int
+
+
+Notice = (
+    Confined
+    | DeliveryFailed
+    | EventDropped
+    | EventsAbandoned
+    | Initialised
+    | LoopBlocked
+    | LoopReleased
+    | ThreadAbandoned
+)

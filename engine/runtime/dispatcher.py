@@ -14,6 +14,11 @@ from engine.core.limits import Pool
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.runtime.driver import Driver
+from engine.runtime.switch import LATEST, Share, Switch
+
+
+def _first() -> float:
+    return 0.0
 
 
 class Stage(StrEnum):
@@ -28,24 +33,73 @@ class Stage(StrEnum):
 class Dispatcher:
     """Routes events to drivers. Implements `engine.ports.Sink`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pool: Pool) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, pool: Pool, draw: Callable[[], float] = _first
+    ) -> None:
+        """`draw` gives numbers in [0, 1), for aliases that stand for two versions."""
         self.stage = Stage.NEW
         self._loop = loop
         self._pool = pool
-        self._drivers: dict[str, Driver] = {}
+        self._draw = draw
+        self._switches: dict[str, Switch] = {}
         self._by_fleet: dict[Fleet[Invocation], Driver] = {}
+        self._leaving: dict[Driver, Callable[[], None]] = {}
         self._submits: dict[str, Callable[[Event, Reply], None]] = {}  # empty unless open
         self._quiet = asyncio.Event()
 
     @property
     def drivers(self) -> Mapping[str, Driver]:
-        """The driver of each function, by name."""
-        return self._drivers
+        """The driver of each function's `$LATEST`, by name."""
+        return {name: s.drivers[LATEST] for name, s in self._switches.items() if LATEST in s.drivers}
 
     def add(self, driver: Driver, fleet: Fleet[Invocation]) -> None:
-        """Take charge of one function."""
-        self._drivers[driver.function.name] = driver
+        """Take charge of one version of a function; it takes the place of another driver of that version."""
+        name = driver.function.name
+        switch = self._switches.setdefault(name, Switch(self._draw))
+        switch.drivers[driver.function.version] = driver
         self._by_fleet[fleet] = driver
+        self._turn(name)
+        if self.stage is Stage.OPEN:
+            driver.open()
+
+    def remove(self, driver: Driver) -> None:
+        """Hand it no more events. It is to be retired then."""
+        name = driver.function.name
+        switch = self._switches[name]
+        del switch.drivers[driver.function.version]
+        if not switch.drivers:
+            del self._switches[name]
+        self._turn(name)
+
+    def route(self, name: str, routes: Mapping[str, Share]) -> None:
+        """Which versions the qualifiers of a function stand for, beside the versions' own numbers."""
+        self._switches[name].routes = dict(routes)
+        self._turn(name)
+
+    def retire(self, driver: Driver, ended: Callable[[], None]) -> None:
+        """Let a driver that gets no more events finish what it took; then `ended` is called."""
+        self._leaving[driver] = ended
+        driver.close()
+        self._loop.call_soon(self._see_off)
+
+    def _turn(self, name: str) -> None:
+        """The function's events go another way from now on."""
+        if self.stage is Stage.OPEN:
+            switch = self._switches.get(name)
+            if switch is None:
+                self._submits.pop(name, None)
+            else:
+                self._submits[name] = switch.entry()
+
+    def _see_off(self) -> None:
+        """Let go of those that have finished. At the very end all go, finished or not: see `abandon`."""
+        if self.stage is Stage.CLOSED:
+            return
+        for driver in [driver for driver in self._leaving if not driver.statistics().in_flight]:
+            ended = self._leaving.pop(driver)
+            driver.abandon()  # environments that only initialise
+            self._by_fleet = {fleet: other for fleet, other in self._by_fleet.items() if other is not driver}
+            ended()
 
     # ---------------------------------------------------------------- Sink
 
@@ -78,13 +132,13 @@ class Dispatcher:
     def open(self) -> None:
         """Start to take events, and bring up what is provisioned."""
         self.stage = Stage.OPEN
-        self._submits = {name: driver.submit for name, driver in self._drivers.items()}
-        for driver in self._drivers.values():
+        self._submits = {name: switch.entry() for name, switch in self._switches.items()}
+        for driver in self._at_work():
             driver.open()
 
     def renew(self) -> None:
         """The code of the functions changed."""
-        for driver in self._drivers.values():
+        for driver in self._at_work():
             driver.renew()
 
     async def drain(self, grace_s: float) -> bool:
@@ -96,7 +150,7 @@ class Dispatcher:
             return True
         self.stage = Stage.DRAINING
         self._submits = {}
-        for driver in self._drivers.values():
+        for driver in self._at_work():
             driver.close()
         self._look_whether_quiet()
         try:
@@ -112,19 +166,25 @@ class Dispatcher:
         """Let everything go at once; whoever waits is answered with a cancellation."""
         self.stage = Stage.CLOSED
         self._submits = {}
-        for driver in self._drivers.values():
+        for driver in list(self._by_fleet.values()):
             driver.abandon()
 
     def released(self) -> None:
         """A driver gave concurrency back: whoever waits for it may go on."""
+        if self._leaving:
+            self._loop.call_soon(self._see_off)  # not now: the driver is still about its last invocation
         if self.stage is Stage.DRAINING:
             self._look_whether_quiet()
         while (fleet := self._pool.next_blocked()) is not None:
             self._by_fleet[cast("Fleet[Invocation]", fleet)].unblock()
 
     def _look_whether_quiet(self) -> None:
-        if not any(_in_flight(self._drivers.values())):
+        if not any(_in_flight(self._by_fleet.values())):
             self._quiet.set()
+
+    def _at_work(self) -> list[Driver]:
+        """All that may still get events."""
+        return [driver for driver in self._by_fleet.values() if driver not in self._leaving]
 
 
 def _in_flight(drivers: Iterable[Driver]) -> Iterable[int]:

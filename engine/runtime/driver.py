@@ -27,7 +27,7 @@ from engine.core.invocation import Invocation, Phase, Reply, Result
 from engine.core.limits import Pool, Refusal
 from engine.core.notice import Initialised
 from engine.core.outcome import Outcome, Status
-from engine.ports import Clock, Executor, Observer
+from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.alarm import Alarm
 from engine.runtime.deadlines import Deadlines
 
@@ -35,6 +35,7 @@ _RUNNING: Final = Phase.RUNNING  # see core.fleet: members are read once, not on
 _ENDED: Final = Phase.ENDED
 _SUCCESS: Final = Status.SUCCESS
 _SHORTEST_TICK_S: Final = 0.1
+_SAMPLE_EVERY_S: Final = 0.001
 _new_tuple: Final = tuple.__new__
 
 LogTail = Callable[[Invocation, Outcome, str | None], bytes]
@@ -55,6 +56,7 @@ class Driver:
         log_tail: LogTail,
         pool: Pool,
         on_release: Callable[[], None],
+        meter: Meter | None = None,
     ) -> None:
         self.function = function
         self._fleet = fleet
@@ -67,6 +69,8 @@ class Driver:
         self._pool = pool
         self._on_release = on_release
         self._closing = False
+        self._meter = meter
+        self._sample_at_s = -1.0 if meter is not None else float("inf")
         self._timeout_s = function.timeout_s
         self._shared = function.environment_concurrency > 1
         self._executor: Executor
@@ -92,12 +96,17 @@ class Driver:
     def submit(self, event: Event, reply: Reply) -> None:
         """Take an event: `reply` is called once, now or later."""
         now_s = self._now()
+        if now_s >= self._sample_at_s:
+            self._sample_at_s = now_s + _SAMPLE_EVERY_S
+            reply = self._sampled(event, reply, now_s)
         invocation = Invocation(event, reply)
         env_id = self._fleet.reserve(now_s)
         if env_id:
             self._run(env_id, invocation, False, now_s)  # noqa: FBT003  # as `_run` says
         else:
-            self._obey(self._fleet.arrive(invocation, now_s))
+            if not self._fleet.environments and self._meter is not None:
+                invocation.reply = self._from_zero(event, reply, self._meter)
+            self._obey(self._fleet.arrive(invocation, now_s), "demand")
 
     def unblock(self) -> None:
         """The account has room again, and it is this function's turn."""
@@ -106,12 +115,16 @@ class Driver:
     def renew(self) -> None:
         """The code changed: new environments get it, busy ones finish."""
         self._executor.renew()
-        self._obey(self._fleet.renew(self._now()))
+        self._obey(self._fleet.renew(self._now()), "renewed")
+
+    def adjust(self, pool: Pool, provisioned: int) -> None:
+        """Draw concurrency on `pool` from now on, and keep so many environments ready."""
+        self._obey(self._fleet.adjust(pool, provisioned, self._now()), "limit")
 
     def close(self) -> None:
         """Start nothing more; what was admitted still runs."""
         self._closing = True
-        self._obey(self._fleet.close(self._now()))
+        self._obey(self._fleet.close(self._now()), "closing")
 
     def abandon(self) -> None:
         """The grace period is over: answer everything with a cancellation and let everything go."""
@@ -121,25 +134,38 @@ class Driver:
             body = cancelled_body(invocation.event.request_id)
             self._answer(invocation, Status.CANCELLED, body, now_s - invocation.started_s)
         self._running_in.clear()
-        self._obey(commands)
+        self._obey(commands, "closing")
         self._alarm.cancel()
 
     def statistics(self) -> FleetStatistics:
         """The fleet in numbers."""
         return self._fleet.statistics()
 
+    def oldest_wait_s(self) -> float:
+        """How long the event that has waited longest has; 0 if none waits."""
+        oldest = self._fleet.oldest
+        return 0.0 if oldest is None else max(0.0, self._now() - oldest.event.received_s)
+
     # ---------------------------------------------------------------- facts, from the executor
 
-    def ready(self, env_id: int, init_s: float) -> None:
+    def ready(self, env_id: int, init_s: float | None) -> None:
         """An environment can serve; a modelled cold start is added to the measured one here."""
         if env_id not in self._initialising:
             return  # it was given up meanwhile
-        if self.function.cold_start == "measured":
+        if self.function.cold_start == "measured" or init_s is None:
             self._serve(env_id, init_s)
             return
         added_s = self.function.cold_start / 1000
         delay = self._loop.call_later(added_s, self._serve, env_id, init_s + added_s)
         self._delays[env_id] = delay
+
+    def waits(self, env_id: int) -> None:
+        """An environment's init begins later than it was asked for: its time is counted from now."""
+        entry = self._initialising.get(env_id)
+        if entry is not None:
+            timer, provisioned = entry
+            timer.cancel()
+            self._limit_init(env_id, provisioned=provisioned)
 
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
         """An environment did not come up."""
@@ -156,7 +182,9 @@ class Driver:
                 error_message=failure.error_message,
             )
         )
-        self._obey(self._fleet.crashed(env_id, self._now()))
+        commands = self._fleet.crashed(env_id, self._now())
+        self._lost("init_failed")
+        self._obey(commands)
         self._failures.pop(env_id, None)
         self._on_release()
 
@@ -209,7 +237,9 @@ class Driver:
     def died(self, env_id: int) -> None:
         """An environment in which nothing ran is gone."""
         self._fresh.pop(env_id, None)
-        self._obey(self._fleet.crashed(env_id, self._now()))
+        commands = self._fleet.crashed(env_id, self._now())
+        self._lost("crash")
+        self._obey(commands)
 
     def _go_on(self, commands: Sequence[Command[Invocation]]) -> None:
         if commands:
@@ -221,16 +251,24 @@ class Driver:
 
     # ---------------------------------------------------------------- obeying the fleet
 
-    def _obey(self, commands: Sequence[Command[Invocation]]) -> None:
+    def _obey(self, commands: Sequence[Command[Invocation]], reason: str = "demand") -> None:
+        stops = 0
         for command in commands:
             match command:
                 case Run(env_id, invocation, cold):
                     self._run(env_id, invocation, cold, self._now())
                 case Start(env_id, provisioned):
+                    if self._meter is not None:
+                        self._meter.scaled(
+                            self.function.name, "up", "provisioned" if provisioned else "demand"
+                        )
                     self._start(env_id, provisioned=provisioned)
                 case Stop(env_id):
                     self._fresh.pop(env_id, None)
                     self._end_init(env_id)
+                    stops = stops or sum(isinstance(one, Stop) for one in commands)
+                    self._lost(reason, last=stops == 1)
+                    stops -= 1
                     self._executor.stop(env_id)
                 case Refuse(invocation, refusal):
                     self._refuse(invocation, refusal)
@@ -256,21 +294,25 @@ class Driver:
         self._executor.run(env_id, invocation)
 
     def _start(self, env_id: int, *, provisioned: bool) -> None:
+        self._limit_init(env_id, provisioned=provisioned)
+        self._executor.start(env_id)
+
+    def _limit_init(self, env_id: int, *, provisioned: bool) -> None:
         limit_s = INIT_LIMIT_S
         if provisioned:
             limit_s = max(PROVISIONED_INIT_LIMIT_S, self._timeout_s)
         timer = self._loop.call_later(limit_s, self._init_timed_out, env_id, limit_s)
         self._initialising[env_id] = timer, provisioned
-        self._executor.start(env_id)
 
-    def _serve(self, env_id: int, init_s: float) -> None:
+    def _serve(self, env_id: int, init_s: float | None) -> None:
         provisioned = self._end_init(env_id)
         if provisioned is None:
             return
-        self._fresh[env_id] = init_s
-        self._observer.noticed(
-            Initialised(function=self.function.name, init_s=init_s, provisioned=provisioned)
-        )
+        if init_s is not None:  # else it is part of what comes first, and has no figure of its own
+            self._fresh[env_id] = init_s
+            self._observer.noticed(
+                Initialised(function=self.function.name, init_s=init_s, provisioned=provisioned)
+            )
         self._obey(self._fleet.ready(env_id, self._now()))
 
     def _end_init(self, env_id: int) -> bool | None:
@@ -290,8 +332,36 @@ class Driver:
         self.failed(env_id, InitFailure("Sandbox.Timedout", text), limit_s)
 
     def _tick(self, now_s: float) -> float | None:
-        self._obey(self._fleet.tick(now_s))
+        self._obey(self._fleet.tick(now_s), "idle")
         return self._fleet.next_due_s()
+
+    # ---------------------------------------------------------------- metering
+
+    def _lost(self, reason: str, *, last: bool = True) -> None:
+        """An environment went. `last` of those that go in this step: then none may be left."""
+        if self._meter is not None:
+            direction = "down" if self._fleet.environments or not last else "to_zero"
+            self._meter.scaled(self.function.name, direction, reason)
+
+    def _from_zero(self, event: Event, reply: Reply, meter: Meter) -> Reply:
+        def answer(outcome: Outcome) -> None:
+            reply(outcome)
+            if outcome.ran:
+                meter.came_from_zero(self.function.name, self._now() - event.received_s)
+
+        return answer
+
+    def _sampled(self, event: Event, reply: Reply, submitted_s: float) -> Reply:
+        """Measure what the engine adds: before the event came here, and after its handler ended."""
+
+        def answer(outcome: Outcome) -> None:
+            reply(outcome)
+            if outcome.ran and self._meter is not None:
+                ended_s = event.received_s + outcome.queue_wait_s + outcome.duration_s
+                before_s = submitted_s - event.received_s
+                self._meter.answered(event.trigger, max(0.0, before_s + self._now() - ended_s))
+
+        return answer
 
     # ---------------------------------------------------------------- ends
 
@@ -305,6 +375,7 @@ class Driver:
         if not self._shared:
             self._executor.stop(invocation.env_id)
             commands = self._fleet.crashed(invocation.env_id, now_s)
+            self._lost("timeout")
         body = timeout_body(invocation.event.request_id, self._timeout_s)
         self._answer(invocation, Status.TIMEOUT, body, self._timeout_s)
         self._obey(commands)
@@ -322,6 +393,7 @@ class Driver:
         """The environment died under `invocation`, and with it all else that ran there."""
         env_id = invocation.env_id
         commands = self._fleet.crashed(env_id, now_s)
+        self._lost("crash")
         if invocation.phase is _RUNNING:
             duration_s = now_s - invocation.started_s
             self._answer(

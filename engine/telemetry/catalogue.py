@@ -12,15 +12,22 @@ from typing import Final, Literal
 
 from engine.telemetry.stats import FunctionStats, Histogram, Levels, Stats
 from engine.telemetry.vocabulary import (
+    BYTES_BOUNDS,
+    FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
     INIT_BOUNDS_S,
     LABEL_VALUES,
     LOOP_LAG_BOUNDS_S,
+    OVERHEAD_BOUNDS_S,
     QUEUE_WAIT_BOUNDS_S,
+    RATIO_BOUNDS,
 )
 
 Tree = float | Histogram | Mapping[str, "Tree"]
-"""What a metric reads as: one value, or a mapping for each further label, outermost label first."""
+"""What a metric reads as: one value, or a mapping for each further label, outermost label first.
+
+An empty mapping: there is nothing to show yet. Whoever adds to one later counts it in `children`.
+"""
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -57,7 +64,8 @@ class Metric:
     @property
     def unit(self) -> str:
         """The unit its name ends with, or nothing: an `_info` has none."""
-        return next((unit for unit in ("seconds", "dollars") if self.family.endswith(f"_{unit}")), "")
+        units = ("seconds", "dollars", "bytes", "ratio")
+        return next((unit for unit in units if self.family.endswith(f"_{unit}")), "")
 
 
 CATALOGUE: Final = (
@@ -94,9 +102,25 @@ CATALOGUE: Final = (
         folds=False,
     ),
     Metric(
+        "engine_concurrency_ready", "gauge", ("function",),
+        "Invocations that the environments which are up can run at a time.",
+        lambda _, now: now.ready,
+    ),
+    Metric(
+        "engine_concurrency_desired", "gauge", ("function",),
+        "What it would take to run all that is there now, waiting events too; at least what is provisioned.",
+        lambda _, now: now.desired,
+    ),
+    Metric(
         "engine_queue_depth", "gauge", ("function", "queue"),
         "Events that wait for an environment or for a limit.",
         lambda _, now: {"admission": now.queued},
+    ),
+    Metric(
+        "engine_queue_oldest_age_seconds", "gauge", ("function", "queue"),
+        "How long the event that has waited longest has.",
+        lambda _, now: {"admission": now.oldest_wait_s},
+        folds=False,
     ),
     Metric(
         "engine_queue_wait_seconds", "histogram", ("function",),
@@ -109,6 +133,30 @@ CATALOGUE: Final = (
         "Time in the handler, without waiting and initialisation.",
         lambda f, _: f.duration,
         bounds=HANDLER_BOUNDS_S,
+    ),
+    Metric(
+        "engine_request_latency_seconds", "histogram", ("function", "trigger"),
+        "From received to the end of the handler: waiting, initialisation and handler.",
+        lambda f, _: {name: t.latency for name, t in f.triggers.items() if t.latency is not None},
+        bounds=HANDLER_BOUNDS_S,
+    ),
+    Metric(
+        "engine_overhead_seconds", "histogram", ("trigger",),
+        "What the engine itself adds to an answer, waiting and handler left out; a sample of all answers.",
+        of_engine=lambda s: s.overhead,
+        bounds=OVERHEAD_BOUNDS_S,
+    ),
+    Metric(
+        "engine_deadline_used_ratio", "histogram", ("function",),
+        "Time in the handler divided by the timeout.",
+        lambda f, _: f.deadline_used,
+        bounds=RATIO_BOUNDS,
+    ),
+    Metric(
+        "engine_memory_used_ratio", "histogram", ("function",),
+        "Peak memory divided by configured memory, where the executor can measure it.",
+        lambda f, _: {} if f.memory_used is None else f.memory_used,
+        bounds=RATIO_BOUNDS,
     ),
     # Environments
     Metric(
@@ -137,6 +185,17 @@ CATALOGUE: Final = (
         "Initialisations that failed.",
         lambda f, _: f.init_failures,
     ),
+    Metric(
+        "engine_scale_events_total", "counter", ("function", "direction", "reason"),
+        "Environments that came (up) or went (down; to_zero for the last one).",
+        lambda f, _: f.scale_events,
+    ),
+    Metric(
+        "engine_scale_from_zero_seconds", "histogram", ("function",),
+        "From received to answered, of events that found no environment at all.",
+        lambda f, _: {} if f.from_zero is None else f.from_zero,
+        bounds=FROM_ZERO_BOUNDS_S,
+    ),
     # Money
     Metric(
         "engine_billed_seconds_total", "counter", ("function",),
@@ -162,6 +221,40 @@ CATALOGUE: Final = (
         "engine_price_dollars", "gauge", ("item", "architecture"),
         "Prices in force.",
         of_engine=lambda s: s.prices,
+    ),
+    Metric(
+        "engine_budget_dollars", "gauge", ("period",),
+        "What it may cost, where the configuration says so.",
+        of_engine=lambda s: {} if s.budget_usd is None else {"month": s.budget_usd},
+    ),
+    # Metrics in the log lines of handlers (EMF)
+    Metric(
+        "engine_handler_metric_total", "counter", ("function", "namespace", "metric"),
+        "Sums of the Count metrics that handlers log in the embedded metric format.",
+        lambda f, _: f.handler_counts,
+    ),
+    Metric(
+        "engine_handler_metric_value", "gauge", ("function", "namespace", "metric"),
+        "Last values of metrics that handlers log with another unit than a count, a time or a size.",
+        lambda f, _: f.handler_values,
+        folds=False,
+    ),
+    Metric(
+        "engine_handler_metric_seconds", "histogram", ("function", "namespace", "metric"),
+        "Times that handlers log in the embedded metric format.",
+        lambda f, _: f.handler_seconds,
+        bounds=HANDLER_BOUNDS_S,
+    ),
+    Metric(
+        "engine_handler_metric_bytes", "histogram", ("function", "namespace", "metric"),
+        "Sizes that handlers log in the embedded metric format.",
+        lambda f, _: f.handler_bytes,
+        bounds=BYTES_BOUNDS,
+    ),
+    Metric(
+        "engine_handler_metric_lines_total", "counter", ("result",),
+        "Log lines with embedded metrics, by what became of them.",
+        of_engine=lambda s: s.handler_lines,
     ),
     # The engine's own health
     Metric(

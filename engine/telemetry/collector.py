@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from engine.telemetry.catalogue import CATALOGUE, Metric
-from engine.telemetry.samples import Snapshot, children, lines, values
-from engine.telemetry.stats import Stats
+from engine.telemetry.samples import Snapshot, children, exemplar_labels, lines, values
+from engine.telemetry.stats import Stats, TracedHistogram
 
 
 class StatsCollector(Collector):
@@ -39,9 +40,18 @@ class StatsCollector(Collector):
                 for labels, leaf in children(metric, function, tree):
                     numbers: list[float] = []
                     values(leaf, numbers)
-                    for (name, pairs), number in zip(lines(metric, labels, leaf), numbers, strict=True):
-                        family.add_sample(name, dict(pairs), number)
+                    traced = leaf.exemplars if isinstance(leaf, TracedHistogram) else {}
+                    rows = zip(lines(metric, labels, leaf), numbers, strict=True)
+                    for index, ((name, pairs), number) in enumerate(rows):
+                        family.add_sample(name, dict(pairs), number, exemplar=_exemplar(traced.get(index)))
             yield family
+
+
+def _exemplar(known: tuple[float, str, str | None] | None) -> Exemplar | None:
+    if known is None:
+        return None
+    value, request_id, trace_id = known
+    return Exemplar(exemplar_labels(request_id, trace_id), value)
 
 
 def _family(metric: Metric) -> Family:

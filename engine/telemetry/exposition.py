@@ -6,7 +6,7 @@ one template for the whole page, and again only when a function or a trigger com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -16,8 +16,8 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from engine.telemetry.catalogue import CATALOGUE, Metric, Tree
 from engine.telemetry.collector import StatsCollector
-from engine.telemetry.samples import Labels, Snapshot, children, lines, shape
-from engine.telemetry.stats import Stats
+from engine.telemetry.samples import Labels, Snapshot, children, exemplar_labels, leaves, lines, shape
+from engine.telemetry.stats import Stats, TracedHistogram
 
 
 class Format(Enum):
@@ -26,6 +26,8 @@ class Format(Enum):
     TEXT = CONTENT_TYPE_PLAIN_0_0_4
     OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
 
+
+_MOST_TEXTS: Final = 20_000
 
 _MEDIA_TYPES: Final = {
     "application/openmetrics-text": Format.OPENMETRICS,
@@ -111,6 +113,8 @@ class _Template:
         self._shape = (-1, -1)
         self._parts: list[bytes] = []
         self._end = b""
+        self._texts = _Texts()
+        self._traced: list[tuple[TracedHistogram, int]] = []  # with the place of its first number
         self._blocks: dict[tuple[str, str | None], tuple[int, list[bytes]]] = {}
 
     def filled(self, stats: Stats, others: bytes) -> bytes:
@@ -125,21 +129,25 @@ class _Template:
         numbers: list[float] = []
         for metric in CATALOGUE:
             snapshot.numbers(metric, numbers)
-        # Few of the numbers differ: most are 0, and buckets in which nothing falls repeat the one before.
-        known: dict[float, bytes] = {}
-        self._parts[1::2] = [
-            known[number] if number in known else known.setdefault(number, repr(number).encode())
-            for number in numbers
-        ]
+        if len(self._texts) > _MOST_TEXTS:
+            self._texts.clear()
+        self._parts[1::2] = map(self._texts.__getitem__, numbers)
+        for histogram, place in self._traced:
+            for bucket, (value, request_id, trace_id) in histogram.exemplars.items():
+                labels = _label_text(tuple(exemplar_labels(request_id, trace_id).items()))
+                self._parts[place + 2 * bucket] += f" # {labels} {value!r}".encode()
         self._parts[-1] = self._end + others
         return b"".join(self._parts)
 
     def _render(self, snapshot: Snapshot) -> list[bytes]:
         parts: list[bytes] = []
         before = b""
+        self._traced.clear()
         for metric in CATALOGUE:
             before += _head(metric, self._format)
             for function, tree in snapshot.trees(metric):
+                if isinstance(tree, TracedHistogram) and self._format is Format.OPENMETRICS:
+                    self._traced.append((tree, len(parts) + 1))
                 for text in self._block(metric, function, tree):
                     parts += (before + text, b"")
                     before = b""
@@ -150,17 +158,29 @@ class _Template:
 
     def _block(self, metric: Metric, function: str | None, tree: Tree) -> list[bytes]:
         """The lines of one metric of one function. Until functions change, they only become more."""
-        branches = len(tree) if isinstance(tree, Mapping) else 1
+        size = leaves(tree)
         key = metric.name, function
         known = self._blocks.get(key)
-        if known is None or known[0] != branches:
+        if known is None or known[0] != size:
             texts = [
                 f"\n{name}{_label_text(pairs)} ".encode()
                 for labels, leaf in children(metric, function, tree)
                 for name, pairs in lines(metric, labels, leaf)
             ]
-            known = self._blocks[key] = branches, texts
+            known = self._blocks[key] = size, texts
         return known[1]
+
+
+class _Texts(dict[float, bytes]):
+    """Numbers as text, each made once.
+
+    Few of a page's numbers differ: most are 0, and buckets in which nothing falls repeat the one before. From
+    one page to the next, those of functions that did nothing stay the same.
+    """
+
+    def __missing__(self, number: float) -> bytes:
+        text = self[number] = repr(number).encode()
+        return text
 
 
 def _head(metric: Metric, chosen: Format) -> bytes:

@@ -11,9 +11,20 @@ import orjson
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation
-from engine.core.notice import Initialised, LoopBlocked, LoopReleased, Notice, ThreadAbandoned
+from engine.core.notice import (
+    Confined,
+    DeliveryFailed,
+    EventDropped,
+    EventsAbandoned,
+    Initialised,
+    LoopBlocked,
+    LoopReleased,
+    Notice,
+    ThreadAbandoned,
+)
 from engine.core.outcome import Outcome
 from engine.ports import Clock
+from engine.telemetry.async_lines import async_line, async_record
 from engine.telemetry.report import (
     end_line,
     failure_lines,
@@ -60,16 +71,16 @@ class PlatformLog:
         self._clock = clock
         self._write = write
         self._schedule = schedule
-        self._memory_mb: dict[str, int] = {}
+        self._memory_mb: dict[tuple[str, str], int] = {}  # by name and version
         self._lines: list[str] = []
         self._scheduled = False
 
     def register(self, function: Function) -> None:
         """Learn a function's memory size; needed before its first invocation."""
-        self._memory_mb[function.name] = function.memory_mb
+        self._memory_mb[function.name, function.version] = function.memory_mb
 
-    def line(self, invocation: Invocation, text: str, /) -> None:
-        """A line that the handler wrote, as it is: it takes its place among the others. Thread-safe."""
+    def line(self, invocation: Invocation | None, text: str, /) -> None:
+        """A line that a handler wrote, as it is: it takes its place among the others. Thread-safe."""
         self._add(text if text.endswith("\n") else f"{text}\n")
 
     def flush(self) -> None:
@@ -88,7 +99,8 @@ class PlatformLog:
 
     def ended(self, invocation: Invocation, outcome: Outcome, error_type: str | None, /) -> None:
         """END and REPORT."""
-        memory_mb = self._memory_mb[invocation.event.function]
+        event = invocation.event
+        memory_mb = self._memory_mb[event.function, event.version]
         self._add(self._style.ended(invocation, outcome, error_type, memory_mb, self._clock.wall()))
 
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
@@ -138,6 +150,10 @@ class _Text:
                     f"[engine] {notice.function}: {notice.request_id} let go of the event loop after "
                     f"{notice.blocked_s:.3f} s\n"
                 )
+            case Confined():
+                return _confined_line(notice)
+            case DeliveryFailed() | EventDropped() | EventsAbandoned():
+                return async_line(notice)
             case ThreadAbandoned():
                 return (
                     f"[engine] {notice.function}: {notice.request_id} ignored its deadline; its thread "
@@ -204,9 +220,28 @@ class _Json:
                 if isinstance(notice, LoopBlocked):
                     return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
                 return _line(time, "engine.loopReleased", record)
+            case Confined():
+                record = {
+                    "function": notice.function,
+                    "memoryBy": notice.memory_by,
+                    "ownTmp": notice.own_tmp,
+                }
+                return _line(time, "engine.confined", record)
+            case DeliveryFailed() | EventDropped() | EventsAbandoned():
+                return _line(time, *async_record(notice))
             case ThreadAbandoned():
                 record = {"function": notice.function, "requestId": notice.request_id}
                 return _line(time, "engine.threadAbandoned", record)
+
+
+def _confined_line(notice: Confined) -> str:
+    memory = "control groups cap memory"
+    if notice.memory_by == "watch":
+        memory = "no cgroup v2 that can be written: the engine watches memory itself"
+    tmp = "each environment has a /tmp of its own"
+    if not notice.own_tmp:
+        tmp = "mounting is not allowed, so /tmp is shared, and TMPDIR names each environment's own folder"
+    return f"[engine] {notice.function}: {memory}; {tmp}\n"
 
 
 def _init_record(notice: Initialised) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from engine.core.outcome import Outcome, Status
 
 
 def version(event: Event) -> str:
-    """What runs: the version number the caller named, else `$LATEST` (aliases are not resolved here)."""
+    """What runs: the version the dispatcher chose, else the number the caller named, else `$LATEST`."""
+    if event.version != "$LATEST":
+        return event.version
     return event.qualifier if event.qualifier and event.qualifier.isdecimal() else "$LATEST"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any, Final, cast
@@ -14,6 +15,8 @@ from engine.telemetry.vocabulary import OVERFLOW_FUNCTION
 
 Labels = tuple[tuple[str, str], ...]
 """Label names and values, in the order of the page."""
+
+_ROOT: Final = re.compile(r"Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?![0-9a-f])")
 
 _Row = tuple[FunctionStats, Levels]
 
@@ -65,6 +68,16 @@ def lines(metric: Metric, labels: Labels, leaf: float | Histogram) -> Iterator[t
     yield f"{metric.name}_sum", labels
 
 
+def exemplar_labels(request_id: str, trace_id: str | None) -> dict[str, str]:
+    """What leads from a bucket to one request of it: at most 128 characters, as OpenMetrics wants it.
+
+    `trace_id` is the header's: only its `Root` is shown, and only if it is one.
+    """
+    found = _ROOT.search(trace_id) if trace_id else None
+    labels = {"request_id": request_id[:64]}
+    return {"trace_id": found[1], **labels} if found else labels
+
+
 def values(tree: Tree, into: list[float]) -> None:
     """Append the numbers of a tree, leaf by leaf."""
     if isinstance(tree, (int, float)):
@@ -101,13 +114,23 @@ def _append_nested(read: Any, rows: Sequence[_Row], into: list[float]) -> None:
 def _append_histograms(read: Any, rows: Sequence[_Row], into: list[float]) -> None:
     for one, now in rows:
         histogram = read(one, now)
-        into += accumulate(histogram.counts)
-        into.append(into[-1])
-        into.append(histogram.sum)
+        if histogram:  # an empty mapping: nothing was observed, and nothing is shown
+            into += accumulate(histogram.counts)
+            into.append(into[-1])
+            into.append(histogram.sum)
+
+
+def _append_histogram_mappings(read: Any, rows: Sequence[_Row], into: list[float]) -> None:
+    for one, now in rows:
+        for histogram in read(one, now).values():
+            into += accumulate(histogram.counts)
+            into.append(into[-1])
+            into.append(histogram.sum)
 
 
 _APPENDERS: Final = {
     (True, 0): _append_histograms,
+    (True, 1): _append_histogram_mappings,
     (False, 0): _append_plain,
     (False, 1): _append_mappings,
     (False, 2): _append_nested,
@@ -118,9 +141,14 @@ A page has some hundred numbers for each function: a call for each of them is wh
 """
 
 
+def leaves(tree: Tree) -> int:
+    """How many children a tree has."""
+    return sum(map(leaves, tree.values())) if isinstance(tree, Mapping) else 1
+
+
 def shape(stats: Stats) -> tuple[int, int]:
     """Changes whenever a child comes or goes: what was rendered for another shape is stale."""
-    return stats.registrations, sum([len(one.triggers) for one in stats.functions.values()])
+    return stats.registrations, sum([one.children for one in stats.functions.values()])
 
 
 def _with_levels(functions: Sequence[FunctionStats]) -> list[_Row]:
@@ -129,6 +157,9 @@ def _with_levels(functions: Sequence[FunctionStats]) -> list[_Row]:
 
 def _sum(trees: Sequence[Tree]) -> Tree:
     """Sum trees leaf by leaf; a branch that only some have counts as 0 in the others."""
+    trees = [tree for tree in trees if tree or not isinstance(tree, Mapping)]
+    if not trees:
+        return {}
     first = trees[0]
     if isinstance(first, Histogram):
         histograms = cast("Sequence[Histogram]", trees)

@@ -16,20 +16,27 @@ from engine.core.notice import Initialised, LoopBlocked, LoopReleased, Notice, T
 from engine.core.outcome import Outcome, Status
 from engine.core.prices import PriceSheet
 from engine.telemetry.vocabulary import (
+    CLIENT_TRIGGERS,
+    FORESEEN_SCALING,
+    FROM_ZERO_BOUNDS_S,
     FUNCTION_LABEL_CAP,
     HANDLER_BOUNDS_S,
     INIT_BOUNDS_S,
+    LINE_RESULTS,
     LOOP_LAG_BOUNDS_S,
     OTHER,
     OUTCOMES,
+    OVERHEAD_BOUNDS_S,
     PRICE_ITEMS,
     QUEUE_WAIT_BOUNDS_S,
+    RATIO_BOUNDS,
     REJECTIONS,
     START_KINDS,
     THROTTLE_REASONS,
 )
 
 _SUCCESS: Final = Status.SUCCESS
+_LAST_DULL_BUCKET: Final = HANDLER_BOUNDS_S.index(0.01)  # up to 10 ms nobody asks which request it was
 _WITHOUT_DURATION: Final = frozenset({Status.CANCELLED, Status.INIT_ERROR})
 
 
@@ -43,6 +50,9 @@ class Levels:
         busy: Environments in which a handler runs.
         in_flight: Concurrency in use, as the limits count it.
         queued: Events that wait for an environment or for a limit.
+        oldest_wait_s: How long the one of them that came first has waited, seconds.
+        ready: Invocations that the environments which are up can run at a time.
+        desired: What it would take to run all that is there now, and at least what is provisioned.
     """
 
     starting: int = 0
@@ -50,6 +60,9 @@ class Levels:
     busy: int = 0
     in_flight: int = 0
     queued: int = 0
+    oldest_wait_s: float = 0.0
+    ready: int = 0
+    desired: int = 0
 
 
 class Histogram:
@@ -73,14 +86,29 @@ class Histogram:
         return sum(self.counts)
 
 
-class TriggerStats:
-    """What came by one trigger."""
+class TracedHistogram(Histogram):
+    """Keeps, for each bucket, the last value that is worth a look, with the request it belongs to.
 
-    __slots__ = ("began", "ended", "refused")
+    Attributes:
+        exemplars: By bucket, value, request id and trace header; buckets without one are left out.
+    """
+
+    __slots__ = ("exemplars",)
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        super().__init__(bounds)
+        self.exemplars: dict[int, tuple[float, str, str | None]] = {}
+
+
+class TriggerStats:
+    """What came by one trigger. `latency` is there once something ended."""
+
+    __slots__ = ("began", "ended", "latency", "refused")
 
     def __init__(self) -> None:
         self.began = 0
         self.refused = 0
+        self.latency: Histogram | None = None
         self.ended: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
 
     @property
@@ -93,10 +121,19 @@ class FunctionStats:
     """All counts of one function. Every child that can be foreseen exists from the start, at 0."""
 
     __slots__ = (
+        "_deadline_used",
         "blocked_s",
+        "children",
         "cold_starts",
+        "deadline_base",
+        "deadline_late",
         "duration",
+        "from_zero",
         "function",
+        "handler_bytes",
+        "handler_counts",
+        "handler_seconds",
+        "handler_values",
         "info",
         "init",
         "init_failures",
@@ -104,7 +141,10 @@ class FunctionStats:
         "levels",
         "limits",
         "loop_blocked",
+        "memory_used",
+        "near_s",
         "queue_wait",
+        "scale_events",
         "starts",
         "threads_abandoned",
         "throttles",
@@ -114,10 +154,23 @@ class FunctionStats:
     def __init__(
         self, function: Function, rate: Rate, levels: Callable[[], Levels], account_limit: int
     ) -> None:
-        self.describe(function, levels, account_limit)
         self.ledger = Ledger(rate, function.memory_mb)
+        self.children = 0
         self.triggers: dict[str, TriggerStats] = {}
-        self.duration = Histogram(HANDLER_BOUNDS_S)
+        self.duration = TracedHistogram(HANDLER_BOUNDS_S)
+        self._deadline_used = Histogram(RATIO_BOUNDS)
+        self.deadline_late = [0] * len(RATIO_BOUNDS)  # by bucket, the first left out
+        self.deadline_base = 0.0, 0.0
+        self.memory_used: Histogram | None = None
+        self.from_zero: Histogram | None = None
+        self.scale_events = {
+            direction: dict.fromkeys(reasons, 0) for direction, reasons in FORESEEN_SCALING.items()
+        }
+        self.handler_counts: dict[str, dict[str, float]] = {}
+        self.handler_values: dict[str, dict[str, float]] = {}
+        self.handler_seconds: dict[str, dict[str, Histogram]] = {}
+        self.handler_bytes: dict[str, dict[str, Histogram]] = {}
+        self.describe(function, levels, account_limit)
         self.queue_wait = Histogram(QUEUE_WAIT_BOUNDS_S)
         self.init = Histogram(INIT_BOUNDS_S)
         self.throttles = dict.fromkeys(THROTTLE_REASONS, 0)
@@ -132,6 +185,9 @@ class FunctionStats:
 
     def describe(self, function: Function, levels: Callable[[], Levels], account_limit: int) -> None:
         """Take over the configuration: what the info and limit metrics show."""
+        known = getattr(self, "function", function)
+        self.deadline_base = self._deadline_sum(known.timeout_s), self.duration.sum
+        self.near_s = function.timeout_s * RATIO_BOUNDS[0]
         self.function = function
         self.levels = levels
         reserved = function.reserved_concurrency
@@ -148,7 +204,49 @@ class FunctionStats:
     def trigger(self, name: str) -> TriggerStats:
         """The counts of a trigger, from now on shown if they were not. What has no name is `other`."""
         name = name if name in TRIGGERS else OTHER
-        return self.triggers.setdefault(name, TriggerStats())
+        known = self.triggers.get(name)
+        if known is None:
+            self.children += 1
+            known = self.triggers[name] = TriggerStats()
+        return known
+
+    def latency(self, trigger: TriggerStats) -> Histogram:
+        """The latencies of a trigger, from now on shown."""
+        self.children += 1
+        trigger.latency = Histogram(HANDLER_BOUNDS_S)
+        return trigger.latency
+
+    def used_deadline(self, duration_s: float) -> None:
+        """Count an invocation that used more of its timeout than the lowest bound says."""
+        bucket = bisect_left(RATIO_BOUNDS, duration_s / self.function.timeout_s)
+        if bucket:
+            self.deadline_late[bucket - 1] += 1
+
+    def use_memory(self, used_mb: int) -> None:
+        """Count an invocation whose peak memory could be measured."""
+        if self.memory_used is None:
+            self.children += 1
+            self.memory_used = Histogram(RATIO_BOUNDS)
+        self.memory_used.observe(used_mb / self.function.memory_mb)
+
+    def came_from_zero(self, took_s: float) -> None:
+        """Count an event that found no environment."""
+        if self.from_zero is None:
+            self.children += 1
+            self.from_zero = Histogram(FROM_ZERO_BOUNDS_S)
+        self.from_zero.observe(took_s)
+
+    @property
+    def deadline_used(self) -> Histogram:
+        """Handler time divided by the timeout, made when it is read: only the higher buckets are kept."""
+        histogram, late = self._deadline_used, self.deadline_late
+        histogram.counts = [sum(self.duration.counts) - sum(late), *late]
+        histogram.sum = self._deadline_sum(self.function.timeout_s)
+        return histogram
+
+    def _deadline_sum(self, timeout_s: float) -> float:
+        base, since_s = self.deadline_base  # at the time of the last change of the timeout
+        return base + (self.duration.sum - since_s) / timeout_s
 
 
 def _foreseen_triggers(function: Function) -> tuple[str, ...]:
@@ -189,6 +287,9 @@ class Stats:
         loop_lag: How late the event loop woke up, seconds.
         scrape_failures: Pages that lack another collector's metrics because it raised.
         overflowed: Functions that came when every label value was taken.
+        overhead: What the engine itself adds to the latency of a sample of answers, by trigger.
+        handler_lines: Lines of handlers with metrics in them (EMF), by what became of them.
+        budget_usd: What it may cost a month, or None.
         registrations: Changes whenever a function comes or goes.
     """
 
@@ -199,6 +300,7 @@ class Stats:
         account_limit: int,
         build: Mapping[str, str],
         label_cap: int = FUNCTION_LABEL_CAP,
+        budget_usd: float | None = None,
     ) -> None:
         self.functions: dict[str, FunctionStats] = {}
         self.label_cap = label_cap
@@ -207,6 +309,9 @@ class Stats:
         self.build = {build["version"]: {build["python"]: {build["event_loop"]: 1}}}
         self.rejected = dict.fromkeys(REJECTIONS, 0)
         self.loop_lag = Histogram(LOOP_LAG_BOUNDS_S)
+        self.overhead = {trigger: Histogram(OVERHEAD_BOUNDS_S) for trigger in CLIENT_TRIGGERS}
+        self.handler_lines = dict.fromkeys(LINE_RESULTS, 0)
+        self.budget_usd = budget_usd
         self.scrape_failures = 0
         self.overflowed = 0
         self.registrations = 0
@@ -259,30 +364,40 @@ class Stats:
         """It ended: count it, time it, bill it."""
         event = invocation.event
         stats = self.functions[event.function]
-        status = outcome.status
+        # At once: reading the fields one by one takes three times as long.
+        status, _, request_id, _, cold_start, wait_s, init_s, duration_s, billed_ms, memory_mb = outcome[:10]
         try:
-            stats.triggers[event.trigger].ended[status] += 1
+            trigger = stats.triggers[event.trigger]
         except KeyError:
-            stats.trigger(event.trigger).ended[status] += 1
-        if outcome.cold_start:
+            trigger = stats.trigger(event.trigger)
+        trigger.ended[status] += 1
+        if cold_start:
             stats.cold_starts += 1
         if status is not _SUCCESS and status in _WITHOUT_DURATION:
             if outcome.ran:  # its environment never came up: no handler time to show, but init to bill
-                stats.ledger.add(outcome.billed_ms, 0, round((outcome.init_s or 0.0) * 1e6))
+                stats.ledger.add(billed_ms, 0, round((init_s or 0.0) * 1e6))
             return
-        duration_s = outcome.duration_s
-        histogram = stats.duration
-        histogram.counts[bisect_left(HANDLER_BOUNDS_S, duration_s)] += 1
-        histogram.sum += duration_s
-        wait_s = outcome.queue_wait_s
+        duration = stats.duration
+        bucket = bisect_left(HANDLER_BOUNDS_S, duration_s)
+        duration.counts[bucket] += 1
+        duration.sum += duration_s
+        if bucket > _LAST_DULL_BUCKET:
+            duration.exemplars[bucket] = duration_s, request_id, event.trace_id
+        if duration_s > stats.near_s:
+            stats.used_deadline(duration_s)
+        histogram = trigger.latency or stats.latency(trigger)
+        latency_s = duration_s + wait_s
+        histogram.counts[bisect_left(HANDLER_BOUNDS_S, latency_s)] += 1
+        histogram.sum += latency_s
         histogram = stats.queue_wait
         histogram.counts[bisect_left(QUEUE_WAIT_BOUNDS_S, wait_s) if wait_s > 0.0005 else 0] += 1
         histogram.sum += wait_s
-        init_s = outcome.init_s
+        if memory_mb is not None:
+            stats.use_memory(memory_mb)
         if init_s is None:
-            stats.ledger.add(outcome.billed_ms, round(duration_s * 1e6))
+            stats.ledger.add(billed_ms, round(duration_s * 1e6))
         else:
-            stats.ledger.add(outcome.billed_ms, round(duration_s * 1e6), round(init_s * 1e6))
+            stats.ledger.add(billed_ms, round(duration_s * 1e6), round(init_s * 1e6))
 
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """It never ran: a throttle, or a cancellation because the engine closes."""
@@ -310,6 +425,28 @@ class Stats:
                 stats.blocked_s += blocked_s
             case ThreadAbandoned():
                 stats.threads_abandoned += 1
+
+    # ---------------------------------------------------------------- Meter
+
+    def scaled(self, function: str, direction: str, reason: str, /) -> None:
+        """An environment more, or one fewer. One that outlives its function is let go."""
+        stats = self.functions.get(function)
+        if stats is not None:
+            reasons = stats.scale_events[direction]
+            stats.children += reason not in reasons
+            reasons[reason] = reasons.get(reason, 0) + 1
+
+    def came_from_zero(self, function: str, took_s: float, /) -> None:
+        """An event that found no environment was answered."""
+        stats = self.functions.get(function)
+        if stats is not None:
+            stats.came_from_zero(took_s)
+
+    def answered(self, trigger: str, overhead_s: float, /) -> None:
+        """What the engine added to one answer. Events that nobody waits for have no latency."""
+        histogram = self.overhead.get(trigger)
+        if histogram is not None:
+            histogram.observe(overhead_s)
 
     # ---------------------------------------------------------------- facts without a function
 

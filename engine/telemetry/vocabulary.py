@@ -31,6 +31,20 @@ REJECTIONS: Final = ("unknown_function", "invalid_payload", "payload_too_large",
 
 STATES: Final = ("starting", "idle", "busy")
 START_KINDS: Final = ("on_demand", "provisioned")
+DIRECTIONS: Final = ("up", "down", "to_zero")
+SCALE_REASONS: Final = (
+    *("demand", "provisioned"),
+    *("idle", "timeout", "crash", "init_failed", "renewed", "limit", "closing"),
+)
+"""Why there is an environment more, or one fewer."""
+
+FORESEEN_SCALING: Final = {"up": ("demand",), "down": ("idle", "timeout", "crash"), "to_zero": ("idle",)}
+"""What is shown before it happens, at 0."""
+
+CLIENT_TRIGGERS: Final = ("invoke", "http", "direct")
+"""Triggers whose caller waits for the answer: what the engine adds to its latency is measured."""
+
+LINE_RESULTS: Final = ("parsed", "invalid", "over_cap")
 LIMIT_KINDS: Final = ("reserved", "provisioned", "maximum", "account")
 PRICE_ITEMS: Final = (
     "request",
@@ -43,14 +57,17 @@ PRICE_ITEMS: Final = (
 LABEL_VALUES: Final = {
     "trigger": TRIGGERS,
     "outcome": tuple(status.value for status in OUTCOMES),
-    "reason": (*THROTTLE_REASONS, *(reason for reason in REJECTIONS if reason != OTHER)),
+    "reason": tuple(dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS))),
     "state": STATES,
+    "direction": DIRECTIONS,
     "kind": (*START_KINDS, *(kind for kind in LIMIT_KINDS if kind not in START_KINDS)),
     "component": tuple(component.value for component in Component),
     "queue": ("admission",),
     "item": PRICE_ITEMS,
     "architecture": ("x86_64", "arm64"),
     "label": ("function",),
+    "period": ("month",),
+    "result": LINE_RESULTS,
 }
 """Each closed label and all its values."""
 
@@ -66,6 +83,18 @@ QUEUE_WAIT_BOUNDS_S: Final = (
 )
 
 INIT_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
+
+OVERHEAD_BOUNDS_S: Final = (
+    *(0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001),
+    *(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+)
+FROM_ZERO_BOUNDS_S: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+RATIO_BOUNDS: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
+BYTES_BOUNDS: Final = tuple(float(4**power) for power in range(3, 16))
+"""64 bytes to 1 GiB."""
+
+EMF_CHILD_CAP: Final = 500
+"""How many series of their own the metrics in handlers' log lines get, over all functions."""
 
 LOOP_LAG_BOUNDS_S: Final = (
     0.0005,

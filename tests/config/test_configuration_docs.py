@@ -27,6 +27,8 @@ def default(model, key):
         return "none"
     if value == ():
         return "`[]`"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
     if isinstance(value, int | float | dict):
         return f"`{value:g}`".replace("1e+05", "100000") if not isinstance(value, dict) else "`{}`"
     return f'`"{value}"`'

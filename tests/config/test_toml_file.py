@@ -7,6 +7,11 @@ import pytest
 from engine.config import Listener, load_config
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
+from engine.registry import EXECUTORS
+from engine.registry import SOURCES as REGISTERED
+
+KNOWN = ", ".join(("auto", *sorted(EXECUTORS)))
+SOURCES = ", ".join(sorted(REGISTERED))
 
 FUNCTION = '[functions.f]\nhandler = "handlers.hello.handler"\n'
 
@@ -188,7 +193,12 @@ FUNCTIONS = [
     ("cold_start = -1", "cold_start: -1 is neither 'measured' nor a number of milliseconds, 0 or more"),
     ("cold_start = true", "cold_start: true is neither 'measured' nor a number of milliseconds, 0 or more"),
     ("executor = 'tread'", ("executor: 'tread' is no executor, did you mean 'thread'? "
-     "(known: auto, loop, thread, or module:Class)")),
+     f"(known: {KNOWN}, or module:Class)")),
+    ("bootstrap = 5", "bootstrap: 5 is neither a string nor a list of strings"),
+    ("bootstrap = ['node', 5]", "bootstrap: holds a word that is no string"),
+    ("bootstrap = 'node \"x'", "bootstrap: 'node \"x' is no command: no closing quotation"),
+    ("bootstrap = ['']", "bootstrap: names no program"),
+    ('bootstrap = ["a\\u0000"]', "bootstrap: holds a NUL character"),
     ("executor = 'feeds_of_user:Zzz'", "executor: 'feeds_of_user:Zzz': module 'feeds_of_user' has no 'Zzz'"),
     ("executor = ' '", "executor: is empty"),
     ("code = 'nowhere'", "code: no folder '{folder}/nowhere'"),
@@ -210,7 +220,7 @@ FUNCTIONS = [
     ("events = [{ path = '/' }]", "events[0].type: is required"),
     ("events = [{ type = 1 }]", "events[0].type: 1 is not a string"),
     ("events = [{ type = 'htp' }]", ("events[0].type: 'htp' is no source, did you mean 'http'? "
-     "(known: http, or module:Class)")),
+     f"(known: {SOURCES}, or module:Class)")),
     ("events = [{ type = 'feeds_of_user:FeedSource' }]", "events[0].every_s: is required"),
     ("events = [{ type = 'feeds_of_user:FeedSource', every_s = 0 }]",
      "events[0].every_s: 0 must be more than 0 (minimum)"),
@@ -309,9 +319,12 @@ scaling_rate = -1
         ),
         (
             "functions.b.executor: 'lop' is no executor, did you mean 'loop'? "
-            "(known: auto, loop, thread, or module:Class)"
+            f"(known: {KNOWN}, or module:Class)"
         ),
-        "functions.b.events[0].type: 'htp' is no source, did you mean 'http'? (known: http, or module:Class)",
+        (
+            "functions.b.events[0].type: 'htp' is no source, did you mean 'http'? "
+            f"(known: {SOURCES}, or module:Class)"
+        ),
         "functions.b.events[1].every_s: 'x' is not a number",
         f"functions.a.code: no folder '{project}/nowhere'",
         "functions.a.memory_mb: 1 is below 128 (AWS minimum)",
@@ -442,3 +455,19 @@ def test_an_unknown_override_is_a_problem(write):
         load_config(write("engine.toml", FUNCTION), {"memory": 512})
 
     assert ("memory: unknown key, did you mean 'memory_mb'?",) == caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("bootstrap = 'node boot.mjs --name \"a b\"'", ("node", "boot.mjs", "--name", "a b")),
+        ("bootstrap = ['node', 'boot.mjs']", ("node", "boot.mjs")),
+        ("", ()),
+    ],
+)
+def test_a_bootstrap_is_a_command_or_its_words(write, line, command):
+    """With it the handler need not be Python."""
+    handler = "index.handler" if line else "handlers.hello.handler"
+    path = write("engine.toml", f"[functions.f]\nhandler = '{handler}'\n{line}\n")
+
+    assert command == load_config(path).functions[0].bootstrap

@@ -33,6 +33,7 @@ class Route(NamedTuple):
 
     function: str
     payload: PayloadFormat
+    qualifier: str | None = None
 
 
 class Resolved(NamedTuple):
@@ -103,6 +104,10 @@ class Desk:
         self._new_request_id = host.new_request_id
         self._reject = host.reject
 
+    def reroute(self, router: Router) -> None:
+        """Other routes from now on."""
+        self._router = router
+
     def take(self, request: Request) -> None:
         """Answer now what cannot become an event; submit the rest. Never raises for a bad request."""
         request_id = self._new_request_id()
@@ -127,7 +132,17 @@ class Desk:
                 self._reject("payload_too_large")
                 _refuse(request, payload.refusals.too_large, request_id)
                 return
-        event = Event(route.function, text, request_id, request.received_s, "http", document, trace)
+        event = Event(
+            route.function,
+            text,
+            request_id,
+            request.received_s,
+            "http",
+            document,
+            trace,
+            None,
+            route.qualifier,
+        )
         try:
             self._submit(event, partial(_answer, request, payload))
         except NotAccepting:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from engine.ports import Binding, EventSource, Host, Sink
 from engine.sources.http.desk import Desk, Route, Router
+from engine.sources.http.function_urls import URL_MAX_BODY, prefix_of, url_entries
 from engine.sources.http.payload import Edge, PayloadFormat
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
@@ -41,27 +42,55 @@ class HttpSource:
 
     Settings: ClassVar[type[BaseModel]] = HttpEvent
 
-    def __init__(self, router: Router, host: Host, edge: Edge) -> None:
-        self._router = router
+    def __init__(self, entries: Sequence[Entry[Route]], host: Host, edge: Edge) -> None:
+        self._entries = entries
+        self._urls: dict[str, list[Entry[Route]]] = {}
+        self._router = Router(entries)
+        self._desk: Desk | None = None
         self._host = host
         self._edge = edge
+        self._base = ""
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Compile the routes. Raises ConfigError with one line for each route claimed twice."""
         edge = Edge(host.account, host.listen[LISTENER][1])
-        return cls(Router([_entry(binding, edge) for binding in bindings]), host, edge)
+        return cls([_entry(binding, edge) for binding in bindings], host, edge)
+
+    # ---------------------------------------------------------------- function URLs
+
+    def open(self, url_id: str, function: str, qualifier: str | None) -> None:
+        """Serve a function URL from now on."""
+        self._urls[url_id] = url_entries(url_id, function, qualifier, self._edge)
+        self._reroute()
+
+    def close(self, url_id: str) -> None:
+        """Serve it no more."""
+        if self._urls.pop(url_id, None) is not None:
+            self._reroute()
+
+    def address(self, url_id: str) -> str:
+        """The URL as clients on this machine reach it."""
+        return f"{self._base}{prefix_of(url_id)}/"
+
+    def _reroute(self) -> None:
+        self._router = Router([*self._entries, *(one for entries in self._urls.values() for one in entries)])
+        if self._desk is not None:
+            self._desk.reroute(self._router)
+
+    # ---------------------------------------------------------------- serving
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Listen until `stopping`, then answer what was taken. Starts with `http://host:port`."""
-        desk = Desk(self._router, sink, self._host)
-        limits = HttpLimits(max_body_bytes=self._router.max_body)
+        desk = self._desk = Desk(self._router, sink, self._host)
+        limits = HttpLimits(max_body_bytes=max(self._router.max_body, URL_MAX_BODY))
         server = HttpServer(desk.take, self._host.clock, limits)
         try:
             address, port = await server.start(*self._host.listen[LISTENER])
             self._edge.port = str(port)
             shown = f"[{address}]" if ":" in address else address
-            task_status.started(f"http://{shown}:{port}")
+            self._base = f"http://{shown}:{port}"
+            task_status.started(self._base)
             await stopping.wait()
             await server.drain()
         finally:

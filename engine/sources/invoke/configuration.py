@@ -1,4 +1,4 @@
-"""FunctionConfiguration documents: what the Lambda API says of a function.
+"""FunctionConfiguration documents of functions that the engine's configuration defines.
 
 Left out because the engine has nothing true to say: RuntimeVersionConfig, VpcConfig, Layers and the rest
 of the optional members. Source: Lambda API reference, FunctionConfiguration.
@@ -73,7 +73,7 @@ def configuration(
         "Description": "",
         "Timeout": math.ceil(function.timeout_s),
         "MemorySize": function.memory_mb,
-        "LastModified": _iso(code.modified_s or since_s),
+        "LastModified": iso(code.modified_s or since_s),
         "CodeSha256": code.sha256,
         "Version": LATEST,
         "TracingConfig": {"Mode": "PassThrough"},
@@ -109,7 +109,8 @@ def _sha256(content: bytes) -> str:
     return base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
 
 
-def _iso(wall_s: float) -> str:
+def iso(wall_s: float) -> str:
+    """`2026-01-01T00:00:00.000+0000`."""
     at = datetime.fromtimestamp(wall_s, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+0000"
 

@@ -87,6 +87,35 @@ def function_not_found(arn: str) -> ApiError:
     return ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}")
 
 
+def invalid_parameter(message: str) -> ApiError:
+    """What a request asks for cannot be had."""
+    return ApiError(400, "InvalidParameterValueException", message)
+
+
+def conflict(message: str) -> ApiError:
+    """It cannot be had now, or is there already."""
+    return ApiError(409, "ResourceConflictException", message)
+
+
+def not_found(message: str) -> ApiError:
+    """Something other than a function is not there."""
+    return ApiError(404, "ResourceNotFoundException", message)
+
+
+def precondition_failed() -> ApiError:
+    """Somebody else changed it first."""
+    message = (
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API "
+        "to retrieve the latest Revision Id"
+    )
+    return ApiError(412, "PreconditionFailedException", message)
+
+
+def request_too_large(message: str) -> ApiError:
+    """413, in the words of the control plane."""
+    return ApiError(413, "RequestEntityTooLargeException", message)
+
+
 def service_error(status: int, message: str) -> ApiError:
     """The engine's fault, or its state: SDKs try again."""
     return ApiError(status, "ServiceException", message, "Server")

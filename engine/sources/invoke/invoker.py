@@ -100,8 +100,12 @@ class Invoker:
             target.qualifier,
             options.wants_log,
         )
+        if target.qualifier is not None or target.streaming:
+            reply = partial(_answer_stream if target.streaming else _answer_version, request, trace, event)
+        else:
+            reply = partial(_answer, request, trace)
         try:
-            self._submit(event, partial(_answer_stream if target.streaming else _answer, request, trace))
+            self._submit(event, reply)
         except (NotAccepting, FunctionNotFound) as error:
             raise self._not_taken(event, error) from None
 
@@ -143,43 +147,48 @@ class Invoker:
 
 
 def _answer(request: Request, trace: str, outcome: Outcome) -> None:
-    """The answer of a RequestResponse invocation.
-
-    Bytes that a handler returned are sent as application/octet-stream; what AWS calls them is not on
-    record.
-    """
-    status = outcome.status
-    log_tail = outcome.log_tail
-    if status is _SUCCESS and log_tail is None and not outcome.raw:
+    """The answer of a RequestResponse invocation of `$LATEST`."""
+    if outcome.status is _SUCCESS and outcome.log_tail is None and not outcome.raw:
         head = (
             "Content-Type: application/json\r\nX-Amz-Executed-Version: $LATEST\r\n"
             f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
         )
         request.respond(200, head.encode(), outcome.body)
-    elif outcome.ran:
-        lines = _lines(_BYTES if outcome.raw else _JSON, outcome, trace)
-        if status is not Status.SUCCESS:
-            lines += "X-Amz-Function-Error: Unhandled\r\n"
-        if log_tail is not None:
-            lines += f"X-Amz-Log-Result: {_base64(log_tail)}\r\n"
-        request.respond(200, lines.encode(), outcome.body)
     else:
+        _answer_fully(request, trace, LATEST, outcome)
+
+
+def _answer_version(request: Request, trace: str, event: Event, outcome: Outcome) -> None:
+    """The answer of a RequestResponse invocation of a version, or of what an alias stood for."""
+    _answer_fully(request, trace, event.version, outcome)
+
+
+def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome) -> None:
+    """Bytes that a handler returned are sent as application/octet-stream; AWS's name is not on record."""
+    if not outcome.ran:
         _answer_refusal(request, outcome)
+        return
+    lines = _lines(_BYTES if outcome.raw else _JSON, outcome, trace, version)
+    if outcome.status is not _SUCCESS:
+        lines += "X-Amz-Function-Error: Unhandled\r\n"
+    if outcome.log_tail is not None:
+        lines += f"X-Amz-Log-Result: {_base64(outcome.log_tail)}\r\n"
+    request.respond(200, lines.encode(), outcome.body)
 
 
-def _answer_stream(request: Request, trace: str, outcome: Outcome) -> None:
+def _answer_stream(request: Request, trace: str, event: Event, outcome: Outcome) -> None:
     """The answer of an InvokeWithResponseStream: 200 once it ran, however it ended."""
     if not outcome.ran:
         _answer_refusal(request, outcome)
         return
     log_result = None if outcome.log_tail is None else _base64(outcome.log_tail)
-    head = _lines(event_stream.CONTENT_TYPE, outcome, trace).encode()
+    head = _lines(event_stream.CONTENT_TYPE, outcome, trace, event.version).encode()
     request.respond(200, head, event_stream.stream_of(outcome, log_result))
 
 
-def _lines(content_type: str, outcome: Outcome, trace: str) -> str:
+def _lines(content_type: str, outcome: Outcome, trace: str, version: str) -> str:
     return (
-        f"Content-Type: {content_type}\r\nX-Amz-Executed-Version: {LATEST}\r\n"
+        f"Content-Type: {content_type}\r\nX-Amz-Executed-Version: {version}\r\n"
         f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
     )
 

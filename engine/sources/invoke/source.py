@@ -1,19 +1,19 @@
-"""The Lambda API as a handler of the AWS endpoint: it answers about functions, and invokes them."""
+"""The Lambda API as a handler of the AWS endpoint: it keeps functions, and invokes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-import orjson
-
-from engine.core.function import Function
+from engine.packages.records import LATEST
 from engine.ports import Host, Sink
+from engine.sources.invoke.catalogue import not_in_state
 from engine.sources.invoke.control import Control
 from engine.sources.invoke.errors import ApiError, answer_error, function_not_found
 from engine.sources.invoke.invoker import Invoker, Target
-from engine.sources.invoke.names import LATEST, addressed
-from engine.sources.invoke.routes import Call, Operation, find
+from engine.sources.invoke.names import addressed
+from engine.sources.invoke.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, Call, find
+from engine.sources.invoke.works import Spawn, Works
 from engine.wire.aws import Scope
 from engine.wire.http_message import Request
 
@@ -26,7 +26,7 @@ _REJECTIONS: Final = {
     "ServiceException": "not_accepting",
 }
 """What the metrics call a refusal."""
-_INVOKING: Final = (Operation.INVOKE, Operation.INVOKE_STREAM, Operation.INVOKE_ASYNC)
+_INVOKING: Final = (INVOKE, INVOKE_STREAM, INVOKE_ASYNC)
 
 
 class LambdaApi:
@@ -34,26 +34,24 @@ class LambdaApi:
 
     The region a caller signed for is not looked at: there is one engine, whatever region an SDK is set
     to. An ARN, though, must name the engine's own region and account, as on AWS. The listener must take
-    bodies of 6,291,456 bytes; larger ones are refused here, in the API's words.
+    bodies of `works.BODY_LIMIT_BYTES`; payloads above Lambda's own limit are refused here, in its words.
+
+    Args:
+        works: What the control plane works with.
+        host: Ids, time, and who hears of rejections.
+        sink: Takes the events.
+        spawn: Starts what goes on after a request was taken.
     """
 
-    def __init__(self, functions: Iterable[Function], host: Host, sink: Sink) -> None:
-        self._functions = {function.name: function for function in functions}
+    def __init__(self, works: Works, host: Host, sink: Sink, spawn: Spawn) -> None:
+        self._catalogue = works.catalogue
         self._account = host.account
-        self._new_request_id = host.new_request_id
+        self._new_request_id: Callable[[], str] = host.new_request_id
         self._reject = host.reject
         self._invoker = Invoker(host, sink)
+        self._control = Control(works)
+        self._spawn = spawn
         self._known: dict[bytes, Target] = {}
-        control = Control(self._functions, host)
-        self._of_function: dict[Operation, Callable[..., dict[str, Any]]] = {
-            Operation.GET_FUNCTION: control.get_function,
-            Operation.GET_CONFIGURATION: control.get_configuration,
-            Operation.GET_CONCURRENCY: control.get_concurrency,
-        }
-        self._of_account: dict[Operation, Callable[..., dict[str, Any]]] = {
-            Operation.LIST_FUNCTIONS: control.list_functions,
-            Operation.ACCOUNT_SETTINGS: control.account_settings,
-        }
 
     def handle(self, request: Request, _scope: Scope) -> None:
         """Answer once, now or later. Never raises for a bad request."""
@@ -70,7 +68,7 @@ class LambdaApi:
             answer_error(request, error, request_id)
 
     def _route(self, request: Request, request_id: str) -> Target | None:
-        """The target if it is an invocation; any other operation is answered here."""
+        """The target if it is an invocation; any other operation is answered by the control plane."""
         call = find(request.method, request.target)
         if call.operation in _INVOKING:
             target = self._target(call)
@@ -79,26 +77,34 @@ class LambdaApi:
                     self._known.clear()
                 self._known[request.target] = target
             return target
-        document = self._look_up(call)
-        head = f"Content-Type: application/json\r\nx-amzn-RequestId: {request_id}\r\n"
-        request.respond(200, head.encode(), orjson.dumps(document))
+        if self._control.changes(call.operation):
+            self._spawn(self._change, request, call, request_id)
+        else:
+            self._control.look(request, call, request_id)
         return None
 
+    async def _change(self, request: Request, call: Call, request_id: str) -> None:
+        try:
+            await self._control.change(request, call, request_id)
+        finally:
+            self._known.clear()  # any of them may be gone, or stand for something else
+
     def _target(self, call: Call) -> Target:
-        """The function an invocation is for. `$LATEST` is the one version there is."""
+        """The function an invocation is for, and that it can be invoked."""
         who = addressed(call.name, call.query.get("Qualifier"), self._account)
-        if who.name not in self._functions or who.qualifier not in (None, LATEST):
-            raise function_not_found(self._account.function_arn(who.name, who.qualifier or LATEST))
+        record = self._catalogue.record(who.name)
+        qualifier = who.qualifier or LATEST
+        known = record is not None and (
+            qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases
+        )
+        if record is None or not known:
+            raise function_not_found(self._account.function_arn(who.name, qualifier))
+        version = self._catalogue.version(record, qualifier)
+        if version is not None and version.state != "Active":
+            raise not_in_state(version.state)
         return Target(
             who.name,
             who.qualifier,
-            streaming=call.operation is Operation.INVOKE_STREAM,
-            asynchronous=call.operation is Operation.INVOKE_ASYNC,
+            streaming=call.operation == INVOKE_STREAM,
+            asynchronous=call.operation == INVOKE_ASYNC,
         )
-
-    def _look_up(self, call: Call) -> dict[str, Any]:
-        of_account = self._of_account.get(call.operation)
-        if of_account is not None:
-            return of_account(call.query)
-        who = addressed(call.name, call.query.get("Qualifier"), self._account)
-        return self._of_function[call.operation](who, call.query)

@@ -1,8 +1,11 @@
 """What the Lambda API's tests share: a fixed clock, a scripted sink, requests without a socket."""
 
+import io
 import itertools
 import json
-from collections.abc import Callable
+import zipfile
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
@@ -13,8 +16,12 @@ from engine.core.failure import throttle_body
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError
+from engine.packages.deployment import Readiness
+from engine.packages.shelf import Shelf
 from engine.ports import Host
+from engine.sources.invoke.catalogue import Catalogue
 from engine.sources.invoke.source import LambdaApi
+from engine.sources.invoke.works import Works
 from engine.wire.aws import AwsEndpoint
 from engine.wire.http_message import Request
 
@@ -93,10 +100,81 @@ class Client:
         self.answers.append(Answer(status, head, body))
 
 
-class Bench:
-    """The API in front of a scripted sink."""
+class FakeDeployment:
+    """Keeps what it is told to run; everything is ready at once, and gone at once."""
 
-    def __init__(self, functions: list[Function]) -> None:
+    def __init__(self) -> None:
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.routes: dict[str, object] = {}
+        self.reserved: dict[str, int | None] = {}
+        self.provisioned: dict[tuple[str, str], int] = {}
+        self.ready = Readiness(0, failing=False)
+        self.refuses: EngineError | None = None
+        self._tell: Callable[[Function], None] = lambda _: None
+
+    async def put(self, function: Function) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        old = self.functions.get((function.name, function.version))
+        self.functions[function.name, function.version] = function
+        if old is not None:
+            self._tell(old)
+
+    def remove(self, name: str, version: str | None = None) -> None:
+        for key in [key for key in self.functions if key[0] == name and version in (None, key[1])]:
+            self._tell(self.functions.pop(key))
+
+    def route(self, name: str, routes: object) -> None:
+        self.routes[name] = routes
+
+    def reserve(self, name: str, reserved: int | None) -> None:
+        self.reserved[name] = reserved
+
+    def provision(self, name: str, version: str, count: int) -> None:
+        self.provisioned[name, version] = count
+
+    def readiness(self, _name: str, _version: str) -> Readiness:
+        return self.ready
+
+    def on_gone(self, tell: Callable[[Function], None]) -> None:
+        self._tell = tell
+
+
+class FakeFronts:
+    """Function URLs that nobody serves."""
+
+    def __init__(self) -> None:
+        self.urls: dict[str, tuple[str, str | None]] = {}
+
+    def open(self, url_id: str, function: str, qualifier: str | None) -> None:
+        self.urls[url_id] = function, qualifier
+
+    def close(self, url_id: str) -> None:
+        del self.urls[url_id]
+
+    def address(self, url_id: str) -> str:
+        return f"http://127.0.0.1:3000/_url/{url_id}/"
+
+
+async def inline(work: Callable[[], object]) -> object:
+    """An offload that blocks."""
+    return work()
+
+
+def spawn(function: Callable[..., object], *args: object) -> None:
+    """Runs a coroutine that never has to wait, at once."""
+    coroutine = function(*args)
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits for something")
+
+
+class Bench:
+    """The API in front of a scripted sink and a fake deployment."""
+
+    def __init__(self, functions: list[Function], shelf: Shelf) -> None:
         self.sink = ScriptedSink()
         ids = itertools.count(1)
         self.host = Host(
@@ -105,7 +183,10 @@ class Bench:
             new_request_id=lambda: f"0f0e0d0c-0b0a-4908-8706-{next(ids):012x}",
             listen={},
         )
-        self.api = LambdaApi(functions, self.host, self.sink)
+        self.deployment, self.fronts, self.shelf = FakeDeployment(), FakeFronts(), shelf
+        self.catalogue = Catalogue({function.name: function for function in functions}, self.host)
+        self.works = Works(self.catalogue, shelf, self.deployment, self.fronts, offload=inline, spawn=spawn)
+        self.api = LambdaApi(self.works, self.host, self.sink, spawn)
         self.endpoint = AwsEndpoint({"lambda": self.api.handle}, self.host.new_request_id)
 
     def ask(
@@ -131,11 +212,42 @@ class Bench:
         spelled = {key.replace("_", "-").title(): value for key, value in headers.items()}
         return self.ask("POST", f"/2015-03-31/functions/{name}/invocations", spelled, body, too_large)
 
+    @staticmethod
+    def zipped(files: dict[str, str]) -> str:
+        """An archive of text files, in Base64."""
+        return zipped(files)
+
+    def call(self, method: str, target: str, **members: object) -> Answer:
+        """The answer to a request whose body is an object of `members`."""
+        return self.ask(method, target, body=json.dumps(members).encode())
+
+    def create(self, name: str = "made", files: dict[str, str] | None = None, **members: object) -> Answer:
+        """The answer to a CreateFunction from a small archive."""
+        code = {"ZipFile": zipped(files or {"app.py": "def handler(event, context): return event"})}
+        wanted = {
+            "FunctionName": name,
+            "Role": "arn:aws:iam::123456789012:role/any",
+            "Runtime": "python3.12",
+            "Handler": "app.handler",
+            "Code": code,
+        }
+        kept = {key: value for key, value in {**wanted, **members}.items() if value is not None}
+        return self.call("POST", "/2015-03-31/functions", **kept)
+
     @property
     def event(self) -> Event:
         """The one event that was submitted."""
         [event] = self.sink.events
         return event
+
+
+def zipped(files: dict[str, str]) -> str:
+    """An archive of text files, in Base64."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return b64encode(buffer.getvalue()).decode()
 
 
 FUNCTIONS = [
@@ -154,13 +266,20 @@ FUNCTIONS = [
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench(FUNCTIONS)
+def shelf() -> Iterator[Shelf]:
+    """A folder for packages."""
+    with Shelf(None) as shelf:
+        yield shelf
 
 
 @pytest.fixture
-def make_bench() -> Callable[[list[Function]], Bench]:
-    return Bench
+def bench(shelf) -> Bench:
+    return Bench(FUNCTIONS, shelf)
+
+
+@pytest.fixture
+def make_bench(shelf) -> Callable[[list[Function]], Bench]:
+    return lambda functions: Bench(functions, shelf)
 
 
 @pytest.fixture
@@ -176,6 +295,7 @@ def throttle() -> Callable[[str], Callable[[Event], Outcome]]:
 
 
 @pytest.fixture(scope="session")
-def any_bench() -> Bench:
+def any_bench() -> Iterator[Bench]:
     """One bench for all examples of a property."""
-    return Bench(FUNCTIONS)
+    with Shelf(None) as shelf:
+        yield Bench(FUNCTIONS, shelf)

@@ -218,10 +218,9 @@ def test_concurrency_is_a_functions_not_a_versions(bench):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/2015-03-31/functions"),
-        ("DELETE", "/2015-03-31/functions/hello"),
-        ("GET", "/2015-03-31/functions/hello/versions"),
-        ("GET", "/2017-03-31/tags/arn"),
+        ("POST", "/2020-04-22/code-signing-configs"),
+        ("PATCH", "/2015-03-31/functions/hello"),
+        ("GET", "/2025-11-30/functions/hello/function-scaling-config"),
         ("GET", "/2015-03-31/event-source-mappings/"),
     ],
 )

@@ -1,0 +1,151 @@
+"""What is remembered of functions and layers that came as packages: the content of the state file.
+
+Members of AWS documents keep AWS's names; everything the engine made itself is spelled its own way.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+FORMAT: Final = 1
+"""Of the state file. It changes when an older engine could not make sense of a newer file."""
+
+LATEST: Final = "$LATEST"
+
+
+FolderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+"""Nothing that could lead out of the folder of packages."""
+
+
+class Record(BaseModel):
+    """What all have in common: no unknown member, no conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Version(Record):
+    """One version of a function, `$LATEST` among them.
+
+    Attributes:
+        version: `$LATEST`, or a number as text.
+        settings: Members of FunctionConfiguration that the caller chose, all with their defaults filled in.
+        folder: Name of the folder its code lies in, unique and never used again.
+        size: Bytes of the archive.
+        sha256: Base64 of the archive's SHA-256.
+        modified_s: Wall time of the last change, seconds.
+        revision: UUID, another after each change.
+        state, reason, code: `State`, `StateReason`, `StateReasonCode`.
+        updating: An update has not taken effect yet.
+        update_failed: Why the last update did not take effect, or empty.
+    """
+
+    version: str = LATEST
+    settings: dict[str, Any]
+    folder: FolderName
+    size: int
+    sha256: str
+    modified_s: float
+    revision: str
+    state: Literal["Pending", "Active", "Failed"] = "Pending"
+    reason: str = ""
+    code: str = ""
+    updating: bool = False
+    update_failed: str = ""
+
+
+class Alias(Record):
+    """A name for a version; `weights` sends a share of the calls to another one."""
+
+    name: str
+    version: str
+    description: str = ""
+    weights: dict[str, float] = Field(default_factory=dict)
+    revision: str
+
+
+class Provisioned(Record):
+    """Environments asked for, for one version or alias."""
+
+    requested: int
+    modified_s: float
+
+
+class Url(Record):
+    """A function URL; `config` holds the members the caller chose."""
+
+    id: str
+    config: dict[str, Any]
+    created_s: float
+    modified_s: float
+
+
+class Invoking(Record):
+    """An event-invoke config; `config` holds the members the caller chose."""
+
+    config: dict[str, Any]
+    modified_s: float
+
+
+class Policy(Record):
+    """A resource policy: statements by their id."""
+
+    statements: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    revision: str
+
+
+class FunctionRecord(Record):
+    """One function with all that hangs on it; maps are keyed by qualifier, `$LATEST` for none."""
+
+    name: str
+    latest: Version | None = None
+    versions: dict[str, Version] = Field(default_factory=dict)
+    next_version: int = 1
+    aliases: dict[str, Alias] = Field(default_factory=dict)
+    tags: dict[str, str] = Field(default_factory=dict)
+    reserved: int | None = None
+    provisioned: dict[str, Provisioned] = Field(default_factory=dict)
+    invoking: dict[str, Invoking] = Field(default_factory=dict)
+    urls: dict[str, Url] = Field(default_factory=dict)
+    policies: dict[str, Policy] = Field(default_factory=dict)
+    recursion: str = "Terminate"
+
+    def all_versions(self) -> list[Version]:
+        """`$LATEST` first, then in the order of publication."""
+        return ([self.latest] if self.latest is not None else []) + list(self.versions.values())
+
+
+class LayerVersion(Record):
+    """One version of a layer. It cannot be changed, only deleted."""
+
+    version: int
+    folder: FolderName
+    size: int
+    sha256: str
+    created_s: float
+    description: str = ""
+    runtimes: list[str] = Field(default_factory=list)
+    architectures: list[str] = Field(default_factory=list)
+    license: str = ""
+
+
+class LayerRecord(Record):
+    """A layer: versions by number as text; numbers are never used again."""
+
+    name: str
+    versions: dict[str, LayerVersion] = Field(default_factory=dict)
+    next_version: int = 1
+
+
+class State(Record):
+    """Everything that came over the API."""
+
+    format: Literal[1] = FORMAT
+    functions: dict[str, FunctionRecord] = Field(default_factory=dict)
+    layers: dict[str, LayerRecord] = Field(default_factory=dict)
+
+    def folders(self) -> set[str]:
+        """Every folder that is still needed: by a version, or a layer."""
+        code = {v.folder for f in self.functions.values() for v in f.all_versions()}
+        return code | {v.folder for layer in self.layers.values() for v in layer.versions.values()}

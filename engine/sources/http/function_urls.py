@@ -1,0 +1,45 @@
+"""Function URLs on the listener for HTTP events: `/_url/<id>/...`, where AWS has a host name for each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.core.function import Function
+from engine.ports import Binding
+from engine.sources.http.desk import Route
+from engine.sources.http.payload import Edge
+from engine.sources.http.payload_v2 import PayloadV2, Target
+from engine.sources.http.routes import Entry
+from engine.sources.http.settings import ANY, HttpEvent
+
+URL_MAX_BODY: Final = 6 * 1024 * 1024
+
+
+def prefix_of(url_id: str) -> str:
+    """The path under which a URL is served. The function sees what comes after it."""
+    return f"/_url/{url_id}"
+
+
+class UrlPayload(PayloadV2):
+    """Payload format 2.0 of one function URL: the path in the event is the one below the URL."""
+
+    __slots__ = ()
+
+    def __init__(self, url_id: str, function: str, edge: Edge) -> None:
+        binding = Binding(function=Function(function, handler="-"), settings=HttpEvent())
+        super().__init__(binding, HttpEvent(), edge)
+        self._api_id = url_id
+        self._domain = f"{url_id}.lambda-url.{edge.account.region}.on.aws"
+
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+        """As sent, without the prefix, and no path parameters: a function URL has none."""
+        below = path.split("/", 3)[3:]
+        return super().target("/" + "".join(below), query, {})
+
+
+def url_entries(url_id: str, function: str, qualifier: str | None, edge: Edge) -> list[Entry[Route]]:
+    """The routes of one function URL: itself, and everything below it."""
+    route = Route(function, UrlPayload(url_id, function, edge), qualifier)
+    prefix = prefix_of(url_id)
+    paths = (prefix, f"{prefix}/", f"{prefix}/{{below+}}")
+    return [Entry(ANY, path, function, route) for path in paths]

@@ -1,0 +1,267 @@
+"""What the control plane works with: the catalogue, the folder of packages, and the engine that runs them."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from binascii import Error as NotBase64
+from binascii import a2b_base64
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+import anyio
+
+from engine.core.function import Function
+from engine.errors import EngineError
+from engine.packages.archive import ArchiveError
+from engine.packages.deployment import Deployment
+from engine.packages.records import LATEST, FunctionRecord, State, Version
+from engine.packages.shelf import Shelf
+from engine.ports import Offload
+from engine.registry import names
+from engine.sources.invoke.catalogue import Catalogue
+from engine.sources.invoke.errors import ApiError, invalid_parameter, request_too_large
+
+BODY_LIMIT_BYTES: Final = 70_167_211
+"""Of a request that may carry an archive."""
+
+Spawn = Callable[..., object]
+"""Starts a coroutine function with its arguments, in a task group that outlives the request."""
+
+
+class Stores(Protocol):
+    """Where archives may lie instead of in the request: S3."""
+
+    async def fetch(self, bucket: str, key: str, version: str | None, /) -> bytes:
+        """The object. Raises ApiError in the words in which Lambda reports S3's errors."""
+
+
+class NoStores:
+    """There is no S3 in this engine."""
+
+    async def fetch(self, _bucket: str, _key: str, _version: str | None, /) -> bytes:
+        """Always refused."""
+        message = (
+            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: This engine has "
+            "no S3: send the archive itself, as ZipFile."
+        )
+        raise invalid_parameter(message)
+
+
+class Fronts(Protocol):
+    """What serves function URLs."""
+
+    def open(self, url_id: str, function: str, qualifier: str | None) -> None:
+        """Requests for the URL go to the function from now on."""
+
+    def close(self, url_id: str) -> None:
+        """They are refused from now on."""
+
+    def address(self, url_id: str) -> str:
+        """The URL, with a slash at its end."""
+
+
+class NoFronts:
+    """There is no listener for HTTP events."""
+
+    def open(self, _url_id: str, _function: str, _qualifier: str | None) -> None:
+        """Always refused."""
+        raise invalid_parameter("This engine serves no function URLs: it has no listener for HTTP events.")
+
+    def close(self, _url_id: str) -> None:
+        """Nothing to do."""
+
+    def address(self, _url_id: str) -> str:
+        """None that anybody could reach."""
+        return ""
+
+
+class Packed(NamedTuple):
+    """An archive in a folder of its own."""
+
+    folder: str
+    size: int
+    sha256: str
+
+
+class Works:
+    """The parts, and the few steps that several operations take."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        shelf: Shelf,
+        deployment: Deployment,
+        fronts: Fronts,
+        *,
+        offload: Offload,
+        spawn: Spawn,
+        stores: Stores | None = None,
+    ) -> None:
+        self.catalogue = catalogue
+        self.shelf = shelf
+        self.deployment = deployment
+        self.fronts = fronts
+        self.offload = offload
+        self.busy: set[str] = set()
+        self._stores = stores or NoStores()
+        self._spawn = spawn
+        self._running = Counter[str]()  # folders, by how many versions run from them or still finish there
+        self._saved = b""
+        self._saving = anyio.Lock()
+        deployment.on_gone(self._gone)
+
+    # ---------------------------------------------------------------- running
+
+    async def restore(self, state: State) -> None:
+        """Run what the state folder held. Called once, before anything is served."""
+        self.catalogue.state = state
+        self._saved = _text(self.catalogue)
+        for record in list(state.functions.values()):
+            if record.name in self.catalogue.configured:
+                continue  # the configuration's comes first; the other is kept for when it is gone
+            for version in record.all_versions():
+                await self.run(record, version)
+            self.route(record)
+            self.share(record)
+            for qualifier, url in record.urls.items() if not isinstance(self.fronts, NoFronts) else ():
+                self.fronts.open(url.id, record.name, None if qualifier == LATEST else qualifier)
+
+    async def run(self, record: FunctionRecord, version: Version) -> None:
+        """Have the engine run a version; what goes wrong is told by its state."""
+        try:
+            await self.deployment.put(self.function(record, version))
+        except EngineError as error:
+            if version.state == "Active":
+                version.update_failed = str(error)
+            else:
+                version.state, version.reason, version.code = "Failed", str(error), "InternalError"
+        else:
+            self._running[version.folder] += 1
+            version.update_failed = ""
+            version.state, version.reason, version.code = "Active", "", ""
+            self.share(record)  # it may have been changed while the version came up
+        version.updating = False
+        version.revision = self.catalogue.new_id()
+
+    def function(self, record: FunctionRecord, version: Version) -> Function:
+        """A version as the engine knows functions."""
+        settings = version.settings
+        task = self.shelf.task(version.folder)
+        is_python = settings["Runtime"].startswith("python")
+        executor = "runtime"
+        if is_python:
+            executor = "process" if "process" in names("executor") else "auto"
+        return Function(
+            record.name,
+            handler=settings["Handler"],
+            code=str(task),
+            executor=executor,
+            memory_mb=settings["MemorySize"],
+            timeout_s=float(settings["Timeout"]),
+            architecture=settings["Architectures"][0],
+            reserved_concurrency=record.reserved,
+            environment=settings.get("Environment", {}).get("Variables", {}),
+            bootstrap=() if is_python else (str(self.bootstrap(version.folder)),),
+            version=version.version,
+        )
+
+    def bootstrap(self, folder: str) -> Path | None:
+        """The program of a runtime of its own: the code's, or a layer's."""
+        for place in (self.shelf.task(folder), self.shelf.opt(folder)):
+            if (place / "bootstrap").is_file():
+                return place / "bootstrap"
+        return None
+
+    def route(self, record: FunctionRecord) -> None:
+        """Tell the engine what the function's aliases stand for."""
+        routes = {}
+        for alias in record.aliases.values():
+            rest = 1.0 - sum(alias.weights.values())
+            routes[alias.name] = [(alias.version, rest), *alias.weights.items()]
+        self.deployment.route(record.name, routes)
+
+    def share(self, record: FunctionRecord) -> None:
+        """Tell the engine how the function's concurrency is shared out."""
+        self.deployment.reserve(record.name, record.reserved)
+        wanted = Counter[str]()
+        for qualifier, provisioned in record.provisioned.items():
+            alias = record.aliases.get(qualifier)
+            wanted[qualifier if alias is None else alias.version] += provisioned.requested
+        for number in record.versions:
+            self.deployment.provision(record.name, number, wanted[number])
+
+    # ---------------------------------------------------------------- folders
+
+    async def pack(self, code: Mapping[str, Any], layers: list[str]) -> Packed:
+        """Unpack the archive of a request, with the layers (their folders) under it. Raises ApiError."""
+        return await self._put(await self._archive(code), partial(self._add_code, layers))
+
+    async def repack(self, folder: str, layers: list[str]) -> Packed:
+        """The archive of `folder` once more, with other layers under it."""
+        data = await self.offload(partial(self.shelf.archive, folder))
+        return await self._put(data, partial(self._add_code, layers))
+
+    async def pack_layer(self, content: Mapping[str, Any]) -> Packed:
+        """Unpack the archive of a layer. Raises ApiError."""
+        return await self._put(await self._archive(content), self.shelf.add_layer)
+
+    def _add_code(self, layers: list[str], folder: str, data: bytes) -> None:
+        self.shelf.add_code(folder, data, layers)
+
+    async def _put(self, data: bytes, add: Callable[[str, bytes], None]) -> Packed:
+        folder = self.catalogue.new_id()
+        try:
+            await self.offload(partial(add, folder, data))
+        except ArchiveError as error:
+            refuse = request_too_large if error.too_large else invalid_parameter
+            raise refuse(error.reason) from None
+        digest = await self.offload(partial(hashlib.sha256, data))
+        return Packed(folder, len(data), b64encode(digest.digest()).decode("ascii"))
+
+    async def _archive(self, code: Mapping[str, Any]) -> bytes:
+        if "ImageUri" in code:
+            raise invalid_parameter("This engine runs packages of type Zip only, no container images.")
+        if "ZipFile" in code:
+            if "S3Bucket" in code or "S3Key" in code:
+                message = "Please do not provide other FunctionCode parameters when providing a ZipFile."
+                raise invalid_parameter(message)
+            try:
+                return await self.offload(partial(a2b_base64, code["ZipFile"], strict_mode=True))
+            except (NotBase64, ValueError):
+                message = "Could not decode ZipFile: it is not Base64-encoded."
+                raise ApiError(400, "SerializationException", message) from None
+        if "S3Bucket" in code and "S3Key" in code:
+            return await self._stores.fetch(code["S3Bucket"], code["S3Key"], code.get("S3ObjectVersion"))
+        raise invalid_parameter("Please provide a source for function code.")
+
+    def drop(self, folder: str) -> None:
+        """Remove a folder, if nothing is kept there and nothing runs there."""
+        if not self._running[folder] and folder not in self.catalogue.state.folders():
+            del self._running[folder]
+            self._spawn(self.offload, partial(self.shelf.remove, folder))
+
+    def _gone(self, function: Function) -> None:
+        folder = Path(function.code).parent.name
+        if self._running[folder]:  # else it is one of the configuration
+            self._running[folder] -= 1
+            self.drop(folder)
+
+    # ---------------------------------------------------------------- keeping
+
+    async def save(self) -> None:
+        """Write the state, if there is a state folder and anything changed. Several savings become one."""
+        if not self.shelf.lasting:
+            return
+        async with self._saving:
+            text = _text(self.catalogue)
+            if text != self._saved:
+                await self.offload(partial(self.shelf.save, text))
+                self._saved = text
+
+
+def _text(catalogue: Catalogue) -> bytes:
+    return catalogue.state.model_dump_json(indent=1).encode()

@@ -1,7 +1,7 @@
 """AWS's own Python client, unmodified, answers every case of the handler contract as the engine does.
 
-Each case is run on the executors `loop` and `thread`, and on `runtime`, where it is awslambdaric that calls
-the handler. What differs, and why, is in `DIFFERENCES`.
+Each case is run on the executors `loop`, `thread` and `process`, and on `runtime`, where it is awslambdaric that
+calls the handler. What differs, and why, is in `DIFFERENCES`.
 """
 
 import asyncio
@@ -150,7 +150,7 @@ async def play(executor, folder):
             answers = {name: await outcome_of(engine, case.handler, case) for name, case in CASES.items()}
             for name, (module, _) in BROKEN.items():
                 answers[name] = await outcome_of(engine, module, Case(b"{}"))
-            if executor == "runtime":
+            if executor in ("process", "runtime"):
                 for name in KILLS:
                     answers[name] = await outcome_of(engine, "handler", does(name))
     return answers
@@ -162,12 +162,12 @@ def answers(tmp_path_factory):
     found = {}
     folder = tmp_path_factory.mktemp("broken")
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        for executor in ("loop", "thread", "runtime"):
+        for executor in ("loop", "thread", "process", "runtime"):
             found[executor] = runner.run(play(executor, folder))
     return found
 
 
-@pytest.mark.parametrize("executor", ["loop", "thread"])
+@pytest.mark.parametrize("executor", ["loop", "thread", "process"])
 @pytest.mark.parametrize("name", [name for name in (*CASES, *BROKEN) if name not in DIFFERENCES])
 def test_a_case_is_answered_as_by_awss_client(answers, executor, name):
     """Status and payload, byte for byte."""
@@ -177,10 +177,12 @@ def test_a_case_is_answered_as_by_awss_client(answers, executor, name):
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_what_is_listed_as_different_is_so(answers, name):
     """The list excuses nothing that it need not."""
-    assert answers["runtime"][name] != answers["loop"][name]
-    assert answers["runtime"][name] != answers["thread"][name]
+    others = [answers[executor][name] for executor in ("loop", "thread", "process")]
+
+    assert any(answers["runtime"][name] != other for other in others)
 
 
+@pytest.mark.parametrize("executor", ["process", "runtime"])
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -191,11 +193,11 @@ def test_what_is_listed_as_different_is_so(answers, name):
         ("SIGTERM", "Runtime exited with error: signal: terminated"),
     ],
 )
-def test_what_would_end_the_engine_ends_one_environment(answers, name, text):
+def test_what_would_end_the_engine_ends_one_environment(answers, name, text, executor):
     """The words are AWS's, and the next case finds a new environment."""
     body = f'{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: {REQUEST_ID} Error: {text}"}}'
 
-    assert Answer("crash", body.encode(), False) == answers["runtime"][name]
+    assert Answer("crash", body.encode(), False) == answers[executor][name]
 
 
 def test_every_way_to_end_the_process_is_tried():

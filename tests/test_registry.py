@@ -5,6 +5,9 @@ import pytest
 from engine import registry
 from engine.errors import UnknownName
 
+KNOWN = ", ".join(sorted(registry.EXECUTORS))
+SOURCES = ", ".join(sorted(registry.SOURCES))
+
 
 class Custom:
     """Something a user might register."""
@@ -54,14 +57,14 @@ def test_an_installed_package_registers_by_entry_point(module_of_users):
         (
             "executor",
             "tread",
-            "executor 'tread': not registered, did you mean 'thread'? (known: loop, thread, or module:Class)",
+            f"executor 'tread': not registered, did you mean 'thread'? (known: {KNOWN}, or module:Class)",
         ),
         (
             "executor",
             "LOOP",
-            "executor 'LOOP': not registered, did you mean 'loop'? (known: loop, thread, or module:Class)",
+            f"executor 'LOOP': not registered, did you mean 'loop'? (known: {KNOWN}, or module:Class)",
         ),
-        ("source", "", "source '': not registered (known: http, or module:Class)"),
+        ("source", "", f"source '': not registered (known: {SOURCES}, or module:Class)"),
         ("source", "users_own:", "source 'users_own:': 'users_own:' is not of the form module:Class"),
         ("source", ":Feed", "source ':Feed': ':Feed' is not of the form module:Class"),
         ("source", ".rel:Feed", "source '.rel:Feed': '.rel:Feed' is not of the form module:Class"),

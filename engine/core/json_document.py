@@ -35,6 +35,14 @@ class NotJson(EngineError):
         return self.reason
 
 
+def has_short_numbers(payload: bytes) -> bool:
+    """Whether orjson can be trusted with it: it reads integers beyond 64 bits as floats.
+
+    What has 19 digits in a row, in text too, is for another parser.
+    """
+    return len(payload) < _INT64_DIGITS or payload.translate(_DIGITS_TO_ZERO).find(_LONG_NUMBER) < 0
+
+
 def loads(payload: bytes) -> Any:
     """The value `payload` holds, fresh: the caller may change it.
 
@@ -44,8 +52,7 @@ def loads(payload: bytes) -> Any:
     Raises:
         NotJson: For anything else.
     """
-    # orjson reads integers beyond 64 bits as floats: what has 19 digits in a row is for the other parser.
-    if len(payload) < _INT64_DIGITS or payload.translate(_DIGITS_TO_ZERO).find(_LONG_NUMBER) < 0:
+    if has_short_numbers(payload):
         try:
             return orjson.loads(payload)
         except orjson.JSONDecodeError:

@@ -23,12 +23,10 @@ import simplejson
 
 from engine.core.context import ClientContextError
 from engine.core.failure import platform_error_body
+from engine.core.json_document import has_short_numbers
 from engine.errors import EngineError
 
 _ENGINE_FOLDER: Final = str(Path(__file__).parents[1]) + os.sep
-_DIGITS_TO_ZERO: Final = bytes(ord("0") if chr(code).isdecimal() and code < 128 else 0 for code in range(256))
-_INT64_DIGITS: Final = 19
-_LONG_NUMBER: Final = b"0" * _INT64_DIGITS
 
 # orjson cannot write JSON with the spaces that AWS's has. But what it accepts under these options, built-in
 # types all the way down, the standard library's encoder, which is fast, writes just as simplejson would.
@@ -72,12 +70,11 @@ def decode(payload: bytes) -> Any:
     Raises:
         UnmarshalError: With the words of AWS's client.
     """
-    if len(payload) < _INT64_DIGITS or _LONG_NUMBER not in payload.translate(_DIGITS_TO_ZERO):
+    if has_short_numbers(payload):
         try:
             return orjson.loads(payload)
         except orjson.JSONDecodeError:
             pass  # not JSON, or one of the things only the other parser takes: let it say
-    # orjson reads integers beyond 64 bits as floats, so whatever has 19 digits in a row comes here.
     try:
         return simplejson.loads(payload)
     except Exception as error:  # noqa: BLE001  also RecursionError and the limit of int digits

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -39,6 +40,14 @@ handler = "helo.handler"
 memory_mb = 64
 """
 
+SOURCE = """
+from pydantic import BaseModel
+
+class Feed:
+    class Settings(BaseModel):
+        pass
+"""
+
 WARNING = (
     "engine.admin: 0.0.0.0:9464 exposes metrics and status to whoever can reach this machine"
 )  # fmt: skip
@@ -49,6 +58,7 @@ def run(tmp_path, monkeypatch):
     """Write a configuration and run `engine check` on it."""
     (tmp_path / "hello.py").write_text("raise RuntimeError('never imported here')\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the command adds to it
 
     def _run(text, *options, name="engine.toml"):
         (tmp_path / name).write_text(text)
@@ -101,6 +111,26 @@ def test_json_says_the_same_and_the_defaults(run):
     )
     assert [] == jobs["events"]
     assert "" == result.stderr
+
+
+def test_queues_buckets_and_what_lies_beside_the_file_are_known(run, tmp_path):
+    """A source of the user's own needs no installation; secrets are not shown."""
+    (tmp_path / "feeds_beside.py").write_text(SOURCE)
+    text = (
+        '[functions.a]\nhandler = "hello.handler"\non_failure = "s3:failed"\n'
+        '[[functions.a.events]]\ntype = "feeds_beside:Feed"\n'
+        '[queues.jobs]\n[s3]\nintake_token = "secret"\n'
+    )
+    plain, as_json = run(text), run(text, "--json")
+    document = json.loads(as_json.stdout)
+
+    assert (0, 0) == (plain.exit_code, as_json.exit_code)
+    assert {"queues: jobs", "buckets: failed"} <= set(plain.stdout.splitlines())
+    assert (30, False) == (
+        document["queues"]["jobs"]["visibility_timeout_s"],
+        document["buckets"]["failed"]["versioning"],
+    )
+    assert "secret" not in as_json.stdout
 
 
 def test_every_problem_is_a_line_on_stderr_and_the_exit_code_is_2(run):

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from engine.cli.demo.drive import FROM_ZERO, OVER_THE_LIMIT, SHOP, THROTTLED, Recording, Series
+from engine.cli.demo.feeds import Fed
 from engine.cli.demo.load import OK, Tally, kind_of
 from engine.cli.demo.plan import Plan
 from engine.cli.demo.promises import REASON, promises
@@ -14,6 +15,7 @@ from engine.cli.demo.summary import Run, curve, document, percentile, plain
 from engine.wire.client import Response
 
 PLAN = Plan(config="engine.toml", burst=1000, over=1500, prices="prices of us-east-1 as of 2026-09-19")
+FED = Fed(messages=10_000, left=0, dead=0, objects=100, noticed=100, took_s=2.5)
 FAILED = [(b"X-Amz-Function-Error", b"Unhandled")]
 
 
@@ -40,6 +42,7 @@ def good_recording():
         (answered(3, served), {OK}, 0.0),
         (answered(3, served), {OK}, 0.0),
         (answered(2, Response(200, FAILED, b'{"errorType": "OrderRejected"}')), {"200 OrderRejected"}, 0.0),
+        (answered(1000, served), {OK}, 0.0),
     ]
     return Recording(
         [
@@ -53,6 +56,7 @@ def good_recording():
             )
             for phase, (tally, expected, sleep_s) in enumerate(tallies)
         ],
+        fed=FED,
         is_back_at_zero=True,
     )
 
@@ -191,6 +195,32 @@ def test_an_unexpected_answer_in_the_shop_is_named():
     assert "series 4: 1 × 502" == broke.saw
 
 
+@pytest.mark.parametrize(
+    ("fed", "saw"),
+    [
+        (FED._replace(left=1), "of 10,000 messages 1 left and 0 dead letters; 100 objects, 100 invocations"),
+        (FED._replace(dead=2), "of 10,000 messages 0 left and 2 dead letters; 100 objects, 100 invocations"),
+        (
+            FED._replace(noticed=99),
+            "of 10,000 messages 0 left and 0 dead letters; 100 objects, 99 invocations",
+        ),
+        (
+            FED._replace(noticed=101),
+            "of 10,000 messages 0 left and 0 dead letters; 100 objects, 101 invocations",
+        ),
+        (None, "it was not tried"),
+    ],
+)
+def test_a_message_or_an_object_that_is_lost_breaks_a_promise(fed, saw):
+    """So does one that is handled twice."""
+    recording = good_recording()
+    recording.fed = fed
+
+    (broke,) = [one for one in promises(PLAN, recording, samples(), 0) if not one.held]
+
+    assert saw == broke.saw
+
+
 def test_a_run_that_saw_nothing_keeps_no_promise_about_answers():
     """What was not tried did not hold; nor did what got no answer."""
     nothing = promises(PLAN, Recording(), samples(0), exit_code=1)
@@ -261,7 +291,7 @@ def test_the_document_adds_up():
         "total_usd": "0.300002",
         "per_million_invocations_usd": "30000.2",
     } == result["cost"]
-    assert 6.0 == result["elapsed_s"]
+    assert float(len(phases)) == result["elapsed_s"]
     assert [0.1, 0.5, 1.0] == result["samples"]["at_s"]
     assert result == json.loads(json.dumps(result))
 

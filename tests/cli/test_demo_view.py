@@ -49,8 +49,8 @@ def test_plain_lines_tell_each_phase_and_every_two_seconds_between(watch):
 
     numbers = "1,000 in flight, 1,000 environments, 10 per s, 20 invocations, 3 refused, $0.000013"
     assert [
-        "  0.0 s  1/6 from zero: 0 → 1,000 at a time, none refused",
-        f"  2.0 s    from zero: {numbers}, about 18 s left",
+        "  0.0 s  1/7 from zero: 0 → 1,000 at a time, none refused",
+        f"  2.0 s    from zero: {numbers}, about 20 s left",
         "  3.9 s    from zero: 1,000 at a time",
     ] == out.getvalue().splitlines()
 

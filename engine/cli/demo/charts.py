@@ -24,6 +24,8 @@ _ENOUGH: Final = 1000
 _FONT: Final = "system-ui, sans-serif"
 
 # The page says what these colours are, by day and by night.
+_COLORS: Final = tuple(f"var(--c{number})" for number in range(1, 7))
+"""One for each curve: there are no more curves in a chart than that."""
 _STYLE: Final = {
     "background": "transparent",
     "plot_background": "transparent",
@@ -34,7 +36,7 @@ _STYLE: Final = {
     "major_guide_stroke_color": "var(--line)",
     "guide_stroke_dasharray": "0",
     "major_guide_stroke_dasharray": "0",
-    "colors": ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)"),
+    "colors": _COLORS,
     "font_family": _FONT,
     "label_font_size": 12,
     "major_label_font_size": 12,
@@ -68,6 +70,7 @@ def throughput(document: Mapping[str, Any]) -> str:
 def latency(document: Mapping[str, Any]) -> str:
     """Latency by percentile: each nine takes as much room as the last, and so does each power of ten."""
     shown = [one for one in document["series"] if one["requests"] >= _ENOUGH and len(one["curve_ms"]) > 1]
+    del shown[len(_COLORS) :]
     chart = _chart(pygal.XY, "latency", height=380, legend_columns=2)
     chart.y_title = "milliseconds"
     highest = max((one["curve_ms"][-1][0] for one in shown), default=0)

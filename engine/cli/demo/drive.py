@@ -9,6 +9,16 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from engine.cli.demo.board import Board, Phase
+from engine.cli.demo.feeds import (
+    DEAD_LETTERS,
+    QUEUE,
+    Fed,
+    emptied,
+    left_in,
+    message_calls,
+    object_calls,
+    send_all,
+)
 from engine.cli.demo.load import (
     OK,
     Address,
@@ -25,13 +35,14 @@ from engine.cli.demo.shop import Errand, errands
 from engine.ports import Clock
 from engine.wire.client import HttpConnection
 
-FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, SHOP, TO_ZERO = range(6)
+FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, SHOP, FEEDS, TO_ZERO = range(7)
 
 THROTTLED: Final = "429 TooManyRequestsException"
 
 _LONGEST_SLEEP_S: Final = 3.0
 _SETTLE_S: Final = 10.0
 _BREATH_S: Final = 0.4
+_FEEDERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,7 @@ class Recording:
     """Everything the client saw, in order."""
 
     series: list[Series] = field(default_factory=list)
+    fed: Fed | None = None
     is_back_at_zero: bool = False
 
     def of(self, phase: int) -> list[Series]:
@@ -98,6 +110,8 @@ class Drive:
                 await self._throughput(phase, shown, name, listener, call)
         with self._board.during(SHOP) as shown:
             await self._shop(shown)
+        with self._board.during(FEEDS) as shown:
+            await self._queue_and_bucket(shown)
         with self._board.during(TO_ZERO) as shown:
             await self._back_to_zero(shown)
 
@@ -184,6 +198,27 @@ class Drive:
         self.recording.series.append(
             Series(name=errand.name, phase=SHOP, form="loop", tally=tally, expected=errand.expected)
         )
+
+    async def _queue_and_bucket(self, phase: Phase) -> None:
+        plan = self._plan
+        before = self._sampler.succeeded("thumbnails")
+        with ExitStack() as stack:
+            clients = await connect(stack, self._addresses["aws"], _FEEDERS)
+            sent = await send_all(clients, message_calls(plan.messages), self._clock)
+            left = await emptied(clients[0], QUEUE, _SETTLE_S, self._clock)
+            took_s = self._clock.now() - (sent.began_s or 0.0)
+            dead = await left_in(clients[0], DEAD_LETTERS)
+            put = await send_all(clients, object_calls(plan.objects), self._clock)
+        wanted = before + plan.objects
+        await self._sampler.until(lambda _: self._sampler.succeeded("thumbnails") >= wanted, _SETTLE_S)
+        for name, tally in (("messages, SendMessageBatch of 10", sent), ("objects, PutObject", put)):
+            self.recording.series.append(
+                Series(name=name, phase=FEEDS, form="loop", tally=tally, expected=frozenset({OK}))
+            )
+        noticed = self._sampler.succeeded("thumbnails") - before
+        self.recording.fed = Fed(plan.messages, left, dead, plan.objects, noticed, took_s)
+        per_s = plan.messages / took_s
+        phase.achieved = f"{per_s:,.0f} messages per s handled, {noticed:,} objects noticed"
 
     async def _back_to_zero(self, phase: Phase) -> None:
         began_s = self._clock.now()

@@ -17,6 +17,9 @@ WANTED_PEAK: Final = 1000
 """Invocations at a time that the demo promises to reach: the account limit of Lambda."""
 
 
+_OBJECTS: Final = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Sizes and times.
@@ -27,6 +30,7 @@ class Plan:
         over: How many come at once when the limit is to be crossed.
         connections: How many clients measure the throughput.
         throughput_s, shop_s: How long these phases drive.
+        messages, objects: How many go into the queue and the bucket.
         sleep_s: How long the handler of the bursts waits, at least; see `Drive`.
         keep_alive_s: How long idle environments live.
         thumbnails: Whether Pillow is there.
@@ -40,6 +44,8 @@ class Plan:
     connections: int = 64
     throughput_s: float = 3.0
     shop_s: float = 4.5
+    messages: int = 10_000
+    objects: int = _OBJECTS
     sleep_s: float = 1.0
     keep_alive_s: float = 5.0
     thumbnails: bool = True
@@ -91,6 +97,12 @@ class Plan:
                 planned_s=self.shop_s,
             ),
             Phase(
+                title="a queue and a bucket",
+                target=f"{self.messages:,} messages and {self.objects:,} objects, none lost",
+                shows="rate",
+                planned_s=2.0,
+            ),
+            Phase(
                 title="back to zero",
                 target=f"0 environments after {self.keep_alive_s:g} s idle",
                 shows="environments",
@@ -132,6 +144,7 @@ def make_plan() -> Plan:
         over=over,
         keep_alive_s=max(function.keep_alive_s for function in config.functions),
         thumbnails=thumbnails,
+        objects=_OBJECTS if thumbnails else 0,
         prices=f"prices of {sheet.region} as of {sheet.published}",
         notes=(*notes, *sheet.assumptions),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from engine.cli.demo.drive import (
+    FEEDS,
     FROM_ZERO,
     HTTP_EVENTS,
     INVOKE_API,
@@ -15,6 +16,7 @@ from engine.cli.demo.drive import (
     Recording,
     Series,
 )
+from engine.cli.demo.feeds import Fed
 from engine.cli.demo.load import OK
 from engine.cli.demo.plan import WANTED_PEAK, Plan
 from engine.cli.demo.sampling import Sample
@@ -65,6 +67,8 @@ def promises(
             "under load every request is served", recording.of(HTTP_EVENTS) + recording.of(INVOKE_API)
         ),
         _as_expected("in the shop every success and every failure is as on Lambda", recording.of(SHOP)),
+        _as_expected("the queue and the bucket take all they are given", recording.of(FEEDS)),
+        _fed(recording.fed),
         Promise(
             "it goes back to zero by itself",
             recording.is_back_at_zero,
@@ -83,6 +87,15 @@ def _answers(
     held = one.tally.answers == wanted and (reasons is None or dict(one.tally.reasons) == reasons)
     counts = {**one.tally.answers, **one.tally.reasons}
     return Promise(promise, held, ", ".join(f"{count:,} × {kind}" for kind, count in counts.items()))
+
+
+def _fed(fed: Fed | None) -> Promise:
+    promise = "every message is handled and deleted, every object is noticed once"
+    if fed is None:
+        return Promise(promise, held=False, saw="it was not tried")
+    held = (fed.left, fed.dead, fed.noticed) == (0, 0, fed.objects)
+    saw = f"of {fed.messages:,} messages {fed.left:,} left and {fed.dead:,} dead letters"
+    return Promise(promise, held, f"{saw}; {fed.objects:,} objects, {fed.noticed:,} invocations")
 
 
 def _as_expected(promise: str, series: Sequence[Series]) -> Promise:

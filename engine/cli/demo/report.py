@@ -87,10 +87,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: 
 _STYLE: Final = """
 :root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --text: #1c2430; --faint: #667085;
   --line: #e3e6eb; --good: #14804a; --bad: #c2352b; --c1: #8aa4c8; --c2: #e2703a; --c3: #2a9d8f;
-  --c4: #8e5bb5; }
+  --c4: #8e5bb5; --c5: #b8860b; --c6: #5f6b7a; }
 @media (prefers-color-scheme: dark) { :root { --back: #12161c; --card: #1a2029; --text: #e4e8ee;
   --faint: #98a2b3; --line: #2c3440; --good: #4cc38a; --bad: #ff7b6e; --c1: #6f8fbd; --c2: #f0905c;
-  --c3: #4fc3b4; --c4: #b78be0; } }
+  --c3: #4fc3b4; --c4: #b78be0; --c5: #e0b040; --c6: #a3adba; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1040px; margin: 0 auto; padding: 32px 20px 64px; }

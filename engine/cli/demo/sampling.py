@@ -106,6 +106,11 @@ class Sampler:
             self._waiting.remove(waiting)
         return True
 
+    def succeeded(self, function: str) -> int:
+        """Successful invocations of one function so far."""
+        count: int = self.status["functions"][function]["invocations"]["success"]
+        return count
+
     def close(self) -> None:
         """End the connection."""
         self._connection.close()

@@ -1,0 +1,216 @@
+"""S3's API as a handler of the AWS endpoint: each request becomes one operation, and one answer.
+
+Small requests to a store in memory are answered at once, on the event loop. What is large is summed up, and
+what lies in files is read and written, on worker threads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from engine.errors import NotAccepting
+from engine.ports import Host, Offload
+from engine.sources.s3.body import decoded_length
+from engine.sources.s3.call import XML_HEAD, Answer, Call
+from engine.sources.s3.content import Content, read_kept
+from engine.sources.s3.desk import HOST_ID, MB, Desk, Limits
+from engine.sources.s3.errors import S3Error
+from engine.sources.s3.framing import KINDS
+from engine.sources.s3.intake import INTAKE_PATH
+from engine.sources.s3.names import OWN_HOSTS, Hosts
+from engine.sources.s3.notifier import Notifier
+from engine.sources.s3.operations import Operation, find
+from engine.sources.s3.presigned import check_expiry
+from engine.sources.s3.store import Store
+from engine.wire.aws import Scope
+from engine.wire.http_message import Request
+
+_log = logging.getLogger("engine.s3")
+
+Spawn = Callable[..., object]
+"""Starts a coroutine function with its arguments, in a task group that outlives the request."""
+
+_SIGNED_QUERY: Final = frozenset({"Signature", "X-Amz-Expires", "X-Amz-Signature"})
+_LIGHT_BYTES: Final = 256 * 1024
+"""Bodies up to this are summed up on the loop: about 0.5 ms."""
+_JOIN_BYTES: Final = 8 * MB
+
+
+class S3Api:
+    """`handle` is what `engine.wire.aws.AwsEndpoint` calls for the service `s3`.
+
+    Signatures are not checked, as nowhere on this endpoint; presigned URLs and form policies expire all the
+    same. Bodies that are larger than the listener takes are refused here, in S3's words.
+
+    Args:
+        store: What is kept.
+        notifier: Hears what has happened.
+        host: Ids, time, account.
+        spawn: Starts what goes on after a request was taken.
+        offload: Runs what blocks.
+        limits: What one request may cost.
+        intake: Answers requests for `intake.INTAKE_PATH`, if anything does.
+        own_hosts: Names of this endpoint, for virtual-host addressing.
+
+    Attributes:
+        body_limit_bytes: What the listener must take: the largest body that is stored, and its framing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        notifier: Notifier,
+        host: Host,
+        *,
+        spawn: Spawn,
+        offload: Offload,
+        limits: Limits | None = None,
+        intake: Callable[[Request], None] | None = None,
+        own_hosts: tuple[str, ...] = OWN_HOSTS,
+    ) -> None:
+        limits = limits or Limits()
+        self.body_limit_bytes = limits.put_bytes + limits.put_bytes // 64 + MB
+        self._store = store
+        self._notifier = notifier
+        self._clock = host.clock
+        self._new_request_id = host.new_request_id
+        self._spawn = spawn
+        self._offload = offload
+        self._hosts = Hosts(own_hosts)
+        self._intake = intake
+        self._desk = Desk(
+            store=store,
+            notifier=notifier,
+            account=host.account,
+            clock=host.clock,
+            limits=limits,
+            new_rule_id=host.new_request_id,
+        )
+
+    def handle(self, request: Request, _scope: Scope) -> None:
+        """Answer once, now or later. Never raises for a bad request."""
+        if self._intake is not None and request.target.partition(b"?")[0] == INTAKE_PATH:
+            self._intake(request)
+            return
+        long_id = self._new_request_id()
+        request_id = (long_id[19:23] + long_id[24:]).upper()
+        try:
+            call = Call(request, self._hosts, request_id)
+            if not _SIGNED_QUERY.isdisjoint(call.query):
+                check_expiry(call.query, self._clock.wall())
+            operation = find(call)
+            self._check_size(call)
+            if self._store.keeper.blocks or len(request.body) > _LIGHT_BYTES:
+                self._spawn(self._answer_later, call, operation)
+            else:
+                self._answer_now(call, operation)
+        except S3Error as error:
+            _refuse(request, error, request_id)
+
+    def _answer_now(self, call: Call, operation: Operation) -> None:
+        if operation.prepare is not None:
+            work = operation.prepare(self._desk, call)
+            if work is not None:
+                if call.weight > _LIGHT_BYTES:
+                    self._spawn(self._answer_later, call, operation)
+                    return
+                work()
+        answer = operation.run(self._desk, call)
+        if answer.happened:
+            self._tell(call, answer)
+        body = answer.body
+        if isinstance(body, Content):
+            if body.size > _JOIN_BYTES and len(body.pieces) > 1 and call.method != "HEAD":
+                self._spawn(self._read_and_send, call, answer, body)
+                return
+            body = _stand_in(body.size) if call.method == "HEAD" else body.read()
+        self._send(call, answer, body)
+
+    def _check_size(self, call: Call) -> None:
+        """Refuse what the server did not even read, and what is more than is stored at once."""
+        is_framed = call.headers.get("x-amz-content-sha256") in KINDS
+        size = decoded_length(call.headers) if is_framed else len(call.request.body)
+        size, most = call.request.too_large or size, self._desk.limits.put_bytes
+        if call.request.too_large or size > most:
+            details = {"ProposedSize": str(size), "MaxSizeAllowed": str(most)}
+            raise S3Error("EntityTooLarge", details=details)
+
+    async def _answer_later(self, call: Call, operation: Operation) -> None:
+        """The same in steps: look, compute on a thread, change, make it safe, tell, read on a thread."""
+        try:
+            answer = await self._perform(call, operation)
+            self._tell(call, answer)
+            if isinstance(answer.body, Content):
+                await self._read_and_send(call, answer, answer.body)
+            else:
+                self._send(call, answer, answer.body)
+        except S3Error as error:
+            _refuse(call.request, error, call.request_id)
+        except OSError:
+            _log.exception("the object store cannot read or write its files")
+            _refuse(call.request, S3Error("InternalError"), call.request_id)
+        except Exception:  # noqa: BLE001  # a bug of ours: loud, but no end of the whole task group
+            _log.exception("%s of %s/%s failed", operation.name, call.bucket, call.key)
+            _refuse(call.request, S3Error("InternalError"), call.request_id)
+
+    async def _perform(self, call: Call, operation: Operation) -> Answer:
+        keeper = self._store.keeper
+        work = operation.prepare(self._desk, call) if operation.prepare is not None else None
+        source = call.content  # of a copy, or parts: they must not go while they are summed up
+        if source is not None:
+            keeper.retain(source)
+        try:
+            if work is not None:
+                await self._offload(work)
+            answer = operation.run(self._desk, call)
+        except BaseException:
+            if source is None and call.content is not None:  # kept for nothing
+                keeper.retain(call.content)
+                keeper.release(call.content)
+            raise
+        finally:
+            if source is not None:
+                keeper.release(source)
+        if operation.changes:
+            await keeper.settled()
+        return answer
+
+    async def _read_and_send(self, call: Call, answer: Answer, content: Content) -> None:
+        if call.method == "HEAD":
+            self._send(call, answer, _stand_in(content.size))
+            return
+        self._send(call, answer, await read_kept(self._store.keeper, self._offload, content))
+
+    def _tell(self, call: Call, answer: Answer) -> None:
+        bucket = self._store.buckets.get(call.bucket)
+        if bucket is None:
+            return
+        try:
+            for happening in answer.happened:
+                self._notifier.tell(bucket, happening)
+        except NotAccepting:  # the engine is stopping: the client is to try again, and so to have it told
+            raise S3Error("ServiceUnavailable") from None
+
+    def _send(self, call: Call, answer: Answer, body: bytes) -> None:
+        call.request.respond(answer.status, _ids(call.request_id) + answer.head, body)
+
+
+def _stand_in(size: int) -> bytes:
+    """What the length of an answer to HEAD is read from: zeros, of which the system has but a promise."""
+    try:
+        return bytes(size)
+    except MemoryError:
+        raise S3Error("NotImplemented", f"HEAD of an object of {size} bytes on this machine.") from None
+
+
+def _ids(request_id: str) -> bytes:
+    return b"x-amz-request-id: %b\r\nx-amz-id-2: %b\r\n" % (request_id.encode(), HOST_ID.encode())
+
+
+def _refuse(request: Request, error: S3Error, request_id: str) -> None:
+    bodiless = request.method == "HEAD" or error.status == 304
+    body = b"" if bodiless else error.body(request_id, HOST_ID)
+    head = _ids(request_id) + error.headers + (b"" if error.status == 304 else XML_HEAD)
+    request.respond(error.status, head, body)

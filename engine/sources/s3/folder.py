@@ -1,0 +1,281 @@
+"""A keeper that survives the process: one file for each blob, and SQLite for everything about them.
+
+    <folder>/index.sqlite3      buckets, versions, uploads, parts: one JSON document each
+    <folder>/blobs/ab/<id>      bytes, written under another name and renamed when whole
+
+No name that a client chose ever becomes the name of a file. A blob is written before the document that names
+it is committed, and removed after the one that named it is gone: what a crash leaves behind is a blob that
+nobody names, which the next start removes. Commits are safe from the end of the process; power that fails may
+take the last of them, but leaves everything before whole (SQLite's write-ahead log, `synchronous=NORMAL`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import anyio
+import orjson
+
+from engine.ports import Offload
+from engine.sources.s3.content import Blob, Content, FileBlob, Kept, Piece
+from engine.sources.s3.digests import Checksum
+from engine.sources.s3.model import About, Bucket, Part, Upload, Version, Versioning
+from engine.sources.s3.rules import Configuration
+
+_KEYS: Final = {
+    "buckets": ("name",),
+    "versions": ("bucket", "key", "number"),
+    "uploads": ("id",),
+    "parts": ("upload", "number"),
+}
+_PRAGMAS: Final = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL")
+
+
+class _Change(NamedTuple):
+    """One row to be written, or deleted where there is no document."""
+
+    table: str
+    key: tuple[str | int, ...]
+    document: bytes | None
+
+
+class FolderKeeper:
+    """Everything in one folder, which one engine at a time may use."""
+
+    blocks = True
+
+    def __init__(self, folder: Path, offload: Offload) -> None:
+        """Open, or make. Raises OSError if the folder cannot be used, or another engine uses it."""
+        self._blobs = folder / "blobs"
+        self._offload = offload
+        self._used = Counter[str]()
+        self._changes: list[_Change] = []
+        self._unused: list[FileBlob] = []
+        self._asked = self._done = 0  # changes, counted
+        self._committing = anyio.Lock()
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        for number in range(256):
+            (self._blobs / f"{number:02x}").mkdir(exist_ok=True)
+        try:
+            self._base = sqlite3.connect(
+                folder / "index.sqlite3", timeout=0.2, check_same_thread=False, isolation_level=None
+            )
+            self._prepare()
+        except sqlite3.Error as error:
+            raise OSError(f"{folder}: {error}") from error
+
+    def _prepare(self) -> None:
+        for pragma in _PRAGMAS:
+            self._base.execute(f"PRAGMA {pragma}")
+        for table, keys in _KEYS.items():
+            columns = ", ".join(f"{key} NOT NULL" for key in keys)
+            self._base.execute(
+                f"CREATE TABLE IF NOT EXISTS {table} ({columns}, document BLOB NOT NULL, "
+                f"PRIMARY KEY ({', '.join(keys)})) WITHOUT ROWID"
+            )
+
+    # --- bytes
+
+    def keep(self, data: bytes, /) -> Blob:
+        """Write a file. Empty data needs none."""
+        if not data:
+            return b""
+        name = uuid.uuid4().hex  # on a worker thread, where the engine's ids may not be made
+        path = self._path(name)
+        whole = path.with_suffix(".part")
+        try:
+            whole.write_bytes(data)
+            whole.rename(path)
+        except OSError:
+            whole.unlink(missing_ok=True)
+            raise
+        return FileBlob(path, name, len(data))
+
+    def retain(self, content: Content, /) -> None:
+        """Count one more."""
+        for file in content.files():
+            self._used[file.name] += 1
+
+    def release(self, content: Content, /) -> None:
+        """Count one less; at none the file is removed, once the change that let it go is safe."""
+        for file in content.files():
+            self._used[file.name] -= 1
+            if not self._used[file.name]:
+                del self._used[file.name]
+                self._unused.append(file)
+                self._asked += 1
+
+    def _path(self, name: str) -> Path:
+        return self._blobs / name[-2:] / name
+
+    # --- documents
+
+    def put(self, table: str, key: tuple[str | int, ...], kept: Kept, /) -> None:
+        """To be committed."""
+        self._change(table, key, orjson.dumps(kept.document(), default=list))
+
+    def drop(self, table: str, key: tuple[str | int, ...], /) -> None:
+        """To be committed."""
+        self._change(table, key, None)
+
+    def _change(self, table: str, key: tuple[str | int, ...], document: bytes | None) -> None:
+        self._changes.append(_Change(table, key, document))
+        self._asked += 1
+
+    async def settled(self) -> None:
+        """Commit: one transaction for all that wait. After an OSError the next call tries again."""
+        asked = self._asked
+        while self._done < asked:
+            async with self._committing:
+                if self._done >= asked:
+                    return
+                upto, changes, unused = self._take()
+                try:
+                    await self._offload(partial(self._commit, changes, unused))
+                except BaseException:  # cancelled, or no room: none of it may be forgotten
+                    self._changes[:0], self._unused[:0] = changes, unused
+                    raise
+                self._done = upto
+
+    def _take(self) -> tuple[int, list[_Change], list[FileBlob]]:
+        changes, self._changes = self._changes, []
+        unused, self._unused = self._unused, []
+        return self._asked, changes, unused
+
+    def _commit(self, changes: Iterable[_Change], unused: Iterable[FileBlob]) -> None:
+        """Write the rows, then remove the files. Doing it twice does no harm."""
+        try:
+            self._base.execute("BEGIN")
+            try:
+                for change in changes:
+                    self._base.execute(*_statement(change))
+                self._base.execute("COMMIT")
+            except BaseException:
+                if self._base.in_transaction:
+                    self._base.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise OSError(str(error)) from error
+        for file in unused:
+            file.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Commit what is left, and let go."""
+        _, changes, unused = self._take()
+        try:
+            self._commit(changes, unused)
+        finally:
+            self._base.close()
+
+    # --- after a restart
+
+    def load(self) -> tuple[list[Bucket], int]:
+        """What was remembered: the buckets with all that is in them, and the newest version's number.
+
+        Removes blobs that nobody names. Blocks.
+        """
+        buckets = {name: _bucket(name, document) for name, document in self._rows("buckets")}
+        newest = 0
+        for bucket, key, number, document in self._rows("versions", "ORDER BY number"):
+            if bucket in buckets:
+                version = self._version(key, number, document)
+                buckets[bucket].keys.setdefault(key, []).append(version)
+                newest = max(newest, number)
+        uploads: dict[str, Upload] = {}
+        for upload_id, document in self._rows("uploads"):
+            if document["bucket"] in buckets:
+                upload = uploads[upload_id] = _upload(upload_id, document)
+                buckets[upload.bucket].uploads[upload_id] = upload
+        for upload_id, number, document in self._rows("parts"):
+            if upload_id in uploads:
+                uploads[upload_id].parts[number] = self._part(number, document)
+        self._sweep()
+        return list(buckets.values()), newest
+
+    def _rows(self, table: str, order: str = "") -> Iterable[tuple[Any, ...]]:
+        cursor = self._base.execute(f"SELECT * FROM {table} {order}")  # noqa: S608  # our own names
+        return ((*row[:-1], orjson.loads(row[-1])) for row in cursor)
+
+    def _content(self, pieces: list[list[Any]]) -> Content:
+        content = Content(
+            tuple(
+                Piece(FileBlob(self._path(name), name, size), start, stop)
+                for name, size, start, stop in pieces
+            )
+        )
+        self.retain(content)
+        return content
+
+    def _version(self, key: str, number: int, document: dict[str, Any]) -> Version:
+        return Version(
+            key,
+            self._content(document["content"]),
+            document["etag"],
+            _about(document),
+            _checksum(document["checksum"]),
+            tuple(document["part_sizes"]),
+            document["version_id"],
+            document["modified_s"],
+            number,
+            document["is_marker"],
+        )
+
+    def _part(self, number: int, document: dict[str, Any]) -> Part:
+        return Part(
+            number=number,
+            content=self._content(document["content"]),
+            etag=document["etag"],
+            modified_s=document["modified_s"],
+            checksum=_checksum(document["checksum"]),
+        )
+
+    def _sweep(self) -> None:
+        for path in self._blobs.glob("??/*"):
+            if path.name not in self._used:
+                path.unlink(missing_ok=True)
+
+
+def _statement(change: _Change) -> tuple[str, tuple[Any, ...]]:
+    keys = _KEYS[change.table]
+    if change.document is None:
+        where = " AND ".join(f"{key} = ?" for key in keys)
+        return f"DELETE FROM {change.table} WHERE {where}", change.key  # noqa: S608  # our own names
+    marks = ", ".join("?" * (len(keys) + 1))
+    return f"INSERT OR REPLACE INTO {change.table} VALUES ({marks})", (*change.key, change.document)  # noqa: S608
+
+
+def _bucket(name: str, document: dict[str, Any]) -> Bucket:
+    return Bucket(
+        name=name,
+        region=document["region"],
+        created_s=document["created_s"],
+        versioning=Versioning(document["versioning"]),
+        tags=document["tags"],
+        notifications=Configuration.from_document(document["notifications"]),
+    )
+
+
+def _upload(upload_id: str, document: dict[str, Any]) -> Upload:
+    return Upload(
+        bucket=document["bucket"],
+        key=document["key"],
+        upload_id=upload_id,
+        about=_about(document),
+        begun_s=document["begun_s"],
+        algorithm=document["algorithm"],
+        kind=document["kind"],
+    )
+
+
+def _about(document: dict[str, Any]) -> About:
+    return About(headers=document["headers"], metadata=document["metadata"], tags=document["tags"])
+
+
+def _checksum(kept: list[str] | None) -> Checksum | None:
+    return None if kept is None else Checksum(*kept)

@@ -138,12 +138,24 @@ class LayerRecord(Record):
     next_version: int = 1
 
 
+class MappingRecord(Record):
+    """An event source mapping; `config` holds the members the caller chose."""
+
+    function: str
+    qualifier: str | None = None
+    config: dict[str, Any]
+    tags: dict[str, str] = Field(default_factory=dict)
+    modified_s: float
+
+
 class State(Record):
     """Everything that came over the API."""
 
     format: Literal[1] = FORMAT
     functions: dict[str, FunctionRecord] = Field(default_factory=dict)
     layers: dict[str, LayerRecord] = Field(default_factory=dict)
+    mappings: dict[str, MappingRecord] = Field(default_factory=dict)
+    """By UUID."""
 
     def folders(self) -> set[str]:
         """Every folder that is still needed: by a version, or a layer."""

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final
 
-from engine.packages.records import LATEST, FunctionRecord, Policy
+from engine.packages.records import LATEST, FunctionRecord, MappingRecord, Policy
 from engine.sources.invoke import shapes
 from engine.sources.invoke.calls import Answer, Changes, Document, Looks
 from engine.sources.invoke.catalogue import Found, agreed
@@ -75,15 +75,21 @@ class Attachments:
         return Answer({})
 
     def list_tags(self, call: Call) -> Document:
-        """All tags of one function."""
+        """All tags of one function or mapping."""
         return {"Tags": dict(self._tagged(call).tags)}
 
-    def _tagged(self, call: Call) -> FunctionRecord:
+    def _tagged(self, call: Call) -> FunctionRecord | MappingRecord:
         if not call.name.startswith("arn:"):
             constraint = (
                 "satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:[a-z0-9-]+:\\d{12}:.+"
             )
             raise validation_error(violation(call.name[:200], "resource", constraint))
+        _, mark, uuid = call.name.partition(":event-source-mapping:")
+        if mark:
+            mapping = self._catalogue.state.mappings.get(uuid)
+            if mapping is None:
+                raise not_found(_NOTHING)
+            return mapping
         return self._catalogue.whole(self._catalogue.address(call.name, {}))
 
     # ---------------------------------------------------------------- policy

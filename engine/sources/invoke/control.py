@@ -15,6 +15,7 @@ from engine.sources.invoke.errors import ApiError, answer_error, request_too_lar
 from engine.sources.invoke.functions import Functions
 from engine.sources.invoke.invoking import InvokeConfigs
 from engine.sources.invoke.layers import Layers
+from engine.sources.invoke.mappings import Mappings
 from engine.sources.invoke.routes import STATUSES, Call
 from engine.sources.invoke.urls import Urls
 from engine.sources.invoke.versions import Versions
@@ -35,6 +36,7 @@ class Control:
             Urls(works),
             Attachments(works),
             Layers(works),
+            Mappings(works),
         )
         self._works = works
         self._looks: Looks = {name: look for part in parts for name, look in part.looks.items()}

@@ -62,11 +62,13 @@ class Target(NamedTuple):
 class Invoker:
     """Submits events and answers their callers."""
 
-    __slots__ = ("_account", "_names", "_options", "_submit", "_traces")
+    __slots__ = ("_account", "_names", "_options", "_submit", "_submit_event", "_traces")
 
-    def __init__(self, host: Host, sink: Sink) -> None:
+    def __init__(self, host: Host, sink: Sink, asynchronous: Sink) -> None:
+        """`asynchronous` takes events of type Event."""
         self._account: Account = host.account
         self._submit = sink.submit
+        self._submit_event = asynchronous.submit
         self._traces = Traces(host.clock)
         self._names = option_names()
         self._options = HeadMemo[Options]()
@@ -140,7 +142,7 @@ class Invoker:
             qualifier=target.qualifier,
         )
         try:
-            self._submit(event, _ignore)
+            self._submit_event(event, _ignore)
         except (NotAccepting, FunctionNotFound) as error:
             raise self._not_taken(event, error) from None
         request.respond(202, head, b"")

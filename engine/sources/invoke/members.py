@@ -117,12 +117,9 @@ def _checked(shape: Shape, value: Any, at: str, violations: list[str]) -> Any:
         case Items():
             if type(value) is not list:
                 _wrong_type(value, "a List")
-            _length(shape.least, shape.most, value, at, violations)
-            return [
-                _checked(shape.of, one, f"{at}.{number}.member", violations)
-                for number, one in enumerate(value, 1)
-                if one is not None
-            ]
+            given = [(number, one) for number, one in enumerate(value, 1) if one is not None]
+            _length(shape.least, shape.most, [one for _, one in given], at, violations)
+            return [_checked(shape.of, one, f"{at}.{number}.member", violations) for number, one in given]
         case Table():
             if type(value) is not dict:
                 _wrong_type(value, "a Map")

@@ -21,20 +21,20 @@ class Page(NamedTuple):
     next_marker: str | None
 
 
-def page_of(keys: Sequence[str], query: Mapping[str, str], most: int = 10_000) -> Page:
-    """The page that `query` asks for of `keys`, which are sorted.
+def page_of(keys: Sequence[str], query: Mapping[str, str], most: int = 10_000, page: int = PAGE) -> Page:
+    """The page that `query` asks for of `keys`, which are sorted; `page` keys at the most.
 
     Raises:
         ApiError: For a marker that was never given, or a count outside 1 to `most`.
     """
     first = bisect.bisect_right(keys, _key_in(query["Marker"])) if query.get("Marker") else 0
-    last = first + min(_max_items(query, most), PAGE)
-    page = keys[first:last]
-    return Page(page, b64encode(page[-1].encode()).decode() if last < len(keys) else None)
+    last = first + min(_max_items(query, most, page), page)
+    shown = keys[first:last]
+    return Page(shown, b64encode(shown[-1].encode()).decode() if last < len(keys) else None)
 
 
-def _max_items(query: Mapping[str, str], most: int) -> int:
-    text = query.get("MaxItems") or str(PAGE)
+def _max_items(query: Mapping[str, str], most: int, page: int) -> int:
+    text = query.get("MaxItems") or str(page)
     if not (text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 20):
         raise ApiError(400, "SerializationException", "STRING_VALUE can not be converted to an Integer")
     value = int(text)

@@ -23,7 +23,7 @@ class Call(NamedTuple):
 
     Attributes:
         operation: What is asked, by AWS's name for it.
-        name: `FunctionName`, `LayerName` or `Resource`, percent-decoded; empty where there is none.
+        name: `FunctionName`, `LayerName`, `UUID` or `Resource`, percent-decoded; empty where there is none.
         query: Parameters, decoded; of equal names the first counts.
         second: The second variable of the path: an alias, a statement, a layer's version; or empty.
         repeated: Parameters with all their values.
@@ -93,6 +93,11 @@ GET    2018-10-31/layers/*/versions                            ListLayerVersions
 GET    2018-10-31/layers/*/versions/*                          GetLayerVersion                    200
 DELETE 2018-10-31/layers/*/versions/*                          DeleteLayerVersion                 204
 GET    2018-10-31/layers                                       ListLayers                         200
+POST   2015-03-31/event-source-mappings                        CreateEventSourceMapping           202
+GET    2015-03-31/event-source-mappings                        ListEventSourceMappings            200
+GET    2015-03-31/event-source-mappings/*                      GetEventSourceMapping              200
+PUT    2015-03-31/event-source-mappings/*                      UpdateEventSourceMapping           202
+DELETE 2015-03-31/event-source-mappings/*                      DeleteEventSourceMapping           202
 GET    2016-08-19/account-settings                             GetAccountSettings                 200
 """
 ROUTES: Final = {

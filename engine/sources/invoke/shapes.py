@@ -204,6 +204,39 @@ RECURSION: Final = Structure(
     members={"RecursiveLoop": Text(allowed=("Allow", "Terminate"))}, required=("RecursiveLoop",)
 )
 
+_MAPPING_MEMBERS: Final[dict[str, Shape]] = {
+    "Enabled": Flag(),
+    "BatchSize": Whole(least=1, most=10_000),
+    "FilterCriteria": Structure(
+        members={"Filters": Items(of=Structure(members={"Pattern": Text(most=4_096)}))}
+    ),
+    "KMSKeyArn": Text(most=10_000),
+    "MetricsConfig": Structure(
+        members={"Metrics": Items(of=Text(allowed=("EventCount", "ErrorCount", "KafkaMetrics")), most=3)}
+    ),
+    "LoggingConfig": Structure(members={"SystemLogLevel": Text(allowed=("DEBUG", "INFO", "WARN"))}),
+    "ScalingConfig": Structure(members={"MaximumConcurrency": Whole(least=2, most=1_000)}),
+    "MaximumBatchingWindowInSeconds": Whole(least=0, most=300),
+    "FunctionResponseTypes": Items(of=Text(allowed=("ReportBatchItemFailures",)), most=1),
+    "ProvisionedPollerConfig": Structure(
+        members={
+            "MinimumPollers": Whole(least=1, most=200),
+            "MaximumPollers": Whole(least=1, most=10_000),
+        }
+    ),
+}
+_MAPPED_FUNCTION: Final = Text(least=1, most=256)
+CREATE_MAPPING: Final = Structure(
+    members={
+        "EventSourceArn": Text(most=10_000),
+        "FunctionName": _MAPPED_FUNCTION,
+        **_MAPPING_MEMBERS,
+        "Tags": _TAGS,
+    },
+    required=("FunctionName",),
+)
+UPDATE_MAPPING: Final = Structure(members={"FunctionName": _MAPPED_FUNCTION, **_MAPPING_MEMBERS})
+
 LAYER_NAME: Final = Text(
     least=1,
     most=140,

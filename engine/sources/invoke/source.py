@@ -41,14 +41,17 @@ class LambdaApi:
         host: Ids, time, and who hears of rejections.
         sink: Takes the events.
         spawn: Starts what goes on after a request was taken.
+        asynchronous: Takes events of type Event; None: as all others.
     """
 
-    def __init__(self, works: Works, host: Host, sink: Sink, spawn: Spawn) -> None:
+    def __init__(
+        self, works: Works, host: Host, sink: Sink, spawn: Spawn, asynchronous: Sink | None = None
+    ) -> None:
         self._catalogue = works.catalogue
         self._account = host.account
         self._new_request_id: Callable[[], str] = host.new_request_id
         self._reject = host.reject
-        self._invoker = Invoker(host, sink)
+        self._invoker = Invoker(host, sink, asynchronous or sink)
         self._control = Control(works)
         self._spawn = spawn
         self._known: dict[bytes, Target] = {}

@@ -24,6 +24,8 @@ from engine.ports import Offload
 from engine.registry import names
 from engine.sources.invoke.catalogue import Catalogue
 from engine.sources.invoke.errors import ApiError, invalid_parameter, request_too_large
+from engine.sources.invoke.mapping_members import busy_reader, settings_of
+from engine.sources.sqs.mapping.source import SqsSource
 
 BODY_LIMIT_BYTES: Final = 70_167_211
 """Of a request that may carry an archive."""
@@ -100,11 +102,14 @@ class Works:
         offload: Offload,
         spawn: Spawn,
         stores: Stores | None = None,
+        mappings: SqsSource | None = None,
     ) -> None:
+        """`mappings` is what polls queues, None in an engine that has none."""
         self.catalogue = catalogue
         self.shelf = shelf
         self.deployment = deployment
         self.fronts = fronts
+        self.mappings = mappings
         self.offload = offload
         self.busy: set[str] = set()
         self._stores = stores or NoStores()
@@ -129,6 +134,16 @@ class Works:
             self.share(record)
             for qualifier, url in record.urls.items() if not isinstance(self.fronts, NoFronts) else ():
                 self.fronts.open(url.id, record.name, None if qualifier == LATEST else qualifier)
+        if self.mappings is not None:
+            self._reopen(self.mappings)
+
+    def _reopen(self, source: SqsSource) -> None:
+        for uuid, kept in self.catalogue.state.mappings.items():
+            read_busy_s = busy_reader(self.catalogue, kept.function, kept.qualifier)
+            entry = source.open(
+                kept.function, kept.qualifier, settings_of(kept.config), read_busy_s, uuid=uuid
+            )
+            entry.modified_s = kept.modified_s
 
     async def run(self, record: FunctionRecord, version: Version) -> None:
         """Have the engine run a version; what goes wrong is told by its state."""
@@ -165,6 +180,7 @@ class Works:
             architecture=settings["Architectures"][0],
             reserved_concurrency=record.reserved,
             environment=settings.get("Environment", {}).get("Variables", {}),
+            dead_letter_queue=settings.get("DeadLetterConfig", {}).get("TargetArn") or None,
             bootstrap=() if is_python else (str(self.bootstrap(version.folder)),),
             version=version.version,
         )

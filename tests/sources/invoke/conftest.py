@@ -22,6 +22,8 @@ from engine.ports import Host
 from engine.sources.invoke.catalogue import Catalogue
 from engine.sources.invoke.source import LambdaApi
 from engine.sources.invoke.works import Works
+from engine.sources.sqs.mapping.source import SqsSource
+from engine.sources.sqs.service import SqsService
 from engine.wire.aws import AwsEndpoint
 from engine.wire.http_message import Request
 
@@ -185,7 +187,17 @@ class Bench:
         )
         self.deployment, self.fronts, self.shelf = FakeDeployment(), FakeFronts(), shelf
         self.catalogue = Catalogue({function.name: function for function in functions}, self.host)
-        self.works = Works(self.catalogue, shelf, self.deployment, self.fronts, offload=inline, spawn=spawn)
+        service = SqsService(self.host)
+        self.queues, self.mappings = service.queues, SqsSource([], self.host, service)
+        self.works = Works(
+            self.catalogue,
+            shelf,
+            self.deployment,
+            self.fronts,
+            offload=inline,
+            spawn=spawn,
+            mappings=self.mappings,
+        )
         self.api = LambdaApi(self.works, self.host, self.sink, spawn)
         self.endpoint = AwsEndpoint({"lambda": self.api.handle}, self.host.new_request_id)
 

@@ -221,7 +221,7 @@ def test_concurrency_is_a_functions_not_a_versions(bench):
         ("POST", "/2020-04-22/code-signing-configs"),
         ("PATCH", "/2015-03-31/functions/hello"),
         ("GET", "/2025-11-30/functions/hello/function-scaling-config"),
-        ("GET", "/2015-03-31/event-source-mappings/"),
+        ("GET", "/2020-04-22/code-signing-configs/"),
     ],
 )
 def test_operations_of_lambda_that_are_not_here_are_501(bench, method, path):

@@ -70,7 +70,12 @@ class Host:
 
 
 class EventSource(Protocol):
-    """Where events come from. One instance serves all bindings of its type."""
+    """Where events come from. One instance serves all bindings of its type.
+
+    A source with a class attribute `asynchronous = True`, which is optional, feeds the queue of
+    asynchronous invocation: its events are tried again if they fail or are throttled, and their outcome
+    comes when they are done with. Any other source feeds the functions directly.
+    """
 
     Settings: ClassVar[type[BaseModel]]
 
@@ -115,6 +120,11 @@ class Executor(Protocol):
     """Runs the environments of one function. Commands never block; facts come back later.
 
     An executor never watches the deadline: the driver does, for all of them, and then calls `stop`.
+
+    Optional methods: `async prepare()` gets ready what no invocation should wait for; `close()` lets go of
+    everything; `repeat(env_id) -> bool`, called when an init failed or was stopped at its limit, has a new
+    environment under the same number initialise inside its first invocation, as AWS does (True), or
+    leaves it failed (False). `ended` with INIT_ERROR tells that it failed again.
     """
 
     def start(self, env_id: int, /) -> None:

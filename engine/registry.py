@@ -1,4 +1,4 @@
-"""Names of sources and executors, and the classes they stand for.
+"""Names of sources, executors, scaling policies and observers, and the classes they stand for.
 
 A name is looked up in the tables below, then among the entry points of installed packages, and may
 else be `module:Class`. Nothing is imported before it is asked for.
@@ -13,18 +13,44 @@ from typing import Any, Final, Literal
 
 from engine.errors import UnknownName
 
-Kind = Literal["source", "executor"]
+Kind = Literal["source", "executor", "policy", "observer"]
 
-SOURCES: Final[Mapping[str, str]] = {"http": "engine.sources.http.source:HttpSource"}
+SOURCES: Final[Mapping[str, str]] = {
+    "http": "engine.sources.http.source:HttpSource",
+    "sqs": "engine.sources.sqs.mapping.source:SqsSource",
+    "sqs_remote": "engine.sources.sqs.mapping.remote:RemoteSqsSource",
+    "s3": "engine.sources.s3.source:S3Source",
+    "schedule": "engine.sources.schedule.source:ScheduleSource",
+    "replay": "engine.sources.replay.source:ReplaySource",
+}
 EXECUTORS: Final[Mapping[str, str]] = {
     "loop": "engine.executors.loop:LoopExecutor",
     "thread": "engine.executors.thread:ThreadExecutor",
+    "process": "engine.executors.process.executor:ProcessExecutor",
+    "runtime": "engine.executors.runtime_api.executor:RuntimeExecutor",
 }
 
-_TABLES: Final[Mapping[Kind, Mapping[str, str]]] = {"source": SOURCES, "executor": EXECUTORS}
+POLICIES: Final[Mapping[str, str]] = {
+    "sqs": "engine.core.scaling:SqsPollers",
+    "provisioned": "engine.core.scaling:ProvisionedPollers",
+    "knative": "engine.core.autoscale:Knative",
+    "target": "engine.core.autoscale:TargetTracking",
+    "deadline": "engine.core.autoscale:Deadline",
+}
+
+OBSERVERS: Final[Mapping[str, str]] = {"otel": "engine.telemetry.spans:OtelSpans"}
+
+_TABLES: Final[Mapping[Kind, Mapping[str, str]]] = {
+    "source": SOURCES,
+    "executor": EXECUTORS,
+    "policy": POLICIES,
+    "observer": OBSERVERS,
+}
 _GROUPS: Final[Mapping[Kind, str]] = {
     "source": "invocation_engine.sources",
     "executor": "invocation_engine.executors",
+    "policy": "invocation_engine.policies",
+    "observer": "invocation_engine.observers",
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self, cast
 
 from engine.app.deployments import Deployments, Part
 from engine.app.observers import Observers
+from engine.app.terms import TermsBook
 from engine.app.variables import Variables
 from engine.config import Config
 from engine.core.billing import rate
@@ -25,21 +26,24 @@ from engine.core.limits import Pool, TokenBucket, scaling_bucket
 from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
-from engine.errors import ConfigError
+from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
 from engine.executors.handler import InitError, Loader
 from engine.executors.loop import LoopExecutor
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
+from engine.runtime.asynchronous import AsyncParts, AsyncQueue
 from engine.runtime.collector import RelaxedCollector
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
+from engine.runtime.handover import Courier
 from engine.runtime.platform import Platform
 from engine.telemetry.emf import EmfTap
+from engine.telemetry.function_stats import Levels
 from engine.telemetry.log import PlatformLog
 from engine.telemetry.report import log_tail
-from engine.telemetry.stats import Levels, Stats
+from engine.telemetry.stats import Stats
 
 _NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))
 
@@ -54,6 +58,7 @@ class Assembly:
         loop: asyncio.AbstractEventLoop,
         executor: ExecutorFactory | None,
         write_log: Callable[[str], object] | None,
+        new_request_id: Callable[[], str],
     ) -> None:
         self._config = config
         self._platform = platform
@@ -75,6 +80,7 @@ class Assembly:
                 "python": interpreter.python_version(),
                 "event_loop": type(loop).__module__.partition(".")[0],
             },
+            clock=platform.clock,
             budget_usd=config.monthly_budget_usd,
         )
         self._observer: Observer = self.stats
@@ -87,8 +93,10 @@ class Assembly:
         # Handlers' metrics are in their lines, whether or not these are shown.
         tap = write_line and EmfTap(self.stats, write_line, loop.call_soon_threadsafe).line
         self._capture = Capture(tap, log_format=style)
-        if self._log is not None:
-            self._observer = Observers((self.stats, self._log), self._capture.end)
+        self._others = [self._made_observer(name) for name in config.observers]
+        seeing: list[Observer] = [self.stats, *filter(None, (self._log,)), *self._others]
+        if len(seeing) > 1:
+            self._observer = Observers(seeing, self._capture.end)
         self._pool = Pool(account.concurrency_limit)
         self.dispatcher = Dispatcher(loop, self._pool, Random(0).random)  # noqa: S311  # the same choices each run
         self.deployments = Deployments(
@@ -99,12 +107,30 @@ class Assembly:
             describe=self._describe,
             forget=self.stats.unregister,
         )
+        self.couriers: dict[str, Courier] = {}
+        """By service: those destinations of asynchronous events that exist here, besides functions."""
+        self.terms = TermsBook(account, self.deployments.function)
+        self.asynchronous = AsyncQueue(
+            self.dispatcher,
+            AsyncParts(
+                loop=loop,
+                clock=platform.clock,
+                account=account,
+                terms=self.terms.terms,
+                counts=self.stats.async_counts,
+                couriers=self.couriers,
+                new_request_id=new_request_id,
+                notify=self._observer.noticed,
+            ),
+        )
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             opening.enter_context(RelaxedCollector())
             opening.enter_context(self._capture)
             opening.enter_context(Variables(self._config))
+            for observer in self._others:
+                opening.callback(_close, observer)
             opening.callback(self._close_executors)
             for function in self._config.functions:
                 self.deployments.install(function)
@@ -134,6 +160,19 @@ class Assembly:
             prepare = getattr(executor, "prepare", None)  # optional, as `close` is
             if prepare is not None:
                 await prepare()
+
+    def say(self, text: str) -> None:
+        """Log a line, without its newline, for whoever runs the engine."""
+        if self._log is not None:
+            self._log.say(text)
+
+    def _made_observer(self, name: str) -> Observer:
+        try:
+            built: Observer = resolve("observer", name).build(self._config.account, self._platform.clock)
+        except UnknownName as error:
+            hint = "; `pip install invocation-engine[otel]`" if name == "otel" else ""
+            raise ConfigError((f"engine.observers: {error}{hint}",)) from None
+        return built
 
     def _close_executors(self) -> None:
         for executor in self._executors:
@@ -260,8 +299,8 @@ def is_async(function: Function) -> bool:
         loader.close()
 
 
-def _close(executor: Executor) -> None:
-    close = getattr(executor, "close", None)  # optional: not every executor holds something
+def _close(part: Executor | Observer) -> None:
+    close = getattr(part, "close", None)  # optional: not every one holds something
     if close is not None:
         close()
 

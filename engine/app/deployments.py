@@ -18,7 +18,7 @@ from engine.packages.records import LATEST
 from engine.ports import Executor
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
-from engine.telemetry.stats import Levels
+from engine.telemetry.function_stats import Levels
 
 
 class Part(NamedTuple):
@@ -33,9 +33,11 @@ class Part(NamedTuple):
 class _Crew:
     """All that runs for one function."""
 
-    __slots__ = ("leaving", "parts", "pool", "provisioned", "reserved")
+    __slots__ = ("function", "leaving", "parts", "pool", "provisioned", "reserved")
 
-    def __init__(self, reserved: int | None) -> None:
+    def __init__(self, function: Function) -> None:
+        reserved = function.reserved_concurrency
+        self.function = function  # as metrics and limits know it: all versions together
         self.parts: dict[str, Part] = {}
         self.leaving: list[Part] = []  # replaced or removed, and still at work
         self.reserved = reserved
@@ -120,7 +122,7 @@ class Deployments:
 
     def _install(self, part: Part) -> None:
         function = part.function
-        crew = self._crews.setdefault(function.name, _Crew(function.reserved_concurrency))
+        crew = self._crews.setdefault(function.name, _Crew(function))
         old = crew.parts.get(function.version)
         crew.provisioned[function.version] = function.provisioned_concurrency
         crew.parts[function.version] = part
@@ -176,6 +178,11 @@ class Deployments:
         """Have `tell` called when something that was replaced or removed has ended."""
         self._tell = tell
 
+    def function(self, name: str) -> Function | None:
+        """The function of that name as it is now, with the concurrency of all its versions."""
+        crew = self._crews.get(name)
+        return None if crew is None else crew.function
+
     # ---------------------------------------------------------------- inside
 
     def _relimit(self, name: str) -> None:
@@ -193,12 +200,12 @@ class Deployments:
 
     def _tell_of(self, name: str, crew: _Crew) -> None:
         shown = crew.parts.get(LATEST) or next(iter(crew.parts.values()))
-        function = dataclasses.replace(
+        crew.function = dataclasses.replace(
             shown.function,
             reserved_concurrency=crew.reserved,
             provisioned_concurrency=sum(crew.provisioned.values()),
         )
-        self._describe(function, crew.levels)
+        self._describe(crew.function, crew.levels)
 
     def _retire(self, crew: _Crew, part: Part) -> None:
         crew.leaving.append(part)

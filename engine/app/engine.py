@@ -18,12 +18,15 @@ from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, NotAccepting, PayloadError
 from engine.ports import ExecutorFactory, Sink
+from engine.runtime.asynchronous import AsyncQueue
 from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
 
 EVENT_LIMIT_BYTES: Final = 6_291_456
 """6 MiB: the largest payload of a synchronous invocation."""
+ASYNC_LIMIT_BYTES: Final = 1_048_576
+"""1 MiB: the largest of an asynchronous one (Lambda Developer Guide, "Lambda quotas")."""
 
 
 class Engine:
@@ -79,6 +82,7 @@ class Engine:
         self._open = ExitStack()
         self._dispatcher: Dispatcher | None = None
         self._sink: Sink = _Unopened()
+        self._asynchronous: AsyncQueue | None = None
         self._now = self.platform.clock.now
 
     async def __aenter__(self) -> Self:
@@ -86,13 +90,19 @@ class Engine:
             raise EngineError("the engine is open already")
         loop = asyncio.get_running_loop()
         with ExitStack() as opening:
-            assembly = Assembly(self.config, self.platform, loop, self._executor, self._write_log)
+            assembly = Assembly(
+                self.config, self.platform, loop, self._executor, self._write_log, self.new_request_id
+            )
             opening.enter_context(assembly)
             await assembly.prepare()
             self._open = opening.pop_all()
         self.stats = assembly.stats
         self.deployments = assembly.deployments
         self.chosen = assembly.chosen
+        self.couriers = assembly.couriers
+        self.say = assembly.say
+        self.terms = assembly.terms
+        self._asynchronous = assembly.asynchronous
         self._sink = self._dispatcher = assembly.dispatcher
         self._dispatcher.open()
         return self
@@ -108,10 +118,21 @@ class Engine:
             raise NotAccepting(Stage.NEW.value)
         return self._dispatcher
 
+    @property
+    def asynchronous(self) -> AsyncQueue:
+        """The sink for events whose callers wait for nothing. Raises `NotAccepting` as `sink` does."""
+        if self._asynchronous is None:
+            raise NotAccepting(Stage.NEW.value)
+        return self._asynchronous
+
     async def drain(self) -> bool:
-        """Take nothing new and let end what was accepted, within the grace period; see `Dispatcher.drain`."""
-        if self._dispatcher is None:
+        """Take nothing new and let end what was accepted, within the grace period; see `Dispatcher.drain`.
+
+        Asynchronous events that wait for another attempt are given up: see `AsyncQueue.close`.
+        """
+        if self._dispatcher is None or self._asynchronous is None:
             return True
+        self._asynchronous.close()
         return await self._dispatcher.drain(self.config.grace_s)
 
     async def invoke(self, function: str, payload: Any = None) -> Outcome:
@@ -122,24 +143,26 @@ class Engine:
             PayloadError: If `payload` is not a JSON value, or over 6 MiB.
             NotAccepting: If the engine is not started, or is draining.
         """
-        return await self._sink.invoke(self._event(function, payload, "direct"))
+        return await self._sink.invoke(self._event(function, payload, "direct", EVENT_LIMIT_BYTES))
 
     async def submit(self, function: str, payload: Any = None) -> str:
-        """Have `function` run with `payload` once, and return its request id at once (`Event`).
+        """Have `function` run with `payload`, and return its request id at once (`Event`).
 
-        The outcome is seen in logs and metrics only. Raises what `invoke` raises.
+        It is tried again if it fails or is throttled, by the function's keys for asynchronous invocation;
+        the outcome is seen in logs, metrics and destinations only. Raises what `invoke` raises;
+        PayloadError above 1 MiB already.
         """
-        event = self._event(function, payload, "event")
-        self._sink.submit(event, _ignore)
+        event = self._event(function, payload, "event", ASYNC_LIMIT_BYTES)
+        (self._asynchronous or self._sink).submit(event, _ignore)
         return event.request_id
 
-    def _event(self, function: str, payload: Any, trigger: str) -> Event:
+    def _event(self, function: str, payload: Any, trigger: str, limit_bytes: int) -> Event:
         try:
             body = orjson.dumps(payload)
         except TypeError:
             body = _dumps(payload)
-        if len(body) > EVENT_LIMIT_BYTES:
-            raise PayloadError(f"{len(body)} byte payload is too large (limit {EVENT_LIMIT_BYTES} bytes)")
+        if len(body) > limit_bytes:
+            raise PayloadError(f"{len(body)} byte payload is too large (limit {limit_bytes} bytes)")
         return Event(function, body, self.new_request_id(), self._now(), trigger)
 
 

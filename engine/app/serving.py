@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final
 
 import anyio
 import watchfiles
 from anyio.abc import TaskStatus
 
 from engine.app.engine import Engine
+from engine.app.services import Services
 from engine.config import Config
-from engine.packages.records import State
+from engine.errors import EngineError
 from engine.packages.shelf import Shelf
-from engine.ports import EventSource, Host, Sink
-from engine.registry import resolve
+from engine.ports import Clock
 from engine.runtime.signals import StopSignals
-from engine.sources.http.payload import Edge
-from engine.sources.http.source import HttpSource
-from engine.sources.invoke.catalogue import Catalogue
-from engine.sources.invoke.source import LambdaApi
-from engine.sources.invoke.works import BODY_LIMIT_BYTES, NoFronts, Spawn, Works
 from engine.telemetry.admin import Admin
-from engine.wire.aws import AwsEndpoint
 from engine.wire.http import HttpLimits, HttpServer, Request
+
+_LAST_ANSWERS_S: Final = 1.0
+"""After all invocations have ended, sources get the rest of the grace period to tell of it, or this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,28 +36,29 @@ class Announcement:
     admin: str | None
 
 
-class Served(Protocol):
-    """Anything that serves until told to stop: a source, or a listener."""
-
-    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
-        """See `EventSource.serve`."""
-
-
-class Endpoint:
+class Listener:
     """An HTTP listener that is no event source: `handle` answers each request."""
 
     def __init__(
-        self, handle: Callable[[Request], None], host: Host, listener: str, limits: HttpLimits
+        self,
+        handle: Callable[[Request], None],
+        clock: Clock,
+        address: tuple[str, int],
+        max_body_bytes: int,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
-        self._server = HttpServer(handle, host.clock, limits)
-        self._address = host.listen[listener]
+        """`on_stop` is called before the last answers are awaited."""
+        self._server = HttpServer(handle, clock, HttpLimits(max_body_bytes=max_body_bytes))
+        self._address = address
+        self._on_stop = on_stop
 
-    async def serve(self, _sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
+    async def serve(self, stopping: anyio.Event, *, task_status: TaskStatus[str]) -> None:
         """Listen until `stopping`, then answer what was taken."""
         try:
             host, port = await self._server.start(*self._address)
             task_status.started(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
             await stopping.wait()
+            self._on_stop()
             await self._server.drain()
         finally:
             self._server.close()
@@ -76,19 +74,21 @@ async def serve(
 ) -> bool:
     """Run `config` until a stop signal; returns whether all that was accepted ended by itself.
 
-    Order of start: functions, then the admin listener, then the sources. Of stop: the sources take
-    nothing new and answer what they took, all within the grace period; then the environments go; the
-    admin listener is last. A second signal ends the grace period.
+    Order of start: functions, the admin listener, the sources, the listener for AWS clients. Of stop:
+    sources and listeners take nothing new; asynchronous events that wait for another attempt are given
+    up; what runs ends and is answered, all within the grace period; then the environments go; the admin
+    listener is last. A second signal ends the grace period.
 
     Raises:
-        OSError: If a listener's address cannot be had; its message names the address.
+        EngineError: A source or the state folder cannot be used as configured.
+        OSError: A listener's address cannot be had; its message names the address.
     """
     signals = signals or StopSignals(asyncio.get_running_loop())
     try:
         return await _serve(config, announce, write_log, signals, reloads=reloads)
-    except BaseExceptionGroup as group:  # the task groups': what cannot be listened at is one plain error
+    except BaseExceptionGroup as group:  # the task groups': what cannot be had is one plain error
         errors = _leaves(group)
-        if all(isinstance(error, OSError) for error in errors):
+        if all(isinstance(error, OSError | EngineError) for error in errors):
             raise errors[0] from None
         raise
 
@@ -108,40 +108,22 @@ async def _serve(
     reloads: bool,
 ) -> bool:
     with Shelf(Path(config.state_dir) if config.state_dir else None) as shelf:
-        state = shelf.load()
-        return await _serve_packages(config, announce, write_log, signals, shelf, state, reloads=reloads)
+        async with Engine.from_config(config, write_log=write_log) as engine:
+            admin = Admin(engine.stats, engine.platform.clock, is_ready=lambda: not signals.asked.is_set())
+            closing = anyio.Event()
+            async with anyio.create_task_group() as outer:
+                listener = Listener(admin.handle, engine.platform.clock, config.listeners["admin"], 0)
+                admin_url = await outer.start(listener.serve, closing)
+                if reloads and config.functions:
+                    outer.start_soon(_reload, config, engine, closing)
 
+                def ready(urls: Mapping[str, str | None]) -> None:
+                    announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
 
-async def _serve_packages(
-    config: Config,
-    announce: Callable[[Announcement], None],
-    write_log: Callable[[str], object],
-    signals: StopSignals,
-    shelf: Shelf,
-    state: State,
-    *,
-    reloads: bool,
-) -> bool:
-    async with Engine.from_config(config, write_log=write_log) as engine:
-        host = Host(
-            account=config.account,
-            clock=engine.platform.clock,
-            new_request_id=engine.new_request_id,
-            listen=config.listeners,
-            reject=engine.stats.reject,
-        )
-        admin = Admin(engine.stats, engine.platform.clock, is_ready=lambda: not signals.asked.is_set())
-        closing = anyio.Event()
-        async with anyio.create_task_group() as outer:
-            listener = Endpoint(admin.handle, host, "admin", HttpLimits(max_body_bytes=0))
-            admin_url = await outer.start(listener.serve, engine.sink, closing)
-            if reloads and config.functions:
-                outer.start_soon(_reload, config, engine, closing)
-            with signals:
-                sources = partial(_sources, config, engine, host, shelf, state)
-                drained = await _serve_sources(config, engine, sources, signals, announce, admin_url)
-            closing.set()
-        return drained
+                with signals:
+                    drained = await _serve_clients(engine, shelf, signals, ready)
+                closing.set()
+            return drained
 
 
 async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
@@ -151,47 +133,30 @@ async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
         engine.sink.renew()
 
 
-async def _serve_sources(
-    config: Config,
-    engine: Engine,
-    sources: Callable[[Spawn], Awaitable[dict[str, Served]]],
-    signals: StopSignals,
-    announce: Callable[[Announcement], None],
-    admin_url: str | None,
+async def _serve_clients(
+    engine: Engine, shelf: Shelf, signals: StopSignals, ready: Callable[[Mapping[str, str | None]], None]
 ) -> bool:
-    async with anyio.create_task_group() as group:
-        urls: dict[str, str | None] = {"http": None, "aws": None}
-        for name, source in (await sources(group.start_soon)).items():
-            urls[name] = await group.start(source.serve, engine.sink, signals.asked)
-        announce(Announcement(http=urls["http"], aws=urls["aws"], admin=admin_url))
-        await signals.asked.wait()
-        async with asyncio.timeout(config.grace_s) as grace:
-            signals.on_force(lambda: grace.reschedule(0))
-            drained = await engine.drain()
-        group.cancel_scope.cancel()
-    return drained
-
-
-async def _sources(
-    config: Config, engine: Engine, host: Host, shelf: Shelf, state: State, spawn: Spawn
-) -> dict[str, Served]:
-    sources: dict[str, Served] = {}
-    for kind, bindings in config.bindings.items():
-        source: type[EventSource] = resolve("source", kind)
-        sources[kind] = source.build(bindings, host)
-    fronts = next((source for source in sources.values() if isinstance(source, HttpSource)), None)
-    if fronts is None and "http" in config.listeners:  # function URLs may come
-        fronts = sources["http"] = HttpSource([], host, Edge(host.account, config.listeners["http"].port))
-    works = Works(
-        Catalogue({function.name: function for function in config.functions}, host),
-        shelf,
-        engine.deployments,
-        fronts or NoFronts(),
-        offload=engine.platform.offload,
-        spawn=spawn,
-    )
-    await works.restore(state)
-    api = LambdaApi(works, host, engine.sink, spawn)
-    endpoint = AwsEndpoint({"lambda": api.handle}, engine.new_request_id)
-    limits = HttpLimits(max_body_bytes=BODY_LIMIT_BYTES)
-    return {"aws": Endpoint(endpoint.handle, host, "aws", limits), **sources}
+    """Serve the sources and the listener for AWS clients until a stop signal, and then to their end."""
+    state, stopping, drained = shelf.load(), signals.asked, False
+    with ExitStack() as kept, anyio.CancelScope() as life:
+        async with anyio.create_task_group() as group:
+            services = Services(engine, shelf, group.start_soon)
+            kept.callback(services.close)
+            await services.restore(state)
+            urls: dict[str, str | None] = {}
+            for kind, (source, sink) in services.sources.items():
+                urls[kind] = await group.start(source.serve, sink, stopping)
+            clock, address = engine.platform.clock, engine.config.listeners["aws"]
+            aws = Listener(services.handle, clock, address, services.body_limit_bytes, services.stop)
+            urls["aws"] = await group.start(aws.serve, stopping)
+            ready(urls)
+            await stopping.wait()
+            grace_ends_s = anyio.current_time() + engine.config.grace_s
+            with anyio.CancelScope() as patience:
+                signals.on_force(patience.cancel)
+                drained = await engine.drain()
+            signals.on_force(life.cancel)
+            life.deadline = max(grace_ends_s, anyio.current_time() + _LAST_ANSWERS_S)
+            if patience.cancelled_caught:
+                life.cancel()
+    return drained and not life.cancelled_caught

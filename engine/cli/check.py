@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any, Final, TextIO
 
 import click
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -30,6 +31,7 @@ def check(path: str, *, as_json: bool) -> None:
     Every problem is one line on stderr: key, value, bound and the nearest valid name. Exit code 2
     if there is any, else 0. No handler is imported.
     """
+    make_importable(path)
     try:
         config = load_config(path)
     except ConfigError as error:
@@ -45,6 +47,13 @@ def check(path: str, *, as_json: bool) -> None:
     _print_notes(config)
     for warning in config.warnings:
         click.echo(f"warning: {printable(warning)}", err=True)
+
+
+def make_importable(path: str | None) -> None:
+    """Let `module:Class` name what lies beside the configuration, or else in the working directory."""
+    folder = os.path.dirname(os.path.abspath(path)) if path is not None else os.getcwd()
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def as_document(config: Config, path: str) -> dict[str, Any]:
@@ -73,8 +82,15 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
             {**{key: getattr(function, key) for key in keys}, "events": bound[function.name]}
             for function in config.functions
         ],
+        "queues": _dumped(config.resources.queues),
+        "buckets": _dumped(config.resources.buckets),
+        "s3": config.resources.s3.model_dump(mode="json", exclude={"intake_token"}),
         "warnings": list(config.warnings),
     }
+
+
+def _dumped(tables: Mapping[str, BaseModel]) -> dict[str, Any]:
+    return {name: settings.model_dump(mode="json") for name, settings in tables.items()}
 
 
 def printable(text: str) -> str:
@@ -133,5 +149,8 @@ def _print_notes(config: Config) -> None:
     click.echo(f"\naccount {account.account_id} in {account.region}: {account.concurrency_limit} at a time")
     for name, listener in config.listeners.items():
         click.echo(f"{name} at {listener}")
+    for kind, tables in (("queues", config.resources.queues), ("buckets", config.resources.buckets)):
+        if tables:
+            click.echo(printable(f"{kind}: {', '.join(tables)}"))
     if any(function.executor == "auto" for function in config.functions):
         click.echo("executor auto: `async def` handlers run on loop, others on thread")

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from engine.cli.check import printable
+from engine.cli.check import make_importable, printable
 from engine.config import Config, from_targets, load_config
 from engine.errors import ConfigError
 from engine.runtime.platform import new_event_loop
@@ -25,6 +25,7 @@ def configured(path: str | None, targets: Sequence[str], overrides: Mapping[str,
         complain(["--config FILE and MODULE.FUNCTION exclude each other"])
     if path is None and not targets and overrides.get("state_dir") is None:
         complain(["nothing to run: name a MODULE.FUNCTION, or give --config FILE"])
+    make_importable(path)
     try:
         return load_config(path, overrides) if path is not None else from_targets(targets, overrides)
     except ConfigError as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from engine.config.problems import Place
+from engine.core.destinations import expanded
 from engine.core.function import Account
 
 NO_VALUE: Final = object()
@@ -137,16 +138,19 @@ class Resolver:
         for key in _NAME_KEYS:
             if key in properties:
                 return text(self.value(properties[key], ("Resources", logical, "Properties", key), depth))
-        if _is_function(resource):
-            return logical
-        raise _Unknown(logical)
+        name = _NAMES.get(_kind(resource))
+        if name is None:
+            raise _Unknown(logical)
+        return name(logical, properties)
 
     def _get_att(self, argument: Any, place: Place, depth: int) -> Any:
         logical, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
         resource = self._resources.get(logical)
-        if attribute == "Arn" and _is_function(resource):
-            return self._account.function_arn(self._physical_name(logical, depth))
-        raise _Unknown(f"{logical}.{attribute}")
+        service = _SERVICES.get(_kind(resource))
+        if service is None or attribute not in ("Arn", "QueueName"):
+            raise _Unknown(f"{logical}.{attribute}")
+        name = self._physical_name(logical, depth)
+        return expanded(f"{service}:{name}", self._account) if attribute == "Arn" else name
 
     def _sub(self, argument: Any, place: Place, depth: int) -> str:
         template, raw = (argument, {}) if isinstance(argument, str) else argument
@@ -241,6 +245,25 @@ def _table(template: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else {}
 
 
-def _is_function(resource: Any) -> bool:
-    kind = resource.get("Type") if isinstance(resource, Mapping) else None
-    return kind in ("AWS::Serverless::Function", "AWS::Lambda::Function")
+def _kind(resource: Any) -> str:
+    return str(resource.get("Type")) if isinstance(resource, Mapping) else ""
+
+
+def _queue_name(logical: str, properties: Mapping[str, Any]) -> str:
+    return f"{logical}.fifo" if text(properties.get("FifoQueue")) == "true" else logical
+
+
+_NAMES: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {
+    "AWS::Serverless::Function": lambda logical, _: logical,
+    "AWS::Lambda::Function": lambda logical, _: logical,
+    "AWS::SQS::Queue": _queue_name,
+    "AWS::S3::Bucket": lambda logical, _: logical.lower(),
+}
+"""What stands for the name that a deployment would make up, by type."""
+
+_SERVICES: Final[Mapping[str, str]] = {
+    "AWS::Serverless::Function": "lambda",
+    "AWS::Lambda::Function": "lambda",
+    "AWS::SQS::Queue": "sqs",
+    "AWS::S3::Bucket": "s3",
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -14,6 +14,7 @@ from engine.config.handler_file import folder_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
 from engine.config.listeners import EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
+from engine.config.resources import RESOURCE_TABLES, Resources, destinations, resources
 from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
 from engine.core.function import Account, Function
 from engine.core.prices import price_sheet
@@ -27,7 +28,7 @@ CATCH_ALL: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """What the only function of a configuration gets if it names no event: every route, like a Function URL."""
 
-_TABLES: Final = ("engine", "functions")
+_TABLES: Final = ("engine", "functions", *RESOURCE_TABLES)
 _SUMMED: Final = {"reserved_concurrency", "provisioned_concurrency", "functions"}
 
 
@@ -45,6 +46,8 @@ class Config:
         monthly_budget_usd: US dollars a month, or None.
         state_dir: Absolute path of the folder that keeps functions created over the Lambda API, or None.
         warnings: One line each: legal, yet worth a look.
+        observers: Names of what else sees every invocation.
+        resources: Queues and buckets.
     """
 
     account: Account
@@ -56,6 +59,8 @@ class Config:
     monthly_budget_usd: float | None
     warnings: tuple[str, ...]
     state_dir: str | None = None
+    observers: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,7 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         _function(name, table, origin.folder, problems) for name, table in function_tables.items()
     )
     problems += provisioned_problems(functions)
+    known = resources(document, functions, engine.account() if engine is not None else Account(), problems)
     if engine is not None:
         problems += _listener_problems(engine, origin.listen)
     wrong = {problem.place[-1] for problem in problems}
@@ -119,6 +125,8 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         grace_s=engine.grace_s,
         monthly_budget_usd=engine.monthly_budget_usd,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin)),
+        observers=engine.observers,
+        resources=known,
         state_dir=engine.state_dir and os.path.abspath(os.path.join(origin.folder, engine.state_dir)),
     )
 
@@ -202,7 +210,7 @@ def _events(name: str, tables: Any, problems: list[Problem]) -> list[tuple[type[
             continue
         source = _resolve("source", table["type"], (*place, "type"), problems)
         model = getattr(source, "Settings", None)
-        if source is not None and not (isinstance(model, type) and issubclass(model, BaseModel)):
+        if source is not None and not _is_model(model):
             wrong = f"{show(table['type'])} is not an event source: it has no Settings model"
             problems.append(Problem((*place, "type"), wrong))
         elif source is not None and model is not None:
@@ -211,6 +219,10 @@ def _events(name: str, tables: Any, problems: list[Problem]) -> list[tuple[type[
             if settings is not None:
                 found.append((source, str(table["type"]), settings))
     return found
+
+
+def _is_model(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, BaseModel) and found is not BaseModel
 
 
 def _resolve(kind: Kind, name: str, place: Place, problems: list[Problem]) -> type[Any] | None:
@@ -261,4 +273,21 @@ def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: O
     else:
         warnings.extend(f"{place}: {assumption}" for assumption in sheet.assumptions)
     spelled = origin.spell(("engine", "concurrency_limit"))
-    return warnings + [f"{spelled}: {line}" for line in limit_warnings(engine.concurrency_limit, functions)]
+    warnings += [f"{spelled}: {line}" for line in limit_warnings(engine.concurrency_limit, functions)]
+    return warnings + _destination_warnings(engine, functions, origin)
+
+
+def _destination_warnings(
+    engine: EngineSettings, functions: tuple[Function, ...], origin: Origin
+) -> list[str]:
+    """What nothing can be handed to, as far as it can be told before the engine runs."""
+    names = [function.name for function in functions]
+    warnings = []
+    for place, target in destinations(functions, engine.account()):
+        name = target.resource.removeprefix("function:").partition(":")[0]
+        if target.service == "lambda" and name not in names:
+            hint = did_you_mean(name, names)
+            warnings.append(f"{origin.spell(place)}: there is no function {name!r}{hint}")
+        elif target.service in ("sns", "events"):
+            warnings.append(f"{origin.spell(place)}: the engine has no {target.service}: delivery will fail")
+    return warnings

@@ -1,8 +1,9 @@
 """An AWS SAM or CloudFormation template as a `Config`.
 
-Read are `AWS::Serverless::Function` and `AWS::Lambda::Function` (zip, Python) and `Globals.Function`.
-What has a meaning on AWS that is not kept here becomes a warning. Sources: SAM developer guide,
-"AWS::Serverless::Function" and "Globals section"; CloudFormation reference, "AWS::Lambda::Function".
+Read are `AWS::Serverless::Function` and `AWS::Lambda::Function` (zip, Python), `Globals.Function`, and
+the queues and buckets of the template. What has a meaning on AWS that is not kept here becomes a warning.
+Sources: SAM developer guide, "AWS::Serverless::Function" and "Globals section"; CloudFormation reference,
+"AWS::Lambda::Function".
 """
 
 from __future__ import annotations
@@ -18,6 +19,17 @@ from engine.config.overrides import applied
 from engine.config.plan import Config, Origin, build
 from engine.config.problems import Place, Problem, dotted, refuse, show
 from engine.config.sam_events import events_of, url_events, worth_evaluating
+from engine.config.sam_sources import (
+    ASYNC_KEYS,
+    BUCKET,
+    BUCKET_KEYS,
+    EVENT_KEYS,
+    QUEUE,
+    QUEUE_KEYS,
+    bucket_table,
+    picked,
+    queue_table,
+)
 from engine.config.text_file import read_text
 from engine.core.function import Account
 from engine.errors import ConfigError
@@ -44,6 +56,7 @@ _KEYS: Final[Mapping[str, str]] = {
     "environment": "Environment.Variables",
     "tags": "Tags",
     "events": "Events",
+    **ASYNC_KEYS,
 }
 """Our key to the template's property."""
 
@@ -51,6 +64,7 @@ _EVENT_KEYS: Final[Mapping[str, str]] = {
     "method": "Method",
     "path": "Path",
     "payload_format": "PayloadFormatVersion",
+    **EVENT_KEYS,
 }
 
 _TOLERANT: Final = ("Environment", "Tags")
@@ -64,14 +78,28 @@ class _Reading:
     resolver: Resolver
     globals: Mapping[str, Any]
     functions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    resources: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {"queues": {}, "buckets": {}}
+    )  # kind -> name -> table
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)  # kind and name -> logical id
     logical: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> logical id, type
     places: dict[Place, str] = field(default_factory=dict)  # event of ours -> where the template says it
     urls: dict[str, Place] = field(default_factory=dict)  # function -> its FunctionUrlConfig
+    left_out: list[Place] = field(default_factory=list)  # events whose doubts are told already
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def doubted(self, where: Place) -> bool:
+        """Whether something at `where` or below could not be known."""
+        return any(place[: len(where)] == where for place, _ in self.resolver.doubts)
+
     def spell(self, place: Place) -> str:
         """Where the template says what stands at `place` of our document."""
+        owner = self.owners.get((str(place[0]), str(place[1]))) if len(place) > 1 else None
+        if owner is not None:
+            ours = {**QUEUE_KEYS, **BUCKET_KEYS}
+            path = [ours.get(str(key), str(key)) for key in place[2:]]
+            return ".".join(["Resources", owner, "Properties", *path])
         if len(place) < 2 or place[0] != "functions" or place[1] not in self.logical:
             return dotted(place)
         if place[:4] in self.places:
@@ -116,13 +144,15 @@ def load(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = Non
         problems=tuple(reading.problems),
         warnings=tuple(dict.fromkeys(reading.warnings)),
     )
-    return build(applied({"functions": reading.functions}, given), origin)
+    document = {"functions": reading.functions}
+    document |= {kind: tables for kind, tables in reading.resources.items() if tables}
+    return build(applied(document, given), origin)
 
 
 def _place_urls(reading: _Reading) -> None:
     """Give each Function URL its routes, when it is known who else wants the catch-all."""
     events = [event for table in reading.functions.values() for event in table.get("events", ())]
-    alone = len(reading.urls) == 1 and all(event["path"] != "$default" for event in events)
+    alone = len(reading.urls) == 1 and all(event.get("path") != "$default" for event in events)
     for name, place in reading.urls.items():
         table = reading.functions[name].setdefault("events", [])
         for event in url_events(name, alone=alone):
@@ -135,6 +165,8 @@ def _place_urls(reading: _Reading) -> None:
 def _judge_doubts(reading: _Reading) -> None:
     """What is known only once deployed is a warning among variables and a problem anywhere else."""
     for place, sentence in reading.resolver.doubts:
+        if any(place[: len(where)] == where for where in reading.left_out):
+            continue
         if place[2:3] == ("Properties",) and place[3] not in _TOLERANT:
             reading.problems.append(Problem(place, sentence))
         else:
@@ -157,7 +189,7 @@ def _read_resource(logical: str, resource: Any, reading: _Reading) -> None:
     kind = str(resource.get("Type")) if isinstance(resource, Mapping) else ""
     if kind in _UNREAD:
         reading.warnings.append(f"{dotted(place)}: {kind} is left out; {_UNREAD[kind]}")
-    if kind not in (SERVERLESS, LAMBDA):
+    if kind not in (SERVERLESS, LAMBDA, QUEUE, BUCKET):
         return
     if "Condition" in resource and not reading.resolver.condition(resource["Condition"], place):
         reading.warnings.append(
@@ -167,6 +199,9 @@ def _read_resource(logical: str, resource: Any, reading: _Reading) -> None:
     raw = resource.get("Properties", {})
     if not isinstance(raw, Mapping):
         reading.problems.append(Problem((*place, "Properties"), f"{show(raw)} is not a table"))
+        return
+    if kind in (QUEUE, BUCKET):
+        _add_resource(logical, kind, raw, reading)
         return
     merged = _merged(reading.globals, raw) if kind == SERVERLESS else raw
     wanted = {key: value for key, value in merged.items() if key in _read_keys(kind)}
@@ -187,7 +222,21 @@ def _read_keys(kind: str) -> frozenset[str]:
     common = {"Architectures", "Environment", "FunctionName", "Handler", "MemorySize", "PackageType"}
     common |= {"ReservedConcurrentExecutions", "Runtime", "Tags", "Timeout"}
     own = {"CodeUri", "InlineCode", "ImageUri", "ProvisionedConcurrencyConfig", "FunctionUrlConfig", "Events"}
-    return frozenset(common | (own if kind == SERVERLESS else {"Code"}))
+    own |= {"EventInvokeConfig", "DeadLetterQueue"}
+    return frozenset(common | (own if kind == SERVERLESS else {"Code", "DeadLetterConfig"}))
+
+
+def _add_resource(logical: str, kind: str, raw: Mapping[str, Any], reading: _Reading) -> None:
+    """A queue or bucket. Properties that are not read may say anything."""
+    ours, keys, table, own = "queues", QUEUE_KEYS, queue_table, "QueueName"
+    if kind == BUCKET:
+        ours, keys, table, own = "buckets", BUCKET_KEYS, bucket_table, "BucketName"
+    read = {path.partition(".")[0] for path in keys.values()}
+    place = ("Resources", logical, "Properties")
+    properties = reading.resolver.value({key: value for key, value in raw.items() if key in read}, place)
+    name = reading.resolver.value({"Ref": logical}, (*place, own))
+    reading.resources[ours][name] = table(properties)
+    reading.owners[ours, name] = logical
 
 
 def _merged(base: Any, own: Any) -> Any:
@@ -238,14 +287,21 @@ def _add_function(logical: str, kind: str, properties: Mapping[str, Any], readin
         "architecture": _first(properties.get("Architectures")),
         "environment": _texts(variables),
         "tags": _texts(_tags(properties.get("Tags", {}))),
+        **picked({"DeadLetterQueue": properties.get("DeadLetterConfig"), **properties}, ASYNC_KEYS),
     }
     table = {key: value for key, value in table.items() if value is not None}
     found = events_of(properties, place)
     reading.warnings += found.warnings
     reading.problems += found.problems
-    for number, (where, event) in enumerate(found.events):
-        reading.places["functions", name, "events", number] = dotted(where)
-        table.setdefault("events", []).append(event)
+    for where, event in found.events:
+        if event["type"] != "http" and reading.doubted(where):
+            sentence = "left out: it is from something that is known only once deployed"
+            reading.warnings.append(f"{dotted(where[:-1])}: {sentence}")
+            reading.left_out.append(where)
+            continue
+        events = table.setdefault("events", [])
+        reading.places["functions", name, "events", len(events)] = dotted(where)
+        events.append(event)
     reading.functions[name] = table
     if found.url:
         reading.urls[name] = found.url

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.config.problems import Place, Problem, dotted, show
+from engine.config.sam_sources import EVENTS, READ
 
 _ANY_METHOD: Final = "x-amazon-apigateway-any-method"  # HttpApi's long way to say ANY
 _DEFAULT_ROUTE: Final = "$default"
-_READ: Final = ("Path", "Method", "PayloadFormatVersion")
+_READ: Final = frozenset({"Path", "Method", "PayloadFormatVersion"}) | READ
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ def _pruned(event: Any) -> Any:
     settings = event.get("Properties") if isinstance(event, Mapping) else None
     if not isinstance(settings, Mapping):
         return event
-    kept = {key: settings[key] for key in _READ if key in settings}
+    kept = {key: value for key, value in settings.items() if key in _READ}
     return {**event, "Properties": {**kept, "Auth": True} if "Auth" in settings else kept}
 
 
@@ -75,8 +76,10 @@ def _read(name: str, event: Any, place: Place, found: SamEvents) -> None:
             _add(settings, "1.0", inner, found)
     elif kind == "HttpApi":
         _add(settings, str(settings.get("PayloadFormatVersion", "2.0")), inner, found)
+    elif kind in EVENTS:
+        found.events.append((inner, EVENTS[kind](settings)))
     else:
-        found.warnings.append(f"{dotted(place)}: events of type {kind} are not supported yet, left out")
+        found.warnings.append(f"{dotted(place)}: events of type {kind} are not supported, left out")
 
 
 def _add(settings: Mapping[str, Any], payload_format: str, place: Place, found: SamEvents) -> None:

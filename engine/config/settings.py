@@ -183,8 +183,10 @@ class EngineSettings(Settings):
             (10 on AWS); 0 leaves it out.
         log_format: text, json or off.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
-        monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with; absent = none.
-        state_dir: Folder that keeps functions created over the Lambda API; absent = they end with the engine.
+        monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
+        observers: What else sees every invocation: `otel`, a registered one, or `module:Class`.
+        state_dir: Folder that keeps functions created over the Lambda API, and objects of S3; absent =
+            they end with the engine.
         http: `HOST:PORT` of the functions' HTTP events.
         aws: `HOST:PORT` of the endpoint for AWS clients.
         admin: `HOST:PORT` of metrics, health and status.
@@ -198,6 +200,7 @@ class EngineSettings(Settings):
     log_format: Literal["text", "json", "off"] = "text"
     grace_s: Seconds = 10.0
     monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    observers: Annotated[tuple[str, ...], Field(strict=False)] = ()
     state_dir: Annotated[str, AfterValidator(_folder)] | None = None
     http: Address = Listener("127.0.0.1", 3000)
     aws: Address = Listener("127.0.0.1", 4566)

@@ -51,8 +51,9 @@ class ThreadAbandoned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confined:
-    """How far this machine lets environments that are processes be confined. Sent once a function.
+    """How far this machine lets environments that are processes be confined. Sent once.
 
+    `function`: the first one that runs so; what is said holds for all of them.
     `memory_by`: `cgroup` (the kernel caps it) or `watch` (the engine looks at it). `own_tmp`: `/tmp` is a
     file system of each environment's own, else `TMPDIR` names a private folder.
     """

@@ -19,6 +19,7 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.notice import Notice
 from engine.core.outcome import Outcome, Status
+from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Facts, Host, Sink, Workshop
 
 
@@ -147,6 +148,8 @@ class ScriptedSource:
         async with anyio.create_task_group() as accepted:
             task_status.started(None)
             for at_s, function, payload in self._script():
+                if stopping.is_set():
+                    return
                 with contextlib.suppress(TimeoutError):
                     with anyio.fail_after(max(0.0, began_s + at_s - self.host.clock.now())):
                         await stopping.wait()
@@ -164,7 +167,8 @@ class ScriptedSource:
 
     async def _deliver(self, sink: Sink, function: Function, payload: bytes) -> None:
         event = Event(function.name, payload, self.host.new_request_id(), self.host.clock.now(), "other")
-        self.outcomes.append(await sink.invoke(event))
+        with contextlib.suppress(FunctionNotFound, NotAccepting):
+            self.outcomes.append(await sink.invoke(event))
 
 
 def scripted_executor(

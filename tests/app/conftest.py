@@ -20,9 +20,13 @@ class Served:
 
     def __init__(self, addresses, process):
         self.addresses, self.process = addresses, process
-        self.lambda_ = boto3.client(
-            "lambda",
-            endpoint_url=addresses["aws"],
+        self.lambda_ = self.client("lambda")
+
+    def client(self, service):
+        """A client of boto3 that tries once."""
+        return boto3.client(
+            service,
+            endpoint_url=self.addresses["aws"],
             region_name="us-east-1",
             aws_access_key_id="key",
             aws_secret_access_key="secret",
@@ -89,7 +93,7 @@ def serving(*arguments):
             raise
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     """Starts engines: `with serve("--state-dir", folder) as served`."""
     return serving

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from engine.config import EngineSettings, FunctionSettings, load_config
 from engine.config.plan import Config, Origin, build
+from engine.config.sam_sources import BUCKET, BUCKET_KEYS, EVENTS, QUEUE, QUEUE_KEYS, READ
 from engine.errors import ConfigError
+from engine.sources.s3.settings import BucketSettings, S3Settings
+from engine.sources.sqs.settings import QueueSettings
 
 KEYS = st.sampled_from(
     [*EngineSettings.model_fields, *FunctionSettings.model_fields, "engine", "functions", "type", "path", "x"]
@@ -38,12 +41,18 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 TABLES = st.dictionaries(KEYS | st.text(max_size=5), VALUES, max_size=6)
+TABLE_NAMES = st.text(max_size=5) | st.sampled_from(["jobs", "jobs.fifo", "photos"])
+RESOURCE_KEYS = [*QueueSettings.model_fields, *BucketSettings.model_fields, *S3Settings.model_fields]
+RESOURCES = st.dictionaries(st.sampled_from(RESOURCE_KEYS), VALUES, max_size=4)
 DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={
         "engine": TABLES | VALUES,
         "functions": st.dictionaries(st.text(max_size=5) | st.just("f"), TABLES | VALUES, max_size=3)
         | VALUES,
+        "queues": st.dictionaries(TABLE_NAMES, RESOURCES | VALUES, max_size=3) | VALUES,
+        "buckets": st.dictionaries(TABLE_NAMES, RESOURCES | VALUES, max_size=3) | VALUES,
+        "s3": RESOURCES | VALUES,
         "more": VALUES,
     },
 )
@@ -104,6 +113,17 @@ PARTS = st.recursive(
     ),
     max_leaves=8,
 )
+EVENT_PROPERTIES = st.dictionaries(st.sampled_from(sorted(READ)), PARTS, max_size=5)
+EVENT_TABLES = st.dictionaries(
+    st.just("E"),
+    st.fixed_dictionaries({"Type": st.sampled_from(sorted(EVENTS)), "Properties": EVENT_PROPERTIES}),
+)
+SOURCE_PROPERTIES = st.dictionaries(
+    st.sampled_from([path.partition(".")[0] for path in (*QUEUE_KEYS.values(), *BUCKET_KEYS.values())])
+    | st.sampled_from(["QueueName", "BucketName", "FifoQueue"]),
+    PARTS,
+    max_size=5,
+)
 PROPERTIES = st.dictionaries(
     st.sampled_from(
         [
@@ -120,9 +140,11 @@ PROPERTIES = st.dictionaries(
             "Architectures",
             "ProvisionedConcurrencyConfig",
             "PackageType",
+            "EventInvokeConfig",
+            "DeadLetterQueue",
         ]
     ),
-    PARTS,
+    PARTS | EVENT_TABLES,
     max_size=6,
 )
 TEMPLATES = st.fixed_dictionaries(
@@ -133,7 +155,12 @@ TEMPLATES = st.fixed_dictionaries(
                     {"Type": st.just("AWS::Serverless::Function"), "Properties": PROPERTIES}
                 )
             },
-            optional={"G": PARTS},
+            optional={
+                "G": PARTS,
+                "Q": st.fixed_dictionaries(
+                    {"Type": st.sampled_from([QUEUE, BUCKET]), "Properties": SOURCE_PROPERTIES}
+                ),
+            },
         )
     },
     optional={

@@ -4,6 +4,7 @@ import pytest
 
 from engine.config import load_config
 from engine.errors import ConfigError
+from engine.sources.sqs.settings import QUEUE_NAME_RULE
 
 SHOP = """
 AWSTemplateFormatVersion: 2010-09-09
@@ -188,7 +189,7 @@ def test_what_a_template_means_on_aws_only_is_said(template):
             f"{at}.Environment.Variables.TABLE_ARN: "
             "Fn::GetAtt is known only once deployed; 'Table.Arn' stands for it"
         ),
-        f"{at}.Events.Work: events of type SQS are not supported yet, left out",
+        f"{at}.Events.Work: left out: it is from something that is known only once deployed",
         f"{at}.Layers: not supported here, ignored",
         "Resources.Web.Properties.FunctionUrlConfig.AuthType: not checked here, every request is let in",
     ] == sorted(load_config(template(SHOP)).warnings)
@@ -426,3 +427,152 @@ def test_code_in_s3_is_a_problem(template):
 
     expected = "Resources.F.Properties.CodeUri: the code is in S3; write the local folder it is built from"
     assert [expected] == problems(path)
+
+
+SOURCES = """
+Parameters: {Prefix: {Type: String, Default: in/}}
+Resources:
+  Orders:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 120
+      RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 3}
+      KmsMasterKeyId: !Ref Key
+  Dead: {Type: AWS::SQS::Queue, Properties: {QueueName: lost}}
+  Audit: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true, ContentBasedDeduplication: true}}
+  Photos:
+    Type: AWS::S3::Bucket
+    Properties:
+      VersioningConfiguration: {Status: Enabled}
+      NotificationConfiguration:
+        QueueConfigurations: [{Event: "s3:ObjectRemoved:*", Queue: !GetAtt Dead.Arn}]
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: orders.handler
+      CodeUri: src/
+      Runtime: python3.13
+      Environment: {Variables: {QUEUE: !Ref Orders, ARN: !GetAtt Audit.Arn, BUCKET: !Ref Photos}}
+      DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt Dead.Arn}
+      EventInvokeConfig:
+        MaximumRetryAttempts: 1
+        DestinationConfig:
+          OnSuccess: {Type: SQS, Destination: !GetAtt Orders.Arn}
+          OnFailure: {Type: S3, Destination: !GetAtt Photos.Arn}
+      Events:
+        Work:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt Orders.Arn
+            BatchSize: 5
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            FilterCriteria: {Filters: [{Pattern: '{"body": {"a": [1]}}'}]}
+            ScalingConfig: {MaximumConcurrency: 10}
+        New:
+          Type: S3
+          Properties:
+            Bucket: !Ref Photos
+            Events: s3:ObjectCreated:*
+            Filter: {S3Key: {Rules: [{Name: prefix, Value: !Ref Prefix}, {Name: suffix, Value: .png}]}}
+        Nightly:
+          Type: Schedule
+          Properties: {Schedule: "cron(0 3 * * ? *)", Name: night, Input: '{"kind": "full"}', Enabled: false}
+        Hourly:
+          Type: ScheduleV2
+          Properties:
+            ScheduleExpression: rate(1 hour)
+            ScheduleExpressionTimezone: Europe/Berlin
+            State: DISABLED
+        Elsewhere: {Type: SQS, Properties: {Queue: !ImportValue other-queue}}
+        Stream: {Type: Kinesis, Properties: {Stream: x}}
+"""
+
+
+def test_queues_buckets_and_what_they_trigger_are_read(template):
+    """Names that a deployment would make up are made of the logical ids."""
+    config = load_config(template(SOURCES))
+    [mapping] = [binding.settings for binding in config.bindings["sqs"]]
+    [event] = [binding.settings for binding in config.bindings["s3"]]
+    nightly, hourly = [binding.settings for binding in config.bindings["schedule"]]
+    resources = config.resources
+    [told] = resources.buckets["photos"].notifications
+
+    assert {"Orders", "lost", "Audit.fifo"} == resources.queues.keys()
+    assert (120, "lost", 3) == (
+        resources.queues["Orders"].visibility_timeout_s,
+        resources.queues["Orders"].redrive.dead_letter_queue,
+        resources.queues["Orders"].redrive.max_receive_count,
+    )
+    assert resources.queues["Audit.fifo"].content_based_deduplication
+    assert (True, "lost", ("s3:ObjectRemoved:*",)) == (
+        resources.buckets["photos"].versioning,
+        told.queue,
+        told.events,
+    )
+    assert ("Orders", 5, 10, True, 1) == (
+        mapping.queue_name,
+        mapping.batch_size,
+        mapping.maximum_concurrency,
+        mapping.report_batch_item_failures,
+        len(mapping.filters),
+    )
+    assert ("photos", "in/", ".png") == (event.bucket, event.prefix, event.suffix)
+    assert ("night", {"kind": "full"}, False, "rule") == (
+        nightly.name,
+        nightly.input,
+        nightly.enabled,
+        nightly.service,
+    )
+    assert ("Europe/Berlin", False, "scheduler") == (hourly.time_zone, hourly.enabled, hourly.service)
+
+
+def test_asynchronous_invocation_of_a_template_is_read(template):
+    """EventInvokeConfig and the dead-letter queue; variables have names and ARNs."""
+    [function] = load_config(template(SOURCES)).functions
+
+    arn = "arn:aws:sqs:us-east-1:000000000000:"
+    assert (1, f"{arn}Orders", "arn:aws:s3:::photos", f"{arn}lost") == (
+        function.maximum_retry_attempts,
+        function.on_success,
+        function.on_failure,
+        function.dead_letter_queue,
+    )
+    assert {"QUEUE": "Orders", "ARN": f"{arn}Audit.fifo", "BUCKET": "photos"} == function.environment
+
+
+def test_events_from_elsewhere_are_left_out_and_named(template):
+    """What another stack has, and what the engine has not."""
+    at = "Resources.F.Properties.Events"
+    assert {
+        f"{at}.Elsewhere: left out: it is from something that is known only once deployed",
+        f"{at}.Stream: events of type Kinesis are not supported, left out",
+    } == set(load_config(template(SOURCES)).warnings)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (
+            ("VisibilityTimeout: 120", "VisibilityTimeout: 50000"),
+            "Resources.Orders.Properties.VisibilityTimeout: 50000 is above 43200 (maximum)",
+        ),
+        (
+            ("BatchSize: 5", "BatchSize: 0"),
+            "Resources.F.Properties.Events.Work.Properties.BatchSize: 0 is below 1 (minimum)",
+        ),
+        (
+            ("QueueName: lost", "QueueName: a b"),
+            f"Resources.Dead.Properties: the name {QUEUE_NAME_RULE}",
+        ),
+        (
+            ("MaximumRetryAttempts: 1", "MaximumRetryAttempts: 3"),
+            "Resources.F.Properties.EventInvokeConfig.MaximumRetryAttempts: 3 is above 2 (maximum)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_named_by_its_property(template, wrong, line):
+    """In the words of the template."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(template(SOURCES.replace(*wrong)))
+
+    assert line in caught.value.problems

@@ -1,0 +1,159 @@
+"""What AWS clients talk to (Lambda, SQS, S3) and what feeds functions, built and tied to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from engine.app.couriers import Archives, ToQueues
+from engine.app.engine import Engine
+from engine.app.readings import mapping_readings
+from engine.app.terms import InvokeConfig
+from engine.core.destinations import target_of
+from engine.packages.records import LATEST, State
+from engine.packages.shelf import Shelf
+from engine.ports import EventSource, Host, Sink
+from engine.registry import resolve
+from engine.sources.http.payload import Edge
+from engine.sources.http.source import HttpSource
+from engine.sources.invoke.catalogue import Catalogue
+from engine.sources.invoke.source import LambdaApi
+from engine.sources.invoke.works import BODY_LIMIT_BYTES, NoFronts, Spawn, Works
+from engine.sources.s3.service import SERVICE as S3
+from engine.sources.s3.service import S3Service
+from engine.sources.s3.source import S3Source
+from engine.sources.sqs.mapping.remote import RemoteSqsSource
+from engine.sources.sqs.mapping.source import SERVICE as SQS
+from engine.sources.sqs.mapping.source import SqsSource
+from engine.sources.sqs.service import SqsService
+from engine.wire.aws import AwsEndpoint
+from engine.wire.http import Request
+
+T = TypeVar("T")
+
+_OBJECTS: Final = "objects"
+"""Folder of the object store, inside the state folder."""
+_NONE: Final[InvokeConfig] = {}
+
+
+class Services:
+    """All of one engine. Built while it is open; `close` when nothing of it is served any more.
+
+    Attributes:
+        sources: By type, each with the sink it feeds. `http`, `sqs` and `s3` are there for what clients may
+            ask for, whether or not the configuration has such events.
+        handle: Answers requests to the aws listener.
+        body_limit_bytes: What that listener must take.
+    """
+
+    def __init__(self, engine: Engine, shelf: Shelf, spawn: Spawn) -> None:
+        """Blocks if there is a state folder.
+
+        Raises:
+            ConfigError: A source cannot be built as configured.
+            OSError: The state folder cannot be used.
+        """
+        config = engine.config
+        shared: dict[str, object] = {}
+        host = self._host = Host(
+            account=config.account,
+            clock=engine.platform.clock,
+            new_request_id=engine.new_request_id,
+            listen=config.listeners,
+            reject=engine.stats.reject,
+            say=engine.say,
+            services=shared,
+        )
+        self._engine = engine
+        self._sqs = shared[SQS] = SqsService(host)
+        self._sqs.declare(config.resources.queues)
+        engine.couriers[SQS] = ToQueues(self._sqs, host)
+        self._s3 = shared[S3] = S3Service(
+            host,
+            spawn=spawn,
+            offload=engine.platform.offload,
+            buckets=config.resources.buckets,
+            settings=config.resources.s3,
+            folder=Path(config.state_dir) / _OBJECTS if config.state_dir else None,
+            couriers=engine.couriers,
+            exists=self._exists,
+        )
+        engine.couriers[S3] = self._s3.carry
+        sources = self._built()
+        mappings = _one(SqsSource, sources)
+        assert mappings is not None
+        engine.stats.mappings.watch(partial(mapping_readings, mappings))
+        if (remote := _one(RemoteSqsSource, sources)) is not None:
+            engine.stats.mappings.watch(partial(mapping_readings, remote))
+        self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
+        self._works = Works(
+            Catalogue({function.name: function for function in config.functions}, host),
+            shelf,
+            engine.deployments,
+            _one(HttpSource, sources) or NoFronts(),
+            offload=engine.platform.offload,
+            spawn=spawn,
+            stores=Archives(self._s3),
+            mappings=mappings,
+        )
+        engine.terms.invoke_config = self._invoke_config
+        lambda_api = LambdaApi(self._works, host, engine.sink, spawn, engine.asynchronous)
+        handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._s3.handle}
+        self.handle: Callable[[Request], None] = AwsEndpoint(handlers, host.new_request_id).handle
+        limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.body_limit_bytes)
+        self.body_limit_bytes = max(limits)
+
+    async def restore(self, state: State) -> None:
+        """Run what came over the Lambda API before. Called once, before anything is served."""
+        await self._works.restore(state)
+
+    def stop(self) -> None:
+        """The listener is about to drain: end what clients only wait at."""
+        self._sqs.stop()
+
+    def close(self) -> None:
+        """Make safe what is kept in the state folder. Blocks."""
+        self._s3.close()
+
+    # ---------------------------------------------------------------- inside
+
+    def _built(self) -> dict[str, EventSource]:
+        host, config = self._host, self._engine.config
+        sources: dict[str, EventSource] = {}
+        for kind, bindings in config.bindings.items():
+            sources[kind] = resolve("source", kind).build(bindings, host)
+        if "http" in host.listen and _one(HttpSource, sources) is None:  # there may come function URLs
+            sources["http"] = HttpSource([], host, Edge(host.account, host.listen["http"][1]))
+        if _one(SqsSource, sources) is None:
+            sources[SQS] = SqsSource.build([], host)
+        if _one(S3Source, sources) is None:
+            sources[S3] = S3Source.build([], host)
+        return sources
+
+    def _sink_of(self, source: EventSource) -> Sink:
+        """Events whose outcome nobody waits for go through the queue: `asynchronous`, optional, says so."""
+        return self._engine.asynchronous if getattr(source, "asynchronous", False) else self._engine.sink
+
+    def _invoke_config(self, name: str, qualifier: str | None) -> InvokeConfig:
+        record = self._works.catalogue.record(name)
+        kept = record.invoking.get(qualifier or LATEST) if record is not None else None
+        return _NONE if kept is None else kept.config
+
+    def _exists(self, arn: str) -> bool:
+        """Whether there is the function or the queue of that ARN."""
+        target = target_of(arn)
+        if target is None:
+            return False
+        if target.service == SQS:
+            return self._sqs.queues.find_arn(arn) is not None
+        account = self._host.account
+        name = target.resource.removeprefix("function:").partition(":")[0]
+        own = target[1:3] == (account.region, account.account_id)
+        return own and self._engine.deployments.function(name) is not None
+
+
+def _one(kind: type[T], sources: Mapping[str, EventSource]) -> T | None:
+    """The source of that class, under whatever name; there is one instance of each."""
+    return next((source for source in sources.values() if isinstance(source, kind)), None)

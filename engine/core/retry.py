@@ -1,0 +1,152 @@
+"""What becomes of an asynchronous event that could not be run: when it is tried again, and when no more.
+
+Source: Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous invocation";
+API reference, PutFunctionEventInvokeConfig.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from engine.core.function import Function
+
+MOST_EVENT_AGE_S: Final = 21_600
+LEAST_EVENT_AGE_S: Final = 60
+MOST_RETRIES: Final = 2
+RETRY_DELAYS_S: Final = (60.0, 120.0)
+"""How long after a function error the next attempt is, by the number of attempts that failed."""
+
+_FIRST_BACKOFF_S: Final = 1.0
+_LONGEST_BACKOFF_S: Final = 300.0
+_DOUBLINGS: Final = 9  # 2 ** 9 s is above the longest
+
+
+class Condition(StrEnum):
+    """Why AWS says that an event is done with."""
+
+    SUCCESS = "Success"
+    RETRIES_EXHAUSTED = "RetriesExhausted"
+    EVENT_AGE_EXCEEDED = "EventAgeExceeded"
+    ZERO_RESERVED_CONCURRENCY = "ZeroReservedConcurrency"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What applies to the asynchronous events of one function and qualifier. Destinations are ARNs.
+
+    Attributes:
+        maximum_event_age_s: 60 to 21,600.
+        maximum_retry_attempts: 0 to 2, after function errors.
+        on_success, on_failure: Where the record of an event that is done with goes, or None.
+        dead_letter_queue: Where an event that failed goes, or None.
+        disabled: The function's reserved concurrency is 0: nothing is tried at all.
+    """
+
+    maximum_event_age_s: float = MOST_EVENT_AGE_S
+    maximum_retry_attempts: int = MOST_RETRIES
+    on_success: str | None = None
+    on_failure: str | None = None
+    dead_letter_queue: str | None = None
+    disabled: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        function: Function,
+        config: Mapping[str, Any] | None = None,
+        *,
+        expand: Callable[[str], str] = lambda text: text,
+    ) -> Self:
+        """The function's own keys; members of `config`, an event-invoke config of AWS, go first.
+
+        `expand` makes an ARN of a name.
+        """
+        config = config or {}
+        destinations = config.get("DestinationConfig", {})
+
+        def arn(member: str, own: str | None) -> str | None:
+            text = destinations.get(member, {}).get("Destination") or own
+            return None if text is None else expand(text)
+
+        queue = function.dead_letter_queue
+        return cls(
+            maximum_event_age_s=config.get("MaximumEventAgeInSeconds", function.maximum_event_age_s),
+            maximum_retry_attempts=config.get("MaximumRetryAttempts", function.maximum_retry_attempts),
+            on_success=arn("OnSuccess", function.on_success),
+            on_failure=arn("OnFailure", function.on_failure),
+            dead_letter_queue=None if queue is None else expand(queue),
+            disabled=function.reserved_concurrency == 0,
+        )
+
+
+def after_error(failures: int, age_s: float, terms: Terms) -> float | Condition:
+    """Seconds until the next attempt after `failures` failed ones, or why there is none.
+
+    Whether a retry would come too late is known now, so an event is not kept until it is.
+    """
+    if failures > terms.maximum_retry_attempts:
+        return Condition.RETRIES_EXHAUSTED
+    delay_s = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S)) - 1]
+    if age_s + delay_s > terms.maximum_event_age_s:
+        return Condition.EVENT_AGE_EXCEEDED
+    return delay_s
+
+
+def backoff_s(refusals: int) -> float:
+    """Seconds until the next attempt after `refusals` (1 or more) throttles or system errors in a row."""
+    return min(_FIRST_BACKOFF_S * 2.0 ** min(refusals - 1, _DOUBLINGS), _LONGEST_BACKOFF_S)
+
+
+class AsyncCounts:
+    """What happened to a function's asynchronous events: plain counters, read at each scrape.
+
+    Attributes:
+        accepted: Events taken.
+        delivered: Events that a run of the function ended well.
+        retried: Attempts put off after a function error.
+        exhausted, expired, refused: Events dropped: all attempts failed, too old, reserved concurrency 0.
+        abandoned: Events that still waited when the engine stopped, or whose function was removed.
+        dead_letters, dead_letters_failed: Hand-overs to the dead-letter queue.
+        destinations, destinations_failed: Hand-overs to OnSuccess and OnFailure.
+        waiting: Events that wait for their next attempt, now.
+        oldest_age_s: Reads the age of the oldest event that is not done with, seconds; 0 if there is none.
+        aged: Told the age of an event at each attempt, seconds.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "accepted",
+        "aged",
+        "dead_letters",
+        "dead_letters_failed",
+        "delivered",
+        "destinations",
+        "destinations_failed",
+        "exhausted",
+        "expired",
+        "oldest_age_s",
+        "refused",
+        "retried",
+        "waiting",
+    )
+
+    def __init__(self, aged: Callable[[float], None] = lambda _: None) -> None:
+        self.accepted = self.delivered = self.retried = 0
+        self.exhausted = self.expired = self.refused = self.abandoned = 0
+        self.dead_letters = self.dead_letters_failed = 0
+        self.destinations = self.destinations_failed = 0
+        self.waiting = 0
+        self.oldest_age_s: Callable[[], float] = _none
+        self.aged = aged
+
+    @property
+    def dropped(self) -> int:
+        """Events that no run ended well: AWS's AsyncEventsDropped."""
+        return self.exhausted + self.expired + self.refused + self.abandoned
+
+
+def _none() -> float:
+    return 0.0

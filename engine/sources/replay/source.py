@@ -1,0 +1,260 @@
+"""The replay source: sends the events of a trace in its own time, or faster, and says how that went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, cast
+
+import anyio
+from anyio.abc import TaskStatus
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from engine.core.event import Event
+from engine.core.outcome import Outcome, Status
+from engine.errors import ConfigError, FunctionNotFound, NotAccepting
+from engine.ports import Binding, EventSource, Host, Sink
+from engine.sources.replay.reader import Format, Row, TraceError, rows_of
+
+_LATE_S: Final = 0.1
+_PROGRESS_S: Final = 10.0
+_TURN: Final = 200
+"""Events that are sent before the loop gets a turn, when there is nothing to wait for."""
+
+
+class ReplayTrace(BaseModel):
+    """`type = "replay"`: one trace.
+
+    Attributes:
+        file: Relative to the working directory. JSON Lines or CSV; `.gz` is unpacked.
+        format: `jsonl`, `csv`, or by the name.
+        speed: 2 is twice as fast as it was; 0 does not wait at all.
+        start_s: Seconds of the trace, from its first row, to leave out.
+        most_in_flight: Events that are under way at a time. Above it the trace waits, and is late.
+        loop: Begin anew at the end, until the engine stops.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    file: Annotated[str, Field(min_length=1)]
+    format: Format = "auto"
+    speed: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    start_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    most_in_flight: Annotated[int, Field(ge=1)] = 10_000
+    loop: bool = False
+
+    @field_validator("file")
+    @classmethod
+    def _has_no_nul(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("holds a NUL character")
+        return value
+
+
+class Summary:
+    """How a replay went.
+
+    Attributes:
+        sent: Events that were taken.
+        late: How many of these were sent more than a tenth of a second after their time.
+        latest_s: The most of it.
+        succeeded, failed, throttled: What became of them.
+        refused: Rows that became no event: their function does not exist, or the engine takes none.
+        skipped: Rows before `start_s`.
+        error: Why it ended early, or None.
+    """
+
+    __slots__ = (
+        "error",
+        "failed",
+        "late",
+        "latest_s",
+        "refused",
+        "sent",
+        "skipped",
+        "succeeded",
+        "throttled",
+    )
+
+    def __init__(self) -> None:
+        self.sent = self.late = self.succeeded = self.failed = self.throttled = 0
+        self.refused = self.skipped = 0
+        self.latest_s = 0.0
+        self.error: str | None = None
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.sent} sent, {self.late} late (by up to {self.latest_s:.3f} s), "
+            f"{self.succeeded} succeeded, {self.failed} failed, "
+            f"{self.throttled} throttled, {self.refused} refused"
+        )
+        return f"{text}; ended early: {self.error}" if self.error is not None else text
+
+
+class ReplaySource:
+    """All traces of an engine, each on its own. It ends by itself when all are over.
+
+    Attributes:
+        summaries: One for each trace, in the order of the configuration.
+    """
+
+    Settings: ClassVar[type[BaseModel]] = ReplayTrace
+
+    def __init__(self, bindings: Sequence[Binding], host: Host) -> None:
+        self._replays = [_Replay(binding, host) for binding in bindings]
+
+    @classmethod
+    def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
+        """Look at the first row of each trace. Raises ConfigError for those that cannot be read at all."""
+        problems = []
+        for binding in bindings:
+            settings = cast("ReplayTrace", binding.settings)
+            try:
+                with rows_of(Path(settings.file), settings.format) as rows:
+                    next(rows, None)
+            except TraceError as error:
+                problems.append(f"functions.{binding.function.name}.events: {error}")
+        if problems:
+            raise ConfigError(tuple(problems))
+        return cls(bindings, host)
+
+    @property
+    def summaries(self) -> list[Summary]:
+        """How each trace goes, or went."""
+        return [replay.summary for replay in self._replays]
+
+    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
+        """Replay all, until they are over or `stopping`; then wait for what was sent."""
+        async with anyio.create_task_group() as group:
+            for replay in self._replays:
+                group.start_soon(replay.run, sink, stopping)
+            task_status.started(None)
+
+
+class _Replay:
+    """One trace at work."""
+
+    def __init__(self, binding: Binding, host: Host) -> None:
+        self._settings = cast("ReplayTrace", binding.settings)
+        self._function = binding.function.name
+        self._host = host
+        self._now = host.clock.now
+        self.summary = Summary()
+        self._in_flight = 0
+        self._landed = asyncio.Event()
+        self._stop: anyio.Event
+        self._sink: Sink
+        self._progress_s = 0.0
+
+    async def run(self, sink: Sink, stopping: anyio.Event) -> None:
+        """Send all rows, wait for their outcomes, and say how it went."""
+        self._sink, self._stop = sink, stopping
+        self._progress_s = self._now() + _PROGRESS_S
+        try:
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(self._wake_when_stopping)
+                await self._send_all()
+                watching.cancel_scope.cancel()
+            while self._in_flight:
+                self._landed.clear()
+                await self._landed.wait()
+        finally:
+            if self._in_flight and self.summary.error is None:
+                self.summary.error = f"{self._in_flight} events were still under way"
+            self._host.say(f"replay {self._settings.file}: {self.summary}")
+
+    async def _wake_when_stopping(self) -> None:
+        """Whoever waits for room is to see it."""
+        await self._stop.wait()
+        self._landed.set()
+
+    async def _send_all(self) -> None:
+        while not self._stop.is_set():
+            sent = self.summary.sent + self.summary.refused
+            try:
+                with rows_of(Path(self._settings.file), self._settings.format) as rows:
+                    for due_s, row in _paced(rows, self._settings, self._now(), self.summary):
+                        if row is None:
+                            await asyncio.sleep(0)
+                        elif not await self._send_in_time(due_s, row):
+                            return
+            except TraceError as error:
+                self.summary.error = str(error)
+                return
+            if not self._settings.loop or sent == self.summary.sent + self.summary.refused:
+                return
+
+    async def _send_in_time(self, due_s: float, row: Row) -> bool:
+        """Whether to go on."""
+        while (left_s := due_s - self._now()) > 0:
+            self._tell_progress()
+            with anyio.move_on_after(min(left_s, max(self._progress_s - self._now(), 0.001))):
+                await self._stop.wait()
+            if self._stop.is_set():
+                return False
+        while self._in_flight >= self._settings.most_in_flight and not self._stop.is_set():
+            self._landed.clear()
+            await self._landed.wait()
+        if self.summary.sent % _TURN == 0:
+            await asyncio.sleep(0)
+            self._tell_progress()
+        if self._stop.is_set():
+            return False
+        self._send(row, max(0.0, self._now() - due_s) if self._settings.speed else 0.0)
+        return True
+
+    def _send(self, row: Row, late_s: float) -> None:
+        summary = self.summary
+        function = row.function or self._function
+        event = Event(function, row.payload, self._host.new_request_id(), self._now(), "replay")
+        self._in_flight += 1
+        try:
+            self._sink.submit(event, self._land)
+        except (FunctionNotFound, NotAccepting) as error:
+            self._in_flight -= 1
+            summary.refused += 1
+            stopping = isinstance(error, NotAccepting)
+            self._host.reject("not_accepting" if stopping else "unknown_function")
+            return
+        summary.sent += 1
+        if late_s > _LATE_S:
+            summary.late += 1
+            summary.latest_s = max(summary.latest_s, late_s)
+
+    def _land(self, outcome: Outcome) -> None:
+        self._in_flight -= 1
+        if outcome.ok:
+            self.summary.succeeded += 1
+        elif outcome.status is Status.THROTTLED:
+            self.summary.throttled += 1
+        else:
+            self.summary.failed += 1
+        self._landed.set()
+
+    def _tell_progress(self) -> None:
+        if self._now() >= self._progress_s:
+            self._progress_s = self._now() + _PROGRESS_S
+            self._host.say(f"replay {self._settings.file}: {self.summary}, {self._in_flight} under way")
+
+
+def _paced(
+    rows: Iterator[Row], settings: ReplayTrace, began_s: float, summary: Summary
+) -> Iterator[tuple[float, Row | None]]:
+    """Rows with the engine time at which each is due; None now and then while rows are left out.
+
+    A row that stands after later ones is due with those: a trace is sent in the order of the file.
+    """
+    first_s: float | None = None
+    due_s = began_s
+    for row in rows:
+        if first_s is None:
+            first_s = row.at_s
+        after_s = row.at_s - first_s - settings.start_s
+        if after_s < 0:
+            summary.skipped += 1
+            if summary.skipped % _TURN == 0:
+                yield due_s, None
+            continue
+        due_s = max(due_s, began_s + (after_s / settings.speed if settings.speed else 0.0))
+        yield due_s, row

@@ -1,0 +1,1 @@
+"""Events by the clock: EventBridge's rate, cron and at expressions."""

@@ -1,0 +1,244 @@
+"""The schedule source: an EventBridge event for each moment of a rule or schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Any, ClassVar, Final, Literal, cast
+
+import anyio
+import orjson
+from anyio.abc import TaskStatus
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from engine.core.event import Event
+from engine.core.function import Account
+from engine.core.outcome import Outcome
+from engine.errors import FunctionNotFound, NotAccepting
+from engine.ports import Binding, Clock, EventSource, Host, Sink
+from engine.sources.schedule.expression import Expression, Rate, moments, parse, stamp, zone
+
+_LONGEST_SLEEP_S: Final = 60.0
+"""Wall time may be set, and machines sleep: how late that is noticed."""
+_LONGEST_LOOK_BACK_S: Final = 86_400.0
+"""Moments that passed longer ago are gone: nobody counts the minutes of a year."""
+
+
+class ScheduleEvent(BaseModel):
+    """`type = "schedule"`: one rule or schedule of EventBridge.
+
+    Attributes:
+        schedule: `rate(...)`, `cron(...)` or `at(...)`.
+        time_zone: IANA name, for cron and at; with one, or with at, it is a schedule of EventBridge
+            Scheduler, else a rule.
+        name: Of the rule or schedule, as the event's `resources` show it; default: `FUNCTION-schedule`.
+        input: The whole event instead of EventBridge's, any JSON value.
+        enabled: Whether it fires at all.
+        service: `rule` or `scheduler`, instead of what the other keys say.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schedule: str
+    time_zone: str | None = None
+    name: str | None = None
+    input: Any = None
+    enabled: bool = True
+    service: Literal["rule", "scheduler"] | None = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_schedule(cls, value: str) -> str:
+        parse(value)
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            zone(value)
+        return value
+
+    @field_validator("input")
+    @classmethod
+    def _is_json(cls, value: Any) -> Any:
+        try:
+            orjson.dumps(value)
+        except TypeError:
+            raise ValueError("is no JSON value") from None
+        return value
+
+
+class Ticks:
+    """When one rule fires: each moment once, in order, as engine time.
+
+    A rate counts from the start and goes by the monotonic clock; cron and at go by wall time. Moments that
+    passed while nobody could look (the machine slept, the loop was held) are not made up: the latest of
+    them fires late, those before it are `missed`.
+    """
+
+    def __init__(self, expression: Expression, where: tzinfo, clock: Clock) -> None:
+        self.missed = 0
+        self._expression = expression
+        self._where = where
+        self._clock = clock
+        self._began_s = clock.now()
+        self._last = 0  # of a rate: how many periods are over
+        self._seen_s = clock.wall()  # of the others: everything up to here has fired, or never will
+        self._next_s = self._first_after(self._seen_s)
+
+    def left_s(self) -> float:
+        """Seconds until the next one; 0 or less when it is due, infinity if there is none."""
+        if isinstance(self._expression, Rate):
+            due_s = self._began_s + (self._last + 1) * self._expression.period_s
+            return due_s - self._clock.now()
+        return self._next_s - self._clock.wall()
+
+    def take(self) -> float | None:
+        """The one that is due, as wall time, seconds; None if it is too long ago."""
+        if isinstance(self._expression, Rate):
+            over = int((self._clock.now() - self._began_s) / self._expression.period_s)
+            over = max(over, self._last + 1)
+            self.missed += over - self._last - 1
+            self._last = over
+            late_s = self._clock.now() - self._began_s - over * self._expression.period_s
+            return self._clock.wall() - late_s
+        wall_s = self._clock.wall()
+        since_s = max(self._seen_s, wall_s - _LONGEST_LOOK_BACK_S)
+        self._seen_s = wall_s
+        latest = None
+        for moment_s in moments(self._expression, since_s, self._where):
+            if moment_s > wall_s:
+                break
+            self.missed += latest is not None
+            latest = moment_s
+        self._next_s = self._first_after(wall_s)
+        return latest
+
+    def _first_after(self, wall_s: float) -> float:
+        if isinstance(self._expression, Rate):
+            return math.inf
+        return next(moments(self._expression, wall_s, self._where), math.inf)
+
+
+class ScheduleSource:
+    """All schedules of an engine. Events are asynchronous: nobody waits for their outcome.
+
+    Attributes:
+        fired: Events that were handed over.
+        missed: Moments that passed without one.
+    """
+
+    Settings: ClassVar[type[BaseModel]] = ScheduleEvent
+    asynchronous: ClassVar[bool] = True
+
+    def __init__(self, bindings: Sequence[Binding], host: Host) -> None:
+        self._rules = [_Rule(binding, host) for binding in bindings]
+        self._host = host
+
+    @classmethod
+    def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
+        """Nothing runs yet."""
+        return cls(bindings, host)
+
+    @property
+    def fired(self) -> int:
+        """Events that were handed over."""
+        return sum(rule.fired for rule in self._rules)
+
+    @property
+    def missed(self) -> int:
+        """Moments that passed without an event: the engine could not look in time."""
+        return sum(rule.ticks.missed for rule in self._rules if rule.ticks is not None)
+
+    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
+        """Fire until `stopping`, or until nothing is left that will."""
+        async with anyio.create_task_group() as group:
+            for rule in self._rules:
+                rule.begin()
+                group.start_soon(rule.run, sink, stopping)
+            task_status.started(None)
+
+
+class _Rule:
+    """One binding at work."""
+
+    def __init__(self, binding: Binding, host: Host) -> None:
+        self._settings = cast("ScheduleEvent", binding.settings)
+        self._function = binding.function.name
+        self._host = host
+        self._form = Form(self._settings, self._function, host.account)
+        self.ticks: Ticks | None = None
+        self.fired = 0
+
+    def begin(self) -> None:
+        """From now on moments count."""
+        settings = self._settings
+        if settings.enabled:
+            where = zone(settings.time_zone or "UTC")
+            self.ticks = Ticks(parse(settings.schedule), where, self._host.clock)
+
+    async def run(self, sink: Sink, stopping: anyio.Event) -> None:
+        """Fire each moment until stopping."""
+        if self.ticks is None:
+            return
+        while (left_s := self.ticks.left_s()) < math.inf:
+            if left_s > 0:
+                with anyio.move_on_after(min(left_s, _LONGEST_SLEEP_S)):
+                    await stopping.wait()
+            if stopping.is_set():
+                return
+            if self.ticks.left_s() <= 0 and (moment_s := self.ticks.take()) is not None:
+                self._fire(sink, moment_s)
+
+    def _fire(self, sink: Sink, moment_s: float) -> None:
+        new_id = self._host.new_request_id
+        payload = self._form.payload(new_id(), moment_s)
+        event = Event(self._function, payload, new_id(), self._host.clock.now(), "schedule")
+        try:
+            sink.submit(event, _ignore)
+        except FunctionNotFound:
+            self._host.reject("unknown_function")
+        except NotAccepting:
+            self._host.reject("not_accepting")
+        else:
+            self.fired += 1
+
+
+class Form:
+    """What the events of one rule or schedule look like."""
+
+    def __init__(self, settings: ScheduleEvent, function: str, account: Account) -> None:
+        is_scheduler = settings.time_zone is not None or settings.schedule.strip().startswith("at(")
+        if settings.service is not None:
+            is_scheduler = settings.service == "scheduler"
+        name = settings.name or f"{function}-schedule"
+        service, kind = ("scheduler", "schedule/default/") if is_scheduler else ("events", "rule/")
+        self._account = account
+        self._source = f"aws.{service}"
+        self._arn = f"arn:aws:{service}:{account.region}:{account.account_id}:{kind}{name}"
+        self._detail: object = "{}" if is_scheduler else {}  # Scheduler gives a string
+        self._constant = orjson.dumps(settings.input) if "input" in settings.model_fields_set else None
+
+    def payload(self, event_id: str, moment_s: float) -> bytes:
+        """One event as JSON text: `Input` if there is one, else EventBridge's."""
+        if self._constant is not None:
+            return self._constant
+        return orjson.dumps(
+            {
+                "version": "0",
+                "id": event_id,
+                "detail-type": "Scheduled Event",
+                "source": self._source,
+                "account": self._account.account_id,
+                "time": stamp(moment_s),
+                "region": self._account.region,
+                "resources": [self._arn],
+                "detail": self._detail,
+            }
+        )
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """Nobody waits."""

@@ -1,0 +1,84 @@
+"""Records on their way into queues, and packages on theirs out of buckets."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from engine.app.couriers import Archives, ToQueues
+from engine.core.destinations import DeliveryError, Parcel
+from engine.core.function import Account
+from engine.ports import Host
+from engine.sources.invoke.errors import ApiError
+from engine.sources.s3.service import S3Service
+from engine.sources.sqs.service import SqsService
+from engine.sources.sqs.settings import QueueSettings
+from engine.testing import virtual_platform
+
+ARN = "arn:aws:sqs:us-east-1:000000000000:"
+
+
+@pytest.fixture
+async def host():
+    ids = itertools.count(1)
+    return Host(
+        account=Account(),
+        clock=asyncio.get_running_loop().clock,
+        new_request_id=lambda: f"0f0e0d0c-0b0a-4908-8706-{next(ids):012x}",
+        listen={},
+    )
+
+
+@pytest.fixture
+async def queues(host):
+    service = SqsService(host)
+    tables = {
+        "plain": QueueSettings(),
+        "small": QueueSettings(maximum_message_bytes=1024),
+        "a.fifo": QueueSettings(),
+    }
+    service.declare(tables)
+    yield service
+    service.stop()
+
+
+async def test_a_parcel_becomes_a_message(host, queues):
+    """With its attributes."""
+    parcel = Parcel(body=b'{"a": "\xc3\xa9"}', attributes={"ErrorCode": ("Number", "200")})
+    ToQueues(queues, host)(f"{ARN}plain", parcel)
+    [message] = queues.queue("plain").receive(10, host.clock.now())
+
+    assert ('{"a": "é"}', ("Number", "200")) == (message.body, message.attributes["ErrorCode"])
+
+
+@pytest.mark.parametrize(
+    ("queue", "parcel", "reason"),
+    [
+        ("nowhere", Parcel(body=b"1"), "The specified queue does not exist."),
+        ("small", Parcel(body=b"1" * 1025), "Message must be shorter than 1024 bytes"),
+        ("small", Parcel(body=b"1" * 1000, attributes={"Long": ("String", "x" * 20)}), "must be shorter"),
+        ("plain", Parcel(body=b"\x00"), "Invalid characters found"),
+        ("a.fifo", Parcel(body=b"1"), "a FIFO queue cannot be a destination"),
+    ],
+)
+async def test_what_a_queue_would_not_take_from_a_client_is_not_delivered(
+    host, queues, queue, parcel, reason
+):
+    """And says why."""
+    with pytest.raises(DeliveryError, match=reason):
+        ToQueues(queues, host)(f"{ARN}{queue}", parcel)
+
+
+async def test_a_package_is_fetched_or_lambda_tells_what_s3_said(host):
+    """By bucket and key."""
+    service = S3Service(host, spawn=None, offload=virtual_platform().offload)
+    service.prepare({"code": ()})
+    service.carry("arn:aws:s3:::code", Parcel(body=b"zip", key="a.zip"))
+    archives = Archives(service)
+    fetched = await archives.fetch("code", "a.zip", None)
+
+    assert b"zip" == fetched
+    with pytest.raises(ApiError, match=r"S3 Error Code: NoSuchKey\. S3 Error Message: The specified key"):
+        await archives.fetch("code", "b.zip", None)
+    with pytest.raises(ApiError, match=r"S3 Error Code: NoSuchBucket\."):
+        await archives.fetch("codes", "a.zip", None)

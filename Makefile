@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 LOCK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench load clean
+.PHONY: help demo test check bench load dashboards previews clean
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: pyproject.toml $(LOCK)
 	@$(PYTHON) -m venv $(VENV)
@@ -30,8 +30,15 @@ check: $(VENV)/.installed ## format, lint, types
 bench: $(VENV)/.installed ## the engine and its floors in one run, as JSON ratios
 	@$(BIN)/python -m tests.bench
 
-load: $(VENV)/.installed ## a Locust scenario against the example handlers
-	$(BIN)/python -m loadtests.run
+load: $(VENV)/.installed ## a load test: SCENARIO=spike (step, scale-from-zero, ...), LOAD_ARGS="--duration 20"
+# Status 3: the generator was the limit, and the report says so.
+	$(BIN)/python -m loadtests.run $(SCENARIO) $(LOAD_ARGS) || [ $$? = 3 ]
+
+dashboards: $(VENV)/.installed ## write Grafana's dashboards and Prometheus's rules anew
+	$(BIN)/python -m grafana.src.build
+
+previews: $(VENV)/.installed ## draw the dashboards under load into docs/images (needs prometheus and chromium)
+	$(BIN)/python -m grafana.src.preview --out reports/previews --pictures docs/images
 
 clean: ## remove what the above made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis report.html

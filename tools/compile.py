@@ -39,6 +39,8 @@ MODULES: Final = (
     "sources/invoke/invoker.py",
     "sources/invoke/source.py",
     "sources/invoke/trace.py",
+    "telemetry/function_stats.py",
+    "telemetry/histogram.py",
     "telemetry/stats.py",
     "wire/aws.py",
     "wire/head_memo.py",

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Literal
 
-from engine.telemetry.stats import FunctionStats, Histogram, Levels, Stats
+from engine.core.retry import AsyncCounts
+from engine.telemetry.function_stats import FunctionStats
+from engine.telemetry.histogram import Histogram
+from engine.telemetry.stats import Stats
 from engine.telemetry.vocabulary import (
+    ASYNC_AGE_BOUNDS_S,
+    BATCH_BOUNDS,
     BYTES_BOUNDS,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
@@ -24,7 +30,7 @@ from engine.telemetry.vocabulary import (
 )
 
 Tree = float | Histogram | Mapping[str, "Tree"]
-"""What a metric reads as: one value, or a mapping for each further label, outermost label first.
+"""What a metric reads as: one value, or a dict for each further label, outermost label first.
 
 An empty mapping: there is nothing to show yet. Whoever adds to one later counts it in `children`.
 """
@@ -45,16 +51,18 @@ class Metric:
         of_engine: Reads what has no function, or None. Its children lack the `function` label.
         bounds: Upper bounds of the buckets, in the unit of the metric; +Inf is understood.
         folds: Whether functions above the label cap may be added up into `__other__`.
+        fixed: It changes only when a function is registered, so it need not be read at each scrape.
     """
 
     name: str
     kind: Kind
     labels: tuple[str, ...]
     help: str
-    of_function: Callable[[FunctionStats, Levels], Tree] | None = None
+    of_function: Callable[[FunctionStats], Tree] | None = None
     of_engine: Callable[[Stats], Tree] | None = None
     bounds: tuple[float, ...] = ()
     folds: bool = True
+    fixed: bool = False
 
     @property
     def family(self) -> str:
@@ -68,12 +76,47 @@ class Metric:
         return next((unit for unit in units if self.family.endswith(f"_{unit}")), "")
 
 
+def _if_async(one: FunctionStats, read: Callable[[AsyncCounts], Mapping[str, int]]) -> Mapping[str, int]:
+    """Nothing for a function that never had an asynchronous event."""
+    return {} if one.asynchronous is None else read(one.asynchronous)
+
+
+def _async_results(counts: AsyncCounts) -> Mapping[str, int]:
+    return {  # spelled out: a scrape does this for every function
+        "accepted": counts.accepted,
+        "delivered": counts.delivered,
+        "retried": counts.retried,
+        "exhausted": counts.exhausted,
+        "expired": counts.expired,
+        "refused": counts.refused,
+        "abandoned": counts.abandoned,
+    }
+
+
+def _waiting(one: FunctionStats) -> Mapping[str, int]:
+    waiting = {"admission": one.now.queued}
+    if one.asynchronous is not None:
+        waiting["async"] = one.asynchronous.waiting
+    if one.mappings:
+        waiting["source"] = sum([mapping.backlog for mapping in one.mappings.values()])
+    return waiting
+
+
+def _oldest(one: FunctionStats) -> Mapping[str, float]:
+    oldest = {"admission": one.now.oldest_wait_s}
+    if one.asynchronous is not None:
+        oldest["async"] = one.asynchronous.oldest_age_s()
+    if one.mappings:
+        oldest["source"] = max([mapping.oldest_age_s for mapping in one.mappings.values()])
+    return oldest
+
+
 CATALOGUE: Final = (
     # Admission and handlers
     Metric(
         "engine_requests_received_total", "counter", ("function", "trigger"),
         "Events for a known function, throttled ones too, counted when they start or are refused.",
-        lambda f, _: {name: t.received for name, t in f.triggers.items()},
+        lambda f: {name: t.began + t.refused for name, t in f.triggers.items()},
     ),
     Metric(
         "engine_requests_rejected_total", "counter", ("reason",),
@@ -83,61 +126,62 @@ CATALOGUE: Final = (
     Metric(
         "engine_invocations_total", "counter", ("function", "trigger", "outcome"),
         "Invocations that ended; throttles are not among them.",
-        lambda f, _: {name: t.ended for name, t in f.triggers.items()},
+        attrgetter("ended"),
     ),
     Metric(
         "engine_throttles_total", "counter", ("function", "reason"),
         "Events refused for lack of concurrency.",
-        lambda f, _: f.throttles,
+        attrgetter("throttles"),
     ),
     Metric(
         "engine_concurrency_in_use", "gauge", ("function",),
         "Concurrency in use as the limits count it.",
-        lambda _, now: now.in_flight,
+        attrgetter("now.in_flight"),
     ),
     Metric(
         "engine_concurrency_limit", "gauge", ("function", "kind"),
         "Limits of concurrency: reserved, provisioned, the maximum in force, and the account (no function).",
-        lambda f, _: f.limits, lambda s: {"account": s.account_limit},
+        attrgetter("limits"), lambda s: {"account": s.account_limit},
         folds=False,
+        fixed=True,
     ),
     Metric(
         "engine_concurrency_ready", "gauge", ("function",),
         "Invocations that the environments which are up can run at a time.",
-        lambda _, now: now.ready,
+        attrgetter("now.ready"),
     ),
     Metric(
         "engine_concurrency_desired", "gauge", ("function",),
         "What it would take to run all that is there now, waiting events too; at least what is provisioned.",
-        lambda _, now: now.desired,
+        attrgetter("now.desired"),
     ),
     Metric(
         "engine_queue_depth", "gauge", ("function", "queue"),
-        "Events that wait for an environment or for a limit.",
-        lambda _, now: {"admission": now.queued},
+        "What waits: admission for room to run, async for another attempt, source to be polled.",
+        _waiting,
     ),
     Metric(
         "engine_queue_oldest_age_seconds", "gauge", ("function", "queue"),
-        "How long the event that has waited longest has.",
-        lambda _, now: {"admission": now.oldest_wait_s},
+        "How long what has waited longest has; async: since it was accepted.",
+        _oldest,
         folds=False,
     ),
     Metric(
         "engine_queue_wait_seconds", "histogram", ("function",),
         "From received to handed to an environment, initialisation included.",
-        lambda f, _: f.queue_wait,
+        attrgetter("queue_wait"),
         bounds=QUEUE_WAIT_BOUNDS_S,
     ),
     Metric(
         "engine_invocation_duration_seconds", "histogram", ("function",),
         "Time in the handler, without waiting and initialisation.",
-        lambda f, _: f.duration,
+        attrgetter("duration"),
         bounds=HANDLER_BOUNDS_S,
     ),
     Metric(
         "engine_request_latency_seconds", "histogram", ("function", "trigger"),
         "From received to the end of the handler: waiting, initialisation and handler.",
-        lambda f, _: {name: t.latency for name, t in f.triggers.items() if t.latency is not None},
+        attrgetter("latencies"),
         bounds=HANDLER_BOUNDS_S,
     ),
     Metric(
@@ -149,78 +193,135 @@ CATALOGUE: Final = (
     Metric(
         "engine_deadline_used_ratio", "histogram", ("function",),
         "Time in the handler divided by the timeout.",
-        lambda f, _: f.deadline_used,
+        attrgetter("deadline_used"),
         bounds=RATIO_BOUNDS,
     ),
     Metric(
         "engine_memory_used_ratio", "histogram", ("function",),
         "Peak memory divided by configured memory, where the executor can measure it.",
-        lambda f, _: {} if f.memory_used is None else f.memory_used,
+        lambda f: {} if f.memory_used is None else f.memory_used,
         bounds=RATIO_BOUNDS,
     ),
     # Environments
     Metric(
         "engine_environments", "gauge", ("function", "state"),
         "Environments by state.",
-        lambda _, now: {"starting": now.starting, "idle": now.idle, "busy": now.busy},
+        lambda f: {"starting": f.now.starting, "idle": f.now.idle, "busy": f.now.busy},
     ),
     Metric(
         "engine_environment_starts_total", "counter", ("function", "kind"),
         "Initialisations that ended, well or not.",
-        lambda f, _: f.starts,
+        attrgetter("starts"),
     ),
     Metric(
         "engine_cold_starts_total", "counter", ("function",),
         "Invocations that waited for an environment to initialise.",
-        lambda f, _: f.cold_starts,
+        attrgetter("cold_starts"),
     ),
     Metric(
         "engine_init_duration_seconds", "histogram", ("function",),
         "Initialisation of an environment, failed ones too.",
-        lambda f, _: f.init,
+        attrgetter("init"),
         bounds=INIT_BOUNDS_S,
     ),
     Metric(
-        "engine_init_failures_total", "counter", ("function",),
+        "engine_init_failures_total", "counter", ("function", "reason"),
         "Initialisations that failed.",
-        lambda f, _: f.init_failures,
+        attrgetter("init_failures"),
     ),
     Metric(
         "engine_scale_events_total", "counter", ("function", "direction", "reason"),
         "Environments that came (up) or went (down; to_zero for the last one).",
-        lambda f, _: f.scale_events,
+        attrgetter("scale_events"),
     ),
     Metric(
         "engine_scale_from_zero_seconds", "histogram", ("function",),
         "From received to answered, of events that found no environment at all.",
-        lambda f, _: {} if f.from_zero is None else f.from_zero,
+        lambda f: {} if f.from_zero is None else f.from_zero,
         bounds=FROM_ZERO_BOUNDS_S,
+    ),
+    # Asynchronous events, and mappings
+    Metric(
+        "engine_async_events_total", "counter", ("function", "result"),
+        "Asynchronous events, by what became of them; retried counts attempts.",
+        lambda f: _if_async(f, _async_results),
+    ),
+    Metric(
+        "engine_async_event_age_seconds", "histogram", ("function",),
+        "How long ago an asynchronous event was accepted, at each attempt.",
+        lambda f: f.async_age or {},
+        bounds=ASYNC_AGE_BOUNDS_S,
+    ),
+    Metric(
+        "engine_dead_letters_total", "counter", ("function", "result"),
+        "Asynchronous events that went to a dead-letter queue, or could not.",
+        lambda f: _if_async(f, lambda c: {"delivered": c.dead_letters, "failed": c.dead_letters_failed}),
+    ),
+    Metric(
+        "engine_destination_deliveries_total", "counter", ("function", "result"),
+        "Records of asynchronous events that went to a destination, or could not.",
+        lambda f: _if_async(f, lambda c: {"delivered": c.destinations, "failed": c.destinations_failed}),
+    ),
+    Metric(
+        "engine_source_records_total", "counter", ("function", "source", "result"),
+        "Messages that mappings polled, by what became of them; delivered and failed count attempts.",
+        lambda f: {name: one.records for name, one in f.mappings.items()},
+    ),
+    Metric(
+        "engine_source_batch_records", "histogram", ("function", "source"),
+        "Messages in the batches that mappings sent.",
+        lambda f: {
+            name: Histogram.of(BATCH_BOUNDS, one.batches, one.batched) for name, one in f.mappings.items()
+        },
+        bounds=BATCH_BOUNDS,
+    ),
+    Metric(
+        "engine_source_oldest_age_seconds", "gauge", ("function", "source"),
+        "How long ago the oldest message that waits to be polled was sent.",
+        lambda f: {name: one.oldest_age_s for name, one in f.mappings.items()},
+        folds=False,
+    ),
+    Metric(
+        "engine_source_pollers", "gauge", ("function", "source"),
+        "Batches that a mapping may run at a time, as its scaling policy wants it.",
+        lambda f: {name: one.pollers for name, one in f.mappings.items()},
+    ),
+    Metric(
+        "engine_source_batches_running", "gauge", ("function", "source"),
+        "Batches of a mapping that run, or wait for concurrency.",
+        lambda f: {name: one.running for name, one in f.mappings.items()},
     ),
     # Money
     Metric(
         "engine_billed_seconds_total", "counter", ("function",),
         "Billed time, each invocation rounded up to a millisecond.",
-        lambda f, _: f.ledger.billed_ms / 1000,
+        lambda f: f.ledger.billed_ms / 1000,
     ),
     Metric(
         "engine_billed_gigabyte_seconds_total", "counter", ("function",),
         "Billed time multiplied by configured memory.",
-        lambda f, _: f.ledger.billed_ms * f.ledger.memory_mb / 1_024_000,
+        lambda f: f.ledger.billed_ms * f.ledger.memory_mb / 1_024_000,
     ),
     Metric(
         "engine_cost_dollars_total", "counter", ("function", "component"),
         "What it would have cost on AWS, at tier-1 prices and without the free tier.",
-        lambda f, _: f.ledger.dollars(),
+        lambda f: f.ledger.dollars(),
     ),
     Metric(
         "engine_billing_rounding_seconds_total", "counter", ("function",),
         "Billed time minus actual time.",
-        lambda f, _: f.ledger.rounding_us / 1_000_000,
+        lambda f: f.ledger.rounding_us / 1_000_000,
+    ),
+    Metric(
+        "engine_provisioned_gigabyte_seconds_total", "counter", ("function",),
+        "Provisioned concurrency multiplied by memory and by the time it stood, used or not.",
+        attrgetter("provisioned_gb_s"),
     ),
     Metric(
         "engine_price_dollars", "gauge", ("item", "architecture"),
         "Prices in force.",
         of_engine=lambda s: s.prices,
+        fixed=True,
     ),
     Metric(
         "engine_budget_dollars", "gauge", ("period",),
@@ -231,24 +332,24 @@ CATALOGUE: Final = (
     Metric(
         "engine_handler_metric_total", "counter", ("function", "namespace", "metric"),
         "Sums of the Count metrics that handlers log in the embedded metric format.",
-        lambda f, _: f.handler_counts,
+        attrgetter("handler_counts"),
     ),
     Metric(
         "engine_handler_metric_value", "gauge", ("function", "namespace", "metric"),
         "Last values of metrics that handlers log with another unit than a count, a time or a size.",
-        lambda f, _: f.handler_values,
+        attrgetter("handler_values"),
         folds=False,
     ),
     Metric(
         "engine_handler_metric_seconds", "histogram", ("function", "namespace", "metric"),
         "Times that handlers log in the embedded metric format.",
-        lambda f, _: f.handler_seconds,
+        attrgetter("handler_seconds"),
         bounds=HANDLER_BOUNDS_S,
     ),
     Metric(
         "engine_handler_metric_bytes", "histogram", ("function", "namespace", "metric"),
         "Sizes that handlers log in the embedded metric format.",
-        lambda f, _: f.handler_bytes,
+        attrgetter("handler_bytes"),
         bounds=BYTES_BOUNDS,
     ),
     Metric(
@@ -266,22 +367,22 @@ CATALOGUE: Final = (
     Metric(
         "engine_loop_blocked_total", "counter", ("function",),
         "Times a handler held the event loop.",
-        lambda f, _: f.loop_blocked,
+        attrgetter("loop_blocked"),
     ),
     Metric(
         "engine_loop_blocked_seconds_total", "counter", ("function",),
         "Time for which a handler held the event loop.",
-        lambda f, _: f.blocked_s,
+        attrgetter("blocked_s"),
     ),
     Metric(
         "engine_threads_abandoned_total", "counter", ("function",),
         "Threads that ignored their deadline and live on.",
-        lambda f, _: f.threads_abandoned,
+        attrgetter("threads_abandoned"),
     ),
     Metric(
         "engine_label_overflow_total", "counter", ("label",),
         "Names that got no label value of their own and share __other__.",
-        of_engine=lambda s: {"function": s.overflowed},
+        of_engine=lambda s: {"function": s.overflowed, "source": s.mappings.overflowed},
     ),
     Metric(
         "engine_scrape_failures_total", "counter", (),
@@ -291,13 +392,15 @@ CATALOGUE: Final = (
     Metric(
         "engine_function_info", "gauge", ("function", "memory_mb", "timeout_seconds", "architecture"),
         "Always 1; the configuration of a function, to join with.",
-        lambda f, _: f.info,
+        attrgetter("info"),
         folds=False,
+        fixed=True,
     ),
     Metric(
         "engine_build_info", "gauge", ("version", "python", "event_loop"),
         "Always 1; what runs here.",
         of_engine=lambda s: s.build,
+        fixed=True,
     ),
 )  # fmt: skip
 """Every metric, in the order of the page."""

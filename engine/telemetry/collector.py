@@ -9,8 +9,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
 from engine.telemetry.catalogue import CATALOGUE, Metric
+from engine.telemetry.histogram import TracedHistogram
 from engine.telemetry.samples import Snapshot, children, exemplar_labels, lines, values
-from engine.telemetry.stats import Stats, TracedHistogram
+from engine.telemetry.stats import Stats
 
 
 class StatsCollector(Collector):
@@ -38,10 +39,8 @@ class StatsCollector(Collector):
             family = _family(metric)
             for function, tree in snapshot.trees(metric):
                 for labels, leaf in children(metric, function, tree):
-                    numbers: list[float] = []
-                    values(leaf, numbers)
                     traced = leaf.exemplars if isinstance(leaf, TracedHistogram) else {}
-                    rows = zip(lines(metric, labels, leaf), numbers, strict=True)
+                    rows = zip(lines(metric, labels, leaf), values(leaf), strict=True)
                     for index, ((name, pairs), number) in enumerate(rows):
                         family.add_sample(name, dict(pairs), number, exemplar=_exemplar(traced.get(index)))
             yield family

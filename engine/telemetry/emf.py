@@ -14,7 +14,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from engine.core.invocation import Invocation
-from engine.telemetry.stats import FunctionStats, Histogram, Stats
+from engine.telemetry.function_stats import FunctionStats
+from engine.telemetry.histogram import Histogram
+from engine.telemetry.stats import Stats
 from engine.telemetry.vocabulary import BYTES_BOUNDS, EMF_CHILD_CAP, HANDLER_BOUNDS_S
 
 _MARK: Final = '"_aws"'

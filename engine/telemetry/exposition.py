@@ -6,9 +6,9 @@ one template for the whole page, and again only when a function or a trigger com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -16,8 +16,17 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from engine.telemetry.catalogue import CATALOGUE, Metric, Tree
 from engine.telemetry.collector import StatsCollector
-from engine.telemetry.samples import Labels, Snapshot, children, exemplar_labels, leaves, lines, shape
-from engine.telemetry.stats import Stats, TracedHistogram
+from engine.telemetry.histogram import Histogram, TracedHistogram
+from engine.telemetry.samples import (
+    Labels,
+    Snapshot,
+    children,
+    exemplar_labels,
+    lines,
+    shape,
+    values,
+)
+from engine.telemetry.stats import Stats
 
 
 class Format(Enum):
@@ -27,7 +36,7 @@ class Format(Enum):
     OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
 
 
-_MOST_TEXTS: Final = 20_000
+_MOST_TEXTS: Final = 50_000
 
 _MEDIA_TYPES: Final = {
     "application/openmetrics-text": Format.OPENMETRICS,
@@ -102,20 +111,18 @@ class Exposition:
 
 
 class _Template:
-    """The page with a place for each number: text at even, numbers at odd positions.
+    """The page of one format: a section for each metric, each kept until a number in it changes.
 
-    Everything is bytes, joined once: the page is megabytes long, and each further copy of it costs as
-    much as reading all the numbers.
+    Everything is bytes, joined as seldom as can be: the page is megabytes long, and each further copy of it
+    costs as much as reading all the numbers.
     """
 
     def __init__(self, chosen: Format) -> None:
         self._format = chosen
         self._shape = (-1, -1)
-        self._parts: list[bytes] = []
-        self._end = b""
         self._texts = _Texts()
-        self._traced: list[tuple[TracedHistogram, int]] = []  # with the place of its first number
-        self._blocks: dict[tuple[str, str | None], tuple[int, list[bytes]]] = {}
+        self._sections: list[tuple[Metric, _Section]] = []
+        self._blocks: dict[tuple[str, str | None], _Block] = {}
 
     def filled(self, stats: Stats, others: bytes) -> bytes:
         """The page with the numbers of now, and then `others`."""
@@ -124,51 +131,122 @@ class _Template:
         if current != self._shape:
             if current[0] != self._shape[0]:  # a function came or went, or shows other labels
                 self._blocks.clear()
-            self._parts = self._render(snapshot)
+            self._sections = [(metric, self._section(metric, snapshot)) for metric in CATALOGUE]
             self._shape = current
-        numbers: list[float] = []
-        for metric in CATALOGUE:
-            snapshot.numbers(metric, numbers)
         if len(self._texts) > _MOST_TEXTS:
             self._texts.clear()
-        self._parts[1::2] = map(self._texts.__getitem__, numbers)
-        for histogram, place in self._traced:
-            for bucket, (value, request_id, trace_id) in histogram.exemplars.items():
-                labels = _label_text(tuple(exemplar_labels(request_id, trace_id).items()))
-                self._parts[place + 2 * bucket] += f" # {labels} {value!r}".encode()
-        self._parts[-1] = self._end + others
-        return b"".join(self._parts)
+        text_of = self._texts.__getitem__
+        return b"".join(
+            [
+                section.text
+                if metric.fixed and section.text
+                else section.filled(snapshot.leaves(metric), text_of)
+                for metric, section in self._sections
+            ]
+            + [b"\n", others]
+        )
 
-    def _render(self, snapshot: Snapshot) -> list[bytes]:
-        parts: list[bytes] = []
-        before = b""
-        self._traced.clear()
-        for metric in CATALOGUE:
-            before += _head(metric, self._format)
-            for function, tree in snapshot.trees(metric):
-                if isinstance(tree, TracedHistogram) and self._format is Format.OPENMETRICS:
-                    self._traced.append((tree, len(parts) + 1))
-                for text in self._block(metric, function, tree):
-                    parts += (before + text, b"")
-                    before = b""
-        self._end = before + b"\n"
-        parts.append(self._end)
-        parts[0] = parts[0].removeprefix(b"\n")
-        return parts
+    def _section(self, metric: Metric, snapshot: Snapshot) -> _Section:
+        head = _head(metric, self._format)
+        if metric is CATALOGUE[0]:
+            head = head.removeprefix(b"\n")
+        blocks = [self._block(metric, function, tree) for function, tree in snapshot.trees(metric)]
+        return _Section(head, blocks)
 
-    def _block(self, metric: Metric, function: str | None, tree: Tree) -> list[bytes]:
-        """The lines of one metric of one function. Until functions change, they only become more."""
-        size = leaves(tree)
+    def _block(self, metric: Metric, function: str | None, tree: Tree) -> _Block:
+        """One metric of one function. Until functions change, it only becomes longer."""
+        found = list(children(metric, function, tree))
         key = metric.name, function
         known = self._blocks.get(key)
-        if known is None or known[0] != size:
-            texts = [
-                f"\n{name}{_label_text(pairs)} ".encode()
-                for labels, leaf in children(metric, function, tree)
-                for name, pairs in lines(metric, labels, leaf)
+        if known is None or len(known.texts) != len(found):
+            rows = [
+                [f"\n{name}{_label_text(pairs)} ".encode() for name, pairs in lines(metric, labels, leaf)]
+                for labels, leaf in found
             ]
-            known = self._blocks[key] = size, texts
-        return known[1]
+            if metric.kind == "histogram":
+                traced = self._format is Format.OPENMETRICS
+                known = _Block([b""] * len(rows), [_Body(row, traced=traced) for row in rows])
+            else:
+                known = _Block([text for row in rows for text in row], [])
+            self._blocks[key] = known
+        return known
+
+
+class _Block(NamedTuple):
+    """One metric of one function: what stands before each value, and the bodies of histograms."""
+
+    texts: list[bytes]
+    bodies: list[_Body]
+
+
+class _Section:
+    """All lines of one metric.
+
+    Attributes:
+        text: What they were on the last page.
+    """
+
+    __slots__ = ("_bodies", "_parts", "_seen", "text")
+
+    def __init__(self, head: bytes, blocks: Sequence[_Block]) -> None:
+        before = [text for block in blocks for text in block.texts]
+        self._bodies = [body for block in blocks for body in block.bodies]
+        self._parts = [b""] * (2 * len(before) + 1)  # the head, and then text and value in turn
+        self._parts[0] = head
+        self._parts[1::2] = before
+        self._seen: list[Any] | None = None
+        self.text = b""
+
+    def filled(self, leaves: list[Any], text_of: Callable[[float], bytes]) -> bytes:
+        """The lines with these numbers, or histograms."""
+        if self._bodies:
+            leaves = [
+                body.text
+                if body.counts == histogram.counts and body.sum == histogram.sum
+                else body.filled(histogram)
+                for body, histogram in zip(self._bodies, leaves, strict=True)
+            ]
+        if leaves != self._seen:
+            self._seen = leaves
+            self._parts[2::2] = leaves if self._bodies else map(text_of, leaves)
+            self.text = b"".join(self._parts)
+        return self.text
+
+
+class _Body:
+    """All lines of one histogram, kept until it changes: most have not since the last page.
+
+    Attributes:
+        counts, sum: What `text` says.
+        text: The lines.
+    """
+
+    __slots__ = ("_lines", "_template", "_traced", "counts", "sum", "text")
+
+    def __init__(self, texts: list[bytes], *, traced: bool) -> None:
+        self._lines = [text.replace(b"%", b"%%") for text in texts]
+        self._template = b"%d".join(self._lines) + b"%a"
+        self._traced = traced
+        self.counts: list[int] = []
+        self.sum = 0.0
+        self.text = b""
+
+    def filled(self, histogram: Histogram) -> bytes:
+        """The lines with the numbers of now."""
+        self.counts, self.sum = histogram.counts.copy(), histogram.sum
+        template = self._template
+        if self._traced and isinstance(histogram, TracedHistogram):
+            template = self._with_exemplars(histogram)
+        self.text = template % tuple(values(histogram))
+        return self.text
+
+    def _with_exemplars(self, histogram: TracedHistogram) -> bytes:
+        texts = self._lines.copy()
+        for bucket, (value, request_id, trace_id) in histogram.exemplars.items():
+            labels = _label_text(tuple(exemplar_labels(request_id, trace_id).items()))
+            # Behind the number of its own line is before the next one.
+            texts[bucket + 1] = f" # {labels} {value!r}".replace("%", "%%").encode() + texts[bucket + 1]
+        return b"%d".join(texts) + b"%a"
 
 
 class _Texts(dict[float, bytes]):

@@ -45,6 +45,7 @@ class _Style(Protocol):
         self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int, wall_s: float
     ) -> str: ...
     def noticed(self, notice: Notice, wall_s: float) -> str: ...
+    def said(self, text: str, wall_s: float) -> str: ...
 
 
 class PlatformLog:
@@ -82,6 +83,10 @@ class PlatformLog:
     def line(self, invocation: Invocation | None, text: str, /) -> None:
         """A line that a handler wrote, as it is: it takes its place among the others. Thread-safe."""
         self._add(text if text.endswith("\n") else f"{text}\n")
+
+    def say(self, text: str) -> None:
+        """A line, without its newline, for whoever runs the engine: what a source has to tell."""
+        self._add(self._style.said(text, self._clock.wall()))
 
     def flush(self) -> None:
         """Write what is there. Called by `schedule`, and once more at the very end."""
@@ -132,6 +137,9 @@ class _Text:
             + end_line(outcome.request_id)
             + report_line(outcome, memory_mb, error_type)
         )
+
+    def said(self, text: str, wall_s: float) -> str:
+        return f"[engine] {text}\n"
 
     def noticed(self, notice: Notice, wall_s: float) -> str:
         match notice:
@@ -206,11 +214,14 @@ class _Json:
         report = {"requestId": outcome.request_id, "metrics": metrics, **ending, "engine": ours}
         return _line(time, "platform.runtimeDone", done) + _line(time, "platform.report", report)
 
+    def said(self, text: str, wall_s: float) -> str:
+        return _line(iso_utc(wall_s), "engine.said", {"message": text})
+
     def noticed(self, notice: Notice, wall_s: float) -> str:
         time = iso_utc(wall_s)
         match notice:
             case Initialised():
-                return _line(time, "platform.initReport", _init_record(notice))
+                return _init_lines(notice, wall_s)
             case LoopBlocked() | LoopReleased():
                 record: dict[str, Any] = {
                     "function": notice.function,
@@ -221,11 +232,7 @@ class _Json:
                     return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
                 return _line(time, "engine.loopReleased", record)
             case Confined():
-                record = {
-                    "function": notice.function,
-                    "memoryBy": notice.memory_by,
-                    "ownTmp": notice.own_tmp,
-                }
+                record = {"memoryBy": notice.memory_by, "ownTmp": notice.own_tmp}
                 return _line(time, "engine.confined", record)
             case DeliveryFailed() | EventDropped() | EventsAbandoned():
                 return _line(time, *async_record(notice))
@@ -241,22 +248,29 @@ def _confined_line(notice: Confined) -> str:
     tmp = "each environment has a /tmp of its own"
     if not notice.own_tmp:
         tmp = "mounting is not allowed, so /tmp is shared, and TMPDIR names each environment's own folder"
-    return f"[engine] {notice.function}: {memory}; {tmp}\n"
+    return f"[engine] processes: {memory}; {tmp}\n"
 
 
-def _init_record(notice: Initialised) -> dict[str, Any]:
-    record: dict[str, Any] = {
+def _init_lines(notice: Initialised, wall_s: float) -> str:
+    """Its begin, which nobody told of at the time, its end, and what it took."""
+    phase = {
         "initializationType": "provisioned-concurrency" if notice.provisioned else "on-demand",
         "phase": "init",
-        "status": "success",
-        "metrics": {"durationMs": _ms(notice.init_s)},
-        "engine": {"function": notice.function},
     }
+    status, ours = {"status": "success"}, {"function": notice.function}
     if notice.error_type is not None:
-        record["status"] = "timeout" if notice.error_type == "Sandbox.Timedout" else "error"
-        record["errorType"] = notice.error_type
-        record["engine"]["errorMessage"] = notice.error_message
-    return record
+        word = "timeout" if notice.error_type == "Sandbox.Timedout" else "error"
+        status = {"status": word, "errorType": notice.error_type}
+        ours["errorMessage"] = notice.error_message or ""
+    metrics = {"durationMs": _ms(notice.init_s)}
+    time = iso_utc(wall_s)
+    return (
+        _line(
+            iso_utc(wall_s - notice.init_s), "platform.initStart", {**phase, "functionName": notice.function}
+        )
+        + _line(time, "platform.initRuntimeDone", {**phase, **status})
+        + _line(time, "platform.initReport", {**phase, **status, "metrics": metrics, "engine": ours})
+    )
 
 
 def _line(time: str, kind: str, record: dict[str, Any]) -> str:

@@ -6,8 +6,10 @@ from itertools import accumulate
 from typing import Any, Final
 
 from engine.core.ledger import Component
-from engine.telemetry.stats import FunctionStats, Histogram, Stats
-from engine.telemetry.vocabulary import OUTCOMES
+from engine.telemetry.function_stats import FunctionStats
+from engine.telemetry.histogram import Histogram
+from engine.telemetry.stats import Stats
+from engine.telemetry.vocabulary import HANDLER_BOUNDS_S, OUTCOMES
 
 _NOTE: Final = "percentiles are interpolated inside histogram buckets: approximations, as `approximate` says"
 
@@ -15,13 +17,15 @@ _NOTE: Final = "percentiles are interpolated inside histogram buckets: approxima
 def status_document(stats: Stats, *, uptime_s: float) -> dict[str, Any]:
     """Everything about all functions, as a tree that any JSON encoder takes.
 
-    Costs are decimal text with every digit, in US dollars; times are seconds.
+    Costs are decimal text with every digit, in US dollars; times are seconds. `duration_s.counts` are the
+    buckets between `duration_bounds_s`, not added up: two documents give percentiles of the time between.
     """
     functions = {name: _function(one) for name, one in stats.functions.items()}
     return {
         "uptime_s": round(uptime_s, 3),
         "in_flight": sum(one["in_flight"] for one in functions.values()),
         "account_concurrency_limit": stats.account_limit,
+        "duration_bounds_s": HANDLER_BOUNDS_S,
         "rejected": dict(stats.rejected),
         "functions": functions,
         "note": _NOTE,
@@ -53,16 +57,19 @@ def _function(one: FunctionStats) -> dict[str, Any]:
     ledger = one.ledger
     return {
         "in_flight": now.in_flight,
+        "ready": now.ready,
+        "desired": now.desired,
         "queued": now.queued,
         "environments": {"starting": now.starting, "idle": now.idle, "busy": now.busy},
         "invocations": {
             outcome.value: sum(trigger.ended[outcome] for trigger in one.triggers.values())
             for outcome in OUTCOMES
         },
+        "scaled": {direction: dict(reasons) for direction, reasons in one.scale_events.items()},
         "throttles": {reason: count for reason, count in one.throttles.items() if count},
         "cold_starts": one.cold_starts,
-        "init_failures": one.init_failures,
-        "duration_s": _spread(one.duration),
+        "init_failures": sum(one.init_failures.values()),
+        "duration_s": _spread(one.duration) | {"counts": one.duration.counts.copy()},
         "queue_wait_s": _spread(one.queue_wait),
         "init_s": _spread(one.init),
         "billed_ms": ledger.billed_ms,

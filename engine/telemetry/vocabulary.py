@@ -12,8 +12,8 @@ from engine.core.outcome import Status
 OTHER: Final = "other"
 """Where a value goes that its set does not have: a trigger or a refusal of somebody's own."""
 
-OVERFLOW_FUNCTION: Final = "__other__"
-"""The function label of everything above the cap."""
+OVERFLOW_LABEL: Final = "__other__"
+"""The label value of everything above a cap."""
 
 FUNCTION_LABEL_CAP: Final = 200
 """How many functions have a label value of their own."""
@@ -41,6 +41,29 @@ SCALE_REASONS: Final = (
 FORESEEN_SCALING: Final = {"up": ("demand",), "down": ("idle", "timeout", "crash"), "to_zero": ("idle",)}
 """What is shown before it happens, at 0."""
 
+INIT_FAILURES: Final = ("error", "import", "handler", "exit", "memory", "timeout", "other")
+"""Why an environment did not come up: its module raised, cannot be imported, has no such handler, ..."""
+
+INIT_FAILURE_OF: Final = {
+    "Runtime.ImportModuleError": "import",
+    "Runtime.UserCodeSyntaxError": "import",
+    "Runtime.BuiltInModuleConflict": "import",
+    "Runtime.HandlerNotFound": "handler",
+    "Runtime.MalformedHandlerName": "handler",
+    "Runtime.InvalidEntrypoint": "handler",
+    "Runtime.ExitError": "exit",
+    "Runtime.OutOfMemory": "memory",
+    "Sandbox.Timedout": "timeout",
+}
+"""AWS's names of errors to `INIT_FAILURES`; others with a dot are `other`, those without the module's own."""
+
+ASYNC_RESULTS: Final = ("accepted", "delivered", "retried", "exhausted", "expired", "refused", "abandoned")
+"""What becomes of asynchronous events: `core.retry.AsyncCounts` says what each is."""
+
+DELIVERY_RESULTS: Final = ("delivered", "failed")
+RECORD_RESULTS: Final = ("polled", "delivered", "filtered", "failed", "dropped", "deleted")
+"""What becomes of the messages that a mapping polls."""
+
 CLIENT_TRIGGERS: Final = ("invoke", "http", "direct")
 """Triggers whose caller waits for the answer: what the engine adds to its latency is measured."""
 
@@ -57,17 +80,17 @@ PRICE_ITEMS: Final = (
 LABEL_VALUES: Final = {
     "trigger": TRIGGERS,
     "outcome": tuple(status.value for status in OUTCOMES),
-    "reason": tuple(dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS))),
+    "reason": tuple(dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *INIT_FAILURES))),
     "state": STATES,
     "direction": DIRECTIONS,
     "kind": (*START_KINDS, *(kind for kind in LIMIT_KINDS if kind not in START_KINDS)),
     "component": tuple(component.value for component in Component),
-    "queue": ("admission",),
+    "queue": ("admission", "async", "source"),
     "item": PRICE_ITEMS,
     "architecture": ("x86_64", "arm64"),
-    "label": ("function",),
+    "label": ("function", "source"),
     "period": ("month",),
-    "result": LINE_RESULTS,
+    "result": tuple(dict.fromkeys((*ASYNC_RESULTS, *DELIVERY_RESULTS, *RECORD_RESULTS, *LINE_RESULTS))),
 }
 """Each closed label and all its values."""
 
@@ -93,22 +116,19 @@ RATIO_BOUNDS: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
 BYTES_BOUNDS: Final = tuple(float(4**power) for power in range(3, 16))
 """64 bytes to 1 GiB."""
 
+BATCH_BOUNDS: Final = (1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1_000.0, 10_000.0)
+"""Messages of a batch: the bounds of `sources.sqs.mapping.counts`."""
+
+ASYNC_AGE_BOUNDS_S: Final = (
+    *(0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0),
+    *(60.0, 120.0, 180.0, 300.0, 900.0, 3_600.0, 21_600.0),
+)
+"""Up to the six hours that AWS keeps an asynchronous event."""
+
 EMF_CHILD_CAP: Final = 500
 """How many series of their own the metrics in handlers' log lines get, over all functions."""
 
 LOOP_LAG_BOUNDS_S: Final = (
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+    *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )

@@ -1,7 +1,10 @@
 """What telemetry costs: nanoseconds per invocation, milliseconds per scrape of 200 functions.
 
 One process, one thread, the real `Stats`, `Invocation` and `Outcome`: `began` plus `ended`, ledger included.
-Run: `python tests/bench/metrics_cost.py`; prints one JSON object. Medians of several repeats.
+Run: `python tests/bench/metrics_cost.py`; prints one JSON object. Each figure is the best of several repeats:
+what else runs on the machine can only add to it. The page has everything on: all functions have asynchronous
+events, a mapping and measured memory. Before each scrape a tenth of the functions did something; in
+`scrape_busy_ms` all of them did.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import random
 import statistics
 import sys
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -22,14 +25,18 @@ from engine.core.invocation import Invocation
 from engine.core.ledger import Ledger
 from engine.core.outcome import Outcome, Status
 from engine.core.prices import price_sheet
+from engine.runtime.clock import SystemClock
+from engine.runtime.collector import RelaxedCollector
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition
-from engine.telemetry.stats import Levels, Stats
+from engine.telemetry.function_stats import Levels
+from engine.telemetry.mappings import MappingReading
+from engine.telemetry.stats import Stats
 
 FUNCTIONS = 200
 CALLS = 50_000
-REPEATS = 15
-SCRAPES = 30
+REPEATS = 25
+SCRAPES = 150
 
 SHEET = price_sheet("us-east-1")
 assert SHEET is not None
@@ -45,12 +52,12 @@ def main() -> int:
 
     def per_invocation(pair: tuple[Invocation, Outcome]) -> float:
         names = {"began": stats.began, "ended": stats.ended, "invocation": pair[0], "outcome": pair[1]}
-        return _median_ns("began(invocation); ended(invocation, outcome, None)", names)
+        return _best_ns("began(invocation); ended(invocation, outcome, None)", names)
 
     report = {
         "metrics_ns_per_invocation": per_invocation(warm),
         "metrics_ns_per_cold_invocation": per_invocation(cold),
-        "ledger_ns_per_invocation": _median_ns("add(13, 12300)", {"add": ledger.add}),
+        "ledger_ns_per_invocation": _best_ns("add(13, 12300)", {"add": ledger.add}),
     }
     _busy(stats)
     registry = CollectorRegistry()
@@ -60,10 +67,14 @@ def main() -> int:
     exposition = Exposition(stats, registry, collector)
     first_ms = _once_ms(exposition.page)
     page = exposition.page()[1]
+    with RelaxedCollector():  # as the engine runs
+        some, all_of_them = (list(_scrapes(stats, exposition, busy)) for busy in (FUNCTIONS // 10, FUNCTIONS))
     report |= {
         "scrape_functions": FUNCTIONS,
         "scrape_lines": page.count(b"\n"),
-        "scrape_ms": round(statistics.median(_once_ms(exposition.page) for _ in range(SCRAPES)), 2),
+        "scrape_ms": round(min(some), 2),
+        "scrape_median_ms": round(statistics.median(some), 2),
+        "scrape_busy_ms": round(min(all_of_them), 2),
         "first_scrape_ms": round(first_ms, 1),
     }
     print(json.dumps(report))
@@ -72,11 +83,19 @@ def main() -> int:
 
 def _stats() -> Stats:
     build = {"version": "0", "python": sys.version.split()[0], "event_loop": "none"}
-    stats = Stats(sheet=SHEET, account_limit=1000, build=build)
+    stats = Stats(sheet=SHEET, account_limit=1000, build=build, clock=SystemClock())
+    stats.mappings.watch(_mappings)
     for number in range(FUNCTIONS):
         function = Function(f"function-{number}", handler="module.handler")
         stats.register(function, RATE, lambda: Levels(idle=3, busy=2, in_flight=2))
     return stats
+
+
+def _mappings() -> Iterator[MappingReading]:
+    records = {"polled": 7, "delivered": 6, "filtered": 1, "failed": 0, "dropped": 0, "deleted": 6}
+    for number in range(FUNCTIONS):
+        name = f"function-{number}"
+        yield MappingReading(name, f"queue:{name}", records, (1, 2, 3, 0, 0, 0, 0, 0, 0), 14, 5, 0.3, 2, 1)
 
 
 def _pair(
@@ -101,11 +120,29 @@ def _busy(stats: Stats) -> None:
             )
             stats.began(invocation)
             stats.ended(invocation, outcome, None)
+        stats.came_from_zero(f"function-{number}", 0.2)
+        stats.scaled(f"function-{number}", "up", "demand")
+        stats.functions[f"function-{number}"].use_memory(77)
+        counts = stats.async_counts(f"function-{number}")
+        counts.accepted += 1
+        counts.aged(0.5)
 
 
-def _median_ns(statement: str, names: dict[str, object]) -> float:
+def _scrapes(stats: Stats, exposition: Exposition, busy: int) -> Iterator[float]:
+    """Milliseconds of each of some scrapes; before each so many functions did something."""
+    for scrape in range(SCRAPES):
+        for number in range(busy):
+            invocation, outcome = _pair(
+                number, duration_s=0.001 * scrape + 0.00001 * number, queue_wait_s=0.0001
+            )
+            stats.began(invocation)
+            stats.ended(invocation, outcome, None)
+        yield _once_ms(exposition.page)
+
+
+def _best_ns(statement: str, names: dict[str, object]) -> float:
     timer = timeit.Timer(statement, globals=names)
-    return round(statistics.median(timer.repeat(REPEATS, CALLS)) / CALLS * 1e9, 1)
+    return round(min(timer.repeat(REPEATS, CALLS)) / CALLS * 1e9, 1)
 
 
 def _once_ms(call: Callable[[], object]) -> float:

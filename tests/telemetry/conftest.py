@@ -12,7 +12,9 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome, Status
 from engine.core.prices import price_sheet
-from engine.telemetry.stats import Levels, Stats
+from engine.ports import Clock
+from engine.telemetry.function_stats import Levels
+from engine.telemetry.stats import Stats
 
 SHEET = price_sheet("us-east-1")
 assert SHEET is not None
@@ -33,9 +35,11 @@ class StillClock:
 class Bench:
     """Stats, and short words for what can happen to them."""
 
-    def __init__(self, label_cap: int = 200) -> None:
+    def __init__(self, label_cap: int = 200, clock: Clock | None = None) -> None:
         build = {"version": "1.0", "python": "3.11", "event_loop": "uvloop"}
-        self.stats = Stats(sheet=SHEET, account_limit=1000, build=build, label_cap=label_cap)
+        self.stats = Stats(
+            sheet=SHEET, account_limit=1000, build=build, clock=clock or StillClock(), label_cap=label_cap
+        )
 
     def register(self, name: str, levels: Levels | None = None, **settings: object) -> None:
         function = Function(name, handler="module.handler", **settings)
@@ -61,10 +65,12 @@ def pair(
     body: bytes = b"{}",
     duration_s: float = 0.0,
     init_s: float | None = None,
+    trace_id: str | None = None,
     **facts: object,
 ) -> tuple[Invocation, Outcome]:
     """An invocation and how it ended."""
-    invocation = Invocation(Event(function, b"{}", REQUEST_ID, 0.0, trigger), lambda _: None)
+    event = Event(function, b"{}", REQUEST_ID, 0.0, trigger, trace_id=trace_id)
+    invocation = Invocation(event, lambda _: None)
     outcome = Outcome(
         status,
         body,

@@ -18,7 +18,9 @@ from engine.core.notice import Initialised
 from engine.core.outcome import Status
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition, Format, choose_format
-from engine.telemetry.stats import Levels
+from engine.telemetry.function_stats import Levels
+
+REQUEST_ID = "6f1b2d9e-0000-4000-8000-000000000000"
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -91,6 +93,37 @@ def test_the_openmetrics_page_says_what_the_stock_writer_says(bench):
     assert content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert series(stock) == series(ours)
     assert heads(stock) == heads(ours)
+
+
+def test_slow_invocations_are_exemplars_of_their_bucket(bench):
+    """From a bucket to the request: OpenMetrics alone has a place for it, and quick ones are not kept."""
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    bench.run(duration_s=0.001)
+    bench.run(duration_s=0.3, trace_id=trace)
+    bench.run(duration_s=0.4, trace_id="100 % nonsense")
+    writer, registry = exposition(bench)
+    expected = {0.5: ({"request_id": REQUEST_ID}, 0.4)}
+    pages = [writer.page(OPENMETRICS)[1].decode() for _ in range(2)]
+    pages.append(generate_openmetrics(registry).decode())
+    bench.run(duration_s=1.7, trace_id=trace)
+    found = exemplars(writer.page(OPENMETRICS)[1].decode())
+
+    assert [exemplars(page) for page in pages] == [expected] * 3
+    assert found[2.5] == (
+        {"trace_id": "1-5759e988-bd862e3fe1be46a994272793", "request_id": REQUEST_ID},
+        1.7,
+    )
+    assert " # {" not in writer.page()[1].decode()
+
+
+def exemplars(page: str) -> dict[float, tuple[dict[str, str], float]]:
+    """By the bound of the bucket, labels and value."""
+    return {
+        float(sample.labels["le"]): (sample.exemplar.labels, sample.exemplar.value)
+        for family in parse_openmetrics(page)
+        for sample in family.samples
+        if sample.exemplar is not None
+    }
 
 
 def test_values_are_those_of_the_counters(bench):

@@ -201,11 +201,15 @@ def test_json_notices(events):
     written = events.events()
 
     assert [(event["type"], event["record"].get("status")) for event in written] == [
+        ("platform.initStart", None),
+        ("platform.initRuntimeDone", "success"),
         ("platform.initReport", "success"),
+        ("platform.initStart", None),
+        ("platform.initRuntimeDone", "timeout"),
         ("platform.initReport", "timeout"),
         ("engine.loopBlocked", None),
         ("engine.loopReleased", None),
         ("engine.threadAbandoned", None),
     ]
-    assert written[1]["record"]["engine"] == {"function": "hello", "errorMessage": "\ud800"}
-    assert written[2]["record"] == {"function": "hello", "requestId": "r", "blockedMs": 250.0, "stack": "s"}
+    assert written[5]["record"]["engine"] == {"function": "hello", "errorMessage": "\ud800"}
+    assert written[6]["record"] == {"function": "hello", "requestId": "r", "blockedMs": 250.0, "stack": "s"}

@@ -9,8 +9,9 @@ import pytest
 from engine.core.function import Function
 from engine.core.notice import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
 from engine.core.outcome import Status
-from engine.telemetry.stats import Levels
+from engine.telemetry.function_stats import Levels
 from engine.telemetry.vocabulary import HANDLER_BOUNDS_S, OUTCOMES
+from engine.testing.clock import VirtualClock
 
 RAN = [Status.SUCCESS, Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OOM]
 
@@ -124,7 +125,7 @@ def test_notices_are_counted(bench):
         bench.stats.noticed(notice)
     hello = bench.stats.functions["hello"]
 
-    assert (hello.init.count, hello.init_failures) == (3, 1)
+    assert (hello.init.count, hello.init_failures["import"]) == (3, 1)
     assert hello.starts == {"on_demand": 2, "provisioned": 1}
     assert (hello.loop_blocked, hello.blocked_s, hello.threads_abandoned) == (1, 1.5, 1)
 
@@ -165,3 +166,48 @@ def test_limits_name_the_one_in_force(bench):
         "hello": {"provisioned": 0, "maximum": 1000},
         "orders": {"provisioned": 0, "maximum": 7, "reserved": 7},
     }
+
+
+def test_provisioned_concurrency_counts_for_as_long_as_it_stands(new_bench):
+    """Memory times environments times time, used or not; a change counts from then on."""
+    clock = VirtualClock()
+    bench = new_bench(clock=clock)
+    bench.register("hello", memory_mb=512, provisioned_concurrency=4)
+    hello = bench.stats.functions["hello"]
+    clock.advance(10)
+    bench.register("hello", memory_mb=512, provisioned_concurrency=1)
+    clock.advance(6)
+    bench.stats.refresh()
+
+    assert hello.provisioned_gb_s == 0.5 * 4 * 10 + 0.5 * 1 * 6
+
+
+def test_asynchronous_counts_belong_to_a_function_that_is_there(bench):
+    """The queue asks once for each function; a name that nobody has is told so."""
+    counts = bench.stats.async_counts("hello")
+    counts.aged(0.02)
+
+    assert bench.stats.async_counts("hello") is counts
+    assert bench.stats.functions["hello"].async_age.count == 1
+    with pytest.raises(KeyError):
+        bench.stats.async_counts("nobody")
+
+
+@pytest.mark.parametrize(
+    ("error_type", "reason"),
+    [
+        ("ValueError", "error"),
+        ("Runtime.ImportModuleError", "import"),
+        ("Runtime.HandlerNotFound", "handler"),
+        ("Runtime.ExitError", "exit"),
+        ("Runtime.OutOfMemory", "memory"),
+        ("Sandbox.Timedout", "timeout"),
+        ("Runtime.Unknown", "other"),
+    ],
+)
+def test_a_failed_init_has_a_reason_of_a_closed_set(bench, error_type, reason):
+    """Names of exceptions are for the log."""
+    bench.stats.noticed(Initialised(function="hello", init_s=0.1, error_type=error_type))
+    failures = bench.stats.functions["hello"].init_failures
+
+    assert [reason] == [name for name, count in failures.items() if count]

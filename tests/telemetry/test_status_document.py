@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.outcome import Status
-from engine.telemetry.stats import Histogram
+from engine.telemetry.histogram import Histogram
 from engine.telemetry.status import quantile, status_document
 
 BOUNDS = (1.0, 2.0, 4.0)
@@ -45,6 +45,7 @@ def test_the_document_says_what_was_counted(bench):
         "count": 0,
         "mean": None,
         "approximate": {"p50": None, "p99": None},
+        "counts": [0] * 19,
     }
 
 

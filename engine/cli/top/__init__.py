@@ -1,0 +1,195 @@
+"""`engine top`: a running engine, live, from a process of its own that only asks its admin listener."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from engine.cli.options import complain, run
+from engine.cli.top.happenings import Happenings
+from engine.cli.top.lines import Json, Plain
+from engine.cli.top.reading import Document, frame_of
+from engine.cli.top.screen import Picture
+from engine.cli.top.words import ORDERS
+from engine.wire.client import HttpClientError, HttpConnection
+
+_ANSWER_LIMIT_S: Final = 10.0
+_LIVE_EVERY_S: Final = 1.0
+_PLAIN_EVERY_S: Final = 5.0
+
+
+@click.command("top")
+@click.option(
+    "--url", default="http://127.0.0.1:9464", show_default=True, help="admin listener of the engine"
+)
+@click.option(
+    "--every",
+    "every_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 3600),
+    help="between two looks; default 1, or 5 with --plain and --json",
+)
+@click.option("--count", type=click.IntRange(1), help="stop after so many looks")
+@click.option("--sort", "order", type=click.Choice(ORDERS), default="rate", show_default=True)
+@click.option(
+    "--functions", "pattern", metavar="PATTERN", default="*", help="only these; * stands for anything"
+)
+@click.option("--plain", is_flag=True, help="lines instead of a picture: what a pipe gets anyway")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
+def top(
+    url: str,
+    every_s: float | None,
+    count: int | None,
+    order: str,
+    pattern: str,
+    *,
+    plain: bool,
+    as_json: bool,
+) -> None:
+    """Show what a running engine does: rates, times, levels and cost of each function.
+
+    Percentiles are of the time between two looks, and interpolated inside buckets (≈). Keys: s sorts by the
+    next column, p pauses, q quits.
+    """
+    host, port = _address(url)
+    console = Console()
+    live = console.is_terminal and sys.stdin.isatty() and not plain and not as_json
+    every_s = every_s or (_LIVE_EVERY_S if live else _PLAIN_EVERY_S)
+    ask = Asker(host, port)
+    try:
+        if live:
+            run(_watch(ask, Picture(url=url, order=order, pattern=pattern), console, every_s, count))
+        else:
+            kind = Json if as_json else Plain
+            run(_print(ask, kind(sys.stdout, order, pattern), every_s, count))
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+    except HttpClientError as error:
+        complain([f"{url}: {error}"])
+
+
+def _address(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError:  # a port beyond 65535
+        parts, port = urlsplit(""), 0
+    if parts.scheme != "http" or parts.hostname is None:
+        complain([f"--url {url}: not an http:// URL"])
+    return parts.hostname, port
+
+
+class Asker:
+    """Asks for status documents over one connection, made again when it was lost."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._connection: HttpConnection | None = None
+
+    async def document(self) -> Document:
+        """The status now.
+
+        Raises:
+            HttpClientError: There is no engine, or something else answers.
+        """
+        if self._connection is None or not self._connection.is_open:
+            self._connection = await HttpConnection.open(self._host, self._port, _ANSWER_LIMIT_S)
+        response = await self._connection.request("GET", "/status.json", timeout_s=_ANSWER_LIMIT_S)
+        try:
+            document: Any = json.loads(response.body)
+        except ValueError:
+            document = None
+        if response.status != 200 or not isinstance(document, dict) or "duration_bounds_s" not in document:
+            self.close()
+            raise HttpClientError("no status of an engine: is it its admin listener?")
+        return document
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+async def _print(ask: Asker, out: Plain | Json, every_s: float, count: int | None) -> None:
+    """Write until `count`, or until the engine does not answer. The first look only begins the time."""
+    before = await ask.document()
+    log = Happenings()
+    shown = 0
+    while count is None or shown < count:
+        await asyncio.sleep(every_s)
+        after = await ask.document()
+        out.show(frame_of(before, after), log.add(before, after))
+        before, shown = after, shown + 1
+    ask.close()
+
+
+async def _watch(ask: Asker, picture: Picture, console: Console, every_s: float, count: int | None) -> None:
+    """Draw until a key says stop. An engine that is gone is waited for."""
+    before: Document | None = None
+    pressed = asyncio.Event()
+    going_on = True
+    with Live(console=console, screen=True, auto_refresh=False) as live, _keys() as listen:
+
+        def press(key: str) -> None:
+            nonlocal going_on
+            going_on = going_on and picture.press(key)
+            live.update(picture.drawn(console), refresh=True)
+            if not going_on:
+                pressed.set()
+
+        listen(press)
+        looks = 0
+        while going_on and (count is None or looks < count):
+            try:
+                after = await ask.document()
+            except HttpClientError as error:
+                picture.trouble = f"{error}; waiting"
+            else:
+                picture.log.add(before, after)
+                picture.take(frame_of(before, after))
+                before, looks = after, looks + 1
+            live.update(picture.drawn(console), refresh=True)
+            try:
+                async with asyncio.timeout(every_s):
+                    await pressed.wait()
+            except TimeoutError:
+                pass
+    ask.close()
+
+
+@contextmanager
+def _keys() -> Iterator[Callable[[Callable[[str], None]], None]]:
+    """Keys without Enter and without echo; the terminal is as it was afterwards."""
+    file = sys.stdin.fileno()
+    loop = asyncio.get_running_loop()
+    known = termios.tcgetattr(file)
+
+    def listen(tell: Callable[[str], None]) -> None:
+        def read() -> None:
+            for key in os.read(file, 64).decode(errors="replace"):
+                tell(key)
+
+        loop.add_reader(file, read)
+
+    tty.setcbreak(file)
+    try:
+        yield listen
+    finally:
+        loop.remove_reader(file)
+        termios.tcsetattr(file, termios.TCSADRAIN, known)

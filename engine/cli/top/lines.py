@@ -1,0 +1,60 @@
+"""`engine top` without a terminal: a line of totals and a table each time, or one JSON object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import TextIO
+
+import orjson
+
+from engine.cli.top.happenings import Happening
+from engine.cli.top.reading import Frame
+from engine.cli.top.screen import headline
+from engine.cli.top.words import HEADINGS, cells, ordered, span
+
+
+class Plain:
+    """Text, aligned in columns; functions that did nothing are left out."""
+
+    def __init__(self, out: TextIO, order: str, pattern: str) -> None:
+        self._out = out
+        self._order = order
+        self._pattern = pattern
+
+    def show(self, frame: Frame, happenings: Sequence[Happening]) -> None:
+        """Write one frame and what happened before it."""
+        lines = [f"{span(one.at_s)}  {one}" for one in happenings]
+        lines.append(headline(frame))
+        rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
+        busy = [row for row in rows if row.per_s or row.throttles_per_s or row.in_flight or row.queued]
+        if busy:
+            table = [HEADINGS, *map(cells, ordered(busy, self._order))]
+            widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+            for line in table:
+                name, *numbers = (
+                    text.ljust(width) if not number else text.rjust(width)
+                    for number, (text, width) in enumerate(zip(line, widths, strict=True))
+                )
+                lines.append("  ".join((f"  {name}", *numbers)))
+        self._out.write("\n".join(lines) + "\n")
+        self._out.flush()
+
+
+class Json:
+    """One object a line, with every number as it is."""
+
+    def __init__(self, out: TextIO, order: str, pattern: str) -> None:
+        self._out = out
+        self._order = order
+        self._pattern = pattern
+
+    def show(self, frame: Frame, happenings: Sequence[Happening]) -> None:
+        """Write one frame and what happened before it."""
+        rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
+        document = frame._asdict() | {
+            "rows": [row._asdict() for row in ordered(rows, self._order)],
+            "happened": [one._asdict() for one in happenings],
+        }
+        self._out.write(orjson.dumps(document).decode() + "\n")
+        self._out.flush()

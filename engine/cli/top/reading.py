@@ -1,0 +1,132 @@
+"""What a running engine did between two of its status documents: rates, percentiles, levels, by function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from engine.telemetry.histogram import Histogram
+from engine.telemetry.status import quantile
+
+Document = Mapping[str, Any]
+"""A `/status.json` document."""
+
+_HOUR_S: Final = 3600
+_NOTHING: Final[Document] = {
+    "invocations": {},
+    "throttles": {},
+    "cold_starts": 0,
+    "duration_s": {"counts": ()},
+    "cost_usd": {"total": "0"},
+    "scaled": {},
+}
+
+
+class Row(NamedTuple):
+    """One function, between two documents.
+
+    Attributes:
+        function: Its name.
+        per_s: Invocations that ended, a second.
+        errors: Share of them that did not end in success; None if none ended.
+        throttles_per_s: Refused for lack of concurrency, a second.
+        p50_s, p99_s: Time in the handler, interpolated inside a bucket; None if nothing ran.
+        in_flight, queued, environments: Levels of now.
+        cold_per_s: Cold starts, a second.
+        usd_per_s: What it cost, US dollars a second.
+        usd_per_million: The same for a million invocations; None if none ended.
+    """
+
+    function: str
+    per_s: float
+    errors: float | None
+    throttles_per_s: float
+    p50_s: float | None
+    p99_s: float | None
+    in_flight: int
+    queued: int
+    environments: int
+    cold_per_s: float
+    usd_per_s: float
+    usd_per_million: float | None
+
+
+class Frame(NamedTuple):
+    """The whole engine, between two documents; rates as in `Row`.
+
+    Attributes:
+        uptime_s: Of the engine.
+        span_s: Seconds between the documents.
+        rows: Every function, in order of registration.
+        ready, desired: Slots that are up, and that all work of now would take.
+        usd_per_hour: What an hour like this costs.
+    """
+
+    uptime_s: float
+    span_s: float
+    rows: tuple[Row, ...]
+    per_s: float
+    throttles_per_s: float
+    cold_per_s: float
+    in_flight: int
+    ready: int
+    desired: int
+    queued: int
+    usd_per_hour: float
+
+
+def frame_of(before: Document | None, after: Document) -> Frame:
+    """What happened between two documents. Without a first one, or of another process, all rates are 0."""
+    if before is None or before["uptime_s"] >= after["uptime_s"]:
+        before = after
+    span_s = after["uptime_s"] - before["uptime_s"]
+    bounds = tuple(after["duration_bounds_s"])
+    rows = tuple(
+        _row(name, before["functions"].get(name, _NOTHING), one, span_s, bounds)
+        for name, one in after["functions"].items()
+    )
+    functions = after["functions"].values()
+    return Frame(
+        uptime_s=after["uptime_s"],
+        span_s=span_s,
+        rows=rows,
+        per_s=sum(row.per_s for row in rows),
+        throttles_per_s=sum(row.throttles_per_s for row in rows),
+        cold_per_s=sum(row.cold_per_s for row in rows),
+        in_flight=after["in_flight"],
+        ready=sum(one["ready"] for one in functions),
+        desired=sum(one["desired"] for one in functions),
+        queued=sum(row.queued for row in rows),
+        usd_per_hour=sum(row.usd_per_s for row in rows) * _HOUR_S,
+    )
+
+
+def gained(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """How much each counter rose; those that did not, or began anew, are left out."""
+    risen = {name: count - before.get(name, 0) for name, count in after.items()}
+    return {name: count for name, count in risen.items() if count > 0}
+
+
+def _row(name: str, before: Document, after: Document, span_s: float, bounds: tuple[float, ...]) -> Row:
+    ended = gained(before["invocations"], after["invocations"])
+    count = sum(ended.values())
+    times = Histogram(bounds)
+    old = before["duration_s"]["counts"] or [0] * len(times.counts)
+    pairs = zip(old, after["duration_s"]["counts"], strict=True)
+    times.counts = [max(0, new - known) for known, new in pairs]
+    usd = max(0.0, float(after["cost_usd"]["total"]) - float(before["cost_usd"]["total"]))
+    each_s = 1 / span_s if span_s > 0 else 0.0
+    return Row(
+        function=name,
+        per_s=count * each_s,
+        errors=1 - ended.get("success", 0) / count if count else None,
+        throttles_per_s=sum(gained(before["throttles"], after["throttles"]).values()) * each_s,
+        p50_s=quantile(times, 0.5),
+        p99_s=quantile(times, 0.99),
+        in_flight=after["in_flight"],
+        queued=after["queued"],
+        environments=sum(after["environments"].values()),
+        cold_per_s=max(0, after["cold_starts"] - before["cold_starts"]) * each_s,
+        usd_per_s=usd * each_s,
+        usd_per_million=usd / count * 1e6 if count else None,
+    )

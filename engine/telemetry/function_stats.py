@@ -1,0 +1,244 @@
+"""All counters of one function, and its levels at the moment of a scrape."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from engine.core.billing import Rate
+from engine.core.event import TRIGGERS
+from engine.core.function import Function
+from engine.core.ledger import Ledger
+from engine.core.retry import AsyncCounts
+from engine.telemetry.histogram import Histogram, TracedHistogram
+from engine.telemetry.mappings import MappingReading
+from engine.telemetry.vocabulary import (
+    ASYNC_AGE_BOUNDS_S,
+    FORESEEN_SCALING,
+    FROM_ZERO_BOUNDS_S,
+    HANDLER_BOUNDS_S,
+    INIT_BOUNDS_S,
+    INIT_FAILURES,
+    OTHER,
+    OUTCOMES,
+    QUEUE_WAIT_BOUNDS_S,
+    RATIO_BOUNDS,
+    START_KINDS,
+    THROTTLE_REASONS,
+)
+
+
+class Levels(NamedTuple):
+    """A function's levels at one moment: read from the fleet at each scrape, never kept here.
+
+    Attributes:
+        starting: Environments that initialise.
+        idle: Environments that could take an event now.
+        busy: Environments in which a handler runs.
+        in_flight: Concurrency in use, as the limits count it.
+        queued: Events that wait for an environment or for a limit.
+        oldest_wait_s: How long the one of them that came first has waited, seconds.
+        ready: Invocations that the environments which are up can run at a time.
+        desired: What it would take to run all that is there now, and at least what is provisioned.
+    """
+
+    starting: int = 0
+    idle: int = 0
+    busy: int = 0
+    in_flight: int = 0
+    queued: int = 0
+    oldest_wait_s: float = 0.0
+    ready: int = 0
+    desired: int = 0
+
+
+class TriggerStats:
+    """What came by one trigger. `latency` is there once something ended."""
+
+    __slots__ = ("began", "ended", "latency", "refused")
+
+    def __init__(self) -> None:
+        self.began = 0
+        self.refused = 0
+        self.latency: Histogram | None = None
+        self.ended: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+
+    @property
+    def received(self) -> int:
+        """Events for the function, throttled ones too; one that waits counts once its wait is over."""
+        return self.began + self.refused
+
+
+class FunctionStats:
+    """All counts of one function. Every child that can be foreseen exists from the start, at 0."""
+
+    __slots__ = (
+        "_deadline_used",
+        "_provisioned_since_s",
+        "async_age",
+        "asynchronous",
+        "blocked_s",
+        "children",
+        "cold_starts",
+        "deadline_base",
+        "deadline_late",
+        "duration",
+        "ended",
+        "from_zero",
+        "function",
+        "handler_bytes",
+        "handler_counts",
+        "handler_seconds",
+        "handler_values",
+        "info",
+        "init",
+        "init_failures",
+        "latencies",
+        "ledger",
+        "levels",
+        "limits",
+        "loop_blocked",
+        "mappings",
+        "memory_used",
+        "near_s",
+        "now",
+        "provisioned_gb_s",
+        "queue_wait",
+        "scale_events",
+        "starts",
+        "threads_abandoned",
+        "throttles",
+        "triggers",
+    )
+
+    def __init__(
+        self, function: Function, rate: Rate, levels: Callable[[], Levels], account_limit: int, now_s: float
+    ) -> None:
+        self.ledger = Ledger(rate, function.memory_mb)
+        self.children = 0
+        self.triggers: dict[str, TriggerStats] = {}
+        self.ended: dict[str, dict[str, int]] = {}
+        self.latencies: dict[str, Histogram] = {}
+        self.duration = TracedHistogram(HANDLER_BOUNDS_S)
+        self._deadline_used = Histogram(RATIO_BOUNDS)
+        self.deadline_late = [0] * len(RATIO_BOUNDS)  # by bucket, the first left out
+        self.deadline_base = 0.0, 0.0
+        self.memory_used: Histogram | None = None
+        self.from_zero: Histogram | None = None
+        self.asynchronous: AsyncCounts | None = None
+        self.async_age: Histogram | None = None
+        self.mappings: Mapping[str, MappingReading] = {}
+        self.provisioned_gb_s = 0.0
+        self._provisioned_since_s = now_s
+        self.scale_events = {
+            direction: dict.fromkeys(reasons, 0) for direction, reasons in FORESEEN_SCALING.items()
+        }
+        self.handler_counts: dict[str, dict[str, float]] = {}
+        self.handler_values: dict[str, dict[str, float]] = {}
+        self.handler_seconds: dict[str, dict[str, Histogram]] = {}
+        self.handler_bytes: dict[str, dict[str, Histogram]] = {}
+        self.describe(function, levels, account_limit, now_s)
+        self.queue_wait = Histogram(QUEUE_WAIT_BOUNDS_S)
+        self.init = Histogram(INIT_BOUNDS_S)
+        self.throttles = dict.fromkeys(THROTTLE_REASONS, 0)
+        self.starts = dict.fromkeys(START_KINDS, 0)
+        self.cold_starts = 0
+        self.init_failures = dict.fromkeys(INIT_FAILURES, 0)
+        self.loop_blocked = 0
+        self.blocked_s = 0.0
+        self.threads_abandoned = 0
+        for trigger in foreseen_triggers(function):
+            self.trigger(trigger)
+
+    def describe(
+        self, function: Function, levels: Callable[[], Levels], account_limit: int, now_s: float
+    ) -> None:
+        """Take over the configuration: what the info and limit metrics show."""
+        known = getattr(self, "function", function)
+        self.provision(known, now_s)
+        self.deadline_base = self._deadline_sum(known.timeout_s), self.duration.sum
+        self.near_s = function.timeout_s * RATIO_BOUNDS[0]
+        self.function = function
+        self.levels = levels
+        self.now = Levels()
+        reserved = function.reserved_concurrency
+        self.limits = {
+            "provisioned": function.provisioned_concurrency,
+            "maximum": account_limit if reserved is None else reserved,
+        }
+        if reserved is not None:
+            self.limits["reserved"] = reserved
+        self.info: dict[str, dict[str, dict[str, int]]] = {
+            str(function.memory_mb): {f"{function.timeout_s:g}": {function.architecture: 1}}
+        }
+
+    def trigger(self, name: str) -> TriggerStats:
+        """The counts of a trigger, from now on shown if they were not. What has no name is `other`."""
+        name = name if name in TRIGGERS else OTHER
+        known = self.triggers.get(name)
+        if known is None:
+            self.children += 1
+            known = self.triggers[name] = TriggerStats()
+            self.ended[name] = known.ended
+        return known
+
+    def latency(self, name: str) -> Histogram:
+        """The latencies of a trigger, from now on shown."""
+        self.children += 1
+        trigger = self.trigger(name)
+        trigger.latency = self.latencies[name if name in TRIGGERS else OTHER] = Histogram(HANDLER_BOUNDS_S)
+        return trigger.latency
+
+    def used_deadline(self, duration_s: float) -> None:
+        """Count an invocation that used more of its timeout than the lowest bound says."""
+        bucket = bisect_left(RATIO_BOUNDS, duration_s / self.function.timeout_s)
+        if bucket:
+            self.deadline_late[bucket - 1] += 1
+
+    def use_memory(self, used_mb: int) -> None:
+        """Count an invocation whose peak memory could be measured."""
+        if self.memory_used is None:
+            self.children += 1
+            self.memory_used = Histogram(RATIO_BOUNDS)
+        self.memory_used.observe(used_mb / self.function.memory_mb)
+
+    def came_from_zero(self, took_s: float) -> None:
+        """Count an event that found no environment."""
+        if self.from_zero is None:
+            self.children += 1
+            self.from_zero = Histogram(FROM_ZERO_BOUNDS_S)
+        self.from_zero.observe(took_s)
+
+    def provision(self, function: Function, now_s: float) -> None:
+        """Add up what `function` had provisioned until now, used or not."""
+        stood_s = now_s - self._provisioned_since_s
+        self._provisioned_since_s = now_s
+        self.provisioned_gb_s += function.provisioned_concurrency * function.memory_mb / 1024 * stood_s
+
+    def counts(self) -> AsyncCounts:
+        """What becomes of asynchronous events, from now on shown."""
+        if self.asynchronous is None:
+            self.children += 1
+            self.async_age = Histogram(ASYNC_AGE_BOUNDS_S)
+            self.asynchronous = AsyncCounts(self.async_age.observe)
+        return self.asynchronous
+
+    @property
+    def deadline_used(self) -> Histogram:
+        """Handler time divided by the timeout, made when it is read: only the higher buckets are kept."""
+        histogram, late = self._deadline_used, self.deadline_late
+        histogram.counts = [sum(self.duration.counts) - sum(late), *late]
+        histogram.sum = self._deadline_sum(self.function.timeout_s)
+        return histogram
+
+    def _deadline_sum(self, timeout_s: float) -> float:
+        base, since_s = self.deadline_base  # at the time of the last change of the timeout
+        return base + (self.duration.sum - since_s) / timeout_s
+
+
+def foreseen_triggers(function: Function) -> tuple[str, ...]:
+    """Triggers whose children are shown at 0 before anything came by them."""
+    declared = tuple(event.get("type", OTHER) for event in function.events)
+    # A function without events gets HTTP requests: every route, if it is the only one.
+    return ("invoke", "direct", *(declared or ("http",)))

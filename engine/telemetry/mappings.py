@@ -1,0 +1,91 @@
+"""What mappings (sources that poll) tell of themselves, read at each scrape and sorted by function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from engine.telemetry.vocabulary import BATCH_BOUNDS, OVERFLOW_LABEL
+
+SOURCE_LABEL_CAP: Final = 200
+"""How many mappings have a value of the label `source` of their own; the others share `__other__`."""
+
+
+class MappingReading(NamedTuple):
+    """One mapping at one moment. Counters only rise for as long as it lives.
+
+    Attributes:
+        function: The function it feeds.
+        source: Its label value: queue and function, say.
+        records: Messages, by what became of them (`vocabulary.RECORD_RESULTS`).
+        batches: Batches by size: up to each of `vocabulary.BATCH_BOUNDS`, and above.
+        batched: Messages in these batches.
+        backlog: Messages that could be received now.
+        oldest_age_s: How long ago the oldest of them was sent, seconds.
+        pollers: Batches that may run at a time, as its scaling policy wants it.
+        running: Batches that do.
+    """
+
+    function: str
+    source: str
+    records: dict[str, int]
+    batches: Sequence[int]
+    batched: int
+    backlog: int = 0
+    oldest_age_s: float = 0.0
+    pollers: int = 0
+    running: int = 0
+
+
+Readings = Mapping[str, Mapping[str, MappingReading]]
+"""By function, and by source."""
+
+
+class Mappings:
+    """Asks whoever has mappings.
+
+    Attributes:
+        overflowed: The most mappings there were above the cap.
+    """
+
+    def __init__(self, cap: int = SOURCE_LABEL_CAP) -> None:
+        self._cap = cap
+        self._readers: list[Callable[[], Iterable[MappingReading]]] = []
+        self.overflowed = 0
+
+    def watch(self, read: Callable[[], Iterable[MappingReading]]) -> None:
+        """Have `read` called at each scrape; it must be quick."""
+        self._readers.append(read)
+
+    def read(self) -> Readings:
+        """All of them now. Those of one function that share a name are added up."""
+        sorted_out: dict[str, dict[str, MappingReading]] = {}
+        number = 0
+        for read in self._readers:
+            for one in read():
+                number += 1
+                source = one.source if number <= self._cap else OVERFLOW_LABEL
+                of_function = sorted_out.setdefault(one.function, {})
+                known = of_function.get(source)
+                of_function[source] = one if known is None else _sum(known, one)
+        self.overflowed = max(self.overflowed, number - self._cap)
+        return sorted_out
+
+
+def _sum(one: MappingReading, other: MappingReading) -> MappingReading:
+    results = dict.fromkeys((*one.records, *other.records))
+    return MappingReading(
+        one.function,
+        one.source,
+        {result: one.records.get(result, 0) + other.records.get(result, 0) for result in results},
+        [a + b for a, b in zip(one.batches, other.batches, strict=True)],
+        one.batched + other.batched,
+        one.backlog + other.backlog,
+        max(one.oldest_age_s, other.oldest_age_s),
+        one.pollers + other.pollers,
+        one.running + other.running,
+    )
+
+
+NO_BATCHES: Final = (0,) * (len(BATCH_BOUNDS) + 1)
+"""`MappingReading.batches` before the first one."""

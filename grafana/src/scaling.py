@@ -1,0 +1,327 @@
+"""Dashboard A, Scaling behaviour: cause and effect one above the other, on one axis of time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana.src.board import (
+    BYTES,
+    FUNCTION,
+    INSTANCE,
+    JOB,
+    NUMBER,
+    PER_S,
+    RESTART,
+    SECONDS,
+    SHARE,
+    Board,
+    Panel,
+    Query,
+    Row,
+)
+from grafana.src.promql import RANGE, increase, level, quantile, rate, selector
+
+
+def _happened(metric: str, by: str = "") -> str:
+    return increase(metric, by=by, over=RANGE)
+
+
+_CONCURRENCY: Final = Row(
+    "Concurrency",
+    (
+        Panel(
+            "Concurrency",
+            "Of the functions chosen, together. Levels are read at each scrape: what is between is not seen.",
+            "timeseries",
+            (
+                Query(level("engine_concurrency_in_use"), "in use"),
+                Query(level("engine_concurrency_ready"), "ready"),
+                Query(level("engine_concurrency_desired"), "desired", dashed=True),
+            ),
+            stepped=True,
+            height=10,
+        ),
+        Panel(
+            "In use by function",
+            "Concurrency in use; the dashed line is what a function has reserved.",
+            "timeseries",
+            (
+                Query(level("engine_concurrency_in_use", by="function")),
+                Query(
+                    level("engine_concurrency_limit", 'kind="reserved"', by="function"),
+                    "{{function}} reserved",
+                    dashed=True,
+                ),
+            ),
+            stepped=True,
+            height=10,
+        ),
+        Panel(
+            "Shortfall",
+            "Desired minus ready: above 0, events wait for environments to initialise, or for a limit.",
+            "timeseries",
+            (
+                Query(
+                    f"{level('engine_concurrency_desired', by='function')} - "
+                    f"{level('engine_concurrency_ready', by='function')}"
+                ),
+            ),
+            stepped=True,
+        ),
+        Panel(
+            "Growth",
+            "Slots that become ready a second, smoothed over a minute.",
+            "timeseries",
+            (Query(f"sum by(function)(deriv({selector('engine_concurrency_ready')}[1m]))"),),
+            unit=PER_S,
+        ),
+        Panel(
+            "Slots in use",
+            "Share of what is ready that runs something. Empty while nothing is ready.",
+            "stat",
+            (
+                Query(
+                    f"{level('engine_concurrency_in_use')} / ({level('engine_concurrency_ready')} > 0)",
+                    "in use",
+                ),
+            ),
+            unit=SHARE,
+            width=8,
+            height=5,
+        ),
+        Panel(
+            "Scale from zero, p50",
+            "From received to answered, for events that found no environment at all, over the whole range.",
+            "stat",
+            (Query(quantile(0.5, "engine_scale_from_zero_seconds", over=RANGE), "p50"),),
+            unit=SECONDS,
+            width=8,
+            height=5,
+        ),
+        Panel(
+            "Account in use",
+            "Concurrency of all functions as a share of the account's limit.",
+            "gauge",
+            (
+                Query(
+                    f"{level('engine_concurrency_in_use')} / "
+                    'max(engine_concurrency_limit{job=~"$job",instance=~"$instance",kind="account"})',
+                    "of the account",
+                ),
+            ),
+            unit=SHARE,
+            width=8,
+            height=5,
+            thresholds=(0.7, 0.9),
+        ),
+    ),
+)
+
+_ENVIRONMENTS: Final = Row(
+    "Environments",
+    (
+        Panel(
+            "Environments by state",
+            "Starting, idle and busy.",
+            "timeseries",
+            (Query(level("engine_environments", by="state"), "{{state}}"),),
+            stacked=True,
+            stepped=True,
+        ),
+        Panel(
+            "Scale events",
+            "Environments that came and went, and why.",
+            "timeseries",
+            (
+                Query(
+                    increase("engine_scale_events_total", by="direction,reason"), "{{direction}} {{reason}}"
+                ),
+            ),
+            bars=True,
+            stacked=True,
+        ),
+        Panel(
+            "Scaled to zero",
+            "Whether a function has any environment.",
+            "state-timeline",
+            (Query(f"clamp_max({level('engine_environments', by='function')}, 1)"),),
+            states=(("0", "zero", "text"), ("1", "up", "green")),
+        ),
+        Panel(
+            "Starts by kind",
+            "Initialisations that ended, a second.",
+            "timeseries",
+            (Query(rate("engine_environment_starts_total", by="kind"), "{{kind}}"),),
+            unit=PER_S,
+        ),
+        Panel(
+            "Cold starts",
+            "Share of invocations that waited for an environment to initialise.",
+            "timeseries",
+            (
+                Query(
+                    f"{rate('engine_cold_starts_total', by='function')} / "
+                    f"({rate('engine_invocations_total', by='function')} > 0)"
+                ),
+            ),
+            unit=SHARE,
+        ),
+        Panel(
+            "Time to initialise, p95",
+            "Import of the code and of what it imports.",
+            "timeseries",
+            (Query(quantile(0.95, "engine_init_duration_seconds", by="function", over=RANGE)),),
+            unit=SECONDS,
+        ),
+    ),
+)
+
+_WAITING: Final = Row(
+    "Waiting and refusing",
+    (
+        Panel(
+            "Queue depth",
+            "Events that wait for an environment or for a limit.",
+            "timeseries",
+            (Query(level("engine_queue_depth", by="function,queue"), "{{function}} {{queue}}"),),
+            width=8,
+            stepped=True,
+        ),
+        Panel(
+            "Oldest event in the queue",
+            "How long the first in line has waited.",
+            "timeseries",
+            (
+                Query(
+                    level("engine_queue_oldest_age_seconds", by="function,queue", how="max"),
+                    "{{function}} {{queue}}",
+                ),
+            ),
+            unit=SECONDS,
+            width=8,
+        ),
+        Panel(
+            "Wait, p99",
+            "From received to handed to an environment, initialisation included.",
+            "timeseries",
+            (Query(quantile(0.99, "engine_queue_wait_seconds", by="function")),),
+            unit=SECONDS,
+            width=8,
+        ),
+        Panel(
+            "Throttles",
+            "Events refused for lack of concurrency, a second, by reason.",
+            "timeseries",
+            (
+                Query(
+                    rate("engine_throttles_total", by="function,reason") + " > 0", "{{function}} {{reason}}"
+                ),
+            ),
+            unit=PER_S,
+        ),
+        Panel(
+            "Throttle ratio",
+            "Share of the events for a function that were refused.",
+            "timeseries",
+            (
+                Query(
+                    f"{rate('engine_throttles_total', by='function')} / "
+                    f"({rate('engine_requests_received_total', by='function')} > 0)"
+                ),
+            ),
+            unit=SHARE,
+        ),
+    ),
+)
+
+_HEALTH: Final = Row(
+    "The engine itself",
+    (
+        Panel(
+            "Event loop lag, p99",
+            "How late the loop wakes up: above a few milliseconds a handler holds it or the machine is full.",
+            "timeseries",
+            (Query(quantile(0.99, "engine_event_loop_lag_seconds"), "lag"),),
+            unit=SECONDS,
+            width=8,
+        ),
+        Panel(
+            "Loop held by handlers",
+            "Share of the time in which a handler held the event loop; nothing else runs meanwhile.",
+            "timeseries",
+            (Query(rate("engine_loop_blocked_seconds_total", by="function")),),
+            unit=SHARE,
+            width=8,
+        ),
+        Panel(
+            "CPU",
+            "Of the engine's process; handlers in processes of their own are not in it.",
+            "timeseries",
+            (
+                Query(
+                    'sum by(instance)(rate(process_cpu_seconds_total{job=~"$job",instance=~"$instance"}'
+                    "[$__rate_interval]))",
+                    "{{instance}} cores",
+                ),
+            ),
+            unit=NUMBER,
+            width=4,
+        ),
+        Panel(
+            "Memory",
+            "Resident memory of the engine's process.",
+            "timeseries",
+            (
+                Query(
+                    'max by(instance)(process_resident_memory_bytes{job=~"$job",instance=~"$instance"})',
+                    "{{instance}}",
+                ),
+            ),
+            unit=BYTES,
+            width=4,
+        ),
+        Panel(
+            "What went wrong in the engine",
+            "In the whole range: requests that reached no function, blocked loops, threads that ignored "
+            "their deadline, names that share a label, pages that lack a collector.",
+            "table",
+            (
+                Query(
+                    _happened("engine_requests_rejected_total", "reason"),
+                    "rejected: {{reason}}",
+                    instant=True,
+                ),
+                Query(_happened("engine_loop_blocked_total"), "loop blocked", instant=True),
+                Query(_happened("engine_threads_abandoned_total"), "threads abandoned", instant=True),
+                Query(
+                    _happened("engine_label_overflow_total", "label"),
+                    "no label left: {{label}}",
+                    instant=True,
+                ),
+                Query(_happened("engine_scrape_failures_total"), "incomplete pages", instant=True),
+            ),
+            width=12,
+        ),
+        Panel(
+            "What runs",
+            "The version of the engine and of Python, and the event loop.",
+            "table",
+            (
+                Query(
+                    level("engine_build_info", by="instance,version,python,event_loop", how="max"),
+                    "{{instance}}: {{version}}, Python {{python}}, {{event_loop}}",
+                    instant=True,
+                ),
+            ),
+        ),
+    ),
+)
+
+SCALING: Final = Board(
+    "engine-scaling",
+    "Scaling behaviour",
+    "How environments follow the load: desired against ready, cold starts, queues, throttles.",
+    (_CONCURRENCY, _ENVIRONMENTS, _WAITING, _HEALTH),
+    (JOB, INSTANCE, FUNCTION),
+    (RESTART,),
+)

@@ -80,6 +80,7 @@ class AsyncQueue:
         self._alarm = Alarm(parts.loop, parts.clock, self._ring)
         self._agenda: list[tuple[float, int, Delivery | Lane]] = []  # a heap: retries and probes
         self._lanes: dict[tuple[str, str | None], Lane] = {}
+        self._lanes_of: dict[str, dict[Lane, None]] = {}  # by function; none that is empty
         self._order = itertools.count()
         self._closed = False
         self._handover = Handover(
@@ -365,7 +366,9 @@ class AsyncQueue:
         except KeyError:
             raise FunctionNotFound(key[0]) from None
         lane = self._lanes[key] = Lane(key, counts)
-        counts.oldest_age_s = partial(self._oldest_age_s, key[0])
+        lanes = self._lanes_of.setdefault(key[0], {})
+        lanes[lane] = None
+        counts.oldest_age_s = partial(self._oldest_age_s, lanes)
         return lane
 
     def _forget(self, delivery: Delivery) -> None:
@@ -376,14 +379,14 @@ class AsyncQueue:
             lane.counts.waiting -= 1
         if not lane.open:
             del self._lanes[lane.key]
+            lanes = self._lanes_of[lane.key[0]]
+            del lanes[lane]
+            if not lanes:
+                del self._lanes_of[lane.key[0]]
 
-    def _oldest_age_s(self, function: str) -> float:
-        """Read at each scrape only."""
-        oldest = [
-            next(iter(lane.open)).accepted_s
-            for key, lane in self._lanes.items()
-            if key[0] == function and lane.open
-        ]
+    def _oldest_age_s(self, lanes: dict[Lane, None]) -> float:
+        """Of the events in the lanes of one function. Read at each scrape only."""
+        oldest = [next(iter(lane.open)).accepted_s for lane in lanes if lane.open]
         return self._now() - min(oldest) if oldest else 0.0
 
 

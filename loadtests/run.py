@@ -1,139 +1,134 @@
-"""Runs one load test: an engine of its own, Locust against it, a summary, and a check that the sums agree.
+"""Runs one load test: an engine of its own, Locust against it, a verdict, run.json and report.html.
 
-    python -m loadtests.run [--scenario steady] [--users N] [--seconds N] [--json]
+    python -m loadtests.run spike [--duration S] [--scale F] [--users N] [--processes N] [--publish]
 
-Exit status 0: every request was answered as it should be, and the engine counted what the callers saw.
-1: something failed, or the sums differ. 2: the load test could not be run.
+Exit status 0: passed. 1: a limit of the scenario was not held, or the sums differ. 2: it could not be run.
+3: the load generator was the limit, so the numbers say little of the engine.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
-from loadtests.common.processes import LoadTestError, run_locust, running_engine
-from loadtests.common.sums import Count, Row, compared, rows_of, scrape
-from loadtests.scenarios import SCENARIOS, Scenario
+from loadtests.common.checks import FAILED, GENERATOR_LIMITED, PASSED
+from loadtests.common.processes import ROOT, LoadTestError
+from loadtests.common.report import facts, page
+from loadtests.common.scenario import load_scenario, scenario_names
+from loadtests.common.session import Session, Settings
+from loadtests.common.summary import without_curves
 
+REPORTS: Final = ROOT / "loadtests" / "reports"
+PUBLISHED: Final = ROOT / "loadtests" / "published"
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What one run showed."""
-
-    scenario: str
-    question: str
-    users: int
-    seconds: int
-    rows: tuple[Row, ...]
-    counts: tuple[Count, ...]
-    problems: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
+_EXIT: Final = {PASSED: 0, FAILED: 1, GENERATOR_LIMITED: 3}
+_NAME_WIDTH: Final = 24
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the scenario that `arguments` name and print what came of it."""
+    """Run the scenario that `arguments` name; gives the exit status."""
     options = _parser().parse_args(arguments)
-    scenario = SCENARIOS[options.scenario]
-    users = scenario.users if options.users is None else options.users
-    seconds = scenario.seconds if options.seconds is None else options.seconds
+    if options.list:
+        for name in scenario_names():
+            print(f"{name:{_NAME_WIDTH}}{load_scenario(name).question}")
+        return 0
+    settings = Settings(
+        duration_s=options.duration,
+        scale=options.scale,
+        capacity_per_s=options.capacity,
+        users=options.users,
+        workers=options.processes,
+        seed=options.seed,
+        prometheus=options.prometheus,
+    )
     try:
-        report = measure(options.scenario, scenario, users=users, seconds=seconds)
-    except LoadTestError as error:
+        session = Session(options.scenario, load_scenario(options.scenario), settings, sys.stderr)
+        folder = Path(options.out or REPORTS / session.run_id)
+        folder.mkdir(parents=True)
+        document = session.run(folder)
+    except (LoadTestError, FileExistsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(as_json(report) if options.json else as_text(report))
-    return 0 if report.ok else 1
+    except KeyboardInterrupt:
+        return 130
+    (folder / "run.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    (folder / "report.html").write_text(page(document), encoding="utf-8")
+    print(json.dumps(document) if options.json else as_text(document, folder))
+    if options.publish:
+        print(publish(document, PUBLISHED), file=sys.stderr)
+    return _EXIT[document["verdict"]]
 
 
-def measure(name: str, scenario: Scenario, *, users: int, seconds: int) -> Report:
-    """Run it. Raises `LoadTestError` if that cannot be done."""
-    with running_engine(scenario.engine) as urls:
-        variables = {
-            "LOADTEST_AWS": urls["aws"],
-            "LOADTEST_HTTP": urls["http"],
-            "LOADTEST_FUNCTION": scenario.function,
-            "LOADTEST_EVENT": json.dumps(scenario.event),
-            "LOADTEST_METHOD": scenario.method,
-            "LOADTEST_TARGET": scenario.target,
-        }
-        rows = rows_of(run_locust(variables, users=users, seconds=seconds), seconds)
-        counts = compared(rows, scrape(urls["admin"]), scenario.function)
-    return Report(
-        scenario=name,
-        question=scenario.question,
-        users=users,
-        seconds=seconds,
-        rows=tuple(rows),
-        counts=tuple(counts),
-        problems=tuple(problems(rows, counts, throttles=scenario.throttles)),
-    )
-
-
-def problems(rows: Sequence[Row], counts: Sequence[Count], *, throttles: bool) -> list[str]:
-    """What is wrong, one line each."""
-    found = [f"{row.name}: {row.failed} requests failed" for row in rows if row.failed]
-    found += [
-        f"{count.what}: the callers saw {count.callers}, the engine counted {count.engine}"
-        for count in counts
-        if not count.agrees
-    ]
-    if not any(row.answered for row in rows):
-        found.append("no request was answered")
-    throttled = next(count.callers for count in counts if count.what == "throttled")
-    if throttled and not throttles:
-        found.append(f"{throttled} requests were throttled, though the load is within the limits")
-    if throttles and not throttled:
-        found.append("nothing was throttled, though the load is above the limit: raise --users")
-    return found
-
-
-def as_text(report: Report) -> str:
+def as_text(document: Mapping[str, Any], folder: Path) -> str:
     """The summary for people."""
-    lines = [
-        f"{report.scenario}: {report.question}",
-        f"{report.users} users for {report.seconds} s, each with one request in flight",
-        "",
-        f"{'':18} {'answered':>10} {'failed':>8} {'per s':>9} {'p50 ms':>8} {'p99 ms':>8}",
-    ]
-    lines += [
-        f"{row.name:18} {row.answered:10,} {row.failed:8,} {row.per_s:9,.0f} {row.p50_ms:8,} {row.p99_ms:8,}"
-        for row in report.rows
-    ]
-    lines += ["", f"{'':18} {'callers':>10} {'engine':>10}"]
-    lines += [f"{count.what:18} {count.callers:10,} {count.engine:10,}" for count in report.counts]
-    lines += ["", *(f"problem: {problem}" for problem in report.problems)]
-    if report.ok:
-        lines.append("nothing lost: the engine counted what the callers saw")
-    return "\n".join(lines)
+    lines = [f"{document['scenario']}: {document['question']}", ""]
+    lines += [f"{name:{_NAME_WIDTH}}{value}" for name, value in facts(document)]
+    for one in document["ready"]:
+        name = f"0 to {one['environments']:,} ready"
+        lines.append(f"{name:{_NAME_WIDTH}}{one['last_ms']:,.0f} ms ({one['per_s']:,.0f} per s)")
+    for name, one in document["deliveries"].items():
+        lines.append(
+            f"{name:{_NAME_WIDTH}}{one['sent']:,} sent, {one['delivered']:,} delivered, "
+            f"{one['dead_letters']:,} dead letters, {one['attempts_per_record']:.2f} attempts each, "
+            f"done after {one['drained_after_s']:.1f} s"
+        )
+    lines.append("")
+    for one in (*document["checks"], *document["generator"]):
+        lines.append(f"{'ok' if one['held'] else 'NO'}  {one['check']}: {one['saw']}")
+    return "\n".join([*lines, "", f"report: {folder / 'report.html'}"])
 
 
-def as_json(report: Report) -> str:
-    """The same for programs."""
-    return json.dumps({"ok": report.ok, **dataclasses.asdict(report)}, indent=2)
+def publish(document: Mapping[str, Any], folder: Path) -> str:
+    """Keep the numbers of a run with the commit, unless they say nothing; tells which."""
+    if document["verdict"] != PASSED:
+        return f"not published: the run is {document['verdict']}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{document['scenario']}.json"
+    path.write_text(json.dumps(without_curves(document), indent=1) + "\n", encoding="utf-8")
+    return f"published: {path}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m loadtests.run",
         description="Run one load test against an engine of its own.",
-        epilog="\n".join(f"{name:10} {scenario.question}" for name, scenario in SCENARIOS.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--scenario", choices=SCENARIOS, default="steady", help="default: %(default)s")
-    parser.add_argument("--users", type=_positive, metavar="N", help="callers; default: the scenario's")
-    parser.add_argument("--seconds", type=_positive, metavar="N", help="of load; default: the scenario's")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("scenario", nargs="?", choices=scenario_names(), default="spike", metavar="SCENARIO")
+    parser.add_argument(
+        "--list", action="store_true", help="say which scenarios there are, and what they ask"
+    )
+    parser.add_argument(
+        "--duration", type=_positive, metavar="S", help="seconds of load; default: the scenario's"
+    )
+    parser.add_argument("--scale", type=_positive, default=1.0, metavar="F", help="multiply rates and counts")
+    parser.add_argument(
+        "--capacity",
+        type=_positive,
+        metavar="N",
+        help="requests a second that shares are of; default: measured",
+    )
+    parser.add_argument("--users", type=_whole, metavar="N", help="closed model with N users on each stream")
+    parser.add_argument("--processes", type=_whole, default=1, metavar="N", help="of Locust; default: 1")
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same arrivals; default: 1")
+    parser.add_argument("--out", metavar="DIR", help="a new folder for the report")
+    parser.add_argument("--no-prometheus", dest="prometheus", action="store_false", help="do not start one")
+    parser.add_argument("--publish", action="store_true", help=f"keep the numbers in {PUBLISHED.name}/")
+    parser.add_argument("--json", action="store_true", help="print the document instead of the summary")
     return parser
 
 
-def _positive(text: str) -> int:
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _whole(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is below 1")

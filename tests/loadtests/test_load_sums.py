@@ -1,17 +1,22 @@
-"""What the callers saw, what the engine counted, and whether the two agree: without any load."""
+"""Conservation: what was sent is what was found."""
+
+import json
+from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from loadtests.common.sums import Count, Row, compared, percentile, rows_of
-from loadtests.run import Report, as_text, problems
-from loadtests.scenarios import SCENARIOS
+pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
+
+from loadtests.common.deliveries import Channel, Deliveries
+from loadtests.common.plan import Plan, Stage, Stream
+from loadtests.common.sums import Count, compared
+from loadtests.functions import Poisoned, delivering, holding, stormy
 
 METRICS = """\
 # TYPE engine_invocations_total counter
 engine_invocations_total{function="echo",trigger="invoke",outcome="success"} 10
 engine_invocations_total{function="echo",trigger="invoke",outcome="error"} 1
+engine_invocations_total{function="echo",trigger="invoke",outcome="timeout"} 2
 engine_invocations_total{function="echo",trigger="http",outcome="success"} 7
 engine_invocations_total{function="other",trigger="http",outcome="success"} 99
 # TYPE engine_throttles_total counter
@@ -19,114 +24,150 @@ engine_throttles_total{function="echo",reason="account_limit"} 4
 engine_throttles_total{function="echo",reason="function_limit"} 1
 """
 
+PLAN = Plan(
+    run_id="x",
+    scenario="x",
+    urls={},
+    streams={
+        "one": Stream(send="invoke", function="echo"),
+        "two": Stream(send="invoke", function="echo"),
+        "web": Stream(send="http", function="echo"),
+        "queued": Stream(send="sqs", function="taker", queue="q"),
+    },
+    stages=(Stage(name="s", seconds=1),),
+    result="r",
+)
 
-def row(name, answered, failed=0):
-    """A row that took no time."""
-    return Row(name=name, answered=answered, failed=failed, per_s=0.0, p50_ms=0, p99_ms=0)
+
+def seen(success=0, failure=0, throttled=0, records=0):
+    """What callers saw of a stream."""
+    return {"success": success, "failure": failure, "throttled": throttled, "records": records}
 
 
-AGREEING = [
-    row("invoke", 10, failed=1),
-    row("http", 7),
-    row("invoke, throttled", 3),
-    row("http, throttled", 2),
-]
+def client(queued=100):
+    """Findings that agree with METRICS."""
+    return {
+        "streams": {
+            "one": seen(6, 3, 1),
+            "two": seen(4, 0, 2),
+            "web": seen(7, 0, 2),
+            "queued": seen(10, records=queued),
+        }
+    }
+
+
+def took(delivered):
+    """What the function took of the queue."""
+    return {"queued": Deliveries(delivered=delivered)}
 
 
 def test_sums_agree_when_nothing_was_lost():
-    """Successes by trigger, throttles of all reasons together, and what failed."""
-    actual = compared(AGREEING, METRICS, "echo")
+    """Successes and failures by function and trigger, throttles by function, records one by one."""
+    counts = compared(PLAN, client(), METRICS, took(97), {"queued": 3})
 
     assert [
-        Count(what="invoke, success", callers=10, engine=10),
-        Count(what="http, success", callers=7, engine=7),
-        Count(what="throttled", callers=5, engine=5),
-        Count(what="failed", callers=1, engine=1),
-    ] == actual
-    assert all(count.agrees for count in actual)
+        ("echo by invoke, success", 10, 10),
+        ("echo by invoke, failure", 3, 3),
+        ("echo by http, success", 7, 7),
+        ("echo by http, failure", 0, 0),
+        ("echo, throttled", 5, 5),
+        ("queued, records", 100, 100),
+    ] == [(one.what, one.sent, one.found) for one in counts]
+    assert all(one.agrees for one in counts)
 
 
-def test_an_answer_nobody_got_is_a_problem():
+def test_a_record_that_nobody_has_is_a_difference():
+    """Neither taken nor a dead letter."""
+    counts = compared(PLAN, client(), METRICS, took(97), {"queued": 2})
+
+    assert [Count(what="queued, records", sent=100, found=99, where="97 delivered + 2 dead letters")] == [
+        one for one in counts if not one.agrees
+    ]
+
+
+def test_an_answer_nobody_got_is_a_difference():
     """The engine counted one more than the callers have."""
-    rows = [row("invoke", 10, failed=1), row("http", 6), row("http, throttled", 5)]
+    metrics = METRICS.replace('trigger="http",outcome="success"} 7', 'trigger="http",outcome="success"} 8')
+    counts = compared(PLAN, client(), metrics, took(97), {"queued": 3})
 
-    actual = problems(rows, compared(rows, METRICS, "echo"), throttles=True)
-
-    assert [
-        "invoke: 1 requests failed",
-        "http, success: the callers saw 6, the engine counted 7",
-    ] == actual
+    assert [("echo by http, success", 7, 8)] == [
+        (one.what, one.sent, one.found) for one in counts if not one.agrees
+    ]
 
 
-@pytest.mark.parametrize(
-    ("throttled", "expected", "problem"),
-    [
-        (0, False, None),
-        (5, True, None),
-        (5, False, "5 requests were throttled, though the load is within the limits"),
-        (0, True, "nothing was throttled, though the load is above the limit: raise --users"),
-    ],
-)
-def test_throttles_are_there_when_they_are_expected(throttled, expected, problem):
-    """A scenario that overloads nothing has measured something else than it says."""
-    counts = [Count(what="throttled", callers=throttled, engine=throttled)]
-
-    actual = problems([row("invoke", 1)], counts, throttles=expected)
-
-    assert ([problem] if problem else []) == actual
+@pytest.fixture
+def channel(tmp_path, monkeypatch):
+    """The result channel, and the variable that tells handlers where it is."""
+    path = tmp_path / "deliveries.txt"
+    monkeypatch.setenv("LOADTEST_DELIVERIES", str(path))
+    with Channel(path, ["a", "b"]) as one:
+        yield one
 
 
-def test_a_run_without_an_answer_is_a_problem():
-    """Nothing on both sides agrees, and shows nothing."""
-    counts = [Count(what="throttled", callers=0, engine=0)]
-
-    assert ["no request was answered"] == problems([], counts, throttles=False)
+def record(number, *, poison=False, stream="a"):
+    """A record as it is sent."""
+    return {"id": f"{stream}/{number}", "sent_s": 1.5, "poison": poison}
 
 
-def test_locusts_entries_become_rows():
-    """Failures are not answers, and percentiles come from the counted times."""
-    entry = {
-        "name": "invoke",
-        "num_requests": 100,
-        "num_failures": 1,
-        "response_times": {"2": 98, "7": 1, "250": 1},
-    }
-
-    actual = rows_of([entry], seconds=10)
-
-    assert [Row(name="invoke", answered=99, failed=1, per_s=9.9, p50_ms=2, p99_ms=7)] == actual
+def message(number, **more):
+    """The same in a message of a queue."""
+    return {"messageId": f"m{number}", "body": json.dumps(record(number, **more))}
 
 
-@given(st.dictionaries(st.integers(0, 10_000), st.integers(1, 1000), min_size=1), st.floats(0.01, 1.0))
-def test_a_percentile_covers_its_share_and_no_shorter_time_does(times, share):
-    """By definition: the smallest time that so many requests did not exceed."""
-    ms = percentile(times, share)
+def test_a_batch_reports_its_poisoned_messages_alone(channel):
+    """The others are taken, and are not given again."""
+    batch = {"Records": [message(0), message(1, poison=True), message(2, stream="b")]}
 
-    total = sum(times.values())
-    covered = sum(count for at, count in times.items() if at <= ms)
-    before = sum(count for at, count in times.items() if at < ms)
-    assert covered >= share * total
-    assert before < share * total
+    answer = delivering(batch, None)
+    streams = channel.read()
 
-
-def test_the_summary_names_every_problem():
-    """People read it, so it ends with what is wrong."""
-    report = Report(
-        scenario="steady",
-        question="Why?",
-        users=1,
-        seconds=1,
-        rows=(row("invoke", 1234),),
-        counts=(Count(what="throttled", callers=0, engine=1),),
-        problems=("throttled: the callers saw 0, the engine counted 1",),
-    )
-
-    actual = as_text(report).splitlines()
-
-    assert "invoke                  1,234        0         0        0        0" == actual[4]
-    assert "problem: throttled: the callers saw 0, the engine counted 1" == actual[-1]
+    assert {"batchItemFailures": [{"itemIdentifier": "m1"}]} == answer
+    assert [(2, 1, 0), (1, 1, 0)] == [
+        (streams[name].attempts, streams[name].delivered, streams[name].duplicates) for name in "ab"
+    ]
 
 
-def test_no_scenario_takes_longer_than_its_readme_says():
-    """A load test that nobody has time for is not run."""
-    assert dict.fromkeys(SCENARIOS, 10) == {name: one.seconds for name, one in SCENARIOS.items()}
+def test_a_notification_is_told_by_the_key_of_its_object(channel):
+    """As the sender made it, percent-encoded by S3."""
+    event = {"Records": [{"s3": {"object": {"key": "a/good/2.250000/7"}}}]}
+    bad = {"Records": [{"s3": {"object": {"key": "a%2Fpoison/2.250000/8"}}}]}
+
+    delivering(event, None)
+    with pytest.raises(Poisoned):
+        delivering(bad, None)
+
+    assert (2, 1) == (channel.read()["a"].attempts, channel.read()["a"].delivered)
+
+
+def test_what_is_taken_twice_counts_once(channel):
+    """At least once is allowed, and shown."""
+    for _ in range(3):
+        delivering(record(5), None)
+
+    stream = channel.read()["a"]
+    assert (3, 1, 2, 1) == (stream.attempts, stream.delivered, stream.duplicates, stream.times.count)
+
+
+def test_the_channel_is_read_as_it_grows(channel):
+    """What was read is not read again; half a line waits for its other half."""
+    delivering(record(0), None)
+    first = channel.read()["a"].delivered
+    delivering(record(1), None)
+
+    assert (1, 2) == (first, channel.read()["a"].delivered)
+
+
+def test_holding_tells_where_and_when_it_began():
+    """The environment has the name of its log stream."""
+    answer = holding({"seconds": 0}, SimpleNamespace(log_stream_name="env-1"))
+
+    assert "env-1" == answer["environment"]
+    assert isinstance(answer["began_s"], float)
+
+
+def test_stormy_fails_only_if_asked_to():
+    """Dying and hanging are for real processes."""
+    with pytest.raises(Poisoned):
+        stormy({"how": "raise"}, None)
+
+    assert {"ok": True} == stormy({"how": "well"}, None)

@@ -52,40 +52,40 @@ _STYLE: Final = {
 def concurrency(document: Mapping[str, Any]) -> str:
     """Invocations in flight and environments over time."""
     samples = document["samples"]
-    chart = _over_time("concurrency", document)
+    chart = over_time("concurrency", document)
     chart.add("environments", list(zip(samples["at_s"], samples["environments"], strict=True)))
     chart.add("in flight", list(zip(samples["at_s"], samples["in_flight"], strict=True)))
-    return _svg(chart, "Invocations in flight and environments over time")
+    return as_svg(chart, "Invocations in flight and environments over time")
 
 
 def throughput(document: Mapping[str, Any]) -> str:
     """Invocations and throttles per second over time."""
     samples = document["samples"]
-    chart = _over_time("throughput", document)
+    chart = over_time("throughput", document)
     chart.add("invocations per s", rates(samples["at_s"], samples["invocations"]))
     chart.add("refused per s", rates(samples["at_s"], samples["throttles"]))
-    return _svg(chart, "Invocations and throttles per second over time")
+    return as_svg(chart, "Invocations and throttles per second over time")
 
 
 def latency(document: Mapping[str, Any]) -> str:
     """Latency by percentile: each nine takes as much room as the last, and so does each power of ten."""
     shown = [one for one in document["series"] if one["requests"] >= _ENOUGH and len(one["curve_ms"]) > 1]
     del shown[len(_COLORS) :]
-    chart = _chart(pygal.XY, "latency", height=380, legend_columns=2)
+    chart = chart_of(pygal.XY, "latency", height=380, legend_columns=2)
     chart.y_title = "milliseconds"
     highest = max((one["curve_ms"][-1][0] for one in shown), default=0)
     chart.x_labels = [
-        {"value": _nines(percent), "label": f"{percent:g} %"} for percent in _NINES if percent <= highest
+        {"value": nines(percent), "label": f"{percent:g} %"} for percent in _NINES if percent <= highest
     ]
     # pygal's own logarithmic scale is for both axes or none: the logarithm is taken here.
     chart.y_labels = [
         {"value": exponent, "label": f"{10.0**exponent:g}"}
-        for exponent in _exponents([value for one in shown for _, value in one["curve_ms"]])
+        for exponent in exponents([value for one in shown for _, value in one["curve_ms"]])
     ]
     for one in shown:
         label = one["name"] + (", without its sleep" if "sleep_ms" in one else "")
-        chart.add(label, [(_nines(percent), _log(value)) for percent, value in one["curve_ms"]])
-    return _svg(chart, "Latency by percentile")
+        chart.add(label, [(nines(percent), log_ms(value)) for percent, value in one["curve_ms"]])
+    return as_svg(chart, "Latency by percentile")
 
 
 def cost(document: Mapping[str, Any]) -> str:
@@ -97,12 +97,12 @@ def cost(document: Mapping[str, Any]) -> str:
     }
     components = document["cost"]["components_usd"]
     height = 90 + 36 * len(functions)
-    chart = _chart(pygal.HorizontalStackedBar, "cost", height, legend_columns=len(components), opacity=".8")
+    chart = chart_of(pygal.HorizontalStackedBar, "cost", height, legend_columns=len(components), opacity=".8")
     chart.x_labels = list(reversed(functions))  # drawn from the bottom up
     chart.value_formatter = lambda value: f"${value:.6f}".rstrip("0").rstrip(".")
     for component in components:
         chart.add(component, [float(usd[component]) for usd in reversed(functions.values())])
-    return _svg(chart, "Cost by function and component, US dollars")
+    return as_svg(chart, "Cost by function and component, US dollars")
 
 
 def rates(at_s: Sequence[float], counts: Sequence[int]) -> list[tuple[float, float]]:
@@ -117,8 +117,9 @@ def rates(at_s: Sequence[float], counts: Sequence[int]) -> list[tuple[float, flo
     ]
 
 
-def _over_time(name: str, document: Mapping[str, Any]) -> Any:
-    chart = _chart(pygal.XY, name, height=290, legend_columns=2)
+def over_time(name: str, document: Mapping[str, Any]) -> Any:
+    """An empty chart of the whole time, with the phases under its axis; `as_svg` draws it."""
+    chart = chart_of(pygal.XY, name, height=290, legend_columns=2)
     chart.fill = True
     chart.show_x_guides = True
     chart.xrange = (0, document["elapsed_s"])
@@ -131,7 +132,8 @@ def _over_time(name: str, document: Mapping[str, Any]) -> Any:
     return chart
 
 
-def _chart(kind: Any, name: str, height: int, legend_columns: int, opacity: str = ".25") -> Any:
+def chart_of(kind: Any, name: str, height: int, legend_columns: int, opacity: str = ".25") -> Any:
+    """An empty chart of pygal's, in the colours of the page; `name` makes its ids."""
     chart = kind(
         style=Style(**_STYLE, opacity=opacity),
         js=[],
@@ -151,22 +153,24 @@ def _chart(kind: Any, name: str, height: int, legend_columns: int, opacity: str 
     return chart
 
 
-def _nines(percent: float) -> float:
+def nines(percent: float) -> float:
     """0 for 0 %, 1 for 90 %, 2 for 99 %, ..."""
     return -math.log10(1 - percent / 100)
 
 
-def _log(value_ms: float) -> float:
+def log_ms(value_ms: float) -> float:
+    """The decimal logarithm; of less than a tenth of a millisecond it is that of a tenth."""
     return math.log10(max(value_ms, _LEAST_MS))
 
 
-def _exponents(values_ms: Sequence[float]) -> range:
+def exponents(values_ms: Sequence[float]) -> range:
+    """The powers of ten that values lie between."""
     if not values_ms:
         return range(0)
-    return range(math.floor(_log(min(values_ms))), math.ceil(_log(max(values_ms))) + 1)
+    return range(math.floor(log_ms(min(values_ms))), math.ceil(log_ms(max(values_ms))) + 1)
 
 
-def _svg(chart: Any, label: str) -> str:
+def as_svg(chart: Any, label: str) -> str:
     """The chart as an element of an HTML page, without scripts, comments, links and namespaces."""
     if not any(values for values, _ in chart.raw_series):
         chart.x_labels, chart.y_labels = [], []  # pygal cannot place a label where there is no value

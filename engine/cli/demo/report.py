@@ -18,18 +18,18 @@ def page(document: Mapping[str, Any]) -> str:
     """The HTML page for a document of `summary.document`."""
     verdict = "Every promise held" if document["ok"] else "Not every promise held"
     return _PAGE.format(
-        style=_STYLE,
+        style=STYLE,
         verdict=escape(verdict),
         verdict_class="good" if document["ok"] else "bad",
         machine=escape(" · ".join(str(value) for value in document["machine"].values())),
-        tiles="".join(_tile(name, value) for name, value in facts(document)),
+        tiles="".join(tile(name, value) for name, value in facts(document)),
         promises="".join(_promise(one) for one in document["promises"]),
         notes="".join(f"<p class='note'>{escape(note)}</p>" for note in document["notes"]),
         concurrency=charts.concurrency(document),
         throughput=charts.throughput(document),
         latency=charts.latency(document),
         cost=charts.cost(document),
-        phases=_table(
+        phases=table_of(
             ("", "phase", "target", "achieved", "from", "to"),
             [
                 (
@@ -44,8 +44,8 @@ def page(document: Mapping[str, Any]) -> str:
             ],
             text_columns=4,
         ),
-        latencies=_table(*latency_rows(document), text_columns=2),
-        functions=_table(*function_rows(document), text_columns=1),
+        latencies=table_of(*latency_rows(document), text_columns=2),
+        functions=table_of(*function_rows(document), text_columns=1),
         failures=_failures(document["failures"]),
         components=escape(components_text(document["cost"])),
         prices=escape(document["cost"]["prices"]),
@@ -54,7 +54,8 @@ def page(document: Mapping[str, Any]) -> str:
     )
 
 
-def _tile(name: str, value: str) -> str:
+def tile(name: str, value: str) -> str:
+    """A number to look at first, with its name."""
     return f"<div class='tile'><b>{escape(value)}</b><span>{escape(name)}</span></div>"
 
 
@@ -67,10 +68,10 @@ def _promise(one: Mapping[str, Any]) -> str:
 def _failures(failures: Mapping[str, Mapping[str, int]]) -> str:
     rows = [("outcome", kind, f"{count:,}") for kind, count in failures["by_status"].items()]
     rows += [("error", kind, f"{count:,}") for kind, count in failures["by_error"].items()]
-    return _table(("as", "kind", "count"), rows, text_columns=2) if rows else "<p>None.</p>"
+    return table_of(("as", "kind", "count"), rows, text_columns=2) if rows else "<p>None.</p>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int) -> str:
+def table_of(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int) -> str:
     """The first columns are text; the rest are numbers, to the right."""
 
     def cells(values: Sequence[str], tag: str) -> str:
@@ -84,7 +85,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: 
     return f"<div class='wide'>{table}</div>"
 
 
-_STYLE: Final = """
+STYLE: Final = """
 :root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --text: #1c2430; --faint: #667085;
   --line: #e3e6eb; --good: #14804a; --bad: #c2352b; --c1: #8aa4c8; --c2: #e2703a; --c3: #2a9d8f;
   --c4: #8e5bb5; --c5: #b8860b; --c6: #5f6b7a; }

@@ -1,0 +1,93 @@
+"""The client's half of run.json, from what a recorder counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana.src.loadtest_metrics import OUTCOMES
+from loadtests.common.plan import Stage
+from loadtests.common.recorder import COLUMNS, SUCCESS, Recorder
+
+
+def findings(recorder: Recorder) -> dict[str, Any]:
+    """Everything the callers saw: seconds from the beginning of the load, latencies in milliseconds."""
+    plan, ended_s = recorder.plan, recorder.ended_s or 0.0
+    begins = plan.begins()
+    over = [
+        index for index, stage in enumerate(plan.stages) if begins[index] + stage.seconds <= ended_s + 0.001
+    ]
+    # What broke the engine holds the generator up too: its lag is not the generator's doing.
+    held = over[:-1] if ended_s < plan.seconds else over
+    return {
+        "begin_s": recorder.begin_s,
+        "ended_s": round(ended_s, 3),
+        "streams": {name: _stream(recorder, name) for name in plan.streams},
+        "stages": [_stage(recorder, index, begins[index]) for index in over],
+        "timeline": _timeline(recorder),
+        "lag_ms": recorder.lag_of(held).spread_ms(),
+        "dropped": sum(recorder.dropped.values()),
+        "unanswered": recorder.all_in_flight(),
+        "errors": dict(recorder.errors.most_common()),
+        "unexpected": dict(recorder.unexpected.most_common()),
+        "cpu_percent": recorder.cpu_percent,
+        "workers": plan.workers,
+    }
+
+
+def stage_row(recorder: Recorder, index: int, stream: str | None = None) -> dict[str, Any]:
+    """What one stage came to: rates a second, and the times of what succeeded."""
+    stage = recorder.plan.stages[index]
+    counts = {name: recorder.count(stage=index, stream=stream, outcome=name) for name in OUTCOMES}
+    served = recorder.tally(stage=index, stream=stream, outcome=SUCCESS)
+    return {
+        "target_per_s": round(_target(stage, stream), 1),
+        "offered_per_s": round(sum(counts.values()) / stage.seconds, 1),
+        "served_per_s": round(counts[SUCCESS] / stage.seconds, 1),
+        **counts,
+        "p50_ms": served.ms(50),
+        "p99_ms": served.ms(99),
+    }
+
+
+def _target(stage: Stage, stream: str | None) -> float:
+    rates = [per_s for name, per_s in stage.per_s.items() if stream in (None, name)]
+    bursts = [count for name, count in stage.at_once.items() if stream in (None, name)]
+    return sum(rates) + sum(bursts) / stage.seconds
+
+
+def _stage(recorder: Recorder, index: int, begin_s: float) -> dict[str, Any]:
+    stage = recorder.plan.stages[index]
+    row = {"name": stage.name, "begin_s": round(begin_s, 3), "seconds": stage.seconds}
+    row |= stage_row(recorder, index)
+    row["lag_p99_ms"] = recorder.lag_of([index]).ms(99)
+    row["streams"] = {name: stage_row(recorder, index, name) for name in recorder.plan.streams}
+    if stage.at_once:
+        row["at_once"] = sum(stage.at_once.values())
+        row["sent_within_ms"] = round(recorder.burst_s.get(index, 0.0) * 1000, 3)
+    if index in recorder.ready_s:
+        row["ready_ms"] = [round(ready_s * 1000, 3) for ready_s in sorted(recorder.ready_s[index].values())]
+    return row
+
+
+def _stream(recorder: Recorder, name: str) -> dict[str, Any]:
+    stream = recorder.plan.streams[name]
+    tallies = {outcome: recorder.tally(stream=name, outcome=outcome) for outcome in OUTCOMES}
+    return {
+        "send": stream.send,
+        "function": stream.function,
+        "due": recorder.asked[name],
+        "dropped": recorder.dropped[name],
+        **{outcome: tally.count for outcome, tally in tallies.items()},
+        "records": recorder.records[name],
+        "latency_ms": {outcome: tally.spread_ms() for outcome, tally in tallies.items() if tally.count},
+        "curve_ms": tallies[SUCCESS].curve_ms(),
+    }
+
+
+def _timeline(recorder: Recorder) -> dict[str, list[float]]:
+    seconds = range(max(recorder.seconds, default=-1) + 1)
+    rows = [recorder.seconds.get(second, [0] * len(COLUMNS)) for second in seconds]
+    columns: dict[str, list[float]] = {
+        name: [row[index] for row in rows] for index, name in enumerate(COLUMNS)
+    }
+    return {"at_s": [second + 0.5 for second in seconds], **columns}

@@ -1,0 +1,216 @@
+"""What the callers saw: counted in each Locust process, added up in the one that writes it down."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from grafana.src.loadtest_metrics import LAG_BOUNDS_S, OUTCOMES, RESPONSE_BOUNDS_S
+from loadtests.common.plan import Plan
+from loadtests.common.tally import Tally
+
+SUCCESS, FAILURE, THROTTLED = OUTCOMES
+
+COLUMNS: Final = ("due", "sent", *OUTCOMES)
+"""What is counted for each second."""
+
+_COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
+
+
+class Answer(NamedTuple):
+    """How a request ended.
+
+    Attributes:
+        outcome: One of `OUTCOMES`.
+        error: What a failure was, in a few words.
+        records: How many records were taken.
+        began: In which environment the handler ran, and when it began (monotonic seconds), if it said so.
+    """
+
+    outcome: str
+    error: str = ""
+    records: int = 0
+    began: tuple[str, float] | None = None
+
+
+class Recorder:
+    """Counts everything about the requests of one process, or, after `merge`, of several.
+
+    Attributes:
+        begin_s: Monotonic time at which the load begins in this process; infinite until it is known.
+        ended_s: When the load ended, seconds from its beginning; None while it goes on.
+        in_flight: Requests without an answer.
+        users: Users of a closed model that are active.
+        cpu_percent: The highest that this process used of a core.
+        answered: Times of the requests, by stage, stream and outcome.
+        lag: How late requests were sent, by stage; those of bursts are left out.
+        asked: Requests that were due, by stream.
+        dropped: Those of them that were never sent, by stream.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.begin_s = math.inf
+        self.ended_s: float | None = None
+        self.in_flight = 0
+        self.users = 0
+        self.cpu_percent = 0.0
+        # In flight, users and `done` of other processes.
+        self.elsewhere: dict[str, tuple[int, int, bool]] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self.answered: dict[tuple[int, str, str], Tally] = {}
+        self.lag: dict[int, Tally] = {}
+        self.asked: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.records: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.unexpected: Counter[str] = Counter()
+        self.burst_s: dict[int, float] = {}
+        self.ready_s: defaultdict[int, dict[str, float]] = defaultdict(dict)
+        self.seconds: dict[int, list[int]] = {}
+
+    # ---------------------------------------------------------------- counting
+
+    def due(self, stream: str, at_s: float) -> None:
+        """A request is due now, `at_s` seconds after the beginning."""
+        self.asked[stream] += 1
+        self._second(at_s)[_COLUMN["due"]] += 1
+
+    def drop(self, stream: str) -> None:
+        """It will not be sent: too many are unanswered."""
+        self.dropped[stream] += 1
+
+    def sent(self, stage: int, at_s: float, lag_s: float, *, burst: bool) -> None:
+        """It is sent now, `lag_s` later than intended."""
+        self.in_flight += 1
+        self._second(at_s)[_COLUMN["sent"]] += 1
+        if burst:
+            self.burst_s[stage] = max(self.burst_s.get(stage, 0.0), lag_s)
+        else:
+            if stage not in self.lag:
+                self.lag[stage] = Tally(LAG_BOUNDS_S)
+            self.lag[stage].add(lag_s)
+
+    def answer(self, stage: int, stream: str, intended_s: float, now_s: float, answer: Answer) -> None:
+        """It was answered, or failed. Times are monotonic."""
+        self.in_flight -= 1
+        key = (stage, stream, answer.outcome)
+        if key not in self.answered:
+            self.answered[key] = Tally(RESPONSE_BOUNDS_S)
+        self.answered[key].add(now_s - intended_s)
+        self._second(now_s - self.begin_s)[_COLUMN[answer.outcome]] += 1
+        self.records[stream] += answer.records
+        if answer.error:
+            self.errors[answer.error] += 1
+        if answer.began is not None:
+            environment, began_s = answer.began
+            self._ready(stage, environment, began_s - intended_s)
+
+    def _ready(self, stage: int, environment: str, after_s: float) -> None:
+        """An environment is ready when the first handler begins there."""
+        known = self.ready_s[stage]
+        known[environment] = min(after_s, known.get(environment, math.inf))
+
+    def surprise(self, text: str) -> None:
+        """An answer was not what that event is to get."""
+        self.unexpected[text] += 1
+
+    def _second(self, at_s: float) -> list[int]:
+        row = self.seconds.get(int(at_s))
+        if row is None:
+            row = self.seconds[int(at_s)] = [0] * len(COLUMNS)
+        return row
+
+    # ---------------------------------------------------------------- several processes
+
+    def take(self) -> dict[str, Any]:
+        """All that was counted since the last time, for `merge` in another process; it is forgotten here."""
+        taken = {
+            "answered": [[*key, tally.packed()] for key, tally in self.answered.items()],
+            "lag": [[stage, tally.packed()] for stage, tally in self.lag.items()],
+            "asked": dict(self.asked),
+            "dropped": dict(self.dropped),
+            "records": dict(self.records),
+            "errors": dict(self.errors),
+            "unexpected": dict(self.unexpected),
+            "burst_s": list(self.burst_s.items()),
+            "ready_s": list(self.ready_s.items()),
+            "seconds": list(self.seconds.items()),
+            "cpu_percent": self.cpu_percent,
+            "now": [self.in_flight, self.users, self.done],
+        }
+        self._clear()
+        return taken
+
+    def merge(self, taken: dict[str, Any], process: str) -> None:
+        """Add what another process took."""
+        for stage, stream, outcome, packed in taken["answered"]:
+            other = Tally.unpacked(packed, RESPONSE_BOUNDS_S)
+            self.answered.setdefault((stage, stream, outcome), Tally(RESPONSE_BOUNDS_S)).merge(other)
+        for stage, packed in taken["lag"]:
+            self.lag.setdefault(stage, Tally(LAG_BOUNDS_S)).merge(Tally.unpacked(packed, LAG_BOUNDS_S))
+        self.asked.update(taken["asked"])
+        self.dropped.update(taken["dropped"])
+        self.records.update(taken["records"])
+        self.errors.update(taken["errors"])
+        self.unexpected.update(taken["unexpected"])
+        for stage, late_s in taken["burst_s"]:
+            self.burst_s[stage] = max(self.burst_s.get(stage, 0.0), late_s)
+        for stage, ready_s in taken["ready_s"]:
+            for environment, after_s in ready_s.items():
+                self._ready(stage, environment, after_s)
+        for second, row in taken["seconds"]:
+            self.seconds[second] = [a + b for a, b in zip(self._second(second), row, strict=True)]
+        self.cpu_percent = max(self.cpu_percent, taken["cpu_percent"])
+        self.elsewhere[process] = tuple(taken["now"])
+
+    # ---------------------------------------------------------------- reading
+
+    @property
+    def done(self) -> bool:
+        """Whether the load ended and everything was answered, in this process and in those it adds up."""
+        return (
+            self.ended_s is not None
+            and self.all_in_flight() == 0
+            and all(o[2] for o in self.elsewhere.values())
+        )
+
+    def all_in_flight(self) -> int:
+        """Requests without an answer, of all processes."""
+        return self.in_flight + sum(in_flight for in_flight, _, _ in self.elsewhere.values())
+
+    def all_users(self) -> int:
+        """Active users of closed models, of all processes."""
+        return self.users + sum(users for _, users, _ in self.elsewhere.values())
+
+    def tally(
+        self, *, stage: int | None = None, stream: str | None = None, outcome: str | None = None
+    ) -> Tally:
+        """The times of all that is asked for, added up; None is any."""
+        total = Tally(RESPONSE_BOUNDS_S)
+        for (a_stage, a_stream, an_outcome), tally in self.answered.items():
+            if stage in (None, a_stage) and stream in (None, a_stream) and outcome in (None, an_outcome):
+                total.merge(tally)
+        return total
+
+    def lag_of(self, stages: Iterable[int]) -> Tally:
+        """How late requests were sent, in several stages together."""
+        total = Tally(LAG_BOUNDS_S)
+        for stage in stages:
+            if stage in self.lag:
+                total.merge(self.lag[stage])
+        return total
+
+    def count(self, **wanted: Any) -> int:
+        """How many that is: see `tally`."""
+        keys = ("stage", "stream", "outcome")
+        asked = [(keys.index(name), value) for name, value in wanted.items() if value is not None]
+        return sum(
+            tally.count
+            for key, tally in self.answered.items()
+            if all(key[index] == value for index, value in asked)
+        )

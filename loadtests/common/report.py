@@ -1,0 +1,273 @@
+"""report.html: one file that needs no network, with the verdict, charts, tables and run.json itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+from engine.cli.demo import charts
+from engine.cli.demo.figures import dollars, milliseconds
+from engine.cli.demo.report import DATA_ID, STYLE, table_of, tile
+from loadtests.common import pictures
+from loadtests.common.checks import GENERATOR_LIMITED, PASSED
+from loadtests.common.tally import PERCENTILES
+
+_SENTENCES: Final = {
+    PASSED: "Passed",
+    GENERATOR_LIMITED: "Generator-limited: the generator did not keep up, so this says little of the engine",
+}
+
+Document = Mapping[str, Any]
+
+
+def page(document: Document) -> str:
+    """The HTML page of a run."""
+    verdict = document["verdict"]
+    missed = [one for one in document["generator"] if not one["held"]]
+    sections = [
+        _section(
+            _SENTENCES.get(verdict, "Failed"),
+            _checks([*document["checks"], *missed]),
+            kind="good" if verdict == PASSED else "bad",
+        ),
+        _section("Offered and served", pictures.offered_and_served(document), _stages(document)),
+        *_knee(document),
+        *_ready(document),
+        *_deliveries(document),
+        _section(
+            "Response time",
+            pictures.latency(document),
+            _latency(document),
+            note="From the moment a request was due (open model) or sent (closed model) to its answer.",
+        ),
+        _section(
+            "Concurrency and environments",
+            charts.concurrency(document),
+            note="As the engine says of itself, up to five times a second.",
+        ),
+        _section("Cold starts", pictures.cold_starts(document)),
+        _section("Throttles and failures", pictures.refused(document), _errors(document)),
+        _section("Cost", charts.cost(document), _cost(document), note=_bill(document)),
+        _section("Conservation", _conservation(document), note="Nothing may be lost on the way."),
+        *_prometheus(document),
+        _section("The load generator", _checks(document["generator"])),
+        _section("Machine and settings", _settings(document)),
+    ]
+    return _PAGE.format(
+        style=STYLE,
+        scenario=escape(document["scenario"]),
+        question=escape(document["question"]),
+        tiles="".join(tile(name, value) for name, value in facts(document)),
+        sections="".join(sections),
+        data_id=DATA_ID,
+        data=json.dumps(document, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+
+
+def facts(document: Document) -> list[tuple[str, str]]:
+    """The few numbers to look at first: name and value."""
+    client, engine, cost = document["client"], document["engine"], document["cost"]
+    served = sum(one["success"] for one in client["streams"].values())
+    found = [
+        ("verdict", document["verdict"]),
+        ("served", f"{served:,}"),
+        ("served, per s", f"{served / client['ended_s']:,.0f}" if client["ended_s"] else "0"),
+        ("p99, slowest stream", f"{milliseconds(_slowest_p99(client))} ms"),
+        ("peak concurrency", f"{engine['peak_concurrency']:,}"),
+        ("cold starts", f"{engine['cold_starts']:,}"),
+        ("throttles", f"{engine['throttles']:,}"),
+        ("per million invocations", dollars(cost["per_million_invocations_usd"], 2)),
+    ]
+    if document["knee"] is not None:
+        found.append(("knee, per s", f"{document['knee']['per_s']:,.0f}"))
+    return found
+
+
+def _slowest_p99(client: Mapping[str, Any]) -> float:
+    spreads = [one["latency_ms"].get("success") for one in client["streams"].values()]
+    return max((spread["p99"] for spread in spreads if spread), default=0.0)
+
+
+def _stages(document: Document) -> str:
+    rows = []
+    for stage in document["client"]["stages"]:
+        cells = [stage["target_per_s"], stage["offered_per_s"], stage["served_per_s"]]
+        rows.append(
+            (
+                stage["name"],
+                f"{stage['seconds']:.4g} s",
+                *(f"{cell:,.1f}" for cell in cells),
+                f"{stage['throttled']:,}",
+                f"{stage['failure']:,}",
+                milliseconds(stage["p50_ms"]),
+                milliseconds(stage["p99_ms"]),
+            )
+        )
+    head = ("stage", "for", "target per s", "offered", "served", "throttled", "failed", "p50, ms", "p99, ms")
+    return table_of(head, rows, text_columns=1)
+
+
+def _knee(document: Document) -> list[str]:
+    found = document["knee"]
+    if found is None:
+        return []
+    note = (
+        f"{found['per_s']:,.0f} requests a second, ±{found['plus_minus']:.1%}: "
+        f"{found['held_per_s']:,.0f} held, "
+        f"{found['broke_per_s']:,.0f} did not ({found['why']}). "
+        f"{document['engine']['invocations_per_cpu_s']:,.0f} invocations for each CPU second of the engine."
+    )
+    rows = [
+        (f"{one['per_s']:,}", f"{one['headroom']:.0%}", f"{one['instances']:,}") for one in found["instances"]
+    ]
+    table = table_of(("requests per s", "headroom", "engines like this one"), rows, text_columns=0)
+    return [_section("Knee", pictures.knee(document), table, note=note)]
+
+
+def _ready(document: Document) -> list[str]:
+    rows = [
+        (
+            f"{one['environments']:,}",
+            *(milliseconds(one[key]) for key in ("first_ms", "half_ms", "last_ms")),
+            f"{one['per_s']:,.0f}",
+            milliseconds(one["sent_within_ms"]),
+        )
+        for one in document["ready"]
+    ]
+    if not rows:
+        return []
+    head = ("environments", "first, ms", "half, ms", "all, ms", "per s", "sent within, ms")
+    note = (
+        "From the moment at which all requests were due to that at which so many handlers had begun, each in "
+        "an environment of its own. The generator needs time to send them: the last column."
+    )
+    return [_section("Time to N environments from zero", table_of(head, rows, text_columns=0), note=note)]
+
+
+def _deliveries(document: Document) -> list[str]:
+    rows = [
+        (
+            name,
+            *(f"{one[key]:,}" for key in ("sent", "delivered", "dead_letters", "duplicates")),
+            f"{one['attempts_per_record']:.3f}",
+            f"{one['drained_after_s']:.1f}",
+            f"{one['per_s']:,.0f}",
+            milliseconds(one["sent_to_done_ms"]["p50"]),
+            milliseconds(one["sent_to_done_ms"]["p99"]),
+        )
+        for name, one in document["deliveries"].items()
+    ]
+    if not rows:
+        return []
+    counted = ("sent", "delivered", "dead letters", "taken again", "attempts each")
+    head = ("records", *counted, "drained after, s", "per s", "p50, ms", "p99, ms")
+    note = "From the moment at which a record was due to be sent to that at which the function took it."
+    return [_section("Records", pictures.drained(document), table_of(head, rows, text_columns=1), note=note)]
+
+
+def _latency(document: Document) -> str:
+    rows = [
+        (name, outcome, f"{stream[outcome]:,}", *(milliseconds(value) for value in spread.values()))
+        for name, stream in document["client"]["streams"].items()
+        for outcome, spread in stream["latency_ms"].items()
+    ]
+    titles = [f"p{percent:g}, ms" for percent in PERCENTILES]
+    return table_of(("stream", "answer", "count", *titles, "max, ms"), rows, text_columns=2)
+
+
+def _errors(document: Document) -> str:
+    rows = [(kind, f"{count:,}") for kind, count in document["client"]["errors"].items()]
+    return table_of(("failures, as the callers saw them", "count"), rows, text_columns=1) if rows else ""
+
+
+def _cost(document: Document) -> str:
+    rows = [
+        (
+            name,
+            f"{one['invocations']:,}",
+            f"{one['billed_ms']:,}",
+            *(dollars(usd, 6) for usd in one["cost_usd"].values()),
+        )
+        for name, one in document["functions"].items()
+    ]
+    components = (*document["cost"]["components_usd"], "total")
+    return table_of(("function", "invocations", "billed ms", *components), rows, text_columns=1)
+
+
+def _bill(document: Document) -> str:
+    cost = document["cost"]
+    parts = ", ".join(f"{name} {dollars(usd, 6)}" for name, usd in cost["components_usd"].items())
+    return (
+        f"What AWS would have asked for it, tier 1, without the free tier: {parts}; "
+        f"{dollars(cost['per_million_invocations_usd'], 2)} per million invocations, and "
+        f"{dollars(cost['month_at_this_rate_usd'], 2)} for a month (730 hours) at this rate."
+    )
+
+
+def _conservation(document: Document) -> str:
+    rows = [
+        (one["what"], one["where"], f"{one['sent']:,}", f"{one['found']:,}", "✓" if one["agrees"] else "✗")
+        for one in document["conservation"]
+    ]
+    return table_of(("sum", "where", "callers", "found", ""), rows, text_columns=2)
+
+
+def _prometheus(document: Document) -> list[str]:
+    if document["prometheus"] is None:
+        return []
+    rows = [
+        (name, "nothing" if value is None else f"{value:,.6g}")
+        for name, value in document["prometheus"].items()
+    ]
+    note = "The same run as a Prometheus saw it that scraped engine and generator once a second."
+    return [_section("Prometheus", table_of(("query", "answer"), rows, text_columns=1), note=note)]
+
+
+def _settings(document: Document) -> str:
+    rows = [
+        (name, str(value))
+        for name, value in (*document["machine"].items(), *document["settings"].items())
+        if value is not None
+    ]
+    return table_of(("", ""), rows, text_columns=2)
+
+
+def _checks(checks: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        f"<li class='{'good' if one['held'] else 'bad'}'><b>{'✓' if one['held'] else '✗'}</b> "
+        f"{escape(one['check'])}<span>{escape(one['saw'])}</span></li>"
+        for one in checks
+    ]
+    return f"<ul>{''.join(lines)}</ul>"
+
+
+def _section(title: str, *parts: str, note: str = "", kind: str = "") -> str:
+    heading = f"<h2 class='{kind}'>" if kind else "<h2>"
+    said = f"<p>{escape(note)}</p>" if note else ""
+    return f"<section>{heading}{escape(title)}</h2>{said}{''.join(parts)}</section>"
+
+
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Load test: {scenario}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>Load test: {scenario}</h1>
+<p>{question}</p>
+</header>
+<div class="tiles">{tiles}</div>
+{sections}
+</main>
+<script type="application/json" id="{data_id}">{data}</script>
+</body>
+</html>
+"""

@@ -2,19 +2,13 @@
 
 async with Engine([Function("hello", handler="handlers.hello.handler")]) as engine:
 outcome = await engine.invoke("hello", {"name": "Ada"})
+
+A name is imported when it is first asked for: the processes that run handlers need only a few small modules
+of this package. `__init__.pyi` beside this file tells type checkers the same.
 """
 
-from engine.app import Engine
-from engine.core.function import Function
-from engine.core.outcome import Outcome, Status
-from engine.errors import (
-    ConfigError,
-    EngineError,
-    FunctionNotFound,
-    NotAccepting,
-    PayloadError,
-    UnknownName,
-)
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
 __all__ = [
     "ConfigError",
@@ -28,3 +22,21 @@ __all__ = [
     "Status",
     "UnknownName",
 ]
+
+_HOMES = {
+    "Engine": "engine.app",
+    "Function": "engine.core.function",
+    "Outcome": "engine.core.outcome",
+    "Status": "engine.core.outcome",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(_import_module(_HOMES.get(name, "engine.errors")), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

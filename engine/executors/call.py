@@ -5,7 +5,7 @@ Also imported by processes that are to stay small: nothing from here leads to th
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -118,7 +118,7 @@ class Call:
         return ContextTemplate(
             self._function,
             self._arn,
-            log_stream_name(day, secrets.token_hex(16), self._function.version),
+            log_stream_name(day, os.urandom(16).hex(), self._function.version),
             now_s=self._clock.now,
             wall_s=self._clock.wall,
             log=_write,

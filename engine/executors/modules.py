@@ -11,7 +11,6 @@ import importlib
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader, SourcelessFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -34,7 +33,7 @@ class _Expected:
         self.given = False
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Answers for the names it was told to expect, before any other finder is asked."""
 
     def __init__(self) -> None:

@@ -74,6 +74,7 @@ class Driver:
         self._timeout_s = function.timeout_s
         self._shared = function.environment_concurrency > 1
         self._executor: Executor
+        self._repeat: Callable[[int], bool]
         self._deadlines = Deadlines(loop, clock, self._strike)
         # An environment that turns idle falls due after keep_alive_s, unsaid: see Alarm.
         self._alarm = Alarm(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
@@ -86,6 +87,7 @@ class Driver:
     def employ(self, executor: Executor) -> None:
         """Give it the executor that does the work; needed before `open`."""
         self._executor = executor
+        self._repeat = getattr(executor, "repeat", _never)
 
     # ---------------------------------------------------------------- from above
 
@@ -168,11 +170,11 @@ class Driver:
             self._limit_init(env_id, provisioned=provisioned)
 
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
-        """An environment did not come up."""
-        provisioned = self._end_init(env_id)
-        if provisioned is None:
+        """An environment did not come up. On demand, its init may be repeated in its first invocation."""
+        entry = self._initialising.get(env_id)
+        if entry is None:
             return
-        self._failures[env_id] = failure, init_s
+        provisioned = entry[1]
         self._observer.noticed(
             Initialised(
                 function=self.function.name,
@@ -182,6 +184,11 @@ class Driver:
                 error_message=failure.error_message,
             )
         )
+        if not provisioned and self._repeat(env_id):
+            self._serve(env_id, None)
+            return
+        self._end_init(env_id)
+        self._failures[env_id] = failure, init_s
         commands = self._fleet.crashed(env_id, self._now())
         self._lost("init_failed")
         self._obey(commands)
@@ -475,3 +482,8 @@ class Driver:
             outcome = outcome._replace(log_tail=self._log_tail(invocation, outcome, error_type))
         self._observer.ended(invocation, outcome, error_type)
         invocation.reply(outcome)
+
+
+def _never(_env_id: int) -> bool:
+    """For executors without `repeat`."""
+    return False

@@ -1,12 +1,15 @@
 """What the executor contract is played with: one vocabulary of events, understood by every executor."""
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import sys
 import threading
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,11 @@ def act(event, context):
         case "marshal": return {1, 2}
         case "exit": sys.exit(event["code"])
         case "base": raise Stop("enough")
+        case "signal": os.kill(os.getpid(), event["signal"])
+        case "_exit": os._exit(event["code"])
+        case "flood":
+            for number in range(event["lines"]):
+                print(f"{number:0999}")
         case "big": return "x" * event["bytes"]
         case "print": print(event["text"])
         case "size": return len(event["text"])
@@ -79,6 +87,57 @@ def handler(event, context):
 """
 
 
+SIGNS = """
+import fcntl, os
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+imported = []
+
+def began(_event):
+    _add("begun")
+
+def left(_event):
+    _add("over")
+
+def _add(name):
+    descriptor = os.open(os.path.join(_FOLDER, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, b".")
+    os.close(descriptor)
+
+class gate:
+    @staticmethod
+    def wait(_seconds):
+        with open(os.path.join(_FOLDER, "gate")) as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        return True
+"""
+"""The module `contract_props` for handlers in processes of their own: files are all that they share."""
+
+
+class Signs:
+    """The test's side of it: files in the code folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen = {"begun": 0, "over": 0}
+        self._gate = (folder / "gate").open("w")
+        fcntl.flock(self._gate, fcntl.LOCK_EX)
+        (folder / "contract_props.py").write_text(SIGNS)
+
+    async def wait(self, name: str, count: int, at_most_s: float = 20) -> None:
+        """Until `count` more handlers have left that sign, or until that is hopeless."""
+        self._seen[name] += count
+        file = self._folder / name
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                while not file.exists() or file.stat().st_size < self._seen[name]:
+                    await asyncio.sleep(0.005)
+
+    def open_gate(self) -> None:
+        """Handlers that wait go on."""
+        if not self._gate.closed:
+            self._gate.close()
+
+
 class Props(types.ModuleType):
     """The module `contract_props`: what handlers and tests both see."""
 
@@ -101,7 +160,8 @@ class Props(types.ModuleType):
 class Play:
     """One executor, and how a test makes its handlers wait, go on and be counted.
 
-    `wait_s` is how long a waiting handler takes on virtual time; on threads it waits for `release`.
+    `wait_s` is how long a waiting handler takes on virtual time; elsewhere it waits for `release`.
+    `most` is how many environments it is asked for at once.
     """
 
     name: str
@@ -111,6 +171,8 @@ class Play:
     is_virtual: bool
     timeout_s: float
     wait_s: float = 1.0
+    most: int = 1000
+    signs: Signs | None = None
 
     def write(self, extra: str = "", name: str = "app") -> None:
         source = COMMON + (ASYNC if self.name == "loop" else PLAIN) + extra
@@ -133,6 +195,9 @@ class Play:
         if self.is_virtual:
             await asyncio.sleep(self.wait_s / 100)
             return
+        if self.signs is not None:
+            await self.signs.wait("begun", count)
+            return
         await asyncio.to_thread(_take, self.props.begun, count)
 
     async def over(self, count: int = 1) -> None:
@@ -140,12 +205,17 @@ class Play:
         if self.is_virtual:
             await asyncio.sleep(10 * self.wait_s)
             return
+        if self.signs is not None:
+            await self.signs.wait("over", count, 0.1)  # those that were killed leave none
+            return
         await asyncio.to_thread(_take, self.props.over, count)
         await asyncio.sleep(0.01)  # what they posted is read
 
     def release(self) -> None:
         """Let all handlers go on; on virtual time they do by themselves."""
         self.props.gate.set()
+        if self.signs is not None:
+            self.signs.open_gate()
 
 
 def _take(semaphore: threading.Semaphore, count: int) -> None:
@@ -186,6 +256,14 @@ def _thread(props: Props, folder: object) -> Play:
     return Play("thread", props, folder, None, False, 0.15)
 
 
+def _runtime(props: Props, folder: object) -> Play:
+    return Play("runtime", props, folder, None, False, 0.5, most=20, signs=Signs(folder))
+
+
+def _process(props: Props, folder: object) -> Play:
+    return Play("process", props, folder, None, False, 0.5, most=200, signs=Signs(folder))
+
+
 def _scripted(props: Props, folder: object) -> Play:
     return Play("scripted", props, folder, scripted_executor(act=scripted_act), True, 3.0)
 
@@ -193,14 +271,30 @@ def _scripted(props: Props, folder: object) -> Play:
 PLAYS: Mapping[str, Callable[[Props, object], Play]] = {
     "loop": _loop,
     "thread": _thread,
+    "process": _process,
+    "runtime": _runtime,
     "scripted": _scripted,
 }
 
+REAL = {"thread", "process", "runtime"}
+"""Those that are played on the real clock."""
+
 DIFFERENCES = {
     "code": {"scripted": "runs no code: results are given, and nothing is imported or printed"},
+    "own process": {
+        "loop": "runs handlers in the engine's own process: what ends it by force ends the engine",
+        "thread": "runs handlers in the engine's own process: what ends it by force ends the engine",
+        "scripted": "runs no code",
+    },
+    "init once": {
+        "scripted": "runs no code",
+        "process": "repeats an init that failed inside its first invocation, as AWS does",
+    },
     "own module": {
         "scripted": "runs no code",
         "loop": "environments on the loop share one instance of the module",
+        "process": "each environment is a process, and the module is simply `app` in all of them",
+        "runtime": "each environment is a process, and the module is simply `app` in all of them",
     },
 }
 """What an executor is excused from, and why. A test asks for what it needs by one of these words."""
@@ -213,7 +307,7 @@ class LoopFor:
     name: str
 
     def __call__(self) -> asyncio.AbstractEventLoop:
-        return new_event_loop() if self.name == "thread" else VirtualTimeLoop()
+        return new_event_loop() if self.name in REAL else VirtualTimeLoop()
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -231,8 +325,8 @@ def executor_of(item):
 
 
 def pytest_itemcollected(item):
-    """Threads need the real clock."""
-    if executor_of(item) == "thread":
+    """Threads and processes need the real clock."""
+    if executor_of(item) in REAL:
         item.add_marker(pytest.mark.real_time)
 
 
@@ -272,6 +366,9 @@ class Recorder:
 
     def ended(self, invocation: Invocation, result: Result) -> None:
         self.facts.put_nowait(("ended", invocation.env_id, result.status.value))
+
+    def waits(self, _env_id: int) -> None:
+        """Nobody limits its init."""
 
     def died(self, env_id: int) -> None:
         self.facts.put_nowait(("died", env_id))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 import sys
 from datetime import UTC, datetime
 
@@ -123,6 +124,78 @@ async def test_at_the_deadline_the_answer_is_the_timeouts_and_a_late_result_chan
     assert (1, True) == (then.payload, then.cold_start)
 
 
+FORCE = {
+    "os._exit": ({"do": "_exit", "code": 9}, "exit status 9"),
+    "SIGKILL": ({"do": "signal", "signal": signal.SIGKILL}, "signal: killed"),
+    "SIGSEGV": ({"do": "signal", "signal": signal.SIGSEGV}, "signal: segmentation fault"),
+}
+
+
+@pytest.mark.needs("own process")
+@pytest.mark.parametrize(("payload", "text"), FORCE.values(), ids=FORCE)
+async def test_what_ends_a_process_by_force_ends_one_environment(play, payload, text):
+    """The caller gets AWS's words, and the engine serves on."""
+    async with play.engine() as engine:
+        crashed = await engine.invoke("f", payload)
+        then = await engine.invoke("f", {"value": 1})
+
+    assert (Status.CRASH, "Runtime.ExitError") == (crashed.status, crashed.error["errorType"])
+    assert crashed.error["errorMessage"].endswith(f"Runtime exited with error: {text}")
+    assert (Status.SUCCESS, True) == (then.status, then.cold_start)
+
+
+@pytest.mark.needs("code")
+async def test_a_flood_of_output_costs_nobody_an_answer(play):
+    """Four megabytes of it; the log keeps the end."""
+    async with play.engine() as engine:
+        flooding = asyncio.ensure_future(engine.invoke("f", {"do": "flood", "lines": 4000}))
+        other = await engine.invoke("f", {"value": 1})
+        flooded = await flooding
+
+    assert [Status.SUCCESS] * 2 == [flooded.status, other.status]
+
+
+# ---------------------------------------------------------------- an end from above
+
+
+async def test_what_waits_for_its_environment_can_be_cancelled(play):
+    """Its init may have begun, or not."""
+    async with play.engine() as engine:
+        waiting = asyncio.ensure_future(engine.invoke("f", {}))
+        await asyncio.sleep(0)
+        engine.sink.abandon()
+        outcome = await waiting
+        after = levels(engine)
+
+    assert Status.CANCELLED == outcome.status
+    assert (0, 0, 0, 0) == (after.starting, after.idle, after.busy, after.waiting)
+
+
+async def test_what_runs_can_be_cancelled_and_what_waits_for_it_too(play):
+    """One runs, the other is in the queue of a function that may have one environment."""
+    function = play.function(reserved_concurrency=1, overflow="queue")
+    async with play.engine(function) as engine:
+        both = [asyncio.ensure_future(engine.invoke("f", wait(play))) for _ in range(2)]
+        await play.begun()
+        engine.sink.abandon()
+        outcomes = [await one for one in both]
+        after = levels(engine)
+    play.release()
+
+    assert {Status.CANCELLED} == {outcome.status for outcome in outcomes}
+    assert (0, 0, 0, 0) == (after.starting, after.idle, after.busy, after.waiting)
+
+
+async def test_an_engine_may_be_abandoned_twice(play):
+    """Before anything ran, and again."""
+    async with play.engine() as engine:
+        engine.sink.abandon()
+        engine.sink.abandon()
+        after = levels(engine)
+
+    assert (0, 0, 0) == (after.starting, after.idle, after.busy)
+
+
 # ---------------------------------------------------------------- init
 
 INITS = {
@@ -148,8 +221,17 @@ async def test_an_init_that_fails_is_answered_and_tried_again(play, line, error_
     assert [Status.INIT_ERROR] * 2 == [first.status, second.status]
     assert [error_type] * 2 == [first.error["errorType"], second.error["errorType"]]
     assert first.cold_start
-    assert 0.0 == first.duration_s
     assert (0, 0, 0, 0) == (after.starting, after.idle, after.busy, after.in_flight)
+
+
+@pytest.mark.needs("init once")
+async def test_an_init_that_fails_is_no_part_of_an_invocation(play):
+    """Nothing ran, and nothing took time."""
+    play.write("raise OSError('no table')")
+    async with play.engine() as engine:
+        outcome = await engine.invoke("f", {})
+
+    assert (Status.INIT_ERROR, 0.0) == (outcome.status, outcome.duration_s)
 
 
 @pytest.mark.needs("code")
@@ -308,19 +390,20 @@ async def test_a_result_over_the_limit_is_an_error_and_the_environment_lives_on(
 
 
 async def test_two_hundred_at_once_run_in_two_hundred_environments(play):
-    """And afterwards all of them are idle."""
+    """And afterwards all of them are idle. Where that would take long, it is fewer."""
+    crowd = min(200, play.most)
     async with play.engine() as engine:
-        running = asyncio.ensure_future(together(engine, [wait(play, value=n) for n in range(200)]))
-        await play.begun(200)
+        running = asyncio.ensure_future(together(engine, [wait(play, value=n) for n in range(crowd)]))
+        await play.begun(crowd)
         meanwhile = levels(engine)
         play.release()
         outcomes = await running
         await quiet(engine)
         after = levels(engine)
 
-    assert list(range(200)) == [outcome.payload for outcome in outcomes]
-    assert (200, 200) == (meanwhile.busy, meanwhile.in_flight)
-    assert (200, 0, 0) == (after.idle, after.busy, after.in_flight)
+    assert list(range(crowd)) == [outcome.payload for outcome in outcomes]
+    assert (crowd, crowd) == (meanwhile.busy, meanwhile.in_flight)
+    assert (crowd, 0, 0) == (after.idle, after.busy, after.in_flight)
 
 
 # ---------------------------------------------------------------- shared environments
@@ -441,8 +524,9 @@ async def test_a_change_while_environments_start_is_seen_by_those_who_wait(play)
 
 @pytest.mark.needs("code")
 async def test_what_a_thousand_print_at_once_never_mixes(play):
-    """Each invocation's log holds its own lines and nothing else."""
+    """Each invocation's log holds its own lines and nothing else. Where that would take long, it is fewer."""
     logs = {}
+    crowd = min(1000, play.most)
 
     async def one(engine, number):
         future = asyncio.get_running_loop().create_future()
@@ -453,12 +537,12 @@ async def test_what_a_thousand_print_at_once_never_mixes(play):
         logs[number] = outcome.log_tail.decode().splitlines()
 
     async with play.engine() as engine:
-        running = asyncio.gather(*(one(engine, number) for number in range(1000)))
-        await play.begun(1000)
+        running = asyncio.gather(*(one(engine, number) for number in range(crowd)))
+        await play.begun(crowd)
         play.release()
         await running
 
-    assert [f"line of {number}" for number in range(1000)] == [logs[number][1] for number in range(1000)]
+    assert [f"line of {number}" for number in range(crowd)] == [logs[number][1] for number in range(crowd)]
     assert {4} == {len(lines) for lines in logs.values()}
 
 

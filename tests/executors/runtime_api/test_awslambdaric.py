@@ -1,7 +1,7 @@
 """AWS's own Python client, unmodified, answers every case of the handler contract as the engine does.
 
-Each case is run on the executors `loop`, `thread` and `process`, and on `runtime`, where it is awslambdaric that
-calls the handler. What differs, and why, is in `DIFFERENCES`.
+Each case is run on the executors `loop`, `thread` and `process`, and on `runtime`, where it is
+awslambdaric that calls the handler. What differs, and why, is in `DIFFERENCES`.
 """
 
 import asyncio

@@ -1,0 +1,30 @@
+"""The invocation engine: runs unmodified AWS-Lambda-style handlers on your own machine, fast.
+
+async with Engine([Function("hello", handler="handlers.hello.handler")]) as engine:
+outcome = await engine.invoke("hello", {"name": "Ada"})
+"""
+
+from engine.app import Engine
+from engine.core.function import Function
+from engine.core.outcome import Outcome, Status
+from engine.errors import (
+    ConfigError,
+    EngineError,
+    FunctionNotFound,
+    NotAccepting,
+    PayloadError,
+    UnknownName,
+)
+
+__all__ = [
+    "ConfigError",
+    "Engine",
+    "EngineError",
+    "Function",
+    "FunctionNotFound",
+    "NotAccepting",
+    "Outcome",
+    "PayloadError",
+    "Status",
+    "UnknownName",
+]

@@ -1,0 +1,250 @@
+"""Runs handlers in processes of their own, forked from a zygote: isolation, several cores, hard deadlines.
+
+At the deadline the process is killed. Memory is capped and measured, `/tmp` is each environment's own, and
+its variables are Lambda's. See docs/decisions/0008 for how, and for what a machine may not allow.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from engine.core.failure import InitFailure
+from engine.core.function import INIT_LIMIT_S, Function
+from engine.core.invocation import Invocation
+from engine.core.notice import Confined
+from engine.core.variables import PATH, Initialisation, lambda_variables
+from engine.executors.handler import Loader
+from engine.executors.process.cradle import Cradle
+from engine.executors.process.house import House
+from engine.executors.process.nursery import Nursery, Zygote
+from engine.executors.process.room import Room
+from engine.executors.process.spec import Spec
+from engine.ports import Facts, Workshop
+
+_LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
+_QUEUE_S: Final = 1.0
+"""How long a wait for one's turn to be forked must be to count for anything."""
+
+_MOST_RESETS: Final = 1000
+"""Environments whose `/tmp` waits for the one that takes their place."""
+
+
+class ProcessExecutor:
+    """The environments of one function as processes. See the module's docstring."""
+
+    def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
+        self.loop = workshop.loop
+        self.memory_mb = function.memory_mb
+        self.output = workshop.output
+        self.ended = facts.ended
+        self._function = function
+        self._facts = facts
+        self._workshop = workshop
+        self._now = workshop.clock.now
+        self._shared = function.environment_concurrency > 1
+        self._rooms: dict[int, Room] = {}
+        self._resets: deque[tuple[Nursery, int, float]] = deque()  # whose /tmp is kept, and since when
+        self._house = House.enter(workshop)
+        self._watch = self._house.watch
+        self.may_renice = self._house.may_renice
+        self.cap_kb = function.memory_mb * 1024 if self._house.groups is None else 0
+        self._reprieved_s = 0.0
+        self._generation = 0
+        self._spec = self._describe().encode()
+        self._cradle: Cradle | None = None
+        # Large, and what each fork would pay for: only where the handler is not plainly a function.
+        is_async = Loader(Path(function.code)).looks_async(function.handler)
+        self._preload = function.preload if is_async is False else ("asyncio", *function.preload)
+
+    async def prepare(self) -> None:
+        """Have the zygote, and the template if there is one, before the first event comes."""
+        zygote = self._zygote()
+        await zygote.up
+        if self._function.snapstart:
+            await self._template().up
+        if not self._house.told:
+            self._house.told = True
+            memory_by = "watch" if self.cap_kb else "cgroup"
+            self._workshop.notify(
+                Confined(function=self._function.name, memory_by=memory_by, own_tmp=zygote.own_tmp)
+            )
+
+    # ---------------------------------------------------------------- Executor
+
+    def start(self, env_id: int, /) -> None:
+        """Have a process forked. One that takes the place of one that was reset is ready at once."""
+        kept = self._next_reset()
+        room = self._open(env_id, kept, suppressed=kept is not None)
+        if kept is not None:
+            self.loop.call_soon(self._serve_suppressed, room)
+
+    def repeat(self, env_id: int, /) -> bool:
+        """Have another process forked in the place of one whose init failed just now. See `Executor`."""
+        if self._shared or self._function.snapstart:
+            return False
+        self._open(env_id, self._next_reset(latest=True), suppressed=True)
+        return True
+
+    def _open(self, env_id: int, kept: tuple[Nursery, int] | None, *, suppressed: bool) -> Room:
+        room = self._rooms[env_id] = Room(self, env_id, self._now(), shared=self._shared)
+        room.served = suppressed
+        self._watch.add(room)
+        if self._function.snapstart:
+            self._template().spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+        else:
+            self._spawn(room, self._zygote(), kept)
+        return room
+
+    def run(self, env_id: int, invocation: Invocation, /) -> None:
+        """Send it."""
+        self._rooms[env_id].run(invocation)
+        if not self._watch.awake:
+            self._watch.rouse()
+
+    def stop(self, env_id: int, /) -> None:
+        """SIGKILL, at once; if it is idle, SIGTERM, and some time. What it wrote before is in the log."""
+        room = self._rooms.get(env_id)
+        if room is not None:
+            # Stopped while it worked: a deadline, its init's too. One that merely is not needed starts.
+            timed_out = room.running or self._now() - room.since_s >= _LONG_INIT_S
+            self._forget(room, reset=timed_out and room.working())
+            self._house.see_off(room)
+
+    def renew(self) -> None:
+        """The next environment comes of the code that is there then, and so does a template."""
+        self._generation += 1
+        self._spec = self._describe().encode()
+        cradle, self._cradle = self._cradle, None
+        if cradle is not None:
+            self._house.retire(cradle)
+            self._template()
+        while self._resets:
+            nursery, token, _ = self._resets.popleft()
+            nursery.forget(token)
+
+    def close(self) -> None:
+        """End every process."""
+        for room in self._rooms.values():
+            self._house.see_off(room)
+        self._rooms.clear()
+        if self._cradle is not None:
+            self._house.retire(self._cradle)
+        self._house.leave(self._workshop.commons)
+
+    # ---------------------------------------------------------------- what a room asks of its landlord
+
+    def came(self, room: Room) -> None:
+        """Its init begins; what is still in line behind it has not had its turn."""
+        self._watch.rouse()
+        now_s = self._now()
+        if now_s - room.since_s > _QUEUE_S:
+            self._facts.waits(room.env_id)
+            room.since_s = now_s
+        if now_s - self._reprieved_s > _QUEUE_S:
+            self._reprieved_s = now_s
+            for other in self._rooms.values():
+                if not other.pid:
+                    self._facts.waits(other.env_id)
+                    other.since_s = now_s
+
+    def ready(self, room: Room, init_s: float) -> None:
+        """Pass on that it can serve."""
+        self._facts.ready(room.env_id, init_s)
+
+    def failed(self, room: Room, failure: InitFailure, init_s: float) -> None:
+        """Pass on that it cannot."""
+        self._facts.failed(room.env_id, failure, init_s or self._now() - room.since_s)
+
+    def died(self, room: Room) -> None:
+        """Pass on that it is gone, with nothing in it."""
+        self._facts.died(room.env_id)
+
+    def gone(self, room: Room) -> None:
+        """It crashed, or failed to come up: the next one is what AWS calls a reset of it."""
+        self._forget(room, reset=not room.served or room.running)
+
+    # ---------------------------------------------------------------- inside
+
+    def _zygote(self) -> Zygote:
+        return self._house.zygote(self._preload)
+
+    def _template(self) -> Cradle:
+        if self._cradle is None or self._cradle.over:
+            if self._cradle is not None:
+                self._cradle.close()
+            self._cradle = Cradle(self.loop, self._stray)
+            self._zygote().spawn(self._cradle, self._spec, template=True)
+        return self._cradle
+
+    def _spawn(self, room: Room, nursery: Nursery, kept: tuple[Nursery, int] | None) -> None:
+        token = 0
+        if kept is not None:
+            if kept[0] is nursery:
+                token = kept[1]
+            else:
+                kept[0].forget(kept[1])
+        room.nursery = nursery
+        room.token = nursery.spawn(room, self._spec, kept=token)
+        if room.closed:  # stopped while it waited for the template
+            nursery.forget(room.token)
+
+    def _serve_suppressed(self, room: Room) -> None:
+        if not room.closed:
+            self._facts.ready(room.env_id, None)
+
+    def _forget(self, room: Room, *, reset: bool) -> None:
+        self._rooms.pop(room.env_id, None)
+        self._watch.remove(room)
+        nursery = room.nursery
+        if nursery is None or nursery.over:
+            return
+        if reset and not self._shared and len(self._resets) < _MOST_RESETS:
+            self._resets.append((nursery, room.token, self._now()))
+        else:
+            nursery.forget(room.token)
+
+    def _next_reset(self, *, latest: bool = False) -> tuple[Nursery, int] | None:
+        """The environment whose place the next one takes, if there is one and it is not too long ago."""
+        oldest_s = self._now() - self._function.keep_alive_s
+        while self._resets:
+            nursery, token, at_s = self._resets.pop() if latest else self._resets.popleft()
+            if not nursery.over and (latest or at_s >= oldest_s):
+                return nursery, token
+            nursery.forget(token)
+        return None
+
+    def _stray(self, text: str) -> None:
+        self.output(None, text)
+
+    def _describe(self) -> Spec:
+        function, workshop = self._function, self._workshop
+        kind: Initialisation = "on-demand"
+        if function.snapstart:
+            kind = "snap-start"
+        elif self._shared:
+            kind = "lambda-managed-instances"
+        code = str(Path(function.code).absolute())
+        variables = lambda_variables(
+            function,
+            workshop.account,
+            log_stream="",  # each environment puts its own there
+            task_root=code,
+            initialisation=kind,
+            python=f"{sys.version_info.major}.{sys.version_info.minor}",
+            logs_json=workshop.logs_json,
+        )
+        if "PATH" not in function.environment:
+            variables["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
+        groups = self._house.groups
+        return Spec(
+            function=replace(function, code=code),
+            account=workshop.account,
+            variables=variables,
+            logs_json=workshop.logs_json,
+            generation=self._generation,
+            cgroup=str(groups.folder) if groups is not None else None,
+        )

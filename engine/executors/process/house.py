@@ -1,0 +1,122 @@
+"""What the process executors of one engine share: zygotes, the watch over memory, control groups."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import secrets
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from engine.executors.process.cgroups import ControlGroups
+from engine.executors.process.cradle import Cradle
+from engine.executors.process.nursery import Zygote
+from engine.executors.process.room import Room
+from engine.executors.process.watch import Watch
+from engine.ports import Clock, Workshop
+
+GRACE_S: Final = 0.5
+"""Time between SIGTERM and SIGKILL for an environment that is needed no more.
+
+Source: Lambda Developer Guide, "Lambda execution environment lifecycle", shutdown phase: the budget of a
+function with an internal extension.
+"""
+
+_KEY: Final = "process"
+_CAP_SYS_NICE: Final = 23
+
+
+class House:
+    """Made by the first process executor of an engine, and gone with the last."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, *, logs_json: bool) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._logs_json = logs_json
+        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._members = 0
+        self._leaving: dict[Room, asyncio.TimerHandle] = {}
+        self._retired: list[Cradle] = []
+        self._scratch = os.path.join(
+            tempfile.gettempdir(), f"invocation-engine-{os.getpid()}-{secrets.token_hex(4)}"
+        )
+        self.groups = ControlGroups.make()
+        self.watch = Watch(loop)
+        self.may_renice = _may_renice()
+        """Whether priorities can be given back, so that they may be taken."""
+        self.told = False
+        """Whether the log says what this machine allows."""
+        _allow_many_descriptors()
+
+    @classmethod
+    def enter(cls, workshop: Workshop) -> House:
+        """The one that all executors of an engine share."""
+        commons = workshop.commons
+        house: House = commons.get(_KEY) or cls(workshop.loop, workshop.clock, logs_json=workshop.logs_json)
+        commons[_KEY] = house
+        house._members += 1
+        return house
+
+    def leave(self, commons: dict[str, Any]) -> None:
+        """One executor less."""
+        self._members -= 1
+        if not self._members:
+            commons.pop(_KEY, None)
+            self._close()
+
+    def zygote(self, preload: Sequence[str]) -> Zygote:
+        """The zygote that has imported just these; started when first asked for, and again if it died."""
+        key = tuple(sorted(set(preload)))
+        zygote = self._zygotes.get(key)
+        if zygote is None or zygote.over:
+            zygote = self._zygotes[key] = Zygote(self._loop, key, self._scratch, logs_json=self._logs_json)
+        return zygote
+
+    def see_off(self, room: Room) -> None:
+        """End an environment that is needed no more: an idle one is asked first, by SIGTERM."""
+        if room.leave(self._left):
+            self._leaving[room] = self._loop.call_later(GRACE_S, room.close)
+        else:
+            room.close()
+
+    def retire(self, cradle: Cradle) -> None:
+        """Nothing is forked from it any more; it is to end with the last of its environments."""
+        cradle.retire()
+        self._retired = [cradle, *(one for one in self._retired if not one.over)]
+
+    def _left(self, room: Room) -> None:
+        self._leaving.pop(room).cancel()
+
+    def _close(self) -> None:
+        until_s = self._clock.now() + GRACE_S  # blocks, but what would run meanwhile? It is the end
+        for room in list(self._leaving):
+            room.wait(until_s - self._clock.now())
+            room.close()
+        for cradle in self._retired:
+            cradle.close()
+        self.watch.close()
+        for zygote in self._zygotes.values():
+            zygote.close()
+        if self.groups is not None:
+            self.groups.remove()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _may_renice() -> bool:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    capabilities = next((line for line in status.splitlines() if line.startswith("CapEff:")), "0 0")
+    return bool(int(capabilities.split()[1], 16) >> _CAP_SYS_NICE & 1)
+
+
+def _allow_many_descriptors() -> None:
+    """Each environment takes three: raise the limit of open ones as far as it may be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

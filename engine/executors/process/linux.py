@@ -1,0 +1,73 @@
+"""The few system calls that Python 3.11 does not offer: prctl, unshare, setns and mount.
+
+Source: the Linux manual pages prctl(2), unshare(2), setns(2), mount(2), proc(5).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from typing import Final
+
+CLONE_NEWNS: Final = 0x00020000
+MS_NOSUID: Final = 0x2
+MS_NODEV: Final = 0x4
+MS_BIND: Final = 0x1000
+MS_REC: Final = 0x4000
+MS_SLAVE: Final = 0x80000
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when `parent`, its parent, dies; at once if that happened already."""
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def outlive_parent() -> None:
+    """Take back `die_with_parent`."""
+    _call("prctl", _PR_SET_PDEATHSIG, 0, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies."""
+    _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def unshare_mounts() -> None:
+    """Give this process mounts of its own, a copy of those it has. Raises OSError (mostly EPERM)."""
+    _call("unshare", CLONE_NEWNS)
+
+
+def enter_mounts(namespace: int) -> None:
+    """Take the mounts of `namespace`, a descriptor of `/proc/PID/ns/mnt`; cwd is `/` then. Raises OSError."""
+    _call("setns", namespace, CLONE_NEWNS)
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Show `source` at the folder `target`, with the flags and data of the system call. Raises OSError."""
+    _call("mount", os.fsencode(source), os.fsencode(target), _text(kind), ctypes.c_ulong(flags), _text(data))
+
+
+def children() -> list[int] | None:
+    """Process ids of this single-threaded process's children; None where the kernel does not tell."""
+    try:
+        with open("/proc/thread-self/children", "rb", buffering=0) as listing:
+            return [int(pid) for pid in listing.read().split()]
+    except OSError:
+        return None
+
+
+def _text(value: str | None) -> bytes | None:
+    return None if value is None else os.fsencode(value)
+
+
+def _call(name: str, *arguments: object) -> None:
+    if getattr(_LIBC, name)(*arguments) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")

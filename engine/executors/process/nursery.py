@@ -1,0 +1,270 @@
+"""The engine's side of a zygote or a template: has environments forked, and hears of their end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from engine.core.failure import InitFailure
+from engine.executors.call import init_failure
+from engine.executors.handler import InitError
+from engine.executors.modules import CodeFolder
+from engine.executors.process.frames import (
+    DOWN,
+    EXITED,
+    FORGET,
+    OUT_OF_MEMORY,
+    SPAWN,
+    TEMPLATE,
+    UP,
+    Message,
+    pack_message,
+    receive_message,
+)
+
+_PATIENCE_S: Final = 10.0
+_KEPT_VARIABLES: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+"""Of the engine's variables, those that an interpreter may need in order to start; and its own, PYTHON*.
+
+Whatever a zygote starts with can be read in /proc by everything it forks.
+"""
+
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[3]); from engine.executors.process.zygote import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+
+
+class Nestling(Protocol):
+    """What a nursery forks for its owner: an environment, or a template."""
+
+    def born(self, pid: int, line: socket.socket, output: int, pidfd: int) -> None:
+        """It is there; the descriptors are its owner's from now on."""
+
+    def unborn(self, failure: InitFailure) -> None:
+        """It cannot be made."""
+
+    def exited(self, status: int, *, out_of_memory: bool) -> None:
+        """It is gone: with this exit status, negative for a signal."""
+
+
+class Nursery:
+    """One zygote, or one template: a line of commands to it, and what came of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, line: socket.socket) -> None:
+        self._loop = loop
+        self._line = line
+        line.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        self._number = line.fileno()
+        self._tokens = 0
+        self._unborn: dict[int, Nestling] = {}
+        self._living: dict[int, Nestling] = {}
+        self._unsent: deque[bytes] = deque()
+        self.up: asyncio.Future[InitFailure | None] = loop.create_future()
+        self.over = False
+        self.own_tmp = False
+        """Whether its environments have a file system of their own on `/tmp`; known once it is up."""
+        loop.add_reader(self._number, self._read)
+
+    # ---------------------------------------------------------------- commands
+
+    def spawn(self, one: Nestling, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
+        """Have `one` forked; its token. `kept`: the token of one whose `/tmp` it takes over."""
+        self._tokens += 1
+        token = self._tokens
+        if self.over:
+            self._loop.call_soon(one.unborn, _lost())
+            return token
+        self._unborn[token] = one
+        self._send(pack_message(TEMPLATE if template else SPAWN, token, kept, spec))
+        return token
+
+    def forget(self, token: int) -> None:
+        """Nobody will take over the `/tmp` of that environment."""
+        if not self.over:
+            self._send(pack_message(FORGET, token))
+
+    def close(self) -> None:
+        """End it, and all it has forked."""
+        if not self.over:
+            self._end(InitFailure("Sandbox.Failure", "the engine stops"))
+
+    # ---------------------------------------------------------------- the line
+
+    def _send(self, message: bytes) -> None:
+        if not self._unsent:
+            try:
+                self._line.send(message)
+            except BlockingIOError:
+                self._loop.add_writer(self._number, self._write)
+            except OSError:
+                return  # it is gone: the reader says so
+            else:
+                return
+        self._unsent.append(message)
+
+    def _write(self) -> None:
+        while self._unsent:
+            try:
+                self._line.send(self._unsent[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                break
+            self._unsent.popleft()
+        self._unsent.clear()
+        self._loop.remove_writer(self._number)
+
+    def _read(self) -> None:
+        for _ in range(64):  # then others on the loop have their turn
+            try:
+                message = receive_message(self._line)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = None
+            if message is None:
+                self._end(_lost())
+                return
+            self._take(message)
+            if self.over:
+                return
+
+    def _take(self, message: Message) -> None:
+        match message.kind:
+            case kind if kind in (SPAWN, TEMPLATE):
+                one = self._unborn.pop(message.token)
+                self._living[message.token] = one
+                line, output, pidfd = message.descriptors
+                one.born(message.value, socket.socket(fileno=line), output, pidfd)
+            case kind if kind in (EXITED, OUT_OF_MEMORY):
+                gone = self._living.pop(message.token, None)
+                if gone is not None:
+                    gone.exited(message.value, out_of_memory=message.kind == OUT_OF_MEMORY)
+            case kind if kind == UP:
+                self.own_tmp = bool(message.value)
+                self._up(None)
+            case kind if kind == DOWN and message.token:
+                one = self._unborn.pop(message.token)
+                one.unborn(InitFailure("Sandbox.Failure", message.body.decode("utf-8", "replace")))
+            case _:
+                self._end(self._why(message.body))
+
+    def _why(self, body: bytes) -> InitFailure:
+        """Why a zygote did not come up."""
+        return InitFailure("Runtime.ImportModuleError", body.decode("utf-8", "replace"))
+
+    def _up(self, failure: InitFailure | None) -> None:
+        if not self.up.done():
+            self.up.set_result(failure)
+
+    def _end(self, failure: InitFailure) -> None:
+        self.over = True
+        self._loop.remove_reader(self._number)
+        if self._unsent:
+            self._unsent.clear()
+            self._loop.remove_writer(self._number)
+        self._line.close()
+        self._up(failure)
+        unborn, self._unborn = self._unborn, {}
+        living, self._living = self._living, {}
+        for one in unborn.values():
+            one.unborn(failure)
+        for one in living.values():  # they die with their parent
+            one.exited(-signal.SIGKILL, out_of_memory=False)
+
+
+class Zygote(Nursery):
+    """A fresh interpreter that has imported `preload`."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, preload: Sequence[str], scratch: str, *, logs_json: bool
+    ) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
+                [sys.executable, "-c", _START, str(theirs.fileno()), str(os.getpid()), _root()],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={
+                    name: value
+                    for name, value in os.environ.items()
+                    if name in _KEPT_VARIABLES or name.startswith("PYTHON")
+                },
+            )
+        super().__init__(loop, ours)
+        setup = {"path": _path(), "preload": list(preload), "scratch": scratch, "logs_json": logs_json}
+        self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def _end(self, failure: InitFailure) -> None:
+        super()._end(failure)
+        try:
+            self._process.wait(_PATIENCE_S)  # it has closed its side, or will as soon as it sees ours closed
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Template(Nursery):
+    """A process with the handler initialised; an environment is a fork of it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, line: socket.socket) -> None:
+        super().__init__(loop, line)
+        self._retired = False
+
+    def retire(self) -> None:
+        """It is outdated: it ends when the last of its environments has."""
+        self._retired = True
+        self._end_if_done()
+
+    def _take(self, message: Message) -> None:
+        super()._take(message)
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._retired and not self._unborn and not self._living:
+            self.close()
+
+    def _why(self, body: bytes) -> InitFailure:
+        return failure_from(body) if body else _lost()
+
+
+def failure_from(body: bytes) -> InitFailure:
+    """What a child says of an init that failed, in the words of the in-process executors."""
+    error_type, message, stack, exit_status = json.loads(body)
+    return init_failure(InitError(error_type, message, tuple(stack), exit_status))
+
+
+def is_lost(failure: InitFailure) -> bool:
+    """Whether it says no more than that a process went away."""
+    return failure == _lost()
+
+
+def _lost() -> InitFailure:
+    return InitFailure("Sandbox.Failure", "the process that forks environments is gone")
+
+
+def _root() -> str:
+    return str(Path(__file__).parents[3])
+
+
+def _path() -> list[str]:
+    """`sys.path` of this process, without the code folders that in-process executors put there."""
+    here = os.getcwd()
+    return [entry or here for entry in sys.path if not isinstance(entry, CodeFolder)]

@@ -1,0 +1,215 @@
+"""`/tmp` of each environment's own: a file system of limited size where mounts are allowed, else a folder.
+
+Where `CAP_SYS_ADMIN` is missing (no root, most containers) an environment gets a private folder, named by
+`TMPDIR`; what goes to `/tmp` by name is then shared, and the size is looked at after each invocation.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from pathlib import Path
+from typing import Final, Protocol
+
+from engine.executors.process.linux import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_REC,
+    MS_SLAVE,
+    enter_mounts,
+    mount,
+    unshare_mounts,
+)
+
+TMP: Final = "/tmp"  # noqa: S108  # Lambda's, and replaced by one that nobody else sees
+_APART: Final = 1024
+_OWN_MOUNTS: Final = "/proc/self/ns/mnt"
+
+
+class Scratch(Protocol):
+    """Where environments write. All of it is used by the process that forks them."""
+
+    mounted: bool
+    """Whether `/tmp` itself is their own, and its size is kept by the file system."""
+
+    def enter(self, token: int, size_mb: int, kept: int, visible: Iterable[str]) -> None:
+        """Before the fork: make the place of `token`, or take over that of `kept` if it is not 0."""
+
+    def leave(self) -> None:
+        """After the fork, in the parent."""
+
+    def variables(self, token: int) -> dict[str, str]:
+        """What the environment's variables need besides."""
+
+    def forget(self, token: int) -> None:
+        """It is needed no more, and whoever wrote there is dead."""
+
+    def leave_behind(self) -> None:
+        """In the child: close what is the parent's."""
+
+
+class MountedScratch:
+    """A tmpfs for each environment, on `/tmp`, in mount namespaces that nobody else sees.
+
+    The namespace outlives its environment until it is forgotten: the environment that takes the place of
+    one that was reset enters it, and finds the files. Raises OSError where that is not allowed.
+    """
+
+    mounted = True
+
+    def __init__(self, *, snapshot: bool = False) -> None:
+        self._snapshot = snapshot  # what is in /tmp when it is covered belongs to every environment
+        unshare_mounts()
+        # What the machine mounts or unmounts later is seen here too; what is mounted here is seen nowhere.
+        mount("none", "/", None, MS_REC | MS_SLAVE)
+        self._home = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
+        self._namespaces: dict[int, int] = {}
+
+    def enter(self, token: int, size_mb: int, kept: int, visible: Iterable[str]) -> None:
+        """See `Scratch`."""
+        known = self._namespaces.pop(kept, None)
+        if known is not None:
+            enter_mounts(known)
+            self._namespaces[token] = known
+            return
+        unshare_mounts()
+        _mount_tmp(size_mb, list(visible), copied=self._snapshot)
+        # Numbered apart from all others, so that a child can close thousands of them in one call.
+        with open(_OWN_MOUNTS, "rb", buffering=0) as namespace:
+            self._namespaces[token] = fcntl(namespace, F_DUPFD_CLOEXEC, _APART)
+
+    def leave(self) -> None:
+        """See `Scratch`."""
+        enter_mounts(self._home)
+
+    def variables(self, token: int) -> dict[str, str]:
+        """Nothing: `/tmp` is where it always is."""
+        return {}
+
+    def forget(self, token: int) -> None:
+        """See `Scratch`."""
+        namespace = self._namespaces.pop(token, None)
+        if namespace is not None:
+            os.close(namespace)
+
+    def leave_behind(self) -> None:
+        """See `Scratch`."""
+        os.close(self._home)
+        held = self._namespaces.values()
+        if held:
+            os.closerange(min(held), max(held) + 1)
+
+
+class FolderScratch:
+    """A folder for each environment below `base`, which the engine removes in the end."""
+
+    mounted = False
+
+    def __init__(self, base: str) -> None:
+        self._base = Path(base)
+        self._base.mkdir(mode=0o700, exist_ok=True)
+        self._names: dict[int, str] = {}
+
+    def enter(self, token: int, size_mb: int, kept: int, visible: Iterable[str]) -> None:
+        """See `Scratch`. The size is for the child to look after."""
+        name = self._names.pop(kept, None) or f"{os.getpid()}-{token}"
+        (self._base / name).mkdir(mode=0o700, exist_ok=True)
+        self._names[token] = name
+
+    def leave(self) -> None:
+        """Nothing to leave."""
+
+    def variables(self, token: int) -> dict[str, str]:
+        """Where `tempfile` looks."""
+        return {"TMPDIR": str(self._base / self._names[token])}
+
+    def forget(self, token: int) -> None:
+        """See `Scratch`."""
+        name = self._names.pop(token, None)
+        if name is not None:
+            shutil.rmtree(self._base / name, ignore_errors=True)
+
+    def leave_behind(self) -> None:
+        """See `Scratch`. There is nothing."""
+
+
+def make_scratch(base: str) -> Scratch:
+    """What works here, in a process that can be thrown away: `base` is for folders."""
+    try:
+        scratch = MountedScratch()
+        scratch.enter(0, 1, -1, ())
+        scratch.leave()
+        scratch.forget(0)
+    except OSError:
+        return FolderScratch(base)
+    return scratch
+
+
+def scratch_of_template(base: str, *, mounted: bool) -> Scratch:
+    """For a process that was itself forked with a place to write in: its children get what is there."""
+    return MountedScratch(snapshot=True) if mounted else FolderScratch(base)
+
+
+def size_of(folder: str) -> int:
+    """Bytes in the files below `folder`."""
+    total = 0
+    pending = [folder]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue  # removed while we looked
+    return total
+
+
+def visible_below_tmp(code: str) -> list[str]:
+    """Folders below `/tmp` that must stay seen when it is covered: the code, and Python's own."""
+    wanted = {os.path.realpath(path) for path in (code, sys.prefix, sys.base_prefix, *sys.path) if path}
+    below = sorted(path for path in wanted if path.startswith(TMP + os.sep) and os.path.exists(path))
+    return [path for path in below if not any(path.startswith(other + os.sep) for other in below)]
+
+
+def _mount_tmp(size_mb: int, visible: list[str], *, copied: bool) -> None:
+    held = [(path, os.open(path, os.O_PATH)) for path in visible]
+    before = os.open(TMP, os.O_RDONLY)
+    try:
+        mount("tmpfs", TMP, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size_mb}m,mode=1777")
+        if copied:  # a template's: what its init wrote is part of the snapshot, as on Lambda
+            bound = {os.path.relpath(path, TMP).partition(os.sep)[0] for path in visible}
+            _copy(f"/proc/self/fd/{before}", bound)
+        for path, descriptor in held:
+            _bind(descriptor, path)
+    finally:
+        for descriptor in (before, *(descriptor for _, descriptor in held)):
+            os.close(descriptor)
+
+
+def _bind(descriptor: int, path: str) -> None:
+    """Have `path` show again what it showed when `descriptor` was opened."""
+    source = f"/proc/self/fd/{descriptor}"
+    if os.path.isdir(source):
+        os.makedirs(path, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        Path(path).touch()
+    mount(source, path, None, MS_BIND | MS_REC)
+
+
+def _copy(source: str, leave_out: set[str]) -> None:
+    for name in os.listdir(source):
+        path, copy = f"{source}/{name}", f"{TMP}/{name}"
+        if name in leave_out:
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.copytree(path, copy, symlinks=True)
+        elif os.path.islink(path) or os.path.isfile(path):
+            shutil.copy2(path, copy, follow_symlinks=False)

@@ -1,0 +1,50 @@
+"""What a zygote must know to fork an environment of one function, and the form it is sent in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.core.function import Account, Function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """Everything about a function's environments but what differs from one to the next.
+
+    Attributes:
+        function: Handler, code folder, limits.
+        account: For the ARN of the Context.
+        variables: All environment variables, but for the log stream's name.
+        logs_json: Records of `logging` become JSON.
+        generation: Which version of the code this is about: where its modules lie is remembered.
+        cgroup: Folder to make each environment's control group in, or None.
+    """
+
+    function: Function
+    account: Account
+    variables: Mapping[str, str]
+    logs_json: bool
+    generation: int
+    cgroup: str | None
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        document = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        function = {
+            field.name: getattr(self.function, field.name)
+            for field in dataclasses.fields(Function)
+            if field.init and field.name not in ("events", "tags", "environment")
+        }
+        document |= {"function": function, "account": dataclasses.asdict(self.account)}
+        return json.dumps({**document, "variables": dict(self.variables)}).encode()
+
+    @classmethod
+    def decode(cls, text: bytes) -> Spec:
+        """What `encode` made."""
+        document: dict[str, Any] = json.loads(text)
+        function = Function(**document.pop("function"))
+        return cls(function=function, account=Account(**document.pop("account")), **document)

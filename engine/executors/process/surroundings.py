@@ -1,0 +1,135 @@
+"""What a process is given before the user's code is imported: signals, variables, paths, streams, limits."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from engine.executors.process.linux import adopt_orphans, die_with_parent
+
+_OURS: Final = ("orjson", "simplejson")
+
+_DEFAULT: Final = int(signal.SIG_DFL)
+
+set_signal: Final[Callable[[int, Any], Any]] = import_module("_signal").signal
+"""`signal.signal` without its enumerations: those would cost each child a tenth of a millisecond."""
+
+NICE: Final = 5
+"""Handlers that compute must not keep the engine and its zygotes from answering, and from replacing them."""
+
+_OUT_OF_THE_WAY: Final = 900
+"""Descriptors of ours are numbered from here: a handler that closes and opens at will rarely meets them."""
+
+
+class WholeWrites(io.FileIO):
+    """A raw stream that nothing is held back in, and that writes all it is given, or raises."""
+
+    def write(self, data: Any, /) -> int:
+        """As `io.FileIO.write`, but never in part."""
+        with memoryview(data).cast("B") as view:
+            size = len(view)
+            at = super().write(view) or 0
+            while at < size:
+                at += super().write(view[at:]) or 0
+        return size
+
+
+def become_a_process_of_its_own(parent: int) -> None:
+    """First thing after the fork: die with the parent, and have no part in what the parent does."""
+    os.setpgid(0, 0)  # not a session: that would make each a scheduling group of its own, see sched(7)
+    os.nice(NICE)
+    die_with_parent(parent)
+    adopt_orphans()
+    signal.set_wakeup_fd(-1)
+    set_signal(signal.SIGCHLD, _DEFAULT)
+
+
+def out_of_the_way(descriptor: int) -> int:
+    """The same under a high number, closed on exec; the low number is free again."""
+    try:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    except OSError:  # over the limit of this process
+        return descriptor
+    os.close(descriptor)
+    return moved
+
+
+def redirect(output: int) -> None:
+    """Standard input is empty; both outputs go down the pipe `output`, which is closed."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for descriptor in (nothing, output):
+        if descriptor > 2:
+            os.close(descriptor)
+
+
+def open_streams() -> None:
+    """New `sys.stdout` and `sys.stderr`, on whatever the descriptors 1 and 2 are at the time of writing."""
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process lives
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        raw: Any = WholeWrites(number, "wb", closefd=False)
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def freeze_memory() -> None:
+    """What is there now will be shared with every child: keep the collector from touching it."""
+    gc.collect()
+    gc.freeze()
+
+
+def set_variables(variables: Mapping[str, str]) -> None:
+    """Have exactly these environment variables."""
+    zone = os.environ.get("TZ")
+    os.environ.clear()
+    add_variables(variables)
+    if variables.get("TZ") != zone:
+        time.tzset()
+
+
+def add_variables(variables: Mapping[str, str]) -> None:
+    """Have these environment variables too."""
+    os.environ.update(variables)
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        vars(tempfile)["tempdir"] = None  # it may have looked before there were these
+
+
+def ours_shadowed_by(code: str) -> tuple[str, ...]:
+    """What the engine imported for itself and a function brings a copy of, in its folder."""
+    return tuple(
+        name for name in _OURS if os.path.isdir(f"{code}/{name}") or os.path.exists(f"{code}/{name}.py")
+    )
+
+
+def let_go_of(names: Iterable[str]) -> None:
+    """Forget that these were imported: a function with its own copy of a library gets that one."""
+    for name in names:
+        for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+            del sys.modules[loaded]
+
+
+def join_cgroup(folder: str, memory_mb: int) -> None:
+    """Make the control group `folder` for this process, with its memory limit, and enter it.
+
+    Source: Linux kernel documentation, "Control Group v2".
+    """
+    group = Path(folder)
+    group.mkdir()
+    (group / "memory.max").write_text(str(memory_mb * 1024 * 1024))
+    for name, value in (("memory.oom.group", "1"), ("memory.swap.max", "0")):
+        if (group / name).exists():
+            (group / name).write_text(value)
+    (group / "cgroup.procs").write_text("0")

@@ -1,0 +1,63 @@
+"""The zygote: a fresh interpreter that has imported what environments need, to be forked from.
+
+It never imports the engine's server side and starts no thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from engine.executors.capture import Capture
+from engine.executors.process.frames import DOWN, pack_message, receive_message
+from engine.executors.process.linux import adopt_orphans, die_with_parent, outlive_parent
+from engine.executors.process.nest import Nest
+from engine.executors.process.rehearsal import rehearse
+from engine.executors.process.scratch import make_scratch
+from engine.executors.process.snapshot import provide_hooks
+from engine.executors.process.surroundings import freeze_memory, open_streams, set_variables
+
+
+def _preload(names: Sequence[str]) -> str | None:
+    """Import them; why not, if one cannot be."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001  # whatever it raises is for whoever asked for it
+            return f"Unable to preload module '{name}': {type(error).__name__}: {error}"
+    return None
+
+
+def main(descriptor: int, parent: int) -> NoReturn:
+    """What a fresh interpreter runs; the first message says how to set up."""
+    die_with_parent(parent)  # while it imports; later the closed line says so, and there is more to kill
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt_orphans()
+    line = socket.socket(fileno=descriptor)
+    first = receive_message(line)
+    if first is None:
+        os._exit(0)
+    setup: dict[str, Any] = json.loads(first.body)
+    sys.path[:] = setup["path"]
+    open_streams()
+    capture = Capture(None, log_format="json" if setup["logs_json"] else "text")
+    capture.__enter__()
+    problem = _preload(setup["preload"])
+    if problem is not None:
+        line.sendall(pack_message(DOWN, 0, 0, problem.encode()))
+        os._exit(1)
+    provide_hooks()
+    scratch = make_scratch(setup["scratch"])
+    os.environ.clear()  # no child is to see it, and each would have to do this
+    set_variables({"TZ": ":UTC"})
+    rehearse()
+    freeze_memory()
+    outlive_parent()
+    Nest(line, scratch, capture).run()
+    os._exit(0)

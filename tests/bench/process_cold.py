@@ -1,0 +1,102 @@
+"""Cold starts on the process executor: how many a second, and how long the first request takes from zero.
+
+Run: `python tests/bench/process_cold.py [rate|first|snapstart]`; prints one JSON line. Logs are off.
+`rate` starts an environment for each of 500 invocations that run at once, three times over: from the first
+invocation until the last of them runs, and, as `churn_per_s`, until the last environment is gone again.
+`snapstart` runs a handler whose import takes 300 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from engine import Engine, Function
+from engine.cli.options import run
+
+SLOW = "import time\ntime.sleep(0.3)\ndef handler(event, context): pass\n"
+GATED = """
+import fcntl
+def handler(event, context):
+    with open("gate") as gate:
+        fcntl.flock(gate, fcntl.LOCK_SH)
+"""
+CROWD, WAVES = 500, 3
+
+
+async def rate(code: str) -> dict[str, object]:
+    """Environments a second."""
+    Path(code, "app.py").write_text(GATED)
+    gate = os.open(Path(code, "gate"), os.O_WRONLY | os.O_CREAT)  # open, and held, for the whole run
+    function = Function(
+        "f", handler="app.handler", code=code, executor="process", timeout_s=120, keep_alive_s=0
+    )
+    async with Engine([function], scaling_rate=0) as engine:
+        fleet = engine.sink.drivers["f"].statistics
+        rates, churn = [], []
+        for _ in range(WAVES):
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            began_s = time.perf_counter()
+            calls = [asyncio.ensure_future(engine.invoke("f")) for _ in range(CROWD)]
+            while fleet().busy < CROWD:
+                await asyncio.sleep(0.005)
+            took_s = time.perf_counter() - began_s
+            fcntl.flock(gate, fcntl.LOCK_UN)
+            released_s = time.perf_counter()
+            outcomes = await asyncio.gather(*calls)
+            assert all(outcome.ok and outcome.cold_start for outcome in outcomes)
+            while fleet().idle:
+                await asyncio.sleep(0.005)
+            rates.append(round(CROWD / took_s))
+            churn.append(round(CROWD / (took_s + time.perf_counter() - released_s)))
+    return {
+        "cold_starts": CROWD * WAVES,
+        "per_s": statistics.median(rates),
+        "best_per_s": max(rates),
+        "churn_per_s": statistics.median(churn),
+    }
+
+
+async def first(code: str, *, snapstart: bool) -> dict[str, object]:
+    """Milliseconds from `invoke` to the outcome with no environment there."""
+    source = SLOW if snapstart else "def handler(event, context): pass\n"
+    Path(code, "app.py").write_text(source)
+    function = Function(
+        "f",
+        handler="app.handler",
+        code=code,
+        executor="process",
+        snapstart=snapstart,
+        timeout_s=60,
+        keep_alive_s=0,
+    )
+    took_ms = []
+    async with Engine([function]) as engine:
+        for _ in range(60):
+            began_s = time.perf_counter()
+            outcome = await engine.invoke("f")
+            took_ms.append((time.perf_counter() - began_s) * 1000)
+            assert outcome.ok, outcome.error
+            assert outcome.cold_start
+            while engine.sink.drivers["f"].statistics().idle:
+                await asyncio.sleep(0.02)
+    took_ms.sort()
+    return {"p50_ms": round(statistics.median(took_ms), 2), "p95_ms": round(took_ms[-4], 2)}
+
+
+async def main(what: str) -> None:
+    """Measure one of the three."""
+    with tempfile.TemporaryDirectory() as code:
+        result = await (rate(code) if what == "rate" else first(code, snapstart=what == "snapstart"))
+    print(json.dumps({"what": what, **result, "load_average": os.getloadavg()[0]}))
+
+
+if __name__ == "__main__":
+    run(main(sys.argv[1] if len(sys.argv) > 1 else "rate"))

@@ -1,0 +1,98 @@
+"""Thousands of environments alive at once, each having served: their memory, and what is left after.
+
+Run: `python tests/bench/process_crowd.py [environments]`; prints one JSON line. Memory is proportional (PSS)
+over the zygote and all it has forked, from /proc/PID/smaps_rollup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from engine import Engine, Function
+from engine.cli.options import run
+
+SOURCE = "import time\ndef handler(event, context):\n    time.sleep(event)\n"
+KEEP_ALIVE_S = 60.0
+
+
+def forked() -> list[int]:
+    """The zygotes of this process and their children."""
+    mine = str(os.getpid()).encode()
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mine in command and b"process.zygote" in b"".join(command):
+            found.append(int(pid))
+    return found
+
+
+def pss_mb(pids: list[int]) -> int:
+    """Proportional memory of all of them, in MB."""
+    total_kb = 0
+    for pid in pids:
+        try:
+            lines = Path("/proc", str(pid), "smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total_kb += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total_kb // 1024
+
+
+def available_mb() -> int:
+    """Memory the machine has left."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) // 1024
+
+
+async def main(crowd: int) -> None:
+    """Bring them up, count, let them expire, count again."""
+    with tempfile.TemporaryDirectory() as code:
+        Path(code, "app.py").write_text(SOURCE)
+        function = Function(
+            "f",
+            handler="app.handler",
+            code=code,
+            executor="process",
+            timeout_s=120,
+            keep_alive_s=KEEP_ALIVE_S,
+        )
+        before_mb = available_mb()
+        async with Engine([function], scaling_rate=0, concurrency_limit=crowd) as engine:
+            began_s = time.perf_counter()
+            hold_s = crowd / 100 + 2
+            calls = [asyncio.ensure_future(engine.invoke("f", hold_s)) for _ in range(crowd)]
+            fleet = engine.sink.drivers["f"].statistics
+            peak = 0
+            while not all(call.done() for call in calls):
+                await asyncio.sleep(0.05)
+                peak = max(peak, fleet().busy)
+            took_s = time.perf_counter() - began_s - hold_s
+            outcomes = [call.result() for call in calls]
+            alive = forked()
+            result = {
+                "environments": fleet().idle,
+                "busy_at_once": peak,
+                "failed": sum(not outcome.ok for outcome in outcomes),
+                "processes": len(alive),
+                "pss_mb": pss_mb(alive),
+                "machine_mb": before_mb - available_mb(),
+                "started_in_s": round(took_s, 1),
+            }
+            while fleet().idle:
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(2)
+            result |= {"processes_after": len(forked()), "machine_mb_after": before_mb - available_mb()}
+        print(json.dumps({**result, "processes_at_the_end": len(forked())}))
+
+
+if __name__ == "__main__":
+    run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3000))

@@ -1,0 +1,90 @@
+"""`engine cost`: what a month of invocations costs on AWS, line by line, exactly."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from engine.cli.plan_options import (
+    OBJECTIVE_FAILED,
+    Text,
+    book_of,
+    money_options,
+    number,
+    refuse,
+)
+from engine.cli.plan_tables import bill_rows, dollars, price_line, table
+from engine.core.billing import exactly
+from engine.model.bill import bill, plain
+from engine.model.costing import FRONT_DOORS, Month, document, what_ifs
+
+_COUNT = click.IntRange(min=0, max=10**15)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"{text!r} is not a number") from None
+    if not value.is_finite() or value < 0:
+        raise ValueError(f"{text!r} must be 0 or more")
+    return value
+
+
+@click.command("cost")
+@click.option("--requests", type=_COUNT, required=True, help="invocations a month, on demand")
+@click.option("--duration-ms", type=_COUNT, default=100, show_default=True, help="billed, of each")
+@click.option("--memory-mb", type=click.IntRange(128, 10_240), default=128, show_default=True)
+@click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
+@click.option("--storage-mb", type=click.IntRange(512, 10_240), default=512, show_default=True)
+@click.option("--cold-starts", type=_COUNT, default=0, help="invocations that initialised an environment")
+@click.option("--init-ms", type=_COUNT, default=0, help="billed with each of these")
+@click.option("--provisioned", type=_COUNT, default=0, help="environments of provisioned concurrency")
+@click.option("--provisioned-hours", type=number(), help="enabled for so long; default: the whole month")
+@click.option("--provisioned-requests", type=_COUNT, default=0, help="invocations inside it")
+@click.option("--provisioned-ms", type=_COUNT, default=0, help="billed duration of each of these")
+@click.option("--snapstart", is_flag=True, help="of a Python or .NET function: each cold start restores")
+@click.option("--event-kb", type=_COUNT, default=0, help="size of an asynchronous event")
+@click.option("--streamed-mb", type=Text("mb", _decimal), default="0", help="size of a streamed response")
+@click.option("--response-kb", type=_COUNT, default=0, help="that leaves AWS with each response")
+@click.option("--log-bytes", type=_COUNT, default=0, help="of log lines, each invocation")
+@click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
+@click.option("--sqs-batch", type=click.IntRange(1, 10), default=10, show_default=True)
+@money_options
+@click.option("--budget", type=Text("usd", _decimal), help="exit with 3 if the bill is higher")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def cost(*, budget: Decimal | None, as_json: bool, **options: Any) -> None:
+    """Price a month of invocations: Lambda, and what stands before and around it.
+
+    Exit code 3 if the bill is above --budget.
+    """
+    book, free_tier, days = book_of(options)
+    month = Month(**options, days=days)
+    if month.cold_starts > month.requests:
+        refuse([f"--cold-starts {month.cold_starts}: more than --requests {month.requests}"])
+    if month.provisioned_requests and not month.provisioned:
+        refuse(["--provisioned-requests: there is no --provisioned concurrency for them to run in"])
+    usage = month.usage()
+    sum_up = bill(usage, book, free_tier=free_tier)
+    others = what_ifs(usage, book, free_tier)
+    requests = month.requests + month.provisioned_requests
+    found = document(sum_up, requests)
+    if as_json:
+        found["what_if"] = {name: plain(usd) for name, usd in others.items()}
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo("\n".join(table(bill_rows(sum_up))))
+        if requests:
+            with exactly():
+                each = dollars(sum_up.usd * 1_000_000 / requests)
+            click.echo(f"\n{each} for a million requests")
+        click.echo("\n".join(table((f"  {name}", dollars(usd)) for name, usd in others.items())))
+        click.echo(f"\n{price_line(sum_up)}")
+        for assumption in book.assumptions:
+            click.echo(f"- {assumption}")
+    if budget is not None and sum_up.usd > budget:
+        click.echo(f"FAILS: {dollars(sum_up.usd)} is above the budget of {dollars(budget)}", err=True)
+        raise click.exceptions.Exit(OBJECTIVE_FAILED)

@@ -1,0 +1,354 @@
+"""`engine cost`, `plan` and `simulate`: what they print, the files they write, and how mistakes are told."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from click.testing import CliRunner
+
+from engine.cli import COMMANDS, main
+
+VEHICLES = "--requests 7440000 --duration-ms 2000 --memory-mb 1024"
+PROVISIONED = "--requests 0 --memory-mb 4096 --provisioned 7 --provisioned-hours 24"
+
+
+def run(*words, code=0):
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+
+    assert code == done.exit_code, done.output
+    return done
+
+
+def document(*words, code=0):
+    return json.loads(run(*words, "--json", code=code).stdout)
+
+
+def one_line(done):
+    """The only line of stderr."""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_every_command_is_found_where_it_is_said_to_be():
+    """`--help` of each."""
+    listed = run("--help").output
+    for name in COMMANDS:
+        assert name in listed
+        assert "Usage" in run(name, "--help").output
+
+
+def test_an_unknown_command_is_no_traceback():
+    """It is told, with exit code 2."""
+    assert "No such command" in run("prise", code=2).stderr
+
+
+# ---------------------------------------------------------------- cost
+
+
+@pytest.mark.parametrize(
+    ("words", "usd"),
+    [
+        ("--requests 3000000 --duration-ms 120 --memory-mb 1536 --free-tier", "2.73"),
+        (VEHICLES, "249.49"),
+        ("--requests 6000000 --duration-ms 280 --memory-mb 4096 --storage-mb 2048 --free-tier", "106.41"),
+        (f"{PROVISIONED} --provisioned-requests 2000000 --provisioned-ms 280", "32.26"),
+        (f"{VEHICLES} --snapstart --cold-starts 74400 --days 31", "263.92"),
+    ],
+)
+def test_the_worked_examples_of_aws(words, usd):
+    """OD-1 to OD-3, PC-2 and SS-1 of the pricing page, to the cent."""
+    assert usd == document("cost", *words.split())["usd_printed"]
+
+
+def test_a_bill_for_people():
+    """Dearest line first, the total, a million requests, and where prices are from."""
+    text = run("cost", "--requests", 1_000_000, "--front-door", "http", "--log-bytes", 1000).stdout
+
+    assert text.index("apigateway.http") < text.index("logs.cloudwatch") < text.index("total")
+    assert "for a million requests" in text
+    assert "prices: us-east-1, AWS Price List" in text
+
+
+def test_a_price_file_takes_the_place_of_prices(tmp_path):
+    """Exactly, whatever digits it has; the rest is as shipped."""
+    file = tmp_path / "prices.json"
+    file.write_text('{"published": "2030-01-01", "meters": {"lambda.requests": 0.00000030000000000000001}}')
+    found = document("cost", "--requests", 1_000_000, "--duration-ms", 0, "--prices", file)
+
+    assert Decimal("0.30000000000000001") == Decimal(found["usd"])
+    assert "2030-01-01" == found["prices"]["published"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"meters": {"lambda.request": 1}}', "meters.lambda.request: no such meter, did you mean"),
+        ('{"meters": {"lambda.requests": -1}}', "meters.lambda.requests"),
+        ('{"region": "mars"}', "region: the prices are for"),
+    ],
+)
+def test_a_price_file_that_is_none(tmp_path, text, problem):
+    """One clear line with the file, the key and what is wrong."""
+    file = tmp_path / "prices.json"
+    file.write_text(text)
+    line = one_line(run("cost", "--requests", 1, "--prices", file, code=2))
+
+    assert line.startswith(f"error: {file}: ")
+    assert problem in line
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("--requests 1 --region mars", "region 'mars': no prices known"),
+        ("--requests 1 --region us-east-2x", "region 'us-east-2x'"),
+        ("--requests 1 --prices /nowhere", "/nowhere: No such file"),
+        ("--requests 1 --cold-starts 2", "--cold-starts 2: more than --requests 1"),
+        ("--requests 1 --provisioned-requests 2", "there is no --provisioned"),
+        ("--requests 1 --savings-plan no-upfront --region eu-west-1", "savings plan"),
+    ],
+)
+def test_what_cannot_be_priced_is_one_line(words, problem):
+    """And exit code 2."""
+    line = one_line(run("cost", *words.split(), code=2))
+
+    assert line.startswith("error: ")
+    assert problem in line
+
+
+@pytest.mark.parametrize("words", ["--requests -3", "--requests many", "--requests 1 --memory-mb 64", ""])
+def test_options_out_of_range(words):
+    """As click tells it: the option, the value, the range."""
+    assert "Error: " in run("cost", *words.split(), code=2).stderr
+
+
+def test_a_budget_that_is_broken():
+    """Exit code 3, and the bill all the same."""
+    done = run("cost", "--requests", 10**9, "--budget", 100, code=3)
+
+    assert "total" in done.stdout
+    assert "above the budget of $100.00" in one_line(done)
+
+
+# ---------------------------------------------------------------- plan
+
+
+def test_a_plan_names_its_method_its_error_and_its_prices():
+    """And all that follows: more traffic, provisioned concurrency, recommendations."""
+    found = document("plan", "--traffic", 1000, "--duration-ms", "exp:100")
+
+    assert ("analytic", "ok") == (found["method"], found["verdict"])
+    assert "exact for Poisson" in found["error"]
+    assert 7 == len(found["traffic_times"])
+    assert 9712.04 == pytest.approx(found["limit_crossed_at_requests_per_s"], abs=0.01)
+    assert 4 == len(found["provisioned"])
+    assert "us-east-1" == found["cost"]["prices"]["region"]
+
+
+@pytest.mark.parametrize(
+    "traffic", ["constant:50", "sine:1000:500:86400", "step:10:5000:600", "onoff:100:60:60"]
+)
+def test_a_plan_for_any_traffic(traffic):
+    """For people."""
+    text = run("plan", "--traffic", traffic, "--reserved", 200, "--provisioned", 20).stdout
+
+    assert "cold starts" in text
+    assert "a month of 30 days" in text
+
+
+def test_an_objective_that_is_not_kept():
+    """Exit code 3, and the verdict first."""
+    done = run(
+        "plan", "--traffic", 100, "--p99-ms", 50, "--cold", 1, "--throttles", 1, "--budget", 9999, code=3
+    )
+
+    assert done.stdout.startswith("FAILS    p99 (ms): 100, at most 50 asked for")
+    assert 3 == done.stdout.count("OK  ")
+
+
+def test_a_report_stands_alone(tmp_path):
+    """One file: no script, no address, the document inside; the charts of traffic that moves."""
+    file = tmp_path / "report.html"
+    found = document("plan", "--traffic", "sine:100:50:3600", "--html", file)
+    text = file.read_text()
+    data = text.partition('id="data">')[2].partition("</script>")[0]
+
+    assert found == json.loads(data)
+    assert 5 <= text.count("<svg")
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "src=" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("--traffic 10 --provisioned 2000", "--provisioned 2000: more than the 1000"),
+        ("--traffic 10 --reserved 2000", "--reserved 2000: more than --concurrency-limit 1000"),
+        ("--traffic 10 --html /nowhere/report.html", "/nowhere/report.html: No such file"),
+        ("--traffic 10 --region atlantis", "region 'atlantis'"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line(words, problem):
+    """And exit code 2."""
+    assert problem in one_line(run("plan", *words.split(), code=2))
+
+
+@pytest.mark.parametrize(
+    "words", ["--traffic -5", "--traffic wave:3", "--traffic 5 --duration-ms exp:x", "--traffic 5 --cold 300"]
+)
+def test_a_law_or_shape_that_is_none(words):
+    """As click tells it."""
+    assert "Error: Invalid value" in run("plan", *words.split(), code=2).stderr
+
+
+# ---------------------------------------------------------------- simulate
+
+
+def test_the_same_seed_gives_the_same_answer():
+    """And another one another."""
+    words = ("simulate", "--traffic", "50", "--seconds", 60, "--duration-ms", "exp:100")
+
+    assert document(*words) == document(*words)
+    assert document(*words) != document(*words, "--seed", 2)
+
+
+def test_rules_and_kernel_agree():
+    """Same requests, same cold starts, same bill."""
+    words = ("simulate", "--traffic", "50", "--seconds", 20, "--duration-ms", "exp:100")
+    rules, fast = document(*words, "--method", "rules"), document(*words, "--method", "fast")
+
+    for name in ("requests", "cold_starts", "response", "billed_ms", "cost"):
+        assert rules[name] == fast[name]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--asynchronous --errors 5 --crashes 1",
+        "--sqs-batch 10",
+        "--environment-concurrency 10 --overflow queue",
+        "--reserved 3 --scaling-rate 1",
+        "--provisioned 5",
+    ],
+)
+def test_what_the_rules_know_can_be_simulated(words):
+    """All of it, for people."""
+    text = run("simulate", "--traffic", 20, "--seconds", 30, *words.split()).stdout
+
+    assert "simulated: the live rules" in text
+    assert "seed 1" in text
+
+
+def test_policies_are_compared(tmp_path):
+    """A row for each, and the front as a chart."""
+    file = tmp_path / "report.html"
+    words = ("--traffic", "onoff:20:10:20", "--seconds", 60, "--compare", "--html", file)
+    found = document("simulate", *words)
+
+    assert 9 == len(found["policies"])
+    assert any(one["efficient"] for one in found["policies"])
+    assert "down and left is better" in file.read_text()
+
+
+def test_a_trace_of_events_is_played(tmp_path):
+    """JSON Lines: its functions, busiest first."""
+    file = tmp_path / "trace.jsonl"
+    file.write_text(
+        "".join(
+            f'{{"timestamp": {at}, "function": "{name}"}}\n' for at, name in [(9, "a"), (5, "b"), (6, "a")]
+        )
+    )
+    found = document("simulate", "--trace", file)
+
+    assert ["a", "b"] == list(found["functions"])
+    assert 4.0 == found["horizon_s"]
+    assert 2 == found["functions"]["a"]["requests"]
+
+
+def test_functions_have_the_limits_of_a_configuration(tmp_path):
+    """Those it names; the account is its own."""
+    trace, config = tmp_path / "trace.csv", tmp_path / "engine.toml"
+    trace.write_text("timestamp,function\n" + "1,a\n1,b\n" * 5)
+    config.write_text(
+        "[engine]\nconcurrency_limit = 110\n"
+        '[functions.a]\nhandler = "handlers.hello.handler"\nreserved_concurrency = 2\n'
+    )
+    functions = document("simulate", "--trace", trace, "--config", config)["functions"]
+
+    assert {"function_limit": 3} == functions["a"]["throttles"]["by_reason"]
+    assert {} == functions["b"]["throttles"]["by_reason"]
+    assert "nowhere.toml" in run("simulate", "--traffic", 1, "--config", "/nowhere.toml", code=2).stderr
+
+
+def test_a_population_is_played():
+    """Those that are called in that time, each with its own memory."""
+    found = document("simulate", "--population", 40, "--seconds", 600, "--timeout-s", 60)
+
+    assert 2 <= len(found["functions"])
+
+
+def test_a_prediction_beside_what_was_observed(tmp_path):
+    """The figures that both have, and how far they are apart."""
+    file = tmp_path / "observed.json"
+    file.write_text('{"requests": 600, "p50_ms": 100, "concurrency": 2}')
+    words = ("simulate", "--traffic", "constant:20", "--seconds", 30, "--observed", file)
+    rows = document(*words)["predicted_and_observed"]
+
+    assert ["requests", "concurrency", "p50_ms"] == [row["name"] for row in rows]
+    assert 0 == pytest.approx(max(abs(row["difference"]) for row in rows), abs=0.01)
+    run(*words, "--within", 1)
+    file.write_text('{"concurrency": 3}')
+    run(*words, "--within", 10, code=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("", "say what comes: one of --traffic, --trace and --population"),
+        ("--traffic 1 --population 3", "say what comes"),
+        ("--trace /nowhere.jsonl", "/nowhere.jsonl: No such file"),
+        ("--trace /nowhere.csv --layout azure2021", "/nowhere.csv: No such file"),
+        ("--traffic 1000000 --seconds 1000", "too many to simulate"),
+        (
+            "--traffic 10 --seconds 9 --method fast --sqs-batch 5",
+            "--method fast: events come through a queue",
+        ),
+        ("--traffic 10 --seconds 9 --compare --provisioned 3", "--compare: "),
+        ("--traffic 10 --observed /nowhere", "/nowhere: No such file"),
+        ("--population 3 --live handlers.hello.handler", "--live: needs --traffic"),
+    ],
+)
+def test_what_cannot_be_simulated_is_one_line(words, problem):
+    """And exit code 2."""
+    line = one_line(run("simulate", *words.split(), code=2))
+
+    assert line.startswith("error: ")
+    assert problem in line
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "text", "place"),
+    [
+        ("t.jsonl", "events", '{"timestamp": 1}\n{"timestamp": "soon"}\n', "t.jsonl:2: timestamp"),
+        (
+            "t.csv",
+            "azure2021",
+            "app,func,end_timestamp,duration\na,f,1,1\na,f,x,1\n",
+            "t.csv:3: end_timestamp",
+        ),
+        ("t.csv", "azure2019", "HashFunction,1,2\nf,1,2\nf,1\n", "t.csv:3: has 2 fields, not 3"),
+    ],
+)
+def test_a_malformed_trace_is_one_line_with_its_number(tmp_path, name, layout, text, place):
+    """File, line, what is wrong."""
+    file = tmp_path / name
+    file.write_text(text)
+    line = one_line(run("simulate", "--trace", file, "--layout", layout, code=2))
+
+    assert place in line

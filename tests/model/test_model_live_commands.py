@@ -1,0 +1,144 @@
+"""`engine tune`, `engine replay` and `engine simulate --live`: real processes, sockets and clocks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from engine.cli import main
+
+ROOT = Path(__file__).parents[2]
+ENGINE = Path(sys.executable).with_name("engine")
+
+pytestmark = [
+    pytest.mark.real_time,
+    pytest.mark.skipif(sys.platform != "linux", reason="the process executor needs Linux"),
+]
+
+
+def run(*words, code=0):
+    done = subprocess.run([ENGINE, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=50)
+
+    assert code == done.returncode, done.stderr
+    return done
+
+
+def refused(*words, code=2):
+    """What is said on stderr, without a process of its own."""
+    done = CliRunner().invoke(main, [str(word) for word in words])
+
+    assert code == done.exit_code
+    return done.stderr
+
+
+@contextmanager
+def serving(*words):
+    """The aws address of an engine."""
+    command = [ENGINE, "serve", *words, "--log-format", "off"]
+    ports = [f"--{name}=127.0.0.1:0" for name in ("http", "aws", "admin")]
+    with subprocess.Popen([*command, *ports], cwd=ROOT, stdout=subprocess.PIPE) as engine:
+        try:
+            yield json.loads(engine.stdout.readline())["aws"]
+        finally:
+            engine.terminate()
+
+
+def test_a_handler_is_measured_and_extrapolated(tmp_path):
+    """One that waits: little CPU, the smallest size is the cheapest; memory and init are seen."""
+    event = tmp_path / "event.json"
+    event.write_text('{"seconds": 0.02}')
+    found = json.loads(
+        run("tune", "handlers.sleeper.handler", "--event", event, "--runs", 5, "--json").stdout
+    )
+
+    assert "measured" == found["method"]
+    assert found["cpu_share"] < 0.5
+    assert 128 == found["cheapest_mb"]
+    assert found["sizes"][0]["p50_s"] >= 0.02
+    assert found["peak_mb"] > 5
+    assert 5 == len(found["assumptions"])
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("handlers.hello.handler", "--sizes", "64"), "--sizes 64: memory is 128 to 10240 MB"),
+        (("handlers.hello.handler", "--sizes", "a,b"), "must be whole numbers"),
+        (("handlers.hello.handler", "--event", "/nowhere"), "/nowhere: No such file"),
+    ],
+)
+def test_what_cannot_be_tuned_is_one_line(words, problem):
+    """And exit code 2."""
+    (line,) = refused("tune", *words).splitlines()
+
+    assert problem in line
+
+
+def test_a_handler_that_does_not_succeed_is_one_line():
+    """Why, as AWS words it."""
+    (line,) = run("tune", "handlers.nothing.handler", code=2).stderr.splitlines()
+
+    assert "the handler does not succeed (init_error): " in line
+    assert "No module named 'handlers.nothing'" in line
+
+
+def test_a_trace_is_played_into_a_running_engine(tmp_path):
+    """Its events at ten times their speed; the figures can be read by `engine simulate --observed`."""
+    trace, observed = tmp_path / "trace.jsonl", tmp_path / "observed.json"
+    rows = [{"timestamp": number / 10, "function": "hello", "payload": {}} for number in range(40)]
+    trace.write_text("\n".join(map(json.dumps, rows)))
+    with serving("hello=handlers.hello.handler") as url:
+        found = run("replay", trace, "--speed", 10, "--url", url, "--json").stdout
+        asynchronous = run("replay", trace, "--speed", 10, "--url", url, "--asynchronous", "--limit", 7)
+        nobody = run("replay", trace, "--speed", 100, "--url", url, "--limit", 3)
+    observed.write_text(found)
+    simulated = run("simulate", "--trace", trace, "--observed", observed, "--json").stdout
+
+    assert (40, 0) == (json.loads(found)["requests"], json.loads(found)["throttles"])
+    assert json.loads(found)["cold_starts"] >= 1
+    assert "status 202: 7" in asynchronous.stdout
+    assert "status 200: 3" in nobody.stdout
+    assert 40 == json.loads(simulated)["predicted_and_observed"][0]["observed"]
+
+
+def test_a_replay_without_an_engine_or_with_a_wrong_line(tmp_path):
+    """Exit code 1, a line on stderr with the reason."""
+    good, wrong = tmp_path / "good.csv", tmp_path / "wrong.csv"
+    good.write_text("timestamp,function\n0,hello\n0.1,hello\n")
+    wrong.write_text("timestamp,function\nsoon,hello\n")
+    nameless = tmp_path / "nameless.csv"
+    nameless.write_text("timestamp\n1\n")
+    url = ("--url", "http://127.0.0.1:9")
+
+    assert "2 calls found no engine" in refused("replay", good, *url, code=1)
+    assert f"{wrong}:2: timestamp" in refused("replay", wrong, *url, code=1)
+    assert "names no function" in refused("replay", nameless, *url, code=1)
+    assert "not an http:// URL" in refused("replay", good, "--url", "ftp://x")
+
+
+def test_a_live_handler_that_does_not_succeed_is_one_line(tmp_path):
+    """Nothing is compared."""
+    event = tmp_path / "event.json"
+    event.write_text('{"seconds": -1}')
+    words = ("--live", "handlers.sleeper.blocking", "--event", event, "--traffic", 5, "--seconds", 0.2)
+    (line,) = run("simulate", *words, code=2).stderr.splitlines()
+
+    assert "the handler does not succeed (error): seconds must be 0 or more" in line
+
+
+def test_a_prediction_is_held_against_the_live_engine(tmp_path):
+    """Measured alone, predicted, played: every figure is there twice."""
+    event = tmp_path / "event.json"
+    event.write_text('{"seconds": 0.02}')
+    words = ("--live", "handlers.sleeper.handler", "--executor", "loop", "--event", event, "--traffic", 20)
+    found = json.loads(run("simulate", *words, "--seconds", 1, "--keep-alive-s", 0.2, "--json").stdout)
+    rows = {row["name"]: row for row in found["predicted_and_observed"]}
+
+    assert {"concurrency", "cold_starts", "cost_usd", "p99_ms"} <= set(rows)
+    assert rows["requests"]["predicted"] == rows["requests"]["observed"] > 5

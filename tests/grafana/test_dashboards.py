@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("grafana_foundation_sdk", reason="the group `dashboards` is not installed")
-pytest.importorskip("promql_parser", reason="the group `dashboards` is not installed")
+pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is not installed")
+pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-pytest.importorskip("grafana_foundation_sdk", reason="the group `dashboards` is not installed")
+pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is not installed")
 
 from engine.telemetry.catalogue import CATALOGUE
 from grafana.src.build import BOARDS, ROOT

@@ -134,7 +134,7 @@ def test_names_have_to_be_known(tmp_path, old, new, problem):
 def test_the_example_in_the_documentation_is_a_scenario(tmp_path):
     """It can be copied."""
     text = (ROOT / "docs" / "load-testing.md").read_text()
-    (tmp_path / "example.toml").write_text(text.split("```toml\n")[1].split("```")[0])
+    (tmp_path / "example.toml").write_text(text.split("```text\n")[1].split("```")[0])
 
     assert ["before", "spike"] == [one.name for one in load_scenario("example", tmp_path).stages]
 

@@ -29,6 +29,7 @@ PAGES = sorted(
     [
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/**/*.md"),
+        ROOT / "grafana" / "README.md",
         ROOT / "handlers" / "README.md",
         ROOT / "loadtests" / "README.md",
     ]

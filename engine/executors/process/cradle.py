@@ -72,7 +72,12 @@ class Cradle:
         self._fail(failure)
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
-        """It is gone; if it was still at its init, that is why."""
+        """It is gone; if it was still at its init and did not say why, that is why."""
+        if self._template is not None:
+            self._template.hear_out()
+            told = self._template.up.result() if self._template.up.done() else None
+            if told is not None and not is_lost(told):
+                self._fail(told)
         error_type = "Runtime.OutOfMemory" if out_of_memory else "Runtime.ExitError"
         self._fail(InitFailure(error_type, exit_reason(status)))
         self._let_go()

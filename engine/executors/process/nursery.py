@@ -93,6 +93,11 @@ class Nursery:
         if not self.over:
             self._send(pack_message(FORGET, token))
 
+    def hear_out(self) -> None:
+        """It died: take what it said before, which may not have been read yet."""
+        if not self.over:
+            self._read()
+
     def close(self) -> None:
         """End it, and all it has forked."""
         if not self.over:

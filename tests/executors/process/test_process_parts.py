@@ -1,6 +1,7 @@
 """The parts of the process executor that need no process: frames, the watch over memory, control groups."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -8,14 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.executors.handler import InitError
 from engine.executors.process.cgroups import ControlGroups
+from engine.executors.process.child import failure_text
+from engine.executors.process.cradle import Cradle
 from engine.executors.process.frames import (
+    DOWN,
     ERROR,
     PRINTED,
     SUCCESS,
     Intake,
     Request,
     cut_replies,
+    pack_message,
     pack_reply,
     pack_request,
     whole_reply,
@@ -275,3 +281,19 @@ def test_control_groups_that_work_are_removed_in_the_end():
 
     assert existed
     assert not groups.folder.exists()
+
+
+async def test_a_template_is_heard_out_though_its_end_is_known_first():
+    """Its last words come down a line of their own: the zygote may be quicker to tell that it is gone."""
+    cradle = Cradle(asyncio.get_running_loop(), print)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    output, write_end = os.pipe()
+    os.close(write_end)
+    with theirs:
+        cradle.born(1, ours, output, os.pidfd_open(os.getpid()))
+        theirs.send(pack_message(DOWN, 0, 0, failure_text(InitError("OSError", "no table"))))
+
+    cradle.exited(64, out_of_memory=False)
+
+    failure = cradle.up.result()
+    assert ("OSError", "no table") == (failure.error_type, failure.error_message)

@@ -71,7 +71,8 @@ class Modules:
         self._located: dict[str, list[ModuleSpec]] = {}
         self._numbers: dict[str, Iterator[int]] = {}
         self._freed: dict[str, list[str]] = {}
-        self._instances: dict[str, tuple[str, ModuleType]] = {}  # by instance name: plain name, module
+        # By the module's id: plain name, instance name, and the module itself, so that the id stays its own.
+        self._instances: dict[int, tuple[str, str, ModuleType]] = {}
 
     def open(self) -> None:
         """Make the folder importable. Called again it does nothing."""
@@ -82,7 +83,7 @@ class Modules:
 
     def close(self) -> None:
         """Drop every instance and leave `sys.path` and `sys.meta_path` as they were."""
-        for name, (_, module) in list(self._instances.items()):
+        for _, name, module in list(self._instances.values()):
             self.drop(name, module)
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._finder]
         sys.path[:] = [entry for entry in sys.path if entry is not self._folder]
@@ -124,10 +125,10 @@ class Modules:
 
     def drop(self, name: str, module: ModuleType) -> None:
         """Forget the instance that `run` gave; its name may be used again. Nothing if it is not there."""
-        plain, known = self._instances.get(name, ("", None))
-        if known is not module:
+        instance = self._instances.pop(id(module), None)  # in one step: of several threads one gets it
+        if instance is None:
             return  # dropped before, and the name perhaps another's by now
-        del self._instances[name]
+        plain = instance[0]
         sys.modules.pop(name, None)
         if hasattr(module, "__path__"):
             for inner in [loaded for loaded in list(sys.modules) if loaded.startswith(f"{name}.")]:
@@ -171,7 +172,7 @@ class Modules:
             finally:
                 self._finder.forget(name)
             if expected.given:
-                self._instances[name] = plain, module
+                self._instances[id(module)] = plain, name, module
                 return name, module
         raise AssertionError("numbers do not end")
 

@@ -322,32 +322,32 @@ def test_names_of_instances_are_used_again(folder):
 def test_several_threads_may_unload_the_same_instance(folder):
     """An environment is stopped while its import ends: both let go of it, and its name is given back once."""
     loader = folder.write("app.py", HANDLER.format(value=1)).loader()
+    loaded = [loader.load("app.handler", fresh=True) for _ in range(300)]
+    barrier = threading.Barrier(3)
     errors = []
+
+    def unload():
+        barrier.wait()
+        for one in loaded:
+            try:
+                loader.unload(one)
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=unload) for _ in range(3)]
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(200):
-            loaded = loader.load("app.handler", fresh=True)
-            barrier = threading.Barrier(4)
-
-            def unload(loaded=loaded, barrier=barrier):
-                barrier.wait()
-                try:
-                    loader.unload(loaded)
-                except Exception as error:
-                    errors.append(error)
-
-            threads = [threading.Thread(target=unload) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     finally:
         sys.setswitchinterval(interval_s)
-    names = [loader.load("app.handler", fresh=True).module.__name__ for _ in range(3)]
+    names = [loader.load("app.handler", fresh=True).module.__name__ for _ in range(300)]
 
     assert [] == errors
-    assert ["app", "app#2", "app#3"] == names
+    assert 300 == len(set(names))
 
 
 def test_unloading_leaves_a_shared_module(folder):

@@ -1,7 +1,7 @@
 """A mapping drains a full queue into a no-op `async def` handler, batch 10, in process.
 
 Run: `python tests/bench/mapping_drain.py [messages] [reporting]`; prints one JSON line, and exits with 1 if
-it is slower than `AT_LEAST_PER_S` by the time of one core. Metrics are on, logs off. The concurrency is
+it is slower than `AT_LEAST_PER_S`. Metrics are on, logs off. The concurrency is
 AWS's: five batches at the start, and five more each second. With `reporting` the mapping asks for partial
 answers.
 """
@@ -64,7 +64,7 @@ async def main(messages: int, *, reporting: bool) -> bool:
             "per_cpu_s": round(messages / cpu_s),
         }
         print(json.dumps(result))
-        return result["per_cpu_s"] >= AT_LEAST_PER_S
+        return result["per_s"] >= AT_LEAST_PER_S
 
 
 if __name__ == "__main__":

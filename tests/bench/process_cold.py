@@ -1,6 +1,7 @@
 """Cold starts on the process executor: how many a second, and how long the first request takes from zero.
 
-Run: `python tests/bench/process_cold.py [rate|first|snapstart]`; prints one JSON line. Logs are off.
+Run: `python tests/bench/process_cold.py [rate|first|snapstart]`; prints one JSON line, and
+exits with 1 if a bound is missed. Logs are off.
 `rate` starts an environment for each of 500 invocations that run at once, three times over: from the first
 invocation until the last of them runs, and, as `churn_per_s`, until the last environment is gone again.
 `snapstart` runs a handler whose import takes 300 ms.
@@ -29,9 +30,12 @@ def handler(event, context):
         fcntl.flock(gate, fcntl.LOCK_SH)
 """
 CROWD, WAVES = 500, 3
+AT_LEAST_PER_S = 400
+AT_MOST_MS = {"first": 15.0, "snapstart": 8.0}
+"""Of the median."""
 
 
-async def rate(code: str) -> dict[str, object]:
+async def rate(code: str) -> dict[str, float]:
     """Environments a second."""
     Path(code, "app.py").write_text(GATED)
     gate = os.open(Path(code, "gate"), os.O_WRONLY | os.O_CREAT)  # open, and held, for the whole run
@@ -64,7 +68,7 @@ async def rate(code: str) -> dict[str, object]:
     }
 
 
-async def first(code: str, *, snapstart: bool) -> dict[str, object]:
+async def first(code: str, *, snapstart: bool) -> dict[str, float]:
     """Milliseconds from `invoke` to the outcome with no environment there."""
     source = SLOW if snapstart else "def handler(event, context): pass\n"
     Path(code, "app.py").write_text(source)
@@ -91,12 +95,17 @@ async def first(code: str, *, snapstart: bool) -> dict[str, object]:
     return {"p50_ms": round(statistics.median(took_ms), 2), "p95_ms": round(took_ms[-4], 2)}
 
 
-async def main(what: str) -> None:
-    """Measure one of the three."""
+async def main(what: str) -> bool:
+    """Measure one of the three; whether its bound held."""
     with tempfile.TemporaryDirectory() as code:
         result = await (rate(code) if what == "rate" else first(code, snapstart=what == "snapstart"))
-    print(json.dumps({"what": what, **result, "load_average": os.getloadavg()[0]}))
+    if what == "rate":
+        bound, held = {"at_least": AT_LEAST_PER_S}, result["per_s"] >= AT_LEAST_PER_S
+    else:
+        bound, held = {"at_most_ms": AT_MOST_MS[what]}, result["p50_ms"] <= AT_MOST_MS[what]
+    print(json.dumps({"what": what, **result, **bound, "load_average": os.getloadavg()[0]}))
+    return held
 
 
 if __name__ == "__main__":
-    run(main(sys.argv[1] if len(sys.argv) > 1 else "rate"))
+    sys.exit(not run(main(sys.argv[1] if len(sys.argv) > 1 else "rate")))

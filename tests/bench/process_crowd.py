@@ -1,7 +1,8 @@
 """Thousands of environments alive at once, each having served: their memory, and what is left after.
 
-Run: `python tests/bench/process_crowd.py [environments]`; prints one JSON line. Memory is proportional (PSS)
-over the zygote and all it has forked, from /proc/PID/smaps_rollup.
+Run: `python tests/bench/process_crowd.py [environments]`; prints one JSON line, and exits with 1 if a
+call failed, a process is left over, or they take more memory than their share of `MOST_MB`. Memory is
+proportional (PSS), over the zygote and all it has forked, from /proc/PID/smaps_rollup.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from engine.cli.options import run
 
 SOURCE = "import time\ndef handler(event, context):\n    time.sleep(event)\n"
 KEEP_ALIVE_S = 60.0
+MOST_MB = 8192
+"""Of 3,000 environments."""
 
 
 def forked() -> list[int]:
@@ -53,8 +56,8 @@ def available_mb() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) // 1024
 
 
-async def main(crowd: int) -> None:
-    """Bring them up, count, let them expire, count again."""
+async def main(crowd: int) -> bool:
+    """Bring them up, count, let them expire, count again; whether the bounds held."""
     with tempfile.TemporaryDirectory() as code:
         Path(code, "app.py").write_text(SOURCE)
         function = Function(
@@ -91,8 +94,11 @@ async def main(crowd: int) -> None:
                 await asyncio.sleep(0.2)
             await asyncio.sleep(2)
             result |= {"processes_after": len(forked()), "machine_mb_after": before_mb - available_mb()}
-        print(json.dumps({**result, "processes_at_the_end": len(forked())}))
+        at_the_end = len(forked())
+        most_mb = MOST_MB * crowd // 3000
+        print(json.dumps({**result, "at_most_mb": most_mb, "processes_at_the_end": at_the_end}))
+        return not result["failed"] and not at_the_end and result["pss_mb"] <= most_mb
 
 
 if __name__ == "__main__":
-    run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3000))
+    sys.exit(not run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3000)))

@@ -22,7 +22,7 @@ import uvloop
 from tests.bench import sqs_boto3
 
 AT_LEAST = {"send": 12_000.0, "receive_delete": 40_000.0}
-"""Messages per second of one core: of `per_server_cpu_s`, which others on the machine do not lower."""
+"""Messages per second, by the clock, of a server on one core."""
 CREDENTIAL = "AKIDEXAMPLE/20261121/us-east-1/sqs/aws4_request"
 HANDLE = re.compile(rb'"ReceiptHandle":"([^"]+)"')
 LENGTH = re.compile(rb"(?i)content-length: (\d+)")
@@ -188,7 +188,7 @@ def main(options: argparse.Namespace) -> int:
     if options.boto3:
         report["boto3"] = sqs_boto3.main(options.seconds)
     print(json.dumps(report))
-    return 0 if all(rates[name]["per_server_cpu_s"] >= least for name, least in AT_LEAST.items()) else 1
+    return 0 if all(rates[name]["per_s"] >= least for name, least in AT_LEAST.items()) else 1
 
 
 if __name__ == "__main__":

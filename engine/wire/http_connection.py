@@ -65,7 +65,7 @@ class Connection(Intake):
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if address else ""
         self._shared.joined(self)
-        self._since_s = self._shared.now_s
+        self._since_s = self._shared.clock.now()
         if self._shared.draining:
             self._close()
 
@@ -150,6 +150,10 @@ class Connection(Intake):
                 self._close()
         elif phase == CLOSING and waited_s > limits.write_timeout_s:
             self._transport.abort()
+
+    def begin_anew(self, now_s: float) -> None:
+        """Whatever it waits for: the time for it begins now."""
+        self._since_s = self._stalled_s = now_s
 
     def drain(self) -> None:
         """Close if idle. A busy connection closes after its last answer, because the server is draining."""
@@ -259,7 +263,9 @@ class Connection(Intake):
         self._pumping = True
         waiting = self._waiting
         while waiting and self._current is None and not self._write_paused:
-            self._hand_on(waiting.popleft())
+            request = waiting.popleft()
+            request.received_s = self._shared.clock.now()
+            self._hand_on(request)
         self._pumping = False
         idle = self._phase == IDLE and not self._read_paused and not self._shared.draining
         if self._current is None and not waiting and not idle:

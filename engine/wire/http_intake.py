@@ -80,7 +80,7 @@ class Intake:
         self._refusal: Refusal | None = None  # to be answered after them
         self._lingers = False  # the client may still be sending what was refused
         self._dropped = 0  # bytes read since nothing is parsed any more
-        self._since_s = shared.now_s  # when the phase began; in BODY: when the last bytes came
+        self._since_s = 0.0  # when the phase began; in BODY: when the last bytes came
         self._new_parser()
 
     def _new_parser(self) -> None:

@@ -43,7 +43,8 @@ class Request:
         body: Decoded from chunks; b"" when it was too large.
         version: "1.1" or "1.0".
         peer: The client's address, without the port.
-        received_s: Clock time at which it was complete (or known to be too large).
+        received_s: Clock time at which it was complete (or known to be too large) and its turn had come: one
+            that was sent behind another waits for the answer to that first.
         too_large: 0, or the number of body bytes declared or seen when that is over the limit.
     """
 

@@ -24,6 +24,9 @@ class Client(Protocol):
     def check(self, now_s: float) -> None:
         """End what has taken too long."""
 
+    def begin_anew(self, now_s: float) -> None:
+        """Whatever it waits for: the time for it begins now."""
+
     def drain(self) -> None:
         """Close if idle."""
 
@@ -37,6 +40,7 @@ class Shared:
     __slots__ = (
         "_heads",
         "_loop",
+        "_sweep_due_s",
         "_sweep_every_s",
         "_sweeper",
         "clock",
@@ -56,7 +60,7 @@ class Shared:
         self.handle = handle
         self.clock = clock
         self.limits = limits
-        self.now_s = clock.now()  # not older than one sweep
+        self.now_s = clock.now()  # while there are connections not older than one sweep, or than a hold-up
         self.connections: set[Client] = set()
         self.ok_head = b""  # head(200), which is rarely anything else
         self.requests = 0
@@ -69,13 +73,14 @@ class Shared:
         self._heads: dict[int, bytes] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweep_every_s = limits.sweep_every_s()
+        self._sweep_due_s = 0.0
 
     def joined(self, connection: Client) -> None:
         """A connection was made."""
         self.connections.add(connection)
         self.gone.clear()
         if self._sweeper is None:
-            self._sweep()
+            self._refresh()
 
     def left(self, connection: Client) -> None:
         """A connection is gone."""
@@ -99,10 +104,24 @@ class Shared:
             self._heads[status] = head
         return head
 
-    def _sweep(self) -> None:
+    def _refresh(self) -> None:
         self.now_s = self.clock.now()
         self._heads.clear()
         self.ok_head = self.head(200)
+        self._sweep_due_s = self.now_s + self._sweep_every_s
         self._sweeper = self._loop.call_later(self._sweep_every_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """Look at all connections.
+
+        A sweep that comes late by more than a period judges nobody: the loop was held up, what clients did
+        meanwhile has not been read yet, and what was noted just before was noted by a time of before.
+        """
+        due_s = self._sweep_due_s
+        self._refresh()
+        held_up = self.now_s - due_s > self._sweep_every_s
         for connection in tuple(self.connections):
-            connection.check(self.now_s)
+            if held_up:
+                connection.begin_anew(self.now_s)
+            else:
+                connection.check(self.now_s)

@@ -17,8 +17,10 @@ GET = b"GET / HTTP/1.1\r\n\r\n"
 
 
 class LoopClock:
+    held_s = 0.0  # how long a callback has held the loop up: time passed, and nothing ran
+
     def now(self):
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() + self.held_s
 
     def wall(self):
         return 1_700_000_000.0
@@ -27,10 +29,10 @@ class LoopClock:
 class Peer(asyncio.Transport):
     """A client that takes what it is told to take."""
 
-    def __init__(self, handle=lambda request: request.respond(200, b"", b"")):
+    def __init__(self, handle=lambda request: request.respond(200, b"", b""), shared=None):
         super().__init__()
         self.written, self.unsent, self.ended, self.end_of_file = b"", 0, None, False
-        self.connection = Connection(Shared(handle, LoopClock(), LIMITS))
+        self.connection = Connection(shared or Shared(handle, LoopClock(), LIMITS))
         self.connection.connection_made(self)
 
     def write(self, data):
@@ -163,3 +165,62 @@ async def test_a_busy_connection_has_no_deadline_here():
     kept[2].respond(200, b"", b"")
 
     assert [200, 200, 200] == peer.statuses
+
+
+@pytest.mark.parametrize("quiet_s", [0.5, 74, 76, 80, 100_000])
+async def test_a_connection_after_a_quiet_time_has_all_its_time(quiet_s):
+    """However long nobody was connected."""
+    shared = Shared(lambda request: request.respond(200, b"", b""), LoopClock(), LIMITS)
+    Peer(shared=shared).connection.connection_lost(None)
+    await asyncio.sleep(quiet_s)
+    peer = Peer(shared=shared)
+    await asyncio.sleep(70)
+    peer.connection.data_received(GET)
+
+    assert (None, [200]) == (peer.ended, peer.statuses)
+
+
+PHASES = {
+    "fresh": (b"", 75),
+    "answered": (GET, 75),
+    "in the head": (b"GET / HTTP/1.1\r\n", 10),
+    "in the body": (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", 30),
+    "refused": (b"garbage\r\n\r\n", 5),
+    "not reading": (None, 20),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_loop_that_was_held_up_ends_no_connection(phase):
+    """What the client did meanwhile has not been read yet: its time begins anew, and has an end."""
+    sent, limit_s = PHASES[phase]
+    clock = LoopClock()
+    shared = Shared(lambda request: request.respond(200, b"", b""), clock, LIMITS)
+    other = Peer(shared=shared)  # so that the server looks at its connections all the time
+    other.connection.data_received(GET)
+    await asyncio.sleep(0.5)
+    clock.held_s += 100
+    peer = Peer(shared=shared)
+    if sent is None:
+        peer.unsent = 10_000
+        peer.connection.pause_writing()
+    else:
+        peer.connection.data_received(sent)
+    before = len(peer.statuses)
+    clock.held_s += 100  # and again, behind it
+    await asyncio.sleep(limit_s - 1)
+    assert (None, before) == (peer.ended, len(peer.statuses))
+    await asyncio.sleep(4)
+
+    assert peer.ended or len(peer.statuses) > before
+
+
+async def test_a_request_behind_another_is_received_when_its_turn_comes():
+    """A receive of 20 s in front of it does not count as its own time."""
+    kept = []
+    peer = Peer(kept.append)
+    peer.connection.data_received(GET + GET)
+    await asyncio.sleep(20)
+    kept[0].respond(200, b"", b"")
+
+    assert 20 == kept[1].received_s - kept[0].received_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform as interpreter
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
 from engine.executors.handler import InitError, Loader
 from engine.executors.loop import LoopExecutor
+from engine.executors.names import clashes
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
@@ -45,6 +47,7 @@ from engine.telemetry.log import PlatformLog
 from engine.telemetry.report import log_tail
 from engine.telemetry.stats import Stats
 
+_IN_PROCESS: Final = frozenset(("loop", "thread"))
 _NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))
 
 
@@ -245,6 +248,8 @@ class Assembly:
             name = "loop" if not self._platform.has_threads or is_async(function) else "thread"
         elif name in _NEED_REAL_TIME and not self._platform.has_threads:
             raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))
+        if name in _IN_PROCESS:
+            _refuse_clashes(function, name)
         self.chosen[function.name] = name
         return cast("ExecutorFactory", resolve("executor", name))
 
@@ -297,6 +302,17 @@ def is_async(function: Function) -> bool:
         return False
     finally:
         loader.close()
+
+
+def _refuse_clashes(function: Function, executor: str) -> None:
+    """In the engine's own process a handler cannot have modules of its own under names that are taken."""
+    problems = tuple(
+        f"functions.{function.name}.code: {file} cannot be imported, {other} has its name and is in use: "
+        f'on the executor {executor!r} both would be one module; rename it, or take executor = "process"'
+        for file, other in clashes(os.path.abspath(function.code))
+    )
+    if problems:
+        raise ConfigError(problems)
 
 
 def _close(part: Executor | Observer) -> None:

@@ -65,16 +65,19 @@ class Surroundings(Protocol):
 
 
 class Call:
-    """One function's way from event to result, on whatever thread its handlers run."""
+    """One function's way from event to result, on whatever thread its handlers run.
 
-    def __init__(self, function: Function, workshop: Surroundings) -> None:
+    `alone`: in an interpreter of its own; see `Loader`.
+    """
+
+    def __init__(self, function: Function, workshop: Surroundings, *, alone: bool = False) -> None:
         self._function = function
         self._clock = workshop.clock
         self._account = workshop.account
         self._log = workshop.log
         self._logs_json = workshop.logs_json
         self._arn = workshop.account.function_arn(function.name)
-        self._loader = Loader(Path(function.code))
+        self._loader = Loader(Path(function.code), alone=alone)
         self._closed = False
 
     def load(self, *, fresh: bool) -> Loaded:

@@ -6,18 +6,22 @@ Source: Lambda Developer Guide, "Define Lambda function handler in Python"; beha
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from engine.errors import EngineError
 from engine.executors.marshal import Failure, error_body, exit_error_body, exit_status, failure_of
 from engine.executors.modules import Modules
+
+T = TypeVar("T")
 
 _INSTANCE_NUMBER: Final = re.compile(r"#\d+(?=['.])")
 
@@ -82,10 +86,16 @@ class Loader:
 
     The folder is put on `sys.path` by the first load and taken off by `close`. The handler module
     itself is always the one under the folder; for the helper modules it imports see `Modules`.
+
+    Args:
+        code: The folder.
+        alone: The interpreter is the handler's own, `sys.path` begins with the folder already, and
+            nothing is ever unloaded: modules are imported just as AWS's client does it.
     """
 
-    def __init__(self, code: Path) -> None:
+    def __init__(self, code: Path, *, alone: bool = False) -> None:
         self._code = code.absolute()
+        self._alone = alone
         self._modules: dict[Path, Modules] = {}
         self._shared: dict[tuple[Path, str], tuple[str, ModuleType]] = {}
         self._locks: dict[tuple[Path, str], threading.Lock] = {}
@@ -160,19 +170,23 @@ class Loader:
         return self._modules.setdefault(folder, Modules(folder))
 
     def _import(self, target: _Target, *, fresh: bool) -> tuple[str, ModuleType]:
+        if self._alone:
+            if target.folder != self._code:
+                sys.path.insert(0, str(target.folder))
+            return target.dotted, _run(importlib.import_module, target)
         modules = self._modules_of(target.folder)
         if fresh:
-            return _run(modules, target)
+            return _run(modules.run, target)
         key = target.folder, target.dotted
         with self._locks.setdefault(key, threading.Lock()):
             if key not in self._shared:
-                self._shared[key] = _run(modules, target)
+                self._shared[key] = _run(modules.run, target)
             return self._shared[key]
 
 
-def _run(modules: Modules, target: _Target) -> tuple[str, ModuleType]:
+def _run(run: Callable[[str], T], target: _Target) -> T:
     try:
-        return modules.run(target.dotted)
+        return run(target.dotted)
     except ImportError as error:
         message = f"Unable to import module '{target.label}': {_plain(error)}"
         raise InitError("Runtime.ImportModuleError", message) from error

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -26,7 +27,8 @@ from engine.core.failure import platform_error_body
 from engine.core.json_document import has_short_numbers
 from engine.errors import EngineError
 
-_ENGINE_FOLDER: Final = str(Path(__file__).parents[1]) + os.sep
+_CALLERS: Final = (str(Path(__file__).parents[1]) + os.sep, os.path.dirname(os.__file__) + "/asyncio/")
+"""Folders of what calls handlers: the engine, and for coroutines the event loop."""
 
 # orjson cannot write JSON with the spaces that AWS's has. But what it accepts under these options, built-in
 # types all the way down, the standard library's encoder, which is fast, writes just as simplejson would.
@@ -144,8 +146,7 @@ class Failure(NamedTuple):
 def failure_of(error: BaseException | Failure) -> Failure:
     """How `error` is reported: bare class name, its text, and its frames from the handler on.
 
-    The engine's own frames are cut from the head. If there are no others (the handler could not
-    even be called), the innermost stays, as AWS leaves the one of its client.
+    The frames of what called it are cut from the head. There are no others if it could not even be called.
     """
     if isinstance(error, Failure):
         return error
@@ -153,11 +154,16 @@ def failure_of(error: BaseException | Failure) -> Failure:
         return Failure(error.error_type, str(error))
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
-        for frame in traceback.extract_tb(error.__traceback__)
+        for frame in traceback.extract_tb(of_handler(error.__traceback__))
     ]
-    theirs = (at for at, frame in enumerate(frames) if not frame[0].startswith(_ENGINE_FOLDER))
-    first = next(theirs, len(frames) - 1)
-    return Failure(type(error).__name__, _text(error), tuple(traceback.format_list(frames[first:])))
+    return Failure(type(error).__name__, _text(error), tuple(traceback.format_list(frames)))
+
+
+def of_handler(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without the frames of what called the handler."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_CALLERS):
+        trace = trace.tb_next
+    return trace
 
 
 def error_body(error: BaseException | Failure, request_id: str) -> bytes:

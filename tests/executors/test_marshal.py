@@ -484,22 +484,17 @@ def test_the_engines_frames_are_cut_from_the_head(tmp_path):
     assert [True] == ["in boom\n" in frame for frame in stack]
 
 
-def test_a_handler_that_cannot_be_called_leaves_one_frame():
-    """As AWS leaves the frame of its client."""
+def test_a_handler_that_cannot_be_called_leaves_no_frame():
+    """There is none but the engine's, which would mean nothing to the user."""
     engine_file = failure_of.__code__.co_filename
     namespace = {}
-    source = (
-        "def outer(handler):\n    return inner(handler)\ndef inner(handler):\n    return handler({}, None)\n"
-    )
-    exec(compile(source, engine_file, "exec"), namespace)
+    exec(compile("def call(handler):\n    return handler({}, None)\n", engine_file, "exec"), namespace)
     try:
-        namespace["outer"](lambda event: event)
+        namespace["call"](lambda event: event)
     except TypeError as error:
         shown = error.with_traceback(error.__traceback__.tb_next)
-    failure = failure_of(shown)
 
-    assert "TypeError" == failure.error_type
-    assert ["in inner\n"] == [frame[frame.index("in inner") :][:9] for frame in failure.stack]
+    assert ("TypeError", ()) == (failure_of(shown).error_type, failure_of(shown).stack)
 
 
 def test_an_error_whose_text_fails_is_still_reported():

@@ -28,7 +28,7 @@ from engine.core.outcome import Outcome
 from engine.executors.call import Call
 from engine.executors.capture import Capture, current
 from engine.executors.handler import InitError, Loaded
-from engine.executors.marshal import decode, encode, exit_status
+from engine.executors.marshal import decode, encode, exit_status, of_handler
 from engine.executors.process.frames import (
     ERROR,
     FAILED,
@@ -39,13 +39,15 @@ from engine.executors.process.frames import (
     Intake,
     pack_reply,
 )
+from engine.executors.process.private_modules import (
+    PrivateModules,
+    imported_too_early,
+    let_go_of,
+    plain_packages,
+)
 from engine.executors.process.scratch import TMP, size_of
 from engine.executors.process.spec import Spec
-from engine.executors.process.surroundings import (
-    let_go_of,
-    ours_shadowed_by,
-    out_of_the_way,
-)
+from engine.executors.process.surroundings import out_of_the_way
 
 _NOTHING: Final = b"\0\0\0\0"
 _MB: Final = 1024 * 1024
@@ -77,14 +79,16 @@ class Environment:
     in the one that serves: with SnapStart that is another.
     """
 
-    def __init__(self, spec: Spec, capture: Capture, *, own_tmp: bool) -> None:
+    def __init__(self, spec: Spec, capture: Capture, private: PrivateModules, *, own_tmp: bool) -> None:
         self.spec = spec
         self.capture = capture
+        self.private = private
         self._own_tmp = own_tmp
         bench = Bench(account=spec.account, clock=ProcessClock(), log=self._log, logs_json=spec.logs_json)
-        self.call = Call(spec.function, bench)
+        self.call = Call(spec.function, bench, alone=True)
         self.call.foresee()
-        self._shadowed = ours_shadowed_by(spec.function.code)
+        self._early = imported_too_early(spec.function.code)
+        self._plain = plain_packages(spec.function.code, spec.function.handler)
         self.template: ContextTemplate
         self.loaded: Loaded
         self.line: socket.socket
@@ -95,8 +99,10 @@ class Environment:
         self._is_copy = False
 
     def settle(self) -> None:
-        """First thing in a process of its own."""
-        let_go_of(self._shadowed)
+        """First thing in a process of its own: the function's modules go before all others."""
+        let_go_of(self._early)
+        self.private.open(self._plain)
+        sys.path.insert(0, self.spec.function.code)
         try:
             os.chdir(self.spec.function.code)
         except OSError:
@@ -171,7 +177,7 @@ class Environment:
     def leave_by(self, error: BaseException) -> NoReturn:
         """End as CPython would, had `error` reached the top, but at once: Lambda promises no atexit."""
         if not isinstance(error, SystemExit):
-            traceback.print_exception(error)
+            traceback.print_exception(type(error), error, of_handler(error.__traceback__))
         elif error.code is not None and not isinstance(error.code, int):
             sys.stderr.write(f"{error.code}\n")
         status = exit_status(error)

@@ -29,6 +29,7 @@ from engine.executors.process.frames import (
     receive_message,
 )
 from engine.executors.process.linux import children
+from engine.executors.process.private_modules import PrivateModules
 from engine.executors.process.scratch import (
     Scratch,
     scratch_of_template,
@@ -60,11 +61,17 @@ class Nest:
     """Forks environments and looks after them. `run` returns when the engine has closed the line."""
 
     def __init__(
-        self, line: socket.socket, scratch: Scratch, capture: Capture, template: Environment | None = None
+        self,
+        line: socket.socket,
+        scratch: Scratch,
+        capture: Capture,
+        private: PrivateModules,
+        template: Environment | None = None,
     ) -> None:
         self._line = line
         self._scratch = scratch
         self._capture = capture
+        self._private = private
         self._template = template
         self._environments: dict[bytes, Environment] = {}  # by their spec
         self._alive: set[int] = set()  # tokens
@@ -211,7 +218,7 @@ class Nest:
             spec = Spec.decode(text)
             shared = spec.function.environment_concurrency > 1
             kind = SharedEnvironment if shared else Environment
-            known = kind(spec, self._capture, own_tmp=self._scratch.mounted)
+            known = kind(spec, self._capture, self._private, own_tmp=self._scratch.mounted)
             if len(self._environments) >= _MOST_KNOWN:
                 self._environments.clear()
             self._environments[text] = known
@@ -317,7 +324,7 @@ class Birth:
         folder = os.path.dirname(self.variables.get("TMPDIR", ""))
         scratch = scratch_of_template(folder, mounted=self.own_tmp)
         freeze_memory()
-        Nest(control, scratch, environment.capture, environment).run()
+        Nest(control, scratch, environment.capture, environment.private, environment).run()
         os._exit(0)
 
     def from_template(self) -> NoReturn:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -270,6 +271,6 @@ def _root() -> str:
 
 
 def _path() -> list[str]:
-    """`sys.path` of this process, without the code folders that in-process executors put there."""
-    here = os.getcwd()
-    return [entry or here for entry in sys.path if not isinstance(entry, CodeFolder)]
+    """`sys.path` of this process, without code folders of in-process executors and that of its own script."""
+    here, scripts = os.getcwd(), sysconfig.get_path("scripts")
+    return [entry or here for entry in sys.path if not isinstance(entry, CodeFolder) and entry != scripts]

@@ -6,6 +6,8 @@ Lazy imports are made, caches filled and bytecode specialised before the memory 
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,30 +15,28 @@ from engine.core.event import Event
 from engine.core.function import Account, Function
 from engine.core.invocation import Invocation
 from engine.executors.call import Call
-from engine.executors.marshal import decode, encode
+from engine.executors.marshal import UnmarshalError, decode, encode
 from engine.executors.process.child import Bench, ProcessClock, nobody
 
 _TIMES: Final = 20
-
-
-def handler(event: object, context: object) -> object:
-    """What is rehearsed with."""
-    return event
+_MODULE: Final = "rehearsed"
 
 
 def rehearse() -> None:
-    """Load this very module as a handler would be, and run it."""
+    """Load a handler as those of functions are loaded, and run it."""
     importlib.invalidate_caches()
-    function = Function(
-        "rehearsal", handler=f"{Path(__file__).stem}.handler", code=str(Path(__file__).parent)
-    )
+    folder = str(Path(__file__).parent)
+    function = Function("rehearsal", handler=f"{_MODULE}.handler", code=folder)
     bench = Bench(account=Account(), clock=ProcessClock(), log=lambda *_: None, logs_json=False)
+    call = Call(function, bench, alone=True)
+    sys.path.insert(0, folder)
     for _ in range(_TIMES):
-        call = Call(function, bench)
         loaded = call.load(fresh=True)
         invocation = Invocation(Event(function.name, b"", "", 0.0), nobody)
         invocation.event.document = decode(b'{"a": [1, null, "x"]}')
         document, context = call.arguments(call.furnish(), invocation)
         encode(loaded.callable(document, context))
-        call.unload(loaded)
-        call.close()
+        del sys.modules[_MODULE]
+    sys.path.remove(folder)
+    with suppress(UnmarshalError):
+        decode(b"{")  # the parser looks for its exception by name, once: later that name may be a handler's

@@ -9,14 +9,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from engine.executors.process.linux import adopt_orphans, die_with_parent
-
-_OURS: Final = ("orjson", "simplejson")
 
 _DEFAULT: Final = int(signal.SIG_DFL)
 
@@ -107,20 +105,6 @@ def add_variables(variables: Mapping[str, str]) -> None:
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         vars(tempfile)["tempdir"] = None  # it may have looked before there were these
-
-
-def ours_shadowed_by(code: str) -> tuple[str, ...]:
-    """What the engine imported for itself and a function brings a copy of, in its folder."""
-    return tuple(
-        name for name in _OURS if os.path.isdir(f"{code}/{name}") or os.path.exists(f"{code}/{name}.py")
-    )
-
-
-def let_go_of(names: Iterable[str]) -> None:
-    """Forget that these were imported: a function with its own copy of a library gets that one."""
-    for name in names:
-        for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
-            del sys.modules[loaded]
 
 
 def join_cgroup(folder: str, memory_mb: int) -> None:

@@ -12,16 +12,20 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from engine.executors.capture import Capture
 from engine.executors.process.frames import DOWN, pack_message, receive_message
 from engine.executors.process.linux import adopt_orphans, die_with_parent, outlive_parent
 from engine.executors.process.nest import Nest
+from engine.executors.process.private_modules import PrivateModules
 from engine.executors.process.rehearsal import rehearse
 from engine.executors.process.scratch import make_scratch
 from engine.executors.process.snapshot import provide_hooks
 from engine.executors.process.surroundings import freeze_memory, open_streams, set_variables
+
+_PROGRAM: Final = "/var/runtime/bootstrap.py"
+"""`sys.argv[0]`, for a handler that parses its arguments: there are none."""
 
 
 def _preload(names: Sequence[str]) -> str | None:
@@ -34,6 +38,15 @@ def _preload(names: Sequence[str]) -> str | None:
     return None
 
 
+def _be_nobodys(path: Sequence[str]) -> None:
+    """Have nothing in `sys` and `__main__` that handlers would not find on Lambda."""
+    sys.path[:] = path
+    sys.argv[:] = [_PROGRAM]
+    names = vars(sys.modules["__main__"])
+    for name in [name for name in names if not name.startswith("__")]:
+        del names[name]
+
+
 def main(descriptor: int, parent: int) -> NoReturn:
     """What a fresh interpreter runs; the first message says how to set up."""
     die_with_parent(parent)  # while it imports; later the closed line says so, and there is more to kill
@@ -44,10 +57,12 @@ def main(descriptor: int, parent: int) -> NoReturn:
     if first is None:
         os._exit(0)
     setup: dict[str, Any] = json.loads(first.body)
-    sys.path[:] = setup["path"]
     open_streams()
     capture = Capture(None, log_format="json" if setup["logs_json"] else "text")
     capture.__enter__()
+    rehearse()
+    private = PrivateModules.take()
+    _be_nobodys(setup["path"])
     problem = _preload(setup["preload"])
     if problem is not None:
         line.sendall(pack_message(DOWN, 0, 0, problem.encode()))
@@ -56,8 +71,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
     scratch = make_scratch(setup["scratch"])
     os.environ.clear()  # no child is to see it, and each would have to do this
     set_variables({"TZ": ":UTC"})
-    rehearse()
     freeze_memory()
     outlive_parent()
-    Nest(line, scratch, capture).run()
+    Nest(line, scratch, capture, private).run()
     os._exit(0)

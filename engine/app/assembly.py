@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, Self, cast
 
 from engine.app.deployments import Deployments, Part
+from engine.app.executor_choice import choose
 from engine.app.observers import Observers
 from engine.app.terms import TermsBook
 from engine.app.variables import Variables
@@ -29,7 +29,6 @@ from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
 from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
-from engine.executors.handler import InitError, Loader
 from engine.executors.loop import LoopExecutor
 from engine.executors.names import clashes
 from engine.executors.watchdog import Watchdog
@@ -93,6 +92,8 @@ class Assembly:
         # A server with its log off drops what handlers print; from Python, it goes where it always went.
         write_line = self._log.line if self._log is not None else (write_log and _drop)
         style: Literal["text", "json"] = "json" if config.log_format == "json" else "text"
+        if config.debug:
+            write_line = None  # a debugger's prompt is no whole line, and must be seen at once
         # Handlers' metrics are in their lines, whether or not these are shown.
         tap = write_line and EmfTap(self.stats, write_line, loop.call_soon_threadsafe).line
         self._capture = Capture(tap, log_format=style)
@@ -241,15 +242,17 @@ class Assembly:
         if self._make is not None:
             self.chosen[function.name] = "given"
             return self._make
-        name = function.executor
-        if name == "auto" and function.bootstrap:
-            name = "runtime"
-        if name == "auto":
-            name = "loop" if not self._platform.has_threads or is_async(function) else "thread"
-        elif name in _NEED_REAL_TIME and not self._platform.has_threads:
+        choice = choose(function, self._platform)
+        name = choice.executor
+        if name in _NEED_REAL_TIME and not self._platform.has_threads:
             raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))
         if name in _IN_PROCESS:
             _refuse_clashes(function, name)
+        if choice.why_not_process is not None:
+            self.say(
+                f"{function.name}: executor thread, since no process can be forked here "
+                f"({choice.why_not_process}); concurrent invocations share one interpreter and its modules"
+            )
         self.chosen[function.name] = name
         return cast("ExecutorFactory", resolve("executor", name))
 
@@ -284,24 +287,6 @@ class Assembly:
             self._log.line(None, text)
         elif self._write_log is None:  # as what a module prints in process, while it is imported
             sys.stdout.write(text)
-
-
-def is_async(function: Function) -> bool:
-    """What `executor = "auto"` goes by: whether the handler is `async def`.
-
-    Told from its source if that is plain; else the module is imported to see. One that cannot be
-    imported counts as not async: its error belongs to the first invocation.
-    """
-    loader = Loader(Path(function.code))
-    told = loader.looks_async(function.handler)
-    if told is not None:
-        return told
-    try:
-        return loader.load(function.handler, fresh=False).is_async
-    except InitError:
-        return False
-    finally:
-        loader.close()
 
 
 def _refuse_clashes(function: Function, executor: str) -> None:

@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
+from engine.app.executor_choice import choose
 from engine.config import Config, load_config
 from engine.core.function import Function
 from engine.errors import ConfigError
+from engine.runtime.platform import Platform
 
 _PROBLEMS: Final = 2
 _COLUMNS: Final = ("function", "handler", "memory", "timeout", "executor", "concurrency", "events")
@@ -64,7 +66,7 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         for binding in bindings:
             settings = binding.settings.model_dump(mode="json")
             bound[binding.function.name].append({**settings, "type": kind})
-    keys = [key.name for key in fields(Function) if key.name != "events"]
+    keys = [key.name for key in fields(Function) if key.name not in ("events", "init_limit_s")]
     return {
         "ok": True,
         "file": path,
@@ -79,7 +81,11 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         },
         "listeners": {name: str(listener) for name, listener in config.listeners.items()},
         "functions": [
-            {**{key: getattr(function, key) for key in keys}, "events": bound[function.name]}
+            {
+                **{key: getattr(function, key) for key in keys},
+                "runs_on": choose(function, Platform()).executor,
+                "events": bound[function.name],
+            }
             for function in config.functions
         ],
         "queues": _dumped(config.resources.queues),
@@ -114,7 +120,9 @@ def print_table(config: Config, out: TextIO, *, boxed: bool) -> None:
 
 
 def _row(function: Function) -> tuple[str, ...]:
-    executor = "auto (decided at start)" if function.executor == "auto" else function.executor
+    executor = choose(function, Platform()).executor
+    if function.executor == "auto":
+        executor += " (auto)"
     cells = (
         function.name,
         function.handler,
@@ -152,5 +160,5 @@ def _print_notes(config: Config) -> None:
     for kind, tables in (("queues", config.resources.queues), ("buckets", config.resources.buckets)):
         if tables:
             click.echo(printable(f"{kind}: {', '.join(tables)}"))
-    if any(function.executor == "auto" for function in config.functions):
-        click.echo("executor auto: `async def` handlers run on loop, others on thread")
+    for reason in {choose(function, Platform()).why_not_process for function in config.functions} - {None}:
+        click.echo(f"executor thread instead of process: no process can be forked here ({reason})")

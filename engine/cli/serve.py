@@ -13,6 +13,7 @@ import click
 from engine.app import Announcement
 from engine.app import serve as serve_config
 from engine.cli.options import complain, configured, run, warn
+from engine.config import debugged
 from engine.errors import EngineError
 
 
@@ -22,14 +23,21 @@ from engine.errors import EngineError
 @click.option("--http", metavar="HOST:PORT", help="HTTP events; default 127.0.0.1:3000, port 0 picks one")
 @click.option("--aws", metavar="HOST:PORT", help="AWS clients (AWS_ENDPOINT_URL); default 127.0.0.1:4566")
 @click.option("--admin", metavar="HOST:PORT", help="metrics and status; default 127.0.0.1:9464")
-@click.option("--executor", metavar="NAME", help="auto, loop, thread, or a registered or module:Class one")
+@click.option(
+    "--executor",
+    metavar="NAME",
+    help="auto, loop, thread, process, a registered or module:Class one",
+)
 @click.option("--memory-mb", type=int, metavar="N", help="configured memory of every function")
 @click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")
 @click.option("--concurrency-limit", type=int, metavar="N", help="invocations at a time, over all functions")
 @click.option("--log-format", type=click.Choice(["text", "json", "off"]), help="platform log on stderr")
 @click.option("--state-dir", metavar="DIR", help="keep functions created over the Lambda API in DIR")
+@click.option("--debug", is_flag=True, help="for breakpoints: thread, one at a time, no deadline")
 @click.option("--reload", "reloads", is_flag=True, help="give changed code to new environments")
-def serve(targets: tuple[str, ...], path: str | None, *, reloads: bool, **overrides: Any) -> None:
+def serve(
+    targets: tuple[str, ...], path: str | None, *, debug: bool, reloads: bool, **overrides: Any
+) -> None:
     """Run handlers, named here or in FILE, until SIGTERM or SIGINT; a second signal forces.
 
     One handler gets every HTTP route, as behind a Function URL; of several each gets /NAME. When all
@@ -37,7 +45,11 @@ def serve(targets: tuple[str, ...], path: str | None, *, reloads: bool, **overri
     """
     if overrides["state_dir"] is not None:
         overrides["state_dir"] = os.path.abspath(overrides["state_dir"])
+    if debug and overrides["executor"] is not None:
+        complain(["--debug and --executor exclude each other: breakpoints need the executor thread"])
     config = configured(path, targets, overrides)
+    if debug:
+        config = debugged(config)
     warn(config)
     log = sys.stderr  # now: while the engine runs, handlers' writes are routed
     try:

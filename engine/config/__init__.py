@@ -1,5 +1,6 @@
 """What is to run, from engine.toml, a SAM template, the command line or Python, as one frozen `Config`."""
 
+from engine.config.debugged import debugged
 from engine.config.files import load_config
 from engine.config.listeners import Listener
 from engine.config.plan import Config
@@ -11,6 +12,7 @@ __all__ = [
     "EngineSettings",
     "FunctionSettings",
     "Listener",
+    "debugged",
     "from_functions",
     "from_targets",
     "load_config",

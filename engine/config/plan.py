@@ -48,6 +48,7 @@ class Config:
         warnings: One line each: legal, yet worth a look.
         observers: Names of what else sees every invocation.
         resources: Queues and buckets.
+        debug: Handlers are to be stopped at breakpoints; see `debugged`.
     """
 
     account: Account
@@ -61,6 +62,7 @@ class Config:
     state_dir: str | None = None
     observers: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
+    debug: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ class Function:
         name: 1 to 64 characters of `[a-zA-Z0-9-_]`.
         handler: `module.function` as on Lambda, or `path/to/file.py:function`.
         code: Folder the handler is imported from, before `sys.path`.
-        executor: `auto`, `loop`, `thread`, another registered name, or `module:Class`.
+        executor: `auto`, `loop`, `thread`, `process`, another registered name, or `module:Class`.
         memory_mb: Configured memory, 128 to 10240 MB; what billing uses.
         timeout_s: Deadline of one invocation, seconds, more than 0 up to 900.
         reserved_concurrency: Guarantee and ceiling, or None.
@@ -45,6 +45,7 @@ class Function:
         dead_letter_queue: Where an event that failed goes: an ARN, or the name of a queue.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
         version: `$LATEST`, or the number of a published version; not a key of engine.toml.
+        init_limit_s: Seconds an on-demand environment may take to initialise; not a key of engine.toml.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Function:
     dead_letter_queue: str | None = None
     events: tuple[Mapping[str, Any], ...] = ()
     version: str = "$LATEST"
+    init_limit_s: float = INIT_LIMIT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

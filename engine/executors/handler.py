@@ -220,11 +220,13 @@ def _is_async(handler: Any) -> bool:
 
 
 def _defined_async(tree: ast.Module, name: str) -> bool | None:
-    """True or False if `name` is bound once, by a bare top-level def; None otherwise."""
+    """True or False if `name` is bound once, by a bare top-level def or as another name of one; else None."""
     bindings = [statement for statement in tree.body if _may_bind(statement, name)]
     if len(bindings) != 1:
         return None
     definition = bindings[0]
+    if isinstance(definition, ast.Assign) and isinstance(definition.value, ast.Name):
+        return _defined_async(tree, definition.value.id) if definition.value.id != name else None
     if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)) or definition.decorator_list:
         return None
     return isinstance(definition, ast.AsyncFunctionDef)

@@ -22,7 +22,7 @@ from engine.core.failure import (
     timeout_body,
 )
 from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run, Start, Stop
-from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S, Function
+from engine.core.function import PROVISIONED_INIT_LIMIT_S, Function
 from engine.core.invocation import Invocation, Phase, Reply, Result
 from engine.core.limits import Pool, Refusal
 from engine.core.notice import Initialised
@@ -305,7 +305,7 @@ class Driver:
         self._executor.start(env_id)
 
     def _limit_init(self, env_id: int, *, provisioned: bool) -> None:
-        limit_s = INIT_LIMIT_S
+        limit_s = self.function.init_limit_s
         if provisioned:
             limit_s = max(PROVISIONED_INIT_LIMIT_S, self._timeout_s)
         timer = self._loop.call_later(limit_s, self._init_timed_out, env_id, limit_s)

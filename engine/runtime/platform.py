@@ -29,9 +29,12 @@ class Platform:
     """Clock, worker threads, and whether to watch the loop for handlers that block it.
 
     `has_threads`: whether handlers may run on threads, which takes time that only the real clock shows.
+    `has_processes`: whether `executor = "auto"` may fork. False where patches, debuggers and coverage of this
+    interpreter are to reach the handlers.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     offload: Offload = offload_to_thread
     watches_loop: bool = True
     has_threads: bool = True
+    has_processes: bool = True

@@ -87,4 +87,6 @@ def virtual_platform() -> Platform:
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualTimeLoop):
         raise TypeError(f"virtual time needs a VirtualTimeLoop, not {type(loop).__name__}")
-    return Platform(clock=loop.clock, offload=_inline, watches_loop=False, has_threads=False)
+    return Platform(
+        clock=loop.clock, offload=_inline, watches_loop=False, has_threads=False, has_processes=False
+    )

@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 
 from engine.app import Engine
+from engine.runtime.platform import Platform
 from engine.testing.clock import VirtualTimeLoop, virtual_platform
 
 
@@ -35,6 +36,6 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     if marker is None:
         raise pytest.UsageError("the fixture `engine` needs @pytest.mark.engine(Function(...), ...)")
     virtual = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
-    platform = virtual_platform() if virtual else None
+    platform = virtual_platform() if virtual else Platform(has_processes=False)
     async with Engine(marker.args, platform=platform, **marker.kwargs) as running:
         yield running

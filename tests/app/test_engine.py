@@ -324,31 +324,6 @@ async def test_the_keys_of_engine_are_settings(code):
     assert "eu-central-1" == engine.config.account.region
 
 
-@pytest.mark.real_time
-async def test_auto_takes_the_loop_for_async_handlers_and_threads_for_the_rest(code):
-    """And says which it took."""
-    async with Engine([function(code, "echo"), function(code, "plain")]) as engine:
-        chosen = dict(engine.chosen)
-
-    assert {"echo": "loop", "plain": "thread"} == chosen
-
-
-@pytest.mark.real_time
-async def test_auto_looks_at_the_object_if_the_source_does_not_tell(code):
-    """With the function's variables in place, and without a trace when it has looked."""
-    text = (
-        "import os\nTABLE = os.environ['TABLE']\nasync def _h(event, context): return TABLE\nhandler = _h\n"
-    )
-    (code / "assigned.py").write_text(text)
-    before = list(sys.path), list(sys.meta_path)
-    assigned = Function("f", handler="assigned.handler", code=str(code), environment={"TABLE": "orders"})
-    async with Engine([assigned]) as engine:
-        chosen, outcome = engine.chosen["f"], await engine.invoke("f")
-
-    assert ("loop", "orders") == (chosen, outcome.payload)
-    assert before == (sys.path, sys.meta_path)
-
-
 async def test_on_virtual_time_everything_runs_on_the_loop(make, code):
     """Threads take time that a virtual clock does not show, so they are refused by name."""
     async with make("plain") as engine:

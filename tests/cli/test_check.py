@@ -74,15 +74,15 @@ def test_a_valid_configuration_is_printed_as_plain_lines(run):
     assert 0 == result.exit_code
     assert [
         (
-            "function  handler        memory  timeout  executor                 "
+            "function  handler        memory  timeout  executor        "
             "concurrency                          events"
         ),
         (
-            "hello     hello.handler  256 MB  3 s      auto (decided at start)  "
+            "hello     hello.handler  256 MB  3 s      process (auto)  "
             "unreserved, 4 per environment        http GET /hello/{name}"
         ),
         (
-            "jobs      hello.handler  128 MB  0.5 s    thread                   "
+            "jobs      hello.handler  128 MB  0.5 s    thread          "
             "reserved 10, provisioned 2, queue 7  none: Invoke API only"
         ),
         "",
@@ -90,7 +90,6 @@ def test_a_valid_configuration_is_printed_as_plain_lines(run):
         "http at 127.0.0.1:3000",
         "aws at 127.0.0.1:4566",
         "admin at 0.0.0.0:9464",
-        "executor auto: `async def` handlers run on loop, others on thread",
     ] == result.stdout.splitlines()
     assert f"warning: {WARNING}\n" == result.stderr
 
@@ -106,6 +105,7 @@ def test_json_says_the_same_and_the_defaults(run):
     ]
     hello, jobs = document["functions"]
     assert (256, 3.0, "auto") == (hello["memory_mb"], hello["timeout_s"], hello["executor"])
+    assert ["process", "thread"] == [hello["runs_on"], jobs["runs_on"]]
     assert ("http", "GET", "/hello/{name}") == tuple(
         hello["events"][0][k] for k in ("type", "method", "path")
     )

@@ -6,6 +6,7 @@ import base64
 import inspect
 import io
 import json
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from engine import Engine
 from engine.core.context import ContextTemplate
 from engine.core.function import Function
 from engine.executors.handler import Loader
@@ -78,6 +80,49 @@ def test_every_example_of_the_configuration_loads(name):
     assert callable(loaded.callable)
     assert loaded.is_async is loader.looks_async(EXAMPLES[name]["handler"])
     assert (name == "sleeper") is loaded.is_async
+
+
+EVENTS = {
+    "hello": {"name": "Ada"},
+    "echo": {"any": ["event", 1, None]},
+    "orders": http("POST", json.dumps({"id": "A-1", "items": [{"sku": "pen", "price": "1.20"}]})),
+    "thumbnails": http("POST", "", query={"edge": "16"}),
+    "primes": {"below": 1000},
+    "sleeper": {"seconds": 0},
+    "faulty": {"how": "chained"},
+}
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("executor", ["loop", "thread", "process"])
+async def test_every_example_answers_the_same_on_every_executor(executor):
+    """As on the executor that its configuration takes, to the last byte; durations apart."""
+    folder = ROOT / "handlers"
+    names = list(EXAMPLES)
+
+    async def answers(**given):
+        functions = [
+            Function(
+                name,
+                handler=EXAMPLES[name]["handler"],
+                code=str(folder / EXAMPLES[name]["code"]),
+                memory_mb=512,
+                timeout_s=30,
+                executor=given.get("executor", EXAMPLES[name].get("executor", "auto")),
+            )
+            for name in names
+        ]
+        async with Engine(functions) as engine:
+            outcomes = [await engine.invoke(name, EVENTS[name]) for name in names]
+        return [(name, one.status, settled(one.payload)) for name, one in zip(names, outcomes, strict=True)]
+
+    assert await answers() == await answers(executor=executor)
+
+
+def settled(payload):
+    """Without what differs from run to run."""
+    text = json.dumps(payload)
+    return re.sub(r'"(requestId|remaining_ms|took_ms|elapsed_ms)": ("[^"]*"|[0-9.]+)', "", text)
 
 
 def test_every_handler_file_is_in_the_readme():

@@ -79,20 +79,20 @@ class Plan:
                 planned_s=self.sleep_s + 1.0,
             ),
             Phase(
-                title="throughput, HTTP events",
+                title="throughput, HTTP events, on thread",
                 target=f"{self.connections} connections, {self.throughput_s:g} s",
                 shows="rate",
                 planned_s=self.throughput_s,
             ),
             Phase(
-                title="throughput, Invoke API",
+                title="throughput, Invoke API, on process",
                 target=f"{self.connections} connections, {self.throughput_s:g} s",
                 shows="rate",
                 planned_s=self.throughput_s,
             ),
             Phase(
                 title="a mixed shop",
-                target="work, and every safe way to fail",
+                target="work, and every way to fail",
                 shows="rate",
                 planned_s=self.shop_s,
             ),

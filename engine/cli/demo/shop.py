@@ -1,4 +1,4 @@
-"""A mixed shop: errands of several functions side by side, and a handler that fails in every safe way."""
+"""A mixed shop: errands of several functions side by side, and a handler that fails in every way."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import json
 from typing import Final, NamedTuple
 
 from engine.cli.demo.load import OK, Call, invocation
-
-CRASHING_WAYS: Final = ("os_exit", "segfault", "memory")
-"""These end the process of the handler, and that is the engine's: the demo leaves them out."""
 
 _PATIENCE_S: Final = 4
 """How long the handler that is to time out sleeps: longer than its deadline, not longer than the demo."""
@@ -76,6 +73,9 @@ EXPECTED_FAILURES: Final = {
     "recursion": "200 RecursionError",
     "memory_error": "200 MemoryError",
     "timeout": "200 Sandbox.Timedout",
+    "os_exit": "200 Runtime.ExitError",
+    "segfault": "200 Runtime.ExitError",
+    "memory": "200 Runtime.OutOfMemory",
 }
 """Way to fail -> answer of the Invoke API, as AWS gives it: a failed function is a 200 with an error.
 
@@ -85,7 +85,7 @@ Source: Lambda API reference, Invoke; the runtime interface client. NaN is passe
 
 def _failing(how: str, kind: str) -> Errand:
     payload = {"how": how, "seconds": _PATIENCE_S}
-    pause_s = {"too_large": 1.0, "timeout": 2.0}.get(how, 0.25)  # 6 MB each; once is enough
+    pause_s = {"too_large": 1.0, "timeout": 2.0, "memory": 1.0}.get(how, 0.25)  # 6 MB each; once is enough
     return Errand(
         f"faulty: {how}", "aws", (invocation("faulty", payload),), frozenset({kind}), pause_s=pause_s
     )

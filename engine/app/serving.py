@@ -142,6 +142,7 @@ async def _serve_clients(
         async with anyio.create_task_group() as group:
             services = Services(engine, shelf, group.start_soon)
             kept.callback(services.close)
+            shelf.begin(state)
             await services.restore(state)
             urls: dict[str, str | None] = {}
             for kind, (source, sink) in services.sources.items():

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from zipfile import BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
 from engine.errors import EngineError
+from engine.packages.private_files import create, make_folder
 
 ZIPPED_LIMIT_BYTES: Final = 52_428_800
 UNZIPPED_LIMIT_BYTES: Final = 262_144_000
@@ -62,8 +63,9 @@ class _Entry(NamedTuple):
 def unpack(data: bytes, folder: Path) -> None:
     """Unpack the archive `data` into `folder`, which is made; blocks, so keep it off the event loop.
 
-    Only plain files and folders below `folder` ever come out of it; their modes are 644, or 755 if the
-    archive has them executable. Left behind half done if it raises: unpack beside, then move.
+    Only plain files and folders below `folder` ever come out of it, for their owner alone: their modes are
+    600, or 700 if the archive has them executable. Left behind half done if it raises: unpack beside, then
+    move.
 
     Raises:
         ArchiveError: It is no zip, too large packed or unpacked, or holds what no package needs: paths
@@ -74,12 +76,14 @@ def unpack(data: bytes, folder: Path) -> None:
         message = f"Zipped size must be smaller than {ZIPPED_LIMIT_BYTES} bytes"
         raise ArchiveError(message, too_large=True)
     _check_directory(data)
-    folder.mkdir(parents=True)
+    make_folder(folder.parent)
+    folder.mkdir()
+    folder.chmod(0o700)
     try:
         with ZipFile(io.BytesIO(data)) as archive:
             folders, entries = _plan(archive.infolist(), len(data))
             for path in folders:
-                os.makedirs(folder / path, exist_ok=True)
+                make_folder(folder / path)
             room = UNZIPPED_LIMIT_BYTES
             for entry in entries:
                 room -= _extract(archive, entry, folder, room)
@@ -169,9 +173,8 @@ def _above(path: str) -> Iterator[str]:
 def _extract(archive: ZipFile, entry: _Entry, folder: Path, room: int) -> int:
     """Write one file; returns its size, which is never above `room`, whatever the directory declares."""
     executable = (entry.info.external_attr >> 16) & 0o111
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     written = 0
-    descriptor = os.open(folder / entry.path, flags, 0o755 if executable else 0o644)
+    descriptor = create(folder / entry.path, executable=bool(executable))
     with os.fdopen(descriptor, "wb") as file, archive.open(entry.info) as source:
         while chunk := source.read(_CHUNK_BYTES):
             written += len(chunk)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.packages.archive import UNZIPPED_LIMIT_BYTES, ArchiveError
+from engine.packages.private_files import make_folder
 
 
 def put_under(task: Path, opt: Path, layers: Sequence[Path]) -> None:
@@ -52,7 +53,7 @@ def _size(folder: Path) -> int:
 
 def _overlay(source: Path, target: Path) -> None:
     """Every file of `source` into `target`, in place of what has its name there."""
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     for entry in os.scandir(source):
         place = target / entry.name
         if entry.is_dir(follow_symlinks=False):
@@ -75,7 +76,7 @@ def _underlay(source: Path, target: Path, left_out: set[str]) -> None:
         place, there = target / entry.name, taken.get(_module(entry.name))
         if there is None:
             if entry.is_dir(follow_symlinks=False):
-                place.mkdir()
+                make_folder(place)
                 _underlay(Path(entry.path), place, set())
             else:
                 _link(Path(entry.path), place)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from engine.packages.state_folder import is_package_name
 
 FORMAT: Final = 1
 """Of the state file. It changes when an older engine could not make sense of a newer file."""
@@ -15,8 +17,15 @@ FORMAT: Final = 1
 LATEST: Final = "$LATEST"
 
 
-FolderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
-"""Nothing that could lead out of the folder of packages."""
+def _package_name(name: str) -> str:
+    if not is_package_name(name):
+        message = "is not the name of a package"
+        raise ValueError(message)
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_package_name)]
+"""One that the engine gives: nothing that could lead to what is not a package."""
 
 
 class Record(BaseModel):
@@ -149,9 +158,10 @@ class MappingRecord(Record):
 
 
 class State(Record):
-    """Everything that came over the API."""
+    """Everything that came over the API; `state_folder` is the id of the folder that keeps it."""
 
     format: Literal[1] = FORMAT
+    state_folder: str = ""
     functions: dict[str, FunctionRecord] = Field(default_factory=dict)
     layers: dict[str, LayerRecord] = Field(default_factory=dict)
     mappings: dict[str, MappingRecord] = Field(default_factory=dict)

@@ -1,11 +1,13 @@
 """The folder with all packages: unpacked code, layers, and the file that says what belongs to what.
 
-    <root>/state.json        the records, replaced whole and atomically
-    <root>/lock              held while an engine uses the folder
-    <root>/packages/<id>/    code.zip as it came, task/ (what handlers are imported from), opt/ (layers)
-    <root>/packages/.new-*   being made; removed at the next start if an engine died over it
+    <root>/.invocation-engine-state   says that the folder is the engine's, and its id
+    <root>/state.json                 the records and the same id, replaced whole and atomically
+    <root>/lock                       held while an engine uses the folder
+    <root>/packages/<id>/             code.zip as it came, task/ (the code), opt/ (its layers)
+    <root>/packages/.new-<id>/        being made; removed at the next start if an engine died over it
 
-Everything here blocks: the event loop calls it on a worker thread.
+Only packages are ever removed, known by their names and by what is in them; anything else that somebody put
+beside them stays. Everything here blocks: the event loop calls it on a worker thread.
 """
 
 from __future__ import annotations
@@ -14,30 +16,31 @@ import fcntl
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import orjson
 from pydantic import ValidationError
 
-from engine.errors import EngineError
+from engine.packages import private_files
 from engine.packages.archive import unpack
 from engine.packages.layering import put_under
 from engine.packages.records import FORMAT, State
-
-_UNFINISHED: Final = ".new-"
-
-
-class StateError(EngineError):
-    """A state folder that cannot be used: which, and why."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+from engine.packages.state_folder import (
+    LOCK,
+    PACKAGES,
+    STATE,
+    UNFINISHED,
+    Standing,
+    StateError,
+    examine,
+    is_package,
+    is_package_name,
+    mark,
+)
 
 
 class Shelf:
@@ -45,62 +48,110 @@ class Shelf:
 
     def __init__(self, root: Path | None) -> None:
         self.lasting = root is not None
-        self._root = Path(tempfile.mkdtemp(prefix="engine-packages-")) if root is None else root.absolute()
-        self._packages = self._root / "packages"
+        self._root = Path(
+            tempfile.mkdtemp(prefix="engine-packages-") if root is None else os.path.realpath(root)
+        )
+        self._packages = self._root / PACKAGES
         self._lock = -1
+        self._id = ""
+        self._unmarked = False
 
     def __enter__(self) -> Self:
-        """Take the folder. Raises StateError if it cannot be made or another engine has it."""
+        """Take the folder.
+
+        Raises:
+            StateError: It may hold what is not the engine's, another engine has it, or it cannot be made.
+        """
         try:
-            self._packages.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise StateError(str(self._root), "another engine uses this state folder") from None
+            if self.lasting:
+                self._take()
+            private_files.make_folder(self._packages)
         except OSError as error:
-            raise StateError(str(self._root), f"cannot be used as state folder: {error.strerror}") from None
+            self._let_go()
+            place = str(error.filename or self._root)
+            raise StateError(place, f"cannot be used as state folder: {error.strerror}") from None
+        except BaseException:
+            self._let_go()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._lock)
+        self._let_go()
         if not self.lasting:
             shutil.rmtree(self._root, ignore_errors=True)
+
+    def _take(self) -> None:
+        """Lock the folder, and mark it if it is new. One that may be somebody else's is not even locked."""
+        if examine(self._root).standing is Standing.NEW:
+            private_files.make_folder(self._root)
+        self._lock = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(str(self._root), "another engine uses this state folder") from None
+        standing, self._id = examine(self._root)  # another engine may have been here before the lock was ours
+        self._unmarked = standing is Standing.EARLIER
+        if standing is Standing.NEW:
+            os.fchmod(self._lock, 0o600)
+            with suppress(PermissionError):  # somebody else's folder that we may write to: a mounted volume
+                os.chmod(self._root, 0o700)
+            self._id = uuid.uuid4().hex
+            mark(self._root, self._id)
+
+    def _let_go(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     # ---------------------------------------------------------------- state
 
     def load(self) -> State:
-        """What was saved last; nothing, in a new folder. Removes what no record speaks of.
+        """What was saved last; nothing, in a new folder. Changes nothing.
 
         Raises:
-            StateError: The file is damaged, of a newer engine, or a package it names is missing.
+            StateError: The file is damaged, of a newer engine or of another folder, or it is missing beside
+                packages, or a package it names is missing.
         """
-        file = self._root / "state.json"
+        file = self._root / STATE
         try:
             text = file.read_bytes()
         except FileNotFoundError:
-            state = State()
+            if any(is_package_name(name) for name in os.listdir(self._packages)):
+                raise StateError(
+                    str(file), f"is missing, but there are packages in {self._packages}"
+                ) from None
+            state = State(state_folder=self._id)
         except OSError as error:
             raise StateError(str(file), f"cannot be read: {error.strerror}") from None
         else:
             state = _parse(file, text)
+        if self._unmarked:
+            self._id = state.state_folder = state.state_folder or uuid.uuid4().hex
+        if state.state_folder != self._id:
+            raise StateError(str(file), "belongs to another state folder")
         for name, folder in _named_folders(state):
             if not (self._packages / folder).is_dir():
                 raise StateError(str(file), f"the package of {name} is missing: {self._packages / folder}")
-        self.sweep(state.folders())
         return state
+
+    def begin(self, state: State) -> None:
+        """Use the folder, once all that is in it was read without an error: `state` is what `load` returned.
+
+        Removes the packages that no record names, and marks a folder that had no marker (in which nothing is
+        removed before the next start). Raises OSError.
+        """
+        if not self._unmarked:
+            self.sweep(state.folders())
+        if self.lasting:
+            self.save(state.model_dump_json(indent=1).encode())
+        if self._unmarked:
+            mark(self._root, self._id)
+            self._unmarked = False
 
     def save(self, text: bytes) -> None:
         """Replace the state file by `text`: after a crash it is the old one or the new one, whole."""
-        if not self.lasting:
-            return
-        beside = self._root / "state.json.new"
-        with open(beside, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, self._root / "state.json")
-        _sync_folder(self._root)
+        if self.lasting:
+            private_files.replace(self._root / STATE, text)
 
     # ---------------------------------------------------------------- packages
 
@@ -111,11 +162,11 @@ class Shelf:
             ArchiveError: What is wrong with the archive.
             OSError: The disk is full.
         """
-        beside = self._packages / f"{_UNFINISHED}{folder}"
+        beside = self._packages / f"{UNFINISHED}{folder}"
         try:
             unpack(data, beside / "task")
             put_under(beside / "task", beside / "opt", [self._packages / layer / "opt" for layer in layers])
-            (beside / "code.zip").write_bytes(data)
+            _write(beside / "code.zip", data)
             os.rename(beside, self._packages / folder)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
@@ -123,10 +174,10 @@ class Shelf:
 
     def add_layer(self, folder: str, data: bytes) -> None:
         """Unpack a layer's archive as `folder`. Raises what `add_code` raises."""
-        beside = self._packages / f"{_UNFINISHED}{folder}"
+        beside = self._packages / f"{UNFINISHED}{folder}"
         try:
             unpack(data, beside / "opt")
-            (beside / "code.zip").write_bytes(data)
+            _write(beside / "code.zip", data)
             os.rename(beside, self._packages / folder)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
@@ -150,13 +201,15 @@ class Shelf:
 
     def remove(self, folder: str) -> None:
         """A package nobody needs any more. Never raises: what is left is swept at the next start."""
-        shutil.rmtree(self._packages / folder, ignore_errors=True)
+        with suppress(OSError):
+            if is_package(self._packages / folder):
+                shutil.rmtree(self._packages / folder, ignore_errors=True)
 
     def sweep(self, needed: set[str]) -> None:
         """Remove every package but `needed`, and what was never finished."""
-        for entry in os.scandir(self._packages):
-            if entry.name not in needed:
-                self.remove(entry.name)
+        for name in os.listdir(self._packages):
+            if name not in needed:
+                self.remove(name)
 
 
 def _parse(file: Path, text: bytes) -> State:
@@ -190,9 +243,6 @@ def _named_folders(state: State) -> list[tuple[str, str]]:
     return code + layers
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write(path: Path, data: bytes) -> None:
+    with os.fdopen(private_files.create(path), "wb") as file:
+        file.write(data)

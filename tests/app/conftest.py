@@ -99,7 +99,7 @@ def serve():
     return serving
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def package():
     """Makes archives."""
     return zipped

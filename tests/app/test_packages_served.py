@@ -326,16 +326,6 @@ def test_all_of_it_is_there_after_a_restart(serve, tmp_path, package):
         assert 2 == len([path for path in Path(state, "packages").iterdir() if (path / "task").is_dir()])
 
 
-def test_a_damaged_state_folder_is_one_line(tmp_path):
-    (tmp_path / "state.json").write_text("{")
-    command = [sys.executable, "-m", "engine", "serve", "--state-dir", str(tmp_path), "--aws", "127.0.0.1:0"]
-    done = subprocess.run(command, capture_output=True, check=False)
-
-    assert 2 == done.returncode
-    assert f"error: {tmp_path}/state.json: is damaged" in done.stderr.decode()
-    assert 1 == done.stderr.count(b"\n")
-
-
 def test_the_aws_cli_creates_invokes_and_deletes(served, package, tmp_path):
     (tmp_path / "code.zip").write_bytes(package({"app.py": source(7)}))
     environ = {

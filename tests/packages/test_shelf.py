@@ -10,6 +10,8 @@ from engine.packages.archive import ArchiveError
 from engine.packages.records import Alias, FunctionRecord, LayerRecord, LayerVersion, State, Version
 from engine.packages.shelf import Shelf, StateError
 
+ONE, TWO, STRAY, KEPT, LAYER = (f"00000000-0000-4000-8000-00000000000{number}" for number in range(5))
+
 
 def zipped(**files):
     buffer = io.BytesIO()
@@ -34,48 +36,54 @@ def version(folder, number="$LATEST"):
 def some_state():
     record = FunctionRecord(
         name="f",
-        latest=version("one"),
-        versions={"1": version("one", "1")},
+        latest=version(ONE),
+        versions={"1": version(ONE, "1")},
         next_version=2,
         aliases={"live": Alias(name="live", version="1", weights={"2": 0.25}, revision="r")},
         reserved=7,
     )
-    layer = LayerVersion(version=1, folder="two", size=1, sha256="x", created_s=1.0)
+    layer = LayerVersion(version=1, folder=TWO, size=1, sha256="x", created_s=1.0)
     return State(functions={"f": record}, layers={"l": LayerRecord(name="l", versions={"1": layer})})
 
 
 def test_what_was_saved_is_there_again(tmp_path):
-    state = some_state()
     with Shelf(tmp_path / "state") as shelf:
-        shelf.add_code("one", zipped(app="x = 1"), [])
-        shelf.add_layer("two", zipped(lib="y = 2"))
+        state = some_state().model_copy(update={"state_folder": shelf.load().state_folder})
+        shelf.add_code(ONE, zipped(app="x = 1"), [])
+        shelf.add_layer(TWO, zipped(lib="y = 2"))
         shelf.save(state.model_dump_json().encode())
     with Shelf(tmp_path / "state") as shelf:
         again = shelf.load()
 
         assert state == again
-        assert "x = 1" == (shelf.task("one") / "app.py").read_text()
+        assert "x = 1" == (shelf.task(ONE) / "app.py").read_text()
 
 
 def test_a_new_folder_holds_nothing(tmp_path):
     with Shelf(tmp_path / "deep" / "state") as shelf:
-        assert State() == shelf.load()
+        state = shelf.load()
+
+        assert State(state_folder=state.state_folder) == state
 
 
 def test_what_no_record_speaks_of_is_swept(tmp_path):
-    """Packages of an engine that died before it could save, finished or not."""
+    """Packages of an engine that died before it could save, finished or not; at the next start."""
     with Shelf(tmp_path) as shelf:
-        shelf.add_code("stray", zipped(app=""), [])
-        (tmp_path / "packages" / ".new-half").mkdir()
-        shelf.load()
+        shelf.begin(shelf.load())
+        shelf.add_code(STRAY, zipped(app=""), [])
+        (tmp_path / "packages" / f".new-{ONE}").mkdir()
+    with Shelf(tmp_path) as shelf:
+        state = shelf.load()
+        assert 2 == len(list((tmp_path / "packages").iterdir()))
+        shelf.begin(state)
 
     assert [] == list((tmp_path / "packages").iterdir())
 
 
 def test_without_a_root_all_is_gone_at_the_end():
     with Shelf(None) as shelf:
-        shelf.add_code("one", zipped(app=""), [])
-        task = shelf.task("one")
+        shelf.add_code(ONE, zipped(app=""), [])
+        task = shelf.task(ONE)
         shelf.save(b"{}")
 
         assert task.is_dir()
@@ -85,7 +93,7 @@ def test_without_a_root_all_is_gone_at_the_end():
 def test_a_refused_archive_leaves_nothing(tmp_path):
     with Shelf(tmp_path) as shelf:
         with pytest.raises(ArchiveError):
-            shelf.add_code("one", b"no zip", [])
+            shelf.add_code(ONE, b"no zip", [])
 
         assert [] == list((tmp_path / "packages").iterdir())
 
@@ -95,11 +103,11 @@ def test_a_layer_lies_under_the_code_and_is_kept_by_it(tmp_path):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("python/lib.py", "z = 3")
-        shelf.add_layer("layer", buffer.getvalue())
-        shelf.add_code("one", zipped(app=""), ["layer"])
-        shelf.remove("layer")
+        shelf.add_layer(LAYER, buffer.getvalue())
+        shelf.add_code(ONE, zipped(app=""), [LAYER])
+        shelf.remove(LAYER)
 
-        assert "z = 3" == (shelf.task("one") / "lib.py").read_text()
+        assert "z = 3" == (shelf.task(ONE) / "lib.py").read_text()
 
 
 def test_two_engines_cannot_share_a_state_folder(tmp_path):
@@ -120,27 +128,49 @@ GOOD = json.loads(State().model_dump_json())
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        (None, "is missing, but there are packages"),
         (b"", "is damaged"),
         (b"{", "is damaged"),
         (b"\xff\xfe", "is damaged"),
         (b"[]", "has format None"),
+        (json.dumps({**GOOD, "state_folder": "x"}).encode(), "belongs to another state folder"),
+        (json.dumps(GOOD).encode(), "belongs to another state folder"),
         (json.dumps({**GOOD, "format": 2}).encode(), "has format 2; this engine reads format 1"),
         (json.dumps({**GOOD, "functions": 1}).encode(), "is damaged: functions"),
         (json.dumps({**GOOD, "functions": {"f": {"name": 1}}}).encode(), "is damaged: functions.f.name"),
         (json.dumps({**GOOD, "more": 1}).encode(), "is damaged: more"),
         (
-            some_state().model_dump_json().replace('"one"', '"../one"').encode(),
+            some_state().model_dump_json().replace(ONE, "../one").encode(),
+            "is damaged: functions.f.latest.folder",
+        ),
+        (
+            some_state().model_dump_json().replace(ONE, "src").encode(),
             "is damaged: functions.f.latest.folder",
         ),
         (some_state().model_dump_json().encode(), "the package of function 'f', version .LATEST is missing"),
     ],
 )
 def test_a_damaged_state_file_is_one_clear_error(tmp_path, text, why):
-    """And nothing is swept because of it."""
-    (tmp_path / "state.json").write_bytes(text)
+    """And nothing is changed because of it."""
     with Shelf(tmp_path) as shelf:
-        shelf.add_code("kept", zipped(app=""), [])
-        with pytest.raises(StateError, match=why):
-            shelf.load()
+        state = shelf.load()
+        shelf.begin(state)
+        shelf.add_code(KEPT, zipped(app=""), [])
+    if text is None:
+        (tmp_path / "state.json").unlink()
+    else:
+        own = text.replace(b'"state_folder":""', b'"state_folder":"%s"' % state.state_folder.encode())
+        (tmp_path / "state.json").write_bytes(own)
+    before = everything(tmp_path)
+    with Shelf(tmp_path) as shelf, pytest.raises(StateError, match=why):
+        shelf.load()
 
-        assert shelf.task("kept").is_dir()
+    assert before == everything(tmp_path)
+
+
+def everything(folder):
+    """Names, modes and contents of all that is in a folder."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None)
+        for path in folder.rglob("*")
+    }

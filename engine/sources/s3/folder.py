@@ -1,40 +1,37 @@
 """A keeper that survives the process: one file for each blob, and SQLite for everything about them.
 
-    <folder>/index.sqlite3      buckets, versions, uploads, parts: one JSON document each
+    <folder>/index.*            buckets, versions, uploads, parts: one JSON document each
     <folder>/blobs/ab/<id>      bytes, written under another name and renamed when whole
 
-No name that a client chose ever becomes the name of a file. A blob is written before the document that names
-it is committed, and removed after the one that named it is gone: what a crash leaves behind is a blob that
-nobody names, which the next start removes. Commits are safe from the end of the process; power that fails may
-take the last of them, but leaves everything before whole (SQLite's write-ahead log, `synchronous=NORMAL`).
+No name that a client chose ever becomes the name of a file, and no file is removed but blobs, known by their
+names and places. A blob is written before the document that names it is committed, and removed after the one
+that named it is gone: what a crash leaves behind is a blob that nobody names, which the next start removes.
+Commits are safe from the end of the process; power that fails may take the last of them, but leaves all
+before whole (SQLite's write-ahead log, `synchronous=NORMAL`).
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import orjson
 
+from engine.packages.private_files import create, make_folder
+from engine.packages.state_folder import INDEX, blobs, half_written, is_blob_name
 from engine.ports import Offload
 from engine.sources.s3.content import Blob, Content, FileBlob, Kept, Piece
 from engine.sources.s3.digests import Checksum
+from engine.sources.s3.index import TABLES, Index
 from engine.sources.s3.model import About, Bucket, Part, Upload, Version, Versioning
 from engine.sources.s3.rules import Configuration
-
-_KEYS: Final = {
-    "buckets": ("name",),
-    "versions": ("bucket", "key", "number"),
-    "uploads": ("id",),
-    "parts": ("upload", "number"),
-}
-_PRAGMAS: Final = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL")
 
 
 class _Change(NamedTuple):
@@ -51,7 +48,11 @@ class FolderKeeper:
     blocks = True
 
     def __init__(self, folder: Path, offload: Offload) -> None:
-        """Open, or make. Raises OSError if the folder cannot be used, or another engine uses it."""
+        """Open, or make.
+
+        Raises:
+            OSError: The folder cannot be used, another engine uses it, or its index is not that of its blobs.
+        """
         self._blobs = folder / "blobs"
         self._offload = offload
         self._used = Counter[str]()
@@ -59,26 +60,11 @@ class FolderKeeper:
         self._unused: list[FileBlob] = []
         self._asked = self._done = 0  # changes, counted
         self._committing = anyio.Lock()
-        self._blobs.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        self._index = Index(folder, has_blobs=any(self._blobs.glob("*/*")))
+        self._base = self._index.base
         for number in range(256):
-            (self._blobs / f"{number:02x}").mkdir(exist_ok=True)
-        try:
-            self._base = sqlite3.connect(
-                folder / "index.sqlite3", timeout=0.2, check_same_thread=False, isolation_level=None
-            )
-            self._prepare()
-        except sqlite3.Error as error:
-            raise OSError(f"{folder}: {error}") from error
-
-    def _prepare(self) -> None:
-        for pragma in _PRAGMAS:
-            self._base.execute(f"PRAGMA {pragma}")
-        for table, keys in _KEYS.items():
-            columns = ", ".join(f"{key} NOT NULL" for key in keys)
-            self._base.execute(
-                f"CREATE TABLE IF NOT EXISTS {table} ({columns}, document BLOB NOT NULL, "
-                f"PRIMARY KEY ({', '.join(keys)})) WITHOUT ROWID"
-            )
+            make_folder(self._blobs / f"{number:02x}")
 
     # --- bytes
 
@@ -88,9 +74,10 @@ class FolderKeeper:
             return b""
         name = uuid.uuid4().hex  # on a worker thread, where the engine's ids may not be made
         path = self._path(name)
-        whole = path.with_suffix(".part")
+        whole = half_written(path)
         try:
-            whole.write_bytes(data)
+            with open(create(whole), "wb", buffering=0) as file:
+                file.write(data)
             whole.rename(path)
         except OSError:
             whole.unlink(missing_ok=True)
@@ -171,15 +158,36 @@ class FolderKeeper:
         try:
             self._commit(changes, unused)
         finally:
-            self._base.close()
+            self._index.close()
 
     # --- after a restart
 
     def load(self) -> tuple[list[Bucket], int]:
         """What was remembered: the buckets with all that is in them, and the newest version's number.
 
-        Removes blobs that nobody names. Blocks.
+        Then removes blobs that nobody names. Blocks.
+
+        Raises:
+            OSError: The index is damaged, or not that of the blobs; nothing was changed.
         """
+        try:
+            buckets, newest = self._read()
+        except (sqlite3.Error, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            self._base.close()
+            raise OSError(
+                f"{self._blobs.parent / INDEX}: is damaged: {error!r}: nothing was changed"
+            ) from error
+        unnamed = [entry.path for entry in blobs(self._blobs) if entry.name not in self._used]
+        if self._index.earlier and unnamed and not any(self._path(name).exists() for name in self._used):
+            self._base.close()
+            reason = "names none of the objects beside it: nothing was changed"
+            raise OSError(f"{self._blobs.parent / INDEX}: {reason}")
+        self._index.begin()
+        for path in unnamed:
+            os.unlink(path)
+        return buckets, newest
+
+    def _read(self) -> tuple[list[Bucket], int]:
         buckets = {name: _bucket(name, document) for name, document in self._rows("buckets")}
         newest = 0
         for bucket, key, number, document in self._rows("versions", "ORDER BY number"):
@@ -195,7 +203,6 @@ class FolderKeeper:
         for upload_id, number, document in self._rows("parts"):
             if upload_id in uploads:
                 uploads[upload_id].parts[number] = self._part(number, document)
-        self._sweep()
         return list(buckets.values()), newest
 
     def _rows(self, table: str, order: str = "") -> Iterable[tuple[Any, ...]]:
@@ -203,6 +210,9 @@ class FolderKeeper:
         return ((*row[:-1], orjson.loads(row[-1])) for row in cursor)
 
     def _content(self, pieces: list[list[Any]]) -> Content:
+        if not all(is_blob_name(name) for name, *_ in pieces):
+            message = "a blob has a name that no engine gives"
+            raise ValueError(message)
         content = Content(
             tuple(
                 Piece(FileBlob(self._path(name), name, size), start, stop)
@@ -235,14 +245,9 @@ class FolderKeeper:
             checksum=_checksum(document["checksum"]),
         )
 
-    def _sweep(self) -> None:
-        for path in self._blobs.glob("??/*"):
-            if path.name not in self._used:
-                path.unlink(missing_ok=True)
-
 
 def _statement(change: _Change) -> tuple[str, tuple[Any, ...]]:
-    keys = _KEYS[change.table]
+    keys = TABLES[change.table]
     if change.document is None:
         where = " AND ".join(f"{key} = ?" for key in keys)
         return f"DELETE FROM {change.table} WHERE {where}", change.key  # noqa: S608  # our own names

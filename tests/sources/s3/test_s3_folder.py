@@ -1,8 +1,12 @@
 """A store in a folder: what was acknowledged is there after a restart, and no file is left over."""
 
 import asyncio
+import os
+import shutil
 import sqlite3
 import uuid
+from contextlib import closing
+from pathlib import Path
 
 import orjson
 import pytest
@@ -56,6 +60,11 @@ def shown(store):
         for name, bucket in store.buckets.items()
     }
     return orjson.loads(orjson.dumps(everything, default=list))
+
+
+def as_if_killed(folder):
+    """A copy of what a process that was killed now would leave."""
+    return Path(shutil.copytree(folder, folder.with_name(f"{folder.name}-killed")))
 
 
 def files(folder):
@@ -136,10 +145,9 @@ def test_what_was_settled_is_there_after_a_restart(tmp_path_factory, steps, clos
         script.steps[step](number, data)
     asyncio.run(store.keeper.settled())
     expected, there = shown(store), files(folder)
-    if closed:
-        store.keeper.close()
-    else:
-        store.keeper._base.close()
+    if not closed:
+        folder = as_if_killed(folder)
+    store.keeper.close()
     again = open_store(folder)
 
     assert expected == shown(again)
@@ -150,12 +158,190 @@ def test_what_was_settled_is_there_after_a_restart(tmp_path_factory, steps, clos
 async def test_a_file_that_nobody_names_goes_at_the_next_start(tmp_path):
     store = open_store(tmp_path)
     store.keeper.keep(b"written, but the process died before it was named")
-    (tmp_path / "blobs" / "00" / "half.part").write_bytes(b"half")
+    (tmp_path / "blobs" / "00" / f"{'0' * 32}.part").write_bytes(b"half")
     store.keeper.close()
     assert 2 == len(files(tmp_path))
     open_store(tmp_path).keeper.close()
 
     assert set() == files(tmp_path)
+
+
+def test_no_file_that_is_no_blob_is_ever_removed(tmp_path):
+    """Names and places of somebody else: other names, another folder's end, links, folders."""
+    open_store(tmp_path).keeper.close()
+    blobs = tmp_path / "blobs"
+    strangers = {
+        blobs / "ab" / "holiday.jpg",
+        blobs / "ab" / ("c" * 32),
+        blobs / "ab" / ("A" * 30 + "ab"),
+        blobs / "ab" / "half.part",
+        blobs / ("d" * 32),
+        tmp_path / "notes",
+    }
+    for path in strangers:
+        path.write_bytes(b"mine")
+    (blobs / "cd" / ("0" * 30 + "cd")).mkdir()
+    (blobs / "ef" / ("0" * 30 + "ef")).symlink_to(tmp_path / "notes")
+    before = everything(tmp_path)
+    for _ in range(2):
+        open_store(tmp_path).keeper.close()
+
+    assert before.keys() <= everything(tmp_path).keys()
+    assert all(b"mine" == path.read_bytes() for path in strangers)
+
+
+def everything(folder):
+    """Names, modes and contents of all that is in a folder."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None)
+        for path in folder.rglob("*")
+    }
+
+
+def remove(*names):
+    def change(folder):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+
+    return change
+
+
+def cut(name, size):
+    def change(folder):
+        if (folder / name).exists():
+            os.truncate(folder / name, size)
+
+    return change
+
+
+def write(name, data):
+    return lambda folder: (folder / name).write_bytes(data)
+
+
+def another_program(folder):
+    remove("index.sqlite3", "index.sqlite3-wal")(folder)
+    with closing(sqlite3.connect(folder / "index.sqlite3")) as base:
+        base.execute("CREATE TABLE versions (x)")
+        base.commit()
+
+
+def another_store(folder):
+    remove("index.sqlite3", "index.sqlite3-wal", "index.in-use")(folder)
+    other = folder / "other"
+    open_store(other).keeper.close()
+    (other / "index.sqlite3").rename(folder / "index.sqlite3")
+
+
+def older_copy(folder):
+    """The blobs went on without it."""
+    remove("index.sqlite3-wal", "index.in-use")(folder)
+    shutil.copy(folder.with_name("older") / "index.sqlite3", folder / "index.sqlite3")
+
+
+def a_name_that_leads_outside(folder):
+    with closing(sqlite3.connect(folder / "index.sqlite3")) as base:
+        for key, document in base.execute("SELECT key, document FROM versions").fetchall():
+            changed = orjson.loads(document)
+            changed["content"][0][0] = "../../../precious"
+            base.execute("UPDATE versions SET document = ? WHERE key = ?", (orjson.dumps(changed), key))
+        base.commit()
+    # As whoever merges the log must: else its absence is what is complained of.
+    remove("index.in-use")(folder)
+
+
+BROKEN = {
+    "missing": remove("index.sqlite3"),
+    "all of it missing": remove("index.sqlite3", "index.sqlite3-wal", "index.session", "index.in-use"),
+    "session missing": remove("index.session"),
+    "session damaged": write("index.session", b"1 x"),
+    "empty": write("index.sqlite3", b""),
+    "garbage": write("index.sqlite3", b"this is no database, and never was one" * 99),
+    **{f"cut to {size}": cut("index.sqlite3", size) for size in (1, 60, 100, 2000, 4096, 8192)},
+    "another program's": another_program,
+    "another store's": another_store,
+    "older": older_copy,
+    "names that lead outside": a_name_that_leads_outside,
+}
+BROKEN_IF_KILLED = {
+    "log missing": remove("index.sqlite3-wal"),
+    "log empty": cut("index.sqlite3-wal", 0),
+}
+CASES = [(False, name) for name in BROKEN] + [(True, name) for name in BROKEN | BROKEN_IF_KILLED]
+
+
+@pytest.mark.parametrize(("killed", "name"), CASES)
+def test_an_index_that_is_not_the_one_of_the_blobs_is_an_error_that_changes_nothing(tmp_path, killed, name):
+    folder = tmp_path / "objects"
+    open_store(folder).keeper.close()
+    shutil.copytree(folder, tmp_path / "older")
+    store = open_store(folder)
+    script = Script(store)
+    for number in range(40):
+        script.put(number, b"%d" % number)
+        script.version(1, b"")
+    asyncio.run(store.keeper.settled())
+    left = as_if_killed(folder)
+    store.keeper.close()
+    folder = left if killed else folder
+    (BROKEN | BROKEN_IF_KILLED)[name](folder)
+    before = everything(folder)
+    with pytest.raises(OSError, match=r"index\.s") as refused:
+        open_store(folder)
+
+    assert "\n" not in str(refused.value)
+    assert before == everything(folder)
+
+
+def earlier(folder):
+    """Have the folder be as engines left it that gave no numbers to their indexes."""
+    remove("index.session", "index.in-use")(folder)
+    with closing(sqlite3.connect(folder / "index.sqlite3")) as base:
+        base.execute("PRAGMA application_id=0")
+        base.execute("PRAGMA user_version=0")
+
+
+def test_a_folder_of_an_earlier_engine_is_taken_over(tmp_path):
+    store = open_store(tmp_path)
+    Script(store).put(0, b"kept")
+    store.keeper.keep(b"nobody names it")
+    expected = shown(store)
+    store.keeper.close()
+    earlier(tmp_path)
+    for _ in range(2):
+        again = open_store(tmp_path)
+
+        assert expected == shown(again)
+        assert named(again) == files(tmp_path)
+        again.keeper.close()
+
+
+def test_an_index_of_an_earlier_engine_that_names_no_blob_of_these_is_an_error(tmp_path):
+    store = open_store(tmp_path / "one")
+    Script(store).put(0, b"kept")
+    store.keeper.close()
+    earlier(tmp_path / "one")
+    open_store(tmp_path / "two").keeper.close()
+    earlier(tmp_path / "two")
+    shutil.copy(tmp_path / "two" / "index.sqlite3", tmp_path / "one" / "index.sqlite3")
+    with pytest.raises(OSError, match="names none of the objects beside it"):
+        open_store(tmp_path / "one")
+
+    assert 1 == len(files(tmp_path / "one"))
+
+
+@pytest.mark.parametrize("name", ["blobs", "blobs/ab"])
+def test_a_folder_that_is_a_link_is_an_error(tmp_path, name):
+    """What it leads to is not the store's."""
+    precious = tmp_path / "precious"
+    (precious / "ab").mkdir(parents=True)
+    (precious / "ab" / ("0" * 30 + "ab")).write_bytes(b"mine")
+    place = tmp_path / "objects" / name
+    place.parent.mkdir(parents=True)
+    place.symlink_to(precious if name == "blobs" else precious / "ab")
+    with pytest.raises(OSError, match="objects"):
+        open_store(tmp_path / "objects")
+
+    assert b"mine" == (precious / "ab" / ("0" * 30 + "ab")).read_bytes()
 
 
 async def test_a_bucket_goes_with_the_uploads_that_are_under_way(tmp_path):

@@ -1,0 +1,71 @@
+"""Files and folders that only their owner may read: mode 600 and 700, whatever the umask is.
+
+A name that turns out to be a link is an error: it leads to what is not the engine's.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from errno import ENOTDIR
+from pathlib import Path
+from typing import Final
+
+_FOLDER: Final = 0o700
+_FILE: Final = 0o600
+
+
+def make_folder(path: Path) -> None:
+    """Make `path`, and what is missing above it. A folder that is there already is left as it is.
+
+    Raises:
+        OSError: It cannot be made, or its name is taken by something else, a link included.
+    """
+    try:
+        os.mkdir(path, _FOLDER)
+    except FileNotFoundError:
+        make_folder(path.parent)
+        make_folder(path)
+        return
+    except FileExistsError:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(path)) from None
+        return
+    os.chmod(path, _FOLDER)
+
+
+def create(path: Path, *, executable: bool = False, anew: bool = False) -> int:
+    """A descriptor of the new file `path`, to write to; `anew` empties one that is there already.
+
+    Raises:
+        OSError: It cannot be made, or is there already, or its name is taken by a link.
+    """
+    mode = _FOLDER if executable else _FILE
+    how = os.O_TRUNC if anew else os.O_EXCL
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | how, mode)
+    os.fchmod(descriptor, mode)
+    return descriptor
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Give the file `path` the content `data`: after a crash it is the old one or the new one, whole.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    beside = path.with_name(f"{path.name}.new")
+    with os.fdopen(create(beside, anew=True), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have what was written to the file or folder `path` on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

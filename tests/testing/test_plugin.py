@@ -23,7 +23,7 @@ filterwarnings = error
 """
 
 HANDLERS = """
-import asyncio, time
+import asyncio, os, socket, time
 
 async def sleeper(event, context):
     await asyncio.sleep(event)
@@ -31,10 +31,13 @@ async def sleeper(event, context):
 
 def plain(event, context):
     return {"hello": event["name"]}
+
+def found(event, context):
+    return [os.getpid(), socket.gethostname()]
 """
 
 TESTS = """
-import asyncio
+import asyncio, os, socket
 import pytest
 from engine import Function
 
@@ -50,6 +53,11 @@ async def test_both_kinds(engine):
 async def test_settings(engine):
     outcomes = await asyncio.gather(*(engine.invoke("sleeper", 1) for _ in range(3)))
     assert ["success", "success", "throttled"] == [outcome.status for outcome in outcomes]
+
+@pytest.mark.engine(Function("found", handler="app.found"))
+async def test_patches(engine, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "patched")
+    assert [os.getpid(), "patched"] == (await engine.invoke("found")).payload
 
 async def test_without_marker(engine):
     pass
@@ -73,9 +81,12 @@ def run(folder, *, virtual):
 
 @pytest.mark.parametrize("virtual", [True, False], ids=["virtual time", "real time"])
 def test_the_fixture_runs_the_functions_of_the_marker(tmp_path, virtual):
-    """On virtual time a quarter of an hour passes at once; without a marker it says what is missing."""
+    """In the test's own interpreter; on virtual time a quarter of an hour passes at once.
+
+    Without a marker it says what is missing.
+    """
     done = run(tmp_path, virtual=virtual)
-    passed = 2 if virtual else 1
+    passed = 3 if virtual else 2
 
     assert f"{passed} passed" in done.stdout, done.stdout + done.stderr
     assert "1 error" in done.stdout

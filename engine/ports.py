@@ -191,6 +191,8 @@ class Workshop:
     notify: Callable[[Notice], None]
     log: Callable[[Invocation, str], None]  # what the runtime itself writes to an invocation's log
     logs_json: bool = False  # what it writes there is one JSON object a line, not text
+    endpoint_url: str | None = None
+    """`AWS_ENDPOINT_URL` for handlers: where AWS clients find this engine, or None if they cannot."""
     output: Callable[[Invocation | None, str], None] = lambda _invocation, _text: None
     """Takes what a handler in a process of its own wrote; None: written outside of any invocation."""
     commons: dict[str, Any] = field(default_factory=dict)

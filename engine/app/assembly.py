@@ -17,7 +17,6 @@ from engine.app.deployments import Deployments, Part
 from engine.app.executor_choice import choose
 from engine.app.observers import Observers
 from engine.app.terms import TermsBook
-from engine.app.variables import Variables
 from engine.config import Config
 from engine.core.billing import rate
 from engine.core.fleet import Fleet, FleetLimits
@@ -61,12 +60,14 @@ class Assembly:
         executor: ExecutorFactory | None,
         write_log: Callable[[str], object] | None,
         new_request_id: Callable[[], str],
+        endpoint_url: str | None = None,
     ) -> None:
         self._config = config
         self._platform = platform
         self._loop = loop
         self._make = executor
         self._write_log = write_log
+        self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
         self._commons: dict[str, Any] = {}
         self.chosen: dict[str, str] = {}
@@ -132,7 +133,6 @@ class Assembly:
         with ExitStack() as opening:
             opening.enter_context(RelaxedCollector())
             opening.enter_context(self._capture)
-            opening.enter_context(Variables(self._config))
             for observer in self._others:
                 opening.callback(_close, observer)
             opening.callback(self._close_executors)
@@ -228,6 +228,7 @@ class Assembly:
             notify=self._observer.noticed,
             log=self._log_text,
             logs_json=self._config.log_format == "json",
+            endpoint_url=self._endpoint_url,
             output=self._output,
             commons=self._commons,
         )

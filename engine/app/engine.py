@@ -17,6 +17,7 @@ from engine.core.function import Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, NotAccepting, PayloadError
+from engine.executors.scope import host_variables
 from engine.ports import ExecutorFactory, Sink
 from engine.runtime.asynchronous import AsyncQueue
 from engine.runtime.dispatcher import Dispatcher, Stage
@@ -61,10 +62,14 @@ class Engine:
         *,
         platform: Platform | None = None,
         write_log: Callable[[str], object] | None = None,
+        endpoint_url: str | None = None,
     ) -> Self:
-        """An engine for a whole configuration, as `engine serve` runs it."""
+        """An engine for a whole configuration, as `engine serve` runs it.
+
+        `endpoint_url`: where its listener for AWS clients is, for handlers to find.
+        """
         engine = cls.__new__(cls)
-        engine._assemble_from(config, platform, None, write_log)
+        engine._assemble_from(config, platform, None, write_log, endpoint_url)
         return engine
 
     def _assemble_from(
@@ -73,8 +78,11 @@ class Engine:
         platform: Platform | None,
         executor: ExecutorFactory | None,
         write_log: Callable[[str], object] | None,
+        endpoint_url: str | None = None,
     ) -> None:
         self.config = config
+        # One without a listener of its own leaves handlers what whoever started it points AWS clients at.
+        self._endpoint_url = endpoint_url or host_variables().get("AWS_ENDPOINT_URL")
         self.platform = platform or Platform()
         self.new_request_id = request_ids()
         self._executor = executor
@@ -91,7 +99,13 @@ class Engine:
         loop = asyncio.get_running_loop()
         with ExitStack() as opening:
             assembly = Assembly(
-                self.config, self.platform, loop, self._executor, self._write_log, self.new_request_id
+                self.config,
+                self.platform,
+                loop,
+                self._executor,
+                self._write_log,
+                self.new_request_id,
+                self._endpoint_url,
             )
             opening.enter_context(assembly)
             await assembly.prepare()

@@ -243,6 +243,7 @@ class FunctionSettings(Settings):
     queue_limit: Count = 100_000
     cold_start: Annotated[Literal["measured"] | float, PlainValidator(_cold_start)] = "measured"
     environment: Annotated[Variables, AfterValidator(_environment)] = Field(default_factory=dict)
+    endpoint_url: bool = True
     preload: Annotated[tuple[Annotated[str, AfterValidator(_module)], ...], Field(strict=False)] = ()
     snapstart: bool = False
     ephemeral_storage_mb: Annotated[int, Field(ge=512, le=10240)] = 512

@@ -194,6 +194,12 @@ class ContextTemplate:
             "_w3c": None,
         }
 
+    @property
+    def log_stream_name(self) -> str:
+        """Of the environment."""
+        name: str = self._shared["log_stream_name"]
+        return name
+
     def make(
         self,
         request_id: str,

@@ -32,6 +32,7 @@ class Function:
         queue_limit: How many may wait with `overflow = "queue"`.
         cold_start: `measured`, or milliseconds to add to each environment's initialisation.
         environment: Variables for the handler.
+        endpoint_url: Whether AWS clients in the handler are pointed at this engine (`AWS_ENDPOINT_URL`).
         preload: Modules that the process executor imports before it forks environments.
         snapstart: The process executor forks environments from one with the handler initialised.
         ephemeral_storage_mb: Size of `/tmp` where environments have their own, 512 to 10240 MB.
@@ -64,6 +65,7 @@ class Function:
     queue_limit: int = 100_000
     cold_start: Literal["measured"] | float = "measured"
     environment: Mapping[str, str] = field(default_factory=dict)
+    endpoint_url: bool = True
     preload: tuple[str, ...] = ()
     snapstart: bool = False
     ephemeral_storage_mb: int = 512

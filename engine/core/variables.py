@@ -15,6 +15,28 @@ Initialisation = Literal["on-demand", "provisioned-concurrency", "snap-start", "
 PATH: Final = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 """Lambda's own search path. Who starts a process puts the folder of its interpreter before it."""
 
+_MADE_UP_CREDENTIALS: Final = {
+    "AWS_ACCESS_KEY_ID": "ASIAXXXXXXXXXXXXXXXX",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+_OWN_CREDENTIALS: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+"""Any of these among a function's own variables says where AWS's SDKs find its credentials (AWS SDKs and
+Tools Reference Guide, "Standardized credential providers")."""
+
 
 def lambda_variables(
     function: Function,
@@ -28,13 +50,16 @@ def lambda_variables(
     version: str | None = None,
     log_group: str | None = None,
     logs_json: bool = False,
+    endpoint_url: str | None = None,
 ) -> dict[str, str]:
     """Lambda's variables for one environment, and the function's own, which win where both name one.
 
     `_X_AMZN_TRACE_ID` belongs to an invocation and is not among them. Left out as well are the variables
     that name what is not there: the metadata endpoint, and the library folders of Lambda's image
     (`LD_LIBRARY_PATH`, `PYTHONPATH`). The X-Ray daemon is looked for on this machine. The credentials are
-    made up: they are signed with, and nobody checks them.
+    made up: they are signed with, and nobody checks them. So that AWS's SDKs find no others, they are told
+    of empty files for profiles and to leave the metadata service alone, unless the function's own
+    variables say where its credentials are.
 
     Args:
         function: Its name, handler, memory and own variables.
@@ -47,6 +72,7 @@ def lambda_variables(
         version: Version the environment runs, where not the function's own.
         log_group: Where not `/aws/lambda/<function>`.
         logs_json: Whether handlers are to log JSON.
+        endpoint_url: Where its AWS clients find this engine, or None if it has no listener for them.
     """
     variables = {
         "_HANDLER": function.handler,
@@ -56,9 +82,6 @@ def lambda_variables(
         "AWS_LAMBDA_FUNCTION_VERSION": version or function.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
         "AWS_LAMBDA_INITIALIZATION_TYPE": initialisation,
-        "AWS_ACCESS_KEY_ID": "ASIAXXXXXXXXXXXXXXXX",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_SESSION_TOKEN": "token",
         "LAMBDA_TASK_ROOT": task_root,
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "TZ": ":UTC",
@@ -71,6 +94,10 @@ def lambda_variables(
     if initialisation != "snap-start":
         variables["AWS_LAMBDA_LOG_GROUP_NAME"] = log_group or f"/aws/lambda/{function.name}"
         variables["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream
+    if function.environment.keys().isdisjoint(_OWN_CREDENTIALS):
+        variables |= _MADE_UP_CREDENTIALS
+    if endpoint_url is not None and function.endpoint_url:
+        variables["AWS_ENDPOINT_URL"] = endpoint_url
     if python is not None:
         variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_python{python}"
     if runtime_api is not None:

@@ -10,6 +10,7 @@ handler made (asyncio ends the loop; in the handler itself it only ends the envi
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from functools import partial
 from types import CoroutineType
 from typing import Any
@@ -20,7 +21,9 @@ from engine.core.invocation import Invocation, Result
 from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.handler import InitError
+from engine.executors.interpreter import Interpreter
 from engine.executors.marshal import encode
+from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
 
 
@@ -40,13 +43,14 @@ class Lane:
 class Room:
     """One environment: the handler it was started with, and a lane for each invocation it can take."""
 
-    __slots__ = ("env_id", "free", "handler", "lanes", "open", "template")
+    __slots__ = ("env_id", "free", "handler", "lanes", "open", "scope", "template")
 
     def __init__(self, env_id: int) -> None:
         self.env_id = env_id
         self.open = True
         self.handler: Any = None
         self.template: ContextTemplate
+        self.scope: Scope
         self.free: list[Lane] = []
         self.lanes: list[Lane] = []
 
@@ -59,8 +63,12 @@ class LoopExecutor:
         self._loop = workshop.loop
         self._clock = workshop.clock
         self._offload = workshop.offload
+        self._function = function
+        self._workshop = workshop
+        self._interpreter = Interpreter.enter(workshop)
         self._call = Call(function, workshop)
         self._handler: Any = None
+        self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
         self._rooms: dict[int, Room] = {}
         self._await_load: dict[int, float] | None = None  # who waits for the newest import, since when
@@ -69,11 +77,11 @@ class LoopExecutor:
         """Ready at once if the module is there; else import it first, once for all that wait."""
         self._rooms[env_id] = Room(env_id)
         if self._handler is not None:
-            self._loop.call_soon(self._ready, env_id, self._handler, 0.0)
+            self._loop.call_soon(self._ready, env_id, self._handler, self._scope, 0.0)
             return
         if self._await_load is None:
             self._await_load = {}
-            load = self._loop.create_task(self._load(self._await_load))
+            load = self._loop.create_task(self._load(self._await_load), context=Context())
             self._loads.add(load)
             load.add_done_callback(self._loads.discard)
         self._await_load[env_id] = self._clock.now()
@@ -90,7 +98,7 @@ class LoopExecutor:
                 return
         lane = Lane()
         room.lanes.append(lane)
-        lane.task = self._loop.create_task(self._serve(room, lane, invocation))
+        lane.task = self._loop.create_task(self._serve(room, lane, invocation), context=Context())
 
     def stop(self, env_id: int, /) -> None:
         """Cancel what runs there. A handler that swallows the cancellation runs on, unheard."""
@@ -109,6 +117,7 @@ class LoopExecutor:
     def close(self) -> None:
         """Let go of what was imported; every environment has been stopped."""
         self._call.close()
+        self._interpreter.leave(self._workshop.commons)
 
     def running(self, task: asyncio.Task[Any]) -> Invocation | None:
         """The invocation that `task` runs, if it is one of ours. For the watchdog; not for the hot path."""
@@ -123,6 +132,8 @@ class LoopExecutor:
 
     async def _load(self, waiting: dict[int, float]) -> None:
         began_s = self._clock.now()
+        scope = self._new_scope()
+        running.set(scope)
         try:
             loaded = await self._offload(partial(self._call.load, fresh=False))
         except InitError as error:
@@ -132,10 +143,10 @@ class LoopExecutor:
                     self._facts.failed(env_id, init_failure(error), self._clock.now() - began_s)
             return
         if self._end_load(waiting):
-            self._handler = loaded.callable
+            self._handler, self._scope = loaded.callable, scope
         now_s = self._clock.now()
         for env_id, since_s in waiting.items():
-            self._ready(env_id, loaded.callable, now_s - since_s)
+            self._ready(env_id, loaded.callable, scope, now_s - since_s)
 
     def _end_load(self, waiting: dict[int, float]) -> bool:
         """Let nobody join `waiting` any more; False if the code changed meanwhile: then they are outdated."""
@@ -144,11 +155,16 @@ class LoopExecutor:
         self._await_load = None
         return True
 
-    def _ready(self, env_id: int, handler: Any, init_s: float) -> None:
+    def _new_scope(self) -> Scope:
+        workshop = self._workshop
+        return scope_of(self._function, workshop.account, workshop.endpoint_url, logs_json=workshop.logs_json)
+
+    def _ready(self, env_id: int, handler: Any, scope: Scope, init_s: float) -> None:
         room = self._rooms.get(env_id)
         if room is not None:
             room.handler = handler
             room.template = self._call.furnish()
+            room.scope = scope.of_environment(room.template.log_stream_name)
             self._facts.ready(env_id, init_s)
 
     async def _serve(self, room: Room, lane: Lane, invocation: Invocation) -> None:
@@ -156,6 +172,7 @@ class LoopExecutor:
         call, handler, template, facts = self._call, room.handler, room.template, self._facts
         context: Any
         body: Any
+        running.set(room.scope)
         while True:
             current.set(invocation)
             result: Result | None = None

@@ -31,7 +31,9 @@ from engine.core.outcome import Status
 from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.handler import InitError, Loaded
+from engine.executors.interpreter import Interpreter
 from engine.executors.marshal import encode
+from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
 
 _SUCCESS: Final = Status.SUCCESS
@@ -63,7 +65,9 @@ class Worker:
         self._lock = threading.Lock()
         self._runner: asyncio.Runner | None = None
         self._wake: Callable[[Callable[[], None]], object] | None = None  # while the runner runs a handler
-        self.thread = threading.Thread(target=self._main, name=name, daemon=True)
+        # A context of its own: whoever has it started may be in the midst of another function's.
+        main = contextvars.Context().run
+        self.thread = threading.Thread(target=main, args=(self._main,), name=name, daemon=True)
         self.thread.start()
 
     def strike(self) -> bool:
@@ -83,6 +87,7 @@ class Worker:
 
     def _main(self) -> None:
         room = self.room
+        running.set(room.scope)
         try:
             if self.importing and not self._initialise():
                 return
@@ -165,6 +170,7 @@ class Room:
         self.env_id = env_id
         self.call = executor.call
         self.template = executor.call.furnish()
+        self.scope = executor.new_scope().of_environment(self.template.log_stream_name)
         self.now = executor.now
         self.post = executor.post
         self.loaded: Loaded | None = None
@@ -200,6 +206,9 @@ class ThreadExecutor:
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.function = function
         self.call = Call(function, workshop)
+        self._workshop = workshop
+        self._interpreter = Interpreter.enter(workshop)
+        self._own_context = contextvars.Context()
         self.now = workshop.clock.now
         self._facts = facts
         self._loop = workshop.loop
@@ -237,6 +246,12 @@ class ThreadExecutor:
     def close(self) -> None:
         """Let go of what was imported; every environment has been stopped."""
         self.call.close()
+        self._interpreter.leave(self._workshop.commons)
+
+    def new_scope(self) -> Scope:
+        """For one environment."""
+        workshop = self._workshop
+        return scope_of(self.function, workshop.account, workshop.endpoint_url, logs_json=workshop.logs_json)
 
     def post(self, mail: Mail) -> None:
         """Called by workers: leave mail for the loop, and wake it if nobody has yet."""
@@ -244,7 +259,7 @@ class ThreadExecutor:
         if not self._woken:
             self._woken = True
             try:
-                self._loop.call_soon_threadsafe(self._read)
+                self._loop.call_soon_threadsafe(self._read, context=self._own_context)
             except RuntimeError:
                 return  # the loop is closed: nobody is left to hear it
 

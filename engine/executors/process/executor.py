@@ -236,6 +236,7 @@ class ProcessExecutor:
             initialisation=kind,
             python=f"{sys.version_info.major}.{sys.version_info.minor}",
             logs_json=workshop.logs_json,
+            endpoint_url=workshop.endpoint_url,
         )
         if "PATH" not in function.environment:
             variables["PATH"] = f"{Path(sys.executable).parent}:{PATH}"

@@ -31,6 +31,7 @@ from engine.executors.process.frames import (
     pack_message,
     receive_message,
 )
+from engine.executors.scope import host_variables
 
 _PATIENCE_S: Final = 10.0
 _KEPT_VARIABLES: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
@@ -205,7 +206,7 @@ class Zygote(Nursery):
                 start_new_session=True,
                 env={
                     name: value
-                    for name, value in os.environ.items()
+                    for name, value in host_variables().items()
                     if name in _KEPT_VARIABLES or name.startswith("PYTHON")
                 },
             )

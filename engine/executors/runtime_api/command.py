@@ -64,6 +64,7 @@ def variables_of(
     runtime_api: str,
     log_stream: str,
     logs_json: bool,
+    endpoint_url: str | None,
     host: Mapping[str, str],
 ) -> dict[str, str]:
     """The environment of the process: Lambda's variables, the function's own, and little of the engine's.
@@ -80,6 +81,7 @@ def variables_of(
         initialisation=_initialisation(function),
         python=_python() if CLIENT in command else None,
         logs_json=logs_json,
+        endpoint_url=endpoint_url,
     )
     own = {name: host[name] for name in INHERITED if name in host}
     own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), host.get("PATH", variables["PATH"])])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -19,6 +18,7 @@ from engine.executors.runtime_api.command import CLIENT, InvalidEntrypoint, comm
 from engine.executors.runtime_api.desk import Desk
 from engine.executors.runtime_api.output import Lines
 from engine.executors.runtime_api.workers import Workers
+from engine.executors.scope import host_variables
 from engine.ports import Facts, Workshop
 from engine.wire.http import HttpLimits, HttpServer
 
@@ -193,7 +193,8 @@ class Room:
             runtime_api=self._address,
             log_stream=log_stream_name(day, secrets.token_hex(16), function.version),
             logs_json=workshop.logs_json,
-            host=os.environ,
+            endpoint_url=workshop.endpoint_url,
+            host=host_variables(),
         )
         self._child = spawn(command, function.code, variables)
         if self._shared:

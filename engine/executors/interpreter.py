@@ -1,0 +1,230 @@
+"""What loop and thread do to the interpreter that handlers share with the engine, while one of them is open.
+
+Each function is to see its own variables wherever its code runs: so `os.environ` is looked up by scope, and
+threads, jobs of thread pools and child processes are started in the scope of whoever starts them. Code of
+no function (the engine's, a test's) sees everything as it was. What C code reads, and what C code starts,
+has the engine's variables: the C library knows no scopes.
+"""
+
+from __future__ import annotations
+
+import _posixsubprocess
+import _thread
+import asyncio
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from contextvars import copy_context
+from functools import partial, wraps
+from typing import Any, Final, Self
+
+from engine.executors.scope import ScopedEnviron, running
+from engine.ports import Workshop
+
+_KEY: Final = "interpreter"
+_LOCK: Final = threading.Lock()
+_ENVIRONMENT: Final = 5
+"""Which argument of `_posixsubprocess.fork_exec` is the environment; None: the C library's."""
+
+
+class Interpreter:
+    """Shared by the executors of one engine that run handlers in its interpreter.
+
+    Engines that are open at once share what is changed: the first one changes it, the last one restores it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._members = 0
+        self._held = ExitStack()
+        self._held.callback(_restore)
+        _change()
+        # uvloop starts processes in C, with the C library's variables.
+        for name in ("subprocess_exec", "subprocess_shell"):
+            _replace(self._held, loop, name, _with_variables)
+
+    @classmethod
+    def enter(cls, workshop: Workshop) -> Self:
+        """The one of the engine. Each `enter` is followed by a `leave`."""
+        commons = workshop.commons
+        found: Self | None = commons.get(_KEY)
+        if found is None:
+            found = commons[_KEY] = cls(workshop.loop)
+        found._members += 1
+        return found
+
+    def leave(self, commons: dict[str, Any]) -> None:
+        """One executor less; with the last one all is as it was."""
+        self._members -= 1
+        if not self._members:
+            del commons[_KEY]
+            self._held.close()
+
+
+def _change() -> None:
+    """Change the interpreter, unless an engine has. What undoes it is kept on what is changed."""
+    with _LOCK:
+        state = vars(os.environ)
+        state["_sharers"] = state.get("_sharers", 0) + 1
+        if state["_sharers"] > 1:
+            return
+        if "_knows_forks" not in state:  # once in the life of a process: it cannot be taken back
+            state["_knows_forks"] = True
+            os.register_at_fork(after_in_child=_be_a_copy)
+        undo = state["_undo"] = ExitStack()
+        for environ in (os.environ, os.environb):
+            undo.callback(setattr, environ, "__class__", type(environ))
+            environ.__class__ = ScopedEnviron
+        _replace(undo, os, "putenv", _putenv)
+        _replace(undo, os, "unsetenv", _unsetenv)
+        _replace(undo, os, "system", _system)
+        _replace(undo, subprocess, "_fork_exec", _fork_exec)
+        _replace(undo, _posixsubprocess, "fork_exec", _fork_exec)  # for multiprocessing
+        _replace(undo, threading.Thread, "start", _start)
+        _replace(undo, _thread, "start_new_thread", _start_new_thread)
+        _replace(undo, ThreadPoolExecutor, "submit", _submit)
+
+
+def _restore() -> None:
+    with _LOCK:
+        state = vars(os.environ)
+        state["_sharers"] -= 1
+        if not state["_sharers"]:
+            del state["_sharers"]
+            state.pop("_undo").close()
+
+
+def _replace(undo: ExitStack, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+    """Put `wrap(what is there)` there until `undo`; what somebody else puts there meanwhile stays."""
+    original = getattr(owner, name, None)
+    if original is None:
+        return
+    own = name in vars(owner) if hasattr(owner, "__dict__") else True
+    replacement = wraps(original)(wrap(original))
+    setattr(owner, name, replacement)
+
+    def restore() -> None:
+        if vars(owner).get(name) is not replacement:
+            return
+        if own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
+
+    undo.callback(restore)
+
+
+# ---------------------------------------------------------------- variables, past `os.environ`
+
+
+def _putenv(original: Callable[..., None]) -> Callable[..., None]:
+    def putenv(name: Any, value: Any, /) -> None:
+        scope = running.get()
+        if scope is None:
+            original(name, value)
+        else:
+            scope.view[os.fsencode(name)] = os.fsencode(value)
+
+    return putenv
+
+
+def _unsetenv(original: Callable[..., None]) -> Callable[..., None]:
+    def unsetenv(name: Any, /) -> None:
+        scope = running.get()
+        if scope is None:
+            original(name)
+        else:
+            scope.view.pop(os.fsencode(name), None)
+
+    return unsetenv
+
+
+# ---------------------------------------------------------------- child processes
+
+
+def _be_a_copy() -> None:
+    """A handler forked, and this is the child: its variables become those of its scope."""
+    undo = vars(os.environ).pop("_undo", None)
+    if undo is None:
+        return
+    vars(os.environ)["_sharers"] = 0
+    scope = running.get()
+    variables = dict(os.environ)
+    undo.close()
+    if scope is None:
+        return
+    running.set(None)
+    zone = os.environ.get("TZ")
+    os.environ.clear()
+    os.environ.update(variables)
+    if variables.get("TZ") != zone:
+        time.tzset()
+
+
+def _fork_exec(original: Callable[..., int]) -> Callable[..., int]:
+    def fork_exec(*args: Any) -> int:
+        scope = running.get()
+        if scope is not None and args[_ENVIRONMENT] is None:
+            variables = [name + b"=" + value for name, value in scope.view.items()]
+            args = (*args[:_ENVIRONMENT], variables, *args[_ENVIRONMENT + 1 :])
+        return original(*args)
+
+    return fork_exec
+
+
+def _system(original: Callable[[Any], int]) -> Callable[[Any], int]:
+    def system(command: Any) -> int:
+        if running.get() is None:
+            return original(command)
+        code = subprocess.call(command, shell=True, close_fds=False)  # noqa: S602  as `os.system` does
+        return code << 8 if code >= 0 else -code
+
+    return system
+
+
+def _with_variables(original: Callable[..., Any]) -> Callable[..., Any]:
+    def start(*args: Any, env: Any = None, **options: Any) -> Any:
+        if env is None and running.get() is not None:
+            env = dict(os.environ)
+        return original(*args, env=env, **options)
+
+    return start
+
+
+# ---------------------------------------------------------------- threads
+
+
+def _start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    def start(self: threading.Thread) -> None:
+        if running.get() is not None:
+            context = copy_context()
+
+            def run() -> None:
+                del vars(self)["run"]
+                context.run(self.run)
+
+            self.run = run  # type: ignore[method-assign]  # of this thread alone, and until it runs
+        original(self)
+
+    return start
+
+
+def _start_new_thread(original: Callable[..., int]) -> Callable[..., int]:
+    def start_new_thread(function: Any, args: Any, /, *kwargs: Any) -> int:
+        if running.get() is not None:
+            function, args = copy_context().run, (function, *args)
+        return original(function, args, *kwargs)
+
+    return start_new_thread
+
+
+def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
+    def submit(self: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if running.get() is not None:
+            function = partial(copy_context().run, function)
+        return original(self, function, *args, **kwargs)
+
+    return submit

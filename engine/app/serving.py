@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from engine.packages.shelf import Shelf
 from engine.ports import Clock
 from engine.runtime.signals import StopSignals
 from engine.telemetry.admin import Admin
-from engine.wire.http import HttpLimits, HttpServer, Request
+from engine.wire.http import HttpLimits, HttpServer, Request, listening_sockets
 
 _LAST_ANSWERS_S: Final = 1.0
 """After all invocations have ended, sources get the rest of the grace period to tell of it, or this long."""
@@ -46,22 +47,34 @@ class Listener:
         address: tuple[str, int],
         max_body_bytes: int,
         on_stop: Callable[[], None] = lambda: None,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """`on_stop` is called before the last answers are awaited."""
+        """`on_stop` is called before the last answers are awaited; `sockets` listen at `address` already."""
         self._server = HttpServer(handle, clock, HttpLimits(max_body_bytes=max_body_bytes))
         self._address = address
         self._on_stop = on_stop
+        self._sockets = sockets
 
     async def serve(self, stopping: anyio.Event, *, task_status: TaskStatus[str]) -> None:
         """Listen until `stopping`, then answer what was taken."""
         try:
-            host, port = await self._server.start(*self._address)
-            task_status.started(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+            host, port = await self._server.start(*self._address, self._sockets)
+            task_status.started(_url(host, port))
             await stopping.wait()
             self._on_stop()
             await self._server.drain()
         finally:
             self._server.close()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _url_from_here(listening: socket.socket) -> str:
+    """Where what runs on this machine reaches it, also if it listens at every address."""
+    host, port = listening.getsockname()[:2]
+    return _url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104  # compared with
 
 
 async def serve(
@@ -74,10 +87,11 @@ async def serve(
 ) -> bool:
     """Run `config` until a stop signal; returns whether all that was accepted ended by itself.
 
-    Order of start: functions, the admin listener, the sources, the listener for AWS clients. Of stop:
-    sources and listeners take nothing new; asynchronous events that wait for another attempt are given
-    up; what runs ends and is answered, all within the grace period; then the environments go; the admin
-    listener is last. A second signal ends the grace period.
+    Order of start: the address for AWS clients is taken, so that handlers can be told of it; functions, the
+    admin listener, the sources, the listener for AWS clients. Of stop: sources and listeners take nothing
+    new; asynchronous events that wait for another attempt are given up; what runs ends and is answered, all
+    within the grace period; then the environments go; the admin listener is last. A second signal ends the
+    grace period.
 
     Raises:
         EngineError: A source or the state folder cannot be used as configured.
@@ -107,8 +121,14 @@ async def _serve(
     *,
     reloads: bool,
 ) -> bool:
-    with Shelf(Path(config.state_dir) if config.state_dir else None) as shelf:
-        async with Engine.from_config(config, write_log=write_log) as engine:
+    with ExitStack() as kept:
+        shelf = kept.enter_context(Shelf(Path(config.state_dir) if config.state_dir else None))
+        # First of all: an environment that initialises knows the address, and what it sends there waits.
+        at_aws = listening_sockets(*config.listeners["aws"])
+        for one in at_aws:
+            kept.enter_context(one)
+        endpoint_url = _url_from_here(at_aws[0])
+        async with Engine.from_config(config, write_log=write_log, endpoint_url=endpoint_url) as engine:
             admin = Admin(engine.stats, engine.platform.clock, is_ready=lambda: not signals.asked.is_set())
             closing = anyio.Event()
             async with anyio.create_task_group() as outer:
@@ -121,7 +141,7 @@ async def _serve(
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
 
                 with signals:
-                    drained = await _serve_clients(engine, shelf, signals, ready)
+                    drained = await _serve_clients(engine, shelf, at_aws, signals, ready)
                 closing.set()
             return drained
 
@@ -134,7 +154,11 @@ async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
 
 
 async def _serve_clients(
-    engine: Engine, shelf: Shelf, signals: StopSignals, ready: Callable[[Mapping[str, str | None]], None]
+    engine: Engine,
+    shelf: Shelf,
+    at_aws: Sequence[socket.socket],
+    signals: StopSignals,
+    ready: Callable[[Mapping[str, str | None]], None],
 ) -> bool:
     """Serve the sources and the listener for AWS clients until a stop signal, and then to their end."""
     state, stopping, drained = shelf.load(), signals.asked, False
@@ -148,7 +172,7 @@ async def _serve_clients(
             for kind, (source, sink) in services.sources.items():
                 urls[kind] = await group.start(source.serve, sink, stopping)
             clock, address = engine.platform.clock, engine.config.listeners["aws"]
-            aws = Listener(services.handle, clock, address, services.body_limit_bytes, services.stop)
+            aws = Listener(services.handle, clock, address, services.body_limit_bytes, services.stop, at_aws)
             urls["aws"] = await group.start(aws.serve, stopping)
             ready(urls)
             await stopping.wait()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,9 +15,51 @@ from engine.wire.http_limits import HttpLimits
 from engine.wire.http_message import SERVER_HEADERS, Request, header_block
 from engine.wire.http_shared import Shared
 
-__all__ = ["SERVER_HEADERS", "HttpLimits", "HttpServer", "HttpStatistics", "Request", "header_block"]
+__all__ = [
+    "SERVER_HEADERS",
+    "HttpLimits",
+    "HttpServer",
+    "HttpStatistics",
+    "Request",
+    "header_block",
+    "listening_sockets",
+]
 
 _BACKLOG = 4_096  # a burst of connections from zero must not wait for retransmissions; the kernel may cap it
+
+
+def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """One for each address of `host`, all on one port; 0 takes a free one.
+
+    Who connects before a server is started on them waits.
+
+    Raises:
+        OSError: An address cannot be bound, or the name has none.
+    """
+    found: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            one = socket.socket(family, kind, protocol)
+            found.append(one)
+            one.setblocking(False)  # noqa: FBT003  # the standard library's signature
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken = found[0].getsockname()[1] or port
+            try:
+                one.bind((address[0], taken, *address[2:]))
+                one.listen(_BACKLOG)
+            except OSError as error:
+                reason = os.strerror(error.errno or 0).lower()
+                where = f"error while attempting to bind on address {address!r}"
+                raise OSError(error.errno, f"{where}: {reason}") from None
+    except BaseException:
+        for one in found:
+            one.close()
+        raise
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,29 +93,33 @@ class HttpServer:
         self._clock = clock
         self._limits = limits
         self._shared: Shared | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen, and return the address. Port 0 takes a free one.
+    async def start(self, host: str, port: int, sockets: Sequence[socket.socket] = ()) -> tuple[str, int]:
+        """Listen, on `sockets` if there are any, and return the address. Port 0 takes a free one.
 
         Raises:
             OSError: The address cannot be bound, or the name has none.
         """
-        if self._server is not None:
+        if self._servers:
             raise RuntimeError("this server was started before")
         shared = self._shared = Shared(self._handle, self._clock, self._limits)
         loop = asyncio.get_running_loop()
         # A Connection has all that is asked of a protocol, without the base class: see tools/compile.py.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
-        self._server = await loop.create_server(make, host, port, backlog=_BACKLOG)
-        address = self._server.sockets[0].getsockname()
+        if not sockets:
+            self._servers.append(await loop.create_server(make, host, port, backlog=_BACKLOG))
+        for one in sockets:
+            self._servers.append(await loop.create_server(make, sock=one, backlog=_BACKLOG))
+        address = self._servers[0].sockets[0].getsockname()
         return address[0], address[1]
 
     async def drain(self) -> None:
         """Stop accepting, close idle connections, let busy ones answer; return when all are gone."""
-        if self._server is None or self._shared is None:
+        if not self._servers or self._shared is None:
             return
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self._shared.draining = True
         for connection in tuple(self._shared.connections):
             connection.drain()
@@ -79,9 +127,10 @@ class HttpServer:
 
     def close(self) -> None:
         """Stop accepting and end all connections, whatever they wait for."""
-        if self._server is None or self._shared is None:
+        if not self._servers or self._shared is None:
             return
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self._shared.draining = True
         for connection in tuple(self._shared.connections):
             connection.abort()

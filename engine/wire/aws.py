@@ -159,7 +159,7 @@ class AwsEndpoint:
     def _refuse(self, request: Request, scope: Scope) -> None:
         """501 in the protocol the caller speaks: JSON 1.x, Query, REST-XML or REST-JSON."""
         served = ", ".join(sorted(self._handlers)) or "nothing"
-        message = f"This endpoint does not serve {scope.service[:64]!r}; it serves {served}."
+        message = _NOT_SERVED.format(scope.service[:64], served)
         request_id = self._new_request_id()
         kind, body = _error(request, scope.service, message, request_id)
         head = (
@@ -177,6 +177,12 @@ def _is_query(request: Request) -> bool:
         return False
     return _FORM_ACTION.search(request.body[:_FORM_BYTES]) is not None
 
+
+_NOT_SERVED: Final = (
+    "This endpoint does not serve {!r}; it serves {}. For a function that needs it: "
+    "`endpoint_url = false` leaves AWS's own addresses to it, and "
+    "AWS_ENDPOINT_URL_<SERVICE> in its `environment` names another server."
+)
 
 UNSERVED: Final = "NotImplementedException"
 """Error code for services and operations that AWS has and this engine has not. SDKs do not retry 501."""

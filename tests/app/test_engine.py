@@ -453,7 +453,7 @@ def test_asyncios_own_loop_serves_as_well(code):
 
 
 async def test_handlers_find_lambdas_variables(make):
-    """Those of the only function; of several, what they have in common and their own."""
+    """Its own, however many functions there are."""
     names = ["AWS_REGION", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "_HANDLER", "TABLE"]
     async with make("variables", keys={"environment": {"TABLE": "t"}, "memory_mb": 256}) as engine:
         alone = await engine.invoke("variables", names)
@@ -461,7 +461,7 @@ async def test_handlers_find_lambdas_variables(make):
         of_two = await engine.invoke("variables", names)
 
     assert ["us-east-1", "variables", "256", "app_handlers.variables", "t"] == list(alone.payload.values())
-    assert ["eu-west-1", None, None, None, None] == list(of_two.payload.values())
+    assert ["eu-west-1", "variables", "128", "app_handlers.variables", None] == list(of_two.payload.values())
     assert "TABLE" not in os.environ
 
 

@@ -36,6 +36,9 @@ def test_a_python_environment_has_lambdas_variables():
         "AWS_ACCESS_KEY_ID": "ASIAXXXXXXXXXXXXXXXX",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_SESSION_TOKEN": "token",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
         "LAMBDA_TASK_ROOT": "/code",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "TZ": ":UTC",
@@ -61,6 +64,28 @@ def test_the_functions_own_variables_win():
     actual = variables(function)
 
     assert ("orders", "Europe/Berlin") == (actual["TABLE"], actual["TZ"])
+
+
+def test_the_engines_address_is_told_unless_the_function_has_another_or_wants_none():
+    """`AWS_ENDPOINT_URL` of the function's own wins; `endpoint_url = false` leaves it unset."""
+    url = "http://127.0.0.1:4566"
+    own = Function("f", handler="a.b", environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:8000"})
+    without = Function("f", handler="a.b", endpoint_url=False)
+
+    assert url == variables(endpoint_url=url)["AWS_ENDPOINT_URL"]
+    assert "http://127.0.0.1:8000" == variables(own, endpoint_url=url)["AWS_ENDPOINT_URL"]
+    assert "AWS_ENDPOINT_URL" not in variables(without, endpoint_url=url)
+    assert "AWS_ENDPOINT_URL" not in variables()
+
+
+@pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"])
+def test_a_function_that_says_where_its_credentials_are_is_given_no_others(name):
+    """Made-up ones in variables would be found before its own."""
+    actual = variables(Function("f", handler="a.b", environment={name: "mine"}, endpoint_url=False))
+
+    assert "mine" == actual.pop(name)
+    assert not [other for other in actual if other.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_SHARED"))]
+    assert "AWS_EC2_METADATA_DISABLED" not in actual
 
 
 def test_under_snapstart_the_log_stream_is_not_told():

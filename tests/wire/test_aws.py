@@ -145,7 +145,11 @@ def test_the_service_gets_the_request_with_its_scope() -> None:
     assert [(200, b"", b"")] * 2 == client.answers
 
 
-MESSAGE = "This endpoint does not serve 'sqs'; it serves lambda."
+MESSAGE = (
+    "This endpoint does not serve 'sqs'; it serves lambda. For a function that needs it: "
+    "`endpoint_url = false` leaves AWS's own addresses to it, and "
+    "AWS_ENDPOINT_URL_<SERVICE> in its `environment` names another server."
+)
 
 
 def refused(

@@ -234,7 +234,9 @@ async def test_a_service_that_is_not_there_is_an_error_in_its_protocol(bench):
             client.close()
 
             assert (501, "NotImplementedException") == (status, code)
-            assert f"This endpoint does not serve '{service}'; it serves lambda." == message
+            assert message.startswith(f"This endpoint does not serve '{service}'; it serves lambda. ")
+            assert "`endpoint_url = false`" in message
+            assert "`environment`" in message
 
 
 async def test_a_client_of_the_old_style_is_served(bench):

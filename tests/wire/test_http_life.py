@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.runtime.clock import SystemClock
-from engine.wire.http import HttpLimits, HttpServer, header_block
+from engine.wire.http import HttpLimits, HttpServer, header_block, listening_sockets
 
 pytestmark = pytest.mark.real_time
 
@@ -163,3 +163,28 @@ async def test_an_address_in_use_is_an_error(serving):
 
         with pytest.raises(OSError, match="in use"):
             await server.start("127.0.0.1", site.port)
+
+
+async def test_who_connects_before_a_server_is_started_is_answered_once_it_is(echo):
+    """An address can be taken, and told to others, before there is anything to answer there."""
+    sockets = listening_sockets("localhost", 0)
+    ports = {one.getsockname()[1] for one in sockets}
+    reader, writer = await asyncio.open_connection("localhost", *ports)
+    writer.write(GET)
+    server = HttpServer(echo, SystemClock(), HttpLimits())
+    host, port = await server.start("localhost", 0, sockets)
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await server.drain()
+
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert {port} == ports
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(host, port)
+
+
+async def test_an_address_that_cannot_be_taken_is_an_error_that_names_it(serving):
+    """And leaves no socket behind: that would be a warning."""
+    async with serving() as site:
+        with pytest.raises(OSError, match=rf"\('127.0.0.1', {site.port}\): address already in use"):
+            listening_sockets("127.0.0.1", site.port)

@@ -50,6 +50,8 @@ class Binding:
 
     function: Function
     settings: BaseModel
+    qualifier: str | None = None
+    """The alias by which the event calls it; None for the function itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

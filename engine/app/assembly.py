@@ -39,6 +39,7 @@ from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
 from engine.runtime.handover import Courier
 from engine.runtime.platform import Platform
+from engine.runtime.switch import LATEST
 from engine.telemetry.emf import EmfTap
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.log import PlatformLog
@@ -46,6 +47,7 @@ from engine.telemetry.report import log_tail
 from engine.telemetry.stats import Stats
 
 _IN_PROCESS: Final = frozenset(("loop", "thread"))
+_LATEST: Final = ((LATEST, 1.0),)
 _NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))
 
 
@@ -138,6 +140,8 @@ class Assembly:
             opening.callback(self._close_executors)
             for function in self._config.functions:
                 self.deployments.install(function)
+                if function.aliases:
+                    self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
             if self._platform.watches_loop and any(isinstance(e, LoopExecutor) for e in self._executors):
                 opening.enter_context(
                     Watchdog(

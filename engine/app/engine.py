@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Any, Final, Self
 import orjson
 
 from engine.app.assembly import Assembly
+from engine.app.bundles import Bundles
 from engine.config import Config, from_functions
 from engine.core.event import Event
 from engine.core.function import Function
@@ -80,7 +82,8 @@ class Engine:
         write_log: Callable[[str], object] | None,
         endpoint_url: str | None = None,
     ) -> None:
-        self.config = config
+        self.config = self._configured = config
+        self._bundles = Bundles()
         # One without a listener of its own leaves handlers what whoever started it points AWS clients at.
         self._endpoint_url = endpoint_url or host_variables().get("AWS_ENDPOINT_URL")
         self.platform = platform or Platform()
@@ -98,6 +101,9 @@ class Engine:
             raise EngineError("the engine is open already")
         loop = asyncio.get_running_loop()
         with ExitStack() as opening:
+            self._bundles = opening.enter_context(Bundles())
+            functions = await self._bundles.prepared(self._configured.functions, self.platform.offload)
+            self.config = dataclasses.replace(self._configured, functions=functions)
             assembly = Assembly(
                 self.config,
                 self.platform,
@@ -120,6 +126,15 @@ class Engine:
         self._sink = self._dispatcher = assembly.dispatcher
         self._dispatcher.open()
         return self
+
+    async def renew(self) -> None:
+        """Have new environments run the code as it lies on disk now.
+
+        Raises:
+            ConfigError: An archive or layer among it cannot be read; nothing has changed.
+        """
+        await self.platform.offload(self._bundles.renew)
+        self.sink.renew()
 
     async def __aexit__(self, *_: object) -> None:
         with self._open:

@@ -17,7 +17,7 @@ from anyio.abc import TaskStatus
 from engine.app.engine import Engine
 from engine.app.services import Services
 from engine.config import Config
-from engine.errors import EngineError
+from engine.errors import ConfigError, EngineError
 from engine.packages.shelf import Shelf
 from engine.ports import Clock
 from engine.runtime.signals import StopSignals
@@ -148,9 +148,12 @@ async def _serve(
 
 async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
     """Renew all functions whenever Python files in one of their folders change."""
-    folders = {function.code for function in config.functions}
+    folders = {path for function in config.functions for path in (function.code, *function.layers)}
     async for _ in watchfiles.awatch(*folders, watch_filter=watchfiles.PythonFilter(), stop_event=closing):
-        engine.sink.renew()
+        try:
+            await engine.renew()
+        except ConfigError as error:
+            engine.say(f"not reloaded: {error}")
 
 
 async def _serve_clients(

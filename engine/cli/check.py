@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from engine.app.executor_choice import choose
+from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
 from engine.errors import ConfigError
@@ -24,18 +25,19 @@ _PROBLEMS: Final = 2
 _COLUMNS: Final = ("function", "handler", "memory", "timeout", "executor", "concurrency", "events")
 
 
-@click.command("check")
+@click.command("check", cls=TemplateCommand)
 @click.option("--config", "path", metavar="FILE", required=True, help="engine.toml or a SAM template.yaml")
+@template_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def check(path: str, *, as_json: bool) -> None:
+def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
     """Validate FILE and print what would run.
 
     Every problem is one line on stderr: key, value, bound and the nearest valid name. Exit code 2
-    if there is any, else 0. No handler is imported.
+    if there is any, else 0, and warnings are counted. No handler is imported.
     """
     make_importable(path)
     try:
-        config = load_config(path)
+        config = load_config(path, parameters=values_of(parameters))
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))
@@ -49,6 +51,9 @@ def check(path: str, *, as_json: bool) -> None:
     _print_notes(config)
     for warning in config.warnings:
         click.echo(f"warning: {printable(warning)}", err=True)
+    if config.warnings:
+        count = len(config.warnings)
+        click.echo(f"{count} {'warning' if count == 1 else 'warnings'}", err=True)
 
 
 def make_importable(path: str | None) -> None:

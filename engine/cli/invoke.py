@@ -12,6 +12,7 @@ import orjson
 
 from engine.app import Engine
 from engine.cli.options import complain, configured, run, warn
+from engine.cli.template_options import TemplateCommand, template_options
 from engine.core.outcome import Outcome
 from engine.errors import EngineError
 from engine.wire.client import HttpConnection
@@ -19,12 +20,15 @@ from engine.wire.client import HttpConnection
 _FAILED = 1
 
 
-@click.command("invoke")
+@click.command("invoke", cls=TemplateCommand)
 @click.argument("function", metavar="FUNCTION")
 @click.option("--event", "event", metavar="FILE|-", help="the event as JSON; default {}")
 @click.option("--config", "path", metavar="FILE", help="run FUNCTION of this engine.toml or template.yaml")
+@template_options
 @click.option("--url", metavar="URL", help="run FUNCTION in the engine whose aws listener this is")
-def invoke(function: str, event: str | None, path: str | None, url: str | None) -> None:
+def invoke(
+    function: str, event: str | None, path: str | None, parameters: tuple[str, ...], url: str | None
+) -> None:
     """Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.
 
     FUNCTION is a name with --config or --url, else a handler: MODULE.FUNCTION. Exit code 0, or 1 if
@@ -35,7 +39,7 @@ def invoke(function: str, event: str | None, path: str | None, url: str | None) 
         failed, body, log = run(_remotely(url, function, payload))
         sys.stderr.write(log)
     else:
-        failed, body = _here(function, payload, path)
+        failed, body = _here(function, payload, path, parameters)
     sys.stdout.flush()
     sys.stdout.buffer.write(body + b"\n")
     raise click.exceptions.Exit(_FAILED if failed else 0)
@@ -54,8 +58,8 @@ def _payload(event: str | None) -> bytes:
     return text
 
 
-def _here(function: str, payload: bytes, path: str | None) -> tuple[bool, bytes]:
-    config = configured(path, () if path else (function,), {"log_format": "text"})
+def _here(function: str, payload: bytes, path: str | None, parameters: tuple[str, ...]) -> tuple[bool, bytes]:
+    config = configured(path, () if path else (function,), {"log_format": "text"}, parameters)
     warn(config)
     names = [one.name for one in config.functions]
     if path is None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from engine.cli.check import make_importable, printable
+from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
 from engine.errors import ConfigError
 from engine.runtime.platform import new_event_loop
@@ -19,15 +20,24 @@ BAD_USAGE = 2
 """Exit code when nothing was run because of what was asked for."""
 
 
-def configured(path: str | None, targets: Sequence[str], overrides: Mapping[str, Any]) -> Config:
+def configured(
+    path: str | None,
+    targets: Sequence[str],
+    overrides: Mapping[str, Any],
+    parameters: Sequence[str] = (),
+) -> Config:
     """The configuration of `--config FILE`, or of targets; exits with one line for each problem."""
+    if parameters and path is None:
+        complain([f"{PARAMETERS} needs --config FILE"])
     if path is not None and targets:
         complain(["--config FILE and MODULE.FUNCTION exclude each other"])
     if path is None and not targets and overrides.get("state_dir") is None:
         complain(["nothing to run: name a MODULE.FUNCTION, or give --config FILE"])
     make_importable(path)
     try:
-        return load_config(path, overrides) if path is not None else from_targets(targets, overrides)
+        if path is None:
+            return from_targets(targets, overrides)
+        return load_config(path, overrides, values_of(parameters))
     except ConfigError as error:
         complain(error.problems)
 

@@ -13,13 +13,15 @@ import click
 from engine.app import Announcement
 from engine.app import serve as serve_config
 from engine.cli.options import complain, configured, run, warn
+from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import debugged
 from engine.errors import EngineError
 
 
-@click.command("serve")
+@click.command("serve", cls=TemplateCommand)
 @click.argument("targets", nargs=-1, metavar="[[NAME=]MODULE.FUNCTION ...]")
 @click.option("--config", "path", metavar="FILE", help="engine.toml or a SAM template.yaml")
+@template_options
 @click.option("--http", metavar="HOST:PORT", help="HTTP events; default 127.0.0.1:3000, port 0 picks one")
 @click.option("--aws", metavar="HOST:PORT", help="AWS clients (AWS_ENDPOINT_URL); default 127.0.0.1:4566")
 @click.option("--admin", metavar="HOST:PORT", help="metrics and status; default 127.0.0.1:9464")
@@ -36,7 +38,13 @@ from engine.errors import EngineError
 @click.option("--debug", is_flag=True, help="for breakpoints: thread, one at a time, no deadline")
 @click.option("--reload", "reloads", is_flag=True, help="give changed code to new environments")
 def serve(
-    targets: tuple[str, ...], path: str | None, *, debug: bool, reloads: bool, **overrides: Any
+    targets: tuple[str, ...],
+    path: str | None,
+    *,
+    parameters: tuple[str, ...],
+    debug: bool,
+    reloads: bool,
+    **overrides: Any,
 ) -> None:
     """Run handlers, named here or in FILE, until SIGTERM or SIGINT; a second signal forces.
 
@@ -47,7 +55,7 @@ def serve(
         overrides["state_dir"] = os.path.abspath(overrides["state_dir"])
     if debug and overrides["executor"] is not None:
         complain(["--debug and --executor exclude each other: breakpoints need the executor thread"])
-    config = configured(path, targets, overrides)
+    config = configured(path, targets, overrides, parameters)
     if debug:
         config = debugged(config)
     warn(config)

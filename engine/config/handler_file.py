@@ -6,25 +6,42 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable
+from typing import Final, NamedTuple
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from engine.registry import did_you_mean
 
+_PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_LAYER_FOLDERS: Final = (("python",), ("python", "lib", _PYTHON, "site-packages"))
 
-def folder_problem(code: str) -> str | None:
-    """Why the absolute path `code` cannot be a code folder; None if it can."""
+
+class Code(NamedTuple):
+    """Where a handler may be: a folder, archive or file, or the text `inline`; and layers. Absolute paths."""
+
+    path: str
+    inline: str | None = None
+    layers: tuple[str, ...] = ()
+
+
+def code_problem(code: str, may_be_a_file: bool) -> str | None:  # noqa: FBT001  # it is not an option
+    """Why the absolute path `code` cannot be a code folder, an archive or a file; None if it can."""
     if os.path.isdir(code):
         return None
+    if os.path.isfile(code):
+        is_code = is_zipfile(code) or (may_be_a_file and code.endswith(".py"))
+        return None if is_code else f"{code!r} is neither a folder nor a zip archive"
     if os.path.exists(code):
         return f"{code!r} is not a folder"
     parent, name = os.path.split(code)
     return f"no folder {code!r}{did_you_mean(name, _names_in(parent))}"
 
 
-def handler_problem(handler: str, code: str) -> str | None:
-    """Why `handler` (well-formed) has no file in the folder `code` nor on `sys.path`; None if it has one.
+def handler_problem(handler: str, where: Code) -> str | None:
+    """Why `handler` (well-formed) has no file in its code, its layers or on `sys.path`; None if it has one.
 
     Only the file is looked for: whether it defines the function is known when it is imported.
     """
+    code = where.path
     file, colon, _ = handler.rpartition(":")
     if colon:
         if os.path.isfile(os.path.join(code, file)):
@@ -34,13 +51,36 @@ def handler_problem(handler: str, code: str) -> str | None:
         return f"no file {file!r} in {code!r}{near if name else ''}"
     module = handler.rpartition(".")[0].replace("/", ".")
     parts = module.split(".")
+    if where.inline is not None:
+        return None if module == "index" else f"{handler!r} is not in index.py, which is all of its code"
+    packed = _packed_names(where)
+    if packed & {"/".join(parts) + ".py", "/".join((*parts, "__init__.py"))}:
+        return None
     if parts[0] in sys.builtin_module_names:
         return f"{parts[0]!r} is a module built into Python; AWS Lambda cannot use it as a handler module"
-    if _module_exists(parts, [code, *sys.path]) or _finder_knows(parts):
+    roots = (code, *(os.path.join(layer, *below) for layer in where.layers for below in _LAYER_FOLDERS))
+    if _module_exists(parts, [*roots, *sys.path]) or _finder_knows(parts):
         return None
     return (
         f"no module {module!r} in {code!r} or on sys.path{did_you_mean(module, _modules_beside(parts, code))}"
     )
+
+
+def _packed_names(where: Code) -> set[str]:
+    """Files at the top of what is imported from, of archives and of code that is one file."""
+    names: set[str] = set()
+    for path in filter(os.path.isfile, (where.path, *where.layers)):
+        if not is_zipfile(path):
+            names.add(os.path.basename(path))
+            continue
+        try:
+            with ZipFile(path) as archive:
+                found = archive.namelist()
+        except (BadZipFile, OSError):
+            continue  # said when it is unpacked
+        heads = [""] if path == where.path else ["/".join((*below, "")) for below in _LAYER_FOLDERS]
+        names |= {name.removeprefix(head) for name in found for head in heads if name.startswith(head)}
+    return names
 
 
 def _module_exists(parts: list[str], roots: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from engine.config.handler_file import folder_problem, handler_problem
+from engine.config.handler_file import Code, code_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
 from engine.config.listeners import EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
@@ -86,10 +86,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Events:
-    """The events of one function: its source class, type and settings, each."""
+    """The events of one function: source class, type, settings and qualifier, each."""
 
     function: str
-    found: list[tuple[type[Any], str, BaseModel]]
+    found: list[tuple[type[Any], str, BaseModel, str | None]]
 
 
 def build(document: Mapping[str, Any], origin: Origin) -> Config:
@@ -103,9 +103,7 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
     if "http" in origin.listen:
         function_tables = _with_catch_all(function_tables)
     engine = validated(EngineSettings, engine_table, ("engine",), problems)
-    events = [
-        _Events(name, _events(name, table.get("events"), problems)) for name, table in function_tables.items()
-    ]
+    events = [_Events(name, _events(name, table, problems)) for name, table in function_tables.items()]
     functions = tuple(
         _function(name, table, origin.folder, problems) for name, table in function_tables.items()
     )
@@ -181,16 +179,18 @@ def _function(name: str, table: Mapping[str, Any], folder: str, problems: list[P
         settings = FunctionSettings.model_validate({"handler": "none.none", **right})
     problems += found
     code = os.path.abspath(os.path.join(folder, settings.code))
-    problem = folder_problem(code)
-    if problem:
-        problems.append(Problem((*place, "code"), problem))
-    elif not wrong & {"handler", "code"} and _is_pythons(settings, code):
-        problem = handler_problem(settings.handler, code)
+    layers = tuple(os.path.abspath(os.path.join(folder, layer)) for layer in settings.layers)
+    checked = [("code", code), *((("layers", number), layer) for number, layer in enumerate(layers))]
+    bad = [(key, problem) for key, path in checked if (problem := code_problem(path, key == "code"))]
+    for key, problem in bad:
+        problems.append(Problem((*place, *([key] if isinstance(key, str) else key)), problem))
+    if not bad and not wrong & {"handler", "code", "layers"} and _is_pythons(settings, code):
+        problem = handler_problem(settings.handler, Code(code, settings.inline, layers))
         if problem:
             problems.append(Problem((*place, "handler"), problem))
     if settings.executor != "auto":
         _resolve("executor", settings.executor, (*place, "executor"), problems)
-    return settings.function(name, code)
+    return settings.function(name, code, layers)
 
 
 def _is_pythons(settings: FunctionSettings, code: str) -> bool:
@@ -199,9 +199,12 @@ def _is_pythons(settings: FunctionSettings, code: str) -> bool:
     return not settings.bootstrap and not own
 
 
-def _events(name: str, tables: Any, problems: list[Problem]) -> list[tuple[type[Any], str, BaseModel]]:
+def _events(
+    name: str, function: Mapping[str, Any], problems: list[Problem]
+) -> list[tuple[type[Any], str, BaseModel, str | None]]:
     """Check each table by the `Settings` of its source; what is no table at all is reported elsewhere."""
     found = []
+    tables, aliases = function.get("events"), function.get("aliases", ())
     for number, table in enumerate(tables if isinstance(tables, list | tuple) else ()):
         place = ("functions", name, "events", number)
         if not isinstance(table, Mapping):
@@ -216,10 +219,14 @@ def _events(name: str, tables: Any, problems: list[Problem]) -> list[tuple[type[
             wrong = f"{show(table['type'])} is not an event source: it has no Settings model"
             problems.append(Problem((*place, "type"), wrong))
         elif source is not None and model is not None:
-            keys = {key: value for key, value in table.items() if key != "type"}
+            qualifier = table.get("qualifier")
+            if qualifier is not None and (not isinstance(aliases, list | tuple) or qualifier not in aliases):
+                wrong = f"{show(qualifier)} is none of the function's aliases"
+                problems.append(Problem((*place, "qualifier"), wrong))
+            keys = {key: value for key, value in table.items() if key not in ("type", "qualifier")}
             settings = validated(model, keys, place, problems)
             if settings is not None:
-                found.append((source, str(table["type"]), settings))
+                found.append((source, str(table["type"]), settings, qualifier))
     return found
 
 
@@ -255,9 +262,9 @@ def _bindings(functions: Mapping[str, Function], events: list[_Events]) -> Mappi
     types: dict[type[Any], str] = {}
     grouped: dict[str, list[Binding]] = {}
     for one in events:
-        for source, written, settings in one.found:
+        for source, written, settings, qualifier in one.found:
             key = types.setdefault(source, written)
-            binding = Binding(function=functions[one.function], settings=settings)
+            binding = Binding(function=functions[one.function], settings=settings, qualifier=qualifier)
             grouped.setdefault(key, []).append(binding)
     return MappingProxyType({key: tuple(bindings) for key, bindings in grouped.items()})
 

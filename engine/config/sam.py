@@ -1,64 +1,119 @@
 """An AWS SAM or CloudFormation template as a `Config`.
 
-Read are `AWS::Serverless::Function` and `AWS::Lambda::Function` (zip, Python), `Globals.Function`, and
-the queues and buckets of the template. What has a meaning on AWS that is not kept here becomes a warning.
-Sources: SAM developer guide, "AWS::Serverless::Function" and "Globals section"; CloudFormation reference,
-"AWS::Lambda::Function".
+Which types of resources are read is the table `READERS`. Whatever of them, or of another resource that has
+to do with functions, routes or events, is not read becomes a warning (`cfn_table`).
+Sources: SAM developer guide; CloudFormation reference; both cited where each type is read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from engine.config import samconfig
+from engine.config.cfn_functions import (
+    KEYS,
+    LAMBDA,
+    SERVERLESS,
+    read_alias,
+    read_function,
+    read_invoke_config,
+    read_layer,
+    read_url_resource,
+    read_version,
+)
+from engine.config.cfn_names import BUCKET, QUEUE
+from engine.config.cfn_reading import Reading, Route, Template
+from engine.config.cfn_routes import (
+    include,
+    read_http_api,
+    read_method,
+    read_rest_api,
+    read_route,
+    read_sam_api,
+    read_stage,
+)
+from engine.config.cfn_table import Ledger
+from engine.config.cfn_triggers import read_bucket, read_mapping, read_queue, read_rule, read_schedule
 from engine.config.cfn_yaml import parse
-from engine.config.intrinsics import NO_VALUE, Resolver, TooLarge, text
+from engine.config.intrinsics import Resolver, TooLarge
 from engine.config.overrides import applied
+from engine.config.parameters import Parameters
 from engine.config.plan import Config, Origin, build
 from engine.config.problems import Place, Problem, dotted, refuse, show
-from engine.config.sam_events import events_of, url_events, worth_evaluating
-from engine.config.sam_sources import (
-    ASYNC_KEYS,
-    BUCKET,
-    BUCKET_KEYS,
-    EVENT_KEYS,
-    QUEUE,
-    QUEUE_KEYS,
-    bucket_table,
-    picked,
-    queue_table,
-)
+from engine.config.sam_sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
+from engine.config.samconfig import SamConfig
 from engine.config.text_file import read_text
 from engine.core.function import Account
 from engine.errors import ConfigError
+from engine.sources.http.settings import HttpEvent
 
-SERVERLESS: Final = "AWS::Serverless::Function"
-LAMBDA: Final = "AWS::Lambda::Function"
+_APPLICATION: Final = "AWS::Serverless::Application"
+_STACK: Final = "AWS::CloudFormation::Stack"
+_DEEPEST: Final = 5
+"""Templates nested in templates: more are taken for a loop."""
 
-_UNREAD: Final[Mapping[str, str]] = {
-    "AWS::Lambda::EventSourceMapping": "use Events of the function",
-    "AWS::Lambda::Url": "use FunctionUrlConfig",
-}
-"""Resource types that trigger functions and are not read, and what to write instead."""
+READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] = (
+    {"AWS::Serverless::LayerVersion": read_layer, "AWS::Lambda::LayerVersion": read_layer},
+    {QUEUE: read_queue, SERVERLESS: read_function, LAMBDA: read_function},
+    {BUCKET: read_bucket},
+    {
+        "AWS::Serverless::Api": read_sam_api,
+        "AWS::Serverless::HttpApi": read_sam_api,
+        "AWS::ApiGateway::RestApi": read_rest_api,
+        "AWS::ApiGatewayV2::Api": read_http_api,
+    },
+    {
+        "AWS::ApiGateway::Stage": read_stage,
+        "AWS::ApiGatewayV2::Stage": read_stage,
+    },
+    {"AWS::ApiGateway::Deployment": read_stage},
+    {
+        "AWS::ApiGateway::Method": read_method,
+        "AWS::ApiGatewayV2::Route": read_route,
+        "AWS::Events::Rule": read_rule,
+        "AWS::Scheduler::Schedule": read_schedule,
+        "AWS::Lambda::Alias": read_alias,
+        "AWS::Lambda::Version": read_version,
+        "AWS::Lambda::EventInvokeConfig": read_invoke_config,
+        "AWS::Lambda::EventSourceMapping": read_mapping,
+        "AWS::Lambda::Url": read_url_resource,
+    },
+)
+"""Types of resources and what reads them, in the order in which one needs another."""
 
-_IGNORED: Final = ("Layers", "VpcConfig", "FileSystemConfigs", "SnapStart", "ImageConfig")
-"""Properties whose absence a handler may notice."""
+_READ_BY_OTHERS: Final = frozenset(
+    {
+        "AWS::ApiGateway::Resource",
+        "AWS::ApiGatewayV2::Deployment",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::CDK::Metadata",
+    }
+)
+_OURS: Final = (
+    "AWS::ApiGateway",
+    "AWS::Events::",
+    "AWS::Lambda::",
+    "AWS::Pipes::",
+    "AWS::S3::",
+    "AWS::SQS::",
+    "AWS::Scheduler::",
+    "AWS::Serverless::",
+)
+"""Beginnings of types that have to do with functions, routes or events, whatever they say."""
 
-_KEYS: Final[Mapping[str, str]] = {
-    "handler": "Handler",
-    "memory_mb": "MemorySize",
-    "timeout_s": "Timeout",
-    "reserved_concurrency": "ReservedConcurrentExecutions",
-    "provisioned_concurrency": "ProvisionedConcurrencyConfig.ProvisionedConcurrentExecutions",
-    "architecture": "Architectures",
-    "environment": "Environment.Variables",
-    "tags": "Tags",
-    "events": "Events",
-    **ASYNC_KEYS,
-}
-"""Our key to the template's property."""
+_UNCHECKED: Final = ("Permission", "Policy", "Authorizer", "ApiKey", "Connector", "ResourcePolicy")
+_SECTIONS: Final = frozenset(
+    {"AWSTemplateFormatVersion", "Conditions", "Description", "Globals", "Mappings", "Metadata", "Outputs"}
+    | {"Parameters", "Resources", "Rules"}
+)
+_TRANSFORMS: Final = ("AWS::Serverless-2016-10-31", "AWS::LanguageExtensions")
+_ATTRIBUTES: Final = ("Type", "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy")
+_WRAPPING: Final = ("Metadata", "CreationPolicy", "UpdatePolicy")
+_HAS_CORS: Final = "cors" in HttpEvent.model_fields
+_TOLERANT: Final = ("Environment", "Tags", "Layers")
+"""Properties in which a stand-in does no harm: a warning is enough."""
 
 _EVENT_KEYS: Final[Mapping[str, str]] = {
     "method": "Method",
@@ -66,111 +121,57 @@ _EVENT_KEYS: Final[Mapping[str, str]] = {
     "payload_format": "PayloadFormatVersion",
     **EVENT_KEYS,
 }
-
-_TOLERANT: Final = ("Environment", "Tags")
-"""Properties in which a stand-in does no harm: a warning is enough."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What was found in a template so far."""
-
-    resolver: Resolver
-    globals: Mapping[str, Any]
-    functions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    resources: dict[str, dict[str, Any]] = field(
-        default_factory=lambda: {"queues": {}, "buckets": {}}
-    )  # kind -> name -> table
-    owners: dict[tuple[str, str], str] = field(default_factory=dict)  # kind and name -> logical id
-    logical: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> logical id, type
-    places: dict[Place, str] = field(default_factory=dict)  # event of ours -> where the template says it
-    urls: dict[str, Place] = field(default_factory=dict)  # function -> its FunctionUrlConfig
-    left_out: list[Place] = field(default_factory=list)  # events whose doubts are told already
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def doubted(self, where: Place) -> bool:
-        """Whether something at `where` or below could not be known."""
-        return any(place[: len(where)] == where for place, _ in self.resolver.doubts)
-
-    def spell(self, place: Place) -> str:
-        """Where the template says what stands at `place` of our document."""
-        owner = self.owners.get((str(place[0]), str(place[1]))) if len(place) > 1 else None
-        if owner is not None:
-            ours = {**QUEUE_KEYS, **BUCKET_KEYS}
-            path = [ours.get(str(key), str(key)) for key in place[2:]]
-            return ".".join(["Resources", owner, "Properties", *path])
-        if len(place) < 2 or place[0] != "functions" or place[1] not in self.logical:
-            return dotted(place)
-        if place[:4] in self.places:
-            keys = [_EVENT_KEYS.get(str(key), str(key)) for key in place[4:]]
-            return ".".join([self.places[place[:4]], *keys])
-        logical, kind = self.logical[str(place[1])]
-        if place[2:] == ():
-            return f"Resources.{logical}.Properties.FunctionName"
-        key = "CodeUri" if kind == SERVERLESS else "Code"
-        key = key if place[2] == "code" else _KEYS.get(str(place[2]), str(place[2]))
-        return ".".join(["Resources", logical, "Properties", key, *map(str, place[3:])])
+_OUR_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
+    "functions": KEYS,
+    "queues": QUEUE_KEYS,
+    "buckets": BUCKET_KEYS,
+}
 
 
-def load(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Config:
-    """The `Config` of a template. `overrides` are keys of `[engine]` and of every function.
+def load(
+    path: str | os.PathLike[str],
+    overrides: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Config:
+    """The `Config` of a template.
+
+    Args:
+        path: The file.
+        overrides: Keys of `[engine]` and of every function.
+        parameters: Values of the template's parameters.
 
     Raises:
         ConfigError: Not readable, not YAML or JSON, no template, or not a valid configuration.
     """
     name = os.fspath(path)
-    template = parse(name, read_text(path))
-    if not isinstance(template, Mapping) or not isinstance(template.get("Resources"), Mapping):
-        raise ConfigError((f"{name}: not a SAM or CloudFormation template: it has no Resources",))
     given = dict(overrides or {})
-    reading = _Reading(Resolver(template, _account(given)), _globals(template))
+    reading = Reading(_account(given))
+    project = samconfig.beside(name)
     try:
-        for logical, resource in template["Resources"].items():
-            _read_resource(str(logical), resource, reading)
+        _read_template(name, parameters or {}, reading, project=project)
     except (TooLarge, RecursionError) as error:
         raise ConfigError(
             (f"{name}: nested too deeply, or too large once its aliases are followed",)
         ) from error
+    built = samconfig.newer_build(name)
+    if built is not None:
+        reading.warnings.append(f"{name}: not what `sam build` made of it: that is {built}, if you name it")
+    _place_routes(reading)
     _place_urls(reading)
-    _judge_doubts(reading)
-    if not reading.functions:
+    functions = {name: draft.table for name, draft in reading.functions.items()}
+    if not functions:
         refuse(reading.problems, {})
         notes = dict.fromkeys(reading.warnings)
         raise ConfigError((f"{name}: no function in it can be run here", *notes))
     origin = Origin(
         folder=os.path.dirname(os.path.abspath(path)),
-        spell=reading.spell,
+        spell=lambda place: _spell(place, reading.places),
         problems=tuple(reading.problems),
         warnings=tuple(dict.fromkeys(reading.warnings)),
     )
-    document = {"functions": reading.functions}
+    document = {"functions": functions}
     document |= {kind: tables for kind, tables in reading.resources.items() if tables}
     return build(applied(document, given), origin)
-
-
-def _place_urls(reading: _Reading) -> None:
-    """Give each Function URL its routes, when it is known who else wants the catch-all."""
-    events = [event for table in reading.functions.values() for event in table.get("events", ())]
-    alone = len(reading.urls) == 1 and all(event.get("path") != "$default" for event in events)
-    for name, place in reading.urls.items():
-        table = reading.functions[name].setdefault("events", [])
-        for event in url_events(name, alone=alone):
-            reading.places["functions", name, "events", len(table)] = dotted(place)
-            table.append(event)
-        if not alone:
-            reading.warnings.append(f"{dotted(place)}: served at /{name} (one listener, several catch-alls)")
-
-
-def _judge_doubts(reading: _Reading) -> None:
-    """What is known only once deployed is a warning among variables and a problem anywhere else."""
-    for place, sentence in reading.resolver.doubts:
-        if any(place[: len(where)] == where for where in reading.left_out):
-            continue
-        if place[2:3] == ("Properties",) and place[3] not in _TOLERANT:
-            reading.problems.append(Problem(place, sentence))
-        else:
-            reading.warnings.append(f"{dotted(place)}: {sentence}")
 
 
 def _account(overrides: Mapping[str, Any]) -> Account:
@@ -178,172 +179,238 @@ def _account(overrides: Mapping[str, Any]) -> Account:
     return Account(**given)
 
 
-def _globals(template: Mapping[str, Any]) -> Mapping[str, Any]:
-    section = template.get("Globals")
-    function = section.get("Function") if isinstance(section, Mapping) else None
-    return function if isinstance(function, Mapping) else {}
+# ---------------------------------------------------------------- one template
 
 
-def _read_resource(logical: str, resource: Any, reading: _Reading) -> None:
-    place = ("Resources", logical)
-    kind = str(resource.get("Type")) if isinstance(resource, Mapping) else ""
-    if kind in _UNREAD:
-        reading.warnings.append(f"{dotted(place)}: {kind} is left out; {_UNREAD[kind]}")
-    if kind not in (SERVERLESS, LAMBDA, QUEUE, BUCKET):
-        return
-    if "Condition" in resource and not reading.resolver.condition(resource["Condition"], place):
-        reading.warnings.append(
-            f"{dotted(place)}: left out: its condition {resource['Condition']!r} is false"
-        )
-        return
-    raw = resource.get("Properties", {})
-    if not isinstance(raw, Mapping):
-        reading.problems.append(Problem((*place, "Properties"), f"{show(raw)} is not a table"))
-        return
-    if kind in (QUEUE, BUCKET):
-        _add_resource(logical, kind, raw, reading)
-        return
-    merged = _merged(reading.globals, raw) if kind == SERVERLESS else raw
-    wanted = {key: value for key, value in merged.items() if key in _read_keys(kind)}
-    if "Events" in wanted:
-        wanted["Events"] = worth_evaluating(wanted["Events"])
-    properties = reading.resolver.value(wanted, (*place, "Properties"))
-    excuse = _excuse(properties)
-    if excuse:
-        reading.warnings.append(f"{dotted(place)}: {excuse}: left out")
-        return
-    for key in _IGNORED:
-        if merged.get(key):
-            reading.warnings.append(f"{dotted((*place, 'Properties', key))}: not supported here, ignored")
-    _add_function(logical, kind, properties, reading)
+def _read_template(
+    path: str,
+    given: Mapping[str, Any],
+    reading: Reading,
+    prefix: Place = (),
+    project: SamConfig | None = None,
+) -> Callable[[str], Any]:
+    """Read all of one file into `reading`; returns what reads its outputs by name."""
+    document = parse(path, read_text(path))
+    if not isinstance(document, Mapping) or not isinstance(document.get("Resources"), Mapping):
+        raise ConfigError((f"{path}: not a SAM or CloudFormation template: it has no Resources",))
+    if project is not None:
+        given = {**_of_project(project, document.get("Parameters"), reading), **given}
+    parameters = Parameters(document.get("Parameters"), given, prefix)
+    reading.problems += parameters.problems()
+    resolver = Resolver(document, reading.account, parameters, prefix)
+    ledger = Ledger(resolver)
+    folder = os.path.dirname(os.path.abspath(path))
+    resolver.include = lambda location: include(location, folder)
+    section = document.get("Globals")
+    defaults = ledger.table(section if isinstance(section, Mapping) else {}, (*prefix, "Globals"))
+    template = Template(reading, resolver, ledger, folder, prefix, defaults)
+    _read_sections(document, template)
+    kinds = _present(document["Resources"], template)
+    stacks: dict[str, Callable[[str], Any]] = {}
+    resolver.outputs = lambda logical, name: stacks[logical](name)
+    for logical, kind in kinds.items():
+        if kind in (_APPLICATION, _STACK):
+            stacks[logical] = _read_nested(logical, kind, template)
+    for readers in READERS:
+        for logical, kind in kinds.items():
+            if kind in readers:
+                readers[kind](logical, kind, template)
+    _tell_others(kinds, document["Resources"], template)
+    _judge(template, parameters)
+    outputs = document.get("Outputs")
+
+    def output(name: str) -> Any:
+        found = outputs[name]["Value"] if isinstance(outputs, Mapping) else None
+        return resolver.value(found, (*prefix, "Outputs", name))
+
+    return output
 
 
-def _read_keys(kind: str) -> frozenset[str]:
-    common = {"Architectures", "Environment", "FunctionName", "Handler", "MemorySize", "PackageType"}
-    common |= {"ReservedConcurrentExecutions", "Runtime", "Tags", "Timeout"}
-    own = {"CodeUri", "InlineCode", "ImageUri", "ProvisionedConcurrencyConfig", "FunctionUrlConfig", "Events"}
-    own |= {"EventInvokeConfig", "DeadLetterQueue"}
-    return frozenset(common | (own if kind == SERVERLESS else {"Code", "DeadLetterConfig"}))
+def _of_project(project: SamConfig, section: Any, reading: Reading) -> dict[str, str]:
+    """The values of samconfig.toml for parameters that the template has; it may be of several templates."""
+    known = section if isinstance(section, Mapping) else {}
+    unknown = [name for name in project.parameters if name not in known]
+    if unknown:
+        names = ", ".join(unknown)
+        reading.warnings.append(f"{project.path}: parameter_overrides: the template has no {names}")
+    return {name: value for name, value in project.parameters.items() if name in known}
 
 
-def _add_resource(logical: str, kind: str, raw: Mapping[str, Any], reading: _Reading) -> None:
-    """A queue or bucket. Properties that are not read may say anything."""
-    ours, keys, table, own = "queues", QUEUE_KEYS, queue_table, "QueueName"
-    if kind == BUCKET:
-        ours, keys, table, own = "buckets", BUCKET_KEYS, bucket_table, "BucketName"
-    read = {path.partition(".")[0] for path in keys.values()}
-    place = ("Resources", logical, "Properties")
-    properties = reading.resolver.value({key: value for key, value in raw.items() if key in read}, place)
-    name = reading.resolver.value({"Ref": logical}, (*place, own))
-    reading.resources[ours][name] = table(properties)
-    reading.owners[ours, name] = logical
+def _read_sections(document: Mapping[str, Any], template: Template) -> None:
+    """Say which parts of a template there are besides what is read of it."""
+    transforms = document.get("Transform", [])
+    for transform in transforms if isinstance(transforms, list) else [transforms]:
+        if transform not in _TRANSFORMS:
+            shown = transform if isinstance(transform, str) else show(transform)
+            template.reading.warn((*template.prefix, "Transform"), f"{shown} is not done here")
+    for section in document:
+        if section not in _SECTIONS and section != "Transform" and not str(section).startswith("Fn::"):
+            template.reading.warn((*template.prefix, str(section)), "not supported here, ignored")
 
 
-def _merged(base: Any, own: Any) -> Any:
-    """Globals under the function's own: tables are merged, anything else is replaced."""
-    if isinstance(base, Mapping) and isinstance(own, Mapping):
-        if len(own) == 1 and str(next(iter(own))).startswith(("Fn::", "Ref")):
-            return own
-        return {**base, **{key: _merged(base.get(key, NO_VALUE), value) for key, value in own.items()}}
-    return own
-
-
-def _excuse(properties: Mapping[str, Any]) -> str | None:
-    """Why a function cannot run here, though nothing is wrong with it."""
-    if properties.get("PackageType") == "Image" or "ImageUri" in properties:
-        return "it is a container image"
-    runtime = str(properties.get("Runtime", "python"))
-    if not runtime.startswith("python"):
-        return f"its runtime {runtime} is not Python"
-    return None
-
-
-def _add_function(logical: str, kind: str, properties: Mapping[str, Any], reading: _Reading) -> None:
-    name = properties.get("FunctionName", logical)
-    name = name if isinstance(name, str) else str(name)
-    place = ("Resources", logical, "Properties")
-    if name in reading.functions:
-        other = reading.logical[name][0]
-        reading.problems.append(Problem((*place, "FunctionName"), f"{name!r} is the name of {other} too"))
-        return
-    if "Runtime" not in properties:
-        reading.problems.append(Problem((*place, "Runtime"), "is required"))
-    reading.logical[name] = (logical, kind)
-    environment = properties.get("Environment", {})
-    variables = environment.get("Variables", {}) if isinstance(environment, Mapping) else environment
-    provisioned = properties.get("ProvisionedConcurrencyConfig", {})
-    code = _code(kind, properties, place, reading)
-    if code is None:
-        return  # nothing more can be said of a function whose code is not here
-    table = {
-        "handler": properties.get("Handler"),
-        "code": code,
-        "memory_mb": _number(properties.get("MemorySize")),
-        "timeout_s": _number(properties.get("Timeout")),
-        "reserved_concurrency": _number(properties.get("ReservedConcurrentExecutions")),
-        "provisioned_concurrency": _number(provisioned.get("ProvisionedConcurrentExecutions"))
-        if isinstance(provisioned, Mapping)
-        else provisioned,
-        "architecture": _first(properties.get("Architectures")),
-        "environment": _texts(variables),
-        "tags": _texts(_tags(properties.get("Tags", {}))),
-        **picked({"DeadLetterQueue": properties.get("DeadLetterConfig"), **properties}, ASYNC_KEYS),
-    }
-    table = {key: value for key, value in table.items() if value is not None}
-    found = events_of(properties, place)
-    reading.warnings += found.warnings
-    reading.problems += found.problems
-    for where, event in found.events:
-        if event["type"] != "http" and reading.doubted(where):
-            sentence = "left out: it is from something that is known only once deployed"
-            reading.warnings.append(f"{dotted(where[:-1])}: {sentence}")
-            reading.left_out.append(where)
+def _present(raw: Mapping[Any, Any], template: Template) -> dict[str, str]:
+    """Open every resource whose condition holds; logical id to type."""
+    kinds: dict[str, str] = {}
+    for key, resource in template.resolver.unrolled(raw, (*template.prefix, "Resources")).items():
+        logical, place = str(key), (*template.prefix, "Resources", str(key))
+        if not isinstance(resource, Mapping):
             continue
-        events = table.setdefault("events", [])
-        reading.places["functions", name, "events", len(events)] = dotted(where)
-        events.append(event)
-    reading.functions[name] = table
-    if found.url:
-        reading.urls[name] = found.url
+        kind = str(resource.get("Type"))
+        if "Condition" in resource and not template.resolver.condition(resource["Condition"], place):
+            if _concerns_us(kind, resource, template):
+                sentence = f"left out: its condition {resource['Condition']!r} is false"
+                template.reading.warn(place, sentence)
+            continue
+        kinds[logical] = kind
+        table = template.resources[logical] = template.ledger.table(resource, place)
+        table.read(*_ATTRIBUTES, *_WRAPPING, *(("IgnoreGlobals",) if kind == SERVERLESS else ()))
+    template.resolver.resources |= template.resolver.unrolled(raw, (*template.prefix, "Resources"))
+    return kinds
 
 
-def _code(kind: str, properties: Mapping[str, Any], place: Place, reading: _Reading) -> str | None:
-    """The local code folder; anything else is a problem, and None."""
-    key = "CodeUri" if kind == SERVERLESS else "Code"
-    code = properties.get(key, ".")
-    if "InlineCode" in properties or (isinstance(code, Mapping) and "ZipFile" in code):
-        inline = "InlineCode" if "InlineCode" in properties else "Code.ZipFile"
-        sentence = f"code inside the template cannot be run; put it into a file and name its folder in {key}"
-        reading.problems.append(Problem((*place, inline), sentence))
-    elif not isinstance(code, str) or code.startswith(("s3://", "https://")):
-        sentence = "the code is in S3; write the local folder it is built from"
-        reading.problems.append(Problem((*place, key), sentence))
+def _tell_others(kinds: Mapping[str, str], raw: Mapping[Any, Any], template: Template) -> None:
+    """Warn of resources of other types that have to do with functions, routes or events."""
+    known = {kind for readers in READERS for kind in readers} | {_APPLICATION, _STACK} | _READ_BY_OTHERS
+    for logical, kind in kinds.items():
+        place = (*template.prefix, "Resources", logical)
+        if kind in known:
+            continue
+        template.ledger.told(place)
+        if _concerns_us(kind, template.resources[logical].source, template):
+            why = "not checked here" if kind.endswith(_UNCHECKED) else "not supported here"
+            template.reading.warn(place, f"{kind} is {why}, left out")
+
+
+def _concerns_us(kind: str, resource: Any, template: Template) -> bool:
+    return kind.startswith(_OURS) or any(
+        logical in _references(resource) for logical in template.function_ids()
+    )
+
+
+def _references(raw: Any, depth: int = 0) -> Iterator[str]:
+    """Logical ids that `Ref`, `Fn::GetAtt` and `Fn::Sub` in `raw` may name."""
+    if depth > 100:
+        raise TooLarge
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            if key == "Ref" and isinstance(value, str):
+                yield value.partition(".")[0]
+            elif key == "Fn::GetAtt" and value:
+                yield str(value[0] if isinstance(value, list) else value).partition(".")[0]
+            elif key == "Fn::Sub":
+                text = value[0] if isinstance(value, list) and value else value
+                yield from (part.partition("}")[0].partition(".")[0] for part in str(text).split("${")[1:])
+            yield from _references(value, depth + 1)
+    elif isinstance(raw, list):
+        for item in raw:
+            yield from _references(item, depth + 1)
+
+
+def _judge(template: Template, parameters: Parameters) -> None:
+    """What is known only once deployed is a warning among variables and a problem anywhere else."""
+    reading, skip = template.reading, len(template.prefix)
+    for place, sentence in dict.fromkeys(template.resolver.doubts):
+        if any(place[: len(where)] == where for where in reading.left_out) or template.ledger.is_told(place):
+            continue
+        inside = place[skip:]
+        key = inside[3] if inside[2:3] == ("Properties",) and len(inside) > 3 else None
+        if inside[:2] == ("Globals", "Function") and len(inside) > 2:
+            key = inside[2]
+        if key is not None and key not in _TOLERANT:
+            reading.problems.append(Problem(place, sentence))
+        else:
+            reading.warn(place, sentence)
+    for place, sentence in (*template.resolver.notes, *parameters.notes.items()):
+        reading.warn(place, sentence)
+    reading.warnings += template.ledger.unread()
+
+
+def _read_nested(logical: str, kind: str, template: Template) -> Callable[[str], Any]:
+    """The template that a resource names by its path, with the values it gives to parameters."""
+    properties, place = template.properties(logical), (*template.prefix, "Resources", logical)
+    key = "Location" if kind == _APPLICATION else "TemplateURL"
+    properties.read("TimeoutInMinutes", "NotificationARNs", "Tags")
+    location = properties.get(key)
+    depth = len(template.prefix) // 2
+    if not isinstance(location, str) or location.startswith(("https://", "http://", "s3://")):
+        template.leave_out(place, "left out: its template is not on this machine")
+    elif depth >= _DEEPEST:
+        template.leave_out(place, f"left out: templates are nested more than {_DEEPEST} deep")
     else:
-        return code
-    return None
+        given = properties.plain("Parameters", {})
+        path = os.path.join(template.folder, location)
+        try:
+            return _read_template(path, given if isinstance(given, Mapping) else {}, template.reading, place)
+        except ConfigError as error:
+            template.reading.problems += [Problem((*place, "Properties", key), one) for one in error.problems]
+    return _nothing
 
 
-def _number(value: Any) -> Any:
-    """CloudFormation takes numbers as text too."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
-        return int(value)
-    return value
+def _nothing(name: str) -> Any:
+    raise LookupError(name)
 
 
-def _first(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+# ---------------------------------------------------------------- routes and places
 
 
-def _texts(table: Any) -> Any:
-    """Scalars become text, as on deployment; what cannot is left for the check that names it."""
-    if not isinstance(table, Mapping):
-        return table
-    scalar = (str, bool, int, float)
-    return {key: text(value) if isinstance(value, scalar) else value for key, value in table.items()}
+def _place_routes(reading: Reading) -> None:
+    """Give functions their routes, with what their APIs say; one that is said twice counts once."""
+    seen: set[tuple[int, str, str, str]] = set()
+    for route in reading.routes:
+        key = (id(route.api), route.function, str(route.method).upper(), str(route.path))
+        if key not in seen:
+            seen.add(key)
+            event, draft = _http_event(route), reading.functions[route.function]
+            reading.add_event(draft, event, route.place, route.qualifier)
 
 
-def _tags(tags: Any) -> Any:
-    """CloudFormation has a list of Key and Value where SAM has a table."""
-    if isinstance(tags, list) and all(isinstance(tag, Mapping) and "Key" in tag for tag in tags):
-        return {str(tag["Key"]): tag.get("Value", "") for tag in tags}
-    return tags
+def _http_event(route: Route) -> dict[str, Any]:
+    method, path = route.method, route.path
+    if path == "$default" or method == "x-amazon-apigateway-any-method":
+        method = "ANY"
+    settings = {"stage": "Prod" if route.api.rest else "$default", **route.api.settings}
+    if not _HAS_CORS:
+        settings.pop("cors", None)
+    if route.payload_format != "1.0":
+        settings.pop("binary_media_types", None)
+    elif settings.get("stage") == "$default":
+        del settings["stage"]
+    method = method.upper() if isinstance(method, str) else method
+    event = {"type": "http", "method": method, "path": path, "payload_format": route.payload_format}
+    return {**event, **settings}
+
+
+def _place_urls(reading: Reading) -> None:
+    """A Function URL has a host of its own; here it is the catch-all, below every route that is named.
+
+    Unless it is not alone in wanting that: then it is `/NAME` and everything below it.
+    """
+    events = [event for draft in reading.functions.values() for event in draft.table.get("events", ())]
+    alone = len(reading.urls) == 1 and all(event.get("path") != "$default" for event in events)
+    for url in reading.urls:
+        paths = ["$default"] if alone else [f"/{url.function}", f"/{url.function}/{{proxy+}}"]
+        for path in paths:
+            event: dict[str, Any] = {"type": "http", "method": "ANY", "path": path, "payload_format": "2.0"}
+            event |= {"cors": url.cors} if url.cors is not None and _HAS_CORS else {}
+            reading.add_event(reading.functions[url.function], event, url.place, url.qualifier)
+        if not alone:
+            reading.warn(url.place, f"served at /{url.function} (one listener, several catch-alls)")
+
+
+def _spell(place: Place, places: Mapping[Place, Place]) -> str:
+    """Where the template says what stands at `place` of our document."""
+    for length in range(len(place), 1, -1):
+        found = places.get(place[:length])
+        if found:
+            rest, keys = place[length:], _OUR_KEYS.get(str(place[0]), {})
+            if place[2:3] == ("events",) and length >= 4:
+                keys = _EVENT_KEYS
+            elif not rest and place[0] == "functions":
+                rest = ("FunctionName",)
+            spelled = [keys.get(part, part) if isinstance(part, str) else part for part in rest[:1]]
+            return ".".join(filter(None, [dotted(found), _tail((*spelled, *rest[1:]))]))
+    return dotted(place)
+
+
+def _tail(place: Place) -> str:
+    return ".".join(map(str, place))

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-QUEUE: Final = "AWS::SQS::Queue"
-BUCKET: Final = "AWS::S3::Bucket"
+from engine.config.cfn_table import plain
 
 Table = dict[str, Any]
 
@@ -34,12 +33,6 @@ EVENT_KEYS: Final[Mapping[str, str]] = {
     "enabled": "Enabled",
 }
 """Our key of an event to the template's property."""
-
-READ: Final = frozenset(
-    {text.partition(".")[0] for text in EVENT_KEYS.values()}
-    | {"FunctionResponseTypes", "ScheduleExpression", "State"}
-)
-"""Properties of events that are read."""
 
 ASYNC_KEYS: Final[Mapping[str, str]] = {
     "maximum_event_age_s": "EventInvokeConfig.MaximumEventAgeInSeconds",
@@ -79,7 +72,7 @@ def at(table: Any, path: str) -> Any:
 
 def picked(table: Any, keys: Mapping[str, str]) -> Table:
     """Our keys with what `table` has for them; what it does not have is left out."""
-    found = {key: at(table, path) for key, path in keys.items()}
+    found = {key: plain(at(table, path)) for key, path in keys.items()}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -105,7 +98,7 @@ def _sqs(settings: Mapping[str, Any]) -> Table:
 def _s3(settings: Mapping[str, Any]) -> Table:
     event: Table = {"type": "s3", **picked(settings, {"bucket": "Bucket"}), **_filters(settings)}
     if "Events" in settings:
-        event["events"] = _list(settings["Events"])
+        event["events"] = plain(_list(settings["Events"]))
     return event
 
 
@@ -127,10 +120,10 @@ def _scheduler(settings: Mapping[str, Any]) -> Table:
 def _schedule(settings: Mapping[str, Any], expression: str, service: str) -> Table:
     event: Table = {"type": "schedule", "service": service}
     event |= picked(settings, {"schedule": expression, "name": "Name", "enabled": "Enabled"})
-    if settings.get("State") == "DISABLED":
+    if settings.get("State", "ENABLED") != "ENABLED":
         event["enabled"] = False
     if "Input" in settings:
-        event["input"] = _json(settings["Input"])
+        event["input"] = _json(plain(settings["Input"]))
     return event
 
 
@@ -162,8 +155,9 @@ EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Table]]] = {
 
 def queue_table(properties: Mapping[str, Any]) -> Table:
     """`[queues.NAME]`."""
-    table = picked(properties, QUEUE_KEYS)
+    table = {**picked(properties, QUEUE_KEYS), **tags_of(properties)}
     if "redrive" in table:
+        table["redrive"] = _json(table["redrive"])  # as text, too
         arn = at(table["redrive"], "deadLetterTargetArn")
         table["redrive"] = {
             "dead_letter_queue": arn.rpartition(":")[2] if isinstance(arn, str) else arn,
@@ -172,19 +166,28 @@ def queue_table(properties: Mapping[str, Any]) -> Table:
     return table
 
 
+def tags_of(properties: Mapping[str, Any]) -> Table:
+    """`tags`, of a list of Key and Value."""
+    tags = plain(properties.get("Tags"))
+    if not isinstance(tags, list) or not all(isinstance(tag, Mapping) and "Key" in tag for tag in tags):
+        return {} if tags is None else {"tags": tags}
+    return {"tags": {str(tag["Key"]): str(tag.get("Value", "")) for tag in tags}}
+
+
 def bucket_table(properties: Mapping[str, Any]) -> Table:
     """`[buckets.NAME]`. Notifications to functions are `Events` of these."""
-    table: Table = {}
+    table: Table = tags_of(properties)
     if at(properties, "VersioningConfiguration.Status") == "Enabled":
         table["versioning"] = True
-    if at(properties, "NotificationConfiguration.EventBridgeConfiguration") is not None:
+    bridge = at(properties, "NotificationConfiguration.EventBridgeConfiguration")
+    if bridge is not None and at(bridge, "EventBridgeEnabled") not in (False, "false"):
         table["eventbridge"] = True
     notifications = _list(at(properties, "NotificationConfiguration.QueueConfigurations"))
     if notifications:
         table["notifications"] = [
             {
                 "queue": str(at(one, "Queue")).rpartition(":")[2],
-                "events": _list(at(one, "Event")),
+                "events": plain(_list(at(one, "Event"))),
                 **_filters(one),
             }
             for one in notifications

@@ -51,6 +51,7 @@ RESERVED_VARIABLES: Final = frozenset(
 
 _ACCOUNT: Final = Account()
 _VARIABLE_KEY = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
+_ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
@@ -88,6 +89,14 @@ def _handler(value: str) -> str:
 def _folder(value: str) -> str:
     if not value or "\0" in value:
         raise ValueError(f"{value!r} is not a folder name")
+    return value
+
+
+def _alias(value: str) -> str:
+    if not _ALIAS.fullmatch(value) or value.isdecimal():
+        raise ValueError(
+            f"{value!r} is no alias: 1 to 128 of the characters a-z A-Z 0-9 - _, not all digits (AWS)"
+        )
     return value
 
 
@@ -165,6 +174,9 @@ Variables = dict[
 ]
 
 
+Alias = Annotated[str, AfterValidator(_alias)]
+
+
 class Settings(BaseModel):
     """What every table has in common: no unknown key, no conversion of types, no change later."""
 
@@ -231,6 +243,8 @@ class FunctionSettings(Settings):
 
     handler: Annotated[str, Field(max_length=128), AfterValidator(_handler)]
     code: Annotated[str, AfterValidator(_folder)] = "."
+    inline: str | None = None
+    layers: Annotated[tuple[Annotated[str, AfterValidator(_folder)], ...], Field(strict=False)] = ()
     executor: str = "auto"
     memory_mb: Annotated[int, Field(ge=128, le=10240)] = 128
     timeout_s: Annotated[float, Field(gt=0, le=900, allow_inf_nan=False)] = 3.0
@@ -254,6 +268,7 @@ class FunctionSettings(Settings):
     on_success: Annotated[str, AfterValidator(_goes_to("on_success"))] | None = None
     on_failure: Annotated[str, AfterValidator(_goes_to("on_failure"))] | None = None
     dead_letter_queue: Annotated[str, AfterValidator(_goes_to("dead_letter_queue"))] | None = None
+    aliases: Annotated[tuple[Alias, ...], Field(strict=False)] = ()
     events: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
 
     @field_validator("code", "executor")
@@ -272,10 +287,10 @@ class FunctionSettings(Settings):
             if getattr(function, key) is not None
         }
 
-    def function(self, name: str, code: str) -> Function:
-        """The `Function` of that name, its code in the folder `code`."""
+    def function(self, name: str, code: str, layers: tuple[str, ...] = ()) -> Function:
+        """The `Function` of that name, its code in `code`, with those `layers`: absolute paths."""
         keys = {key: getattr(self, key) for key in type(self).model_fields}
-        return Function(name, **{**keys, "code": code})
+        return Function(name, **{**keys, "code": code, "layers": layers})
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,9 @@ class Function:
     Attributes:
         name: 1 to 64 characters of `[a-zA-Z0-9-_]`.
         handler: `module.function` as on Lambda, or `path/to/file.py:function`.
-        code: Folder the handler is imported from, before `sys.path`.
+        code: Folder the handler is imported from, before `sys.path`; or a zip archive or one file of it.
+        inline: Text of the file `index.py`, which is then all the code there is; or None.
+        layers: Folders or zip archives with layers, the later over the earlier.
         executor: `auto`, `loop`, `thread`, `process`, another registered name, or `module:Class`.
         memory_mb: Configured memory, 128 to 10240 MB; what billing uses.
         timeout_s: Deadline of one invocation, seconds, more than 0 up to 900.
@@ -43,6 +45,7 @@ class Function:
         maximum_retry_attempts: How often it is tried again after a function error, 0 to 2.
         on_success, on_failure: Where its record goes when it is done with: an ARN, `SERVICE:NAME`, or
             the name of a queue.
+        aliases: Names it is called by besides its own: qualifiers. All stand for the function as it is.
         dead_letter_queue: Where an event that failed goes: an ARN, or the name of a queue.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
         version: `$LATEST`, or the number of a published version; not a key of engine.toml.
@@ -53,6 +56,8 @@ class Function:
     _: KW_ONLY
     handler: str
     code: str = "."
+    inline: str | None = None
+    layers: tuple[str, ...] = ()
     executor: str = "auto"
     memory_mb: int = 128
     timeout_s: float = 3.0
@@ -76,6 +81,7 @@ class Function:
     on_success: str | None = None
     on_failure: str | None = None
     dead_letter_queue: str | None = None
+    aliases: tuple[str, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
     version: str = "$LATEST"
     init_limit_s: float = INIT_LIMIT_S

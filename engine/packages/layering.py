@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from engine.packages.archive import UNZIPPED_LIMIT_BYTES, ArchiveError
@@ -37,7 +37,7 @@ def put_under(task: Path, opt: Path, layers: Sequence[Path]) -> None:
             )
             raise ArchiveError(message)
     for layer in layers:
-        _overlay(layer, opt)
+        overlay(layer, opt)
     python = opt / "python"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for folder in (python / "lib" / version / "site-packages", python):
@@ -51,15 +51,20 @@ def _size(folder: Path) -> int:
     )
 
 
-def _overlay(source: Path, target: Path) -> None:
-    """Every file of `source` into `target`, in place of what has its name there."""
+def overlay(source: Path, target: Path, left_out: Collection[str] = ()) -> None:
+    """Every file of `source` into `target`, in place of what has its name there.
+
+    `left_out` names entries of `source` itself that do not go there.
+    """
     make_folder(target)
     for entry in os.scandir(source):
+        if entry.name in left_out:
+            continue
         place = target / entry.name
         if entry.is_dir(follow_symlinks=False):
             if place.exists() and not place.is_dir():
                 place.unlink()
-            _overlay(Path(entry.path), place)
+            overlay(Path(entry.path), place)
             continue
         if place.is_dir():
             shutil.rmtree(place)

@@ -91,7 +91,7 @@ def test_a_valid_configuration_is_printed_as_plain_lines(run):
         "aws at 127.0.0.1:4566",
         "admin at 0.0.0.0:9464",
     ] == result.stdout.splitlines()
-    assert f"warning: {WARNING}\n" == result.stderr
+    assert f"warning: {WARNING}\n1 warning\n" == result.stderr
 
 
 def test_json_says_the_same_and_the_defaults(run):

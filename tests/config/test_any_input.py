@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import EngineSettings, FunctionSettings, load_config
+from engine.config.cfn_names import BUCKET, QUEUE
 from engine.config.plan import Config, Origin, build
-from engine.config.sam_sources import BUCKET, BUCKET_KEYS, EVENTS, QUEUE, QUEUE_KEYS, READ
+from engine.config.sam import READERS
+from engine.config.sam_sources import BUCKET_KEYS, EVENT_KEYS, EVENTS, QUEUE_KEYS
 from engine.errors import ConfigError
 from engine.sources.s3.settings import BucketSettings, S3Settings
 from engine.sources.sqs.settings import QueueSettings
@@ -100,6 +102,11 @@ INTRINSICS = st.sampled_from(
         "Fn::Not",
         "Fn::And",
         "Condition",
+        "Fn::Cidr",
+        "Fn::ForEach::L",
+        "Fn::Length",
+        "Fn::ToJsonString",
+        "Fn::Transform",
         "Fn::Unheard",
     ]
 )
@@ -113,10 +120,34 @@ PARTS = st.recursive(
     ),
     max_leaves=8,
 )
-EVENT_PROPERTIES = st.dictionaries(st.sampled_from(sorted(READ)), PARTS, max_size=5)
+EVENT_PROPERTIES = st.dictionaries(
+    st.sampled_from(
+        sorted(
+            {path.partition(".")[0] for path in EVENT_KEYS.values()}
+            | {"FunctionResponseTypes", "ScheduleExpression", "State"}
+        )
+    ),
+    PARTS,
+    max_size=5,
+)
 EVENT_TABLES = st.dictionaries(
     st.just("E"),
     st.fixed_dictionaries({"Type": st.sampled_from(sorted(EVENTS)), "Properties": EVENT_PROPERTIES}),
+)
+RESOURCE_PROPERTIES = (
+    "ApiId AutoPublishAlias Body BodyS3Location Content ContentUri Cors CorsConfiguration DefinitionBody "
+    "DefinitionUri EventSourceArn FunctionName HttpMethod Integration IntegrationUri Layers Name ParentId "
+    "PathPart Qualifier ResourceId RestApiId RouteKey ScheduleExpression StageName Target Targets "
+    "TargetFunctionArn Variables"
+)
+ANY_RESOURCE = st.fixed_dictionaries(
+    {"Type": st.sampled_from(sorted({kind for readers in READERS for kind in readers}))},
+    optional={
+        "Properties": st.dictionaries(st.sampled_from(RESOURCE_PROPERTIES.split()), PARTS, max_size=5)
+        | PARTS,
+        "Metadata": PARTS,
+        "Condition": PARTS,
+    },
 )
 SOURCE_PROPERTIES = st.dictionaries(
     st.sampled_from([path.partition(".")[0] for path in (*QUEUE_KEYS.values(), *BUCKET_KEYS.values())])
@@ -157,6 +188,8 @@ TEMPLATES = st.fixed_dictionaries(
             },
             optional={
                 "G": PARTS,
+                "M": ANY_RESOURCE,
+                "N": ANY_RESOURCE,
                 "Q": st.fixed_dictionaries(
                     {"Type": st.sampled_from([QUEUE, BUCKET]), "Properties": SOURCE_PROPERTIES}
                 ),

@@ -203,7 +203,7 @@ FUNCTIONS = [
     ("executor = ' '", "executor: is empty"),
     ("code = 'nowhere'", "code: no folder '{folder}/nowhere'"),
     ("code = 'handler'", "code: no folder '{folder}/handler', did you mean 'handlers'?"),
-    ("code = 'feeds_of_user.py'", "code: '{folder}/feeds_of_user.py' is not a folder"),
+    ("code = 'engine.toml'", "code: '{folder}/engine.toml' is neither a folder nor a zip archive"),
     ("environment = { AWS_REGION = 'x' }", "environment.AWS_REGION: is reserved by AWS Lambda"),
     ("environment = { _X = 'x' }", ("environment._X: is no variable name: "
      "a letter, then letters, digits or underscores, 2 or more (AWS)")),

@@ -103,4 +103,4 @@ def _entry(binding: Binding, edge: Edge) -> Entry[Route]:
         raise TypeError(f"an HTTP event needs HttpEvent settings, not {type(settings).__name__}")
     payload = _FORMATS[settings.payload_format](binding, settings, edge)
     name = binding.function.name
-    return Entry(settings.method, settings.path, name, Route(name, payload))
+    return Entry(settings.method, settings.path, name, Route(name, payload, binding.qualifier))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from engine.core.function import Function
-from engine.packages.records import LATEST, FunctionRecord, State, Version
+from engine.packages.records import LATEST, Alias, FunctionRecord, State, Version
 from engine.ports import Host
 from engine.sources.invoke.errors import (
     ApiError,
@@ -46,7 +46,13 @@ class Catalogue:
         self.state = State()
         self._fixed = {
             function.name: FunctionRecord(
-                name=function.name, tags=dict(function.tags), reserved=function.reserved_concurrency
+                name=function.name,
+                aliases={
+                    name: Alias(name=name, version=LATEST, revision=host.new_request_id())
+                    for name in function.aliases
+                },
+                tags=dict(function.tags),
+                reserved=function.reserved_concurrency,
             )
             for function in configured.values()
         }

@@ -45,7 +45,7 @@ class S3Source:
             settings, name = binding.settings, binding.function.name
             if not isinstance(settings, S3Event):
                 raise TypeError(f"an S3 event needs S3Event settings, not {type(settings).__name__}")
-            target = Target("lambda", host.account.function_arn(name))
+            target = Target("lambda", host.account.function_arn(name, binding.qualifier))
             rule = settings.rule(target, settings.id or f"{name}-{number}", settings.form)
             fixed[settings.bucket] = (*fixed.get(settings.bucket, ()), rule)
         service.prepare(fixed)

@@ -166,7 +166,7 @@ class _Rule:
 
     def __init__(self, binding: Binding, host: Host) -> None:
         self._settings = cast("ScheduleEvent", binding.settings)
-        self._function = binding.function.name
+        self._function, self._qualifier = binding.function.name, binding.qualifier
         self._host = host
         self._form = Form(self._settings, self._function, host.account)
         self.ticks: Ticks | None = None
@@ -195,7 +195,14 @@ class _Rule:
     def _fire(self, sink: Sink, moment_s: float) -> None:
         new_id = self._host.new_request_id
         payload = self._form.payload(new_id(), moment_s)
-        event = Event(self._function, payload, new_id(), self._host.clock.now(), "schedule")
+        event = Event(
+            self._function,
+            payload,
+            new_id(),
+            self._host.clock.now(),
+            "schedule",
+            qualifier=self._qualifier,
+        )
         try:
             sink.submit(event, _ignore)
         except FunctionNotFound:

@@ -95,7 +95,7 @@ class SqsSource:
         if not isinstance(settings, SqsEvent):
             raise TypeError(f"an SQS event needs SqsEvent settings, not {type(settings).__name__}")
         self._bound.append((function, settings))
-        return self.open(function.name, None, settings, busy_reader(function))
+        return self.open(function.name, binding.qualifier, settings, busy_reader(function))
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())

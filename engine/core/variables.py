@@ -105,5 +105,5 @@ def lambda_variables(
     if initialisation == "lambda-managed-instances":
         variables["AWS_LAMBDA_MAX_CONCURRENCY"] = str(function.environment_concurrency)
     if logs_json:
-        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        variables |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
     return {**variables, **function.environment}

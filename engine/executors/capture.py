@@ -185,11 +185,7 @@ class _Handler(logging.Handler):
             return
         record.aws_request_id = invocation.event.request_id
         record.tenant_id = None
-        try:
-            text = self.format(record)
-        except Exception:  # noqa: BLE001  a bad log call must not fail the handler, says logging
-            self.handleError(record)
-            return
+        text = self.format(record)  # raises for a bad log call, which fails the handler as on Lambda
         self._capture.end(invocation)  # a record begins a line of its own, whatever was printed before it
         self._capture.take(invocation, text if text.endswith("\n") else text + "\n")
 

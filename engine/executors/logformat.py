@@ -9,7 +9,23 @@ import json
 import logging
 import time
 import traceback
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+
+class LogStyle(NamedTuple):
+    """What a function's log looks like. `level` is the root logger's, None for Python's own default."""
+
+    json: bool = False
+    level: int | None = None
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str]) -> LogStyle:
+        """As AWS's client reads `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`."""
+        name = variables.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        level = logging.getLevelNamesMapping().get("DEBUG" if name == "TRACE" else name)
+        return cls(variables.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON", level)
+
 
 _STANDARD: Final = frozenset(
     (*vars(logging.makeLogRecord({})), "aws_request_id", "tenant_id", "message", "asctime", "taskName")

@@ -27,6 +27,7 @@ from engine.core.failure import platform_error_body
 from engine.core.json_document import has_short_numbers
 from engine.errors import EngineError
 
+_OURS: Final = str(Path(__file__).parent) + os.sep
 _CALLERS: Final = (str(Path(__file__).parents[1]) + os.sep, os.path.dirname(os.__file__) + "/asyncio/")
 """Folders of what calls handlers: the engine, and for coroutines the event loop."""
 
@@ -146,7 +147,8 @@ class Failure(NamedTuple):
 def failure_of(error: BaseException | Failure) -> Failure:
     """How `error` is reported: bare class name, its text, and its frames from the handler on.
 
-    The frames of what called it are cut from the head. There are no others if it could not even be called.
+    The frames of what called it are cut from the head, and those of the executors wherever they are: what it
+    logs goes through them. There are no others if it could not even be called.
     """
     if isinstance(error, Failure):
         return error
@@ -155,6 +157,7 @@ def failure_of(error: BaseException | Failure) -> Failure:
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
         for frame in traceback.extract_tb(of_handler(error.__traceback__))
+        if not frame.filename.startswith(_OURS)
     ]
     return Failure(type(error).__name__, _text(error), tuple(traceback.format_list(frames)))
 

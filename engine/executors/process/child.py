@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import errno
 import fcntl
@@ -12,8 +13,8 @@ import signal
 import socket
 import sys
 import termios
+import threading
 import time
-import traceback
 from dataclasses import dataclass
 from importlib import import_module
 from types import CoroutineType
@@ -26,9 +27,9 @@ from engine.core.function import Account
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
 from engine.executors.call import Call
-from engine.executors.capture import Capture, current
 from engine.executors.handler import InitError, Loaded
-from engine.executors.marshal import decode, encode, exit_status, of_handler
+from engine.executors.logformat import LogStyle
+from engine.executors.marshal import decode, encode, exit_status, of_handler, run_log_json, run_log_text
 from engine.executors.process.frames import (
     ERROR,
     FAILED,
@@ -39,6 +40,7 @@ from engine.executors.process.frames import (
     Intake,
     pack_reply,
 )
+from engine.executors.process.handler_log import HandlerLog
 from engine.executors.process.private_modules import (
     PrivateModules,
     imported_too_early,
@@ -79,12 +81,13 @@ class Environment:
     in the one that serves: with SnapStart that is another.
     """
 
-    def __init__(self, spec: Spec, capture: Capture, private: PrivateModules, *, own_tmp: bool) -> None:
+    def __init__(self, spec: Spec, log: HandlerLog, private: PrivateModules, *, own_tmp: bool) -> None:
         self.spec = spec
-        self.capture = capture
+        self.log = log
+        self.style = LogStyle.of(spec.variables)
         self.private = private
         self._own_tmp = own_tmp
-        bench = Bench(account=spec.account, clock=ProcessClock(), log=self._log, logs_json=spec.logs_json)
+        bench = Bench(account=spec.account, clock=ProcessClock(), log=self.write, logs_json=self.style.json)
         self.call = Call(spec.function, bench, alone=True)
         self.call.foresee()
         self._early = imported_too_early(spec.function.code)
@@ -100,6 +103,7 @@ class Environment:
 
     def settle(self) -> None:
         """First thing in a process of its own: the function's modules go before all others."""
+        self.log.settle(self.style)
         let_go_of(self._early)
         self.private.open(self._plain)
         sys.path.insert(0, self.spec.function.code)
@@ -150,8 +154,18 @@ class Environment:
 
     def failed(self, error: InitError, init_s: float, status: int = 1) -> NoReturn:
         """It cannot; the process ends with `status`, as AWS's client does."""
+        self.tell(error)
         self.send(FAILED | self._printed(), 0, failure_text(error), init_s)
         os._exit(status)
+
+    def tell(self, error: InitError) -> None:
+        """Write why the init failed into the log, as AWS's client does, or CPython when it exits."""
+        if error.exit_status is not None and error.__cause__ is not None:
+            last_words(error.__cause__)
+        elif self.style.json:
+            sys.stdout.write(run_log_json(error.failure, "", time.time()))  # noqa: TID251  # see ProcessClock
+        else:
+            sys.stdout.write(run_log_text(error.failure))
 
     def peak_kb(self) -> int:
         """Peak resident memory of this process since `_forget_peak`; pages shared with the zygote count."""
@@ -175,11 +189,8 @@ class Environment:
         raise AssertionError("unreachable")
 
     def leave_by(self, error: BaseException) -> NoReturn:
-        """End as CPython would, had `error` reached the top, but at once: Lambda promises no atexit."""
-        if not isinstance(error, SystemExit):
-            traceback.print_exception(type(error), error, of_handler(error.__traceback__))
-        elif error.code is not None and not isinstance(error.code, int):
-            sys.stderr.write(f"{error.code}\n")
+        """End as CPython does when `error` reaches the top."""
+        last_words(error)
         status = exit_status(error)
         if status < 0:
             signal.signal(-status, signal.SIG_DFL)
@@ -196,8 +207,9 @@ class Environment:
         # AWS's client. What a thread of the handler's writes later belongs to the one that runs then.
         event = Event(self.spec.function.name, b"", "", 0.0)
         invocation = Invocation(event, nobody)
-        current.set(invocation)
+        self.log.invocation = invocation
         context: Any
+        failure: Exception | None
         while True:
             try:
                 request = receive()
@@ -211,7 +223,7 @@ class Environment:
                 self._set_trace(trace)
             if self._peak_kb != self._base_kb:
                 self._forget_peak()
-            kind = SUCCESS
+            kind, failure = SUCCESS, None
             try:
                 event.document = decode(payload)
                 document, context = call.arguments(template, invocation)
@@ -222,17 +234,19 @@ class Environment:
                 if raw:
                     kind = RAW
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
-                kind, body = ERROR, call.failed(error, invocation).body
+                failure = error
             except BaseException as error:  # noqa: BLE001  # sys.exit and its like end the environment
                 self.leave_by(error)
             if self._is_copy:
                 os._exit(0)  # the handler forked, and let the copy return
-            if not self._own_tmp and (full := self._disk_full()) is not None:
-                kind, body = ERROR, call.failed(full, invocation).body
+            if not self._own_tmp:
+                failure = self._disk_full() or failure
+            if failure is not None:  # only now: what goes wrong over it did not happen while handling it
+                kind, body = ERROR, call.failed(failure, invocation).body
             self.send(kind | self._printed(), number, self.cut(body))
-            document = context = value = body = payload = (
-                b""  # may be large, and the next one may be long in coming
-            )
+            # They may be large, and the next one may be long in coming.
+            document = context = value = failure = None
+            body = payload = b""
 
     def cut(self, body: bytes) -> bytes:
         """What the engine needs of it: a result over the limit is only told to be one."""
@@ -266,12 +280,20 @@ class Environment:
         except OSError:
             return PRINTED  # the handler closed it, or put something else in its place
 
-    def _log(self, invocation: Invocation, text: str) -> None:
-        try:
-            self.capture.end(invocation)
-            self.capture.take(invocation, text)
-        except (OSError, ValueError):
-            pass  # the handler closed its output
+    def write(self, _invocation: Invocation, text: str) -> None:
+        """What the runtime itself has to say of an invocation goes where `print` goes, as AWS's client's."""
+        sys.stdout.write(text)
+
+
+def last_words(error: BaseException) -> None:
+    """What CPython does before it ends by `error`: say so, wait for threads, run exit functions."""
+    if not isinstance(error, SystemExit):
+        error.__traceback__ = of_handler(error.__traceback__)
+        sys.excepthook(type(error), error, error.__traceback__)
+    elif error.code is not None and not isinstance(error.code, int):
+        sys.stderr.write(f"{error.code}\n")
+    vars(threading)["_shutdown"]()
+    vars(atexit)["_run_exitfuncs"]()
 
 
 def failure_text(error: InitError) -> bytes:

@@ -245,7 +245,6 @@ class ProcessExecutor:
             function=replace(function, code=code),
             account=workshop.account,
             variables=variables,
-            logs_json=workshop.logs_json,
             generation=self._generation,
             cgroup=str(groups.folder) if groups is not None else None,
         )

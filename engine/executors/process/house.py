@@ -33,10 +33,9 @@ _CAP_SYS_NICE: Final = 23
 class House:
     """Made by the first process executor of an engine, and gone with the last."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, *, logs_json: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
         self._clock = clock
-        self._logs_json = logs_json
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
         self._members = 0
         self._leaving: dict[Room, asyncio.TimerHandle] = {}
@@ -56,7 +55,7 @@ class House:
     def enter(cls, workshop: Workshop) -> House:
         """The one that all executors of an engine share."""
         commons = workshop.commons
-        house: House = commons.get(_KEY) or cls(workshop.loop, workshop.clock, logs_json=workshop.logs_json)
+        house: House = commons.get(_KEY) or cls(workshop.loop, workshop.clock)
         commons[_KEY] = house
         house._members += 1
         return house
@@ -73,7 +72,7 @@ class House:
         key = tuple(sorted(set(preload)))
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.over:
-            zygote = self._zygotes[key] = Zygote(self._loop, key, self._scratch, logs_json=self._logs_json)
+            zygote = self._zygotes[key] = Zygote(self._loop, key, self._scratch)
         return zygote
 
     def see_off(self, room: Room) -> None:

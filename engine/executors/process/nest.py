@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from engine.executors.capture import Capture
 from engine.executors.handler import InitError
 from engine.executors.process.child import Environment, failure_text
 from engine.executors.process.frames import (
@@ -28,6 +27,7 @@ from engine.executors.process.frames import (
     pack_message,
     receive_message,
 )
+from engine.executors.process.handler_log import HandlerLog
 from engine.executors.process.linux import children
 from engine.executors.process.private_modules import PrivateModules
 from engine.executors.process.scratch import (
@@ -64,13 +64,13 @@ class Nest:
         self,
         line: socket.socket,
         scratch: Scratch,
-        capture: Capture,
+        log: HandlerLog,
         private: PrivateModules,
         template: Environment | None = None,
     ) -> None:
         self._line = line
         self._scratch = scratch
-        self._capture = capture
+        self._log = log
         self._private = private
         self._template = template
         self._environments: dict[bytes, Environment] = {}  # by their spec
@@ -218,7 +218,7 @@ class Nest:
             spec = Spec.decode(text)
             shared = spec.function.environment_concurrency > 1
             kind = SharedEnvironment if shared else Environment
-            known = kind(spec, self._capture, self._private, own_tmp=self._scratch.mounted)
+            known = kind(spec, self._log, self._private, own_tmp=self._scratch.mounted)
             if len(self._environments) >= _MOST_KNOWN:
                 self._environments.clear()
             self._environments[text] = known
@@ -319,12 +319,13 @@ class Birth:
             status = BEFORE_SNAPSHOT_STATUS
             run_before_snapshot()
         except InitError as error:
+            environment.tell(error)
             control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
             os._exit(status)
         folder = os.path.dirname(self.variables.get("TMPDIR", ""))
         scratch = scratch_of_template(folder, mounted=self.own_tmp)
         freeze_memory()
-        Nest(control, scratch, environment.capture, environment.private, environment).run()
+        Nest(control, scratch, environment.log, environment.private, environment).run()
         os._exit(0)
 
     def from_template(self) -> NoReturn:

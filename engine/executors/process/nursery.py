@@ -193,9 +193,7 @@ class Nursery:
 class Zygote(Nursery):
     """A fresh interpreter that has imported `preload`."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, preload: Sequence[str], scratch: str, *, logs_json: bool
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, preload: Sequence[str], scratch: str) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
@@ -211,7 +209,7 @@ class Zygote(Nursery):
                 },
             )
         super().__init__(loop, ours)
-        setup = {"path": _path(), "preload": list(preload), "scratch": scratch, "logs_json": logs_json}
+        setup = {"path": _path(), "preload": list(preload), "scratch": scratch}
         self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
 
     @property

@@ -300,6 +300,7 @@ class Room:
             self._landlord.output(self._running.get(number), body.decode("utf-8", "replace"))
         elif kind == READY:
             self.initialised = True
+            self._end_line()
             if not self.served:
                 self.served = True
                 self._landlord.ready(self, init_s)

@@ -33,9 +33,9 @@ class SharedEnvironment(Environment):
         super().settle()
         self._lock = threading.Lock()
         self._numbers: dict[Invocation, int] = {}
-        self.capture.__exit__()
-        log_format: Any = "json" if self.spec.logs_json else "text"
-        self.capture = Capture(self._written, log_format=log_format)
+        self.log.remove()
+        log_format: Any = "json" if self.style.json else "text"
+        self.capture = Capture(self._written, log_format=log_format, level=self.style.level)
         self.capture.__enter__()
 
     def serve(self) -> NoReturn:
@@ -160,6 +160,11 @@ class SharedEnvironment(Environment):
     def _exit(self, request: Request, error: BaseException) -> NoReturn:
         self.send(EXITS, request.number)
         self.leave_by(error)
+
+    def write(self, invocation: Invocation, text: str) -> None:
+        """A line of its own, of that invocation."""
+        self.capture.end(invocation)
+        self.capture.take(invocation, text)
 
     def _written(self, invocation: Invocation, text: str) -> None:
         """A line of one of several invocations that run at once."""

@@ -19,7 +19,6 @@ class Spec:
         function: Handler, code folder, limits.
         account: For the ARN of the Context.
         variables: All environment variables, but for the log stream's name.
-        logs_json: Records of `logging` become JSON.
         generation: Which version of the code this is about: where its modules lie is remembered.
         cgroup: Folder to make each environment's control group in, or None.
     """
@@ -27,7 +26,6 @@ class Spec:
     function: Function
     account: Account
     variables: Mapping[str, str]
-    logs_json: bool
     generation: int
     cgroup: str | None
 

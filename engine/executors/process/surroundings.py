@@ -40,6 +40,10 @@ class WholeWrites(io.FileIO):
                 at += super().write(view[at:]) or 0
         return size
 
+    def seekable(self) -> bool:
+        """No: what the descriptor is when this is made says nothing of what it will be."""
+        return False
+
 
 def become_a_process_of_its_own(parent: int) -> None:
     """First thing after the fork: die with the parent, and have no part in what the parent does."""
@@ -75,11 +79,14 @@ def redirect(output: int) -> None:
 
 
 def open_streams() -> None:
-    """New `sys.stdout` and `sys.stderr`, on whatever the descriptors 1 and 2 are at the time of writing."""
+    """New `sys.stdout` and `sys.stderr`, on whatever the descriptors 1 and 2 are at the time of writing.
+
+    What they do with lone surrogates is what Python does under Lambda's `LC_CTYPE=C.UTF-8`.
+    """
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process lives
-    for name, number in (("stdout", 1), ("stderr", 2)):
+    for name, number, errors in (("stdout", 1, "surrogateescape"), ("stderr", 2, "backslashreplace")):
         raw: Any = WholeWrites(number, "wb", closefd=False)
-        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors=errors, write_through=True)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 

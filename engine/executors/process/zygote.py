@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
-from engine.executors.capture import Capture
 from engine.executors.process.frames import DOWN, pack_message, receive_message
+from engine.executors.process.handler_log import HandlerLog
 from engine.executors.process.linux import adopt_orphans, die_with_parent, outlive_parent
 from engine.executors.process.nest import Nest
 from engine.executors.process.private_modules import PrivateModules
@@ -58,8 +58,8 @@ def main(descriptor: int, parent: int) -> NoReturn:
         os._exit(0)
     setup: dict[str, Any] = json.loads(first.body)
     open_streams()
-    capture = Capture(None, log_format="json" if setup["logs_json"] else "text")
-    capture.__enter__()
+    log = HandlerLog()
+    log.install()
     rehearse()
     private = PrivateModules.take()
     _be_nobodys(setup["path"])
@@ -73,5 +73,5 @@ def main(descriptor: int, parent: int) -> NoReturn:
     set_variables({"TZ": ":UTC"})
     freeze_memory()
     outlive_parent()
-    Nest(line, scratch, capture, private).run()
+    Nest(line, scratch, log, private).run()
     os._exit(0)

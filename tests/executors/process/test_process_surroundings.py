@@ -325,7 +325,6 @@ def test_the_documents_of_a_spec_survive_the_way(tmp_path):
         function=function,
         account=Account(),
         variables={"A": "é"},
-        logs_json=True,
         generation=3,
         cgroup=None,
     )
@@ -334,3 +333,43 @@ def test_the_documents_of_a_spec_survive_the_way(tmp_path):
     assert ("f", True, {"A": "é"}) == (decoded.function.name, decoded.function.snapstart, decoded.variables)
     assert json.loads(spec.encode()) == json.loads(decoded.encode())
     assert os.path.isdir(decoded.function.code)
+
+
+LEVELS = {
+    "text": ({}, {}, ["warning"]),
+    "text, and a level": ({}, {"AWS_LAMBDA_LOG_LEVEL": "ERROR"}, []),
+    "json": ({"log_format": "json"}, {}, ["info", "warning"]),
+    "json, and a level": (
+        {"log_format": "json"},
+        {"AWS_LAMBDA_LOG_LEVEL": "TRACE"},
+        ["debug", "info", "warning"],
+    ),
+    "json of the function's own": (
+        {},
+        {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "info"},
+        ["info", "warning"],
+    ),
+    "a level that is none": ({}, {"AWS_LAMBDA_LOG_LEVEL": "LOUD"}, ["warning"]),
+}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("name", LEVELS)
+async def test_the_level_of_logs_is_what_awss_client_makes_of_the_variables(make, name, concurrency):
+    """INFO with JSON, WARNING with text, or what the function says."""
+    settings, variables, expected = LEVELS[name]
+    source = """
+import logging
+def handler(event, context):
+    for level in ("debug", "info", "warning"):
+        getattr(logging.getLogger("x"), level)("told " + level)
+"""
+    lines = []
+    settings = {"write_log": lines.append, **settings}
+    limits = {"environment": variables, "environment_concurrency": concurrency}
+    async with make(source, settings=settings, **limits) as engine:
+        await engine.invoke("f")
+
+    told = [level for level in ("debug", "info", "warning") if f"told {level}" in "".join(lines)]
+    assert expected == told
+    assert ("JSON" in str(variables) or "log_format" in settings) == ('"message": "told' in "".join(lines))

@@ -105,6 +105,16 @@ class Facts(Protocol):
     def waits(self, env_id: int) -> None:
         """It has not begun to initialise yet, or does so just now: the limit of its init starts over."""
 
+    def hold(self) -> None:
+        """No further environment is to begin its init for now, for lack of memory say.
+
+        Those that are wanted wait with the others for their turn, and are given up when nobody needs them
+        any more; `start` is not called until `resume`. Not to be told from inside a command.
+        """
+
+    def resume(self) -> None:
+        """Environments may begin again."""
+
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
         """Its init failed; whoever waits for it is answered with AWS's error for that."""
 
@@ -126,7 +136,9 @@ class Executor(Protocol):
     Optional methods: `async prepare()` gets ready what no invocation should wait for; `close()` lets go of
     everything; `repeat(env_id) -> bool`, called when an init failed or was stopped at its limit, has a new
     environment under the same number initialise inside its first invocation, as AWS does (True), or
-    leaves it failed (False). `ended` with INIT_ERROR tells that it failed again.
+    leaves it failed (False). `ended` with INIT_ERROR tells that it failed again;
+    `init_use(env_id) -> engine.core.inits.Use | None` says what a running init has had of the CPU, by which
+    more than `init_concurrency` of them may run while they wait for something else.
     """
 
     def start(self, env_id: int, /) -> None:
@@ -166,6 +178,12 @@ class Meter(Protocol):
 
         `reason` is one of `demand`, `provisioned`, `idle`, `renewed`, `limit`, `closing`, `init_failed`,
         `timeout`, `crash`.
+        """
+
+    def wanted(self, function: str, count: int, /) -> None:
+        """So many environments were asked for, as Lambda would have made them.
+
+        Here each of them waits for its turn to initialise, and is given up if its event is served before.
         """
 
     def came_from_zero(self, function: str, took_s: float, /) -> None:

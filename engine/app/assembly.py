@@ -21,6 +21,7 @@ from engine.config import Config
 from engine.core.billing import rate
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
+from engine.core.inits import InitTurns
 from engine.core.invocation import Invocation
 from engine.core.limits import Pool, TokenBucket, scaling_bucket
 from engine.core.notice import Notice
@@ -35,9 +36,11 @@ from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
 from engine.runtime.asynchronous import AsyncParts, AsyncQueue
 from engine.runtime.collector import RelaxedCollector
+from engine.runtime.cores import usable_cores
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
 from engine.runtime.handover import Courier
+from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
 from engine.runtime.switch import LATEST
 from engine.telemetry.emf import EmfTap
@@ -105,6 +108,9 @@ class Assembly:
         if len(seeing) > 1:
             self._observer = Observers(seeing, self._capture.end)
         self._pool = Pool(account.concurrency_limit)
+        cores = config.init_concurrency or (usable_cores() if platform.has_threads else None)
+        # In virtual time nothing computes: there the inits of any number of environments run at a time.
+        self._inits = None if cores is None else InitScheduler(InitTurns(cores), loop, platform.clock)
         self.dispatcher = Dispatcher(loop, self._pool, Random(0).random)  # noqa: S311  # the same choices each run
         self.deployments = Deployments(
             self.dispatcher,
@@ -210,6 +216,7 @@ class Assembly:
             pool,
             scaling_bucket(account.scaling_rate),
             _request_bucket(function, account.requests_per_concurrency, account.concurrency_limit),
+            None if self._inits is None else self._inits.turns,
         )
         price = rate(self._sheet, function.memory_mb, function.architecture)
         driver = Driver(
@@ -223,6 +230,7 @@ class Assembly:
             pool=self._pool,
             on_release=self.dispatcher.released,
             meter=self.stats,
+            inits=self._inits,
         )
         workshop = Workshop(
             account=account,

@@ -63,6 +63,7 @@ class _Crew:
             oldest_wait_s=max((part.driver.oldest_wait_s() for part in parts), default=0.0),
             ready=sum((s.idle + s.busy) * n for s, n in zip(all_of_them, slots, strict=True)),
             desired=max(sum(s.in_flight + s.blocked for s in all_of_them), sum(self.provisioned.values())),
+            pending=sum(s.pending for s in all_of_them),
         )
 
 

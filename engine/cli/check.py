@@ -81,6 +81,7 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
             "concurrency_limit": account.concurrency_limit,
             "scaling_rate": account.scaling_rate,
             "requests_per_concurrency": account.requests_per_concurrency,
+            "init_concurrency": config.init_concurrency,
             "log_format": config.log_format,
             "grace_s": config.grace_s,
         },

@@ -49,6 +49,7 @@ class Config:
         observers: Names of what else sees every invocation.
         resources: Queues and buckets.
         debug: Handlers are to be stopped at breakpoints; see `debugged`.
+        init_concurrency: Inits that may compute at a time, or None: as many as there are cores.
     """
 
     account: Account
@@ -63,6 +64,7 @@ class Config:
     observers: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
     debug: bool = False
+    init_concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         log_format=engine.log_format,
         grace_s=engine.grace_s,
         monthly_budget_usd=engine.monthly_budget_usd,
+        init_concurrency=engine.init_concurrency,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin)),
         observers=engine.observers,
         resources=known,

@@ -193,6 +193,8 @@ class EngineSettings(Settings):
         scaling_rate: Environments one function may add per 10 s, refilled continuously; 0 = no limit.
         requests_per_concurrency: Cap of synchronous requests per second and unit of concurrency
             (10 on AWS); 0 leaves it out.
+        init_concurrency: Environments of all functions that may initialise, and compute, at a time, 1 or
+            more; absent = as many as there are cores for this process.
         log_format: text, json or off.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
@@ -209,6 +211,7 @@ class EngineSettings(Settings):
     concurrency_limit: Annotated[int, Field(ge=1)] = _ACCOUNT.concurrency_limit
     scaling_rate: Count = _ACCOUNT.scaling_rate
     requests_per_concurrency: Count = _ACCOUNT.requests_per_concurrency
+    init_concurrency: Annotated[int, Field(ge=1)] | None = None
     log_format: Literal["text", "json", "off"] = "text"
     grace_s: Seconds = 10.0
     monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

@@ -7,6 +7,10 @@ An environment is reserved in the very step that chooses it.
 Two lines of events: `waiting` holds those that were admitted and wait for an environment to become
 free; `blocked` (only with `overflow = "queue"`) those that wait for a limit. Both are first in, first
 out, and an event passes from the second to the first, so order holds across both.
+
+An environment is wanted in the step in which an event finds none free, as on Lambda. Where `InitTurns`
+limit how many initialise at a time, it is `pending` until its turn comes, and then started. An event takes
+whatever environment is free first, so one that is pending may no longer be needed: then it is dropped.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from engine.core.environment import Environment, Signal, State
+from engine.core.inits import InitTurns
 from engine.core.limits import Pool, Refusal, TokenBucket
 
 Item = TypeVar("Item")
@@ -94,7 +99,10 @@ class FleetLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetStatistics:
-    """A fleet in numbers. `in_flight` is the concurrency in use: running plus admitted."""
+    """A fleet in numbers. `in_flight` is the concurrency in use: running plus admitted.
+
+    `pending` are environments that wait for their turn to initialise; they are in no other number.
+    """
 
     starting: int
     idle: int
@@ -103,6 +111,7 @@ class FleetStatistics:
     peak_in_flight: int
     waiting: int
     blocked: int
+    pending: int = 0
 
 
 class Fleet(Generic[Item]):
@@ -114,11 +123,14 @@ class Fleet(Generic[Item]):
         pool: Pool,
         scaling: TokenBucket | None = None,
         requests: TokenBucket | None = None,
+        inits: InitTurns | None = None,
     ) -> None:
+        """`inits`: what limits how many environments initialise at a time; None = nothing does."""
         self._limits = limits
         self._pool = pool
         self._scaling = scaling
         self._requests = requests
+        self._inits = inits
         self._capacity = limits.environment_concurrency
         self._simple = requests is None and self._capacity == 1  # `reserve` knows no more
         self._reserved = limits.reserved is not None
@@ -133,8 +145,13 @@ class Fleet(Generic[Item]):
         self._partial: dict[Environment, None] = {}  # BUSY with room left
         self._starting = 0
         self._busy = 0
-        self._provisioned = 0
+        self._provisioned = 0  # pending ones included
 
+        self.wanted = 0
+        """Environments that were asked for so far: as many as Lambda would have made."""
+        self._pending = 0
+        self._pending_provisioned = 0  # of them
+        self._in_init_line = False
         self._waiting: deque[Item] = deque()
         self._blocked: deque[tuple[Item, float]] = deque()
         self._in_flight = 0
@@ -205,9 +222,27 @@ class Fleet(Generic[Item]):
         """An environment finished its init."""
         environment = self._environments[env_id]
         environment.send(Signal.READY, now_s)
-        self._starting -= 1
+        self._end_init(env_id)
         self._retry_s = _FIRST_RETRY_S
         return self._offer(environment, now_s)
+
+    def computed(self, env_id: int, cpu_s: float | None) -> None:
+        """An environment that is not ready yet needs no CPU any more; its init took `cpu_s`, if known."""
+        if self._inits is not None:
+            self._inits.end(self, env_id, cpu_s)
+
+    def begin(self, now_s: float) -> Sequence[Command[Item]]:
+        """It is this fleet's turn to initialise an environment."""
+        self._in_init_line = False
+        if not self._pending:
+            return ()  # nobody waits for one any more
+        provisioned = self._pending == self._pending_provisioned
+        self._pending -= 1
+        self._pending_provisioned -= provisioned
+        if self._inits is not None:
+            self._inits.begin(self, self._last_id + 1, now_s)
+        self._line_up_pending()
+        return (self._start(now_s, provisioned=provisioned),)
 
     def finished(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
         """One handler ended in an environment that lives on."""
@@ -238,7 +273,7 @@ class Fleet(Generic[Item]):
             self._release_claim()
         self._remove(environment, Signal.CRASH, now_s)
         commands: list[Command[Item]] = []
-        if was_starting and len(self._waiting) > self._starting * self._capacity:
+        if was_starting and self._lacks_environment:
             self._release_claim()
             commands.append(Fail(self._waiting.popleft(), env_id))
         if environment.provisioned:
@@ -270,6 +305,8 @@ class Fleet(Generic[Item]):
     def renew(self, now_s: float) -> Sequence[Command[Item]]:
         """The code changed: idle environments go now, busy and starting ones after their work."""
         self._generation += 1
+        if self._inits is not None:
+            self._inits.forget(self)
         self._partial.clear()  # nothing more goes into an outdated environment
         commands: list[Command[Item]] = []
         for environment in [e for e in self._environments.values() if e.state is State.IDLE]:
@@ -308,6 +345,9 @@ class Fleet(Generic[Item]):
         self._closed = True
         commands: list[Command[Item]] = [Refuse(item, Refusal.CLOSING) for item, _ in self._blocked]
         self._blocked.clear()
+        self._provisioned -= self._pending_provisioned
+        self._pending_provisioned = 0
+        self._drop_pending()
         for environment in list(self._environments.values()):
             if environment.state is State.IDLE or self._is_surplus(environment):
                 self._remove(environment, Signal.RETIRE, now_s)
@@ -318,12 +358,15 @@ class Fleet(Generic[Item]):
         """The grace period is over: everything goes. The driver answers what ran."""
         commands = [*self.close(now_s), *(Refuse(item, Refusal.CLOSING) for item in self._waiting)]
         self._waiting.clear()
+        self._drop_pending()
         for environment in list(self._environments.values()):
             self._remove(environment, Signal.CRASH, now_s)
             commands.append(Stop(environment.id))
         while self._in_flight:
             self._release_claim()
         self._scaling_due_s = self._refill_due_s = None
+        if self._inits is not None:
+            self._inits.leave(self)
         return commands
 
     # ---------------------------------------------------------------- questions
@@ -376,6 +419,7 @@ class Fleet(Generic[Item]):
             peak_in_flight=self._peak_in_flight,
             waiting=len(self._waiting),
             blocked=len(self._blocked),
+            pending=self._pending,
         )
 
     def __str__(self) -> str:
@@ -386,12 +430,12 @@ class Fleet(Generic[Item]):
     # ---------------------------------------------------------------- admitting events
 
     def _line_up(self, item: Item, now_s: float, commands: list[Command[Item]]) -> Refusal | None:
-        """Line up `item`, which holds its claim, behind a starting environment; start one if need be."""
-        if len(self._waiting) >= self._starting * self._capacity:
+        """Line up `item`, which holds its claim, behind a starting environment; ask for one if need be."""
+        if len(self._waiting) >= (self._starting + self._pending) * self._capacity:
             if self._scaling is not None and not self._scaling.take(now_s):
                 self._release_claim()
                 return Refusal.SCALE_RATE
-            commands.append(self._start(now_s, provisioned=False))
+            self._want(now_s, commands, provisioned=False)
         self._waiting.append(item)
         if self._in_flight > self._peak_in_flight:
             self._peak_in_flight = self._in_flight
@@ -493,6 +537,8 @@ class Fleet(Generic[Item]):
         commands: list[Command[Item]] = []
         while self._waiting and environment.in_flight < self._capacity:
             commands.append(self._place(environment, self._waiting.popleft(), now_s, cold=fresh))
+        if self._pending:
+            self._drop_pending()
         if not environment.in_flight:
             if self._closed:
                 self._remove(environment, Signal.RETIRE, now_s)
@@ -516,23 +562,54 @@ class Fleet(Generic[Item]):
         self._admit_blocked(now_s, commands)
         return commands
 
+    def _want(self, now_s: float, commands: list[Command[Item]], *, provisioned: bool) -> None:
+        """Have one environment more, now or when its turn to initialise comes."""
+        self.wanted += 1
+        self._provisioned += provisioned
+        if self._inits is None or self._inits.take(self, self._last_id + 1, now_s):
+            commands.append(self._start(now_s, provisioned=provisioned))
+            return
+        self._pending += 1
+        self._pending_provisioned += provisioned
+        self._line_up_pending()
+
+    def _line_up_pending(self) -> None:
+        """Wait for a turn, as long as anything is pending; those for events come before provisioned ones."""
+        if self._pending and not self._in_init_line and self._inits is not None:
+            self._in_init_line = True
+            self._inits.join(self)
+
+    def _drop_pending(self) -> None:
+        """Give up what is pending though no event needs it, and it is not provisioned."""
+        needed = -(-len(self._waiting) // self._capacity) - self._starting
+        self._pending = max(self._pending_provisioned, min(self._pending, needed))
+
     def _start(self, now_s: float, *, provisioned: bool) -> Start:
         self._last_id += 1
         environment = Environment(self._last_id, now_s, self._generation, provisioned=provisioned)
         self._environments[environment.id] = environment
         self._starting += 1
-        self._provisioned += provisioned
         return Start(environment.id, provisioned)
 
     def _remove(self, environment: Environment, signal: Signal, now_s: float) -> None:
         if environment.state is State.STARTING:
-            self._starting -= 1
+            self._end_init(environment.id)
         elif environment.state is State.BUSY:
             self._busy -= 1
             self._partial.pop(environment, None)
         environment.send(signal, now_s)
         del self._environments[environment.id]
         self._provisioned -= environment.provisioned
+
+    def _end_init(self, env_id: int) -> None:
+        self._starting -= 1
+        if self._inits is not None:
+            self._inits.end(self, env_id)
+
+    @property
+    def _lacks_environment(self) -> bool:
+        """Whether an admitted event waits for which none starts, or will."""
+        return len(self._waiting) > (self._starting + self._pending) * self._capacity
 
     def _is_surplus(self, environment: Environment) -> bool:
         """Starting, though nobody waits for it."""
@@ -543,24 +620,29 @@ class Fleet(Generic[Item]):
 
     def _replace_missing(self, now_s: float, commands: list[Command[Item]]) -> None:
         """Start what admitted events still need after an environment was lost to them."""
-        while len(self._waiting) > self._starting * self._capacity:
+        while self._lacks_environment:
             if self._scaling is not None and not self._scaling.take(now_s):
                 self._scaling_due_s = self._scaling.next_s(now_s)
                 return
-            commands.append(self._start(now_s, provisioned=False))
+            self._want(now_s, commands, provisioned=False)
 
     def _refill(self, now_s: float, commands: list[Command[Item]]) -> None:
         self._refill_due_s = None
         if len(self._idle_provisioned) > 2 * self._limits.provisioned:  # mostly GONE, and none expires
             self._idle_provisioned = deque(e for e in self._idle_provisioned if e.state is _IDLE)
         while not self._closed and self._provisioned < self._limits.provisioned:
-            commands.append(self._start(now_s, provisioned=True))
+            self._want(now_s, commands, provisioned=True)
 
     def _release_surplus(self) -> None:
         """More are provisioned than wanted: those that idle longest become ordinary, then any others."""
         surplus = self._provisioned - self._limits.provisioned
         if surplus <= 0:
             return
+        pending = min(surplus, self._pending_provisioned)
+        self._pending_provisioned -= pending
+        self._provisioned -= pending
+        surplus -= pending
+        self._drop_pending()
         idle = [e for e in self._idle_provisioned if e.state is _IDLE]
         others = [e for e in self._environments.values() if e.provisioned and e.state is not _IDLE]
         for environment in [*idle, *others][:surplus]:

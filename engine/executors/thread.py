@@ -25,11 +25,13 @@ from typing import Any, Final, NamedTuple
 
 from engine.core.failure import InitFailure
 from engine.core.function import Function
+from engine.core.inits import Use
 from engine.core.invocation import Invocation, Result
 from engine.core.notice import ThreadAbandoned
 from engine.core.outcome import Status
 from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
+from engine.executors.cpu_use import cpu_beside_this_thread
 from engine.executors.handler import InitError, Loaded
 from engine.executors.interpreter import Interpreter
 from engine.executors.marshal import encode
@@ -177,6 +179,7 @@ class Room:
         self.inbox: SimpleQueue[Invocation | None] = SimpleQueue()
         self.in_flight = 0
         self.closed = False
+        self.cpu_before_s = cpu_beside_this_thread() or 0.0
         self._name = f"{executor.function.name}-{env_id}"
         self.workers = [Worker(self, self._name)]
 
@@ -238,6 +241,11 @@ class ThreadExecutor:
             self._loop.call_later(_PATIENCE_S, self._look_after, worker, worker.invocation)
         if room.workers[0].importing:  # it is given time to end by itself: it may hold locks of Python's
             self._loop.call_later(_PATIENCE_S, room.workers[0].strike)
+
+    def init_use(self, env_id: int, /) -> Use | None:
+        """Of all threads together: those that import take turns at the interpreter."""
+        room, cpu_s = self._rooms.get(env_id), cpu_beside_this_thread()
+        return None if room is None or cpu_s is None else Use(cpu_s - room.cpu_before_s, 0.0)
 
     def renew(self) -> None:
         """The next thread imports what is there then."""

@@ -23,6 +23,7 @@ from engine.core.failure import (
 )
 from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run, Start, Stop
 from engine.core.function import PROVISIONED_INIT_LIMIT_S, Function
+from engine.core.inits import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
 from engine.core.limits import Pool, Refusal
 from engine.core.notice import Initialised
@@ -30,11 +31,13 @@ from engine.core.outcome import Outcome, Status
 from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.alarm import Alarm
 from engine.runtime.deadlines import Deadlines
+from engine.runtime.init_scheduler import InitScheduler
 
 _RUNNING: Final = Phase.RUNNING  # see core.fleet: members are read once, not once an invocation
 _ENDED: Final = Phase.ENDED
 _SUCCESS: Final = Status.SUCCESS
 _SHORTEST_TICK_S: Final = 0.1
+_SHORTEST_REPRIEVE_S: Final = 0.05
 _SAMPLE_EVERY_S: Final = 0.001
 _new_tuple: Final = tuple.__new__
 
@@ -57,7 +60,9 @@ class Driver:
         pool: Pool,
         on_release: Callable[[], None],
         meter: Meter | None = None,
+        inits: InitScheduler | None = None,
     ) -> None:
+        """`inits`: what gives its fleet the turns to initialise, if the fleet has to wait for them."""
         self.function = function
         self._fleet = fleet
         self._rate = rate
@@ -70,11 +75,16 @@ class Driver:
         self._on_release = on_release
         self._closing = False
         self._meter = meter
+        self._wanted = 0  # environments the meter was told of
+        self._inits = inits
+        if inits is not None:
+            inits.add(fleet, self)
         self._sample_at_s = -1.0 if meter is not None else float("inf")
         self._timeout_s = function.timeout_s
         self._shared = function.environment_concurrency > 1
         self._executor: Executor
         self._repeat: Callable[[int], bool]
+        self._use: Callable[[int], Use | None]
         self._deadlines = Deadlines(loop, clock, self._strike)
         # An environment that turns idle falls due after keep_alive_s, unsaid: see Alarm.
         self._alarm = Alarm(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
@@ -88,6 +98,7 @@ class Driver:
         """Give it the executor that does the work; needed before `open`."""
         self._executor = executor
         self._repeat = getattr(executor, "repeat", _never)
+        self._use = getattr(executor, "init_use", _unknown)
 
     # ---------------------------------------------------------------- from above
 
@@ -114,6 +125,14 @@ class Driver:
         """The account has room again, and it is this function's turn."""
         self._obey(self._fleet.unblock(self._now()))
 
+    def begin_init(self) -> None:
+        """It is this function's turn to initialise an environment."""
+        self._obey(self._fleet.begin(self._now()))
+
+    def init_use(self, env_id: int) -> Use | None:
+        """What a running init has used of the CPU so far; None if the executor cannot tell."""
+        return self._use(env_id)
+
     def renew(self) -> None:
         """The code changed: new environments get it, busy ones finish."""
         self._executor.renew()
@@ -138,6 +157,8 @@ class Driver:
         self._running_in.clear()
         self._obey(commands, "closing")
         self._alarm.cancel()
+        if self._inits is not None:
+            self._inits.remove(self._fleet)
 
     def statistics(self) -> FleetStatistics:
         """The fleet in numbers."""
@@ -154,12 +175,17 @@ class Driver:
         """An environment can serve; a modelled cold start is added to the measured one here."""
         if env_id not in self._initialising:
             return  # it was given up meanwhile
+        if self._inits is not None:
+            use = self._use(env_id)
+            self._fleet.computed(env_id, init_s if use is None else use.cpu_s)
         if self.function.cold_start == "measured" or init_s is None:
             self._serve(env_id, init_s)
             return
         added_s = self.function.cold_start / 1000
         delay = self._loop.call_later(added_s, self._serve, env_id, init_s + added_s)
         self._delays[env_id] = delay
+        if self._inits is not None:
+            self._inits.go_on()
 
     def waits(self, env_id: int) -> None:
         """An environment's init begins later than it was asked for: its time is counted from now."""
@@ -168,6 +194,17 @@ class Driver:
             timer, provisioned = entry
             timer.cancel()
             self._limit_init(env_id, provisioned=provisioned)
+
+    def hold(self) -> None:
+        """No further environment is to begin its init until `resume`. Those that want to wait their turn."""
+        if self._inits is not None:
+            self._inits.turns.hold(self._fleet)
+
+    def resume(self) -> None:
+        """They may begin again."""
+        if self._inits is not None:
+            self._inits.turns.resume(self._fleet)
+            self._inits.go_on()
 
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
         """An environment did not come up. On demand, its init may be repeated in its first invocation."""
@@ -285,6 +322,10 @@ class Driver:
                     assert_never(command)
         if not self._alarm.armed or self._fleet.restless:
             self._alarm.at(self._fleet.next_due_s())
+        if self._fleet.wanted != self._wanted:
+            self._tell_wanted()
+        if self._inits is not None:
+            self._inits.go_on()
 
     def _run(self, env_id: int, invocation: Invocation, cold: bool, now_s: float) -> None:  # noqa: FBT001  # hot: by position
         invocation.phase = _RUNNING
@@ -308,7 +349,7 @@ class Driver:
         limit_s = self.function.init_limit_s
         if provisioned:
             limit_s = max(PROVISIONED_INIT_LIMIT_S, self._timeout_s)
-        timer = self._loop.call_later(limit_s, self._init_timed_out, env_id, limit_s)
+        timer = self._loop.call_later(limit_s, self._init_timed_out, env_id, limit_s, 0.0)
         self._initialising[env_id] = timer, provisioned
 
     def _serve(self, env_id: int, init_s: float | None) -> None:
@@ -333,7 +374,14 @@ class Driver:
             delay.cancel()
         return provisioned
 
-    def _init_timed_out(self, env_id: int, limit_s: float) -> None:
+    def _init_timed_out(self, env_id: int, limit_s: float, reprieved_s: float) -> None:
+        """The limit; time in which the init was ready to run and had no CPU does not count."""
+        use = self._use(env_id)
+        if use is not None and use.queued_s - reprieved_s > _SHORTEST_REPRIEVE_S:
+            after_s = use.queued_s - reprieved_s
+            timer = self._loop.call_later(after_s, self._init_timed_out, env_id, limit_s, use.queued_s)
+            self._initialising[env_id] = timer, self._initialising[env_id][1]
+            return
         self._executor.stop(env_id)
         text = f"Task timed out after {limit_s:.2f} seconds"
         self.failed(env_id, InitFailure("Sandbox.Timedout", text), limit_s)
@@ -349,6 +397,11 @@ class Driver:
         if self._meter is not None:
             direction = "down" if self._fleet.environments or not last else "to_zero"
             self._meter.scaled(self.function.name, direction, reason)
+
+    def _tell_wanted(self) -> None:
+        if self._meter is not None:
+            self._meter.wanted(self.function.name, self._fleet.wanted - self._wanted)
+        self._wanted = self._fleet.wanted
 
     def _from_zero(self, event: Event, reply: Reply, meter: Meter) -> Reply:
         def answer(outcome: Outcome) -> None:
@@ -487,3 +540,8 @@ class Driver:
 def _never(_env_id: int) -> bool:
     """For executors without `repeat`."""
     return False
+
+
+def _unknown(_env_id: int) -> Use | None:
+    """For executors without `init_use`."""
+    return None

@@ -205,8 +205,18 @@ CATALOGUE: Final = (
     # Environments
     Metric(
         "engine_environments", "gauge", ("function", "state"),
-        "Environments by state.",
-        lambda f: {"starting": f.now.starting, "idle": f.now.idle, "busy": f.now.busy},
+        "Environments by state; pending ones wait for their turn to initialise.",
+        lambda f: {
+            "pending": f.now.pending,
+            "starting": f.now.starting,
+            "idle": f.now.idle,
+            "busy": f.now.busy,
+        },
+    ),
+    Metric(
+        "engine_environments_wanted_total", "counter", ("function",),
+        "Environments Lambda would have made: for events that found none free, and provisioned.",
+        attrgetter("wanted"),
     ),
     Metric(
         "engine_environment_starts_total", "counter", ("function", "kind"),

@@ -41,6 +41,7 @@ class Levels(NamedTuple):
         oldest_wait_s: How long the one of them that came first has waited, seconds.
         ready: Invocations that the environments which are up can run at a time.
         desired: What it would take to run all that is there now, and at least what is provisioned.
+        pending: Environments that wait for their turn to initialise; in no other number.
     """
 
     starting: int = 0
@@ -51,6 +52,7 @@ class Levels(NamedTuple):
     oldest_wait_s: float = 0.0
     ready: int = 0
     desired: int = 0
+    pending: int = 0
 
 
 class TriggerStats:
@@ -110,6 +112,7 @@ class FunctionStats:
         "threads_abandoned",
         "throttles",
         "triggers",
+        "wanted",
     )
 
     def __init__(
@@ -144,6 +147,7 @@ class FunctionStats:
         self.throttles = dict.fromkeys(THROTTLE_REASONS, 0)
         self.starts = dict.fromkeys(START_KINDS, 0)
         self.cold_starts = 0
+        self.wanted = 0
         self.init_failures = dict.fromkeys(INIT_FAILURES, 0)
         self.loop_blocked = 0
         self.blocked_s = 0.0

@@ -246,6 +246,12 @@ class Stats:
             stats.children += reason not in reasons
             reasons[reason] = reasons.get(reason, 0) + 1
 
+    def wanted(self, function: str, count: int, /) -> None:
+        """So many environments were asked for."""
+        stats = self.functions.get(function)
+        if stats is not None:
+            stats.wanted += count
+
     def came_from_zero(self, function: str, took_s: float, /) -> None:
         """An event that found no environment was answered."""
         stats = self.functions.get(function)

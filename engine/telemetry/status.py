@@ -67,6 +67,8 @@ def _function(one: FunctionStats) -> dict[str, Any]:
         },
         "scaled": {direction: dict(reasons) for direction, reasons in one.scale_events.items()},
         "throttles": {reason: count for reason, count in one.throttles.items() if count},
+        "environments_pending": now.pending,
+        "environments_wanted": one.wanted,
         "cold_starts": one.cold_starts,
         "init_failures": sum(one.init_failures.values()),
         "duration_s": _spread(one.duration) | {"counts": one.duration.counts.copy()},

@@ -29,7 +29,7 @@ THROTTLE_REASONS: Final = (
 REJECTIONS: Final = ("unknown_function", "invalid_payload", "payload_too_large", "not_accepting", OTHER)
 """Why an event never became one for a function."""
 
-STATES: Final = ("starting", "idle", "busy")
+STATES: Final = ("pending", "starting", "idle", "busy")
 START_KINDS: Final = ("on_demand", "provisioned")
 DIRECTIONS: Final = ("up", "down", "to_zero")
 SCALE_REASONS: Final = (

@@ -14,9 +14,11 @@ from typing import Final
 
 from engine.core.failure import InitFailure
 from engine.core.function import INIT_LIMIT_S, Function
+from engine.core.inits import Use
 from engine.core.invocation import Invocation
 from engine.core.notice import Confined
 from engine.core.variables import PATH, Initialisation, lambda_variables
+from engine.executors.cpu_use import use_of_process
 from engine.executors.handler import Loader
 from engine.executors.process.cradle import Cradle
 from engine.executors.process.house import House
@@ -113,6 +115,11 @@ class ProcessExecutor:
             timed_out = room.running or self._now() - room.since_s >= _LONG_INIT_S
             self._forget(room, reset=timed_out and room.working())
             self._house.see_off(room)
+
+    def init_use(self, env_id: int, /) -> Use | None:
+        """Of the process, once it is forked."""
+        room = self._rooms.get(env_id)
+        return use_of_process(room.pid) if room is not None and room.pid else None
 
     def renew(self) -> None:
         """The next environment comes of the code that is there then, and so does a template."""

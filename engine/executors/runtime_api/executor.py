@@ -11,6 +11,7 @@ import asyncio
 
 from engine.core.failure import InitFailure
 from engine.core.function import Function
+from engine.core.inits import Use
 from engine.core.invocation import Invocation
 from engine.executors.runtime_api.child import Child
 from engine.executors.runtime_api.guardian import Guardian
@@ -51,6 +52,11 @@ class RuntimeExecutor:
         room = self._rooms.get(env_id)
         if room is not None:
             self.dismiss(room)
+
+    def init_use(self, env_id: int, /) -> Use | None:
+        """Of its process; what that starts is not counted."""
+        room = self._rooms.get(env_id)
+        return None if room is None else room.init_use()
 
     def renew(self) -> None:
         """Nothing: a new process reads what is there when it starts."""

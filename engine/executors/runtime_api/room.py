@@ -10,8 +10,10 @@ from typing import Final, Protocol
 from engine.core.context import log_stream_name
 from engine.core.failure import MAX_RESPONSE_BYTES, InitFailure, init_error_body
 from engine.core.function import Function
+from engine.core.inits import Use
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
+from engine.executors.cpu_use import use_of_process
 from engine.executors.marshal import exit_reason
 from engine.executors.runtime_api.child import Child, spawn
 from engine.executors.runtime_api.command import CLIENT, InvalidEntrypoint, command_of, variables_of
@@ -104,6 +106,10 @@ class Room:
         if self._shared and not self._looks:
             self._looks = True
             self._loop.call_later(_LOOK_EVERY_S, self._look)
+
+    def init_use(self) -> Use | None:
+        """What its process has used of the CPU, once there is one."""
+        return None if self._child is None else use_of_process(self._child.group)
 
     def close(self) -> None:
         """Kill the process with all it started, and stop listening; what it wrote is kept."""

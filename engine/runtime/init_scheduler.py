@@ -1,0 +1,64 @@
+"""Gives fleets their turns to initialise, and looks at the inits that run while others wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from typing import Protocol
+
+from engine.core.inits import LOOK_S, InitTurns, Use
+from engine.ports import Clock
+
+
+class Initialiser(Protocol):
+    """What starts the environments of one fleet: its driver."""
+
+    def begin_init(self) -> None:
+        """It is its fleet's turn."""
+
+    def init_use(self, env_id: int) -> Use | None:
+        """What a running init has used so far; None if it cannot be told."""
+
+
+class InitScheduler:
+    """One for each engine. Costs nothing while every init may begin at once."""
+
+    def __init__(self, turns: InitTurns, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self.turns = turns
+        self._loop = loop
+        self._clock = clock
+        self._initialisers: dict[Hashable, Initialiser] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._going_on = False
+
+    def add(self, fleet: Hashable, initialiser: Initialiser) -> None:
+        """Tell `initialiser` from now on when it is the turn of `fleet`."""
+        self._initialisers[fleet] = initialiser
+
+    def remove(self, fleet: Hashable) -> None:
+        """The fleet was abandoned."""
+        self._initialisers.pop(fleet, None)
+        if self._timer is not None and not self.turns.contended:
+            self._timer.cancel()
+            self._timer = None
+
+    def go_on(self) -> None:
+        """Begin what may begin. Called after whatever can end an init, or ask for one."""
+        turns = self.turns
+        if not turns.contended or self._going_on:
+            return
+        self._going_on = True
+        try:
+            while (fleet := turns.next()) is not None:
+                self._initialisers[fleet].begin_init()
+        finally:
+            self._going_on = False
+        if self._timer is None and turns.contended:
+            self._timer = self._loop.call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now_s = self._clock.now()
+        for fleet, env_id in self.turns.due():
+            self.turns.looked(fleet, env_id, self._initialisers[fleet].init_use(env_id), now_s)
+        self.go_on()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
+from engine.core.inits import InitTurns
 from engine.core.limits import Pool, Refusal, TokenBucket
 
 EIGHTH_S = 0.125  # all times are multiples, so that sums and comparisons are exact
@@ -63,10 +64,17 @@ class Place:
 class Model:
     """One fleet, its books, and the driver that obeys it."""
 
-    def __init__(self, limits: FleetLimits, pool: Pool, scaling: Rate | None, requests: Rate | None) -> None:
+    def __init__(
+        self,
+        limits: FleetLimits,
+        pool: Pool,
+        scaling: Rate | None,
+        requests: Rate | None,
+        inits: InitTurns | None = None,
+    ) -> None:
         self.limits, self.pool, self.scaling, self.requests = limits, pool, scaling, requests
         self.fleet: Fleet[int] = Fleet(
-            limits, pool, scaling and scaling.bucket(), requests and requests.bucket()
+            limits, pool, scaling and scaling.bucket(), requests and requests.bucket(), inits
         )
         self.own = limits.provisioned if limits.reserved is None else limits.reserved
         self.places: dict[int, Place] = {}
@@ -115,7 +123,8 @@ class Model:
         self.obey(self.fleet.ready(env_id, now_s), now_s, place_since=env_id)
 
     def init_failed(self, env_id: int, now_s: float) -> None:
-        needed = len(self.waiting) > (self.starting - 1) * self.limits.environment_concurrency
+        coming = self.starting - 1 + self.pending
+        needed = len(self.waiting) > coming * self.limits.environment_concurrency
         del self.places[env_id]
         commands = self.fleet.crashed(env_id, now_s)
         assert sum(type(command) is Fail for command in commands) == needed
@@ -155,6 +164,11 @@ class Model:
 
     def unblock(self, now_s: float) -> None:
         self.obey(self.fleet.unblock(now_s), now_s)
+
+    def begin(self, now_s: float) -> None:
+        pending = self.pending
+        self.obey(self.fleet.begin(now_s), now_s)
+        assert self.pending == max(0, pending - 1)
 
     # ------------------------------------------------------------ obeying
 
@@ -246,6 +260,10 @@ class Model:
     # ------------------------------------------------------------ what must hold
 
     @property
+    def pending(self) -> int:
+        return self.fleet.statistics().pending
+
+    @property
     def starting(self) -> int:
         return sum(place.starting for place in self.places.values())
 
@@ -262,6 +280,7 @@ class Model:
         self.check_limits(in_flight)
         self.check_nothing_is_lost()
         self.check_nothing_is_stuck(in_flight)
+        self.check_no_init_is_begun_for_nobody()
 
     def check_limits(self, in_flight: int) -> None:
         if self.limits.reserved is not None:
@@ -289,7 +308,7 @@ class Model:
         in_flight = self.running + len(self.waiting)
         if self.blocked and not self.lacks_concurrency(in_flight):
             assert not self.scaling.allows(now_s)
-        if len(self.waiting) > self.starting * self.limits.environment_concurrency:
+        if len(self.waiting) > (self.starting + self.pending) * self.limits.environment_concurrency:
             assert not self.scaling.allows(now_s)
 
     def check_nothing_is_overdue(self, now_s: float) -> None:
@@ -304,7 +323,7 @@ class Model:
         due_s = self.fleet.next_due_s()
         if self.line:
             assert not self.waiting or not self.with_room()
-        short = len(self.waiting) - self.starting * self.limits.environment_concurrency
+        short = len(self.waiting) - (self.starting + self.pending) * self.limits.environment_concurrency
         if short > 0:
             assert due_s is not None
         if self.blocked:
@@ -315,7 +334,14 @@ class Model:
                 assert self.scaling
         elif not self.closed and self.limits.provisioned:
             alive = sum(place.provisioned for place in self.places.values())
-            assert alive == self.limits.provisioned or due_s is not None
+            assert alive + self.pending >= self.limits.provisioned or due_s is not None
+
+    def check_no_init_is_begun_for_nobody(self) -> None:
+        """What waits for its turn is needed: by an event that waits, or to be provisioned."""
+        alive = sum(place.provisioned for place in self.places.values())
+        kept = 0 if self.closed else max(0, self.limits.provisioned - alive)
+        needed = -(-len(self.waiting) // self.limits.environment_concurrency) - self.starting
+        assert self.pending <= kept + max(0, needed)
 
 
 SCALING = st.none() | st.builds(Rate, st.integers(1, 5), st.sampled_from((0.25, 0.5, 1.0, 4.0)))
@@ -357,13 +383,20 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
     @initialize(
         limits=st.lists(st.tuples(LIMITS, SCALING, REQUESTS), min_size=1, max_size=3),
         units=st.integers(0, 8),
+        cores=st.none() | st.integers(1, 3),
     )
-    def build(self, limits, units) -> None:
+    def build(self, limits, units, cores=None) -> None:
+        """With `cores`, inits wait for their turns; a token is then taken long before its `Start`."""
         self.pool = Pool(units)
-        self.models = [Model(limit, self.pool, scaling, requests) for limit, scaling, requests in limits]
+        self.cores, self.turns = cores, None if cores is None else InitTurns(cores)
+        self.models = [
+            Model(limit, self.pool, None if cores else scaling, requests, self.turns)
+            for limit, scaling, requests in limits
+        ]
         self.models_by_fleet = {model.fleet: model for model in self.models}
         for model in self.models:
             model.open(self.now_s)
+            self.settle()
 
     # ------------------------------------------------------------ choosing
 
@@ -381,9 +414,11 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
                 self.settle()
 
     def settle(self) -> None:
-        """What the dispatcher does after each release."""
+        """What the dispatcher does after each release, and the scheduler of inits after each step."""
         while (fleet := self.pool.next_blocked()) is not None:
             self.models_by_fleet[fleet].unblock(self.now_s)
+        while self.turns is not None and (fleet := self.turns.next()) is not None:
+            self.models_by_fleet[fleet].begin(self.now_s)
 
     # ------------------------------------------------------------ facts
 
@@ -391,6 +426,7 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
     def arrive(self, pick, count) -> None:
         for _ in range(count):
             self.model(pick).arrive(next(self.items), self.now_s)
+            self.settle()
 
     @rule(picks=PICKS)
     def ready(self, picks) -> None:
@@ -432,6 +468,7 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
     @rule(pick=PICK)
     def renew(self, pick) -> None:
         self.model(pick).renew(self.now_s)
+        self.settle()
 
     @precondition(lambda self: self.now_s > 4 or len(self.models) > 2)  # late enough to have work to stop
     @rule(pick=PICK, fact=st.sampled_from((Model.close, Model.close, Model.abandon)))
@@ -467,6 +504,11 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
             )
             assert self.pool.used == shared <= self.pool.limit
             assert not self.pool.contended or self.pool.used == self.pool.limit
+        if self.turns is not None:
+            starting = sum(model.starting for model in self.models)
+            assert self.turns.running == starting <= self.cores
+            assert self.turns.contended or not any(model.pending for model in self.models)
+            assert not self.turns.contended or starting == self.cores
 
     def teardown(self) -> None:
         """Everything ends: each event is answered once, and only provisioned environments stay."""
@@ -485,6 +527,7 @@ class FleetsThatShareAPool(RuleBasedStateMachine):
         self.the_books_agree()
 
         assert 0 == self.pool.used
+        assert self.turns is None or not self.turns.contended
         for model in self.models:
             kept = 0 if model.closed else model.limits.provisioned
             assert model.ends == Counter(model.came_s.keys())
@@ -514,7 +557,8 @@ def test_fleets_keep_their_promises_on_a_long_way(seed):
     """The same books over some hundred facts in the proportions of real work."""
     rng = random.Random(seed)
     fleets = FleetsThatShareAPool()
-    fleets.build([random_limits(rng) for _ in range(rng.randint(1, 3))], rng.randint(3, 12))
+    cores = rng.choice((None, 1, 2))
+    fleets.build([random_limits(rng) for _ in range(rng.randint(1, 3))], rng.randint(3, 12), cores)
     facts = {
         lambda pick: fleets.arrive(pick, rng.randint(1, 3)): 30,
         lambda pick: fleets.ready([pick, pick + 1]): 30,

@@ -174,6 +174,9 @@ class InitTurns:
         if use is None:
             return one.expected if now_s - one.since_s < BLIND_S else 0
         wanted_s = use.cpu_s + use.queued_s
+        if wanted_s < one.wanted_s:  # it is counted anew, since its process came to be
+            one.wanted_s = wanted_s
+            return one.weight
         weight = min(_CORE, int(_CORE * (wanted_s - one.wanted_s) / (now_s - one.looked_s)))
         one.wanted_s = wanted_s
         if weight < _CORE // 2:

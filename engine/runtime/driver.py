@@ -377,7 +377,7 @@ class Driver:
     def _init_timed_out(self, env_id: int, limit_s: float, reprieved_s: float) -> None:
         """The limit; time in which the init was ready to run and had no CPU does not count."""
         use = self._use(env_id)
-        if use is not None and use.queued_s - reprieved_s > _SHORTEST_REPRIEVE_S:
+        if use is not None and use.cpu_s and use.queued_s - reprieved_s > _SHORTEST_REPRIEVE_S:
             after_s = use.queued_s - reprieved_s
             timer = self._loop.call_later(after_s, self._init_timed_out, env_id, limit_s, use.queued_s)
             self._initialising[env_id] = timer, self._initialising[env_id][1]

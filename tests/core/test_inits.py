@@ -147,6 +147,15 @@ def test_an_init_that_waits_for_a_cpu_counts_as_one_that_has_it():
     assert not turns.take("g", 1, LOOK_S)
 
 
+def test_an_init_counts_while_its_process_is_still_to_be_forked_and_when_it_is():
+    turns = InitTurns(1)
+    turns.take("f", 1, 0.0)
+
+    turns.looked("f", 1, Use(0.0, LOOK_S), LOOK_S)
+    turns.looked("f", 1, Use(0.001, 0.0), 2 * LOOK_S)
+    assert not turns.take("f", 2, 2 * LOOK_S)
+
+
 def test_many_cheap_inits_are_one_expensive_one():
     """Else each would wait for a round trip, and a machine's cold starts per second were fewer."""
     turns = InitTurns(2)

@@ -12,11 +12,13 @@ from engine.core.event import Event
 from engine.core.failure import InitFailure
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
+from engine.core.inits import InitTurns
 from engine.core.invocation import Invocation
 from engine.core.limits import Pool, TokenBucket
 from engine.core.outcome import Outcome
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
+from engine.runtime.init_scheduler import InitScheduler
 from engine.testing import Act, RecordingObserver, ScriptedExecutor
 
 RATE = Rate(request_usd=Decimal("2e-7"), millisecond_usd=Decimal("2.1e-9"))
@@ -25,10 +27,11 @@ RATE = Rate(request_usd=Decimal("2e-7"), millisecond_usd=Decimal("2.1e-9"))
 class Runtime:
     """Functions that share an account of `concurrency` units, on the loop's virtual time.
 
+    With `cores`, so many inits that compute run at a time.
     `takes_s` is what the next invocations take, or a function from invocation to `Act`.
     """
 
-    def __init__(self, concurrency: int = 1000) -> None:
+    def __init__(self, concurrency: int = 1000, cores: int | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self.clock = self.loop.clock
         self.pool = Pool(concurrency)
@@ -36,6 +39,7 @@ class Runtime:
         self.observer = RecordingObserver()
         self.executors: dict[str, ScriptedExecutor] = {}
         self.tails: list[str] = []
+        self.inits = None if cores is None else InitScheduler(InitTurns(cores), self.loop, self.clock)
         self._ids = itertools.count(1)
 
     def add(
@@ -55,7 +59,8 @@ class Runtime:
             queue_limit=function.queue_limit if function.overflow == "queue" else 0,
             queue_wait_s=function.timeout_s,
         )
-        fleet: Fleet[Invocation] = Fleet(limits, self.pool, scaling)
+        turns = None if self.inits is None else self.inits.turns
+        fleet: Fleet[Invocation] = Fleet(limits, self.pool, scaling, None, turns)
         driver = Driver(
             function,
             fleet,
@@ -66,6 +71,7 @@ class Runtime:
             log_tail=self._log_tail,
             pool=self.pool,
             on_release=self.dispatcher.released,
+            inits=self.inits,
         )
         executor = ScriptedExecutor(facts=driver, loop=self.loop, act=act, init=init)
         driver.employ(executor)

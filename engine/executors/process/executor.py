@@ -117,9 +117,13 @@ class ProcessExecutor:
             self._house.see_off(room)
 
     def init_use(self, env_id: int, /) -> Use | None:
-        """Of the process, once it is forked."""
+        """Of the process. Until that is forked it waits for a CPU: the zygote is about others."""
         room = self._rooms.get(env_id)
-        return use_of_process(room.pid) if room is not None and room.pid else None
+        if room is None or (
+            self._cradle is not None and not room.pid
+        ):  # what a template waits for is not told
+            return None
+        return use_of_process(room.pid) if room.pid else Use(0.0, self._now() - room.since_s)
 
     def renew(self) -> None:
         """The next environment comes of the code that is there then, and so does a template."""

@@ -106,6 +106,16 @@ class Capture:
             if rest and self._write_line is not None:
                 self._write_line(invocation, rest + "\n")
 
+    def be_a_copy(self) -> None:
+        """In a child that a handler forked: nobody reads the log there, so the streams are written to."""
+        self._lock = threading.RLock()  # whoever held it is not there
+        if self._write_line is not None:  # the engine's log is on stderr, its stdout is its own
+            self._write_line = None
+            errors = self._routers.get("stderr")
+            if errors is not None:
+                for router in self._routers.values():
+                    router.write_to(errors.beyond())
+
     def _forward(self, invocation: Invocation, text: str, write_line: WriteLine) -> None:
         lines = (self._open_lines.pop(invocation, "") + text).split("\n")
         rest = lines.pop()
@@ -145,6 +155,16 @@ class Router:
     def close(self) -> None:
         """Nothing: one handler cannot close the stream of all."""
 
+    def write_to(self, stream: TextIO) -> None:
+        """Stand in for that stream from now on."""
+        self._stream = stream
+
+    @property
+    def capture(self) -> Capture | None:
+        """What takes the writes, if anything does."""
+        taker = getattr(self._take, "__self__", None)
+        return taker if isinstance(taker, Capture) else None
+
     def release(self) -> None:
         """Take nothing more."""
         self._take = None
@@ -158,6 +178,13 @@ class Router:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def write_past_the_engine() -> None:
+    """In a child that a handler forked: see `Capture.be_a_copy`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, Router) and stream.capture is not None:
+            stream.capture.be_a_copy()
 
 
 class _Handler(logging.Handler):

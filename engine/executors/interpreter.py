@@ -12,23 +12,44 @@ import _posixsubprocess
 import _thread
 import asyncio
 import os
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import partial, wraps
 from typing import Any, Final, Self
 
+from engine.executors.call import Call
+from engine.executors.capture import write_past_the_engine
+from engine.executors.forks import (
+    Fork,
+    finish,
+    leave,
+    leave_instead_of_going_on,
+    let_go_of_the_engine,
+    prepare,
+)
+from engine.executors.handler import InitError, Loaded
 from engine.executors.scope import ScopedEnviron, running
 from engine.ports import Workshop
 
 _KEY: Final = "interpreter"
+_SHARERS: Final = "_sharers"
 _LOCK: Final = threading.Lock()
 _ENVIRONMENT: Final = 5
 """Which argument of `_posixsubprocess.fork_exec` is the environment; None: the C library's."""
+
+
+forking: Final[ContextVar[Fork | None]] = ContextVar("forking", default=None)
+"""Set while a handler's thread forks."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Interpreter:
@@ -39,9 +60,19 @@ class Interpreter:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._members = 0
+        self.loop = loop
+        self.thread = threading.get_ident()
+        self.is_copy = False
+        """Whether this is a process that a handler forked: what a handler returns there is nobody's."""
         self._held = ExitStack()
-        self._held.callback(_restore)
-        _change()
+        # A descriptor that nothing happens to: by it a forked child knows the event loop's.
+        self._beacon, self._other = socket.socketpair()
+        self._held.enter_context(self._other)
+        self._held.enter_context(self._beacon)
+        loop.add_reader(self._beacon, _nothing)
+        self._held.callback(self._unwatch)
+        self._held.callback(_restore, self)
+        _change(self)
         # uvloop starts processes in C, with the C library's variables.
         for name in ("subprocess_exec", "subprocess_shell"):
             _replace(self._held, loop, name, _with_variables)
@@ -56,6 +87,32 @@ class Interpreter:
         found._members += 1
         return found
 
+    def load(self, call: Call, *, fresh: bool) -> Loaded:
+        """Import a handler; on the calling thread. Raises `InitError`."""
+        try:
+            return call.load(fresh=fresh)
+        except InitError as error:
+            if self.is_copy:
+                leave(error.exit_status or 1)
+            raise
+        finally:
+            if self.is_copy:
+                leave(0)
+
+    @property
+    def beacon(self) -> int:
+        """A descriptor that the event loop watches, and nobody else."""
+        return self._beacon.fileno()
+
+    @property
+    def other_end(self) -> int:
+        """The one that is connected to it."""
+        return self._other.fileno()
+
+    def _unwatch(self) -> None:
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._beacon)
+
     def leave(self, commons: dict[str, Any]) -> None:
         """One executor less; with the last one all is as it was."""
         self._members -= 1
@@ -64,16 +121,19 @@ class Interpreter:
             self._held.close()
 
 
-def _change() -> None:
+def _change(member: Interpreter) -> None:
     """Change the interpreter, unless an engine has. What undoes it is kept on what is changed."""
     with _LOCK:
         state = vars(os.environ)
-        state["_sharers"] = state.get("_sharers", 0) + 1
-        if state["_sharers"] > 1:
+        sharers = state.setdefault(_SHARERS, [])
+        sharers.append(member)
+        if len(sharers) > 1:
             return
         if "_knows_forks" not in state:  # once in the life of a process: it cannot be taken back
             state["_knows_forks"] = True
-            os.register_at_fork(after_in_child=_be_a_copy)
+            os.register_at_fork(
+                before=_before_a_fork, after_in_parent=_after_a_fork, after_in_child=_be_a_copy
+            )
         undo = state["_undo"] = ExitStack()
         for environ in (os.environ, os.environb):
             undo.callback(setattr, environ, "__class__", type(environ))
@@ -88,12 +148,12 @@ def _change() -> None:
         _replace(undo, ThreadPoolExecutor, "submit", _submit)
 
 
-def _restore() -> None:
+def _restore(member: Interpreter) -> None:
     with _LOCK:
         state = vars(os.environ)
-        state["_sharers"] -= 1
-        if not state["_sharers"]:
-            del state["_sharers"]
+        state[_SHARERS].remove(member)
+        if not state[_SHARERS]:
+            del state[_SHARERS]
             state.pop("_undo").close()
 
 
@@ -145,23 +205,41 @@ def _unsetenv(original: Callable[..., None]) -> Callable[..., None]:
 # ---------------------------------------------------------------- child processes
 
 
+def _before_a_fork() -> None:
+    if running.get() is not None:
+        sharers: list[Interpreter] = vars(os.environ).get(_SHARERS, [])
+        forking.set(prepare({member.beacon for member in sharers}))
+
+
+def _after_a_fork() -> None:
+    if (fork := forking.get()) is not None:
+        forking.set(None)
+        finish(fork)
+
+
 def _be_a_copy() -> None:
-    """A handler forked, and this is the child: its variables become those of its scope."""
-    undo = vars(os.environ).pop("_undo", None)
-    if undo is None:
+    """This is a child. One that a handler forked has its scope's variables, and nothing of the engine."""
+    state = vars(os.environ)
+    sharers: list[Interpreter] = state.pop(_SHARERS, [])
+    if not sharers:
         return
-    vars(os.environ)["_sharers"] = 0
-    scope = running.get()
-    variables = dict(os.environ)
-    undo.close()
-    if scope is None:
-        return
+    fork, variables = forking.get(), dict(os.environ)
+    state.pop("_undo").close()
+    if fork is None:
+        return  # whoever opened the engine forked, and knows why
     running.set(None)
+    for member in sharers:
+        member.is_copy = True
+        if threading.get_ident() == member.thread:
+            leave_instead_of_going_on(member.loop)
+    let_go_of_the_engine(fork, [member.other_end for member in sharers])
+    write_past_the_engine()
     zone = os.environ.get("TZ")
     os.environ.clear()
     os.environ.update(variables)
     if variables.get("TZ") != zone:
         time.tzset()
+    _after_a_fork()
 
 
 def _fork_exec(original: Callable[..., int]) -> Callable[..., int]:

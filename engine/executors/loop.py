@@ -20,9 +20,10 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
+from engine.executors.forks import leave
 from engine.executors.handler import InitError
 from engine.executors.interpreter import Interpreter
-from engine.executors.marshal import encode
+from engine.executors.marshal import encode, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
 
@@ -135,7 +136,7 @@ class LoopExecutor:
         scope = self._new_scope()
         running.set(scope)
         try:
-            loaded = await self._offload(partial(self._call.load, fresh=False))
+            loaded = await self._offload(partial(self._interpreter.load, self._call, fresh=False))
         except InitError as error:
             self._end_load(waiting)
             for env_id in waiting:
@@ -172,6 +173,7 @@ class LoopExecutor:
         call, handler, template, facts = self._call, room.handler, room.template, self._facts
         context: Any
         body: Any
+        interpreter = self._interpreter
         running.set(room.scope)
         while True:
             current.set(invocation)
@@ -185,11 +187,15 @@ class LoopExecutor:
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
                 result = call.failed(error, invocation)
             except BaseException as error:
+                if interpreter.is_copy and not isinstance(error, asyncio.CancelledError):
+                    leave(exit_status(error))
                 if not room.open:  # cancelled by `stop`: the driver has answered already
                     if isinstance(error, asyncio.CancelledError):
                         raise
                     return  # a task that ends by SystemExit would end the loop
                 result = call.exited(error, invocation)
+            if interpreter.is_copy:
+                leave(0)
             if not room.open:
                 return
             if result is not None and result.ends_environment:

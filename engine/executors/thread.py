@@ -32,9 +32,10 @@ from engine.core.outcome import Status
 from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.cpu_use import cpu_beside_this_thread
+from engine.executors.forks import leave
 from engine.executors.handler import InitError, Loaded
 from engine.executors.interpreter import Interpreter
-from engine.executors.marshal import encode
+from engine.executors.marshal import encode, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
 
@@ -111,7 +112,7 @@ class Worker:
         began_s = room.now()
         failure = None
         try:
-            room.loaded = room.call.load(fresh=True)
+            room.loaded = room.interpreter.load(room.call, fresh=True)
         except InitError as error:
             failure = init_failure(error)
         with self._lock:
@@ -128,6 +129,8 @@ class Worker:
                 return None  # stopped between its handing over and now: it must not even begin
             current.set(invocation)
             result = self._handle(invocation)
+            if room.interpreter.is_copy:
+                leave(0)
             with self._lock:
                 self.invocation = None
             if self._struck:
@@ -152,6 +155,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
             return call.failed(error, invocation)
         except BaseException as error:  # noqa: BLE001  # sys.exit and its like end the environment
+            if room.interpreter.is_copy:
+                leave(exit_status(error))
             return call.exited(error, invocation)
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -171,6 +176,7 @@ class Room:
     def __init__(self, executor: ThreadExecutor, env_id: int) -> None:
         self.env_id = env_id
         self.call = executor.call
+        self.interpreter = executor.interpreter
         self.template = executor.call.furnish()
         self.scope = executor.new_scope().of_environment(self.template.log_stream_name)
         self.now = executor.now
@@ -210,7 +216,7 @@ class ThreadExecutor:
         self.function = function
         self.call = Call(function, workshop)
         self._workshop = workshop
-        self._interpreter = Interpreter.enter(workshop)
+        self.interpreter = Interpreter.enter(workshop)
         self._own_context = contextvars.Context()
         self.now = workshop.clock.now
         self._facts = facts
@@ -254,7 +260,7 @@ class ThreadExecutor:
     def close(self) -> None:
         """Let go of what was imported; every environment has been stopped."""
         self.call.close()
-        self._interpreter.leave(self._workshop.commons)
+        self.interpreter.leave(self._workshop.commons)
 
     def new_scope(self) -> Scope:
         """For one environment."""

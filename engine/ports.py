@@ -62,9 +62,13 @@ class Host:
     clock: Clock
     new_request_id: Callable[[], str]
     listen: Mapping[str, tuple[str, int]]  # listener name -> host, port
+    hosts: tuple[str, ...] = ()
+    """Further names that clients call the listeners by, each with all below it."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins, as browsers send them, whose pages may do what programs may."""
     reject: Callable[[str], None] = lambda _: None
     """Told of each request that became no event: `unknown_function`, `invalid_payload`,
-    `payload_too_large` or `not_accepting`."""
+    `payload_too_large`, `not_accepting` or `forbidden`."""
     say: Callable[[str], None] = lambda _: None
     """Takes one line, without its newline, for whoever runs the engine. Rarely called."""
     services: Mapping[str, object] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from engine.app.couriers import Archives, ToQueues
 from engine.app.engine import Engine
 from engine.app.readings import mapping_readings
 from engine.app.terms import InvokeConfig
+from engine.config import Config
 from engine.core.destinations import target_of
 from engine.packages.records import LATEST, State
 from engine.packages.shelf import Shelf
@@ -29,7 +30,9 @@ from engine.sources.sqs.mapping.source import SERVICE as SQS
 from engine.sources.sqs.mapping.source import SqsSource
 from engine.sources.sqs.service import SqsService
 from engine.wire.aws import AwsEndpoint
+from engine.wire.aws_gate import AwsGate
 from engine.wire.http import Request
+from engine.wire.request_gate import RequestGate
 
 T = TypeVar("T")
 
@@ -62,6 +65,8 @@ class Services:
             clock=engine.platform.clock,
             new_request_id=engine.new_request_id,
             listen=config.listeners,
+            hosts=config.hosts,
+            allowed_origins=config.allowed_origins,
             reject=engine.stats.reject,
             say=engine.say,
             services=shared,
@@ -101,7 +106,9 @@ class Services:
         engine.terms.invoke_config = self._invoke_config
         lambda_api = LambdaApi(self._works, host, engine.sink, spawn, engine.asynchronous)
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._s3.handle}
-        self.handle: Callable[[Request], None] = AwsEndpoint(handlers, host.new_request_id).handle
+        endpoint = AwsEndpoint(handlers, host.new_request_id)
+        gate = AwsGate(gate_of("aws", config, wary=True), endpoint, self._s3.api, engine.stats.reject)
+        self.handle: Callable[[Request], None] = gate.handle
         limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.body_limit_bytes)
         self.body_limit_bytes = max(limits)
 
@@ -152,6 +159,18 @@ class Services:
         name = target.resource.removeprefix("function:").partition(":")[0]
         own = target[1:3] == (account.region, account.account_id)
         return own and self._engine.deployments.function(name) is not None
+
+
+def gate_of(name: str, config: Config, *, navigations: bool = False, wary: bool = False) -> RequestGate:
+    """The rule for the listener of that name."""
+    listener = config.listeners.get(name)
+    return RequestGate(
+        listener.host if listener is not None else "localhost",
+        hosts=config.hosts,
+        allowed_origins=config.allowed_origins,
+        navigations=navigations,
+        wary=wary,
+    )
 
 
 def _one(kind: type[T], sources: Mapping[str, EventSource]) -> T | None:

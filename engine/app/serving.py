@@ -15,7 +15,7 @@ import watchfiles
 from anyio.abc import TaskStatus
 
 from engine.app.engine import Engine
-from engine.app.services import Services
+from engine.app.services import Services, gate_of
 from engine.config import Config
 from engine.errors import ConfigError, EngineError
 from engine.packages.shelf import Shelf
@@ -129,7 +129,12 @@ async def _serve(
             kept.enter_context(one)
         endpoint_url = _url_from_here(at_aws[0])
         async with Engine.from_config(config, write_log=write_log, endpoint_url=endpoint_url) as engine:
-            admin = Admin(engine.stats, engine.platform.clock, is_ready=lambda: not signals.asked.is_set())
+            admin = Admin(
+                engine.stats,
+                engine.platform.clock,
+                is_ready=lambda: not signals.asked.is_set(),
+                gate=gate_of("admin", config, navigations=True),
+            )
             closing = anyio.Event()
             async with anyio.create_task_group() as outer:
                 listener = Listener(admin.handle, engine.platform.clock, config.listeners["admin"], 0)

@@ -50,6 +50,8 @@ class Config:
         resources: Queues and buckets.
         debug: Handlers are to be stopped at breakpoints; see `debugged`.
         init_concurrency: Inits that may compute at a time, or None: as many as there are cores.
+        hosts: Further names that clients call the listeners by.
+        allowed_origins: Origins of web pages that may use all listeners.
     """
 
     account: Account
@@ -65,6 +67,8 @@ class Config:
     resources: Resources = field(default_factory=Resources)
     debug: bool = False
     init_concurrency: int | None = None
+    hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,8 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         init_concurrency=engine.init_concurrency,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin)),
         observers=engine.observers,
+        hosts=engine.hosts,
+        allowed_origins=engine.allowed_origins,
         resources=known,
         state_dir=engine.state_dir and os.path.abspath(os.path.join(origin.folder, engine.state_dir)),
     )

@@ -18,6 +18,7 @@ from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
+from engine.wire.request_gate import authority
 
 FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
 FUNCTION_NAME_RULE: Final = "must be 1 to 64 of the characters a-z A-Z 0-9 - _ (AWS)"
@@ -65,6 +66,22 @@ def _region(value: str) -> str:
 def _account_id(value: str) -> str:
     if not _ACCOUNT_ID.fullmatch(value):
         raise ValueError(f"{value!r} is not an AWS account id (12 digits)")
+    return value
+
+
+def _host_name(value: str) -> str:
+    host = authority(value)
+    if host is None or host.port or value.startswith("["):
+        raise ValueError(f"{value!r} is not the name of a host")
+    return value
+
+
+def _web_origin(value: str) -> str:
+    scheme, found, where = value.partition("://")
+    if not found or not scheme.isalnum() or authority(where) is None:
+        raise ValueError(
+            f"{value!r} is no origin such as 'https://app.example.com': scheme, host and port alone"
+        )
     return value
 
 
@@ -204,6 +221,9 @@ class EngineSettings(Settings):
         http: `HOST:PORT` of the functions' HTTP events.
         aws: `HOST:PORT` of the endpoint for AWS clients.
         admin: `HOST:PORT` of metrics, health and status.
+        hosts: Further names that clients call the listeners by. On the aws listener what stands before one is
+            a bucket.
+        allowed_origins: Origins of web pages, besides those of this machine, that may use all listeners.
     """
 
     region: Annotated[str, AfterValidator(_region)] = _ACCOUNT.region
@@ -220,6 +240,10 @@ class EngineSettings(Settings):
     http: Address = Listener("127.0.0.1", 3000)
     aws: Address = Listener("127.0.0.1", 4566)
     admin: Address = Listener("127.0.0.1", 9464)
+    hosts: Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(strict=False)] = ()
+    allowed_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_web_origin)], ...], Field(strict=False)
+    ] = ()
 
     def account(self) -> Account:
         """The part of it that the kernel knows."""

@@ -13,6 +13,7 @@ from engine.telemetry.exposition import Exposition
 from engine.telemetry.stats import Stats
 from engine.telemetry.status import status_document
 from engine.wire.http_message import Request, header_block
+from engine.wire.request_gate import RequestGate, marks_of
 
 _TEXT = header_block([("content-type", "text/plain; charset=utf-8")])
 _JSON = header_block([("content-type", "application/json"), ("cache-control", "no-store")])
@@ -24,7 +25,9 @@ class Admin:
     `registry` is where a user's own collectors go; it has those of the process and of Python already.
     """
 
-    def __init__(self, stats: Stats, clock: Clock, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, stats: Stats, clock: Clock, is_ready: Callable[[], bool], gate: RequestGate) -> None:
+        """`gate` says whose requests are answered at all."""
+        self._gate = gate
         self._stats = stats
         self._now = clock.now
         self._began_s = clock.now()
@@ -46,6 +49,10 @@ class Admin:
 
     def handle(self, request: Request) -> None:
         """Answer `request`."""
+        if not self._gate.is_plain(request) and (refusal := self._gate.judge(marks_of(request))) is not None:
+            body = orjson.dumps({"message": refusal.message})
+            request.respond(refusal.status, _JSON, body)
+            return
         page = self._pages.get(request.target.partition(b"?")[0])
         if page is None:
             request.respond(404, _TEXT, b"try " + b", ".join(self._pages) + b"\n")

@@ -26,7 +26,14 @@ THROTTLE_REASONS: Final = (
     OTHER,
 )
 
-REJECTIONS: Final = ("unknown_function", "invalid_payload", "payload_too_large", "not_accepting", OTHER)
+REJECTIONS: Final = (
+    "unknown_function",
+    "invalid_payload",
+    "payload_too_large",
+    "not_accepting",
+    "forbidden",
+    OTHER,
+)
 """Why an event never became one for a function."""
 
 STATES: Final = ("pending", "starting", "idle", "busy")

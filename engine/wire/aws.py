@@ -157,15 +157,19 @@ class AwsEndpoint:
         return _SQS if _QUEUE_PATH.match(url) else _S3
 
     def _refuse(self, request: Request, scope: Scope) -> None:
-        """501 in the protocol the caller speaks: JSON 1.x, Query, REST-XML or REST-JSON."""
+        """501: there is no such service here."""
         served = ", ".join(sorted(self._handlers)) or "nothing"
         message = _NOT_SERVED.format(scope.service[:64], served)
+        self.refuse(request, scope, 501, UNSERVED, message)
+
+    def refuse(self, request: Request, scope: Scope, status: int, code: str, message: str) -> None:
+        """Answer with an error in the protocol the caller speaks: JSON 1.x, Query, REST-XML or REST-JSON."""
         request_id = self._new_request_id()
-        kind, body = _error(request, scope.service, message, request_id)
+        kind, body = _error(request, scope.service, code, message, request_id)
         head = (
-            f"Content-Type: {kind}\r\nx-amzn-RequestId: {request_id}\r\nx-amzn-ErrorType: {UNSERVED}\r\n"
+            f"Content-Type: {kind}\r\nx-amzn-RequestId: {request_id}\r\nx-amzn-ErrorType: {code}\r\n"
         ).encode()
-        request.respond(501, head, body)
+        request.respond(status, head, body)
 
 
 def _is_query(request: Request) -> bool:
@@ -184,6 +188,7 @@ _NOT_SERVED: Final = (
     "AWS_ENDPOINT_URL_<SERVICE> in its `environment` names another server."
 )
 
+ACCESS_DENIED: Final = "AccessDeniedException"
 UNSERVED: Final = "NotImplementedException"
 """Error code for services and operations that AWS has and this engine has not. SDKs do not retry 501."""
 
@@ -198,21 +203,23 @@ def _parse_credential(credential: bytes, *, regional: bool) -> Scope | None:
     return Scope(service, parts[2] if regional else None, account)
 
 
-def _error(request: Request, service: str, message: str, request_id: str) -> tuple[str, bytes]:
-    """Content type and body."""
+def _error(request: Request, service: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
+    """Content type and body. `code` as JSON protocols have it; those of XML leave `Exception` out."""
+    short = code if code == UNSERVED else code.removesuffix("Exception")
     if request.header(b"x-amz-target") is not None:
         sent = request.header(b"content-type")
         kind = "application/x-amz-json-1.1" if sent and b"1.1" in sent else "application/x-amz-json-1.0"
-        return kind, orjson.dumps({"__type": UNSERVED, "message": message})
+        return kind, orjson.dumps({"__type": code, "message": message})
     if _is_query(request):
-        error = f"<Type>Sender</Type><Code>{UNSERVED}</Code><Message>{_xml_text(message)}</Message>"
+        error = f"<Type>Sender</Type><Code>{short}</Code><Message>{_xml_text(message)}</Message>"
         tail = f"<RequestId>{request_id}</RequestId>"
         return "text/xml", f"<ErrorResponse><Error>{error}</Error>{tail}</ErrorResponse>".encode()
     if service in _REST_XML:
-        error = f"<Code>{UNSERVED}</Code><Message>{_xml_text(message)}</Message>"
+        error = f"<Code>{short}</Code><Message>{_xml_text(message)}</Message>"
         text = f"{_XML_DECLARATION}<Error>{error}<RequestId>{request_id}</RequestId></Error>"
         return "application/xml", text.encode()
-    return "application/json", orjson.dumps({"Type": "User", "message": message})
+    key = "Message" if code == ACCESS_DENIED else "message"
+    return "application/json", orjson.dumps({"Type": "User", key: message})
 
 
 _XML_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'

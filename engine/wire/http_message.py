@@ -127,15 +127,20 @@ class Request:
         head = self.head
         if not head:
             return next((value for name, value in self.headers if name.lower() == lower_name), None)
-        try:
-            lower = self._lower_head
-        except AttributeError:
-            lower = self._lower_head = head.lower()
-        at = lower.find(b"\r\n%b:" % lower_name)
+        at = self.lower_head.find(b"\r\n%b:" % lower_name)
         if at < 0:
             return None
         end = head.find(b"\r\n", at + 2)
         return head[at + len(lower_name) + 3 : end if end >= 0 else len(head)].strip(_OWS)
+
+    @property
+    def lower_head(self) -> bytes:
+        """`head` in lower case, values and all."""
+        try:
+            return self._lower_head
+        except AttributeError:
+            self._lower_head = self.head.lower()
+            return self._lower_head
 
     @property
     def trailers(self) -> list[tuple[bytes, bytes]]:
@@ -154,6 +159,14 @@ class Request:
         """Whether an answer is owed, and the client is still there to get it."""
         return self._connection is not None and self._connection.awaits(self)
 
+    def add_to_answer(self, head: bytes, instead_of: bytes = b"") -> None:
+        """Have header lines stand behind those of the answer, whoever gives it.
+
+        `instead_of`: header names in lower case that begin like this are left out of the answer's own.
+        """
+        if self._connection is not None:
+            self._connection = _Adding(self._connection, head, instead_of)
+
     def respond(self, status: int, head: bytes, body: bytes) -> None:
         """Answer, now or later, once: a second answer, or one to a client that has gone, does nothing.
 
@@ -169,6 +182,30 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target[:200]!r} {len(self.body)} bytes from {self.peer}>"
+
+
+class _Adding:
+    """Passes an answer on with more header lines."""
+
+    __slots__ = ("_connection", "_head", "_instead_of")
+
+    def __init__(self, connection: Answering, head: bytes, instead_of: bytes) -> None:
+        self._connection = connection
+        self._head = head
+        self._instead_of = instead_of
+
+    @property
+    def peer(self) -> str:
+        return self._connection.peer
+
+    def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
+        if self._instead_of and self._instead_of in head.lower():
+            lines = head.splitlines(keepends=True)
+            head = b"".join(line for line in lines if not line.lower().startswith(self._instead_of))
+        self._connection.answer(request, status, head + self._head, body)
+
+    def awaits(self, request: Request) -> bool:
+        return self._connection.awaits(request)
 
 
 def header_block(pairs: Iterable[tuple[str, str]]) -> bytes:

@@ -15,6 +15,7 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.cpu_use import use_of_process
 from engine.executors.marshal import exit_reason
+from engine.executors.runtime_api import answers
 from engine.executors.runtime_api.child import Child, spawn
 from engine.executors.runtime_api.command import CLIENT, InvalidEntrypoint, command_of, variables_of
 from engine.executors.runtime_api.desk import Desk
@@ -22,7 +23,8 @@ from engine.executors.runtime_api.output import Lines
 from engine.executors.runtime_api.workers import Workers
 from engine.executors.scope import host_variables
 from engine.ports import Facts, Workshop
-from engine.wire.http import HttpLimits, HttpServer
+from engine.wire.http import HttpLimits, HttpServer, Request
+from engine.wire.request_gate import RequestGate, marks_of
 
 LIMITS: Final = HttpLimits(
     max_body_bytes=MAX_RESPONSE_BYTES,
@@ -67,7 +69,8 @@ class Room:
         self._began_s = self._clock.now()
         self._is_ready = False
         self._desk = Desk(self, shared=self._shared)
-        self._server = HttpServer(self._desk.handle, self._clock, LIMITS)
+        self._gate = RequestGate("127.0.0.1", remember=LIMITS.remembered_heads)
+        self._server = HttpServer(self._ask, self._clock, LIMITS)
         self._child: Child | None = None
         self._address = ""
         self._spawning = False
@@ -99,6 +102,14 @@ class Room:
         finally:
             self._spawning = False
         self._attend()
+
+    def _ask(self, request: Request) -> None:
+        """Pass on what the runtime asks; no page in a browser may. A runtime need not name a host."""
+        refusal = None if self._gate.is_plain(request) else self._gate.judge(marks_of(request))
+        if refusal is not None and refusal.status == 403:
+            answers.refuse(request, 403, "Forbidden", refusal.message)
+        else:
+            self._desk.handle(request)
 
     def run(self, invocation: Invocation) -> None:
         """Hand it to the process."""

@@ -20,6 +20,7 @@ from engine.sources.http.routes import Entry, RouteTable, conflicts
 from engine.sources.http.settings import FrontDoor
 from engine.sources.http.stamps import Stamps
 from engine.sources.http.target import split_target
+from engine.wire.cors import Cors
 from engine.wire.http import Request
 
 _MOST_TARGETS: Final = 4096
@@ -29,11 +30,12 @@ _SURELY_FITS: Final = 524_288
 
 
 class Route(NamedTuple):
-    """Which function a request goes to, and how it is put."""
+    """Which function a request goes to, how it is put, and what pages of other origins may do."""
 
     function: str
     payload: PayloadFormat
     qualifier: str | None = None
+    cors: Cors | None = None
 
 
 class Resolved(NamedTuple):

@@ -11,6 +11,7 @@ from engine.sources.http.payload import Edge
 from engine.sources.http.payload_v2 import PayloadV2, Target
 from engine.sources.http.routes import Entry
 from engine.sources.http.settings import ANY, HttpEvent
+from engine.wire.cors import Cors
 
 URL_MAX_BODY: Final = 6 * 1024 * 1024
 
@@ -37,9 +38,11 @@ class UrlPayload(PayloadV2):
         return super().target("/" + "".join(below), query, {})
 
 
-def url_entries(url_id: str, function: str, qualifier: str | None, edge: Edge) -> list[Entry[Route]]:
+def url_entries(
+    url_id: str, function: str, qualifier: str | None, edge: Edge, cors: Cors | None = None
+) -> list[Entry[Route]]:
     """The routes of one function URL: itself, and everything below it."""
-    route = Route(function, UrlPayload(url_id, function, edge), qualifier)
+    route = Route(function, UrlPayload(url_id, function, edge), qualifier, cors)
     prefix = prefix_of(url_id)
     paths = (prefix, f"{prefix}/", f"{prefix}/{{below+}}")
     return [Entry(ANY, path, function, route) for path in paths]

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from engine.wire.cors import Cors
+
 ANY: Final = "ANY"
 DEFAULT_PATH: Final = "$default"
 
@@ -27,6 +29,57 @@ class FrontDoor(StrEnum):
     ALB = "alb"
 
 
+class CorsSettings(BaseModel):
+    """`cors` of an HTTP event: which pages of other origins may use the route, and read its answers.
+
+    Attributes:
+        origins: As browsers send them: `https://app.example.com`, also `https://*.example.com` and `*`. Only
+            an origin that is named may use the route from another site: `*` adds headers to answers.
+        methods: Or `*`.
+        headers: Which a page may send.
+        expose_headers: Which of the answer a page may read.
+        max_age_s: How long a browser may remember the answer to a preflight.
+        credentials: Whether a page may send cookies.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origins: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(min_length=1)
+    methods: tuple[str, ...] = ("*",)
+    headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age_s: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    credentials: bool = False
+
+    @field_validator("methods")
+    @classmethod
+    def _methods_are_tokens(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        methods = tuple(method.upper() for method in methods)
+        for method in methods:
+            if method != "*" and not _METHOD.fullmatch(method):
+                raise ValueError(f"{method!r} is not an HTTP method; write GET, POST, ... or *")
+        return methods
+
+    @field_validator("origins", "headers", "expose_headers")
+    @classmethod
+    def _can_stand_in_a_header(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not value.isascii() or not value.isprintable() or " " in value or "," in value:
+                raise ValueError(f"{value!r} holds what no origin and no header name has")
+        return values
+
+    def rule(self) -> Cors:
+        """It as a rule."""
+        return Cors(
+            origins=self.origins,
+            methods=self.methods,
+            headers=self.headers,
+            expose=self.expose_headers,
+            max_age_s=self.max_age_s,
+            credentials=self.credentials,
+        )
+
+
 class HttpEvent(BaseModel):
     """One route to one function.
 
@@ -41,6 +94,7 @@ class HttpEvent(BaseModel):
         stage_variables: Sent with every event of formats 2.0 and 1.0.
         multi_value_headers: The target group attribute `lambda.multi_value_headers.enabled` (alb).
         binary_media_types: The REST API's list, for example `["image/png"]` or `["*/*"]` (1.0).
+        cors: Pages of other origins that may use the route. Preflights are answered without the function.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +107,7 @@ class HttpEvent(BaseModel):
     stage_variables: dict[str, str] = Field(default_factory=dict)
     multi_value_headers: bool = False
     binary_media_types: tuple[str, ...] = ()
+    cors: CorsSettings | None = None
 
     @field_validator("method")
     @classmethod
@@ -88,6 +143,8 @@ class HttpEvent(BaseModel):
             raise ValueError('binary_media_types needs payload_format = "1.0"')
         if self.payload_format == "alb" and (self.stage or self.stage_variables):
             raise ValueError("a load balancer has no stage and no stage_variables")
+        if self.payload_format == "alb" and self.cors:
+            raise ValueError("a load balancer has no cors: its functions answer OPTIONS themselves")
         if self.payload_format == "1.0" and self.stage == DEFAULT_PATH:
             raise ValueError("a REST API has no stage named $default")
         return self

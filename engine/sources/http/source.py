@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 import anyio
 from anyio.abc import TaskStatus
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from engine.ports import Binding, EventSource, Host, Sink
 from engine.sources.http.desk import Desk, Route, Router
 from engine.sources.http.function_urls import URL_MAX_BODY, prefix_of, url_entries
+from engine.sources.http.gate import HttpGate, cors_of_url
 from engine.sources.http.payload import Edge, PayloadFormat
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
@@ -19,6 +20,7 @@ from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.routes import Entry
 from engine.sources.http.settings import HttpEvent
 from engine.wire.http import HttpLimits, HttpServer
+from engine.wire.request_gate import RequestGate
 
 LISTENER: Final = "http"
 _MOST_TARGETS: Final = 4096
@@ -47,6 +49,7 @@ class HttpSource:
         self._urls: dict[str, list[Entry[Route]]] = {}
         self._router = Router(entries)
         self._desk: Desk | None = None
+        self._gate: HttpGate | None = None
         self._host = host
         self._edge = edge
         self._base = ""
@@ -59,9 +62,11 @@ class HttpSource:
 
     # ---------------------------------------------------------------- function URLs
 
-    def open(self, url_id: str, function: str, qualifier: str | None) -> None:
-        """Serve a function URL from now on."""
-        self._urls[url_id] = url_entries(url_id, function, qualifier, self._edge)
+    def open(
+        self, url_id: str, function: str, qualifier: str | None, cors: Mapping[str, Any] | None = None
+    ) -> None:
+        """Serve a function URL from now on; `cors` is the member `Cors` of its configuration."""
+        self._urls[url_id] = url_entries(url_id, function, qualifier, self._edge, cors_of_url(cors))
         self._reroute()
 
     def close(self, url_id: str) -> None:
@@ -75,18 +80,27 @@ class HttpSource:
 
     def _reroute(self) -> None:
         self._router = Router([*self._entries, *(one for entries in self._urls.values() for one in entries)])
-        if self._desk is not None:
+        if self._desk is not None and self._gate is not None:
             self._desk.reroute(self._router)
+            self._gate.reroute(self._router)
 
     # ---------------------------------------------------------------- serving
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Listen until `stopping`, then answer what was taken. Starts with `http://host:port`."""
-        desk = self._desk = Desk(self._router, sink, self._host)
+        host = self._host
+        desk = self._desk = Desk(self._router, sink, host)
+        rule = RequestGate(
+            host.listen[LISTENER][0],
+            hosts=host.hosts,
+            allowed_origins=host.allowed_origins,
+            navigations=True,
+        )
+        gate = self._gate = HttpGate(rule, self._router, desk.take, host.reject, host.new_request_id)
         limits = HttpLimits(max_body_bytes=max(self._router.max_body, URL_MAX_BODY))
-        server = HttpServer(desk.take, self._host.clock, limits)
+        server = HttpServer(gate.take, host.clock, limits)
         try:
-            address, port = await server.start(*self._host.listen[LISTENER])
+            address, port = await server.start(*host.listen[LISTENER])
             self._edge.port = str(port)
             shown = f"[{address}]" if ":" in address else address
             self._base = f"http://{shown}:{port}"
@@ -103,4 +117,5 @@ def _entry(binding: Binding, edge: Edge) -> Entry[Route]:
         raise TypeError(f"an HTTP event needs HttpEvent settings, not {type(settings).__name__}")
     payload = _FORMATS[settings.payload_format](binding, settings, edge)
     name = binding.function.name
-    return Entry(settings.method, settings.path, name, Route(name, payload, binding.qualifier))
+    cors = settings.cors.rule() if settings.cors is not None else None
+    return Entry(settings.method, settings.path, name, Route(name, payload, binding.qualifier, cors))

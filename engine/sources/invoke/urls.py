@@ -18,7 +18,7 @@ from engine.sources.invoke.works import Works
 
 
 class Urls:
-    """The URLs of all functions and aliases. CORS and IAM settings are kept and shown, and not applied."""
+    """The URLs of all functions and aliases. IAM settings are kept and shown, and not applied."""
 
     def __init__(self, works: Works) -> None:
         self._works = works
@@ -52,7 +52,7 @@ class Urls:
         url = Url(
             id=self._catalogue.new_id().replace("-", ""), config=wanted, created_s=now_s, modified_s=now_s
         )
-        self._works.fronts.open(url.id, record.name, None if qualifier == LATEST else qualifier)
+        self._works.open_url(record, qualifier, url)
         record.urls[qualifier] = url
         document = self._document(record, qualifier)
         del document["LastModifiedTime"]
@@ -64,6 +64,7 @@ class Urls:
         record, qualifier = self._of(call)
         url = self._url(record, qualifier)
         url.config = url.config | wanted
+        self._works.open_url(record, qualifier, url)
         url.modified_s = self._catalogue.now_s()
         return Answer(self._document(record, qualifier))
 

@@ -18,7 +18,7 @@ from engine.core.function import Function
 from engine.errors import EngineError
 from engine.packages.archive import ArchiveError
 from engine.packages.deployment import Deployment
-from engine.packages.records import LATEST, FunctionRecord, State, Version
+from engine.packages.records import LATEST, FunctionRecord, State, Url, Version
 from engine.packages.shelf import Shelf
 from engine.ports import Offload
 from engine.registry import names
@@ -56,8 +56,10 @@ class NoStores:
 class Fronts(Protocol):
     """What serves function URLs."""
 
-    def open(self, url_id: str, function: str, qualifier: str | None) -> None:
-        """Requests for the URL go to the function from now on."""
+    def open(
+        self, url_id: str, function: str, qualifier: str | None, cors: Mapping[str, Any] | None = None
+    ) -> None:
+        """Requests for the URL go to the function from now on; `cors` is the member `Cors` of its config."""
 
     def close(self, url_id: str) -> None:
         """They are refused from now on."""
@@ -69,7 +71,9 @@ class Fronts(Protocol):
 class NoFronts:
     """There is no listener for HTTP events."""
 
-    def open(self, _url_id: str, _function: str, _qualifier: str | None) -> None:
+    def open(
+        self, _url_id: str, _function: str, _qualifier: str | None, _cors: Mapping[str, Any] | None = None
+    ) -> None:
         """Always refused."""
         raise invalid_parameter("This engine serves no function URLs: it has no listener for HTTP events.")
 
@@ -133,9 +137,15 @@ class Works:
             self.route(record)
             self.share(record)
             for qualifier, url in record.urls.items() if not isinstance(self.fronts, NoFronts) else ():
-                self.fronts.open(url.id, record.name, None if qualifier == LATEST else qualifier)
+                self.open_url(record, qualifier, url)
         if self.mappings is not None:
             self._reopen(self.mappings)
+
+    def open_url(self, record: FunctionRecord, qualifier: str, url: Url) -> None:
+        """Serve a function URL, as its config says now."""
+        self.fronts.open(
+            url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
+        )
 
     def _reopen(self, source: SqsSource) -> None:
         for uuid, kept in self.catalogue.state.mappings.items():

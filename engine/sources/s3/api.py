@@ -15,17 +15,20 @@ from engine.ports import Host, Offload
 from engine.sources.s3.body import decoded_length
 from engine.sources.s3.call import XML_HEAD, Answer, Call
 from engine.sources.s3.content import Content, read_kept
+from engine.sources.s3.cors import CorsRule, share
 from engine.sources.s3.desk import HOST_ID, MB, Desk, Limits
 from engine.sources.s3.errors import S3Error
 from engine.sources.s3.framing import KINDS
 from engine.sources.s3.intake import INTAKE_PATH
-from engine.sources.s3.names import OWN_HOSTS, Hosts
+from engine.sources.s3.names import Hosts
 from engine.sources.s3.notifier import Notifier
 from engine.sources.s3.operations import Operation, find
 from engine.sources.s3.presigned import check_expiry
 from engine.sources.s3.store import Store
 from engine.wire.aws import Scope
+from engine.wire.cors import preflight_of
 from engine.wire.http_message import Request
+from engine.wire.request_gate import OWN_HOSTS
 
 _log = logging.getLogger("engine.s3")
 
@@ -52,7 +55,7 @@ class S3Api:
         offload: Runs what blocks.
         limits: What one request may cost.
         intake: Answers requests for `intake.INTAKE_PATH`, if anything does.
-        own_hosts: Names of this endpoint, for virtual-host addressing.
+        hosts: Further names of this endpoint, for virtual-host addressing.
 
     Attributes:
         body_limit_bytes: What the listener must take: the largest body that is stored, and its framing.
@@ -68,7 +71,7 @@ class S3Api:
         offload: Offload,
         limits: Limits | None = None,
         intake: Callable[[Request], None] | None = None,
-        own_hosts: tuple[str, ...] = OWN_HOSTS,
+        hosts: tuple[str, ...] = (),
     ) -> None:
         limits = limits or Limits()
         self.body_limit_bytes = limits.put_bytes + limits.put_bytes // 64 + MB
@@ -78,7 +81,7 @@ class S3Api:
         self._new_request_id = host.new_request_id
         self._spawn = spawn
         self._offload = offload
-        self._hosts = Hosts(own_hosts)
+        self._hosts = Hosts((*OWN_HOSTS, *hosts))
         self._intake = intake
         self._desk = Desk(
             store=store,
@@ -101,6 +104,8 @@ class S3Api:
             if not _SIGNED_QUERY.isdisjoint(call.query):
                 check_expiry(call.query, self._clock.wall())
             operation = find(call)
+            if "origin" in call.headers and call.method != "OPTIONS":
+                share(call, self._cors(call.bucket))
             self._check_size(call)
             if self._store.keeper.blocks or len(request.body) > _LIGHT_BYTES:
                 self._spawn(self._answer_later, call, operation)
@@ -108,6 +113,42 @@ class S3Api:
                 self._answer_now(call, operation)
         except S3Error as error:
             _refuse(request, error, request_id)
+
+    # --- what the gate before the endpoint asks
+
+    def is_for_bucket(self, request: Request) -> bool:
+        """Whether it names a bucket."""
+        call = self._call(request)
+        return call is not None and bool(call.bucket)
+
+    def reads_object(self, request: Request) -> bool:
+        """Whether it is GetObject or HeadObject."""
+        call = self._call(request)
+        try:
+            return call is not None and find(call).name in ("GetObject", "HeadObject")
+        except S3Error:
+            return False
+
+    def names(self, request: Request, origin: str) -> bool:
+        """Whether the CORS configuration of the bucket names `origin`, and takes such a request of it."""
+        call = self._call(request)
+        if call is None:
+            return False
+        preflight = preflight_of(request)
+        method = preflight.method if preflight is not None else request.method
+        return any(rule.names(origin) and rule.takes(origin, method) for rule in self._cors(call.bucket))
+
+    def _call(self, request: Request) -> Call | None:
+        try:
+            return Call(request, self._hosts, "")
+        except S3Error:
+            return None
+
+    def _cors(self, name: str) -> tuple[CorsRule, ...]:
+        bucket = self._store.buckets.get(name)
+        return bucket.cors if bucket is not None else ()
+
+    # --- answering
 
     def _answer_now(self, call: Call, operation: Operation) -> None:
         if operation.prepare is not None:

@@ -12,6 +12,7 @@ from engine.sources.s3.xml import DECLARATION, element
 
 CODES: Final[Mapping[str, tuple[int, str]]] = {
     "AccessDenied": (403, "Access Denied"),
+    "AccessForbidden": (403, "Access Forbidden"),
     "AuthorizationQueryParametersError": (400, "Error parsing the X-Amz-Credential parameter"),
     "BadRequest": (400, "Bad Request"),
     "BadDigest": (400, "The Content-MD5 you specified did not match what we received."),

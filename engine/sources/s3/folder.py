@@ -28,6 +28,7 @@ from engine.packages.private_files import create, make_folder
 from engine.packages.state_folder import INDEX, blobs, half_written, is_blob_name
 from engine.ports import Offload
 from engine.sources.s3.content import Blob, Content, FileBlob, Kept, Piece
+from engine.sources.s3.cors import CorsRule
 from engine.sources.s3.digests import Checksum
 from engine.sources.s3.index import TABLES, Index
 from engine.sources.s3.model import About, Bucket, Part, Upload, Version, Versioning
@@ -263,6 +264,7 @@ def _bucket(name: str, document: dict[str, Any]) -> Bucket:
         versioning=Versioning(document["versioning"]),
         tags=document["tags"],
         notifications=Configuration.from_document(document["notifications"]),
+        cors=tuple(CorsRule.of(rule) for rule in document.get("cors", ())),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sortedcontainers import SortedDict
 
 from engine.sources.s3.content import Content
+from engine.sources.s3.cors import CorsRule
 from engine.sources.s3.digests import Checksum
 from engine.sources.s3.rules import Configuration
 
@@ -174,6 +175,7 @@ class Bucket:
     versioning: Versioning = Versioning.NEVER
     tags: dict[str, str] = field(default_factory=dict)
     notifications: Configuration = field(default_factory=Configuration)
+    cors: tuple[CorsRule, ...] = ()
     keys: SortedDict[str, list[Version]] = field(default_factory=SortedDict)
     uploads: dict[str, Upload] = field(default_factory=dict)
 
@@ -185,6 +187,7 @@ class Bucket:
             "versioning": self.versioning.value,
             "tags": dict(self.tags),
             "notifications": self.notifications.document(),
+            "cors": [rule.document() for rule in self.cors],
         }
 
     def latest(self, key: str) -> Version | None:

@@ -12,12 +12,10 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from engine.sources.s3.errors import S3Error
+from engine.wire.request_gate import OWN_HOSTS
 
 LONGEST_KEY: Final = 1024
 """Bytes of UTF-8."""
-
-OWN_HOSTS: Final = ("localhost", "s3.localhost", "s3.localhost.localstack.cloud", "host.docker.internal")
-"""Names this endpoint is called by, besides addresses: what stands before one of them is a bucket."""
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AWS_HOST: Final = re.compile(r"(?:(.+)\.)?s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?")

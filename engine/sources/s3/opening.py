@@ -36,5 +36,7 @@ def prepare_buckets(store: Store, buckets: Mapping[str, BucketSettings], account
             store.version(bucket, Versioning.ENABLED)
         if settings.eventbridge and not bucket.notifications.eventbridge:
             store.notify(bucket, Configuration(rules=bucket.notifications.rules, eventbridge=True))
+        if settings.cors and settings.cors_rules() != bucket.cors:
+            store.share(bucket, settings.cors_rules())
         if settings.tags and settings.tags != bucket.tags:
             store.tag_bucket(bucket, dict(settings.tags))

@@ -63,6 +63,9 @@ _BUCKET: Final = {
     ("GET", "tagging"): _reads("GetBucketTagging", tagging.get_bucket_tagging),
     ("PUT", "tagging"): Operation("PutBucketTagging", tagging.put_bucket_tagging, _document),
     ("DELETE", "tagging"): Operation("DeleteBucketTagging", tagging.delete_bucket_tagging),
+    ("GET", "cors"): _reads("GetBucketCors", buckets.get_cors),
+    ("PUT", "cors"): Operation("PutBucketCors", buckets.put_cors, _document),
+    ("DELETE", "cors"): Operation("DeleteBucketCors", buckets.delete_cors),
     ("GET", "acl"): _reads("GetBucketAcl", buckets.get_acl),
     ("POST", "delete"): Operation("DeleteObjects", delete_objects, take_list),
     ("POST", ""): Operation("PostObject", post_object, take_form),
@@ -87,6 +90,8 @@ _OBJECT: Final = {
 _COPY: Final = Operation("CopyObject", copy_object, sum_source)
 _COPY_PART: Final = Operation("UploadPartCopy", uploads.copy_part, uploads.sum_part_source)
 
+_PREFLIGHT: Final = _reads("Preflight", buckets.preflight)
+
 _TELLING: Final = (
     "uploads",
     "uploadId",
@@ -97,6 +102,7 @@ _TELLING: Final = (
     "versioning",
     "notification",
     "tagging",
+    "cors",
     "acl",
     "attributes",
     *buckets.PROBES,
@@ -122,6 +128,8 @@ _TELLING: Final = (
 
 def find(call: Call) -> Operation:
     """The operation. Raises S3Error NotImplemented or MethodNotAllowed."""
+    if call.method == "OPTIONS" and call.bucket:
+        return _PREFLIGHT
     table = _OBJECT if call.key else _BUCKET if call.bucket else _SERVICE
     telling = next((name for name in _TELLING if name in call.query), "") if call.query else ""
     found = table.get((call.method, telling))

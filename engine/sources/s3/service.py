@@ -99,11 +99,12 @@ class S3Service:
             offload=offload,
             limits=Limits(put_bytes=settings.max_put_mb * MB),
             intake=intake.handle,
-            own_hosts=settings.hosts,
+            hosts=host.hosts,
         )
         self.body_limit_bytes = api.body_limit_bytes
         self.handle: Callable[[Request, Scope], None] = api.handle
         """Answers a request once, now or later. Never raises for a bad request."""
+        self.api = api
 
     # --- for the source
 

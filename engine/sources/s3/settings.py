@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from engine.core.function import Account
 from engine.registry import did_you_mean
-from engine.sources.s3.names import OWN_HOSTS, bucket_problem
+from engine.sources.s3.cors import CorsRule
+from engine.sources.s3.names import bucket_problem
 from engine.sources.s3.rules import EVENT_TYPES, Form, Rule, Target
 
 
@@ -43,6 +44,7 @@ def _filter(value: str) -> str:
 
 EventType = Annotated[str, AfterValidator(_event)]
 Events = Annotated[tuple[EventType, ...], Field(strict=False), AfterValidator(_some)]
+HeaderText = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
 KeyFilter = Annotated[str, Field(max_length=1024), AfterValidator(_filter)]
 
 
@@ -92,6 +94,26 @@ class QueueNotification(_Wanted):
     queue: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
 
 
+class BucketCors(_Table):
+    """One rule of `[[buckets.NAME.cors]]`, as PutBucketCors takes it.
+
+    Attributes:
+        origins: As browsers send them; one `*` stands for any text.
+        methods: What pages of these may send.
+        headers: With which headers.
+        expose_headers: Which headers of the answer they may read.
+        max_age_s: How long a browser may remember that.
+    """
+
+    origins: Annotated[tuple[HeaderText, ...], Field(strict=False, min_length=1)]
+    methods: Annotated[
+        tuple[Literal["GET", "PUT", "POST", "DELETE", "HEAD"], ...], Field(strict=False, min_length=1)
+    ]
+    headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
+    expose_headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
+    max_age_s: Annotated[int, Field(ge=0)] | None = None
+
+
 class BucketSettings(_Table):
     """`[buckets.NAME]`.
 
@@ -100,12 +122,18 @@ class BucketSettings(_Table):
         eventbridge: Whether EventBridge is told of everything.
         tags: Free labels.
         notifications: What goes to queues. Functions say themselves what they want to hear of.
+        cors: Which pages of other origins may use the bucket; absent leaves what was put over the API.
     """
 
     versioning: bool = False
     eventbridge: bool = False
     tags: dict[str, str] = Field(default_factory=dict)
     notifications: Annotated[tuple[QueueNotification, ...], Field(strict=False)] = ()
+    cors: Annotated[tuple[BucketCors, ...], Field(strict=False, max_length=100)] = ()
+
+    def cors_rules(self) -> tuple[CorsRule, ...]:
+        """`cors` as rules."""
+        return tuple(CorsRule.of(rule.model_dump()) for rule in self.cors)
 
     def rules(self, name: str, account: Account) -> tuple[Rule, ...]:
         """`notifications` as rules."""
@@ -122,19 +150,17 @@ class S3Settings(_Table):
     Attributes:
         max_put_mb: Largest body of one PutObject or UploadPart, in MiB. AWS takes 5 GiB; here bodies are held
             in memory, and multipart uploads lift the limit.
-        hosts: Names of this endpoint: what stands before one of them is a bucket (virtual hosts).
         intake_token: What senders of notifications must show; absent means that nobody is asked.
         intake_confirm_hosts: Hosts, besides those of Amazon SNS, at which subscriptions are confirmed.
     """
 
     max_put_mb: Annotated[int, Field(ge=5, le=5120)] = 256
-    hosts: Annotated[tuple[str, ...], Field(strict=False)] = OWN_HOSTS
     intake_token: Annotated[str, Field(min_length=1)] | None = None
     intake_confirm_hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _hosts_are_names(self) -> Self:
-        for host in (*self.hosts, *self.intake_confirm_hosts):
+        for host in self.intake_confirm_hosts:
             if not host or "/" in host or ":" in host or host != host.strip():
                 raise ValueError(f"{host!r} is not the name of a host")
         return self

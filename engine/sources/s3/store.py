@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from engine.sources.s3.content import EMPTY, Content, Keeper, MemoryKeeper
+from engine.sources.s3.cors import CorsRule
 from engine.sources.s3.digests import Checksum
 from engine.sources.s3.errors import S3Error, no_such_bucket, no_such_key
 from engine.sources.s3.model import (
@@ -89,6 +90,11 @@ class Store:
     def notify(self, bucket: Bucket, configuration: Configuration) -> None:
         """Replace the notification configuration."""
         bucket.notifications = configuration
+        self.keeper.put("buckets", (bucket.name,), bucket)
+
+    def share(self, bucket: Bucket, cors: tuple[CorsRule, ...]) -> None:
+        """Replace the CORS configuration."""
+        bucket.cors = cors
         self.keeper.put("buckets", (bucket.name,), bucket)
 
     def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:

@@ -106,16 +106,17 @@ async def test_requests_are_answered_over_a_kept_connection(host, outcome_of):
         streams = await serving.connect()
         status, headers, body = await ask(
             streams,
-            b"GET /my/path?a=1&a=2 HTTP/1.1\r\nHost: x\r\nCookie: b=2\r\nX-Amzn-Trace-Id: Root=1-2-3\r\n",
+            b"GET /my/path?a=1&a=2 HTTP/1.1\r\nHost: localhost\r\n"
+            b"Cookie: b=2\r\nX-Amzn-Trace-Id: Root=1-2-3\r\n",
         )
         document = json.loads(body)
         post = await ask(
             streams,
-            b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7\r\n",
+            b"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 7\r\n",
             b'{"a":1}',
         )
-        broken = await ask(streams, b"GET /break HTTP/1.1\r\nHost: x\r\n")
-        again = await ask(streams, b"GET /again HTTP/1.1\r\nHost: x\r\n")
+        broken = await ask(streams, b"GET /break HTTP/1.1\r\nHost: localhost\r\n")
+        again = await ask(streams, b"GET /again HTTP/1.1\r\nHost: localhost\r\n")
         await hang_up(streams)
 
     assert status == 201
@@ -141,7 +142,7 @@ async def test_a_stopping_source_answers_what_it_took(host, outcome_of):
     sink = ScriptedSink(outcome_of)
     async with Serving(host, sink) as serving:
         streams = await serving.connect()
-        streams[1].write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        streams[1].write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await sink.arrived.wait()
         serving.stopping.set()
         await anyio.lowlevel.checkpoint()
@@ -162,7 +163,7 @@ async def test_a_cancelled_source_drops_everything(host, outcome_of):
     sink = ScriptedSink(outcome_of)
     async with Serving(host, sink) as serving:
         streams = await serving.connect()
-        streams[1].write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        streams[1].write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await sink.arrived.wait()
         serving.group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
@@ -179,7 +180,8 @@ async def test_a_body_over_the_limit_is_refused_by_the_front_door(host, outcome_
     async with Serving(host, ScriptedSink(outcome_of), path="/{p+}") as serving:
         streams = await serving.connect()
         status, headers, body = await ask(
-            streams, b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\nExpect: 100-continue\r\n"
+            streams,
+            b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\nExpect: 100-continue\r\n",
         )
         await hang_up(streams)
 

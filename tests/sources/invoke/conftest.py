@@ -148,7 +148,7 @@ class FakeFronts:
     def __init__(self) -> None:
         self.urls: dict[str, tuple[str, str | None]] = {}
 
-    def open(self, url_id: str, function: str, qualifier: str | None) -> None:
+    def open(self, url_id: str, function: str, qualifier: str | None, cors: object = None) -> None:
         self.urls[url_id] = function, qualifier
 
     def close(self, url_id: str) -> None:

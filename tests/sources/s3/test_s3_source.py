@@ -318,7 +318,7 @@ async def test_records_put_in_a_folder_are_there_after_a_restart(ask_endpoint, t
         (S3Event, {"bucket": "photos", "colour": "red"}, "Extra inputs"),
         (BucketSettings, {"notifications": [{"queue": "a b"}]}, "should match pattern"),
         (S3Settings, {"max_put_mb": 1}, "greater than or equal to 5"),
-        (S3Settings, {"hosts": ["http://x"]}, "is not the name of a host"),
+        (S3Settings, {"intake_confirm_hosts": ["http://x"]}, "is not the name of a host"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(model, table, part):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.sources.s3 import cors
 from engine.sources.s3.call import XML_HEAD, Answer, Call, xml_answer
 from engine.sources.s3.configuration import ROOT, parsed, rendered, unreachable
 from engine.sources.s3.desk import (
@@ -114,6 +115,35 @@ def put_notifications(desk: Desk, call: Call) -> Answer:
     return Answer()
 
 
+# --- CORS
+
+
+def get_cors(desk: Desk, call: Call) -> Answer:
+    """GetBucketCors."""
+    bucket = desk.bucket(call)
+    if not bucket.cors:
+        raise S3Error("NoSuchCORSConfiguration", details={"BucketName": bucket.name})
+    return cors.rendered(bucket.cors)
+
+
+def put_cors(desk: Desk, call: Call) -> Answer:
+    """PutBucketCors: replaces all rules."""
+    desk.store.share(desk.bucket(call), cors.parsed(call.body()))
+    return Answer()
+
+
+def delete_cors(desk: Desk, call: Call) -> Answer:
+    """DeleteBucketCors: nothing happens if there is none."""
+    desk.store.share(desk.bucket(call), ())
+    return Answer(204)
+
+
+def preflight(desk: Desk, call: Call) -> Answer:
+    """OPTIONS of a bucket or an object, which need not be there."""
+    bucket = desk.store.buckets.get(call.bucket)
+    return cors.answer_preflight(call, bucket.cors if bucket is not None else ())
+
+
 # --- what clients ask on the way
 
 
@@ -131,7 +161,6 @@ def get_acl(desk: Desk, call: Call) -> Answer:
 _ABSENT: Final = {
     "policy": "NoSuchBucketPolicy",
     "lifecycle": "NoSuchLifecycleConfiguration",
-    "cors": "NoSuchCORSConfiguration",
     "website": "NoSuchWebsiteConfiguration",
     "encryption": "ServerSideEncryptionConfigurationNotFoundError",
     "object-lock": "ObjectLockConfigurationNotFoundError",

@@ -1,0 +1,113 @@
+"""Stands before the routes: turns away what pages of other sites send, and does what a route's CORS says.
+
+Source: API Gateway Developer Guide, "Configure CORS for HTTP APIs" (preflights are answered without the
+function; the function's own CORS headers are ignored) and "Enable CORS on a REST API" (its answers are the
+function's); Lambda Developer Guide, "Function URLs", CORS (its headers stand beside those of the function).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from engine.sources.http.answers import JSON_TYPE, identified
+from engine.sources.http.desk import Route, Router
+from engine.sources.http.settings import FrontDoor
+from engine.wire.cors import Cors, Preflight, preflight_of
+from engine.wire.http import Request, header_block
+from engine.wire.request_gate import Refusal, RequestGate, marks_of
+
+_HEAD: Final = header_block([("content-type", JSON_TYPE), ("x-amzn-errortype", "ForbiddenException")])
+
+
+class HttpGate:
+    """`take` is the handler of the http listener: it passes on to `take` of a desk."""
+
+    def __init__(
+        self,
+        gate: RequestGate,
+        router: Router,
+        take: Callable[[Request], None],
+        reject: Callable[[str], None],
+        new_request_id: Callable[[], str],
+    ) -> None:
+        self._gate = gate
+        self._passed = gate.passed
+        self._router = router
+        self._take = take
+        self._reject = reject
+        self._new_request_id = new_request_id
+
+    def reroute(self, router: Router) -> None:
+        """Other routes from now on."""
+        self._router = router
+
+    def take(self, request: Request) -> None:
+        """Answer `request`, now or later. Never raises for a bad one."""
+        if self._passed(request.head) or self._gate.is_plain(request):
+            self._take(request)
+        else:
+            self._look(request)
+
+    def _look(self, request: Request) -> None:
+        marks = marks_of(request)
+        refusal = self._gate.judge(marks)
+        preflight = preflight_of(request)
+        route = self._route(request, preflight)
+        cors = route.cors if route is not None else None
+        if refusal is not None and not _is_named(refusal, cors):
+            self._refuse(request, refusal)
+        elif route is None or cors is None or not marks.origins:
+            self._take(request)
+        elif preflight is not None:
+            is_url = route.payload.front_door is FrontDoor.URL
+            granted = cors.takes(preflight.origin, preflight.method, preflight.headers)
+            head = cors.preflight_head(preflight) if granted else b""
+            request.respond(200 if is_url else 204, identified(head, self._new_request_id()), b"")
+        else:
+            self._share(request, route, cors, marks.origins[0])
+            self._take(request)
+
+    def _route(self, request: Request, preflight: Preflight | None) -> Route | None:
+        """The route it is for: of a preflight, the one of the request that is to follow, if that has CORS."""
+        if preflight is not None:
+            asked = self._router.resolve(preflight.method, request.target)
+            if asked is not None and asked.route.cors is not None:
+                return asked.route
+        found = self._router.resolve(request.method, request.target)
+        return found.route if found is not None else None
+
+    def _share(self, request: Request, route: Route, cors: Cors, origin: str) -> None:
+        """Let the page read the answer, where the front door sees to that."""
+        door = route.payload.front_door
+        if door is FrontDoor.REST or not cors.takes(origin, request.method):
+            return
+        own = b"" if door is FrontDoor.URL else b"access-control-"
+        request.add_to_answer(cors.head(origin), instead_of=own)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        self._reject("forbidden")
+        body = orjson.dumps({"message": refusal.message})
+        request.respond(refusal.status, identified(_HEAD, self._new_request_id()), body)
+
+
+def _is_named(refusal: Refusal, cors: Cors | None) -> bool:
+    return (
+        not refusal.final and refusal.origin is not None and cors is not None and cors.names(refusal.origin)
+    )
+
+
+def cors_of_url(document: Mapping[str, Any] | None) -> Cors | None:
+    """The member `Cors` of a function URL's configuration."""
+    if not document or not document.get("AllowOrigins"):
+        return None
+    return Cors(
+        origins=tuple(document["AllowOrigins"]),
+        methods=tuple(document.get("AllowMethods") or ()),
+        headers=tuple(document.get("AllowHeaders") or ()),
+        expose=tuple(document.get("ExposeHeaders") or ()),
+        max_age_s=document.get("MaxAge"),
+        credentials=bool(document.get("AllowCredentials")),
+    )

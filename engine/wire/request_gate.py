@@ -67,6 +67,7 @@ class Marks(NamedTuple):
         version: `1.1` or `1.0`.
         hosts, origins: The values of all headers of that name.
         site, mode, dest: `Sec-Fetch-Site`, `-Mode` and `-Dest`; empty if absent.
+        referer: `Referer`, which a page can leave out and cannot make up.
         agent: `User-Agent`.
         signed: Whether there is an AWS signature in `Authorization`, which a page cannot add unasked.
     """
@@ -78,6 +79,7 @@ class Marks(NamedTuple):
     site: str = ""
     mode: str = ""
     dest: str = ""
+    referer: str = ""
     agent: str = ""
     signed: bool = False
 
@@ -90,7 +92,8 @@ class RequestGate:
         hosts: Further names it is called by; each stands for those below it too.
         allowed_origins: Further origins, as browsers send them: `https://app.example.com`.
         navigations: Whether links from other sites lead here: GET requests that open a page in a tab of its
-            own, such as an OAuth redirect.
+            own, such as an OAuth redirect. Pages of allowed origins may then show what is here, too: for a
+            page of localhost 127.0.0.1 is another site, and images have no `Origin`.
         wary: Whether a GET of a browser that does not say where it comes from is taken for another site's.
             Browsers say nothing to addresses other than loopback, and old ones never do.
         remember: How many heads are remembered.
@@ -187,8 +190,10 @@ class RequestGate:
         unsaid = self._wary and not marks.site and not marks.signed and is_browser(marks.agent)
         if not unsaid and marks.site in ("", "none", "same-origin", "same-site"):
             return None
-        if self._navigations and (marks.method, marks.mode, marks.dest) == ("GET", "navigate", "document"):
-            return None
+        if self._navigations and marks.method == "GET":
+            is_link = (marks.mode, marks.dest) == ("navigate", "document")
+            if is_link or self.allows("/".join(marks.referer.split("/")[:3])):
+                return None
         return Refusal(403, "Pages of other sites are not allowed here: see [engine] allowed_origins.")
 
     def _is_own(self, name: str) -> bool:
@@ -238,6 +243,7 @@ def marks_of(request: Request) -> Marks:
         one("sec-fetch-site").lower(),
         one("sec-fetch-mode").lower(),
         one("sec-fetch-dest").lower(),
+        one("referer"),
         one("user-agent"),
         one("authorization").startswith("AWS"),
     )

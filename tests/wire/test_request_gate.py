@@ -184,6 +184,23 @@ def test_other_sites_may_link_to_http_and_admin_and_no_more(name, method, mode, 
     assert refusal is None or (403, None, False) == (refusal.status, refusal.origin, refusal.final)
 
 
+@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize(
+    ("referer", "expected"),
+    [
+        *(("http://localhost:5173/", {"http", "admin"}), ("https://app.corp.test/a/b?c", {"http", "admin"})),
+        *((FOREIGN + "/http://localhost/", set()), ("", set()), ("http://localhost@evil.example/", set())),
+        *(("http:/localhost/", set()), ("localhost", set())),
+    ],
+)
+def test_a_page_of_this_machine_may_show_what_functions_draw(name, referer, expected):
+    """Its images have no Origin, and 127.0.0.1 is another site than localhost."""
+    image = {"site": "cross-site", "mode": "no-cors", "dest": "image", "referer": referer}
+
+    assert (name in expected) == (GATES[name].judge(marks(method="GET", **image)) is None)
+    assert GATES[name].judge(marks(method="POST", **image)).status == 403
+
+
 @pytest.mark.parametrize("site", ["same-origin", "same-site", "none", ""])
 def test_what_the_browser_does_not_call_another_site_is_taken(site):
     """`none`: the user typed it, or a bookmark."""

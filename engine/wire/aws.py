@@ -16,6 +16,7 @@ import orjson
 
 from engine.wire.head_memo import HeadMemo
 from engine.wire.http_message import Request
+from engine.wire.request_gate import RequestGate
 
 _MOST_NAMES: Final = 1024
 _LONGEST_NAME: Final = 64
@@ -26,6 +27,10 @@ _LONGEST_CREDENTIAL: Final = 512
 
 AUTHORIZATION: Final = 1
 TARGET: Final = 2
+HOST: Final = 3
+AGENT: Final = 4
+_WANTED: Final = (b"authorization", b"x-amz-target", b"host", b"user-agent")
+_OF_BROWSERS: Final = (b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
 
 _QUERY_CREDENTIAL: Final = re.compile(rb"[?&]X-Amz-Credential=([^&]*)")
 _QUERY_ACTION: Final = re.compile(rb"[?&]Action=[A-Za-z]")
@@ -90,7 +95,7 @@ class AwsEndpoint:
         self._handlers = dict(handlers)
         self._lambda = self._handlers.get("lambda", self._refuse)
         self._new_request_id = new_request_id
-        self._names = FieldNames(b"authorization", b"x-amz-target")
+        self._names = FieldNames(*_WANTED, *_OF_BROWSERS)
         self._scopes: dict[bytes, Scope] = {}
         self._lambda_urls: set[bytes] = set()
         self._plain = HeadMemo[bool]()  # heads with neither a signature nor a target
@@ -100,7 +105,10 @@ class AwsEndpoint:
         if request.target in self._lambda_urls and self._plain.get(request.head):
             self._lambda(request, _LAMBDA)  # seen before, signature or none: all that can be told is known
             return
-        scope = self.scope(request)
+        self.pass_on(request, self.scope(request))
+
+    def pass_on(self, request: Request, scope: Scope) -> None:
+        """The same, of one whose scope is known."""
         handler = self._handlers.get(scope.service)
         if handler is None:
             self._refuse(request, scope)
@@ -122,6 +130,36 @@ class AwsEndpoint:
                     return scope
             elif field == TARGET:
                 target = value
+        if not target:
+            self._plain.keep(request.head, value=True)
+        return self._unsigned(request, target)
+
+    def plain_scope(self, request: Request, gate: RequestGate) -> Scope | None:
+        """The same, if a program sent it to a name of ours; None if `gate` has more to look at.
+
+        One pass over the headers for both: those of signed requests are never the same.
+        """
+        scope, target, hosts = None, b"", 0
+        names = self._names
+        for name, value in request.headers:
+            field = names[name]
+            if not field:
+                continue
+            if field == AUTHORIZATION:
+                if scope is None:
+                    credential = value.partition(b",")[0]
+                    scope = self._scopes.get(credential) or self._signed(credential)
+            elif field == TARGET:
+                target = value
+            elif field == HOST and gate.knows(value):
+                hosts += 1
+            elif field != AGENT or value.startswith(b"Mozilla/"):
+                return None
+        if hosts != 1:
+            return None
+        if scope is not None:
+            return scope
+        gate.remember(request.head)
         if not target:
             self._plain.keep(request.head, value=True)
         return self._unsigned(request, target)

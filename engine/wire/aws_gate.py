@@ -53,8 +53,10 @@ class AwsGate:
 
     def handle(self, request: Request) -> None:
         """Answer `request`, now or later. Never raises for a bad one."""
-        if self._passed(request.head) or self._gate.is_plain(request):
+        if self._passed(request.head):
             self._handle(request)
+        elif (scope := self._endpoint.plain_scope(request, self._gate)) is not None:
+            self._endpoint.pass_on(request, scope)
         else:
             self._look(request)
 

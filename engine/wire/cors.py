@@ -106,7 +106,9 @@ def preflight_of(request: Request) -> Preflight | None:
 def is_named(pattern: str) -> bool:
     """Whether an origin of a configuration stands for chosen sites: `*` and `https://*.com` do not."""
     before, star, after = pattern.partition("*")
-    return not star or ("://" in before and after.startswith(".") and "." in after[1:] and "*" not in after)
+    if not star:
+        return pattern.lower() != "null"  # what any page can be
+    return before.endswith("://") and after.startswith(".") and "." in after[1:] and "*" not in after
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -144,8 +144,24 @@ class RequestGate:
             return True
         plain = bool(head) and self._looks_plain(request)
         if plain:
-            self._memo.keep(head, value=True)
+            self.remember(head)
         return plain
+
+    def remember(self, head: bytes) -> None:
+        """Let `head` pass from now on: it is that of a program, and names one Host of ours."""
+        self._memo.keep(head, value=True)
+
+    def knows(self, host: bytes) -> bool:
+        """Whether a value of Host is a name of ours."""
+        known = self._known.get(host)
+        if known is None:
+            found = authority(host.decode("latin-1"))
+            known = found is not None and self._is_own(found.name)
+            if len(host) <= _LONGEST_VALUE:
+                if len(self._known) >= _MOST_VALUES:
+                    self._known.clear()
+                self._known[host] = known
+        return known
 
     def judge(self, marks: Marks) -> Refusal | None:
         """The rule."""
@@ -214,16 +230,7 @@ class RequestGate:
         if at < 0 or lower.rfind(b"\r\nhost:") != at:
             return False
         end = lower.find(b"\r\n", at + 7)
-        value = lower[at + 7 : end if end >= 0 else len(lower)]
-        known = self._known.get(value)
-        if known is None:
-            host = authority(value.decode("latin-1").strip(" \t"))
-            known = host is not None and self._is_own(host.name)
-            if len(value) <= _LONGEST_VALUE:
-                if len(self._known) >= _MOST_VALUES:
-                    self._known.clear()
-                self._known[value] = known
-        return known
+        return self.knows(lower[at + 7 : end if end >= 0 else len(lower)].strip(b" \t"))
 
 
 def marks_of(request: Request) -> Marks:

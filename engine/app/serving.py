@@ -21,6 +21,7 @@ from engine.errors import ConfigError, EngineError
 from engine.packages.shelf import Shelf
 from engine.ports import Clock
 from engine.runtime.signals import StopSignals
+from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
 from engine.wire.http import HttpLimits, HttpServer, Request, listening_sockets
 
@@ -171,8 +172,8 @@ async def _serve_clients(
     """Serve the sources and the listener for AWS clients until a stop signal, and then to their end."""
     state, stopping, drained = shelf.load(), signals.asked, False
     with ExitStack() as kept, anyio.CancelScope() as life:
-        async with anyio.create_task_group() as group:
-            services = Services(engine, shelf, group.start_soon)
+        async with Spawner() as spawn, anyio.create_task_group() as group:
+            services = Services(engine, shelf, spawn)
             kept.callback(services.close)
             shelf.begin(state)
             await services.restore(state)

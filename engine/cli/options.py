@@ -31,8 +31,6 @@ def configured(
         complain([f"{PARAMETERS} needs --config FILE"])
     if path is not None and targets:
         complain(["--config FILE and MODULE.FUNCTION exclude each other"])
-    if path is None and not targets and overrides.get("state_dir") is None:
-        complain(["nothing to run: name a MODULE.FUNCTION, or give --config FILE"])
     make_importable(path)
     try:
         if path is None:

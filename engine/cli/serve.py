@@ -14,7 +14,7 @@ from engine.app import Announcement
 from engine.app import serve as serve_config
 from engine.cli.options import complain, configured, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
-from engine.config import debugged
+from engine.config import Config, debugged
 from engine.errors import EngineError
 
 
@@ -48,6 +48,8 @@ def serve(
 ) -> None:
     """Run handlers, named here or in FILE, until SIGTERM or SIGINT; a second signal forces.
 
+    With none named, the functions are those that clients create over the Lambda API.
+
     One handler gets every HTTP route, as behind a Function URL; of several each gets /NAME. When all
     listeners are open, their addresses are printed as one line of JSON on stdout; logs go to stderr.
     """
@@ -61,7 +63,7 @@ def serve(
     warn(config)
     log = sys.stderr  # now: while the engine runs, handlers' writes are routed
     try:
-        drained = run(serve_config(config, announce=_announce(), write_log=log.write, reloads=reloads))
+        drained = run(serve_config(config, announce=_announce(config), write_log=log.write, reloads=reloads))
     except OSError as error:
         complain([str(error)])
     except EngineError as error:
@@ -70,10 +72,16 @@ def serve(
         click.echo(f"warning: not everything ended within {config.grace_s:g} s", err=True)
 
 
-def _announce() -> Any:
-    out = sys.stdout
+def _announce(config: Config) -> Any:
+    out, err = sys.stdout, sys.stderr
 
     def announce(addresses: Announcement) -> None:
+        if not config.functions:
+            print(
+                f"no functions are named: they come over the Lambda API at {addresses.aws}",
+                file=err,
+                flush=True,
+            )
         print(json.dumps({"ready": True, **dataclasses.asdict(addresses)}), file=out, flush=True)
 
     return announce

@@ -154,8 +154,6 @@ def _tables(
     if not isinstance(functions, Mapping):
         problems.append(Problem(("functions",), f"{show(functions)} is not a table"))
         return engine, {}
-    if not functions and not engine.get("state_dir"):  # else they may come over the Lambda API
-        problems.append(Problem(("functions",), "at least one function is required"))
     tables: dict[str, Mapping[str, Any]] = {}
     for name, table in functions.items():
         if not FUNCTION_NAME.fullmatch(name):

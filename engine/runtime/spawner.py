@@ -1,7 +1,7 @@
 """Starts tasks from anywhere on the loop: from tasks, and from a protocol's callbacks, which are no task.
 
-anyio's groups tell by the running task which library they serve, so where `sniffio` is installed they refuse to
-start anything from a callback. What listeners are handed is therefore this, and never a group.
+anyio's groups tell by the running task which library they serve, so where `sniffio` is installed they refuse
+to start anything from a callback. What listeners are handed is therefore this, and never a group.
 """
 
 from __future__ import annotations

@@ -82,10 +82,11 @@ def test_any_document_is_a_config_or_a_config_error(document):
 @given(data=st.binary(max_size=200) | st.text(alphabet="[]{}=\"'\n.,#a1 ", max_size=80).map(str.encode))
 @pytest.mark.parametrize("name", ["engine.toml", "template.yaml", "template.json", "anything"])
 def test_any_bytes_in_a_file_are_a_config_error(project, name, data):
-    """No bytes of that length are a valid configuration, and none is worse than invalid."""
+    """No bytes of that length name a function, and none is worse than invalid."""
     (project / name).write_bytes(data)
+    found = outcome(lambda: load_config(name))
 
-    assert isinstance(outcome(lambda: load_config(name)), ConfigError)
+    assert isinstance(found, ConfigError) or not found.functions
 
 
 INTRINSICS = st.sampled_from(

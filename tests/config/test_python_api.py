@@ -123,7 +123,6 @@ def test_options_of_the_command_line_apply_to_every_target(project):
 @pytest.mark.parametrize(
     ("targets", "overrides", "lines"),
     [
-        ([], {}, ["targets: at least one function is required"]),
         (
             [HELLO, "hello=handlers.orders.handler"],
             {},

@@ -102,6 +102,7 @@ class Services:
             spawn=spawn,
             stores=Archives(self._s3),
             mappings=mappings,
+            say=engine.say,
         )
         engine.terms.invoke_config = self._invoke_config
         lambda_api = LambdaApi(self._works, host, engine.sink, spawn, engine.asynchronous)

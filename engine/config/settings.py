@@ -12,12 +12,21 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    field_validator,
+)
 
 from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
+from engine.core.variables import EXEC_WRAPPER
 from engine.wire.request_gate import authority
 
 FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
@@ -297,6 +306,17 @@ class FunctionSettings(Settings):
     dead_letter_queue: Annotated[str, AfterValidator(_goes_to("dead_letter_queue"))] | None = None
     aliases: Annotated[tuple[Alias, ...], Field(strict=False)] = ()
     events: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+
+    @field_validator("environment")
+    @classmethod
+    def _wrapper_can_be_started(cls, variables: dict[str, str], others: ValidationInfo) -> dict[str, str]:
+        executor = others.data.get("executor")
+        if EXEC_WRAPPER in variables and executor in ("loop", "thread", "process"):
+            raise ValueError(
+                f"{EXEC_WRAPPER} wraps a program, and the executor {executor!r} starts none: "
+                "take executor = 'runtime' or 'auto'"
+            )
+        return variables
 
     @field_validator("code", "executor")
     @classmethod

@@ -12,6 +12,12 @@ from engine.core.function import Account, Function
 Initialisation = Literal["on-demand", "provisioned-concurrency", "snap-start", "lambda-managed-instances"]
 """Values of `AWS_LAMBDA_INITIALIZATION_TYPE`."""
 
+EXEC_WRAPPER: Final = "AWS_LAMBDA_EXEC_WRAPPER"
+"""Names a program that is started with the runtime's command as its arguments.
+
+Source: Lambda Developer Guide, "Modifying the runtime environment"; not for OS-only runtimes.
+"""
+
 PATH: Final = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 """Lambda's own search path. Who starts a process puts the folder of its interpreter before it."""
 

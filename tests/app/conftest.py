@@ -65,7 +65,7 @@ def zipped(files):
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
             info = zipfile.ZipInfo(name)
-            info.external_attr = (0o100755 if name == "bootstrap" else 0o100644) << 16
+            info.external_attr = (0o100755 if name.endswith("bootstrap") else 0o100644) << 16
             archive.writestr(info, text)
     return buffer.getvalue()
 

@@ -196,6 +196,79 @@ def test_layers_are_imported_and_can_be_exchanged(served, package):
     ]
 
 
+WRAPPER = '#!/bin/sh\nexport WRAPPED="$LAMBDA_TASK_ROOT"\nexec "$@"\n'
+
+
+@pytest.mark.parametrize("where", ["/opt/bin/bootstrap", "/var/task/bin/bootstrap"])
+def test_a_wrapper_starts_the_runtime(served, package, where):
+    """From a layer or from the code; it may change the runtime's variables."""
+    layer = served.lambda_.publish_layer_version(
+        LayerName="wrapper", Content={"ZipFile": package({"bin/bootstrap": WRAPPER})}
+    )
+    text = (
+        "import os\ndef handler(event, context):\n"
+        "    return os.environ['WRAPPED'] == os.environ['LAMBDA_TASK_ROOT']\n"
+    )
+    name = f"wrapped-{where[1:4]}"
+    served.create(
+        name,
+        "",
+        Code={"ZipFile": package({"app.py": text, "bin/bootstrap": WRAPPER})},
+        Environment={"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": where}},
+        Layers=[layer["LayerVersionArn"]],
+    )
+
+    assert served.invoke(name)[0] is True
+
+
+def test_layers_are_in_opt_where_environments_have_mounts_of_their_own(served, package):
+    """Whole, each file at its place; what else the machine has there is not."""
+    files = {"bin/bootstrap": WRAPPER, "fonts/a.ttf": "font", "python/lib.py": "", "top.txt": "top"}
+    layer = served.lambda_.publish_layer_version(LayerName="files", Content={"ZipFile": package(files)})
+    text = """
+import os, tempfile
+def handler(event, context):
+    if "TMPDIR" in os.environ:
+        return None
+    found = [os.path.join(at, name) for at, _, names in os.walk("/opt") for name in names]
+    return [sorted(found), open("/opt/fonts/a.ttf").read(), os.access("/opt/bin/bootstrap", os.X_OK)]
+"""
+    served.create("optional", text, Layers=[layer["LayerVersionArn"]])
+    answer = served.invoke("optional")[0]
+
+    assert answer in (None, [sorted(f"/opt/{name}" for name in files), "font", True])
+
+
+def test_layers_of_another_python_are_told_of(serve, package, tmp_path):
+    """One line; the log's format and level of the function are what it is told."""
+    with serve("--log-format", "text", "--state-dir", str(tmp_path)) as served:
+        layer = served.lambda_.publish_layer_version(
+            LayerName="old", Content={"ZipFile": package({"python/lib/python3.9/site-packages/lib.py": ""})}
+        )
+        text = "import logging\ndef handler(event, context): return logging.getLogger().level"
+        levels = []
+        for number, logging in enumerate(
+            ({}, {"LogFormat": "JSON"}, {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG"})
+        ):
+            served.create(
+                f"f{number}",
+                text,
+                Runtime="python3.9",
+                Layers=[layer["LayerVersionArn"]],
+                LoggingConfig=logging,
+            )
+            levels.append(served.invoke(f"f{number}")[0])
+        served.process.terminate()
+        log = served.process.communicate(timeout=15)[1].decode()
+    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+    assert [30, 20, 10] == levels
+    assert 1 == log.count(
+        f"f0: its runtime is python3.9, and it runs on {here}: of its layers "
+        f"python/lib/{here}/site-packages is used, and that of python3.9 is not"
+    )
+
+
 def test_a_function_url_serves_what_it_says(served):
     """Payload 2.0, the path below the URL; gone with its config."""
     client = served.lambda_

@@ -49,6 +49,18 @@ def test_a_function_made_in_python_comes_back_as_it_was(project):
     assert (5000, 0) == (config.account.concurrency_limit, config.account.scaling_rate)
 
 
+@pytest.mark.parametrize("executor", ["loop", "thread", "process"])
+def test_a_wrapper_where_no_program_is_started_is_refused(project, executor):
+    """`auto` and `runtime` start one."""
+    keys = {"handler": HELLO, "code": str(project), "environment": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"}}
+
+    with pytest.raises(
+        ConfigError, match=f"AWS_LAMBDA_EXEC_WRAPPER .* the executor '{executor}' starts none"
+    ):
+        from_functions([Function("f", executor=executor, **keys)])
+    assert "auto" == from_functions([Function("f", **keys)]).functions[0].executor
+
+
 def test_an_embedded_engine_listens_only_where_it_is_told_to(project):
     """No port is opened by importing a library; the catch-all comes with the listener."""
     quiet = from_functions([Function("f", handler=HELLO)])

@@ -31,9 +31,11 @@ from engine.executors.process.handler_log import HandlerLog
 from engine.executors.process.linux import children
 from engine.executors.process.private_modules import PrivateModules
 from engine.executors.process.scratch import (
+    TMP,
     Scratch,
+    layers_of,
     scratch_of_template,
-    visible_below_tmp,
+    visible_below,
 )
 from engine.executors.process.shared import SharedEnvironment
 from engine.executors.process.snapshot import (
@@ -146,7 +148,8 @@ class Nest:
         output, write_end = os.pipe2(os.O_CLOEXEC)
         # All that can be done before the fork is: a child pays for each page that it is the first to change.
         visible = self._visible_to(environment)
-        self._scratch.enter(token, spec.function.ephemeral_storage_mb, message.value, visible)
+        layers = layers_of(spec.function.code)
+        self._scratch.enter(token, spec.function.ephemeral_storage_mb, message.value, visible, layers)
         try:
             birth = Birth(
                 environment=environment,
@@ -208,7 +211,7 @@ class Nest:
         code = environment.spec.function.code
         visible = self._visible.get(code)
         if visible is None:
-            visible = self._visible[code] = visible_below_tmp(code)
+            visible = self._visible[code] = visible_below(TMP, code)
         return visible
 
     def _environment(self, text: bytes) -> Environment:

@@ -25,6 +25,7 @@ from engine.executors.process.linux import (
     unshare_mounts,
 )
 
+OPT: Final = "/opt"
 TMP: Final = "/tmp"  # noqa: S108  # Lambda's, and replaced by one that nobody else sees
 _APART: Final = 1024
 _OWN_MOUNTS: Final = "/proc/self/ns/mnt"
@@ -36,8 +37,13 @@ class Scratch(Protocol):
     mounted: bool
     """Whether `/tmp` itself is their own, and its size is kept by the file system."""
 
-    def enter(self, token: int, size_mb: int, kept: int, visible: Iterable[str]) -> None:
-        """Before the fork: make the place of `token`, or take over that of `kept` if it is not 0."""
+    def enter(
+        self, token: int, size_mb: int, kept: int, visible: Iterable[str], layers: str | None = None
+    ) -> None:
+        """Before the fork: make the place of `token`, or take over that of `kept` if it is not 0.
+
+        `layers` is a folder whose entries are to be in `/opt`, where that can be.
+        """
 
     def leave(self) -> None:
         """After the fork, in the parent."""
@@ -69,7 +75,9 @@ class MountedScratch:
         self._home = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         self._namespaces: dict[int, int] = {}
 
-    def enter(self, token: int, size_mb: int, kept: int, visible: Iterable[str]) -> None:
+    def enter(
+        self, token: int, size_mb: int, kept: int, visible: Iterable[str], layers: str | None = None
+    ) -> None:
         """See `Scratch`."""
         known = self._namespaces.pop(kept, None)
         if known is not None:
@@ -77,6 +85,8 @@ class MountedScratch:
             self._namespaces[token] = known
             return
         unshare_mounts()
+        if layers is not None and os.path.isdir(OPT):
+            _mount_opt(layers)
         _mount_tmp(size_mb, list(visible), copied=self._snapshot)
         # Numbered apart from all others, so that a child can close thousands of them in one call.
         with open(_OWN_MOUNTS, "rb", buffering=0) as namespace:
@@ -114,7 +124,9 @@ class FolderScratch:
         self._base.mkdir(mode=0o700, exist_ok=True)
         self._names: dict[int, str] = {}
 
-    def enter(self, token: int, size_mb: int, kept: int, visible: Iterable[str]) -> None:
+    def enter(
+        self, token: int, size_mb: int, kept: int, visible: Iterable[str], layers: str | None = None
+    ) -> None:
         """See `Scratch`. The size is for the child to look after."""
         name = self._names.pop(kept, None) or f"{os.getpid()}-{token}"
         (self._base / name).mkdir(mode=0o700, exist_ok=True)
@@ -171,10 +183,17 @@ def size_of(folder: str) -> int:
     return total
 
 
-def visible_below_tmp(code: str) -> list[str]:
-    """Folders below `/tmp` that must stay seen when it is covered: the code, and Python's own."""
+def layers_of(code: str) -> str | None:
+    """Where the layers of the package lie whose code is in `code`: beside it, if it has any."""
+    folder, name = os.path.split(code)
+    layers = os.path.join(folder, "opt")
+    return layers if name == "task" and os.path.isdir(layers) else None
+
+
+def visible_below(root: str, code: str) -> list[str]:
+    """Folders below `root` that must stay seen when it is covered: the code, and Python's own."""
     wanted = {os.path.realpath(path) for path in (code, sys.prefix, sys.base_prefix, *sys.path) if path}
-    below = sorted(path for path in wanted if path.startswith(TMP + os.sep) and os.path.exists(path))
+    below = sorted(path for path in wanted if path.startswith(root + os.sep) and os.path.exists(path))
     return [path for path in below if not any(path.startswith(other + os.sep) for other in below)]
 
 
@@ -190,6 +209,22 @@ def _mount_tmp(size_mb: int, visible: list[str], *, copied: bool) -> None:
             _bind(descriptor, path)
     finally:
         for descriptor in (before, *(descriptor for _, descriptor in held)):
+            os.close(descriptor)
+
+
+def _mount_opt(layers: str) -> None:
+    """Show the entries of `layers` in `/opt`, beside those of the machine's that Python needs."""
+    kept = visible_below(OPT, layers)
+    taken = {os.path.relpath(path, OPT).partition(os.sep)[0] for path in kept}
+    with os.scandir(layers) as entries:
+        shown = [(f"{OPT}/{entry.name}", entry.path) for entry in entries if entry.name not in taken]
+    held = [(path, os.open(source, os.O_PATH)) for path, source in (*shown, *zip(kept, kept, strict=True))]
+    try:
+        mount("tmpfs", OPT, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+        for path, descriptor in held:
+            _bind(descriptor, path)
+    finally:
+        for _, descriptor in held:
             os.close(descriptor)
 
 

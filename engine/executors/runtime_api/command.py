@@ -15,7 +15,7 @@ from typing import Final
 
 from engine.core.failure import InitFailure
 from engine.core.function import Account, Function
-from engine.core.variables import Initialisation, lambda_variables
+from engine.core.variables import EXEC_WRAPPER, Initialisation, lambda_variables
 from engine.errors import EngineError
 
 CLIENT: Final = "awslambdaric"
@@ -42,9 +42,29 @@ class InvalidEntrypoint(EngineError):
 def command_of(function: Function) -> tuple[str, ...]:
     """Program and arguments: what `bootstrap` says, else the file of that name, else AWS's Python client.
 
+    A program that `AWS_LAMBDA_EXEC_WRAPPER` names comes before them, but not before a file `bootstrap`: that
+    is an OS-only runtime, for which Lambda has no wrappers.
+
     Raises:
         InvalidEntrypoint: There is none of the three, or the file may not be executed.
     """
+    command = _unwrapped(function)
+    wrapper = function.environment.get(EXEC_WRAPPER)
+    if not wrapper or Path(command[0]).name == "bootstrap":
+        return command
+    return (_on_this_machine(wrapper, function.code), *command)
+
+
+def _on_this_machine(path: str, code: str) -> str:
+    """A path as Lambda has it: below the code (`/var/task`), or below layers, which lie beside the code."""
+    for root, folder in (("/var/task/", Path(code)), ("/opt/", Path(code).parent / "opt")):
+        place = folder.absolute() / path.removeprefix(root)
+        if path.startswith(root) and place.exists():
+            return str(place)
+    return path
+
+
+def _unwrapped(function: Function) -> tuple[str, ...]:
     given = function.bootstrap
     if given:
         return tuple(shlex.split(given)) if isinstance(given, str) else tuple(given)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Final
 
 import orjson
 
+from engine.core.variables import EXEC_WRAPPER
 from engine.sources.invoke import shapes
 from engine.sources.invoke.errors import conflict, invalid_parameter, validation_error, violation
 from engine.sources.invoke.layers import folders_of
@@ -90,6 +92,11 @@ class Requirements:
         if any("\0" in value for value in variables.values()):
             raise invalid_parameter(
                 "An environment variable holds a NUL character, which no process can take."
+            )
+        if EXEC_WRAPPER in variables and find_spec("awslambdaric") is None:
+            raise invalid_parameter(
+                f"{EXEC_WRAPPER} wraps a runtime that is started as a program. For Python that is "
+                "awslambdaric, which is not installed beside this engine: pip install awslambdaric."
             )
         dead_letters = wanted.get("DeadLetterConfig", {}).get("TargetArn")
         if dead_letters and not re.match(r"arn:[^:]+:(sqs|sns):", dead_letters):

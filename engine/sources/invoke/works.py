@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from base64 import b64encode
 from binascii import Error as NotBase64
 from binascii import a2b_base64
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import anyio
 
 from engine.core.function import Function
+from engine.core.variables import EXEC_WRAPPER
 from engine.errors import EngineError
 from engine.packages.archive import ArchiveError
 from engine.packages.deployment import Deployment
@@ -107,8 +109,9 @@ class Works:
         spawn: Spawn,
         stores: Stores | None = None,
         mappings: SqsSource | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`mappings` is what polls queues, None in an engine that has none."""
+        """`mappings` is what polls queues, None in an engine without; `say` takes lines to be logged."""
         self.catalogue = catalogue
         self.shelf = shelf
         self.deployment = deployment
@@ -118,6 +121,7 @@ class Works:
         self.busy: set[str] = set()
         self._stores = stores or NoStores()
         self._spawn = spawn
+        self._say = say
         self._running = Counter[str]()  # folders, by how many versions run from them or still finish there
         self._saved = b""
         self._saving = anyio.Lock()
@@ -166,19 +170,34 @@ class Works:
                 version.state, version.reason, version.code = "Failed", str(error), "InternalError"
         else:
             self._running[version.folder] += 1
+            self._say_of_layers(record.name, version)
             version.update_failed = ""
             version.state, version.reason, version.code = "Active", "", ""
             self.share(record)  # it may have been changed while the version came up
         version.updating = False
         version.revision = self.catalogue.new_id()
 
+    def _say_of_layers(self, name: str, version: Version) -> None:
+        """Layers may have modules for one minor version of Python: the one that runs here is what counts."""
+        declared, here = (
+            version.settings["Runtime"],
+            f"python{sys.version_info.major}.{sys.version_info.minor}",
+        )
+        libraries = self.shelf.opt(version.folder) / "python" / "lib"
+        if declared.startswith("python") and declared != here and libraries.is_dir():
+            self._say(
+                f"{name}: its runtime is {declared}, and it runs on {here}: of its layers "
+                f"python/lib/{here}/site-packages is used, and that of {declared} is not"
+            )
+
     def function(self, record: FunctionRecord, version: Version) -> Function:
         """A version as the engine knows functions."""
         settings = version.settings
         task = self.shelf.task(version.folder)
         is_python = settings["Runtime"].startswith("python")
+        variables = settings.get("Environment", {}).get("Variables", {})
         executor = "runtime"
-        if is_python:
+        if is_python and EXEC_WRAPPER not in variables:
             executor = "process" if "process" in names("executor") else "auto"
         return Function(
             record.name,
@@ -189,7 +208,7 @@ class Works:
             timeout_s=float(settings["Timeout"]),
             architecture=settings["Architectures"][0],
             reserved_concurrency=record.reserved,
-            environment=settings.get("Environment", {}).get("Variables", {}),
+            environment=_log_variables(settings.get("LoggingConfig", {})) | variables,
             dead_letter_queue=settings.get("DeadLetterConfig", {}).get("TargetArn") or None,
             bootstrap=() if is_python else (str(self.bootstrap(version.folder)),),
             version=version.version,
@@ -287,6 +306,14 @@ class Works:
             if text != self._saved:
                 await self.offload(partial(self.shelf.save, text))
                 self._saved = text
+
+
+def _log_variables(logging: Mapping[str, Any]) -> dict[str, str]:
+    """How a function is told of its log's format and level. Source: recorded answers."""
+    if logging.get("LogFormat") != "JSON":
+        return {}
+    level = logging.get("ApplicationLogLevel", "INFO")
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": level}
 
 
 def _text(catalogue: Catalogue) -> bytes:

@@ -18,8 +18,32 @@ def function(folder, handler="app.handler", **keys):
 
 
 def variables(of, command=("node",), host=None, **options):
-    options = {"runtime_api": "127.0.0.1:1", "log_stream": "s", "logs_json": False, **options}
+    options = {
+        "runtime_api": "127.0.0.1:1",
+        "log_stream": "s",
+        "logs_json": False,
+        "endpoint_url": None,
+        **options,
+    }
     return variables_of(of, Account(), command, host={} if host is None else host, **options)
+
+
+def test_a_wrapper_comes_before_the_runtime_but_not_before_an_os_only_one(tmp_path):
+    """Its path is Lambda's, and found where code and layers lie here."""
+    code, layer = tmp_path / "task", tmp_path / "opt" / "wrap"
+    code.mkdir()
+    layer.parent.mkdir()
+    layer.touch()
+    commands = [
+        command_of(function(code, bootstrap=bootstrap, environment={"AWS_LAMBDA_EXEC_WRAPPER": path}))
+        for bootstrap, path in (
+            ("node x", "/opt/wrap"),
+            ("node x", "/bin/env"),
+            ("/a/bootstrap", "/opt/wrap"),
+        )
+    ]
+
+    assert [(str(layer), "node", "x"), ("/bin/env", "node", "x"), ("/a/bootstrap",)] == commands
 
 
 def test_a_command_that_is_given_is_the_command(tmp_path):

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-import watchfiles
 from anyio.abc import TaskStatus
 
 from engine.app.engine import Engine
+from engine.app.reloading import Reloader
 from engine.app.services import Services, gate_of
 from engine.config import Config
-from engine.errors import ConfigError, EngineError
+from engine.errors import EngineError
 from engine.packages.shelf import Shelf
 from engine.ports import Clock
 from engine.runtime.signals import StopSignals
@@ -141,7 +141,7 @@ async def _serve(
                 listener = Listener(admin.handle, engine.platform.clock, config.listeners["admin"], 0)
                 admin_url = await outer.start(listener.serve, closing)
                 if reloads and config.functions:
-                    outer.start_soon(_reload, config, engine, closing)
+                    outer.start_soon(_reloader(config, engine).run, closing)
 
                 def ready(urls: Mapping[str, str | None]) -> None:
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
@@ -152,14 +152,15 @@ async def _serve(
             return drained
 
 
-async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
-    """Renew all functions whenever Python files in one of their folders change."""
-    folders = {path for function in config.functions for path in (function.code, *function.layers)}
-    async for _ in watchfiles.awatch(*folders, watch_filter=watchfiles.PythonFilter(), stop_event=closing):
-        try:
-            await engine.renew()
-        except ConfigError as error:
-            engine.say(f"not reloaded: {error}")
+def _reloader(config: Config, engine: Engine) -> Reloader:
+    """What renews all functions whenever their code changes."""
+    return Reloader(
+        {path for function in config.functions for path in (function.code, *function.layers)},
+        config.reload_patterns,
+        renew=engine.renew,
+        say=engine.say,
+        offload=engine.platform.offload,
+    )
 
 
 async def _serve_clients(

@@ -49,6 +49,7 @@ class Config:
         observers: Names of what else sees every invocation.
         resources: Queues and buckets.
         debug: Handlers are to be stopped at breakpoints; see `debugged`.
+        reload_patterns: Globs of data files that `serve --reload` watches besides code.
         init_concurrency: Inits that may compute at a time, or None: as many as there are cores.
         hosts: Further names that clients call the listeners by.
         allowed_origins: Origins of web pages that may use all listeners.
@@ -69,6 +70,7 @@ class Config:
     init_concurrency: int | None = None
     hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    reload_patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         grace_s=engine.grace_s,
         monthly_budget_usd=engine.monthly_budget_usd,
         init_concurrency=engine.init_concurrency,
+        reload_patterns=engine.reload_patterns,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin)),
         observers=engine.observers,
         hosts=engine.hosts,

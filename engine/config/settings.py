@@ -224,6 +224,7 @@ class EngineSettings(Settings):
         log_format: text, json or off.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
+        reload_patterns: Globs of data files that `serve --reload` watches besides code.
         observers: What else sees every invocation: `otel`, a registered one, or `module:Class`.
         state_dir: Folder that keeps functions created over the Lambda API, and objects of S3; absent =
             they end with the engine.
@@ -244,6 +245,7 @@ class EngineSettings(Settings):
     log_format: Literal["text", "json", "off"] = "text"
     grace_s: Seconds = 10.0
     monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    reload_patterns: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
     observers: Annotated[tuple[str, ...], Field(strict=False)] = ()
     state_dir: Annotated[str, AfterValidator(_folder)] | None = None
     http: Address = Listener("127.0.0.1", 3000)

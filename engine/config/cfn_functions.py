@@ -109,20 +109,15 @@ def _excuse(properties: Mapping[str, Any]) -> str | None:
 
 
 def _free_name(logical: str, properties: Table, template: Template) -> str | None:
-    """What the function is called. One of a nested template gives way to one that has its name already."""
-    reading, place = template.reading, (*template.prefix, "Resources", logical, "Properties")
+    """What the function is called; None, and a problem, if another one is called that."""
     properties.read("FunctionName")
     name = template.resolver.physical_name(logical)
-    other = reading.functions.get(name)
+    other = template.reading.functions.get(name)
     if other is None:
         return name
-    if template.prefix and "FunctionName" not in properties:
-        name = template.resolver.rename(logical, f"{template.prefix[-1]}-{name}")
-        if name not in reading.functions:
-            reading.warn(place[:-1], f"called {name!r} here: its name is taken")
-            return name
     sentence = f"{name!r} is the name of {other.place[-2]} too"
-    reading.problems.append(Problem((*place, "FunctionName"), sentence))
+    place = (*template.prefix, "Resources", logical, "Properties", "FunctionName")
+    template.reading.problems.append(Problem(place, sentence))
     return None
 
 
@@ -157,9 +152,13 @@ def _code(
 
 def asset(logical: str, template: Template) -> str | None:
     """Where the code lies on this machine, if the tool that made the template (CDK) has noted it."""
-    metadata = template.resources[logical].get("Metadata")
-    path = metadata.get("aws:asset:path") if is_table(metadata) else None
+    path = _metadata(logical, template).get("aws:asset:path")
     return path if isinstance(path, str) else None
+
+
+def _metadata(logical: str, template: Template) -> Mapping[str, Any]:
+    found = template.resources[logical].get("Metadata")
+    return plain(found) if is_table(found) else {}
 
 
 def _layers(properties: Table, template: Template) -> list[str] | None:
@@ -193,9 +192,8 @@ def read_layer(logical: str, kind: str, template: Template) -> None:
     if not os.path.exists(path):
         template.reading.problems.append(Problem((*place, key), f"no folder or archive {path!r}"))
         return
-    metadata = template.resources[logical].get("Metadata")
     built = os.path.isfile(path) or os.path.isdir(os.path.join(path, "python"))
-    if is_table(metadata) and "BuildMethod" in metadata and not built:
+    if "BuildMethod" in _metadata(logical, template) and not built:
         sentence = "it is not built: `sam build`, then name .aws-sam/build/template.yaml"
         template.reading.warn((*place, key), sentence)
     template.reading.layers[template.resolver.value({"Ref": logical}, place)] = path

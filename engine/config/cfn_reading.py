@@ -70,6 +70,7 @@ class Reading:
     resources: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"queues": {}, "buckets": {}}
     )  # kind -> name -> table
+    taken: dict[tuple[str, str], Place] = field(default_factory=dict)  # service and name -> whose template's
     layers: dict[str, str] = field(default_factory=dict)  # ARN -> folder or archive
     routes: list[Route] = field(default_factory=list)
     urls: list[Url] = field(default_factory=list)

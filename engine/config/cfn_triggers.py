@@ -37,8 +37,8 @@ def read_schedule(logical: str, _kind: str, template: Template) -> None:
     """`AWS::Scheduler::Schedule`."""
     properties = template.properties(logical)
     window = properties.get("FlexibleTimeWindow")
-    if is_table(window) and window.get("Mode") == "OFF":
-        window.read_all()
+    if is_table(window):
+        window.read("Mode")  # a window has its MaximumWindowInMinutes, too
     own = {
         "ScheduleExpression": properties.get("ScheduleExpression"),
         "ScheduleExpressionTimezone": properties.get("ScheduleExpressionTimezone"),

@@ -23,7 +23,7 @@ from engine.config.cfn_functions import (
     read_url_resource,
     read_version,
 )
-from engine.config.cfn_names import BUCKET, QUEUE
+from engine.config.cfn_names import BUCKET, KINDS, QUEUE
 from engine.config.cfn_reading import Reading, Route, Template
 from engine.config.cfn_routes import (
     include,
@@ -206,6 +206,7 @@ def _read_template(
     template = Template(reading, resolver, ledger, folder, prefix, defaults)
     _read_sections(document, template)
     kinds = _present(document["Resources"], template)
+    _name_apart(kinds, template)
     stacks: dict[str, Callable[[str], Any]] = {}
     resolver.outputs = lambda logical, name: stacks[logical](name)
     for logical, kind in kinds.items():
@@ -266,6 +267,19 @@ def _present(raw: Mapping[Any, Any], template: Template) -> dict[str, str]:
         table.read(*_ATTRIBUTES, *_WRAPPING, *(("IgnoreGlobals",) if kind == SERVERLESS else ()))
     template.resolver.resources |= template.resolver.unrolled(raw, (*template.prefix, "Resources"))
     return kinds
+
+
+def _name_apart(kinds: Mapping[str, str], template: Template) -> None:
+    """What a nested template has without a name of its own gives way to what has that name already."""
+    reading, prefix = template.reading, template.prefix
+    for logical, kind in kinds.items():
+        if kind not in KINDS or KINDS[kind].name_key in template.properties(logical):
+            continue
+        name, service = template.resolver.physical_name(logical), KINDS[kind].name_key
+        if reading.taken.setdefault((service, name), prefix) != prefix:
+            other = "-".join((*map(str, prefix[1::2]), name))
+            name = template.resolver.rename(logical, other.lower() if kind == BUCKET else other)
+            reading.warn((*prefix, "Resources", logical), f"called {name!r} here: its name is taken")
 
 
 def _tell_others(kinds: Mapping[str, str], raw: Mapping[Any, Any], template: Template) -> None:
@@ -405,7 +419,7 @@ def _spell(place: Place, places: Mapping[Place, Place]) -> str:
             rest, keys = place[length:], _OUR_KEYS.get(str(place[0]), {})
             if place[2:3] == ("events",) and length >= 4:
                 keys = _EVENT_KEYS
-            elif not rest and place[0] == "functions":
+            elif length == len(place) == 2 and place[0] == "functions":
                 rest = ("FunctionName",)
             spelled = [keys.get(part, part) if isinstance(part, str) else part for part in rest[:1]]
             return ".".join(filter(None, [dotted(found), _tail((*spelled, *rest[1:]))]))

@@ -194,3 +194,64 @@ def test_a_terminal_gets_a_box_in_which_nothing_is_cut_off(run, tmp_path):
     assert "[bold].py" in out.getvalue()
     assert "…" not in out.getvalue()
     assert "┃" in out.getvalue()
+
+
+TEMPLATE = """
+Parameters: {Stage: {Type: String, Default: dev}, Size: {Type: Number, Default: 128}}
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.11
+      Handler: hello.handler
+      CodeUri: hello.py
+      MemorySize: !Ref Size
+      Tags: {stage: !Ref Stage}
+      VpcConfig: {}
+      Tracing: Active
+"""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["Stage=prod", "Size=512"],
+        ["Stage=prod Size=512"],
+        ["Stage=prod", "--parameter-overrides", "Size=512"],
+        ["ParameterKey=Stage,ParameterValue=prod", "ParameterKey=Size,ParameterValue=512"],
+        ['ParameterKey=Stage,ParameterValue="prod" ParameterKey=Size,ParameterValue=512'],
+    ],
+)
+def test_parameters_are_given_in_every_form_of_awss_tools(run, given):
+    """One by one after the option, quoted together, with the option again, and in the long form."""
+    result = run(TEMPLATE, "--parameter-overrides", *given, "--json", name="template.yaml")
+
+    [hello] = json.loads(result.stdout)["functions"]
+    assert (512, {"stage": "prod"}) == (hello["memory_mb"], hello["tags"])
+
+
+def test_what_is_not_read_of_a_template_is_counted(run):
+    """A line each, and how many they are."""
+    result = run(TEMPLATE, name="template.yaml")
+
+    assert [
+        "warning: Resources.Hello.Properties.VpcConfig: not supported here, ignored",
+        "warning: Resources.Hello.Properties.Tracing: not supported here, ignored",
+        "2 warnings",
+    ] == result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("Stage", "--parameter-overrides: 'Stage' is neither KEY=VALUE nor ParameterKey=KEY,ParameterValue="),
+        ("Stag=x", "Parameters.Stag: a value is given, but there is no such parameter, did you mean "),
+        ("Size=big", "Parameters.Size: 'big' is not a number"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_parameter_can_have_is_a_problem(run, given, problem):
+    """On the command line, unlike in samconfig.toml, a name that the template has not is a mistake."""
+    result = run(TEMPLATE, "--parameter-overrides", given, name="template.yaml")
+
+    assert 2 == result.exit_code
+    assert any(line.startswith(problem) for line in result.stderr.splitlines())

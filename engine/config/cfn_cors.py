@@ -6,7 +6,7 @@ Sources: SAM developer guide, "HttpApiCorsConfiguration", "CorsConfiguration"; C
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.config.cfn_table import is_table, plain
@@ -20,6 +20,14 @@ _KEYS: Final[Mapping[str, str]] = {
     "credentials": "AllowCredentials",
 }
 _REST_KEYS: Final[Mapping[str, str]] = {**_KEYS, "origins": "AllowOrigin"}
+_MOCK_HEADER: Final = "method.response.header."
+_MOCK_KEYS: Final[Mapping[str, str]] = {
+    "access-control-allow-origin": "origins",
+    "access-control-allow-methods": "methods",
+    "access-control-allow-headers": "headers",
+    "access-control-max-age": "max_age_s",
+    "access-control-allow-credentials": "credentials",
+}
 _SCALARS: Final = ("max_age_s", "credentials")
 
 
@@ -44,6 +52,28 @@ def rest_cors(given: Any) -> dict[str, Any] | None:
         ours: _value(ours, _unquoted(plain(given[key]))) for ours, key in _REST_KEYS.items() if key in given
     }
     return {"origins": ["*"], **found}
+
+
+def mock_cors(integration: Any) -> dict[str, Any] | None:
+    """Of a mock integration that answers OPTIONS, in either spelling; None if it says nothing of CORS."""
+    found: dict[str, Any] = {}
+    for text, value in _pairs(plain(integration)):
+        header = text.lower().removeprefix(_MOCK_HEADER)
+        if header in _MOCK_KEYS:
+            ours = _MOCK_KEYS[header]
+            found[ours] = _value(ours, _unquoted(value))
+    return found if found.get("origins") else None
+
+
+def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key with its value, of all tables in `value`."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key), item
+            yield from _pairs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _pairs(item)
 
 
 def _unquoted(value: Any) -> Any:

@@ -34,10 +34,14 @@ class Draft:
 
 @dataclass(slots=True)
 class Api:
-    """One API: what its stage says of all its routes. `settings` are keys of HTTP events."""
+    """One API: what its stage says of all its routes. `settings` are keys of HTTP events.
+
+    `preflights` has the CORS of those paths whose OPTIONS a mock integration answers.
+    """
 
     rest: bool
     settings: dict[str, Any] = field(default_factory=dict)
+    preflights: dict[Any, dict[str, Any]] = field(default_factory=dict)
 
 
 class Route(NamedTuple):

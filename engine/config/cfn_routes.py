@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.config.cfn_cors import http_cors, rest_cors
+from engine.config.cfn_cors import http_cors, mock_cors, rest_cors
 from engine.config.cfn_reading import Api, Route, Template
 from engine.config.cfn_table import Table, is_table, plain
 from engine.config.cfn_yaml import parse
@@ -121,6 +121,14 @@ def _read_definition(given: Any, place: Place, api: Api, template: Template) -> 
                     _read_operation(path, method, operations[method], api, template)
 
 
+def _is_preflight(path: str, method: Any, integration: Table, api: Api) -> bool:
+    """Whether the mock integration only answers preflights; if so the path has CORS."""
+    cors = mock_cors(integration) if str(method).upper() == "OPTIONS" else None
+    if cors is not None:
+        api.preflights[path] = cors
+    return cors is not None
+
+
 def _of_documentation(table: Table, *known: str) -> None:
     """Only AWS's extensions and `security` change what an API does here; the rest describes it."""
     table.read(*(key for key in table if not key.startswith("x-amazon-") and key not in ("security", *known)))
@@ -135,6 +143,9 @@ def _read_operation(path: str, method: str, operation: Any, api: Api, template: 
         template.reading.warn(operation.place, "left out: it has no x-amazon-apigateway-integration")
         return
     integration.read("httpMethod", "credentials", "passthroughBehavior", "connectionType")
+    if integration.get("type") == "mock" and _is_preflight(path, method, integration, api):
+        operation.read_all()
+        return
     if integration.get("type") not in _PROXY:
         kind = f"integrations of type {integration.get('type')} are not supported, left out"
         template.leave_out(operation.place, kind)
@@ -262,13 +273,15 @@ def read_method(logical: str, _kind: str, template: Template) -> None:
     if not is_table(integration):
         template.reading.problems.append(Problem((*properties.place, "Integration"), "is required"))
         return
+    http_method = plain(properties.get("HttpMethod", "ANY"))
+    if integration.get("Type") == "MOCK" and _is_preflight(path, http_method, integration, api):
+        return
     if integration.get("Type") not in _PROXY:
         kind = f"integrations of type {integration.get('Type')} are not supported, left out"
         template.leave_out(properties.place[:-1], kind)
         return
     integration.read("IntegrationHttpMethod", "PassthroughBehavior", "Credentials", "ConnectionType")
-    method, uri = plain(properties.get("HttpMethod", "ANY")), integration.get("Uri")
-    _add_route(path, method, "1.0", uri, api, properties.place, template)
+    _add_route(path, http_method, "1.0", integration.get("Uri"), api, properties.place, template)
 
 
 def _path_of(logical: str, template: Template, depth: int) -> str | None:

@@ -47,7 +47,6 @@ from engine.config.samconfig import SamConfig
 from engine.config.text_file import read_text
 from engine.core.function import Account
 from engine.errors import ConfigError
-from engine.sources.http.settings import HttpEvent
 
 _APPLICATION: Final = "AWS::Serverless::Application"
 _STACK: Final = "AWS::CloudFormation::Stack"
@@ -111,7 +110,6 @@ _SECTIONS: Final = frozenset(
 _TRANSFORMS: Final = ("AWS::Serverless-2016-10-31", "AWS::LanguageExtensions")
 _ATTRIBUTES: Final = ("Type", "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy")
 _WRAPPING: Final = ("Metadata", "CreationPolicy", "UpdatePolicy")
-_HAS_CORS: Final = "cors" in HttpEvent.model_fields
 _TOLERANT: Final = ("Environment", "Tags", "Layers")
 """Properties in which a stand-in does no harm: a warning is enough."""
 
@@ -383,8 +381,8 @@ def _http_event(route: Route) -> dict[str, Any]:
     if path == "$default" or method == "x-amazon-apigateway-any-method":
         method = "ANY"
     settings = {"stage": "Prod" if route.api.rest else "$default", **route.api.settings}
-    if not _HAS_CORS:
-        settings.pop("cors", None)
+    if route.path in route.api.preflights:
+        settings["cors"] = route.api.preflights[route.path]
     if route.payload_format != "1.0":
         settings.pop("binary_media_types", None)
     elif settings.get("stage") == "$default":
@@ -405,7 +403,7 @@ def _place_urls(reading: Reading) -> None:
         paths = ["$default"] if alone else [f"/{url.function}", f"/{url.function}/{{proxy+}}"]
         for path in paths:
             event: dict[str, Any] = {"type": "http", "method": "ANY", "path": path, "payload_format": "2.0"}
-            event |= {"cors": url.cors} if url.cors is not None and _HAS_CORS else {}
+            event |= {"cors": url.cors} if url.cors is not None else {}
             reading.add_event(reading.functions[url.function], event, url.place, url.qualifier)
         if not alone:
             reading.warn(url.place, f"served at /{url.function} (one listener, several catch-alls)")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, Final
 
 from engine.core.function import Function
@@ -86,8 +85,36 @@ class ClientContext(_Record):
         self.client = None if client is None else Client(client)
 
 
-class LambdaContext:
+class _Members:
+    """An object whose members are a plain dict, and what is kept beside that."""
+
+    __slots__ = ("__dict__", "__weakref__", "_deadline_s", "_template")
+
+    _deadline_s: float
+    _template: ContextTemplate
+
+
+_members: Final[Any] = _Members.__dict__["__dict__"]
+_set_members: Final = _members.__set__
+_new: Final = object.__new__
+_EARLY: Final = (
+    "aws_request_id",
+    "log_group_name",
+    "log_stream_name",
+    "function_name",
+    "memory_limit_in_mb",
+    "function_version",
+    "invoked_function_arn",
+    "tenant_id",
+)
+_LATE: Final = frozenset({"identity", "_w3c_fields", "_epoch_deadline_time_in_ms"})
+_OURS: Final = frozenset({"_complete", "_deadline_s", "_template"})
+
+
+class LambdaContext(_Members):
     """What a handler may know of its invocation. Handlers may set further attributes on it.
+
+    `vars` of it has what that of AWS's client has, and nothing of ours.
 
     Attributes:
         aws_request_id: UUID text, the same for every attempt of an event.
@@ -111,33 +138,51 @@ class LambdaContext:
     client_context: ClientContext | None
     tenant_id: str | None
 
-    _deadline_s: float
-    _now_s: Callable[[], float]
-    _wall_s: Callable[[], float]
-    _write_log: Callable[[str], object]
-    _w3c: dict[str, str] | None
+    identity: CognitoIdentity
+    _w3c_fields: dict[str, str]
+    _epoch_deadline_time_in_ms: int
+
+    __slots__ = ()
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the deadline, rounded down; 0 once it has passed."""
-        return max(0, int((self._deadline_s - self._now_s()) * 1000))
+        return max(0, int((self._deadline_s - self._template.now_s()) * 1000))
 
     def log(self, msg: object) -> None:
         """Write `str(msg)` to the function's log. No newline is added."""
-        self._write_log(str(msg))
+        self._template.log(str(msg))
 
     def w3c(self) -> dict[str, str]:
         """The W3C trace context the caller sent: a new dict of at most `W3C_FIELDS`."""
-        return dict(self._w3c) if self._w3c else {}
+        return dict(self._w3c_fields)
 
-    @cached_property
-    def identity(self) -> CognitoIdentity:
-        """Always an object, one for each invocation; made when first asked for."""
-        return CognitoIdentity({})
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]  # what `vars` gives
+        return self._complete()
 
-    @cached_property
-    def _epoch_deadline_time_in_ms(self) -> int:
-        """The deadline in milliseconds since the Unix epoch, fixed when first asked for."""
-        return int((self._wall_s() + self._deadline_s - self._now_s()) * 1000)
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _OURS]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LATE:
+            return self._complete()[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _complete(self) -> dict[str, Any]:
+        """All members, in AWS's order; those that few handlers ask for are made when one does."""
+        members: dict[str, Any] = _members.__get__(self)
+        if "identity" not in members and "aws_request_id" in members:
+            known = members.copy()
+            members.clear()
+            given: dict[str, Any] = {name: known.pop(name) for name in _EARLY if name in known}
+            client_context = known.pop("client_context", None)
+            members |= given
+            members["_w3c_fields"] = known.pop("_w3c_fields", None) or {}
+            members["client_context"] = client_context
+            members["identity"] = CognitoIdentity({})
+            members["_epoch_deadline_time_in_ms"] = self._template.epoch_ms(self._deadline_s)
+            members |= known
+        return members
 
     def __repr__(self) -> str:
         return (
@@ -163,7 +208,7 @@ class ContextTemplate:
         log_group_name: Where not `/aws/lambda/<function>`.
     """
 
-    __slots__ = ("_shared",)
+    __slots__ = ("_shared", "_wall_s", "log", "now_s")
 
     def __init__(
         self,
@@ -177,6 +222,9 @@ class ContextTemplate:
         version: str | None = None,
         log_group_name: str | None = None,
     ) -> None:
+        self.now_s = now_s
+        self._wall_s = wall_s
+        self.log = log
         self._shared: dict[str, Any] = {
             "aws_request_id": "",
             "log_group_name": log_group_name or f"/aws/lambda/{function.name}",
@@ -187,11 +235,6 @@ class ContextTemplate:
             "invoked_function_arn": arn,
             "tenant_id": None,
             "client_context": None,
-            "_deadline_s": 0.0,
-            "_now_s": now_s,
-            "_wall_s": wall_s,
-            "_write_log": log,
-            "_w3c": None,
         }
 
     @property
@@ -199,6 +242,10 @@ class ContextTemplate:
         """Of the environment."""
         name: str = self._shared["log_stream_name"]
         return name
+
+    def epoch_ms(self, at_s: float) -> int:
+        """A moment of `now_s` in milliseconds since the Unix epoch."""
+        return int((self._wall_s() + at_s - self.now_s()) * 1000)
 
     def make(
         self,
@@ -222,16 +269,18 @@ class ContextTemplate:
             AttributeError: If it is JSON but neither an object nor null. AWS's client fails the
                 invocation with this very error, so it is to be reported like one of the handler's.
         """
-        context = LambdaContext.__new__(LambdaContext)
-        members = context.__dict__ = self._shared.copy()
+        context = _new(LambdaContext)
+        members = self._shared.copy()
+        _set_members(context, members)
+        context._template = self
+        context._deadline_s = deadline_s
         members["aws_request_id"] = request_id
-        members["_deadline_s"] = deadline_s
         if arn is not None:
             members["invoked_function_arn"] = arn
         if tenant_id is not None:
             members["tenant_id"] = tenant_id
         if client_context:
-            members["client_context"], members["_w3c"] = _parse_client_context(client_context)
+            members["client_context"], members["_w3c_fields"] = _parse_client_context(client_context)
         return context
 
 
@@ -254,14 +303,14 @@ def log_stream_name(
     return f"{date}/{custom_group_function}[{version}][{hexadecimal}]"
 
 
-def _parse_client_context(text: str) -> tuple[ClientContext | None, dict[str, str] | None]:
+def _parse_client_context(text: str) -> tuple[ClientContext | None, dict[str, str]]:
     """The object handlers see, and the trace context, which AWS takes out of it."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ClientContextError(str(error)) from None
     if document is None:
-        return None, None
+        return None, {}
     trace = document.pop("w3c", None) if isinstance(document, dict) else None
     fields = trace if isinstance(trace, dict) else {}
     w3c = {name: fields[name] for name in W3C_FIELDS if isinstance(fields.get(name), str)}

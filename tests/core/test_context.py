@@ -1,5 +1,6 @@
 """The context object has every member of Lambda's, with its types."""
 
+import copy
 import json
 import uuid
 
@@ -89,6 +90,23 @@ def test_every_public_member_of_awss_context_is_there(template, monkeypatch):
     public = {name for name in dir(aws_context(monkeypatch, None)) if not name.startswith("_")}
 
     assert public == {name for name in dir(template.make("r1", 53.0)) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("sent", [None, CLIENT, {"w3c": {"traceparent": "00-1"}}])
+def test_vars_of_a_context_have_what_those_of_awss_have(template, monkeypatch, sent):
+    """In the same order, for handlers that log them; `dir` too."""
+    context = template.make("r1", 53.0, None, None if sent is None else json.dumps(sent))
+    expected = aws_context(monkeypatch, copy.deepcopy(sent))
+    context.set_by_the_handler = expected.set_by_the_handler = 1
+
+    assert list(vars(expected)) == list(vars(context))
+    assert [str(value) for name, value in vars(expected).items() if "deadline" not in name] == [
+        str(value) for name, value in vars(context).items() if "deadline" not in name
+    ]
+    assert {"__annotations__", "__slots__", "__getattr__"} >= {
+        name for name in dir(context) if name != "__slotnames__"
+    } - set(dir(expected))
+    assert vars(context) == vars(copy.copy(context))
 
 
 @pytest.mark.parametrize(

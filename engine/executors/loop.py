@@ -10,8 +10,8 @@ handler made (asyncio ends the loop; in the handler itself it only ends the envi
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextvars import Context
-from functools import partial
 from types import CoroutineType
 from typing import Any
 
@@ -21,7 +21,7 @@ from engine.core.invocation import Invocation, Result
 from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.forks import leave
-from engine.executors.handler import InitError
+from engine.executors.handler import InitError, Loaded
 from engine.executors.interpreter import Interpreter
 from engine.executors.marshal import encode, exit_status
 from engine.executors.scope import Scope, running, scope_of
@@ -136,7 +136,7 @@ class LoopExecutor:
         scope = self._new_scope()
         running.set(scope)
         try:
-            loaded = await self._offload(partial(self._interpreter.load, self._call, fresh=False))
+            loaded = await self._offload(self._import)
         except InitError as error:
             self._end_load(waiting)
             for env_id in waiting:
@@ -148,6 +148,17 @@ class LoopExecutor:
         now_s = self._clock.now()
         for env_id, since_s in waiting.items():
             self._ready(env_id, loaded.callable, scope, now_s - since_s)
+
+    def _import(self) -> Loaded:
+        """On a worker thread. The loop that a module asks for there is the one that its handler will run on."""
+        is_beside = threading.get_ident() != self._interpreter.thread  # not so on virtual time
+        if is_beside:
+            asyncio.set_event_loop(self._loop)
+        try:
+            return self._interpreter.load(self._call, fresh=False)
+        finally:
+            if is_beside:
+                asyncio.set_event_loop(None)
 
     def _end_load(self, waiting: dict[int, float]) -> bool:
         """Let nobody join `waiting` any more; False if the code changed meanwhile: then they are outdated."""

@@ -18,7 +18,7 @@ import contextvars
 import ctypes
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -37,6 +37,7 @@ from engine.executors.handler import InitError, Loaded
 from engine.executors.interpreter import Interpreter
 from engine.executors.marshal import encode, exit_status
 from engine.executors.scope import Scope, running, scope_of
+from engine.executors.thread_loop import ThreadLoop
 from engine.ports import Facts, Workshop
 
 _SUCCESS: Final = Status.SUCCESS
@@ -66,8 +67,8 @@ class Worker:
         self.importing = room.loaded is None
         self._struck = False
         self._lock = threading.Lock()
-        self._runner: asyncio.Runner | None = None
-        self._wake: Callable[[Callable[[], None]], object] | None = None  # while the runner runs a handler
+        self._loop = ThreadLoop()
+        self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
         # A context of its own: whoever has it started may be in the midst of another function's.
         main = contextvars.Context().run
         self.thread = threading.Thread(target=main, args=(self._main,), name=name, daemon=True)
@@ -80,10 +81,11 @@ class Worker:
                 return False
             self._struck = True
             _raise_in(self.thread, DeadlineStruck)
-        wake = self._wake
-        if wake is not None:
+        if self._loop.is_used:
             try:
-                wake(_nothing)  # an event loop that waits in its selector would not notice
+                self._loop.call_soon_threadsafe(
+                    _nothing
+                )  # an event loop that waits in its selector would not notice
             except RuntimeError:
                 pass  # it noticed, and is closed already
         return True
@@ -91,6 +93,7 @@ class Worker:
     def _main(self) -> None:
         room = self.room
         running.set(room.scope)
+        asyncio.set_event_loop(self._loop)
         try:
             if self.importing and not self._initialise():
                 return
@@ -104,7 +107,8 @@ class Worker:
         finally:
             if room.closed and room.loaded is not None:
                 room.call.unload(room.loaded)  # `Room.stop` may have come too early to do it
-            if self._runner is not None:
+            if self._loop.is_used:
+                self._runner.get_loop()
                 self._runner.close()
 
     def _initialise(self) -> bool:
@@ -161,13 +165,7 @@ class Worker:
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run it on an event loop of this thread's own, the same for all invocations."""
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        self._wake = self._runner.get_loop().call_soon_threadsafe
-        try:
-            return self._runner.run(coroutine, context=contextvars.copy_context())
-        finally:
-            self._wake = None
+        return self._runner.run(coroutine, context=contextvars.copy_context())
 
 
 class Room:

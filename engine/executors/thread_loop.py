@@ -1,0 +1,35 @@
+"""The event loop of a thread that handlers run on, which `asyncio.get_event_loop` gives there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+class ThreadLoop(asyncio.SelectorEventLoop):
+    """Takes no descriptor and no time until something of it is asked for, which few handlers do.
+
+    On Lambda handlers run on the main thread, where asyncio makes a loop for whoever asks; on another
+    thread it raises.
+    """
+
+    def __init__(self) -> None:
+        """Nothing yet: see `__getattr__`."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever is looked up first is not there: now it is needed."""
+        if "_begun" in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._begun = True
+        super().__init__()
+        return getattr(self, name)
+
+    def __del__(self) -> None:
+        """One that was never used has nothing that could be left open."""
+        if "_begun" in vars(self):
+            super().__del__()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is anything to wake, or to close."""
+        return vars(self).get("_csock") is not None  # made last and let go of first: another thread may ask

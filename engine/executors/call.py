@@ -77,7 +77,8 @@ class Call:
         self._log = workshop.log
         self._logs_json = workshop.logs_json
         self._arn = workshop.account.function_arn(function.name)
-        self._loader = Loader(Path(function.code), alone=alone)
+        self.code = Path(function.code).absolute()  # now: a handler may change the working directory
+        self._loader = Loader(self.code, alone=alone)
         self._closed = False
 
     def load(self, *, fresh: bool) -> Loaded:
@@ -104,11 +105,15 @@ class Call:
         """A fresh instance is needed no more."""
         self._loader.unload(loaded)
 
+    def discard(self, loaded: Loaded) -> None:
+        """An instance is of no use, shared or not."""
+        self._loader.discard(loaded.instance, loaded.module)
+
     def renew(self) -> None:
         """Forget what was imported from the function's folder: the next `load` sees what is there then."""
-        outdated, self._loader = self._loader, Loader(Path(self._function.code))
+        outdated, self._loader = self._loader, Loader(self.code)
         outdated.close()
-        forget_helpers(Path(self._function.code))
+        forget_helpers(self.code)
 
     def close(self) -> None:
         """Leave `sys.path`, `sys.meta_path` and `sys.modules` without what `load` put there."""

@@ -118,18 +118,24 @@ class Loader:
         try:
             found = getattr(module, target.function)
         except AttributeError:
+            self.discard(instance, module)
             message = f"Handler '{target.function}' missing on module '{target.label}'"
             raise InitError("Runtime.HandlerNotFound", message) from None
         except BaseException as error:
+            self.discard(instance, module)
             raise _init_error(error) from error
         return Loaded(callable=found, is_async=_is_async(found), module=module, instance=instance)
 
     def unload(self, loaded: Loaded) -> None:
         """Let a fresh instance go. A shared one stays until `close`."""
-        if any(module is loaded.module for _, module in list(self._shared.values())):
-            return
+        if not any(module is loaded.module for _, module in list(self._shared.values())):
+            self.discard(loaded.instance, loaded.module)
+
+    def discard(self, instance: str, module: ModuleType) -> None:
+        """Let an instance go, shared or not: it is not to be used."""
+        self._shared = {key: kept for key, kept in self._shared.items() if kept[1] is not module}
         for modules in list(self._modules.values()):
-            modules.drop(loaded.instance, loaded.module)
+            modules.drop(instance, module)
 
     def close(self) -> None:
         """Drop all instances and leave `sys.path` as it was."""

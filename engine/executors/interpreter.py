@@ -14,6 +14,7 @@ import asyncio
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -33,11 +34,15 @@ from engine.executors.forks import (
     let_go_of_the_engine,
     prepare,
 )
+from engine.executors.half_made import forget_since, holds_half_made
 from engine.executors.handler import InitError, Loaded
 from engine.executors.scope import ScopedEnviron, running
 from engine.ports import Workshop
 
 _KEY: Final = "interpreter"
+_MOST_LOADS: Final = 3
+"""How often a handler is imported until it holds nothing half-made: once more is enough, odd ones aside."""
+
 _SHARERS: Final = "_sharers"
 _LOCK: Final = threading.Lock()
 _ENVIRONMENT: Final = 5
@@ -62,6 +67,8 @@ class Interpreter:
         self._members = 0
         self.loop = loop
         self.thread = threading.get_ident()
+        self._loads_lock = threading.Lock()
+        self._loads = self._loading = 0  # begun so far, in progress
         self.is_copy = False
         """Whether this is a process that a handler forked: what a handler returns there is nobody's."""
         self._held = ExitStack()
@@ -89,11 +96,31 @@ class Interpreter:
 
     def load(self, call: Call, *, fresh: bool) -> Loaded:
         """Import a handler; on the calling thread. Raises `InitError`."""
+        with self._loads_lock:
+            self._loads += 1
+            number, alone = self._loads, not self._loading
+            self._loading += 1
+        try:
+            for _ in range(_MOST_LOADS):
+                loaded = self._load(call, fresh=fresh)
+                if alone and number == self._loads:
+                    break  # nobody else imported anything meanwhile
+                if not holds_half_made(loaded.module, call.code):
+                    break
+                call.discard(loaded)
+            return loaded
+        finally:
+            with self._loads_lock:
+                self._loading -= 1
+
+    def _load(self, call: Call, *, fresh: bool) -> Loaded:
+        before = set(sys.modules)
         try:
             return call.load(fresh=fresh)
         except InitError as error:
             if self.is_copy:
                 leave(error.exit_status or 1)
+            forget_since(before, call.code)
             raise
         finally:
             if self.is_copy:

@@ -150,7 +150,7 @@ class LoopExecutor:
             self._ready(env_id, loaded.callable, scope, now_s - since_s)
 
     def _import(self) -> Loaded:
-        """On a worker thread. The loop that a module asks for there is the one that its handler will run on."""
+        """On a worker thread. The loop that a module asks for is the one its handler will run on."""
         is_beside = threading.get_ident() != self._interpreter.thread  # not so on virtual time
         if is_beside:
             asyncio.set_event_loop(self._loop)

@@ -29,6 +29,7 @@ from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
 from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
+from engine.executors.interrupt import Interrupter
 from engine.executors.loop import LoopExecutor
 from engine.executors.names import clashes
 from engine.executors.watchdog import Watchdog
@@ -74,6 +75,9 @@ class Assembly:
         self._write_log = write_log
         self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
+        self._interrupter = Interrupter(LoopExecutor._serve.__code__, platform.clock.now)
+        self._watched = ExitStack()
+        self._watching = not platform.watches_loop
         self._commons: dict[str, Any] = {}
         self.chosen: dict[str, str] = {}
         """The executor each function runs on, after `auto` was decided."""
@@ -144,20 +148,11 @@ class Assembly:
             for observer in self._others:
                 opening.callback(_close, observer)
             opening.callback(self._close_executors)
+            opening.callback(self._watched.close)
             for function in self._config.functions:
                 self.deployments.install(function)
                 if function.aliases:
                     self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
-            if self._platform.watches_loop and any(isinstance(e, LoopExecutor) for e in self._executors):
-                opening.enter_context(
-                    Watchdog(
-                        self._loop,
-                        self._platform.clock,
-                        self._running,
-                        self._notice_now,
-                        self.stats.lagged,
-                    )
-                )
             self._held = opening.pop_all()
         return self
 
@@ -167,6 +162,10 @@ class Assembly:
         finally:
             if self._log is not None:
                 self._log.flush()
+
+    def end_by(self, latest_s: float) -> None:
+        """From then on (engine clock) no handler holds the loop; may be called by a signal's handler."""
+        self._interrupter.end_by(latest_s)
 
     async def prepare(self) -> None:
         """Let executors get ready what no invocation should wait for."""
@@ -247,6 +246,8 @@ class Assembly:
         executor = self._factory(function)(function, driver, workshop)
         driver.employ(executor)
         self._executors.append(executor)
+        if isinstance(executor, LoopExecutor):
+            self._watch()
         if self._log is not None:
             self._log.register(function)
         return Part(function, driver, fleet, executor)
@@ -268,6 +269,20 @@ class Assembly:
             )
         self.chosen[function.name] = name
         return cast("ExecutorFactory", resolve("executor", name))
+
+    def _watch(self) -> None:
+        """Watch the loop, from the first function on that can block it."""
+        if not self._watching:
+            self._watching = True
+            watchdog = Watchdog(
+                self._loop,
+                self._platform.clock,
+                self._running,
+                self._notice_now,
+                self.stats.lagged,
+                self._watched.enter_context(self._interrupter),
+            )
+            self._watched.enter_context(watchdog)
 
     def _running(self, task: asyncio.Task[Any]) -> Invocation | None:
         for executor in self._executors:

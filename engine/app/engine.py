@@ -122,6 +122,7 @@ class Engine:
         self.couriers = assembly.couriers
         self.say = assembly.say
         self.terms = assembly.terms
+        self.end_by = assembly.end_by
         self._asynchronous = assembly.asynchronous
         self._sink = self._dispatcher = assembly.dispatcher
         self._dispatcher.open()
@@ -154,15 +155,16 @@ class Engine:
             raise NotAccepting(Stage.NEW.value)
         return self._asynchronous
 
-    async def drain(self) -> bool:
+    async def drain(self, grace_s: float | None = None) -> bool:
         """Take nothing new and let end what was accepted, within the grace period; see `Dispatcher.drain`.
 
+        `grace_s`: what is left of that period; None: all of it.
         Asynchronous events that wait for another attempt are given up: see `AsyncQueue.close`.
         """
         if self._dispatcher is None or self._asynchronous is None:
             return True
         self._asynchronous.close()
-        return await self._dispatcher.drain(self.config.grace_s)
+        return await self._dispatcher.drain(self.config.grace_s if grace_s is None else grace_s)
 
     async def invoke(self, function: str, payload: Any = None) -> Outcome:
         """Run `function` with `payload`, any JSON value, and await its outcome (`RequestResponse`).

@@ -20,6 +20,7 @@ from engine.config import Config
 from engine.errors import EngineError
 from engine.packages.shelf import Shelf
 from engine.ports import Clock
+from engine.runtime.clock import SystemClock
 from engine.runtime.signals import StopSignals
 from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
@@ -83,6 +84,7 @@ async def serve(
     *,
     announce: Callable[[Announcement], None],
     write_log: Callable[[str], object],
+    lines_dropped: Callable[[], Mapping[str, int]] | None = None,
     signals: StopSignals | None = None,
     reloads: bool = False,
 ) -> bool:
@@ -98,9 +100,10 @@ async def serve(
         EngineError: A source or the state folder cannot be used as configured.
         OSError: A listener's address cannot be had; its message names the address.
     """
-    signals = signals or StopSignals(asyncio.get_running_loop())
+    signals = signals or StopSignals(asyncio.get_running_loop(), SystemClock(), config.grace_s)
     try:
-        return await _serve(config, announce, write_log, signals, reloads=reloads)
+        with signals:
+            return await _serve(config, announce, write_log, lines_dropped, signals, reloads=reloads)
     except BaseExceptionGroup as group:  # the task groups': what cannot be had is one plain error
         errors = _leaves(group)
         if all(isinstance(error, OSError | EngineError) for error in errors):
@@ -118,6 +121,7 @@ async def _serve(
     config: Config,
     announce: Callable[[Announcement], None],
     write_log: Callable[[str], object],
+    lines_dropped: Callable[[], Mapping[str, int]] | None,
     signals: StopSignals,
     *,
     reloads: bool,
@@ -130,6 +134,11 @@ async def _serve(
             kept.enter_context(one)
         endpoint_url = _url_from_here(at_aws[0])
         async with Engine.from_config(config, write_log=write_log, endpoint_url=endpoint_url) as engine:
+            if lines_dropped is not None:
+                engine.stats.watch_output(lines_dropped)
+            signals.on_signal(engine.end_by)
+            if signals.asked.is_set():
+                return True
             admin = Admin(
                 engine.stats,
                 engine.platform.clock,
@@ -146,8 +155,7 @@ async def _serve(
                 def ready(urls: Mapping[str, str | None]) -> None:
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
 
-                with signals:
-                    drained = await _serve_clients(engine, shelf, at_aws, signals, ready)
+                drained = await _serve_clients(engine, shelf, at_aws, signals, ready)
                 closing.set()
             return drained
 
@@ -186,10 +194,11 @@ async def _serve_clients(
             urls["aws"] = await group.start(aws.serve, stopping)
             ready(urls)
             await stopping.wait()
-            grace_ends_s = anyio.current_time() + engine.config.grace_s
+            left_s = max(0.0, (signals.ends_s or clock.now()) - clock.now())
+            grace_ends_s = anyio.current_time() + left_s
             with anyio.CancelScope() as patience:
                 signals.on_force(patience.cancel)
-                drained = await engine.drain()
+                drained = await engine.drain(left_s)
             signals.on_force(life.cancel)
             life.deadline = max(grace_ends_s, anyio.current_time() + _LAST_ANSWERS_S)
             if patience.cancelled_caught:

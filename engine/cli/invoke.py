@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +16,7 @@ from engine.cli.options import complain, configured, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.core.outcome import Outcome
 from engine.errors import EngineError
+from engine.runtime.output import StandardOutput
 from engine.wire.client import HttpConnection
 
 _FAILED = 1
@@ -35,12 +37,12 @@ def invoke(
     the function failed, or 2 if it could not be run.
     """
     payload = _payload(event)
-    if url is not None:
-        failed, body, log = run(_remotely(url, function, payload))
-        sys.stderr.write(log)
-    else:
-        failed, body = _here(function, payload, path, parameters)
-    sys.stdout.flush()
+    with StandardOutput() as output:
+        if url is not None:
+            failed, body, log = run(_remotely(url, function, payload))
+            output.err.write(log)
+        else:
+            failed, body = _here(function, payload, path, parameters, output.err.write)
     sys.stdout.buffer.write(body + b"\n")
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
@@ -58,7 +60,13 @@ def _payload(event: str | None) -> bytes:
     return text
 
 
-def _here(function: str, payload: bytes, path: str | None, parameters: tuple[str, ...]) -> tuple[bool, bytes]:
+def _here(
+    function: str,
+    payload: bytes,
+    path: str | None,
+    parameters: tuple[str, ...],
+    write_log: Callable[[str], object],
+) -> tuple[bool, bytes]:
     config = configured(path, () if path else (function,), {"log_format": "text"}, parameters)
     warn(config)
     names = [one.name for one in config.functions]
@@ -67,10 +75,8 @@ def _here(function: str, payload: bytes, path: str | None, parameters: tuple[str
     if function not in names:
         complain([f"{path}: no function {function!r}; it has {', '.join(sorted(names))}"])
 
-    log = sys.stderr  # now: while the engine runs, handlers' writes are routed
-
     async def once() -> Outcome:
-        async with Engine.from_config(config, write_log=log.write) as engine:
+        async with Engine.from_config(config, write_log=write_log) as engine:
             return await engine.invoke(function, orjson.loads(payload))
 
     try:

@@ -1,11 +1,11 @@
-"""`engine serve`: runs functions until SIGTERM or SIGINT, then drains."""
+"""`engine serve`: runs functions until a stop signal, then drains."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -14,8 +14,11 @@ from engine.app import Announcement
 from engine.app import serve as serve_config
 from engine.cli.options import complain, configured, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
-from engine.config import Config, debugged
+from engine.config import debugged
 from engine.errors import EngineError
+from engine.runtime.clock import SystemClock
+from engine.runtime.output import StandardOutput
+from engine.telemetry.log import gap_line
 
 
 @click.command("serve", cls=TemplateCommand)
@@ -46,7 +49,7 @@ def serve(
     reloads: bool,
     **overrides: Any,
 ) -> None:
-    """Run handlers, named here or in FILE, until SIGTERM or SIGINT; a second signal forces.
+    """Run handlers, named here or in FILE, until a signal that ends processes; a second one forces.
 
     With none named, the functions are those that clients create over the Lambda API.
 
@@ -57,31 +60,32 @@ def serve(
         overrides["state_dir"] = os.path.abspath(overrides["state_dir"])
     if debug and overrides["executor"] is not None:
         complain(["--debug and --executor exclude each other: breakpoints need the executor thread"])
-    config = configured(path, targets, overrides, parameters)
-    if debug:
-        config = debugged(config)
-    warn(config)
-    log = sys.stderr  # now: while the engine runs, handlers' writes are routed
-    try:
-        drained = run(serve_config(config, announce=_announce(config), write_log=log.write, reloads=reloads))
-    except OSError as error:
-        complain([str(error)])
-    except EngineError as error:
-        complain(str(error).splitlines())
-    if not drained:
-        click.echo(f"warning: not everything ended within {config.grace_s:g} s", err=True)
+    with StandardOutput(between=not debug) as output:
+        config = configured(path, targets, overrides, parameters)
+        if debug:
+            config = debugged(config)
+        warn(config)
+        output.gap = partial(gap_line, config.log_format, SystemClock())
 
+        def announce(addresses: Announcement) -> None:
+            if not config.functions:
+                output.err.write(
+                    f"no functions are named: they come over the Lambda API at {addresses.aws}\n"
+                )
+            output.out.write(json.dumps({"ready": True, **dataclasses.asdict(addresses)}) + "\n")
 
-def _announce(config: Config) -> Any:
-    out, err = sys.stdout, sys.stderr
-
-    def announce(addresses: Announcement) -> None:
-        if not config.functions:
-            print(
-                f"no functions are named: they come over the Lambda API at {addresses.aws}",
-                file=err,
-                flush=True,
-            )
-        print(json.dumps({"ready": True, **dataclasses.asdict(addresses)}), file=out, flush=True)
-
-    return announce
+        served = serve_config(
+            config,
+            announce=announce,
+            write_log=output.err.write,
+            lines_dropped=output.dropped,
+            reloads=reloads,
+        )
+        try:
+            drained = run(served)
+        except OSError as error:
+            complain([str(error)])
+        except EngineError as error:
+            complain(str(error).splitlines())
+        if not drained:
+            click.echo(f"warning: not everything ended within {config.grace_s:g} s", err=True)

@@ -34,11 +34,12 @@ class LoopBlocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopReleased:
-    """The handler named by an earlier `LoopBlocked` let go after `blocked_s` in all."""
+    """The handler named by an earlier `LoopBlocked` let go after `blocked_s` in all, or was `interrupted`."""
 
     function: str
     request_id: str
     blocked_s: float
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

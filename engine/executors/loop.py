@@ -2,9 +2,10 @@
 
 An environment here is a place on the loop; all of a function share one instance of its module, which is
 imported once, on a worker thread, when the first environment starts. At the deadline the task is
-cancelled. What cannot be done here: to stop a handler that blocks the loop (`Watchdog` names it), to cap
-or measure its memory, to give each environment its own globals, to survive `sys.exit` in a task that a
-handler made (asyncio ends the loop; in the handler itself it only ends the environment).
+cancelled; one that blocks the loop is interrupted (`Watchdog`, `Interrupter`). What cannot be done here: to
+stop a handler in the middle of one long operation in C, to cap or measure its memory, to give each
+environment its own globals, to survive `sys.exit` in a task that a handler made (asyncio ends the
+loop; in the handler itself it only ends the environment).
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from types import CoroutineType
 from typing import Any
 
 from engine.core.context import ContextTemplate
+from engine.core.failure import cancelled_body
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
+from engine.core.outcome import Status
 from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.forks import leave
 from engine.executors.handler import InitError, Loaded
 from engine.executors.interpreter import Interpreter
+from engine.executors.interrupt import Interrupted
 from engine.executors.marshal import encode, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
@@ -182,6 +186,7 @@ class LoopExecutor:
     async def _serve(self, room: Room, lane: Lane, invocation: Invocation) -> None:
         """Run what comes down the lane, until the environment is gone."""
         call, handler, template, facts = self._call, room.handler, room.template, self._facts
+        now = self._clock.now
         context: Any
         body: Any
         interpreter = self._interpreter
@@ -190,11 +195,15 @@ class LoopExecutor:
             current.set(invocation)
             result: Result | None = None
             try:
+                if now() >= invocation.deadline_s:
+                    raise Interrupted  # another handler held the loop: this one must not even begin
                 document, context = call.arguments(template, invocation)
                 value = handler(document, context)
                 if type(value) is CoroutineType:
                     value = await value
                 body, raw = encode(value)
+            except Interrupted:  # whoever hears of it after the deadline says so; else the engine is ending
+                result = Result(Status.CANCELLED, cancelled_body(invocation.event.request_id))
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
                 result = call.failed(error, invocation)
             except BaseException as error:

@@ -1,7 +1,7 @@
 """Sees a handler that blocks the event loop, while it blocks: which one, for how long, and where.
 
 The loop beats; a thread listens. When a beat is overdue the thread looks at what the loop's thread is
-doing, and tells. It cannot end the handler: nothing in the same interpreter can.
+doing, and tells. At its deadline the handler is interrupted, and again while it goes on blocking.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from engine.core.invocation import Invocation
 from engine.core.notice import LoopBlocked, LoopReleased, Notice
+from engine.executors.interrupt import Interrupter
 from engine.ports import Clock
 
 BEAT_S: Final = 0.05
@@ -22,6 +23,9 @@ BEAT_S: Final = 0.05
 
 BLOCKED_AFTER_S: Final = 0.1
 """A beat overdue by this much is a blocked loop: twice what asyncio's debug mode calls slow."""
+
+AGAIN_AFTER_S: Final = 0.1
+"""What a handler gets to tidy up after it was interrupted, before it is interrupted again."""
 
 FindInvocation = Callable[[asyncio.Task[Any]], Invocation | None]
 
@@ -35,6 +39,7 @@ class Watchdog:
         find: Which invocation a task runs, if any; called from the watching thread.
         notify: Told of `LoopBlocked` (from the watching thread) and `LoopReleased` (from the loop).
         lagged: Told the lateness of every beat, seconds, on the loop.
+        interrupter: Interrupts what blocks; None: nothing does.
     """
 
     def __init__(
@@ -44,12 +49,15 @@ class Watchdog:
         find: FindInvocation,
         notify: Callable[[Notice], None],
         lagged: Callable[[float], None],
+        interrupter: Interrupter | None = None,
     ) -> None:
         self._loop = loop
         self._now = clock.now
         self._find = find
         self._notify = notify
         self._lagged = lagged
+        self._interrupter = interrupter
+        self._again_s = 0.0
         self._due_s = 0.0
         self._seen: LoopBlocked | None = None
         self._over = threading.Event()
@@ -76,19 +84,39 @@ class Watchdog:
         lag_s = max(0.0, self._now() - self._due_s)
         self._lagged(lag_s)
         seen, self._seen = self._seen, None
+        interrupted = self._interrupter is not None and self._interrupter.raised > 0
+        if self._interrupter is not None:
+            self._interrupter.raised = 0
         if seen is not None:
-            self._notify(LoopReleased(function=seen.function, request_id=seen.request_id, blocked_s=lag_s))
+            self._notify(
+                LoopReleased(
+                    function=seen.function,
+                    request_id=seen.request_id,
+                    blocked_s=lag_s,
+                    interrupted=interrupted,
+                )
+            )
         self._beat_later()
 
     def _listen(self) -> None:
         while not self._over.wait(BEAT_S):
             overdue_s = self._now() - self._due_s
-            if overdue_s > BLOCKED_AFTER_S and self._seen is None:
-                self._tell(overdue_s)
+            if overdue_s > BLOCKED_AFTER_S:
+                task = asyncio.current_task(self._loop)
+                invocation = self._find(task) if task is not None else None
+                if self._seen is None:
+                    self._tell(invocation, overdue_s)
+                if self._interrupter is not None:
+                    self._interrupt(self._interrupter, invocation)
 
-    def _tell(self, overdue_s: float) -> None:
-        task = asyncio.current_task(self._loop)
-        invocation = self._find(task) if task is not None else None
+    def _interrupt(self, interrupter: Interrupter, invocation: Invocation | None) -> None:
+        """Only what is due is disturbed; of what is not known to be a handler's, it sees for itself."""
+        now_s = self._now()
+        if now_s >= self._again_s and (invocation is None or interrupter.due(invocation)):
+            self._again_s = now_s + AGAIN_AFTER_S
+            interrupter.interrupt()
+
+    def _tell(self, invocation: Invocation | None, overdue_s: float) -> None:
         frame = sys._current_frames().get(self._loop_thread_id)  # the documented way
         if invocation is None or frame is None:
             return  # not a handler: a busy loop shows in the lag alone

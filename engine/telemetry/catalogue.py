@@ -390,6 +390,11 @@ CATALOGUE: Final = (
         attrgetter("threads_abandoned"),
     ),
     Metric(
+        "engine_output_lines_dropped_total", "counter", ("stream",),
+        "Lines written to standard output or standard error that their reader did not take in time.",
+        of_engine=lambda s: s.lines_dropped(),
+    ),
+    Metric(
         "engine_label_overflow_total", "counter", ("label",),
         "Names that got no label value of their own and share __other__.",
         of_engine=lambda s: {"function": s.overflowed, "source": s.mappings.overflowed},

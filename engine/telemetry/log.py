@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
@@ -56,7 +57,8 @@ class PlatformLog:
     Args:
         style: `text` (START, END, REPORT) or `json` (platform events).
         clock: For the time of day.
-        write: Gets many lines at once; it may block only as long as standard output may.
+        write: Gets many lines at once, on the loop's thread or the watchdog's. It must not block
+            (`runtime.output.OutputWriter` does not).
         schedule: Calls what it is given soon, on one thread. It must be thread-safe
             (`loop.call_soon_threadsafe`), because handler threads write too.
     """
@@ -75,6 +77,7 @@ class PlatformLog:
         self._memory_mb: dict[tuple[str, str], int] = {}  # by name and version
         self._lines: list[str] = []
         self._scheduled = False
+        self._flushing = threading.Lock()
 
     def register(self, function: Function) -> None:
         """Learn a function's memory size; needed before its first invocation."""
@@ -89,12 +92,13 @@ class PlatformLog:
         self._add(self._style.said(text, self._clock.wall()))
 
     def flush(self) -> None:
-        """Write what is there. Called by `schedule`, and once more at the very end."""
+        """Write what is there. Called by `schedule`, by the watchdog, and once more at the very end."""
         self._scheduled = False  # first: a line that comes from now on asks for a flush of its own
-        lines = self._lines.copy()
-        del self._lines[: len(lines)]
-        if lines:
-            self._write("".join(lines))
+        with self._flushing:
+            lines = self._lines.copy()
+            del self._lines[: len(lines)]
+            if lines:
+                self._write("".join(lines))
 
     # ---------------------------------------------------------------- Observer
 
@@ -121,6 +125,13 @@ class PlatformLog:
         if not self._scheduled:
             self._scheduled = True
             self._schedule(self.flush)
+
+
+def gap_line(style: Literal["text", "json", "off"], clock: Clock, stream: str, count: int) -> str:
+    """What stands in the log where `count` lines for `stream` were dropped because nobody read them."""
+    if style == "json":
+        return _line(iso_utc(clock.wall()), "engine.linesDropped", {"stream": stream, "lines": count})
+    return f"[engine] {count} lines for {stream} were dropped: its reader was slow or gone\n"
 
 
 class _Text:
@@ -156,7 +167,7 @@ class _Text:
             case LoopReleased():
                 return (
                     f"[engine] {notice.function}: {notice.request_id} let go of the event loop after "
-                    f"{notice.blocked_s:.3f} s\n"
+                    f"{notice.blocked_s:.3f} s{', interrupted' if notice.interrupted else ''}\n"
                 )
             case Confined():
                 return _confined_line(notice)
@@ -230,7 +241,7 @@ class _Json:
                 }
                 if isinstance(notice, LoopBlocked):
                     return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
-                return _line(time, "engine.loopReleased", record)
+                return _line(time, "engine.loopReleased", {**record, "interrupted": notice.interrupted})
             case Confined():
                 record = {"memoryBy": notice.memory_by, "ownTmp": notice.own_tmp}
                 return _line(time, "engine.confined", record)

@@ -30,6 +30,7 @@ from engine.telemetry.vocabulary import (
     PRICE_ITEMS,
     QUEUE_WAIT_BOUNDS_S,
     REJECTIONS,
+    STREAMS,
 )
 
 _SUCCESS: Final = Status.SUCCESS
@@ -71,6 +72,7 @@ class Stats:
         build: The version, Python and event loop that run, as nested keys.
         rejected: Events that no function got, by reason.
         loop_lag: How late the event loop woke up, seconds.
+        lines_dropped: Reads how many lines of output its reader did not take, by stream.
         scrape_failures: Pages that lack another collector's metrics because it raised.
         overflowed: Functions that came when every label value was taken.
         overhead: What the engine itself adds to the latency of a sample of answers, by trigger.
@@ -101,6 +103,7 @@ class Stats:
         self.handler_lines = dict.fromkeys(LINE_RESULTS, 0)
         self.budget_usd = budget_usd
         self.scrape_failures = 0
+        self.lines_dropped: Callable[[], Mapping[str, int]] = dict.fromkeys(STREAMS, 0).copy
         self.overflowed = 0
         self.mappings = Mappings()
         self.registrations = 0
@@ -269,6 +272,10 @@ class Stats:
     def reject(self, reason: str) -> None:
         """Count an event that no function got; `reason` is one of `vocabulary.REJECTIONS`."""
         self.rejected[reason if reason in self.rejected else OTHER] += 1
+
+    def watch_output(self, lines_dropped: Callable[[], Mapping[str, int]]) -> None:
+        """Read there how many lines of output were dropped; the keys are `vocabulary.STREAMS`."""
+        self.lines_dropped = lines_dropped
 
     def lagged(self, late_s: float) -> None:
         """Count one wake-up of the event loop that came `late_s` after its time."""

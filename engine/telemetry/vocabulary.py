@@ -75,6 +75,7 @@ CLIENT_TRIGGERS: Final = ("invoke", "http", "direct")
 """Triggers whose caller waits for the answer: what the engine adds to its latency is measured."""
 
 LINE_RESULTS: Final = ("parsed", "invalid", "over_cap")
+STREAMS: Final = ("stdout", "stderr")
 LIMIT_KINDS: Final = ("reserved", "provisioned", "maximum", "account")
 PRICE_ITEMS: Final = (
     "request",
@@ -97,6 +98,7 @@ LABEL_VALUES: Final = {
     "architecture": ("x86_64", "arm64"),
     "label": ("function", "source"),
     "period": ("month",),
+    "stream": STREAMS,
     "result": tuple(dict.fromkeys((*ASYNC_RESULTS, *DELIVERY_RESULTS, *RECORD_RESULTS, *LINE_RESULTS))),
 }
 """Each closed label and all its values."""

@@ -1,7 +1,7 @@
 """What handlers print and log, told apart by invocation: a thousand at once in one process never mix.
 
-Whoever runs a handler sets `current` in its context. Tasks and `asyncio.to_thread` inherit it; a bare
-`threading.Thread` does not before Python 3.14, so what it prints belongs to nobody. What goes around
+Whoever runs a handler sets `current` in its context. Tasks inherit it, and so do threads and jobs of thread
+pools that a handler starts (see `interpreter`); a thread that C code made prints for nobody. What goes around
 `sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen. Of several engines
 open in one process, the one opened last writes what the handlers of all of them print.
 """
@@ -206,6 +206,9 @@ class _Handler(logging.Handler):
         handlers = logging.getLogger().handlers
         if next((one for one in handlers if isinstance(one, _Handler)), self) is not self:
             return  # another engine was opened in this process after this one
+        self._write(record)
+
+    def _write(self, record: logging.LogRecord) -> None:
         invocation = current.get()
         if invocation is None:
             _emit_as_if_alone(record)
@@ -215,6 +218,27 @@ class _Handler(logging.Handler):
         text = self.format(record)  # raises for a bad log call, which fails the handler as on Lambda
         self._capture.end(invocation)  # a record begins a line of its own, whatever was printed before it
         self._capture.take(invocation, text if text.endswith("\n") else text + "\n")
+
+
+class _FunctionsHandler(_Handler):
+    """The same for one function alone, whose formatter and filters it may change; see `loggers`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        everybodys: list[logging.Handler] = vars(logging.root)["handlers"]
+        newest = next((one for one in everybodys if isinstance(one, _Handler)), self)
+        self._capture = newest._capture  # of the engine that was opened last, if there are several
+        self._write(record)
+        for one in everybodys:
+            if not isinstance(one, _Handler) and record.levelno >= one.level:
+                one.handle(record)  # a test's, say, that wants to see what is logged
+
+
+def handlers_of_a_function(everybodys: list[logging.Handler]) -> list[logging.Handler]:
+    """What the root logger has for one function: one handler, as on Lambda."""
+    ours = next((one for one in everybodys if isinstance(one, _Handler)), None)
+    if ours is None or ours.formatter is None:
+        return [*everybodys]
+    return [_FunctionsHandler(ours._capture, ours.formatter)]
 
 
 def _emit_as_if_alone(record: logging.LogRecord) -> None:

@@ -36,6 +36,7 @@ from engine.executors.forks import (
 )
 from engine.executors.half_made import forget_since, holds_half_made
 from engine.executors.handler import InitError, Loaded
+from engine.executors.loggers import keep_apart, make_real
 from engine.executors.scope import ScopedEnviron, running
 from engine.ports import Workshop
 
@@ -165,6 +166,7 @@ def _change(member: Interpreter) -> None:
         for environ in (os.environ, os.environb):
             undo.callback(setattr, environ, "__class__", type(environ))
             environ.__class__ = ScopedEnviron
+        keep_apart(undo, _replace)
         _replace(undo, os, "putenv", _putenv)
         _replace(undo, os, "unsetenv", _unsetenv)
         _replace(undo, os, "system", _system)
@@ -254,6 +256,9 @@ def _be_a_copy() -> None:
     state.pop("_undo").close()
     if fork is None:
         return  # whoever opened the engine forked, and knows why
+    scope = running.get()
+    if scope is not None:
+        make_real(scope)
     running.set(None)
     for member in sharers:
         member.is_copy = True

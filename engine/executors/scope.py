@@ -33,23 +33,29 @@ class Scope:
 
     Attributes:
         variables: What it set, or was given, by encoded name; None for what it deleted.
-        loggers: The state of each logger it has looked at; see `engine.executors.loggers`.
+        loggers: What it has set on each logger; see `engine.executors.loggers`.
+        enabled: Which levels that enables; see there.
+        known: The loggers it has asked for.
     """
 
-    __slots__ = ("_log_stream", "loggers", "variables", "view")
+    __slots__ = ("_log_stream", "enabled", "enabled_epoch", "known", "loggers", "variables", "view")
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables: dict[bytes, bytes | None] = {
             os.fsencode(name): os.fsencode(value) for name, value in variables.items()
         }
         self.loggers: dict[object, dict[str, Any]] = {}
+        self.enabled: dict[tuple[object, int], bool] = {}
+        self.enabled_epoch = 0
+        self.known: set[object] = set()
         self._log_stream: bytes | None = None
         self.view = _View(self)
 
     def of_environment(self, log_stream: str) -> Scope:
         """The same for one of several environments that share a module instance: only that name differs."""
         scope = Scope({})
-        scope.variables, scope.loggers = self.variables, self.loggers
+        scope.variables, scope.known = self.variables, self.known
+        scope.loggers, scope.enabled = self.loggers, self.enabled
         scope._log_stream = log_stream.encode()
         return scope
 

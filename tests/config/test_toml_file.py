@@ -142,6 +142,7 @@ def test_each_notation_of_a_handler_is_found(write, handler):
     assert handler == load_config(path).functions[0].handler
 
 
+NO_ORIGIN = "is no origin such as 'https://app.example.com': scheme, host and port alone"
 ENGINE = [
     ("region = 'mars-1'", "engine.region: 'mars-1' is not an AWS region name such as 'us-east-1'"),
     ("account_id = '12'", "engine.account_id: '12' is not an AWS account id (12 digits)"),
@@ -160,6 +161,20 @@ ENGINE = [
     (
         "aws = '::1:80'",
         "engine.aws: '::1:80': an IPv6 address, and only that, stands in brackets: '[::1]:3000'",
+    ),
+    ("hosts = ['http://x']", "engine.hosts[0]: 'http://x' is not the name of a host"),
+    ("hosts = ['x:80']", "engine.hosts[0]: 'x:80' is not the name of a host"),
+    ("hosts = ['*.x']", "engine.hosts[0]: '*.x' is not the name of a host"),
+    *(
+        (f"allowed_origins = ['{wrong}']", f"engine.allowed_origins[0]: '{wrong}' {NO_ORIGIN}")
+        for wrong in (
+            "*",
+            "null",
+            "app.example.com",
+            "https://a.test/",
+            "https://*.a.test",
+            "https://u@a.test",
+        )
     ),
     ("admin = '127.0.0.1:3000'", "engine.admin: 127.0.0.1:3000 is taken by 'http'"),
     ("regoin = 'us-east-1'", "engine.regoin: unknown key, did you mean 'region'?"),

@@ -21,7 +21,7 @@ from engine.executors.runtime_api.workers import Workers
 pytestmark = pytest.mark.real_time
 
 APP = """
-import os, subprocess, sys, time
+import os, subprocess, sys, time, urllib.error, urllib.request
 
 def handler(event, context):
     match event.get("do"):
@@ -45,6 +45,12 @@ def handler(event, context):
             if "code" in event: os._exit(event["code"])
             return len(held)
         case "environ": return dict(os.environ)
+        case "as a page":
+            url = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation/next"
+            try:
+                urllib.request.urlopen(urllib.request.Request(url, headers=event["headers"]), timeout=5)
+            except urllib.error.HTTPError as error:
+                return error.code
         case "descriptors":
             links = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
             return {link[14:]: os.readlink(link) for link in links if os.path.islink(link)}
@@ -111,6 +117,17 @@ async def test_twenty_at_once_then_none(code):
         await until(lambda: len(descriptors() - before) == 1)  # the guardian's pipe
 
     assert 20 == len(pids)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.test"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.test"}]
+)
+async def test_no_page_in_a_browser_takes_an_invocation(code, headers):
+    """Its port can be found by trying."""
+    async with Engine([function(code)]) as engine:
+        outcome = await engine.invoke("f", {"do": "as a page", "headers": headers})
+
+    assert 403 == outcome.payload
 
 
 async def test_an_engine_that_closes_leaves_nothing(code):

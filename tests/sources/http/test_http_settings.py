@@ -52,6 +52,13 @@ def test_format_and_route_choose_the_closest_front_door(settings, front_door, ro
         ({"payload_format": "1.0", "stage": "$default"}, "no stage named $default"),
         ({"stage": "a/b"}, "pattern"),
         ({"route": "/x"}, "Extra inputs"),
+        ({"cors": {}}, "Field required"),
+        ({"cors": {"origins": []}}, "at least 1"),
+        ({"cors": {"origins": ["https://a.test\r\nx: y"]}}, "holds what no origin"),
+        ({"cors": {"origins": ["*"], "headers": ["a, b"]}}, "holds what no origin"),
+        ({"cors": {"origins": ["*"], "methods": ["GE T"]}}, "not an HTTP method"),
+        ({"cors": {"origins": ["*"], "max_age_s": -1}}, "greater than or equal to 0"),
+        ({"cors": {"origins": ["*"]}, "payload_format": "alb"}, "has no cors"),
     ],
 )
 def test_a_bad_event_is_refused_in_plain_words(settings, words):

@@ -20,6 +20,35 @@ SIGNATURE = "X-Amz-SignedHeaders=host&X-Amz-Signature=0"
 MARK = "chunk-signature=" + "0" * 64
 
 
+ORIGIN, METHOD = "<AllowedOrigin>*</AllowedOrigin>", "<AllowedMethod>GET</AllowedMethod>"
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ("", "MalformedXML"),
+        (ORIGIN, "MalformedXML"),
+        (METHOD, "MalformedXML"),
+        (ORIGIN + "<AllowedMethod>PATCH</AllowedMethod>", "InvalidRequest"),
+        (METHOD + "<AllowedOrigin>http://*.*.test</AllowedOrigin>", "InvalidRequest"),
+        (METHOD + ORIGIN + "<AllowedHeader>x-*-*</AllowedHeader>", "InvalidRequest"),
+        (METHOD + ORIGIN + "<ExposeHeader>a\nb</ExposeHeader>", "MalformedXML"),
+        (METHOD + ORIGIN + "<MaxAgeSeconds>-1</MaxAgeSeconds>", "MalformedXML"),
+        (METHOD + ORIGIN + "<MaxAgeSeconds>soon</MaxAgeSeconds>", "MalformedXML"),
+    ],
+)
+def test_a_cors_rule_that_cannot_be_changes_nothing(shop, rule, code):
+    good = f"<CORSConfiguration><CORSRule>{METHOD}{ORIGIN}</CORSRule></CORSConfiguration>".encode()
+    shop.ask("PUT", "/b-1?cors", good)
+    before = shop.store.buckets["b-1"].cors
+    bad = f"<CORSConfiguration><CORSRule>{rule}</CORSRule></CORSConfiguration>"
+
+    answer = shop.ask("PUT", "/b-1?cors", bad.encode())
+
+    assert (400, code) == (answer.status, answer.code)
+    assert before == shop.store.buckets["b-1"].cors
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
@@ -373,7 +402,8 @@ bodies = st.one_of(
         [b"<Delete/>", b"<Tagging><TagSet><Tag/></TagSet></Tagging>", b"<Tagging><TagSet/></Tagging>",
          b"<NotificationConfiguration/>", b"<CompleteMultipartUpload><Part/></CompleteMultipartUpload>",
          b"<NotificationConfiguration><QueueConfiguration/></NotificationConfiguration>",
-         b"<Delete><Object><Key>k</Key></Object></Delete>"]
+         b"<Delete><Object><Key>k</Key></Object></Delete>",
+         b"<CORSConfiguration><CORSRule/></CORSConfiguration>"]
     ),
 )  # fmt: skip
 header_values = st.dictionaries(

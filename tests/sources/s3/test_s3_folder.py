@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engine.runtime.platform import offload_to_thread
 from engine.sources.s3.content import Content, MemoryKeeper
+from engine.sources.s3.cors import CorsRule
 from engine.sources.s3.digests import Checksum, md5_hex
 from engine.sources.s3.folder import FolderKeeper
 from engine.sources.s3.model import About, Versioning
@@ -89,7 +90,20 @@ class Script:
     def __init__(self, store):
         self.store = store
         self.bucket = store.create("b-1", "us-east-1")
-        self.steps = (self.put, self.delete, self.version, self.part, self.complete, self.abort, self.tag)
+        self.steps = (
+            self.share,
+            self.put,
+            self.delete,
+            self.version,
+            self.part,
+            self.complete,
+            self.abort,
+            self.tag,
+        )
+
+    def share(self, number, _):
+        rule = {"id": f"r{number}", "origins": ["http://a.test"], "methods": ["GET"], "max_age_s": number}
+        self.store.share(self.bucket, (CorsRule.of(rule),) if number % 2 else ())
 
     def put(self, number, data):
         blob = self.store.keeper.keep(data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import anyio
 from anyio.abc import TaskStatus
@@ -75,8 +75,28 @@ class Host:
     """What sources of one engine share, by name: `sqs`, the queues that mappings poll in process."""
 
 
+class Finding(NamedTuple):
+    """What is to be said of a binding before anything runs.
+
+    Attributes:
+        binding: Its position among those that were examined.
+        sentence: Goes on after the place and a colon.
+        key: Of its settings; None for all of it.
+        refused: It cannot be run; else it is worth a look.
+    """
+
+    binding: int
+    sentence: str
+    key: str | None = None
+    refused: bool = True
+
+
 class EventSource(Protocol):
     """Where events come from. One instance serves all bindings of its type.
+
+    A source may have a class method `examine(bindings, wall_s) -> Iterable[Finding]`: what `build` would
+    refuse, and what is worth a look, found without opening anything; `wall_s` is the time, in seconds since
+    the Unix epoch. `engine check` and `engine serve` both show it.
 
     A source with a class attribute `asynchronous = True`, which is optional, feeds the queue of
     asynchronous invocation: its events are tried again if they fail or are throttled, and their outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import platform as interpreter
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from random import Random
 from typing import Any, Final, Literal, Self, cast
 
 from engine.app.deployments import Deployments, Part
-from engine.app.executor_choice import choose
+from engine.app.executor_choice import choose, clash_problems
 from engine.app.observers import Observers
 from engine.app.terms import TermsBook
 from engine.config import Config
@@ -31,7 +30,6 @@ from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
 from engine.executors.interrupt import Interrupter
 from engine.executors.loop import LoopExecutor
-from engine.executors.names import clashes
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
@@ -50,7 +48,6 @@ from engine.telemetry.log import PlatformLog
 from engine.telemetry.report import log_tail
 from engine.telemetry.stats import Stats
 
-_IN_PROCESS: Final = frozenset(("loop", "thread"))
 _LATEST: Final = ((LATEST, 1.0),)
 _NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))
 
@@ -260,8 +257,8 @@ class Assembly:
         name = choice.executor
         if name in _NEED_REAL_TIME and not self._platform.has_threads:
             raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))
-        if name in _IN_PROCESS:
-            _refuse_clashes(function, name)
+        if problems := clash_problems(function, name):
+            raise ConfigError(problems)
         if choice.why_not_process is not None:
             self.say(
                 f"{function.name}: executor thread, since no process can be forked here "
@@ -315,17 +312,6 @@ class Assembly:
             self._log.line(None, text)
         elif self._write_log is None:  # as what a module prints in process, while it is imported
             sys.stdout.write(text)
-
-
-def _refuse_clashes(function: Function, executor: str) -> None:
-    """In the engine's own process a handler cannot have modules of its own under names that are taken."""
-    problems = tuple(
-        f"functions.{function.name}.code: {file} cannot be imported, {other} has its name and is in use: "
-        f'on the executor {executor!r} both would be one module; rename it, or take executor = "process"'
-        for file, other in clashes(os.path.abspath(function.code))
-    )
-    if problems:
-        raise ConfigError(problems)
 
 
 def _close(part: Executor | Observer) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER
+from engine.errors import ConfigError
 from engine.executors.handler import Loader
+from engine.executors.names import clashes
 from engine.executors.process import support
 from engine.runtime.platform import Platform
+
+IN_PROCESS: Final = ("loop", "thread")
+"""Executors that run handlers in the engine's own interpreter."""
 
 
 class Choice(NamedTuple):
@@ -40,3 +46,25 @@ def choose(
         return Choice("thread")
     reason = unavailable()
     return Choice("process") if reason is None else Choice("thread", reason)
+
+
+def clash_problems(function: Function, executor: str) -> tuple[str, ...]:
+    """In the engine's own process a handler cannot have modules of its own under names that are taken."""
+    if executor not in IN_PROCESS:
+        return ()
+    return tuple(
+        f"functions.{function.name}.code: {file} cannot be imported, {other} has its name and is in use: "
+        f'on the executor {executor!r} both would be one module; rename it, or take executor = "process"'
+        for file, other in clashes(os.path.abspath(function.code))
+    )
+
+
+def refuse_clashes(functions: Iterable[Function], platform: Platform) -> None:
+    """Raise ConfigError with all clashes of all functions."""
+    problems = [
+        problem
+        for function in functions
+        for problem in clash_problems(function, choose(function, platform).executor)
+    ]
+    if problems:
+        raise ConfigError(tuple(problems))

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
-from engine.app.executor_choice import choose
+from engine.app.executor_choice import choose, refuse_clashes
 from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
@@ -38,6 +38,7 @@ def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
     make_importable(path)
     try:
         config = load_config(path, parameters=values_of(parameters))
+        refuse_clashes(config.functions, Platform())
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))

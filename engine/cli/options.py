@@ -8,11 +8,12 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from engine.app.executor_choice import refuse_clashes
 from engine.cli.check import make_importable, printable
 from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
 from engine.errors import ConfigError
-from engine.runtime.platform import new_event_loop
+from engine.runtime.platform import Platform, new_event_loop
 
 T = TypeVar("T")
 
@@ -34,10 +35,13 @@ def configured(
     make_importable(path)
     try:
         if path is None:
-            return from_targets(targets, overrides)
-        return load_config(path, overrides, values_of(parameters))
+            config = from_targets(targets, overrides)
+        else:
+            config = load_config(path, overrides, values_of(parameters))
+        refuse_clashes(config.functions, Platform())
     except ConfigError as error:
         complain(error.problems)
+    return config
 
 
 def complain(problems: Sequence[str]) -> NoReturn:

@@ -102,6 +102,12 @@ def _finder_knows(parts: list[str]) -> bool:
     return _module_exists(parts[1:], spec.submodule_search_locations or ())
 
 
+def module_is_installed(module: str) -> bool:
+    """Whether `module` is found on `sys.path`, without importing any part of it."""
+    parts = module.split(".")
+    return parts[0] in sys.builtin_module_names or _module_exists(parts, sys.path) or _finder_knows(parts)
+
+
 def _modules_beside(parts: list[str], code: str) -> list[str]:
     """Modules that exist in the deepest folder of `code` that the name leads to."""
     depth = 0

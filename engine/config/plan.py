@@ -14,6 +14,7 @@ from engine.config.handler_file import Code, code_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
 from engine.config.listeners import EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
+from engine.config.programs import program_problems
 from engine.config.resources import RESOURCE_TABLES, Resources, destinations, resources
 from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
 from engine.core.function import Account, Function
@@ -21,6 +22,7 @@ from engine.core.prices import price_sheet
 from engine.errors import UnknownName
 from engine.ports import Binding
 from engine.registry import Kind, did_you_mean, names, resolve
+from engine.runtime.clock import SystemClock
 
 LISTENERS: Final = ("http", "aws", "admin")
 CATCH_ALL: Final[Mapping[str, Any]] = MappingProxyType(
@@ -94,10 +96,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Events:
-    """The events of one function: source class, type, settings and qualifier, each."""
+    """The events of one function: source class, type, settings, qualifier and number, each."""
 
     function: str
-    found: list[tuple[type[Any], str, BaseModel, str | None]]
+    found: list[tuple[type[Any], str, BaseModel, str | None, int]]
 
 
 def build(document: Mapping[str, Any], origin: Origin) -> Config:
@@ -116,9 +118,14 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         _function(name, table, origin.folder, problems) for name, table in function_tables.items()
     )
     problems += provisioned_problems(functions)
+    findings = examined({function.name: function for function in functions}, events)
+    problems += [problem for problem, refused in findings if refused]
+    notes = tuple(f"{origin.spell(place)}: {text}" for (place, text), refused in findings if not refused)
     known = resources(document, functions, engine.account() if engine is not None else Account(), problems)
     if engine is not None:
         problems += _listener_problems(engine, origin.listen)
+        for number, name in enumerate(engine.observers):
+            _resolve("observer", name, ("engine", "observers", number), problems)
     wrong = {problem.place[-1] for problem in problems}
     if engine is not None and not wrong & _SUMMED:  # a sum over wrong numbers would only mislead
         problems += total_problems(engine.concurrency_limit, functions)
@@ -134,7 +141,7 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
         monthly_budget_usd=engine.monthly_budget_usd,
         init_concurrency=engine.init_concurrency,
         reload_patterns=engine.reload_patterns,
-        warnings=(*origin.warnings, *_warnings(engine, functions, origin)),
+        warnings=(*origin.warnings, *_warnings(engine, functions, origin), *notes),
         observers=engine.observers,
         hosts=engine.hosts,
         allowed_origins=engine.allowed_origins,
@@ -198,6 +205,7 @@ def _function(name: str, table: Mapping[str, Any], folder: str, problems: list[P
         problem = handler_problem(settings.handler, Code(code, settings.inline, layers))
         if problem:
             problems.append(Problem((*place, "handler"), problem))
+    problems += program_problems(settings, code, place, wrong)
     if settings.executor != "auto":
         _resolve("executor", settings.executor, (*place, "executor"), problems)
     return settings.function(name, code, layers)
@@ -211,7 +219,7 @@ def _is_pythons(settings: FunctionSettings, code: str) -> bool:
 
 def _events(
     name: str, function: Mapping[str, Any], problems: list[Problem]
-) -> list[tuple[type[Any], str, BaseModel, str | None]]:
+) -> list[tuple[type[Any], str, BaseModel, str | None, int]]:
     """Check each table by the `Settings` of its source; what is no table at all is reported elsewhere."""
     found = []
     tables, aliases = function.get("events"), function.get("aliases", ())
@@ -236,7 +244,27 @@ def _events(
             keys = {key: value for key, value in table.items() if key not in ("type", "qualifier")}
             settings = validated(model, keys, place, problems)
             if settings is not None:
-                found.append((source, str(table["type"]), settings, qualifier))
+                found.append((source, str(table["type"]), settings, qualifier, number))
+    return found
+
+
+def examined(functions: Mapping[str, Function], events: list[_Events]) -> list[tuple[Problem, bool]]:
+    """What sources say of all their events together, and whether it keeps them from being run."""
+    places: dict[type[Any], list[Place]] = {}
+    bindings: dict[type[Any], list[Binding]] = {}
+    for one in events:
+        for source, _, settings, qualifier, number in one.found:
+            places.setdefault(source, []).append(("functions", one.function, "events", number))
+            binding = Binding(function=functions[one.function], settings=settings, qualifier=qualifier)
+            bindings.setdefault(source, []).append(binding)
+    wall_s = SystemClock().wall()
+    found = []
+    for source, of_source in bindings.items():
+        examine = getattr(source, "examine", None)  # optional
+        for finding in () if examine is None else examine(of_source, wall_s):
+            place = places[source][finding.binding]
+            place = place if finding.key is None else (*place, finding.key)
+            found.append((Problem(place, finding.sentence), finding.refused))
     return found
 
 
@@ -272,7 +300,7 @@ def _bindings(functions: Mapping[str, Function], events: list[_Events]) -> Mappi
     types: dict[type[Any], str] = {}
     grouped: dict[str, list[Binding]] = {}
     for one in events:
-        for source, written, settings, qualifier in one.found:
+        for source, written, settings, qualifier, _ in one.found:
             key = types.setdefault(source, written)
             binding = Binding(function=functions[one.function], settings=settings, qualifier=qualifier)
             grouped.setdefault(key, []).append(binding)

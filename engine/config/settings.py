@@ -103,6 +103,8 @@ def _handler(value: str) -> str:
             raise ValueError(f"{value!r} is not of the form 'path/to/file.py:function'")
     else:
         module, _, function = value.rpartition(".")
+        if function == "py" and module:
+            raise ValueError(f"{value!r} names a file and no function: write '{value}:NAME'")
         if not module or not function:
             raise ValueError(f"{value!r} is neither 'module.function' nor 'path/to/file.py:function'")
         if not all(module.replace("/", ".").split(".")):

@@ -169,6 +169,7 @@ def test_toml_examples_load(block, workspace):
     """As an engine.toml beside the example handlers."""
     folder = workspace(block.page)
     (folder / "engine.toml").write_text(block.text)
+    (folder / "trace.csv").write_text("timestamp,payload\n0,{}\n")
 
     assert load_config("engine.toml").functions
 

@@ -7,7 +7,7 @@ Source: API Gateway Developer Guide, "Routing API requests" of HTTP APIs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
 
@@ -130,15 +130,20 @@ def _of_method(ends: dict[str, Leaf[T]], method: str) -> Leaf[T] | None:
 
 def conflicts(entries: Sequence[Entry[T]]) -> list[str]:
     """One line for each method and path that two entries claim; variable names do not tell routes apart."""
+    return [
+        f"functions.{entries[number].owner}.events: {sentence}"
+        for number, sentence in taken([(entry.method, entry.path, entry.owner) for entry in entries])
+    ]
+
+
+def taken(routes: Sequence[tuple[str, str, str]]) -> Iterator[tuple[int, str]]:
+    """The position of each (method, path, owner) that an earlier one claims, and by whom."""
     owners: dict[tuple[str, str], str] = {}
-    problems = []
-    for entry in entries:
-        key = (entry.method, _shape(entry.path))
+    for number, (method, path, owner) in enumerate(routes):
+        key = (method, _shape(path))
         if key in owners:
-            route = f"{entry.method} {entry.path}"
-            problems.append(f"functions.{entry.owner}.events: {route} is taken by function {owners[key]!r}")
-        owners.setdefault(key, entry.owner)
-    return problems
+            yield number, f"{method} {path} is taken by function {owners[key]!r}"
+        owners.setdefault(key, owner)
 
 
 def _shape(path: str) -> str:

@@ -8,12 +8,20 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from engine.registry import did_you_mean
 from engine.wire.cors import Cors
 
 ANY: Final = "ANY"
 DEFAULT_PATH: Final = "$default"
 
-_METHOD = re.compile(r"[A-Z][A-Z-]*")
+METHODS: Final = frozenset(
+    f"{ANY} GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT "
+    "ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY PROPFIND "
+    "PROPPATCH PURGE QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
+)
+"""What the listener's parser (llhttp) takes for a method, and ANY."""
+
+_FOREIGN_VARIABLE = re.compile(r":([A-Za-z_]\w*)|<(?:\w+:)?([A-Za-z_]\w*)>|\[([A-Za-z_]\w*)\]")
 _VARIABLE = re.compile(r"\{([A-Za-z0-9._:-]+)(\+?)\}")
 _REST_STAGE: Final = "Prod"  # what SAM names the stage nobody named
 
@@ -56,7 +64,7 @@ class CorsSettings(BaseModel):
     def _methods_are_tokens(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
         methods = tuple(method.upper() for method in methods)
         for method in methods:
-            if method != "*" and not _METHOD.fullmatch(method):
+            if method != "*" and method not in METHODS:
                 raise ValueError(f"{method!r} is not an HTTP method; write GET, POST, ... or *")
         return methods
 
@@ -113,8 +121,9 @@ class HttpEvent(BaseModel):
     @classmethod
     def _method_is_a_token(cls, method: str) -> str:
         method = method.upper()
-        if not _METHOD.fullmatch(method):
-            raise ValueError(f"{method!r} is not an HTTP method; write GET, POST, ... or ANY")
+        if method not in METHODS:
+            hint = did_you_mean(method, METHODS) or "; write GET, POST, ... or ANY"
+            raise ValueError(f"{method!r} is not an HTTP method{hint}")
         return method
 
     @field_validator("path")
@@ -188,6 +197,9 @@ def path_problem(path: str) -> str | None:
         if "*" in segment:
             return "holds '*'; write {name+} for the rest of a path, $default for everything"
         if not variable:
+            if foreign := _FOREIGN_VARIABLE.fullmatch(segment):
+                name = next(filter(None, foreign.groups()))
+                return f"has {segment!r}, which would be plain text; a variable is {{{name}}}"
             if "{" in segment or "}" in segment:
                 return f"has a bad variable in {segment!r}; a whole segment is {{name}} or {{name+}}"
             continue

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, cast
 
 import anyio
 from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
-from engine.ports import Binding, EventSource, Host, Sink
+from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.sources.http.desk import Desk, Route, Router
 from engine.sources.http.function_urls import URL_MAX_BODY, prefix_of, url_entries
 from engine.sources.http.gate import HttpGate, cors_of_url
@@ -17,7 +17,7 @@ from engine.sources.http.payload import Edge, PayloadFormat
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
 from engine.sources.http.payload_v2 import PayloadV2
-from engine.sources.http.routes import Entry
+from engine.sources.http.routes import Entry, taken
 from engine.sources.http.settings import HttpEvent
 from engine.wire.http import HttpLimits, HttpServer
 from engine.wire.request_gate import RequestGate
@@ -59,6 +59,13 @@ class HttpSource:
         """Compile the routes. Raises ConfigError with one line for each route claimed twice."""
         edge = Edge(host.account, host.listen[LISTENER][1])
         return cls([_entry(binding, edge) for binding in bindings], host, edge)
+
+    @classmethod
+    def examine(cls, bindings: Sequence[Binding], _wall_s: float) -> Iterator[Finding]:
+        """Routes that are claimed twice."""
+        routes = [(cast("HttpEvent", one.settings), one.function.name) for one in bindings]
+        for number, sentence in taken([(event.method, event.path, owner) for event, owner in routes]):
+            yield Finding(number, sentence)
 
     # ---------------------------------------------------------------- function URLs
 

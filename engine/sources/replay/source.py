@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, cast
 
@@ -14,11 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
-from engine.ports import Binding, EventSource, Host, Sink
+from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.sources.replay.reader import Format, Row, TraceError, rows_of
 
 _LATE_S: Final = 0.1
 _PROGRESS_S: Final = 10.0
+_SAMPLE: Final = 100
+_LONG_WAIT_S: Final = 600.0
+"""A wait between two rows that is worth a word: milliseconds taken for seconds look like that."""
 _TURN: Final = 200
 """Events that are sent before the loop gets a turn, when there is nothing to wait for."""
 
@@ -84,8 +88,9 @@ class Summary:
         self.error: str | None = None
 
     def __str__(self) -> str:
+        before = f"{self.skipped} before its start left out, " if self.skipped else ""
         text = (
-            f"{self.sent} sent, {self.late} late (by up to {self.latest_s:.3f} s), "
+            f"{before}{self.sent} sent, {self.late} late (by up to {self.latest_s:.3f} s), "
             f"{self.succeeded} succeeded, {self.failed} failed, "
             f"{self.throttled} throttled, {self.refused} refused"
         )
@@ -107,17 +112,32 @@ class ReplaySource:
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Look at the first row of each trace. Raises ConfigError for those that cannot be read at all."""
-        problems = []
-        for binding in bindings:
-            settings = cast("ReplayTrace", binding.settings)
-            try:
-                with rows_of(Path(settings.file), settings.format) as rows:
-                    next(rows, None)
-            except TraceError as error:
-                problems.append(f"functions.{binding.function.name}.events: {error}")
+        problems = [
+            f"functions.{bindings[found.binding].function.name}.events: {found.sentence}"
+            for found in cls.examine(bindings, host.clock.wall())
+            if found.refused
+        ]
         if problems:
             raise ConfigError(tuple(problems))
         return cls(bindings, host)
+
+    @classmethod
+    def examine(cls, bindings: Sequence[Binding], _wall_s: float) -> Iterator[Finding]:
+        """Traces that cannot be read, and those whose time may be in another unit than seconds."""
+        for number, binding in enumerate(bindings):
+            settings = cast("ReplayTrace", binding.settings)
+            times_s: list[float] = []
+            try:
+                with rows_of(Path(settings.file), settings.format) as rows:
+                    times_s += (row.at_s for row in islice(rows, 1))
+                    times_s += (row.at_s for row in islice(rows, _SAMPLE - 1))
+            except TraceError as error:  # after a good row it ends there when it is replayed
+                yield Finding(number, str(error), "file", refused=not times_s)
+            if settings.speed and (wait_s := _longest_wait_s(times_s) / settings.speed) >= _LONG_WAIT_S:
+                sentence = (
+                    f"{settings.file}: there is a wait of {wait_s:,.0f} s among its first {len(times_s)} rows"
+                )
+                yield Finding(number, f"{sentence}; timestamps are seconds", "file", refused=False)
 
     @property
     def summaries(self) -> list[Summary]:
@@ -238,6 +258,10 @@ class _Replay:
             self._host.say(f"replay {self._settings.file}: {self.summary}, {self._in_flight} under way")
 
 
+def _longest_wait_s(times_s: Sequence[float]) -> float:
+    return max((later - earlier for earlier, later in pairwise(times_s)), default=0.0)
+
+
 def _paced(
     rows: Iterator[Row], settings: ReplayTrace, began_s: float, summary: Summary
 ) -> Iterator[tuple[float, Row | None]]:
@@ -249,9 +273,9 @@ def _paced(
     due_s = began_s
     for row in rows:
         if first_s is None:
-            first_s = row.at_s
+            first_s = row.at_s  # one that is earlier still is due at once, if none is to be left out
         after_s = row.at_s - first_s - settings.start_s
-        if after_s < 0:
+        if after_s < 0 and settings.start_s:
             summary.skipped += 1
             if summary.skipped % _TURN == 0:
                 yield due_s, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import Any, ClassVar, Final, Literal, cast
 
@@ -16,7 +16,7 @@ from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.outcome import Outcome
 from engine.errors import FunctionNotFound, NotAccepting
-from engine.ports import Binding, Clock, EventSource, Host, Sink
+from engine.ports import Binding, Clock, EventSource, Finding, Host, Sink
 from engine.sources.schedule.expression import Expression, Rate, moments, parse, stamp, zone
 
 _LONGEST_SLEEP_S: Final = 60.0
@@ -151,6 +151,18 @@ class ScheduleSource:
     def missed(self) -> int:
         """Moments that passed without an event: the engine could not look in time."""
         return sum(rule.ticks.missed for rule in self._rules if rule.ticks is not None)
+
+    @classmethod
+    def examine(cls, bindings: Sequence[Binding], wall_s: float) -> Iterator[Finding]:
+        """Schedules that never fire from now on."""
+        for number, binding in enumerate(bindings):
+            settings = cast("ScheduleEvent", binding.settings)
+            expression = parse(settings.schedule)
+            where = zone(settings.time_zone or "UTC")
+            if isinstance(expression, Rate) or not settings.enabled:
+                continue
+            if next(moments(expression, wall_s, where), None) is None:
+                yield Finding(number, f"{settings.schedule!r} never fires", "schedule", refused=False)
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Fire until `stopping`, or until nothing is left that will."""

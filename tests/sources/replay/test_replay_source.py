@@ -49,6 +49,26 @@ async def test_a_replay_can_begin_later(bench):
     assert 1 == source.summaries[0].skipped
 
 
+async def test_rows_earlier_than_the_first_are_sent_at_once(bench):
+    """A trace that is not sorted loses nothing."""
+    file = bench.write("t.csv", "timestamp,payload\n5,1\n3,2\n6,3\n4,4\n")
+    source = bench.source({"file": file})
+
+    await bench.run(source)
+    assert [0, 0, 1, 1] == bench.at_s
+    assert (4, 0) == (source.summaries[0].sent, source.summaries[0].skipped)
+
+
+async def test_what_is_left_out_is_told(bench):
+    """Each row is in a number."""
+    file = bench.write("t.csv", "timestamp,payload\n5,1\n3,2\n6,3\n7,4\n")
+    source = bench.source({"file": file, "start_s": 1.0})
+
+    await bench.run(source)
+    assert (2, 2) == (source.summaries[0].sent, source.summaries[0].skipped)
+    assert "2 before its start left out, 2 sent" in bench.said[-1]
+
+
 async def test_a_replay_can_go_round(bench):
     """Until the engine stops."""
     source = bench.source({"file": bench.write("t.csv", TRACE), "loop": True})

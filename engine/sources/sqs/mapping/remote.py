@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from engine.core.function import Function
 from engine.core.scaling import MOST_CONCURRENCY
 from engine.errors import ConfigError
-from engine.ports import Binding, EventSource, Host, Sink
+from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.sources.sqs.mapping.counts import MappingCounts
 from engine.sources.sqs.mapping.plan import MappingStatistics
 from engine.sources.sqs.mapping.remote_mapping import RemoteMapping
@@ -95,9 +95,16 @@ class RemoteSqsSource:
         try:
             client = import_module("engine.sources.sqs.mapping.remote_queue")
         except ModuleNotFoundError as error:
-            missing = f"events of type 'sqs_remote' need {error.name}: pip install 'invocation-engine[sqs]'"
-            raise ConfigError((missing,)) from None
+            raise ConfigError((_missing(error),)) from None
         return cls(bindings, host, client.open_queue)
+
+    @classmethod
+    def examine(cls, bindings: Sequence[Binding], _wall_s: float) -> Iterator[Finding]:
+        """Whether the client is installed."""
+        try:
+            import_module("engine.sources.sqs.mapping.remote_queue")
+        except ModuleNotFoundError as error:
+            yield from (Finding(number, _missing(error), "type") for number, _ in enumerate(bindings))
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Poll until `stopping`; then let batches that run end, and give back all others."""
@@ -113,3 +120,7 @@ class RemoteSqsSource:
             numbers = feed.statistics()
             if numbers is not None:
                 yield feed, numbers
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    return f"events of type 'sqs_remote' need {error.name}: pip install 'invocation-engine[sqs]'"

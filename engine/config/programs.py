@@ -1,0 +1,33 @@
+"""What a function names besides its handler: modules to preload, and a program of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Set
+
+from engine.config.handler_file import module_is_installed
+from engine.config.problems import Place, Problem, show
+from engine.config.settings import FunctionSettings
+from engine.core.variables import PATH
+
+
+def program_problems(
+    settings: FunctionSettings, code: str, place: Place, wrong: Set[object]
+) -> Iterator[Problem]:
+    """What of it is not there; `wrong` are keys that need not be looked at any more."""
+    if "preload" not in wrong:
+        for number, module in enumerate(settings.preload):
+            if not module_is_installed(module):
+                yield Problem((*place, "preload", number), f"no module {module!r} is installed")
+    if (
+        "bootstrap" not in wrong and settings.bootstrap and os.path.isdir(code)
+    ):  # in an archive it is yet to be unpacked
+        program = settings.bootstrap[0]
+        path = settings.environment.get("PATH") or os.pathsep.join(
+            (os.path.dirname(sys.executable), os.environ.get("PATH", PATH))
+        )
+        where = os.path.join(code, program) if os.sep in program else program
+        if shutil.which(where, path=path) is None:
+            yield Problem((*place, "bootstrap"), f"no program {show(program)} that can be run")

@@ -1,0 +1,187 @@
+"""One validator: what `engine serve` refuses, `engine check` refuses in the same words, all at once."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from engine.cli.check import check
+from engine.cli.serve import serve
+
+APP = "def handler(event, context):\n    return 1\n"
+FUNCTION = '[functions.{name}]\nhandler = "app.handler"\n{keys}\n'
+EVENT = "[[functions.{name}.events]]\n{keys}\n"
+
+
+def function(keys: str = "", *events: str, name: str = "f") -> str:
+    tables = [EVENT.format(name=name, keys=event) for event in events]
+    return "\n".join([FUNCTION.format(name=name, keys=keys), *tables])
+
+
+def http(path: str, method: str = "GET") -> str:
+    return f'type = "http"\nmethod = "{method}"\npath = "{path}"'
+
+
+REFUSED = {
+    "a route that two functions claim": (
+        function("", http("/a/{x}")) + function("", http("/a/{y}"), name="g"),
+        "functions.g.events[0]: GET /a/{y} is taken by function 'f'",
+    ),
+    "two catch-alls": (
+        function("", http("$default", "ANY")) + function("", http("/*", "ANY"), name="g"),
+        "functions.g.events[0]: ANY $default is taken by function 'f'",
+    ),
+    "a trace that is not there": (
+        function("", 'type = "replay"\nfile = "none.jsonl"'),
+        "functions.f.events[0].file: none.jsonl: No such file or directory",
+    ),
+    "a trace whose first row is wrong": (
+        function("", 'type = "replay"\nfile = "wrong.jsonl"'),
+        "functions.f.events[0].file: wrong.jsonl:1: ",
+    ),
+    "a module to preload": (
+        function('preload = ["json", "no_such_module"]'),
+        "functions.f.preload[1]: no module 'no_such_module' is installed",
+    ),
+    "a part of one": (
+        function('preload = ["json.no_such_part"]'),
+        "functions.f.preload[0]: no module 'json.no_such_part' is installed",
+    ),
+    "a program": (
+        function('bootstrap = "no-such-program --flag"'),
+        "functions.f.bootstrap: no program 'no-such-program' that can be run",
+    ),
+    "a program that may not be run": (
+        function('bootstrap = "./app.py"'),
+        "functions.f.bootstrap: no program './app.py' that can be run",
+    ),
+    "an observer": (
+        '[engine]\nobservers = ["nobody"]\n' + function(),
+        "engine.observers[0]: 'nobody' is no observer",
+    ),
+    "a variable as other frameworks write it": (
+        function("", http("/users/:id")),
+        "functions.f.events[0].path: path '/users/:id' has ':id', which would be plain text; a variable is",
+    ),
+    "another": (
+        function("", http("/users/<int:id>")),
+        "functions.f.events[0].path: path '/users/<int:id>' has '<int:id>', which",
+    ),
+    "a method": (
+        function("", http("/", "GETT")),
+        "functions.f.events[0].method: 'GETT' is not an HTTP method, did you mean 'GET'?",
+    ),
+    "a handler that is a file": (
+        '[functions.f]\nhandler = "app.py"\n',
+        "functions.f.handler: 'app.py' names a file and no function: write 'app.py:NAME'",
+    ),
+}
+WORTH_A_LOOK = {
+    "a date that never comes": (
+        function("", 'type = "schedule"\nschedule = "cron(0 0 31 2 ? *)"'),
+        "functions.f.events[0].schedule: 'cron(0 0 31 2 ? *)' never fires",
+    ),
+    "a time that is over": (
+        function("", 'type = "schedule"\nschedule = "at(2001-01-01T00:00:00)"'),
+        "functions.f.events[0].schedule: 'at(2001-01-01T00:00:00)' never fires",
+    ),
+    "a trace in milliseconds": (
+        function("", 'type = "replay"\nfile = "ms.jsonl"'),
+        "functions.f.events[0].file: ms.jsonl: there is a wait of 1,000 s among its first 3 rows",
+    ),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "wrong.jsonl").write_text("{}\n")
+    (tmp_path / "ms.jsonl").write_text(
+        "".join(f'{{"timestamp": {n + 1}000, "payload": 1}}\n' for n in range(3))
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(command, *arguments: str) -> tuple[int, list[str]]:
+    result = CliRunner().invoke(command, arguments)
+    return result.exit_code, [line.removeprefix("error: ") for line in result.stderr.splitlines()]
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_both_refuse_in_the_same_words(folder, case):
+    text, line = REFUSED[case]
+    (folder / "engine.toml").write_text(text)
+
+    code, checked = said(check, "--config", "engine.toml")
+    assert (2, checked) == said(serve, "--config", "engine.toml")
+    assert 2 == code
+    assert [line] == [one[: len(line)] for one in checked]
+
+
+def test_every_problem_at_once(folder):
+    names = [f"f{number}" for number in range(len(REFUSED))]
+    texts = [re.sub(r"\bf\b", name, REFUSED[case][0]) for name, case in zip(names, REFUSED, strict=True)]
+    engine = [text for text in texts if text.startswith("[engine]")]
+    functions = [text for text in texts if not text.startswith("[engine]") and "functions.g" not in text]
+    (folder / "engine.toml").write_text("\n".join([*engine, *functions]))
+
+    _, checked = said(check, "--config", "engine.toml")
+    assert (2, checked) == said(serve, "--config", "engine.toml")
+    assert len(engine) + len(functions) == len(checked)
+
+
+@pytest.mark.parametrize("case", WORTH_A_LOOK)
+def test_check_warns(folder, case):
+    text, line = WORTH_A_LOOK[case]
+    (folder / "engine.toml").write_text(text)
+
+    code, checked = said(check, "--config", "engine.toml")
+    assert 0 == code
+    assert any(one.removeprefix("warning: ").startswith(line) for one in checked)
+
+
+@pytest.mark.real_time
+def test_serve_warns_too(folder):
+    (folder / "engine.toml").write_text(WORTH_A_LOOK["a date that never comes"][0])
+    anywhere = [part for name in ("http", "aws", "admin") for part in (f"--{name}", "127.0.0.1:0")]
+    command = [sys.executable, "-m", "engine", "serve", "--config", "engine.toml", *anywhere]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ)
+    ) as server:
+        assert json.loads(server.stdout.readline())["ready"]
+        server.terminate()
+        assert b"never fires" in server.stderr.read()
+
+
+def test_names_that_are_taken_in_the_engines_own_process(folder):
+    (folder / "engine").mkdir()
+    (folder / "engine" / "__init__.py").write_text("")
+    (folder / "engine.toml").write_text(
+        function('executor = "thread"') + function('executor = "loop"', name="g") + function(name="h")
+    )
+    code, checked = said(check, "--config", "engine.toml")
+    assert (code, checked) == said(serve, "--config", "engine.toml") != (0, [])
+    assert ["functions.f.code", "functions.g.code"] == [line.partition(":")[0] for line in checked]
+
+
+def test_a_file_as_a_target(folder):
+    assert (2, ["app.handler: 'app.py' names a file and no function: write 'app.py:NAME'"]) == said(
+        serve, "app.py"
+    )
+
+
+def test_what_is_installed_and_what_can_be_run_is_taken(folder):
+    program = folder / "bootstrap.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (folder / "engine.toml").write_text(
+        function('preload = ["json", "email.message", "sys", "pydantic"]')
+        + function('bootstrap = "./bootstrap.sh x"', name="g")
+        + function('bootstrap = ["python3", "-m", "awslambdaric"]', name="h")
+    )
+    assert (0, []) == said(check, "--config", "engine.toml")

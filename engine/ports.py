@@ -239,6 +239,8 @@ class Workshop:
     """`AWS_ENDPOINT_URL` for handlers: where AWS clients find this engine, or None if they cannot."""
     output: Callable[[Invocation | None, str], None] = lambda _invocation, _text: None
     """Takes what a handler in a process of its own wrote; None: written outside of any invocation."""
+    say: Callable[[str], None] = lambda _: None
+    """Logs a line, without its newline, for whoever runs the engine. Rarely called."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

@@ -238,6 +238,7 @@ class Assembly:
             logs_json=self._config.log_format == "json",
             endpoint_url=self._endpoint_url,
             output=self._output,
+            say=self.say,
             commons=self._commons,
         )
         executor = self._factory(function)(function, driver, workshop)

@@ -205,6 +205,9 @@ Variables = dict[
 Alias = Annotated[str, AfterValidator(_alias)]
 
 
+Modules = Annotated[tuple[Annotated[str, AfterValidator(_module)], ...], Field(strict=False)]
+
+
 class Settings(BaseModel):
     """What every table has in common: no unknown key, no conversion of types, no change later."""
 
@@ -298,7 +301,8 @@ class FunctionSettings(Settings):
     cold_start: Annotated[Literal["measured"] | float, PlainValidator(_cold_start)] = "measured"
     environment: Annotated[Variables, AfterValidator(_environment)] = Field(default_factory=dict)
     endpoint_url: bool = True
-    preload: Annotated[tuple[Annotated[str, AfterValidator(_module)], ...], Field(strict=False)] = ()
+    preload: Literal["auto"] | Modules = ()
+    no_preload: Modules = ()
     snapstart: bool = False
     ephemeral_storage_mb: Annotated[int, Field(ge=512, le=10240)] = 512
     tags: dict[str, str] = Field(default_factory=dict)

@@ -35,7 +35,9 @@ class Function:
         cold_start: `measured`, or milliseconds to add to each environment's initialisation.
         environment: Variables for the handler.
         endpoint_url: Whether AWS clients in the handler are pointed at this engine (`AWS_ENDPOINT_URL`).
-        preload: Modules that the process executor imports before it forks environments.
+        preload: Modules that the process executor imports before it forks environments; `auto` for those that
+            the first environment imports from outside the code folder.
+        no_preload: Modules that `auto` leaves out, with those that import them.
         snapstart: The process executor forks environments from one with the handler initialised.
         ephemeral_storage_mb: Size of `/tmp` where environments have their own, 512 to 10240 MB.
         tags: Free labels, shown by the Lambda API.
@@ -71,7 +73,8 @@ class Function:
     cold_start: Literal["measured"] | float = "measured"
     environment: Mapping[str, str] = field(default_factory=dict)
     endpoint_url: bool = True
-    preload: tuple[str, ...] = ()
+    preload: tuple[str, ...] | Literal["auto"] = ()
+    no_preload: tuple[str, ...] = ()
     snapstart: bool = False
     ephemeral_storage_mb: int = 512
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -33,6 +33,7 @@ from engine.executors.marshal import decode, encode, exit_status, of_handler, ru
 from engine.executors.process.frames import (
     ERROR,
     FAILED,
+    IMPORTED,
     PRINTED,
     RAW,
     READY,
@@ -41,6 +42,7 @@ from engine.executors.process.frames import (
     pack_reply,
 )
 from engine.executors.process.handler_log import HandlerLog
+from engine.executors.process.preloading import imported_from_outside
 from engine.executors.process.private_modules import (
     PrivateModules,
     imported_too_early,
@@ -100,6 +102,9 @@ class Environment:
         self._peak_kb = self._base_kb = 0
         self._trace: str | None = None
         self._is_copy = False
+        self._imported: list[str] = []
+        self.is_settled = False
+        """Whether that was done before the fork, with what could be imported beforehand."""
 
     def settle(self) -> None:
         """First thing in a process of its own: the function's modules go before all others."""
@@ -120,7 +125,11 @@ class Environment:
 
     def initialise(self) -> None:
         """Import the handler. Raises InitError."""
+        tells = self.spec.function.preload == "auto" and not self.is_settled
+        before = set(sys.modules) if tells else ()
         self.loaded = self.call.load(fresh=True)
+        if tells:
+            self._imported = imported_from_outside(self.spec.function.code, before)
 
     def attach(self, line: int) -> None:
         """Take over the descriptor that requests come down."""
@@ -150,6 +159,8 @@ class Environment:
 
     def ready(self, init_s: float) -> None:
         """It can serve; `init_s` is how long that took."""
+        if self._imported:
+            self.send(IMPORTED, 0, json.dumps(self._imported).encode())
         self.send(READY | self._printed(), 0, init_s=init_s)
 
     def failed(self, error: InitError, init_s: float, status: int = 1) -> NoReturn:

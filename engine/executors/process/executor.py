@@ -23,6 +23,7 @@ from engine.executors.handler import Loader
 from engine.executors.process.cradle import Cradle
 from engine.executors.process.house import House
 from engine.executors.process.nursery import Nursery, Zygote
+from engine.executors.process.preloader import Preloader
 from engine.executors.process.room import Room
 from engine.executors.process.spec import Spec
 from engine.ports import Facts, Workshop
@@ -60,7 +61,9 @@ class ProcessExecutor:
         self._cradle: Cradle | None = None
         # Large, and what each fork would pay for: only where the handler is not plainly a function.
         is_async = Loader(Path(function.code)).looks_async(function.handler)
-        self._preload = function.preload if is_async is False else ("asyncio", *function.preload)
+        preload = () if function.preload == "auto" else function.preload
+        self._preload = preload if is_async is False else ("asyncio", *preload)
+        self._preloader = Preloader(self) if function.preload == "auto" and not function.snapstart else None
 
     async def prepare(self) -> None:
         """Have the zygote, and the template if there is one, before the first event comes."""
@@ -97,6 +100,8 @@ class ProcessExecutor:
         self._watch.add(room)
         if self._function.snapstart:
             self._template().spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+        elif self._preloader is not None and (own := self._preloader.zygote) is not None:
+            own.spawn(room, lambda nursery: self._spawn(room, nursery, kept))
         else:
             self._spawn(room, self._zygote(), kept)
         return room
@@ -133,6 +138,8 @@ class ProcessExecutor:
         if cradle is not None:
             self._house.retire(cradle)
             self._template()
+        if self._preloader is not None:
+            self._preloader.renew()
         while self._resets:
             nursery, token, _ = self._resets.popleft()
             nursery.forget(token)
@@ -144,6 +151,8 @@ class ProcessExecutor:
         self._rooms.clear()
         if self._cradle is not None:
             self._house.retire(self._cradle)
+        if self._preloader is not None:
+            self._preloader.renew()
         self._house.leave(self._workshop.commons)
 
     # ---------------------------------------------------------------- what a room asks of its landlord
@@ -164,6 +173,8 @@ class ProcessExecutor:
 
     def ready(self, room: Room, init_s: float) -> None:
         """Pass on that it can serve."""
+        if self._preloader is not None:
+            init_s = self._preloader.init_s(room.nursery, init_s)
         self._facts.ready(room.env_id, init_s)
 
     def failed(self, room: Room, failure: InitFailure, init_s: float) -> None:
@@ -177,6 +188,27 @@ class ProcessExecutor:
     def gone(self, room: Room) -> None:
         """It crashed, or failed to come up: the next one is what AWS calls a reset of it."""
         self._forget(room, reset=not room.served or room.running)
+
+    # ---------------------------------------------------------------- preload = "auto"
+
+    def imported(self, names: list[str]) -> None:
+        """An environment tells what it imported from outside its code folder."""
+        if self._preloader is not None:
+            self._preloader.learn(names)
+
+    def start_zygote(self, imports: tuple[str, ...]) -> Cradle:
+        """A process forked from the common zygote, that imports these with the function's variables set."""
+        cradle = Cradle(self.loop, self._stray)
+        self._zygote().spawn(cradle, replace(self._describe(), imports=imports).encode(), template=True)
+        return cradle
+
+    def retire(self, cradle: Cradle) -> None:
+        """It is to end with the last of its environments."""
+        self._house.retire(cradle)
+
+    def say(self, text: str) -> None:
+        """A line about the function."""
+        self._workshop.say(f"{self._function.name}: {text}")
 
     # ---------------------------------------------------------------- inside
 

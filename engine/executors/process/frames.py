@@ -123,6 +123,7 @@ ERROR: Final = 3
 READY: Final = 4
 FAILED: Final = 5
 OUTPUT: Final = 6  # text of one invocation, where several run at once
+IMPORTED: Final = 8  # names of modules from outside the code folder, as a JSON list
 EXITS: Final = 7  # the invocation that ends the process
 PRINTED: Final = 0x80  # a flag: there is output in the pipe that belongs to what ends here
 

@@ -6,6 +6,7 @@ have forked and everything those have started. A template is a fork of a zygote 
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -29,6 +30,7 @@ from engine.executors.process.frames import (
 )
 from engine.executors.process.handler_log import HandlerLog
 from engine.executors.process.linux import children
+from engine.executors.process.preloading import NOT_PRELOADABLE, import_all, reseed
 from engine.executors.process.private_modules import PrivateModules
 from engine.executors.process.scratch import (
     TMP,
@@ -69,12 +71,16 @@ class Nest:
         log: HandlerLog,
         private: PrivateModules,
         template: Environment | None = None,
+        *,
+        initialised: bool = False,
     ) -> None:
+        """`template`: what all forks are of; `initialised`, with the handler."""
         self._line = line
         self._scratch = scratch
         self._log = log
         self._private = private
         self._template = template
+        self._initialised = initialised
         self._environments: dict[bytes, Environment] = {}  # by their spec
         self._alive: set[int] = set()  # tokens
         self._tokens: dict[int, int] = {}  # process id to token
@@ -160,7 +166,7 @@ class Nest:
                 variables=self._scratch.variables(token),
                 own_tmp=self._scratch.mounted,
             )
-            if self._template is None:
+            if not self._initialised:
                 self._dress(environment)
             pid = os.fork()
             if pid == 0:
@@ -169,7 +175,7 @@ class Nest:
                     self._leave_behind(ours, output)
                     if message.kind == TEMPLATE:
                         birth.as_template()
-                    elif self._template is not None:
+                    elif self._initialised:
                         birth.from_template()
                     else:
                         birth.as_environment()
@@ -300,7 +306,11 @@ class Birth:
         began_s = self._settle_in()
         set_signal(signal.SIGINT, signal.default_int_handler)
         environment = self.environment
-        environment.settle()
+        if environment.is_settled:
+            os.chdir(environment.spec.function.code)
+        else:
+            environment.settle()
+        reseed()
         environment.attach(self.line)
         try:
             environment.initialise()
@@ -310,13 +320,25 @@ class Birth:
         environment.serve()
 
     def as_template(self) -> NoReturn:
-        """Initialise the handler, run the hooks that belong before the snapshot, then be forked from."""
-        self._settle_in()
+        """Initialise the handler, run the hooks that belong before the snapshot, then be forked from.
+
+        Or import what belongs to a zygote of the function's own, and be forked from.
+        """
+        environment = self.environment
+        imports = environment.spec.imports
+        self._settle_in(serves=imports is None)
         set_signal(signal.SIGINT, signal.default_int_handler)
         control = socket.socket(fileno=self.line)
         status = 1
-        environment = self.environment
         environment.settle()
+        if imports is not None:
+            refusal = import_all(imports, environment.spec.function.no_preload)
+            if refusal is not None:
+                error = InitError(NOT_PRELOADABLE, json.dumps(refusal))
+                control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
+                os._exit(status)
+            environment.is_settled = True
+            self._be_forked_from(control)
         try:
             environment.initialise()
             status = BEFORE_SNAPSHOT_STATUS
@@ -325,10 +347,17 @@ class Birth:
             environment.tell(error)
             control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
             os._exit(status)
+        self._be_forked_from(control)
+
+    def _be_forked_from(self, control: socket.socket) -> NoReturn:
+        environment = self.environment
         folder = os.path.dirname(self.variables.get("TMPDIR", ""))
         scratch = scratch_of_template(folder, mounted=self.own_tmp)
         freeze_memory()
-        Nest(control, scratch, environment.log, environment.private, environment).run()
+        initialised = not environment.is_settled
+        Nest(
+            control, scratch, environment.log, environment.private, environment, initialised=initialised
+        ).run()
         os._exit(0)
 
     def from_template(self) -> NoReturn:
@@ -344,12 +373,12 @@ class Birth:
         environment.ready(_now() - began_s)
         environment.serve()
 
-    def _settle_in(self) -> float:
+    def _settle_in(self, *, serves: bool = True) -> float:
         began_s = _now()
-        become_a_process_of_its_own(self.parent)
+        become_a_process_of_its_own(self.parent, serves=serves)
         redirect(self.output)
         spec = self.environment.spec
-        if spec.cgroup is not None:
+        if serves and spec.cgroup is not None:
             join_cgroup(f"{spec.cgroup}/{self.token}", spec.function.memory_mb)
         if self.variables:
             add_variables(self.variables)

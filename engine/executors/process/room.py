@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from engine.executors.process.frames import (
     ERROR,
     EXITS,
     FAILED,
+    IMPORTED,
     OUTPUT,
     PRINTED,
     RAW,
@@ -60,6 +62,9 @@ class Landlord(Protocol):
 
     def failed(self, room: Room, failure: InitFailure, init_s: float) -> None:
         """Its init failed; it is gone."""
+
+    def imported(self, names: list[str]) -> None:
+        """What one of its environments imported from outside the code folder."""
 
     def ended(self, invocation: Invocation, result: Result) -> None:
         """An invocation ended."""
@@ -306,6 +311,8 @@ class Room:
                 self._landlord.ready(self, init_s)
         elif kind == FAILED:
             self._fail(failure_from(body), init_s)
+        elif kind == IMPORTED:
+            self._landlord.imported(json.loads(body))
         elif kind == EXITS:
             self._quitting = number
 

@@ -21,6 +21,7 @@ class Spec:
         variables: All environment variables, but for the log stream's name.
         generation: Which version of the code this is about: where its modules lie is remembered.
         cgroup: Folder to make each environment's control group in, or None.
+        imports: For a zygote of the function's own: what it imports. None for whatever has the handler.
     """
 
     function: Function
@@ -28,6 +29,7 @@ class Spec:
     variables: Mapping[str, str]
     generation: int
     cgroup: str | None
+    imports: tuple[str, ...] | None = None
 
     def encode(self) -> bytes:
         """As JSON."""

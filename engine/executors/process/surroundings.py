@@ -45,12 +45,16 @@ class WholeWrites(io.FileIO):
         return False
 
 
-def become_a_process_of_its_own(parent: int) -> None:
-    """First thing after the fork: die with the parent, and have no part in what the parent does."""
+def become_a_process_of_its_own(parent: int, *, serves: bool) -> None:
+    """First thing after the fork: die with the parent, and have no part in what the parent does.
+
+    `serves`: it runs handlers, and does not fork those that do.
+    """
     os.setpgid(0, 0)  # not a session: that would make each a scheduling group of its own, see sched(7)
-    os.nice(NICE)
-    # Batch work: a request that wakes it does not interrupt the engine, which has more of them to send.
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if serves:
+        os.nice(NICE)
+        # Batch work: a request that wakes it does not interrupt the engine, which has more of them to send.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     die_with_parent(parent)
     adopt_orphans()
     signal.set_wakeup_fd(-1)

@@ -14,7 +14,7 @@ stead; when it computes again, it counts again. One that cannot be measured coun
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable
 from typing import Final, NamedTuple
 
@@ -74,7 +74,8 @@ class InitTurns:
         self._quiet: dict[Key, _Init] = {}  # those that want nothing, the one looked at longest ago first
         self._line: deque[Hashable] = deque()  # each fleet once
         self._held: dict[Hashable, bool] = {}  # fleets that may begin none, and whether they would
-        self._costs: dict[Hashable, float] = {}  # CPU seconds of a fleet's inits
+        self._costs: dict[Hashable, float] = {}  # CPU seconds of a fleet's inits, of the one that ended last
+        self._asleep: Counter[Hashable] = Counter()  # a fleet's in `_quiet`
 
     @property
     def contended(self) -> bool:
@@ -116,8 +117,7 @@ class InitTurns:
 
     def end(self, fleet: Hashable, env_id: int, cpu_s: float | None = None) -> None:
         """It ended, whatever came of it; told again, it changes nothing. `cpu_s`: what it took, if known."""
-        key = fleet, env_id
-        one = self._computing.pop(key, None) or self._quiet.pop(key, None)
+        one = self._taken_out(fleet, env_id)
         if one is not None:
             self._load -= one.weight
             if cpu_s is not None:
@@ -132,8 +132,7 @@ class InitTurns:
 
     def looked(self, fleet: Hashable, env_id: int, use: Use | None, now_s: float) -> None:
         """What an init has used so far; None = nobody can tell."""
-        key = fleet, env_id
-        one = self._computing.pop(key, None) or self._quiet.pop(key, None)
+        one = self._taken_out(fleet, env_id)
         if one is None:
             return  # over meanwhile
         took_s = now_s - one.looked_s
@@ -142,7 +141,8 @@ class InitTurns:
             self._load += weight - one.weight
             one.weight = weight
             one.looked_s = now_s
-        (self._computing if one.weight else self._quiet)[key] = one
+        (self._computing if one.weight else self._quiet)[fleet, env_id] = one
+        self._asleep[fleet] += not one.weight
 
     def hold(self, fleet: Hashable) -> None:
         """That fleet may begin none for now: its executor says so."""
@@ -164,10 +164,18 @@ class InitTurns:
         """The fleet is gone, and all of its inits have ended."""
         self._held.pop(fleet, None)
         self._costs.pop(fleet, None)
+        self._asleep.pop(fleet, None)
         if fleet in self._line:
             self._line.remove(fleet)
 
     # ---------------------------------------------------------------- inside
+
+    def _taken_out(self, fleet: Hashable, env_id: int) -> _Init | None:
+        key = fleet, env_id
+        one = self._computing.pop(key, None)
+        if one is None and (one := self._quiet.pop(key, None)) is not None:
+            self._asleep[fleet] -= 1
+        return one
 
     def _seen(self, fleet: Hashable, one: _Init, use: Use | None, now_s: float) -> int:
         """The weight of an init, now that it was looked at."""
@@ -179,15 +187,15 @@ class InitTurns:
             return one.weight
         weight = min(_CORE, int(_CORE * (wanted_s - one.wanted_s) / (now_s - one.looked_s)))
         one.wanted_s = wanted_s
-        if weight < _CORE // 2:
-            self._costs.setdefault(fleet, use.cpu_s)  # the best guess, until one has ended
-        if use.cpu_s < _OVERRUN * self._costs.get(fleet, WHOLE_S):
+        if use.cpu_s < _OVERRUN * self._costs.get(fleet, 0.0):
             weight = min(weight, one.expected)  # cheap as foreseen, though it may have to wait for a CPU
         return 0 if weight < _NOTHING else weight
 
     def _weight(self, fleet: Hashable) -> int:
-        cost_s = self._costs.get(fleet, WHOLE_S)
-        return min(_CORE, max(_LIGHTEST, int(_CORE * cost_s / WHOLE_S)))
+        """Of one more. Until one has ended, as many may begin at a look as are seen to want nothing."""
+        cost_s = self._costs.get(fleet)
+        share = 1 / max(1, self._asleep[fleet]) if cost_s is None else cost_s / WHOLE_S
+        return min(_CORE, max(_LIGHTEST, int(_CORE * share)))
 
     def _has_room(self, fleet: Hashable) -> bool:
         return self._load + self._weight(fleet) <= self._room + _SLACK

@@ -176,7 +176,7 @@ class Driver:
         if env_id not in self._initialising:
             return  # it was given up meanwhile
         if self._inits is not None:
-            use = self._use(env_id)
+            use = None if init_s is None else self._use(env_id)
             self._fleet.computed(env_id, init_s if use is None else use.cpu_s)
         if self.function.cold_start == "measured" or init_s is None:
             self._serve(env_id, init_s)

@@ -129,6 +129,14 @@ def test_an_init_that_sleeps_or_waits_for_the_network_takes_no_core():
     assert not turns.take("g", 2, LOOK_S)
 
 
+def test_one_look_at_a_pause_begins_no_flood():
+    turns = InitTurns(1)
+    turns.take("f", 1, 0.0)
+    turns.looked("f", 1, Use(0.0, 0.0), LOOK_S)
+
+    assert [True, False] == [turns.take("f", number, LOOK_S) for number in (2, 3)]
+
+
 def test_an_init_that_computes_again_counts_again():
     turns = InitTurns(1)
     turns.take("f", 1, 0.0)

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final, Literal, Self, cast
 
 from engine.app.deployments import Deployments, Part
-from engine.app.executor_choice import choose, clash_problems
+from engine.app.executor_choice import choose, clash_problems, limits_of_the_chosen
 from engine.app.observers import Observers
 from engine.app.terms import TermsBook
 from engine.config import Config
@@ -150,6 +150,8 @@ class Assembly:
                 self.deployments.install(function)
                 if function.aliases:
                     self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
+            for line in limits_of_the_chosen(self._config.functions):
+                self.say(line)
             self._held = opening.pop_all()
         return self
 

@@ -26,6 +26,36 @@ class Choice(NamedTuple):
     why_not_process: str | None = None
 
 
+_LIMITS: Final = {
+    "thread": "not the main thread, one core for all, C code is not stopped at its deadline; "
+    "further environments import app as app#2 and share helper modules",
+    "loop": "one core for all, environments share their modules",
+}
+_SHARED: Final = (
+    "time zone, locale, working folder, umask and socket time-outs are the engine's and shared; "
+    'executor = "process" has none of these limits'
+)
+_MOST_NAMES: Final = 10
+
+
+def limits_of_the_chosen(functions: Iterable[Function]) -> list[str]:
+    """What users of loop and thread are told at start, one line for each, if they chose it by name."""
+    chosen: dict[str, list[str]] = {}
+    for function in functions:
+        if function.executor in _LIMITS:
+            chosen.setdefault(function.executor, []).append(function.name)
+    return [
+        f"{_listed(names)}: executor {executor}, in the engine's own interpreter: "
+        f"{_LIMITS[executor]}; {_SHARED}"
+        for executor, names in sorted(chosen.items())
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
 def choose(
     function: Function, platform: Platform, unavailable: Callable[[], str | None] = support.unavailable
 ) -> Choice:

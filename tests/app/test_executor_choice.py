@@ -138,3 +138,25 @@ def test_where_no_process_can_be_forked_one_line_says_which_executor_and_why(cod
 
     assert [1] == json.loads(done.stdout)
     assert [SHARES] == said
+
+
+async def test_whoever_names_loop_or_thread_is_told_its_limits_once(tmp_path):
+    """One line for each of them, which names the functions; none for what `auto` chose."""
+    (tmp_path / "app.py").write_text(HANDLERS)
+    written = []
+    functions = [
+        Function("api", handler="app.coroutine", code=str(tmp_path)),
+        Function("jobs", handler="app.coroutine", code=str(tmp_path), executor="loop"),
+        *(
+            Function(f"f{number}", handler="app.plain", code=str(tmp_path), executor="thread")
+            for number in range(12)
+        ),
+    ]
+    async with Engine(functions, platform=Platform(watches_loop=False), write_log=written.append):
+        pass
+    lines = [line for text in written for line in text.splitlines() if "interpreter" in line]
+
+    assert 2 == len(lines)
+    assert "jobs: executor loop, in the engine's own interpreter: one core for all" in lines[0]
+    assert "f8, f9 and 2 more: executor thread, in the engine's own interpreter: not the main" in lines[1]
+    assert all("working folder" in line and 'executor = "process"' in line for line in lines)

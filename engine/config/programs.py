@@ -17,7 +17,7 @@ def program_problems(
     settings: FunctionSettings, code: str, place: Place, wrong: Set[object]
 ) -> Iterator[Problem]:
     """What of it is not there; `wrong` are keys that need not be looked at any more."""
-    if "preload" not in wrong:
+    if "preload" not in wrong and settings.preload != "auto":
         for number, module in enumerate(settings.preload):
             if not module_is_installed(module):
                 yield Problem((*place, "preload", number), f"no module {module!r} is installed")

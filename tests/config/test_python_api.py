@@ -49,6 +49,13 @@ def test_a_function_made_in_python_comes_back_as_it_was(project):
     assert (5000, 0) == (config.account.concurrency_limit, config.account.scaling_rate)
 
 
+def test_what_is_to_be_preloaded_may_be_learnt(project):
+    """The word is no list of modules."""
+    function = Function("f", handler=HELLO, code=str(project), preload="auto", no_preload=("wave",))
+
+    assert (function,) == from_functions([function]).functions
+
+
 @pytest.mark.parametrize("executor", ["loop", "thread", "process"])
 def test_a_wrapper_where_no_program_is_started_is_refused(project, executor):
     """`auto` and `runtime` start one."""

@@ -139,6 +139,12 @@ class Facts(Protocol):
     def resume(self) -> None:
         """Environments may begin again."""
 
+    def give_up(self, env_id: int) -> bool:
+        """The machine needs its room: an idle one goes (`stop` is called), a busy one after its work.
+
+        False: it is provisioned, or not there any more, and is not to go.
+        """
+
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
         """Its init failed; whoever waits for it is answered with AWS's error for that."""
 

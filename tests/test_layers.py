@@ -13,7 +13,7 @@ import engine
 ROOT = Path(engine.__file__).parent
 
 _GROUND = {"errors", "core"}
-_SEAMS = _GROUND | {"ports", "registry", "wire", "packages"}
+_SEAMS = _GROUND | {"ports", "registry", "machine", "wire", "packages"}
 _SIBLINGS = ("model", "runtime", "sources", "executors", "telemetry")  # strangers to each other
 _PARTS = _SEAMS | set(_SIBLINGS)
 MAY_IMPORT: dict[str, set[str]] = {
@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"errors"},
     "ports": _GROUND,
     "registry": {"errors"},
-    "wire": _GROUND | {"ports"},
+    "machine": set(),
+    "wire": _GROUND | {"ports", "machine"},
     "packages": _GROUND,
     **dict.fromkeys(_SIBLINGS, _SEAMS),
     "config": _PARTS,

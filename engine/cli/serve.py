@@ -16,6 +16,7 @@ from engine.cli.options import complain, configured, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import debugged
 from engine.errors import EngineError
+from engine.machine.descriptors import FEWEST, raise_limit
 from engine.runtime.clock import SystemClock
 from engine.runtime.output import StandardOutput
 from engine.telemetry.log import gap_line
@@ -60,6 +61,9 @@ def serve(
         overrides["state_dir"] = os.path.abspath(overrides["state_dir"])
     if debug and overrides["executor"] is not None:
         complain(["--debug and --executor exclude each other: breakpoints need the executor thread"])
+    most = raise_limit()
+    if most < FEWEST:
+        complain([f"the limit of open files (ulimit -n) is {most}: the engine needs {FEWEST} at least"])
     with StandardOutput(between=not debug) as output:
         config = configured(path, targets, overrides, parameters)
         if debug:

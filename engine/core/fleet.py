@@ -34,6 +34,9 @@ _IDLE: Final = State.IDLE
 _BUSY: Final = State.BUSY
 _new_tuple: Final = tuple.__new__
 
+_OUTDATED: Final = -1
+"""A generation that never is the present one."""
+
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 60.0
 
@@ -314,6 +317,21 @@ class Fleet(Generic[Item]):
             commands.append(Stop(environment.id))
         self._refill(now_s, commands)
         return commands
+
+    def give_up(self, env_id: int, now_s: float) -> Sequence[Command[Item]] | None:
+        """The machine needs its room: an idle environment goes now, a busy one after its work.
+
+        None: it stays, because it is provisioned, or starts, or is gone already.
+        """
+        environment = self._environments.get(env_id)
+        if environment is None or environment.provisioned or environment.state is State.STARTING:
+            return None
+        if environment.state is State.IDLE:
+            self._remove(environment, Signal.RETIRE, now_s)
+            return (Stop(env_id),)
+        environment.generation = _OUTDATED
+        self._partial.pop(environment, None)
+        return ()
 
     def adjust(self, pool: Pool, provisioned: int, now_s: float) -> Sequence[Command[Item]]:
         """From now on draw on `pool` and keep `provisioned` environments ready, disturbing nothing that runs.

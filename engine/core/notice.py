@@ -65,6 +65,44 @@ class Confined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An environment is started only when the machine has room for it. Sent for each that has to wait.
+
+    Attributes:
+        function: Whose it is.
+        by: What is short: `memory`, `descriptors`, `processes` or `disk`.
+        environment_mb: What one takes; `measured`, or else assumed from its configured memory.
+        fit: How many there is memory for, those that are there included.
+        limit: Megabytes of memory; with `descriptors`, how many may be open.
+        first: It is the first for a while: an operator should know.
+    """
+
+    function: str
+    by: str
+    environment_mb: int
+    measured: bool
+    fit: int
+    limit: int
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedForMemory:
+    """Invocations took all memory, though no more were started: the largest environment was ended."""
+
+    function: str
+    resident_mb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForksAgain:
+    """The process that forks environments did not answer for `silent_s`, and was replaced."""
+
+    function: str
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventDropped:
     """An asynchronous event was given up. `reason`: AWS's condition, or what the engine calls it.
 
@@ -100,8 +138,11 @@ class EventsAbandoned:
 Notice = (
     Confined
     | DeliveryFailed
+    | EndedForMemory
     | EventDropped
     | EventsAbandoned
+    | ForksAgain
+    | Held
     | Initialised
     | LoopBlocked
     | LoopReleased

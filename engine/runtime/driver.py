@@ -206,6 +206,14 @@ class Driver:
             self._inits.turns.resume(self._fleet)
             self._inits.go_on()
 
+    def give_up(self, env_id: int) -> bool:
+        """The machine needs the room of an environment; whether it goes, now or after its work."""
+        commands = self._fleet.give_up(env_id, self._now())
+        if commands is None:
+            return False
+        self._obey(commands, "shortage")
+        return True
+
     def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
         """An environment did not come up. On demand, its init may be repeated in its first invocation."""
         entry = self._initialising.get(env_id)

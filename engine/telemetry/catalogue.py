@@ -369,6 +369,11 @@ CATALOGUE: Final = (
     ),
     # The engine's own health
     Metric(
+        "engine_environments_held_total", "counter", ("function", "reason"),
+        "Environments that were not started before the machine had room for them, by what was short.",
+        attrgetter("held"),
+    ),
+    Metric(
         "engine_event_loop_lag_seconds", "histogram", (),
         "How late the event loop wakes up.",
         of_engine=lambda s: s.loop_lag,

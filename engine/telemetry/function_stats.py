@@ -18,6 +18,7 @@ from engine.telemetry.vocabulary import (
     FORESEEN_SCALING,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
+    HOLDS,
     INIT_BOUNDS_S,
     INIT_FAILURES,
     OTHER,
@@ -93,6 +94,7 @@ class FunctionStats:
         "handler_counts",
         "handler_seconds",
         "handler_values",
+        "held",
         "info",
         "init",
         "init_failures",
@@ -149,6 +151,7 @@ class FunctionStats:
         self.cold_starts = 0
         self.wanted = 0
         self.init_failures = dict.fromkeys(INIT_FAILURES, 0)
+        self.held = dict.fromkeys(HOLDS, 0)
         self.loop_blocked = 0
         self.blocked_s = 0.0
         self.threads_abandoned = 0

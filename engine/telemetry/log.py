@@ -15,8 +15,11 @@ from engine.core.invocation import Invocation
 from engine.core.notice import (
     Confined,
     DeliveryFailed,
+    EndedForMemory,
     EventDropped,
     EventsAbandoned,
+    ForksAgain,
+    Held,
     Initialised,
     LoopBlocked,
     LoopReleased,
@@ -26,6 +29,7 @@ from engine.core.notice import (
 from engine.core.outcome import Outcome
 from engine.ports import Clock
 from engine.telemetry.async_lines import async_line, async_record
+from engine.telemetry.machine_lines import machine_line, machine_record
 from engine.telemetry.report import (
     end_line,
     failure_lines,
@@ -171,6 +175,8 @@ class _Text:
                 )
             case Confined():
                 return _confined_line(notice)
+            case EndedForMemory() | ForksAgain() | Held():
+                return machine_line(notice)
             case DeliveryFailed() | EventDropped() | EventsAbandoned():
                 return async_line(notice)
             case ThreadAbandoned():
@@ -242,6 +248,9 @@ class _Json:
                 if isinstance(notice, LoopBlocked):
                     return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
                 return _line(time, "engine.loopReleased", {**record, "interrupted": notice.interrupted})
+            case EndedForMemory() | ForksAgain() | Held():
+                record = machine_record(notice)
+                return _line(time, "engine.shortage", record) if record else ""
             case Confined():
                 record = {"memoryBy": notice.memory_by, "ownTmp": notice.own_tmp}
                 return _line(time, "engine.confined", record)

@@ -10,7 +10,7 @@ from engine.core.billing import Rate
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation
-from engine.core.notice import Initialised, LoopBlocked, LoopReleased, Notice, ThreadAbandoned
+from engine.core.notice import Held, Initialised, LoopBlocked, LoopReleased, Notice, ThreadAbandoned
 from engine.core.outcome import Outcome, Status
 from engine.core.prices import PriceSheet
 from engine.core.retry import AsyncCounts
@@ -232,6 +232,8 @@ class Stats:
                 if error_type is not None:
                     stats.init_failures[_init_failure(error_type)] += 1
                 stats.starts["provisioned" if provisioned else "on_demand"] += 1
+            case Held(by=by):
+                stats.held[by] += 1
             case LoopBlocked():
                 stats.loop_blocked += 1
             case LoopReleased(blocked_s=blocked_s):

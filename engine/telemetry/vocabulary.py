@@ -41,12 +41,15 @@ START_KINDS: Final = ("on_demand", "provisioned")
 DIRECTIONS: Final = ("up", "down", "to_zero")
 SCALE_REASONS: Final = (
     *("demand", "provisioned"),
-    *("idle", "timeout", "crash", "init_failed", "renewed", "limit", "closing"),
+    *("idle", "timeout", "crash", "init_failed", "renewed", "limit", "closing", "shortage"),
 )
 """Why there is an environment more, or one fewer."""
 
 FORESEEN_SCALING: Final = {"up": ("demand",), "down": ("idle", "timeout", "crash"), "to_zero": ("idle",)}
 """What is shown before it happens, at 0."""
+
+HOLDS: Final = ("memory", "descriptors", "processes", "disk")
+"""What the machine is short of when an environment has to wait for its start."""
 
 INIT_FAILURES: Final = ("error", "import", "handler", "exit", "memory", "timeout", "other")
 """Why an environment did not come up: its module raised, cannot be imported, has no such handler, ..."""
@@ -88,7 +91,7 @@ PRICE_ITEMS: Final = (
 LABEL_VALUES: Final = {
     "trigger": TRIGGERS,
     "outcome": tuple(status.value for status in OUTCOMES),
-    "reason": tuple(dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *INIT_FAILURES))),
+    "reason": tuple(dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *HOLDS, *INIT_FAILURES))),
     "state": STATES,
     "direction": DIRECTIONS,
     "kind": (*START_KINDS, *(kind for kind in LIMIT_KINDS if kind not in START_KINDS)),

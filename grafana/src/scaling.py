@@ -283,7 +283,7 @@ _HEALTH: Final = Row(
         Panel(
             "What went wrong in the engine",
             "In the whole range: requests that reached no function, blocked loops, threads that ignored "
-            "their deadline, names that share a label, pages that lack a collector.",
+            "their deadline, environments that waited for the machine, names that share a label, pages that lack a collector.",
             "table",
             (
                 Query(
@@ -293,6 +293,11 @@ _HEALTH: Final = Row(
                 ),
                 Query(_happened("engine_loop_blocked_total"), "loop blocked", instant=True),
                 Query(_happened("engine_threads_abandoned_total"), "threads abandoned", instant=True),
+                Query(
+                    _happened("engine_environments_held_total", "reason"),
+                    "starts that waited for {{reason}}",
+                    instant=True,
+                ),
                 Query(
                     _happened("engine_label_overflow_total", "label"),
                     "no label left: {{label}}",

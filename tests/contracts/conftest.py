@@ -370,6 +370,9 @@ class Recorder:
     def waits(self, _env_id: int) -> None:
         """Nobody limits its init."""
 
+    def give_up(self, _env_id: int) -> bool:
+        return False
+
     def died(self, env_id: int) -> None:
         self.facts.put_nowait(("died", env_id))
 

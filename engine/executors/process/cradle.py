@@ -67,7 +67,7 @@ class Cradle:
         self._template = Template(self._loop, line)
         self._template.up.add_done_callback(self._settle)
 
-    def unborn(self, failure: InitFailure) -> None:
+    def unborn(self, failure: InitFailure, code: int = 0) -> None:
         """It cannot be made."""
         self._fail(failure)
 

@@ -6,9 +6,12 @@ its variables are Lambda's. See docs/decisions/0008 for how, and for what a mach
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +19,14 @@ from engine.core.failure import InitFailure
 from engine.core.function import INIT_LIMIT_S, Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation
-from engine.core.notice import Confined
+from engine.core.notice import Confined, Notice
 from engine.core.variables import PATH, Initialisation, lambda_variables
 from engine.executors.cpu_use import use_of_process
 from engine.executors.handler import Loader
+from engine.executors.process.admission import SHORTAGES, Need
 from engine.executors.process.cradle import Cradle
 from engine.executors.process.house import House
-from engine.executors.process.nursery import Nursery, Zygote
+from engine.executors.process.nursery import Nursery, Zygote, is_lost
 from engine.executors.process.preloader import Preloader
 from engine.executors.process.room import Room
 from engine.executors.process.spec import Spec
@@ -52,6 +56,9 @@ class ProcessExecutor:
         self._rooms: dict[int, Room] = {}
         self._resets: deque[tuple[Nursery, int, float]] = deque()  # whose /tmp is kept, and since when
         self._house = House.enter(workshop)
+        self._admission = self._house.admission
+        self.need = Need(function.name, self.memory_mb * 1024)
+        self.notify: Callable[[Notice], None] = workshop.notify
         self._watch = self._house.watch
         self.may_renice = self._house.may_renice
         self.cap_kb = function.memory_mb * 1024 if self._house.groups is None else 0
@@ -67,7 +74,10 @@ class ProcessExecutor:
 
     async def prepare(self) -> None:
         """Have the zygote, and the template if there is one, before the first event comes."""
-        zygote = self._zygote()
+        try:
+            zygote = self._zygote()
+        except OSError:
+            return  # the first environment waits until there can be one
         await zygote.up
         if self._function.snapstart:
             await self._template().up
@@ -83,28 +93,38 @@ class ProcessExecutor:
     def start(self, env_id: int, /) -> None:
         """Have a process forked. One that takes the place of one that was reset is ready at once."""
         kept = self._next_reset()
-        room = self._open(env_id, kept, suppressed=kept is not None)
-        if kept is not None:
-            self.loop.call_soon(self._serve_suppressed, room)
+        room = self._open(env_id, suppressed=kept is not None)
+        self._admission.ask(room, self, partial(self._begin, room, kept))
 
     def repeat(self, env_id: int, /) -> bool:
         """Have another process forked in the place of one whose init failed just now. See `Executor`."""
         if self._shared or self._function.snapstart:
             return False
-        self._open(env_id, self._next_reset(latest=True), suppressed=True)
+        room = self._open(env_id, suppressed=True)
+        start = partial(self._begin, room, self._next_reset(latest=True))
+        self._admission.ask(room, self, start, urgent=True)
         return True
 
-    def _open(self, env_id: int, kept: tuple[Nursery, int] | None, *, suppressed: bool) -> Room:
+    def _open(self, env_id: int, *, suppressed: bool) -> Room:
         room = self._rooms[env_id] = Room(self, env_id, self._now(), shared=self._shared)
         room.served = suppressed
         self._watch.add(room)
-        if self._function.snapstart:
-            self._template().spawn(room, lambda nursery: self._spawn(room, nursery, kept))
-        elif self._preloader is not None and (own := self._preloader.zygote) is not None:
-            own.spawn(room, lambda nursery: self._spawn(room, nursery, kept))
-        else:
-            self._spawn(room, self._zygote(), kept)
         return room
+
+    def _begin(self, room: Room, kept: tuple[Nursery, int] | None) -> None:
+        """There is room for it."""
+        try:
+            if self._function.snapstart:
+                self._template().spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+            elif self._preloader is not None and (own := self._preloader.zygote) is not None:
+                own.spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+            else:
+                self._spawn(room, self._zygote(), kept)
+        except OSError as error:  # not even the process that forks them could be started
+            failure = InitFailure("Sandbox.Failure", str(error))
+            self.loop.call_soon(room.unborn, failure, error.errno or errno.EAGAIN)
+        if room.served:
+            self.loop.call_soon(self._serve_suppressed, room)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
         """Send it."""
@@ -133,6 +153,7 @@ class ProcessExecutor:
     def renew(self) -> None:
         """The next environment comes of the code that is there then, and so does a template."""
         self._generation += 1
+        self.need.forget()
         self._spec = self._describe().encode()
         cradle, self._cradle = self._cradle, None
         if cradle is not None:
@@ -147,6 +168,7 @@ class ProcessExecutor:
     def close(self) -> None:
         """End every process."""
         for room in self._rooms.values():
+            self._admission.forget(room)
             self._house.see_off(room)
         self._rooms.clear()
         if self._cradle is not None:
@@ -159,6 +181,7 @@ class ProcessExecutor:
 
     def came(self, room: Room) -> None:
         """Its init begins; what is still in line behind it has not had its turn."""
+        self._admission.born(room)
         self._watch.rouse()
         now_s = self._now()
         if now_s - room.since_s > _QUEUE_S:
@@ -168,8 +191,25 @@ class ProcessExecutor:
             self._reprieved_s = now_s
             for other in self._rooms.values():
                 if not other.pid:
-                    self._facts.waits(other.env_id)
-                    other.since_s = now_s
+                    self.remind(other)
+
+    def postponed(self, room: Room, failure: InitFailure, code: int) -> bool:
+        """What the machine was short of comes back; a zygote that went away is replaced, but only once."""
+        start = partial(self._begin, room, None)
+        if code in SHORTAGES:
+            room.nursery = None
+            self._admission.postpone(room, self, start, code)
+            return True
+        if is_lost(failure) and not room.is_second:
+            room.is_second = True
+            room.nursery = None
+            self.loop.call_soon(start)
+            return True
+        return False
+
+    def initialised(self, room: Room) -> None:
+        """It has taken the memory that it starts with."""
+        self._admission.initialised(room, self.need)
 
     def ready(self, room: Room, init_s: float) -> None:
         """Pass on that it can serve."""
@@ -210,6 +250,17 @@ class ProcessExecutor:
         """A line about the function."""
         self._workshop.say(f"{self._function.name}: {text}")
 
+    # ---------------------------------------------------------------- what the admission asks of its tenant
+
+    def remind(self, one: Room) -> None:
+        """Its init has not begun: the limit of it does not either."""
+        self._facts.waits(one.env_id)
+        one.since_s = self._now()
+
+    def give_up(self, one: Room) -> bool:
+        """Let it go for others, if it is idle; else after its work."""
+        return self._facts.give_up(one.env_id)
+
     # ---------------------------------------------------------------- inside
 
     def _zygote(self) -> Zygote:
@@ -241,6 +292,7 @@ class ProcessExecutor:
 
     def _forget(self, room: Room, *, reset: bool) -> None:
         self._rooms.pop(room.env_id, None)
+        self._admission.forget(room)
         self._watch.remove(room)
         nursery = room.nursery
         if nursery is None or nursery.over:

@@ -171,9 +171,10 @@ SPAWN: Final = 1  # engine: fork an environment; zygote: here it is (pid; socket
 TEMPLATE: Final = 2  # the same for a template; its socket is one like a zygote's
 FORGET: Final = 3  # engine: the environment's /tmp is needed no more
 UP: Final = 4  # zygote or template: ready to fork
-DOWN: Final = 5  # the same: cannot (body: why)
+DOWN: Final = 5  # the same: cannot (body: why; value: errno, if it was the system's)
 EXITED: Final = 6  # zygote: an environment is gone (value: exit status, negative for a signal)
 OUT_OF_MEMORY: Final = 7  # zygote: the kernel killed it at its memory limit
+KILL: Final = 8  # engine: end the environment, which it has no hold on
 
 _MESSAGE: Final = Struct("<BIi")
 MESSAGE_BYTES: Final = 131_072

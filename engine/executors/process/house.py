@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import secrets
 import shutil
 import tempfile
@@ -12,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from engine.executors.process.admission import Admission
 from engine.executors.process.cgroups import ControlGroups
 from engine.executors.process.cradle import Cradle
 from engine.executors.process.nursery import Zygote
 from engine.executors.process.room import Room
 from engine.executors.process.watch import Watch
+from engine.machine import descriptors
 from engine.ports import Clock, Workshop
 
 GRACE_S: Final = 0.5
@@ -44,12 +45,13 @@ class House:
             tempfile.gettempdir(), f"invocation-engine-{os.getpid()}-{secrets.token_hex(4)}"
         )
         self.groups = ControlGroups.make()
-        self.watch = Watch(loop)
+        self.admission = Admission(loop, clock, lambda: len(self._leaving))
+        self.watch = Watch(loop, also=self.admission.relieve)
         self.may_renice = _may_renice()
         """Whether priorities can be given back, so that they may be taken."""
         self.told = False
         """Whether the log says what this machine allows."""
-        _allow_many_descriptors()
+        descriptors.raise_limit()
 
     @classmethod
     def enter(cls, workshop: Workshop) -> House:
@@ -98,6 +100,7 @@ class House:
         for cradle in self._retired:
             cradle.close()
         self.watch.close()
+        self.admission.close()
         for zygote in self._zygotes.values():
             zygote.close()
         if self.groups is not None:
@@ -112,10 +115,3 @@ def _may_renice() -> bool:
         return False
     capabilities = next((line for line in status.splitlines() if line.startswith("CapEff:")), "0 0")
     return bool(int(capabilities.split()[1], 16) >> _CAP_SYS_NICE & 1)
-
-
-def _allow_many_descriptors() -> None:
-    """Each environment takes three: raise the limit of open ones as far as it may be raised."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

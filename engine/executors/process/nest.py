@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -21,6 +22,7 @@ from engine.executors.process.frames import (
     DOWN,
     EXITED,
     FORGET,
+    KILL,
     OUT_OF_MEMORY,
     TEMPLATE,
     UP,
@@ -135,23 +137,49 @@ class Nest:
             self._scratch.forget(token)
 
     def _obey(self, message: Message) -> None:
+        token = message.token
         if message.kind == FORGET:
-            if message.token in self._alive:
-                self._forgotten.add(message.token)
+            if token in self._alive:
+                self._forgotten.add(token)
             else:
-                self._scratch.forget(message.token)
+                self._scratch.forget(token)
+            return
+        if message.kind == KILL:
+            for pid in [pid for pid, of in self._tokens.items() if of == token]:
+                os.kill(pid, signal.SIGKILL)
             return
         try:
             self._fork(message)
         except OSError as error:
-            self._say(DOWN, message.token, 0, str(error).encode())
+            self._scratch.forget(token)
+            self._say(DOWN, token, error.errno or 0, str(error).encode())
 
     def _fork(self, message: Message) -> None:
+        """Raises OSError when the system is short of something; then nothing is left of it."""
+        with ExitStack() as ends:
+            kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
+            ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+            ends.callback(ours.close)
+            ends.callback(theirs.close)
+            output, write_end = os.pipe2(os.O_CLOEXEC)
+            ends.callback(os.close, output)
+            ends.callback(os.close, write_end)
+            pid, pidfd = self._fork_with(message, ours, theirs, output, write_end)
+            ends.callback(os.close, pidfd)
+            self._tokens[pid] = token = message.token
+            self._alive.add(token)
+            try:
+                descriptors = [ours.fileno(), output, pidfd]
+                socket.send_fds(self._line, [pack_message(message.kind, token, pid)], descriptors)
+            except OSError:
+                pass  # the engine is gone: the next read says so
+
+    def _fork_with(
+        self, message: Message, ours: socket.socket, theirs: socket.socket, output: int, write_end: int
+    ) -> tuple[int, int]:
+        """The new process, and a hold on it."""
         token, environment = message.token, self._template or self._environment(message.body)
         spec = environment.spec
-        kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
-        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-        output, write_end = os.pipe2(os.O_CLOEXEC)
         # All that can be done before the fork is: a child pays for each page that it is the first to change.
         visible = self._visible_to(environment)
         layers = layers_of(spec.function.code)
@@ -185,23 +213,13 @@ class Nest:
                     os._exit(1)
         finally:
             self._scratch.leave()
-            theirs.close()
-            os.close(write_end)
-        self._tokens[pid] = token
-        self._alive.add(token)
         if spec.cgroup is not None:
             self._cgroups[token] = f"{spec.cgroup}/{token}"
-        pidfd = os.pidfd_open(pid)
         try:
-            socket.send_fds(
-                self._line, [pack_message(message.kind, token, pid)], [ours.fileno(), output, pidfd]
-            )
+            return pid, os.pidfd_open(pid)
         except OSError:
-            pass  # the engine is gone: the next read says so
-        finally:
-            ours.close()
-            os.close(output)
-            os.close(pidfd)
+            os.kill(pid, signal.SIGKILL)
+            raise
 
     def _dress(self, environment: Environment) -> None:
         """Look as the next child of this function is to look."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from engine.executors.process.frames import (
     DOWN,
     EXITED,
     FORGET,
+    KILL,
     OUT_OF_MEMORY,
     SPAWN,
     TEMPLATE,
@@ -34,6 +36,9 @@ from engine.executors.process.frames import (
 from engine.executors.scope import host_variables
 
 _PATIENCE_S: Final = 10.0
+_DESCRIPTORS: Final = 3
+"""What comes with a new process: its socket, its output, and a hold on it."""
+
 _KEPT_VARIABLES: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 """Of the engine's variables, those that an interpreter may need in order to start; and its own, PYTHON*.
 
@@ -52,8 +57,8 @@ class Nestling(Protocol):
     def born(self, pid: int, line: socket.socket, output: int, pidfd: int) -> None:
         """It is there; the descriptors are its owner's from now on."""
 
-    def unborn(self, failure: InitFailure) -> None:
-        """It cannot be made."""
+    def unborn(self, failure: InitFailure, code: int = 0) -> None:
+        """It cannot be made; `code` is the system's number of the error, if it was one."""
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
         """It is gone: with this exit status, negative for a signal."""
@@ -149,10 +154,7 @@ class Nursery:
     def _take(self, message: Message) -> None:
         match message.kind:
             case kind if kind in (SPAWN, TEMPLATE):
-                one = self._unborn.pop(message.token)
-                self._living[message.token] = one
-                line, output, pidfd = message.descriptors
-                one.born(message.value, socket.socket(fileno=line), output, pidfd)
+                self._born(message)
             case kind if kind in (EXITED, OUT_OF_MEMORY):
                 gone = self._living.pop(message.token, None)
                 if gone is not None:
@@ -162,9 +164,22 @@ class Nursery:
                 self._up(None)
             case kind if kind == DOWN and message.token:
                 one = self._unborn.pop(message.token)
-                one.unborn(InitFailure("Sandbox.Failure", message.body.decode("utf-8", "replace")))
+                failure = InitFailure("Sandbox.Failure", message.body.decode("utf-8", "replace"))
+                one.unborn(failure, message.value)
             case _:
                 self._end(self._why(message.body))
+
+    def _born(self, message: Message) -> None:
+        one = self._unborn.pop(message.token)
+        if len(message.descriptors) < _DESCRIPTORS:  # the kernel drops what this process may not open
+            for descriptor in message.descriptors:
+                os.close(descriptor)
+            self._send(pack_message(KILL, message.token))
+            one.unborn(InitFailure("Sandbox.Failure", os.strerror(errno.EMFILE)), errno.EMFILE)
+            return
+        self._living[message.token] = one
+        line, output, pidfd = message.descriptors
+        one.born(message.value, socket.socket(fileno=line), output, pidfd)
 
     def _why(self, body: bytes) -> InitFailure:
         """Why a zygote did not come up."""

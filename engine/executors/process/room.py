@@ -15,6 +15,7 @@ from engine.core.failure import InitFailure, init_error_body
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.marshal import exit_error_body, exit_reason, oom_body
+from engine.executors.process.admission import Need
 from engine.executors.process.frames import (
     ERROR,
     EXITS,
@@ -48,6 +49,8 @@ class Landlord(Protocol):
     cap_kb: int
     """Resident memory at which an environment is ended; 0 where the kernel does it."""
 
+    need: Need
+
     memory_mb: int
     may_renice: bool
 
@@ -56,6 +59,12 @@ class Landlord(Protocol):
 
     def came(self, room: Room) -> None:
         """Its process is there, and its init begins."""
+
+    def postponed(self, room: Room, failure: InitFailure, code: int) -> bool:
+        """It could not be forked, for want of something, or of the zygote: whether it is tried again."""
+
+    def initialised(self, room: Room) -> None:
+        """It finished its init."""
 
     def ready(self, room: Room, init_s: float) -> None:
         """It finished its init, and somebody wants to know."""
@@ -84,6 +93,7 @@ class Room:
         since_s: Engine clock when it was asked for.
         pid: Its process; 0 until that was forked.
         turn: Grows with each invocation it is given.
+        is_second: Whether the zygote that was to fork it went away, and another was asked.
         served: Whether the driver was told that it is ready. An environment that takes the place of one
             that was reset is told so at once, and initialises inside its first invocation.
     """
@@ -105,6 +115,7 @@ class Room:
         "closed",
         "env_id",
         "initialised",
+        "is_second",
         "nursery",
         "pid",
         "served",
@@ -121,6 +132,7 @@ class Room:
         self.token = 0
         self.served = False
         self.initialised = False
+        self.is_second = False
         self.closed = False
         self.nursery: Nursery | None = None
         self._landlord = landlord
@@ -235,6 +247,11 @@ class Room:
         self._out_of_memory()
         return True
 
+    def end_for_memory(self) -> None:
+        """The machine has no memory left: it ends as one that is over its own limit."""
+        if not self.closed:
+            self._out_of_memory()
+
     # ---------------------------------------------------------------- facts, from the nursery
 
     def born(self, pid: int, line: socket.socket, output: int, pidfd: int) -> None:
@@ -253,9 +270,9 @@ class Room:
             self._line.send(data)
         self._unsent.clear()
 
-    def unborn(self, failure: InitFailure) -> None:
-        """There will be none."""
-        if not self.closed:
+    def unborn(self, failure: InitFailure, code: int = 0) -> None:
+        """There will be none, or not now."""
+        if not self.closed and not self._landlord.postponed(self, failure, code):
             self._fail(failure, 0.0)
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
@@ -291,21 +308,25 @@ class Room:
         if kind <= ERROR:
             if self._made_way:
                 self.come_back()
-            cap_kb = self._landlord.cap_kb
-            if cap_kb and peak_kb > cap_kb:
-                self._out_of_memory(number)
-                return
+            landlord = self._landlord
+            if peak_kb > landlord.need.peak_kb:
+                landlord.need.peak_kb = peak_kb
+                if landlord.cap_kb and peak_kb > landlord.cap_kb:
+                    landlord.need.peak_kb = landlord.cap_kb
+                    self._out_of_memory(number)
+                    return
             invocation = self._running.pop(number, None)
             if invocation is not None:
                 status = _ERROR if kind == ERROR else _SUCCESS
                 fields = (status, body, kind == RAW, -(-peak_kb // 1024), None)
-                self._landlord.ended(invocation, _new_tuple(Result, fields))
+                landlord.ended(invocation, _new_tuple(Result, fields))
             return
         if kind == OUTPUT:
             self._landlord.output(self._running.get(number), body.decode("utf-8", "replace"))
         elif kind == READY:
             self.initialised = True
             self._end_line()
+            self._landlord.initialised(self)
             if not self.served:
                 self.served = True
                 self._landlord.ready(self, init_s)

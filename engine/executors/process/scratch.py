@@ -6,7 +6,9 @@ Where `CAP_SYS_ADMIN` is missing (no root, most containers) an environment gets 
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Iterable
@@ -28,6 +30,8 @@ from engine.executors.process.linux import (
 OPT: Final = "/opt"
 TMP: Final = "/tmp"  # noqa: S108  # Lambda's, and replaced by one that nobody else sees
 _APART: Final = 1024
+"""Where the numbers of the descriptors of mount namespaces begin, if the limit allows that many."""
+
 _OWN_MOUNTS: Final = "/proc/self/ns/mnt"
 
 
@@ -73,6 +77,7 @@ class MountedScratch:
         # What the machine mounts or unmounts later is seen here too; what is mounted here is seen nowhere.
         mount("none", "/", None, MS_REC | MS_SLAVE)
         self._home = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
+        self._apart = min(_APART, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._namespaces: dict[int, int] = {}
 
     def enter(
@@ -85,12 +90,16 @@ class MountedScratch:
             self._namespaces[token] = known
             return
         unshare_mounts()
-        if layers is not None and os.path.isdir(OPT):
-            _mount_opt(layers)
-        _mount_tmp(size_mb, list(visible), copied=self._snapshot)
-        # Numbered apart from all others, so that a child can close thousands of them in one call.
-        with open(_OWN_MOUNTS, "rb", buffering=0) as namespace:
-            self._namespaces[token] = fcntl(namespace, F_DUPFD_CLOEXEC, _APART)
+        try:
+            if layers is not None and os.path.isdir(OPT):
+                _mount_opt(layers)
+            _mount_tmp(size_mb, list(visible), copied=self._snapshot)
+            # Numbered apart from all others, so that a child can close thousands of them in one call.
+            with open(_OWN_MOUNTS, "rb", buffering=0) as namespace:
+                self._namespaces[token] = _numbered_from(self._apart, namespace.fileno())
+        except OSError:
+            self.leave()  # whoever comes next must not be made in what is half done
+            raise
 
     def leave(self) -> None:
         """See `Scratch`."""
@@ -164,6 +173,16 @@ def make_scratch(base: str) -> Scratch:
 def scratch_of_template(base: str, *, mounted: bool) -> Scratch:
     """For a process that was itself forked with a place to write in: its children get what is there."""
     return MountedScratch(snapshot=True) if mounted else FolderScratch(base)
+
+
+def _numbered_from(first: int, descriptor: int) -> int:
+    """A copy with that number or a higher one. Raises OSError (EMFILE) if there is none."""
+    try:
+        return fcntl(descriptor, F_DUPFD_CLOEXEC, first)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # the limit is below
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
+        raise
 
 
 def size_of(folder: str) -> int:

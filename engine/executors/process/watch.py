@@ -60,9 +60,14 @@ class Watch:
     """Looks at those that have worked for a whole period; what ends sooner is looked at when it ends."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, resident_kb: Callable[[int], int | None] | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        resident_kb: Callable[[int], int | None] | None = None,
+        also: Callable[[], object] = lambda: None,
     ) -> None:
+        """`also` is called at each look."""
         self._loop = loop
+        self._also = also
         self._resident_kb = resident_kb or resident_kb_of
         self._members: dict[Watched, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -113,6 +118,7 @@ class Watch:
                     continue
             if len(chosen) < LOOKS:
                 chosen.append(one)
+        self._also()
         for one in chosen:
             if len(working) > LOOKS:  # to the end of the line, so that the others have their turn
                 self._members.pop(one, None)

@@ -1,0 +1,65 @@
+"""The words for what a machine is short of: one line that says what waits, and what would help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.core.notice import EndedForMemory, ForksAgain, Held
+
+
+def machine_line(notice: EndedForMemory | ForksAgain | Held) -> str:
+    """With its newline; nothing for a repetition."""
+    text = _text(notice)
+    return f"[engine] {notice.function}: {text}\n" if text else ""
+
+
+def machine_record(notice: EndedForMemory | ForksAgain | Held) -> dict[str, Any]:
+    """The same as members of a JSON object; none for a repetition."""
+    text = _text(notice)
+    if not text:
+        return {}
+    record: dict[str, Any] = {"function": notice.function, "message": text}
+    match notice:
+        case Held():
+            record |= {"by": notice.by, "environmentMB": notice.environment_mb, "fit": notice.fit}
+        case EndedForMemory():
+            record["residentMB"] = notice.resident_mb
+        case ForksAgain():
+            record["silentMs"] = round(notice.silent_s * 1000)
+    return record
+
+
+def _text(notice: EndedForMemory | ForksAgain | Held) -> str:
+    match notice:
+        case EndedForMemory():
+            return (
+                f"invocations have taken all memory; the largest environment "
+                f"({notice.resident_mb} MB) was ended so that the others can go on. A smaller "
+                "concurrency_limit keeps that from happening"
+            )
+        case ForksAgain():
+            return (
+                f"the process that forks environments had not answered for {notice.silent_s:.1f} s: it was "
+                "replaced, and what ran in its environments has ended"
+            )
+        case Held(first=False):
+            return ""
+        case Held(by="memory"):
+            measured = "takes" if notice.measured else "may take"
+            return (
+                f"memory runs short ({notice.limit} MB in all): an environment {measured} "
+                f"{notice.environment_mb} MB, {notice.fit} fit, and new ones wait until others end. "
+                "`preload` lets environments share what they import"
+            )
+        case Held(by="descriptors"):
+            return (
+                f"file descriptors run short (the limit, ulimit -n, is {notice.limit}): new environments "
+                "wait until others end"
+            )
+        case Held(by="disk"):
+            return "no space is left for the /tmp of another environment: new ones wait until there is some"
+        case Held():
+            return (
+                "no more processes can be started (ulimit -u, or the pids limit of a control group): new "
+                "environments wait until others end"
+            )

@@ -48,11 +48,18 @@ class Listener:
         clock: Clock,
         address: tuple[str, int],
         max_body_bytes: int,
+        say: Callable[[str], object],
         on_stop: Callable[[], None] = lambda: None,
         sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """`on_stop` is called before the last answers are awaited; `sockets` listen at `address` already."""
-        self._server = HttpServer(handle, clock, HttpLimits(max_body_bytes=max_body_bytes))
+        """Make it; nothing listens yet.
+
+        Args:
+            say: Takes a line for the log.
+            on_stop: Called before the last answers are awaited.
+            sockets: They listen at `address` already.
+        """
+        self._server = HttpServer(handle, clock, HttpLimits(max_body_bytes=max_body_bytes), say)
         self._address = address
         self._on_stop = on_stop
         self._sockets = sockets
@@ -147,7 +154,9 @@ async def _serve(
             )
             closing = anyio.Event()
             async with anyio.create_task_group() as outer:
-                listener = Listener(admin.handle, engine.platform.clock, config.listeners["admin"], 0)
+                listener = Listener(
+                    admin.handle, engine.platform.clock, config.listeners["admin"], 0, engine.say
+                )
                 admin_url = await outer.start(listener.serve, closing)
                 if reloads and config.functions:
                     outer.start_soon(_reloader(config, engine).run, closing)
@@ -190,7 +199,8 @@ async def _serve_clients(
             for kind, (source, sink) in services.sources.items():
                 urls[kind] = await group.start(source.serve, sink, stopping)
             clock, address = engine.platform.clock, engine.config.listeners["aws"]
-            aws = Listener(services.handle, clock, address, services.body_limit_bytes, services.stop, at_aws)
+            limit_bytes = services.body_limit_bytes
+            aws = Listener(services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws)
             urls["aws"] = await group.start(aws.serve, stopping)
             ready(urls)
             await stopping.wait()

@@ -43,6 +43,11 @@ def reserve(of: int) -> int:
     return min(256, max(6, of // 8))
 
 
+def share(of: int) -> int:
+    """How many of those that are spare at the start one kind of user may have: the others need some too."""
+    return max(3, of * 3 // 4)
+
+
 def open_now() -> int:
     """How many are open. Linux 6.2 and later say so at once; else they are counted."""
     try:

@@ -12,6 +12,7 @@ from typing import cast
 from engine.ports import Clock
 from engine.wire.http_connection import Connection
 from engine.wire.http_limits import HttpLimits
+from engine.wire.http_listening import BACKLOG, Listening
 from engine.wire.http_message import SERVER_HEADERS, Request, header_block
 from engine.wire.http_shared import Shared
 
@@ -24,8 +25,6 @@ __all__ = [
     "header_block",
     "listening_sockets",
 ]
-
-_BACKLOG = 4_096  # a burst of connections from zero must not wait for retransmissions; the kernel may cap it
 
 
 def listening_sockets(host: str, port: int) -> list[socket.socket]:
@@ -50,7 +49,7 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
             taken = found[0].getsockname()[1] or port
             try:
                 one.bind((address[0], taken, *address[2:]))
-                one.listen(_BACKLOG)
+                one.listen(BACKLOG)
             except OSError as error:
                 reason = os.strerror(error.errno or 0).lower()
                 where = f"error while attempting to bind on address {address!r}"
@@ -88,12 +87,20 @@ class HttpServer:
     is refused; `Host` is not demanded.
     """
 
-    def __init__(self, handle: Callable[[Request], None], clock: Clock, limits: HttpLimits) -> None:
+    def __init__(
+        self,
+        handle: Callable[[Request], None],
+        clock: Clock,
+        limits: HttpLimits,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """`tell` takes a line for whoever runs the engine."""
+        self._tell = tell
         self._handle = handle
         self._clock = clock
         self._limits = limits
         self._shared: Shared | None = None
-        self._servers: list[asyncio.Server] = []
+        self._listening: Listening | None = None
 
     async def start(self, host: str, port: int, sockets: Sequence[socket.socket] = ()) -> tuple[str, int]:
         """Listen, on `sockets` if there are any, and return the address. Port 0 takes a free one.
@@ -101,25 +108,19 @@ class HttpServer:
         Raises:
             OSError: The address cannot be bound, or the name has none.
         """
-        if self._servers:
+        if self._listening is not None:
             raise RuntimeError("this server was started before")
         shared = self._shared = Shared(self._handle, self._clock, self._limits)
-        loop = asyncio.get_running_loop()
         # A Connection has all that is asked of a protocol, without the base class: see tools/compile.py.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
-        if not sockets:
-            self._servers.append(await loop.create_server(make, host, port, backlog=_BACKLOG))
-        for one in sockets:
-            self._servers.append(await loop.create_server(make, sock=one, backlog=_BACKLOG))
-        address = self._servers[0].sockets[0].getsockname()
-        return address[0], address[1]
+        self._listening = shared.listening = Listening(make, shared.make_room, self._tell)
+        return await self._listening.open(host, port, sockets)
 
     async def drain(self) -> None:
         """Stop accepting, close idle connections, let busy ones answer; return when all are gone."""
-        if not self._servers or self._shared is None:
+        if self._listening is None or self._shared is None:
             return
-        for server in self._servers:
-            server.close()
+        self._listening.close()
         self._shared.draining = True
         for connection in tuple(self._shared.connections):
             connection.drain()
@@ -127,10 +128,9 @@ class HttpServer:
 
     def close(self) -> None:
         """Stop accepting and end all connections, whatever they wait for."""
-        if not self._servers or self._shared is None:
+        if self._listening is None or self._shared is None:
             return
-        for server in self._servers:
-            server.close()
+        self._listening.close()
         self._shared.draining = True
         for connection in tuple(self._shared.connections):
             connection.abort()

@@ -17,6 +17,7 @@ from engine.wire.http_shared import Shared
 _log = logging.getLogger("engine.wire")
 
 _JOIN_UP_TO: Final = 65_536  # bytes of body copied behind the head to make it one write
+_SURELY_IDLE_S: Final = 2.0
 _TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -159,6 +160,11 @@ class Connection(Intake):
         """Close if idle. A busy connection closes after its last answer, because the server is draining."""
         self._express = None
         if self._is_idle():
+            self._close()
+
+    def make_room(self, now_s: float) -> None:
+        """Close if idle for longer than a client needs to send what it has connected for."""
+        if self._is_idle() and now_s - self._since_s > _SURELY_IDLE_S:
             self._close()
 
     def abort(self) -> None:

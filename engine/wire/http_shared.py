@@ -11,6 +11,7 @@ from engine.ports import Clock
 from engine.wire.head_memo import HeadMemo
 from engine.wire.http_express import Known
 from engine.wire.http_limits import HttpLimits
+from engine.wire.http_listening import Listening
 from engine.wire.http_message import Request, status_line
 
 
@@ -29,6 +30,9 @@ class Client(Protocol):
 
     def drain(self) -> None:
         """Close if idle."""
+
+    def make_room(self, now_s: float) -> None:
+        """Close if idle for longer than a client needs to send what it has connected for."""
 
     def abort(self) -> None:
         """End now."""
@@ -50,6 +54,7 @@ class Shared:
         "handle",
         "heads",
         "limits",
+        "listening",
         "now_s",
         "ok_head",
         "refused",
@@ -62,6 +67,7 @@ class Shared:
         self.limits = limits
         self.now_s = clock.now()  # while there are connections not older than one sweep, or than a hold-up
         self.connections: set[Client] = set()
+        self.listening: Listening | None = None
         self.ok_head = b""  # head(200), which is rarely anything else
         self.requests = 0
         self.refused: dict[str, int] = {}
@@ -81,10 +87,20 @@ class Shared:
         self.gone.clear()
         if self._sweeper is None:
             self._refresh()
+        if self.listening is not None:
+            self.listening.took(len(self.connections))
+
+    def make_room(self) -> None:
+        """Others wait for a connection: those that have been idle for a while go."""
+        now_s = self.clock.now()
+        for connection in tuple(self.connections):
+            connection.make_room(now_s)
 
     def left(self, connection: Client) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
+        if self.listening is not None:
+            self.listening.left(len(self.connections))
         if not self.connections:
             self.gone.set()
             if self._sweeper is not None:

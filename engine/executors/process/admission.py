@@ -38,6 +38,9 @@ SHORTAGES: Final = {
 }
 """What a fork that failed with such an error was short of. It may succeed later."""
 
+_IN_NEED: Final = DESCRIPTORS_EACH + 1
+"""How far into the reserve of descriptors the only environment may go: without it nothing would ever end."""
+
 _LOOK_S: Final = 0.05
 _REMIND_S: Final = 2.0
 _TELL_AGAIN_S: Final = 60.0
@@ -168,6 +171,8 @@ class Admission:
         self._leaving = leaving
         self._gauge = gauge or MemoryGauge().read
         self._spare = spare
+        self._most_descriptors = descriptors.share(spare())
+        self._spoilt: set[Tenant] = set()  # with idle environments, when last seen
         self._memory: Memory | None = None
         self._read_s = self._look_s = -1.0
         self._line: dict[Applicant, _Waiting] = {}
@@ -245,7 +250,8 @@ class Admission:
         if self._paused_for and (self._unborn or now_s < self._paused_until_s):
             return self._paused_for  # one at a time, until one succeeds
         spare = self._spare() - DESCRIPTORS_EACH * (len(self._unborn) + 1)
-        if spare < 0 and (self._begun or spare < -DESCRIPTORS_EACH):
+        over = len(self._begun) * DESCRIPTORS_EACH >= self._most_descriptors
+        if (spare < 0 or over) and (self._begun or spare < -_IN_NEED):
             return "descriptors"
         if now_s - self._read_s >= _LOOK_S or self._short_of_memory:
             self._memory, self._read_s = self._gauge(), now_s
@@ -277,7 +283,7 @@ class Admission:
         """Start what fits, in order; for so long, one function's that do not fit hold up none of others."""
         oldest_s = next(iter(self._line.values())).began_s
         strict = self._now() - oldest_s > PATIENCE_S
-        short: set[Tenant] = set()
+        short = set(self._spoilt)  # nobody waits for what they have in line
         for one, waiting in list(self._line.items()):
             if waiting.tenant in short or one not in self._line:
                 continue
@@ -299,6 +305,7 @@ class Admission:
         self._timer = None
         now_s = self._now()
         self._read_s = -1.0
+        self._spoilt = set(self._idle_by_tenant())
         if self._line:
             self._admit()
         if self._line:
@@ -306,16 +313,17 @@ class Admission:
             self._make_room(now_s)
             self._remind(now_s)
             self._rouse()
+        else:
+            self._spoilt.clear()
 
     def _make_room(self, now_s: float) -> None:
         """Give up environments that do less than what waits would."""
         if self._leaving():
             return
-        first = self._first_in_need()
+        first = next((one for one in self._line.values() if one.tenant not in self._spoilt), None)
         if first is None:
             return
         idle = self._idle_by_tenant()
-        idle.pop(first.tenant, None)
         if idle:
             limit_kb = self._memory.limit_kb if self._memory is not None else 0
             missing_kb = first.tenant.need.kb(limit_kb)
@@ -340,11 +348,6 @@ class Admission:
                 tenant.give_up(one) for one, of in list(self._begun.items()) if of is tenant and one.running
             ):
                 return
-
-    def _first_in_need(self) -> _Waiting | None:
-        """The first in line whose function has no idle environment: else nobody waits for it any more."""
-        spoilt = set(self._idle_by_tenant())
-        return next((one for one in self._line.values() if one.tenant not in spoilt), None)
 
     def _idle_by_tenant(self) -> dict[Tenant, list[Applicant]]:
         idle: dict[Tenant, list[Applicant]] = {}

@@ -45,13 +45,13 @@ class House:
             tempfile.gettempdir(), f"invocation-engine-{os.getpid()}-{secrets.token_hex(4)}"
         )
         self.groups = ControlGroups.make()
+        descriptors.raise_limit()
         self.admission = Admission(loop, clock, lambda: len(self._leaving))
         self.watch = Watch(loop, also=self.admission.relieve)
         self.may_renice = _may_renice()
         """Whether priorities can be given back, so that they may be taken."""
         self.told = False
         """Whether the log says what this machine allows."""
-        descriptors.raise_limit()
 
     @classmethod
     def enter(cls, workshop: Workshop) -> House:

@@ -105,7 +105,7 @@ class HttpSource:
         )
         gate = self._gate = HttpGate(rule, self._router, desk.take, host.reject, host.new_request_id)
         limits = HttpLimits(max_body_bytes=max(self._router.max_body, URL_MAX_BODY))
-        server = HttpServer(gate.take, host.clock, limits)
+        server = HttpServer(gate.take, host.clock, limits, host.say)
         try:
             address, port = await server.start(*host.listen[LISTENER])
             self._edge.port = str(port)

@@ -52,12 +52,9 @@ class Listener:
         on_stop: Callable[[], None] = lambda: None,
         sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """Make it; nothing listens yet.
+        """`say` takes a line for the log; `on_stop` is called before the last answers are awaited.
 
-        Args:
-            say: Takes a line for the log.
-            on_stop: Called before the last answers are awaited.
-            sockets: They listen at `address` already.
+        `sockets` listen at `address` already.
         """
         self._server = HttpServer(handle, clock, HttpLimits(max_body_bytes=max_body_bytes), say)
         self._address = address

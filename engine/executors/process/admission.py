@@ -88,6 +88,12 @@ class Tenant(Protocol):
     def give_up(self, one: Any) -> bool:
         """Let an idle environment go, or a busy one after its work; False if it is not to go."""
 
+    def hold(self) -> None:
+        """Ask for no further environments for now: those that are asked for have to wait."""
+
+    def resume(self) -> None:
+        """Ask for them again."""
+
     def notify(self, notice: Notice) -> None:
         """Pass it on to whoever runs the engine."""
 
@@ -172,6 +178,7 @@ class Admission:
         self._gauge = gauge or MemoryGauge().read
         self._spare = spare
         self._most_descriptors = descriptors.share(spare())
+        self._held: set[Tenant] = set()  # told to ask for no more
         self._spoilt: set[Tenant] = set()  # with idle environments, when last seen
         self._memory: Memory | None = None
         self._read_s = self._look_s = -1.0
@@ -182,6 +189,7 @@ class Admission:
         self._claimed_kb = 0
         self._timer: asyncio.TimerHandle | None = None
         self._moved_s = 0.0  # when something was started or had ended last
+        self._took_s = 0.0  # when a busy one was told to go after its work
         self._reminded_s = 0.0
         self._paused_until_s = 0.0  # after a fork that failed
         self._pause_s = _FIRST_PAUSE_S
@@ -218,6 +226,7 @@ class Admission:
     def initialised(self, one: Applicant, need: Need) -> None:
         """It has taken what it needs for the start."""
         self._claimed_kb -= self._claims.pop(one, 0)
+        self._read_s = -1.0  # what was claimed is taken now
         need.measure(one.pid)
         if self._line:
             self._admit()
@@ -238,6 +247,7 @@ class Admission:
     def close(self) -> None:
         """Start nothing more."""
         self._line.clear()
+        self._held.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -312,9 +322,20 @@ class Admission:
             self._tell(now_s)
             self._make_room(now_s)
             self._remind(now_s)
-            self._rouse()
         else:
             self._spoilt.clear()
+        self._hold_and_resume()
+        if self._line:
+            self._rouse()
+
+    def _hold_and_resume(self) -> None:
+        """Tell those whose environments wait to ask for no more, and those whose wait no longer."""
+        waiting = {one.tenant for one in self._line.values()}
+        held, self._held = self._held, waiting
+        for tenant in waiting - held:
+            tenant.hold()
+        for tenant in held - waiting:
+            tenant.resume()
 
     def _make_room(self, now_s: float) -> None:
         """Give up environments that do less than what waits would."""
@@ -333,9 +354,9 @@ class Admission:
                     missing_kb -= tenant.need.kb(limit_kb)
                 if missing_kb <= 0:
                     return
-        elif now_s - max(first.began_s, self._moved_s) > PATIENCE_S:
+        elif now_s - max(first.began_s, self._moved_s, self._took_s) > PATIENCE_S:
             self._take_from_the_richest(first.tenant)
-            self._moved_s = now_s
+            self._took_s = now_s
 
     def _take_from_the_richest(self, poor: Tenant) -> None:
         """One of the function that has most environments, and more than `poor`, goes after its work."""
@@ -382,9 +403,9 @@ class Admission:
             first = known and (said_s is None or now_s - said_s > _TELL_AGAIN_S)
             if first:
                 self._told_s[by] = now_s
-            tenant.notify(self._held(tenant, by, first=first))
+            tenant.notify(self._notice(tenant, by, first=first))
 
-    def _held(self, tenant: Tenant, by: str, *, first: bool) -> Held:
+    def _notice(self, tenant: Tenant, by: str, *, first: bool) -> Held:
         memory = self._memory or Memory(0, 0)
         need_kb = tenant.need.kb(memory.limit_kb)
         there = sum(of is tenant for of in self._begun.values()) if first else 0

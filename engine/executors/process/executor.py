@@ -252,6 +252,14 @@ class ProcessExecutor:
 
     # ---------------------------------------------------------------- what the admission asks of its tenant
 
+    def hold(self) -> None:
+        """Have no further environments asked for."""
+        self._facts.hold()
+
+    def resume(self) -> None:
+        """Have them asked for again."""
+        self._facts.resume()
+
     def remind(self, one: Room) -> None:
         """Its init has not begun: the limit of it does not either."""
         self._facts.waits(one.env_id)

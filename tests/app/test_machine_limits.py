@@ -1,0 +1,81 @@
+"""Servers that may open few files or start few processes: one line says so, and every caller is answered."""
+
+import asyncio
+import json
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.real_time
+
+SOURCE = "import time\ndef handler(event, context):\n    time.sleep(0.02)\n    return {}\n"
+SERVE = [sys.executable, "-m", "engine", "serve", "--http", "127.0.0.1:0", "--aws", "127.0.0.1:0"]
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """`serve(limit)`: a server that may open so many files; the process, and the address for HTTP or None."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    started = []
+
+    def serve(files: int) -> tuple[subprocess.Popen, str | None]:
+        log = (tmp_path / "log").open("w")
+        process = subprocess.Popen(
+            [*SERVE, "--admin", "127.0.0.1:0", "--executor", "process", "app.handler"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
+        )
+        started.append((process, log))
+        line = process.stdout.readline()
+        return process, json.loads(line)["http"] if line else None
+
+    yield serve
+    for process, log in started:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+        log.close()
+
+
+async def get(url: str) -> int:
+    """The status of one answer, on a connection of its own."""
+    host, port = re.match(r"http://([^:]+):(\d+)", url).groups()
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1])
+
+
+def said(tmp_path: Path) -> list[str]:
+    log = (tmp_path / "log").read_text()
+    return [line for line in log.splitlines() if not re.match("START|END|REPORT|$", line)]
+
+
+def test_too_few_descriptors_to_work_with_are_one_line_at_the_start(serve, tmp_path):
+    """Sixteen."""
+    process, url = serve(16)
+
+    assert (None, 2) == (url, process.wait(20))
+    assert ["error: the limit of open files (ulimit -n) is 16: the engine needs 40 at least"] == said(
+        tmp_path
+    )
+
+
+@pytest.mark.parametrize("files", [40, 64])
+async def test_with_few_descriptors_callers_wait_and_all_of_them_are_answered(serve, tmp_path, files):
+    """Many more connections at once than may be open; the log has no traceback."""
+    _, url = await asyncio.to_thread(serve, files)
+    async with asyncio.timeout(60):
+        statuses = await asyncio.gather(*(get(url) for _ in range(40)))
+    lines = await asyncio.to_thread(said, tmp_path)
+
+    assert {200} == set(statuses)
+    assert 2 <= len(lines) <= 3
+    assert all("ulimit -n" in line for line in lines[1:])

@@ -283,7 +283,8 @@ _HEALTH: Final = Row(
         Panel(
             "What went wrong in the engine",
             "In the whole range: requests that reached no function, blocked loops, threads that ignored "
-            "their deadline, environments that waited for the machine, names that share a label, pages that lack a collector.",
+            "their deadline, environments that waited for the machine, names that share a label, pages that "
+            "lack a collector.",
             "table",
             (
                 Query(

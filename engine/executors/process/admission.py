@@ -51,7 +51,7 @@ _OVERHEAD_KB: Final = 512
 
 _FIRST_SAMPLES: Final = 3
 _SAMPLE_EVERY: Final = 16
-_FADES: Final = 0.98
+_FADES: Final = 0.9
 _UNKNOWN_KB: Final = 256 * 1024
 _GROWTH_KB_PER_S: Final = 4 << 20
 """How fast two cores can fill memory: how soon it has to be looked at again."""

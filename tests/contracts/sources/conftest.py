@@ -184,7 +184,7 @@ class HttpPlay(Play):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
                 continue  # it stopped listening
-            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            writer.write(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
             self.clients.append(asyncio.ensure_future(self._read(reader, writer)))
 
     async def _read(self, reader, writer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform as interpreter
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal, Self, cast
 
 from engine.app.deployments import Deployments, Part
 from engine.app.executor_choice import choose, clash_problems, limits_of_the_chosen
-from engine.app.observers import Observers
+from engine.app.observers import Contained, Observers
 from engine.app.terms import TermsBook
 from engine.config import Config
 from engine.core.billing import rate
@@ -49,6 +50,8 @@ from engine.telemetry.report import log_tail
 from engine.telemetry.stats import Stats
 
 _LATEST: Final = ((LATEST, 1.0),)
+_log = logging.getLogger("engine")
+
 _NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))
 
 
@@ -178,13 +181,23 @@ class Assembly:
         if self._log is not None:
             self._log.say(text)
 
+    def _complain(self, text: str) -> None:
+        """As `say`, and to Python's logging if this engine writes nowhere."""
+        if self._log is not None:
+            self._log.say(text)
+        elif self._write_log is None:
+            _log.warning(text)
+
     def _made_observer(self, name: str) -> Observer:
         try:
             built: Observer = resolve("observer", name).build(self._config.account, self._platform.clock)
         except UnknownName as error:
             hint = "; `pip install invocation-engine[otel]`" if name == "otel" else ""
             raise ConfigError((f"engine.observers: {error}{hint}",)) from None
-        return built
+        except Exception as error:
+            message = f"engine.observers: {name!r} cannot be built: {type(error).__name__}: {error}"
+            raise ConfigError((" ".join(message.split()),)) from error
+        return Contained(name, built, say=self._complain, count=self.stats.observer_failed)
 
     def _close_executors(self) -> None:
         for executor in self._executors:

@@ -1,8 +1,9 @@
-"""Several observers as one: metrics and logs see the same."""
+"""Several observers as one: metrics and logs see the same, and those of users do no harm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from engine.core.event import Event
 from engine.core.invocation import Invocation
@@ -38,3 +39,66 @@ class Observers:
         """Passed on."""
         for observer in self._observers:
             observer.noticed(notice)
+
+
+_LONGEST: Final = 200
+"""Characters of an observer's error that a log line shows."""
+
+
+class Contained:
+    """An observer of somebody else's: what it raises, of whatever kind, goes no further.
+
+    Callers are answered and environments given back as if it had not raised. The first time is one line,
+    every time is counted.
+    """
+
+    def __init__(
+        self, name: str, observer: Observer, *, say: Callable[[str], object], count: Callable[[str], object]
+    ) -> None:
+        self._name = name
+        self._observer = observer
+        self._say = say
+        self._count = count
+        self._silent = True
+
+    def began(self, invocation: Invocation, /) -> None:
+        """Passed on."""
+        self._tell("began", invocation)
+
+    def ended(self, invocation: Invocation, outcome: Outcome, error_type: str | None, /) -> None:
+        """Passed on."""
+        self._tell("ended", invocation, outcome, error_type)
+
+    def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
+        """Passed on."""
+        self._tell("refused", event, outcome, reason)
+
+    def noticed(self, notice: Notice, /) -> None:
+        """Passed on."""
+        self._tell("noticed", notice)
+
+    def close(self) -> None:
+        """Passed on, if it has something to close."""
+        if getattr(self._observer, "close", None) is not None:
+            self._tell("close")
+
+    def _tell(self, method: str, *facts: Any) -> None:
+        try:
+            getattr(self._observer, method)(*facts)
+        except BaseException as error:  # noqa: BLE001  # SystemExit would end the engine
+            self._count(method)
+            if self._silent:
+                self._silent = False
+                self._say(
+                    f"the observer {self._name} raised {_told(error)} in {method}(); from now on its errors "
+                    "are counted in engine_observer_failures_total, and not logged"
+                )
+
+
+def _told(error: BaseException) -> str:
+    """Class and message, on one line, whatever its `__str__` does."""
+    try:
+        text = " ".join(str(error).split())[:_LONGEST]
+    except Exception:  # noqa: BLE001  # it is somebody else's
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -124,6 +124,11 @@ CATALOGUE: Final = (
         of_engine=lambda s: s.rejected,
     ),
     Metric(
+        "engine_observer_failures_total", "counter", ("method",),
+        "Exceptions of observers that the configuration names; they go no further.",
+        of_engine=lambda s: s.observer_failures,
+    ),
+    Metric(
         "engine_invocations_total", "counter", ("function", "trigger", "outcome"),
         "Invocations that ended; throttles are not among them.",
         attrgetter("ended"),

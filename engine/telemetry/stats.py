@@ -25,6 +25,7 @@ from engine.telemetry.vocabulary import (
     INIT_FAILURE_OF,
     LINE_RESULTS,
     LOOP_LAG_BOUNDS_S,
+    OBSERVER_METHODS,
     OTHER,
     OVERHEAD_BOUNDS_S,
     PRICE_ITEMS,
@@ -73,6 +74,7 @@ class Stats:
         rejected: Events that no function got, by reason.
         loop_lag: How late the event loop woke up, seconds.
         lines_dropped: Reads how many lines of output its reader did not take, by stream.
+        observer_failures: What observers of users raised, by their method.
         scrape_failures: Pages that lack another collector's metrics because it raised.
         overflowed: Functions that came when every label value was taken.
         overhead: What the engine itself adds to the latency of a sample of answers, by trigger.
@@ -102,6 +104,7 @@ class Stats:
         self.overhead = {trigger: Histogram(OVERHEAD_BOUNDS_S) for trigger in CLIENT_TRIGGERS}
         self.handler_lines = dict.fromkeys(LINE_RESULTS, 0)
         self.budget_usd = budget_usd
+        self.observer_failures = dict.fromkeys(OBSERVER_METHODS, 0)
         self.scrape_failures = 0
         self.lines_dropped: Callable[[], Mapping[str, int]] = dict.fromkeys(STREAMS, 0).copy
         self.overflowed = 0
@@ -278,6 +281,10 @@ class Stats:
     def watch_output(self, lines_dropped: Callable[[], Mapping[str, int]]) -> None:
         """Read there how many lines of output were dropped; the keys are `vocabulary.STREAMS`."""
         self.lines_dropped = lines_dropped
+
+    def observer_failed(self, method: str) -> None:
+        """Count an exception of an observer; `method` is one of `vocabulary.OBSERVER_METHODS`."""
+        self.observer_failures[method] += 1
 
     def lagged(self, late_s: float) -> None:
         """Count one wake-up of the event loop that came `late_s` after its time."""

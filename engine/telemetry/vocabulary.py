@@ -36,6 +36,9 @@ REJECTIONS: Final = (
 )
 """Why an event never became one for a function."""
 
+OBSERVER_METHODS: Final = ("began", "ended", "refused", "noticed", "close")
+"""What observers are called by."""
+
 STATES: Final = ("pending", "starting", "idle", "busy")
 START_KINDS: Final = ("on_demand", "provisioned")
 DIRECTIONS: Final = ("up", "down", "to_zero")
@@ -102,6 +105,7 @@ LABEL_VALUES: Final = {
     "label": ("function", "source"),
     "period": ("month",),
     "stream": STREAMS,
+    "method": OBSERVER_METHODS,
     "result": tuple(dict.fromkeys((*ASYNC_RESULTS, *DELIVERY_RESULTS, *RECORD_RESULTS, *LINE_RESULTS))),
 }
 """Each closed label and all its values."""

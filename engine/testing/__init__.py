@@ -3,26 +3,34 @@
 clock                 `VirtualClock`, `VirtualTimeLoop`, `virtual_platform`
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
 plugin                the pytest fixture `engine`
+
+A name is imported when it is first asked for: every run of pytest on this machine imports this package, for
+the plugin. `__init__.pyi` beside this file tells type checkers the same.
 """
 
-from engine.testing.clock import VirtualClock, VirtualTimeLoop, virtual_platform
-from engine.testing.fakes import (
-    Act,
-    RecordingObserver,
-    ScriptedEvent,
-    ScriptedExecutor,
-    ScriptedSource,
-    scripted_executor,
-)
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
-__all__ = [
-    "Act",
-    "RecordingObserver",
-    "ScriptedEvent",
-    "ScriptedExecutor",
-    "ScriptedSource",
-    "VirtualClock",
-    "VirtualTimeLoop",
-    "scripted_executor",
-    "virtual_platform",
-]
+_HOMES = {
+    "Act": "fakes",
+    "RecordingObserver": "fakes",
+    "ScriptedEvent": "fakes",
+    "ScriptedExecutor": "fakes",
+    "ScriptedSource": "fakes",
+    "VirtualClock": "clock",
+    "VirtualTimeLoop": "clock",
+    "scripted_executor": "fakes",
+    "virtual_platform": "clock",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(_import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

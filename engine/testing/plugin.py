@@ -4,24 +4,26 @@
     async def test_hello(engine):
         outcome = await engine.invoke("hello", {"name": "Ada"})
 
-Needs pytest-asyncio. For time to jump, tests must run on a `VirtualTimeLoop`; on any other loop the engine
-uses real time. In conftest.py:
+Needs pytest-asyncio (`pip install 'invocation-engine[testing]'`); where it is missing, tests that use the
+fixture say so, and all others run. For time to jump, tests must run on a `VirtualTimeLoop`; on any other loop
+the engine uses real time. In conftest.py:
 
     def pytest_asyncio_loop_factories(config, item):
         return {"virtual": engine.testing.VirtualTimeLoop}
+
+Every run of pytest imports this module, also those that have nothing to do with the engine: the engine itself
+is imported when the fixture is first used.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
 
 import pytest
-import pytest_asyncio
 
-from engine.app import Engine
-from engine.runtime.platform import Platform
-from engine.testing.clock import VirtualTimeLoop, virtual_platform
+import engine as package
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,13 +31,27 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engine(*functions, **settings): what the fixture `engine` runs")
 
 
-@pytest_asyncio.fixture
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+async def _engine(request: pytest.FixtureRequest) -> AsyncIterator[package.Engine]:
     """An engine that runs the functions of the test's `engine` marker."""
     marker = request.node.get_closest_marker("engine")
     if marker is None:
         raise pytest.UsageError("the fixture `engine` needs @pytest.mark.engine(Function(...), ...)")
-    virtual = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
-    platform = virtual_platform() if virtual else Platform(has_processes=False)
-    async with Engine(marker.args, platform=platform, **marker.kwargs) as running:
+    clock = import_module("engine.testing.clock")
+    virtual = isinstance(asyncio.get_running_loop(), clock.VirtualTimeLoop)
+    platforms = import_module("engine.runtime.platform")
+    platform = clock.virtual_platform() if virtual else platforms.Platform(has_processes=False)
+    async with package.Engine(marker.args, platform=platform, **marker.kwargs) as running:
         yield running
+
+
+def _no_engine() -> None:
+    """What there is without pytest-asyncio."""
+    raise pytest.UsageError(
+        "the fixture `engine` needs pytest-asyncio: pip install 'invocation-engine[testing]'"
+    )
+
+
+try:
+    engine = import_module("pytest_asyncio").fixture(_engine, name="engine")
+except ImportError:
+    engine = pytest.fixture(_no_engine, name="engine")

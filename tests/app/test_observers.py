@@ -1,5 +1,9 @@
 """`[engine] observers`: what else sees every invocation, named in the configuration."""
 
+import asyncio
+import importlib
+import sys
+
 import pytest
 
 from engine import Engine, Function
@@ -70,5 +74,98 @@ async def test_an_observer_that_is_not_there_is_one_clear_problem():
 
     with pytest.raises(
         ConfigError, match=r"engine\.observers: observer 'otl': not registered, did you mean 'otel'"
+    ):
+        await engine.__aenter__()
+
+
+RAISING = """
+import asyncio
+
+class Raises:
+    raised = None
+
+    @classmethod
+    def build(cls, account, clock):
+        return cls()
+
+    def _raise(self, *_):
+        raise self.raised
+
+    began = ended = refused = noticed = close = _raise
+
+class NoMethods:
+    @classmethod
+    def build(cls, account, clock):
+        return cls()
+
+class NotBuilt:
+    @classmethod
+    def build(cls, account, clock):
+        raise RuntimeError("no address\\nof the collector")
+
+def handler(event, context):
+    if event == "fail":
+        raise LookupError("not there")
+    return 1
+"""
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("not even this")
+
+
+@pytest.fixture
+def raising(tmp_path, monkeypatch):
+    """The module of observers that raise."""
+    (tmp_path / "raising.py").write_text(RAISING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "raising", raising=False)
+    return importlib.import_module("raising")
+
+
+ERRORS = [
+    ValueError("two\nlines"),
+    SystemExit(3),
+    KeyboardInterrupt(),
+    asyncio.CancelledError(),
+    GeneratorExit(),
+    StopIteration(),
+    RecursionError("deep"),
+    Unspeakable(),
+    ExceptionGroup("some", [OSError(1, "x")]),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("name", ["raising:Raises", "raising:NoMethods"])
+async def test_an_observer_that_raises_changes_nothing_for_anybody(
+    raising, tmp_path, monkeypatch, name, error
+):
+    """Callers are answered, environments and the places of the account given back; one line, and a count."""
+    monkeypatch.setattr(raising.Raises, "raised", error)
+    function = Function("f", handler="raising.handler", code=str(tmp_path), reserved_concurrency=1)
+    lines, settings = [], {"observers": [name, "watching:Watcher"], "concurrency_limit": 200}
+    (tmp_path / "watching.py").write_text(MODULE)
+    async with Engine([function], platform=virtual_platform(), write_log=lines.append, **settings) as engine:
+        answers = [(await engine.invoke("f", payload)).status for payload in (1, "fail", 2)]
+        together = await asyncio.gather(engine.invoke("f"), engine.invoke("f"))
+        failures, stats = engine.stats.observer_failures, engine.stats.functions["f"]
+    told = [line for text in lines for line in text.splitlines() if "the observer" in line]
+
+    assert ["success", "error", "success"] == answers
+    assert ["success", "throttled"] == sorted(outcome.status for outcome in together)
+    assert (4, 4, 1) == (failures["began"], failures["ended"], failures["refused"])
+    assert 4 == stats.duration.count
+    assert 1 == len(told)
+    assert f"the observer {name} raised" in told[0]
+
+
+async def test_an_observer_that_cannot_be_built_is_one_clear_problem(raising, tmp_path):
+    function = Function("f", handler="raising.handler", code=str(tmp_path))
+    engine = Engine([function], platform=virtual_platform(), observers=["raising:NotBuilt"])
+
+    with pytest.raises(
+        ConfigError, match=r"engine\.observers: 'raising:NotBuilt' cannot be built: RuntimeErr"
     ):
         await engine.__aenter__()

@@ -91,3 +91,56 @@ def test_the_fixture_runs_the_functions_of_the_marker(tmp_path, virtual):
     assert f"{passed} passed" in done.stdout, done.stdout + done.stderr
     assert "1 error" in done.stdout
     assert "the fixture `engine` needs @pytest.mark.engine(Function(...), ...)" in done.stdout
+
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "pytest_asyncio":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import pytest
+from importlib import metadata
+
+entry_points = metadata.Distribution.entry_points
+metadata.Distribution.entry_points = property(
+    lambda self: [one for one in entry_points.fget(self) if one.value != "pytest_asyncio.plugin"]
+)
+code = pytest.main(["-q", "-p", "no:cacheprovider", "-W", "error"])
+print("imported:", sorted(name for name in sys.modules if name.partition(".")[0] == "engine"))
+sys.exit(code)
+"""
+
+OTHERS = """
+def test_of_somebody_else():
+    pass
+"""
+
+
+def without_asyncio(folder, tests):
+    """pytest as it is where pytest-asyncio is not installed."""
+    (folder / "test_others.py").write_text(tests)
+    (folder / "run.py").write_text(WITHOUT)
+    return subprocess.run(
+        [sys.executable, "run.py"], cwd=folder, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def test_without_pytest_asyncio_other_tests_run_and_nothing_of_the_engine_is_imported(tmp_path):
+    """Every run of pytest in the environment loads the plugin."""
+    done = without_asyncio(tmp_path, OTHERS)
+
+    assert (0, True) == (done.returncode, "1 passed" in done.stdout), done.stdout + done.stderr
+    assert "imported: ['engine', 'engine.testing', 'engine.testing.plugin']" in done.stdout
+
+
+def test_without_pytest_asyncio_a_test_that_uses_the_fixture_says_what_it_needs(tmp_path):
+    """And no other test of the same file fails."""
+    done = without_asyncio(tmp_path, OTHERS + "\n\ndef test_mine(engine):\n    pass\n")
+
+    assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "the fixture `engine` needs pytest-asyncio" in done.stdout
+    assert "pip install 'invocation-engine[testing]'" in done.stdout

@@ -6,7 +6,7 @@ LOCK ?=
 PYTEST_ARGS ?= -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench load dashboards previews clean
+.PHONY: help demo test check bench load dashboards previews lock environments clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,7 +14,12 @@ help: ## say what there is
 $(VENV)/.installed: pyproject.toml $(LOCK)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet $(if $(LOCK),-c $(LOCK)) --editable . --group dev
+ifeq ($(LOCK),)
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+else
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+endif
 	@touch $@
 
 demo: $(VENV)/.installed ## a burst from zero to a thousand and back, live, in under a minute
@@ -41,5 +46,18 @@ dashboards: $(VENV)/.installed ## write Grafana's dashboards and Prometheus's ru
 previews: $(VENV)/.installed ## draw the dashboards under load into docs/images (needs prometheus and chromium)
 	$(BIN)/python -m grafana.src.preview --out reports/previews --pictures docs/images
 
+lock: $(VENV)/.installed ## write requirements.lock anew: LOCK_ARGS=--upgrade takes the newest versions
+	@$(BIN)/python -m pip install --quiet 'uv>=0.7'
+	$(BIN)/python tools/lock.py $(LOCK_ARGS)
+
+environments: ## a short try in other environments: the oldest dependencies; among other packages
+	@$(PYTHON) -m venv --clear $(VENV)-oldest
+	@$(VENV)-oldest/bin/python -m pip install --quiet 'uv>=0.7'
+	@$(VENV)-oldest/bin/python -m uv pip install --quiet --no-config --resolution lowest-direct .
+	$(VENV)-oldest/bin/python tests/environments/smoke.py
+	@$(PYTHON) -m venv --clear $(VENV)-company
+	@$(VENV)-company/bin/python -m pip install --quiet . pytest sniffio trio
+	$(VENV)-company/bin/python tests/environments/smoke.py
+
 clean: ## remove what the above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis report.html
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-company .mypy_cache .ruff_cache .pytest_cache .hypothesis report.html

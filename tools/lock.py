@@ -1,9 +1,9 @@
 """Writes requirements.lock anew: every package of the suite, with the hashes of PyPI's files for all Pythons.
 
-    make lock                          keeps the versions that are there, adds and drops what pyproject.toml did
+    make lock                          keeps versions, adds and drops what pyproject.toml added and dropped
     make lock LOCK_ARGS=--upgrade      takes the newest ones
 
-It must be run after every change of dependencies in pyproject.toml. `uv` resolves for all supported Pythons and
+Run it after every change of dependencies in pyproject.toml. `uv` resolves for all supported Pythons and
 systems at once and asks PyPI alone, whatever pip is configured to ask.
 """
 
@@ -37,7 +37,9 @@ def main() -> None:
     command += ["--python-version", lowest, "--output-file", str(LOCK), *sys.argv[1:]]
     text = "\n".join(requirements(document))
     subprocess.run(command, input=text, text=True, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    LOCK.write_text(f"# What CI installs (pip install --require-hashes). Made by `make lock`.\n{LOCK.read_text()}")
+    LOCK.write_text(
+        f"# What CI installs (pip install --require-hashes). Made by `make lock`.\n{LOCK.read_text()}"
+    )
 
 
 if __name__ == "__main__":

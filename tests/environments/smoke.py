@@ -1,6 +1,6 @@
-"""What must work in any environment that the engine may be installed into; run by its interpreter, without more.
+"""What must work in any environment that the engine is installed into; run by its interpreter, without more.
 
-    python -m venv V && V/bin/pip install . [what is to keep it company] && V/bin/python tests/environments/smoke.py
+    python -m venv V && V/bin/pip install . OTHERS && V/bin/python tests/environments/smoke.py
 
 Functions over the Lambda API, mappings, URLs, large objects and queues by plain HTTP, an engine as a Python
 object, and a run of pytest, if there is one. Exit code 1 and a traceback if anything fails.

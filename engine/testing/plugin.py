@@ -20,10 +20,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from importlib import import_module
+from typing import Any
 
 import pytest
-
-import engine as package
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engine(*functions, **settings): what the fixture `engine` runs")
 
 
-async def _engine(request: pytest.FixtureRequest) -> AsyncIterator[package.Engine]:
+async def _engine(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """An engine that runs the functions of the test's `engine` marker."""
     marker = request.node.get_closest_marker("engine")
     if marker is None:
@@ -40,7 +39,7 @@ async def _engine(request: pytest.FixtureRequest) -> AsyncIterator[package.Engin
     virtual = isinstance(asyncio.get_running_loop(), clock.VirtualTimeLoop)
     platforms = import_module("engine.runtime.platform")
     platform = clock.virtual_platform() if virtual else platforms.Platform(has_processes=False)
-    async with package.Engine(marker.args, platform=platform, **marker.kwargs) as running:
+    async with import_module("engine.app").Engine(marker.args, platform=platform, **marker.kwargs) as running:
         yield running
 
 

@@ -67,7 +67,7 @@ async def test_an_observer_sees_every_invocation_and_is_closed(watching):
     assert (counted, watcher.seen) == (1, ["began", "success", "closed"])
 
 
-def test_an_observer_that_is_not_there_is_one_clear_problem():
+async def test_an_observer_that_is_not_there_is_one_clear_problem():
     """With the nearest name."""
     hello = Function("hello", handler="handlers.hello.handler")
 

@@ -23,7 +23,7 @@ from engine.sources.sqs.policy import KNOWN
 from engine.sources.sqs.queue import Queue
 from engine.sources.sqs.queues import QueueRecord, Queues
 from engine.sources.sqs.shown import Epoch
-from engine.sources.sqs.timekeeper import Timekeeper
+from engine.sources.sqs.timekeeper import Timekeeper, let_go
 
 Operation = Callable[[Call, Params], Result]
 
@@ -124,11 +124,13 @@ class Control:
         return f"http://{shown}/{self._account_id}/{name}"
 
     def _delete(self, call: Call, _params: Params, record: QueueRecord) -> Result:
-        self._deleted(self._queues.delete(record.queue.name, call.now_s))
+        queue, rubbish = self._queues.delete(record.queue.name, call.now_s)
+        self._deleted(queue)
+        let_go(rubbish)
         return {}
 
     def _purge(self, call: Call, _params: Params, record: QueueRecord) -> Result:
-        self._queues.purge(record.queue.name, call.now_s)
+        let_go(self._queues.purge(record.queue.name, call.now_s))
         return {}
 
     # --- attributes and tags

@@ -106,6 +106,11 @@ class Timers:
         """Those with a timer, in no order."""
         return [message for _, number, message in self._heap if message.timer == number]
 
+    def let_go(self, most: int) -> bool:
+        """Forget so many timers; False if none is left."""
+        del self._heap[-most:]
+        return bool(self._heap)
+
     def _forget(self) -> None:
         self._stale += 1
         if self._stale > _FEW and self._stale * 2 > len(self._heap):
@@ -166,3 +171,27 @@ class Ages:
         """Everything that is not GONE, in no order."""
         late = [entry[2] for entry in self._late]
         return [message for message in (*self._sent, *late) if message.state != GONE]
+
+    def let_go(self, most: int) -> bool:
+        """Forget so many, which are GONE from now on; False if none is left."""
+        sent, late = self._sent, self._late
+        for _ in range(most):
+            if not sent and not late:
+                return False
+            message = sent.popleft() if sent else late.pop()[2]
+            message.state, message.timer = GONE, 0
+        return True
+
+
+class Rubbish:
+    """What a purged queue held. Freeing it takes longer than the event loop may be held."""
+
+    __slots__ = ("_ages", "_timers")
+
+    def __init__(self, ages: Ages, timers: Timers) -> None:
+        self._ages, self._timers = ages, timers
+
+    def let_go(self, most: int) -> bool:
+        """Free so many messages; False if none is left."""
+        timers_left = self._timers.let_go(most)
+        return self._ages.let_go(most) or timers_left

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from engine.sources.sqs.deduplication import Window
-from engine.sources.sqs.message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Attribute, Message, Origin
+from engine.sources.sqs.indexes import Rubbish
+from engine.sources.sqs.message import DELAYED, IN_FLIGHT, VISIBLE, Attribute, Message, Origin
 from engine.sources.sqs.policy import MAX_VISIBILITY_S, QueuePolicy
 from engine.sources.sqs.stock import Stock
 from engine.sources.sqs.waiters import Waiter, Waiters
@@ -306,11 +307,17 @@ class Queue(Stock):
                     self._timers.arm(message, message.sent_s + policy.delay_s, self._tokens)
         self.tick(now_s)
 
-    def purge(self) -> None:
-        """Forget all messages, in whatever state, and the ids of deduplication."""
-        for message in self._ages.messages():
-            message.state, message.timer = GONE, 0
+    def purge(self) -> Rubbish:
+        """Forget all messages, in whatever state, and the ids of deduplication.
+
+        Half a million take their time to be freed: whoever has time does that with what is returned.
+        """
+        rubbish = Rubbish(self._ages, self._timers)
         self._clear()
+        return rubbish
+
+    def _more_is_due(self, now_s: float) -> None:
+        self.alarm(now_s)
 
     def take_visible(self, most: int, now_s: float) -> list[Message]:
         """Up to `most` visible messages, taken out of the queue; not a receive."""

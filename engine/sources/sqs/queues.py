@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from engine.sources.sqs.errors import SqsError, invalid_parameter, invalid_value, no_such_queue, not_found
+from engine.sources.sqs.indexes import Rubbish
 from engine.sources.sqs.moves import MOST_PER_S, MoveTask, MoveTasks
 from engine.sources.sqs.policy import QueuePolicy, changed
 from engine.sources.sqs.queue import Queue
@@ -143,25 +144,24 @@ class Queues:
         record.queue.configure(policy, now_s)
         record.modified_s = now_s
 
-    def delete(self, name: str, now_s: float) -> Queue:
-        """Forget the queue and all it holds. Who waits for it is not told."""
+    def delete(self, name: str, now_s: float) -> tuple[Queue, Rubbish]:
+        """Forget the queue and all it holds, which is left to be freed. Who waits for it is not told."""
         queue = self.record(name).queue
         del self._records[name]
         self.changes += 1
         self.moves.forget(queue.arn)
         if self.strict:
             self._deleted_s[name] = now_s
-        queue.purge()
-        return queue
+        return queue, queue.purge()
 
-    def purge(self, name: str, now_s: float) -> None:
-        """Forget its messages. Raises SqsError."""
+    def purge(self, name: str, now_s: float) -> Rubbish:
+        """Forget its messages, which are left to be freed. Raises SqsError."""
         record = self.record(name)
         if self.strict and record.purged_s is not None and now_s - record.purged_s < AGAIN_AFTER_S:
             text = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
             raise SqsError("PurgeQueueInProgress", text)
         record.purged_s = now_s
-        record.queue.purge()
+        return record.queue.purge()
 
     def start_move(
         self, source_arn: str, destination_arn: str | None, per_s: int | None, now_s: float

@@ -7,10 +7,20 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.ports import Clock
+from engine.sources.sqs.indexes import Rubbish
 from engine.sources.sqs.queue import Queue
 from engine.sources.sqs.queues import Queues
 
 _SHORTEST_S: Final = 0.001
+
+
+_FREED_AT_ONCE: Final = 2_000
+
+
+def let_go(rubbish: Rubbish) -> None:
+    """Free what a purge left, a little at each turn of the running loop."""
+    if rubbish.let_go(_FREED_AT_ONCE):
+        asyncio.get_running_loop().call_soon(let_go, rubbish)
 
 
 class Reminder:

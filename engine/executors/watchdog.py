@@ -27,6 +27,10 @@ BLOCKED_AFTER_S: Final = 0.1
 AGAIN_AFTER_S: Final = 0.1
 """What a handler gets to tidy up after it was interrupted, before it is interrupted again."""
 
+_PATIENT_AFTER: Final = 50
+_PATIENCE_S: Final = 5.0
+"""What 50 signals did not interrupt gets one every so often: each leaves a byte that the loop must read."""
+
 FindInvocation = Callable[[asyncio.Task[Any]], Invocation | None]
 
 
@@ -58,6 +62,7 @@ class Watchdog:
         self._lagged = lagged
         self._interrupter = interrupter
         self._again_s = 0.0
+        self._tries = 0  # since the loop last turned
         self._due_s = 0.0
         self._seen: LoopBlocked | None = None
         self._over = threading.Event()
@@ -84,6 +89,7 @@ class Watchdog:
         lag_s = max(0.0, self._now() - self._due_s)
         self._lagged(lag_s)
         seen, self._seen = self._seen, None
+        self._tries = 0
         interrupted = self._interrupter is not None and self._interrupter.raised > 0
         if self._interrupter is not None:
             self._interrupter.raised = 0
@@ -113,7 +119,8 @@ class Watchdog:
         """Only what is due is disturbed; of what is not known to be a handler's, it sees for itself."""
         now_s = self._now()
         if now_s >= self._again_s and (invocation is None or interrupter.due(invocation)):
-            self._again_s = now_s + AGAIN_AFTER_S
+            self._tries += 1
+            self._again_s = now_s + (AGAIN_AFTER_S if self._tries < _PATIENT_AFTER else _PATIENCE_S)
             interrupter.interrupt()
 
     def _tell(self, invocation: Invocation | None, overdue_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The longest that one step of the event loop takes, by operation: CPU time, so that a busy machine does not show.
+"""The longest that one step of the event loop takes, by operation; CPU time: a busy machine does not show.
 
 Run: `python tests/bench/loop_holds.py [NAME ...]`. Exit code 1 if anything holds the loop above 50 ms.
 """
@@ -92,7 +92,7 @@ class Bench:
 
         def put() -> None:
             queue = self.stock.queues().record(name).queue
-            now_s = time.monotonic() - age_s  # noqa: TID251  # the engine's clock
+            now_s = time.monotonic() - age_s  # the engine's clock
             for number in range(count):
                 queue.send(now_s, f"id-{number}", "body", delay_s=delay_s)
 
@@ -124,7 +124,7 @@ class Bench:
 
         def receive() -> None:
             queue = self.stock.queues().record("seen").queue
-            now_s = time.monotonic()  # noqa: TID251
+            now_s = time.monotonic()
             while queue.receive(now_s, 10):
                 pass
 
@@ -152,8 +152,9 @@ class Bench:
 
     def of_sqs_list(self) -> None:
         def many() -> None:
+            queues = self.stock.queues()
             for number in range(5_000):
-                self.stock.queues().create(f"many-{number}", {}, {}, time.monotonic())  # noqa: TID251
+                queues.create(f"many-{number}", {}, {}, time.monotonic())
 
         self.stock.call(many)
         self.hold("ListQueues of 5,000", self.sqs.list_queues)
@@ -248,7 +249,7 @@ class Bench:
         for page in ("metrics", "status.json"):
             self.hold(
                 f"/{page} of 1,000 functions",
-                lambda page=page: urllib.request.urlopen(f"{self.addresses.admin}/{page}").read(),  # noqa: S310
+                lambda page=page: urllib.request.urlopen(f"{self.addresses.admin}/{page}").read(),
             )
         self.hold("ListFunctions", self.lambda_.list_functions)
 
@@ -277,7 +278,8 @@ async def measured(names: list[str]) -> dict[str, float]:
         "[functions.echo_async]\nhandler = 'app.echo_async'\nexecutor = 'loop'\n"
     )
     (folder / "app.py").write_text(
-        "def echo(event, context):\n    return event\nasync def echo_async(event, context):\n    return event\n"
+        "def echo(event, context):\n    return event\n"
+        "async def echo_async(event, context):\n    return event\n"
     )
     listeners = dict.fromkeys(("http", "aws", "admin"), "127.0.0.1:0")
     config = load_config(str(folder / "engine.toml"), listeners)

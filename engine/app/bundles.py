@@ -25,7 +25,7 @@ from engine.packages.archive import ArchiveError, unpack
 from engine.packages.layering import overlay, put_under
 from engine.ports import Offload
 
-_PREFIX: Final = "engine-code-"
+_PREFIX: Final = "invocation-engine-code-"
 _NOT_CODE: Final = frozenset({".aws-sam", ".git", ".venv", "__pycache__", "node_modules"})
 """Folders beside the code of a project that are no part of it."""
 

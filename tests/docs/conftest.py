@@ -1,0 +1,61 @@
+"""What tests of the pages share: a folder as a reader has it, and the README's server."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.pages import ADDRESSES, ROOT, blocks, commands, words
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """`workspace(page)`: a working directory with the example handlers and the files that `page` shows."""
+
+    def make(page):
+        (tmp_path / "handlers").symlink_to(ROOT / "handlers")
+        for block in blocks(page):
+            if block.marker.startswith("file: "):
+                (tmp_path / block.marker.removeprefix("file: ")).write_text(block.text)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(tmp_path)
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def environment():
+    """Variables for a child process: no proxy, no AWS account of whoever runs the tests."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if "proxy" not in name.lower() and not name.startswith("AWS_")
+    }
+
+
+@pytest.fixture
+def server(environment):
+    """`engine serve` with the README's command, on free ports; gives its addresses."""
+    [command] = [
+        words(command)
+        for block in blocks(ROOT / "README.md")
+        for command in commands(block)
+        if block.marker == "serve"
+    ]
+    listeners = [f"--{name}=127.0.0.1:0" for name in ADDRESSES]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine", *command[1:], *listeners],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+            process.wait(20)

@@ -1,0 +1,190 @@
+"""Every command line of the pages is run as it stands, or is on the short list that says why it cannot be."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import AGAINST_A_SERVER, BLOCKS, ROOT, SHELL, at, commands, printed_by, words
+
+pytestmark = pytest.mark.real_time
+
+NOT_RUN = {
+    "python -Xfrozen_modules=off -m debugpy --listen 127.0.0.1:5678 -m engine serve --debug "
+    "handlers.hello.handler": "its port is fixed; tests/cli/test_serve_debug.py runs it with a free one",
+    "coverage run --include 'handlers/*' -m engine serve --debug handlers.hello.handler": (
+        "needs a request before it ends; tests/cli/test_serve_debug.py sends one"
+    ),
+    "coverage report": "as above",
+    "export LOADTEST_PLAN=plan.json": "for the two that follow",
+    "locust -f loadtests/locustfile.py --headless --master --expect-workers 2 --stop-timeout 60   # here": (
+        "needs three machines; tests/loadtests runs a master with workers on one"
+    ),
+    "locust -f loadtests/locustfile.py --worker --master-host HOST                                "
+    "# on each of two": "as above",
+    "cd grafana": "for the one that follows",
+    "docker compose up": "needs Docker",
+}
+"""Commands as the pages have them, and why no test runs them."""
+
+ENDLESS = ("engine serve", "engine top")
+"""Beginnings of commands that run until they are told to stop."""
+
+WITHOUT_ADDRESS = "README.md"
+"""Its block with the AWS CLI shows the variable, which version 2.13 and up heeds, with dummy credentials."""
+
+FILES = {"event.json": '{"name": "Ada"}'}
+"""What a reader has made by then."""
+
+
+def told():
+    """Every command line with its block."""
+    for block in BLOCKS:
+        if block.language in SHELL:
+            for command in commands(block):
+                yield block, command
+
+
+ALONE = [
+    pytest.param(block, id=str(block))
+    for block in BLOCKS
+    if block.language in SHELL
+    and block.marker != AGAINST_A_SERVER
+    and not all(command in NOT_RUN for command in commands(block))
+]
+WITH_A_SERVER = [
+    pytest.param(block, id=str(block))
+    for block in BLOCKS
+    if block.language in SHELL and block.marker == AGAINST_A_SERVER
+]
+
+
+@pytest.fixture
+def reader(workspace, environment):
+    """`reader(block)`: runs shell text as somebody who reads the block's page, in a folder of theirs."""
+
+    def make(block):
+        folder = workspace(block.page)
+        for name in ("Makefile", "pyproject.toml", "loadtests", "engine"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+        for name, text in FILES.items():
+            (folder / name).write_text(text)
+        path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+
+        def start(text):
+            return subprocess.Popen(
+                ["sh", "-e", "-c", text],
+                cwd=folder,
+                env={**environment, "PATH": path, "PYTHONUNBUFFERED": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+
+        start.path = path
+        return start
+
+    return make
+
+
+def ended(process, text, timeout=100):
+    """What it printed, once it has ended well."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+
+    assert 0 == process.returncode, f"{text}\n{out}\n{err}"
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)  # several programs, one after the other
+@pytest.mark.parametrize("block", ALONE)
+def test_every_command_line_runs_as_it_stands(block, reader, server):
+    """To its end, with exit code 0; a server until it is ready and told to stop, on free ports.
+
+    What `make` would do is only printed: each of its recipes is what the suite tests otherwise.
+    """
+    start = reader(block)
+    for command in commands(block):
+        if command in NOT_RUN:
+            continue
+        if command.startswith("make "):
+            ended(start(f"{command} --dry-run"), command)
+        elif command.startswith(ENDLESS) and "--count" not in command:
+            stopped(start, command, server)
+        else:
+            address = f" --url {server['admin']}" if command.startswith("engine top") else ""
+            printed = ended(start(at(command, server) + address), command)
+            assert printed_by(block) in (None, printed)
+
+
+def stopped(start, command, server):
+    """Start it, read its first line, and end it as Ctrl-C does."""
+    if "serve" in words(command):
+        command += "".join(f" --{name} 127.0.0.1:0" for name in server if name != "ready")
+    else:
+        command = f"{at(command, server)} --url {server['admin']}"
+    process = start(f"exec {command}")
+    line = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    ended(process, command)
+
+    assert line.strip(), command
+    assert "serve" not in words(command) or json.loads(line)["ready"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)  # several programs, one after the other
+@pytest.mark.parametrize("block", WITH_A_SERVER)
+def test_clients_are_answered_as_the_pages_say(block, reader, server):
+    """curl and the AWS CLI, against the server that the README starts."""
+    start = reader(block)
+    programs = {words(command)[0] for command in commands(block)} - {"export", "echo", "cat"}
+    if not all(shutil.which(program, path=start.path) for program in programs):
+        pytest.skip(f"needs {', '.join(programs)}")
+
+    printed = ended(start(at(block.text, server)), str(block))
+
+    assert block.page.name != "README.md" or "Hello, Ada!" in printed
+
+
+def test_the_list_of_what_is_not_run_is_of_what_is_told():
+    """Each with its reason, and nothing that no page has any more."""
+    every = {command for _, command in told()}
+
+    assert set() == NOT_RUN.keys() - every
+    assert all(NOT_RUN.values())
+
+
+def test_no_shell_block_goes_by_another_name():
+    """A block of commands that is not marked as shell would be read by people and by no test."""
+    programs = ("engine ", "make ", "aws ", "curl ", "$ ", "pip ", "docker ", "locust ", ".venv/bin/")
+    hidden = [
+        str(block)
+        for block in BLOCKS
+        if block.language not in SHELL
+        and any(line.startswith(programs) for line in block.text.splitlines())
+        and not block.marker.startswith(("file: ", "prints"))
+    ]
+
+    assert [] == hidden
+
+
+def test_the_aws_cli_is_always_told_where_to_go():
+    """Version 1 sends `aws sqs` to AWS whatever the variable says, Debian's version 2 every service."""
+    unsafe = [
+        f"{block}: {command}"
+        for block, command in told()
+        if words(command)[:1] == ["aws"]
+        and "--endpoint-url" not in words(command)
+        and block.page.name != WITHOUT_ADDRESS
+    ]
+
+    assert [] == unsafe

@@ -167,6 +167,8 @@ class Executor(Protocol):
     everything; `repeat(env_id) -> bool`, called when an init failed or was stopped at its limit, has a new
     environment under the same number initialise inside its first invocation, as AWS does (True), or
     leaves it failed (False). `ended` with INIT_ERROR tells that it failed again;
+    `preloaded_init_s()` is what an init would take of a CPU at best, seconds, if all that can be imported
+    beforehand were, or None if it is, or cannot be.
     `init_use(env_id) -> engine.core.inits.Use | None` says what a running init has had of the CPU, by which
     more than `init_concurrency` of them may run while they wait for something else.
     """

@@ -78,6 +78,11 @@ class InitTurns:
         self._asleep: Counter[Hashable] = Counter()  # a fleet's in `_quiet`
 
     @property
+    def cores(self) -> int:
+        """How many inits that compute may run at a time."""
+        return self._room // _CORE
+
+    @property
     def contended(self) -> bool:
         """Whether a fleet waits for its turn."""
         return bool(self._line)

@@ -103,6 +103,22 @@ class ForksAgain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InitsLimit:
+    """Environments wait for others to initialise: the machine can start no more. Sent once a function.
+
+    `cpu_s`: what the last init took of a CPU, seconds. `per_s`: environments the machine starts a second.
+    `waiting`: those that wait for their turn. `preloaded_per_s`: what it could start at best if nothing but
+    the code folder were imported in each, or None where that cannot be had.
+    """
+
+    function: str
+    cpu_s: float
+    per_s: float
+    waiting: int
+    preloaded_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventDropped:
     """An asynchronous event was given up. `reason`: AWS's condition, or what the engine calls it.
 
@@ -144,6 +160,7 @@ Notice = (
     | ForksAgain
     | Held
     | Initialised
+    | InitsLimit
     | LoopBlocked
     | LoopReleased
     | ThreadAbandoned

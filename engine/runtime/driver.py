@@ -26,7 +26,7 @@ from engine.core.function import PROVISIONED_INIT_LIMIT_S, Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
 from engine.core.limits import Pool, Refusal
-from engine.core.notice import Initialised
+from engine.core.notice import Initialised, InitsLimit
 from engine.core.outcome import Outcome, Status
 from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.alarm import Alarm
@@ -38,6 +38,8 @@ _ENDED: Final = Phase.ENDED
 _SUCCESS: Final = Status.SUCCESS
 _SHORTEST_TICK_S: Final = 0.1
 _SHORTEST_REPRIEVE_S: Final = 0.05
+_LIMITED_S: Final = 1.0
+"""How long those that wait to initialise must have to wait, at least, for that to be worth a line."""
 _SAMPLE_EVERY_S: Final = 0.001
 _new_tuple: Final = tuple.__new__
 
@@ -85,6 +87,8 @@ class Driver:
         self._executor: Executor
         self._repeat: Callable[[int], bool]
         self._use: Callable[[int], Use | None]
+        self._preloaded_init_s: Callable[[], float | None]
+        self._limit_told = False
         self._deadlines = Deadlines(loop, clock, self._strike)
         # An environment that turns idle falls due after keep_alive_s, unsaid: see Alarm.
         self._alarm = Alarm(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
@@ -99,6 +103,7 @@ class Driver:
         self._executor = executor
         self._repeat = getattr(executor, "repeat", _never)
         self._use = getattr(executor, "init_use", _unknown)
+        self._preloaded_init_s = getattr(executor, "preloaded_init_s", _nothing)
 
     # ---------------------------------------------------------------- from above
 
@@ -177,7 +182,10 @@ class Driver:
             return  # it was given up meanwhile
         if self._inits is not None:
             use = None if init_s is None else self._use(env_id)
-            self._fleet.computed(env_id, init_s if use is None else use.cpu_s)
+            cpu_s = init_s if use is None else use.cpu_s
+            self._fleet.computed(env_id, cpu_s)
+            if cpu_s and not self._limit_told:
+                self._look_for_limit(cpu_s, self._inits.turns.cores)
         if self.function.cold_start == "measured" or init_s is None:
             self._serve(env_id, init_s)
             return
@@ -186,6 +194,23 @@ class Driver:
         self._delays[env_id] = delay
         if self._inits is not None:
             self._inits.go_on()
+
+    def _look_for_limit(self, cpu_s: float, cores: int) -> None:
+        """Say so, once, if inits hold up more than a few events."""
+        waiting = self._fleet.statistics().pending
+        if waiting * cpu_s < _LIMITED_S * cores:
+            return
+        self._limit_told = True
+        preloaded_s = self._preloaded_init_s()
+        self._observer.noticed(
+            InitsLimit(
+                function=self.function.name,
+                cpu_s=cpu_s,
+                per_s=cores / cpu_s,
+                waiting=waiting,
+                preloaded_per_s=cores / preloaded_s if preloaded_s and preloaded_s < cpu_s else None,
+            )
+        )
 
     def waits(self, env_id: int) -> None:
         """An environment's init begins later than it was asked for: its time is counted from now."""
@@ -548,6 +573,11 @@ class Driver:
 def _never(_env_id: int) -> bool:
     """For executors without `repeat`."""
     return False
+
+
+def _nothing() -> float | None:
+    """For executors without `preloaded_init_s`."""
+    return None
 
 
 def _unknown(_env_id: int) -> Use | None:

@@ -21,6 +21,7 @@ from engine.core.notice import (
     ForksAgain,
     Held,
     Initialised,
+    InitsLimit,
     LoopBlocked,
     LoopReleased,
     Notice,
@@ -177,6 +178,8 @@ class _Text:
                 return _confined_line(notice)
             case EndedForMemory() | ForksAgain() | Held():
                 return machine_line(notice)
+            case InitsLimit():
+                return _inits_limit_line(notice)
             case DeliveryFailed() | EventDropped() | EventsAbandoned():
                 return async_line(notice)
             case ThreadAbandoned():
@@ -251,6 +254,15 @@ class _Json:
             case EndedForMemory() | ForksAgain() | Held():
                 record = machine_record(notice)
                 return _line(time, "engine.shortage", record) if record else ""
+            case InitsLimit():
+                record = {
+                    "function": notice.function,
+                    "cpuSeconds": notice.cpu_s,
+                    "startsPerSecond": notice.per_s,
+                    "waiting": notice.waiting,
+                    "startsPerSecondPreloaded": notice.preloaded_per_s,
+                }
+                return _line(time, "engine.initsLimit", record)
             case Confined():
                 record = {"memoryBy": notice.memory_by, "ownTmp": notice.own_tmp}
                 return _line(time, "engine.confined", record)
@@ -269,6 +281,19 @@ def _confined_line(notice: Confined) -> str:
     if not notice.own_tmp:
         tmp = "mounting is not allowed, so /tmp is shared, and TMPDIR names each environment's own folder"
     return f"[engine] processes: {memory}; {tmp}\n"
+
+
+def _inits_limit_line(notice: InitsLimit) -> str:
+    preload = ""
+    if notice.preloaded_per_s is not None:
+        preload = (
+            '; preload = "auto" imports what lies outside the code folder once, not in each: '
+            f"up to {notice.preloaded_per_s:.0f} a second then"
+        )
+    return (
+        f"[engine] {notice.function}: inits limit it: each takes {notice.cpu_s:.2f} s of a CPU, so this "
+        f"machine starts {notice.per_s:.1f} environments a second; {notice.waiting} wait{preload}\n"
+    )
 
 
 def _init_lines(notice: Initialised, wall_s: float) -> str:

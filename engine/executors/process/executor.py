@@ -36,6 +36,9 @@ _LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
 _QUEUE_S: Final = 1.0
 """How long a wait for one's turn to be forked must be to count for anything."""
 
+_FORKED_S: Final = 0.0045
+"""CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
+
 _MOST_RESETS: Final = 1000
 """Environments whose `/tmp` waits for the one that takes their place."""
 
@@ -230,6 +233,11 @@ class ProcessExecutor:
         self._forget(room, reset=not room.served or room.running)
 
     # ---------------------------------------------------------------- preload = "auto"
+
+    def preloaded_init_s(self) -> float | None:
+        """What it would take to start an environment if `preload` were used."""
+        asked = self._function.preload or self._function.snapstart
+        return None if asked else _FORKED_S
 
     def imported(self, names: list[str]) -> None:
         """An environment tells what it imported from outside its code folder."""

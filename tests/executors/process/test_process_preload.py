@@ -1,6 +1,7 @@
 """`preload = "auto"`: what the first environment imported from elsewhere, the next ones find imported."""
 
 import asyncio
+import re
 import sys
 
 import pytest
@@ -171,3 +172,27 @@ async def test_shared_environments_and_coroutines_too(make, elsewhere, limits):
         outcomes = await asyncio.gather(*(engine.invoke("f") for _ in range(4)))
 
     assert ["elsewhere_good"] in [outcome.payload for outcome in outcomes]
+
+
+@pytest.mark.parametrize("preload", [(), "auto"], ids=str)
+async def test_where_inits_limit_a_run_one_line_says_so_and_what_would_help(make, elsewhere, preload):
+    """The rate, and that of `preload` where it is not used."""
+    told = Told()
+    elsewhere(
+        elsewhere_busy="import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\n"
+    )
+    source = "import elsewhere_busy, time\ndef handler(event, context): time.sleep(30)\n"
+    settings = {"write_log": told.lines.append, "init_concurrency": 1}
+    async with make(source, preload=preload, timeout_s=30, settings=settings) as engine:
+        waiting = [asyncio.ensure_future(engine.invoke("f")) for _ in range(20)]
+        async with asyncio.timeout(20):
+            while not (lines := [line for line in told.lines if "inits limit it" in line]):
+                await asyncio.sleep(0.01)
+        for one in waiting:
+            one.cancel()
+
+    (line,) = lines
+    assert re.search(
+        r"each takes 0\.\d\d s of a CPU, so this machine starts \d\.\d environments a second; \d+ wait", line
+    )
+    assert (preload == ()) == ('preload = "auto" imports what lies outside the code folder once' in line)

@@ -81,7 +81,7 @@ class Services:
             offload=engine.platform.offload,
             buckets=config.resources.buckets,
             settings=config.resources.s3,
-            folder=Path(config.state_dir) / _OBJECTS if config.state_dir else None,
+            folder=Path(config.state_dir).absolute() / _OBJECTS if config.state_dir else None,
             couriers=engine.couriers,
             exists=self._exists,
         )

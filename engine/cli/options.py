@@ -13,6 +13,7 @@ from engine.cli.check import make_importable, printable
 from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
 from engine.errors import ConfigError
+from engine.executors.forks import end_children
 from engine.runtime.platform import Platform, new_event_loop
 
 T = TypeVar("T")
@@ -59,5 +60,8 @@ def warn(config: Config) -> None:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run `coroutine` to its end on a loop of its own: uvloop's, where there is one."""
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(coroutine)
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(coroutine)
+    finally:
+        end_children()

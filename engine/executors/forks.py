@@ -71,6 +71,14 @@ def let_go_of_the_engine(fork: Fork, others: Iterable[int]) -> None:
     os.close(nothing)
 
 
+def end_children() -> None:
+    """Kill what handlers started by `multiprocessing` and left: the interpreter would wait for it."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None:
+        for child in processes.active_children():
+            child.kill()
+
+
 def leave(status: int) -> NoReturn:
     """End the child at once: what it would return to is a copy of the engine."""
     for stream in (sys.stdout, sys.stderr):

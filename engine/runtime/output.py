@@ -205,6 +205,9 @@ class StandardOutput:
     def __exit__(self, *_: object) -> None:
         for outlet in self._outlets:
             outlet.give_back()
+        os.write(
+            self._stopper, b"."
+        )  # closing it is not enough: a child that a handler forked may have it too
         os.close(self._stopper)
         self._reader.join()
         os.close(self._stop)

@@ -72,6 +72,8 @@ def act(event):
                 child = context_.Process(target=target, args=(f"{target.__name__} of the child",))
                 child.start()
                 child.join()
+        case "starts":
+            context_.Process(target=time.sleep, args=(60,)).start()
         case "leaves":
             reader, writer = os.pipe()
             if not (pid := os.fork()):
@@ -157,6 +159,16 @@ def test_a_child_that_is_left_keeps_neither_a_port_nor_the_state_folder(serve, c
                 os.kill(pid, signal.SIGKILL)
 
     assert 0 == answer
+
+
+def test_a_process_that_a_handler_started_and_left_does_not_keep_the_engine(serve, config):
+    """Python would wait for it; on Lambda it ends with the environment."""
+    with serve("--config", config) as served:
+        for name in ("plain", "awaited"):
+            served.invoke(name, "starts")
+        served.process.terminate()
+
+        assert 0 == served.process.wait(15)
 
 
 def test_what_a_child_prints_and_logs_is_seen(config):

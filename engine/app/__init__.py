@@ -1,6 +1,6 @@
 """Where the parts meet: an engine built from a `Config`, and a server around it."""
 
-from engine.app.engine import Engine
+from engine.app.embedded import EmbeddedEngine as Engine
 from engine.app.serving import Announcement, serve
 
 __all__ = ["Announcement", "Engine", "serve"]

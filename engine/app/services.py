@@ -131,6 +131,8 @@ class Services:
         host, config = self._host, self._engine.config
         sources: dict[str, EventSource] = {}
         for kind, bindings in config.bindings.items():
+            if kind == "http" and "http" not in host.listen:
+                continue  # an engine in a Python program that was told of no address
             sources[kind] = resolve("source", kind).build(bindings, host)
         if "http" in host.listen and _one(HttpSource, sources) is None:  # there may come function URLs
             sources["http"] = HttpSource([], host, Edge(host.account, host.listen["http"][1]))

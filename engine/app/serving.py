@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,9 +34,9 @@ _LAST_ANSWERS_S: Final = 1.0
 class Announcement:
     """Where a running server listens, as URLs; None for a listener that nothing needs."""
 
-    http: str | None
-    aws: str | None
-    admin: str | None
+    http: str | None = None
+    aws: str | None = None
+    admin: str | None = None
 
 
 class Listener:
@@ -77,7 +77,7 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _url_from_here(listening: socket.socket) -> str:
+def url_from_here(listening: socket.socket) -> str:
     """Where what runs on this machine reaches it, also if it listens at every address."""
     host, port = listening.getsockname()[:2]
     return _url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104  # compared with
@@ -105,10 +105,16 @@ async def serve(
         OSError: A listener's address cannot be had; its message names the address.
     """
     signals = signals or StopSignals(asyncio.get_running_loop(), SystemClock(), config.grace_s)
+    with plain_errors(), signals:
+        return await _serve(config, announce, write_log, lines_dropped, signals, reloads=reloads)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """What cannot be had is one plain error, and not the task groups' `BaseExceptionGroup`."""
     try:
-        with signals:
-            return await _serve(config, announce, write_log, lines_dropped, signals, reloads=reloads)
-    except BaseExceptionGroup as group:  # the task groups': what cannot be had is one plain error
+        yield
+    except BaseExceptionGroup as group:
         errors = _leaves(group)
         if all(isinstance(error, OSError | EngineError) for error in errors):
             raise errors[0] from None
@@ -136,24 +142,16 @@ async def _serve(
         at_aws = listening_sockets(*config.listeners["aws"])
         for one in at_aws:
             kept.enter_context(one)
-        endpoint_url = _url_from_here(at_aws[0])
+        endpoint_url = url_from_here(at_aws[0])
         async with Engine.from_config(config, write_log=write_log, endpoint_url=endpoint_url) as engine:
             if lines_dropped is not None:
                 engine.stats.watch_output(lines_dropped)
             signals.on_signal(engine.end_by)
             if signals.asked.is_set():
                 return True
-            admin = Admin(
-                engine.stats,
-                engine.platform.clock,
-                is_ready=lambda: not signals.asked.is_set(),
-                gate=gate_of("admin", config, navigations=True),
-            )
             closing = anyio.Event()
             async with anyio.create_task_group() as outer:
-                listener = Listener(
-                    admin.handle, engine.platform.clock, config.listeners["admin"], 0, engine.say
-                )
+                listener = admin_listener(engine, signals)
                 admin_url = await outer.start(listener.serve, closing)
                 if reloads and config.functions:
                     outer.start_soon(_reloader(config, engine).run, closing)
@@ -161,9 +159,20 @@ async def _serve(
                 def ready(urls: Mapping[str, str | None]) -> None:
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
 
-                drained = await _serve_clients(engine, shelf, at_aws, signals, ready)
+                drained = await serve_clients(engine, shelf, at_aws, signals, ready)
                 closing.set()
             return drained
+
+
+def admin_listener(engine: Engine, signals: StopSignals) -> Listener:
+    """Metrics and status of `engine`, which is open."""
+    admin = Admin(
+        engine.stats,
+        engine.platform.clock,
+        is_ready=lambda: not signals.asked.is_set(),
+        gate=gate_of("admin", engine.config, navigations=True),
+    )
+    return Listener(admin.handle, engine.platform.clock, engine.config.listeners["admin"], 0, engine.say)
 
 
 def _reloader(config: Config, engine: Engine) -> Reloader:
@@ -177,14 +186,17 @@ def _reloader(config: Config, engine: Engine) -> Reloader:
     )
 
 
-async def _serve_clients(
+async def serve_clients(
     engine: Engine,
     shelf: Shelf,
     at_aws: Sequence[socket.socket],
     signals: StopSignals,
     ready: Callable[[Mapping[str, str | None]], None],
 ) -> bool:
-    """Serve the sources and the listener for AWS clients until a stop signal, and then to their end."""
+    """Serve the sources and the listener for AWS clients until a stop signal, and then to their end.
+
+    `at_aws`: where that listens; empty for none.
+    """
     state, stopping, drained = shelf.load(), signals.asked, False
     with ExitStack() as kept, anyio.CancelScope() as life:
         async with Spawner() as spawn, anyio.create_task_group() as group:
@@ -195,10 +207,13 @@ async def _serve_clients(
             urls: dict[str, str | None] = {}
             for kind, (source, sink) in services.sources.items():
                 urls[kind] = await group.start(source.serve, sink, stopping)
-            clock, address = engine.platform.clock, engine.config.listeners["aws"]
-            limit_bytes = services.body_limit_bytes
-            aws = Listener(services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws)
-            urls["aws"] = await group.start(aws.serve, stopping)
+            clock = engine.platform.clock
+            if at_aws:
+                address, limit_bytes = engine.config.listeners["aws"], services.body_limit_bytes
+                aws = Listener(
+                    services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws
+                )
+                urls["aws"] = await group.start(aws.serve, stopping)
             ready(urls)
             await stopping.wait()
             left_s = max(0.0, (signals.ends_s or clock.now()) - clock.now())

@@ -1,0 +1,113 @@
+"""`Engine` as Python programs get it: opens what its functions and settings tell it to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+import anyio
+
+from engine.app.engine import Engine
+from engine.app.serving import Announcement, admin_listener, plain_errors, serve_clients, url_from_here
+from engine.core.function import Function
+from engine.packages.shelf import Shelf
+from engine.ports import ExecutorFactory
+from engine.runtime.platform import Platform
+from engine.runtime.signals import StopSignals
+from engine.wire.http import listening_sockets
+
+_NOWHERE: Final = Announcement()
+
+
+class EmbeddedEngine(Engine):
+    """An `Engine` that also serves: `async with Engine([...], http="127.0.0.1:0") as engine`.
+
+    Listeners that are named (`http`, `aws`, `admin`), the sources of the functions' `events` and the
+    `state_dir` are open inside the block. HTTP events need `http`: without it no port is opened for them.
+
+    Attributes:
+        addresses: Where it listens, as URLs; None for a listener that was not named.
+
+    Raises:
+        ConfigError: As `Engine`.
+        EngineError: When it is entered: a source or the state folder cannot be used as configured.
+        OSError: When it is entered: a listener's address cannot be had; its message names the address.
+    """
+
+    addresses = _NOWHERE
+    _opens = False
+    _served: asyncio.Task[None] | None = None
+
+    def __init__(
+        self,
+        functions: Iterable[Function],
+        *,
+        platform: Platform | None = None,
+        executor: ExecutorFactory | None = None,
+        write_log: Callable[[str], object] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(functions, platform=platform, executor=executor, write_log=write_log, **settings)
+        config = self.config
+        sources = config.bindings.keys() - ({"http"} - config.listeners.keys())
+        self._opens = bool(config.listeners or sources or config.state_dir)
+
+    async def __aenter__(self) -> Self:
+        if not self._opens:
+            return await super().__aenter__()
+        loop = asyncio.get_running_loop()
+        self._stop = StopSignals(loop, self.platform.clock, self.config.grace_s)  # asked from here alone
+        ready: asyncio.Future[Announcement] = loop.create_future()
+        # A task of its own: what opens the block and what ends it may be two tasks, as in fixtures.
+        self._served = asyncio.create_task(self._serve(ready))
+        either: set[asyncio.Future[Any]] = {ready, self._served}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            self._served.cancel()
+            raise
+        if self._served.done():
+            self._served.result()
+        self.addresses = ready.result()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        served, self._served, self.addresses = self._served, None, _NOWHERE
+        if served is None:
+            await super().__aexit__(*error)
+            return
+        self._stop.ask()
+        await served
+
+    async def _serve(self, ready: asyncio.Future[Announcement]) -> None:
+        listeners = self.config.listeners
+        with plain_errors(), ExitStack() as kept:
+            shelf = kept.enter_context(Shelf(Path(self.config.state_dir) if self.config.state_dir else None))
+            at_aws = listening_sockets(*listeners["aws"]) if "aws" in listeners else []
+            for one in at_aws:
+                kept.enter_context(one)
+            if at_aws:
+                self._endpoint_url = url_from_here(at_aws[0])
+            await super().__aenter__()
+            try:
+                await self._serve_all(shelf, at_aws, ready)
+            finally:
+                await super().__aexit__()
+
+    async def _serve_all(
+        self, shelf: Shelf, at_aws: Sequence[socket.socket], ready: asyncio.Future[Announcement]
+    ) -> None:
+        closing, admin_url = anyio.Event(), None
+        async with anyio.create_task_group() as group:
+            if "admin" in self.config.listeners:
+                admin_url = await group.start(admin_listener(self, self._stop).serve, closing)
+
+            def announce(urls: Mapping[str, str | None]) -> None:
+                ready.set_result(Announcement(http=urls.get("http"), aws=urls.get("aws"), admin=admin_url))
+
+            await serve_clients(self, shelf, at_aws, self._stop, announce)
+            closing.set()

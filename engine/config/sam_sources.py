@@ -58,6 +58,15 @@ BUCKET_KEYS: Final[Mapping[str, str]] = {
     "versioning": "VersioningConfiguration",
     "eventbridge": "NotificationConfiguration.EventBridgeConfiguration",
     "notifications": "NotificationConfiguration.QueueConfigurations",
+    "cors": "CorsConfiguration.CorsRules",
+}
+_CORS_KEYS: Final[Mapping[str, str]] = {
+    "id": "Id",
+    "origins": "AllowedOrigins",
+    "methods": "AllowedMethods",
+    "headers": "AllowedHeaders",
+    "expose_headers": "ExposedHeaders",
+    "max_age_s": "MaxAge",
 }
 
 
@@ -192,4 +201,7 @@ def bucket_table(properties: Mapping[str, Any]) -> Table:
             }
             for one in notifications
         ]
+    rules = _list(at(properties, "CorsConfiguration.CorsRules"))
+    if rules:
+        table["cors"] = [picked(rule, _CORS_KEYS) for rule in rules]
     return table

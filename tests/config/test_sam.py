@@ -445,6 +445,8 @@ Resources:
     Type: AWS::S3::Bucket
     Properties:
       VersioningConfiguration: {Status: Enabled}
+      CorsConfiguration:
+        CorsRules: [{Id: one, AllowedOrigins: ["https://a.test"], AllowedMethods: [GET, PUT], MaxAge: "60"}]
       NotificationConfiguration:
         QueueConfigurations: [{Event: "s3:ObjectRemoved:*", Queue: !GetAtt Dead.Arn}]
   F:
@@ -497,6 +499,7 @@ def test_queues_buckets_and_what_they_trigger_are_read(template):
     nightly, hourly = [binding.settings for binding in config.bindings["schedule"]]
     resources = config.resources
     [told] = resources.buckets["photos"].notifications
+    [cors] = resources.buckets["photos"].cors_rules()
 
     assert {"Orders", "lost", "Audit.fifo"} == resources.queues.keys()
     assert (120, "lost", 3) == (
@@ -509,6 +512,12 @@ def test_queues_buckets_and_what_they_trigger_are_read(template):
         resources.buckets["photos"].versioning,
         told.queue,
         told.events,
+    )
+    assert ("one", ("https://a.test",), ("GET", "PUT"), 60) == (
+        cors.id,
+        cors.origins,
+        cors.methods,
+        cors.max_age_s,
     )
     assert ("Orders", 5, 10, True, 1) == (
         mapping.queue_name,

@@ -103,6 +103,7 @@ class BucketCors(_Table):
         headers: With which headers.
         expose_headers: Which headers of the answer they may read.
         max_age_s: How long a browser may remember that.
+        id: What GetBucketCors calls it.
     """
 
     origins: Annotated[tuple[HeaderText, ...], Field(strict=False, min_length=1)]
@@ -112,6 +113,7 @@ class BucketCors(_Table):
     headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
     expose_headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
     max_age_s: Annotated[int, Field(ge=0)] | None = None
+    id: Annotated[str, Field(max_length=255)] = ""
 
 
 class BucketSettings(_Table):

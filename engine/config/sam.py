@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.config import samconfig
+from engine.config.cfn_document import place_routes, place_urls, spell
 from engine.config.cfn_functions import (
-    KEYS,
     LAMBDA,
     SERVERLESS,
     read_alias,
@@ -24,7 +24,7 @@ from engine.config.cfn_functions import (
     read_version,
 )
 from engine.config.cfn_names import BUCKET, KINDS, QUEUE
-from engine.config.cfn_reading import Reading, Route, Template
+from engine.config.cfn_reading import Reading, Template
 from engine.config.cfn_routes import (
     include,
     read_http_api,
@@ -41,8 +41,7 @@ from engine.config.intrinsics import Resolver, TooLarge
 from engine.config.overrides import applied
 from engine.config.parameters import Parameters
 from engine.config.plan import Config, Origin, build
-from engine.config.problems import Place, Problem, dotted, refuse, show
-from engine.config.sam_sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
+from engine.config.problems import Place, Problem, refuse, show
 from engine.config.samconfig import SamConfig
 from engine.config.text_file import read_text
 from engine.core.function import Account
@@ -113,18 +112,6 @@ _WRAPPING: Final = ("Metadata", "CreationPolicy", "UpdatePolicy")
 _TOLERANT: Final = ("Environment", "Tags", "Layers")
 """Properties in which a stand-in does no harm: a warning is enough."""
 
-_EVENT_KEYS: Final[Mapping[str, str]] = {
-    "method": "Method",
-    "path": "Path",
-    "payload_format": "PayloadFormatVersion",
-    **EVENT_KEYS,
-}
-_OUR_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
-    "functions": KEYS,
-    "queues": QUEUE_KEYS,
-    "buckets": BUCKET_KEYS,
-}
-
 
 def load(
     path: str | os.PathLike[str],
@@ -154,8 +141,8 @@ def load(
     built = samconfig.newer_build(name)
     if built is not None:
         reading.warnings.append(f"{name}: not what `sam build` made of it: that is {built}, if you name it")
-    _place_routes(reading)
-    _place_urls(reading)
+    place_routes(reading)
+    place_urls(reading)
     functions = {name: draft.table for name, draft in reading.functions.items()}
     if not functions:
         refuse(reading.problems, {})
@@ -163,7 +150,7 @@ def load(
         raise ConfigError((f"{name}: no function in it can be run here", *notes))
     origin = Origin(
         folder=os.path.dirname(os.path.abspath(path)),
-        spell=lambda place: _spell(place, reading.places),
+        spell=lambda place: spell(place, reading.places),
         problems=tuple(reading.problems),
         warnings=tuple(dict.fromkeys(reading.warnings)),
     )
@@ -360,69 +347,3 @@ def _read_nested(logical: str, kind: str, template: Template) -> Callable[[str],
 
 def _nothing(name: str) -> Any:
     raise LookupError(name)
-
-
-# ---------------------------------------------------------------- routes and places
-
-
-def _place_routes(reading: Reading) -> None:
-    """Give functions their routes, with what their APIs say; one that is said twice counts once."""
-    seen: set[tuple[int, str, str, str]] = set()
-    for route in reading.routes:
-        key = (id(route.api), route.function, str(route.method).upper(), str(route.path))
-        if key not in seen:
-            seen.add(key)
-            event, draft = _http_event(route), reading.functions[route.function]
-            reading.add_event(draft, event, route.place, route.qualifier)
-
-
-def _http_event(route: Route) -> dict[str, Any]:
-    method, path = route.method, route.path
-    if path == "$default" or method == "x-amazon-apigateway-any-method":
-        method = "ANY"
-    settings = {"stage": "Prod" if route.api.rest else "$default", **route.api.settings}
-    if route.path in route.api.preflights:
-        settings["cors"] = route.api.preflights[route.path]
-    if route.payload_format != "1.0":
-        settings.pop("binary_media_types", None)
-    elif settings.get("stage") == "$default":
-        del settings["stage"]
-    method = method.upper() if isinstance(method, str) else method
-    event = {"type": "http", "method": method, "path": path, "payload_format": route.payload_format}
-    return {**event, **settings}
-
-
-def _place_urls(reading: Reading) -> None:
-    """A Function URL has a host of its own; here it is the catch-all, below every route that is named.
-
-    Unless it is not alone in wanting that: then it is `/NAME` and everything below it.
-    """
-    events = [event for draft in reading.functions.values() for event in draft.table.get("events", ())]
-    alone = len(reading.urls) == 1 and all(event.get("path") != "$default" for event in events)
-    for url in reading.urls:
-        paths = ["$default"] if alone else [f"/{url.function}", f"/{url.function}/{{proxy+}}"]
-        for path in paths:
-            event: dict[str, Any] = {"type": "http", "method": "ANY", "path": path, "payload_format": "2.0"}
-            event |= {"cors": url.cors} if url.cors is not None else {}
-            reading.add_event(reading.functions[url.function], event, url.place, url.qualifier)
-        if not alone:
-            reading.warn(url.place, f"served at /{url.function} (one listener, several catch-alls)")
-
-
-def _spell(place: Place, places: Mapping[Place, Place]) -> str:
-    """Where the template says what stands at `place` of our document."""
-    for length in range(len(place), 1, -1):
-        found = places.get(place[:length])
-        if found:
-            rest, keys = place[length:], _OUR_KEYS.get(str(place[0]), {})
-            if place[2:3] == ("events",) and length >= 4:
-                keys = _EVENT_KEYS
-            elif length == len(place) == 2 and place[0] == "functions":
-                rest = ("FunctionName",)
-            spelled = [keys.get(part, part) if isinstance(part, str) else part for part in rest[:1]]
-            return ".".join(filter(None, [dotted(found), _tail((*spelled, *rest[1:]))]))
-    return dotted(place)
-
-
-def _tail(place: Place) -> str:
-    return ".".join(map(str, place))

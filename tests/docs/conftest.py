@@ -26,7 +26,7 @@ def workspace(tmp_path, monkeypatch):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def environment():
     """Variables for a child process: no proxy, no AWS account of whoever runs the tests."""
     return {
@@ -36,7 +36,7 @@ def environment():
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(environment):
     """`engine serve` with the README's command, on free ports; gives its addresses."""
     [command] = [

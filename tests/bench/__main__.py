@@ -20,10 +20,10 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
@@ -39,17 +39,55 @@ AT_LEAST = {
 Measure = Callable[[Path | None], float]
 """Calls per second of the engine in that folder."""
 AT_MOST = {"metrics_ns_per_invocation": 1000.0, "scrape_ms": 5.0}
+
+
+class Script(NamedTuple):
+    """A module of this package: its arguments, and the keys of what it prints.
+
+    It may print more: what other servers do, say, where they are installed. Exit code 1 says that a bound was
+    missed.
+    """
+
+    command: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+_FIRST = ("what", "p50_ms", "p95_ms", "at_most_ms", "load_average")
 SCRIPTS = {
-    "process": ("process_throughput", "noop"),
-    "process_cores": ("process_throughput", "cpu"),
-    "process_cold": ("process_cold", "rate"),
-    "process_first": ("process_cold", "first"),
-    "process_snapstart": ("process_cold", "snapstart"),
-    "sqs": ("sqs_load", "--boto3"),
-    "mapping": ("mapping_drain",),
-    "s3": ("s3_put",),
+    "process": Script(
+        ("process_throughput", "noop"),
+        ("what", "per_s", "engine_cpu_us", "floor_per_s", "ratio", "best_ratio", "at_least", "load_average"),
+    ),
+    "process_cores": Script(
+        ("process_throughput", "cpu"),
+        ("what", "one_per_s", "two_per_s", "ratio", "best_ratio", "at_least", "load_average"),
+    ),
+    "process_cold": Script(
+        ("process_cold", "rate"),
+        ("what", "cold_starts", "per_s", "best_per_s", "churn_per_s", "at_least", "load_average"),
+    ),
+    "process_first": Script(("process_cold", "first"), _FIRST),
+    "process_snapstart": Script(("process_cold", "snapstart"), _FIRST),
+    "sqs": Script(
+        ("sqs_load", "--boto3"), ("send", "receive_delete", "signed", "at_least", "load_average", "boto3")
+    ),
+    "mapping": Script(("mapping_drain",), ("messages", "per_s", "per_cpu_s")),
+    "s3": Script(
+        ("s3_put",),
+        ("put_1kb_per_s", "put_1kb_per_server_cpu_s", "at_least", "boto3_per_s", "objects", "delivered"),
+    ),
 }
-"""Modules of this package and their arguments; exit code 1 says that a bound was missed."""
+_PAIRS = ("floor_per_s", "engine_per_s", "ratio", "interpreted_per_s", "interpreted", "at_least")
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "machine": ("cores", "processor", "python", "system"),
+    "generator": (),
+    "build": (),
+    **dict.fromkeys(AT_LEAST, _PAIRS),
+    **dict.fromkeys(AT_MOST, ("measured", "at_most")),
+    **{name: script.keys for name, script in SCRIPTS.items()},
+    "missed": (),
+}
+"""The keys of the report, and those of each value that is an object."""
 
 
 def main() -> int:
@@ -102,7 +140,7 @@ def main() -> int:
             report[name] = {"measured": costs[name], "at_most": bound}
             if costs[name] > bound:
                 missed.append(name)
-    for name, (module, *rest) in SCRIPTS.items():
+    for name, ((module, *rest), _) in SCRIPTS.items():
         if arguments.only in (None, name):
             print(f"{name}: {module} {' '.join(rest)}", file=sys.stderr, flush=True)
             report[name], held = _judged(f"tests.bench.{module}", *rest)
@@ -110,7 +148,17 @@ def main() -> int:
                 missed.append(name)
     report["missed"] = missed
     print(json.dumps(report, indent=2))
+    if lacking := _lacking(report, whole=arguments.only is None):
+        raise SystemExit(f"the report lacks {', '.join(lacking)}")
     return 1 if missed else 0
+
+
+def _lacking(report: Mapping[str, Any], *, whole: bool) -> list[str]:
+    """Keys that it should have; with `whole` those of things that were not measured too."""
+    lacking = [key for key in KEYS if whole and key not in report]
+    return lacking + [
+        f"{key}.{inner}" for key, keys in KEYS.items() for inner in keys if inner not in report.get(key, keys)
+    ]
 
 
 def _pairs(

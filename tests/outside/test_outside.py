@@ -22,13 +22,13 @@ def test_everything_recorded_is_still_there_and_what_is_new_is_recorded(name):
     """Line by line; a changed default is one that is gone."""
     missing, added = difference(name, SUBJECTS[name]())
 
-    assert [] == missing, "users rely on this: a removal or a rename needs a page in docs/decisions"
-    assert [] == added, f"this is new, and to stay: {COMMAND}"
+    assert [] == missing, "\n".join(("Gone; a removal or a rename needs a page in docs/decisions:", *missing))
+    assert [] == added, "\n".join((f"New, and to stay; run {COMMAND}:", *added))
 
 
 def test_every_subject_has_its_file_and_every_file_its_subject():
     """None is left out, and none is empty."""
-    assert sorted(SUBJECTS) == sorted(path.stem for path in RECORDED.glob("*.txt")), COMMAND
+    assert sorted(SUBJECTS) == sorted(path.stem for path in RECORDED.glob("*.txt")), f"run {COMMAND}"
     assert all(recorded(name) for name in SUBJECTS)
 
 
@@ -36,7 +36,7 @@ def test_every_documented_configuration_has_a_copy():
     """It is checked for ever, whatever becomes of the page."""
     kept = {path.read_text() for path in EXAMPLES.glob("*.toml")}
 
-    assert [] == [text for text in documented() if text not in kept], COMMAND
+    assert [] == [text for text in documented() if text not in kept], f"run {COMMAND}"
 
 
 def test_every_metric_of_the_engine_is_documented_with_its_type():

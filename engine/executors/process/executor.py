@@ -6,6 +6,7 @@ its variables are Lambda's. See docs/decisions/0008 for how, and for what a mach
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import sys
 from collections import deque
@@ -73,6 +74,8 @@ class ProcessExecutor:
         is_async = Loader(Path(function.code)).looks_async(function.handler)
         preload = () if function.preload == "auto" else function.preload
         self._preload = preload if is_async is False else ("asyncio", *preload)
+        self._held_for: set[str] = set()
+        self._zygote_due: asyncio.TimerHandle | None = None
         self._preloader = Preloader(self) if function.preload == "auto" and not function.snapstart else None
 
     async def prepare(self) -> None:
@@ -254,6 +257,24 @@ class ProcessExecutor:
         """It is to end with the last of its environments."""
         self._house.retire(cradle)
 
+    def wait_for_zygote(self, *, waits: bool) -> None:
+        """Begin no further inits while it imports, though not for longer than an init may take."""
+        if self._zygote_due is not None:
+            self._zygote_due.cancel()
+            self._zygote_due = None
+        if waits:
+            self._zygote_due = self.loop.call_later(INIT_LIMIT_S, lambda: self.wait_for_zygote(waits=False))
+        self._hold_for("zygote", holds=waits)
+
+    def _hold_for(self, reason: str, *, holds: bool) -> None:
+        """No further inits as long as there is a reason."""
+        held = bool(self._held_for)
+        (self._held_for.add if holds else self._held_for.discard)(reason)
+        if self._held_for and not held:
+            self._facts.hold()
+        elif held and not self._held_for:
+            self._facts.resume()
+
     def say(self, text: str) -> None:
         """A line about the function."""
         self._workshop.say(f"{self._function.name}: {text}")
@@ -262,11 +283,11 @@ class ProcessExecutor:
 
     def hold(self) -> None:
         """Have no further environments asked for."""
-        self._facts.hold()
+        self._hold_for("memory", holds=True)
 
     def resume(self) -> None:
         """Have them asked for again."""
-        self._facts.resume()
+        self._hold_for("memory", holds=False)
 
     def remind(self, one: Room) -> None:
         """Its init has not begun: the limit of it does not either."""

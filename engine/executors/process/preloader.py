@@ -23,6 +23,9 @@ class Owner(Protocol):
     def retire(self, cradle: Cradle) -> None:
         """It is to end with the last of its environments."""
 
+    def wait_for_zygote(self, *, waits: bool) -> None:
+        """Begin no further inits, or begin them again: they would import what is just imported for all."""
+
     def say(self, text: str) -> None:
         """Log a line."""
 
@@ -68,18 +71,21 @@ class Preloader:
         """Learn again: the code changed, or the zygote died."""
         cradle, self._cradle = self._cradle, None
         self._refusals, self._learnt, self._full_init_s = [], False, None
+        self._owner.wait_for_zygote(waits=False)
         if cradle is not None:
             self._owner.retire(cradle)
 
     def _try(self) -> None:
         refused = {name for refusal in self._refusals for name in refusal.came}
         wanted = tuple(name for name in self._imports if name not in refused)
+        self._owner.wait_for_zygote(waits=True)
         cradle = self._cradle = self._owner.start_zygote(wanted)
         cradle.up.add_done_callback(lambda up: self._up(cradle, len(wanted), up.result()))
 
     def _up(self, cradle: Cradle, count: int, failure: InitFailure | None) -> None:
         if cradle is not self._cradle:
             return  # outdated
+        self._owner.wait_for_zygote(waits=False)
         if failure is None:
             reasons = f"; not preloaded: {self._reasons()}" if self._refusals else ""
             self._owner.say(

@@ -73,6 +73,22 @@ async def test_the_next_environments_find_it_imported_with_the_functions_variabl
     assert f"Init Duration stays that of the full init, {first.init_s * 1000:.0f} ms, measured once" in line
 
 
+async def test_nothing_imports_for_itself_what_is_just_imported_for_all(make, elsewhere):
+    """Once in the first environment, and once in the zygote; all others wait for that."""
+    told = Told()
+    elsewhere(
+        elsewhere_slow="import time\nprint('is imported')\n"
+        "end = time.process_time() + 0.2\nwhile time.process_time() < end: pass\n"
+    )
+    source = "import elsewhere_slow, time\ndef handler(event, context): time.sleep(1)\n"
+    settings = {"write_log": told.lines.append, "init_concurrency": 1}
+    async with make(source, preload="auto", settings=settings) as engine:
+        outcomes = await asyncio.gather(*(engine.invoke("f") for _ in range(12)))
+
+    assert {"success"} == {outcome.status.value for outcome in outcomes}
+    assert 2 == "".join(told.lines).count("is imported")
+
+
 REFUSED = {
     "threads": (
         "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n",

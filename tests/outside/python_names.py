@@ -89,7 +89,7 @@ def described(name: str, value: Any) -> Iterator[str]:
             yield from parameters(name, value)
         return
     for base in value.__mro__[1:]:
-        if base.__name__ in engine.__all__:
+        if base is getattr(engine, base.__name__, None):
             yield f"{name} is {base.__name__}"
     if issubclass(value, enum.Enum):
         yield from (f"{name}.{member.name} = {member.value!r}" for member in value)

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": {"errors"},
     "machine": set(),
     "wire": _GROUND | {"ports", "machine"},
-    "packages": _GROUND,
+    "packages": _GROUND | {"machine"},
     **dict.fromkeys(_SIBLINGS, _SEAMS),
     "config": _PARTS,
     "app": _PARTS | {"config"},

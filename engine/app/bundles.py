@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -21,11 +20,11 @@ from zipfile import is_zipfile
 
 from engine.core.function import Function
 from engine.errors import ConfigError
+from engine.machine.temporary import TemporaryFolder
 from engine.packages.archive import ArchiveError, unpack
 from engine.packages.layering import overlay, put_under
 from engine.ports import Offload
 
-_PREFIX: Final = "invocation-engine-code-"
 _NOT_CODE: Final = frozenset({".aws-sam", ".git", ".venv", "__pycache__", "node_modules"})
 """Folders beside the code of a project that are no part of it."""
 
@@ -35,14 +34,15 @@ class Bundles:
 
     def __init__(self) -> None:
         self._root: Path | None = None
+        self._temporary: TemporaryFolder | None = None
         self._made: dict[str, Function] = {}  # name -> the function as configured
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._root is not None:
-            shutil.rmtree(self._root, ignore_errors=True)
+        if self._temporary is not None:
+            self._temporary.close()
 
     async def prepared(self, functions: Iterable[Function], offload: Offload) -> tuple[Function, ...]:
         """The functions, each with a folder as its `code`.
@@ -64,7 +64,8 @@ class Bundles:
 
     def _prepared(self, function: Function) -> Function:
         if self._root is None:
-            self._root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._temporary = TemporaryFolder("code")
+            self._root = self._temporary.path
         self._made[function.name] = function
         return dataclasses.replace(function, code=str(self._make(function) / "task"), inline=None, layers=())
 

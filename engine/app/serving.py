@@ -18,6 +18,7 @@ from engine.app.reloading import Reloader
 from engine.app.services import Services, gate_of
 from engine.config import Config
 from engine.errors import EngineError
+from engine.machine.temporary import remove_leftovers
 from engine.packages.shelf import Shelf
 from engine.ports import Clock
 from engine.runtime.clock import SystemClock
@@ -151,6 +152,7 @@ async def _serve(
                 return True
             closing = anyio.Event()
             async with anyio.create_task_group() as outer:
+                outer.start_soon(engine.platform.offload, remove_leftovers)
                 listener = admin_listener(engine, signals)
                 admin_url = await outer.start(listener.serve, closing)
                 if reloads and config.functions:

@@ -95,14 +95,6 @@ class EndedForMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForksAgain:
-    """The process that forks environments did not answer for `silent_s`, and was replaced."""
-
-    function: str
-    silent_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InitsLimit:
     """Environments wait for others to initialise: the machine can start no more. Sent once a function.
 
@@ -157,7 +149,6 @@ Notice = (
     | EndedForMemory
     | EventDropped
     | EventsAbandoned
-    | ForksAgain
     | Held
     | Initialised
     | InitsLimit

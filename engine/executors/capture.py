@@ -51,7 +51,7 @@ class Capture:
         self._write_line = write_line
         self._level = logging.INFO if level is None and log_format == "json" else level
         self._handler = _Handler(self, JsonFormatter() if log_format == "json" else TextFormatter())
-        self._open_lines: dict[Invocation, str] = {}  # written without a newline so far
+        self._open_lines: dict[Invocation, list[str]] = {}  # pieces written without a newline so far
         self._tidy_at = _OPEN_LINES
         self._lock = threading.RLock()
         self._routers: dict[str, Router] = {}
@@ -102,9 +102,9 @@ class Capture:
         if not self._open_lines:
             return  # nothing is open: the lock is for those who write
         with self._lock:
-            rest = self._open_lines.pop(invocation, "")
-            if rest and self._write_line is not None:
-                self._write_line(invocation, rest + "\n")
+            pieces = self._open_lines.pop(invocation, None)
+            if pieces and self._write_line is not None:
+                self._write_line(invocation, "".join(pieces) + "\n")
 
     def be_a_copy(self) -> None:
         """In a child that a handler forked: nobody reads the log there, so the streams are written to."""
@@ -117,13 +117,20 @@ class Capture:
                     router.write_to(errors.beyond())
 
     def _forward(self, invocation: Invocation, text: str, write_line: WriteLine) -> None:
-        lines = (self._open_lines.pop(invocation, "") + text).split("\n")
+        pieces = self._open_lines.get(invocation)
+        if pieces is not None:
+            pieces.append(text)  # joined once, when the line ends: it may come in thousands of pieces
+            if "\n" not in text:
+                return
+            del self._open_lines[invocation]
+            text = "".join(pieces)
+        lines = text.split("\n")
         rest = lines.pop()
         for line in lines:
             write_line(invocation, line + "\n")
         if not rest:
             return
-        self._open_lines[invocation] = rest
+        self._open_lines[invocation] = [rest]
         if len(self._open_lines) > self._tidy_at:
             for known in [known for known in self._open_lines if known.phase is Phase.ENDED]:
                 self.end(known)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,6 +24,7 @@ from typing import Self
 import orjson
 from pydantic import ValidationError
 
+from engine.machine.temporary import TemporaryFolder
 from engine.packages import private_files
 from engine.packages.archive import unpack
 from engine.packages.layering import put_under
@@ -48,9 +48,9 @@ class Shelf:
 
     def __init__(self, root: Path | None) -> None:
         self.lasting = root is not None
-        self._root = Path(
-            tempfile.mkdtemp(prefix="engine-packages-") if root is None else os.path.realpath(root)
-        )
+        self._temporary = TemporaryFolder("packages") if root is None else None
+        lasting = Path(os.path.realpath(root or ""))
+        self._root = lasting if self._temporary is None else self._temporary.path
         self._packages = self._root / PACKAGES
         self._lock = -1
         self._id = ""
@@ -77,8 +77,8 @@ class Shelf:
 
     def __exit__(self, *_: object) -> None:
         self._let_go()
-        if not self.lasting:
-            shutil.rmtree(self._root, ignore_errors=True)
+        if self._temporary is not None:
+            self._temporary.close()
 
     def _take(self) -> None:
         """Lock the folder, and mark it if it is new. One that may be somebody else's is not even locked."""

@@ -18,7 +18,6 @@ from engine.core.notice import (
     EndedForMemory,
     EventDropped,
     EventsAbandoned,
-    ForksAgain,
     Held,
     Initialised,
     InitsLimit,
@@ -176,7 +175,7 @@ class _Text:
                 )
             case Confined():
                 return _confined_line(notice)
-            case EndedForMemory() | ForksAgain() | Held():
+            case EndedForMemory() | Held():
                 return machine_line(notice)
             case InitsLimit():
                 return _inits_limit_line(notice)
@@ -251,7 +250,7 @@ class _Json:
                 if isinstance(notice, LoopBlocked):
                     return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
                 return _line(time, "engine.loopReleased", {**record, "interrupted": notice.interrupted})
-            case EndedForMemory() | ForksAgain() | Held():
+            case EndedForMemory() | Held():
                 record = machine_record(notice)
                 return _line(time, "engine.shortage", record) if record else ""
             case InitsLimit():

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.core.notice import EndedForMemory, ForksAgain, Held
+from engine.core.notice import EndedForMemory, Held
 
 
-def machine_line(notice: EndedForMemory | ForksAgain | Held) -> str:
+def machine_line(notice: EndedForMemory | Held) -> str:
     """With its newline; nothing for a repetition."""
     text = _text(notice)
     return f"[engine] {notice.function}: {text}\n" if text else ""
 
 
-def machine_record(notice: EndedForMemory | ForksAgain | Held) -> dict[str, Any]:
+def machine_record(notice: EndedForMemory | Held) -> dict[str, Any]:
     """The same as members of a JSON object; none for a repetition."""
     text = _text(notice)
     if not text:
@@ -24,23 +24,16 @@ def machine_record(notice: EndedForMemory | ForksAgain | Held) -> dict[str, Any]
             record |= {"by": notice.by, "environmentMB": notice.environment_mb, "fit": notice.fit}
         case EndedForMemory():
             record["residentMB"] = notice.resident_mb
-        case ForksAgain():
-            record["silentMs"] = round(notice.silent_s * 1000)
     return record
 
 
-def _text(notice: EndedForMemory | ForksAgain | Held) -> str:
+def _text(notice: EndedForMemory | Held) -> str:
     match notice:
         case EndedForMemory():
             return (
                 f"invocations have taken all memory; the largest environment "
                 f"({notice.resident_mb} MB) was ended so that the others can go on. A smaller "
                 "concurrency_limit keeps that from happening"
-            )
-        case ForksAgain():
-            return (
-                f"the process that forks environments had not answered for {notice.silent_s:.1f} s: it was "
-                "replaced, and what ran in its environments has ended"
             )
         case Held(first=False):
             return ""

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import random
+import signal
 import sys
 import threading
 import time
@@ -451,3 +452,26 @@ def test_outside_an_invocation_other_handlers_are_not_doubled(streams):
         logging.getLogger("x").warning("once")
 
     assert ("once\n", "") == (out.getvalue(), streams[1].getvalue())
+
+
+def test_a_line_that_comes_in_very_many_pieces_is_put_together_once():
+    """Thirty thousand pieces: joined with each of them anew, it would take minutes."""
+
+    def give_up(_number: int, _frame: object) -> None:
+        raise TimeoutError
+
+    lines = []
+    capture = Capture(lambda _invocation, line: lines.append(line))
+    one = Invocation(Event("f", b"", "id", 0.0), lambda _: None)
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(20)
+    try:
+        for _ in range(30_000):
+            capture.take(one, "x" * 2000)
+        capture.take(one, "\nrest")
+        capture.end(one)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert ["x" * 60_000_000 + "\n", "rest\n"] == lines

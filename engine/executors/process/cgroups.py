@@ -6,6 +6,7 @@ Source: Linux kernel documentation, "Control Group v2".
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path("/sys/fs/cgroup")
+_NAME: Final = re.compile(r"invocation-engine-([1-9][0-9]*)-[0-9a-f]{6}")
 
 
 class ControlGroups:
@@ -30,6 +32,7 @@ class ControlGroups:
         """
         for parent in _candidates(root, own):
             folder = parent / f"invocation-engine-{os.getpid()}-{secrets.token_hex(3)}"
+            _remove_leftovers(parent)
             try:
                 if "memory" not in (parent / "cgroup.subtree_control").read_text().split():
                     continue
@@ -61,6 +64,15 @@ class ControlGroups:
         except OSError:
             return False
         return True
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Trees of engines that were killed. The kernel removes no group that a process is in."""
+    with suppress(OSError):
+        for folder in list(parent.iterdir()):
+            match = _NAME.fullmatch(folder.name)
+            if match is not None and not Path("/proc", match[1]).exists():
+                ControlGroups(folder).remove()
 
 
 def _candidates(root: Path, own: Path) -> Iterable[Path]:

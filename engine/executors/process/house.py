@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +15,7 @@ from engine.executors.process.nursery import Zygote
 from engine.executors.process.room import Room
 from engine.executors.process.watch import Watch
 from engine.machine import descriptors
+from engine.machine.temporary import new_path
 from engine.ports import Clock, Workshop
 
 GRACE_S: Final = 0.5
@@ -34,16 +32,15 @@ _CAP_SYS_NICE: Final = 23
 class House:
     """Made by the first process executor of an engine, and gone with the last."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, say: Callable[[str], object]) -> None:
         self._loop = loop
+        self._say = say
         self._clock = clock
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
         self._members = 0
         self._leaving: dict[Room, asyncio.TimerHandle] = {}
         self._retired: list[Cradle] = []
-        self._scratch = os.path.join(
-            tempfile.gettempdir(), f"invocation-engine-{os.getpid()}-{secrets.token_hex(4)}"
-        )
+        self._scratch = str(new_path("tmp"))
         self.groups = ControlGroups.make()
         descriptors.raise_limit()
         self.admission = Admission(loop, clock, lambda: len(self._leaving))
@@ -57,7 +54,7 @@ class House:
     def enter(cls, workshop: Workshop) -> House:
         """The one that all executors of an engine share."""
         commons = workshop.commons
-        house: House = commons.get(_KEY) or cls(workshop.loop, workshop.clock)
+        house: House = commons.get(_KEY) or cls(workshop.loop, workshop.clock, workshop.say)
         commons[_KEY] = house
         house._members += 1
         return house
@@ -74,7 +71,7 @@ class House:
         key = tuple(sorted(set(preload)))
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.over:
-            zygote = self._zygotes[key] = Zygote(self._loop, key, self._scratch)
+            zygote = self._zygotes[key] = Zygote(self._loop, key, self._scratch, self._say)
         return zygote
 
     def see_off(self, room: Room) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -36,6 +36,13 @@ from engine.executors.process.frames import (
 from engine.executors.scope import host_variables
 
 _PATIENCE_S: Final = 10.0
+_LOOK_S: Final = 1.0
+_SILENT_LOOKS: Final = 3
+"""How often it may be seen to do nothing while an answer is due."""
+
+_SILENT_LOOKS_AT_START: Final = 60
+"""The same while it imports what is preloaded: that may wait for a network."""
+
 _DESCRIPTORS: Final = 3
 """What comes with a new process: its socket, its output, and a hold on it."""
 
@@ -77,6 +84,7 @@ class Nursery:
         self._living: dict[int, Nestling] = {}
         self._unsent: deque[bytes] = deque()
         self.up: asyncio.Future[InitFailure | None] = loop.create_future()
+        self._awaited = False
         self.over = False
         self.own_tmp = False
         """Whether its environments have a file system of their own on `/tmp`; known once it is up."""
@@ -99,6 +107,14 @@ class Nursery:
         """Nobody will take over the `/tmp` of that environment."""
         if not self.over:
             self._send(pack_message(FORGET, token))
+
+    def expect_answer(self) -> None:
+        """It should say something now: that one of its children has ended, say."""
+
+    def exit_awaited(self) -> None:
+        """One of its children has closed its side: its exit status has to come."""
+        self._awaited = True
+        self.expect_answer()
 
     def hear_out(self) -> None:
         """It died: take what it said before, which may not have been read yet."""
@@ -152,6 +168,7 @@ class Nursery:
                 return
 
     def _take(self, message: Message) -> None:
+        self._awaited = False
         match message.kind:
             case kind if kind in (SPAWN, TEMPLATE):
                 self._born(message)
@@ -208,7 +225,18 @@ class Nursery:
 class Zygote(Nursery):
     """A fresh interpreter that has imported `preload`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, preload: Sequence[str], scratch: str) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        preload: Sequence[str],
+        scratch: str,
+        say: Callable[[str], object],
+    ) -> None:
+        """`say` takes a line for whoever runs the engine."""
+        self._say = say
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress = 0  # of its CPU time, when looked at last
+        self._silent = 0  # looks at which it had done nothing
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
@@ -232,7 +260,41 @@ class Zygote(Nursery):
         """Its process id."""
         return self._process.pid
 
+    def spawn(self, one: Nestling, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
+        """See `Nursery`. One that does not answer is replaced: its owners ask the next one."""
+        token = super().spawn(one, spec, kept=kept, template=template)
+        self.expect_answer()
+        return token
+
+    def expect_answer(self) -> None:
+        """It should say something now."""
+        if self._timer is None and not self.over:
+            self._silent = 0
+            self._timer = self._loop.call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """End it if it is stopped, or hangs: it neither answers nor runs."""
+        self._timer = None
+        if self.over or not (self._unborn or self._awaited):
+            return
+        state, progress = _activity(self.pid)
+        idle = progress == self._progress and state not in ("R", "D")
+        self._progress = progress
+        self._silent = self._silent + 1 if idle else 0
+        if self._silent >= (_SILENT_LOOKS if self.up.done() else _SILENT_LOOKS_AT_START):
+            self._say(
+                f"the process that forks environments ({self.pid}) has not answered for "
+                f"{self._silent * _LOOK_S:.0f} s: it is replaced, and what runs in its environments ends"
+            )
+            self._process.kill()
+            self._end(_lost())
+            return
+        self._timer = self._loop.call_later(_LOOK_S, self._look)
+
     def _end(self, failure: InitFailure) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         super()._end(failure)
         try:
             self._process.wait(_PATIENCE_S)  # it has closed its side, or will as soon as it sees ours closed
@@ -278,6 +340,15 @@ def is_lost(failure: InitFailure) -> bool:
 
 def _lost() -> InitFailure:
     return InitFailure("Sandbox.Failure", "the process that forks environments is gone")
+
+
+def _activity(pid: int) -> tuple[str, int]:
+    """Its state and the CPU time it has had, in clock ticks; see proc(5). Of one that is gone, `X` and 0."""
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "X", 0
+    return fields[0], int(fields[11]) + int(fields[12])
 
 
 def _root() -> str:

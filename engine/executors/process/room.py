@@ -111,6 +111,7 @@ class Room:
         "_running",
         "_shared",
         "_status",
+        "_tree_kb",
         "_unsent",
         "closed",
         "env_id",
@@ -144,7 +145,8 @@ class Room:
         self._running: dict[int, Invocation] = {}
         self._pidfd = -1
         self._outlet: Outlet | None = None
-        self._open_line = ""  # written outside of any invocation, and without its end so far
+        self._open_line: list[str] = []  # written outside of any invocation, and without its end so far
+        self._tree_kb = 0  # the most that was seen of its memory and its children's together
         self._quitting: int | None = None
         self._status: tuple[int, bool] | None = None
         self._left: Callable[[Room], object] | None = None
@@ -240,7 +242,9 @@ class Room:
         return True
 
     def over_cap(self, resident_kb: int) -> bool:
-        """Told what it uses; whether that was too much, and it is gone."""
+        """Told what it uses, children included; whether that was too much, and it is gone."""
+        if resident_kb > self._tree_kb:
+            self._tree_kb = resident_kb
         cap_kb = self._landlord.cap_kb
         if not cap_kb or resident_kb <= cap_kb or self.closed:
             return False
@@ -299,6 +303,8 @@ class Room:
             self._bury()
         else:
             self._kill()  # one that is ending already keeps its exit status
+            if self.nursery is not None:
+                self.nursery.exit_awaited()
 
     def _hear(self, kind: int, number: int, peak_kb: int, init_s: float, body: bytes) -> None:
         if kind & PRINTED:
@@ -309,6 +315,8 @@ class Room:
             if self._made_way:
                 self.come_back()
             landlord = self._landlord
+            if self._tree_kb:  # it was long enough to be looked at
+                peak_kb, self._tree_kb = max(peak_kb, self._tree_kb), 0
             if peak_kb > landlord.need.peak_kb:
                 landlord.need.peak_kb = peak_kb
                 if landlord.cap_kb and peak_kb > landlord.cap_kb:
@@ -406,11 +414,14 @@ class Room:
             self._end_line()
             self._landlord.output(next(iter(running.values())), text)
             return
-        lines, newline, self._open_line = (self._open_line + text).rpartition("\n")
+        lines, newline, rest = text.rpartition("\n")
         if newline:
-            self._landlord.output(None, lines + newline)
+            self._open_line.append(lines + newline)
+            self._end_line()
+        if rest:
+            self._open_line.append(rest)
 
     def _end_line(self) -> None:
         if self._open_line:
-            self._landlord.output(None, self._open_line)
-            self._open_line = ""
+            pieces, self._open_line = self._open_line, []
+            self._landlord.output(None, "".join(pieces))

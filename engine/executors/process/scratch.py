@@ -26,6 +26,7 @@ from engine.executors.process.linux import (
     mount,
     unshare_mounts,
 )
+from engine.machine.temporary import claim
 
 OPT: Final = "/opt"
 TMP: Final = "/tmp"  # noqa: S108  # Lambda's, and replaced by one that nobody else sees
@@ -130,7 +131,7 @@ class FolderScratch:
 
     def __init__(self, base: str) -> None:
         self._base = Path(base)
-        self._base.mkdir(mode=0o700, exist_ok=True)
+        self._claim = claim(self._base)
         self._names: dict[int, str] = {}
 
     def enter(
@@ -155,7 +156,8 @@ class FolderScratch:
             shutil.rmtree(self._base / name, ignore_errors=True)
 
     def leave_behind(self) -> None:
-        """See `Scratch`. There is nothing."""
+        """See `Scratch`."""
+        os.close(self._claim)
 
 
 def make_scratch(base: str) -> Scratch:

@@ -6,9 +6,10 @@ Their memory is looked at where no control group caps it; those that run long ma
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Final, Protocol
+
+from engine.machine import memory
 
 PERIOD_S: Final = 0.02
 LOOKS: Final = 100
@@ -20,7 +21,8 @@ LONG: Final = 5
 From then on it is looked at only once in so many periods, until it takes more.
 """
 
-_PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
+_CHILDREN_EVERY: Final = 4
+"""Looks from one that asks for child processes to the next, for one that had none."""
 
 
 class Watched(Protocol):
@@ -48,12 +50,14 @@ class Watched(Protocol):
 class _Seen:
     """What was seen of one invocation so far."""
 
-    __slots__ = ("resident_kb", "still", "turn")
+    __slots__ = ("has_children", "looks", "resident_kb", "still", "turn")
 
     def __init__(self, turn: int) -> None:
         self.turn = turn
         self.resident_kb = 0
         self.still = 0
+        self.looks = 0
+        self.has_children = False
 
 
 class Watch:
@@ -68,7 +72,8 @@ class Watch:
         """`also` is called at each look."""
         self._loop = loop
         self._also = also
-        self._resident_kb = resident_kb or resident_kb_of
+        self._resident_kb = resident_kb or memory.resident_kb
+        self._tree = memory.tree_kb if resident_kb is None else lambda pid: (resident_kb(pid), False)
         self._members: dict[Watched, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._seen: dict[Watched, _Seen] = {}
@@ -127,7 +132,11 @@ class Watch:
         self.rouse()
 
     def _look_at(self, one: Watched, known: _Seen) -> None:
-        resident_kb = self._resident_kb(one.pid)
+        known.looks += 1
+        if known.has_children or known.looks % _CHILDREN_EVERY == 1:
+            resident_kb, known.has_children = self._tree(one.pid)
+        else:
+            resident_kb = self._resident_kb(one.pid)
         if resident_kb is None:
             return
         if one.over_cap(resident_kb):
@@ -140,12 +149,3 @@ class Watch:
             known.still += 1
             if known.still == LONG:
                 one.make_way()
-
-
-def resident_kb_of(pid: int) -> int | None:
-    """What `pid` has in memory, pages shared with others included; None if it is gone."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb", buffering=0) as statm:
-            return int(statm.read(64).split()[1]) * _PAGE_KB
-    except (OSError, IndexError):
-        return None

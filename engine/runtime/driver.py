@@ -6,6 +6,7 @@ The hot path is `submit` -> `_run` -> (executor) -> `ended` -> `_answer`; everyt
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
@@ -39,6 +40,8 @@ _SUCCESS: Final = Status.SUCCESS
 _SHORTEST_TICK_S: Final = 0.1
 _SHORTEST_REPRIEVE_S: Final = 0.05
 _LIMITED_S: Final = 1.0
+_LAST_TURNS: Final = 4
+"""Turns of the loop from the limit of an init to its failure."""
 """How long those that wait to initialise must have to wait, at least, for that to be worth a line."""
 _SAMPLE_EVERY_S: Final = 0.001
 _new_tuple: Final = tuple.__new__
@@ -94,6 +97,7 @@ class Driver:
         self._alarm = Alarm(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
         self._fresh: dict[int, float] = {}  # init seconds of environments that have served nothing yet
         self._initialising: dict[int, tuple[asyncio.TimerHandle, bool]] = {}  # limit, and whether provisioned
+        self._overdue: dict[int, float] = {}  # the limit of those that have their last turns
         self._delays: dict[int, asyncio.TimerHandle] = {}  # modelled cold starts
         self._failures: dict[int, tuple[InitFailure, float]] = {}
         self._running_in: dict[int, dict[Invocation, None]] = {}  # only where environments are shared
@@ -180,6 +184,8 @@ class Driver:
         """An environment can serve; a modelled cold start is added to the measured one here."""
         if env_id not in self._initialising:
             return  # it was given up meanwhile
+        if self._overdue and init_s is not None and init_s > self._overdue.get(env_id, math.inf):
+            return  # too late by its own account
         if self._inits is not None:
             use = None if init_s is None else self._use(env_id)
             cpu_s = init_s if use is None else use.cpu_s
@@ -415,6 +421,24 @@ class Driver:
             timer = self._loop.call_later(after_s, self._init_timed_out, env_id, limit_s, use.queued_s)
             self._initialising[env_id] = timer, self._initialising[env_id][1]
             return
+        self._overdue[env_id] = limit_s + reprieved_s
+        self._give_last_turns(env_id, limit_s, self._initialising[env_id], _LAST_TURNS)
+
+    def _give_last_turns(
+        self, env_id: int, limit_s: float, entry: tuple[asyncio.TimerHandle, bool], turns: int
+    ) -> None:
+        """Hear what came in time and was not read, while the loop was held up.
+
+        uvloop's timers ring before sockets are looked at; and an environment's birth, the listening to its
+        socket and its message take a turn each.
+        """
+        if self._initialising.get(env_id) is not entry:
+            self._overdue.pop(env_id, None)
+            return  # it was ready, or was given up
+        if turns:
+            self._loop.call_soon(self._give_last_turns, env_id, limit_s, entry, turns - 1)
+            return
+        del self._overdue[env_id]
         self._executor.stop(env_id)
         text = f"Task timed out after {limit_s:.2f} seconds"
         self.failed(env_id, InitFailure("Sandbox.Timedout", text), limit_s)

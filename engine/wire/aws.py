@@ -6,6 +6,7 @@ Source: AWS General Reference, "Signature Version 4" (credential scope); Amazon 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -17,6 +18,8 @@ import orjson
 from engine.wire.head_memo import HeadMemo
 from engine.wire.http_message import Request
 from engine.wire.request_gate import RequestGate
+
+_log = logging.getLogger("engine.wire")
 
 _MOST_NAMES: Final = 1024
 _LONGEST_NAME: Final = 64
@@ -40,6 +43,8 @@ _QUEUE_PATH: Final = re.compile(rb"/\d{12}/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
 _FORM_BYTES: Final = 65_536  # of a form are looked at
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 _TARGETS: Final = {b"AmazonSQS": "sqs"}
+_FAILURE: Final = "InternalFailure"
+_FAILURES: Final = {"lambda": "ServiceException", "s3": "InternalError"}
 _REST_XML: Final = frozenset({"s3", "s3control", "route53", "cloudfront"})
 
 
@@ -103,17 +108,22 @@ class AwsEndpoint:
     def handle(self, request: Request) -> None:
         """Answer `request`, by its service's handler if there is one. Never raises for a bad request."""
         if request.target in self._lambda_urls and self._plain.get(request.head):
-            self._lambda(request, _LAMBDA)  # seen before, signature or none: all that can be told is known
+            try:
+                self._lambda(
+                    request, _LAMBDA
+                )  # seen before, signature or none: all that can be told is known
+            except Exception:  # a bug of ours  # noqa: BLE001
+                self._failed(request, _LAMBDA)
             return
         self.pass_on(request, self.scope(request))
 
     def pass_on(self, request: Request, scope: Scope) -> None:
         """The same, of one whose scope is known."""
-        handler = self._handlers.get(scope.service)
-        if handler is None:
-            self._refuse(request, scope)
-        else:
+        handler = self._handlers.get(scope.service, self._refuse)
+        try:
             handler(request, scope)
+        except Exception:  # a bug of ours  # noqa: BLE001
+            self._failed(request, scope)
 
     def scope(self, request: Request) -> Scope:
         """Whom the request is for."""
@@ -194,6 +204,12 @@ class AwsEndpoint:
             return _LAMBDA
         return _SQS if _QUEUE_PATH.match(url) else _S3
 
+    def _failed(self, request: Request, scope: Scope) -> None:
+        """500, with the code that the service has for it; called while the exception is handled."""
+        _log.exception("the handler of %r failed", request)
+        code = _FAILURES.get(scope.service, _FAILURE)
+        self.refuse(request, scope, 500, code, "The engine has failed; its log says how.")
+
     def _refuse(self, request: Request, scope: Scope) -> None:
         """501: there is no such service here."""
         served = ", ".join(sorted(self._handlers)) or "nothing"
@@ -244,12 +260,14 @@ def _parse_credential(credential: bytes, *, regional: bool) -> Scope | None:
 def _error(request: Request, service: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:
     """Content type and body. `code` as JSON protocols have it; those of XML leave `Exception` out."""
     short = code if code == UNSERVED else code.removesuffix("Exception")
+    ours = code == _FAILURES.get(service, _FAILURE)
     if request.header(b"x-amz-target") is not None:
         sent = request.header(b"content-type")
         kind = "application/x-amz-json-1.1" if sent and b"1.1" in sent else "application/x-amz-json-1.0"
         return kind, orjson.dumps({"__type": code, "message": message})
     if _is_query(request):
-        error = f"<Type>Sender</Type><Code>{short}</Code><Message>{_xml_text(message)}</Message>"
+        whose = "Receiver" if ours else "Sender"
+        error = f"<Type>{whose}</Type><Code>{short}</Code><Message>{_xml_text(message)}</Message>"
         tail = f"<RequestId>{request_id}</RequestId>"
         return "text/xml", f"<ErrorResponse><Error>{error}</Error>{tail}</ErrorResponse>".encode()
     if service in _REST_XML:
@@ -257,7 +275,7 @@ def _error(request: Request, service: str, code: str, message: str, request_id: 
         text = f"{_XML_DECLARATION}<Error>{error}<RequestId>{request_id}</RequestId></Error>"
         return "application/xml", text.encode()
     key = "Message" if code == ACCESS_DENIED else "message"
-    return "application/json", orjson.dumps({"Type": "User", key: message})
+    return "application/json", orjson.dumps({"Type": "Server" if ours else "User", key: message})
 
 
 _XML_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'

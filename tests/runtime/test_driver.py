@@ -109,6 +109,31 @@ async def test_an_init_that_takes_too_long_is_given_up(runtime, provisioned, tim
     runtime.dispatcher.abandon()
 
 
+@pytest.mark.parametrize(("init_s", "succeeds"), [(9.99, True), (10.01, False)])
+async def test_an_init_that_was_ready_in_time_has_not_failed_because_the_loop_was_late(
+    runtime, init_s, succeeds
+):
+    """The limit rings while what the environment told before lies unread; what counts is its own account."""
+    driver = runtime.add(init=lambda number: 100.0 if number == 1 else 0.0)
+    runtime.open()
+    waiting = runtime.send()
+
+    def told(turns: int) -> None:
+        if turns:
+            runtime.loop.call_soon(told, turns - 1)
+        else:
+            driver.ready(1, init_s)
+
+    await asyncio.sleep(9.999)
+    runtime.loop.call_soon(runtime.clock.advance, 0.1)  # the loop is held
+    runtime.loop.call_later(0.002, told, 2)  # due behind the limit, in the same turn
+    outcome = await waiting
+
+    assert succeeds is (outcome.status is Status.SUCCESS)
+    assert (init_s if succeeds else 10.0) == outcome.init_s
+    assert {} == driver._overdue
+
+
 async def test_an_init_that_fails_answers_one_waiter_each_and_the_next_tries_again(runtime):
     """Nothing of the environment is left."""
     runtime.add(init=lambda number: BROKEN if number < 3 else 0.1)

@@ -243,3 +243,30 @@ def test_what_is_remembered_of_clients_is_bounded() -> None:
     assert len(names) <= 1024
     assert len(made._scopes) <= 1024
     assert 1 == names[b"AUTHORIZATION"]
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "expected"),
+    [
+        (b"/2015-03-31/functions/f/invocations", (), b'"Type":"Server","message":"The engine has failed'),
+        (b"/", ((b"X-Amz-Target", b"AmazonSQS.SendMessage"),), b'"__type":"InternalFailure"'),
+        (b"/?Action=SendMessage", (), b"<Type>Receiver</Type><Code>InternalFailure</Code>"),
+        (b"/bucket/key", (), b"<Error><Code>InternalError</Code>"),
+    ],
+)
+def test_a_bug_in_a_service_is_answered_in_its_protocol_and_logged(target, headers, expected, caplog) -> None:
+    """By each of the ways that a request can take, the one of known heads too."""
+
+    def fail(_request: Request, _scope: Scope) -> None:
+        raise ValueError("a bug")
+
+    made = AwsEndpoint(dict.fromkeys(("lambda", "sqs", "s3"), fail), lambda: "the-id")
+    client = Client()
+    for _ in range(2):
+        request = client.request(target, *headers)
+        request.head = b" HTTP/1.1\r\nHost: x" if not headers else b""
+        made.handle(request)
+
+    assert [500, 500] == [status for status, _, _ in client.answers]
+    assert all(expected in body for _, _, body in client.answers)
+    assert ["a bug", "a bug"] == [str(record.exc_info[1]) for record in caplog.records]

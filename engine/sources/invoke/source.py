@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -9,13 +10,15 @@ from engine.packages.records import LATEST
 from engine.ports import Host, Sink
 from engine.sources.invoke.catalogue import not_in_state
 from engine.sources.invoke.control import Control
-from engine.sources.invoke.errors import ApiError, answer_error, function_not_found
+from engine.sources.invoke.errors import ApiError, answer_error, function_not_found, service_error
 from engine.sources.invoke.invoker import Invoker, Target
 from engine.sources.invoke.names import addressed
 from engine.sources.invoke.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, Call, find
 from engine.sources.invoke.works import Spawn, Works
 from engine.wire.aws import Scope
 from engine.wire.http_message import Request
+
+_log = logging.getLogger("engine.lambda")
 
 _MOST_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
@@ -89,6 +92,10 @@ class LambdaApi:
     async def _change(self, request: Request, call: Call, request_id: str) -> None:
         try:
             await self._control.change(request, call, request_id)
+        except Exception:  # a bug of ours: loud, and no end of anything else  # noqa: BLE001
+            _log.exception("%s of %r failed", call.operation, call.name)
+            # Nothing happens if it was answered before.
+            answer_error(request, service_error(500, "The engine has failed; its log says how."), request_id)
         finally:
             self._known.clear()  # any of them may be gone, or stand for something else
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 from base64 import b64encode
 from binascii import Error as NotBase64
@@ -28,6 +29,8 @@ from engine.sources.invoke.catalogue import Catalogue
 from engine.sources.invoke.errors import ApiError, invalid_parameter, request_too_large
 from engine.sources.invoke.mapping_members import busy_reader, settings_of
 from engine.sources.sqs.mapping.source import SqsSource
+
+_log = logging.getLogger("engine.lambda")
 
 BODY_LIMIT_BYTES: Final = 70_167_211
 """Of a request that may carry an archive."""
@@ -164,10 +167,10 @@ class Works:
         try:
             await self.deployment.put(self.function(record, version))
         except EngineError as error:
-            if version.state == "Active":
-                version.update_failed = str(error)
-            else:
-                version.state, version.reason, version.code = "Failed", str(error), "InternalError"
+            _failed(version, str(error))
+        except Exception as error:  # a bug of ours: as loud, and nobody waits for the version for ever  # noqa: BLE001
+            _log.exception("version %s of %r could not be run", version.version, record.name)
+            _failed(version, f"The engine has failed: {error!r}")
         else:
             self._running[version.folder] += 1
             self._say_of_layers(record.name, version)
@@ -306,6 +309,13 @@ class Works:
             if text != self._saved:
                 await self.offload(partial(self.shelf.save, text))
                 self._saved = text
+
+
+def _failed(version: Version, why: str) -> None:
+    if version.state == "Active":
+        version.update_failed = why
+    else:
+        version.state, version.reason, version.code = "Failed", why, "InternalError"
 
 
 def _log_variables(logging: Mapping[str, Any]) -> dict[str, str]:

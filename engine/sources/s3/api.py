@@ -164,7 +164,7 @@ class S3Api:
         body = answer.body
         if isinstance(body, Content):
             if body.size > _JOIN_BYTES and len(body.pieces) > 1 and call.method != "HEAD":
-                self._spawn(self._read_and_send, call, answer, body)
+                self._spawn(self._answer_later, call, operation, answer)
                 return
             body = _stand_in(body.size) if call.method == "HEAD" else body.read()
         self._send(call, answer, body)
@@ -178,11 +178,16 @@ class S3Api:
             details = {"ProposedSize": str(size), "MaxSizeAllowed": str(most)}
             raise S3Error("EntityTooLarge", details=details)
 
-    async def _answer_later(self, call: Call, operation: Operation) -> None:
-        """The same in steps: look, compute on a thread, change, make it safe, tell, read on a thread."""
+    async def _answer_later(self, call: Call, operation: Operation, done: Answer | None = None) -> None:
+        """The same in steps: look, compute on a thread, change, make it safe, tell, read on a thread.
+
+        `done`: what the operation has answered already; only the reading is left.
+        """
         try:
-            answer = await self._perform(call, operation)
-            self._tell(call, answer)
+            answer = done
+            if answer is None:
+                answer = await self._perform(call, operation)
+                self._tell(call, answer)
             if isinstance(answer.body, Content):
                 await self._read_and_send(call, answer, answer.body)
             else:

@@ -115,6 +115,9 @@ class Intake:
         except OSError as error:
             _log.warning("the subscription at %s could not be confirmed: %s", urlsplit(url).hostname, error)
             _answer(request, 502, "the subscription could not be confirmed")
+        except Exception:  # what a server answers can be anything; and a bug of ours is loud  # noqa: BLE001
+            _log.exception("the subscription at %s could not be confirmed", urlsplit(url).hostname)
+            _answer(request, 500, "internal error")
         else:
             _answer(request, 200, None)
 

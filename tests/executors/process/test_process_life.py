@@ -52,7 +52,7 @@ def handler(event, context): return "second attempt"
 """
     async with make(source) as engine:
         limit_is_over = engine.sink.drivers["f"]._init_timed_out
-        asyncio.get_running_loop().call_later(0.5, limit_is_over, 1, 10.0)
+        asyncio.get_running_loop().call_later(0.5, limit_is_over, 1, 10.0, 0.0)
         outcome = await engine.invoke("f", {})
 
     assert "second attempt" == outcome.payload

@@ -847,3 +847,48 @@ def test_layers_are_published_listed_and_deleted(bench):
         "The resource you requested does not exist.",
     ) == error_of(bench.ask("GET", "/2018-10-31/layers/lib/versions/1"))
     assert 200 == bench.ask("GET", "/2018-10-31/layers/lib/versions/2").status
+
+
+CHANGES = {
+    "a change": ("PUT", "/2017-10-31/functions/made/concurrency", {"ReservedConcurrentExecutions": 1}),
+    "code": ("PUT", "/2015-03-31/functions/made/code", {"ZipFile": "UEs="}),
+    "a layer": (
+        "POST",
+        "/2018-10-31/layers/libs/versions",
+        {"Content": {"ZipFile": "UEs="}},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_bug_in_a_change_is_answered_with_500_and_logged(bench, change, monkeypatch, caplog):
+    """Wherever it is; and everything else goes on."""
+    bench.create()
+
+    def fail(*_args, **_more):
+        raise ValueError("a bug")
+
+    for owner, name in ((bench.works, "save"), (bench.works, "pack"), (bench.works, "pack_layer")):
+        monkeypatch.setattr(owner, name, fail)
+    method, target, members = CHANGES[change]
+    answer = bench.call(method, target, **members)
+
+    assert (500, "ServiceException", "Server") == (*answer.error[:2], answer.document["Type"])
+    assert ["a bug"] == [str(record.exc_info[1]) for record in caplog.records]
+    assert 200 == bench.invoke().status
+
+
+def test_a_version_that_a_bug_keeps_from_running_has_failed(bench, monkeypatch, caplog):
+    """It does not stay Pending for ever, and can be deleted."""
+
+    async def fail(_function):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(bench.deployment, "put", fail)
+    created = bench.create().document
+    known = bench.ask("GET", "/2015-03-31/functions/made").document["Configuration"]
+
+    assert "Pending" == created["State"]
+    assert ("Failed", "The engine has failed: ValueError('a bug')") == (known["State"], known["StateReason"])
+    assert 200 == bench.ask("DELETE", "/2015-03-31/functions/made").status
+    assert ["a bug"] == [str(record.exc_info[1]) for record in caplog.records]

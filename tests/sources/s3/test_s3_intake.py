@@ -2,6 +2,7 @@
 
 import base64
 import json
+from http.client import BadStatusLine
 
 import pytest
 from hypothesis import given, settings
@@ -141,6 +142,8 @@ class Post:
         self.fetched.append(url)
         if "broken" in url:
             raise OSError("no route")
+        if "rubbish" in url:
+            raise BadStatusLine("what no server of HTTP would say")
 
     def __call__(self, document, headers=(), target="/_intake/s3", method="POST"):
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -402,6 +405,11 @@ def test_a_subscription_is_confirmed_at_sns(make_shop):
 
 def test_a_subscription_that_cannot_be_confirmed_is_to_be_sent_again(post):
     assert 502 == confirm(post, "https://sns.us-east-1.amazonaws.com/broken")
+
+
+def test_a_server_that_answers_rubbish_to_a_confirmation_ends_nothing(post, caplog):
+    assert 500 == confirm(post, "https://sns.us-east-1.amazonaws.com/rubbish")
+    assert ["BadStatusLine"] == [record.exc_info[0].__name__ for record in caplog.records]
 
 
 def confirm(post, url):

@@ -7,6 +7,7 @@ Lambda".
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,6 +32,8 @@ from engine.sources.sqs.mapping.remote_port import (
 from engine.sources.sqs.mapping.settings import EXTRA_VISIBILITY_S, MOST_OF_ONE_RECEIVE
 from engine.sources.sqs.mapping.verdicts import failed_items, in_order
 from engine.sources.sqs.settings import FIFO_SUFFIX
+
+_log = logging.getLogger("engine.sqs")
 
 _LONGEST_PAUSE_S: Final = 30.0
 _LATENCY_S: Final = 1.0
@@ -116,12 +119,21 @@ class RemoteMapping:
     async def _poll(self) -> None:
         """One poller; it goes when there are more than are wanted."""
         while self._open and self._pollers <= self._pace.allowed:
-            batch = await self._gather()
-            if batch is not None:
-                self._pace.began()
-                await self._deliver(batch)
-                self._pace.running -= 1
+            try:
+                await self._serve_one()
+            except Exception:  # a bug of ours: it must not end the others, and the engine  # noqa: BLE001
+                _log.exception("the mapping of %s to %s failed", self._queue.arn, self._plan.function)
+                await self._pause(_LONGEST_PAUSE_S)  # what it had received comes again
         self._pollers -= 1
+
+    async def _serve_one(self) -> None:
+        batch = await self._gather()
+        if batch is not None:
+            self._pace.began()
+            try:
+                await self._deliver(batch)
+            finally:
+                self._pace.running -= 1
 
     async def _gather(self) -> _Batch | None:
         """A batch: what one receive gave, or all of a window."""

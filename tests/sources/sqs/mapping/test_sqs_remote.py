@@ -219,6 +219,19 @@ async def test_a_queue_out_of_reach_is_tried_again_and_said_once(far):
         ]
 
 
+async def test_a_bug_in_a_poller_is_logged_and_ends_neither_it_nor_the_engine(far, caplog):
+    """What it had received comes again."""
+    async with far(queues={"q": {"visibility_timeout_s": 5}}) as (site, near):
+        shown, near._shown = near._shown, lambda _: {"no": "message"}
+        site.send("a")
+        await anyio.sleep(1)
+        near._shown = shown
+        await anyio.sleep(60)
+
+        assert ([["a"]], (0, 0)) == (site.batches, site.left())
+        assert {"KeyError"} == {record.exc_info[0].__name__ for record in caplog.records}
+
+
 async def test_what_cannot_be_deleted_comes_again(far):
     """A message runs at least once."""
     async with far(queues={"q": {"visibility_timeout_s": 5}}, act=lambda _: Act(takes_s=1)) as (site, near):

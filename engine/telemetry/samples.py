@@ -30,6 +30,7 @@ class Snapshot:
         self._stats = stats
         self._labelled = stats.labelled
         self._folded = stats.folded
+        self._sums: dict[str, Tree] = {}
 
     def trees(self, metric: Metric) -> Iterator[tuple[str | None, Tree]]:
         """What the metric reads as, for each function label; None for what is the engine's own."""
@@ -37,7 +38,7 @@ class Snapshot:
             for one in self._labelled:
                 yield one.function.name, read(one)
             if self._folded and metric.folds:
-                yield OVERFLOW_LABEL, _sum(list(map(read, self._folded)))
+                yield OVERFLOW_LABEL, self._sum_of(metric)
         if metric.of_engine:
             yield None, metric.of_engine(self._stats)
 
@@ -54,10 +55,18 @@ class Snapshot:
             # An empty mapping in the place of a histogram: there is nothing to show yet.
             found += filter(None, trees) if metric.kind == "histogram" else trees
             if self._folded and metric.folds:
-                found += _flat(_sum(list(map(read, self._folded))))
+                found += _flat(self._sum_of(metric))
         if metric.of_engine:
             found += _flat(metric.of_engine(self._stats))
         return found
+
+    def _sum_of(self, metric: Metric) -> Tree:
+        """Over the functions that share a label; made once, for there may be thousands."""
+        total = self._sums.get(metric.name)
+        if total is None:
+            assert metric.of_function is not None
+            total = self._sums[metric.name] = _sum(list(map(metric.of_function, self._folded)))
+        return total
 
 
 def children(metric: Metric, function: str | None, tree: Tree) -> Iterator[tuple[Labels, float | Histogram]]:
@@ -117,16 +126,15 @@ def _leaves(tree: Tree, names: tuple[str, ...], labels: Labels) -> Iterator[tupl
 
 def _sum(trees: Sequence[Tree]) -> Tree:
     """Sum trees leaf by leaf; a branch that only some have counts as 0 in the others."""
-    trees = [tree for tree in trees if tree or not isinstance(tree, Mapping)]
-    if not trees:
+    first = next((tree for tree in trees if tree or not isinstance(tree, Mapping)), None)
+    if first is None:
         return {}
-    first = trees[0]
     if isinstance(first, Histogram):
-        histograms = cast("Sequence[Histogram]", trees)
+        histograms = cast("Sequence[Histogram]", [tree for tree in trees if tree])
         columns = zip(*[one.counts for one in histograms], strict=True)
         return Histogram.of(first.bounds, [*map(sum, columns)], sum([one.sum for one in histograms]))
     if isinstance(first, Mapping):
-        levels = cast("Sequence[Mapping[str, Tree]]", trees)
+        levels = cast("Sequence[Mapping[str, Tree]]", [tree for tree in trees if tree])
         keys = dict.fromkeys(chain.from_iterable(levels))
         return {key: _sum([level[key] for level in levels if key in level]) for key in keys}
     return sum(cast("Sequence[float]", trees))

@@ -68,7 +68,7 @@ class ProcessExecutor:
         self.cap_kb = function.memory_mb * 1024 if self._house.groups is None else 0
         self._reprieved_s = 0.0
         self._generation = 0
-        self._spec = self._describe().encode()
+        self._encoded: bytes | None = None
         self._cradle: Cradle | None = None
         # Large, and what each fork would pay for: only where the handler is not plainly a function.
         is_async = Loader(Path(function.code)).looks_async(function.handler)
@@ -160,7 +160,7 @@ class ProcessExecutor:
         """The next environment comes of the code that is there then, and so does a template."""
         self._generation += 1
         self.need.forget()
-        self._spec = self._describe().encode()
+        self._encoded = None
         cradle, self._cradle = self._cradle, None
         if cradle is not None:
             self._house.retire(cradle)
@@ -351,6 +351,13 @@ class ProcessExecutor:
 
     def _stray(self, text: str) -> None:
         self.output(None, text)
+
+    @property
+    def _spec(self) -> bytes:
+        """Made when it is first sent: most of ten thousand functions are not invoked."""
+        if self._encoded is None:
+            self._encoded = self._describe().encode()
+        return self._encoded
 
     def _describe(self) -> Spec:
         function, workshop = self._function, self._workshop

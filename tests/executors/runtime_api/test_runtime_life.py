@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from engine import Engine, Function, Status
+from engine import ConfigError, Engine, Function, Status
 from engine.core.event import Event
 from engine.executors.runtime_api.guardian import Guardian
 from engine.executors.runtime_api.workers import Workers
@@ -292,26 +293,36 @@ async def test_a_second_initialisation_that_fails_costs_the_invocation(code):
 @pytest.mark.parametrize(
     ("bootstrap", "error_type", "text"),
     [
-        (("no-such-program",), "Runtime.InvalidEntrypoint", "valid bootstrap(s): [no-such-program]"),
-        (("./app.py",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./app.py]"),
+        (("./goes",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./goes]"),
+        (("./locked",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./locked]"),
         (("./text",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./text]"),
         (("sh", "-c", "exit 7"), "Runtime.ExitError", "Runtime exited with error: exit status 7"),
         (("sh", "-c", "kill -9 $$"), "Runtime.ExitError", "Runtime exited with error: signal: killed"),
         (("true",), "Runtime.ExitError", "Runtime exited without providing a reason"),
     ],
-    ids=["missing", "not executable", "no program", "exits", "killed", "ends"],
+    ids=["goes", "is locked", "no program", "exits", "killed", "ends"],
 )
 async def test_a_bootstrap_that_does_not_come_up_fails_the_init(code, bootstrap, error_type, text):
     """In AWS's words, and once for each attempt."""
-    (code / "text").write_text("this is no program\n")
-    (code / "text").chmod(0o755)
+    for name in ("goes", "locked", "text"):
+        (code / name).write_text("this is no program\n")
+        (code / name).chmod(0o755)
     async with Engine([function(code, bootstrap=bootstrap)]) as engine:
+        (code / "goes").unlink()
+        (code / "locked").chmod(0o644)
         outcome = await engine.invoke("f", {})
         after = levels(engine)
 
     assert (Status.INIT_ERROR, error_type) == (outcome.status, outcome.error["errorType"])
     assert outcome.error["errorMessage"].endswith(text)
     assert (0, 0, 0) == (after.starting, after.idle, after.in_flight)
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "./no-such-program", "./app.py"])
+def test_a_bootstrap_that_is_no_program_at_the_start_is_an_error_of_the_configuration(code, program):
+    """Missing, or not executable: it is said before anything runs, with its key."""
+    with pytest.raises(ConfigError, match=rf"functions\.f\.bootstrap: no program '{re.escape(program)}'"):
+        Engine([function(code, bootstrap=(program,))])
 
 
 async def test_the_process_has_lambdas_variables_and_none_of_the_hosts(code, monkeypatch):

@@ -168,6 +168,9 @@ class Works:
             await self.deployment.put(self.function(record, version))
         except EngineError as error:
             _failed(version, str(error))
+        except OSError as error:
+            _log.error("version %s of %r could not be run: %s", version.version, record.name, error)
+            _failed(version, f"The engine's files: {error}")
         except Exception as error:  # a bug of ours: as loud, and nobody waits for the version for ever  # noqa: BLE001
             _log.exception("version %s of %r could not be run", version.version, record.name)
             _failed(version, f"The engine has failed: {error!r}")

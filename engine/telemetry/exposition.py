@@ -42,7 +42,7 @@ class Format(Enum):
 
 
 _MOST_TEXTS: Final = 50_000
-GROUP: Final = 25
+GROUP: Final = 20
 """Functions that are shown in one step: up to 16 ms when they are rendered first, and 0.5 ms later."""
 _FOLDED: Final = [metric for metric in CATALOGUE if metric.of_function and metric.folds]
 

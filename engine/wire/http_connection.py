@@ -17,6 +17,9 @@ from engine.wire.http_shared import Shared
 _log = logging.getLogger("engine.wire")
 
 _JOIN_UP_TO: Final = 65_536  # bytes of body copied behind the head to make it one write
+_PIECE: Final = 1 << 20
+"""Bytes of an answer that are written at a time: a socket with a quick reader takes all it is given, at some
+GB/s, and the loop waits."""
 _SURELY_IDLE_S: Final = 2.0
 _TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -32,14 +35,16 @@ class Connection(Intake):
         "_held",
         "_pumping",
         "_read_paused",
+        "_rest",
         "_stalled_at",
         "_stalled_s",
         "_transport",
         "_write",
         "_write_paused",
+        "_writes_on",
     )
     _transport: asyncio.Transport
-    _write: Callable[[bytes], object]
+    _write: Callable[[bytes | memoryview], object]
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
@@ -49,13 +54,22 @@ class Connection(Intake):
         self._express: Express | None = Express(shared.limits, shared.heads)
         self._held: bytes | None = None  # read, not parsed: the line was full
         self._pumping = self._eof = self._read_paused = self._write_paused = False
+        self._rest: memoryview | None = (
+            None  # of an answer that is written in pieces; until then writing is paused
+        )
+        self._writes_on: asyncio.Handle | None = None  # its next piece, unless the peer is waited for
         self._stalled_at = 0  # bytes that the peer had not taken at `_stalled_s`
         self._stalled_s = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether an answer is owed."""
-        return self._current is not None or bool(self._waiting) or self._refusal is not None
+        return (
+            self._current is not None
+            or bool(self._waiting)
+            or self._refusal is not None
+            or self._rest is not None
+        )
 
     # --- called by the transport
 
@@ -74,7 +88,10 @@ class Connection(Intake):
         """Forget everything: an answer that comes later reaches nobody."""
         self._current = None
         self._waiting.clear()
-        self._refusal = self._held = None
+        self._refusal = self._held = self._rest = None
+        if self._writes_on is not None:
+            self._writes_on.cancel()
+            self._writes_on = None
         self._deafen()
         self._phase = CLOSING
         self._feed = len  # type: ignore[assignment]  # nothing comes any more; a bound method would be a cycle
@@ -120,11 +137,17 @@ class Connection(Intake):
     def pause_writing(self) -> None:
         """The peer does not read: nothing more is handed on until it does."""
         self._write_paused = True
-        self._stalled_at = self._transport.get_write_buffer_size()
+        if self._writes_on is not None:
+            self._writes_on.cancel()
+            self._writes_on = None
+        self._stalled_at = self._unsent()
         self._stalled_s = self._shared.now_s
 
     def resume_writing(self) -> None:
         """The peer reads again."""
+        if self._rest is not None:
+            self._write_on()
+            return
         self._write_paused = False
         self._pump()
 
@@ -174,13 +197,16 @@ class Connection(Intake):
         self._transport.abort()
 
     def _check_stall(self, now_s: float) -> None:
-        unsent = self._transport.get_write_buffer_size()
+        unsent = self._unsent()
         if unsent < self._stalled_at:
             self._stalled_s = now_s
         elif now_s - self._stalled_s > self._shared.limits.write_timeout_s:
             self._shared.count_refused("write_timeout")
             self.abort()
         self._stalled_at = unsent
+
+    def _unsent(self) -> int:
+        return self._transport.get_write_buffer_size() + (0 if self._rest is None else len(self._rest))
 
     # --- answers
 
@@ -230,7 +256,7 @@ class Connection(Intake):
         self._send(b"".join(lines), b"" if without_body(request.method, status) else body)
         if self._phase == IDLE:
             self._since_s = self._shared.now_s
-        if last:
+        if last and self._rest is None:
             self._finish()
 
     def _answer_refusal(self, refusal: Refusal) -> None:
@@ -246,7 +272,32 @@ class Connection(Intake):
         else:
             # Not writelines: since Python 3.12 asyncio's never says that the peer is slow.
             self._write(head)
-            self._write(body)
+            if len(body) <= _PIECE:
+                self._write(body)
+            else:
+                self._rest = memoryview(body)
+                self._write_paused = True
+                self._stalled_s = self._shared.now_s
+                self._write_on()
+
+    def _write_on(self) -> None:
+        """Write a piece; the next one in another turn of the loop, or when the peer has taken this one."""
+        self._writes_on = None
+        rest = self._rest
+        if rest is None or self._transport.is_closing():
+            return
+        self._rest = rest[_PIECE:] if len(rest) > _PIECE else None
+        loop = asyncio.get_running_loop()
+        if self._rest is None:
+            self._writes_on = loop.call_soon(self._written)
+        else:
+            self._writes_on = loop.call_soon(self._write_on)
+        self._write(rest[:_PIECE])  # which may say that the peer is slow
+
+    def _written(self) -> None:
+        """The answer is out of our hands, and the peer is not slow."""
+        self._writes_on = None
+        self.resume_writing()
 
     # --- going on, and ending
 
@@ -279,7 +330,7 @@ class Connection(Intake):
 
     def _catch_up(self) -> None:
         """Nothing is in hand or in line."""
-        if self._transport.is_closing():
+        if self._rest is not None or self._transport.is_closing():
             return
         if self._refusal is not None:
             self._answer_refusal(self._refusal)

@@ -90,7 +90,7 @@ def test_no_step_looks_at_more_than_a_group_of_functions(pages, page, monkeypatc
         note()
         looked[0] = 0
         assert COUNT == sum(by_step)
-        assert max(by_step) <= 4 * GROUP
+        assert max(by_step) <= 100
 
 
 def test_the_lines_of_a_function_are_of_one_moment(pages):

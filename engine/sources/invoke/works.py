@@ -24,7 +24,7 @@ from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, State, Url, Version
 from engine.packages.shelf import Shelf
 from engine.ports import Offload
-from engine.registry import names
+from engine.registry import names, resolve
 from engine.sources.invoke.catalogue import Catalogue
 from engine.sources.invoke.errors import ApiError, invalid_parameter, request_too_large
 from engine.sources.invoke.mapping_members import busy_reader, settings_of
@@ -165,7 +165,10 @@ class Works:
     async def run(self, record: FunctionRecord, version: Version) -> None:
         """Have the engine run a version; what goes wrong is told by its state."""
         try:
-            await self.deployment.put(self.function(record, version))
+            function = self.function(record, version)
+            if function.executor != "auto":  # its module is imported by the first that needs it: 50 ms
+                await self.offload(partial(resolve, "executor", function.executor))
+            await self.deployment.put(function)
         except EngineError as error:
             _failed(version, str(error))
         except OSError as error:

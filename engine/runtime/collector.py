@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-import sys
 from typing import Final, Self
 
 THRESHOLDS: Final = (20_000, 10, 10) if sys.version_info >= (3, 14) else (20_000, 1, 50)

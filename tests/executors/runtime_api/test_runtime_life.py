@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import boto3
@@ -18,6 +19,7 @@ from engine import ConfigError, Engine, Function, Status
 from engine.core.event import Event
 from engine.executors.runtime_api.guardian import Guardian
 from engine.executors.runtime_api.workers import Workers
+from engine.runtime.platform import Platform
 
 pytestmark = pytest.mark.real_time
 
@@ -85,6 +87,12 @@ def zombie_or_gone(pid):
         return b") Z " in Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return True
+
+
+def children():
+    """Processes of this one that run, or are still to be reaped."""
+    lists = (path.read_text().split() for path in Path("/proc/self/task").glob("*/children"))
+    return {int(pid) for pids in lists for pid in pids}
 
 
 async def until(holds, *arguments):
@@ -316,6 +324,39 @@ async def test_a_bootstrap_that_does_not_come_up_fails_the_init(code, bootstrap,
     assert (Status.INIT_ERROR, error_type) == (outcome.status, outcome.error["errorType"])
     assert outcome.error["errorMessage"].endswith(text)
     assert (0, 0, 0) == (after.starting, after.idle, after.in_flight)
+
+
+def test_a_process_that_is_being_started_when_the_loop_goes_is_not_left(code):
+    """A thread starts it, which goes on when nobody waits for it any more."""
+    opened, asked, went, done = (threading.Event() for _ in range(4))
+
+    async def offload(work):
+        def late():
+            if not opened.is_set():
+                return work()
+            asked.set()
+            went.wait(10)
+            try:
+                return work()
+            finally:
+                done.set()
+
+        return await asyncio.to_thread(late)
+
+    async def main():
+        platform = Platform(offload=offload)
+        async with Engine([function(code, bootstrap=("sleep", "60"))], platform=platform) as engine:
+            opened.set()
+            invoking = asyncio.ensure_future(engine.invoke("f", {}))
+            await asyncio.to_thread(asked.wait)
+            invoking.cancel()
+        asyncio.get_running_loop().call_soon(went.set)
+
+    before = children()
+    asyncio.run(main())
+
+    assert done.wait(10)
+    assert set() == children() - before
 
 
 @pytest.mark.parametrize("program", ["no-such-program", "./no-such-program", "./app.py"])

@@ -14,11 +14,11 @@ import anyio
 from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
+from engine.core.engine_events import EngineEvent
 from engine.core.event import Event
 from engine.core.failure import InitFailure
 from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Reply, Result
-from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ class Observer(Protocol):
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """It never ran. `reason` is the metric label: `function_limit`, `account_limit`, ..."""
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """Something rare."""
 
 
@@ -240,7 +240,7 @@ class Workshop:
     clock: Clock
     loop: asyncio.AbstractEventLoop
     offload: Offload
-    notify: Callable[[Notice], None]
+    notify: Callable[[EngineEvent], None]
     log: Callable[[Invocation, str], None]  # what the runtime itself writes to an invocation's log
     logs_json: bool = False  # what it writes there is one JSON object a line, not text
     endpoint_url: str | None = None

@@ -17,8 +17,8 @@ Kind = Literal["source", "executor", "policy", "observer"]
 
 SOURCES: Final[Mapping[str, str]] = {
     "http": "engine.sources.http.source:HttpSource",
-    "sqs": "engine.sources.sqs.mapping.source:SqsSource",
-    "sqs_remote": "engine.sources.sqs.mapping.remote:RemoteSqsSource",
+    "sqs": "engine.sources.sqs.source:SqsSource",
+    "sqs_remote": "engine.sources.sqs.remote_source:RemoteSqsSource",
     "s3": "engine.sources.s3.source:S3Source",
     "schedule": "engine.sources.schedule.source:ScheduleSource",
     "replay": "engine.sources.replay.source:ReplaySource",
@@ -26,16 +26,16 @@ SOURCES: Final[Mapping[str, str]] = {
 EXECUTORS: Final[Mapping[str, str]] = {
     "loop": "engine.executors.loop:LoopExecutor",
     "thread": "engine.executors.thread:ThreadExecutor",
-    "process": "engine.executors.process.executor:ProcessExecutor",
+    "process": "engine.executors.process.parent.executor:ProcessExecutor",
     "runtime": "engine.executors.runtime_api.executor:RuntimeExecutor",
 }
 
 POLICIES: Final[Mapping[str, str]] = {
-    "sqs": "engine.core.scaling:SqsPollers",
-    "provisioned": "engine.core.scaling:ProvisionedPollers",
-    "knative": "engine.core.autoscale:Knative",
-    "target": "engine.core.autoscale:TargetTracking",
-    "deadline": "engine.core.autoscale:Deadline",
+    "sqs": "engine.core.scaling.pollers:SqsPollers",
+    "provisioned": "engine.core.scaling.pollers:ProvisionedPollers",
+    "knative": "engine.core.scaling.environments:Knative",
+    "target": "engine.core.scaling.environments:TargetTracking",
+    "deadline": "engine.core.scaling.environments:Deadline",
 }
 
 OBSERVERS: Final[Mapping[str, str]] = {"otel": "engine.telemetry.spans:OtelSpans"}

@@ -13,18 +13,18 @@ from importlib.metadata import version
 from random import Random
 from typing import Any, Final, Literal, Self, cast
 
-from engine.app.deployments import Deployments, Part
+from engine.app.async_invoke_configs import AsyncInvokeConfigs
+from engine.app.deployments import Deployments, FunctionDeployment
 from engine.app.executor_choice import choose, clash_problems, limits_of_the_chosen
 from engine.app.observers import Contained, Observers
-from engine.app.terms import TermsBook
 from engine.config import Config
 from engine.core.billing import rate
+from engine.core.engine_events import EngineEvent
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.inits import InitTurns
 from engine.core.invocation import Invocation
 from engine.core.limits import Pool, TokenBucket, scaling_bucket
-from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
 from engine.errors import ConfigError, UnknownName
@@ -34,15 +34,15 @@ from engine.executors.loop import LoopExecutor
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
-from engine.runtime.asynchronous import AsyncParts, AsyncQueue
-from engine.runtime.collector import RelaxedCollector
+from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.runtime.cores import usable_cores
+from engine.runtime.destinations import DestinationSender
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
-from engine.runtime.handover import Courier
+from engine.runtime.gc_tuning import GcTuning
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
-from engine.runtime.switch import LATEST
+from engine.runtime.qualifiers import LATEST
 from engine.telemetry.emf import EmfTap
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.log import PlatformLog
@@ -124,9 +124,9 @@ class Assembly:
             describe=self._describe,
             forget=self.stats.unregister,
         )
-        self.couriers: dict[str, Courier] = {}
+        self.couriers: dict[str, DestinationSender] = {}
         """By service: those destinations of asynchronous events that exist here, besides functions."""
-        self.terms = TermsBook(account, self.deployments.function)
+        self.terms = AsyncInvokeConfigs(account, self.deployments.function)
         self.asynchronous = AsyncQueue(
             self.dispatcher,
             AsyncParts(
@@ -143,7 +143,7 @@ class Assembly:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            opening.enter_context(RelaxedCollector())
+            opening.enter_context(GcTuning())
             opening.enter_context(self._capture)
             for observer in self._others:
                 opening.callback(_close, observer)
@@ -203,7 +203,7 @@ class Assembly:
         for executor in self._executors:
             _close(executor)
 
-    def _dismiss(self, part: Part) -> None:
+    def _dismiss(self, part: FunctionDeployment) -> None:
         self._executors.remove(part.executor)
         _close(part.executor)
 
@@ -214,7 +214,7 @@ class Assembly:
             self.stats.unregister(function.name)  # a ledger has one price: its counters begin anew
         self.stats.register(function, price, levels)
 
-    def _hire(self, function: Function, pool: Pool) -> Part:
+    def _hire(self, function: Function, pool: Pool) -> FunctionDeployment:
         account = self._config.account
         fleet: Fleet[Invocation] = Fleet(
             FleetLimits(
@@ -263,7 +263,7 @@ class Assembly:
             self._watch()
         if self._log is not None:
             self._log.register(function)
-        return Part(function, driver, fleet, executor)
+        return FunctionDeployment(function, driver, fleet, executor)
 
     def _factory(self, function: Function) -> ExecutorFactory:
         if self._make is not None:
@@ -303,7 +303,7 @@ class Assembly:
                 return invocation
         return None
 
-    def _notice_now(self, notice: Notice) -> None:
+    def _notice_now(self, notice: EngineEvent) -> None:
         """From the watchdog, while the loop is blocked: what is logged now must be written now."""
         self._observer.noticed(notice)
         if self._log is not None:

@@ -7,32 +7,32 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from engine.app.couriers import Archives, ToQueues
+from engine.app.async_invoke_configs import InvokeConfig
+from engine.app.destination_senders import BucketCodeStore, QueueSender
 from engine.app.engine import Engine
-from engine.app.readings import mapping_readings
-from engine.app.terms import InvokeConfig
+from engine.app.mapping_metrics import mapping_readings
 from engine.config import Config
 from engine.core.destinations import target_of
-from engine.packages.records import LATEST, State
-from engine.packages.shelf import Shelf
+from engine.packages.records import LATEST, StoredState
+from engine.packages.store import PackageStore
 from engine.ports import EventSource, Host, Sink
+from engine.protocols.aws.gate import AwsGate
+from engine.protocols.aws.router import AwsRouter
+from engine.protocols.http.request_gate import RequestGate
+from engine.protocols.http.server import Request
 from engine.registry import resolve
-from engine.sources.http.payload import Edge
+from engine.services.lambda_api.control_plane import BODY_LIMIT_BYTES, ControlPlane, NoFunctionUrls, Spawn
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.service import LambdaApi
+from engine.services.s3.service import SERVICE as S3
+from engine.services.s3.service import S3Service
+from engine.services.sqs.service import SqsService
+from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.source import HttpSource
-from engine.sources.invoke.catalogue import Catalogue
-from engine.sources.invoke.source import LambdaApi
-from engine.sources.invoke.works import BODY_LIMIT_BYTES, NoFronts, Spawn, Works
-from engine.sources.s3.service import SERVICE as S3
-from engine.sources.s3.service import S3Service
 from engine.sources.s3.source import S3Source
-from engine.sources.sqs.mapping.remote import RemoteSqsSource
-from engine.sources.sqs.mapping.source import SERVICE as SQS
-from engine.sources.sqs.mapping.source import SqsSource
-from engine.sources.sqs.service import SqsService
-from engine.wire.aws import AwsEndpoint
-from engine.wire.aws_gate import AwsGate
-from engine.wire.http import Request
-from engine.wire.request_gate import RequestGate
+from engine.sources.sqs.remote_source import RemoteSqsSource
+from engine.sources.sqs.source import SERVICE as SQS
+from engine.sources.sqs.source import SqsSource
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Services:
         body_limit_bytes: What that listener must take.
     """
 
-    def __init__(self, engine: Engine, shelf: Shelf, spawn: Spawn) -> None:
+    def __init__(self, engine: Engine, shelf: PackageStore, spawn: Spawn) -> None:
         """Blocks if there is a state folder.
 
         Raises:
@@ -74,7 +74,7 @@ class Services:
         self._engine = engine
         self._sqs = shared[SQS] = SqsService(host)
         self._sqs.declare(config.resources.queues)
-        engine.couriers[SQS] = ToQueues(self._sqs, host)
+        engine.couriers[SQS] = QueueSender(self._sqs, host)
         self._s3 = shared[S3] = S3Service(
             host,
             spawn=spawn,
@@ -93,27 +93,27 @@ class Services:
         if (remote := _one(RemoteSqsSource, sources)) is not None:
             engine.stats.mappings.watch(partial(mapping_readings, remote))
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
-        self._works = Works(
-            Catalogue({function.name: function for function in config.functions}, host),
+        self._works = ControlPlane(
+            FunctionRegistry({function.name: function for function in config.functions}, host),
             shelf,
             engine.deployments,
-            _one(HttpSource, sources) or NoFronts(),
+            _one(HttpSource, sources) or NoFunctionUrls(),
             offload=engine.platform.offload,
             spawn=spawn,
-            stores=Archives(self._s3),
+            stores=BucketCodeStore(self._s3),
             mappings=mappings,
             say=engine.say,
         )
         engine.terms.invoke_config = self._invoke_config
         lambda_api = LambdaApi(self._works, host, engine.sink, spawn, engine.asynchronous)
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._s3.handle}
-        endpoint = AwsEndpoint(handlers, host.new_request_id)
+        endpoint = AwsRouter(handlers, host.new_request_id)
         gate = AwsGate(gate_of("aws", config, wary=True), endpoint, self._s3.api, engine.stats.reject)
         self.handle: Callable[[Request], None] = gate.handle
         limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.body_limit_bytes)
         self.body_limit_bytes = max(limits)
 
-    async def restore(self, state: State) -> None:
+    async def restore(self, state: StoredState) -> None:
         """Run what came over the Lambda API before. Called once, before anything is served."""
         await self._works.restore(state)
 
@@ -135,7 +135,7 @@ class Services:
                 continue  # an engine in a Python program that was told of no address
             sources[kind] = resolve("source", kind).build(bindings, host)
         if "http" in host.listen and _one(HttpSource, sources) is None:  # there may come function URLs
-            sources["http"] = HttpSource([], host, Edge(host.account, host.listen["http"][1]))
+            sources["http"] = HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
         if _one(SqsSource, sources) is None:
             sources[SQS] = SqsSource.build([], host)
         if _one(S3Source, sources) is None:

@@ -19,13 +19,13 @@ from engine.app.services import Services, gate_of
 from engine.config import Config
 from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers
-from engine.packages.shelf import Shelf
+from engine.packages.store import PackageStore
 from engine.ports import Clock
+from engine.protocols.http.server import HttpLimits, HttpServer, Request, listening_sockets
 from engine.runtime.clock import SystemClock
 from engine.runtime.signals import StopSignals
 from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
-from engine.wire.http import HttpLimits, HttpServer, Request, listening_sockets
 
 _LAST_ANSWERS_S: Final = 1.0
 """After all invocations have ended, sources get the rest of the grace period to tell of it, or this long."""
@@ -138,7 +138,7 @@ async def _serve(
     reloads: bool,
 ) -> bool:
     with ExitStack() as kept:
-        shelf = kept.enter_context(Shelf(Path(config.state_dir) if config.state_dir else None))
+        shelf = kept.enter_context(PackageStore(Path(config.state_dir) if config.state_dir else None))
         # First of all: an environment that initialises knows the address, and what it sends there waits.
         at_aws = listening_sockets(*config.listeners["aws"])
         for one in at_aws:
@@ -190,7 +190,7 @@ def _reloader(config: Config, engine: Engine) -> Reloader:
 
 async def serve_clients(
     engine: Engine,
-    shelf: Shelf,
+    shelf: PackageStore,
     at_aws: Sequence[socket.socket],
     signals: StopSignals,
     ready: Callable[[Mapping[str, str | None]], None],

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from engine.cli.plan_options import (
+from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Text,
     book_of,
@@ -16,10 +16,10 @@ from engine.cli.plan_options import (
     number,
     refuse,
 )
-from engine.cli.plan_tables import bill_rows, dollars, price_line, table
+from engine.cli.plan.tables import bill_rows, dollars, price_line, table
 from engine.core.billing import exactly
-from engine.model.bill import bill, plain
-from engine.model.costing import FRONT_DOORS, Month, document, what_ifs
+from engine.model.cost.bill import bill, plain
+from engine.model.cost.monthly import FRONT_DOORS, Month, document, what_ifs
 
 _COUNT = click.IntRange(min=0, max=10**15)
 

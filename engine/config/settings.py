@@ -27,7 +27,7 @@ from engine.config.problems import show
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
 from engine.core.variables import EXEC_WRAPPER
-from engine.wire.request_gate import authority
+from engine.protocols.http.request_gate import authority
 
 FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
 FUNCTION_NAME_RULE: Final = "must be 1 to 64 of the characters a-z A-Z 0-9 - _ (AWS)"

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Final, Literal, Self, TextIO
 
 from engine.core.invocation import LOG_TAIL_BYTES, Invocation, Phase
-from engine.executors.logformat import JsonFormatter, TextFormatter
+from engine.executors.log_format import JsonFormatter, TextFormatter
 
 current: Final[ContextVar[Invocation | None]] = ContextVar("current", default=None)
 """The invocation that the running code belongs to. Set by executors."""

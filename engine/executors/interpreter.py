@@ -24,7 +24,6 @@ from contextvars import ContextVar, copy_context
 from functools import partial, wraps
 from typing import Any, Final, Self
 
-from engine.executors.call import Call
 from engine.executors.capture import write_past_the_engine
 from engine.executors.forks import (
     Fork,
@@ -35,7 +34,8 @@ from engine.executors.forks import (
     prepare,
 )
 from engine.executors.half_made import forget_since, holds_half_made
-from engine.executors.handler import InitError, Loaded
+from engine.executors.handler_loader import InitError, Loaded
+from engine.executors.handler_runner import HandlerRunner
 from engine.executors.loggers import keep_apart, make_real
 from engine.executors.scope import ScopedEnviron, running
 from engine.ports import Workshop
@@ -95,7 +95,7 @@ class Interpreter:
         found._members += 1
         return found
 
-    def load(self, call: Call, *, fresh: bool) -> Loaded:
+    def load(self, call: HandlerRunner, *, fresh: bool) -> Loaded:
         """Import a handler; on the calling thread. Raises `InitError`."""
         with self._loads_lock:
             self._loads += 1
@@ -114,7 +114,7 @@ class Interpreter:
             with self._loads_lock:
                 self._loading -= 1
 
-    def _load(self, call: Call, *, fresh: bool) -> Loaded:
+    def _load(self, call: HandlerRunner, *, fresh: bool) -> Loaded:
         before = set(sys.modules)
         try:
             return call.load(fresh=fresh)

@@ -21,10 +21,10 @@ from engine.core.failure import cancelled_body
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
-from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.forks import leave
-from engine.executors.handler import InitError, Loaded
+from engine.executors.handler_loader import InitError, Loaded
+from engine.executors.handler_runner import HandlerRunner, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.interrupt import Interrupted
 from engine.executors.marshal import encode, exit_status
@@ -32,7 +32,7 @@ from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
 
 
-class Lane:
+class LoopWorker:
     """A task that runs one handler after the other in one environment, as Lambda's own runtime does.
 
     Waking it costs half of what a new task for each invocation would. Context variables that a handler
@@ -45,7 +45,7 @@ class Lane:
     task: asyncio.Task[None]
 
 
-class Room:
+class LoopEnvironment:
     """One environment: the handler it was started with, and a lane for each invocation it can take."""
 
     __slots__ = ("env_id", "free", "handler", "lanes", "open", "scope", "template")
@@ -56,8 +56,8 @@ class Room:
         self.handler: Any = None
         self.template: ContextTemplate
         self.scope: Scope
-        self.free: list[Lane] = []
-        self.lanes: list[Lane] = []
+        self.free: list[LoopWorker] = []
+        self.lanes: list[LoopWorker] = []
 
 
 class LoopExecutor:
@@ -71,16 +71,16 @@ class LoopExecutor:
         self._function = function
         self._workshop = workshop
         self._interpreter = Interpreter.enter(workshop)
-        self._call = Call(function, workshop)
+        self._call = HandlerRunner(function, workshop)
         self._handler: Any = None
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
-        self._rooms: dict[int, Room] = {}
+        self._rooms: dict[int, LoopEnvironment] = {}
         self._await_load: dict[int, float] | None = None  # who waits for the newest import, since when
 
     def start(self, env_id: int, /) -> None:
         """Ready at once if the module is there; else import it first, once for all that wait."""
-        self._rooms[env_id] = Room(env_id)
+        self._rooms[env_id] = LoopEnvironment(env_id)
         if self._handler is not None:
             self._loop.call_soon(self._ready, env_id, self._handler, self._scope, 0.0)
             return
@@ -101,7 +101,7 @@ class LoopExecutor:
                 pass  # a handler left a cancellation of its task behind: see `_close_lane`
             else:
                 return
-        lane = Lane()
+        lane = LoopWorker()
         room.lanes.append(lane)
         lane.task = self._loop.create_task(self._serve(room, lane, invocation), context=Context())
 
@@ -183,7 +183,7 @@ class LoopExecutor:
             room.scope = scope.of_environment(room.template.log_stream_name)
             self._facts.ready(env_id, init_s)
 
-    async def _serve(self, room: Room, lane: Lane, invocation: Invocation) -> None:
+    async def _serve(self, room: LoopEnvironment, lane: LoopWorker, invocation: Invocation) -> None:
         """Run what comes down the lane, until the environment is gone."""
         call, handler, template, facts = self._call, room.handler, room.template, self._facts
         now = self._clock.now
@@ -236,7 +236,7 @@ class LoopExecutor:
                     self._close_lane(room, lane)
                 raise
 
-    def _close_lane(self, room: Room, lane: Lane) -> None:
+    def _close_lane(self, room: LoopEnvironment, lane: LoopWorker) -> None:
         """A handler left a cancellation of its task behind: the lane is lost, not what came down it."""
         room.lanes.remove(lane)
         if lane in room.free:

@@ -23,17 +23,17 @@ from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
+from engine.core.engine_events import ThreadAbandoned
 from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation, Result
-from engine.core.notice import ThreadAbandoned
 from engine.core.outcome import Status
-from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.cpu_use import cpu_beside_this_thread
 from engine.executors.forks import leave
-from engine.executors.handler import InitError, Loaded
+from engine.executors.handler_loader import InitError, Loaded
+from engine.executors.handler_runner import HandlerRunner, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.marshal import encode, exit_status
 from engine.executors.scope import Scope, running, scope_of
@@ -49,7 +49,7 @@ class DeadlineStruck(BaseException):
     """Raised inside a handler whose deadline has passed. Its outcome is settled; it can only tidy up."""
 
 
-class Mail(NamedTuple):
+class WorkerMessage(NamedTuple):
     """What a worker has to say: an invocation's result, or (with no invocation) how its init went."""
 
     env_id: int
@@ -58,10 +58,10 @@ class Mail(NamedTuple):
     took_s: float = 0.0
 
 
-class Worker:
+class ThreadWorker:
     """One thread. What it shares with the loop's thread is guarded by `_lock`."""
 
-    def __init__(self, room: Room, name: str) -> None:
+    def __init__(self, room: ThreadEnvironment, name: str) -> None:
         self.room = room
         self.invocation: Invocation | None = None  # what it runs, while a deadline may still strike it
         self.importing = room.loaded is None
@@ -101,12 +101,12 @@ class Worker:
                 result = self._run(invocation)
                 if result is None:
                     return
-                room.post(Mail(room.env_id, invocation, result))
+                room.post(WorkerMessage(room.env_id, invocation, result))
         except DeadlineStruck:
             return  # it came after the handler, while this thread was already on its way out
         finally:
             if room.closed and room.loaded is not None:
-                room.call.unload(room.loaded)  # `Room.stop` may have come too early to do it
+                room.call.unload(room.loaded)  # `ThreadEnvironment.stop` may have come too early to do it
             if self._loop.is_used:
                 self._runner.get_loop()
                 self._runner.close()
@@ -121,7 +121,7 @@ class Worker:
             failure = init_failure(error)
         with self._lock:
             self.importing = False
-        room.post(Mail(room.env_id, None, failure, room.now() - began_s))
+        room.post(WorkerMessage(room.env_id, None, failure, room.now() - began_s))
         return failure is None
 
     def _run(self, invocation: Invocation) -> Result | None:
@@ -168,7 +168,7 @@ class Worker:
         return self._runner.run(coroutine, context=contextvars.copy_context())
 
 
-class Room:
+class ThreadEnvironment:
     """One environment: a module instance, an inbox, and as many threads as it may run handlers at a time."""
 
     def __init__(self, executor: ThreadExecutor, env_id: int) -> None:
@@ -185,19 +185,19 @@ class Room:
         self.closed = False
         self.cpu_before_s = cpu_beside_this_thread() or 0.0
         self._name = f"{executor.function.name}-{env_id}"
-        self.workers = [Worker(self, self._name)]
+        self.workers = [ThreadWorker(self, self._name)]
 
     def run(self, invocation: Invocation) -> None:
         """Hand it over; a shared environment grows a thread when all are busy."""
         self.in_flight += 1
         if self.in_flight > len(self.workers):
             try:
-                self.workers.append(Worker(self, self._name))
+                self.workers.append(ThreadWorker(self, self._name))
             except RuntimeError:
                 pass  # no more threads to be had: it waits for one of those that are there
         self.inbox.put(invocation)
 
-    def stop(self) -> list[Worker]:
+    def stop(self) -> list[ThreadWorker]:
         """Send the threads home. Returns those that were in a handler, which may not notice."""
         self.closed = True
         for _ in self.workers:
@@ -212,7 +212,7 @@ class ThreadExecutor:
 
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.function = function
-        self.call = Call(function, workshop)
+        self.call = HandlerRunner(function, workshop)
         self._workshop = workshop
         self.interpreter = Interpreter.enter(workshop)
         self._own_context = contextvars.Context()
@@ -220,14 +220,14 @@ class ThreadExecutor:
         self._facts = facts
         self._loop = workshop.loop
         self._notify = workshop.notify
-        self._rooms: dict[int, Room] = {}
-        self._mail: deque[Mail] = deque()
+        self._rooms: dict[int, ThreadEnvironment] = {}
+        self._mail: deque[WorkerMessage] = deque()
         self._woken = False
 
     def start(self, env_id: int, /) -> None:
         """Start a thread; the import happens there."""
         try:
-            self._rooms[env_id] = Room(self, env_id)
+            self._rooms[env_id] = ThreadEnvironment(self, env_id)
         except RuntimeError as error:  # the machine has no more threads
             failure = InitFailure("Sandbox.Failure", str(error))
             self._loop.call_soon(self._facts.failed, env_id, failure, 0.0)
@@ -265,7 +265,7 @@ class ThreadExecutor:
         workshop = self._workshop
         return scope_of(self.function, workshop.account, workshop.endpoint_url, logs_json=workshop.logs_json)
 
-    def post(self, mail: Mail) -> None:
+    def post(self, mail: WorkerMessage) -> None:
         """Called by workers: leave mail for the loop, and wake it if nobody has yet."""
         self._mail.append(mail)
         if not self._woken:
@@ -294,7 +294,7 @@ class ThreadExecutor:
             else:
                 self._facts.ready(env_id, took_s)
 
-    def _look_after(self, worker: Worker, invocation: Invocation | None) -> None:
+    def _look_after(self, worker: ThreadWorker, invocation: Invocation | None) -> None:
         if invocation is not None and worker.thread.is_alive() and worker.invocation is invocation:
             self._notify(ThreadAbandoned(function=self.function.name, request_id=invocation.event.request_id))
 

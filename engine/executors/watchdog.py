@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final, Self
 
+from engine.core.engine_events import EngineEvent, LoopBlocked, LoopReleased
 from engine.core.invocation import Invocation
-from engine.core.notice import LoopBlocked, LoopReleased, Notice
 from engine.executors.interrupt import Interrupter
 from engine.ports import Clock
 
@@ -51,7 +51,7 @@ class Watchdog:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         find: FindInvocation,
-        notify: Callable[[Notice], None],
+        notify: Callable[[EngineEvent], None],
         lagged: Callable[[float], None],
         interrupter: Interrupter | None = None,
     ) -> None:

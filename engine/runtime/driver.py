@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from engine.core.billing import Rate, billed_ms
+from engine.core.engine_events import Initialised, InitsLimit
 from engine.core.event import Event
 from engine.core.failure import (
     MAX_RESPONSE_BYTES,
@@ -26,13 +27,12 @@ from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run
 from engine.core.function import PROVISIONED_INIT_LIMIT_S, Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
-from engine.core.limits import Pool, Refusal
-from engine.core.notice import Initialised, InitsLimit
+from engine.core.limits import Pool, ThrottleReason
 from engine.core.outcome import Outcome, Status
 from engine.ports import Clock, Executor, Meter, Observer
-from engine.runtime.alarm import Alarm
 from engine.runtime.deadlines import Deadlines
 from engine.runtime.init_scheduler import InitScheduler
+from engine.runtime.timer import Timer
 
 _RUNNING: Final = Phase.RUNNING  # see core.fleet: members are read once, not once an invocation
 _ENDED: Final = Phase.ENDED
@@ -94,7 +94,7 @@ class Driver:
         self._limit_told = False
         self._deadlines = Deadlines(loop, clock, self._strike)
         # An environment that turns idle falls due after keep_alive_s, unsaid: see Alarm.
-        self._alarm = Alarm(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
+        self._alarm = Timer(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
         self._fresh: dict[int, float] = {}  # init seconds of environments that have served nothing yet
         self._initialising: dict[int, tuple[asyncio.TimerHandle, bool]] = {}  # limit, and whether provisioned
         self._overdue: dict[int, float] = {}  # the limit of those that have their last turns
@@ -546,10 +546,10 @@ class Driver:
         self._answer(invocation, Status.INIT_ERROR, body, 0.0, error_type=failure.error_type)
         self._on_release()
 
-    def _refuse(self, invocation: Invocation, refusal: Refusal) -> None:
+    def _refuse(self, invocation: Invocation, refusal: ThrottleReason) -> None:
         event = invocation.event
         waited_s = self._now() - event.received_s
-        if refusal is Refusal.CLOSING:
+        if refusal is ThrottleReason.CLOSING:
             status, body, reason = Status.CANCELLED, cancelled_body(event.request_id), None
         else:
             reason = refusal.aws_reason

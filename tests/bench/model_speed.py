@@ -16,13 +16,13 @@ from pathlib import Path
 from random import Random
 
 from engine.core.function import Account, Function
-from engine.model import kernel
-from engine.model.compiled import run as compiled
-from engine.model.fluid import flow
-from engine.model.kernel import Rules
-from engine.model.laws import Constant, Exponential
-from engine.model.simulator import Simulation
-from engine.model.workload import poisson_workload
+from engine.model.queueing.fluid import flow
+from engine.model.simulation import kernel
+from engine.model.simulation.compiled_kernel import run as compiled
+from engine.model.simulation.distributions import Constant, Exponential
+from engine.model.simulation.kernel import Rules
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import poisson_workload
 
 BOUNDS = {
     "kernel_numba_per_s": 5_000_000,

@@ -6,13 +6,13 @@ from decimal import Decimal
 import pytest
 
 from engine.cli.demo.drive import FROM_ZERO, OVER_THE_LIMIT, SHOP, THROTTLED, Recording, Series
-from engine.cli.demo.feeds import Fed
 from engine.cli.demo.load import OK, Tally, kind_of
 from engine.cli.demo.plan import Plan
 from engine.cli.demo.promises import REASON, promises
+from engine.cli.demo.queue_and_bucket import Fed
 from engine.cli.demo.sampling import Sample, sample_of
 from engine.cli.demo.summary import Run, curve, document, percentile, plain
-from engine.wire.client import Response
+from engine.protocols.http.client import Response
 
 PLAN = Plan(config="engine.toml", burst=1000, over=1500, prices="prices of us-east-1 as of 2026-09-19")
 FED = Fed(messages=10_000, left=0, dead=0, objects=100, noticed=100, took_s=2.5)

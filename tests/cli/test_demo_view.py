@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from engine.cli.demo.board import Board
-from engine.cli.demo.child import ROOT
+from engine.cli.demo.engine_process import ROOT
 from engine.cli.demo.load import OK
+from engine.cli.demo.mixed_traffic import EXPECTED_FAILURES, errands
 from engine.cli.demo.plan import Plan
 from engine.cli.demo.sampling import Sample
-from engine.cli.demo.shop import EXPECTED_FAILURES, errands
 from engine.cli.demo.view import Lines, Quiet, screen, sparkline
 from engine.config import load_config
 from handlers.faulty import HOW

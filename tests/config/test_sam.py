@@ -4,7 +4,7 @@ import pytest
 
 from engine.config import load_config
 from engine.errors import ConfigError
-from engine.sources.sqs.settings import QUEUE_NAME_RULE
+from engine.services.sqs.settings import QUEUE_NAME_RULE
 
 SHOP = """
 AWSTemplateFormatVersion: 2010-09-09

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from engine import Engine, Function, Status
-from engine.core.notice import LoopBlocked, LoopReleased
+from engine.core.engine_events import LoopBlocked, LoopReleased
 from engine.executors.watchdog import Watchdog
 from engine.runtime.clock import SystemClock
 

@@ -10,18 +10,19 @@ from random import Random
 import pytest
 
 from engine.core.function import Account, Function
-from engine.model import advice, fast
-from engine.model.analytic import answer, mean_billed_ms
-from engine.model.answer import answer_of
-from engine.model.bill import FreeTier, bill
-from engine.model.comparison import compared, figures, observed_of, worst
-from engine.model.costing import Month, document, what_ifs
-from engine.model.laws import Capped, Constant, parse_law
-from engine.model.objectives import Objectives, Verdict, overall
-from engine.model.price_book import price_book
-from engine.model.service_time import Run, ServiceTime, fitted, tuned
-from engine.model.traffic import arrivals, parse_shape
-from engine.model.workload import drawn_workload
+from engine.model.cost import recommendations
+from engine.model.cost.bill import FreeTier, bill
+from engine.model.cost.memory_sizes import Run, ServiceTime, fitted, tuned
+from engine.model.cost.monthly import Month, document, what_ifs
+from engine.model.cost.price_book import price_book
+from engine.model.queueing.analytic import answer, mean_billed_ms
+from engine.model.queueing.objectives import Objectives, Verdict, overall
+from engine.model.queueing.prediction import answer_of
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.comparison import compared, figures, observed_of, worst
+from engine.model.simulation.distributions import Capped, Constant, parse_law
+from engine.model.simulation.workload import drawn_workload
+from engine.model.traffic.shapes import arrivals, parse_shape
 
 BOOK = price_book("us-east-1")
 
@@ -50,8 +51,8 @@ def simulated(shape, *, service, horizon_s, account=None, **keys):
         init=Constant(0.0),
         rng=rng,
     )
-    played = fast.play(workload, account, horizon_s=horizon_s, compiled=False)
-    seen = fast.observe(workload, played)
+    played = fast_simulator.play(workload, account, horizon_s=horizon_s, compiled=False)
+    seen = fast_simulator.observe(workload, played)
     return answer_of(seen, horizon_s, method="simulated", error="", peak_per_s=0.0), played
 
 
@@ -149,7 +150,7 @@ def test_the_worst_objective_counts():
 
 def test_more_traffic_meets_its_limits():
     """100 in flight now: at ten times that, one in a hundred of a thousand is refused."""
-    rows = advice.scaled(
+    rows = recommendations.scaled(
         function(),
         Account(),
         parse_shape("1000"),
@@ -159,7 +160,7 @@ def test_more_traffic_meets_its_limits():
         book=BOOK,
         month_s=30 * 86_400,
     )
-    crossing = advice.crossing_per_s(function(), Account(), parse_law("100"))
+    crossing = recommendations.crossing_per_s(function(), Account(), parse_law("100"))
 
     assert [100, 1000, 100_000] == pytest.approx([rows[0].in_flight, rows[2].in_flight, rows[-1].in_flight])
     assert 9712.041 == pytest.approx(crossing, abs=0.01)
@@ -170,7 +171,7 @@ def test_more_traffic_meets_its_limits():
 def test_provisioned_concurrency_for_cost_and_for_cold_starts():
     """10 Erlangs: nine cost least and spill 27 %; 18 spill 1 %, 29 one in a million."""
     found = planned("100", memory_mb=1024, horizon_s=86_400.0)
-    rows = advice.provisions(function(), found, parse_law("100"), BOOK, 30 * 86_400, FreeTier.NONE)
+    rows = recommendations.provisions(function(), found, parse_law("100"), BOOK, 30 * 86_400, FreeTier.NONE)
 
     assert [0, 9, 18, 29] == [row.environments for row in rows]
     assert 0.2732 == pytest.approx(rows[1].spill_share, abs=1e-4)
@@ -180,14 +181,14 @@ def test_provisioned_concurrency_for_cost_and_for_cold_starts():
 def test_a_quota_that_is_too_small_is_said():
     """30,000 requests/s of 20 ms: 600 in flight, and yet 3,000 of quota."""
     found = planned("30000", service="20")
-    said = advice.recommendations(function(), Account(), found, parse_law("20"), [])
+    said = recommendations.recommendations(function(), Account(), found, parse_law("20"), [])
 
     assert any("ask for a concurrency of 3,000 or more" in one for one in said)
 
 
 def test_longer_keep_alive_means_fewer_cold_starts():
     """And more environments."""
-    rows = advice.keep_alives(function(), planned("1"), parse_law("100"))
+    rows = recommendations.keep_alives(function(), planned("1"), parse_law("100"))
 
     assert rows == sorted(rows)
     assert [cold for _, cold, _ in rows] == sorted((cold for _, cold, _ in rows), reverse=True)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from engine.core.billing import asynchronous_requests, billed_ms, exactly, standing_gb_seconds
 from engine.errors import ConfigError
-from engine.model import usage
-from engine.model.bill import FreeTier, bill, cents
-from engine.model.price_book import overridden, price_book, with_savings_plan
+from engine.model.cost import usage
+from engine.model.cost.bill import FreeTier, bill, cents
+from engine.model.cost.price_book import overridden, price_book, with_savings_plan
 
 M = 1_000_000
 HOUR_S = 3600

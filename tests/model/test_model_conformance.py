@@ -17,15 +17,21 @@ from engine.core.fleet import Refuse, Run, Start, Stop
 from engine.core.function import Account
 from engine.core.invocation import Result
 from engine.core.outcome import Status
-from engine.model.laws import Constant, Exponential
-from engine.model.simulator import Simulation
-from engine.model.workload import FAILS, Ending, Fate, Workload, poisson_workload
+from engine.model.simulation.distributions import Constant, Exponential
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import (
+    FAILS,
+    AttemptEnding,
+    SimulatedOutcome,
+    Workload,
+    poisson_workload,
+)
 from engine.testing import Act, ScriptedExecutor, VirtualTimeLoop, virtual_platform
 
 RESULTS = {
-    Ending.SUCCESS: Result(Status.SUCCESS, b"1"),
-    Ending.ERROR: Result(Status.ERROR, b"{}"),
-    Ending.CRASH: Result(Status.CRASH, b"{}", error_type="Runtime.ExitError"),
+    AttemptEnding.SUCCESS: Result(Status.SUCCESS, b"1"),
+    AttemptEnding.ERROR: Result(Status.ERROR, b"{}"),
+    AttemptEnding.CRASH: Result(Status.CRASH, b"{}", error_type="Runtime.ExitError"),
 }
 
 
@@ -63,15 +69,15 @@ def simulated(workloads, account):
 
 
 def _fate(line, item):
-    fate = Fate(line.fates[item])
-    if fate is Fate.THROTTLED:
+    fate = SimulatedOutcome(line.fates[item])
+    if fate is SimulatedOutcome.THROTTLED:
         return "throttled", False, None
-    if fate is Fate.INIT_FAILED:
+    if fate is SimulatedOutcome.INIT_FAILED:
         return "init_error", True, None
     ending = line.cut[item][0] if item in line.cut else line.kinds[item]
     status = ("success", "error", "crash", "timeout")[ending]
     init_s = line.inits_s.get(item)
-    return status, fate is Fate.COLD, None if init_s is None else round(init_s, 6)
+    return status, fate is SimulatedOutcome.COLD, None if init_s is None else round(init_s, 6)
 
 
 async def live(workloads, account):
@@ -79,7 +85,7 @@ async def live(workloads, account):
     executors = {}
     by_id = {}
     for one in workloads:
-        endings = one.endings or [Ending.SUCCESS] * len(one.at_s)
+        endings = one.endings or [AttemptEnding.SUCCESS] * len(one.at_s)
         for item, takes_s in enumerate(one.service_s):
             act = Act(takes_s=takes_s, result=RESULTS[endings[item]])
             by_id[f"{one.function.name}-{item}"] = act

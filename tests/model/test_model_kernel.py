@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core.function import Account, Function
-from engine.model import fast
-from engine.model.laws import Constant, Exponential
-from engine.model.simulator import Simulation
-from engine.model.workload import FAILS, Trigger, Workload, poisson_workload
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.distributions import Constant, Exponential
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import FAILS, Trigger, Workload, poisson_workload
 
 
 def function(**keys):
@@ -33,7 +33,7 @@ def drawn(seed, one, *, rate_per_s=20.0, n_s=25.0, mean_s=0.3, init=None, **shar
 
 def agree(workload, account, compiled):
     """Assert that both say the same of every request, and of the environments."""
-    played = fast.play(workload, account, compiled=compiled)
+    played = fast_simulator.play(workload, account, compiled=compiled)
     simulation = Simulation([workload], account)
     (seen,) = simulation.run().functions
     (line,) = simulation.lines
@@ -98,8 +98,8 @@ def test_the_same_fates_when_compiled():
 def test_observations_are_equal():
     """What is reported of a run does not say which of the two it was."""
     workload = drawn(3, function(), crash_share=0.02, error_share=0.05)
-    played = fast.play(workload, compiled=False)
-    actual = fast.observe(workload, played)
+    played = fast_simulator.play(workload, compiled=False)
+    actual = fast_simulator.observe(workload, played)
     (expected,) = Simulation([workload]).run().functions
 
     assert expected.environment_s == pytest.approx(actual.environment_s)
@@ -129,9 +129,9 @@ def test_what_the_kernel_cannot_play_is_named(keys, reason):
     """The simulator can."""
     workload = drawn(1, function(**keys))
 
-    assert reason == fast.unsuited(workload)
+    assert reason == fast_simulator.unsuited(workload)
     with pytest.raises(ValueError, match=f"f: not for the fast kernel: {reason}"):
-        fast.play(workload)
+        fast_simulator.play(workload)
 
 
 def test_failing_inits_and_retries_are_for_the_simulator():
@@ -140,12 +140,12 @@ def test_failing_inits_and_retries_are_for_the_simulator():
     slow = Workload(function=function(), at_s=[0.0], service_s=[0.1], inits_s=[10.0])
     again = Workload(function=function(), at_s=[0.0], service_s=[0.1], trigger=Trigger.ASYNCHRONOUS)
 
-    assert "an initialisation fails" == fast.unsuited(fails) == fast.unsuited(slow)
-    assert "events are tried again" == fast.unsuited(again)
+    assert "an initialisation fails" == fast_simulator.unsuited(fails) == fast_simulator.unsuited(slow)
+    assert "events are tried again" == fast_simulator.unsuited(again)
 
 
 def test_nothing_comes():
     """No request, no environment."""
     workload = Workload(function=function(), at_s=[], service_s=[])
 
-    assert (0, 0, 0.0, 0.0) == fast.play(workload, compiled=False).totals
+    assert (0, 0, 0.0, 0.0) == fast_simulator.play(workload, compiled=False).totals

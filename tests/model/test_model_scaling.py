@@ -6,20 +6,26 @@ from random import Random
 
 import pytest
 
-from engine.core.autoscale import Deadline, Knative, TargetTracking
 from engine.core.function import Account, Function
-from engine.core.scaling import ProvisionedPollers, SqsPollers
-from engine.model import fast
-from engine.model.keep_alive import FixedKeepAlive, HybridHistogram
-from engine.model.laws import Constant, Exponential, log_normal
-from engine.model.policies import Policy, all_policies, compare
-from engine.model.price_book import price_book
-from engine.model.queue_mapping import QueueLoad
-from engine.model.ramps import backlog
-from engine.model.scaler import Scaler
-from engine.model.simulator import Simulation
-from engine.model.traffic import arrivals, parse_shape
-from engine.model.workload import Ending, Trigger, Workload, drawn_workload, poisson_workload
+from engine.core.scaling.environments import Deadline, Knative, TargetTracking
+from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
+from engine.model.cost.price_book import price_book
+from engine.model.queueing.ramps import backlog
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.distributions import Constant, Exponential, log_normal
+from engine.model.simulation.keep_alive import FixedKeepAlive, HybridHistogram
+from engine.model.simulation.policies import Policy, all_policies, compare
+from engine.model.simulation.scheduled_scaling import ScheduledScaling
+from engine.model.simulation.simulated_mapping import QueueLoad
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import (
+    AttemptEnding,
+    Trigger,
+    Workload,
+    drawn_workload,
+    poisson_workload,
+)
+from engine.model.traffic.shapes import arrivals, parse_shape
 
 
 def function(**keys):
@@ -91,7 +97,7 @@ def test_a_failed_event_is_tried_three_times():
         function=function(),
         at_s=[0.0, 1.0],
         service_s=[0.1, 0.1],
-        endings=[Ending.ERROR, Ending.SUCCESS],
+        endings=[AttemptEnding.ERROR, AttemptEnding.SUCCESS],
         trigger=Trigger.ASYNCHRONOUS,
     )
     simulation = Simulation([workload])
@@ -131,7 +137,7 @@ BURSTS = drawn_workload(
 @pytest.mark.parametrize("spills", [False, True])
 def test_every_event_is_brought_to_its_end(policy, spills):
     """Whatever says how many environments there are; what a policy lets go is gone."""
-    scaler = Scaler(policy, 1.0, spills=spills)
+    scaler = ScheduledScaling(policy, 1.0, spills=spills)
     simulation = Simulation([BURSTS], scalers={"f": scaler}, horizon_s=1200.0)
     (seen,) = simulation.run().functions
     (line,) = simulation.lines
@@ -182,7 +188,7 @@ def test_a_fixed_keep_alive_policy_is_the_fleets_own():
     )
     simulation = Simulation([workload], keep_alives={"f": FixedKeepAlive(5.0)})
     (seen,) = simulation.run().functions
-    played = fast.play(workload, compiled=False)
+    played = fast_simulator.play(workload, compiled=False)
 
     assert played.totals.created == pytest.approx(seen.created, abs=2)
 
@@ -219,7 +225,7 @@ def test_the_transient_run_of_simfaas():
         at_s = [0.0, 0.0, 0.0, *arrivals(parse_shape("0.9"), 300.0, rng)]
         service_s = [rng.expovariate(1 / 2.016) for _ in at_s]
         workload = Workload(function=one, at_s=at_s, service_s=service_s, inits_s=[0.0])
-        cold += fast.play(workload, compiled=False).totals.created - 8
+        cold += fast_simulator.play(workload, compiled=False).totals.created - 8
         came += len(at_s) - 3
 
     assert 0.00041845 == pytest.approx(cold / came, rel=0.3)

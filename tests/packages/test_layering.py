@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from engine.packages.archive import ArchiveError
-from engine.packages.layering import put_under
+from engine.packages.layers import put_under
 
 SITE = f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 

@@ -7,8 +7,8 @@ import zipfile
 import pytest
 
 from engine.packages.archive import ArchiveError
-from engine.packages.records import Alias, FunctionRecord, LayerRecord, LayerVersion, State, Version
-from engine.packages.shelf import Shelf, StateError
+from engine.packages.records import Alias, FunctionRecord, LayerRecord, LayerVersion, StoredState, Version
+from engine.packages.store import PackageStore, StateError
 
 ONE, TWO, STRAY, KEPT, LAYER = (f"00000000-0000-4000-8000-00000000000{number}" for number in range(5))
 
@@ -43,16 +43,16 @@ def some_state():
         reserved=7,
     )
     layer = LayerVersion(version=1, folder=TWO, size=1, sha256="x", created_s=1.0)
-    return State(functions={"f": record}, layers={"l": LayerRecord(name="l", versions={"1": layer})})
+    return StoredState(functions={"f": record}, layers={"l": LayerRecord(name="l", versions={"1": layer})})
 
 
 def test_what_was_saved_is_there_again(tmp_path):
-    with Shelf(tmp_path / "state") as shelf:
+    with PackageStore(tmp_path / "state") as shelf:
         state = some_state().model_copy(update={"state_folder": shelf.load().state_folder})
         shelf.add_code(ONE, zipped(app="x = 1"), [])
         shelf.add_layer(TWO, zipped(lib="y = 2"))
         shelf.save(state.model_dump_json().encode())
-    with Shelf(tmp_path / "state") as shelf:
+    with PackageStore(tmp_path / "state") as shelf:
         again = shelf.load()
 
         assert state == again
@@ -60,19 +60,19 @@ def test_what_was_saved_is_there_again(tmp_path):
 
 
 def test_a_new_folder_holds_nothing(tmp_path):
-    with Shelf(tmp_path / "deep" / "state") as shelf:
+    with PackageStore(tmp_path / "deep" / "state") as shelf:
         state = shelf.load()
 
-        assert State(state_folder=state.state_folder) == state
+        assert StoredState(state_folder=state.state_folder) == state
 
 
 def test_what_no_record_speaks_of_is_swept(tmp_path):
     """Packages of an engine that died before it could save, finished or not; at the next start."""
-    with Shelf(tmp_path) as shelf:
+    with PackageStore(tmp_path) as shelf:
         shelf.begin(shelf.load())
         shelf.add_code(STRAY, zipped(app=""), [])
         (tmp_path / "packages" / f".new-{ONE}").mkdir()
-    with Shelf(tmp_path) as shelf:
+    with PackageStore(tmp_path) as shelf:
         state = shelf.load()
         assert 2 == len(list((tmp_path / "packages").iterdir()))
         shelf.begin(state)
@@ -81,7 +81,7 @@ def test_what_no_record_speaks_of_is_swept(tmp_path):
 
 
 def test_without_a_root_all_is_gone_at_the_end():
-    with Shelf(None) as shelf:
+    with PackageStore(None) as shelf:
         shelf.add_code(ONE, zipped(app=""), [])
         task = shelf.task(ONE)
         shelf.save(b"{}")
@@ -91,7 +91,7 @@ def test_without_a_root_all_is_gone_at_the_end():
 
 
 def test_a_refused_archive_leaves_nothing(tmp_path):
-    with Shelf(tmp_path) as shelf:
+    with PackageStore(tmp_path) as shelf:
         with pytest.raises(ArchiveError):
             shelf.add_code(ONE, b"no zip", [])
 
@@ -99,7 +99,7 @@ def test_a_refused_archive_leaves_nothing(tmp_path):
 
 
 def test_a_layer_lies_under_the_code_and_is_kept_by_it(tmp_path):
-    with Shelf(tmp_path) as shelf:
+    with PackageStore(tmp_path) as shelf:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("python/lib.py", "z = 3")
@@ -111,18 +111,18 @@ def test_a_layer_lies_under_the_code_and_is_kept_by_it(tmp_path):
 
 
 def test_two_engines_cannot_share_a_state_folder(tmp_path):
-    with Shelf(tmp_path), pytest.raises(StateError, match="another engine uses this state folder"):
-        Shelf(tmp_path).__enter__()
+    with PackageStore(tmp_path), pytest.raises(StateError, match="another engine uses this state folder"):
+        PackageStore(tmp_path).__enter__()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(StateError, match="cannot be used as state folder"):
-        Shelf(tmp_path / "file" / "state").__enter__()
+        PackageStore(tmp_path / "file" / "state").__enter__()
 
 
-GOOD = json.loads(State().model_dump_json())
+GOOD = json.loads(StoredState().model_dump_json())
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ GOOD = json.loads(State().model_dump_json())
 )
 def test_a_damaged_state_file_is_one_clear_error(tmp_path, text, why):
     """And nothing is changed because of it."""
-    with Shelf(tmp_path) as shelf:
+    with PackageStore(tmp_path) as shelf:
         state = shelf.load()
         shelf.begin(state)
         shelf.add_code(KEPT, zipped(app=""), [])
@@ -162,7 +162,7 @@ def test_a_damaged_state_file_is_one_clear_error(tmp_path, text, why):
         own = text.replace(b'"state_folder":""', b'"state_folder":"%s"' % state.state_folder.encode())
         (tmp_path / "state.json").write_bytes(own)
     before = everything(tmp_path)
-    with Shelf(tmp_path) as shelf, pytest.raises(StateError, match=why):
+    with PackageStore(tmp_path) as shelf, pytest.raises(StateError, match=why):
         shelf.load()
 
     assert before == everything(tmp_path)

@@ -20,8 +20,8 @@ from rich.console import Console
 
 from engine.cli.check import printable
 from engine.cli.demo.board import Board, View
-from engine.cli.demo.child import EngineProcess
 from engine.cli.demo.drive import Drive
+from engine.cli.demo.engine_process import EngineProcess
 from engine.cli.demo.figures import print_summary, sentences
 from engine.cli.demo.plan import Plan, make_plan
 from engine.cli.demo.report import page
@@ -30,8 +30,8 @@ from engine.cli.demo.summary import Run, document
 from engine.cli.demo.view import Lines, Quiet, Screen
 from engine.cli.options import BAD_USAGE, run
 from engine.errors import EngineError
+from engine.protocols.http.client import HttpConnection
 from engine.runtime.clock import SystemClock
-from engine.wire.client import HttpConnection
 
 _LIMIT_S: Final = 50.0
 _FAILED: Final = 1

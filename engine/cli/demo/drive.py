@@ -9,16 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from engine.cli.demo.board import Board, Phase
-from engine.cli.demo.feeds import (
-    DEAD_LETTERS,
-    QUEUE,
-    Fed,
-    emptied,
-    left_in,
-    message_calls,
-    object_calls,
-    send_all,
-)
 from engine.cli.demo.load import (
     OK,
     Address,
@@ -29,11 +19,21 @@ from engine.cli.demo.load import (
     invocation,
     keep_asking,
 )
+from engine.cli.demo.mixed_traffic import TrafficClass, errands
 from engine.cli.demo.plan import Plan
+from engine.cli.demo.queue_and_bucket import (
+    DEAD_LETTERS,
+    QUEUE,
+    Fed,
+    emptied,
+    left_in,
+    message_calls,
+    object_calls,
+    send_all,
+)
 from engine.cli.demo.sampling import Sample, Sampler
-from engine.cli.demo.shop import Errand, errands
 from engine.ports import Clock
-from engine.wire.client import HttpConnection
+from engine.protocols.http.client import HttpConnection
 
 FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, SHOP, FEEDS, TO_ZERO = range(7)
 
@@ -188,7 +188,9 @@ class Drive:
         count = sum(tally.count for tally in tallies)
         phase.achieved = f"{count:,} requests, {len(kinds)} kinds of failure"
 
-    async def _send(self, errand: Errand, stack: ExitStack, group: asyncio.TaskGroup, until_s: float) -> None:
+    async def _send(
+        self, errand: TrafficClass, stack: ExitStack, group: asyncio.TaskGroup, until_s: float
+    ) -> None:
         clients = await connect(stack, self._addresses[errand.listener], errand.clients)
         tally = Tally()
         for client in clients:

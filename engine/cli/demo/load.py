@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from engine.ports import Clock
-from engine.wire.client import HttpConnection, Response
+from engine.protocols.http.client import HttpConnection, Response
 
 Address = tuple[str, int]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.cli.demo.board import Phase
-from engine.cli.demo.child import ROOT, DemoError
+from engine.cli.demo.engine_process import ROOT, DemoError
 from engine.cli.demo.load import allow_open_files
 from engine.config import load_config
 from engine.core.prices import fallback_sheet, price_sheet

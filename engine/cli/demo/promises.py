@@ -16,9 +16,9 @@ from engine.cli.demo.drive import (
     Recording,
     Series,
 )
-from engine.cli.demo.feeds import Fed
 from engine.cli.demo.load import OK
 from engine.cli.demo.plan import WANTED_PEAK, Plan
+from engine.cli.demo.queue_and_bucket import Fed
 from engine.cli.demo.sampling import Sample
 
 REASON: Final = "ConcurrentInvocationLimitExceeded"

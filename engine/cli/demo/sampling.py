@@ -8,9 +8,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from engine.cli.demo.child import DemoError
+from engine.cli.demo.engine_process import DemoError
 from engine.ports import Clock
-from engine.wire.client import HttpConnection
+from engine.protocols.http.client import HttpConnection
 
 _EVERY_S: Final = 0.1
 _ANSWER_LIMIT_S: Final = 15.0

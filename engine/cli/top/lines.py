@@ -8,7 +8,7 @@ from typing import TextIO
 
 import orjson
 
-from engine.cli.top.happenings import Happening
+from engine.cli.top.event_log import LoggedEvent
 from engine.cli.top.reading import Frame
 from engine.cli.top.screen import headline
 from engine.cli.top.words import HEADINGS, cells, ordered, span
@@ -22,7 +22,7 @@ class Plain:
         self._order = order
         self._pattern = pattern
 
-    def show(self, frame: Frame, happenings: Sequence[Happening]) -> None:
+    def show(self, frame: Frame, happenings: Sequence[LoggedEvent]) -> None:
         """Write one frame and what happened before it."""
         lines = [f"{span(one.at_s)}  {one}" for one in happenings]
         lines.append(headline(frame))
@@ -49,7 +49,7 @@ class Json:
         self._order = order
         self._pattern = pattern
 
-    def show(self, frame: Frame, happenings: Sequence[Happening]) -> None:
+    def show(self, frame: Frame, happenings: Sequence[LoggedEvent]) -> None:
         """Write one frame and what happened before it."""
         rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
         document = frame._asdict() | {

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.demo.view import sparkline
-from engine.cli.top.happenings import Happenings
+from engine.cli.top.event_log import EventLog
 from engine.cli.top.reading import Frame
 from engine.cli.top.words import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
 
@@ -42,7 +42,7 @@ class Picture:
     paused: bool = False
     trouble: str = ""
     frame: Frame | None = None
-    log: Happenings = field(default_factory=Happenings)
+    log: EventLog = field(default_factory=EventLog)
     rates: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     in_use: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     cold: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))

@@ -15,9 +15,9 @@ import errno
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from engine.core.engine_events import EndedForMemory, EngineEvent, Held
 from engine.core.failure import InitFailure
 from engine.core.function import INIT_LIMIT_S
-from engine.core.notice import EndedForMemory, Held, Notice
 from engine.machine import descriptors
 from engine.machine.memory import Memory, MemoryGauge, reserve_kb, resident_kb, share_of
 from engine.ports import Clock
@@ -94,7 +94,7 @@ class Tenant(Protocol):
     def resume(self) -> None:
         """Ask for them again."""
 
-    def notify(self, notice: Notice) -> None:
+    def notify(self, notice: EngineEvent) -> None:
         """Pass it on to whoever runs the engine."""
 
 

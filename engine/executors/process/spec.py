@@ -12,7 +12,7 @@ from engine.core.function import Account, Function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
+class EnvironmentSpec:
     """Everything about a function's environments but what differs from one to the next.
 
     Attributes:
@@ -43,7 +43,7 @@ class Spec:
         return json.dumps({**document, "variables": dict(self.variables)}).encode()
 
     @classmethod
-    def decode(cls, text: bytes) -> Spec:
+    def decode(cls, text: bytes) -> EnvironmentSpec:
         """What `encode` made."""
         document: dict[str, Any] = json.loads(text)
         function = Function(**document.pop("function"))

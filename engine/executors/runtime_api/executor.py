@@ -13,9 +13,9 @@ from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation
-from engine.executors.runtime_api.child import Child
-from engine.executors.runtime_api.guardian import Guardian
-from engine.executors.runtime_api.room import Room
+from engine.executors.runtime_api.environment import RuntimeEnvironment
+from engine.executors.runtime_api.process_reaper import ProcessReaper
+from engine.executors.runtime_api.runtime_process import RuntimeProcess
 from engine.ports import Facts, Workshop
 
 
@@ -26,21 +26,21 @@ class RuntimeExecutor:
         self.function = function
         self.facts = facts
         self.workshop = workshop
-        self._rooms: dict[int, Room] = {}
-        self._leaving: set[Room] = set()  # closed, and their processes not reaped yet
+        self._rooms: dict[int, RuntimeEnvironment] = {}
+        self._leaving: set[RuntimeEnvironment] = set()  # closed, and their processes not reaped yet
         self._openings: set[asyncio.Task[None]] = set()
-        self._guardian: Guardian | None = None
+        self._guardian: ProcessReaper | None = None
 
     def start(self, env_id: int, /) -> None:
         """Listen, and start a process; its first poll tells that it is ready."""
         if self._guardian is None:
             try:
-                self._guardian = Guardian()
+                self._guardian = ProcessReaper()
             except OSError as error:
                 failure = InitFailure("Sandbox.Failure", str(error))
                 self.workshop.loop.call_soon(self.facts.failed, env_id, failure, 0.0)
                 return
-        room = self._rooms[env_id] = Room(env_id, self)
+        room = self._rooms[env_id] = RuntimeEnvironment(env_id, self)
         self.open(room)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
@@ -74,23 +74,23 @@ class RuntimeExecutor:
 
     # ---------------------------------------------------------------- what rooms ask for
 
-    def open(self, room: Room) -> None:
+    def open(self, room: RuntimeEnvironment) -> None:
         """Start its process, beside the loop."""
         opening = self.workshop.loop.create_task(room.open())
         self._openings.add(opening)
         opening.add_done_callback(self._openings.discard)
 
-    def watch(self, child: Child) -> None:
+    def watch(self, child: RuntimeProcess) -> None:
         """Tell the guardian."""
         if self._guardian is not None:
             self._guardian.watch(child.group)
 
-    def forget(self, child: Child) -> None:
+    def forget(self, child: RuntimeProcess) -> None:
         """Tell the guardian."""
         if self._guardian is not None:
             self._guardian.forget(child.group)
 
-    def dismiss(self, room: Room) -> None:
+    def dismiss(self, room: RuntimeEnvironment) -> None:
         """Close it, and keep it in mind until its process is reaped."""
         self._rooms.pop(room.env_id, None)
         room.close()

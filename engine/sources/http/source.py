@@ -10,24 +10,24 @@ from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
 from engine.ports import Binding, EventSource, Finding, Host, Sink
-from engine.sources.http.desk import Desk, Route, Router
+from engine.protocols.http.request_gate import RequestGate
+from engine.protocols.http.server import HttpLimits, HttpServer
+from engine.sources.http.event_handler import HttpEventHandler, Route, Router
 from engine.sources.http.function_urls import URL_MAX_BODY, prefix_of, url_entries
 from engine.sources.http.gate import HttpGate, cors_of_url
-from engine.sources.http.payload import Edge, PayloadFormat
+from engine.sources.http.payload import GatewayIdentity, PayloadFormat
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.routes import Entry, taken
 from engine.sources.http.settings import HttpEvent
-from engine.wire.http import HttpLimits, HttpServer
-from engine.wire.request_gate import RequestGate
 
 LISTENER: Final = "http"
 _MOST_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
 _SURELY_FITS: Final = 524_288
 """Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""
-_FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, Edge], PayloadFormat]]] = {
+_FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, GatewayIdentity], PayloadFormat]]] = {
     "2.0": PayloadV2,
     "1.0": PayloadV1,
     "alb": PayloadAlb,
@@ -44,11 +44,11 @@ class HttpSource:
 
     Settings: ClassVar[type[BaseModel]] = HttpEvent
 
-    def __init__(self, entries: Sequence[Entry[Route]], host: Host, edge: Edge) -> None:
+    def __init__(self, entries: Sequence[Entry[Route]], host: Host, edge: GatewayIdentity) -> None:
         self._entries = entries
         self._urls: dict[str, list[Entry[Route]]] = {}
         self._router = Router(entries)
-        self._desk: Desk | None = None
+        self._desk: HttpEventHandler | None = None
         self._gate: HttpGate | None = None
         self._host = host
         self._edge = edge
@@ -57,7 +57,7 @@ class HttpSource:
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Compile the routes. Raises ConfigError with one line for each route claimed twice."""
-        edge = Edge(host.account, host.listen[LISTENER][1])
+        edge = GatewayIdentity(host.account, host.listen[LISTENER][1])
         return cls([_entry(binding, edge) for binding in bindings], host, edge)
 
     @classmethod
@@ -96,7 +96,7 @@ class HttpSource:
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Listen until `stopping`, then answer what was taken. Starts with `http://host:port`."""
         host = self._host
-        desk = self._desk = Desk(self._router, sink, host)
+        desk = self._desk = HttpEventHandler(self._router, sink, host)
         rule = RequestGate(
             host.listen[LISTENER][0],
             hosts=host.hosts,
@@ -118,7 +118,7 @@ class HttpSource:
             server.close()
 
 
-def _entry(binding: Binding, edge: Edge) -> Entry[Route]:
+def _entry(binding: Binding, edge: GatewayIdentity) -> Entry[Route]:
     settings = binding.settings
     if not isinstance(settings, HttpEvent):
         raise TypeError(f"an HTTP event needs HttpEvent settings, not {type(settings).__name__}")

@@ -14,10 +14,10 @@ from engine.core.event import Event
 from engine.core.outcome import Outcome
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Host, Sink
-from engine.sources.s3.outlets import nobody
-from engine.sources.s3.rules import Rule, Target
-from engine.sources.s3.service import SERVICE, S3Service
-from engine.sources.s3.settings import S3Event
+from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
+from engine.services.s3.notification_targets import nobody
+from engine.services.s3.service import SERVICE, S3Service
+from engine.services.s3.settings import S3Event
 
 _log = logging.getLogger("engine.s3")
 
@@ -40,12 +40,12 @@ class S3Source:
         self._service = service
         self._open = 0
         self._idle = anyio.Event()
-        fixed: dict[str, tuple[Rule, ...]] = {}
+        fixed: dict[str, tuple[NotificationRule, ...]] = {}
         for number, binding in enumerate(bindings, 1):
             settings, name = binding.settings, binding.function.name
             if not isinstance(settings, S3Event):
                 raise TypeError(f"an S3 event needs S3Event settings, not {type(settings).__name__}")
-            target = Target("lambda", host.account.function_arn(name, binding.qualifier))
+            target = NotificationTarget("lambda", host.account.function_arn(name, binding.qualifier))
             rule = settings.rule(target, settings.id or f"{name}-{number}", settings.form)
             fixed[settings.bucket] = (*fixed.get(settings.bucket, ()), rule)
         service.prepare(fixed)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.core.notice import EndedForMemory, Held
+from engine.core.engine_events import EndedForMemory, Held
 from engine.executors.process.admission import PATIENCE_S, Admission, Need
 from engine.machine.memory import Memory
 

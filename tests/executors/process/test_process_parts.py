@@ -9,28 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.executors.handler import InitError
-from engine.executors.process.cgroups import ControlGroups
-from engine.executors.process.child import failure_text
-from engine.executors.process.cradle import Cradle
-from engine.executors.process.frames import (
+from engine.executors.handler_loader import InitError
+from engine.executors.process.child.environment import failure_text
+from engine.executors.process.parent.cgroups import ControlGroups
+from engine.executors.process.parent.monitor import LONG, LOOKS, PERIOD_S, Monitor
+from engine.executors.process.parent.snapshot_template import SnapshotTemplate
+from engine.executors.process.protocol import (
     DOWN,
     ERROR,
     PRINTED,
     SUCCESS,
-    Intake,
-    Request,
+    FrameReader,
+    RequestFrame,
     cut_replies,
     pack_message,
     pack_reply,
     pack_request,
     whole_reply,
 )
-from engine.executors.process.watch import LONG, LOOKS, PERIOD_S, Watch
 
 texts = st.none() | st.text(min_size=1, max_size=40).filter(lambda text: text.encode("utf-8", "ignore"))
 requests = st.builds(
-    Request,
+    RequestFrame,
     number=st.integers(1, 2**31 - 1),
     deadline_s=st.floats(0, 1e9),
     request_id=st.text(max_size=40),
@@ -41,7 +41,7 @@ requests = st.builds(
 )
 
 
-def packed(request: Request) -> bytes:
+def packed(request: RequestFrame) -> bytes:
     head = pack_request(*request[:-1], len(request.payload))
     return head + request.payload
 
@@ -52,7 +52,7 @@ def test_requests_come_out_as_they_went_in_however_they_are_cut(given_requests, 
     stream = b"".join(map(packed, given_requests))
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        intake = Intake(theirs)
+        intake = FrameReader(theirs)
         found = [
             request for at in range(0, len(stream), size) for request in intake.parse(stream[at : at + size])
         ]
@@ -65,7 +65,7 @@ def test_one_request_at_a_time_is_waited_for(request):
     """And the end of the stream is None."""
     ours, theirs = socket.socketpair()
     with theirs:
-        intake = Intake(theirs)
+        intake = FrameReader(theirs)
         with ours:
             ours.sendall(packed(request))
             found = intake.next()
@@ -79,8 +79,8 @@ def test_a_stream_that_ends_within_a_request_has_ended():
     ours, theirs = socket.socketpair()
     with theirs:
         with ours:
-            ours.sendall(packed(Request(1, 0.0, "id", None, None, None, b"x" * 100))[:-1])
-        end = Intake(theirs).next()
+            ours.sendall(packed(RequestFrame(1, 0.0, "id", None, None, None, b"x" * 100))[:-1])
+        end = FrameReader(theirs).next()
 
     assert end is None
 
@@ -135,7 +135,7 @@ class Tenant:
 async def test_the_watch_looks_at_what_has_run_for_a_whole_period():
     """What is shorter is looked at when it ends."""
     tenant, brief = Tenant(1), Tenant(2)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
+    watch = Monitor(asyncio.get_running_loop(), lambda pid: 50)
     for one in (tenant, brief):
         watch.add(one)
     watch.rouse()
@@ -151,7 +151,7 @@ async def test_the_watch_looks_at_what_has_run_for_a_whole_period():
 async def test_who_runs_long_is_asked_once_to_make_way():
     """And not those who run often."""
     long, often = Tenant(1), Tenant(2)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
+    watch = Monitor(asyncio.get_running_loop(), lambda pid: 50)
     for one in (long, often):
         watch.add(one)
     watch.rouse()
@@ -166,7 +166,7 @@ async def test_who_runs_long_is_asked_once_to_make_way():
 async def test_who_takes_no_more_memory_is_looked_at_less_often_until_it_does():
     """Thousands that merely wait cost little."""
     tenant, resident_kb = Tenant(1), 50
-    watch = Watch(asyncio.get_running_loop(), lambda pid: resident_kb)
+    watch = Monitor(asyncio.get_running_loop(), lambda pid: resident_kb)
     watch.add(tenant)
     watch.rouse()
     await asyncio.sleep(PERIOD_S * (2 + LONG))
@@ -185,7 +185,7 @@ async def test_who_takes_no_more_memory_is_looked_at_less_often_until_it_does():
 async def test_what_is_not_there_yet_is_not_looked_at():
     """Its process is still to be forked."""
     tenant = Tenant(0)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
+    watch = Monitor(asyncio.get_running_loop(), lambda pid: 50)
     watch.add(tenant)
     watch.rouse()
     await asyncio.sleep(PERIOD_S * 3)
@@ -198,7 +198,7 @@ async def test_what_is_not_there_yet_is_not_looked_at():
 async def test_the_watch_sleeps_when_nothing_runs():
     """An idle engine costs nothing."""
     tenant = Tenant(1)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
+    watch = Monitor(asyncio.get_running_loop(), lambda pid: 50)
     watch.add(tenant)
     tenant.busy = False
     watch.rouse()
@@ -212,7 +212,7 @@ async def test_the_watch_sleeps_when_nothing_runs():
 async def test_what_is_over_the_cap_or_gone_is_not_looked_at_again():
     """It is told once."""
     over, gone = Tenant(1, cap_kb=10), Tenant(2)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50 if pid == 1 else None)
+    watch = Monitor(asyncio.get_running_loop(), lambda pid: 50 if pid == 1 else None)
     for one in (over, gone):
         watch.add(one)
     watch.rouse()
@@ -232,7 +232,7 @@ async def test_of_very_many_each_has_its_turn():
         return 1
 
     tenants = [Tenant(1 + number) for number in range(LOOKS * 3)]
-    watch = Watch(asyncio.get_running_loop(), resident_kb)
+    watch = Monitor(asyncio.get_running_loop(), resident_kb)
     for tenant in tenants:
         watch.add(tenant)
     watch.rouse()
@@ -285,7 +285,7 @@ def test_control_groups_that_work_are_removed_in_the_end():
 
 async def test_a_template_is_heard_out_though_its_end_is_known_first():
     """Its last words come down a line of their own: the zygote may be quicker to tell that it is gone."""
-    cradle = Cradle(asyncio.get_running_loop(), print)
+    cradle = SnapshotTemplate(asyncio.get_running_loop(), print)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     output, write_end = os.pipe()
     os.close(write_end)

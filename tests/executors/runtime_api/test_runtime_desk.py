@@ -9,8 +9,8 @@ from engine.core.event import Event
 from engine.core.failure import InitFailure
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
-from engine.executors.runtime_api.desk import Desk
-from engine.wire.http import Request
+from engine.executors.runtime_api.runtime_api import RuntimeApi
+from engine.protocols.http.server import Request
 
 PREFIX = b"/2018-06-01/runtime/"
 OK = (202, b'{"status":"OK"}\n')
@@ -39,7 +39,7 @@ class Office:
 
     def __init__(self, shared=False):
         self.told = []
-        self.desk = Desk(self, shared=shared)
+        self.desk = RuntimeApi(self, shared=shared)
 
     def ready(self):
         self.told.append("ready")

@@ -15,8 +15,8 @@ from botocore.config import Config
 
 from engine import Engine, Function, Status
 from engine.core.event import Event
-from engine.executors.runtime_api.guardian import Guardian
-from engine.executors.runtime_api.workers import Workers
+from engine.executors.runtime_api.process_reaper import ProcessReaper
+from engine.executors.runtime_api.worker_processes import WorkerProcesses
 
 pytestmark = pytest.mark.real_time
 
@@ -448,7 +448,7 @@ def parent():
 
 def test_a_worker_that_died_is_told_by_its_status(parent):
     """Its parent has not taken note of it yet."""
-    workers = Workers(parent.pid, lasting=False)
+    workers = WorkerProcesses(parent.pid, lasting=False)
     before = workers.death()
     parent.stdin.write(b"go\n")
     parent.stdin.flush()
@@ -461,7 +461,7 @@ def test_a_worker_that_died_is_told_by_its_status(parent):
 @pytest.mark.parametrize(("lasting", "status"), [(True, 0), (False, None)])
 def test_a_worker_that_vanished_has_died_if_it_was_to_last(parent, lasting, status):
     """Its parent has taken its status; a helper may come and go."""
-    workers = Workers(parent.pid, lasting=lasting)
+    workers = WorkerProcesses(parent.pid, lasting=lasting)
     workers.see()
     workers._seen |= {b"999999999"} if lasting else set()
 
@@ -470,7 +470,7 @@ def test_a_worker_that_vanished_has_died_if_it_was_to_last(parent, lasting, stat
 
 def test_the_guardian_forgets_what_is_gone():
     """A number that was told and taken back is never killed; it may be another's by then."""
-    guardian = Guardian()
+    guardian = ProcessReaper()
     kept, killed = (subprocess.Popen(("sleep", "60"), start_new_session=True) for _ in range(2))
     try:
         for group in (11, kept.pid, killed.pid, 12):

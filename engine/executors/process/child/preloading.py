@@ -1,0 +1,91 @@
+"""What a function's own zygote imports beforehand, and when it must not.
+
+A process that has threads, or sockets that its forks would share, is none to fork handlers from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Collection, Iterable
+from typing import Final, NamedTuple
+
+NOT_PRELOADABLE: Final = "Engine.NotPreloadable"
+"""Error type of a zygote that gives up for what it imported; the message is a `PreloadRefusal` as JSON."""
+
+_SHARED: Final = ("socket:", "pipe:", "anon_inode:")
+
+
+class PreloadRefusal(NamedTuple):
+    """A module that cannot be imported beforehand: why, and all that came with it."""
+
+    module: str
+    why: str
+    came: list[str]
+
+
+def imported_from_outside(code: str, before: Collection[str]) -> list[str]:
+    """Names of the modules that are not in `before` and do not lie below `code`, in the order of import."""
+    names = []
+    for name, module in list(sys.modules.items()):
+        members = getattr(module, "__dict__", {})
+        file, spec = members.get("__file__"), members.get("__spec__")
+        if name in before or not isinstance(file, str) or getattr(spec, "name", None) != name:
+            continue  # what was made in place, as some packages make modules, cannot be imported by its name
+        if not file.startswith(code + os.sep):
+            names.append(name)
+    return names
+
+
+def import_all(names: Iterable[str], unwanted: Collection[str]) -> PreloadRefusal | None:
+    """Import the modules; the first that cannot stay, after which this process is of no use.
+
+    One that cannot be imported is left to the handler, whose own import says so.
+
+    Args:
+        names: In the order in which they were imported elsewhere.
+        unwanted: Modules that must not be imported here, nor by others, with all below them.
+    """
+    below = tuple(f"{name}." for name in unwanted)
+    threads, shared = _threads(), _shared()
+    for name in names:
+        if name in sys.modules or name in unwanted or name.startswith(below):
+            continue
+        before = set(sys.modules)
+        try:
+            importlib.import_module(name)
+        except BaseException:  # noqa: BLE001, S112  # whatever it raises
+            continue
+        came = [one for one in sys.modules if one not in before]
+        if any(one in unwanted or one.startswith(below) for one in came):
+            return PreloadRefusal(name, "imports what no_preload names", came)
+        if _threads() > threads:
+            return PreloadRefusal(name, "starts threads", came)
+        if _shared() - shared:
+            return PreloadRefusal(name, "opens sockets or pipes", came)
+    return None
+
+
+def reseed() -> None:
+    """Give this process random numbers of its own; Python's `random` sees to itself after a fork."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        vars(numpy_random)["seed"]()
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def _shared() -> set[str]:
+    """What is open that a fork would share, and not have a copy of."""
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{descriptor}")
+        except OSError:
+            continue  # the one that listed them
+        if target.startswith(_SHARED):
+            found.add(target)
+    return found

@@ -1,0 +1,42 @@
+"""What a zygote does once so that its children need not: everything on the way of an invocation, some times.
+
+Lazy imports are made, caches filled and bytecode specialised before the memory is shared by all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from engine.core.event import Event
+from engine.core.function import Account, Function
+from engine.core.invocation import Invocation
+from engine.executors.handler_runner import HandlerRunner
+from engine.executors.marshal import UnmarshalError, decode, encode
+from engine.executors.process.child.environment import CallContext, ProcessClock, nobody
+
+_TIMES: Final = 20
+_MODULE: Final = "warmup_handler"
+
+
+def rehearse() -> None:
+    """Load a handler as those of functions are loaded, and run it."""
+    importlib.invalidate_caches()
+    folder = str(Path(__file__).parent)
+    function = Function("rehearsal", handler=f"{_MODULE}.handler", code=folder)
+    bench = CallContext(account=Account(), clock=ProcessClock(), log=lambda *_: None, logs_json=False)
+    call = HandlerRunner(function, bench, alone=True)
+    sys.path.insert(0, folder)
+    for _ in range(_TIMES):
+        loaded = call.load(fresh=True)
+        invocation = Invocation(Event(function.name, b"", "", 0.0), nobody)
+        invocation.event.document = decode(b'{"a": [1, null, "x"]}')
+        document, context = call.arguments(call.furnish(), invocation)
+        encode(loaded.callable(document, context))
+        del sys.modules[_MODULE]
+    sys.path.remove(folder)
+    with suppress(UnmarshalError):
+        decode(b"{")  # the parser looks for its exception by name, once: later that name may be a handler's

@@ -1,0 +1,77 @@
+"""The zygote: a fresh interpreter that has imported what environments need, to be forked from.
+
+It never imports the engine's server side and starts no thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+from engine.executors.process.child.fork_server import ForkServer
+from engine.executors.process.child.handler_log import HandlerLog
+from engine.executors.process.child.private_modules import PrivateModules
+from engine.executors.process.child.process_setup import freeze_memory, open_streams, set_variables
+from engine.executors.process.child.snapshot_hooks import provide_hooks
+from engine.executors.process.child.tmp_dir import make_scratch
+from engine.executors.process.child.warmup import rehearse
+from engine.executors.process.linux import adopt_orphans, die_with_parent, outlive_parent
+from engine.executors.process.protocol import DOWN, pack_message, receive_message
+
+_PROGRAM: Final = "/var/runtime/bootstrap.py"
+"""`sys.argv[0]`, for a handler that parses its arguments: there are none."""
+
+
+def _preload(names: Sequence[str]) -> str | None:
+    """Import them; why not, if one cannot be."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001  # whatever it raises is for whoever asked for it
+            return f"Unable to preload module '{name}': {type(error).__name__}: {error}"
+    return None
+
+
+def _be_nobodys(path: Sequence[str]) -> None:
+    """Have nothing in `sys` and `__main__` that handlers would not find on Lambda."""
+    sys.path[:] = path
+    sys.argv[:] = [_PROGRAM]
+    names = vars(sys.modules["__main__"])
+    for name in [name for name in names if not name.startswith("__")]:
+        del names[name]
+
+
+def main(descriptor: int, parent: int) -> NoReturn:
+    """What a fresh interpreter runs; the first message says how to set up."""
+    die_with_parent(parent)  # while it imports; later the closed line says so, and there is more to kill
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt_orphans()
+    line = socket.socket(fileno=descriptor)
+    first = receive_message(line)
+    if first is None:
+        os._exit(0)
+    setup: dict[str, Any] = json.loads(first.body)
+    open_streams()
+    log = HandlerLog()
+    log.install()
+    rehearse()
+    private = PrivateModules.take()
+    _be_nobodys(setup["path"])
+    problem = _preload(setup["preload"])
+    if problem is not None:
+        line.sendall(pack_message(DOWN, 0, 0, problem.encode()))
+        os._exit(1)
+    provide_hooks()
+    scratch = make_scratch(setup["scratch"])
+    os.environ.clear()  # no child is to see it, and each would have to do this
+    set_variables({"TZ": ":UTC"})
+    freeze_memory()
+    outlive_parent()
+    ForkServer(line, scratch, log, private).run()
+    os._exit(0)

@@ -1,0 +1,386 @@
+"""Runs handlers in processes of their own, forked from a zygote: isolation, several cores, hard deadlines.
+
+At the deadline the process is killed. Memory is capped and measured, `/tmp` is each environment's own, and
+its variables are Lambda's. See docs/decisions/0008 for how, and for what a machine may not allow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from engine.core.engine_events import Confined, EngineEvent
+from engine.core.failure import InitFailure
+from engine.core.function import INIT_LIMIT_S, Function
+from engine.core.inits import Use
+from engine.core.invocation import Invocation
+from engine.core.variables import PATH, Initialisation, lambda_variables
+from engine.executors.cpu_use import use_of_process
+from engine.executors.handler_loader import Loader
+from engine.executors.process.admission import SHORTAGES, Need
+from engine.executors.process.parent.environment_process import EnvironmentProcess
+from engine.executors.process.parent.fork_server_client import ForkServerClient, ZygoteClient, is_lost
+from engine.executors.process.parent.preloader import Preloader
+from engine.executors.process.parent.process_host import ProcessHost
+from engine.executors.process.parent.snapshot_template import SnapshotTemplate
+from engine.executors.process.spec import EnvironmentSpec
+from engine.ports import Facts, Workshop
+
+_LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
+_QUEUE_S: Final = 1.0
+"""How long a wait for one's turn to be forked must be to count for anything."""
+
+_FORKED_S: Final = 0.0045
+"""CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
+
+_MOST_RESETS: Final = 1000
+"""Environments whose `/tmp` waits for the one that takes their place."""
+
+
+class ProcessExecutor:
+    """The environments of one function as processes. See the module's docstring."""
+
+    def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
+        self.loop = workshop.loop
+        self.memory_mb = function.memory_mb
+        self.output = workshop.output
+        self.ended = facts.ended
+        self._function = function
+        self._facts = facts
+        self._workshop = workshop
+        self._now = workshop.clock.now
+        self._shared = function.environment_concurrency > 1
+        self._rooms: dict[int, EnvironmentProcess] = {}
+        self._resets: deque[tuple[ForkServerClient, int, float]] = (
+            deque()
+        )  # whose /tmp is kept, and since when
+        self._house = ProcessHost.enter(workshop)
+        self._admission = self._house.admission
+        self.need = Need(function.name, self.memory_mb * 1024)
+        self.notify: Callable[[EngineEvent], None] = workshop.notify
+        self._watch = self._house.watch
+        self.may_renice = self._house.may_renice
+        self.cap_kb = function.memory_mb * 1024 if self._house.groups is None else 0
+        self._reprieved_s = 0.0
+        self._generation = 0
+        self._spec = self._describe().encode()
+        self._cradle: SnapshotTemplate | None = None
+        # Large, and what each fork would pay for: only where the handler is not plainly a function.
+        is_async = Loader(Path(function.code)).looks_async(function.handler)
+        preload = () if function.preload == "auto" else function.preload
+        self._preload = preload if is_async is False else ("asyncio", *preload)
+        self._held_for: set[str] = set()
+        self._zygote_due: asyncio.TimerHandle | None = None
+        self._preloader = Preloader(self) if function.preload == "auto" and not function.snapstart else None
+
+    async def prepare(self) -> None:
+        """Have the zygote, and the template if there is one, before the first event comes."""
+        try:
+            zygote = self._zygote()
+        except OSError:
+            return  # the first environment waits until there can be one
+        await zygote.up
+        if self._function.snapstart:
+            await self._template().up
+        if not self._house.told:
+            self._house.told = True
+            memory_by = "watch" if self.cap_kb else "cgroup"
+            self._workshop.notify(
+                Confined(function=self._function.name, memory_by=memory_by, own_tmp=zygote.own_tmp)
+            )
+
+    # ---------------------------------------------------------------- Executor
+
+    def start(self, env_id: int, /) -> None:
+        """Have a process forked. One that takes the place of one that was reset is ready at once."""
+        kept = self._next_reset()
+        room = self._open(env_id, suppressed=kept is not None)
+        self._admission.ask(room, self, partial(self._begin, room, kept))
+
+    def repeat(self, env_id: int, /) -> bool:
+        """Have another process forked in the place of one whose init failed just now. See `Executor`."""
+        if self._shared or self._function.snapstart:
+            return False
+        room = self._open(env_id, suppressed=True)
+        start = partial(self._begin, room, self._next_reset(latest=True))
+        self._admission.ask(room, self, start, urgent=True)
+        return True
+
+    def _open(self, env_id: int, *, suppressed: bool) -> EnvironmentProcess:
+        room = self._rooms[env_id] = EnvironmentProcess(self, env_id, self._now(), shared=self._shared)
+        room.served = suppressed
+        self._watch.add(room)
+        return room
+
+    def _begin(self, room: EnvironmentProcess, kept: tuple[ForkServerClient, int] | None) -> None:
+        """There is room for it."""
+        try:
+            if self._function.snapstart:
+                self._template().spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+            elif self._preloader is not None and (own := self._preloader.zygote) is not None:
+                own.spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+            else:
+                self._spawn(room, self._zygote(), kept)
+        except OSError as error:  # not even the process that forks them could be started
+            failure = InitFailure("Sandbox.Failure", str(error))
+            self.loop.call_soon(room.unborn, failure, error.errno or errno.EAGAIN)
+        if room.served:
+            self.loop.call_soon(self._serve_suppressed, room)
+
+    def run(self, env_id: int, invocation: Invocation, /) -> None:
+        """Send it."""
+        self._rooms[env_id].run(invocation)
+        if not self._watch.awake:
+            self._watch.rouse()
+
+    def stop(self, env_id: int, /) -> None:
+        """SIGKILL, at once; if it is idle, SIGTERM, and some time. What it wrote before is in the log."""
+        room = self._rooms.get(env_id)
+        if room is not None:
+            # Stopped while it worked: a deadline, its init's too. One that merely is not needed starts.
+            timed_out = room.running or self._now() - room.since_s >= _LONG_INIT_S
+            self._forget(room, reset=timed_out and room.working())
+            self._house.see_off(room)
+
+    def init_use(self, env_id: int, /) -> Use | None:
+        """Of the process. Until that is forked it waits for a CPU: the zygote is about others."""
+        room = self._rooms.get(env_id)
+        if room is None or (
+            self._cradle is not None and not room.pid
+        ):  # what a template waits for is not told
+            return None
+        return use_of_process(room.pid) if room.pid else Use(0.0, self._now() - room.since_s)
+
+    def renew(self) -> None:
+        """The next environment comes of the code that is there then, and so does a template."""
+        self._generation += 1
+        self.need.forget()
+        self._spec = self._describe().encode()
+        cradle, self._cradle = self._cradle, None
+        if cradle is not None:
+            self._house.retire(cradle)
+            self._template()
+        if self._preloader is not None:
+            self._preloader.renew()
+        while self._resets:
+            nursery, token, _ = self._resets.popleft()
+            nursery.forget(token)
+
+    def close(self) -> None:
+        """End every process."""
+        for room in self._rooms.values():
+            self._admission.forget(room)
+            self._house.see_off(room)
+        self._rooms.clear()
+        if self._cradle is not None:
+            self._house.retire(self._cradle)
+        if self._preloader is not None:
+            self._preloader.renew()
+        self._house.leave(self._workshop.commons)
+
+    # ---------------------------------------------------------------- what a room asks of its landlord
+
+    def came(self, room: EnvironmentProcess) -> None:
+        """Its init begins; what is still in line behind it has not had its turn."""
+        self._admission.born(room)
+        self._watch.rouse()
+        now_s = self._now()
+        if now_s - room.since_s > _QUEUE_S:
+            self._facts.waits(room.env_id)
+            room.since_s = now_s
+        if now_s - self._reprieved_s > _QUEUE_S:
+            self._reprieved_s = now_s
+            for other in self._rooms.values():
+                if not other.pid:
+                    self.remind(other)
+
+    def postponed(self, room: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
+        """What the machine was short of comes back; a zygote that went away is replaced, but only once."""
+        start = partial(self._begin, room, None)
+        if code in SHORTAGES:
+            room.nursery = None
+            self._admission.postpone(room, self, start, code)
+            return True
+        if is_lost(failure) and not room.is_second:
+            room.is_second = True
+            room.nursery = None
+            self.loop.call_soon(start)
+            return True
+        return False
+
+    def initialised(self, room: EnvironmentProcess) -> None:
+        """It has taken the memory that it starts with."""
+        self._admission.initialised(room, self.need)
+
+    def ready(self, room: EnvironmentProcess, init_s: float) -> None:
+        """Pass on that it can serve."""
+        if self._preloader is not None:
+            init_s = self._preloader.init_s(room.nursery, init_s)
+        self._facts.ready(room.env_id, init_s)
+
+    def failed(self, room: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
+        """Pass on that it cannot."""
+        self._facts.failed(room.env_id, failure, init_s or self._now() - room.since_s)
+
+    def died(self, room: EnvironmentProcess) -> None:
+        """Pass on that it is gone, with nothing in it."""
+        self._facts.died(room.env_id)
+
+    def gone(self, room: EnvironmentProcess) -> None:
+        """It crashed, or failed to come up: the next one is what AWS calls a reset of it."""
+        self._forget(room, reset=not room.served or room.running)
+
+    # ---------------------------------------------------------------- preload = "auto"
+
+    def preloaded_init_s(self) -> float | None:
+        """What it would take to start an environment if `preload` were used."""
+        asked = self._function.preload or self._function.snapstart
+        return None if asked else _FORKED_S
+
+    def imported(self, names: list[str]) -> None:
+        """An environment tells what it imported from outside its code folder."""
+        if self._preloader is not None:
+            self._preloader.learn(names)
+
+    def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
+        """A process forked from the common zygote, that imports these with the function's variables set."""
+        cradle = SnapshotTemplate(self.loop, self._stray)
+        self._zygote().spawn(cradle, replace(self._describe(), imports=imports).encode(), template=True)
+        return cradle
+
+    def retire(self, cradle: SnapshotTemplate) -> None:
+        """It is to end with the last of its environments."""
+        self._house.retire(cradle)
+
+    def wait_for_zygote(self, *, waits: bool) -> None:
+        """Begin no further inits while it imports, though not for longer than an init may take."""
+        if self._zygote_due is not None:
+            self._zygote_due.cancel()
+            self._zygote_due = None
+        if waits:
+            self._zygote_due = self.loop.call_later(INIT_LIMIT_S, lambda: self.wait_for_zygote(waits=False))
+        self._hold_for("zygote", holds=waits)
+
+    def _hold_for(self, reason: str, *, holds: bool) -> None:
+        """No further inits as long as there is a reason."""
+        held = bool(self._held_for)
+        (self._held_for.add if holds else self._held_for.discard)(reason)
+        if self._held_for and not held:
+            self._facts.hold()
+        elif held and not self._held_for:
+            self._facts.resume()
+
+    def say(self, text: str) -> None:
+        """A line about the function."""
+        self._workshop.say(f"{self._function.name}: {text}")
+
+    # ---------------------------------------------------------------- what the admission asks of its tenant
+
+    def hold(self) -> None:
+        """Have no further environments asked for."""
+        self._hold_for("memory", holds=True)
+
+    def resume(self) -> None:
+        """Have them asked for again."""
+        self._hold_for("memory", holds=False)
+
+    def remind(self, one: EnvironmentProcess) -> None:
+        """Its init has not begun: the limit of it does not either."""
+        self._facts.waits(one.env_id)
+        one.since_s = self._now()
+
+    def give_up(self, one: EnvironmentProcess) -> bool:
+        """Let it go for others, if it is idle; else after its work."""
+        return self._facts.give_up(one.env_id)
+
+    # ---------------------------------------------------------------- inside
+
+    def _zygote(self) -> ZygoteClient:
+        return self._house.zygote(self._preload)
+
+    def _template(self) -> SnapshotTemplate:
+        if self._cradle is None or self._cradle.over:
+            if self._cradle is not None:
+                self._cradle.close()
+            self._cradle = SnapshotTemplate(self.loop, self._stray)
+            self._zygote().spawn(self._cradle, self._spec, template=True)
+        return self._cradle
+
+    def _spawn(
+        self, room: EnvironmentProcess, nursery: ForkServerClient, kept: tuple[ForkServerClient, int] | None
+    ) -> None:
+        token = 0
+        if kept is not None:
+            if kept[0] is nursery:
+                token = kept[1]
+            else:
+                kept[0].forget(kept[1])
+        room.nursery = nursery
+        room.token = nursery.spawn(room, self._spec, kept=token)
+        if room.closed:  # stopped while it waited for the template
+            nursery.forget(room.token)
+
+    def _serve_suppressed(self, room: EnvironmentProcess) -> None:
+        if not room.closed:
+            self._facts.ready(room.env_id, None)
+
+    def _forget(self, room: EnvironmentProcess, *, reset: bool) -> None:
+        self._rooms.pop(room.env_id, None)
+        self._admission.forget(room)
+        self._watch.remove(room)
+        nursery = room.nursery
+        if nursery is None or nursery.over:
+            return
+        if reset and not self._shared and len(self._resets) < _MOST_RESETS:
+            self._resets.append((nursery, room.token, self._now()))
+        else:
+            nursery.forget(room.token)
+
+    def _next_reset(self, *, latest: bool = False) -> tuple[ForkServerClient, int] | None:
+        """The environment whose place the next one takes, if there is one and it is not too long ago."""
+        oldest_s = self._now() - self._function.keep_alive_s
+        while self._resets:
+            nursery, token, at_s = self._resets.pop() if latest else self._resets.popleft()
+            if not nursery.over and (latest or at_s >= oldest_s):
+                return nursery, token
+            nursery.forget(token)
+        return None
+
+    def _stray(self, text: str) -> None:
+        self.output(None, text)
+
+    def _describe(self) -> EnvironmentSpec:
+        function, workshop = self._function, self._workshop
+        kind: Initialisation = "on-demand"
+        if function.snapstart:
+            kind = "snap-start"
+        elif self._shared:
+            kind = "lambda-managed-instances"
+        code = str(Path(function.code).absolute())
+        variables = lambda_variables(
+            function,
+            workshop.account,
+            log_stream="",  # each environment puts its own there
+            task_root=code,
+            initialisation=kind,
+            python=f"{sys.version_info.major}.{sys.version_info.minor}",
+            logs_json=workshop.logs_json,
+            endpoint_url=workshop.endpoint_url,
+        )
+        if "PATH" not in function.environment:
+            variables["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
+        groups = self._house.groups
+        return EnvironmentSpec(
+            function=replace(function, code=code),
+            account=workshop.account,
+            variables=variables,
+            generation=self._generation,
+            cgroup=str(groups.folder) if groups is not None else None,
+        )

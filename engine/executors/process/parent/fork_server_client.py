@@ -1,0 +1,361 @@
+"""The engine's side of a zygote or a template: has environments forked, and hears of their end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from engine.core.failure import InitFailure
+from engine.executors.handler_loader import InitError
+from engine.executors.handler_runner import init_failure
+from engine.executors.modules import CodeFolder
+from engine.executors.process.protocol import (
+    DOWN,
+    EXITED,
+    FORGET,
+    KILL,
+    OUT_OF_MEMORY,
+    SPAWN,
+    TEMPLATE,
+    UP,
+    ControlMessage,
+    pack_message,
+    receive_message,
+)
+from engine.executors.scope import host_variables
+
+_PATIENCE_S: Final = 10.0
+_LOOK_S: Final = 1.0
+_SILENT_LOOKS: Final = 3
+"""How often it may be seen to do nothing while an answer is due."""
+
+_SILENT_LOOKS_AT_START: Final = 60
+"""The same while it imports what is preloaded: that may wait for a network."""
+
+_DESCRIPTORS: Final = 3
+"""What comes with a new process: its socket, its output, and a hold on it."""
+
+_KEPT_VARIABLES: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+"""Of the engine's variables, those that an interpreter may need in order to start; and its own, PYTHON*.
+
+Whatever a zygote starts with can be read in /proc by everything it forks.
+"""
+
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[3]); from engine.executors.process.child.zygote import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+
+
+class SpawnListener(Protocol):
+    """What a nursery forks for its owner: an environment, or a template."""
+
+    def born(self, pid: int, line: socket.socket, output: int, pidfd: int) -> None:
+        """It is there; the descriptors are its owner's from now on."""
+
+    def unborn(self, failure: InitFailure, code: int = 0) -> None:
+        """It cannot be made; `code` is the system's number of the error, if it was one."""
+
+    def exited(self, status: int, *, out_of_memory: bool) -> None:
+        """It is gone: with this exit status, negative for a signal."""
+
+
+class ForkServerClient:
+    """One zygote, or one template: a line of commands to it, and what came of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, line: socket.socket) -> None:
+        self._loop = loop
+        self._line = line
+        line.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        self._number = line.fileno()
+        self._tokens = 0
+        self._unborn: dict[int, SpawnListener] = {}
+        self._living: dict[int, SpawnListener] = {}
+        self._unsent: deque[bytes] = deque()
+        self.up: asyncio.Future[InitFailure | None] = loop.create_future()
+        self._awaited = False
+        self.over = False
+        self.own_tmp = False
+        """Whether its environments have a file system of their own on `/tmp`; known once it is up."""
+        loop.add_reader(self._number, self._read)
+
+    # ---------------------------------------------------------------- commands
+
+    def spawn(self, one: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
+        """Have `one` forked; its token. `kept`: the token of one whose `/tmp` it takes over."""
+        self._tokens += 1
+        token = self._tokens
+        if self.over:
+            self._loop.call_soon(one.unborn, _lost())
+            return token
+        self._unborn[token] = one
+        self._send(pack_message(TEMPLATE if template else SPAWN, token, kept, spec))
+        return token
+
+    def forget(self, token: int) -> None:
+        """Nobody will take over the `/tmp` of that environment."""
+        if not self.over:
+            self._send(pack_message(FORGET, token))
+
+    def expect_answer(self) -> None:
+        """It should say something now: that one of its children has ended, say."""
+
+    def exit_awaited(self) -> None:
+        """One of its children has closed its side: its exit status has to come."""
+        self._awaited = True
+        self.expect_answer()
+
+    def hear_out(self) -> None:
+        """It died: take what it said before, which may not have been read yet."""
+        if not self.over:
+            self._read()
+
+    def close(self) -> None:
+        """End it, and all it has forked."""
+        if not self.over:
+            self._end(InitFailure("Sandbox.Failure", "the engine stops"))
+
+    # ---------------------------------------------------------------- the line
+
+    def _send(self, message: bytes) -> None:
+        if not self._unsent:
+            try:
+                self._line.send(message)
+            except BlockingIOError:
+                self._loop.add_writer(self._number, self._write)
+            except OSError:
+                return  # it is gone: the reader says so
+            else:
+                return
+        self._unsent.append(message)
+
+    def _write(self) -> None:
+        while self._unsent:
+            try:
+                self._line.send(self._unsent[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                break
+            self._unsent.popleft()
+        self._unsent.clear()
+        self._loop.remove_writer(self._number)
+
+    def _read(self) -> None:
+        for _ in range(64):  # then others on the loop have their turn
+            try:
+                message = receive_message(self._line)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = None
+            if message is None:
+                self._end(_lost())
+                return
+            self._take(message)
+            if self.over:
+                return
+
+    def _take(self, message: ControlMessage) -> None:
+        self._awaited = False
+        match message.kind:
+            case kind if kind in (SPAWN, TEMPLATE):
+                self._born(message)
+            case kind if kind in (EXITED, OUT_OF_MEMORY):
+                gone = self._living.pop(message.token, None)
+                if gone is not None:
+                    gone.exited(message.value, out_of_memory=message.kind == OUT_OF_MEMORY)
+            case kind if kind == UP:
+                self.own_tmp = bool(message.value)
+                self._up(None)
+            case kind if kind == DOWN and message.token:
+                one = self._unborn.pop(message.token)
+                failure = InitFailure("Sandbox.Failure", message.body.decode("utf-8", "replace"))
+                one.unborn(failure, message.value)
+            case _:
+                self._end(self._why(message.body))
+
+    def _born(self, message: ControlMessage) -> None:
+        one = self._unborn.pop(message.token)
+        if len(message.descriptors) < _DESCRIPTORS:  # the kernel drops what this process may not open
+            for descriptor in message.descriptors:
+                os.close(descriptor)
+            self._send(pack_message(KILL, message.token))
+            one.unborn(InitFailure("Sandbox.Failure", os.strerror(errno.EMFILE)), errno.EMFILE)
+            return
+        self._living[message.token] = one
+        line, output, pidfd = message.descriptors
+        one.born(message.value, socket.socket(fileno=line), output, pidfd)
+
+    def _why(self, body: bytes) -> InitFailure:
+        """Why a zygote did not come up."""
+        return InitFailure("Runtime.ImportModuleError", body.decode("utf-8", "replace"))
+
+    def _up(self, failure: InitFailure | None) -> None:
+        if not self.up.done():
+            self.up.set_result(failure)
+
+    def _end(self, failure: InitFailure) -> None:
+        self.over = True
+        self._loop.remove_reader(self._number)
+        if self._unsent:
+            self._unsent.clear()
+            self._loop.remove_writer(self._number)
+        self._line.close()
+        self._up(failure)
+        unborn, self._unborn = self._unborn, {}
+        living, self._living = self._living, {}
+        for one in unborn.values():
+            one.unborn(failure)
+        for one in living.values():  # they die with their parent
+            one.exited(-signal.SIGKILL, out_of_memory=False)
+
+
+class ZygoteClient(ForkServerClient):
+    """A fresh interpreter that has imported `preload`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        preload: Sequence[str],
+        scratch: str,
+        say: Callable[[str], object],
+    ) -> None:
+        """`say` takes a line for whoever runs the engine."""
+        self._say = say
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress = 0  # of its CPU time, when looked at last
+        self._silent = 0  # looks at which it had done nothing
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
+                [sys.executable, "-c", _START, str(theirs.fileno()), str(os.getpid()), _root()],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={
+                    name: value
+                    for name, value in host_variables().items()
+                    if name in _KEPT_VARIABLES or name.startswith("PYTHON")
+                },
+            )
+        super().__init__(loop, ours)
+        setup = {"path": _path(), "preload": list(preload), "scratch": scratch}
+        self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def spawn(self, one: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
+        """See `ForkServerClient`. One that does not answer is replaced: its owners ask the next one."""
+        token = super().spawn(one, spec, kept=kept, template=template)
+        self.expect_answer()
+        return token
+
+    def expect_answer(self) -> None:
+        """It should say something now."""
+        if self._timer is None and not self.over:
+            self._silent = 0
+            self._timer = self._loop.call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """End it if it is stopped, or hangs: it neither answers nor runs."""
+        self._timer = None
+        if self.over or not (self._unborn or self._awaited):
+            return
+        state, progress = _activity(self.pid)
+        idle = progress == self._progress and state not in ("R", "D")
+        self._progress = progress
+        self._silent = self._silent + 1 if idle else 0
+        if self._silent >= (_SILENT_LOOKS if self.up.done() else _SILENT_LOOKS_AT_START):
+            self._say(
+                f"the process that forks environments ({self.pid}) has not answered for "
+                f"{self._silent * _LOOK_S:.0f} s: it is replaced, and what runs in its environments ends"
+            )
+            self._process.kill()
+            self._end(_lost())
+            return
+        self._timer = self._loop.call_later(_LOOK_S, self._look)
+
+    def _end(self, failure: InitFailure) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super()._end(failure)
+        try:
+            self._process.wait(_PATIENCE_S)  # it has closed its side, or will as soon as it sees ours closed
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class TemplateClient(ForkServerClient):
+    """A process with the handler initialised; an environment is a fork of it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, line: socket.socket) -> None:
+        super().__init__(loop, line)
+        self._retired = False
+
+    def retire(self) -> None:
+        """It is outdated: it ends when the last of its environments has."""
+        self._retired = True
+        self._end_if_done()
+
+    def _take(self, message: ControlMessage) -> None:
+        super()._take(message)
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._retired and not self._unborn and not self._living:
+            self.close()
+
+    def _why(self, body: bytes) -> InitFailure:
+        return failure_from(body) if body else _lost()
+
+
+def failure_from(body: bytes) -> InitFailure:
+    """What a child says of an init that failed, in the words of the in-process executors."""
+    error_type, message, stack, exit_status = json.loads(body)
+    return init_failure(InitError(error_type, message, tuple(stack), exit_status))
+
+
+def is_lost(failure: InitFailure) -> bool:
+    """Whether it says no more than that a process went away."""
+    return failure == _lost()
+
+
+def _lost() -> InitFailure:
+    return InitFailure("Sandbox.Failure", "the process that forks environments is gone")
+
+
+def _activity(pid: int) -> tuple[str, int]:
+    """Its state and the CPU time it has had, in clock ticks; see proc(5). Of one that is gone, `X` and 0."""
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "X", 0
+    return fields[0], int(fields[11]) + int(fields[12])
+
+
+def _root() -> str:
+    return str(Path(__file__).parents[4])
+
+
+def _path() -> list[str]:
+    """`sys.path` of this process, without code folders of in-process executors and that of its own script."""
+    here, scripts = os.getcwd(), sysconfig.get_path("scripts")
+    return [entry or here for entry in sys.path if not isinstance(entry, CodeFolder) and entry != scripts]

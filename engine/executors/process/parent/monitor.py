@@ -1,0 +1,151 @@
+"""Watches environments while something runs in them: one timer, a bounded look at a time.
+
+Their memory is looked at where no control group caps it; those that run long make way for the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from engine.machine import memory
+
+PERIOD_S: Final = 0.02
+LOOKS: Final = 100
+"""Environments looked at in one period: half a millisecond. Of more, each has its turn less often."""
+
+LONG: Final = 5
+"""Looks without more memory, after which an invocation counts as one that runs long.
+
+From then on it is looked at only once in so many periods, until it takes more.
+"""
+
+_CHILDREN_EVERY: Final = 4
+"""Looks from one that asks for child processes to the next, for one that had none."""
+
+
+class MonitoredProcess(Protocol):
+    """An environment, as the watch sees it."""
+
+    pid: int
+    """0 before there is a process."""
+
+    turn: int
+    """Grows with each invocation it is given."""
+
+    def working(self) -> bool:
+        """Whether something runs in it."""
+
+    def make_way(self) -> None:
+        """Told that its invocation runs long."""
+
+    def come_back(self) -> None:
+        """Told that it takes memory again: it may only have had no turn, and is on its way to the cap."""
+
+    def over_cap(self, resident_kb: int) -> bool:
+        """Told what it uses; whether that was too much, and it is gone."""
+
+
+class _Seen:
+    """What was seen of one invocation so far."""
+
+    __slots__ = ("has_children", "looks", "resident_kb", "still", "turn")
+
+    def __init__(self, turn: int) -> None:
+        self.turn = turn
+        self.resident_kb = 0
+        self.still = 0
+        self.looks = 0
+        self.has_children = False
+
+
+class Monitor:
+    """Looks at those that have worked for a whole period; what ends sooner is looked at when it ends."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        resident_kb: Callable[[int], int | None] | None = None,
+        also: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`also` is called at each look."""
+        self._loop = loop
+        self._also = also
+        self._resident_kb = resident_kb or memory.resident_kb
+        self._tree = memory.tree_kb if resident_kb is None else lambda pid: (resident_kb(pid), False)
+        self._members: dict[MonitoredProcess, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._seen: dict[MonitoredProcess, _Seen] = {}
+
+    def add(self, one: MonitoredProcess) -> None:
+        """Watch it from now on, whenever something runs in it."""
+        self._members[one] = None
+
+    def remove(self, one: MonitoredProcess) -> None:
+        """It is gone."""
+        self._members.pop(one, None)
+        self._seen.pop(one, None)
+
+    def rouse(self) -> None:
+        """Something runs somewhere."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(PERIOD_S, self._look)
+
+    @property
+    def awake(self) -> bool:
+        """Whether `rouse` would do nothing."""
+        return self._timer is not None
+
+    def close(self) -> None:
+        """Watch nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._members.clear()
+
+    def _look(self) -> None:
+        self._timer = None
+        seen, self._seen = self._seen, {}
+        working = [one for one in self._members if one.pid and one.working()]
+        if not working:
+            return
+        chosen: list[MonitoredProcess] = []
+        for one in working:
+            known = seen.get(one)
+            if known is None or known.turn != one.turn:
+                self._seen[one] = _Seen(one.turn)  # new since the last look
+                continue
+            self._seen[one] = known
+            if known.still >= LONG:
+                known.still += 1
+                if known.still % LONG:
+                    continue
+            if len(chosen) < LOOKS:
+                chosen.append(one)
+        self._also()
+        for one in chosen:
+            if len(working) > LOOKS:  # to the end of the line, so that the others have their turn
+                self._members.pop(one, None)
+                self._members[one] = None
+            self._look_at(one, self._seen[one])
+        self.rouse()
+
+    def _look_at(self, one: MonitoredProcess, known: _Seen) -> None:
+        known.looks += 1
+        if known.has_children or known.looks % _CHILDREN_EVERY == 1:
+            resident_kb, known.has_children = self._tree(one.pid)
+        else:
+            resident_kb = self._resident_kb(one.pid)
+        if resident_kb is None:
+            return
+        if one.over_cap(resident_kb):
+            self.remove(one)
+        elif resident_kb > known.resident_kb:
+            if known.still >= LONG:
+                one.come_back()
+            known.resident_kb, known.still = resident_kb, 0
+        elif known.still < LONG:
+            known.still += 1
+            if known.still == LONG:
+                one.make_way()

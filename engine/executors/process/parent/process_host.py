@@ -1,0 +1,114 @@
+"""What the process executors of one engine share: zygotes, the watch over memory, control groups."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from engine.executors.process.admission import Admission
+from engine.executors.process.parent.cgroups import ControlGroups
+from engine.executors.process.parent.environment_process import EnvironmentProcess
+from engine.executors.process.parent.fork_server_client import ZygoteClient
+from engine.executors.process.parent.monitor import Monitor
+from engine.executors.process.parent.snapshot_template import SnapshotTemplate
+from engine.machine import descriptors
+from engine.machine.temporary import new_path
+from engine.ports import Clock, Workshop
+
+GRACE_S: Final = 0.5
+"""Time between SIGTERM and SIGKILL for an environment that is needed no more.
+
+Source: Lambda Developer Guide, "Lambda execution environment lifecycle", shutdown phase: the budget of a
+function with an internal extension.
+"""
+
+_KEY: Final = "process"
+_CAP_SYS_NICE: Final = 23
+
+
+class ProcessHost:
+    """Made by the first process executor of an engine, and gone with the last."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, say: Callable[[str], object]) -> None:
+        self._loop = loop
+        self._say = say
+        self._clock = clock
+        self._zygotes: dict[tuple[str, ...], ZygoteClient] = {}
+        self._members = 0
+        self._leaving: dict[EnvironmentProcess, asyncio.TimerHandle] = {}
+        self._retired: list[SnapshotTemplate] = []
+        self._scratch = str(new_path("tmp"))
+        self.groups = ControlGroups.make()
+        descriptors.raise_limit()
+        self.admission = Admission(loop, clock, lambda: len(self._leaving))
+        self.watch = Monitor(loop, also=self.admission.relieve)
+        self.may_renice = _may_renice()
+        """Whether priorities can be given back, so that they may be taken."""
+        self.told = False
+        """Whether the log says what this machine allows."""
+
+    @classmethod
+    def enter(cls, workshop: Workshop) -> ProcessHost:
+        """The one that all executors of an engine share."""
+        commons = workshop.commons
+        house: ProcessHost = commons.get(_KEY) or cls(workshop.loop, workshop.clock, workshop.say)
+        commons[_KEY] = house
+        house._members += 1
+        return house
+
+    def leave(self, commons: dict[str, Any]) -> None:
+        """One executor less."""
+        self._members -= 1
+        if not self._members:
+            commons.pop(_KEY, None)
+            self._close()
+
+    def zygote(self, preload: Sequence[str]) -> ZygoteClient:
+        """The zygote that has imported just these; started when first asked for, and again if it died."""
+        key = tuple(sorted(set(preload)))
+        zygote = self._zygotes.get(key)
+        if zygote is None or zygote.over:
+            zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._scratch, self._say)
+        return zygote
+
+    def see_off(self, room: EnvironmentProcess) -> None:
+        """End an environment that is needed no more: an idle one is asked first, by SIGTERM."""
+        if room.leave(self._left):
+            self._leaving[room] = self._loop.call_later(GRACE_S, room.close)
+        else:
+            room.close()
+
+    def retire(self, cradle: SnapshotTemplate) -> None:
+        """Nothing is forked from it any more; it is to end with the last of its environments."""
+        cradle.retire()
+        self._retired = [cradle, *(one for one in self._retired if not one.over)]
+
+    def _left(self, room: EnvironmentProcess) -> None:
+        self._leaving.pop(room).cancel()
+
+    def _close(self) -> None:
+        until_s = self._clock.now() + GRACE_S  # blocks, but what would run meanwhile? It is the end
+        for room in list(self._leaving):
+            room.wait(until_s - self._clock.now())
+            room.close()
+        for cradle in self._retired:
+            cradle.close()
+        self.watch.close()
+        self.admission.close()
+        for zygote in self._zygotes.values():
+            zygote.close()
+        if self.groups is not None:
+            self.groups.remove()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _may_renice() -> bool:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    capabilities = next((line for line in status.splitlines() if line.startswith("CapEff:")), "0 0")
+    return bool(int(capabilities.split()[1], 16) >> _CAP_SYS_NICE & 1)

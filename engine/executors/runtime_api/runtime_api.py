@@ -1,0 +1,258 @@
+"""The Runtime API of one environment: hands invocations to whoever polls, and takes their answers.
+
+Source: Lambda Developer Guide, "Using the Lambda runtime API".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Protocol
+
+from engine.core.failure import InitFailure, platform_error_body, response_too_large_body
+from engine.core.invocation import Invocation, Result
+from engine.core.outcome import Status
+from engine.executors.runtime_api import responses
+from engine.executors.runtime_api.responses import PollState
+from engine.protocols.http.server import Request
+
+_PREFIX: Final = b"/2018-06-01/runtime/"
+_KNOWN: Final = frozenset((b"invocation/next", b"init/error", b"restore/next", b"restore/error"))
+_INITIALISING: Final = frozenset(
+    (PollState.STARTED, PollState.INIT_ERROR, PollState.RESTORE_READY, PollState.RESTORE_ERROR)
+)
+_MODE: Final = b"lambda-runtime-function-response-mode"
+_ERROR_TYPE: Final = b"lambda-runtime-function-error-type"
+_ERROR_BODY: Final = b"lambda-runtime-function-error-body"
+
+
+class RuntimeApiListener(Protocol):
+    """Whom a desk tells what it hears."""
+
+    def ready(self) -> None:
+        """The runtime asked for its first invocation."""
+
+    def failed(self, failure: InitFailure) -> None:
+        """It cannot serve."""
+
+    def heard(self) -> None:
+        """It is about to be taken at its word: what it wrote before that is to be read first."""
+
+    def ended(self, invocation: Invocation, result: Result) -> None:
+        """It has answered."""
+
+    def arn(self, invocation: Invocation) -> str:
+        """The ARN that the invocation's caller used."""
+
+    def deadline_ms(self, invocation: Invocation) -> int:
+        """Milliseconds since the Unix epoch."""
+
+
+class RuntimeApi:
+    """What one runtime polls, one invocation at a time or, `shared`, as many as it asks for.
+
+    A runtime that asks again while one waits already has given up waiting, unless it is shared.
+    """
+
+    __slots__ = ("_answered", "_in_flight", "_line", "_polls", "_refused", "_shared", "_state", "_told")
+
+    def __init__(self, told: RuntimeApiListener, *, shared: bool) -> None:
+        self._told = told
+        self._shared = shared
+        self._state = PollState.STARTED
+        self._polls: list[Request] = []
+        self._line: deque[Invocation] = deque()  # given, but nobody has polled for them yet
+        self._in_flight: dict[str, Invocation] = {}
+        self._answered = ""  # the request id answered last
+        self._refused = False  # its answer was too large
+
+    def give(self, invocation: Invocation) -> None:
+        """Hand it to whoever polls, or keep it until somebody does."""
+        self._line.append(invocation)
+        self._hand_out()
+
+    def current(self) -> Invocation | None:
+        """The only invocation the runtime works on; None if there is none, or more than one."""
+        if len(self._in_flight) != 1:
+            return None
+        return next(iter(self._in_flight.values()))
+
+    def speaker(self, line: str) -> Invocation | None:
+        """Whose `line` of output it is: of several, the one whose request id stands in it."""
+        if len(self._in_flight) < 2:
+            return self.current()
+        return next((one for request_id, one in self._in_flight.items() if request_id in line), None)
+
+    def restart(self) -> bool:
+        """The runtime died. If that cost no invocation, let another begin where it left off.
+
+        It does if invocations wait that never reached it, or if it was told that its last answer was too
+        large, which AWS's clients do not survive, though the environment does.
+        """
+        if self._in_flight or not (self._line or self._refused) or self.initialising:
+            return False
+        self._state = PollState.STARTED
+        self._refused = False
+        self._polls.clear()
+        return True
+
+    @property
+    def initialising(self) -> bool:
+        """Whether the runtime has not asked for an invocation yet."""
+        return self._state in _INITIALISING
+
+    def owed(self) -> list[Invocation]:
+        """All that were given and not answered."""
+        return [*self._in_flight.values(), *self._line]
+
+    def handle(self, request: Request) -> None:
+        """Answer a request of the runtime's, now or when there is something to say."""
+        path = request.target.partition(b"?")[0]
+        if not path.startswith(_PREFIX):
+            responses.not_found(request)
+            return
+        match request.method, path.removeprefix(_PREFIX).split(b"/"):
+            case "GET", [b"invocation", b"next"]:
+                self._next(request)
+            case "POST", [b"invocation", request_id, b"response"]:
+                self._response(request, request_id.decode("latin-1"))
+            case "POST", [b"invocation", request_id, b"error"]:
+                self._error(request, request_id.decode("latin-1"))
+            case "POST", [b"init", b"error"]:
+                self._init_error(request, PollState.INIT_ERROR)
+            case "POST", [b"restore", b"error"]:
+                self._init_error(request, PollState.RESTORE_ERROR)
+            case "GET", [b"restore", b"next"]:
+                self._restore(request)
+            case _, [b"invocation", _, b"response" | b"error"]:
+                responses.not_allowed(request)
+            case _ if path.removeprefix(_PREFIX) in _KNOWN:
+                responses.not_allowed(request)
+            case _:
+                responses.not_found(request)
+
+    def _next(self, request: Request) -> None:
+        if self._state in (PollState.INIT_ERROR, PollState.RESTORE_ERROR):
+            responses.refuse_move(request, self._state, PollState.READY)
+            return
+        if not self._shared:
+            if self._in_flight:
+                responses.refuse_move(request, PollState.RUNNING, PollState.READY)
+                return
+            self._polls.clear()
+        self._told.heard()
+        first = self._state in (PollState.STARTED, PollState.RESTORE_READY)
+        self._state = PollState.READY
+        self._refused = False
+        self._polls.append(request)
+        if first:
+            self._told.ready()
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        line, polls = self._line, self._polls
+        while line and polls:
+            poll = polls.pop()
+            if not poll.awaited:
+                continue  # its client has gone
+            invocation = line[0]
+            request_id = invocation.event.request_id
+            if request_id in self._in_flight:  # an earlier attempt of the same event, still at it
+                polls.append(poll)
+                return
+            line.popleft()
+            self._told.heard()
+            self._in_flight[request_id] = invocation
+            self._state = PollState.RUNNING
+            told = self._told
+            responses.hand_over(poll, invocation, told.arn(invocation), told.deadline_ms(invocation))
+
+    def _response(self, request: Request, request_id: str) -> None:
+        invocation = self._take(request, request_id, PollState.INVOCATION_RESPONSE)
+        if invocation is None:
+            return
+        if request.too_large:
+            self._too_large(request, invocation)
+            return
+        mode = request.header(_MODE)
+        if mode is not None and mode.lower() != b"streaming":
+            responses.refuse_mode(request)
+            error_type = "Runtime.InvalidResponseModeHeader"
+            text = f"Invalid response mode: {mode.decode('latin-1')}"
+            body = platform_error_body(error_type, request_id, text)
+            self._end(invocation, Result(Status.ERROR, body, error_type=error_type))
+            return
+        responses.accept(request)
+        self._end(invocation, _streamed(request) if mode is not None else _returned(request))
+
+    def _error(self, request: Request, request_id: str) -> None:
+        invocation = self._take(request, request_id, PollState.INVOCATION_ERROR_RESPONSE)
+        if invocation is None:
+            return
+        if request.too_large:
+            self._too_large(request, invocation)
+            return
+        responses.accept(request)
+        self._end(
+            invocation, Result(Status.ERROR, responses.error_document(request.body, _error_type(request)))
+        )
+
+    def _too_large(self, request: Request, invocation: Invocation) -> None:
+        responses.refuse_size(request)
+        self._refused = True
+        self._end(invocation, Result(Status.ERROR, response_too_large_body()))
+
+    def _take(self, request: Request, request_id: str, wanted: PollState) -> Invocation | None:
+        """The invocation that is answered; None if it is not here, and then the runtime has been told so."""
+        self._told.heard()  # while it is still known whose words they are
+        invocation = self._in_flight.pop(request_id, None)
+        if invocation is not None:
+            self._answered = request_id
+            self._state = PollState.RESPONSE_SENT
+        elif request_id and request_id == self._answered:
+            responses.refuse_move(request, self._state, wanted)
+        else:
+            responses.refuse_id(request)
+        return invocation
+
+    def _end(self, invocation: Invocation, result: Result) -> None:
+        self._told.ended(invocation, result)
+        if self._line:
+            self._hand_out()  # what had to wait for its namesake
+
+    def _init_error(self, request: Request, state: PollState) -> None:
+        if self._state not in (PollState.STARTED, PollState.RESTORE_READY):
+            responses.refuse_move(request, self._state, state)
+            return
+        self._told.heard()
+        self._state = state
+        responses.accept(request)
+        named = _error_type(request)
+        if named is None and state is PollState.RESTORE_ERROR:
+            named = "Runtime.RestoreError"
+        self._told.failed(responses.init_failure(request.body, named))
+
+    def _restore(self, request: Request) -> None:
+        """There is no snapshot: whoever waits to be restored is so at once."""
+        if self._state is not PollState.STARTED:
+            responses.refuse_move(request, self._state, PollState.RESTORE_READY)
+            return
+        self._state = PollState.RESTORE_READY
+        responses.empty(request)
+
+
+def _returned(request: Request) -> Result:
+    return Result(Status.SUCCESS, request.body, raw=not responses.is_json(request.body))
+
+
+def _streamed(request: Request) -> Result:
+    """A stream arrives here as a whole; that it broke off is told in its trailers."""
+    trailers = {name.lower(): value for name, value in request.trailers}
+    error_type = trailers.get(_ERROR_TYPE)
+    if error_type is None:
+        return _returned(request)
+    return Result(Status.ERROR, responses.streamed_error(error_type, trailers.get(_ERROR_BODY, b"")))
+
+
+def _error_type(request: Request) -> str | None:
+    value = request.header(_ERROR_TYPE)
+    return value.decode("latin-1") if value else None

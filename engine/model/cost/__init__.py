@@ -1,0 +1,1 @@
+"""What usage costs: price books, bills, memory sizes, recommendations."""

@@ -1,0 +1,1 @@
+"""Answers by playing: the live rules and the fast kernel on simulated time."""

@@ -1,0 +1,208 @@
+"""How long an idle environment lives: a fixed time, or what the histogram of idle times suggests.
+
+Source: "Serverless in the Wild" (USENIX ATC 2020) for the hybrid histogram; its forecast for functions
+whose idle times are longer than the histogram is left out: those get the fixed time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from engine.core.fleet import Command, Fleet
+from engine.core.limits import Pool
+
+
+class KeepAliveWindow(NamedTuple):
+    """What to do with a function that fell idle, in seconds from then.
+
+    Attributes:
+        prewarm_s: Its environments go now, and one is started after so long; 0 = they stay.
+        keep_s: How long they stay, or the new one does after it was to be there.
+    """
+
+    prewarm_s: float
+    keep_s: float
+
+
+class KeepAlive(Protocol):
+    """A policy for idle environments of one function; one object for each run."""
+
+    @property
+    def longest_s(self) -> float:
+        """No environment idles for longer."""
+
+    def idled(self, idle_s: float, /) -> None:
+        """The function was called after it had been idle for so long."""
+
+    def window(self) -> KeepAliveWindow:
+        """What to do, now that it is idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedKeepAlive:
+    """Every idle environment lives for the same time, as Lambda seems to do."""
+
+    keep_s: float = 600.0
+
+    @property
+    def longest_s(self) -> float:
+        """The time itself."""
+        return self.keep_s
+
+    def idled(self, _idle_s: float, /) -> None:
+        """Nothing is learnt."""
+
+    def window(self) -> KeepAliveWindow:
+        """Always the same."""
+        return KeepAliveWindow(0.0, self.keep_s)
+
+
+@dataclass(slots=True, kw_only=True)
+class HybridHistogram:
+    """Idle times counted in bins: an environment is there from the head of their distribution to its tail.
+
+    Attributes:
+        bin_s, bins: Width and number of bins; idle times beyond them are out of bounds.
+        head, tail: Shares of the idle times that the window leaves out before, and covers in all.
+        margin: The window is widened by this share at both ends.
+        representative: Coefficient of variation of the bin counts from which the histogram is used.
+        most_out_of_bounds: Share of idle times out of bounds above which it is not.
+        fixed_s: Keep-alive until then, and if it is not.
+    """
+
+    bin_s: float = 60.0
+    bins: int = 240
+    head: float = 0.05
+    tail: float = 0.99
+    margin: float = 0.1
+    representative: float = 2.0
+    most_out_of_bounds: float = 0.5
+    fixed_s: float = 600.0
+    counts: list[int] = field(default_factory=list)
+    seen: int = 0
+    beyond: int = 0
+
+    def __post_init__(self) -> None:
+        """All bins are empty."""
+        self.counts = [0] * self.bins
+
+    @property
+    def longest_s(self) -> float:
+        """The range of the histogram, with its margin."""
+        return max(self.fixed_s, self.bins * self.bin_s * (1 + self.margin))
+
+    def idled(self, idle_s: float, /) -> None:
+        """One more idle time."""
+        self.seen += 1
+        number = int(idle_s / self.bin_s)
+        if number < self.bins:
+            self.counts[number] += 1
+        else:
+            self.beyond += 1
+
+    def window(self) -> KeepAliveWindow:
+        """From the head to the tail of what was seen, if that is representative."""
+        if not self._useful():
+            return KeepAliveWindow(0.0, self.fixed_s)
+        within = self.seen - self.beyond
+        first, last = self._bin(self.head * within), self._bin(self.tail * within)
+        prewarm_s = first * self.bin_s * (1 - self.margin)  # the head is rounded down, the tail up
+        until_s = (last + 1) * self.bin_s * (1 + self.margin)
+        return KeepAliveWindow(prewarm_s, until_s - prewarm_s)
+
+    def _useful(self) -> bool:
+        within = self.seen - self.beyond
+        if within < 2 or self.beyond > self.most_out_of_bounds * self.seen:
+            return False
+        mean = within / self.bins
+        variance = sum((one - mean) ** 2 for one in self.counts) / self.bins
+        return math.sqrt(variance) / mean >= self.representative
+
+    def _bin(self, rank: float) -> int:
+        below = 0
+        for number, one in enumerate(self.counts):
+            below += one
+            if below >= rank and below:
+                return number
+        return self.bins - 1
+
+
+class _Owner(Protocol):
+    fleet: Fleet[int]
+
+    def obey(self, commands: list[Command[int]], now_s: float) -> None: ...
+    def died(self, env_id: int, now_s: float) -> None: ...
+
+
+class _At(Protocol):
+    def __call__(
+        self, when_s: float, what: Callable[[float, int, int], None], a: int = 0, b: int = 0, /
+    ) -> None: ...
+
+
+class WarmKeeper:
+    """Applies a policy to the fleet of one function, through nothing but facts the fleet knows.
+
+    An environment whose time has come is reported gone, as one that died idle would be; one that is to
+    be there is asked for as provisioned, and let become an ordinary one at once.
+    """
+
+    def __init__(self, policy: KeepAlive, owner: _Owner, pool: Pool, at: _At) -> None:
+        self._policy, self._owner, self._pool, self._at = policy, owner, pool, at
+        self._idle: dict[int, int] = {}  # environment to the number of its rest
+        self._rests = 0
+        self._called = 0
+        self._fell_idle_s: float | None = None
+        self._warming = False
+
+    def arrived(self, now_s: float) -> None:
+        """An event came."""
+        self._called += 1
+        self._warming = False
+        if self._fell_idle_s is not None:
+            self._policy.idled(now_s - self._fell_idle_s)
+            self._fell_idle_s = None
+
+    def taken(self, env_id: int) -> None:
+        """An environment works now, or is gone."""
+        self._idle.pop(env_id, None)
+
+    def rests(self, now_s: float, env_id: int) -> None:
+        """An environment has room: if nothing is given to it at once, its time begins."""
+        self._rests += 1
+        self._idle[env_id] = self._rests
+        self._at(now_s, self._look, env_id, self._rests)
+
+    def _look(self, now_s: float, env_id: int, rest: int) -> None:
+        """Whatever else was to be done at that moment is done."""
+        if self._idle.get(env_id) != rest:
+            return
+        window = self._policy.window()
+        levels = self._owner.fleet.statistics()
+        if levels.in_flight or levels.starting:  # the function is not idle, only this environment is
+            self._at(now_s + window.prewarm_s + window.keep_s, self._expire, env_id, rest)
+            return
+        if self._fell_idle_s is None:
+            self._fell_idle_s = now_s
+        if self._warming or not window.prewarm_s:
+            self._warming = False
+            self._at(now_s + window.keep_s, self._expire, env_id, rest)
+            return
+        for one in list(self._idle):
+            self._owner.died(one, now_s)
+        self._at(now_s + window.prewarm_s, self._prewarm, self._called)
+
+    def _prewarm(self, now_s: float, called: int, _b: int) -> None:
+        """Nobody called meanwhile: an environment is brought up for whoever will."""
+        fleet = self._owner.fleet
+        if called != self._called or fleet.environments:
+            return
+        self._warming = True
+        self._owner.obey([*fleet.adjust(self._pool, 1, now_s), *fleet.adjust(self._pool, 0, now_s)], now_s)
+
+    def _expire(self, now_s: float, env_id: int, rest: int) -> None:
+        if self._idle.get(env_id) == rest:
+            self._owner.died(env_id, now_s)

@@ -1,0 +1,361 @@
+"""One function in a simulation: tells its fleet the facts and obeys it, as `runtime.driver` does live.
+
+A moment is a call `(now_s, a, b)`; what the two numbers mean is said where it is not the obvious.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, assert_never
+
+from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
+from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
+from engine.core.limits import Pool, ThrottleReason, TokenBucket
+from engine.model.simulation.hold_times import TIMEOUT, holds
+from engine.model.simulation.keep_alive import KeepAlive, WarmKeeper
+from engine.model.simulation.retries import Retrying
+from engine.model.simulation.scheduled_scaling import ScheduledScaling
+from engine.model.simulation.workload import FAILS, AttemptEnding, SimulatedOutcome, Trigger, Workload
+
+Moment = Callable[[float, int, int], None]
+Log = list[tuple[float, str, Command[int]]]
+
+SHORTEST_TICK_S: Final = 0.1
+SHORTEST_ALARM_S: Final = 0.001
+"""The live timer for idle expiry (`runtime.alarm`) is never set for less than this."""
+
+_WARM, _COLD, _THROTTLED, _INIT_FAILED = (int(fate) for fate in SimulatedOutcome)
+
+
+class ScheduledFact(Protocol):
+    """Puts a moment on the agenda."""
+
+    def __call__(self, when_s: float, what: Moment, a: int = 0, b: int = 0, /) -> None:
+        """Have `what(when_s, a, b)` happen."""
+
+
+class SimulatedFunction:
+    """One function. Items are the indexes of its events.
+
+    Attributes:
+        fleet: The rules.
+        hold_s, kinds: How long each event holds its environment, and what happens then: index of `acts`.
+        started_s: When each began to run, or was refused, for the last time.
+        fates: What became of each, as `SimulatedOutcome`.
+        inits_s: Init seconds billed with an event, by item.
+        fresh: Init seconds of environments that have served nothing yet.
+        refusals: Refusals by reason.
+        attempts: Runs beyond the first, of asynchronous events.
+        cut: Events whose shared environment did not let them end as drawn: how they did, after how long.
+        done: Told the end of each attempt that a mapping made: (now_s, item, whether it went well).
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        pool: Pool,
+        bucket: TokenBucket | None,
+        requests: TokenBucket | None,
+        *,
+        at: ScheduledFact,
+        account_pool: Pool,
+        released: Callable[[float], None],
+        horizon_s: float = math.inf,
+        scaler: ScheduledScaling | None = None,
+        keep_alive: KeepAlive | None = None,
+        log: Log | None = None,
+    ) -> None:
+        function = workload.function
+        if keep_alive is not None and (
+            function.provisioned_concurrency or function.environment_concurrency > 1
+        ):
+            raise ValueError(
+                f"{function.name}: a keep-alive policy is for on-demand environments of one event each"
+            )
+        self.workload, self.function = workload, function
+        self.at_s = list(workload.at_s)  # a mapping adds to it
+        self.hold_s, self.kinds = holds(workload)
+        self.acts: tuple[Moment, ...] = (self._ended, self._errored, self._crashed, self._timed_out)
+        self.started_s = array("d", bytes(8 * len(workload.at_s)))
+        self.fates = bytearray(len(workload.at_s))
+        self.inits_s: dict[int, float] = {}
+        self.fresh: dict[int, float] = {}
+        self.refusals: dict[ThrottleReason, int] = {}
+        self.cut: dict[int, tuple[int, float]] = {}
+        self.done: Callable[[float, int, bool], None] | None = None
+        self.retrying = (
+            Retrying(workload, at, self._again) if workload.trigger is Trigger.ASYNCHRONOUS else None
+        )
+        self.created = self.deaths = 0
+        self.gone_s = 0.0  # that environments which are gone lived up to the horizon, in sum
+        self._horizon_s = horizon_s
+        self._births: dict[int, float] = {}
+        self._initialising: dict[int, float] = {}
+        self._shared = function.environment_concurrency > 1
+        self._running: dict[int, list[int]] = {}  # only where environments are shared
+        self._at, self._released, self._log = at, released, log
+        self._account_pool = account_pool
+        keep_alive_s = function.keep_alive_s if keep_alive is None else keep_alive.longest_s
+        held = scaler is not None and not scaler.spills
+        if held:
+            keep_alive_s = 0.0  # the policy alone says how many there are
+        waits = function.overflow == "queue" or held
+        self.fleet: Fleet[int] = Fleet(
+            FleetLimits(
+                provisioned=function.provisioned_concurrency,
+                environment_concurrency=function.environment_concurrency,
+                keep_alive_s=keep_alive_s,
+                queue_limit=function.queue_limit if waits else 0,
+                queue_wait_s=function.timeout_s,
+            ),
+            pool,
+            bucket,
+            requests,
+        )
+        self._scaler, self._pool = scaler, pool
+        self.keeper = None if keep_alive is None else WarmKeeper(keep_alive, self, pool, at)
+        self._longest_s = max(keep_alive_s, SHORTEST_TICK_S)
+        self._due_s = math.inf  # of the alarm
+        self._alarm = 0  # its number: one that was moved is told by its old one
+        self._busy = False  # a moment of this function is being dealt with
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but the fleet looks at arrivals."""
+        return self.keeper is None and not self._shared and self._log is None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether an event is not at its end."""
+        levels = self.fleet.statistics()
+        return bool(
+            levels.in_flight or levels.blocked or (self.retrying is not None and self.retrying.put_off)
+        )
+
+    def environment_s(self) -> float:
+        """Seconds that environments lived, in sum, up to the horizon."""
+        return self.gone_s + sum(max(0.0, self._horizon_s - born_s) for born_s in self._births.values())
+
+    def add(self, now_s: float, service_s: float) -> None:
+        """A mapping invokes: one more item."""
+        item = len(self.hold_s)
+        self.at_s.append(now_s)
+        timeout_s = self.function.timeout_s
+        self.hold_s.append(min(service_s, timeout_s))
+        self.kinds.append(TIMEOUT if service_s >= timeout_s else AttemptEnding.SUCCESS)
+        self.started_s.append(now_s)
+        self.fates.append(_WARM)
+        self.arrive(now_s, item, self.fleet.reserve(now_s))
+
+    # ---------------------------------------------------------------- facts
+
+    def open(self, now_s: float) -> None:
+        """The simulation begins."""
+        self.obey(self.fleet.open(now_s), now_s)
+        if self._scaler is not None:
+            self._scale(now_s, 0, 0)
+
+    def arrive(self, now_s: float, item: int, env_id: int) -> None:
+        """An event came; `env_id` is what `fleet.reserve` said to it."""
+        if self.keeper is not None:
+            self.keeper.arrived(now_s)
+        if env_id:
+            if self._log is not None:
+                self._log.append((now_s, self.function.name, Run(env_id, item, cold=False)))
+            self._run(now_s, env_id, item, cold=False)
+        else:
+            self.obey(self.fleet.arrive(item, now_s), now_s)
+
+    def unblock(self, now_s: float) -> None:
+        """The account has room again, and it is this function's turn."""
+        self.obey(self.fleet.unblock(now_s), now_s)
+
+    def died(self, env_id: int, now_s: float) -> None:
+        """An environment in which nothing ran is gone."""
+        self._let_go(env_id, now_s)
+        self.obey(self.fleet.crashed(env_id, now_s), now_s)
+
+    def _again(self, now_s: float, item: int, _b: int) -> None:
+        self.arrive(now_s, item, self.fleet.reserve(now_s))
+
+    def _ready(self, now_s: float, env_id: int, _b: int) -> None:
+        init_s = self._initialising.pop(env_id, None)
+        if init_s is None:
+            return  # it was given up meanwhile
+        self.fresh[env_id] = init_s
+        if self.keeper is not None:
+            self.keeper.rests(now_s, env_id)
+        self.obey(self.fleet.ready(env_id, now_s), now_s)
+
+    def _failed(self, now_s: float, env_id: int, _b: int) -> None:
+        """An environment did not come up."""
+        if self._initialising.pop(env_id, None) is not None:
+            self.died(env_id, now_s)
+            self._released(now_s)
+
+    # ---------------------------------------------------------------- ends
+
+    def _ended(self, now_s: float, env_id: int, item: int) -> None:
+        if self._shared and not self._leave(env_id, item):
+            return
+        self._make_room(now_s, env_id)
+        if self.done is not None:
+            self.done(now_s, item, self.kinds[item] == AttemptEnding.SUCCESS)
+
+    def _make_room(self, now_s: float, env_id: int) -> None:
+        if self.keeper is not None:
+            self.keeper.rests(now_s, env_id)
+        commands = self.fleet.finished(env_id, now_s)
+        if commands:
+            self.obey(commands, now_s)
+        elif self._due_s == math.inf:
+            self._arm(now_s)
+        if self._account_pool.contended:
+            self._released(now_s)
+
+    def _errored(self, now_s: float, env_id: int, item: int) -> None:
+        self._ended(now_s, env_id, item)
+        if self.retrying is not None:
+            self.retrying.failed(now_s, item)
+
+    def _crashed(self, now_s: float, env_id: int, item: int) -> None:
+        """The environment dies, and with it whatever else runs there."""
+        if self._shared and not self._leave(env_id, item):
+            return
+        self.deaths += 1
+        lost = [item, *self._running.pop(env_id, ())]
+        self.died(env_id, now_s)
+        self._released(now_s)
+        for one in lost:
+            ran_s = now_s - self.started_s[one]
+            if self._shared and ran_s >= self.function.timeout_s:
+                self.cut[one] = TIMEOUT, self.function.timeout_s  # it was answered then
+            else:
+                if one != item:
+                    self.cut[one] = AttemptEnding.CRASH, ran_s
+                self._lost(now_s, one)
+
+    def _timed_out(self, now_s: float, env_id: int, item: int) -> None:
+        """The deadline of an environment of one's own, which goes; what shares one is heard of in `_late`."""
+        if self._shared:
+            if self._leave(env_id, item):
+                self._make_room(now_s, env_id)
+        else:
+            self._crashed(now_s, env_id, item)
+
+    def _late(self, now_s: float, env_id: int, item: int) -> None:
+        """The deadline of one that shares its environment: it is answered, and holds its place."""
+        if item in self._running.get(env_id, ()):
+            self._lost(now_s, item)
+
+    def _lost(self, now_s: float, item: int) -> None:
+        if self.retrying is not None:
+            self.retrying.failed(now_s, item)
+        if self.done is not None:
+            self.done(now_s, item, False)  # noqa: FBT003  # as the attribute says
+
+    def _leave(self, env_id: int, item: int) -> bool:
+        """Whether it still was there: those in an environment that crashed are not."""
+        running = self._running.get(env_id)
+        if running is None or item not in running:
+            return False
+        running.remove(item)
+        return True
+
+    # ---------------------------------------------------------------- obeying the fleet
+
+    def obey(self, commands: Sequence[Command[int]], now_s: float) -> None:
+        """Do what the fleet says."""
+        for command in commands:
+            if self._log is not None:
+                self._log.append((now_s, self.function.name, command))
+            match command:
+                case Run(env_id, item, cold):
+                    self._run(now_s, env_id, item, cold=cold)
+                case Start(env_id, provisioned):
+                    self._start(now_s, env_id, provisioned=provisioned)
+                case Stop(env_id):
+                    self._initialising.pop(env_id, None)
+                    self._let_go(env_id, now_s)
+                case Refuse(item, refusal):
+                    self._refuse(now_s, item, refusal)
+                case Fail(item, _):
+                    self.started_s[item], self.fates[item] = now_s, _INIT_FAILED
+                    self._lost(now_s, item)
+                    self._released(now_s)
+                case _:
+                    assert_never(command)
+        if self._due_s == math.inf or self.fleet.restless:
+            self._arm(now_s)
+
+    def _run(self, now_s: float, env_id: int, item: int, *, cold: bool) -> None:
+        self.started_s[item] = now_s
+        self.fates[item] = _COLD if cold else _WARM
+        if self.fresh and (init_s := self.fresh.pop(env_id, None)) is not None:
+            self.inits_s[item] = self.inits_s.get(item, 0.0) + init_s
+        if self._shared:
+            self._share(now_s, env_id, item)
+        if self.keeper is not None:
+            self.keeper.taken(env_id)
+        self._at(now_s + self.hold_s[item], self.acts[self.kinds[item]], env_id, item)
+
+    def _share(self, now_s: float, env_id: int, item: int) -> None:
+        self._running.setdefault(env_id, []).append(item)
+        self.cut.pop(item, None)
+        if self.hold_s[item] >= self.function.timeout_s:
+            self._at(now_s + self.function.timeout_s, self._late, env_id, item)
+
+    def _start(self, now_s: float, env_id: int, *, provisioned: bool) -> None:
+        self._births[env_id] = now_s
+        self.created += 1
+        inits_s = self.workload.inits_s
+        init_s = inits_s[(env_id - 1) % len(inits_s)]
+        limit_s = max(PROVISIONED_INIT_LIMIT_S, self.function.timeout_s) if provisioned else INIT_LIMIT_S
+        self._initialising[env_id] = init_s
+        if init_s == FAILS:
+            self._at(now_s, self._failed, env_id)
+        elif init_s >= limit_s:
+            self._at(now_s + limit_s, self._failed, env_id)
+        else:
+            self._at(now_s + init_s, self._ready, env_id)
+
+    def _refuse(self, now_s: float, item: int, refusal: ThrottleReason) -> None:
+        self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
+        self.started_s[item], self.fates[item] = now_s, _THROTTLED
+        if self.retrying is not None:
+            self.retrying.refused(now_s, item)
+        if self.done is not None:
+            self.done(now_s, item, False)  # noqa: FBT003  # as the attribute says
+
+    def _let_go(self, env_id: int, now_s: float) -> None:
+        self.gone_s += max(0.0, min(now_s, self._horizon_s) - self._births.pop(env_id))
+        self.fresh.pop(env_id, None)
+        if self.keeper is not None:
+            self.keeper.taken(env_id)
+
+    # ---------------------------------------------------------------- time
+
+    def _arm(self, now_s: float) -> None:
+        """As `runtime.alarm`: only moved to an earlier moment, never asleep longer than a keep-alive."""
+        due_s = self.fleet.next_due_s()
+        if due_s is None or self._due_s <= due_s:
+            return
+        self._due_s = min(max(due_s, now_s + SHORTEST_ALARM_S), now_s + self._longest_s)
+        self._alarm += 1
+        self._at(self._due_s, self._tick, self._alarm)
+
+    def _tick(self, now_s: float, alarm: int, _b: int) -> None:
+        if alarm == self._alarm:
+            self._due_s = math.inf
+            self.obey(self.fleet.tick(now_s), now_s)
+
+    def _scale(self, now_s: float, _a: int, _b: int) -> None:
+        """The policy is asked: so many environments are kept from now on, and no others are started."""
+        scaler = self._scaler
+        if scaler is None:
+            return
+        wanted = scaler.wanted(self.fleet.statistics(), self.workload, now_s, self._account_pool)
+        self.obey(self.fleet.adjust(self._pool, wanted, now_s), now_s)
+        self._at(now_s + scaler.every_s, self._scale)

@@ -1,0 +1,1 @@
+"""One kit for reports: charts, tables and pages that need no network."""

@@ -1,0 +1,330 @@
+"""What the control plane works with: the catalogue, the folder of packages, and the engine that runs them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from base64 import b64encode
+from binascii import Error as NotBase64
+from binascii import a2b_base64
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+import anyio
+
+from engine.core.function import Function
+from engine.core.variables import EXEC_WRAPPER
+from engine.errors import EngineError
+from engine.packages.archive import ArchiveError
+from engine.packages.deployment import Deployment
+from engine.packages.records import LATEST, FunctionRecord, StoredState, Url, Version
+from engine.packages.store import PackageStore
+from engine.ports import Offload
+from engine.registry import names
+from engine.services.lambda_api.errors import ApiError, invalid_parameter, request_too_large
+from engine.services.lambda_api.event_source_mapping_settings import busy_reader, settings_of
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.sources.sqs.source import SqsSource
+
+_log = logging.getLogger("engine.lambda")
+
+BODY_LIMIT_BYTES: Final = 70_167_211
+"""Of a request that may carry an archive."""
+
+Spawn = Callable[..., object]
+"""Starts a coroutine function with its arguments, in a task group that outlives the request."""
+
+
+class CodeStore(Protocol):
+    """Where archives may lie instead of in the request: S3."""
+
+    async def fetch(self, bucket: str, key: str, version: str | None, /) -> bytes:
+        """The object. Raises ApiError in the words in which Lambda reports S3's errors."""
+
+
+class NoCodeStore:
+    """There is no S3 in this engine."""
+
+    async def fetch(self, _bucket: str, _key: str, _version: str | None, /) -> bytes:
+        """Always refused."""
+        message = (
+            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: This engine has "
+            "no S3: send the archive itself, as ZipFile."
+        )
+        raise invalid_parameter(message)
+
+
+class FunctionUrlHost(Protocol):
+    """What serves function URLs."""
+
+    def open(
+        self, url_id: str, function: str, qualifier: str | None, cors: Mapping[str, Any] | None = None
+    ) -> None:
+        """Requests for the URL go to the function from now on; `cors` is the member `Cors` of its config."""
+
+    def close(self, url_id: str) -> None:
+        """They are refused from now on."""
+
+    def address(self, url_id: str) -> str:
+        """The URL, with a slash at its end."""
+
+
+class NoFunctionUrls:
+    """There is no listener for HTTP events."""
+
+    def open(
+        self, _url_id: str, _function: str, _qualifier: str | None, _cors: Mapping[str, Any] | None = None
+    ) -> None:
+        """Always refused."""
+        raise invalid_parameter("This engine serves no function URLs: it has no listener for HTTP events.")
+
+    def close(self, _url_id: str) -> None:
+        """Nothing to do."""
+
+    def address(self, _url_id: str) -> str:
+        """None that anybody could reach."""
+        return ""
+
+
+class CodePackage(NamedTuple):
+    """An archive in a folder of its own."""
+
+    folder: str
+    size: int
+    sha256: str
+
+
+class ControlPlane:
+    """The parts, and the few steps that several operations take."""
+
+    def __init__(
+        self,
+        catalogue: FunctionRegistry,
+        shelf: PackageStore,
+        deployment: Deployment,
+        fronts: FunctionUrlHost,
+        *,
+        offload: Offload,
+        spawn: Spawn,
+        stores: CodeStore | None = None,
+        mappings: SqsSource | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`mappings` is what polls queues, None in an engine without; `say` takes lines to be logged."""
+        self.catalogue = catalogue
+        self.shelf = shelf
+        self.deployment = deployment
+        self.fronts = fronts
+        self.mappings = mappings
+        self.offload = offload
+        self.busy: set[str] = set()
+        self._stores = stores or NoCodeStore()
+        self._spawn = spawn
+        self._say = say
+        self._running = Counter[str]()  # folders, by how many versions run from them or still finish there
+        self._saved = b""
+        self._saving = anyio.Lock()
+        deployment.on_gone(self._gone)
+
+    # ---------------------------------------------------------------- running
+
+    async def restore(self, state: StoredState) -> None:
+        """Run what the state folder held. Called once, before anything is served."""
+        self.catalogue.state = state
+        self._saved = _text(self.catalogue)
+        for record in list(state.functions.values()):
+            if record.name in self.catalogue.configured:
+                continue  # the configuration's comes first; the other is kept for when it is gone
+            for version in record.all_versions():
+                await self.run(record, version)
+            self.route(record)
+            self.share(record)
+            for qualifier, url in record.urls.items() if not isinstance(self.fronts, NoFunctionUrls) else ():
+                self.open_url(record, qualifier, url)
+        if self.mappings is not None:
+            self._reopen(self.mappings)
+
+    def open_url(self, record: FunctionRecord, qualifier: str, url: Url) -> None:
+        """Serve a function URL, as its config says now."""
+        self.fronts.open(
+            url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
+        )
+
+    def _reopen(self, source: SqsSource) -> None:
+        for uuid, kept in self.catalogue.state.mappings.items():
+            read_busy_s = busy_reader(self.catalogue, kept.function, kept.qualifier)
+            entry = source.open(
+                kept.function, kept.qualifier, settings_of(kept.config), read_busy_s, uuid=uuid
+            )
+            entry.modified_s = kept.modified_s
+
+    async def run(self, record: FunctionRecord, version: Version) -> None:
+        """Have the engine run a version; what goes wrong is told by its state."""
+        try:
+            await self.deployment.put(self.function(record, version))
+        except EngineError as error:
+            _failed(version, str(error))
+        except Exception as error:  # a bug of ours: as loud, and nobody waits for the version for ever  # noqa: BLE001
+            _log.exception("version %s of %r could not be run", version.version, record.name)
+            _failed(version, f"The engine has failed: {error!r}")
+        else:
+            self._running[version.folder] += 1
+            self._say_of_layers(record.name, version)
+            version.update_failed = ""
+            version.state, version.reason, version.code = "Active", "", ""
+            self.share(record)  # it may have been changed while the version came up
+        version.updating = False
+        version.revision = self.catalogue.new_id()
+
+    def _say_of_layers(self, name: str, version: Version) -> None:
+        """Layers may have modules for one minor version of Python: the one that runs here is what counts."""
+        declared, here = (
+            version.settings["Runtime"],
+            f"python{sys.version_info.major}.{sys.version_info.minor}",
+        )
+        libraries = self.shelf.opt(version.folder) / "python" / "lib"
+        if declared.startswith("python") and declared != here and libraries.is_dir():
+            self._say(
+                f"{name}: its runtime is {declared}, and it runs on {here}: of its layers "
+                f"python/lib/{here}/site-packages is used, and that of {declared} is not"
+            )
+
+    def function(self, record: FunctionRecord, version: Version) -> Function:
+        """A version as the engine knows functions."""
+        settings = version.settings
+        task = self.shelf.task(version.folder)
+        is_python = settings["Runtime"].startswith("python")
+        variables = settings.get("Environment", {}).get("Variables", {})
+        executor = "runtime"
+        if is_python and EXEC_WRAPPER not in variables:
+            executor = "process" if "process" in names("executor") else "auto"
+        return Function(
+            record.name,
+            handler=settings["Handler"],
+            code=str(task),
+            executor=executor,
+            memory_mb=settings["MemorySize"],
+            timeout_s=float(settings["Timeout"]),
+            architecture=settings["Architectures"][0],
+            reserved_concurrency=record.reserved,
+            environment=_log_variables(settings.get("LoggingConfig", {})) | variables,
+            dead_letter_queue=settings.get("DeadLetterConfig", {}).get("TargetArn") or None,
+            bootstrap=() if is_python else (str(self.bootstrap(version.folder)),),
+            version=version.version,
+        )
+
+    def bootstrap(self, folder: str) -> Path | None:
+        """The program of a runtime of its own: the code's, or a layer's."""
+        for place in (self.shelf.task(folder), self.shelf.opt(folder)):
+            if (place / "bootstrap").is_file():
+                return place / "bootstrap"
+        return None
+
+    def route(self, record: FunctionRecord) -> None:
+        """Tell the engine what the function's aliases stand for."""
+        routes = {}
+        for alias in record.aliases.values():
+            rest = 1.0 - sum(alias.weights.values())
+            routes[alias.name] = [(alias.version, rest), *alias.weights.items()]
+        self.deployment.route(record.name, routes)
+
+    def share(self, record: FunctionRecord) -> None:
+        """Tell the engine how the function's concurrency is shared out."""
+        self.deployment.reserve(record.name, record.reserved)
+        wanted = Counter[str]()
+        for qualifier, provisioned in record.provisioned.items():
+            alias = record.aliases.get(qualifier)
+            wanted[qualifier if alias is None else alias.version] += provisioned.requested
+        for number in record.versions:
+            self.deployment.provision(record.name, number, wanted[number])
+
+    # ---------------------------------------------------------------- folders
+
+    async def pack(self, code: Mapping[str, Any], layers: list[str]) -> CodePackage:
+        """Unpack the archive of a request, with the layers (their folders) under it. Raises ApiError."""
+        return await self._put(await self._archive(code), partial(self._add_code, layers))
+
+    async def repack(self, folder: str, layers: list[str]) -> CodePackage:
+        """The archive of `folder` once more, with other layers under it."""
+        data = await self.offload(partial(self.shelf.archive, folder))
+        return await self._put(data, partial(self._add_code, layers))
+
+    async def pack_layer(self, content: Mapping[str, Any]) -> CodePackage:
+        """Unpack the archive of a layer. Raises ApiError."""
+        return await self._put(await self._archive(content), self.shelf.add_layer)
+
+    def _add_code(self, layers: list[str], folder: str, data: bytes) -> None:
+        self.shelf.add_code(folder, data, layers)
+
+    async def _put(self, data: bytes, add: Callable[[str, bytes], None]) -> CodePackage:
+        folder = self.catalogue.new_id()
+        try:
+            await self.offload(partial(add, folder, data))
+        except ArchiveError as error:
+            refuse = request_too_large if error.too_large else invalid_parameter
+            raise refuse(error.reason) from None
+        digest = await self.offload(partial(hashlib.sha256, data))
+        return CodePackage(folder, len(data), b64encode(digest.digest()).decode("ascii"))
+
+    async def _archive(self, code: Mapping[str, Any]) -> bytes:
+        if "ImageUri" in code:
+            raise invalid_parameter("This engine runs packages of type Zip only, no container images.")
+        if "ZipFile" in code:
+            if "S3Bucket" in code or "S3Key" in code:
+                message = "Please do not provide other FunctionCode parameters when providing a ZipFile."
+                raise invalid_parameter(message)
+            try:
+                return await self.offload(partial(a2b_base64, code["ZipFile"], strict_mode=True))
+            except (NotBase64, ValueError):
+                message = "Could not decode ZipFile: it is not Base64-encoded."
+                raise ApiError(400, "SerializationException", message) from None
+        if "S3Bucket" in code and "S3Key" in code:
+            return await self._stores.fetch(code["S3Bucket"], code["S3Key"], code.get("S3ObjectVersion"))
+        raise invalid_parameter("Please provide a source for function code.")
+
+    def drop(self, folder: str) -> None:
+        """Remove a folder, if nothing is kept there and nothing runs there."""
+        if not self._running[folder] and folder not in self.catalogue.state.folders():
+            del self._running[folder]
+            self._spawn(self.offload, partial(self.shelf.remove, folder))
+
+    def _gone(self, function: Function) -> None:
+        folder = Path(function.code).parent.name
+        if self._running[folder]:  # else it is one of the configuration
+            self._running[folder] -= 1
+            self.drop(folder)
+
+    # ---------------------------------------------------------------- keeping
+
+    async def save(self) -> None:
+        """Write the state, if there is a state folder and anything changed. Several savings become one."""
+        if not self.shelf.lasting:
+            return
+        async with self._saving:
+            text = _text(self.catalogue)
+            if text != self._saved:
+                await self.offload(partial(self.shelf.save, text))
+                self._saved = text
+
+
+def _failed(version: Version, why: str) -> None:
+    if version.state == "Active":
+        version.update_failed = why
+    else:
+        version.state, version.reason, version.code = "Failed", why, "InternalError"
+
+
+def _log_variables(logging: Mapping[str, Any]) -> dict[str, str]:
+    """How a function is told of its log's format and level. Source: recorded answers."""
+    if logging.get("LogFormat") != "JSON":
+        return {}
+    level = logging.get("ApplicationLogLevel", "INFO")
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": level}
+
+
+def _text(catalogue: FunctionRegistry) -> bytes:
+    return catalogue.state.model_dump_json(indent=1).encode()

@@ -1,0 +1,112 @@
+"""Event-invoke configs: what becomes of asynchronous invocations. Kept and checked here, used by the queue.
+
+Source: Lambda API reference, PutFunctionEventInvokeConfig and its like; recorded answers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from engine.packages.records import LATEST, Invoking
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import invalid_parameter, not_found
+from engine.services.lambda_api.function_registry import Found
+from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.validation import read
+
+_DESTINATION: Final = re.compile(r"arn:(aws[a-zA-Z-]*)?:(sqs|sns|lambda|events|s3):[^\s]*")
+
+
+class EventInvokeConfigs:
+    """The event-invoke configs of all functions, versions and aliases."""
+
+    def __init__(self, works: ControlPlane) -> None:
+        self._catalogue = works.catalogue
+
+    @property
+    def looks(self) -> Looks:
+        """Operations that only look."""
+        return {"GetFunctionEventInvokeConfig": self.get, "ListFunctionEventInvokeConfigs": self.list_all}
+
+    @property
+    def changes(self) -> Changes:
+        """Operations that change something."""
+        return {
+            "PutFunctionEventInvokeConfig": self.put,
+            "UpdateFunctionEventInvokeConfig": self.update,
+            "DeleteFunctionEventInvokeConfig": self.delete,
+        }
+
+    async def put(self, call: Call, body: bytes) -> Answer:
+        """Replaces what was there."""
+        found, wanted = self._wanted(call, body)
+        return self._kept(found, wanted)
+
+    async def update(self, call: Call, body: bytes) -> Answer:
+        """Leaves members that are not given as they were."""
+        found, wanted = self._wanted(call, body)
+        return self._kept(found, self._config(found).config | wanted)
+
+    async def delete(self, call: Call, _body: bytes) -> Answer:
+        """It must be there."""
+        found = self._catalogue.find(self._catalogue.address(call.name, call.query))
+        self._config(found)
+        del found.record.invoking[found.qualifier]
+        return Answer({})
+
+    def get(self, call: Call) -> Document:
+        """One config."""
+        return self._document(self._catalogue.find(self._catalogue.address(call.name, call.query)))
+
+    def list_all(self, call: Call) -> Document:
+        """All of one function."""
+        record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+        page = page_of(sorted(record.invoking), call.query)
+        configs = [self._document(Found(record, one, "")) for one in page.keys]
+        return {"NextMarker": page.next_marker, "FunctionEventInvokeConfigs": configs}
+
+    def _wanted(self, call: Call, body: bytes) -> tuple[Found, dict[str, Any]]:
+        wanted = read(request_shapes.EVENT_INVOKE, body)
+        found = self._catalogue.find(self._catalogue.address(call.name, call.query))
+        if not wanted:
+            raise invalid_parameter("You must specify at least one of error handling or destination setting.")
+        own = self._catalogue.arn(found.record)
+        for destination in wanted.get("DestinationConfig", {}).values():
+            arn = destination.get("Destination")
+            if arn is None:
+                continue
+            if arn == own or arn.startswith(f"{own}:"):
+                raise invalid_parameter("You can't specify the function as a destination for itself.")
+            if _DESTINATION.fullmatch(arn) is None:
+                raise invalid_parameter(
+                    f"The provided destination config DestinationConfig is invalid: {arn}"
+                )
+        return found, wanted
+
+    def _kept(self, found: Found, config: dict[str, Any]) -> Answer:
+        found.record.invoking[found.qualifier] = Invoking(config=config, modified_s=self._catalogue.now_s())
+        return Answer(self._document(found))
+
+    def _config(self, found: Found) -> Invoking:
+        config = found.record.invoking.get(found.qualifier)
+        if config is None:
+            arn = self._catalogue.arn(found.record, found.qualifier)
+            raise not_found(f"The function {arn} doesn't have an EventInvokeConfig")
+        return config
+
+    def _document(self, found: Found) -> Document:
+        config = self._config(found)
+        return {
+            "LastModified": config.modified_s,
+            "FunctionArn": self._catalogue.arn(found.record, found.qualifier or LATEST),
+            **config.config,
+            "DestinationConfig": {
+                "OnSuccess": {},
+                "OnFailure": {},
+                **config.config.get("DestinationConfig", {}),
+            },
+        }

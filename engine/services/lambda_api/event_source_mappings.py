@@ -1,0 +1,244 @@
+"""Event source mappings: what polls a queue and runs a function for its messages.
+
+Those of the configuration can be looked at, changed and deleted like all others, until the engine stops.
+Source: Lambda API reference, CreateEventSourceMapping and its siblings; recorded answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from engine.packages.records import MappingRecord
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
+from engine.services.lambda_api.event_source_mapping_settings import (
+    DEFAULTS,
+    Config,
+    busy_reader,
+    config_of,
+    settings_of,
+    timeout_s,
+)
+from engine.services.lambda_api.function_names import Addressed, addressed
+from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.validation import read
+from engine.sources.sqs.settings import SqsEvent
+from engine.sources.sqs.source import Entry, SqsSource
+
+_MOST_LISTED: Final = 100
+_UNRECOGNIZED: Final = "Unrecognized event source."
+_NO_QUEUE: Final = (
+    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+    "SQS Error Message: The specified queue does not exist."
+)
+_NOT_FOR_QUEUES: Final = (
+    "ParallelizationFactor",
+    "StartingPosition",
+    "StartingPositionTimestamp",
+    "DestinationConfig",
+    "MaximumRecordAgeInSeconds",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "TumblingWindowInSeconds",
+    "Topics",
+    "Queues",
+    "SourceAccessConfigurations",
+    "SelfManagedEventSource",
+    "AmazonManagedKafkaEventSourceConfig",
+    "SelfManagedKafkaEventSourceConfig",
+    "DocumentDBEventSourceConfig",
+)
+_SHOWN_IF_THERE: Final = (
+    "FilterCriteria",
+    "ScalingConfig",
+    "ProvisionedPollerConfig",
+    "KMSKeyArn",
+    "MetricsConfig",
+    "LoggingConfig",
+)
+
+
+class EventSourceMappings:
+    """The event source mappings of all functions."""
+
+    def __init__(self, works: ControlPlane) -> None:
+        self._catalogue = works.catalogue
+        self._source = works.mappings
+
+    @property
+    def looks(self) -> Looks:
+        """Operations that only look."""
+        return {"GetEventSourceMapping": self.get, "ListEventSourceMappings": self.list_all}
+
+    @property
+    def changes(self) -> Changes:
+        """Operations that change something."""
+        return {
+            "CreateEventSourceMapping": self.create,
+            "UpdateEventSourceMapping": self.update,
+            "DeleteEventSourceMapping": self.delete,
+        }
+
+    async def create(self, _call: Call, body: bytes) -> Answer:
+        """Polls from now on."""
+        wanted = read(request_shapes.CREATE_MAPPING, body)
+        source = self._source
+        if ":sqs:" not in wanted.get("EventSourceArn", ""):
+            raise invalid_parameter(_UNRECOGNIZED)
+        if source is None:
+            raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
+        _refuse_those_of_streams(body)
+        config = _chosen(wanted)
+        settings = settings_of(config)
+        who = self._function(wanted["FunctionName"])
+        self._check_queue(source, settings, who)
+        self._check_unique(source, settings, who)
+        entry = source.open(
+            who.name, who.qualifier, settings, busy_reader(self._catalogue, who.name, who.qualifier)
+        )
+        self._keep(entry, config, wanted.get("Tags", {}))
+        return Answer(self._document(entry, "Creating" if settings.enabled else "Disabled"))
+
+    async def update(self, call: Call, body: bytes) -> Answer:
+        """Works by the new members from the next batch on; members that are not given stay."""
+        wanted = read(request_shapes.UPDATE_MAPPING, body)
+        source, entry = self._found(call.name)
+        _refuse_those_of_streams(body)
+        before, config = entry.settings, {**self._config(entry), **_chosen(wanted)}
+        settings = settings_of(config, entry.settings)
+        who = Addressed(entry.function, entry.qualifier)
+        if "FunctionName" in wanted:
+            who = self._function(wanted["FunctionName"])
+        self._check_queue(source, settings, who)
+        self._check_unique(source, settings, who, entry)
+        source.change(
+            entry, who.name, who.qualifier, settings, busy_reader(self._catalogue, who.name, who.qualifier)
+        )
+        kept = self._catalogue.state.mappings.get(entry.uuid)
+        if kept is not None:
+            self._keep(entry, config, kept.tags)
+        state = "Updating"
+        if settings.enabled != before.enabled:
+            state = "Enabling" if settings.enabled else "Disabling"
+        return Answer(self._document(entry, state))
+
+    async def delete(self, call: Call, _body: bytes) -> Answer:
+        """Polls no more; what runs may end."""
+        source, entry = self._found(call.name)
+        document = self._document(entry, "Deleting")
+        source.close(entry)
+        self._catalogue.state.mappings.pop(entry.uuid, None)
+        return Answer(document)
+
+    def get(self, call: Call) -> Document:
+        """One mapping."""
+        _, entry = self._found(call.name)
+        return self._document(entry)
+
+    def list_all(self, call: Call) -> Document:
+        """Those of a queue, of a function, or all."""
+        arn, function = call.query.get("EventSourceArn"), call.query.get("FunctionName")
+        who = addressed(function, None, self._catalogue.account) if function else None
+        entries = {
+            entry.uuid: entry
+            for entry in self._source or ()
+            if (who is None or who == (entry.function, entry.qualifier))
+            and (not arn or arn == self._config(entry)["EventSourceArn"])
+        }
+        page = page_of(sorted(entries), call.query, page=_MOST_LISTED)
+        return {
+            "NextMarker": page.next_marker,
+            "EventSourceMappings": [self._document(entries[uuid]) for uuid in page.keys],
+        }
+
+    # --- checks
+
+    def _found(self, uuid: str) -> tuple[SqsSource, Entry]:
+        entry = self._source.find(uuid) if self._source is not None else None
+        if self._source is None or entry is None:
+            raise not_found("The resource you requested does not exist.")
+        return self._source, entry
+
+    def _function(self, text: str) -> Addressed:
+        """What is to be run. Raises ApiError if it is not there."""
+        who = addressed(text, None, self._catalogue.account)
+        if self._catalogue.record(who.name) is None:
+            raise invalid_parameter("Function does not exist")
+        self._catalogue.find(who)
+        return who
+
+    def _check_queue(self, source: SqsSource, settings: SqsEvent, who: Addressed) -> None:
+        """Raise ApiError if it is not there, or shows messages again while they are in work."""
+        queue = source.queue(settings)
+        if queue is None:
+            raise invalid_parameter(_NO_QUEUE)
+        limit_s = timeout_s(self._catalogue, *who)
+        if limit_s is not None and queue.policy.visibility_s < limit_s:
+            raise invalid_parameter(
+                f"Queue visibility timeout: {queue.policy.visibility_s:g} seconds is less than "
+                f"Function timeout: {limit_s:g} seconds"
+            )
+
+    def _check_unique(
+        self, source: SqsSource, settings: SqsEvent, who: Addressed, own: Entry | None = None
+    ) -> None:
+        """Raise ApiError if there is another mapping from the queue to the function."""
+        arn = source.arn(settings)
+        for other in source:
+            same = (other.function, other.qualifier) == who and source.arn(other.settings) == arn
+            if same and other is not own:
+                name = f"{who.name}:{who.qualifier}" if who.qualifier else who.name
+                raise conflict(
+                    f'An event source mapping with SQS arn (" {arn} ") and function (" {name} ") already '
+                    f"exists. Please update or delete the existing mapping with UUID {other.uuid}"
+                )
+
+    # --- members
+
+    def _keep(self, entry: Entry, config: Config, tags: dict[str, str]) -> None:
+        self._catalogue.state.mappings[entry.uuid] = MappingRecord(
+            function=entry.function,
+            qualifier=entry.qualifier,
+            config=dict(config),
+            tags=tags,
+            modified_s=entry.modified_s,
+        )
+
+    def _config(self, entry: Entry) -> Config:
+        kept = self._catalogue.state.mappings.get(entry.uuid)
+        if kept is not None:
+            return kept.config
+        assert self._source is not None
+        return config_of(entry.settings, self._source.arn(entry.settings))
+
+    def _document(self, entry: Entry, state: str | None = None) -> Document:
+        account, config = self._catalogue.account, self._config(entry)
+        prefix = f"arn:aws:lambda:{account.region}:{account.account_id}:event-source-mapping:"
+        document: Document = {
+            "UUID": entry.uuid,
+            "EventSourceMappingArn": prefix + entry.uuid,
+            "EventSourceArn": config["EventSourceArn"],
+            "FunctionArn": account.function_arn(entry.function, entry.qualifier),
+            **{name: config.get(name, default) for name, default in DEFAULTS.items()},
+            **{name: config[name] for name in _SHOWN_IF_THERE if config.get(name)},
+        }
+        document["State"] = state or ("Enabled" if entry.settings.enabled else "Disabled")
+        document["StateTransitionReason"] = "USER_INITIATED"
+        document["LastModified"] = round(entry.modified_s, 3)
+        return document
+
+
+def _chosen(wanted: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if name not in ("FunctionName", "Tags")}
+
+
+def _refuse_those_of_streams(body: bytes) -> None:
+    given: dict[str, Any] = orjson.loads(body or b"{}")
+    for name in _NOT_FOR_QUEUES:
+        if given.get(name) is not None:
+            raise invalid_parameter(f"Unsupported {name} parameter for given event source mapping type.")

@@ -1,0 +1,186 @@
+"""The bytes of objects: immutable blobs in memory or in files, and contents made of pieces of them.
+
+A content of several pieces is what a multipart upload ends as, so that completing one copies nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+from engine.ports import Offload
+
+_READ_BYTES: Final = 1 << 20
+
+
+class FileBlob:
+    """Bytes in a file of its own, which nobody changes."""
+
+    __slots__ = ("name", "path", "size")
+
+    def __init__(self, path: Path, name: str, size: int) -> None:
+        self.path, self.name, self.size = path, name, size
+
+    def __repr__(self) -> str:
+        return f"<FileBlob {self.name} of {self.size} bytes>"
+
+
+Blob = bytes | FileBlob
+
+
+class Piece(NamedTuple):
+    """Bytes `start` to `stop` of a blob."""
+
+    blob: Blob
+    start: int
+    stop: int
+
+
+class Content:
+    """The bytes of one object or part."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = pieces
+        self.size = sum(stop - start for _, start, stop in pieces)
+
+    @classmethod
+    def of(cls, blob: Blob) -> Content:
+        """All of one blob."""
+        size = len(blob) if isinstance(blob, bytes) else blob.size
+        return cls((Piece(blob, 0, size),))
+
+    @classmethod
+    def joined(cls, contents: Sequence[Content]) -> Content:
+        """One after the other."""
+        return cls(tuple(piece for content in contents for piece in content.pieces))
+
+    def files(self) -> Iterator[FileBlob]:
+        """The files it lies in."""
+        return (piece.blob for piece in self.pieces if isinstance(piece.blob, FileBlob))
+
+    def part(self, start: int, stop: int) -> Content:
+        """Bytes `start` to `stop` of it."""
+        pieces, at = [], 0
+        for blob, first, last in self.pieces:
+            length = last - first
+            begin, end = max(start - at, 0), min(stop - at, length)
+            if begin < end:
+                pieces.append(Piece(blob, first + begin, first + end))
+            at += length
+        return Content(tuple(pieces))
+
+    def read(self) -> bytes:
+        """All of it. Blocks where it lies in files."""
+        if len(self.pieces) == 1:
+            blob, start, stop = self.pieces[0]
+            if isinstance(blob, bytes):
+                return blob if stop - start == len(blob) else blob[start:stop]
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Piece by piece, none large in memory twice. Blocks where it lies in files."""
+        for blob, start, stop in self.pieces:
+            if isinstance(blob, bytes):
+                yield memoryview(blob)[start:stop]
+            else:
+                yield from _file_chunks(blob, start, stop)
+
+    def document(self) -> list[Any]:
+        """As it is kept: names of files and positions."""
+        return [[file.name, file.size, piece.start, piece.stop] for piece, file in self._in_files()]
+
+    def _in_files(self) -> Iterator[tuple[Piece, FileBlob]]:
+        return ((piece, piece.blob) for piece in self.pieces if isinstance(piece.blob, FileBlob))
+
+    def __repr__(self) -> str:
+        return f"<Content of {self.size} bytes in {len(self.pieces)}>"
+
+
+EMPTY: Final = Content(())
+
+
+def _file_chunks(blob: FileBlob, start: int, stop: int) -> Iterator[bytes]:
+    with blob.path.open("rb") as file:
+        file.seek(start)
+        left = stop - start
+        while left > 0:
+            data = file.read(min(left, _READ_BYTES))
+            if not data:
+                raise OSError(f"{blob.path} is shorter than it was")
+            left -= len(data)
+            yield data
+
+
+class BlobStore(Protocol):
+    """Where blobs lie, and what remembers everything else beyond the life of the process."""
+
+    blocks: bool
+    """Whether `keep` and reading touch files, and so belong on a worker thread."""
+
+    def keep(self, data: bytes, /) -> Blob:
+        """A blob of `data`. Thread-safe; raises OSError if there is no room."""
+
+    def retain(self, content: Content, /) -> None:
+        """It is used once more."""
+
+    def release(self, content: Content, /) -> None:
+        """It is used once less: what nobody uses any more goes."""
+
+    def put(self, table: str, key: tuple[str | int, ...], kept: Persistable, /) -> None:
+        """Remember `kept` at `key`."""
+
+    def drop(self, table: str, key: tuple[str | int, ...], /) -> None:
+        """Forget what is at `key`."""
+
+    async def settled(self) -> None:
+        """Return once all that was put and dropped before is safe. Raises OSError if it cannot be made so."""
+
+    def close(self) -> None:
+        """Make everything safe, and let go of what is held."""
+
+
+async def read_kept(keeper: BlobStore, offload: Offload, content: Content) -> bytes:
+    """All of `content`, which stays where it is until it is read: a newer version must not take it away."""
+    keeper.retain(content)
+    try:
+        return await offload(content.read)
+    finally:
+        keeper.release(content)
+
+
+class Persistable(Protocol):
+    """What a keeper remembers."""
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON values."""
+
+
+class MemoryBlobStore:
+    """Everything lives as long as the process."""
+
+    blocks = False
+
+    def keep(self, data: bytes, /) -> Blob:
+        """The data itself."""
+        return data
+
+    def retain(self, _content: Content, /) -> None:
+        """Python counts."""
+
+    def release(self, _content: Content, /) -> None:
+        """Python counts."""
+
+    def put(self, _table: str, _key: tuple[str | int, ...], _kept: Persistable, /) -> None:
+        """Nothing is remembered beyond."""
+
+    def drop(self, _table: str, _key: tuple[str | int, ...], /) -> None:
+        """Nothing was remembered."""
+
+    async def settled(self) -> None:
+        """Always."""
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,265 @@
+"""One mapping: takes messages of a queue in batches, and has a function run for each.
+
+It works by credit: a message is received when a batch for it may be sent, and not before. How many batches
+may run at a time, a policy of `engine.core.scaling.pollers` says.
+
+Source: Lambda Developer Guide, "Using Lambda with Amazon SQS", "Configuring scaling behavior for SQS event
+source mappings".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from engine.ports import Clock, Sink
+from engine.services.sqs.message import Message
+from engine.services.sqs.queue import Queue
+from engine.sources.sqs.batch import Batch
+from engine.sources.sqs.concurrency import (
+    DECIDE_EVERY_S,
+    ConcurrencyController,
+    MappingPlan,
+    MappingStatistics,
+)
+from engine.sources.sqs.counts import MappingCounts
+from engine.sources.sqs.delivery import BatchDelivery
+from engine.sources.sqs.records import Records
+from engine.sources.sqs.settings import EXTRA_VISIBILITY_S
+
+_BATCHES_A_TURN: Final = 32
+"""How many are taken before whatever else waits for the event loop gets its turn."""
+_MOST_AT_ONCE: Final = 100
+"""Messages one receive gives at the most, so that little more is received than fits into a payload."""
+
+
+class Mapping:
+    """Polls one queue for one function, until `stop`.
+
+    Attributes:
+        plan: How it works.
+        counts: What it has done.
+        idle: Set while nothing of it runs.
+    """
+
+    def __init__(
+        self,
+        plan: MappingPlan,
+        sink: Sink,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        new_request_id: Callable[[], str],
+        counts: MappingCounts,
+    ) -> None:
+        self.plan = plan
+        self.counts = counts
+        self._now = clock.now
+        self._loop = loop
+        self._pace = ConcurrencyController(plan.policy, plan.most, clock.now())
+        self._delivery = BatchDelivery(
+            plan,
+            self._pace,
+            counts,
+            sink,
+            clock,
+            loop,
+            new_request_id,
+            freed=self._freed,
+            turned_away=self.stop,
+        )
+        self.idle = self._delivery.idle
+        self._queue: Queue | None = None
+        self._records: Records
+        self._open = True
+        self._pumping = self._scheduled = self._waiting = False
+        self._tick: asyncio.TimerHandle | None = None
+        self._gathered: Batch | None = None
+        self._window: asyncio.TimerHandle | None = None
+
+    # --- from above
+
+    def attach(self, queue: Queue, records: Records) -> None:
+        """Poll `queue` from now on. What was taken from another one is still done with there."""
+        self._leave_line()
+        self._queue, self._records = queue, records
+        self._schedule()
+
+    def stop(self) -> None:
+        """Receive nothing more. What runs may end; what was received and does not run goes back at once."""
+        self._open = False
+        self._leave_line()
+        for timer in (self._tick, self._window):
+            if timer is not None:
+                timer.cancel()
+        self._tick = self._window = None
+        gathered, self._gathered = self._gathered, None
+        if gathered is not None:
+            self._delivery.give_back(gathered)
+        self._delivery.stop()
+
+    def statistics(self) -> MappingStatistics:
+        """The numbers now; the policy is asked too, which while nothing happens nobody else does."""
+        now_s = self._now()
+        queue, pace, oldest_s = self._queue, self._pace, None
+        if queue is not None:
+            queue.tick(now_s)
+            oldest_s = queue.statistics().oldest_s
+        if self._open:
+            self._decide(now_s)
+        return MappingStatistics(
+            running=pace.running,
+            wanted=pace.wanted,
+            reason=pace.reason,
+            backlog=queue.visible if queue is not None else 0,
+            oldest_age_s=max(0.0, now_s - oldest_s) if oldest_s is not None else 0.0,
+        )
+
+    # --- when to look after the queue
+
+    def _decide(self, now_s: float) -> None:
+        queue = self._queue
+        if queue is None or not queue.visible:
+            self._pace.decide(now_s)
+        else:
+            oldest_s = queue.statistics().oldest_s or now_s
+            self._pace.decide(now_s, math.ceil(queue.visible / self.plan.batch_size), now_s - oldest_s)
+
+    def _schedule(self) -> None:
+        """Look when this turn of the loop is over: what is sent in it shares batches."""
+        if not self._scheduled and self._open and self._queue is not None:
+            self._scheduled = True
+            self._loop.call_soon(self._scheduled_pump)
+
+    def _scheduled_pump(self) -> None:
+        self._scheduled = False
+        self._pump()
+
+    def _ticked(self) -> None:
+        self._tick = None
+        self._pump()
+
+    def _window_over(self) -> None:
+        self._window = None
+        self._pump()
+
+    def _freed(self, queue: Queue, now_s: float) -> None:
+        """A batch has ended."""
+        if queue.waiting:
+            queue.settle(now_s)
+        self._pump()
+
+    def _line_up(self, queue: Queue, now_s: float) -> None:
+        if not self._waiting:
+            self._waiting = True
+            queue.wait(self._woken)
+            queue.settle(now_s)
+
+    def _woken(self, now_s: float) -> None:
+        """The queue says that there is a message, and that it is this one's turn."""
+        self._waiting = False
+        if not self._open or self._queue is None:
+            return
+        self._pace.decide(now_s)  # there was nothing to do until now: what has just come is no reason to grow
+        self._decide(now_s)
+        if self._queue.waiting:  # others wait too: a turn that is not taken now is theirs
+            self._pump()
+        else:
+            self._schedule()
+
+    def _leave_line(self) -> None:
+        if self._waiting and self._queue is not None:
+            self._queue.forget(self._woken)
+        self._waiting = False
+
+    # --- receiving
+
+    def _pump(self) -> None:
+        """Send as many batches as may run and can be filled."""
+        queue, pace = self._queue, self._pace
+        if not self._open or self._pumping or queue is None:
+            return
+        self._pumping = True
+        try:
+            now_s = self._now()
+            if now_s - pace.decided_s >= DECIDE_EVERY_S:
+                queue.tick(now_s)
+                self._decide(now_s)
+            turns = _BATCHES_A_TURN
+            while pace.running < pace.allowed:
+                if not turns:
+                    self._schedule()
+                    return
+                turns -= 1
+                if not self._serve(queue, now_s):
+                    return
+            if self._tick is None and self._open:
+                if self._gathered is not None or queue.ready():
+                    self._tick = self._loop.call_later(DECIDE_EVERY_S, self._ticked)
+                else:
+                    self._line_up(queue, now_s)
+        finally:
+            self._pumping = False
+
+    def _serve(self, queue: Queue, now_s: float) -> bool:
+        """Take one step with the slot there is; False if there is nothing more to do now."""
+        gathered, plan = self._gathered, self.plan
+        want = plan.batch_size
+        if gathered is not None:
+            if len(gathered) >= want or now_s >= gathered.due_s or gathered.too_large():
+                self._gathered = None
+                self._delivery.send(gathered, now_s)
+                return self._open  # the engine may have turned it away
+            want -= len(gathered)
+        received = self._receive(queue, min(want, _MOST_AT_ONCE), now_s)
+        if received is None:
+            self._line_up(queue, now_s)
+            return False
+        if not received.messages:  # none of them passed the filters
+            return True
+        if not plan.window_s:
+            self._delivery.send(received, now_s)
+        elif gathered is not None:
+            gathered.add(received)
+        else:
+            self._open_window(received, now_s)
+        return self._open
+
+    def _open_window(self, batch: Batch, now_s: float) -> None:
+        """Send it when the window is over, or when it is full."""
+        self._gathered = batch
+        batch.due_s = now_s + self.plan.window_s
+        if self._window is not None:
+            self._window.cancel()
+        self._window = self._loop.call_later(self.plan.window_s, self._window_over)
+
+    def _receive(self, queue: Queue, most: int, now_s: float) -> Batch | None:
+        """Up to `most` messages; None if there are none. What the filters do not let pass is deleted."""
+        plan = self.plan
+        held_s = plan.window_s + plan.busy_s()
+        visibility_s: float = queue.policy.visibility_s
+        extended_s = held_s + EXTRA_VISIBILITY_S if held_s > visibility_s else None
+        messages = queue.receive(most, now_s, extended_s)
+        if not messages:
+            return None
+        self.counts.polled += len(messages)
+        if plan.criteria:
+            messages = self._passing(queue, messages, now_s)
+        until_s = now_s + (visibility_s if extended_s is None else extended_s)
+        receipts = [message.receipt for message in messages]
+        return Batch(queue, messages, receipts, self._records.make(messages, now_s), until_s)
+
+    def _passing(self, queue: Queue, messages: list[Message], now_s: float) -> list[Message]:
+        """Those that the filters let pass; the others are deleted."""
+        takes = self.plan.criteria.takes
+        passing, dropped = [], []
+        for message in messages:
+            if takes(message.body, partial(self._records.one, message, now_s)):
+                passing.append(message)
+            else:
+                dropped.append(message.receipt)
+        self.counts.filtered += len(dropped)
+        queue.delete_all(dropped, now_s)
+        return passing

@@ -6,11 +6,11 @@ else be `module:Class`. Nothing is imported before it is asked for.
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName
 
 Kind = Literal["source", "executor", "policy", "observer"]
@@ -76,15 +76,6 @@ def resolve(kind: Kind, name: str) -> type[Any]:
             )
         target = name
     return _load(kind, name, target)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the name nearest to `word`, or nothing."""
-    candidates = list(known)
-    near = difflib.get_close_matches(word[:100], candidates, n=1)
-    if not near:  # another case is near too
-        near = [name for name in candidates if name.lower() == word.lower()][:1]
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _entry_points(kind: Kind) -> dict[str, str]:

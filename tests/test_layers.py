@@ -25,11 +25,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},
     "ports": _GROUND,
-    "registry": {"errors"},
+    "registry": _GROUND,
     "machine": set(),
     "protocols": _GROUND | {"ports", "machine"},
     "packages": _GROUND | {"machine"},
     **dict.fromkeys(_SIBLINGS, _SEAMS),
+    "model": _GROUND,
     "services": _SEAMS,
     "sources": _SEAMS | {"services"},
     "report": set(),
@@ -127,6 +128,29 @@ def test_every_module_has_a_layer():
     assert {"core", "errors", "ports"} <= {layer_of(path) for path in modules()}
 
 
+def test_the_folders_of_the_model_point_down():
+    """distributions < traffic < cost < simulation < queueing: none knows one above it."""
+    order = ("distributions", "traffic", "cost", "simulation", "queueing")
+    upward = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / "model").rglob("*.py")
+        for _, name in imports(ast.parse(path.read_text()))
+        if name.startswith("engine.model.") and _place(name, order) > _place(_dotted(path), order)
+    ]
+
+    assert [] == upward
+    assert set(order) == {path.stem for path in (ROOT / "model").iterdir() if path.stem[0] != "_"}
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(("engine", *path.relative_to(ROOT).with_suffix("").parts))
+
+
+def _place(module: str, order: tuple[str, ...]) -> int:
+    part = module.split(".")[2]
+    return order.index(part) if part in order else -1  # -1: `engine/model/__init__.py`
+
+
 def test_the_layers_have_no_cycle():
     """Each layer's reach ends at errors: otherwise "down" would mean nothing."""
 
@@ -159,7 +183,8 @@ def test_the_layers_have_no_cycle():
             "from engine.protocols.http.server import Server",
             "ports imports engine.protocols.http.server",
         ),
-        ("registry", "from engine.core.event import Event", "registry imports engine.core.event"),
+        ("registry", "from engine.ports import Sink", "registry imports engine.ports"),
+        ("model", "from engine.registry import names", "model imports engine.registry"),
         ("config", "from engine.app import Engine", "config imports engine.app"),
         ("app", "from engine.cli import main", "app imports engine.cli"),
         ("app", "from engine.testing import FakeExecutor", "app imports engine.testing"),

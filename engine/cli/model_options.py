@@ -15,8 +15,8 @@ from engine.errors import ConfigError
 from engine.model.cost.bill import FreeTier
 from engine.model.cost.price_book import PriceBook, price_book, with_savings_plan
 from engine.model.cost.price_list import SAVINGS_PLANS
+from engine.model.distributions import Distribution, parse_law
 from engine.model.queueing.objectives import Objectives
-from engine.model.simulation.distributions import Distribution, parse_law
 
 BAD_USAGE: Final = 2
 OBJECTIVE_FAILED: Final = 3

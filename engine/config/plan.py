@@ -19,9 +19,10 @@ from engine.config.resources import RESOURCE_TABLES, Resources, destinations, re
 from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
 from engine.core.function import Account, Function
 from engine.core.prices import price_sheet
+from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName
 from engine.ports import Binding
-from engine.registry import Kind, did_you_mean, names, resolve
+from engine.registry import Kind, names, resolve
 from engine.runtime.clock import SystemClock
 
 LISTENERS: Final = ("http", "aws", "admin")

@@ -16,10 +16,10 @@ from pathlib import Path
 from random import Random
 
 from engine.core.function import Account, Function
+from engine.model.distributions import Constant, Exponential
 from engine.model.queueing.fluid import flow
 from engine.model.simulation import kernel
 from engine.model.simulation.compiled_kernel import run as compiled
-from engine.model.simulation.distributions import Constant, Exponential
 from engine.model.simulation.kernel import Rules
 from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import poisson_workload

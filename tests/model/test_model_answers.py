@@ -10,17 +10,17 @@ from random import Random
 import pytest
 
 from engine.core.function import Account, Function
-from engine.model.cost import recommendations
 from engine.model.cost.bill import FreeTier, bill
 from engine.model.cost.memory_sizes import Run, ServiceTime, fitted, tuned
 from engine.model.cost.monthly import Month, document, what_ifs
 from engine.model.cost.price_book import price_book
+from engine.model.distributions import Capped, Constant, parse_law
+from engine.model.queueing import recommendations
 from engine.model.queueing.analytic import answer, mean_billed_ms
+from engine.model.queueing.comparison import compared, figures, observed_of, worst
 from engine.model.queueing.objectives import Objectives, Verdict, overall
 from engine.model.queueing.prediction import answer_of
 from engine.model.simulation import fast_simulator
-from engine.model.simulation.comparison import compared, figures, observed_of, worst
-from engine.model.simulation.distributions import Capped, Constant, parse_law
 from engine.model.simulation.workload import drawn_workload
 from engine.model.traffic.shapes import arrivals, parse_shape
 

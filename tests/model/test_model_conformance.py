@@ -17,7 +17,7 @@ from engine.core.fleet import Refuse, Run, Start, Stop
 from engine.core.function import Account
 from engine.core.invocation import Result
 from engine.core.outcome import Status
-from engine.model.simulation.distributions import Constant, Exponential
+from engine.model.distributions import Constant, Exponential
 from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import (
     FAILS,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.model import distributions
 from engine.model.cost.price_book import price_book
 from engine.model.queueing.formulas import (
     blocking,
@@ -30,7 +31,6 @@ from engine.model.queueing.formulas import (
 )
 from engine.model.queueing.provisioning import break_even, cheapest, for_spill, provisioning
 from engine.model.queueing.ramps import backlog, bursts_before_2023, provisioning_s, step
-from engine.model.simulation import distributions
 
 
 @pytest.mark.parametrize(

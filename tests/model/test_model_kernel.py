@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core.function import Account, Function
+from engine.model.distributions import Constant, Exponential
 from engine.model.simulation import fast_simulator
-from engine.model.simulation.distributions import Constant, Exponential
 from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import FAILS, Trigger, Workload, poisson_workload
 

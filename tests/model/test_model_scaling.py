@@ -10,9 +10,9 @@ from engine.core.function import Account, Function
 from engine.core.scaling.environments import Deadline, Knative, TargetTracking
 from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
 from engine.model.cost.price_book import price_book
+from engine.model.distributions import Constant, Exponential, log_normal
 from engine.model.queueing.ramps import backlog
 from engine.model.simulation import fast_simulator
-from engine.model.simulation.distributions import Constant, Exponential, log_normal
 from engine.model.simulation.keep_alive import FixedKeepAlive, HybridHistogram
 from engine.model.simulation.policies import Policy, all_policies, compare
 from engine.model.simulation.scheduled_scaling import ScheduledScaling

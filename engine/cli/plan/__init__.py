@@ -32,10 +32,10 @@ from engine.cli.plan.tables import (
     table,
     time_rows,
 )
-from engine.model.cost import recommendations
 from engine.model.cost.bill import Bill, bill
 from engine.model.cost.monthly import FRONT_DOORS, Month, around
 from engine.model.cost.usage import total
+from engine.model.queueing import recommendations
 from engine.model.queueing.analytic import answer
 from engine.model.queueing.objectives import Check, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction

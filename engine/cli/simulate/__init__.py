@@ -31,8 +31,8 @@ from engine.cli.simulate.workloads import Recipe, from_population, from_shape, f
 from engine.config import load_config
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
+from engine.model.queueing import comparison
 from engine.model.queueing.objectives import Verdict, overall
-from engine.model.simulation import comparison
 from engine.model.simulation.workload import Trigger, Workload
 from engine.model.traffic.shapes import parse_shape
 from engine.model.traffic.traces import Invocations

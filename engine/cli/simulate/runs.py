@@ -25,9 +25,10 @@ from engine.core.function import Account
 from engine.model.cost.bill import Bill, FreeTier, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import Usage, total
+from engine.model.queueing import comparison
 from engine.model.queueing.objectives import Check, Objectives, documents, overall
 from engine.model.queueing.prediction import Prediction, answer_of, levels_of
-from engine.model.simulation import comparison, fast_simulator, policies
+from engine.model.simulation import fast_simulator, policies
 from engine.model.simulation.run_statistics import FunctionObservation
 from engine.model.simulation.simulated_mapping import QueueLoad
 from engine.model.simulation.simulator import Simulation

@@ -9,7 +9,7 @@ from random import Random
 
 from engine.cli.model_options import refuse
 from engine.core.function import Function
-from engine.model.simulation.distributions import Distribution
+from engine.model.distributions import Distribution
 from engine.model.simulation.workload import Trigger, Workload, drawn_workload
 from engine.model.traffic import synthetic
 from engine.model.traffic.shapes import Shape, Spread, arrivals

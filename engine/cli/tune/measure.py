@@ -15,7 +15,7 @@ from engine.core.function import Function
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError
 from engine.model.cost.memory_sizes import Run, ServiceTime
-from engine.model.simulation.distributions import Empirical, empirical
+from engine.model.distributions import Empirical, empirical
 
 _SHORT_S: Final = 0.05
 _UNTIL_GONE_S: Final = 0.16

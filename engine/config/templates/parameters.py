@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from engine.config.problems import Place, Problem, show
 from engine.config.templates.names import valid_name
-from engine.registry import did_you_mean
+from engine.core.spelling import did_you_mean
 
 _PAIR = re.compile(r"ParameterKey=(?P<key>[^,\s]+),ParameterValue=(?P<value>.*)", re.DOTALL)
 _SSM: Final = "AWS::SSM::"

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from engine.core.prices import HOME_REGION, REGIONS, PriceSheet, fallback_sheet, price_sheet
+from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
 from engine.model.cost.price_list import (
     PUBLISHED,
@@ -19,7 +20,6 @@ from engine.model.cost.price_list import (
     allowances,
     meters,
 )
-from engine.registry import did_you_mean
 
 _KEYS: Final = ("region", "published", "source", "meters")
 

@@ -12,11 +12,11 @@ from typing import Final
 
 from engine.core.function import Account, Function
 from engine.core.limits import SCALING_PERIOD_S
+from engine.model.distributions import Capped, Distribution, Mixture, Sum
 from engine.model.queueing.fluid import flow
 from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of_many, poisson_quantile
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.warm_pool import warm_pool
-from engine.model.simulation.distributions import Capped, Distribution, Mixture, Sum
 from engine.model.simulation.run_statistics import PERCENTILES, Times
 from engine.model.traffic.shapes import Shape
 

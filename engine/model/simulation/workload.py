@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from engine.core.function import Function
-from engine.model.simulation.distributions import Distribution
+from engine.model.distributions import Distribution
 
 
 class AttemptEnding(IntEnum):

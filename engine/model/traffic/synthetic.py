@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from random import Random
 from typing import Final
 
-from engine.model.simulation.distributions import LogNormal
+from engine.model.distributions import LogNormal
 
 DURATIONS: Final = LogNormal(-0.38, 2.36)
 """Average execution time of a function, seconds: the fit of the paper."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from engine.core.function import Account
-from engine.registry import did_you_mean
+from engine.core.spelling import did_you_mean
 from engine.services.s3.cors import CorsRule
 from engine.services.s3.names import bucket_problem
 from engine.services.s3.notification_rules import EVENT_TYPES, Form, NotificationRule, NotificationTarget

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from engine.core.spelling import did_you_mean
 from engine.protocols.http.cors import Cors
-from engine.registry import did_you_mean
 
 ANY: Final = "ANY"
 DEFAULT_PATH: Final = "$default"

@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple
 from engine.core.function import Account, Function
 from engine.model.cost.bill import FreeTier, bill
 from engine.model.cost.price_book import PriceBook
+from engine.model.distributions import Capped, Distribution
 from engine.model.queueing.analytic import answer, limit_of
 from engine.model.queueing.formulas import concurrency_needed, load_for_blocking, offered_load
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.provisioning import break_even, cheapest, for_spill
 from engine.model.queueing.ramps import step
 from engine.model.queueing.warm_pool import warm_pool
-from engine.model.simulation.distributions import Capped, Distribution
 from engine.model.traffic.shapes import Shape
 
 FACTORS: Final = (1, 3, 10, 30, 100, 300, 1000)

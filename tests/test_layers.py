@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -218,3 +218,117 @@ def test_the_checker_sees_what_is_wrong(layer, source, expected):
 def test_the_checker_lets_pass_what_is_right(layer, source):
     """No rule is stricter than it says."""
     assert [] == problems(source, layer)
+
+
+CHILD = "engine.executors.process.child"
+PARENT = "engine.executors.process.parent"
+RUNS_COROUTINES = {"_run_coroutine", "_serve_tasks"}
+"""Functions of the child in which `asyncio` is imported: of the handlers it serves, most never need it."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> dict[str, str]:
+    """Every module of the engine by its dotted name."""
+    return {module_name(path): path.read_text() for path in modules()}
+
+
+def needed_by(name: str, source: str, known: Iterable[str]) -> set[str]:
+    """Modules of the engine that `source` imports, with the packages that are imported on the way."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    packages = {".".join(one.split(".")[:count]) for one in found for count in range(1, one.count(".") + 1)}
+    return (found | packages) & set(known) - {name, "engine"}
+
+
+def reach_of_the_child(tree: dict[str, str]) -> set[str]:
+    """What runs in a child: the modules of its folder, and all that they import, directly or not."""
+    reached: set[str] = set()
+    pending = [name for name in tree if name.startswith(CHILD)]
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached.add(name)
+            pending += needed_by(name, tree[name], tree)
+    return reached
+
+
+def allowed_in_a_child(name: str) -> bool:
+    """The pure rules, what the machine has, and of the executors whatever is no executor itself."""
+    layer, _, rest = name.removeprefix("engine.").partition(".")
+    top = rest.split(".")[0]
+    return layer in {"errors", "core", "machine"} or (
+        layer == "executors"
+        and top not in {"loop", "thread", "runtime_api"}
+        and not name.startswith((PARENT, "engine.executors.process.admission"))
+    )
+
+
+def uses_of_asyncio(source: str) -> list[str]:
+    """The innermost named scope of every import of `asyncio`, also by `import_module`."""
+    found: list[str] = []
+
+    def visit(node: ast.AST, scope: str) -> None:
+        match node:
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                scope = name
+            case ast.Import() if any(alias.name.split(".")[0] == "asyncio" for alias in node.names):
+                found.append(scope)
+            case ast.ImportFrom(module) if (module or "").split(".")[0] == "asyncio":
+                found.append(scope)
+            case ast.Constant("asyncio"):
+                found.append(scope)
+        for inner in ast.iter_child_nodes(node):
+            visit(inner, scope)
+
+    visit(ast.parse(source), "")
+    return found
+
+
+def test_the_child_reaches_nothing_of_the_engines_side():
+    """A child is forked a thousand times: it has no server, and no hold on the engine but its socket."""
+    assert [] == sorted(name for name in reach_of_the_child(sources()) if not allowed_in_a_child(name))
+
+
+def test_the_engines_side_of_processes_imports_nothing_of_the_child():
+    """What both need is in `protocol` and `spec`, beside them."""
+    tree = sources()
+    needed = {one for name in tree if name.startswith(PARENT) for one in needed_by(name, tree[name], tree)}
+
+    assert [] == sorted(one for one in needed if one.startswith(CHILD))
+
+
+def test_a_child_imports_asyncio_only_where_it_runs_coroutines():
+    """Nothing that a child reaches does so elsewhere."""
+    tree = sources()
+    found = {
+        f"{name}: {scope}"
+        for name in reach_of_the_child(tree)
+        for scope in uses_of_asyncio(tree[name])
+        if not (name.startswith(CHILD) and scope in RUNS_COROUTINES)
+    }
+
+    assert set() == found
+
+
+def test_the_checker_of_the_child_sees_what_is_wrong():
+    """Each rule of the child can fail, however indirectly it is broken."""
+    tree = {
+        f"{CHILD}.a": "from engine.executors import helper",
+        "engine.executors": "",
+        "engine.executors.helper": "from engine.executors.process.parent.executor import ProcessExecutor",
+        f"{PARENT}.executor": "import engine.runtime.driver",
+        "engine.runtime.driver": "",
+    }
+    wrong = {name for name in reach_of_the_child(tree) if not allowed_in_a_child(name)}
+
+    assert {f"{PARENT}.executor", "engine.runtime.driver"} == wrong
+    assert ["f"] == uses_of_asyncio("def f():\n    import_module('asyncio')")
+    assert [""] == uses_of_asyncio("from asyncio import run")

@@ -204,3 +204,20 @@ def receive_message(line: socket.socket) -> ControlMessage | None:
         return None
     kind, token, value = _MESSAGE.unpack_from(data)
     return ControlMessage(kind, token, value, data[_MESSAGE.size :], descriptors)
+
+
+# ---------------------------------------------------------------- both sides
+
+NICE: Final = 5
+"""Niceness of environments: handlers that compute must not delay the engine and its zygotes."""
+
+NOT_PRELOADABLE: Final = "Engine.NotPreloadable"
+"""Error type of a zygote that ends because of what it imported; the message is a `PreloadRefusal` as JSON."""
+
+
+class PreloadRefusal(NamedTuple):
+    """A module that cannot be imported beforehand: why, and the modules that its import brought."""
+
+    module: str
+    why: str
+    came: list[str]

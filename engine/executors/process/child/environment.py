@@ -244,7 +244,7 @@ class ChildEnvironment:
                 document, context = call.arguments(template, invocation)
                 value = handler(document, context)
                 if type(value) is CoroutineType:
-                    value = self._await(value)
+                    value = self._run_coroutine(value)
                 body, raw = encode(value)
                 if raw:
                     kind = RAW
@@ -267,7 +267,8 @@ class ChildEnvironment:
         """What the engine needs of it: a result over the limit is only told to be one."""
         return body if len(body) <= MAX_RESPONSE_BYTES else body[: MAX_RESPONSE_BYTES + 1]
 
-    def _await(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
+    def _run_coroutine(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
+        """Run what an `async def` handler returned, on one loop for all its invocations."""
         if self._loop is None:
             self._loop = import_module("asyncio").new_event_loop()  # most never need it, and it is large
         loop = self._loop

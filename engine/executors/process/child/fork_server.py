@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 from engine.executors.handler_loader import InitError
 from engine.executors.process.child.environment import ChildEnvironment, failure_text
 from engine.executors.process.child.handler_log import HandlerLog
-from engine.executors.process.child.preloading import NOT_PRELOADABLE, import_all, reseed
+from engine.executors.process.child.preloading import import_all, reseed
 from engine.executors.process.child.private_modules import PrivateModules
 from engine.executors.process.child.process_setup import (
     add_variables,
@@ -50,6 +50,7 @@ from engine.executors.process.protocol import (
     EXITED,
     FORGET,
     KILL,
+    NOT_PRELOADABLE,
     OUT_OF_MEMORY,
     TEMPLATE,
     UP,

@@ -9,20 +9,11 @@ import importlib
 import os
 import sys
 from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
-NOT_PRELOADABLE: Final = "Engine.NotPreloadable"
-"""Error type of a zygote that gives up for what it imported; the message is a `PreloadRefusal` as JSON."""
+from engine.executors.process.protocol import PreloadRefusal
 
 _SHARED: Final = ("socket:", "pipe:", "anon_inode:")
-
-
-class PreloadRefusal(NamedTuple):
-    """A module that cannot be imported beforehand: why, and all that came with it."""
-
-    module: str
-    why: str
-    came: list[str]
 
 
 def imported_from_outside(code: str, before: Collection[str]) -> list[str]:

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.executors.process.linux import adopt_orphans, die_with_parent
+from engine.executors.process.protocol import NICE
 
 _DEFAULT: Final = int(signal.SIG_DFL)
 
 set_signal: Final[Callable[[int, Any], Any]] = import_module("_signal").signal
 """`signal.signal` without its enumerations: those would cost each child a tenth of a millisecond."""
-
-NICE: Final = 5
-"""Handlers that compute must not keep the engine and its zygotes from answering, and from replacing them."""
 
 _OUT_OF_THE_WAY: Final = 900
 """Descriptors of ours are numbered from here: a handler that closes and opens at will rarely meets them."""

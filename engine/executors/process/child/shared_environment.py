@@ -42,7 +42,7 @@ class SharedEnvironment(ChildEnvironment):
         """Run the handler for the requests as they come, until the engine closes the line."""
         template = self.template
         if self.loaded.is_async:
-            import_module("asyncio").run(self._serve_tasks(template))
+            self._serve_tasks(template)
         else:
             self._serve_threads(template)
         os._exit(0)
@@ -52,28 +52,32 @@ class SharedEnvironment(ChildEnvironment):
         with self._lock:
             super().send(kind, number, body, init_s)
 
-    async def _serve_tasks(self, template: ContextTemplate) -> None:
+    def _serve_tasks(self, template: ContextTemplate) -> None:
         asyncio = import_module("asyncio")
-        intake, ended = FrameReader(self.line), asyncio.Event()
-        loop = asyncio.get_running_loop()
         tasks: set[Any] = set()
 
-        def read() -> None:
-            try:
-                data = self.line.recv(65_536)
-            except OSError:
-                self.vanish()
-            if not data:
-                ended.set()
-                loop.remove_reader(self.line)
-            for request in intake.parse(data):
-                task = loop.create_task(self._task(template, request))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+        async def serve() -> None:
+            frames, ended = FrameReader(self.line), asyncio.Event()
+            loop = asyncio.get_running_loop()
 
-        loop.add_reader(self.line, read)
-        await ended.wait()
-        os._exit(0)
+            def read() -> None:
+                try:
+                    data = self.line.recv(65_536)
+                except OSError:
+                    self.vanish()
+                if not data:
+                    ended.set()
+                    loop.remove_reader(self.line)
+                for request in frames.parse(data):
+                    task = loop.create_task(self._task(template, request))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+
+            loop.add_reader(self.line, read)
+            await ended.wait()
+            os._exit(0)
+
+        asyncio.run(serve())
 
     async def _task(self, template: ContextTemplate, request: RequestFrame) -> None:
         invocation = self._invocation(request)
@@ -118,12 +122,16 @@ class SharedEnvironment(ChildEnvironment):
         try:
             value = self._begin(template, invocation, request)
             if type(value) is CoroutineType:
-                value = import_module("asyncio").run(value)
+                value = self._run_coroutine(value)
             self._end(invocation, request, value)
         except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
             self._fail(invocation, request, error)
         except BaseException as error:  # noqa: BLE001
             self._exit(request, error)
+
+    def _run_coroutine(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
+        """Run it on a loop of its own: several threads may be at it at once."""
+        return import_module("asyncio").run(coroutine)
 
     def _invocation(self, request: RequestFrame) -> Invocation:
         """The request as the in-process executors know it; what runs in this context belongs to it."""

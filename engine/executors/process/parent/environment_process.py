@@ -16,7 +16,6 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.marshal import exit_error_body, exit_reason, oom_body
 from engine.executors.process.admission import Need
-from engine.executors.process.child.process_setup import NICE
 from engine.executors.process.parent.fork_server_client import ForkServerClient, failure_from
 from engine.executors.process.parent.framed_socket import FramedSocket
 from engine.executors.process.parent.output_pipe import OutputPipe
@@ -25,6 +24,7 @@ from engine.executors.process.protocol import (
     EXITS,
     FAILED,
     IMPORTED,
+    NICE,
     OUTPUT,
     PRINTED,
     RAW,

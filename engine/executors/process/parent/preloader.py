@@ -6,9 +6,9 @@ import json
 from typing import Final, Protocol
 
 from engine.core.failure import InitFailure
-from engine.executors.process.child.preloading import NOT_PRELOADABLE, PreloadRefusal
 from engine.executors.process.parent.fork_server_client import ForkServerClient, TemplateClient
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
+from engine.executors.process.protocol import NOT_PRELOADABLE, PreloadRefusal
 
 _ATTEMPTS: Final = 8
 """Zygotes that may be given up, each for a module that must not be imported there."""

@@ -46,16 +46,6 @@ IMPURE = {"asyncio", "threading", "time", "datetime", "logging", "os", "socket"}
 SEEDED = {"Random"}  # of `random`; everything else of it uses the one generator that all share
 
 
-# Services that still know a source: to be reached through protocols in `ports`.
-NOT_YET = {
-    "services/lambda_api/control_plane.py",
-    "services/lambda_api/event_source_mapping_settings.py",
-    "services/lambda_api/event_source_mappings.py",
-    "services/s3/api.py",
-    "services/s3/service.py",
-}
-
-
 def modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
 
@@ -116,8 +106,6 @@ def misuse(node: ast.AST, layer: str) -> Iterator[str]:
 def test_every_import_points_down(path):
     """Layers: cli > app, config > sources > services > ports, protocols, packages > core > errors."""
     found = problems(path.read_text(), layer_of(path))
-    if str(path.relative_to(ROOT)) in NOT_YET:
-        found = [line for line in found if "services imports engine.sources." not in line]
 
     assert [] == found
 

@@ -30,6 +30,7 @@ from engine.services.sqs.service import SqsService
 from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.source import HttpSource
 from engine.sources.s3.source import S3Source
+from engine.sources.s3.webhooks import Webhooks, fetching
 from engine.sources.sqs.remote_source import RemoteSqsSource
 from engine.sources.sqs.source import SERVICE as SQS
 from engine.sources.sqs.source import SqsSource
@@ -86,6 +87,16 @@ class Services:
             exists=self._exists,
         )
         engine.couriers[S3] = self._s3.carry
+        webhooks = Webhooks(
+            self._s3.notifier,
+            self._s3.records,
+            host,
+            self._s3.handle,
+            spawn=spawn,
+            fetch=fetching(engine.platform.offload),
+            token=config.resources.s3.intake_token,
+            confirm_hosts=config.resources.s3.intake_confirm_hosts,
+        )
         sources = self._built()
         mappings = _one(SqsSource, sources)
         assert mappings is not None
@@ -106,7 +117,7 @@ class Services:
         )
         engine.terms.invoke_config = self._invoke_config
         lambda_api = LambdaApi(self._works, host, engine.sink, spawn, engine.asynchronous)
-        handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._s3.handle}
+        handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: webhooks.handle}
         endpoint = AwsRouter(handlers, host.new_request_id)
         gate = AwsGate(gate_of("aws", config, wary=True), endpoint, self._s3.api, engine.stats.reject)
         self.handle: Callable[[Request], None] = gate.handle

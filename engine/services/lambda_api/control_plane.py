@@ -23,12 +23,11 @@ from engine.packages.archive import ArchiveError
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, StoredState, Url, Version
 from engine.packages.store import PackageStore
-from engine.ports import Offload
+from engine.ports import FunctionUrlHost, Offload, QueueMappings
 from engine.registry import names
 from engine.services.lambda_api.errors import ApiError, invalid_parameter, request_too_large
 from engine.services.lambda_api.event_source_mapping_settings import busy_reader, settings_of
 from engine.services.lambda_api.function_registry import FunctionRegistry
-from engine.sources.sqs.source import SqsSource
 
 _log = logging.getLogger("engine.lambda")
 
@@ -56,21 +55,6 @@ class NoCodeStore:
             "no S3: send the archive itself, as ZipFile."
         )
         raise invalid_parameter(message)
-
-
-class FunctionUrlHost(Protocol):
-    """What serves function URLs."""
-
-    def open(
-        self, url_id: str, function: str, qualifier: str | None, cors: Mapping[str, Any] | None = None
-    ) -> None:
-        """Requests for the URL go to the function from now on; `cors` is the member `Cors` of its config."""
-
-    def close(self, url_id: str) -> None:
-        """They are refused from now on."""
-
-    def address(self, url_id: str) -> str:
-        """The URL, with a slash at its end."""
 
 
 class NoFunctionUrls:
@@ -111,7 +95,7 @@ class ControlPlane:
         offload: Offload,
         spawn: Spawn,
         stores: CodeStore | None = None,
-        mappings: SqsSource | None = None,
+        mappings: QueueMappings | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`mappings` is what polls queues, None in an engine without; `say` takes lines to be logged."""
@@ -154,13 +138,12 @@ class ControlPlane:
             url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
         )
 
-    def _reopen(self, source: SqsSource) -> None:
+    def _reopen(self, mappings: QueueMappings) -> None:
         for uuid, kept in self.catalogue.state.mappings.items():
             read_busy_s = busy_reader(self.catalogue, kept.function, kept.qualifier)
-            entry = source.open(
-                kept.function, kept.qualifier, settings_of(kept.config), read_busy_s, uuid=uuid
-            )
-            entry.modified_s = kept.modified_s
+            settings = settings_of(mappings, kept.config)
+            mapping = mappings.open(kept.function, kept.qualifier, settings, read_busy_s, uuid=uuid)
+            mapping.modified_s = kept.modified_s
 
     async def run(self, record: FunctionRecord, version: Version) -> None:
         """Have the engine run a version; what goes wrong is told by its state."""

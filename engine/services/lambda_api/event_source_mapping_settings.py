@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
-from pydantic import ValidationError
 
+from engine.core.function import answered_within_s
 from engine.packages.records import LATEST
+from engine.ports import QueueMappings, QueueMappingSettings
 from engine.services.lambda_api.errors import invalid_parameter
 from engine.services.lambda_api.function_registry import FunctionRegistry
-from engine.services.sqs.settings import FIFO_SUFFIX
-from engine.sources.sqs.filters import INVALID, FilterError, compiled
-from engine.sources.sqs.settings import MOST_OF_ONE_RECEIVE, SqsEvent
-from engine.sources.sqs.source import busy_reader as reader_of
+from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE
 
 Config = Mapping[str, Any]
 """Members of an event source mapping: those that a caller may choose, but its function and its tags."""
@@ -24,22 +22,25 @@ DEFAULTS: Final[Config] = {
     "MaximumBatchingWindowInSeconds": 0,
     "FunctionResponseTypes": (),
 }
+_INVALID_FILTER: Final = "Invalid filter pattern definition."
 _REPORTING: Final = "ReportBatchItemFailures"
 _NO_WINDOW: Final = (
     "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
 )
 
 
-def settings_of(config: Config, base: SqsEvent | None = None) -> SqsEvent:
-    """What polls for a mapping of these members. `base` has the keys that AWS does not know.
+def settings_of(
+    mappings: QueueMappings, config: Config, base: QueueMappingSettings | None = None
+) -> QueueMappingSettings:
+    """Settings of a mapping that has these members. `base` gives the keys that AWS does not know.
 
     Raises:
-        ApiError: They do not fit together.
+        ApiError: The members do not fit together.
     """
     arn = config["EventSourceArn"]
     batch_size = config.get("BatchSize", DEFAULTS["BatchSize"])
     window_s = config.get("MaximumBatchingWindowInSeconds", DEFAULTS["MaximumBatchingWindowInSeconds"])
-    if batch_size > MOST_OF_ONE_RECEIVE and not window_s and not arn.endswith(FIFO_SUFFIX):
+    if batch_size > MAX_OF_ONE_RECEIVE and not window_s and not arn.endswith(FIFO_SUFFIX):
         raise invalid_parameter(_NO_WINDOW)
     settings = {
         "queue": arn,
@@ -47,19 +48,14 @@ def settings_of(config: Config, base: SqsEvent | None = None) -> SqsEvent:
         "batch_size": batch_size,
         "maximum_batching_window_s": window_s,
         "report_batch_item_failures": _REPORTING in config.get("FunctionResponseTypes", ()),
-        "filters": _patterns(config),
+        "filters": _patterns(mappings, config),
         "maximum_concurrency": config.get("ScalingConfig", {}).get("MaximumConcurrency"),
         "provisioned_pollers": _pollers(config),
     }
-    if base is not None:
-        settings |= {"keep_group_order": base.keep_group_order, "scaling": base.scaling}
     try:
-        return SqsEvent.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        reason = str(first.get("ctx", {}).get("error", first["msg"]))
-        raise invalid_parameter(f"{place}: {reason}" if place else reason) from None
+        return mappings.settings_from(settings, base)
+    except ValueError as error:
+        raise invalid_parameter(str(error)) from None
 
 
 def _pollers(config: Config) -> dict[str, int] | None:
@@ -70,19 +66,15 @@ def _pollers(config: Config) -> dict[str, int] | None:
     return {key: value for key, value in bounds.items() if value is not None}
 
 
-def _patterns(config: Config) -> tuple[str, ...]:
-    patterns = []
-    for one in config.get("FilterCriteria", {}).get("Filters", ()):
-        pattern = one.get("Pattern", "")
-        try:
-            compiled(pattern)
-        except FilterError:
-            raise invalid_parameter(INVALID) from None
-        patterns.append(pattern)
-    return tuple(patterns)
+def _patterns(mappings: QueueMappings, config: Config) -> tuple[str, ...]:
+    filters = config.get("FilterCriteria", {}).get("Filters", ())
+    patterns = tuple(member.get("Pattern", "") for member in filters)
+    if not all(map(mappings.is_filter, patterns)):
+        raise invalid_parameter(_INVALID_FILTER)
+    return patterns
 
 
-def config_of(settings: SqsEvent, arn: str) -> Config:
+def config_of(settings: QueueMappingSettings, arn: str) -> Config:
     """The members of a mapping that was not made over the API; `arn` is the queue's."""
     config: dict[str, Any] = {
         "EventSourceArn": arn,
@@ -123,5 +115,6 @@ def busy_reader(catalogue: FunctionRegistry, name: str, qualifier: str | None) -
     """Reads how long a batch may be with the function, seconds: packages may be given another timeout."""
     configured = catalogue.configured.get(name)
     if configured is not None:
-        return reader_of(configured)
+        busy_s = answered_within_s(configured)
+        return lambda: busy_s
     return lambda: timeout_s(catalogue, name, qualifier) or 0.0

@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from engine.packages.records import MappingRecord
+from engine.ports import QueueMapping, QueueMappings, QueueMappingSettings
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
@@ -27,8 +28,6 @@ from engine.services.lambda_api.operation import Answer, Changes, Document, Look
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
-from engine.sources.sqs.settings import SqsEvent
-from engine.sources.sqs.source import Entry, SqsSource
 
 _MOST_LISTED: Final = 100
 _UNRECOGNIZED: Final = "Unrecognized event source."
@@ -68,7 +67,7 @@ class EventSourceMappings:
 
     def __init__(self, works: ControlPlane) -> None:
         self._catalogue = works.catalogue
-        self._source = works.mappings
+        self._mappings = works.mappings
 
     @property
     def looks(self) -> Looks:
@@ -87,68 +86,68 @@ class EventSourceMappings:
     async def create(self, _call: Call, body: bytes) -> Answer:
         """Polls from now on."""
         wanted = read(request_shapes.CREATE_MAPPING, body)
-        source = self._source
+        mappings = self._mappings
         if ":sqs:" not in wanted.get("EventSourceArn", ""):
             raise invalid_parameter(_UNRECOGNIZED)
-        if source is None:
+        if mappings is None:
             raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
         _refuse_those_of_streams(body)
         config = _chosen(wanted)
-        settings = settings_of(config)
+        settings = settings_of(mappings, config)
         who = self._function(wanted["FunctionName"])
-        self._check_queue(source, settings, who)
-        self._check_unique(source, settings, who)
-        entry = source.open(
+        self._check_queue(mappings, settings, who)
+        self._check_unique(mappings, settings, who)
+        mapping = mappings.open(
             who.name, who.qualifier, settings, busy_reader(self._catalogue, who.name, who.qualifier)
         )
-        self._keep(entry, config, wanted.get("Tags", {}))
-        return Answer(self._document(entry, "Creating" if settings.enabled else "Disabled"))
+        self._keep(mapping, config, wanted.get("Tags", {}))
+        return Answer(self._document(mapping, "Creating" if settings.enabled else "Disabled"))
 
     async def update(self, call: Call, body: bytes) -> Answer:
         """Works by the new members from the next batch on; members that are not given stay."""
         wanted = read(request_shapes.UPDATE_MAPPING, body)
-        source, entry = self._found(call.name)
+        mappings, mapping = self._found(call.name)
         _refuse_those_of_streams(body)
-        before, config = entry.settings, {**self._config(entry), **_chosen(wanted)}
-        settings = settings_of(config, entry.settings)
-        who = Addressed(entry.function, entry.qualifier)
+        before, config = mapping.settings, {**self._config(mapping), **_chosen(wanted)}
+        settings = settings_of(mappings, config, mapping.settings)
+        who = Addressed(mapping.function, mapping.qualifier)
         if "FunctionName" in wanted:
             who = self._function(wanted["FunctionName"])
-        self._check_queue(source, settings, who)
-        self._check_unique(source, settings, who, entry)
-        source.change(
-            entry, who.name, who.qualifier, settings, busy_reader(self._catalogue, who.name, who.qualifier)
+        self._check_queue(mappings, settings, who)
+        self._check_unique(mappings, settings, who, mapping)
+        mappings.change(
+            mapping, who.name, who.qualifier, settings, busy_reader(self._catalogue, who.name, who.qualifier)
         )
-        kept = self._catalogue.state.mappings.get(entry.uuid)
+        kept = self._catalogue.state.mappings.get(mapping.uuid)
         if kept is not None:
-            self._keep(entry, config, kept.tags)
+            self._keep(mapping, config, kept.tags)
         state = "Updating"
         if settings.enabled != before.enabled:
             state = "Enabling" if settings.enabled else "Disabling"
-        return Answer(self._document(entry, state))
+        return Answer(self._document(mapping, state))
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """Polls no more; what runs may end."""
-        source, entry = self._found(call.name)
-        document = self._document(entry, "Deleting")
-        source.close(entry)
-        self._catalogue.state.mappings.pop(entry.uuid, None)
+        mappings, mapping = self._found(call.name)
+        document = self._document(mapping, "Deleting")
+        mappings.close(mapping)
+        self._catalogue.state.mappings.pop(mapping.uuid, None)
         return Answer(document)
 
     def get(self, call: Call) -> Document:
         """One mapping."""
-        _, entry = self._found(call.name)
-        return self._document(entry)
+        _, mapping = self._found(call.name)
+        return self._document(mapping)
 
     def list_all(self, call: Call) -> Document:
         """Those of a queue, of a function, or all."""
         arn, function = call.query.get("EventSourceArn"), call.query.get("FunctionName")
         who = addressed(function, None, self._catalogue.account) if function else None
         entries = {
-            entry.uuid: entry
-            for entry in self._source or ()
-            if (who is None or who == (entry.function, entry.qualifier))
-            and (not arn or arn == self._config(entry)["EventSourceArn"])
+            mapping.uuid: mapping
+            for mapping in self._mappings or ()
+            if (who is None or who == (mapping.function, mapping.qualifier))
+            and (not arn or arn == self._config(mapping)["EventSourceArn"])
         }
         page = page_of(sorted(entries), call.query, page=_MOST_LISTED)
         return {
@@ -158,11 +157,11 @@ class EventSourceMappings:
 
     # --- checks
 
-    def _found(self, uuid: str) -> tuple[SqsSource, Entry]:
-        entry = self._source.find(uuid) if self._source is not None else None
-        if self._source is None or entry is None:
+    def _found(self, uuid: str) -> tuple[QueueMappings, QueueMapping]:
+        mapping = self._mappings.find(uuid) if self._mappings is not None else None
+        if self._mappings is None or mapping is None:
             raise not_found("The resource you requested does not exist.")
-        return self._source, entry
+        return self._mappings, mapping
 
     def _function(self, text: str) -> Addressed:
         """What is to be run. Raises ApiError if it is not there."""
@@ -172,25 +171,29 @@ class EventSourceMappings:
         self._catalogue.find(who)
         return who
 
-    def _check_queue(self, source: SqsSource, settings: SqsEvent, who: Addressed) -> None:
+    def _check_queue(self, mappings: QueueMappings, settings: QueueMappingSettings, who: Addressed) -> None:
         """Raise ApiError if it is not there, or shows messages again while they are in work."""
-        queue = source.queue(settings)
-        if queue is None:
+        visibility_s = mappings.visibility_s(settings)
+        if visibility_s is None:
             raise invalid_parameter(_NO_QUEUE)
         limit_s = timeout_s(self._catalogue, *who)
-        if limit_s is not None and queue.policy.visibility_s < limit_s:
+        if limit_s is not None and visibility_s < limit_s:
             raise invalid_parameter(
-                f"Queue visibility timeout: {queue.policy.visibility_s:g} seconds is less than "
+                f"Queue visibility timeout: {visibility_s:g} seconds is less than "
                 f"Function timeout: {limit_s:g} seconds"
             )
 
     def _check_unique(
-        self, source: SqsSource, settings: SqsEvent, who: Addressed, own: Entry | None = None
+        self,
+        mappings: QueueMappings,
+        settings: QueueMappingSettings,
+        who: Addressed,
+        own: QueueMapping | None = None,
     ) -> None:
         """Raise ApiError if there is another mapping from the queue to the function."""
-        arn = source.arn(settings)
-        for other in source:
-            same = (other.function, other.qualifier) == who and source.arn(other.settings) == arn
+        arn = mappings.arn(settings)
+        for other in mappings:
+            same = (other.function, other.qualifier) == who and mappings.arn(other.settings) == arn
             if same and other is not own:
                 name = f"{who.name}:{who.qualifier}" if who.qualifier else who.name
                 raise conflict(
@@ -200,36 +203,36 @@ class EventSourceMappings:
 
     # --- members
 
-    def _keep(self, entry: Entry, config: Config, tags: dict[str, str]) -> None:
-        self._catalogue.state.mappings[entry.uuid] = MappingRecord(
-            function=entry.function,
-            qualifier=entry.qualifier,
+    def _keep(self, mapping: QueueMapping, config: Config, tags: dict[str, str]) -> None:
+        self._catalogue.state.mappings[mapping.uuid] = MappingRecord(
+            function=mapping.function,
+            qualifier=mapping.qualifier,
             config=dict(config),
             tags=tags,
-            modified_s=entry.modified_s,
+            modified_s=mapping.modified_s,
         )
 
-    def _config(self, entry: Entry) -> Config:
-        kept = self._catalogue.state.mappings.get(entry.uuid)
+    def _config(self, mapping: QueueMapping) -> Config:
+        kept = self._catalogue.state.mappings.get(mapping.uuid)
         if kept is not None:
             return kept.config
-        assert self._source is not None
-        return config_of(entry.settings, self._source.arn(entry.settings))
+        assert self._mappings is not None
+        return config_of(mapping.settings, self._mappings.arn(mapping.settings))
 
-    def _document(self, entry: Entry, state: str | None = None) -> Document:
-        account, config = self._catalogue.account, self._config(entry)
+    def _document(self, mapping: QueueMapping, state: str | None = None) -> Document:
+        account, config = self._catalogue.account, self._config(mapping)
         prefix = f"arn:aws:lambda:{account.region}:{account.account_id}:event-source-mapping:"
         document: Document = {
-            "UUID": entry.uuid,
-            "EventSourceMappingArn": prefix + entry.uuid,
+            "UUID": mapping.uuid,
+            "EventSourceMappingArn": prefix + mapping.uuid,
             "EventSourceArn": config["EventSourceArn"],
-            "FunctionArn": account.function_arn(entry.function, entry.qualifier),
+            "FunctionArn": account.function_arn(mapping.function, mapping.qualifier),
             **{name: config.get(name, default) for name, default in DEFAULTS.items()},
             **{name: config[name] for name in _SHOWN_IF_THERE if config.get(name)},
         }
-        document["State"] = state or ("Enabled" if entry.settings.enabled else "Disabled")
+        document["State"] = state or ("Enabled" if mapping.settings.enabled else "Disabled")
         document["StateTransitionReason"] = "USER_INITIATED"
-        document["LastModified"] = round(entry.modified_s, 3)
+        document["LastModified"] = round(mapping.modified_s, 3)
         return document
 
 

@@ -28,7 +28,6 @@ from engine.services.s3.presigned import check_expiry
 from engine.services.s3.request import XML_HEAD, S3Request, S3Response
 from engine.services.s3.routing import RoutedOperation, find
 from engine.services.s3.store import Store
-from engine.sources.s3.webhooks import INTAKE_PATH
 
 _log = logging.getLogger("engine.s3")
 
@@ -54,7 +53,6 @@ class S3Api:
         spawn: Starts what goes on after a request was taken.
         offload: Runs what blocks.
         limits: What one request may cost.
-        intake: Answers requests for `intake.INTAKE_PATH`, if anything does.
         hosts: Further names of this endpoint, for virtual-host addressing.
 
     Attributes:
@@ -70,7 +68,6 @@ class S3Api:
         spawn: Spawn,
         offload: Offload,
         limits: S3Limits | None = None,
-        intake: Callable[[Request], None] | None = None,
         hosts: tuple[str, ...] = (),
     ) -> None:
         limits = limits or S3Limits()
@@ -82,7 +79,6 @@ class S3Api:
         self._spawn = spawn
         self._offload = offload
         self._hosts = Hosts((*OWN_HOSTS, *hosts))
-        self._intake = intake
         self._desk = OperationContext(
             store=store,
             notifier=notifier,
@@ -94,9 +90,6 @@ class S3Api:
 
     def handle(self, request: Request, _scope: Scope) -> None:
         """Answer once, now or later. Never raises for a bad request."""
-        if self._intake is not None and request.target.partition(b"?")[0] == INTAKE_PATH:
-            self._intake(request)
-            return
         long_id = self._new_request_id()
         request_id = (long_id[19:23] + long_id[24:]).upper()
         try:

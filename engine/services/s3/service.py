@@ -26,7 +26,6 @@ from engine.services.s3.notifier import Notifier
 from engine.services.s3.open_store import open_store, prepare_buckets
 from engine.services.s3.operation_context import HOST_ID, MB, S3Limits
 from engine.services.s3.settings import BucketSettings, S3Settings
-from engine.sources.s3.webhooks import Webhooks, fetching
 
 _log = logging.getLogger("engine.s3")
 
@@ -77,20 +76,11 @@ class S3Service:
         settings = settings or S3Settings()
         self._host, self._spawn, self._offload = host, spawn, offload
         self._outlets = NotificationTargets(host.account, couriers, exists)
-        records = NotificationRecords(host.account, host.clock, host.new_request_id)
+        self.records = NotificationRecords(host.account, host.clock, host.new_request_id)
         fixed = {name: bucket.rules(name, host.account) for name, bucket in buckets.items()}
-        self.notifier = Notifier(records, self._outlets, fixed)
+        self.notifier = Notifier(self.records, self._outlets, fixed)
         self.store = open_store(folder, new_id=host.new_request_id, clock=host.clock, offload=offload)
         prepare_buckets(self.store, buckets, host.account)
-        intake = Webhooks(
-            self.notifier,
-            records,
-            host,
-            spawn=spawn,
-            fetch=fetching(offload),
-            token=settings.intake_token,
-            confirm_hosts=settings.intake_confirm_hosts,
-        )
         api = S3Api(
             self.store,
             self.notifier,
@@ -98,7 +88,6 @@ class S3Service:
             spawn=spawn,
             offload=offload,
             limits=S3Limits(put_bytes=settings.max_put_mb * MB),
-            intake=intake.handle,
             hosts=host.hosts,
         )
         self.body_limit_bytes = api.body_limit_bytes

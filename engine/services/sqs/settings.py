@@ -25,6 +25,8 @@ QUEUE_NAME_RULE: Final = (
     "must be 1 to 80 of the characters a-z A-Z 0-9 - _, and end in .fifo for a FIFO queue (AWS)"
 )
 FIFO_SUFFIX: Final = ".fifo"
+MAX_OF_ONE_RECEIVE: Final = 10
+"""Messages of one ReceiveMessage."""
 
 _DEFAULT: Final = QueueAttributes()
 

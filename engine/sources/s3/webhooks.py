@@ -22,6 +22,7 @@ import orjson
 
 from engine.errors import NotAccepting
 from engine.ports import Host, Offload
+from engine.protocols.aws.router import Scope
 from engine.protocols.http.message import Request
 from engine.services.s3.notification_records import NotificationRecords
 from engine.services.s3.notifier import Notifier
@@ -29,7 +30,7 @@ from engine.sources.s3.webhook_shapes import UnknownShape, records_of
 
 _log = logging.getLogger("engine.s3")
 
-INTAKE_PATH: Final = b"/_intake/s3"
+WEBHOOKS_PATH: Final = b"/_intake/s3"
 """No bucket can be named so."""
 _MOST_BYTES: Final = 2 * 1024 * 1024
 _JSON: Final = b"content-type: application/json\r\n"
@@ -41,16 +42,17 @@ Fetch = Callable[[str], Awaitable[None]]
 
 
 class Webhooks:
-    """`handle` answers requests for `INTAKE_PATH`.
+    """`handle` answers requests for `WEBHOOKS_PATH` and passes all others on.
 
     Signatures of SNS are not checked: what keeps strangers out is the token, which a sender shows as
     `Authorization: Bearer TOKEN` or `TOKEN` alone, as the password of `https://x:TOKEN@host/...`, or as
     `?token=TOKEN`. Subscriptions are confirmed at hosts of Amazon SNS, or at those named, and nowhere else.
 
     Args:
-        notifier: Knows who is to hear.
+        notifier: Knows which functions and queues are to be told.
         records: Fills in what senders leave out.
-        host: Who hears of rejections.
+        host: Its `reject` counts requests that are rejected.
+        others: Answers requests for any other path: the service `s3`.
         spawn: Starts what goes on after a request was taken.
         fetch: Gets the URL that confirms a subscription.
         token: What senders must show, if anything.
@@ -62,6 +64,7 @@ class Webhooks:
         notifier: Notifier,
         records: NotificationRecords,
         host: Host,
+        others: Callable[[Request, Scope], None],
         *,
         spawn: Callable[..., object],
         fetch: Fetch,
@@ -71,13 +74,20 @@ class Webhooks:
         self._notifier = notifier
         self._records = records
         self._reject = host.reject
+        self._others = others
         self._spawn = spawn
         self._fetch = fetch
         self._token = token
         self._confirm_hosts = frozenset(confirm_hosts)
 
-    def handle(self, request: Request) -> None:
+    def handle(self, request: Request, scope: Scope) -> None:
         """Answer once, now or later. Never raises for a bad request."""
+        if request.target.partition(b"?")[0] == WEBHOOKS_PATH:
+            self._receive(request)
+        else:
+            self._others(request, scope)
+
+    def _receive(self, request: Request) -> None:
         if not self._may(request):
             _answer(request, 403, "the token is missing or wrong")
         elif request.method in ("GET", "HEAD"):

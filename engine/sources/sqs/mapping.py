@@ -36,7 +36,7 @@ _MOST_AT_ONCE: Final = 100
 """Messages one receive gives at the most, so that little more is received than fits into a payload."""
 
 
-class Mapping:
+class MappingPoller:
     """Polls one queue for one function, until `stop`.
 
     Attributes:

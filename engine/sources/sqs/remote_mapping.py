@@ -19,7 +19,7 @@ from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
-from engine.services.sqs.settings import FIFO_SUFFIX
+from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE
 from engine.sources.sqs.batch_failures import failed_items, in_order
 from engine.sources.sqs.concurrency import (
     DECIDE_EVERY_S,
@@ -37,7 +37,7 @@ from engine.sources.sqs.remote_port import (
     RemoteQueue,
     record_of,
 )
-from engine.sources.sqs.settings import EXTRA_VISIBILITY_S, MOST_OF_ONE_RECEIVE
+from engine.sources.sqs.settings import EXTRA_VISIBILITY_S
 
 _log = logging.getLogger("engine.sqs")
 
@@ -167,7 +167,7 @@ class RemoteMapping:
         plan = self._plan
         held_s, visibility_s = plan.window_s + plan.busy_s(), self._queue.visibility_s
         extended_s = held_s + EXTRA_VISIBILITY_S if held_s > visibility_s else None
-        most = min(room, MOST_OF_ONE_RECEIVE)
+        most = min(room, MAX_OF_ONE_RECEIVE)
         messages: list[RemoteMessage] = []
         with anyio.CancelScope() as scope:
             self._polls.add(scope)

@@ -11,8 +11,9 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError
 
+from engine.services.sqs.settings import MAX_OF_ONE_RECEIVE
 from engine.sources.sqs.remote_port import LONGEST_WAIT_S, RemoteError, RemoteMessage
-from engine.sources.sqs.settings import MOST_OF_ONE_RECEIVE, RemoteEvent
+from engine.sources.sqs.settings import RemoteEvent
 
 _CONNECT_S: Final = 10
 _ANSWER_S: Final = LONGEST_WAIT_S + 20
@@ -103,8 +104,8 @@ def _translated() -> Iterator[None]:
 
 
 def _parts(handles: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(handles), MOST_OF_ONE_RECEIVE):
-        yield handles[first : first + MOST_OF_ONE_RECEIVE]
+    for first in range(0, len(handles), MAX_OF_ONE_RECEIVE):
+        yield handles[first : first + MAX_OF_ONE_RECEIVE]
 
 
 def _entries(handles: Sequence[str]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from importlib import import_module
 from typing import ClassVar, Final
 
@@ -11,7 +12,7 @@ import anyio
 from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
-from engine.core.function import Function
+from engine.core.function import Function, answered_within_s
 from engine.core.scaling.pollers import MOST_CONCURRENCY
 from engine.errors import ConfigError
 from engine.ports import Binding, EventSource, Finding, Host, Sink
@@ -20,7 +21,7 @@ from engine.sources.sqs.counts import MappingCounts
 from engine.sources.sqs.remote_mapping import RemoteMapping
 from engine.sources.sqs.remote_port import RemoteError, RemoteQueue
 from engine.sources.sqs.settings import RemoteEvent
-from engine.sources.sqs.source import busy_reader, plan_of
+from engine.sources.sqs.source import plan_of
 
 Opener = Callable[[RemoteEvent, str, int], AbstractAsyncContextManager[RemoteQueue]]
 """Opens a queue: its settings, the region if they name none, and connections at the most."""
@@ -45,7 +46,7 @@ class Feed:
         self._settings = settings
         self._host = host
         self._open_queue = open_queue
-        self._plan = plan_of(settings, function.name, None, busy_reader(function))
+        self._plan = plan_of(settings, function.name, None, partial(answered_within_s, function))
         self._running: RemoteMapping | None = None
 
     async def run(self, sink: Sink, stopping: anyio.Event) -> None:

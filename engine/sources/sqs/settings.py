@@ -15,10 +15,9 @@ from engine.core.function import Function
 from engine.core.scaling.pollers import AnyPolicy, ProvisionedPollers, SqsPollers
 from engine.errors import UnknownName
 from engine.registry import resolve
-from engine.services.sqs.settings import FIFO_SUFFIX, QUEUE_NAME, QUEUE_NAME_RULE
+from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE, QUEUE_NAME, QUEUE_NAME_RULE
 from engine.sources.sqs.filters import MOST_FILTERS, FilterError, compiled
 
-MOST_OF_ONE_RECEIVE: Final = 10
 MOST_OF_A_BATCH: Final = 10_000
 MOST_WINDOW_S: Final = 300
 AWS_SCALING: Final = "sqs"
@@ -96,11 +95,11 @@ class MappingEvent(BaseModel):
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
         window_s = self.maximum_batching_window_s
-        if self.fifo and self.batch_size > MOST_OF_ONE_RECEIVE:
+        if self.fifo and self.batch_size > MAX_OF_ONE_RECEIVE:
             raise ValueError(f"batch_size {self.batch_size} is above 10 (AWS maximum for a FIFO queue)")
         if self.fifo and window_s:
             raise ValueError("a FIFO queue has no maximum_batching_window_s (AWS)")
-        if self.batch_size > MOST_OF_ONE_RECEIVE and window_s < 1:
+        if self.batch_size > MAX_OF_ONE_RECEIVE and window_s < 1:
             raise ValueError(
                 f"batch_size {self.batch_size} is above 10: that needs maximum_batching_window_s of 1 or more"
             )

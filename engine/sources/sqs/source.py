@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from functools import partial
+from typing import Any, ClassVar, Final
 
 import anyio
 from anyio.abc import TaskStatus
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from engine.core.function import Function
+from engine.core.function import Function, answered_within_s
 from engine.errors import ConfigError
 from engine.ports import Binding, EventSource, Host, Sink
 from engine.services.sqs.queue import Queue
@@ -20,8 +21,8 @@ from engine.services.sqs.service import SqsService
 from engine.services.sqs.settings import QueueSettings
 from engine.sources.sqs.concurrency import MappingPlan, MappingStatistics
 from engine.sources.sqs.counts import MappingCounts
-from engine.sources.sqs.filters import criteria
-from engine.sources.sqs.mapping import Mapping
+from engine.sources.sqs.filters import FilterError, compiled, criteria
+from engine.sources.sqs.mapping import MappingPoller
 from engine.sources.sqs.records import Records
 from engine.sources.sqs.settings import MappingEvent, SqsEvent, visibility_warning
 
@@ -30,7 +31,7 @@ SERVICE: Final = "sqs"
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
+class SqsMapping:
     """One mapping.
 
     Attributes:
@@ -50,7 +51,7 @@ class Entry:
     busy_s: Callable[[], float]
     modified_s: float
     counts: MappingCounts
-    running: Mapping | None = None
+    running: MappingPoller | None = None
 
     @property
     def name(self) -> str:
@@ -71,8 +72,8 @@ class SqsSource:
         self._host = host
         self._service = service
         self._epoch = Epoch(host.clock)
-        self._entries: dict[str, Entry] = {}
-        self._leaving: set[Mapping] = set()
+        self._entries: dict[str, SqsMapping] = {}
+        self._leaving: set[MappingPoller] = set()
         self._sink: Sink | None = None
         self._added: Callable[[Queue], None] | None = None
         self._bound: list[tuple[Function, SqsEvent]] = []
@@ -89,18 +90,18 @@ class SqsSource:
 
     # --- mappings
 
-    def bind(self, binding: Binding) -> Entry:
+    def bind(self, binding: Binding) -> SqsMapping:
         """Open a mapping of the configuration. Before the source serves."""
         function, settings = binding.function, binding.settings
         if not isinstance(settings, SqsEvent):
             raise TypeError(f"an SQS event needs SqsEvent settings, not {type(settings).__name__}")
         self._bound.append((function, settings))
-        return self.open(function.name, binding.qualifier, settings, busy_reader(function))
+        return self.open(function.name, binding.qualifier, settings, partial(answered_within_s, function))
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[SqsMapping]:
         return iter(self._entries.values())
 
-    def find(self, uuid: str) -> Entry | None:
+    def find(self, uuid: str) -> SqsMapping | None:
         """The mapping of that UUID."""
         return self._entries.get(uuid)
 
@@ -115,6 +116,35 @@ class SqsSource:
             settings.queue if settings.queue.startswith("arn:") else self._service.queues.arn(settings.queue)
         )
 
+    def visibility_s(self, settings: SqsEvent) -> float | None:
+        """Visibility timeout of the queue that `settings` name, seconds; None if there is no such queue."""
+        queue = self.queue(settings)
+        return queue.policy.visibility_s if queue is not None else None
+
+    def is_filter(self, pattern: str) -> bool:
+        """Whether the text is an EventBridge pattern that can filter messages."""
+        try:
+            compiled(pattern)
+        except FilterError:
+            return False
+        return True
+
+    def settings_from(self, values: Mapping[str, Any], base: SqsEvent | None = None) -> SqsEvent:
+        """Settings from values by key; `base` gives the keys that AWS does not know.
+
+        Raises:
+            ValueError: The values do not fit together.
+        """
+        if base is not None:
+            values = {**values, "keep_group_order": base.keep_group_order, "scaling": base.scaling}
+        try:
+            return SqsEvent.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            reason = str(first.get("ctx", {}).get("error", first["msg"]))
+            raise ValueError(f"{place}: {reason}" if place else reason) from None
+
     def open(
         self,
         function: str,
@@ -123,9 +153,9 @@ class SqsSource:
         busy_s: Callable[[], float],
         *,
         uuid: str | None = None,
-    ) -> Entry:
+    ) -> SqsMapping:
         """Feed the function from now on, or, before the source serves, from then on."""
-        entry = Entry(
+        entry = SqsMapping(
             uuid=uuid or self._host.new_request_id(),
             function=function,
             qualifier=qualifier,
@@ -141,7 +171,7 @@ class SqsSource:
 
     def change(
         self,
-        entry: Entry,
+        entry: SqsMapping,
         function: str,
         qualifier: str | None,
         settings: SqsEvent,
@@ -155,22 +185,22 @@ class SqsSource:
         if self._sink is not None:
             self._start(entry, self._sink)
 
-    def close(self, entry: Entry) -> None:
+    def close(self, entry: SqsMapping) -> None:
         """Feed it no more. What runs may end."""
         del self._entries[entry.uuid]
         self._stop(entry)
 
-    def statistics(self) -> Iterator[tuple[Entry, MappingStatistics]]:
+    def statistics(self) -> Iterator[tuple[SqsMapping, MappingStatistics]]:
         """Each mapping that serves, with its numbers: for metrics, at each scrape."""
         for entry in self._entries.values():
             if entry.running is not None:
                 yield entry, entry.running.statistics()
 
-    def _start(self, entry: Entry, sink: Sink) -> None:
+    def _start(self, entry: SqsMapping, sink: Sink) -> None:
         if not entry.settings.enabled:
             return
         host = self._host
-        entry.running = Mapping(
+        entry.running = MappingPoller(
             plan_of(entry.settings, entry.function, entry.qualifier, entry.busy_s),
             sink,
             host.clock,
@@ -182,14 +212,14 @@ class SqsSource:
         if queue is not None:
             entry.running.attach(queue, self._records(entry, queue))
 
-    def _stop(self, entry: Entry) -> None:
+    def _stop(self, entry: SqsMapping) -> None:
         running, entry.running = entry.running, None
         if running is not None:
             running.stop()
             self._leaving = {one for one in self._leaving if not one.idle.is_set()}
             self._leaving.add(running)
 
-    def _records(self, entry: Entry, queue: Queue) -> Records:
+    def _records(self, entry: SqsMapping, queue: Queue) -> Records:
         return Records(
             queue.arn,
             self._service.handles(queue).encode,
@@ -260,9 +290,3 @@ def plan_of(
         policy=settings.policy(),
         most=settings.maximum_concurrency,
     )
-
-
-def busy_reader(function: Function) -> Callable[[], float]:
-    """Reads how long a batch may be with a function that never changes: it may have to wait as long again."""
-    busy_s = function.timeout_s * (2 if function.overflow == "queue" else 1)
-    return lambda: busy_s

@@ -135,7 +135,6 @@ class Shop:
         self.notifier = Notifier(self.records, self.deliveries, fixed)
         spawn = spawn or self._no_spawn
         options = {"spawn": spawn, "fetch": None, **dict(intake)}
-        self.intake = Webhooks(self.notifier, self.records, self.host, **options)
         self.api = S3Api(
             self.store,
             self.notifier,
@@ -143,9 +142,9 @@ class Shop:
             spawn=spawn,
             offload=offload_to_thread,
             limits=limits,
-            intake=self.intake.handle,
         )
-        self.endpoint = AwsRouter({"s3": self.api.handle}, self.host.new_request_id)
+        self.intake = Webhooks(self.notifier, self.records, self.host, self.api.handle, **options)
+        self.endpoint = AwsRouter({"s3": self.intake.handle}, self.host.new_request_id)
 
     def _no_spawn(self, *_):
         raise AssertionError("nothing large here")

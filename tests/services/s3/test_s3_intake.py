@@ -425,7 +425,7 @@ def confirm(post, url):
             answered.append(status)
 
     Asked.body = json.dumps({"Type": "SubscriptionConfirmation", "SubscribeURL": url}).encode()
-    post.shop.intake.handle(Asked())
+    post.shop.intake.handle(Asked(), None)
     work = post.spawned.pop()
     with pytest.raises(StopIteration):
         work.send(None)

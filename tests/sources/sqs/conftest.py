@@ -20,7 +20,7 @@ from engine.services.sqs.queue import Queue
 from engine.services.sqs.service import SqsService
 from engine.services.sqs.settings import QueueSettings
 from engine.sources.sqs.settings import SqsEvent
-from engine.sources.sqs.source import Entry, SqsSource
+from engine.sources.sqs.source import SqsMapping, SqsSource
 from engine.testing import Act, VirtualTimeLoop, scripted_executor, virtual_platform
 
 HANDLER = "handlers.echo.async_handler"  # never run: the script is
@@ -122,7 +122,7 @@ class Site:
         return ids
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> SqsMapping:
         [entry] = self.source
         return entry
 

@@ -29,7 +29,6 @@ from engine.cli.plan.tables import (
     fact_rows,
     percent,
     price_line,
-    table,
     time_rows,
 )
 from engine.model.cost.bill import Bill, bill
@@ -40,6 +39,7 @@ from engine.model.queueing.analytic import answer
 from engine.model.queueing.objectives import Check, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.traffic.shapes import parse_shape
+from engine.report.tables import text_table
 
 _DAY_S = 86_400
 
@@ -122,15 +122,15 @@ def show(found: Prediction, priced: Bill, checks: list[Check], days: int, docume
     """Print it all."""
     lines = [*check_lines(checks), ""] if checks else []
     lines += [f"{found.method}: {found.error}", ""]
-    lines += [*table(fact_rows(found), text_columns=2), "", *table(time_rows(found)), ""]
-    lines += [f"a month of {days} days", *table(bill_rows(priced)), price_line(priced)]
+    lines += [*text_table(fact_rows(found), text_columns=2), "", *text_table(time_rows(found)), ""]
+    lines += [f"a month of {days} days", *text_table(bill_rows(priced)), price_line(priced)]
     if document.get("traffic_times"):
-        lines += ["", *table(_scaled_rows(document))]
+        lines += ["", *text_table(_scaled_rows(document))]
         lines.append(
             f"1 % is refused from {count(document['limit_crossed_at_requests_per_s'])} requests/s on"
         )
     if document.get("provisioned"):
-        lines += ["", *table(_provision_rows(document))]
+        lines += ["", *text_table(_provision_rows(document))]
     if document.get("recommendations"):
         lines += ["", *(f"* {one}" for one in document["recommendations"])]
     lines += ["", *assumption_lines(document, *priced.book.assumptions)]

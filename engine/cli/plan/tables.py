@@ -1,8 +1,8 @@
-"""Answers of the model as text for a terminal: aligned columns, nothing that needs one."""
+"""Predictions and bills as rows and lines of text, for a terminal and for the page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,19 +12,6 @@ from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.run_statistics import Times
 
 _SHOWN: Final = ((50.0, "p50"), (90.0, "p90"), (95.0, "p95"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max"))
-
-
-def table(rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> list[str]:
-    """Columns as wide as they need to be; after the first ones they are aligned to the right."""
-    kept = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*kept, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place < text_columns else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in kept
-    ]
 
 
 def dollars(usd: Decimal) -> str:

@@ -13,8 +13,8 @@ import click
 
 from engine.cli.model_options import number, refuse
 from engine.cli.options import run
-from engine.cli.plan.tables import table
 from engine.cli.replay.calls import Calls
+from engine.report.tables import text_table
 from engine.runtime.clock import SystemClock
 from engine.sources.replay.reader import Row, TraceError, rows_of
 
@@ -54,7 +54,7 @@ def replay(trace: str, url: str, *, as_json: bool, **options: Any) -> None:
         click.echo(json.dumps(shown, indent=2))
     else:
         rows = [(name.replace("_", " "), f"{one:,.6g}") for name, one in shown.items()]
-        click.echo("\n".join(table(rows)))
+        click.echo("\n".join(text_table(rows)))
         for status, seen in calls.statuses():
             click.echo(f"status {status}: {seen:,}")
     if calls.sent_late:

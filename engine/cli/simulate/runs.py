@@ -18,7 +18,6 @@ from engine.cli.plan.tables import (
     percent,
     price_line,
     seconds,
-    table,
     time_rows,
 )
 from engine.core.function import Account
@@ -34,6 +33,7 @@ from engine.model.simulation.simulated_mapping import QueueLoad
 from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import Workload
 from engine.report import charts
+from engine.report.tables import text_table
 
 _DAY_S: Final = 86_400
 _SAMPLES: Final = 300
@@ -192,15 +192,24 @@ class Run:
         lines = [*check_lines(self.checks), ""] if self.checks else []
         lines += [f"{first.method}: {first.error}; seed {first.seed}", ""]
         if len(self.answers) == 1:
-            lines += [*table(fact_rows(first), text_columns=2), "", *table(time_rows(first))]
+            lines += [*text_table(fact_rows(first), text_columns=2), "", *text_table(time_rows(first))]
             lines += [f"{name.replace('_', ' ')}: {value}" for name, value in first.more.items()]
         else:
-            lines += table(self._function_rows())
-        lines += ["", f"a month of {self.days} days", *table(bill_rows(self.bill)), price_line(self.bill)]
+            lines += text_table(self._function_rows())
+        lines += [
+            "",
+            f"a month of {self.days} days",
+            *text_table(bill_rows(self.bill)),
+            price_line(self.bill),
+        ]
         if self.policies:
-            lines += ["", *table(self._policy_rows()), "* no other policy is better in p99 and environments"]
+            lines += [
+                "",
+                *text_table(self._policy_rows()),
+                "* no other policy is better in p99 and environments",
+            ]
         if self.comparison:
-            lines += ["", *table(self._comparison_rows())]
+            lines += ["", *text_table(self._comparison_rows())]
         return [*lines, "", *assumption_lines(first.document(), *self.book.assumptions)]
 
     def page(self) -> str:
@@ -216,7 +225,7 @@ class Run:
             tables["Policies"] = self._policy_rows()
             front = {one.policy: (one.environment_s, 1000 * one.p99_s) for one in self.policies}
             sections["p99 against environments: down and left is better"] = charts.points(
-                front, "environment-seconds", "p99 ms"
+                front, "environment-seconds", "p99 ms", label="p99 against environments"
             )
         return page(
             Page(

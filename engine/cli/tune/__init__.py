@@ -11,10 +11,11 @@ import click
 
 from engine.cli.model_options import book_of, json_of, money_options, number, refuse
 from engine.cli.options import run
-from engine.cli.plan.tables import dollars, seconds, table
+from engine.cli.plan.tables import dollars, seconds
 from engine.cli.tune.measure import profile
 from engine.errors import EngineError
 from engine.model.cost.memory_sizes import SIZES_MB, ServiceTime, Tuning, tuned
+from engine.report.tables import text_table
 
 
 @click.command("tune")
@@ -103,7 +104,7 @@ def _lines(measured: ServiceTime, found: Tuning) -> list[str]:
     return [
         f"{len(measured.runs)} runs on one vCPU here: {cpu}; init {seconds(measured.init_s)}; {memory}",
         "",
-        *table(rows, text_columns=0),
+        *text_table(rows, text_columns=0),
         "",
         *(f"- {one}" for one in measured.assumptions()),
     ]

@@ -23,7 +23,7 @@ _UNTIL_GONE_S: Final = 0.16
 
 _WARM_UP: Final = 3
 _LEAST: Final = 5
-_PROBE: Final = Path(__file__).with_name("tune_probe.py")
+_PROBE: Final = Path(__file__).with_name("probe.py")
 
 
 class HandlerFails(EngineError):

@@ -47,7 +47,7 @@ def finish(fork: Fork) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, fork.mask)
 
 
-def let_go_of_the_engine(fork: Fork, others: Iterable[int]) -> None:
+def detach_from_engine(fork: Fork, others: Iterable[int]) -> None:
     """In the child: no descriptor of the engine's, and every signal does what it does by default.
 
     What the event loops watch is the engine's; so is every connection to a port that they listen at, the
@@ -79,7 +79,7 @@ def end_children() -> None:
             child.kill()
 
 
-def leave(status: int) -> NoReturn:
+def exit_child(status: int) -> NoReturn:
     """End the child at once: what it would return to is a copy of the engine."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -89,12 +89,12 @@ def leave(status: int) -> NoReturn:
     os._exit(status if status >= 0 else 128 - status)
 
 
-def leave_instead_of_going_on(loop: Any) -> None:
+def exit_instead_of_resuming(loop: Any) -> None:
     """The child was forked on the thread of the event loop: its copy of that must never turn."""
     if hasattr(loop, "_run_once"):
-        loop._run_once = lambda: leave(0)  # asyncio's would look at the selector first
+        loop._run_once = lambda: exit_child(0)  # asyncio's would look at the selector first
     else:
-        loop.call_soon(leave, 0)
+        loop.call_soon(exit_child, 0)
 
 
 def _descriptors() -> list[int]:

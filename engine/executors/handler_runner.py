@@ -70,13 +70,13 @@ class HandlerRunner:
     `alone`: in an interpreter of its own; see `Loader`.
     """
 
-    def __init__(self, function: Function, workshop: HandlerServices, *, alone: bool = False) -> None:
+    def __init__(self, function: Function, services: HandlerServices, *, alone: bool = False) -> None:
         self._function = function
-        self._clock = workshop.clock
-        self._account = workshop.account
-        self._log = workshop.log
-        self._logs_json = workshop.logs_json
-        self._arn = workshop.account.function_arn(function.name)
+        self._clock = services.clock
+        self._account = services.account
+        self._log = services.log
+        self._logs_json = services.logs_json
+        self._arn = services.account.function_arn(function.name)
         self.code = Path(function.code).absolute()  # now: a handler may change the working directory
         self._loader = Loader(self.code, alone=alone)
         self._closed = False
@@ -97,7 +97,7 @@ class HandlerRunner:
                 if loader is not self._loader or self._closed:
                     loader.close()  # once more: it was closed while it imported
 
-    def foresee(self) -> None:
+    def locate(self) -> None:
         """Find the handler's file already; nothing of it is run."""
         self._loader.looks_async(self._function.handler)
 
@@ -120,7 +120,7 @@ class HandlerRunner:
         self._closed = True
         self._loader.close()
 
-    def furnish(self) -> ContextTemplate:
+    def make_context_template(self) -> ContextTemplate:
         """What the contexts of a new environment share: its log stream, above all."""
         day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
         return ContextTemplate(

@@ -27,10 +27,10 @@ from typing import Any, Final, Self
 from engine.executors.capture import write_past_the_engine
 from engine.executors.forks import (
     Fork,
+    detach_from_engine,
+    exit_child,
+    exit_instead_of_resuming,
     finish,
-    leave,
-    leave_instead_of_going_on,
-    let_go_of_the_engine,
     prepare,
 )
 from engine.executors.half_made import forget_since, holds_half_made
@@ -86,8 +86,8 @@ class Interpreter:
             _replace(self._held, loop, name, _with_variables)
 
     @classmethod
-    def enter(cls, workshop: Workshop) -> Self:
-        """The one of the engine. Each `enter` is followed by a `leave`."""
+    def acquire(cls, workshop: Workshop) -> Self:
+        """The one of the engine. Each `acquire` is followed by a `release`."""
         commons = workshop.commons
         found: Self | None = commons.get(_KEY)
         if found is None:
@@ -120,12 +120,12 @@ class Interpreter:
             return call.load(fresh=fresh)
         except InitError as error:
             if self.is_copy:
-                leave(error.exit_status or 1)
+                exit_child(error.exit_status or 1)
             forget_since(before, call.code)
             raise
         finally:
             if self.is_copy:
-                leave(0)
+                exit_child(0)
 
     @property
     def beacon(self) -> int:
@@ -141,7 +141,7 @@ class Interpreter:
         if not self.loop.is_closed():
             self.loop.remove_reader(self._beacon)
 
-    def leave(self, commons: dict[str, Any]) -> None:
+    def release(self, commons: dict[str, Any]) -> None:
         """One executor less; with the last one all is as it was."""
         self._members -= 1
         if not self._members:
@@ -263,8 +263,8 @@ def _be_a_copy() -> None:
     for member in sharers:
         member.is_copy = True
         if threading.get_ident() == member.thread:
-            leave_instead_of_going_on(member.loop)
-    let_go_of_the_engine(fork, [member.other_end for member in sharers])
+            exit_instead_of_resuming(member.loop)
+    detach_from_engine(fork, [member.other_end for member in sharers])
     write_past_the_engine()
     zone = os.environ.get("TZ")
     os.environ.clear()

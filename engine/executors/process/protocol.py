@@ -79,20 +79,20 @@ def _text(part: bytes) -> str | None:
 class FrameReader:
     """Requests as they come down a socket. `parse` for a loop that reads, `next` for one that waits."""
 
-    def __init__(self, line: socket.socket) -> None:
-        self._line = line
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
         self._partial = bytearray()
 
     def next(self) -> RequestFrame | None:
         """Wait for the next request; None at the end of the stream. For one that is sent one at a time."""
-        data = self._line.recv(_USUAL_BYTES)  # what is larger would be mapped and unmapped each time
+        data = self._connection.recv(_USUAL_BYTES)  # what is larger would be mapped and unmapped each time
         if len(data) >= _REQUEST_HEAD and _SIZE.unpack_from(data)[0] + 4 == len(data):
             return _unpack_request(data)
         return self._long(data) if data else None
 
     def _long(self, data: bytes) -> RequestFrame | None:
         while len(data) < 4:
-            more = self._line.recv(_USUAL_BYTES)
+            more = self._connection.recv(_USUAL_BYTES)
             if not more:
                 return None
             data += more
@@ -101,7 +101,7 @@ class FrameReader:
         at = len(data)
         with memoryview(whole) as view:
             while at < len(whole):
-                size = self._line.recv_into(view[at:])
+                size = self._connection.recv_into(view[at:])
                 if not size:
                     return None
                 at += size
@@ -197,9 +197,9 @@ def pack_message(kind: int, token: int = 0, value: int = 0, body: bytes = b"") -
     return _MESSAGE.pack(kind, token, value) + body
 
 
-def receive_message(line: socket.socket) -> ControlMessage | None:
+def receive_message(connection: socket.socket) -> ControlMessage | None:
     """The next message; None when the other side is gone. Raises BlockingIOError as `recv` does."""
-    data, descriptors, _, _ = socket.recv_fds(line, MESSAGE_BYTES, 8)
+    data, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 8)
     if len(data) < _MESSAGE.size:
         return None
     kind, token, value = _MESSAGE.unpack_from(data)

@@ -49,10 +49,10 @@ class RuntimeEnvironmentEvents(Protocol):
     def forget(self, child: RuntimeProcess) -> None:
         """The process is about to be reaped."""
 
-    def open(self, room: RuntimeEnvironment) -> None:
+    def open(self, environment: RuntimeEnvironment) -> None:
         """Start its process."""
 
-    def dismiss(self, room: RuntimeEnvironment) -> None:
+    def discard(self, environment: RuntimeEnvironment) -> None:
         """The environment is gone: know it no more."""
 
 
@@ -68,9 +68,9 @@ class RuntimeEnvironment:
         self._shared = owner.function.environment_concurrency > 1
         self._began_s = self._clock.now()
         self._is_ready = False
-        self._desk = RuntimeApi(self, shared=self._shared)
+        self._api = RuntimeApi(self, shared=self._shared)
         self._gate = RequestGate("127.0.0.1", remember=LIMITS.remembered_heads)
-        self._server = HttpServer(self._ask, self._clock, LIMITS)
+        self._server = HttpServer(self._handle, self._clock, LIMITS)
         self._child: RuntimeProcess | None = None
         self._address = ""
         self._spawning = False
@@ -97,23 +97,23 @@ class RuntimeEnvironment:
             return
         except asyncio.CancelledError:  # the loop is being closed
             self.close()
-            self.settle()
+            self.wait_until_reaped()
             raise
         finally:
             self._spawning = False
-        self._attend()
+        self._watch_process()
 
-    def _ask(self, request: Request) -> None:
+    def _handle(self, request: Request) -> None:
         """Pass on what the runtime asks; no page in a browser may. A runtime need not name a host."""
         refusal = None if self._gate.is_plain(request) else self._gate.judge(marks_of(request))
         if refusal is not None and refusal.status == 403:
             responses.refuse(request, 403, "Forbidden", refusal.message)
         else:
-            self._desk.handle(request)
+            self._api.handle(request)
 
     def run(self, invocation: Invocation) -> None:
         """Hand it to the process."""
-        self._desk.give(invocation)
+        self._api.submit(invocation)
         if self._shared and not self._looks:
             self._looks = True
             self._loop.call_later(_LOOK_EVERY_S, self._look)
@@ -134,7 +134,7 @@ class RuntimeEnvironment:
         self.closed = True
         self._server.close()
 
-    def settle(self) -> None:
+    def wait_until_reaped(self) -> None:
         """Wait until the process, which was killed, is reaped. For the end of the engine: it blocks."""
         if self._child is not None and not self._child.ended:
             self._owner.forget(self._child)
@@ -142,7 +142,7 @@ class RuntimeEnvironment:
             self._child.reap(wait=True)
 
     @property
-    def settled(self) -> bool:
+    def is_reaped(self) -> bool:
         """Whether nothing of it is left."""
         return self.closed and not self._spawning and (self._child is None or self._child.ended)
 
@@ -160,23 +160,23 @@ class RuntimeEnvironment:
         """It cannot be initialised, or its process is lost with all that ran there: it is gone."""
         if self.closed:
             return
-        self._owner.dismiss(self)
-        owed = self._desk.owed()
+        self._owner.discard(self)
+        unanswered = self._api.unanswered()
         if not self._is_ready:
             self._owner.facts.failed(self.env_id, failure, self._clock.now() - self._began_s)
-        elif owed:
-            status = Status.INIT_ERROR if self._desk.initialising else Status.CRASH
-            body = init_error_body(failure, owed[0].event.request_id)
+        elif unanswered:
+            status = Status.INIT_ERROR if self._api.initialising else Status.CRASH
+            body = init_error_body(failure, unanswered[0].event.request_id)
             result = Result(status, body, max_memory_mb=peak_mb, error_type=failure.error_type)
-            self._owner.facts.ended(owed[0], result)
+            self._owner.facts.ended(unanswered[0], result)
         else:
             self._owner.facts.died(self.env_id)
 
-    def heard(self) -> None:
+    def flush_output(self) -> None:
         """What was written before an answer belongs to its invocation, whichever of the two is seen first."""
         if self._child is not None:
             self._child.read_all()
-            if self._desk.current() is not None or not self._shared:
+            if self._api.current() is not None or not self._shared:
                 self._flush()
             if self._workers is not None:
                 self._workers.see()  # who polls is among them
@@ -217,7 +217,7 @@ class RuntimeEnvironment:
         if self._shared:
             self._workers = WorkerProcesses(self._child.group, lasting=CLIENT in command)
 
-    def _attend(self) -> None:
+    def _watch_process(self) -> None:
         """The process runs. The environment may have been closed meanwhile."""
         child = self._child
         assert child is not None  # `_spawn` raises or succeeds
@@ -235,7 +235,7 @@ class RuntimeEnvironment:
     def _write(self, lines: list[str]) -> None:
         workshop = self._owner.workshop
         for line in lines:
-            workshop.output(self._desk.speaker(line), line)
+            workshop.output(self._api.writer_of(line), line)
 
     def _exited(self, status: int) -> None:
         """The process is dead."""
@@ -249,8 +249,8 @@ class RuntimeEnvironment:
         self._owner.forget(child)
         child.reap()
         if self.closed:
-            self._owner.dismiss(self)
-        elif self._is_ready and self._desk.restart():
+            self._owner.discard(self)
+        elif self._is_ready and self._api.restart():
             self._child = self._workers = None
             self._owner.open(self)
         else:
@@ -259,7 +259,7 @@ class RuntimeEnvironment:
     def _look(self) -> None:
         """A runtime of several processes may lose one, with what ran there, and say nothing of it."""
         self._looks = False
-        if self.closed or self._child is None or self._workers is None or not self._desk.owed():
+        if self.closed or self._child is None or self._workers is None or not self._api.unanswered():
             return
         if (status := self._workers.death()) is not None:
             self._child.read_all()

@@ -84,7 +84,7 @@ def not_allowed(request: Request) -> None:
     request.respond(405, _TEXT, b"")
 
 
-def hand_over(request: Request, invocation: Invocation, arn: str, deadline_ms: int) -> None:
+def respond_next(request: Request, invocation: Invocation, arn: str, deadline_ms: int) -> None:
     """Answer `next` with an invocation. What is not known is left out, never blank."""
     event = invocation.event
     headers = [

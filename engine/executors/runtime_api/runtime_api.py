@@ -34,7 +34,7 @@ class RuntimeApiListener(Protocol):
     def failed(self, failure: InitFailure) -> None:
         """It cannot serve."""
 
-    def heard(self) -> None:
+    def flush_output(self) -> None:
         """It is about to be taken at its word: what it wrote before that is to be read first."""
 
     def ended(self, invocation: Invocation, result: Result) -> None:
@@ -53,22 +53,31 @@ class RuntimeApi:
     A runtime that asks again while one waits already has given up waiting, unless it is shared.
     """
 
-    __slots__ = ("_answered", "_in_flight", "_line", "_polls", "_refused", "_shared", "_state", "_told")
+    __slots__ = (
+        "_answered",
+        "_in_flight",
+        "_listener",
+        "_polls",
+        "_refused",
+        "_shared",
+        "_state",
+        "_waiting",
+    )
 
-    def __init__(self, told: RuntimeApiListener, *, shared: bool) -> None:
-        self._told = told
+    def __init__(self, listener: RuntimeApiListener, *, shared: bool) -> None:
+        self._listener = listener
         self._shared = shared
         self._state = PollState.STARTED
         self._polls: list[Request] = []
-        self._line: deque[Invocation] = deque()  # given, but nobody has polled for them yet
+        self._waiting: deque[Invocation] = deque()  # given, but nobody has polled for them yet
         self._in_flight: dict[str, Invocation] = {}
         self._answered = ""  # the request id answered last
         self._refused = False  # its answer was too large
 
-    def give(self, invocation: Invocation) -> None:
+    def submit(self, invocation: Invocation) -> None:
         """Hand it to whoever polls, or keep it until somebody does."""
-        self._line.append(invocation)
-        self._hand_out()
+        self._waiting.append(invocation)
+        self._dispatch()
 
     def current(self) -> Invocation | None:
         """The only invocation the runtime works on; None if there is none, or more than one."""
@@ -76,7 +85,7 @@ class RuntimeApi:
             return None
         return next(iter(self._in_flight.values()))
 
-    def speaker(self, line: str) -> Invocation | None:
+    def writer_of(self, line: str) -> Invocation | None:
         """Whose `line` of output it is: of several, the one whose request id stands in it."""
         if len(self._in_flight) < 2:
             return self.current()
@@ -88,7 +97,7 @@ class RuntimeApi:
         It does if invocations wait that never reached it, or if it was told that its last answer was too
         large, which AWS's clients do not survive, though the environment does.
         """
-        if self._in_flight or not (self._line or self._refused) or self.initialising:
+        if self._in_flight or not (self._waiting or self._refused) or self.initialising:
             return False
         self._state = PollState.STARTED
         self._refused = False
@@ -100,9 +109,9 @@ class RuntimeApi:
         """Whether the runtime has not asked for an invocation yet."""
         return self._state in _INITIALISING
 
-    def owed(self) -> list[Invocation]:
+    def unanswered(self) -> list[Invocation]:
         """All that were given and not answered."""
-        return [*self._in_flight.values(), *self._line]
+        return [*self._in_flight.values(), *self._waiting]
 
     def handle(self, request: Request) -> None:
         """Answer a request of the runtime's, now or when there is something to say."""
@@ -139,32 +148,33 @@ class RuntimeApi:
                 responses.refuse_move(request, PollState.RUNNING, PollState.READY)
                 return
             self._polls.clear()
-        self._told.heard()
+        self._listener.flush_output()
         first = self._state in (PollState.STARTED, PollState.RESTORE_READY)
         self._state = PollState.READY
         self._refused = False
         self._polls.append(request)
         if first:
-            self._told.ready()
-        self._hand_out()
+            self._listener.ready()
+        self._dispatch()
 
-    def _hand_out(self) -> None:
-        line, polls = self._line, self._polls
-        while line and polls:
+    def _dispatch(self) -> None:
+        waiting, polls = self._waiting, self._polls
+        while waiting and polls:
             poll = polls.pop()
             if not poll.awaited:
                 continue  # its client has gone
-            invocation = line[0]
+            invocation = waiting[0]
             request_id = invocation.event.request_id
             if request_id in self._in_flight:  # an earlier attempt of the same event, still at it
                 polls.append(poll)
                 return
-            line.popleft()
-            self._told.heard()
+            waiting.popleft()
+            self._listener.flush_output()
             self._in_flight[request_id] = invocation
             self._state = PollState.RUNNING
-            told = self._told
-            responses.hand_over(poll, invocation, told.arn(invocation), told.deadline_ms(invocation))
+            listener = self._listener
+            arn, deadline_ms = listener.arn(invocation), listener.deadline_ms(invocation)
+            responses.respond_next(poll, invocation, arn, deadline_ms)
 
     def _response(self, request: Request, request_id: str) -> None:
         invocation = self._take(request, request_id, PollState.INVOCATION_RESPONSE)
@@ -203,7 +213,7 @@ class RuntimeApi:
 
     def _take(self, request: Request, request_id: str, wanted: PollState) -> Invocation | None:
         """The invocation that is answered; None if it is not here, and then the runtime has been told so."""
-        self._told.heard()  # while it is still known whose words they are
+        self._listener.flush_output()  # while it is still known whose words they are
         invocation = self._in_flight.pop(request_id, None)
         if invocation is not None:
             self._answered = request_id
@@ -215,21 +225,21 @@ class RuntimeApi:
         return invocation
 
     def _end(self, invocation: Invocation, result: Result) -> None:
-        self._told.ended(invocation, result)
-        if self._line:
-            self._hand_out()  # what had to wait for its namesake
+        self._listener.ended(invocation, result)
+        if self._waiting:
+            self._dispatch()  # what had to wait for its namesake
 
     def _init_error(self, request: Request, state: PollState) -> None:
         if self._state not in (PollState.STARTED, PollState.RESTORE_READY):
             responses.refuse_move(request, self._state, state)
             return
-        self._told.heard()
+        self._listener.flush_output()
         self._state = state
         responses.accept(request)
         named = _error_type(request)
         if named is None and state is PollState.RESTORE_ERROR:
             named = "Runtime.RestoreError"
-        self._told.failed(responses.init_failure(request.body, named))
+        self._listener.failed(responses.init_failure(request.body, named))
 
     def _restore(self, request: Request) -> None:
         """There is no snapshot: whoever waits to be restored is so at once."""

@@ -34,7 +34,7 @@ class One:
     def working(self) -> bool:
         return self.running or not self.initialised
 
-    def unborn(self, failure) -> None:
+    def spawn_failed(self, failure) -> None:
         self.failure = failure
 
     def end_for_memory(self) -> None:
@@ -71,10 +71,10 @@ class Tenant:
             if not one.pid:
                 one.pid = 1
                 one.initialised = one.running = True
-                self.world.admission.born(one)
+                self.world.admission.spawned(one)
                 self.world.admission.initialised(one, self.need)
 
-    def remind(self, _one: One) -> None:
+    def init_waits(self, _one: One) -> None:
         self.reminded += 1
 
     def give_up(self, one: One) -> bool:
@@ -236,7 +236,7 @@ async def test_a_fork_that_failed_for_want_of_something_is_tried_again(world, co
         world.admission.ask(one, tenant, lambda one=one: start(one))
     await asyncio.sleep(5)
     for one in (first, second):
-        world.admission.born(one)
+        world.admission.spawned(one)
     await asyncio.sleep(5)
 
     assert {first, second} == set(tries[-2:])

@@ -470,14 +470,14 @@ def test_a_worker_that_vanished_has_died_if_it_was_to_last(parent, lasting, stat
 
 def test_the_guardian_forgets_what_is_gone():
     """A number that was told and taken back is never killed; it may be another's by then."""
-    guardian = ProcessReaper()
+    reaper = ProcessReaper()
     kept, killed = (subprocess.Popen(("sleep", "60"), start_new_session=True) for _ in range(2))
     try:
         for group in (11, kept.pid, killed.pid, 12):
-            guardian.watch(group)
+            reaper.watch(group)
         for group in (kept.pid, 11, 12, 13):
-            guardian.forget(group)
-        guardian.close()
+            reaper.forget(group)
+        reaper.close()
         status = killed.wait(20)
         lives = kept.poll() is None
     finally:

@@ -34,11 +34,11 @@ from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.preloading import imported_from_outside
 from engine.executors.process.child.private_modules import (
     PrivateModules,
-    imported_too_early,
-    let_go_of,
+    forget_modules,
     plain_packages,
+    shadowed_modules,
 )
-from engine.executors.process.child.process_setup import out_of_the_way
+from engine.executors.process.child.process_setup import move_to_high_number
 from engine.executors.process.child.tmp_dir import TMP, size_of
 from engine.executors.process.protocol import (
     ERROR,
@@ -79,7 +79,7 @@ class ChildEnvironment:
     """The handler's side of one environment.
 
     Made in the zygote, once for all of a function, so that they share it: what is made after the fork each
-    has to itself. `settle` and `initialise` run in the process that initialises the handler, and `attach`
+    has to itself. `prepare` and `initialise` run in the process that initialises the handler, and `attach`
     in the one that serves: with SnapStart that is another.
     """
 
@@ -91,29 +91,29 @@ class ChildEnvironment:
         self.style = LogStyle.of(spec.variables)
         self.private = private
         self._own_tmp = own_tmp
-        bench = CallContext(
+        services = CallContext(
             account=spec.account, clock=ProcessClock(), log=self.write, logs_json=self.style.json
         )
-        self.call = HandlerRunner(spec.function, bench, alone=True)
-        self.call.foresee()
-        self._early = imported_too_early(spec.function.code)
+        self.call = HandlerRunner(spec.function, services, alone=True)
+        self.call.locate()
+        self._early = shadowed_modules(spec.function.code)
         self._plain = plain_packages(spec.function.code, spec.function.handler)
         self.template: ContextTemplate
         self.loaded: Loaded
-        self.line: socket.socket
+        self.connection: socket.socket
         self._loop: Any = None
         self._own_memory: int | None = None
         self._peak_kb = self._base_kb = 0
         self._trace: str | None = None
         self._is_copy = False
         self._imported: list[str] = []
-        self.is_settled = False
+        self.is_prepared = False
         """Whether that was done before the fork, with what could be imported beforehand."""
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """First thing in a process of its own: the function's modules go before all others."""
-        self.log.settle(self.style)
-        let_go_of(self._early)
+        self.log.configure(self.style)
+        forget_modules(self._early)
         self.private.open(self._plain)
         sys.path.insert(0, self.spec.function.code)
         try:
@@ -121,28 +121,32 @@ class ChildEnvironment:
         except OSError:
             pass  # the handler will not be found: that is for the init to say
 
-    def furnish(self) -> None:
+    def make_context_template(self) -> None:
         """Have a log stream; before the fork, in the process that forks."""
-        self.template = self.call.furnish()
+        self.template = self.call.make_context_template()
         if _LOG_STREAM in self.spec.variables:
             os.environ[_LOG_STREAM] = self.template.make("", 0.0).log_stream_name
 
     def initialise(self) -> None:
         """Import the handler. Raises InitError."""
-        tells = self.spec.function.preload == "auto" and not self.is_settled
+        tells = self.spec.function.preload == "auto" and not self.is_prepared
         before = set(sys.modules) if tells else ()
         self.loaded = self.call.load(fresh=True)
         if tells:
             self._imported = imported_from_outside(self.spec.function.code, before)
 
-    def attach(self, line: int) -> None:
+    def attach(self, connection: int) -> None:
         """Take over the descriptor that requests come down."""
-        self.line = socket.socket(fileno=out_of_the_way(line))
+        self.connection = socket.socket(fileno=move_to_high_number(connection))
         if self.spec.function.snapstart:
-            self.template = self.call.furnish()  # each environment of a snapshot has a log stream of its own
+            self.template = (
+                self.call.make_context_template()
+            )  # each environment of a snapshot has a log stream of its own
         os.register_at_fork(after_in_child=self._be_copy)
         try:
-            self._own_memory = out_of_the_way(os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC))
+            self._own_memory = move_to_high_number(
+                os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+            )
         except OSError:
             self._own_memory = None  # the peak is then that of the whole life of the process
 
@@ -154,12 +158,12 @@ class ChildEnvironment:
         head = pack_reply(kind, number, peak_kb, init_s, len(body))
         try:
             if len(body) < 65_536:
-                self.line.sendall(head + body)
+                self.connection.sendall(head + body)
             else:
-                self.line.sendall(head)
-                self.line.sendall(body)
+                self.connection.sendall(head)
+                self.connection.sendall(body)
         except OSError:
-            self.vanish()
+            self.kill_self()
 
     def ready(self, init_s: float) -> None:
         """It can serve; `init_s` is how long that took."""
@@ -176,7 +180,7 @@ class ChildEnvironment:
     def tell(self, error: InitError) -> None:
         """Write why the init failed into the log, as AWS's client does, or CPython when it exits."""
         if error.exit_status is not None and error.__cause__ is not None:
-            last_words(error.__cause__)
+            report_exit(error.__cause__)
         elif self.style.json:
             sys.stdout.write(run_log_json(error.failure, "", time.time()))  # noqa: TID251  # see ProcessClock
         else:
@@ -198,14 +202,14 @@ class ChildEnvironment:
     def _be_copy(self) -> None:
         self._is_copy = True
 
-    def vanish(self) -> NoReturn:
+    def kill_self(self) -> NoReturn:
         """The way to the engine is cut: nobody can be told anything."""
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("unreachable")
 
-    def leave_by(self, error: BaseException) -> NoReturn:
+    def exit_with(self, error: BaseException) -> NoReturn:
         """End as CPython does when `error` reaches the top."""
-        last_words(error)
+        report_exit(error)
         status = exit_status(error)
         if status < 0:
             signal.signal(-status, signal.SIG_DFL)
@@ -217,11 +221,11 @@ class ChildEnvironment:
     def serve(self) -> NoReturn:
         """Run the handler for one request after the other, until the engine closes the line."""
         call, handler, template = self.call, self.loaded.callable, self.template
-        receive = FrameReader(self.line).next
+        receive = FrameReader(self.connection).next
         # One invocation at a time: the same two objects stand for all of them, as one global id does in
         # AWS's client. What a thread of the handler's writes later belongs to the one that runs then.
         event = Event(self.spec.function.name, b"", "", 0.0)
-        invocation = Invocation(event, nobody)
+        invocation = Invocation(event, ignore_outcome)
         self.log.invocation = invocation
         context: Any
         failure: Exception | None
@@ -229,7 +233,7 @@ class ChildEnvironment:
             try:
                 request = receive()
             except OSError:
-                self.vanish()
+                self.kill_self()
             if request is None:
                 os._exit(0)
             number, invocation.deadline_s, event.request_id, event.qualifier, trace, client, payload = request
@@ -251,7 +255,7 @@ class ChildEnvironment:
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
                 failure = error
             except BaseException as error:  # noqa: BLE001  # sys.exit and its like end the environment
-                self.leave_by(error)
+                self.exit_with(error)
             if self._is_copy:
                 os._exit(0)  # the handler forked, and let the copy return
             if not self._own_tmp:
@@ -301,7 +305,7 @@ class ChildEnvironment:
         sys.stdout.write(text)
 
 
-def last_words(error: BaseException) -> None:
+def report_exit(error: BaseException) -> None:
     """What CPython does before it ends by `error`: say so, wait for threads, run exit functions."""
     if not isinstance(error, SystemExit):
         error.__traceback__ = of_handler(error.__traceback__)
@@ -317,5 +321,5 @@ def failure_text(error: InitError) -> bytes:
     return json.dumps([error.error_type, error.message, error.stack, error.exit_status]).encode()
 
 
-def nobody(_outcome: Outcome) -> None:
+def ignore_outcome(_outcome: Outcome) -> None:
     """The engine has the invocation that somebody waits for."""

@@ -23,11 +23,11 @@ from engine.executors.process.child.preloading import import_all, reseed
 from engine.executors.process.child.private_modules import PrivateModules
 from engine.executors.process.child.process_setup import (
     add_variables,
-    become_a_process_of_its_own,
     freeze_memory,
     join_cgroup,
     redirect,
     set_signal,
+    set_up_process,
     set_variables,
 )
 from engine.executors.process.child.shared_environment import SharedEnvironment
@@ -41,7 +41,7 @@ from engine.executors.process.child.tmp_dir import (
     TMP,
     TmpDirs,
     layers_of,
-    scratch_of_template,
+    tmp_dirs_of_template,
     visible_below,
 )
 from engine.executors.process.linux import children
@@ -60,7 +60,7 @@ from engine.executors.process.protocol import (
 )
 from engine.executors.process.spec import EnvironmentSpec
 
-_MOST_KNOWN: Final = 1000
+_MAX_KNOWN: Final = 1000
 _now: Final = time.monotonic  # noqa: TID251  # another process: there is no Clock to be passed in
 
 
@@ -69,8 +69,8 @@ class ForkServer:
 
     def __init__(
         self,
-        line: socket.socket,
-        scratch: TmpDirs,
+        connection: socket.socket,
+        tmp_dirs: TmpDirs,
         log: HandlerLog,
         private: PrivateModules,
         template: ChildEnvironment | None = None,
@@ -78,8 +78,8 @@ class ForkServer:
         initialised: bool = False,
     ) -> None:
         """`template`: what all forks are of; `initialised`, with the handler."""
-        self._line = line
-        self._scratch = scratch
+        self._connection = connection
+        self._tmp_dirs = tmp_dirs
         self._log = log
         self._private = private
         self._template = template
@@ -90,7 +90,7 @@ class ForkServer:
         self._forgotten: set[int] = set()  # tokens to let go of as soon as they are dead
         self._cgroups: dict[int, str] = {}
         self._visible: dict[str, list[str]] = {}
-        self._dressed: ChildEnvironment | None = template
+        self._environment_set_for: ChildEnvironment | None = template
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _noticed)
@@ -98,23 +98,23 @@ class ForkServer:
     def run(self) -> None:
         """Serve until the line is closed."""
         poll = select.poll()
-        poll.register(self._line, select.POLLIN)
+        poll.register(self._connection, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
-        self._say(UP, 0, self._scratch.mounted)
+        self._send(UP, 0, self._tmp_dirs.mounted)
         while True:
             ready = [descriptor for descriptor, _ in poll.poll()]
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
-            if self._line.fileno() in ready:
+            if self._connection.fileno() in ready:
                 try:
-                    message = receive_message(self._line)
+                    message = receive_message(self._connection)
                 except OSError:
                     message = None
                 if message is None:
                     self.end()
                     return
-                self._obey(message)
+                self._handle(message)
 
     def end(self) -> None:
         """Kill every child and what they leave behind, and wait for all of them."""
@@ -131,19 +131,19 @@ class ForkServer:
                 for _ in range(max(1, len(self._tokens))):  # then what they left behind came to us
                     pid, _status = os.waitpid(-1, 0)
                     killed.discard(pid)
-                    self._bury(pid)
+                    self._handle_exit(pid)
             except ChildProcessError:
                 break
         for token in list(self._forgotten):
-            self._scratch.forget(token)
+            self._tmp_dirs.forget(token)
 
-    def _obey(self, message: ControlMessage) -> None:
+    def _handle(self, message: ControlMessage) -> None:
         token = message.token
         if message.kind == FORGET:
             if token in self._alive:
                 self._forgotten.add(token)
             else:
-                self._scratch.forget(token)
+                self._tmp_dirs.forget(token)
             return
         if message.kind == KILL:
             for pid in [pid for pid, of in self._tokens.items() if of == token]:
@@ -152,8 +152,8 @@ class ForkServer:
         try:
             self._fork(message)
         except OSError as error:
-            self._scratch.forget(token)
-            self._say(DOWN, token, error.errno or 0, str(error).encode())
+            self._tmp_dirs.forget(token)
+            self._send(DOWN, token, error.errno or 0, str(error).encode())
 
     def _fork(self, message: ControlMessage) -> None:
         """Raises OSError when the system is short of something; then nothing is left of it."""
@@ -171,7 +171,7 @@ class ForkServer:
             self._alive.add(token)
             try:
                 descriptors = [ours.fileno(), output, pidfd]
-                socket.send_fds(self._line, [pack_message(message.kind, token, pid)], descriptors)
+                socket.send_fds(self._connection, [pack_message(message.kind, token, pid)], descriptors)
             except OSError:
                 pass  # the engine is gone: the next read says so
 
@@ -184,36 +184,36 @@ class ForkServer:
         # All that can be done before the fork is: a child pays for each page that it is the first to change.
         visible = self._visible_to(environment)
         layers = layers_of(spec.function.code)
-        self._scratch.enter(token, spec.function.ephemeral_storage_mb, message.value, visible, layers)
+        self._tmp_dirs.enter(token, spec.function.ephemeral_storage_mb, message.value, visible, layers)
         try:
-            birth = ChildBootstrap(
+            bootstrap = ChildBootstrap(
                 environment=environment,
                 token=token,
-                line=theirs.fileno(),
+                connection=theirs.fileno(),
                 output=write_end,
                 parent=os.getpid(),
-                variables=self._scratch.variables(token),
-                own_tmp=self._scratch.mounted,
+                variables=self._tmp_dirs.variables(token),
+                own_tmp=self._tmp_dirs.mounted,
             )
             if not self._initialised:
-                self._dress(environment)
+                self._set_environment(environment)
             pid = os.fork()
             if pid == 0:
                 try:
                     theirs.detach()
-                    self._leave_behind(ours, output)
+                    self._close_in_child(ours, output)
                     if message.kind == TEMPLATE:
-                        birth.as_template()
+                        bootstrap.as_template()
                     elif self._initialised:
-                        birth.from_template()
+                        bootstrap.from_template()
                     else:
-                        birth.as_environment()
+                        bootstrap.as_environment()
                 except BaseException as error:  # noqa: BLE001  # raised by a signal's handler, or a bug of ours
-                    environment.leave_by(error)
+                    environment.exit_with(error)
                 finally:  # nothing of the zygote's own code may ever run in a child
                     os._exit(1)
         finally:
-            self._scratch.leave()
+            self._tmp_dirs.exit()
         if spec.cgroup is not None:
             self._cgroups[token] = f"{spec.cgroup}/{token}"
         try:
@@ -222,16 +222,16 @@ class ForkServer:
             os.kill(pid, signal.SIGKILL)
             raise
 
-    def _dress(self, environment: ChildEnvironment) -> None:
+    def _set_environment(self, environment: ChildEnvironment) -> None:
         """Look as the next child of this function is to look."""
-        if self._dressed is not environment:
+        if self._environment_set_for is not environment:
             set_variables(environment.spec.variables)
-            self._dressed = environment
-        environment.furnish()
+            self._environment_set_for = environment
+        environment.make_context_template()
 
     def _visible_to(self, environment: ChildEnvironment) -> list[str]:
         """Folders below `/tmp` that it sees all the same."""
-        if not self._scratch.mounted:
+        if not self._tmp_dirs.mounted:
             return []
         code = environment.spec.function.code
         visible = self._visible.get(code)
@@ -246,20 +246,20 @@ class ForkServer:
             spec = EnvironmentSpec.decode(text)
             shared = spec.function.environment_concurrency > 1
             kind = SharedEnvironment if shared else ChildEnvironment
-            known = kind(spec, self._log, self._private, own_tmp=self._scratch.mounted)
-            if len(self._environments) >= _MOST_KNOWN:
+            known = kind(spec, self._log, self._private, own_tmp=self._tmp_dirs.mounted)
+            if len(self._environments) >= _MAX_KNOWN:
                 self._environments.clear()
             self._environments[text] = known
             freeze_memory()
         return known
 
-    def _leave_behind(self, ours: socket.socket, output: int) -> None:
+    def _close_in_child(self, ours: socket.socket, output: int) -> None:
         """In the child: close what is the zygote's."""
-        self._line.close()
+        self._connection.close()
         ours.close()
         for descriptor in (output, self._wake, self._waker):
             os.close(descriptor)
-        self._scratch.leave_behind()
+        self._tmp_dirs.close_in_child()
 
     def _reap(self) -> None:
         while True:
@@ -269,25 +269,25 @@ class ForkServer:
                 return
             if pid == 0:
                 break
-            token = self._bury(pid)
+            token = self._handle_exit(pid)
             if token is not None:
-                out_of_memory = self._leave_cgroup(token)
+                out_of_memory = self._remove_cgroup(token)
                 kind = OUT_OF_MEMORY if out_of_memory else EXITED
-                self._say(kind, token, os.waitstatus_to_exitcode(status))
+                self._send(kind, token, os.waitstatus_to_exitcode(status))
         for pid in children() or ():  # what an environment started and left behind came to us when it died
             if pid not in self._tokens:
                 os.kill(pid, signal.SIGKILL)
 
-    def _bury(self, pid: int) -> int | None:
+    def _handle_exit(self, pid: int) -> int | None:
         token = self._tokens.pop(pid, None)
         if token is not None:
             self._alive.discard(token)
         if token in self._forgotten:
             self._forgotten.discard(token)
-            self._scratch.forget(token)
+            self._tmp_dirs.forget(token)
         return token
 
-    def _leave_cgroup(self, token: int) -> bool:
+    def _remove_cgroup(self, token: int) -> bool:
         """Remove its control group. Whether the kernel killed something in it for its memory."""
         group = self._cgroups.pop(token, None)
         if group is None:
@@ -295,15 +295,15 @@ class ForkServer:
         killed = False
         try:
             with open(f"{group}/memory.events", encoding="ascii") as events:
-                killed = any(line.startswith("oom_kill ") and int(line.split()[1]) for line in events)
+                killed = any(text.startswith("oom_kill ") and int(text.split()[1]) for text in events)
             os.rmdir(group)
         except OSError:
             pass  # something it started is still about to die: the engine removes the rest in the end
         return killed
 
-    def _say(self, kind: int, token: int = 0, value: int = 0, body: bytes = b"") -> None:
+    def _send(self, kind: int, token: int = 0, value: int = 0, body: bytes = b"") -> None:
         try:
-            self._line.sendall(pack_message(kind, token, value, body))
+            self._connection.sendall(pack_message(kind, token, value, body))
         except OSError:
             pass  # the engine is gone: the next read says so
 
@@ -314,7 +314,7 @@ class ChildBootstrap:
 
     environment: ChildEnvironment
     token: int
-    line: int
+    connection: int
     output: int
     parent: int
     variables: dict[str, str]
@@ -322,15 +322,15 @@ class ChildBootstrap:
 
     def as_environment(self) -> NoReturn:
         """Initialise the handler, and serve."""
-        began_s = self._settle_in()
+        began_s = self._set_up()
         set_signal(signal.SIGINT, signal.default_int_handler)
         environment = self.environment
-        if environment.is_settled:
+        if environment.is_prepared:
             os.chdir(environment.spec.function.code)
         else:
-            environment.settle()
+            environment.prepare()
         reseed()
-        environment.attach(self.line)
+        environment.attach(self.connection)
         try:
             environment.initialise()
         except InitError as error:
@@ -345,18 +345,18 @@ class ChildBootstrap:
         """
         environment = self.environment
         imports = environment.spec.imports
-        self._settle_in(serves=imports is None)
+        self._set_up(serves=imports is None)
         set_signal(signal.SIGINT, signal.default_int_handler)
-        control = socket.socket(fileno=self.line)
+        control = socket.socket(fileno=self.connection)
         status = 1
-        environment.settle()
+        environment.prepare()
         if imports is not None:
             refusal = import_all(imports, environment.spec.function.no_preload)
             if refusal is not None:
                 error = InitError(NOT_PRELOADABLE, json.dumps(refusal))
                 control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
                 os._exit(status)
-            environment.is_settled = True
+            environment.is_prepared = True
             self._be_forked_from(control)
         try:
             environment.initialise()
@@ -371,19 +371,19 @@ class ChildBootstrap:
     def _be_forked_from(self, control: socket.socket) -> NoReturn:
         environment = self.environment
         folder = os.path.dirname(self.variables.get("TMPDIR", ""))
-        scratch = scratch_of_template(folder, mounted=self.own_tmp)
+        tmp_dirs = tmp_dirs_of_template(folder, mounted=self.own_tmp)
         freeze_memory()
-        initialised = not environment.is_settled
+        initialised = not environment.is_prepared
         ForkServer(
-            control, scratch, environment.log, environment.private, environment, initialised=initialised
+            control, tmp_dirs, environment.log, environment.private, environment, initialised=initialised
         ).run()
         os._exit(0)
 
     def from_template(self) -> NoReturn:
         """Run the hooks that belong after the restore, and serve."""
-        began_s = self._settle_in()
+        began_s = self._set_up()
         environment = self.environment
-        environment.attach(self.line)
+        environment.attach(self.connection)
         try:
             os.chdir(environment.spec.function.code)
             run_after_restore()
@@ -392,9 +392,9 @@ class ChildBootstrap:
         environment.ready(_now() - began_s)
         environment.serve()
 
-    def _settle_in(self, *, serves: bool = True) -> float:
+    def _set_up(self, *, serves: bool = True) -> float:
         began_s = _now()
-        become_a_process_of_its_own(self.parent, serves=serves)
+        set_up_process(self.parent, serves=serves)
         redirect(self.output)
         spec = self.environment.spec
         if serves and spec.cgroup is not None:

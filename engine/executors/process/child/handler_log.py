@@ -34,7 +34,7 @@ class HandlerLog(logging.Handler):
         """Have somebody else take the records."""
         logging.getLogger().removeHandler(self)
 
-    def settle(self, style: LogStyle) -> None:
+    def configure(self, style: LogStyle) -> None:
         """From now on it is the log of a function."""
         if style.json:
             self.setFormatter(JsonFormatter())

@@ -71,7 +71,7 @@ class _Again:
         module.__spec__, module.__loader__ = self._spec, self._loader
 
 
-def imported_too_early(code: str) -> tuple[str, ...]:
+def shadowed_modules(code: str) -> tuple[str, ...]:
     """Names of modules in the folder `code` that others have been imported under here, but not on Lambda.
 
     What AWS's client has imported before the handler is the standard library's there too.
@@ -91,7 +91,7 @@ def plain_packages(code: str, handler: str) -> dict[str, str]:
     return {name: folder for name, folder in folders.items() if is_plain_package(folder)}
 
 
-def let_go_of(names: Iterable[str]) -> None:
+def forget_modules(names: Iterable[str]) -> None:
     """Forget that these were imported: the function has modules of these names itself."""
     for name in names:
         for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:

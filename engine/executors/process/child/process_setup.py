@@ -43,7 +43,7 @@ class WholeWrites(io.FileIO):
         return False
 
 
-def become_a_process_of_its_own(parent: int, *, serves: bool) -> None:
+def set_up_process(parent: int, *, serves: bool) -> None:
     """First thing after the fork: die with the parent, and have no part in what the parent does.
 
     `serves`: it runs handlers, and does not fork those that do.
@@ -59,7 +59,7 @@ def become_a_process_of_its_own(parent: int, *, serves: bool) -> None:
     set_signal(signal.SIGCHLD, _DEFAULT)
 
 
-def out_of_the_way(descriptor: int) -> int:
+def move_to_high_number(descriptor: int) -> int:
     """The same under a high number, closed on exec; the low number is free again."""
     try:
         moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)

@@ -21,16 +21,16 @@ from engine.core.event import Event
 from engine.core.invocation import Invocation
 from engine.executors.capture import Capture, current
 from engine.executors.marshal import encode
-from engine.executors.process.child.environment import ChildEnvironment, nobody
+from engine.executors.process.child.environment import ChildEnvironment, ignore_outcome
 from engine.executors.process.protocol import ERROR, EXITS, OUTPUT, RAW, SUCCESS, FrameReader, RequestFrame
 
 
 class SharedEnvironment(ChildEnvironment):
     """See the module's docstring. The peak memory is that of the process since its start."""
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Tell output apart by invocation, before anything is written."""
-        super().settle()
+        super().prepare()
         self._lock = threading.Lock()
         self._numbers: dict[Invocation, int] = {}
         self.log.remove()
@@ -57,23 +57,23 @@ class SharedEnvironment(ChildEnvironment):
         tasks: set[Any] = set()
 
         async def serve() -> None:
-            frames, ended = FrameReader(self.line), asyncio.Event()
+            frames, ended = FrameReader(self.connection), asyncio.Event()
             loop = asyncio.get_running_loop()
 
             def read() -> None:
                 try:
-                    data = self.line.recv(65_536)
+                    data = self.connection.recv(65_536)
                 except OSError:
-                    self.vanish()
+                    self.kill_self()
                 if not data:
                     ended.set()
-                    loop.remove_reader(self.line)
+                    loop.remove_reader(self.connection)
                 for request in frames.parse(data):
                     task = loop.create_task(self._task(template, request))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
 
-            loop.add_reader(self.line, read)
+            loop.add_reader(self.connection, read)
             await ended.wait()
             os._exit(0)
 
@@ -92,7 +92,7 @@ class SharedEnvironment(ChildEnvironment):
             self._exit(request, error)
 
     def _serve_threads(self, template: ContextTemplate) -> None:
-        intake = FrameReader(self.line)
+        intake = FrameReader(self.connection)
         inbox: SimpleQueue[RequestFrame] = SimpleQueue()
         threads: list[threading.Thread] = []
         idle = threading.Semaphore(0)
@@ -105,9 +105,9 @@ class SharedEnvironment(ChildEnvironment):
 
         while True:
             try:
-                data = self.line.recv(65_536)
+                data = self.connection.recv(65_536)
             except OSError:
-                self.vanish()
+                self.kill_self()
             if not data:
                 return
             for request in intake.parse(data):
@@ -143,7 +143,7 @@ class SharedEnvironment(ChildEnvironment):
             client_context=request.client_context,
             qualifier=request.qualifier,
         )
-        invocation = Invocation(event, nobody)
+        invocation = Invocation(event, ignore_outcome)
         invocation.deadline_s = request.deadline_s
         current.set(invocation)
         return invocation
@@ -167,7 +167,7 @@ class SharedEnvironment(ChildEnvironment):
 
     def _exit(self, request: RequestFrame, error: BaseException) -> NoReturn:
         self.send(EXITS, request.number)
-        self.leave_by(error)
+        self.exit_with(error)
 
     def write(self, invocation: Invocation, text: str) -> None:
         """A line of its own, of that invocation."""

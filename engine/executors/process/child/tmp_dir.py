@@ -50,7 +50,7 @@ class TmpDirs(Protocol):
         `layers` is a folder whose entries are to be in `/opt`, where that can be.
         """
 
-    def leave(self) -> None:
+    def exit(self) -> None:
         """After the fork, in the parent."""
 
     def variables(self, token: int) -> dict[str, str]:
@@ -59,7 +59,7 @@ class TmpDirs(Protocol):
     def forget(self, token: int) -> None:
         """It is needed no more, and whoever wrote there is dead."""
 
-    def leave_behind(self) -> None:
+    def close_in_child(self) -> None:
         """In the child: close what is the parent's."""
 
 
@@ -99,10 +99,10 @@ class MountedTmpDirs:
             with open(_OWN_MOUNTS, "rb", buffering=0) as namespace:
                 self._namespaces[token] = _numbered_from(self._apart, namespace.fileno())
         except OSError:
-            self.leave()  # whoever comes next must not be made in what is half done
+            self.exit()  # whoever comes next must not be made in what is half done
             raise
 
-    def leave(self) -> None:
+    def exit(self) -> None:
         """See `TmpDirs`."""
         enter_mounts(self._home)
 
@@ -116,7 +116,7 @@ class MountedTmpDirs:
         if namespace is not None:
             os.close(namespace)
 
-    def leave_behind(self) -> None:
+    def close_in_child(self) -> None:
         """See `TmpDirs`."""
         os.close(self._home)
         held = self._namespaces.values()
@@ -142,7 +142,7 @@ class FolderTmpDirs:
         (self._base / name).mkdir(mode=0o700, exist_ok=True)
         self._names[token] = name
 
-    def leave(self) -> None:
+    def exit(self) -> None:
         """Nothing to leave."""
 
     def variables(self, token: int) -> dict[str, str]:
@@ -155,24 +155,24 @@ class FolderTmpDirs:
         if name is not None:
             shutil.rmtree(self._base / name, ignore_errors=True)
 
-    def leave_behind(self) -> None:
+    def close_in_child(self) -> None:
         """See `TmpDirs`."""
         os.close(self._claim)
 
 
-def make_scratch(base: str) -> TmpDirs:
+def make_tmp_dirs(base: str) -> TmpDirs:
     """What works here, in a process that can be thrown away: `base` is for folders."""
     try:
-        scratch = MountedTmpDirs()
-        scratch.enter(0, 1, -1, ())
-        scratch.leave()
-        scratch.forget(0)
+        tmp_dirs = MountedTmpDirs()
+        tmp_dirs.enter(0, 1, -1, ())
+        tmp_dirs.exit()
+        tmp_dirs.forget(0)
     except OSError:
         return FolderTmpDirs(base)
-    return scratch
+    return tmp_dirs
 
 
-def scratch_of_template(base: str, *, mounted: bool) -> TmpDirs:
+def tmp_dirs_of_template(base: str, *, mounted: bool) -> TmpDirs:
     """For a process that was itself forked with a place to write in: its children get what is there."""
     return MountedTmpDirs(snapshot=True) if mounted else FolderTmpDirs(base)
 

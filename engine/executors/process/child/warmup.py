@@ -16,25 +16,25 @@ from engine.core.function import Account, Function
 from engine.core.invocation import Invocation
 from engine.executors.handler_runner import HandlerRunner
 from engine.executors.marshal import UnmarshalError, decode, encode
-from engine.executors.process.child.environment import CallContext, ProcessClock, nobody
+from engine.executors.process.child.environment import CallContext, ProcessClock, ignore_outcome
 
 _TIMES: Final = 20
 _MODULE: Final = "warmup_handler"
 
 
-def rehearse() -> None:
+def warm_up() -> None:
     """Load a handler as those of functions are loaded, and run it."""
     importlib.invalidate_caches()
     folder = str(Path(__file__).parent)
     function = Function("rehearsal", handler=f"{_MODULE}.handler", code=folder)
-    bench = CallContext(account=Account(), clock=ProcessClock(), log=lambda *_: None, logs_json=False)
-    call = HandlerRunner(function, bench, alone=True)
+    services = CallContext(account=Account(), clock=ProcessClock(), log=lambda *_: None, logs_json=False)
+    call = HandlerRunner(function, services, alone=True)
     sys.path.insert(0, folder)
     for _ in range(_TIMES):
         loaded = call.load(fresh=True)
-        invocation = Invocation(Event(function.name, b"", "", 0.0), nobody)
+        invocation = Invocation(Event(function.name, b"", "", 0.0), ignore_outcome)
         invocation.event.document = decode(b'{"a": [1, null, "x"]}')
-        document, context = call.arguments(call.furnish(), invocation)
+        document, context = call.arguments(call.make_context_template(), invocation)
         encode(loaded.callable(document, context))
         del sys.modules[_MODULE]
     sys.path.remove(folder)

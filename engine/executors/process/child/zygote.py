@@ -19,8 +19,8 @@ from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.private_modules import PrivateModules
 from engine.executors.process.child.process_setup import freeze_memory, open_streams, set_variables
 from engine.executors.process.child.snapshot_hooks import provide_hooks
-from engine.executors.process.child.tmp_dir import make_scratch
-from engine.executors.process.child.warmup import rehearse
+from engine.executors.process.child.tmp_dir import make_tmp_dirs
+from engine.executors.process.child.warmup import warm_up
 from engine.executors.process.linux import adopt_orphans, die_with_parent, outlive_parent
 from engine.executors.process.protocol import DOWN, pack_message, receive_message
 
@@ -38,7 +38,7 @@ def _preload(names: Sequence[str]) -> str | None:
     return None
 
 
-def _be_nobodys(path: Sequence[str]) -> None:
+def _clear_main_module(path: Sequence[str]) -> None:
     """Have nothing in `sys` and `__main__` that handlers would not find on Lambda."""
     sys.path[:] = path
     sys.argv[:] = [_PROGRAM]
@@ -52,26 +52,26 @@ def main(descriptor: int, parent: int) -> NoReturn:
     die_with_parent(parent)  # while it imports; later the closed line says so, and there is more to kill
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
-    line = socket.socket(fileno=descriptor)
-    first = receive_message(line)
+    connection = socket.socket(fileno=descriptor)
+    first = receive_message(connection)
     if first is None:
         os._exit(0)
     setup: dict[str, Any] = json.loads(first.body)
     open_streams()
     log = HandlerLog()
     log.install()
-    rehearse()
+    warm_up()
     private = PrivateModules.take()
-    _be_nobodys(setup["path"])
+    _clear_main_module(setup["path"])
     problem = _preload(setup["preload"])
     if problem is not None:
-        line.sendall(pack_message(DOWN, 0, 0, problem.encode()))
+        connection.sendall(pack_message(DOWN, 0, 0, problem.encode()))
         os._exit(1)
     provide_hooks()
-    scratch = make_scratch(setup["scratch"])
+    tmp_dirs = make_tmp_dirs(setup["tmp_base"])
     os.environ.clear()  # no child is to see it, and each would have to do this
     set_variables({"TZ": ":UTC"})
     freeze_memory()
     outlive_parent()
-    ForkServer(line, scratch, log, private).run()
+    ForkServer(connection, tmp_dirs, log, private).run()
     os._exit(0)

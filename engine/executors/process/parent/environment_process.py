@@ -57,19 +57,19 @@ class EnvironmentEvents(Protocol):
     def output(self, invocation: Invocation | None, text: str) -> None:
         """Take what was written."""
 
-    def came(self, room: EnvironmentProcess) -> None:
+    def spawned_process(self, environment: EnvironmentProcess) -> None:
         """Its process is there, and its init begins."""
 
-    def postponed(self, room: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
+    def retries_spawn(self, environment: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
         """It could not be forked, for want of something, or of the zygote: whether it is tried again."""
 
-    def initialised(self, room: EnvironmentProcess) -> None:
+    def initialised(self, environment: EnvironmentProcess) -> None:
         """It finished its init."""
 
-    def ready(self, room: EnvironmentProcess, init_s: float) -> None:
+    def ready(self, environment: EnvironmentProcess, init_s: float) -> None:
         """It finished its init, and somebody wants to know."""
 
-    def failed(self, room: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
+    def failed(self, environment: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
         """Its init failed; it is gone."""
 
     def imported(self, names: list[str]) -> None:
@@ -78,10 +78,10 @@ class EnvironmentEvents(Protocol):
     def ended(self, invocation: Invocation, result: Result) -> None:
         """An invocation ended."""
 
-    def gone(self, room: EnvironmentProcess) -> None:
+    def removed(self, environment: EnvironmentProcess) -> None:
         """It is gone, whatever is told next."""
 
-    def died(self, room: EnvironmentProcess) -> None:
+    def died(self, environment: EnvironmentProcess) -> None:
         """It died, and nothing ran in it."""
 
 
@@ -99,25 +99,25 @@ class EnvironmentProcess:
     """
 
     __slots__ = (
-        "_landlord",
-        "_left",
-        "_line",
+        "_events",
+        "_exiting",
+        "_is_deprioritised",
         "_loop",
-        "_made_way",
+        "_on_exit",
         "_open_line",
-        "_outlet",
+        "_output",
         "_pidfd",
-        "_quitting",
         "_running",
         "_shared",
+        "_socket",
         "_status",
         "_tree_kb",
         "_unsent",
         "closed",
         "env_id",
+        "fork_server",
         "initialised",
         "is_second",
-        "nursery",
         "pid",
         "served",
         "since_s",
@@ -125,7 +125,7 @@ class EnvironmentProcess:
         "turn",
     )
 
-    def __init__(self, landlord: EnvironmentEvents, env_id: int, since_s: float, *, shared: bool) -> None:
+    def __init__(self, events: EnvironmentEvents, env_id: int, since_s: float, *, shared: bool) -> None:
         self.env_id = env_id
         self.since_s = since_s
         self.pid = 0
@@ -135,21 +135,21 @@ class EnvironmentProcess:
         self.initialised = False
         self.is_second = False
         self.closed = False
-        self.nursery: ForkServerClient | None = None
-        self._landlord = landlord
-        self._loop = landlord.loop
+        self.fork_server: ForkServerClient | None = None
+        self._events = events
+        self._loop = events.loop
         self._shared = shared
-        self._line: FramedSocket | None = None
-        self._made_way = False
+        self._socket: FramedSocket | None = None
+        self._is_deprioritised = False
         self._unsent: list[bytes] = []  # until there is a line
         self._running: dict[int, Invocation] = {}
         self._pidfd = -1
-        self._outlet: OutputPipe | None = None
+        self._output: OutputPipe | None = None
         self._open_line: list[str] = []  # written outside of any invocation, and without its end so far
         self._tree_kb = 0  # the most that was seen of its memory and its children's together
-        self._quitting: int | None = None
+        self._exiting: int | None = None
         self._status: tuple[int, bool] | None = None
-        self._left: Callable[[EnvironmentProcess], object] | None = None
+        self._on_exit: Callable[[EnvironmentProcess], object] | None = None
 
     # ---------------------------------------------------------------- commands
 
@@ -168,13 +168,13 @@ class EnvironmentProcess:
             event.client_context,
             len(payload),
         )
-        if self._line is None:
+        if self._socket is None:
             self._unsent += (head, payload)
         elif len(payload) < _TOO_LARGE_TO_JOIN:
-            self._line.send(head + payload)
+            self._socket.send(head + payload)
         else:
-            self._line.send(head)
-            self._line.send(payload)
+            self._socket.send(head)
+            self._socket.send(payload)
 
     @property
     def running(self) -> bool:
@@ -185,23 +185,23 @@ class EnvironmentProcess:
         """Whether something runs in it, its init included."""
         return bool(self._running) or not self.initialised
 
-    def leave(self, left: Callable[[EnvironmentProcess], object]) -> bool:
-        """Ask the process to end, if it is idle; whether it was. `left` is called once it is closed.
+    def request_exit(self, on_exit: Callable[[EnvironmentProcess], object]) -> bool:
+        """Ask the process to end, if it is idle; whether it was. `on_exit` is called once it is closed.
 
         That comes by itself when the process has ended; who does not want to wait calls `close`.
         """
         if self.closed or not self.initialised or self._running:
             return False
-        self._left = left
+        self._on_exit = on_exit
         self._signal(signal.SIGTERM)
         return True
 
-    def wait(self, at_most_s: float) -> None:
+    def wait(self, max_s: float) -> None:
         """Block until the process has ended, or for so long."""
         if not self.closed:
             poll = select.poll()
             poll.register(self._pidfd, select.POLLIN)
-            poll.poll(max(0.0, at_most_s * 1000))
+            poll.poll(max(0.0, max_s * 1000))
 
     def close(self) -> None:
         """Kill the process, read what it wrote until then, let go of everything. Nothing more is told."""
@@ -211,27 +211,27 @@ class EnvironmentProcess:
         if self.pid:
             self._kill()
             os.close(self._pidfd)
-            if self._outlet is not None:
-                self._outlet.read_rest()
-                self._outlet.close()
+            if self._output is not None:
+                self._output.read_rest()
+                self._output.close()
                 self._end_line()
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         self._running.clear()
         self._unsent.clear()
-        if self._left is not None:
-            self._left(self)
+        if self._on_exit is not None:
+            self._on_exit(self)
 
-    def make_way(self) -> None:
+    def deprioritise(self) -> None:
         """Its invocation runs long: others that want the processor go first, until it ends."""
-        if self.pid and not self.closed and not self._shared and self._landlord.may_renice:
-            self._made_way = self._renice(_LAST_NICE)
+        if self.pid and not self.closed and not self._shared and self._events.may_renice:
+            self._is_deprioritised = self._renice(_LAST_NICE)
 
-    def come_back(self) -> None:
+    def restore_priority(self) -> None:
         """It has its usual turn again."""
-        if self._made_way:
-            self._made_way = False
+        if self._is_deprioritised:
+            self._is_deprioritised = False
             self._renice(NICE)
 
     def _renice(self, nice: int) -> bool:
@@ -245,7 +245,7 @@ class EnvironmentProcess:
         """Told what it uses, children included; whether that was too much, and it is gone."""
         if resident_kb > self._tree_kb:
             self._tree_kb = resident_kb
-        cap_kb = self._landlord.cap_kb
+        cap_kb = self._events.cap_kb
         if not cap_kb or resident_kb <= cap_kb or self.closed:
             return False
         self._out_of_memory()
@@ -258,122 +258,122 @@ class EnvironmentProcess:
 
     # ---------------------------------------------------------------- facts, from the nursery
 
-    def born(self, pid: int, line: socket.socket, output: int, pidfd: int) -> None:
+    def spawned(self, pid: int, connection: socket.socket, output: int, pidfd: int) -> None:
         """The process is there."""
         self.pid, self._pidfd = pid, pidfd
         if self.closed:  # stopped meanwhile
             self._kill()
             os.close(pidfd)
             os.close(output)
-            line.close()
+            connection.close()
             return
-        self._outlet = OutputPipe(self._loop, output, self._take_output)
-        self._line = FramedSocket(self._loop, line, self._hear, self._lost)
-        self._landlord.came(self)
+        self._output = OutputPipe(self._loop, output, self._take_output)
+        self._socket = FramedSocket(self._loop, connection, self._take_reply, self._lost)
+        self._events.spawned_process(self)
         for data in self._unsent:
-            self._line.send(data)
+            self._socket.send(data)
         self._unsent.clear()
 
-    def unborn(self, failure: InitFailure, code: int = 0) -> None:
+    def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
         """There will be none, or not now."""
-        if not self.closed and not self._landlord.postponed(self, failure, code):
+        if not self.closed and not self._events.retries_spawn(self, failure, code):
             self._fail(failure, 0.0)
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
         """The process is gone. What it had sent before may still be on its way."""
         if self.closed:
             return
-        if self._left is not None:
+        if self._on_exit is not None:
             self.close()
             return
         self._status = status, out_of_memory
-        if self._line is None:
-            self._bury()
+        if self._socket is None:
+            self._handle_exit()
         else:
-            self._loop.call_later(_SILENCE_S, self._bury)
+            self._loop.call_later(_SILENCE_S, self._handle_exit)
 
     # ---------------------------------------------------------------- what the child says
 
     def _lost(self) -> None:
         """The process ended, or closed its side, which is the end of it too."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         if self._status is not None:
-            self._bury()
+            self._handle_exit()
         else:
             self._kill()  # one that is ending already keeps its exit status
-            if self.nursery is not None:
-                self.nursery.exit_awaited()
+            if self.fork_server is not None:
+                self.fork_server.exit_awaited()
 
-    def _hear(self, kind: int, number: int, peak_kb: int, init_s: float, body: bytes) -> None:
+    def _take_reply(self, kind: int, number: int, peak_kb: int, init_s: float, body: bytes) -> None:
         if kind & PRINTED:
             kind ^= PRINTED
-            if self._outlet is not None:
-                self._outlet.read_rest()
+            if self._output is not None:
+                self._output.read_rest()
         if kind <= ERROR:
-            if self._made_way:
-                self.come_back()
-            landlord = self._landlord
+            if self._is_deprioritised:
+                self.restore_priority()
+            events = self._events
             if self._tree_kb:  # it was long enough to be looked at
                 peak_kb, self._tree_kb = max(peak_kb, self._tree_kb), 0
-            if peak_kb > landlord.need.peak_kb:
-                landlord.need.peak_kb = peak_kb
-                if landlord.cap_kb and peak_kb > landlord.cap_kb:
-                    landlord.need.peak_kb = landlord.cap_kb
+            if peak_kb > events.need.peak_kb:
+                events.need.peak_kb = peak_kb
+                if events.cap_kb and peak_kb > events.cap_kb:
+                    events.need.peak_kb = events.cap_kb
                     self._out_of_memory(number)
                     return
             invocation = self._running.pop(number, None)
             if invocation is not None:
                 status = _ERROR if kind == ERROR else _SUCCESS
                 fields = (status, body, kind == RAW, -(-peak_kb // 1024), None)
-                landlord.ended(invocation, _new_tuple(Result, fields))
+                events.ended(invocation, _new_tuple(Result, fields))
             return
         if kind == OUTPUT:
-            self._landlord.output(self._running.get(number), body.decode("utf-8", "replace"))
+            self._events.output(self._running.get(number), body.decode("utf-8", "replace"))
         elif kind == READY:
             self.initialised = True
             self._end_line()
-            self._landlord.initialised(self)
+            self._events.initialised(self)
             if not self.served:
                 self.served = True
-                self._landlord.ready(self, init_s)
+                self._events.ready(self, init_s)
         elif kind == FAILED:
             self._fail(failure_from(body), init_s)
         elif kind == IMPORTED:
-            self._landlord.imported(json.loads(body))
+            self._events.imported(json.loads(body))
         elif kind == EXITS:
-            self._quitting = number
+            self._exiting = number
 
     def _fail(self, failure: InitFailure, init_s: float) -> None:
         """Its init failed: told as such, or to the invocation that it was to happen inside of."""
         running = list(self._running.values())
-        self._vanish()
+        self._remove()
         if not self.served:
-            self._landlord.failed(self, failure, init_s)
+            self._events.failed(self, failure, init_s)
             return
         for invocation in running:
             body = init_error_body(failure, invocation.event.request_id)
             result = Result(Status.INIT_ERROR, body, error_type=failure.error_type)
-            self._landlord.ended(invocation, result)
+            self._events.ended(invocation, result)
         if not running:
-            self._landlord.died(self)
+            self._events.died(self)
 
     def _out_of_memory(self, number: int | None = None) -> None:
-        running, memory_mb = self._running, self._landlord.memory_mb
+        running, memory_mb = self._running, self._events.memory_mb
         if not self.initialised:
             self._fail(InitFailure("Runtime.OutOfMemory", exit_reason(-signal.SIGKILL)), 0.0)
             return
         invocation = running.get(number or -1) or next(iter(running.values()), None)
-        self._vanish()
+        self._remove()
         if invocation is None:
-            self._landlord.died(self)
+            self._events.died(self)
             return
         body = oom_body(invocation.event.request_id)
         result = Result(Status.OOM, body, max_memory_mb=memory_mb, error_type="Runtime.OutOfMemory")
-        self._landlord.ended(invocation, result)
+        self._events.ended(invocation, result)
 
-    def _bury(self) -> None:
+    def _handle_exit(self) -> None:
         """The process is gone and has said all it had to say."""
         if self.closed or self._status is None:
             return
@@ -385,17 +385,17 @@ class EnvironmentProcess:
             self._fail(InitFailure("Runtime.ExitError", exit_reason(status)), 0.0)
             return
         running = self._running
-        invocation = running.get(self._quitting or -1) or next(iter(running.values()), None)
-        self._vanish()
+        invocation = running.get(self._exiting or -1) or next(iter(running.values()), None)
+        self._remove()
         if invocation is None:
-            self._landlord.died(self)
+            self._events.died(self)
             return
         body = exit_error_body(invocation.event.request_id, status)
-        self._landlord.ended(invocation, Result(Status.CRASH, body, error_type="Runtime.ExitError"))
+        self._events.ended(invocation, Result(Status.CRASH, body, error_type="Runtime.ExitError"))
 
-    def _vanish(self) -> None:
+    def _remove(self) -> None:
         """Gone for the driver too, whatever it is told next."""
-        self._landlord.gone(self)
+        self._events.removed(self)
         self.close()
 
     def _kill(self) -> None:
@@ -412,7 +412,7 @@ class EnvironmentProcess:
         running = self._running
         if running and not self._shared:
             self._end_line()
-            self._landlord.output(next(iter(running.values())), text)
+            self._events.output(next(iter(running.values())), text)
             return
         lines, newline, rest = text.rpartition("\n")
         if newline:
@@ -424,4 +424,4 @@ class EnvironmentProcess:
     def _end_line(self) -> None:
         if self._open_line:
             pieces, self._open_line = self._open_line, []
-            self._landlord.output(None, "".join(pieces))
+            self._events.output(None, "".join(pieces))

@@ -40,7 +40,7 @@ _QUEUE_S: Final = 1.0
 _FORKED_S: Final = 0.0045
 """CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
 
-_MOST_RESETS: Final = 1000
+_MAX_RESETS: Final = 1000
 """Environments whose `/tmp` waits for the one that takes their place."""
 
 
@@ -57,21 +57,20 @@ class ProcessExecutor:
         self._workshop = workshop
         self._now = workshop.clock.now
         self._shared = function.environment_concurrency > 1
-        self._rooms: dict[int, EnvironmentProcess] = {}
-        self._resets: deque[tuple[ForkServerClient, int, float]] = (
-            deque()
-        )  # whose /tmp is kept, and since when
-        self._house = ProcessHost.enter(workshop)
-        self._admission = self._house.admission
+        self._environments: dict[int, EnvironmentProcess] = {}
+        self._resets: deque[tuple[ForkServerClient, int, float]] = deque()
+        """Environments whose `/tmp` is kept: fork server, token, and since when."""
+        self._host = ProcessHost.acquire(workshop)
+        self._admission = self._host.admission
         self.need = Need(function.name, self.memory_mb * 1024)
         self.notify: Callable[[EngineEvent], None] = workshop.notify
-        self._watch = self._house.watch
-        self.may_renice = self._house.may_renice
-        self.cap_kb = function.memory_mb * 1024 if self._house.groups is None else 0
-        self._reprieved_s = 0.0
+        self._monitor = self._host.monitor
+        self.may_renice = self._host.may_renice
+        self.cap_kb = function.memory_mb * 1024 if self._host.groups is None else 0
+        self._limits_renewed_s = 0.0
         self._generation = 0
         self._spec = self._describe().encode()
-        self._cradle: SnapshotTemplate | None = None
+        self._template: SnapshotTemplate | None = None
         # Large, and what each fork would pay for: only where the handler is not plainly a function.
         is_async = Loader(Path(function.code)).looks_async(function.handler)
         preload = () if function.preload == "auto" else function.preload
@@ -88,9 +87,9 @@ class ProcessExecutor:
             return  # the first environment waits until there can be one
         await zygote.up
         if self._function.snapstart:
-            await self._template().up
-        if not self._house.told:
-            self._house.told = True
+            await self._live_template().up
+        if not self._host.has_logged_limits:
+            self._host.has_logged_limits = True
             memory_by = "watch" if self.cap_kb else "cgroup"
             self._workshop.notify(
                 Confined(function=self._function.name, memory_by=memory_by, own_tmp=zygote.own_tmp)
@@ -101,141 +100,147 @@ class ProcessExecutor:
     def start(self, env_id: int, /) -> None:
         """Have a process forked. One that takes the place of one that was reset is ready at once."""
         kept = self._next_reset()
-        room = self._open(env_id, suppressed=kept is not None)
-        self._admission.ask(room, self, partial(self._begin, room, kept))
+        environment = self._open(env_id, suppressed=kept is not None)
+        self._admission.ask(environment, self, partial(self._begin, environment, kept))
 
     def repeat(self, env_id: int, /) -> bool:
         """Have another process forked in the place of one whose init failed just now. See `Executor`."""
         if self._shared or self._function.snapstart:
             return False
-        room = self._open(env_id, suppressed=True)
-        start = partial(self._begin, room, self._next_reset(latest=True))
-        self._admission.ask(room, self, start, urgent=True)
+        environment = self._open(env_id, suppressed=True)
+        start = partial(self._begin, environment, self._next_reset(latest=True))
+        self._admission.ask(environment, self, start, urgent=True)
         return True
 
     def _open(self, env_id: int, *, suppressed: bool) -> EnvironmentProcess:
-        room = self._rooms[env_id] = EnvironmentProcess(self, env_id, self._now(), shared=self._shared)
-        room.served = suppressed
-        self._watch.add(room)
-        return room
+        environment = self._environments[env_id] = EnvironmentProcess(
+            self, env_id, self._now(), shared=self._shared
+        )
+        environment.served = suppressed
+        self._monitor.add(environment)
+        return environment
 
-    def _begin(self, room: EnvironmentProcess, kept: tuple[ForkServerClient, int] | None) -> None:
+    def _begin(self, environment: EnvironmentProcess, kept: tuple[ForkServerClient, int] | None) -> None:
         """There is room for it."""
         try:
             if self._function.snapstart:
-                self._template().spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+                self._live_template().spawn(
+                    environment, lambda fork_server: self._spawn(environment, fork_server, kept)
+                )
             elif self._preloader is not None and (own := self._preloader.zygote) is not None:
-                own.spawn(room, lambda nursery: self._spawn(room, nursery, kept))
+                own.spawn(environment, lambda fork_server: self._spawn(environment, fork_server, kept))
             else:
-                self._spawn(room, self._zygote(), kept)
+                self._spawn(environment, self._zygote(), kept)
         except OSError as error:  # not even the process that forks them could be started
             failure = InitFailure("Sandbox.Failure", str(error))
-            self.loop.call_soon(room.unborn, failure, error.errno or errno.EAGAIN)
-        if room.served:
-            self.loop.call_soon(self._serve_suppressed, room)
+            self.loop.call_soon(environment.spawn_failed, failure, error.errno or errno.EAGAIN)
+        if environment.served:
+            self.loop.call_soon(self._serve_suppressed, environment)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
         """Send it."""
-        self._rooms[env_id].run(invocation)
-        if not self._watch.awake:
-            self._watch.rouse()
+        self._environments[env_id].run(invocation)
+        if not self._monitor.is_running:
+            self._monitor.start()
 
     def stop(self, env_id: int, /) -> None:
         """SIGKILL, at once; if it is idle, SIGTERM, and some time. What it wrote before is in the log."""
-        room = self._rooms.get(env_id)
-        if room is not None:
+        environment = self._environments.get(env_id)
+        if environment is not None:
             # Stopped while it worked: a deadline, its init's too. One that merely is not needed starts.
-            timed_out = room.running or self._now() - room.since_s >= _LONG_INIT_S
-            self._forget(room, reset=timed_out and room.working())
-            self._house.see_off(room)
+            timed_out = environment.running or self._now() - environment.since_s >= _LONG_INIT_S
+            self._forget(environment, reset=timed_out and environment.working())
+            self._host.terminate(environment)
 
     def init_use(self, env_id: int, /) -> Use | None:
         """Of the process. Until that is forked it waits for a CPU: the zygote is about others."""
-        room = self._rooms.get(env_id)
-        if room is None or (
-            self._cradle is not None and not room.pid
-        ):  # what a template waits for is not told
+        environment = self._environments.get(env_id)
+        if environment is None:
             return None
-        return use_of_process(room.pid) if room.pid else Use(0.0, self._now() - room.since_s)
+        if environment.pid:
+            return use_of_process(environment.pid)
+        if self._template is not None:
+            return None  # what a template waits for is not known
+        return Use(0.0, self._now() - environment.since_s)
 
     def renew(self) -> None:
         """The next environment comes of the code that is there then, and so does a template."""
         self._generation += 1
         self.need.forget()
         self._spec = self._describe().encode()
-        cradle, self._cradle = self._cradle, None
-        if cradle is not None:
-            self._house.retire(cradle)
-            self._template()
+        template, self._template = self._template, None
+        if template is not None:
+            self._host.retire(template)
+            self._live_template()
         if self._preloader is not None:
             self._preloader.renew()
         while self._resets:
-            nursery, token, _ = self._resets.popleft()
-            nursery.forget(token)
+            fork_server, token, _ = self._resets.popleft()
+            fork_server.forget(token)
 
     def close(self) -> None:
         """End every process."""
-        for room in self._rooms.values():
-            self._admission.forget(room)
-            self._house.see_off(room)
-        self._rooms.clear()
-        if self._cradle is not None:
-            self._house.retire(self._cradle)
+        for environment in self._environments.values():
+            self._admission.forget(environment)
+            self._host.terminate(environment)
+        self._environments.clear()
+        if self._template is not None:
+            self._host.retire(self._template)
         if self._preloader is not None:
             self._preloader.renew()
-        self._house.leave(self._workshop.commons)
+        self._host.release(self._workshop.commons)
 
     # ---------------------------------------------------------------- what a room asks of its landlord
 
-    def came(self, room: EnvironmentProcess) -> None:
+    def spawned_process(self, environment: EnvironmentProcess) -> None:
         """Its init begins; what is still in line behind it has not had its turn."""
-        self._admission.born(room)
-        self._watch.rouse()
+        self._admission.spawned(environment)
+        self._monitor.start()
         now_s = self._now()
-        if now_s - room.since_s > _QUEUE_S:
-            self._facts.waits(room.env_id)
-            room.since_s = now_s
-        if now_s - self._reprieved_s > _QUEUE_S:
-            self._reprieved_s = now_s
-            for other in self._rooms.values():
+        if now_s - environment.since_s > _QUEUE_S:
+            self._facts.waits(environment.env_id)
+            environment.since_s = now_s
+        if now_s - self._limits_renewed_s > _QUEUE_S:
+            self._limits_renewed_s = now_s
+            for other in self._environments.values():
                 if not other.pid:
-                    self.remind(other)
+                    self.init_waits(other)
 
-    def postponed(self, room: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
+    def retries_spawn(self, environment: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
         """What the machine was short of comes back; a zygote that went away is replaced, but only once."""
-        start = partial(self._begin, room, None)
+        start = partial(self._begin, environment, None)
         if code in SHORTAGES:
-            room.nursery = None
-            self._admission.postpone(room, self, start, code)
+            environment.fork_server = None
+            self._admission.postpone(environment, self, start, code)
             return True
-        if is_lost(failure) and not room.is_second:
-            room.is_second = True
-            room.nursery = None
+        if is_lost(failure) and not environment.is_second:
+            environment.is_second = True
+            environment.fork_server = None
             self.loop.call_soon(start)
             return True
         return False
 
-    def initialised(self, room: EnvironmentProcess) -> None:
+    def initialised(self, environment: EnvironmentProcess) -> None:
         """It has taken the memory that it starts with."""
-        self._admission.initialised(room, self.need)
+        self._admission.initialised(environment, self.need)
 
-    def ready(self, room: EnvironmentProcess, init_s: float) -> None:
+    def ready(self, environment: EnvironmentProcess, init_s: float) -> None:
         """Pass on that it can serve."""
         if self._preloader is not None:
-            init_s = self._preloader.init_s(room.nursery, init_s)
-        self._facts.ready(room.env_id, init_s)
+            init_s = self._preloader.init_s(environment.fork_server, init_s)
+        self._facts.ready(environment.env_id, init_s)
 
-    def failed(self, room: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
+    def failed(self, environment: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
         """Pass on that it cannot."""
-        self._facts.failed(room.env_id, failure, init_s or self._now() - room.since_s)
+        self._facts.failed(environment.env_id, failure, init_s or self._now() - environment.since_s)
 
-    def died(self, room: EnvironmentProcess) -> None:
+    def died(self, environment: EnvironmentProcess) -> None:
         """Pass on that it is gone, with nothing in it."""
-        self._facts.died(room.env_id)
+        self._facts.died(environment.env_id)
 
-    def gone(self, room: EnvironmentProcess) -> None:
+    def removed(self, environment: EnvironmentProcess) -> None:
         """It crashed, or failed to come up: the next one is what AWS calls a reset of it."""
-        self._forget(room, reset=not room.served or room.running)
+        self._forget(environment, reset=not environment.served or environment.running)
 
     # ---------------------------------------------------------------- preload = "auto"
 
@@ -251,13 +256,13 @@ class ProcessExecutor:
 
     def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
         """A process forked from the common zygote, that imports these with the function's variables set."""
-        cradle = SnapshotTemplate(self.loop, self._stray)
-        self._zygote().spawn(cradle, replace(self._describe(), imports=imports).encode(), template=True)
-        return cradle
+        template = SnapshotTemplate(self.loop, self._stray)
+        self._zygote().spawn(template, replace(self._describe(), imports=imports).encode(), template=True)
+        return template
 
-    def retire(self, cradle: SnapshotTemplate) -> None:
+    def retire(self, template: SnapshotTemplate) -> None:
         """It is to end with the last of its environments."""
-        self._house.retire(cradle)
+        self._host.retire(template)
 
     def wait_for_zygote(self, *, waits: bool) -> None:
         """Begin no further inits while it imports, though not for longer than an init may take."""
@@ -291,66 +296,69 @@ class ProcessExecutor:
         """Have them asked for again."""
         self._hold_for("memory", holds=False)
 
-    def remind(self, one: EnvironmentProcess) -> None:
+    def init_waits(self, environment: EnvironmentProcess) -> None:
         """Its init has not begun: the limit of it does not either."""
-        self._facts.waits(one.env_id)
-        one.since_s = self._now()
+        self._facts.waits(environment.env_id)
+        environment.since_s = self._now()
 
-    def give_up(self, one: EnvironmentProcess) -> bool:
+    def give_up(self, environment: EnvironmentProcess) -> bool:
         """Let it go for others, if it is idle; else after its work."""
-        return self._facts.give_up(one.env_id)
+        return self._facts.give_up(environment.env_id)
 
     # ---------------------------------------------------------------- inside
 
     def _zygote(self) -> ZygoteClient:
-        return self._house.zygote(self._preload)
+        return self._host.zygote(self._preload)
 
-    def _template(self) -> SnapshotTemplate:
-        if self._cradle is None or self._cradle.over:
-            if self._cradle is not None:
-                self._cradle.close()
-            self._cradle = SnapshotTemplate(self.loop, self._stray)
-            self._zygote().spawn(self._cradle, self._spec, template=True)
-        return self._cradle
+    def _live_template(self) -> SnapshotTemplate:
+        if self._template is None or self._template.is_over:
+            if self._template is not None:
+                self._template.close()
+            self._template = SnapshotTemplate(self.loop, self._stray)
+            self._zygote().spawn(self._template, self._spec, template=True)
+        return self._template
 
     def _spawn(
-        self, room: EnvironmentProcess, nursery: ForkServerClient, kept: tuple[ForkServerClient, int] | None
+        self,
+        environment: EnvironmentProcess,
+        fork_server: ForkServerClient,
+        kept: tuple[ForkServerClient, int] | None,
     ) -> None:
         token = 0
         if kept is not None:
-            if kept[0] is nursery:
+            if kept[0] is fork_server:
                 token = kept[1]
             else:
                 kept[0].forget(kept[1])
-        room.nursery = nursery
-        room.token = nursery.spawn(room, self._spec, kept=token)
-        if room.closed:  # stopped while it waited for the template
-            nursery.forget(room.token)
+        environment.fork_server = fork_server
+        environment.token = fork_server.spawn(environment, self._spec, kept=token)
+        if environment.closed:  # stopped while it waited for the template
+            fork_server.forget(environment.token)
 
-    def _serve_suppressed(self, room: EnvironmentProcess) -> None:
-        if not room.closed:
-            self._facts.ready(room.env_id, None)
+    def _serve_suppressed(self, environment: EnvironmentProcess) -> None:
+        if not environment.closed:
+            self._facts.ready(environment.env_id, None)
 
-    def _forget(self, room: EnvironmentProcess, *, reset: bool) -> None:
-        self._rooms.pop(room.env_id, None)
-        self._admission.forget(room)
-        self._watch.remove(room)
-        nursery = room.nursery
-        if nursery is None or nursery.over:
+    def _forget(self, environment: EnvironmentProcess, *, reset: bool) -> None:
+        self._environments.pop(environment.env_id, None)
+        self._admission.forget(environment)
+        self._monitor.remove(environment)
+        fork_server = environment.fork_server
+        if fork_server is None or fork_server.is_over:
             return
-        if reset and not self._shared and len(self._resets) < _MOST_RESETS:
-            self._resets.append((nursery, room.token, self._now()))
+        if reset and not self._shared and len(self._resets) < _MAX_RESETS:
+            self._resets.append((fork_server, environment.token, self._now()))
         else:
-            nursery.forget(room.token)
+            fork_server.forget(environment.token)
 
     def _next_reset(self, *, latest: bool = False) -> tuple[ForkServerClient, int] | None:
         """The environment whose place the next one takes, if there is one and it is not too long ago."""
         oldest_s = self._now() - self._function.keep_alive_s
         while self._resets:
-            nursery, token, at_s = self._resets.pop() if latest else self._resets.popleft()
-            if not nursery.over and (latest or at_s >= oldest_s):
-                return nursery, token
-            nursery.forget(token)
+            fork_server, token, at_s = self._resets.pop() if latest else self._resets.popleft()
+            if not fork_server.is_over and (latest or at_s >= oldest_s):
+                return fork_server, token
+            fork_server.forget(token)
         return None
 
     def _stray(self, text: str) -> None:
@@ -376,7 +384,7 @@ class ProcessExecutor:
         )
         if "PATH" not in function.environment:
             variables["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
-        groups = self._house.groups
+        groups = self._host.groups
         return EnvironmentSpec(
             function=replace(function, code=code),
             account=workshop.account,

@@ -61,10 +61,10 @@ _START: Final = (
 class SpawnListener(Protocol):
     """What a nursery forks for its owner: an environment, or a template."""
 
-    def born(self, pid: int, line: socket.socket, output: int, pidfd: int) -> None:
+    def spawned(self, pid: int, connection: socket.socket, output: int, pidfd: int) -> None:
         """It is there; the descriptors are its owner's from now on."""
 
-    def unborn(self, failure: InitFailure, code: int = 0) -> None:
+    def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
         """It cannot be made; `code` is the system's number of the error, if it was one."""
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
@@ -74,38 +74,38 @@ class SpawnListener(Protocol):
 class ForkServerClient:
     """One zygote, or one template: a line of commands to it, and what came of them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, line: socket.socket) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
         self._loop = loop
-        self._line = line
-        line.setblocking(False)  # noqa: FBT003  # the standard library's signature
-        self._number = line.fileno()
+        self._socket = connection
+        connection.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        self._number = connection.fileno()
         self._tokens = 0
-        self._unborn: dict[int, SpawnListener] = {}
+        self._spawning: dict[int, SpawnListener] = {}
         self._living: dict[int, SpawnListener] = {}
         self._unsent: deque[bytes] = deque()
         self.up: asyncio.Future[InitFailure | None] = loop.create_future()
         self._awaited = False
-        self.over = False
+        self.is_over = False
         self.own_tmp = False
         """Whether its environments have a file system of their own on `/tmp`; known once it is up."""
         loop.add_reader(self._number, self._read)
 
     # ---------------------------------------------------------------- commands
 
-    def spawn(self, one: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
-        """Have `one` forked; its token. `kept`: the token of one whose `/tmp` it takes over."""
+    def spawn(self, listener: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
+        """Have `listener` forked; its token. `kept`: the token of one whose `/tmp` it takes over."""
         self._tokens += 1
         token = self._tokens
-        if self.over:
-            self._loop.call_soon(one.unborn, _lost())
+        if self.is_over:
+            self._loop.call_soon(listener.spawn_failed, _lost())
             return token
-        self._unborn[token] = one
+        self._spawning[token] = listener
         self._send(pack_message(TEMPLATE if template else SPAWN, token, kept, spec))
         return token
 
     def forget(self, token: int) -> None:
         """Nobody will take over the `/tmp` of that environment."""
-        if not self.over:
+        if not self.is_over:
             self._send(pack_message(FORGET, token))
 
     def expect_answer(self) -> None:
@@ -116,14 +116,14 @@ class ForkServerClient:
         self._awaited = True
         self.expect_answer()
 
-    def hear_out(self) -> None:
+    def drain(self) -> None:
         """It died: take what it said before, which may not have been read yet."""
-        if not self.over:
+        if not self.is_over:
             self._read()
 
     def close(self) -> None:
         """End it, and all it has forked."""
-        if not self.over:
+        if not self.is_over:
             self._end(InitFailure("Sandbox.Failure", "the engine stops"))
 
     # ---------------------------------------------------------------- the line
@@ -131,7 +131,7 @@ class ForkServerClient:
     def _send(self, message: bytes) -> None:
         if not self._unsent:
             try:
-                self._line.send(message)
+                self._socket.send(message)
             except BlockingIOError:
                 self._loop.add_writer(self._number, self._write)
             except OSError:
@@ -143,7 +143,7 @@ class ForkServerClient:
     def _write(self) -> None:
         while self._unsent:
             try:
-                self._line.send(self._unsent[0])
+                self._socket.send(self._unsent[0])
             except BlockingIOError:
                 return
             except OSError:
@@ -155,7 +155,7 @@ class ForkServerClient:
     def _read(self) -> None:
         for _ in range(64):  # then others on the loop have their turn
             try:
-                message = receive_message(self._line)
+                message = receive_message(self._socket)
             except BlockingIOError:
                 return
             except OSError:
@@ -164,14 +164,14 @@ class ForkServerClient:
                 self._end(_lost())
                 return
             self._take(message)
-            if self.over:
+            if self.is_over:
                 return
 
     def _take(self, message: ControlMessage) -> None:
         self._awaited = False
         match message.kind:
             case kind if kind in (SPAWN, TEMPLATE):
-                self._born(message)
+                self._spawned(message)
             case kind if kind in (EXITED, OUT_OF_MEMORY):
                 gone = self._living.pop(message.token, None)
                 if gone is not None:
@@ -180,23 +180,23 @@ class ForkServerClient:
                 self.own_tmp = bool(message.value)
                 self._up(None)
             case kind if kind == DOWN and message.token:
-                one = self._unborn.pop(message.token)
+                listener = self._spawning.pop(message.token)
                 failure = InitFailure("Sandbox.Failure", message.body.decode("utf-8", "replace"))
-                one.unborn(failure, message.value)
+                listener.spawn_failed(failure, message.value)
             case _:
                 self._end(self._why(message.body))
 
-    def _born(self, message: ControlMessage) -> None:
-        one = self._unborn.pop(message.token)
+    def _spawned(self, message: ControlMessage) -> None:
+        listener = self._spawning.pop(message.token)
         if len(message.descriptors) < _DESCRIPTORS:  # the kernel drops what this process may not open
             for descriptor in message.descriptors:
                 os.close(descriptor)
             self._send(pack_message(KILL, message.token))
-            one.unborn(InitFailure("Sandbox.Failure", os.strerror(errno.EMFILE)), errno.EMFILE)
+            listener.spawn_failed(InitFailure("Sandbox.Failure", os.strerror(errno.EMFILE)), errno.EMFILE)
             return
-        self._living[message.token] = one
-        line, output, pidfd = message.descriptors
-        one.born(message.value, socket.socket(fileno=line), output, pidfd)
+        self._living[message.token] = listener
+        connection, output, pidfd = message.descriptors
+        listener.spawned(message.value, socket.socket(fileno=connection), output, pidfd)
 
     def _why(self, body: bytes) -> InitFailure:
         """Why a zygote did not come up."""
@@ -207,19 +207,19 @@ class ForkServerClient:
             self.up.set_result(failure)
 
     def _end(self, failure: InitFailure) -> None:
-        self.over = True
+        self.is_over = True
         self._loop.remove_reader(self._number)
         if self._unsent:
             self._unsent.clear()
             self._loop.remove_writer(self._number)
-        self._line.close()
+        self._socket.close()
         self._up(failure)
-        unborn, self._unborn = self._unborn, {}
+        spawn_failed, self._spawning = self._spawning, {}
         living, self._living = self._living, {}
-        for one in unborn.values():
-            one.unborn(failure)
-        for one in living.values():  # they die with their parent
-            one.exited(-signal.SIGKILL, out_of_memory=False)
+        for listener in spawn_failed.values():
+            listener.spawn_failed(failure)
+        for listener in living.values():  # they die with their parent
+            listener.exited(-signal.SIGKILL, out_of_memory=False)
 
 
 class ZygoteClient(ForkServerClient):
@@ -229,7 +229,7 @@ class ZygoteClient(ForkServerClient):
         self,
         loop: asyncio.AbstractEventLoop,
         preload: Sequence[str],
-        scratch: str,
+        tmp_base: str,
         say: Callable[[str], object],
     ) -> None:
         """`say` takes a line for whoever runs the engine."""
@@ -252,7 +252,7 @@ class ZygoteClient(ForkServerClient):
                 },
             )
         super().__init__(loop, ours)
-        setup = {"path": _path(), "preload": list(preload), "scratch": scratch}
+        setup = {"path": _path(), "preload": list(preload), "tmp_base": tmp_base}
         self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
 
     @property
@@ -260,22 +260,22 @@ class ZygoteClient(ForkServerClient):
         """Its process id."""
         return self._process.pid
 
-    def spawn(self, one: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
+    def spawn(self, listener: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
         """See `ForkServerClient`. One that does not answer is replaced: its owners ask the next one."""
-        token = super().spawn(one, spec, kept=kept, template=template)
+        token = super().spawn(listener, spec, kept=kept, template=template)
         self.expect_answer()
         return token
 
     def expect_answer(self) -> None:
         """It should say something now."""
-        if self._timer is None and not self.over:
+        if self._timer is None and not self.is_over:
             self._silent = 0
             self._timer = self._loop.call_later(_LOOK_S, self._look)
 
     def _look(self) -> None:
         """End it if it is stopped, or hangs: it neither answers nor runs."""
         self._timer = None
-        if self.over or not (self._unborn or self._awaited):
+        if self.is_over or not (self._spawning or self._awaited):
             return
         state, progress = _activity(self.pid)
         idle = progress == self._progress and state not in ("R", "D")
@@ -306,8 +306,8 @@ class ZygoteClient(ForkServerClient):
 class TemplateClient(ForkServerClient):
     """A process with the handler initialised; an environment is a fork of it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, line: socket.socket) -> None:
-        super().__init__(loop, line)
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+        super().__init__(loop, connection)
         self._retired = False
 
     def retire(self) -> None:
@@ -320,7 +320,7 @@ class TemplateClient(ForkServerClient):
         self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self._retired and not self._unborn and not self._living:
+        if self._retired and not self._spawning and not self._living:
             self.close()
 
     def _why(self, body: bytes) -> InitFailure:

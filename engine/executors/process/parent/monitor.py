@@ -37,10 +37,10 @@ class MonitoredProcess(Protocol):
     def working(self) -> bool:
         """Whether something runs in it."""
 
-    def make_way(self) -> None:
+    def deprioritise(self) -> None:
         """Told that its invocation runs long."""
 
-    def come_back(self) -> None:
+    def restore_priority(self) -> None:
         """Told that it takes memory again: it may only have had no turn, and is on its way to the cap."""
 
     def over_cap(self, resident_kb: int) -> bool:
@@ -78,23 +78,23 @@ class Monitor:
         self._timer: asyncio.TimerHandle | None = None
         self._seen: dict[MonitoredProcess, _Seen] = {}
 
-    def add(self, one: MonitoredProcess) -> None:
+    def add(self, process: MonitoredProcess) -> None:
         """Watch it from now on, whenever something runs in it."""
-        self._members[one] = None
+        self._members[process] = None
 
-    def remove(self, one: MonitoredProcess) -> None:
+    def remove(self, process: MonitoredProcess) -> None:
         """It is gone."""
-        self._members.pop(one, None)
-        self._seen.pop(one, None)
+        self._members.pop(process, None)
+        self._seen.pop(process, None)
 
-    def rouse(self) -> None:
+    def start(self) -> None:
         """Something runs somewhere."""
         if self._timer is None:
             self._timer = self._loop.call_later(PERIOD_S, self._look)
 
     @property
-    def awake(self) -> bool:
-        """Whether `rouse` would do nothing."""
+    def is_running(self) -> bool:
+        """Whether `start` would do nothing."""
         return self._timer is not None
 
     def close(self) -> None:
@@ -107,45 +107,45 @@ class Monitor:
     def _look(self) -> None:
         self._timer = None
         seen, self._seen = self._seen, {}
-        working = [one for one in self._members if one.pid and one.working()]
+        working = [process for process in self._members if process.pid and process.working()]
         if not working:
             return
         chosen: list[MonitoredProcess] = []
-        for one in working:
-            known = seen.get(one)
-            if known is None or known.turn != one.turn:
-                self._seen[one] = _Seen(one.turn)  # new since the last look
+        for process in working:
+            known = seen.get(process)
+            if known is None or known.turn != process.turn:
+                self._seen[process] = _Seen(process.turn)  # new since the last look
                 continue
-            self._seen[one] = known
+            self._seen[process] = known
             if known.still >= LONG:
                 known.still += 1
                 if known.still % LONG:
                     continue
             if len(chosen) < LOOKS:
-                chosen.append(one)
+                chosen.append(process)
         self._also()
-        for one in chosen:
+        for process in chosen:
             if len(working) > LOOKS:  # to the end of the line, so that the others have their turn
-                self._members.pop(one, None)
-                self._members[one] = None
-            self._look_at(one, self._seen[one])
-        self.rouse()
+                self._members.pop(process, None)
+                self._members[process] = None
+            self._look_at(process, self._seen[process])
+        self.start()
 
-    def _look_at(self, one: MonitoredProcess, known: _Seen) -> None:
+    def _look_at(self, process: MonitoredProcess, known: _Seen) -> None:
         known.looks += 1
         if known.has_children or known.looks % _CHILDREN_EVERY == 1:
-            resident_kb, known.has_children = self._tree(one.pid)
+            resident_kb, known.has_children = self._tree(process.pid)
         else:
-            resident_kb = self._resident_kb(one.pid)
+            resident_kb = self._resident_kb(process.pid)
         if resident_kb is None:
             return
-        if one.over_cap(resident_kb):
-            self.remove(one)
+        if process.over_cap(resident_kb):
+            self.remove(process)
         elif resident_kb > known.resident_kb:
             if known.still >= LONG:
-                one.come_back()
+                process.restore_priority()
             known.resident_kb, known.still = resident_kb, 0
         elif known.still < LONG:
             known.still += 1
             if known.still == LONG:
-                one.make_way()
+                process.deprioritise()

@@ -20,7 +20,7 @@ class PreloadOwner(Protocol):
     def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
         """Have a process started that imports these, to be forked from."""
 
-    def retire(self, cradle: SnapshotTemplate) -> None:
+    def retire(self, template: SnapshotTemplate) -> None:
         """It is to end with the last of its environments."""
 
     def wait_for_zygote(self, *, waits: bool) -> None:
@@ -35,7 +35,7 @@ class Preloader:
 
     def __init__(self, owner: PreloadOwner) -> None:
         self._owner = owner
-        self._cradle: SnapshotTemplate | None = None
+        self._template: SnapshotTemplate | None = None
         self._imports: list[str] = []
         self._refusals: list[PreloadRefusal] = []
         self._learnt = False
@@ -44,13 +44,13 @@ class Preloader:
     @property
     def zygote(self) -> SnapshotTemplate | None:
         """What environments are forked from, if it is up."""
-        cradle = self._cradle
-        if cradle is None or not cradle.up.done():
+        template = self._template
+        if template is None or not template.up.done():
             return None
-        if cradle.over:
+        if template.is_over:
             self.renew()
             return None
-        return cradle
+        return template
 
     def learn(self, imports: list[str]) -> None:
         """What an environment has imported from outside its code folder. The first one counts."""
@@ -59,9 +59,9 @@ class Preloader:
             self._imports = imports
             self._try()
 
-    def init_s(self, nursery: ForkServerClient | None, init_s: float) -> float:
+    def init_s(self, fork_server: ForkServerClient | None, init_s: float) -> float:
         """What an init counts as: the full one, measured once, if some of it was done beforehand."""
-        if isinstance(nursery, TemplateClient):
+        if isinstance(fork_server, TemplateClient):
             return max(init_s, self._full_init_s or 0.0)
         if self._full_init_s is None:
             self._full_init_s = init_s
@@ -69,21 +69,21 @@ class Preloader:
 
     def renew(self) -> None:
         """Learn again: the code changed, or the zygote died."""
-        cradle, self._cradle = self._cradle, None
+        template, self._template = self._template, None
         self._refusals, self._learnt, self._full_init_s = [], False, None
         self._owner.wait_for_zygote(waits=False)
-        if cradle is not None:
-            self._owner.retire(cradle)
+        if template is not None:
+            self._owner.retire(template)
 
     def _try(self) -> None:
         refused = {name for refusal in self._refusals for name in refusal.came}
         wanted = tuple(name for name in self._imports if name not in refused)
         self._owner.wait_for_zygote(waits=True)
-        cradle = self._cradle = self._owner.start_zygote(wanted)
-        cradle.up.add_done_callback(lambda up: self._up(cradle, len(wanted), up.result()))
+        template = self._template = self._owner.start_zygote(wanted)
+        template.up.add_done_callback(lambda up: self._up(template, len(wanted), up.result()))
 
-    def _up(self, cradle: SnapshotTemplate, count: int, failure: InitFailure | None) -> None:
-        if cradle is not self._cradle:
+    def _up(self, template: SnapshotTemplate, count: int, failure: InitFailure | None) -> None:
+        if template is not self._template:
             return  # outdated
         self._owner.wait_for_zygote(waits=False)
         if failure is None:
@@ -93,8 +93,8 @@ class Preloader:
                 f"the full init, {(self._full_init_s or 0.0) * 1000:.0f} ms, measured once{reasons}"
             )
             return
-        self._cradle = None
-        self._owner.retire(cradle)
+        self._template = None
+        self._owner.retire(template)
         if failure.error_type != NOT_PRELOADABLE:
             self._owner.say(f"nothing is preloaded: {failure.error_type}: {failure.error_message}")
             return

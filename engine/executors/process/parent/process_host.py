@@ -38,28 +38,28 @@ class ProcessHost:
         self._clock = clock
         self._zygotes: dict[tuple[str, ...], ZygoteClient] = {}
         self._members = 0
-        self._leaving: dict[EnvironmentProcess, asyncio.TimerHandle] = {}
+        self._terminating: dict[EnvironmentProcess, asyncio.TimerHandle] = {}
         self._retired: list[SnapshotTemplate] = []
-        self._scratch = str(new_path("tmp"))
+        self._tmp_base = str(new_path("tmp"))
         self.groups = ControlGroups.make()
         descriptors.raise_limit()
-        self.admission = Admission(loop, clock, lambda: len(self._leaving))
-        self.watch = Monitor(loop, also=self.admission.relieve)
+        self.admission = Admission(loop, clock, lambda: len(self._terminating))
+        self.monitor = Monitor(loop, also=self.admission.relieve)
         self.may_renice = _may_renice()
         """Whether priorities can be given back, so that they may be taken."""
-        self.told = False
+        self.has_logged_limits = False
         """Whether the log says what this machine allows."""
 
     @classmethod
-    def enter(cls, workshop: Workshop) -> ProcessHost:
+    def acquire(cls, workshop: Workshop) -> ProcessHost:
         """The one that all executors of an engine share."""
         commons = workshop.commons
-        house: ProcessHost = commons.get(_KEY) or cls(workshop.loop, workshop.clock, workshop.say)
-        commons[_KEY] = house
-        house._members += 1
-        return house
+        host: ProcessHost = commons.get(_KEY) or cls(workshop.loop, workshop.clock, workshop.say)
+        commons[_KEY] = host
+        host._members += 1
+        return host
 
-    def leave(self, commons: dict[str, Any]) -> None:
+    def release(self, commons: dict[str, Any]) -> None:
         """One executor less."""
         self._members -= 1
         if not self._members:
@@ -70,39 +70,39 @@ class ProcessHost:
         """The zygote that has imported just these; started when first asked for, and again if it died."""
         key = tuple(sorted(set(preload)))
         zygote = self._zygotes.get(key)
-        if zygote is None or zygote.over:
-            zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._scratch, self._say)
+        if zygote is None or zygote.is_over:
+            zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._tmp_base, self._say)
         return zygote
 
-    def see_off(self, room: EnvironmentProcess) -> None:
+    def terminate(self, environment: EnvironmentProcess) -> None:
         """End an environment that is needed no more: an idle one is asked first, by SIGTERM."""
-        if room.leave(self._left):
-            self._leaving[room] = self._loop.call_later(GRACE_S, room.close)
+        if environment.request_exit(self._on_exit):
+            self._terminating[environment] = self._loop.call_later(GRACE_S, environment.close)
         else:
-            room.close()
+            environment.close()
 
-    def retire(self, cradle: SnapshotTemplate) -> None:
+    def retire(self, template: SnapshotTemplate) -> None:
         """Nothing is forked from it any more; it is to end with the last of its environments."""
-        cradle.retire()
-        self._retired = [cradle, *(one for one in self._retired if not one.over)]
+        template.retire()
+        self._retired = [template, *(one for one in self._retired if not one.is_over)]
 
-    def _left(self, room: EnvironmentProcess) -> None:
-        self._leaving.pop(room).cancel()
+    def _on_exit(self, environment: EnvironmentProcess) -> None:
+        self._terminating.pop(environment).cancel()
 
     def _close(self) -> None:
         until_s = self._clock.now() + GRACE_S  # blocks, but what would run meanwhile? It is the end
-        for room in list(self._leaving):
-            room.wait(until_s - self._clock.now())
-            room.close()
-        for cradle in self._retired:
-            cradle.close()
-        self.watch.close()
+        for environment in list(self._terminating):
+            environment.wait(until_s - self._clock.now())
+            environment.close()
+        for template in self._retired:
+            template.close()
+        self.monitor.close()
         self.admission.close()
         for zygote in self._zygotes.values():
             zygote.close()
         if self.groups is not None:
             self.groups.remove()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        shutil.rmtree(self._tmp_base, ignore_errors=True)
 
 
 def _may_renice() -> bool:

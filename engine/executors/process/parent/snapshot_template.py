@@ -31,61 +31,61 @@ class SnapshotTemplate:
         self._loop = loop
         self._take_output = output
         self._waiting: list[tuple[SpawnListener, Spawn]] = []
-        self._template: TemplateClient | None = None
-        self._outlet: OutputPipe | None = None
+        self._client: TemplateClient | None = None
+        self._output: OutputPipe | None = None
         self._pidfd = -1
         self._retired = False
         self.up: asyncio.Future[InitFailure | None] = loop.create_future()
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nothing can be forked from it any more."""
         failed = self.up.done() and self.up.result() is not None
-        return failed or (self._template is not None and self._template.over)
+        return failed or (self._client is not None and self._client.is_over)
 
-    def spawn(self, one: SpawnListener, spawn: Spawn) -> None:
-        """Fork `one` as soon as that is possible."""
-        if self._template is not None and self.up.done():
-            spawn(self._template)
+    def spawn(self, listener: SpawnListener, spawn: Spawn) -> None:
+        """Fork `listener` as soon as that is possible."""
+        if self._client is not None and self.up.done():
+            spawn(self._client)
         else:
-            self._waiting.append((one, spawn))
+            self._waiting.append((listener, spawn))
 
     def retire(self) -> None:
         """The code changed: it ends with the last of its environments."""
         self._retired = True
-        if self._template is not None and not self._waiting:
-            self._template.retire()
+        if self._client is not None and not self._waiting:
+            self._client.retire()
 
     def close(self) -> None:
         """End it, and its environments."""
         self._waiting.clear()
-        if self._template is not None:
-            self._template.close()
-        self._let_go()
+        if self._client is not None:
+            self._client.close()
+        self._release()
 
     # ---------------------------------------------------------------- facts, from the zygote
 
-    def born(self, pid: int, line: socket.socket, output: int, pidfd: int) -> None:
+    def spawned(self, pid: int, connection: socket.socket, output: int, pidfd: int) -> None:
         """It is there, and initialises now."""
-        self._outlet = OutputPipe(self._loop, output, self._take_output)
+        self._output = OutputPipe(self._loop, output, self._take_output)
         self._pidfd = pidfd
-        self._template = TemplateClient(self._loop, line)
-        self._template.up.add_done_callback(self._settle)
+        self._client = TemplateClient(self._loop, connection)
+        self._client.up.add_done_callback(self._settle)
 
-    def unborn(self, failure: InitFailure, code: int = 0) -> None:
+    def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
         """It cannot be made."""
         self._fail(failure)
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
         """It is gone; if it was still at its init and did not say why, that is why."""
-        if self._template is not None:
-            self._template.hear_out()
-            told = self._template.up.result() if self._template.up.done() else None
-            if told is not None and not is_lost(told):
-                self._fail(told)
+        if self._client is not None:
+            self._client.drain()
+            reason = self._client.up.result() if self._client.up.done() else None
+            if reason is not None and not is_lost(reason):
+                self._fail(reason)
         error_type = "Runtime.OutOfMemory" if out_of_memory else "Runtime.ExitError"
         self._fail(InitFailure(error_type, exit_reason(status)))
-        self._let_go()
+        self._release()
 
     def _settle(self, up: asyncio.Future[InitFailure | None]) -> None:
         failure = up.result()
@@ -96,23 +96,23 @@ class SnapshotTemplate:
         if not self.up.done():
             self.up.set_result(None)
         waiting, self._waiting = self._waiting, []
-        assert self._template is not None  # it is what came up
+        assert self._client is not None  # it is what came up
         for _, spawn in waiting:
-            spawn(self._template)
+            spawn(self._client)
         if self._retired:
-            self._template.retire()
+            self._client.retire()
 
     def _fail(self, failure: InitFailure) -> None:
         if not self.up.done():
             self.up.set_result(failure)
         waiting, self._waiting = self._waiting, []
-        for one, _ in waiting:
-            one.unborn(failure)
+        for listener, _ in waiting:
+            listener.spawn_failed(failure)
 
-    def _let_go(self) -> None:
-        if self._outlet is not None:
-            self._outlet.read_rest()
-            self._outlet.close()
+    def _release(self) -> None:
+        if self._output is not None:
+            self._output.read_rest()
+            self._output.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1

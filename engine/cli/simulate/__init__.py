@@ -26,7 +26,10 @@ from engine.cli.model_options import (
     write,
 )
 from engine.cli.simulate.live import Live, live
-from engine.cli.simulate.runs import Run, by_policy, played
+from engine.cli.simulate.page import page
+from engine.cli.simulate.predictions import by_policy, predict
+from engine.cli.simulate.result import SimulationResult
+from engine.cli.simulate.text import lines
 from engine.cli.simulate.workloads import Recipe, from_population, from_shape, from_trace, layouts
 from engine.config import load_config
 from engine.core.function import Account, Function
@@ -103,29 +106,29 @@ def simulate(*, as_json: bool, html: str | None, observed: str | None, **options
         trigger=Trigger.ASYNCHRONOUS if options["asynchronous"] else Trigger.SYNCHRONOUS,
         rng=Random(seed),  # noqa: S311  # it simulates: the same seed, the same events
     )
-    runs = _live(recipe.function, **options)
+    live_run = _live(recipe.function, **options)
     workloads = _workloads(recipe, **options)
-    if runs is not None:
+    if live_run is not None:
         at_s = workloads[0].at_s
-        times, seen = runs.held(account, at_s, horizon_s)
+        times, seen = live_run.held(account, at_s, horizon_s)
         recipe = replace(recipe, service=times.service, init=times.startup)
         workloads = [recipe.workload(recipe.function.name, Invocations(list(at_s)))]
     if options["trace"] is not None:
         horizon_s = max(one.at_s[-1] for one in workloads) or 1.0
-    answers = played(
+    predictions = predict(
         workloads, account, horizon_s, seed=seed, method=options["method"], sqs_batch=options["sqs_batch"]
     )
-    run = Run(answers, objectives, book, free_tier, days)
+    result = SimulationResult(predictions, objectives, book, free_tier, days)
     if options["compare"]:
-        run.policies = by_policy(workloads, account, book, horizon_s, objectives.p99_ms)
+        result.policies = by_policy(workloads, account, book, horizon_s, objectives.p99_ms)
     if seen is not None:
-        run.comparison = comparison.compared(run.figures(), seen)
+        result.comparison = comparison.compared(result.figures(), seen)
     if html is not None:
-        write(html, run.page())
-    click.echo(json.dumps(run.document(), indent=2) if as_json else "\n".join(run.lines()))
+        write(html, page(result))
+    click.echo(json.dumps(result.document(), indent=2) if as_json else "\n".join(lines(result)))
     within = options["within"]
-    apart = within is not None and 100 * comparison.worst(run.comparison) > within
-    if apart or overall(run.checks) is Verdict.FAILS:
+    apart = within is not None and 100 * comparison.worst(result.comparison) > within
+    if apart or overall(result.checks) is Verdict.FAILS:
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
 
 

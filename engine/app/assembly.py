@@ -8,7 +8,7 @@ import platform as interpreter
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from random import Random
 from typing import Any, Final, Literal, Self, cast
@@ -31,6 +31,7 @@ from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
 from engine.executors.interrupt import Interrupter
 from engine.executors.loop import LoopExecutor
+from engine.executors.names import clashes
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
@@ -39,7 +40,7 @@ from engine.runtime.cores import usable_cores
 from engine.runtime.destinations import DestinationSender
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
-from engine.runtime.gc_tuning import GcTuning
+from engine.runtime.gc_tuning import GcTuning, paused_collector
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
 from engine.runtime.qualifiers import LATEST
@@ -124,6 +125,7 @@ class Assembly:
             describe=self._describe,
             forget=self.stats.unregister,
         )
+        self._clashes_in: Callable[[str], list[tuple[str, str]]] = clashes
         self.couriers: dict[str, DestinationSender] = {}
         """By service: those destinations of asynchronous events that exist here, besides functions."""
         self.terms = AsyncInvokeConfigs(account, self.deployments.function)
@@ -143,16 +145,19 @@ class Assembly:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            opening.enter_context(GcTuning())
             opening.enter_context(self._capture)
             for observer in self._others:
                 opening.callback(_close, observer)
             opening.callback(self._close_executors)
             opening.callback(self._watched.close)
-            for function in self._config.functions:
-                self.deployments.install(function)
-                if function.aliases:
-                    self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
+            self._clashes_in = cache(clashes)  # each folder is read once, however many functions have it
+            with paused_collector():
+                for function in self._config.functions:
+                    self.deployments.install(function)
+                    if function.aliases:
+                        self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
+            opening.enter_context(GcTuning())  # what was installed stays: it is not looked at
+            self._clashes_in = clashes
             for line in limits_of_the_chosen(self._config.functions):
                 self.say(line)
             self._held = opening.pop_all()
@@ -273,7 +278,7 @@ class Assembly:
         name = choice.executor
         if name in _NEED_REAL_TIME and not self._platform.has_threads:
             raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))
-        if problems := clash_problems(function, name):
+        if problems := clash_problems(function, name, self._clashes_in):
             raise ConfigError(problems)
         if choice.why_not_process is not None:
             self.say(

@@ -93,6 +93,8 @@ class Deployments:
         self._hire, self._dismiss = hire, dismiss
         self._describe, self._forget = describe, forget
         self._crews: dict[str, _Crew] = {}
+        self._own: dict[str, int] = {}  # by function: what `_own_total` has of it
+        self._own_total = 0
         self._gone: list[_Crew] = []  # removed, but still at work
         self._tell: Callable[[Function], None] = lambda _: None
 
@@ -188,9 +190,12 @@ class Deployments:
 
     def _relimit(self, name: str) -> None:
         """Share the account's concurrency out anew, and tell the fleets of one function."""
-        self._account_pool.limit = self._account_limit - sum(crew.own for crew in self._crews.values())
         crew = self._crews.get(name)
+        own = 0 if crew is None else crew.own
+        self._own_total += own - self._own.pop(name, 0)  # not summed anew: there may be ten thousand
+        self._account_pool.limit = self._account_limit - self._own_total
         if crew is not None:
+            self._own[name] = own
             pool = self._account_pool
             if crew.reserved is not None:
                 pool = crew.pool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -78,23 +79,30 @@ def choose(
     return Choice("process") if reason is None else Choice("thread", reason)
 
 
-def clash_problems(function: Function, executor: str) -> tuple[str, ...]:
-    """In the engine's own process a handler cannot have modules of its own under names that are taken."""
+def clash_problems(
+    function: Function, executor: str, clashes_in: Callable[[str], list[tuple[str, str]]] = clashes
+) -> tuple[str, ...]:
+    """In the engine's own process a handler cannot have modules of its own under names that are taken.
+
+    `clashes_in` lists those of a folder.
+    """
     if executor not in IN_PROCESS:
         return ()
     return tuple(
         f"functions.{function.name}.code: {file} cannot be imported, {other} has its name and is in use: "
         f'on the executor {executor!r} both would be one module; rename it, or take executor = "process"'
-        for file, other in clashes(os.path.abspath(function.code))
+        for file, other in clashes_in(os.path.abspath(function.code))
     )
 
 
 def refuse_clashes(functions: Iterable[Function], platform: Platform) -> None:
     """Raise ConfigError with all clashes of all functions."""
+    clashes_in = cache(clashes)  # ten thousand functions may have one folder
     problems = [
         problem
         for function in functions
-        for problem in clash_problems(function, choose(function, platform).executor)
+        if clashes_in(os.path.abspath(function.code))
+        for problem in clash_problems(function, choose(function, platform).executor, clashes_in)
     ]
     if problems:
         raise ConfigError(tuple(problems))

@@ -14,6 +14,7 @@ from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
 from engine.errors import ConfigError
 from engine.executors.forks import end_children
+from engine.runtime.gc_tuning import paused_collector
 from engine.runtime.platform import Platform, new_event_loop
 
 T = TypeVar("T")
@@ -35,11 +36,12 @@ def configured(
         complain(["--config FILE and MODULE.FUNCTION exclude each other"])
     make_importable(path)
     try:
-        if path is None:
-            config = from_targets(targets, overrides)
-        else:
-            config = load_config(path, overrides, values_of(parameters))
-        refuse_clashes(config.functions, Platform())
+        with paused_collector():
+            if path is None:
+                config = from_targets(targets, overrides)
+            else:
+                config = load_config(path, overrides, values_of(parameters))
+            refuse_clashes(config.functions, Platform())
     except ConfigError as error:
         complain(error.problems)
     return config

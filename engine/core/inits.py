@@ -43,10 +43,14 @@ _QUIET_LOOKS: Final = 32
 
 
 class Use(NamedTuple):
-    """Seconds that an init has had of a CPU so far, and seconds that it was ready to run and had none."""
+    """Seconds that an init has had of a CPU so far, and seconds that it was ready to run and had none.
+
+    `ready`: it runs, or would, at this moment; the wait that goes on is not in `queued_s` yet.
+    """
 
     cpu_s: float
     queued_s: float
+    ready: bool = False
 
 
 class _Init:
@@ -191,6 +195,8 @@ class InitTurns:
             one.wanted_s = wanted_s
             return one.weight
         weight = min(_CORE, int(_CORE * (wanted_s - one.wanted_s) / (now_s - one.looked_s)))
+        if use.ready:  # it may have waited for a CPU all the time
+            weight = max(weight, one.weight, one.expected)
         one.wanted_s = wanted_s
         if use.cpu_s < _OVERRUN * self._costs.get(fleet, 0.0):
             weight = min(weight, one.expected)  # cheap as foreseen, though it may have to wait for a CPU

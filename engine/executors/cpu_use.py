@@ -13,14 +13,17 @@ _NS: Final = 1e9
 def use_of_process(pid: int) -> Use | None:
     """Of the main thread of `pid`, which is what imports; None if the kernel does not say.
 
-    Source: kernel documentation, "Scheduler Statistics", `/proc/<pid>/schedstat`.
+    The time in the queue is added when it gets to run, so whether it is ready now is read beside it.
+    Sources: kernel documentation, "Scheduler Statistics", `/proc/<pid>/schedstat`; proc_pid_stat(5).
     """
     try:
         with open(f"/proc/{pid}/schedstat", "rb", buffering=0) as schedstat:
             ran_ns, queued_ns, _ = schedstat.read(128).split()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+            after_name = stat.read(512).rpartition(b") ")[2]  # which may hold anything, brackets too
     except (OSError, ValueError):
         return None
-    return Use(int(ran_ns) / _NS, int(queued_ns) / _NS)
+    return Use(int(ran_ns) / _NS, int(queued_ns) / _NS, after_name.startswith(b"R"))
 
 
 def cpu_beside_this_thread() -> float | None:

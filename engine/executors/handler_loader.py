@@ -8,18 +8,20 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from engine.errors import EngineError
 from engine.executors.marshal import Failure, error_body, exit_error_body, exit_status, failure_of
-from engine.executors.modules import Modules
+from engine.executors.modules import Modules, source_below
 
 T = TypeVar("T")
 
@@ -151,10 +153,14 @@ class Loader:
         """
         try:
             target = self._target(handler)
-            found = self._modules_of(target.folder).locate(target.dotted)
-            if len(found) <= target.dotted.count(".") or not found[-1].has_location:
-                return None
-            return _defined_async(ast.parse(Path(found[-1].origin or "").read_bytes()), target.function)
+            file = source_below(str(target.folder), target.dotted)
+            if file is None:
+                found = self._modules_of(target.folder).locate(target.dotted)
+                if len(found) <= target.dotted.count(".") or not found[-1].has_location:
+                    return None
+                file = found[-1].origin or ""
+            state = os.stat(file)
+            return _definitions(file, (state.st_mtime_ns, state.st_size, state.st_ino)).get(target.function)
         except (InitError, OSError, SyntaxError, ValueError, RecursionError):
             return None
 
@@ -225,33 +231,54 @@ def _is_async(handler: Any) -> bool:
     )
 
 
-def _defined_async(tree: ast.Module, name: str) -> bool | None:
+@lru_cache(maxsize=16_384)
+def _definitions(file: str, _state: tuple[int, int, int]) -> Mapping[str, bool | None]:
+    """By name, whether a top-level `async def` defines it; None, or missing, if that cannot be told.
+
+    A file is read once for all handlers in it, as long as its `_state` is the same.
+
+    Raises:
+        OSError, SyntaxError, ValueError, RecursionError: It cannot be read or parsed.
+    """
+    by_name: dict[str, list[ast.stmt]] = {}
+    for statement in ast.parse(Path(file).read_bytes()).body:
+        for name in set(_bound(statement)):
+            by_name.setdefault(name, []).append(statement)
+    if "*" in by_name:
+        return {}
+    return {name: _defined_async(by_name, name) for name in by_name}
+
+
+def _defined_async(by_name: Mapping[str, list[ast.stmt]], name: str) -> bool | None:
     """True or False if `name` is bound once, by a bare top-level def or as another name of one; else None."""
-    bindings = [statement for statement in tree.body if _may_bind(statement, name)]
-    if len(bindings) != 1:
-        return None
-    definition = bindings[0]
-    if isinstance(definition, ast.Assign) and isinstance(definition.value, ast.Name):
-        return _defined_async(tree, definition.value.id) if definition.value.id != name else None
-    if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)) or definition.decorator_list:
-        return None
-    return isinstance(definition, ast.AsyncFunctionDef)
+    seen: set[str] = set()
+    while name not in seen:
+        seen.add(name)
+        bindings = by_name.get(name, ())
+        if len(bindings) != 1:
+            return None
+        match bindings[0]:
+            case ast.Assign(value=ast.Name(id=other)):
+                name = other
+            case ast.FunctionDef(decorator_list=[]):
+                return False
+            case ast.AsyncFunctionDef(decorator_list=[]):
+                return True
+            case _:
+                return None
+    return None
 
 
-def _may_bind(statement: ast.stmt, name: str) -> bool:
-    """Whether running `statement` at module level may give `name` a value, or take it away."""
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    """Names that running `statement` at module level may give a value, or take away; `*` for any."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return statement.name == name
+        yield statement.name
+        return
     for node in ast.walk(statement):
         match node:
-            case ast.Name(id=bound, ctx=ast.Store() | ast.Del()):
-                pass
-            case ast.FunctionDef(name=bound) | ast.AsyncFunctionDef(name=bound) | ast.ClassDef(name=bound):
-                pass
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
             case ast.alias(name=imported, asname=renamed):
-                bound = renamed or imported.partition(".")[0]
-            case _:
-                continue
-        if bound in (name, "*"):
-            return True
-    return False
+                yield renamed or imported.partition(".")[0]

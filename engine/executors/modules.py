@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader, SourcelessFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -198,6 +205,24 @@ class Modules:
             ):
                 return importlib.import_module(dotted)
         raise ModuleNotFoundError(f"No module named {root!r}", name=root)
+
+
+def source_below(folder: str, dotted: str) -> str | None:
+    """The plain case of `Modules.locate`, without the import system's listing of the folder.
+
+    The `.py` file of the module, if it lies in `folder` or in packages there, and nothing of its name goes
+    before it; else None.
+    """
+    *packages, leaf = dotted.split(".")
+    for package in packages:
+        folder = os.path.join(folder, package)
+        if not package or not os.path.isfile(os.path.join(folder, "__init__.py")):
+            return None
+    path = os.path.join(folder, leaf)
+    if os.path.isdir(path) or any(os.path.exists(path + suffix) for suffix in EXTENSION_SUFFIXES):
+        return None
+    file = path + ".py"
+    return file if os.path.isfile(file) else None
 
 
 def _walk(parts: list[str], search: list[str]) -> list[ModuleSpec]:

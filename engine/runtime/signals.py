@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any, Final, Self
@@ -109,12 +110,17 @@ class StopSignals:
             now_s = self._now()
             self.ends_s = now_s + self._grace_s
             self._on_signal(now_s + _HELD * self._grace_s)
-            _thread.start_new_thread(self._end_unheard, (self._grace_s + _DEAF_S,))
+            self._end_in_any_case(self._grace_s + _DEAF_S)
         else:
             self._on_signal(self._now())
             if not self._heard.is_set():
-                _thread.start_new_thread(self._end_unheard, (_DEAF_S,))
+                self._end_in_any_case(_DEAF_S)
         wake(number, frame)
+
+    def _end_in_any_case(self, within_s: float) -> None:
+        """Also where the loop does not hear. The signal must reach it even if no thread can be started."""
+        with suppress(RuntimeError):
+            _thread.start_new_thread(self._end_unheard, (within_s,))
 
     def _end_unheard(self, within_s: float) -> None:
         if not self._heard.wait(within_s):

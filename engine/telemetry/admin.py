@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import orjson
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -11,9 +12,10 @@ from engine.ports import Clock
 from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.request_gate import RequestGate, marks_of
 from engine.telemetry.collector import StatsCollector
-from engine.telemetry.exposition import Exposition
+from engine.telemetry.exposition import Exposition, Format, choose_format
+from engine.telemetry.pieces import Pieces, Press
 from engine.telemetry.stats import Stats
-from engine.telemetry.status import status_document
+from engine.telemetry.status import status_pieces
 
 _TEXT = header_block([("content-type", "text/plain; charset=utf-8")])
 _JSON = header_block([("content-type", "application/json"), ("cache-control", "no-store")])
@@ -40,11 +42,18 @@ class Admin:
         self.registry.register(collector)
         self._exposition = Exposition(stats, self.registry, collector)
         self._exposition.prepare()
+        self._metrics_pages = {
+            chosen: Press(
+                partial(self._exposition.pieces, chosen), header_block([("content-type", chosen.value)])
+            )
+            for chosen in Format
+        }
+        self._status_page = Press(self._status_pieces, _JSON)
         self._pages: dict[bytes, Callable[[Request], None]] = {
             b"/metrics": self._metrics,
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
-            b"/status.json": self._status,
+            b"/status.json": self._status_page.answer,
         }
 
     def handle(self, request: Request) -> None:
@@ -63,8 +72,8 @@ class Admin:
 
     def _metrics(self, request: Request) -> None:
         accept = request.header(b"accept")
-        kind, body = self._exposition.page(accept.decode("latin-1") if accept else None)
-        request.respond(200, header_block([("content-type", kind)]), body)
+        chosen = choose_format(accept.decode("latin-1") if accept else None)
+        self._metrics_pages[chosen].answer(request)
 
     def _healthz(self, request: Request) -> None:
         request.respond(200, _TEXT, b"ok\n")  # that it answers at all is the health
@@ -75,6 +84,5 @@ class Admin:
         else:
             request.respond(503, _TEXT, b"draining\n")
 
-    def _status(self, request: Request) -> None:
-        document = status_document(self._stats, uptime_s=self._now() - self._began_s)
-        request.respond(200, _JSON, orjson.dumps(document))
+    def _status_pieces(self) -> Pieces:
+        return status_pieces(self._stats, uptime_s=self._now() - self._began_s)

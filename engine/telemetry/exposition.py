@@ -1,13 +1,15 @@
 """Writes the metrics page from pre-rendered lines: Prometheus text 0.0.4, or OpenMetrics 1.0 if asked.
 
-A scrape runs on the event loop, so it must be short: everything but the numbers is rendered once, as
-one template for the whole page, and again only when a function or a trigger comes or goes.
+A scrape runs on the event loop, so it must be short: everything but the numbers is rendered once, and again
+only when a function or a trigger comes or goes; and a page is put together in steps, a group of functions
+each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,17 +18,20 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from engine.telemetry.catalogue import CATALOGUE, Metric, Tree
 from engine.telemetry.collector import StatsCollector
+from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram, TracedHistogram
+from engine.telemetry.pieces import Pieces, at_once
 from engine.telemetry.samples import (
     Labels,
-    Snapshot,
     children,
     exemplar_labels,
+    leaves,
     lines,
-    shape,
+    total,
     values,
 )
 from engine.telemetry.stats import Stats
+from engine.telemetry.vocabulary import OVERFLOW_LABEL
 
 
 class Format(Enum):
@@ -37,6 +42,9 @@ class Format(Enum):
 
 
 _MOST_TEXTS: Final = 50_000
+GROUP: Final = 20
+"""Functions that are shown in one step: up to 16 ms when they are rendered first, and 0.5 ms later."""
+_FOLDED: Final = [metric for metric in CATALOGUE if metric.of_function and metric.folds]
 
 _MEDIA_TYPES: Final = {
     "application/openmetrics-text": Format.OPENMETRICS,
@@ -83,10 +91,14 @@ class Exposition:
         self._templates = {chosen: _Template(chosen) for chosen in Format}
 
     def page(self, accept: str | None = None) -> tuple[str, bytes]:
-        """Content type and body for a request with that Accept header."""
+        """Content type and body for a request with that Accept header, made in one go."""
         chosen = choose_format(accept)
+        return chosen.value, at_once(self.pieces(chosen))
+
+    def pieces(self, chosen: Format) -> Pieces:
+        """The body in steps of some milliseconds. Only one may be under way for each format."""
         others = self._others(chosen)  # first, so that its failure is counted on this very page
-        return chosen.value, self._templates[chosen].filled(self._stats, others)
+        return (yield from self._templates[chosen].pieces(self._stats, others))
 
     def prepare(self) -> None:
         """Render what does not change. It takes tens of milliseconds with hundreds of functions.
@@ -111,47 +123,117 @@ class Exposition:
 
 
 class _Template:
-    """The page of one format: a section for each metric, each kept until a number in it changes.
+    """The page of one format: a column of sections for each group of functions, and a row for each metric.
 
     Everything is bytes, joined as seldom as can be: the page is megabytes long, and each further copy of it
     costs as much as reading all the numbers.
     """
 
     def __init__(self, chosen: Format) -> None:
+        self._heads = [_head(metric, chosen) for metric in CATALOGUE]
+        self._heads[0] = self._heads[0].removeprefix(b"\n")
         self._format = chosen
-        self._shape = (-1, -1)
         self._texts = _Texts()
-        self._sections: list[tuple[Metric, _Section]] = []
-        self._blocks: dict[tuple[str, str | None], _Block] = {}
+        self._groups: list[_Column] = []
+        self._overflow, self._engine = _Column(chosen), _Column(chosen)
 
-    def filled(self, stats: Stats, others: bytes) -> bytes:
-        """The page with the numbers of now, and then `others`."""
-        snapshot = Snapshot(stats)
-        current = shape(stats)
-        if current != self._shape:
-            if current[0] != self._shape[0]:  # a function came or went, or shows other labels
-                self._blocks.clear()
-            self._sections = [(metric, self._section(metric, snapshot)) for metric in CATALOGUE]
-            self._shape = current
+    def pieces(self, stats: Stats, others: bytes) -> Pieces:
+        """The page, and then `others`. All lines of a function are of one moment."""
+        readings = stats.readings()
+        labelled, folded = _grouped(stats.labelled), _grouped(stats.folded)
+        del self._groups[len(labelled) :]
+        for index, group in enumerate(labelled):
+            if index == len(self._groups):
+                self._groups.append(_Column(self._format))
+            for one in group:
+                stats.refresh_one(one, readings)
+            self._groups[index].show(group, self._text_of())
+            yield
+        totals: dict[str, Tree] = {}
+        for group in folded:
+            for one in group:
+                stats.refresh_one(one, readings)
+            for metric in _FOLDED:
+                trees = map(metric.of_function, group)  # type: ignore[arg-type]  # these have one
+                before = [totals[metric.name]] if metric.name in totals else []
+                totals[metric.name] = total([*before, *trees])
+            yield
+        self._overflow.show_trees(OVERFLOW_LABEL, totals, self._text_of())
+        own = {metric.name: metric.of_engine(stats) for metric in CATALOGUE if metric.of_engine}
+        self._engine.show_trees(None, own, self._text_of())
+        columns = [self._heads]
+        columns += [column.texts for column in (*self._groups, self._overflow, self._engine)]
+        return b"".join([*chain.from_iterable(zip(*columns, strict=True)), b"\n", others])
+
+    def _text_of(self) -> Callable[[float], bytes]:
         if len(self._texts) > _MOST_TEXTS:
             self._texts.clear()
-        text_of = self._texts.__getitem__
-        return b"".join(
-            [
-                section.text
-                if metric.fixed and section.text
-                else section.filled(snapshot.leaves(metric), text_of)
-                for metric, section in self._sections
-            ]
-            + [b"\n", others]
-        )
+        return self._texts.__getitem__
 
-    def _section(self, metric: Metric, snapshot: Snapshot) -> _Section:
-        head = _head(metric, self._format)
-        if metric is CATALOGUE[0]:
-            head = head.removeprefix(b"\n")
-        blocks = [self._block(metric, function, tree) for function, tree in snapshot.trees(metric)]
-        return _Section(head, blocks)
+
+def _grouped(functions: list[FunctionStats]) -> list[list[FunctionStats]]:
+    return [functions[start : start + GROUP] for start in range(0, len(functions), GROUP)]
+
+
+class _Column:
+    """All metrics of some functions, of the label they share, or of the engine.
+
+    Attributes:
+        texts: What its sections said last, one for each metric.
+    """
+
+    def __init__(self, chosen: Format) -> None:
+        self._format = chosen
+        self._described: object = None
+        self._shape: object = None
+        self._sections: list[_Section | None] = []
+        self._blocks: dict[tuple[str, str | None], _Block] = {}
+        self.texts = [b""] * len(CATALOGUE)
+
+    def show(self, functions: list[FunctionStats], text_of: Callable[[float], bytes]) -> None:
+        """Show the numbers of `functions` as they are now."""
+        described = [(one, one.function, tuple(one.mappings)) for one in functions]
+        if described != self._described:  # one came or went, or shows other labels
+            self._blocks.clear()
+            self._described, self._shape = described, None
+        shape = [one.children for one in functions]
+        if shape != self._shape:  # else what was rendered for it still fits
+            trees = [
+                [(one.function.name, read(one)) for one in functions] if (read := metric.of_function) else []
+                for metric in CATALOGUE
+            ]
+            self._render(trees)
+            self._shape = shape
+        for index, (metric, section) in enumerate(zip(CATALOGUE, self._sections, strict=True)):
+            if section is not None and not (metric.fixed and section.text):
+                self.texts[index] = section.filled(leaves(metric, functions), text_of)
+
+    def show_trees(
+        self, label: str | None, trees: Mapping[str, Tree], text_of: Callable[[float], bytes]
+    ) -> None:
+        """Show what was read or added up by metric: of the function label `label`, or the engine's own."""
+        found = [[(label, trees[metric.name])] if metric.name in trees else [] for metric in CATALOGUE]
+        shown = [
+            [leaf for function, tree in of_metric for leaf in children(metric, function, tree)]
+            for metric, of_metric in zip(CATALOGUE, found, strict=True)
+        ]
+        shape = [[labels for labels, _ in of_metric] for of_metric in shown]
+        if shape != self._shape:
+            self._blocks.clear()
+            self._render(found)
+            self._shape = shape
+        for index, (section, of_metric) in enumerate(zip(self._sections, shown, strict=True)):
+            if section is not None:
+                self.texts[index] = section.filled([number for _, number in of_metric], text_of)
+
+    def _render(self, trees: Sequence[Sequence[tuple[str | None, Tree]]]) -> None:
+        self._sections = [
+            _Section([self._block(metric, function, tree) for function, tree in of_metric])
+            if of_metric
+            else None
+            for metric, of_metric in zip(CATALOGUE, trees, strict=True)
+        ]
+        self.texts = [b""] * len(CATALOGUE)
 
     def _block(self, metric: Metric, function: str | None, tree: Tree) -> _Block:
         """One metric of one function. Until functions change, it only becomes longer."""
@@ -180,7 +262,7 @@ class _Block(NamedTuple):
 
 
 class _Section:
-    """All lines of one metric.
+    """All lines of one metric in a column.
 
     Attributes:
         text: What they were on the last page.
@@ -188,12 +270,11 @@ class _Section:
 
     __slots__ = ("_bodies", "_parts", "_seen", "text")
 
-    def __init__(self, head: bytes, blocks: Sequence[_Block]) -> None:
+    def __init__(self, blocks: Sequence[_Block]) -> None:
         before = [text for block in blocks for text in block.texts]
         self._bodies = [body for block in blocks for body in block.bodies]
-        self._parts = [b""] * (2 * len(before) + 1)  # the head, and then text and value in turn
-        self._parts[0] = head
-        self._parts[1::2] = before
+        self._parts = [b""] * (2 * len(before))  # text and value in turn
+        self._parts[::2] = before
         self._seen: list[Any] | None = None
         self.text = b""
 
@@ -208,7 +289,7 @@ class _Section:
             ]
         if leaves != self._seen:
             self._seen = leaves
-            self._parts[2::2] = leaves if self._bodies else map(text_of, leaves)
+            self._parts[1::2] = leaves if self._bodies else map(text_of, leaves)
             self.text = b"".join(self._parts)
         return self.text
 

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from prometheus_client.utils import floatToGoString
 
 from engine.telemetry.catalogue import Metric, Tree
+from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.stats import Stats
 from engine.telemetry.vocabulary import OVERFLOW_LABEL
@@ -37,27 +38,21 @@ class Snapshot:
             for one in self._labelled:
                 yield one.function.name, read(one)
             if self._folded and metric.folds:
-                yield OVERFLOW_LABEL, _sum(list(map(read, self._folded)))
+                yield OVERFLOW_LABEL, total(list(map(read, self._folded)))
         if metric.of_engine:
             yield None, metric.of_engine(self._stats)
 
-    def leaves(self, metric: Metric) -> list[Any]:
-        """All numbers or histograms of `trees`, in its order: the part of a scrape that is done every time.
 
-        A page has some hundred of them for each function: a call for each is what a scrape cannot afford.
-        """
-        found: list[Any] = []
-        if read := metric.of_function:
-            trees: Iterable[Any] = map(read, self._labelled)
-            for _ in metric.labels[1:]:
-                trees = chain.from_iterable(map(_branches, trees))
-            # An empty mapping in the place of a histogram: there is nothing to show yet.
-            found += filter(None, trees) if metric.kind == "histogram" else trees
-            if self._folded and metric.folds:
-                found += _flat(_sum(list(map(read, self._folded))))
-        if metric.of_engine:
-            found += _flat(metric.of_engine(self._stats))
-        return found
+def leaves(metric: Metric, functions: Iterable[FunctionStats]) -> list[Any]:
+    """All numbers or histograms of a metric of `functions`: the part of a scrape that is done every time.
+
+    A page has some hundred of them for each function: a call for each is what a scrape cannot afford.
+    """
+    trees: Iterable[Any] = map(metric.of_function, functions)  # type: ignore[arg-type]  # it has one
+    for _ in metric.labels[1:]:
+        trees = chain.from_iterable(map(_branches, trees))
+    # An empty mapping in the place of a histogram: there is nothing to show yet.
+    return [*filter(None, trees)] if metric.kind == "histogram" else [*trees]
 
 
 def children(metric: Metric, function: str | None, tree: Tree) -> Iterator[tuple[Labels, float | Histogram]]:
@@ -97,15 +92,6 @@ def exemplar_labels(request_id: str, trace_id: str | None) -> dict[str, str]:
     return {"trace_id": found[1], **labels} if found else labels
 
 
-def shape(stats: Stats) -> tuple[int, int]:
-    """Changes whenever a child comes or goes: what was rendered for another shape is stale."""
-    return stats.registrations, sum([one.children for one in stats.functions.values()])
-
-
-def _flat(tree: Tree) -> Iterator[float | Histogram]:
-    return (leaf for _, leaf in _leaves(tree, (), ()))
-
-
 def _leaves(tree: Tree, names: tuple[str, ...], labels: Labels) -> Iterator[tuple[Labels, float | Histogram]]:
     if not isinstance(tree, Mapping):
         yield labels, tree
@@ -115,18 +101,17 @@ def _leaves(tree: Tree, names: tuple[str, ...], labels: Labels) -> Iterator[tupl
         yield from _leaves(branch, names[1:], (*labels, *label))
 
 
-def _sum(trees: Sequence[Tree]) -> Tree:
+def total(trees: Sequence[Tree]) -> Tree:
     """Sum trees leaf by leaf; a branch that only some have counts as 0 in the others."""
-    trees = [tree for tree in trees if tree or not isinstance(tree, Mapping)]
-    if not trees:
+    first = next((tree for tree in trees if tree or not isinstance(tree, Mapping)), None)
+    if first is None:
         return {}
-    first = trees[0]
     if isinstance(first, Histogram):
-        histograms = cast("Sequence[Histogram]", trees)
+        histograms = cast("Sequence[Histogram]", [tree for tree in trees if tree])
         columns = zip(*[one.counts for one in histograms], strict=True)
         return Histogram.of(first.bounds, [*map(sum, columns)], sum([one.sum for one in histograms]))
     if isinstance(first, Mapping):
-        levels = cast("Sequence[Mapping[str, Tree]]", trees)
+        levels = cast("Sequence[Mapping[str, Tree]]", [tree for tree in trees if tree])
         keys = dict.fromkeys(chain.from_iterable(levels))
-        return {key: _sum([level[key] for level in levels if key in level]) for key in keys}
+        return {key: total([level[key] for level in levels if key in level]) for key in keys}
     return sum(cast("Sequence[float]", trees))

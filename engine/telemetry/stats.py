@@ -24,7 +24,7 @@ from engine.core.retry import AsyncCounts
 from engine.ports import Clock
 from engine.telemetry.function_stats import FunctionStats, Levels, foreseen_triggers
 from engine.telemetry.histogram import Histogram
-from engine.telemetry.mappings import Mappings
+from engine.telemetry.mappings import Mappings, Readings
 from engine.telemetry.vocabulary import (
     CLIENT_TRIGGERS,
     FUNCTION_LABEL_CAP,
@@ -149,17 +149,25 @@ class Stats:
 
     def refresh(self) -> None:
         """Take over the levels, what others count, and what grows with time alone. Done at each scrape."""
-        now_s = self._now()
+        readings = self.readings()
+        for one in self.functions.values():
+            self.refresh_one(one, readings)
+
+    def readings(self) -> Readings:
+        """What mappings tell at the beginning of a scrape."""
         readings = self.mappings.read()
-        for name, one in self.functions.items():
-            one.now = one.levels()
-            if one.limits["provisioned"]:
-                one.provision(one.function, now_s)
-            one.mappings = readings.get(name, {})
         sources = {name: tuple(of_function) for name, of_function in readings.items()}
         if sources != self._sources:  # not only how many there are: their names may have changed
             self._sources = sources
             self.registrations += 1
+        return readings
+
+    def refresh_one(self, one: FunctionStats, readings: Readings) -> None:
+        """Take over the levels and readings of one function."""
+        one.now = one.levels()
+        if one.limits["provisioned"]:
+            one.provision(one.function, self._now())
+        one.mappings = readings.get(one.function.name, {})
 
     @property
     def labelled(self) -> list[FunctionStats]:

@@ -181,6 +181,20 @@ _ALERTS: Final = (
         "{{ $labels.function }}: {{ $value | humanize }} environments crashed or failed to start in 10 min",
     ),
     Alert(
+        "EngineOutputDropped",
+        "sum by(job,instance,stream)(increase(engine_output_lines_dropped_total[10m])) > 0",
+        "0m", "ticket",
+        "{{ $labels.instance }}: {{ $value | humanize }} lines of {{ $labels.stream }} were lost in 10 min: "
+        "nobody reads them in time",
+    ),
+    Alert(
+        "EngineObserverFailing",
+        "sum by(job,instance,method)(increase(engine_observer_failures_total[10m])) > 0",
+        "0m", "ticket",
+        "{{ $labels.instance }}: an observer raised {{ $value | humanize }} times in {{ $labels.method }} "
+        "in 10 min",
+    ),
+    Alert(
         "EngineLabelOverflow", "sum by(job,label)(engine_label_overflow_total) > 0", "5m", "info",
         "Functions above the cap share a label: their metrics are added up",
     ),

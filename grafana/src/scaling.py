@@ -141,6 +141,17 @@ _ENVIRONMENTS: Final = Row(
             stacked=True,
         ),
         Panel(
+            "Wanted against initialised",
+            "Environments Lambda would have made, and initialisations that ended, a second. Where fewer end, "
+            "events wait for a turn to initialise, or for the machine.",
+            "timeseries",
+            (
+                Query(rate("engine_environments_wanted_total"), "Lambda would make", dashed=True),
+                Query(rate("engine_environment_starts_total"), "initialised"),
+            ),
+            unit=PER_S,
+        ),
+        Panel(
             "Scaled to zero",
             "Whether a function has any environment.",
             "state-timeline",
@@ -283,8 +294,8 @@ _HEALTH: Final = Row(
         Panel(
             "What went wrong in the engine",
             "In the whole range: requests that reached no function, blocked loops, threads that ignored "
-            "their deadline, environments that waited for the machine, names that share a label, pages that "
-            "lack a collector.",
+            "their deadline, environments that waited for the machine, lines that nobody read in time, "
+            "observers that raised, names that share a label, pages that lack a collector.",
             "table",
             (
                 Query(
@@ -297,6 +308,16 @@ _HEALTH: Final = Row(
                 Query(
                     _happened("engine_environments_held_total", "reason"),
                     "starts that waited for {{reason}}",
+                    instant=True,
+                ),
+                Query(
+                    _happened("engine_output_lines_dropped_total", "stream"),
+                    "lines not read: {{stream}}",
+                    instant=True,
+                ),
+                Query(
+                    _happened("engine_observer_failures_total", "method"),
+                    "observer failed: {{method}}",
                     instant=True,
                 ),
                 Query(

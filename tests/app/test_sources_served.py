@@ -378,7 +378,7 @@ def test_a_source_that_cannot_be_built_is_one_line(tmp_path):
     command = [sys.executable, "-m", "engine", "serve", "--config", path, *ports]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
-    assert (2, f"error: functions.f.events: {tmp_path}/no.csv: No such file or directory") == (
+    assert (2, f"error: functions.f.events[0].file: {tmp_path}/no.csv: No such file or directory") == (
         done.returncode,
         done.stderr.splitlines()[-1],
     )

@@ -93,6 +93,49 @@ def test_files_are_for_their_owner_alone(kept):
     assert {(True, 0o700), (False, 0o600)} == modes
 
 
+def test_objects_whose_files_are_gone_are_one_line_and_an_error_of_s3(serve, tmp_path):
+    """However often they are asked for; what is known of them without their bytes is answered."""
+    with serve("--state-dir", str(tmp_path)) as served:
+        s3 = served.client("s3")
+        s3.create_bucket(Bucket="b-1")
+        for size in (100, 5_000_000):
+            s3.put_object(Bucket="b-1", Key=str(size), Body=b"x" * size)
+        for file in (tmp_path / "objects" / "blobs").glob("*/*"):
+            file.unlink()
+        codes = set()
+        for size in ("100", "5000000", "100"):
+            with pytest.raises(ClientError) as refused:
+                s3.get_object(Bucket="b-1", Key=size)
+            codes.add(refused.value.response["Error"]["Code"])
+        length = s3.head_object(Bucket="b-1", Key="100")["ContentLength"]
+        served.process.terminate()
+        said = served.process.stderr.read().decode().partition("\n")[2]  # after the line at the start
+
+    assert ({"InternalError"}, 100) == (codes, length)
+    assert 1 == said.count("\n")
+    assert said.startswith(
+        "the object store cannot read or write its files: [Errno 2] No such file or directory"
+    )
+
+
+def test_code_that_cannot_be_read_is_one_line_and_an_error_of_lambda(serve, tmp_path):
+    """An archive in a bucket, whose file is gone."""
+    with serve("--state-dir", str(tmp_path)) as served:
+        s3 = served.client("s3")
+        s3.create_bucket(Bucket="b-1")
+        s3.put_object(Bucket="b-1", Key="k", Body=b"x" * 100)
+        for file in (tmp_path / "objects" / "blobs").glob("*/*"):
+            file.unlink()
+        with pytest.raises(ClientError) as refused:
+            served.create("f", "", Code={"S3Bucket": "b-1", "S3Key": "k"})
+        served.process.terminate()
+        said = served.process.stderr.read().decode().partition("\n")[2]  # after the line at the start
+
+    assert "ServiceException" == refused.value.response["Error"]["Code"]
+    assert 1 == said.count("\n")
+    assert "No such file" in said
+
+
 class Writer(threading.Thread):
     """Puts, replaces and deletes objects and functions of its own, and knows what was acknowledged."""
 

@@ -155,6 +155,18 @@ def test_an_init_that_waits_for_a_cpu_counts_as_one_that_has_it():
     assert not turns.take("g", 1, LOOK_S)
 
 
+def test_an_init_that_is_ready_counts_though_its_wait_is_not_added_up_yet():
+    """The kernel adds it when the process gets to run; asleep, with the same times, it would want nothing."""
+    turns = InitTurns(1)
+    turns.take("f", 1, 0.0)
+    turns.looked("f", 1, Use(0.002, 0.0, ready=True), LOOK_S)
+    turns.looked("f", 1, Use(0.002, 0.0, ready=True), 2 * LOOK_S)
+    assert not turns.take("g", 1, 2 * LOOK_S)
+
+    turns.looked("f", 1, Use(0.002, 0.0), 3 * LOOK_S)
+    assert turns.take("g", 1, 3 * LOOK_S)
+
+
 def test_an_init_counts_while_its_process_is_still_to_be_forked_and_when_it_is():
     turns = InitTurns(1)
     turns.take("f", 1, 0.0)

@@ -181,7 +181,7 @@ async def test_a_thread_stuck_in_c_code_is_answered_in_time_abandoned_and_notice
     log = Log()
     async with make("in_c", log, timeout_s=1) as engine:
         outcome = await engine.invoke("f")
-        line = await log.find("[engine]")
+        line = await log.find("ignored its deadline")
         alive = len(threads())
         props.stuck.set()
         await gone()
@@ -199,7 +199,7 @@ async def test_a_thread_stuck_beside_a_crash_is_noticed_too(make, props):
         stuck = asyncio.ensure_future(engine.invoke("f"))
         await reached(props.begun)
         crashed = await engine.invoke("f", "exit")
-        line = await log.find("[engine]")
+        line = await log.find("ignored its deadline")
         props.stuck.set()
         await gone()
 

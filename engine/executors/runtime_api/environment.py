@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -74,6 +75,8 @@ class RuntimeEnvironment:
         self._child: RuntimeProcess | None = None
         self._address = ""
         self._spawning = False
+        self._turn = threading.Lock()  # to start the process, or to settle that none is started any more
+        self._barred = False
         self._lines = OutputLines()
         self._workers: WorkerProcesses | None = None  # of a shared environment's runtime
         self._looks = False
@@ -135,7 +138,12 @@ class RuntimeEnvironment:
         self._server.close()
 
     def wait_until_reaped(self) -> None:
-        """Wait until the process, which was killed, is reaped. For the end of the engine: it blocks."""
+        """Wait until the process, which was killed, is reaped. For the end of the engine: it blocks.
+
+        A thread may be starting it at this moment, whose result nobody would take any more.
+        """
+        with self._turn:
+            self._barred = True
         if self._child is not None and not self._child.ended:
             self._owner.forget(self._child)
             self._child.kill()
@@ -213,14 +221,18 @@ class RuntimeEnvironment:
             endpoint_url=workshop.endpoint_url,
             host=host_variables(),
         )
-        self._child = spawn(command, function.code, variables)
+        with self._turn:
+            if self._barred:
+                return
+            self._child = spawn(command, function.code, variables)
         if self._shared:
             self._workers = WorkerProcesses(self._child.group, lasting=CLIENT in command)
 
     def _watch_process(self) -> None:
         """The process runs. The environment may have been closed meanwhile."""
         child = self._child
-        assert child is not None  # `_spawn` raises or succeeds
+        if child is None or child.ended:  # it was settled
+            return
         self._owner.watch(child)
         child.watch(self._loop, self._take, self._exited)
         if self.closed:

@@ -26,6 +26,9 @@ from engine.protocols.http.server_state import ServerState
 _log = logging.getLogger("engine.protocols")
 
 _JOIN_UP_TO: Final = 65_536  # bytes of body copied behind the head to make it one write
+_PIECE: Final = 1 << 20
+"""Bytes of an answer that are written at a time: a socket with a quick reader takes all it is given, at some
+GB/s, and the loop waits."""
 _SURELY_IDLE_S: Final = 2.0
 _TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -41,14 +44,16 @@ class Connection(RequestParser):
         "_held",
         "_pumping",
         "_read_paused",
+        "_rest",
         "_stalled_at",
         "_stalled_s",
         "_transport",
         "_write",
         "_write_paused",
+        "_writes_on",
     )
     _transport: asyncio.Transport
-    _write: Callable[[bytes], object]
+    _write: Callable[[bytes | memoryview], object]
 
     def __init__(self, shared: ServerState) -> None:
         super().__init__(shared)
@@ -58,13 +63,22 @@ class Connection(RequestParser):
         self._express: FastPathParser | None = FastPathParser(shared.limits, shared.heads)
         self._held: bytes | None = None  # read, not parsed: the line was full
         self._pumping = self._eof = self._read_paused = self._write_paused = False
+        self._rest: memoryview | None = (
+            None  # of an answer that is written in pieces; until then writing is paused
+        )
+        self._writes_on: asyncio.Handle | None = None  # its next piece, unless the peer is waited for
         self._stalled_at = 0  # bytes that the peer had not taken at `_stalled_s`
         self._stalled_s = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether an answer is owed."""
-        return self._current is not None or bool(self._waiting) or self._refusal is not None
+        return (
+            self._current is not None
+            or bool(self._waiting)
+            or self._refusal is not None
+            or self._rest is not None
+        )
 
     # --- called by the transport
 
@@ -83,7 +97,10 @@ class Connection(RequestParser):
         """Forget everything: an answer that comes later reaches nobody."""
         self._current = None
         self._waiting.clear()
-        self._refusal = self._held = None
+        self._refusal = self._held = self._rest = None
+        if self._writes_on is not None:
+            self._writes_on.cancel()
+            self._writes_on = None
         self._deafen()
         self._phase = CLOSING
         self._feed = len  # type: ignore[assignment]  # nothing comes any more; a bound method would be a cycle
@@ -129,11 +146,17 @@ class Connection(RequestParser):
     def pause_writing(self) -> None:
         """The peer does not read: nothing more is handed on until it does."""
         self._write_paused = True
-        self._stalled_at = self._transport.get_write_buffer_size()
+        if self._writes_on is not None:
+            self._writes_on.cancel()
+            self._writes_on = None
+        self._stalled_at = self._unsent()
         self._stalled_s = self._shared.now_s
 
     def resume_writing(self) -> None:
         """The peer reads again."""
+        if self._rest is not None:
+            self._write_on()
+            return
         self._write_paused = False
         self._pump()
 
@@ -183,13 +206,16 @@ class Connection(RequestParser):
         self._transport.abort()
 
     def _check_stall(self, now_s: float) -> None:
-        unsent = self._transport.get_write_buffer_size()
+        unsent = self._unsent()
         if unsent < self._stalled_at:
             self._stalled_s = now_s
         elif now_s - self._stalled_s > self._shared.limits.write_timeout_s:
             self._shared.count_refused("write_timeout")
             self.abort()
         self._stalled_at = unsent
+
+    def _unsent(self) -> int:
+        return self._transport.get_write_buffer_size() + (0 if self._rest is None else len(self._rest))
 
     # --- answers
 
@@ -239,7 +265,7 @@ class Connection(RequestParser):
         self._send(b"".join(lines), b"" if without_body(request.method, status) else body)
         if self._phase == IDLE:
             self._since_s = self._shared.now_s
-        if last:
+        if last and self._rest is None:
             self._finish()
 
     def _answer_refusal(self, refusal: ParseRefusal) -> None:
@@ -255,7 +281,32 @@ class Connection(RequestParser):
         else:
             # Not writelines: since Python 3.12 asyncio's never says that the peer is slow.
             self._write(head)
-            self._write(body)
+            if len(body) <= _PIECE:
+                self._write(body)
+            else:
+                self._rest = memoryview(body)
+                self._write_paused = True
+                self._stalled_s = self._shared.now_s
+                self._write_on()
+
+    def _write_on(self) -> None:
+        """Write a piece; the next one in another turn of the loop, or when the peer has taken this one."""
+        self._writes_on = None
+        rest = self._rest
+        if rest is None or self._transport.is_closing():
+            return
+        self._rest = rest[_PIECE:] if len(rest) > _PIECE else None
+        loop = asyncio.get_running_loop()
+        if self._rest is None:
+            self._writes_on = loop.call_soon(self._written)
+        else:
+            self._writes_on = loop.call_soon(self._write_on)
+        self._write(rest[:_PIECE])  # which may say that the peer is slow
+
+    def _written(self) -> None:
+        """The answer is out of our hands, and the peer is not slow."""
+        self._writes_on = None
+        self.resume_writing()
 
     # --- going on, and ending
 
@@ -288,7 +339,7 @@ class Connection(RequestParser):
 
     def _catch_up(self) -> None:
         """Nothing is in hand or in line."""
-        if self._transport.is_closing():
+        if self._rest is not None or self._transport.is_closing():
             return
         if self._refusal is not None:
             self._answer_refusal(self._refusal)

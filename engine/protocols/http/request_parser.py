@@ -6,6 +6,7 @@ import logging
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any, Final, NoReturn
 
 import httptools
@@ -40,6 +41,7 @@ class RequestParser:
 
     __slots__ = (
         "_body",
+        "_body_bytes",
         "_body_checked",
         "_chunked",
         "_completed",
@@ -94,7 +96,8 @@ class RequestParser:
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._trailers: list[tuple[bytes, bytes]] = []
-        self._body: bytes | bytearray = b""
+        self._body: bytes | BytesIO = b""
+        self._body_bytes = 0
         self._version = "1.1"
         self._head_bytes = 0  # of the head in progress, from earlier reads
         self._wire_bytes = 0  # of the body in progress, with what its chunks cost
@@ -147,22 +150,25 @@ class RequestParser:
 
     def on_body(self, piece: bytes) -> None:
         """Most bodies come in one piece, which is not copied."""
-        if not self._body:
+        self._body_bytes += len(piece)
+        if isinstance(self._body, BytesIO):
+            self._body.write(piece)
+        elif not self._body:
             self._body = piece
-        elif isinstance(self._body, bytearray):
-            self._body += piece
         else:
-            self._body = bytearray(self._body)
-            self._body += piece
+            first, self._body = self._body, BytesIO()
+            self._body.write(first)
+            self._body.write(piece)
 
     def on_message_complete(self) -> None:
         """Put the request in line, and begin anew."""
         body = self._body
         keep_alive = self._parser.should_keep_alive()
-        if len(body) > self._max_body_bytes:
-            self._enqueue(b"", too_large=len(body))
+        if self._body_bytes > self._max_body_bytes:
+            self._enqueue(b"", too_large=self._body_bytes)
         else:
-            self._enqueue(body if isinstance(body, bytes) else bytes(body), too_large=0)
+            # Of a BytesIO it is no copy, which takes 40 ms for 100 MB.
+            self._enqueue(body if isinstance(body, bytes) else body.getvalue(), too_large=0)
         self._completed = True
         self._begin_anew()
         if not keep_alive:
@@ -226,14 +232,14 @@ class RequestParser:
             self._check_body()
 
     def _check_body(self) -> None:
-        length = len(self._body)
+        length = self._body_bytes
         if not self._body_checked:
             self._body_checked = True
             headers = {name.lower(): value for name, value in self._headers}
             length = max(length, int(headers.get(b"content-length", b"0")))
             expectation = headers.get(b"expect", b"").lower()
             self._expects = expectation == b"100-continue" and self._version == "1.1"
-        if self._body:
+        if self._body_bytes:
             self._expects = False  # the client did not wait
         if length > self._max_body_bytes:
             self._enqueue(b"", too_large=length)
@@ -265,6 +271,7 @@ class RequestParser:
         self._feed = self._drop
         self._headers = []
         self._target = self._body = b""
+        self._body_bytes = 0
 
     def _drop(self, data: bytes | memoryview) -> None:
         self._dropped += len(data)

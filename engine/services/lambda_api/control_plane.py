@@ -24,7 +24,7 @@ from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, StoredState, Url, Version
 from engine.packages.store import PackageStore
 from engine.ports import FunctionUrlHost, Offload, QueueMappings
-from engine.registry import names
+from engine.registry import names, resolve
 from engine.services.lambda_api.errors import ApiError, invalid_parameter, request_too_large
 from engine.services.lambda_api.event_source_mapping_settings import busy_reader, settings_of
 from engine.services.lambda_api.function_registry import FunctionRegistry
@@ -148,9 +148,15 @@ class ControlPlane:
     async def run(self, record: FunctionRecord, version: Version) -> None:
         """Have the engine run a version; what goes wrong is told by its state."""
         try:
-            await self.deployment.put(self.function(record, version))
+            function = self.function(record, version)
+            if function.executor != "auto":  # its module is imported by the first that needs it: 50 ms
+                await self.offload(partial(resolve, "executor", function.executor))
+            await self.deployment.put(function)
         except EngineError as error:
             _failed(version, str(error))
+        except OSError as error:
+            _log.error("version %s of %r could not be run: %s", version.version, record.name, error)
+            _failed(version, f"The engine's files: {error}")
         except Exception as error:  # a bug of ours: as loud, and nobody waits for the version for ever  # noqa: BLE001
             _log.exception("version %s of %r could not be run", version.version, record.name)
             _failed(version, f"The engine has failed: {error!r}")

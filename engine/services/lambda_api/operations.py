@@ -6,6 +6,8 @@ version up, goes on after the answer and shows as its state.
 
 from __future__ import annotations
 
+import logging
+
 import orjson
 
 from engine.protocols.http.message import Request
@@ -21,6 +23,8 @@ from engine.services.lambda_api.operation import Changes, Looks
 from engine.services.lambda_api.routes import STATUSES, Call
 from engine.services.lambda_api.tags_and_policies import TagsAndPolicies
 from engine.services.lambda_api.versions import Versions
+
+_log = logging.getLogger("engine.lambda")
 
 
 class Operations:
@@ -64,12 +68,12 @@ class Operations:
             answer_error(request, error, request_id)
             return
         except OSError as error:  # the disk: nothing was changed
-            answer_error(request, _broken(error), request_id)
+            answer_error(request, _broken(error, call), request_id)
             return
         try:
             await self._works.save()
         except OSError as error:
-            answer_error(request, _broken(error), request_id)
+            answer_error(request, _broken(error, call), request_id)
         else:
             _respond(request, call, document, request_id)
         if then is not None:
@@ -86,5 +90,6 @@ def _respond(request: Request, call: Call, document: dict[str, object], request_
     request.respond(status, head.encode(), b"" if status == 204 else orjson.dumps(document))
 
 
-def _broken(error: OSError) -> ApiError:
+def _broken(error: OSError, call: Call) -> ApiError:
+    _log.error("%s of %r failed: %s", call.operation, call.name, error)
     return service_error(500, f"The package could not be stored: {error.strerror or error}")

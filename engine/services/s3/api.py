@@ -30,6 +30,7 @@ from engine.services.s3.routing import RoutedOperation, find
 from engine.services.s3.store import Store
 
 _log = logging.getLogger("engine.s3")
+_TELL_AGAIN_S: Final = 60.0
 
 Spawn = Callable[..., object]
 """Starts a coroutine function with its arguments, in a task group that outlives the request."""
@@ -79,6 +80,7 @@ class S3Api:
         self._spawn = spawn
         self._offload = offload
         self._hosts = Hosts((*OWN_HOSTS, *hosts))
+        self._quiet_until_s: dict[int | None, float] = {}  # by errno
         self._desk = OperationContext(
             store=store,
             notifier=notifier,
@@ -189,12 +191,19 @@ class S3Api:
                 self._send(call, answer, answer.body)
         except S3Error as error:
             _refuse(call.request, error, call.request_id)
-        except OSError:
-            _log.exception("the object store cannot read or write its files")
+        except OSError as error:
+            self._complain(error)
             _refuse(call.request, S3Error("InternalError"), call.request_id)
         except Exception:  # noqa: BLE001  # a bug of ours: loud, but no end of the whole task group
             _log.exception("%s of %s/%s failed", operation.name, call.bucket, call.key)
             _refuse(call.request, S3Error("InternalError"), call.request_id)
+
+    def _complain(self, error: OSError) -> None:
+        """One line a minute of each kind: as long as it lasts, every request comes upon it."""
+        now_s = self._clock.now()
+        if now_s >= self._quiet_until_s.get(error.errno, now_s):
+            self._quiet_until_s[error.errno] = now_s + _TELL_AGAIN_S
+            _log.error("the object store cannot read or write its files: %s", error)
 
     async def _perform(self, call: S3Request, operation: RoutedOperation) -> S3Response:
         keeper = self._store.keeper

@@ -140,8 +140,8 @@ class S3Service:
             if self.store.buckets.get(bucket.name) is bucket:  # it may have been deleted meanwhile
                 self._put(bucket, parcel, blob)
             await keeper.settled()
-        except OSError:
-            _log.exception("an object could not be written to the bucket %s", bucket.name)
+        except OSError as error:
+            _log.error("an object could not be written to the bucket %s: %s", bucket.name, error)
 
     def _put(self, bucket: Bucket, parcel: DestinationRecord, blob: Blob) -> None:
         etag, key = md5_hex((parcel.body,)), parcel.key or self._host.new_request_id()

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -268,6 +270,23 @@ def test_what_only_looks_like_control_groups_is_not_used(tmp_path, there):
     own = cgroup_tree(root, "cpu memory") if there else tmp_path / "nowhere"
 
     assert ControlGroups.make(root, own) is None
+
+
+@pytest.mark.real_time
+def test_control_groups_of_killed_engines_are_removed_at_the_next_start(tmp_path):
+    """Those of an engine that is alive, and other names, stay."""
+    root = tmp_path / "cgroup"
+    own = cgroup_tree(root, "cpu memory")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = f"invocation-engine-{ended.pid}-0123ab"
+    others = {f"invocation-engine-{os.getppid()}-0123ab", f"{left}.bak", f"my-{left}"}
+    for name in (left, *others):
+        (root / name / "environment").mkdir(parents=True)
+    ControlGroups.make(root, own)
+
+    assert not (root / left).exists()
+    assert others == {name for name in others if (root / name / "environment").is_dir()}
 
 
 @pytest.mark.real_time

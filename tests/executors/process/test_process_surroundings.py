@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from engine import Status
+from engine import ConfigError, Status
 from engine.core.event import Event
 from engine.core.function import Account, Function
 from engine.executors.process.spec import EnvironmentSpec
@@ -262,13 +262,21 @@ async def test_what_is_preloaded_is_there_before_the_handlers_module(make):
     assert (True, False) == (preloaded.payload, plain.payload)
 
 
-async def test_what_cannot_be_preloaded_is_an_init_error(make):
+async def test_what_is_not_there_to_be_preloaded_is_an_error_of_the_configuration(make):
     """It names the module."""
-    async with make("def handler(event, context): pass", preload=("no_such_module",)) as engine:
+    with pytest.raises(ConfigError, match=r"functions\.f\.preload.*no_such_module"):
+        make("def handler(event, context): pass", preload=("no_such_module",))
+
+
+async def test_what_cannot_be_preloaded_is_an_init_error(make, tmp_path, monkeypatch):
+    """It is there, and raises: the error names the module."""
+    (tmp_path / "raises_at_import.py").write_text("raise ImportError('raises_at_import: no licence')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    async with make("def handler(event, context): pass", preload=("raises_at_import",)) as engine:
         failed = await engine.invoke("f")
 
     assert (Status.INIT_ERROR, "Runtime.ImportModuleError") == (failed.status, failed.error["errorType"])
-    assert "no_such_module" in failed.error["errorMessage"]
+    assert "raises_at_import" in failed.error["errorMessage"]
 
 
 async def test_a_copy_of_a_library_of_ours_is_the_functions_own(make, tmp_path):

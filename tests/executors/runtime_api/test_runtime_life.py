@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
 
-from engine import Engine, Function, Status
+from engine import ConfigError, Engine, Function, Status
 from engine.core.event import Event
 from engine.executors.runtime_api.process_reaper import ProcessReaper
 from engine.executors.runtime_api.worker_processes import WorkerProcesses
+from engine.runtime.platform import Platform
 
 pytestmark = pytest.mark.real_time
 
@@ -84,6 +87,12 @@ def zombie_or_gone(pid):
         return b") Z " in Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return True
+
+
+def children():
+    """Processes of this one that run, or are still to be reaped."""
+    lists = (path.read_text().split() for path in Path("/proc/self/task").glob("*/children"))
+    return {int(pid) for pids in lists for pid in pids}
 
 
 async def until(holds, *arguments):
@@ -292,26 +301,69 @@ async def test_a_second_initialisation_that_fails_costs_the_invocation(code):
 @pytest.mark.parametrize(
     ("bootstrap", "error_type", "text"),
     [
-        (("no-such-program",), "Runtime.InvalidEntrypoint", "valid bootstrap(s): [no-such-program]"),
-        (("./app.py",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./app.py]"),
+        (("./goes",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./goes]"),
+        (("./locked",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./locked]"),
         (("./text",), "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [./text]"),
         (("sh", "-c", "exit 7"), "Runtime.ExitError", "Runtime exited with error: exit status 7"),
         (("sh", "-c", "kill -9 $$"), "Runtime.ExitError", "Runtime exited with error: signal: killed"),
         (("true",), "Runtime.ExitError", "Runtime exited without providing a reason"),
     ],
-    ids=["missing", "not executable", "no program", "exits", "killed", "ends"],
+    ids=["goes", "is locked", "no program", "exits", "killed", "ends"],
 )
 async def test_a_bootstrap_that_does_not_come_up_fails_the_init(code, bootstrap, error_type, text):
     """In AWS's words, and once for each attempt."""
-    (code / "text").write_text("this is no program\n")
-    (code / "text").chmod(0o755)
+    for name in ("goes", "locked", "text"):
+        (code / name).write_text("this is no program\n")
+        (code / name).chmod(0o755)
     async with Engine([function(code, bootstrap=bootstrap)]) as engine:
+        (code / "goes").unlink()
+        (code / "locked").chmod(0o644)
         outcome = await engine.invoke("f", {})
         after = levels(engine)
 
     assert (Status.INIT_ERROR, error_type) == (outcome.status, outcome.error["errorType"])
     assert outcome.error["errorMessage"].endswith(text)
     assert (0, 0, 0) == (after.starting, after.idle, after.in_flight)
+
+
+def test_a_process_that_is_being_started_when_the_loop_goes_is_not_left(code):
+    """A thread starts it, which goes on when nobody waits for it any more."""
+    opened, asked, went, done = (threading.Event() for _ in range(4))
+
+    async def offload(work):
+        def late():
+            if not opened.is_set():
+                return work()
+            asked.set()
+            went.wait(10)
+            try:
+                return work()
+            finally:
+                done.set()
+
+        return await asyncio.to_thread(late)
+
+    async def main():
+        platform = Platform(offload=offload)
+        async with Engine([function(code, bootstrap=("sleep", "60"))], platform=platform) as engine:
+            opened.set()
+            invoking = asyncio.ensure_future(engine.invoke("f", {}))
+            await asyncio.to_thread(asked.wait)
+            invoking.cancel()
+        asyncio.get_running_loop().call_soon(went.set)
+
+    before = children()
+    asyncio.run(main())
+
+    assert done.wait(10)
+    assert set() == children() - before
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "./no-such-program", "./app.py"])
+def test_a_bootstrap_that_is_no_program_at_the_start_is_an_error_of_the_configuration(code, program):
+    """Missing, or not executable: it is said before anything runs, with its key."""
+    with pytest.raises(ConfigError, match=rf"functions\.f\.bootstrap: no program '{re.escape(program)}'"):
+        Engine([function(code, bootstrap=(program,))])
 
 
 async def test_the_process_has_lambdas_variables_and_none_of_the_hosts(code, monkeypatch):

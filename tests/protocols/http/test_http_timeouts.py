@@ -224,3 +224,76 @@ async def test_a_request_behind_another_is_received_when_its_turn_comes():
     kept[0].respond(200, b"", b"")
 
     assert 20 == kept[1].received_s - kept[0].received_s
+
+
+MEGABYTE = 1 << 20
+
+
+class Pieces(Peer):
+    """A client that keeps what it gets as it was written; `slow`: it says stop at every piece."""
+
+    def __init__(self, handle, *, slow=False):
+        self.pieces, self.slow = [], slow
+        super().__init__(handle)
+
+    def write(self, data):
+        self.pieces.append(bytes(data))
+        if self.slow and len(data) > MEGABYTE // 2:
+            self.unsent = len(data)
+            self.connection.pause_writing()
+            asyncio.get_running_loop().call_later(15, self.take)
+
+    def take(self):
+        self.unsent = 0
+        self.connection.resume_writing()
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_large_answer_is_written_in_pieces_and_what_follows_waits_for_its_end(slow, ends):
+    """In each turn of the loop a megabyte; a slow client that takes one in 15 s is not given up."""
+    body = bytes(range(256)) * (MEGABYTE // 256) * 5 + b"end"
+    handed = []
+
+    def handle(request):
+        handed.append(len(peer.pieces))
+        request.respond(200, b"", body if len(handed) == 1 else b"second")
+
+    peer = Pieces(handle, slow=slow)
+    close = b"GET /2 HTTP/1.1\r\nConnection: close\r\n\r\n"
+    peer.connection.data_received(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n" if ends else GET)
+    if not ends:
+        peer.connection.data_received(close)
+    at_once, ended_early = len(peer.pieces), peer.ended or peer.end_of_file
+    turns = 0
+    while not (peer.ended or peer.end_of_file):
+        await (asyncio.sleep(1) if slow else asyncio.sleep(0))
+        turns += 1
+    written = b"".join(peer.pieces)
+
+    assert (2, None) == (at_once, ended_early or None)  # the head, and the first piece
+    assert max(map(len, peer.pieces)) <= MEGABYTE
+    assert turns >= 5
+    assert ([0] if ends else [0, 7]) == handed
+    assert written.split(b"\r\n\r\n", 1)[1].startswith(body)
+    assert written.endswith(b"end" if ends else b"second")
+
+
+async def test_a_client_that_goes_in_the_midst_of_a_large_answer_gets_no_more_of_it():
+    peer = Pieces(lambda request: request.respond(200, b"", bytes(5 * MEGABYTE)))
+    peer.connection.data_received(GET)
+    await asyncio.sleep(0)
+    peer.abort()
+    count = len(peer.pieces)
+    await asyncio.sleep(100)
+
+    assert (count, "aborted") == (len(peer.pieces), peer.ended)
+
+
+async def test_a_client_that_takes_nothing_of_a_large_answer_is_given_up():
+    peer = Pieces(lambda request: request.respond(200, b"", bytes(5 * MEGABYTE)), slow=True)
+    peer.take = lambda: None
+    peer.connection.data_received(GET)
+    await asyncio.sleep(60)
+
+    assert ("aborted", 2) == (peer.ended, len(peer.pieces))

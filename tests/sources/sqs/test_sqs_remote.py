@@ -1,5 +1,7 @@
 """A mapping from a queue elsewhere: in virtual time against a queue behind a pretended network."""
 
+import os
+import subprocess
 import sys
 from base64 import b64decode
 from contextlib import asynccontextmanager
@@ -10,7 +12,6 @@ from pydantic import ValidationError
 
 from engine.core.invocation import Result
 from engine.core.outcome import Status
-from engine.errors import ConfigError
 from engine.ports import Binding
 from engine.services.sqs.message import Attribute
 from engine.services.sqs.serialization import SystemAttributes, message_json
@@ -334,12 +335,29 @@ def test_settings_that_cannot_be_are_refused(table):
         RemoteEvent(**table)
 
 
-def test_without_its_client_the_source_says_what_to_install(monkeypatch):
-    """The engine itself does not need it."""
-    monkeypatch.setitem(sys.modules, "aiobotocore", None)
-    monkeypatch.delitem(sys.modules, "engine.sources.sqs.remote_queue", raising=False)
-    with pytest.raises(ConfigError, match=r"pip install 'invocation-engine\[sqs\]'"):
-        RemoteSqsSource.build([], None)
+@pytest.mark.real_time
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_without_its_client_the_source_says_what_to_install(command, tmp_path):
+    """One line with the key, from both commands; the engine itself does not need it."""
+    (tmp_path / "app.py").write_text("def handler(event, context): ...\n")
+    (tmp_path / "aiobotocore.py").write_text("raise ModuleNotFoundError('gone', name='aiobotocore')\n")
+    (tmp_path / "engine.toml").write_text(
+        '[functions.f]\nhandler = "app.handler"\n[[functions.f.events]]\ntype = "sqs_remote"\n'
+        'queue = "https://sqs.eu-west-1.amazonaws.com/000000000000/jobs"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", command, "--config", str(tmp_path / "engine.toml")],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert 2 == done.returncode
+    assert "functions.f.events[0].type" in done.stderr
+    assert "need aiobotocore: pip install 'invocation-engine[sqs]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # ---------------------------------------------------------------- in between

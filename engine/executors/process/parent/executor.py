@@ -69,7 +69,7 @@ class ProcessExecutor:
         self.cap_kb = function.memory_mb * 1024 if self._host.groups is None else 0
         self._limits_renewed_s = 0.0
         self._generation = 0
-        self._spec = self._describe().encode()
+        self._encoded: bytes | None = None
         self._template: SnapshotTemplate | None = None
         # Large, and what each fork would pay for: only where the handler is not plainly a function.
         is_async = Loader(Path(function.code)).looks_async(function.handler)
@@ -167,7 +167,7 @@ class ProcessExecutor:
         """The next environment comes of the code that is there then, and so does a template."""
         self._generation += 1
         self.need.forget()
-        self._spec = self._describe().encode()
+        self._encoded = None
         template, self._template = self._template, None
         if template is not None:
             self._host.retire(template)
@@ -363,6 +363,13 @@ class ProcessExecutor:
 
     def _stray(self, text: str) -> None:
         self.output(None, text)
+
+    @property
+    def _spec(self) -> bytes:
+        """Made when it is first sent: most of ten thousand functions are not invoked."""
+        if self._encoded is None:
+            self._encoded = self._describe().encode()
+        return self._encoded
 
     def _describe(self) -> EnvironmentSpec:
         function, workshop = self._function, self._workshop

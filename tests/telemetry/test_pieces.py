@@ -1,0 +1,182 @@
+"""Pages of many functions are made in steps: each function right in itself, every reader answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from engine.protocols.http.message import Request
+from engine.telemetry.collector import StatsCollector
+from engine.telemetry.exposition import GROUP, Exposition, Format
+from engine.telemetry.function_stats import Levels
+from engine.telemetry.pieces import Press
+from engine.telemetry.status import status_pieces
+
+COUNT = 10 * GROUP
+
+
+class Client:
+    """A connection that keeps the answers."""
+
+    peer = "127.0.0.1"
+
+    def __init__(self):
+        self.answers = []
+
+    def ask(self, press):
+        press.answer(Request.parsed(self, "GET", b"/page", [], b"", 0.0, "1.1", 0))
+
+    def answer(self, _request, status, _head, body):
+        self.answers.append((status, body))
+
+    def awaits(self, _request):
+        return True
+
+
+@pytest.fixture
+def pages(new_bench):
+    """A bench with many functions, and the ways to begin each page of it."""
+    bench = new_bench(COUNT // 2)
+    for number in range(COUNT):
+        bench.register(f"f{number}", Levels(idle=1))
+        bench.run(f"f{number}", duration_s=0.5)
+    registry = CollectorRegistry()
+    collector = StatsCollector(bench.stats)
+    registry.register(collector)
+    exposition = Exposition(bench.stats, registry, collector)
+    return bench, {
+        "metrics": lambda: exposition.pieces(Format.TEXT),
+        "status": lambda: status_pieces(bench.stats, uptime_s=1.0),
+    }
+
+
+def end(pieces, between=lambda: None, inside=lambda: None):
+    """The page, and how many steps it took; `inside` is called before each, `between` after."""
+    steps = 0
+    while True:
+        steps += 1
+        inside()
+        try:
+            next(pieces)
+        except StopIteration as ended:
+            return ended.value, steps
+        between()
+
+
+@pytest.mark.parametrize("page", ["metrics", "status"])
+def test_no_step_looks_at_more_than_a_group_of_functions(pages, page, monkeypatch):
+    """Whether they are shown by name or added up; whether it is the first page or a later one."""
+    bench, begin = pages
+    looked = [0]
+
+    def levels():
+        looked[0] += 1
+        return Levels()
+
+    for one in bench.stats.functions.values():
+        one.levels = levels
+    for _ in range(2):
+        by_step = []
+
+        def note(by_step=by_step):
+            by_step.append(looked[0])
+            looked[0] = 0
+
+        end(begin[page](), between=note)
+        note()
+        looked[0] = 0
+        assert COUNT == sum(by_step)
+        assert max(by_step) <= 100
+
+
+def test_the_lines_of_a_function_are_of_one_moment(pages):
+    """While invocations end between any two steps."""
+    bench, begin = pages
+
+    def go_on():
+        for number in range(COUNT):
+            bench.run(f"f{number}", duration_s=0.5)
+
+    page, steps = end(begin["metrics"](), between=go_on)
+    counts = {}
+    for family in parse_text(page.decode()):
+        for sample in family.samples:
+            name = sample.labels.get("function")
+            if sample.name == "engine_invocations_total" and sample.labels["outcome"] == "success":
+                counts.setdefault(name, [0, 0])[0] += sample.value
+            elif sample.name == "engine_invocation_duration_seconds_count":
+                counts.setdefault(name, [0, 0])[1] += sample.value
+
+    assert steps > COUNT // GROUP // 2
+    assert COUNT // 2 + 1 == len(counts)
+    assert [] == [name for name, (ended, durations) in counts.items() if ended != durations]
+    assert len({ended for ended, _ in counts.values()}) > 2
+
+
+def test_a_function_that_comes_or_goes_between_steps_harms_no_page(pages):
+    bench, begin = pages
+    names = iter(range(COUNT))
+
+    def change():
+        bench.stats.unregister(f"f{next(names)}")
+        bench.register(f"new-{next(names)}")
+
+    for page in begin:
+        end(begin[page](), between=change)
+    later, _ = end(begin["metrics"]())
+    shown = {
+        sample.labels["function"]
+        for family in parse_text(later.decode())
+        for sample in family.samples
+        if sample.name == "engine_cold_starts_total"
+    }
+
+    assert {*list(bench.stats.functions)[: COUNT // 2], "__other__"} == shown
+    assert set(bench.stats.functions) == set(json.loads(end(begin["status"]())[0])["functions"])
+
+
+async def test_who_asks_while_a_page_is_made_gets_one_that_began_after_that():
+    """And all who wait share it."""
+    began = []
+
+    def begin():
+        began.append(True)
+        number = len(began)
+        for _ in range(3):
+            yield
+        return b"%d" % number
+
+    press, first, second, third = Press(begin, b""), Client(), Client(), Client()
+    first.ask(press)
+    await asyncio.sleep(0)
+    second.ask(press)
+    third.ask(press)
+    await asyncio.sleep(1)
+    first.ask(press)
+    await asyncio.sleep(1)
+
+    assert [(200, b"1"), (200, b"3")] == first.answers
+    assert [(200, b"2")] == second.answers == third.answers
+
+
+async def test_a_page_that_fails_is_answered_with_500_and_the_next_is_made(caplog):
+    faults = [True]
+
+    def begin():
+        yield
+        if faults:
+            faults.pop()
+            raise ValueError("a bug")
+        return b"page"
+
+    press, client = Press(begin, b""), Client()
+    for _ in range(2):
+        client.ask(press)
+        await asyncio.sleep(1)
+
+    assert [500, 200] == [status for status, _ in client.answers]
+    assert ["a bug"] == [str(record.exc_info[1]) for record in caplog.records]

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from engine.core.function import Function
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding
-from engine.sources.http.settings import HttpEvent
 from engine.sources.http.event_handler import HttpEventHandler
+from engine.sources.http.settings import HttpEvent
 from engine.sources.http.source import HttpSource
 
 

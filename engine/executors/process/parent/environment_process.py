@@ -34,7 +34,9 @@ from engine.executors.process.protocol import (
 
 _SUCCESS: Final = Status.SUCCESS
 _ERROR: Final = Status.ERROR
-_LAST_NICE: Final = 19
+_LAST_NICE: Final = 10
+"""Of what computes for long: after what has just begun, yet not starved by what else the machine does."""
+
 _SILENCE_S: Final = 0.25
 """How long the socket of a dead process may stay open, in hands it has left it to."""
 

@@ -240,7 +240,7 @@ class ZygoteClient(ForkServerClient):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
-                [sys.executable, "-c", _START, str(theirs.fileno()), str(os.getpid()), _root()],
+                [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(os.getpid()), _root()],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -19,6 +19,7 @@ from engine.executors.process.admission import Need
 from engine.executors.process.parent.fork_server_client import ForkServerClient, failure_from
 from engine.executors.process.parent.framed_socket import FramedSocket
 from engine.executors.process.parent.output_pipe import OutputPipe
+from engine.executors.process.parent.process_states import TRANSITIONS, ProcessFact, ProcessState
 from engine.executors.process.protocol import (
     ERROR,
     EXITS,
@@ -37,67 +38,70 @@ _ERROR: Final = Status.ERROR
 _LAST_NICE: Final = 10
 """Of what computes for long: after what has just begun, yet not starved by what else the machine does."""
 
-_SILENCE_S: Final = 0.25
-"""How long the socket of a dead process may stay open, in hands it has left it to."""
+_DRAIN_S: Final = 0.25
+"""How long the socket of an exited process is read: a descendant that inherited it may keep it open."""
 
 _TOO_LARGE_TO_JOIN: Final = 65_536
 _new_tuple: Final = tuple.__new__
 
 
 class EnvironmentEvents(Protocol):
-    """What a room needs of the executor it belongs to."""
+    """The executor, as far as its environments know it. Called on the loop."""
 
     loop: asyncio.AbstractEventLoop
     cap_kb: int
-    """Resident memory at which an environment is ended; 0 where the kernel does it."""
+    """Resident memory in KB at which an environment is ended; 0 where a control group ends it."""
 
     need: Need
-
     memory_mb: int
     may_renice: bool
+    """Whether priorities can be raised again, so that they may be lowered."""
 
     def output(self, invocation: Invocation | None, text: str) -> None:
-        """Take what was written."""
+        """Log `text`, as output of `invocation` or of none."""
 
     def spawned_process(self, environment: EnvironmentProcess) -> None:
-        """Its process is there, and its init begins."""
+        """The process is there, and its init begins."""
 
     def retries_spawn(self, environment: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
-        """It could not be forked, for want of something, or of the zygote: whether it is tried again."""
+        """Ask for another fork after one that failed; False if that is of no use."""
 
     def initialised(self, environment: EnvironmentProcess) -> None:
-        """It finished its init."""
+        """The init has finished."""
 
     def ready(self, environment: EnvironmentProcess, init_s: float) -> None:
-        """It finished its init, and somebody wants to know."""
+        """The init has finished, and the driver was not told yet that the environment is ready."""
 
     def failed(self, environment: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
-        """Its init failed; it is gone."""
+        """The init has failed, and the environment is gone."""
 
     def imported(self, names: list[str]) -> None:
-        """What one of its environments imported from outside the code folder."""
+        """An environment has imported these modules from outside the code folder."""
 
     def ended(self, invocation: Invocation, result: Result) -> None:
-        """An invocation ended."""
+        """The invocation has ended."""
 
     def removed(self, environment: EnvironmentProcess) -> None:
-        """It is gone, whatever is told next."""
+        """The environment is gone. Called before the fact that says why."""
 
-    def died(self, environment: EnvironmentProcess) -> None:
-        """It died, and nothing ran in it."""
+    def died(self, env_id: int, /) -> None:
+        """The environment has died while idle."""
 
 
 class EnvironmentProcess:
-    """One environment.
+    """One environment. `process_states` has the states, and how it gets from one to the next.
 
     Attributes:
+        state: Where its process is.
+        initialised: Whether the child has said that its init is done.
+        served: Whether the driver was told that it is ready. Of an environment that replaces one that was
+            reset the driver is told so at once, and it initialises inside its first invocation.
         env_id: The driver's number for it.
-        since_s: Engine clock when it was asked for.
+        since_s: Engine clock when its init began, or when it was asked for if that has not happened yet.
         pid: Its process; 0 until that was forked.
+        token: The fork server's number for it.
         turn: Grows with each invocation it is given.
-        is_second: Whether the zygote that was to fork it went away, and another was asked.
-        served: Whether the driver was told that it is ready. An environment that takes the place of one
-            that was reset is told so at once, and initialises inside its first invocation.
+        is_second: Whether the first zygote went away before it forked, and another one was asked.
     """
 
     __slots__ = (
@@ -115,7 +119,6 @@ class EnvironmentProcess:
         "_status",
         "_tree_kb",
         "_unsent",
-        "closed",
         "env_id",
         "fork_server",
         "initialised",
@@ -123,6 +126,7 @@ class EnvironmentProcess:
         "pid",
         "served",
         "since_s",
+        "state",
         "token",
         "turn",
     )
@@ -136,27 +140,32 @@ class EnvironmentProcess:
         self.served = False
         self.initialised = False
         self.is_second = False
-        self.closed = False
+        self.state = ProcessState.WAITING
         self.fork_server: ForkServerClient | None = None
         self._events = events
         self._loop = events.loop
         self._shared = shared
         self._socket: FramedSocket | None = None
         self._is_deprioritised = False
-        self._unsent: list[bytes] = []  # until there is a line
+        self._unsent: list[bytes] = []  # until there is a socket
         self._running: dict[int, Invocation] = {}
         self._pidfd = -1
         self._output: OutputPipe | None = None
-        self._open_line: list[str] = []  # written outside of any invocation, and without its end so far
-        self._tree_kb = 0  # the most that was seen of its memory and its children's together
-        self._exiting: int | None = None
+        self._open_line: list[str] = []  # written outside of any invocation, without a newline so far
+        self._tree_kb = 0  # peak of its memory and its children's together, of the invocation that runs
+        self._exiting: int | None = None  # number of the invocation that said it ends the process
         self._status: tuple[int, bool] | None = None
         self._on_exit: Callable[[EnvironmentProcess], object] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is reported of it any more."""
+        return self.state is ProcessState.CLOSED
 
     # ---------------------------------------------------------------- commands
 
     def run(self, invocation: Invocation) -> None:
-        """Send it; what cannot be sent yet is sent as soon as the process is there."""
+        """Send it, or keep it until the process is there."""
         self.turn = number = (self.turn + 1) & 0x7FFF_FFFF
         self._running[number] = invocation
         event = invocation.event
@@ -184,32 +193,38 @@ class EnvironmentProcess:
         return bool(self._running)
 
     def working(self) -> bool:
-        """Whether something runs in it, its init included."""
+        """Whether invocations or the init run in it."""
         return bool(self._running) or not self.initialised
 
     def request_exit(self, on_exit: Callable[[EnvironmentProcess], object]) -> bool:
-        """Ask the process to end, if it is idle; whether it was. `on_exit` is called once it is closed.
+        """Send SIGTERM if it is idle; False if it is not, or has ended already.
 
-        That comes by itself when the process has ended; who does not want to wait calls `close`.
+        It closes itself when the process has exited, and `on_exit` is called then. A caller that does not
+        want to wait any longer calls `close`.
         """
-        if self.closed or not self.initialised or self._running:
+        if not self.initialised or self._running:
             return False
+        state = self._after(ProcessFact.EXIT_REQUESTED)
+        if state is None:
+            return False
+        self.state = state
         self._on_exit = on_exit
-        self._signal(signal.SIGTERM)
+        _send(self._pidfd, signal.SIGTERM)
         return True
 
     def wait(self, max_s: float) -> None:
-        """Block until the process has ended, or for so long."""
+        """Block until the process has ended, for `max_s` seconds at most."""
         if not self.closed:
             poll = select.poll()
             poll.register(self._pidfd, select.POLLIN)
             poll.poll(max(0.0, max_s * 1000))
 
     def close(self) -> None:
-        """Kill the process, read what it wrote until then, let go of everything. Nothing more is told."""
-        if self.closed:
+        """Kill the process, read its remaining output, close all descriptors. Nothing more is reported."""
+        state = self._after(ProcessFact.CLOSED)
+        if state is None:
             return
-        self.closed = True
+        self.state = state
         if self.pid:
             self._kill()
             os.close(self._pidfd)
@@ -226,12 +241,12 @@ class EnvironmentProcess:
             self._on_exit(self)
 
     def deprioritise(self) -> None:
-        """Its invocation runs long: others that want the processor go first, until it ends."""
+        """Lower its priority: its invocation runs long. `restore_priority` is called when that ends."""
         if self.pid and not self.closed and not self._shared and self._events.may_renice:
             self._is_deprioritised = self._renice(_LAST_NICE)
 
     def restore_priority(self) -> None:
-        """It has its usual turn again."""
+        """Give it the priority that environments start with."""
         if self._is_deprioritised:
             self._is_deprioritised = False
             self._renice(NICE)
@@ -240,11 +255,11 @@ class EnvironmentProcess:
         try:
             os.setpriority(os.PRIO_PGRP, self.pid, nice)
         except OSError:
-            return False  # it is gone
+            return False  # it has exited
         return True
 
     def over_cap(self, resident_kb: int) -> bool:
-        """Told what it uses, children included; whether that was too much, and it is gone."""
+        """Take what it uses in KB, children included; if that is over its cap, end it and return True."""
         if resident_kb > self._tree_kb:
             self._tree_kb = resident_kb
         cap_kb = self._events.cap_kb
@@ -254,21 +269,23 @@ class EnvironmentProcess:
         return True
 
     def end_for_memory(self) -> None:
-        """The machine has no memory left: it ends as one that is over its own limit."""
+        """End it as one that is over its own limit, because the machine has no memory left."""
         if not self.closed:
             self._out_of_memory()
 
-    # ---------------------------------------------------------------- facts, from the nursery
+    # ---------------------------------------------------------------- facts, from the fork server
 
     def spawned(self, pid: int, connection: socket.socket, output: int, pidfd: int) -> None:
-        """The process is there."""
-        self.pid, self._pidfd = pid, pidfd
-        if self.closed:  # stopped meanwhile
-            self._kill()
+        """Take over the new process and its descriptors; kill it if it is not wanted any more."""
+        state = self._after(ProcessFact.SPAWNED)
+        if state is None:  # stopped meanwhile
+            _send(pidfd, signal.SIGKILL)
             os.close(pidfd)
             os.close(output)
             connection.close()
             return
+        self.pid, self._pidfd = pid, pidfd
+        self.state = state
         self._output = OutputPipe(self._loop, output, self._take_output)
         self._socket = FramedSocket(self._loop, connection, self._take_reply, self._lost)
         self._events.spawned_process(self)
@@ -277,36 +294,52 @@ class EnvironmentProcess:
         self._unsent.clear()
 
     def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
-        """There will be none, or not now."""
-        if not self.closed and not self._events.retries_spawn(self, failure, code):
-            self._fail(failure, 0.0)
+        """Have it forked again later, or fail. `code` is the errno of the fork, or 0."""
+        if self._after(ProcessFact.SPAWN_FAILED) is None or self._events.retries_spawn(self, failure, code):
+            return
+        self._fail(failure, 0.0)
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
-        """The process is gone. What it had sent before may still be on its way."""
-        if self.closed:
+        """Report the end, or wait for the last frames: the process has exited with `status`."""
+        state = self._after(ProcessFact.EXITED)
+        if state is None:
             return
-        if self._on_exit is not None:
+        if self.state is ProcessState.EXITING:
             self.close()
             return
         self._status = status, out_of_memory
-        if self._socket is None:
-            self._handle_exit()
+        if state is ProcessState.EXITED:
+            self.state = state
+            self._loop.call_later(_DRAIN_S, self._drained)
         else:
-            self._loop.call_later(_SILENCE_S, self._handle_exit)
+            self._handle_exit()
 
     # ---------------------------------------------------------------- what the child says
 
     def _lost(self) -> None:
-        """The process ended, or closed its side, which is the end of it too."""
+        """Report the end, or kill the process: it has exited, or has closed its end of the socket."""
+        state = self._after(ProcessFact.DISCONNECTED)
+        if state is None:
+            return
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        if self._status is not None:
+        if state is ProcessState.CLOSED:
             self._handle_exit()
-        else:
-            self._kill()  # one that is ending already keeps its exit status
-            if self.fork_server is not None:
-                self.fork_server.exit_awaited()
+            return
+        self.state = state
+        self._kill()  # one that has exited already keeps its exit status
+        if self.fork_server is not None:
+            self.fork_server.exit_awaited()
+
+    def _drained(self) -> None:
+        """Report the end, though somebody else holds the socket open."""
+        if self._after(ProcessFact.DRAINED) is not None:
+            self._handle_exit()
+
+    def _after(self, fact: ProcessFact) -> ProcessState | None:
+        """The state that `fact` leads to; None if it is ignored in the present one."""
+        return TRANSITIONS.get((self.state, fact))
 
     def _take_reply(self, kind: int, number: int, peak_kb: int, init_s: float, body: bytes) -> None:
         if kind & PRINTED:
@@ -348,7 +381,7 @@ class EnvironmentProcess:
             self._exiting = number
 
     def _fail(self, failure: InitFailure, init_s: float) -> None:
-        """Its init failed: told as such, or to the invocation that it was to happen inside of."""
+        """Report that the init failed: as such, or as the result of what waits for it."""
         running = list(self._running.values())
         self._remove()
         if not self.served:
@@ -359,7 +392,7 @@ class EnvironmentProcess:
             result = Result(Status.INIT_ERROR, body, error_type=failure.error_type)
             self._events.ended(invocation, result)
         if not running:
-            self._events.died(self)
+            self._events.died(self.env_id)
 
     def _out_of_memory(self, number: int | None = None) -> None:
         running, memory_mb = self._running, self._events.memory_mb
@@ -369,16 +402,15 @@ class EnvironmentProcess:
         invocation = running.get(number or -1) or next(iter(running.values()), None)
         self._remove()
         if invocation is None:
-            self._events.died(self)
+            self._events.died(self.env_id)
             return
         body = oom_body(invocation.event.request_id)
         result = Result(Status.OOM, body, max_memory_mb=memory_mb, error_type="Runtime.OutOfMemory")
         self._events.ended(invocation, result)
 
     def _handle_exit(self) -> None:
-        """The process is gone and has said all it had to say."""
-        if self.closed or self._status is None:
-            return
+        """Report how the process ended. Its exit status is known, and all its frames have been read."""
+        assert self._status is not None  # `exited` comes first
         status, out_of_memory = self._status
         if out_of_memory:
             self._out_of_memory()
@@ -390,27 +422,21 @@ class EnvironmentProcess:
         invocation = running.get(self._exiting or -1) or next(iter(running.values()), None)
         self._remove()
         if invocation is None:
-            self._events.died(self)
+            self._events.died(self.env_id)
             return
         body = exit_error_body(invocation.event.request_id, status)
         self._events.ended(invocation, Result(Status.CRASH, body, error_type="Runtime.ExitError"))
 
     def _remove(self) -> None:
-        """Gone for the driver too, whatever it is told next."""
+        """Let go of it before the driver is told: the driver may start another one at once."""
         self._events.removed(self)
         self.close()
 
     def _kill(self) -> None:
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            signal.pidfd_send_signal(self._pidfd, number)
-        except ProcessLookupError:
-            pass  # it is dead, and was waited for
+        _send(self._pidfd, signal.SIGKILL)
 
     def _take_output(self, text: str) -> None:
-        """What runs alone has written it; else it is nobody's, and goes on line by line."""
+        """Pass output on: to the only invocation that runs, else line by line, as output of none."""
         running = self._running
         if running and not self._shared:
             self._end_line()
@@ -427,3 +453,10 @@ class EnvironmentProcess:
         if self._open_line:
             pieces, self._open_line = self._open_line, []
             self._events.output(None, "".join(pieces))
+
+
+def _send(pidfd: int, number: signal.Signals) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass  # it has exited and was reaped

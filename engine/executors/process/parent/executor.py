@@ -52,6 +52,7 @@ class ProcessExecutor:
         self.memory_mb = function.memory_mb
         self.output = workshop.output
         self.ended = facts.ended
+        self.died = facts.died
         self._function = function
         self._facts = facts
         self._workshop = workshop
@@ -233,10 +234,6 @@ class ProcessExecutor:
     def failed(self, environment: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
         """Pass on that it cannot."""
         self._facts.failed(environment.env_id, failure, init_s or self._now() - environment.since_s)
-
-    def died(self, environment: EnvironmentProcess) -> None:
-        """Pass on that it is gone, with nothing in it."""
-        self._facts.died(environment.env_id)
 
     def removed(self, environment: EnvironmentProcess) -> None:
         """It crashed, or failed to come up: the next one is what AWS calls a reset of it."""

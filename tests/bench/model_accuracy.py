@@ -61,7 +61,7 @@ def wave(scale):
         service_s=array("d", (draw(1 / SERVICE_S) for _ in at_s)),
         inits_s=[0.0],
     )
-    totals = fast_simulator.play(
+    totals = fast_simulator.run(
         workload, Account(concurrency_limit=10**7, scaling_rate=0), horizon_s=horizon_s
     ).totals
     rates = [shape.rate_per_s(second + 0.5) for second in range(int(horizon_s))]

@@ -55,7 +55,7 @@ def main() -> int:
 
     found = {
         "kernel_numba_per_s": len(at_s) / best(kernel_run(compiled, at_s, workload.service_s * times), 6),
-        "kernel_python_per_s": size / best(kernel_run(kernel.play, workload.at_s, workload.service_s), 4),
+        "kernel_python_per_s": size / best(kernel_run(kernel.run, workload.at_s, workload.service_s), 4),
         "simulator_per_s": size / best(lambda: Simulation([workload], Account()).run(), 3),
         "fluid_day_s": best(fluid_day, 3),
         **{name: best(lambda words=words: command(words), 4) for name, words in COMMANDS.items()},

@@ -51,22 +51,22 @@ def simulated(shape, *, service, horizon_s, account=None, **keys):
         init=Constant(0.0),
         rng=rng,
     )
-    played = fast_simulator.play(workload, account, horizon_s=horizon_s, compiled=False)
-    seen = fast_simulator.observe(workload, played)
-    return answer_of(seen, horizon_s, method="simulated", error="", peak_per_s=0.0), played
+    ran = fast_simulator.run(workload, account, horizon_s=horizon_s, compiled=False)
+    seen = fast_simulator.observe(workload, ran)
+    return answer_of(seen, horizon_s, method="simulated", error="", peak_per_s=0.0), ran
 
 
 @pytest.mark.parametrize("service", ["exp:100", "100", "lognormal:80:400"])
 def test_formulas_agree_with_a_simulation(service):
     """Concurrency, environments, billed time and the started environments of a steady load."""
     found = planned("50", service=service, horizon_s=1500.0, keep_alive_s=20.0)
-    seen, played = simulated("50", service=service, horizon_s=1500.0, keep_alive_s=20.0)
+    seen, ran = simulated("50", service=service, horizon_s=1500.0, keep_alive_s=20.0)
 
     assert seen.concurrency == pytest.approx(found.concurrency, rel=0.03)
     assert seen.environments == pytest.approx(found.environments, rel=0.08)
     assert seen.billed_ms == pytest.approx(found.billed_ms, rel=0.03)
     if service == "exp:100":
-        assert abs(played.totals.created - found.created) < 4 * math.sqrt(found.created)
+        assert abs(ran.totals.created - found.created) < 4 * math.sqrt(found.created)
 
 
 def test_refusals_are_those_of_erlang():

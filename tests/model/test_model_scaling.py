@@ -64,7 +64,7 @@ def test_a_message_that_was_refused_comes_again():
 
     assert 100 == seen.queue_ages.count
     assert 0 < seen.throttled
-    assert 0 == seen.dead
+    assert 0 == seen.dead_letters
 
 
 def test_a_message_that_always_fails_goes_to_the_dead_letter_queue():
@@ -72,7 +72,7 @@ def test_a_message_that_always_fails_goes_to_the_dead_letter_queue():
     load = QueueLoad(at_s=[0.0] * 20, batch_s=[40.0], visibility_s=60.0, max_receives=3)
     seen = mapped(load)
 
-    assert 20 == seen.dead
+    assert 20 == seen.dead_letters
     assert 0 == seen.queue_ages.count
     assert seen.ran == seen.timeouts
 
@@ -102,10 +102,10 @@ def test_a_failed_event_is_tried_three_times():
     )
     simulation = Simulation([workload])
     (seen,) = simulation.run().functions
-    (line,) = simulation.lines
+    (simulated,) = simulation.functions
 
     assert (2, 1) == (seen.retries, seen.dropped)
-    assert 180 == pytest.approx(line.started_s[0], abs=1)
+    assert 180 == pytest.approx(simulated.started_s[0], abs=1)
 
 
 def test_a_throttled_event_backs_off_until_there_is_room():
@@ -140,10 +140,10 @@ def test_every_event_is_brought_to_its_end(policy, spills):
     scaler = ScheduledScaling(policy, 1.0, spills=spills)
     simulation = Simulation([BURSTS], scalers={"f": scaler}, horizon_s=1200.0)
     (seen,) = simulation.run().functions
-    (line,) = simulation.lines
+    (simulated,) = simulation.functions
 
     assert len(BURSTS.at_s) == seen.ran + seen.throttled + seen.failed_inits
-    assert 0 == line.fleet.statistics().in_flight
+    assert 0 == simulated.fleet.statistics().in_flight
     if not spills:
         assert seen.environment_s < 40 * 1200
 
@@ -188,9 +188,9 @@ def test_a_fixed_keep_alive_policy_is_the_fleets_own():
     )
     simulation = Simulation([workload], keep_alives={"f": FixedKeepAlive(5.0)})
     (seen,) = simulation.run().functions
-    played = fast_simulator.play(workload, compiled=False)
+    ran = fast_simulator.run(workload, compiled=False)
 
-    assert played.totals.created == pytest.approx(seen.created, abs=2)
+    assert ran.totals.created == pytest.approx(seen.created, abs=2)
 
 
 def test_the_histogram_learns_when_an_application_is_called():
@@ -225,7 +225,7 @@ def test_the_transient_run_of_simfaas():
         at_s = [0.0, 0.0, 0.0, *arrivals(parse_shape("0.9"), 300.0, rng)]
         service_s = [rng.expovariate(1 / 2.016) for _ in at_s]
         workload = Workload(function=one, at_s=at_s, service_s=service_s, inits_s=[0.0])
-        cold += fast_simulator.play(workload, compiled=False).totals.created - 8
+        cold += fast_simulator.run(workload, compiled=False).totals.created - 8
         came += len(at_s) - 3
 
     assert 0.00041845 == pytest.approx(cold / came, rel=0.3)

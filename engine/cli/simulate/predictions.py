@@ -48,7 +48,7 @@ def predict(
 
 
 def _by_kernel(workload: Workload, account: Account, horizon_s: float, seed: int) -> Prediction:
-    ran = fast_simulator.play(workload, account, horizon_s=horizon_s)
+    ran = fast_simulator.run(workload, account, horizon_s=horizon_s)
     seen = fast_simulator.observe(workload, ran)
     return answer_of(
         seen,
@@ -140,7 +140,7 @@ def _further(seen: FunctionObservation) -> dict[str, Any]:
         "retries": seen.retries,
         "dropped": seen.dropped,
         "backlog_peak": seen.backlog_peak,
-        "dead_letters": seen.dead,
+        "dead_letters": seen.dead_letters,
     }
     shown: dict[str, Any] = {name: value for name, value in found.items() if value}
     if seen.queue_ages is not None:

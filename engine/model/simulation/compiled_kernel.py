@@ -7,9 +7,10 @@ from typing import Any
 import numba
 import numpy
 
-from engine.model.simulation.kernel import Rules, Totals, play
+from engine.model.simulation.kernel import Rules, Totals
+from engine.model.simulation.kernel import run as run_kernel
 
-_play = numba.njit(cache=True)(play)
+_compiled = numba.njit(cache=True)(run_kernel)
 
 
 def run(
@@ -19,20 +20,20 @@ def run(
     inits_s: Any,
     horizon_s: float,
     rules: Rules,
-    fates: bytearray,
+    outcomes: bytearray,
     started_s: Any,
     billed_init_s: Any,
 ) -> Totals:
-    """As `kernel.play`; whatever comes is seen as arrays without a copy where that can be."""
+    """As `kernel.run`; whatever comes is seen as arrays without a copy where that can be."""
     return Totals(
-        *_play(
+        *_compiled(
             numpy.asarray(at_s, dtype=numpy.float64),
             numpy.asarray(hold_s, dtype=numpy.float64),
             numpy.frombuffer(kills or bytearray(), dtype=numpy.uint8),
             numpy.asarray(inits_s, dtype=numpy.float64),
             float(horizon_s),
             rules,
-            numpy.frombuffer(fates, dtype=numpy.uint8),
+            numpy.frombuffer(outcomes, dtype=numpy.uint8),
             numpy.asarray(started_s),
             numpy.asarray(billed_init_s),
         )

@@ -23,11 +23,11 @@ _KILLS: Final = bytes(kind in (AttemptEnding.CRASH, TIMEOUT) for kind in range(2
 """Whether the environment is gone, by how an invocation ended."""
 
 
-class Played(NamedTuple):
+class FastRun(NamedTuple):
     """What became of each request, by its index, and the totals.
 
     Attributes:
-        fates: `workload.Fate`.
+        outcomes: `workload.SimulatedOutcome`.
         started_s: When it began to run, or was refused.
         inits_s: Initialisation billed with it, else 0.
         hold_s, kinds: How long it held its environment, and how it ended.
@@ -35,7 +35,7 @@ class Played(NamedTuple):
         compiled: Whether numba ran it.
     """
 
-    fates: bytearray
+    outcomes: bytearray
     started_s: array[float]
     inits_s: array[float]
     hold_s: list[float]
@@ -50,7 +50,7 @@ def has_numba() -> bool:
 
 
 def unsuited(workload: Workload) -> str | None:
-    """Why the kernel cannot play it; None if it can."""
+    """Why the kernel cannot run it; None if it can."""
     function = workload.function
     if function.environment_concurrency > 1:
         return "environments are shared"
@@ -86,23 +86,23 @@ def rules_of(workload: Workload, account: Account) -> Rules:
     )
 
 
-def play(
+def run(
     workload: Workload,
     account: Account | None = None,
     *,
     horizon_s: float | None = None,
     compiled: bool | None = None,
-) -> Played:
+) -> FastRun:
     """Bring every request to its end.
 
     Args:
-        workload: One the kernel can play.
+        workload: One the kernel can run.
         account: Its limits, which the function has to itself.
         horizon_s: When observation ends; by default the last arrival.
         compiled: By numba, or not; None = if it is installed.
 
     Raises:
-        ValueError: The kernel cannot play it: see `unsuited`.
+        ValueError: The kernel cannot run it: see `unsuited`.
     """
     reason = unsuited(workload)
     if reason is not None:
@@ -111,32 +111,33 @@ def play(
     size = len(at_s)
     hold_s, kinds = holds(workload)
     kills = kinds.translate(_KILLS) if any(kinds.translate(_KILLS)) else bytearray()
-    fates = bytearray(size)
+    outcomes = bytearray(size)
     started_s, inits_s = array("d", bytes(8 * size)), array("d", bytes(8 * size))
     if horizon_s is None:
         horizon_s = at_s[-1] if size else 0.0
     rules = rules_of(workload, account or Account())
     use_numba = has_numba() if compiled is None else compiled
-    run = importlib.import_module("engine.model.simulation.compiled_kernel").run if use_numba else kernel.play
-    totals = Totals(*run(at_s, hold_s, kills, workload.inits_s, horizon_s, rules, fates, started_s, inits_s))
-    return Played(fates, started_s, inits_s, hold_s, kinds, totals, use_numba)
+    module = importlib.import_module("engine.model.simulation.compiled_kernel") if use_numba else kernel
+    arrays = outcomes, started_s, inits_s
+    totals = Totals(*module.run(at_s, hold_s, kills, workload.inits_s, horizon_s, rules, *arrays))
+    return FastRun(outcomes, started_s, inits_s, hold_s, kinds, totals, use_numba)
 
 
-def observe(workload: Workload, played: Played) -> FunctionObservation:
+def observe(workload: Workload, ran: FastRun) -> FunctionObservation:
     """The same numbers that a simulation gives; refusals are not told apart."""
-    throttled = played.fates.count(int(SimulatedOutcome.THROTTLED))
+    throttled = ran.outcomes.count(int(SimulatedOutcome.THROTTLED))
     return observed(
         Record(
             function=workload.function,
             at_s=workload.at_s,
-            hold_s=played.hold_s,
-            kinds=played.kinds,
-            fates=played.fates,
-            started_s=played.started_s,
-            inits_s={item: one for item, one in enumerate(played.inits_s) if one},
-            created=played.totals.created,
-            environment_s=played.totals.environment_s,
-            peak=played.totals.peak,
+            hold_s=ran.hold_s,
+            kinds=ran.kinds,
+            outcomes=ran.outcomes,
+            started_s=ran.started_s,
+            inits_s={item: one for item, one in enumerate(ran.inits_s) if one},
+            created=ran.totals.created,
+            environment_s=ran.totals.environment_s,
+            peak=ran.totals.peak,
             refusals={"limit": throttled} if throttled else {},
         )
     )

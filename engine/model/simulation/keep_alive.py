@@ -133,76 +133,76 @@ class HybridHistogram:
 class _Owner(Protocol):
     fleet: Fleet[int]
 
-    def obey(self, commands: list[Command[int]], now_s: float) -> None: ...
+    def execute(self, commands: list[Command[int]], now_s: float) -> None: ...
     def died(self, env_id: int, now_s: float) -> None: ...
 
 
-class _At(Protocol):
+class _Schedule(Protocol):
     def __call__(
         self, when_s: float, what: Callable[[float, int, int], None], a: int = 0, b: int = 0, /
     ) -> None: ...
 
 
-class WarmKeeper:
+class KeepAliveController:
     """Applies a policy to the fleet of one function, through nothing but facts the fleet knows.
 
     An environment whose time has come is reported gone, as one that died idle would be; one that is to
     be there is asked for as provisioned, and let become an ordinary one at once.
     """
 
-    def __init__(self, policy: KeepAlive, owner: _Owner, pool: Pool, at: _At) -> None:
+    def __init__(self, policy: KeepAlive, owner: _Owner, pool: Pool, at: _Schedule) -> None:
         self._policy, self._owner, self._pool, self._at = policy, owner, pool, at
         self._idle: dict[int, int] = {}  # environment to the number of its rest
-        self._rests = 0
-        self._called = 0
-        self._fell_idle_s: float | None = None
+        self._idle_periods = 0
+        self._calls = 0
+        self._idle_since_s: float | None = None
         self._warming = False
 
     def arrived(self, now_s: float) -> None:
         """An event came."""
-        self._called += 1
+        self._calls += 1
         self._warming = False
-        if self._fell_idle_s is not None:
-            self._policy.idled(now_s - self._fell_idle_s)
-            self._fell_idle_s = None
+        if self._idle_since_s is not None:
+            self._policy.idled(now_s - self._idle_since_s)
+            self._idle_since_s = None
 
-    def taken(self, env_id: int) -> None:
+    def became_busy(self, env_id: int) -> None:
         """An environment works now, or is gone."""
         self._idle.pop(env_id, None)
 
-    def rests(self, now_s: float, env_id: int) -> None:
+    def became_idle(self, now_s: float, env_id: int) -> None:
         """An environment has room: if nothing is given to it at once, its time begins."""
-        self._rests += 1
-        self._idle[env_id] = self._rests
-        self._at(now_s, self._look, env_id, self._rests)
+        self._idle_periods += 1
+        self._idle[env_id] = self._idle_periods
+        self._at(now_s, self._evaluate, env_id, self._idle_periods)
 
-    def _look(self, now_s: float, env_id: int, rest: int) -> None:
+    def _evaluate(self, now_s: float, env_id: int, idle_period: int) -> None:
         """Whatever else was to be done at that moment is done."""
-        if self._idle.get(env_id) != rest:
+        if self._idle.get(env_id) != idle_period:
             return
         window = self._policy.window()
         levels = self._owner.fleet.statistics()
         if levels.in_flight or levels.starting:  # the function is not idle, only this environment is
-            self._at(now_s + window.prewarm_s + window.keep_s, self._expire, env_id, rest)
+            self._at(now_s + window.prewarm_s + window.keep_s, self._expire, env_id, idle_period)
             return
-        if self._fell_idle_s is None:
-            self._fell_idle_s = now_s
+        if self._idle_since_s is None:
+            self._idle_since_s = now_s
         if self._warming or not window.prewarm_s:
             self._warming = False
-            self._at(now_s + window.keep_s, self._expire, env_id, rest)
+            self._at(now_s + window.keep_s, self._expire, env_id, idle_period)
             return
         for one in list(self._idle):
             self._owner.died(one, now_s)
-        self._at(now_s + window.prewarm_s, self._prewarm, self._called)
+        self._at(now_s + window.prewarm_s, self._prewarm, self._calls)
 
     def _prewarm(self, now_s: float, called: int, _b: int) -> None:
         """Nobody called meanwhile: an environment is brought up for whoever will."""
         fleet = self._owner.fleet
-        if called != self._called or fleet.environments:
+        if called != self._calls or fleet.environments:
             return
         self._warming = True
-        self._owner.obey([*fleet.adjust(self._pool, 1, now_s), *fleet.adjust(self._pool, 0, now_s)], now_s)
+        self._owner.execute([*fleet.adjust(self._pool, 1, now_s), *fleet.adjust(self._pool, 0, now_s)], now_s)
 
-    def _expire(self, now_s: float, env_id: int, rest: int) -> None:
-        if self._idle.get(env_id) == rest:
+    def _expire(self, now_s: float, env_id: int, idle_period: int) -> None:
+        if self._idle.get(env_id) == idle_period:
             self._owner.died(env_id, now_s)

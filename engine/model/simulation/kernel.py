@@ -1,7 +1,8 @@
 """One function on simulated time as one loop over arrays: the rules of `core.fleet`, spelled out for speed.
 
-The same source is run by CPython and compiled by numba (`fast`), so it uses nothing but numbers, tuples,
-lists and heapq. It gives each request the same fate as `simulator` does on the same arrays; a test holds it.
+The same source is run by CPython and compiled by numba (`compiled_kernel`), so it uses nothing but numbers,
+tuples, lists and heapq. It gives each request the same outcome as `simulator` does on the same arrays; a test
+holds it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final, NamedTuple
 Floats = Any
 """Floats by index: a list or an array of the standard library; for numba, one of numpy."""
 
-_WARM: Final = 0  # the values of `workload.Fate`
+_WARM: Final = 0  # the values of `workload.SimulatedOutcome`
 _COLD: Final = 1
 _THROTTLED: Final = 2
 
@@ -20,10 +21,10 @@ _ENDED: Final = 0
 _ENDED_PROVISIONED: Final = 1
 _KILLED: Final = 2
 _READY: Final = 3
-"""What a moment on the agenda is; an environment that is ready adds its number, from 0."""
+"""Kinds of entries on the agenda; an environment that becomes ready adds its number, from 0."""
 
-_SHORTEST_ALARM_S: Final = 0.001
-_SHORTEST_TICK_S: Final = 0.1
+_MIN_TIMER_S: Final = 0.001
+_MIN_TICK_S: Final = 0.1
 _NEVER_S: Final = 1e300
 
 
@@ -63,14 +64,14 @@ class Totals(NamedTuple):
     busy_s: float
 
 
-def play(  # one loop: a call would cost numba nothing, and CPython half its speed
+def run(  # one loop: a call would cost numba nothing, and CPython half its speed
     at_s: Floats,
     hold_s: Floats,
     kills: Any,
     inits_s: Floats,
     horizon_s: float,
     rules: Rules,
-    fates: Any,
+    outcomes: Any,
     started_s: Floats,
     billed_init_s: Floats,
 ) -> tuple[int, int, float, float]:
@@ -83,31 +84,32 @@ def play(  # one loop: a call would cost numba nothing, and CPython half its spe
         inits_s: Initialisation of the n-th environment, over again when there are more.
         horizon_s: Environments count their seconds until then.
         rules: Limits.
-        fates: Set to 0 (warm), 1 (cold) or 2 (throttled).
+        outcomes: Set to 0 (warm), 1 (cold) or 2 (throttled).
         started_s: When it began to run, or was refused.
         billed_init_s: Initialisation billed with it, else 0.
 
     Returns:
         The fields of `Totals`.
     """
-    limit, provisioned, keep_s, burst, refill_s, most_requests, request_s = rules
-    longest_s = max(keep_s, _SHORTEST_TICK_S)
+    limit, provisioned, keep_alive_s, burst, refill_s, max_requests, request_s = rules
+    max_timer_s = max(keep_alive_s, _MIN_TICK_S)
     killing = len(kills) > 0
     init_count = len(inits_s)
 
-    agenda = [(0.0, 0, 0)]  # (when, order of being put there, what)
+    # numba infers what a list holds from a first item: each of these lists is made with one, and emptied
+    agenda = [(0.0, 0, 0)]  # (when, order of being put there, kind)
     agenda.pop()
     idle = [(0.0, 0.0)]  # (since, init not billed yet), longest idle first; `head` is the first that lives
     idle.pop()
-    ready = [0.0]  # idle provisioned ones: init not billed yet
-    ready.pop()
-    waiting = [0]  # requests, `served` of which are gone already
+    ready_provisioned = [0.0]  # idle provisioned environments: init not billed yet
+    ready_provisioned.pop()
+    waiting = [0]  # requests; the first `served` of them have been given an environment
     waiting.pop()
     head = served = order = starting = in_flight = peak = created = alive = 0
-    lived_s = busy_s = 0.0
-    alarm_s, alarm_order = _NEVER_S, 0
-    tokens, token_s = burst, _NEVER_S
-    permits, permit_s = most_requests, _NEVER_S
+    environment_s = busy_s = 0.0
+    timer_s, timer_order = _NEVER_S, 0
+    start_tokens, next_start_token_s = burst, _NEVER_S
+    request_tokens, next_request_token_s = max_requests, _NEVER_S
 
     for _ in range(provisioned):
         heappush(agenda, (inits_s[created % init_count], order, _READY + created))
@@ -121,132 +123,136 @@ def play(  # one loop: a call would cost numba nothing, and CPython half its spe
     while True:
         # ------------------------------------------------ the next moment, if it is not after the arrival
         if agenda:
-            due_s, number, what = agenda[0]
-            if alarm_s < due_s or (alarm_s == due_s and alarm_order < number):
-                due_s, what = alarm_s, -1
+            due_s, due_order, kind = agenda[0]
+            if timer_s < due_s or (timer_s == due_s and timer_order < due_order):
+                due_s, kind = timer_s, -1
         else:
-            due_s, what = alarm_s, -1
+            due_s, kind = timer_s, -1
         if due_s <= now_s and due_s < _NEVER_S:
-            if what < 0:
+            if kind < 0:
                 if item == size and due_s > horizon_s:
                     if not agenda:
                         break
-                    alarm_s = _NEVER_S
+                    timer_s = _NEVER_S
                     continue
-                while head < len(idle) and idle[head][0] + keep_s <= due_s:
+                while head < len(idle) and idle[head][0] + keep_alive_s <= due_s:
                     head += 1
                     alive -= 1
-                    lived_s += min(due_s, horizon_s)
-                alarm_s = _NEVER_S
+                    environment_s += min(due_s, horizon_s)
+                timer_s = _NEVER_S
                 if head == len(idle):
                     idle.clear()
                     head = 0
                 else:
-                    alarm_s = min(max(idle[head][0] + keep_s, due_s + _SHORTEST_ALARM_S), due_s + longest_s)
-                    alarm_order = order
+                    timer_s = min(
+                        max(idle[head][0] + keep_alive_s, due_s + _MIN_TIMER_S), due_s + max_timer_s
+                    )
+                    timer_order = order
                     order += 1
                 continue
             heappop(agenda)
-            fresh_s = 0.0
-            fate = _WARM
-            if what >= _READY:
+            unbilled_init_s = 0.0
+            outcome = _WARM
+            if kind >= _READY:
                 starting -= 1
-                fresh_s = inits_s[(what - _READY) % init_count]
-                fate = _COLD
-                what = _ENDED_PROVISIONED if what - _READY < provisioned else _ENDED
+                unbilled_init_s = inits_s[(kind - _READY) % init_count]
+                outcome = _COLD
+                kind = _ENDED_PROVISIONED if kind - _READY < provisioned else _ENDED
             else:
                 in_flight -= 1
-                if what == _KILLED:
+                if kind == _KILLED:
                     alive -= 1
-                    lived_s += min(due_s, horizon_s)
+                    environment_s += min(due_s, horizon_s)
                     continue
             if served < len(waiting):
-                one = waiting[served]
+                waiting_item = waiting[served]
                 served += 1
                 if served == len(waiting):
                     waiting.clear()
                     served = 0
-                fates[one] = fate
-                started_s[one] = due_s
-                billed_init_s[one] = fresh_s
-                busy_s += hold_s[one]
-                if killing and kills[one]:
-                    what = _KILLED
-                heappush(agenda, (due_s + hold_s[one], order, what))
+                outcomes[waiting_item] = outcome
+                started_s[waiting_item] = due_s
+                billed_init_s[waiting_item] = unbilled_init_s
+                busy_s += hold_s[waiting_item]
+                if killing and kills[waiting_item]:
+                    kind = _KILLED
+                heappush(agenda, (due_s + hold_s[waiting_item], order, kind))
                 order += 1
-            elif what == _ENDED_PROVISIONED:
-                ready.append(fresh_s)
+            elif kind == _ENDED_PROVISIONED:
+                ready_provisioned.append(unbilled_init_s)
             else:
-                idle.append((due_s, fresh_s))
-                if alarm_s == _NEVER_S:
-                    alarm_s = min(max(idle[head][0] + keep_s, due_s + _SHORTEST_ALARM_S), due_s + longest_s)
-                    alarm_order = order
+                idle.append((due_s, unbilled_init_s))
+                if timer_s == _NEVER_S:
+                    timer_s = min(
+                        max(idle[head][0] + keep_alive_s, due_s + _MIN_TIMER_S), due_s + max_timer_s
+                    )
+                    timer_order = order
                     order += 1
             continue
         if item == size:
             break
         # ------------------------------------------------ the arrival
-        this, arrived_s = item, now_s
+        arriving, arrived_s = item, now_s
         item += 1
         now_s = at_s[item] if item < size else _NEVER_S
-        if most_requests:
-            if permit_s <= arrived_s:
-                came = 1 + int((arrived_s - permit_s) / request_s)
-                permits += came
-                permit_s += came * request_s
-                if permits >= most_requests:
-                    permits, permit_s = most_requests, _NEVER_S
-            if not permits:
-                fates[this] = _THROTTLED
-                started_s[this] = arrived_s
+        if max_requests:
+            if next_request_token_s <= arrived_s:
+                refilled = 1 + int((arrived_s - next_request_token_s) / request_s)
+                request_tokens += refilled
+                next_request_token_s += refilled * request_s
+                if request_tokens >= max_requests:
+                    request_tokens, next_request_token_s = max_requests, _NEVER_S
+            if not request_tokens:
+                outcomes[arriving] = _THROTTLED
+                started_s[arriving] = arrived_s
                 continue
-            if permits == most_requests:
-                permit_s = arrived_s + request_s
-            permits -= 1
+            if request_tokens == max_requests:
+                next_request_token_s = arrived_s + request_s
+            request_tokens -= 1
         if in_flight >= limit:
-            fates[this] = _THROTTLED
-            started_s[this] = arrived_s
+            outcomes[arriving] = _THROTTLED
+            started_s[arriving] = arrived_s
             continue
-        if ready:
-            fresh_s = ready.pop()
-            what = _ENDED_PROVISIONED
+        if ready_provisioned:
+            unbilled_init_s = ready_provisioned.pop()
+            kind = _ENDED_PROVISIONED
         elif head < len(idle):
-            fresh_s = idle.pop()[1]
-            what = _ENDED
+            unbilled_init_s = idle.pop()[1]
+            kind = _ENDED
         else:
             if len(waiting) - served >= starting:
                 if burst:
-                    if token_s <= arrived_s:
-                        came = 1 + int((arrived_s - token_s) / refill_s)
-                        tokens += came
-                        token_s += came * refill_s
-                        if tokens >= burst:
-                            tokens, token_s = burst, _NEVER_S
-                    if not tokens:
-                        fates[this] = _THROTTLED
-                        started_s[this] = arrived_s
+                    if next_start_token_s <= arrived_s:
+                        refilled = 1 + int((arrived_s - next_start_token_s) / refill_s)
+                        start_tokens += refilled
+                        next_start_token_s += refilled * refill_s
+                        if start_tokens >= burst:
+                            start_tokens, next_start_token_s = burst, _NEVER_S
+                    if not start_tokens:
+                        outcomes[arriving] = _THROTTLED
+                        started_s[arriving] = arrived_s
                         continue
-                    if tokens == burst:
-                        token_s = arrived_s + refill_s
-                    tokens -= 1
-                lived_s -= min(arrived_s, horizon_s)
+                    if start_tokens == burst:
+                        next_start_token_s = arrived_s + refill_s
+                    start_tokens -= 1
+                environment_s -= min(arrived_s, horizon_s)
                 heappush(agenda, (arrived_s + inits_s[created % init_count], order, _READY + created))
                 order += 1
                 created += 1
                 alive += 1
                 starting += 1
-            waiting.append(this)
+            waiting.append(arriving)
             in_flight += 1
             peak = max(peak, in_flight)
             continue
         in_flight += 1
         if in_flight > peak:
             peak = in_flight
-        started_s[this] = arrived_s
-        billed_init_s[this] = fresh_s
-        busy_s += hold_s[this]
-        if killing and kills[this]:
-            what = _KILLED
-        heappush(agenda, (arrived_s + hold_s[this], order, what))
+        started_s[arriving] = arrived_s
+        billed_init_s[arriving] = unbilled_init_s
+        busy_s += hold_s[arriving]
+        if killing and kills[arriving]:
+            kind = _KILLED
+        heappush(agenda, (arrived_s + hold_s[arriving], order, kind))
         order += 1
-    return created, peak, lived_s + alive * horizon_s, busy_s
+    return created, peak, environment_s + alive * horizon_s, busy_s

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from engine.core.function import Function
 from engine.model.simulation.simulated_function import SimulatedFunction
-from engine.model.simulation.simulated_mapping import Mapped
+from engine.model.simulation.simulated_mapping import SimulatedMapping
 from engine.model.simulation.workload import AttemptEnding, SimulatedOutcome
 
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
@@ -50,7 +50,7 @@ class FunctionObservation:
         billed_ms, init_ms: Billed milliseconds of all that ran, and the part that is initialisation.
         all_times, warm_times, cold_times: From arrival to answer, by whether they waited for an init.
         queue_ages: Of mapped messages, from sent to done.
-        backlog_peak, dead: Of mapped messages: most waiting, and given up.
+        backlog_peak, dead_letters: Of mapped messages: most waiting, and given up.
     """
 
     function: Function
@@ -76,7 +76,7 @@ class FunctionObservation:
     cold_times: Times
     queue_ages: Times | None = None
     backlog_peak: int = 0
-    dead: int = 0
+    dead_letters: int = 0
 
     @property
     def cold_share(self) -> float:
@@ -107,16 +107,16 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What a run wrote down of one function, by index of its events; see `fleet_line.Line` for the names."""
+    """What a run recorded of one function, by index of its events; named as in `SimulatedFunction`."""
 
     function: Function
     at_s: Sequence[float]
     hold_s: Sequence[float]
     kinds: bytearray
-    fates: bytearray
+    outcomes: bytearray
     started_s: Sequence[float]
     inits_s: Mapping[int, float]
-    cut: Mapping[int, tuple[int, float]] = field(default_factory=dict)
+    cut_short: Mapping[int, tuple[int, float]] = field(default_factory=dict)
     created: int
     environment_s: float
     peak: int
@@ -128,37 +128,37 @@ class Record:
 class LevelSampler:
     """Writes levels down during a run, and counts at its end."""
 
-    def __init__(self, lines: Sequence[SimulatedFunction], every_s: float) -> None:
-        self._lines, self._every_s = lines, every_s
+    def __init__(self, functions: Sequence[SimulatedFunction], every_s: float) -> None:
+        self._functions, self._every_s = functions, every_s
         self._at_s: list[float] = []
         self._levels: list[dict[str, list[int]]] = [
-            {"in_flight": [], "environments": [], "idle": [], "waiting": []} for _ in lines
+            {"in_flight": [], "environments": [], "idle": [], "waiting": []} for _ in functions
         ]
 
     def sample(self, now_s: float) -> None:
         """Write the levels of every function down."""
         self._at_s.append(now_s)
-        for line, levels in zip(self._lines, self._levels, strict=True):
-            now = line.fleet.statistics()
+        for simulated, levels in zip(self._functions, self._levels, strict=True):
+            now = simulated.fleet.statistics()
             levels["in_flight"].append(now.in_flight)
             levels["environments"].append(now.starting + now.idle + now.busy)
             levels["idle"].append(now.idle)
             levels["waiting"].append(now.waiting + now.blocked)
 
-    def observation(self, horizon_s: float, mapped: Sequence[Mapped]) -> Observation:
+    def observation(self, horizon_s: float, mappings: Sequence[SimulatedMapping]) -> Observation:
         """Everything, in numbers."""
-        queues = {id(one.line): one for one in mapped}
+        queues = {id(one.simulated): one for one in mappings}
         samples = {
-            line.function.name: {**levels, **self._counts(line)}
-            for line, levels in zip(self._lines, self._levels, strict=True)
+            simulated.function.name: {**levels, **self._counts(simulated)}
+            for simulated, levels in zip(self._functions, self._levels, strict=True)
         }
         return Observation(
             horizon_s=horizon_s,
-            functions=tuple(_observed(line, queues.get(id(line))) for line in self._lines),
+            functions=tuple(_observed(simulated, queues.get(id(simulated))) for simulated in self._functions),
             samples={"at_s": self._at_s, "every_s": self._every_s, "functions": samples},
         )
 
-    def _counts(self, line: SimulatedFunction) -> dict[str, list[int]]:
+    def _counts(self, simulated: SimulatedFunction) -> dict[str, list[int]]:
         """Arrivals, cold starts and throttles in the bin that begins at each sample."""
         size, every_s = len(self._at_s), self._every_s
         counts = {"arrivals": [0] * size, "cold": [0] * size, "throttled": [0] * size}
@@ -166,13 +166,13 @@ class LevelSampler:
             return counts
         last = size - 1
         came, cold, throttled = counts["arrivals"], counts["cold"], counts["throttled"]
-        for at_s, fate in zip(line.at_s, line.fates, strict=True):
+        for at_s, outcome in zip(simulated.at_s, simulated.outcomes, strict=True):
             number = min(int(at_s / every_s), last)
             came[number] += 1
-            if fate:
-                if fate == SimulatedOutcome.COLD:
+            if outcome:
+                if outcome == SimulatedOutcome.COLD:
                     cold[number] += 1
-                elif fate == SimulatedOutcome.THROTTLED:
+                elif outcome == SimulatedOutcome.THROTTLED:
                     throttled[number] += 1
         return counts
 
@@ -203,18 +203,18 @@ def billed(holds_s: Sequence[float], inits_s: Mapping[int, float], ran: Sequence
 
 def observed(record: Record) -> FunctionObservation:
     """One function in numbers."""
-    at_s, started_s, fates, kinds = record.at_s, record.started_s, record.fates, record.kinds
+    at_s, started_s, outcomes, kinds = record.at_s, record.started_s, record.outcomes, record.kinds
     limit_s = record.function.timeout_s
     warm, cold = int(SimulatedOutcome.WARM), int(SimulatedOutcome.COLD)
-    ran = [item for item, fate in enumerate(fates) if fate <= cold]
+    ran = [item for item, outcome in enumerate(outcomes) if outcome <= cold]
     answer_s = [min(one, limit_s) for one in record.hold_s]
-    if record.cut:
+    if record.cut_short:
         kinds = kinds[:]
-        for item, (ending, ran_s) in record.cut.items():
+        for item, (ending, ran_s) in record.cut_short.items():
             kinds[item], answer_s[item] = ending, ran_s
     times = {warm: [0.0] * 0, cold: [0.0] * 0}
     for item in ran:
-        times[fates[item]].append(started_s[item] - at_s[item] + answer_s[item])
+        times[outcomes[item]].append(started_s[item] - at_s[item] + answer_s[item])
     ends = Counter(kinds[item] for item in ran)
     billed_ms, init_ms = billed(answer_s, record.inits_s, ran)
     return FunctionObservation(
@@ -222,9 +222,9 @@ def observed(record: Record) -> FunctionObservation:
         arrivals=len(at_s),
         ran=len(ran),
         cold=len(times[cold]),
-        throttled=fates.count(int(SimulatedOutcome.THROTTLED)),
+        throttled=outcomes.count(int(SimulatedOutcome.THROTTLED)),
         refusals=record.refusals,
-        failed_inits=fates.count(int(SimulatedOutcome.INIT_FAILED)),
+        failed_inits=outcomes.count(int(SimulatedOutcome.INIT_FAILED)),
         timeouts=ends[len(AttemptEnding)],
         crashes=ends[AttemptEnding.CRASH],
         errors=ends[AttemptEnding.ERROR],
@@ -242,31 +242,31 @@ def observed(record: Record) -> FunctionObservation:
     )
 
 
-def _observed(line: SimulatedFunction, mapped: Mapped | None) -> FunctionObservation:
-    retrying = line.retrying
+def _observed(simulated: SimulatedFunction, mapping: SimulatedMapping | None) -> FunctionObservation:
+    retrying = simulated.retrying
     seen = observed(
         Record(
-            function=line.function,
-            at_s=line.at_s,
-            hold_s=line.hold_s,
-            kinds=line.kinds,
-            fates=line.fates,
-            started_s=line.started_s,
-            inits_s=line.inits_s,
-            cut=line.cut,
-            created=line.created,
-            environment_s=line.environment_s(),
-            peak=line.fleet.statistics().peak_in_flight,
-            refusals={refusal.value: number for refusal, number in line.refusals.items()},
+            function=simulated.function,
+            at_s=simulated.at_s,
+            hold_s=simulated.hold_s,
+            kinds=simulated.kinds,
+            outcomes=simulated.outcomes,
+            started_s=simulated.started_s,
+            inits_s=simulated.inits_s,
+            cut_short=simulated.cut_short,
+            created=simulated.created,
+            environment_s=simulated.environment_s(),
+            peak=simulated.fleet.statistics().peak_in_flight,
+            refusals={refusal.value: number for refusal, number in simulated.refusals.items()},
             retries=retrying.attempts if retrying is not None else 0,
             dropped=retrying.dropped if retrying is not None else 0,
         )
     )
-    if mapped is None:
+    if mapping is None:
         return seen
     return replace(
         seen,
-        queue_ages=times_of(list(mapped.ages_s)),
-        backlog_peak=max((waiting for _, waiting in mapped.backlog), default=0),
-        dead=mapped.dead,
+        queue_ages=times_of(list(mapping.ages_s)),
+        backlog_peak=max((waiting for _, waiting in mapping.backlog), default=0),
+        dead_letters=mapping.dead_letters,
     )

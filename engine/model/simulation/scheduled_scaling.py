@@ -43,8 +43,8 @@ class ScheduledScaling:
             self._memory = self.policy.begin(now_s)
         load = self._load(levels, workload, now_s)
         decision, self._memory = self.policy.decide(load, self._memory, now_s)
-        most = self._wanted + max(0, account_pool.limit - account_pool.used)
-        wanted = min(decision.wanted, most)
+        limit = self._wanted + max(0, account_pool.limit - account_pool.used)
+        wanted = min(decision.wanted, limit)
         account_pool.limit -= wanted - self._wanted
         self._wanted, self._asked_s = wanted, now_s
         return wanted

@@ -1,6 +1,6 @@
-"""One function in a simulation: tells its fleet the facts and obeys it, as `runtime.driver` does live.
+"""One function in a simulation: tells its fleet the facts and executes its commands, as the driver does live.
 
-A moment is a call `(now_s, a, b)`; what the two numbers mean is said where it is not the obvious.
+A timed callback takes `(now_s, a, b)`; it says what the two numbers are where that is not obvious.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, St
 from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
 from engine.core.limits import Pool, ThrottleReason, TokenBucket
 from engine.model.simulation.hold_times import TIMEOUT, holds
-from engine.model.simulation.keep_alive import KeepAlive, WarmKeeper
+from engine.model.simulation.keep_alive import KeepAlive, KeepAliveController
 from engine.model.simulation.retries import Retrying
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
 from engine.model.simulation.workload import FAILS, AttemptEnding, SimulatedOutcome, Trigger, Workload
 
-Moment = Callable[[float, int, int], None]
+TimedCallback = Callable[[float, int, int], None]
 Log = list[tuple[float, str, Command[int]]]
 
-SHORTEST_TICK_S: Final = 0.1
-SHORTEST_ALARM_S: Final = 0.001
-"""The live timer for idle expiry (`runtime.alarm`) is never set for less than this."""
+MIN_TICK_S: Final = 0.1
+MIN_TIMER_S: Final = 0.001
+"""The live timer for idle expiry (`runtime.timer`) is never set for less than this."""
 
-_WARM, _COLD, _THROTTLED, _INIT_FAILED = (int(fate) for fate in SimulatedOutcome)
+_WARM, _COLD, _THROTTLED, _INIT_FAILED = (int(outcome) for outcome in SimulatedOutcome)
 
 
 class ScheduledFact(Protocol):
-    """Puts a moment on the agenda."""
+    """Schedules a callback."""
 
-    def __call__(self, when_s: float, what: Moment, a: int = 0, b: int = 0, /) -> None:
+    def __call__(self, when_s: float, what: TimedCallback, a: int = 0, b: int = 0, /) -> None:
         """Have `what(when_s, a, b)` happen."""
 
 
@@ -41,15 +41,16 @@ class SimulatedFunction:
 
     Attributes:
         fleet: The rules.
-        hold_s, kinds: How long each event holds its environment, and what happens then: index of `acts`.
+        hold_s: Seconds each event holds its environment.
+        kinds: How each event ends: index of `end_callbacks`.
         started_s: When each began to run, or was refused, for the last time.
-        fates: What became of each, as `SimulatedOutcome`.
+        outcomes: What became of each, as `SimulatedOutcome`.
         inits_s: Init seconds billed with an event, by item.
-        fresh: Init seconds of environments that have served nothing yet.
+        unbilled_inits_s: Init seconds of environments that have served nothing yet.
         refusals: Refusals by reason.
         attempts: Runs beyond the first, of asynchronous events.
-        cut: Events whose shared environment did not let them end as drawn: how they did, after how long.
-        done: Told the end of each attempt that a mapping made: (now_s, item, whether it went well).
+        cut_short: (ending, seconds) of events that ended early because their shared environment crashed.
+        on_attempt_end: Told the end of each attempt that a mapping made: (now_s, item, whether it went well).
     """
 
     def __init__(
@@ -77,21 +78,26 @@ class SimulatedFunction:
         self.workload, self.function = workload, function
         self.at_s = list(workload.at_s)  # a mapping adds to it
         self.hold_s, self.kinds = holds(workload)
-        self.acts: tuple[Moment, ...] = (self._ended, self._errored, self._crashed, self._timed_out)
-        self.started_s = array("d", bytes(8 * len(workload.at_s)))
-        self.fates = bytearray(len(workload.at_s))
-        self.inits_s: dict[int, float] = {}
-        self.fresh: dict[int, float] = {}
-        self.refusals: dict[ThrottleReason, int] = {}
-        self.cut: dict[int, tuple[int, float]] = {}
-        self.done: Callable[[float, int, bool], None] | None = None
-        self.retrying = (
-            Retrying(workload, at, self._again) if workload.trigger is Trigger.ASYNCHRONOUS else None
+        self.end_callbacks: tuple[TimedCallback, ...] = (
+            self._ended,
+            self._errored,
+            self._crashed,
+            self._timed_out,
         )
-        self.created = self.deaths = 0
-        self.gone_s = 0.0  # that environments which are gone lived up to the horizon, in sum
+        self.started_s = array("d", bytes(8 * len(workload.at_s)))
+        self.outcomes = bytearray(len(workload.at_s))
+        self.inits_s: dict[int, float] = {}
+        self.unbilled_inits_s: dict[int, float] = {}
+        self.refusals: dict[ThrottleReason, int] = {}
+        self.cut_short: dict[int, tuple[int, float]] = {}
+        self.on_attempt_end: Callable[[float, int, bool], None] | None = None
+        self.retrying = (
+            Retrying(workload, at, self._retry) if workload.trigger is Trigger.ASYNCHRONOUS else None
+        )
+        self.created = 0
+        self.past_environments_s = 0.0  # that environments which are gone lived up to the horizon, in sum
         self._horizon_s = horizon_s
-        self._births: dict[int, float] = {}
+        self._started_at_s: dict[int, float] = {}
         self._initialising: dict[int, float] = {}
         self._shared = function.environment_concurrency > 1
         self._running: dict[int, list[int]] = {}  # only where environments are shared
@@ -115,28 +121,28 @@ class SimulatedFunction:
             requests,
         )
         self._scaler, self._pool = scaler, pool
-        self.keeper = None if keep_alive is None else WarmKeeper(keep_alive, self, pool, at)
-        self._longest_s = max(keep_alive_s, SHORTEST_TICK_S)
-        self._due_s = math.inf  # of the alarm
-        self._alarm = 0  # its number: one that was moved is told by its old one
-        self._busy = False  # a moment of this function is being dealt with
+        self.keep_alive = None if keep_alive is None else KeepAliveController(keep_alive, self, pool, at)
+        self._longest_s = max(keep_alive_s, MIN_TICK_S)
+        self._due_s = math.inf  # of the timer
+        self._timer = 0  # its number: one that was moved is told by its old one
 
     @property
-    def plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether nothing but the fleet looks at arrivals."""
-        return self.keeper is None and not self._shared and self._log is None
+        return self.keep_alive is None and not self._shared and self._log is None
 
     @property
-    def at_work(self) -> bool:
+    def has_work(self) -> bool:
         """Whether an event is not at its end."""
         levels = self.fleet.statistics()
         return bool(
-            levels.in_flight or levels.blocked or (self.retrying is not None and self.retrying.put_off)
+            levels.in_flight or levels.blocked or (self.retrying is not None and self.retrying.waiting)
         )
 
     def environment_s(self) -> float:
         """Seconds that environments lived, in sum, up to the horizon."""
-        return self.gone_s + sum(max(0.0, self._horizon_s - born_s) for born_s in self._births.values())
+        alive_s = (max(0.0, self._horizon_s - start_s) for start_s in self._started_at_s.values())
+        return self.past_environments_s + sum(alive_s)
 
     def add(self, now_s: float, service_s: float) -> None:
         """A mapping invokes: one more item."""
@@ -146,48 +152,48 @@ class SimulatedFunction:
         self.hold_s.append(min(service_s, timeout_s))
         self.kinds.append(TIMEOUT if service_s >= timeout_s else AttemptEnding.SUCCESS)
         self.started_s.append(now_s)
-        self.fates.append(_WARM)
+        self.outcomes.append(_WARM)
         self.arrive(now_s, item, self.fleet.reserve(now_s))
 
     # ---------------------------------------------------------------- facts
 
     def open(self, now_s: float) -> None:
         """The simulation begins."""
-        self.obey(self.fleet.open(now_s), now_s)
+        self.execute(self.fleet.open(now_s), now_s)
         if self._scaler is not None:
             self._scale(now_s, 0, 0)
 
     def arrive(self, now_s: float, item: int, env_id: int) -> None:
         """An event came; `env_id` is what `fleet.reserve` said to it."""
-        if self.keeper is not None:
-            self.keeper.arrived(now_s)
+        if self.keep_alive is not None:
+            self.keep_alive.arrived(now_s)
         if env_id:
             if self._log is not None:
                 self._log.append((now_s, self.function.name, Run(env_id, item, cold=False)))
             self._run(now_s, env_id, item, cold=False)
         else:
-            self.obey(self.fleet.arrive(item, now_s), now_s)
+            self.execute(self.fleet.arrive(item, now_s), now_s)
 
     def unblock(self, now_s: float) -> None:
         """The account has room again, and it is this function's turn."""
-        self.obey(self.fleet.unblock(now_s), now_s)
+        self.execute(self.fleet.unblock(now_s), now_s)
 
     def died(self, env_id: int, now_s: float) -> None:
         """An environment in which nothing ran is gone."""
-        self._let_go(env_id, now_s)
-        self.obey(self.fleet.crashed(env_id, now_s), now_s)
+        self._environment_gone(env_id, now_s)
+        self.execute(self.fleet.crashed(env_id, now_s), now_s)
 
-    def _again(self, now_s: float, item: int, _b: int) -> None:
+    def _retry(self, now_s: float, item: int, _b: int) -> None:
         self.arrive(now_s, item, self.fleet.reserve(now_s))
 
     def _ready(self, now_s: float, env_id: int, _b: int) -> None:
         init_s = self._initialising.pop(env_id, None)
         if init_s is None:
             return  # it was given up meanwhile
-        self.fresh[env_id] = init_s
-        if self.keeper is not None:
-            self.keeper.rests(now_s, env_id)
-        self.obey(self.fleet.ready(env_id, now_s), now_s)
+        self.unbilled_inits_s[env_id] = init_s
+        if self.keep_alive is not None:
+            self.keep_alive.became_idle(now_s, env_id)
+        self.execute(self.fleet.ready(env_id, now_s), now_s)
 
     def _failed(self, now_s: float, env_id: int, _b: int) -> None:
         """An environment did not come up."""
@@ -198,20 +204,20 @@ class SimulatedFunction:
     # ---------------------------------------------------------------- ends
 
     def _ended(self, now_s: float, env_id: int, item: int) -> None:
-        if self._shared and not self._leave(env_id, item):
+        if self._shared and not self._remove_running(env_id, item):
             return
-        self._make_room(now_s, env_id)
-        if self.done is not None:
-            self.done(now_s, item, self.kinds[item] == AttemptEnding.SUCCESS)
+        self._free_capacity(now_s, env_id)
+        if self.on_attempt_end is not None:
+            self.on_attempt_end(now_s, item, self.kinds[item] == AttemptEnding.SUCCESS)
 
-    def _make_room(self, now_s: float, env_id: int) -> None:
-        if self.keeper is not None:
-            self.keeper.rests(now_s, env_id)
+    def _free_capacity(self, now_s: float, env_id: int) -> None:
+        if self.keep_alive is not None:
+            self.keep_alive.became_idle(now_s, env_id)
         commands = self.fleet.finished(env_id, now_s)
         if commands:
-            self.obey(commands, now_s)
+            self.execute(commands, now_s)
         elif self._due_s == math.inf:
-            self._arm(now_s)
+            self._set_timer(now_s)
         if self._account_pool.contended:
             self._released(now_s)
 
@@ -222,41 +228,40 @@ class SimulatedFunction:
 
     def _crashed(self, now_s: float, env_id: int, item: int) -> None:
         """The environment dies, and with it whatever else runs there."""
-        if self._shared and not self._leave(env_id, item):
+        if self._shared and not self._remove_running(env_id, item):
             return
-        self.deaths += 1
         lost = [item, *self._running.pop(env_id, ())]
         self.died(env_id, now_s)
         self._released(now_s)
         for one in lost:
             ran_s = now_s - self.started_s[one]
             if self._shared and ran_s >= self.function.timeout_s:
-                self.cut[one] = TIMEOUT, self.function.timeout_s  # it was answered then
+                self.cut_short[one] = TIMEOUT, self.function.timeout_s  # it was answered then
             else:
                 if one != item:
-                    self.cut[one] = AttemptEnding.CRASH, ran_s
-                self._lost(now_s, one)
+                    self.cut_short[one] = AttemptEnding.CRASH, ran_s
+                self._attempt_failed(now_s, one)
 
     def _timed_out(self, now_s: float, env_id: int, item: int) -> None:
-        """The deadline of an environment of one's own, which goes; what shares one is heard of in `_late`."""
+        """End an invocation at its deadline; its environment goes, unless it is shared."""
         if self._shared:
-            if self._leave(env_id, item):
-                self._make_room(now_s, env_id)
+            if self._remove_running(env_id, item):
+                self._free_capacity(now_s, env_id)
         else:
             self._crashed(now_s, env_id, item)
 
-    def _late(self, now_s: float, env_id: int, item: int) -> None:
-        """The deadline of one that shares its environment: it is answered, and holds its place."""
+    def _answer_at_deadline(self, now_s: float, env_id: int, item: int) -> None:
+        """Answer an invocation that shares its environment at its deadline; it keeps its place there."""
         if item in self._running.get(env_id, ()):
-            self._lost(now_s, item)
+            self._attempt_failed(now_s, item)
 
-    def _lost(self, now_s: float, item: int) -> None:
+    def _attempt_failed(self, now_s: float, item: int) -> None:
         if self.retrying is not None:
             self.retrying.failed(now_s, item)
-        if self.done is not None:
-            self.done(now_s, item, False)  # noqa: FBT003  # as the attribute says
+        if self.on_attempt_end is not None:
+            self.on_attempt_end(now_s, item, False)  # noqa: FBT003  # as the attribute says
 
-    def _leave(self, env_id: int, item: int) -> bool:
+    def _remove_running(self, env_id: int, item: int) -> bool:
         """Whether it still was there: those in an environment that crashed are not."""
         running = self._running.get(env_id)
         if running is None or item not in running:
@@ -266,7 +271,7 @@ class SimulatedFunction:
 
     # ---------------------------------------------------------------- obeying the fleet
 
-    def obey(self, commands: Sequence[Command[int]], now_s: float) -> None:
+    def execute(self, commands: Sequence[Command[int]], now_s: float) -> None:
         """Do what the fleet says."""
         for command in commands:
             if self._log is not None:
@@ -278,37 +283,37 @@ class SimulatedFunction:
                     self._start(now_s, env_id, provisioned=provisioned)
                 case Stop(env_id):
                     self._initialising.pop(env_id, None)
-                    self._let_go(env_id, now_s)
+                    self._environment_gone(env_id, now_s)
                 case Refuse(item, refusal):
                     self._refuse(now_s, item, refusal)
                 case Fail(item, _):
-                    self.started_s[item], self.fates[item] = now_s, _INIT_FAILED
-                    self._lost(now_s, item)
+                    self.started_s[item], self.outcomes[item] = now_s, _INIT_FAILED
+                    self._attempt_failed(now_s, item)
                     self._released(now_s)
                 case _:
                     assert_never(command)
         if self._due_s == math.inf or self.fleet.restless:
-            self._arm(now_s)
+            self._set_timer(now_s)
 
     def _run(self, now_s: float, env_id: int, item: int, *, cold: bool) -> None:
         self.started_s[item] = now_s
-        self.fates[item] = _COLD if cold else _WARM
-        if self.fresh and (init_s := self.fresh.pop(env_id, None)) is not None:
+        self.outcomes[item] = _COLD if cold else _WARM
+        if self.unbilled_inits_s and (init_s := self.unbilled_inits_s.pop(env_id, None)) is not None:
             self.inits_s[item] = self.inits_s.get(item, 0.0) + init_s
         if self._shared:
-            self._share(now_s, env_id, item)
-        if self.keeper is not None:
-            self.keeper.taken(env_id)
-        self._at(now_s + self.hold_s[item], self.acts[self.kinds[item]], env_id, item)
+            self._run_shared(now_s, env_id, item)
+        if self.keep_alive is not None:
+            self.keep_alive.became_busy(env_id)
+        self._at(now_s + self.hold_s[item], self.end_callbacks[self.kinds[item]], env_id, item)
 
-    def _share(self, now_s: float, env_id: int, item: int) -> None:
+    def _run_shared(self, now_s: float, env_id: int, item: int) -> None:
         self._running.setdefault(env_id, []).append(item)
-        self.cut.pop(item, None)
+        self.cut_short.pop(item, None)
         if self.hold_s[item] >= self.function.timeout_s:
-            self._at(now_s + self.function.timeout_s, self._late, env_id, item)
+            self._at(now_s + self.function.timeout_s, self._answer_at_deadline, env_id, item)
 
     def _start(self, now_s: float, env_id: int, *, provisioned: bool) -> None:
-        self._births[env_id] = now_s
+        self._started_at_s[env_id] = now_s
         self.created += 1
         inits_s = self.workload.inits_s
         init_s = inits_s[(env_id - 1) % len(inits_s)]
@@ -323,33 +328,33 @@ class SimulatedFunction:
 
     def _refuse(self, now_s: float, item: int, refusal: ThrottleReason) -> None:
         self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
-        self.started_s[item], self.fates[item] = now_s, _THROTTLED
+        self.started_s[item], self.outcomes[item] = now_s, _THROTTLED
         if self.retrying is not None:
             self.retrying.refused(now_s, item)
-        if self.done is not None:
-            self.done(now_s, item, False)  # noqa: FBT003  # as the attribute says
+        if self.on_attempt_end is not None:
+            self.on_attempt_end(now_s, item, False)  # noqa: FBT003  # as the attribute says
 
-    def _let_go(self, env_id: int, now_s: float) -> None:
-        self.gone_s += max(0.0, min(now_s, self._horizon_s) - self._births.pop(env_id))
-        self.fresh.pop(env_id, None)
-        if self.keeper is not None:
-            self.keeper.taken(env_id)
+    def _environment_gone(self, env_id: int, now_s: float) -> None:
+        self.past_environments_s += max(0.0, min(now_s, self._horizon_s) - self._started_at_s.pop(env_id))
+        self.unbilled_inits_s.pop(env_id, None)
+        if self.keep_alive is not None:
+            self.keep_alive.became_busy(env_id)
 
     # ---------------------------------------------------------------- time
 
-    def _arm(self, now_s: float) -> None:
-        """As `runtime.alarm`: only moved to an earlier moment, never asleep longer than a keep-alive."""
+    def _set_timer(self, now_s: float) -> None:
+        """Set the timer as `runtime.timer` does: it only moves earlier, and waits one keep-alive at most."""
         due_s = self.fleet.next_due_s()
         if due_s is None or self._due_s <= due_s:
             return
-        self._due_s = min(max(due_s, now_s + SHORTEST_ALARM_S), now_s + self._longest_s)
-        self._alarm += 1
-        self._at(self._due_s, self._tick, self._alarm)
+        self._due_s = min(max(due_s, now_s + MIN_TIMER_S), now_s + self._longest_s)
+        self._timer += 1
+        self._at(self._due_s, self._tick, self._timer)
 
-    def _tick(self, now_s: float, alarm: int, _b: int) -> None:
-        if alarm == self._alarm:
+    def _tick(self, now_s: float, timer: int, _b: int) -> None:
+        if timer == self._timer:
             self._due_s = math.inf
-            self.obey(self.fleet.tick(now_s), now_s)
+            self.execute(self.fleet.tick(now_s), now_s)
 
     def _scale(self, now_s: float, _a: int, _b: int) -> None:
         """The policy is asked: so many environments are kept from now on, and no others are started."""
@@ -357,5 +362,5 @@ class SimulatedFunction:
         if scaler is None:
             return
         wanted = scaler.wanted(self.fleet.statistics(), self.workload, now_s, self._account_pool)
-        self.obey(self.fleet.adjust(self._pool, wanted, now_s), now_s)
+        self.execute(self.fleet.adjust(self._pool, wanted, now_s), now_s)
         self._at(now_s + scaler.every_s, self._scale)

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from engine.core.scaling.pollers import AnyPolicy, Load, SqsPollers
 
-_LOOK_EVERY_S: Final = 1.0
+_EVALUATE_EVERY_S: Final = 1.0
 """How often the policy is asked."""
 
 
@@ -41,35 +41,35 @@ class QueueLoad:
     policy: AnyPolicy = field(default_factory=SqsPollers)
 
 
-class _Line(Protocol):
-    done: Callable[[float, int, bool], None] | None
+class _Function(Protocol):
+    on_attempt_end: Callable[[float, int, bool], None] | None
     hold_s: list[float]
 
     def add(self, now_s: float, service_s: float) -> None: ...
 
 
-class _At(Protocol):
+class _Schedule(Protocol):
     def __call__(
         self, when_s: float, what: Callable[[float, int, int], None], a: int = 0, b: int = 0, /
     ) -> None: ...
 
 
-class Mapped:
+class SimulatedMapping:
     """A queue and its mapping during a run.
 
     Attributes:
         ages_s: How old each message was when its invocation succeeded.
         backlog: (seconds, messages that wait), once a second.
-        dead: Messages given up.
+        dead_letters: Messages given up.
         receives: Calls that brought messages, what SQS bills beside empty ones.
     """
 
-    def __init__(self, line: _Line, load: QueueLoad, at: _At) -> None:
-        self.line, self._load, self._at = line, load, at
-        line.done = self._done
+    def __init__(self, simulated: _Function, load: QueueLoad, at: _Schedule) -> None:
+        self.simulated, self._load, self._at = simulated, load, at
+        simulated.on_attempt_end = self._attempt_ended
         self.ages_s: list[float] = []
         self.backlog: list[tuple[float, int]] = []
-        self.dead = 0
+        self.dead_letters = 0
         self.receives = 0
         self._visible: deque[int] = deque()
         self._hidden = 0
@@ -83,7 +83,7 @@ class Mapped:
         self._waiting_until_s = math.inf
 
     @property
-    def at_work(self) -> bool:
+    def has_work(self) -> bool:
         """Whether a message is not delivered yet."""
         return bool(self._visible or self._running or self._hidden or self._sent < len(self._load.at_s))
 
@@ -92,7 +92,7 @@ class Mapped:
         self._memory = self._load.policy.begin(now_s)
         if len(self._load.at_s):
             self._at(self._load.at_s[0], self._send)
-            self._look(now_s, 0, 0)
+            self._evaluate(now_s, 0, 0)
 
     def _send(self, now_s: float, _a: int, _b: int) -> None:
         at_s = self._load.at_s
@@ -102,7 +102,7 @@ class Mapped:
             self._at(at_s[self._sent], self._send)
         self._deliver(now_s)
 
-    def _look(self, now_s: float, _a: int, _b: int) -> None:
+    def _evaluate(self, now_s: float, _a: int, _b: int) -> None:
         waiting = len(self._visible)
         self.backlog.append((now_s, waiting))
         load = Load(
@@ -116,8 +116,8 @@ class Mapped:
         self._ended = self._failed = 0
         self._peak = len(self._running)
         self._deliver(now_s)
-        if self.at_work:
-            self._at(now_s + _LOOK_EVERY_S, self._look)
+        if self.has_work:
+            self._at(now_s + _EVALUATE_EVERY_S, self._evaluate)
 
     def _deliver(self, now_s: float) -> None:
         size = self._load.batch_size
@@ -129,11 +129,11 @@ class Mapped:
             self.receives += 1
             for message in batch:
                 self._deliveries[message] = self._deliveries.get(message, 0) + 1
-            item = len(self.line.hold_s)
+            item = len(self.simulated.hold_s)
             self._running[item] = batch
             self._peak = max(self._peak, len(self._running))
             batch_s = self._load.batch_s
-            self.line.add(now_s, batch_s[item % len(batch_s)])
+            self.simulated.add(now_s, batch_s[item % len(batch_s)])
 
     def _waited(self, now_s: float) -> bool:
         """Whether a batch that is not full has waited long enough for more messages."""
@@ -147,7 +147,7 @@ class Mapped:
     def _wake(self, now_s: float, _a: int, _b: int) -> None:
         self._deliver(now_s)
 
-    def _done(self, now_s: float, item: int, well: bool, /) -> None:  # noqa: FBT001  # as Line says it
+    def _attempt_ended(self, now_s: float, item: int, well: bool, /) -> None:  # noqa: FBT001  # as Line says it
         batch = self._running.pop(item)
         self._ended += 1
         if well:
@@ -159,10 +159,10 @@ class Mapped:
         self._at(now_s, self._wake)  # not within the moment in which the invocation ended
 
     def _hide(self, now_s: float, batch: list[int]) -> None:
-        most = self._load.max_receives
+        max_receives = self._load.max_receives
         for message in batch:
-            if most and self._deliveries[message] >= most:
-                self.dead += 1
+            if max_receives and self._deliveries[message] >= max_receives:
+                self.dead_letters += 1
                 continue
             self._hidden += 1
             self._at(now_s + self._load.visibility_s, self._show, message)

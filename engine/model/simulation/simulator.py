@@ -1,7 +1,7 @@
 """Several functions of one account on simulated time, by the engine's own rules: it drives `core.fleet`.
 
-It does to a fleet what `runtime.driver` does, in the same order, with an agenda of moments instead of an
-event loop: arrivals, ends, deadlines, inits, idle expiry, retries. Nothing here decides who runs where.
+It does to a fleet what `runtime.driver` does, in the same order, with an agenda of timed callbacks instead of
+an event loop: arrivals, ends, deadlines, inits, idle expiry, retries. Nothing here decides who runs where.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
 from engine.model.simulation.keep_alive import KeepAlive
 from engine.model.simulation.run_statistics import LevelSampler, Observation
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
-from engine.model.simulation.simulated_function import Log, Moment, SimulatedFunction
-from engine.model.simulation.simulated_mapping import Mapped, QueueLoad
+from engine.model.simulation.simulated_function import Log, SimulatedFunction, TimedCallback
+from engine.model.simulation.simulated_mapping import QueueLoad, SimulatedMapping
 from engine.model.simulation.workload import Workload
 
-_LONGEST_DRAIN_S: Final = 8 * 3600.0
+_MAX_DRAIN_S: Final = 8 * 3600.0
 """What is asynchronous may be tried for six hours."""
 
 
@@ -54,12 +54,12 @@ class Simulation:
         log: Log | None = None,
     ) -> None:
         account = account or Account()
-        self._agenda: list[tuple[float, int, Moment, int, int]] = []
+        self._agenda: list[tuple[float, int, TimedCallback, int, int]] = []
         self._order = count()
         self._horizon_s = _last(workloads, queues or {}) if horizon_s is None else horizon_s
-        own = sum(_own(one.function) for one in workloads)
-        self.pool = Pool(account.concurrency_limit - own)
-        self.lines = [
+        dedicated = sum(_dedicated(one.function) for one in workloads)
+        self.pool = Pool(account.concurrency_limit - dedicated)
+        self.functions = [
             SimulatedFunction(
                 workload,
                 self._pool_of(workload.function, (scalers or {}).get(workload.function.name)),
@@ -75,64 +75,64 @@ class Simulation:
             )
             for workload in workloads
         ]
-        self._by_fleet = {line.fleet: line for line in self.lines}
-        self.mapped = [
-            Mapped(line, (queues or {})[line.function.name], self.at)
-            for line in self.lines
-            if line.function.name in (queues or {})
+        self._by_fleet = {simulated.fleet: simulated for simulated in self.functions}
+        self.mappings = [
+            SimulatedMapping(simulated, (queues or {})[simulated.function.name], self.at)
+            for simulated in self.functions
+            if simulated.function.name in (queues or {})
         ]
-        self._sampler = LevelSampler(self.lines, sample_every_s)
+        self._sampler = LevelSampler(self.functions, sample_every_s)
         self._sample_every_s = sample_every_s
 
-    def at(self, when_s: float, what: Moment, a: int = 0, b: int = 0) -> None:
+    def at(self, when_s: float, what: TimedCallback, a: int = 0, b: int = 0) -> None:
         """Have `what(when_s, a, b)` happen."""
         heapq.heappush(self._agenda, (when_s, next(self._order), what, a, b))
 
     def run(self) -> Observation:
         """Everything, to its end."""
-        for line in self.lines:
-            line.open(0.0)
-        for mapped in self.mapped:
-            mapped.open(0.0)
+        for simulated in self.functions:
+            simulated.open(0.0)
+        for mapping in self.mappings:
+            mapping.open(0.0)
         if self._sample_every_s:
             self.at(0.0, self._sample)
-        if len(self.lines) == 1 and self.lines[0].plain:
-            self._play_one(self.lines[0])
+        if len(self.functions) == 1 and self.functions[0].is_plain:
+            self._run_one(self.functions[0])
         else:
-            self._play()
+            self._run_all()
         self._drain()
-        return self._sampler.observation(self._horizon_s, self.mapped)
+        return self._sampler.observation(self._horizon_s, self.mappings)
 
     # ---------------------------------------------------------------- the two loops
 
-    def _play_one(self, line: SimulatedFunction) -> None:
+    def _run_one(self, simulated: SimulatedFunction) -> None:
         """All arrivals of the only function: what is hot is spelled out."""
         agenda, pop, push, order = self._agenda, heapq.heappop, heapq.heappush, self._order
-        reserve, hold_s, acts = line.fleet.reserve, line.hold_s, line.acts
-        kinds, started_s, fresh = line.kinds, line.started_s, line.fresh
-        for item, now_s in enumerate(line.workload.at_s):
+        reserve, hold_s, end_callbacks = simulated.fleet.reserve, simulated.hold_s, simulated.end_callbacks
+        kinds, started_s, unbilled_inits_s = simulated.kinds, simulated.started_s, simulated.unbilled_inits_s
+        for item, now_s in enumerate(simulated.workload.at_s):
             while agenda and agenda[0][0] <= now_s:
                 due_s, _, what, a, b = pop(agenda)
                 what(due_s, a, b)
             env_id = reserve(now_s)
-            if env_id and not fresh:
+            if env_id and not unbilled_inits_s:
                 started_s[item] = now_s
-                push(agenda, (now_s + hold_s[item], next(order), acts[kinds[item]], env_id, item))
+                push(agenda, (now_s + hold_s[item], next(order), end_callbacks[kinds[item]], env_id, item))
             else:
-                line.arrive(now_s, item, env_id)
+                simulated.arrive(now_s, item, env_id)
 
-    def _play(self) -> None:
+    def _run_all(self) -> None:
         agenda, pop = self._agenda, heapq.heappop
-        for now_s, number, item in _merged(self.lines):
+        for now_s, number, item in _merged(self.functions):
             while agenda and agenda[0][0] <= now_s:
                 due_s, _, what, a, b = pop(agenda)
                 what(due_s, a, b)
-            line = self.lines[number]
-            line.arrive(now_s, item, line.fleet.reserve(now_s))
+            simulated = self.functions[number]
+            simulated.arrive(now_s, item, simulated.fleet.reserve(now_s))
 
     def _drain(self) -> None:
         """The rest, to the end of observation and until nothing is left to do."""
-        agenda, latest_s = self._agenda, self._horizon_s + _LONGEST_DRAIN_S
+        agenda, latest_s = self._agenda, self._horizon_s + _MAX_DRAIN_S
         while agenda and agenda[0][0] <= latest_s:
             if agenda[0][0] > self._horizon_s and not self._at_work():
                 return
@@ -140,7 +140,7 @@ class Simulation:
             what(due_s, a, b)
 
     def _at_work(self) -> bool:
-        return any(one.at_work for one in self.lines) or any(one.at_work for one in self.mapped)
+        return any(one.has_work for one in self.functions) or any(one.has_work for one in self.mappings)
 
     # ---------------------------------------------------------------- the account
 
@@ -164,7 +164,7 @@ class Simulation:
             self.at(now_s + self._sample_every_s, self._sample)
 
 
-def _own(function: Function) -> int:
+def _dedicated(function: Function) -> int:
     reserved = function.reserved_concurrency
     return function.provisioned_concurrency if reserved is None else reserved
 
@@ -183,10 +183,12 @@ def _last(workloads: Sequence[Workload], queues: Mapping[str, QueueLoad]) -> flo
     return max((at_s[-1] for at_s in arrivals if len(at_s)), default=0.0)
 
 
-def _merged(lines: Sequence[SimulatedFunction]) -> Iterator[tuple[float, int, int]]:
-    """All arrivals in order of time; of those at one moment, in the order of the functions."""
+def _merged(functions: Sequence[SimulatedFunction]) -> Iterator[tuple[float, int, int]]:
+    """All arrivals in order of time; of those at one time, in the order of the functions."""
 
     def arrivals(number: int, at_s: Sequence[float]) -> Iterator[tuple[float, int, int]]:
         return ((now_s, number, item) for item, now_s in enumerate(at_s))
 
-    return heapq.merge(*(arrivals(number, line.workload.at_s) for number, line in enumerate(lines)))
+    return heapq.merge(
+        *(arrivals(number, simulated.workload.at_s) for number, simulated in enumerate(functions))
+    )

@@ -52,7 +52,7 @@ class Services:
         body_limit_bytes: What that listener must take.
     """
 
-    def __init__(self, engine: Engine, shelf: PackageStore, spawn: Spawn) -> None:
+    def __init__(self, engine: Engine, package_store: PackageStore, spawn: Spawn) -> None:
         """Blocks if there is a state folder.
 
         Raises:
@@ -104,19 +104,19 @@ class Services:
         if (remote := _one(RemoteSqsSource, sources)) is not None:
             engine.stats.mappings.watch(partial(mapping_readings, remote))
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
-        self._works = ControlPlane(
+        self._control_plane = ControlPlane(
             FunctionRegistry({function.name: function for function in config.functions}, host),
-            shelf,
+            package_store,
             engine.deployments,
             _one(HttpSource, sources) or NoFunctionUrls(),
             offload=engine.platform.offload,
             spawn=spawn,
-            stores=BucketCodeStore(self._s3),
+            code_store=BucketCodeStore(self._s3),
             mappings=mappings,
             say=engine.say,
         )
         engine.terms.invoke_config = self._invoke_config
-        lambda_api = LambdaApi(self._works, host, engine.sink, spawn, engine.asynchronous)
+        lambda_api = LambdaApi(self._control_plane, host, engine.sink, spawn, engine.asynchronous)
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: webhooks.handle}
         endpoint = AwsRouter(handlers, host.new_request_id)
         gate = AwsGate(gate_of("aws", config, wary=True), endpoint, self._s3.api, engine.stats.reject)
@@ -126,7 +126,7 @@ class Services:
 
     async def restore(self, state: StoredState) -> None:
         """Run what came over the Lambda API before. Called once, before anything is served."""
-        await self._works.restore(state)
+        await self._control_plane.restore(state)
 
     def stop(self) -> None:
         """The listener is about to drain: end what clients only wait at."""
@@ -158,7 +158,7 @@ class Services:
         return self._engine.asynchronous if getattr(source, "asynchronous", False) else self._engine.sink
 
     def _invoke_config(self, name: str, qualifier: str | None) -> InvokeConfig:
-        record = self._works.catalogue.record(name)
+        record = self._control_plane.registry.record(name)
         kept = record.invoking.get(qualifier or LATEST) if record is not None else None
         return _NONE if kept is None else kept.config
 

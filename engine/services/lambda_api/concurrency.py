@@ -15,7 +15,7 @@ from engine.services.lambda_api.configured_functions import code_of, iso
 from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import ApiError, conflict, invalid_parameter
 from engine.services.lambda_api.function_registry import Found
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
@@ -29,13 +29,13 @@ _CODE_LIMIT_BYTES: Final = 322_122_547_200
 class Concurrency:
     """How the account's concurrency is shared out."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._works = works
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {
             "GetFunctionConcurrency": self.get,
             "GetProvisionedConcurrencyConfig": self.get_provisioned,
@@ -43,8 +43,8 @@ class Concurrency:
         }
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {
             "PutFunctionConcurrency": self.put,
             "DeleteFunctionConcurrency": self.delete,
@@ -56,10 +56,10 @@ class Concurrency:
 
     async def put(self, call: Call, body: bytes) -> Answer:
         """A guarantee and a limit, from now on."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, call.query))
+        record = self._registry.whole(self._registry.address(call.name, call.query))
         wanted: int = read(request_shapes.CONCURRENCY, body)["ReservedConcurrentExecutions"]
-        others = sum(self._own(other) for other in self._catalogue.records() if other is not record)
-        left = self._catalogue.account.concurrency_limit - others - wanted
+        others = sum(self._own(other) for other in self._registry.records() if other is not record)
+        left = self._registry.account.concurrency_limit - others - wanted
         provisioned = self._provisioned(record)
         if wanted < provisioned:
             raise invalid_parameter(
@@ -72,19 +72,19 @@ class Concurrency:
                 f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
             )
         record.reserved = wanted
-        self._works.deployment.reserve(record.name, wanted)
+        self._control_plane.deployment.reserve(record.name, wanted)
         return Answer({"ReservedConcurrentExecutions": wanted})
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """Back to the account's pool."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, call.query))
+        record = self._registry.whole(self._registry.address(call.name, call.query))
         record.reserved = None
-        self._works.deployment.reserve(record.name, None)
+        self._control_plane.deployment.reserve(record.name, None)
         return Answer({})
 
     def get(self, call: Call) -> Document:
         """The reservation; empty if there is none."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, call.query))
+        record = self._registry.whole(self._registry.address(call.name, call.query))
         return {} if record.reserved is None else {"ReservedConcurrentExecutions": record.reserved}
 
     # ---------------------------------------------------------------- provisioned
@@ -105,25 +105,25 @@ class Concurrency:
                 )
         else:
             self._fits(record, others + wanted)
-        record.provisioned[qualifier] = Provisioned(requested=wanted, modified_s=self._catalogue.now_s())
+        record.provisioned[qualifier] = Provisioned(requested=wanted, modified_s=self._registry.now_s())
         document = self._progress(record, qualifier)
-        self._works.share(record)
+        self._control_plane.share(record)
         return Answer({**document, "Status": "IN_PROGRESS", **_NOTHING_YET})
 
     async def delete_provisioned(self, call: Call, _body: bytes) -> Answer:
         """None are kept ready any more."""
         found = self._published(call)
         if found.record.provisioned.pop(found.qualifier, None) is not None:
-            self._works.share(found.record)
+            self._control_plane.share(found.record)
         return Answer({})
 
     def get_provisioned(self, call: Call) -> Document:
         """How far it is; with `List=ALL` all of the function's."""
         if call.query.get("List") == "ALL":
-            record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+            record = self._registry.whole(self._registry.address(call.name, {}))
             page = page_of(sorted(record.provisioned), call.query)
             configs = [
-                {"FunctionArn": self._catalogue.arn(record, one), **self._progress(record, one)}
+                {"FunctionArn": self._registry.arn(record, one), **self._progress(record, one)}
                 for one in page.keys
             ]
             return {"NextMarker": page.next_marker, "ProvisionedConcurrencyConfigs": configs}
@@ -135,7 +135,7 @@ class Concurrency:
 
     def _published(self, call: Call) -> Found:
         """A version or alias; `$LATEST` cannot have provisioned environments."""
-        found = self._catalogue.find(self._catalogue.address(call.name, call.query))
+        found = self._registry.find(self._registry.address(call.name, call.query))
         alias = found.record.aliases.get(found.qualifier)
         if LATEST in (found.qualifier, alias and alias.version):
             raise invalid_parameter(
@@ -159,8 +159,8 @@ class Concurrency:
                 raise conflict("Version is pointed by a Provisioned Concurrency alias")
 
     def _fits(self, record: FunctionRecord, wanted: int) -> None:
-        others = sum(self._own(other) for other in self._catalogue.records() if other is not record)
-        unreserved = self._catalogue.account.concurrency_limit - others
+        others = sum(self._own(other) for other in self._registry.records() if other is not record)
+        unreserved = self._registry.account.concurrency_limit - others
         if wanted > unreserved:
             raise invalid_parameter(
                 "Specified ConcurrentExecutions for function is greater than account's unreserved "
@@ -174,11 +174,11 @@ class Concurrency:
 
     def _progress(self, record: FunctionRecord, qualifier: str) -> Document:
         config = record.provisioned[qualifier]
-        version = self._catalogue.version(record, qualifier)
+        version = self._registry.version(record, qualifier)
         assert version is not None
         ready, failing = 0, False
         if version.state == "Active":
-            ready, failing = self._works.deployment.readiness(record.name, version.version)
+            ready, failing = self._control_plane.deployment.readiness(record.name, version.version)
         ready = min(ready, config.requested)
         document: Document = {
             "RequestedProvisionedConcurrentExecutions": config.requested,
@@ -193,7 +193,7 @@ class Concurrency:
         return document
 
     def _provisioned(self, record: FunctionRecord) -> int:
-        fixed = self._catalogue.configured.get(record.name)
+        fixed = self._registry.configured.get(record.name)
         own = 0 if fixed is None else fixed.provisioned_concurrency
         return own + sum(one.requested for one in record.provisioned.values())
 
@@ -205,10 +205,10 @@ class Concurrency:
 
     def account_settings(self, _call: Call) -> Document:
         """Limits and usage."""
-        records = self._catalogue.records()
-        limit = self._catalogue.account.concurrency_limit
+        records = self._registry.records()
+        limit = self._registry.account.concurrency_limit
         packages = sum(version.size for record in records for version in record.all_versions())
-        files = sum(code_of(function).size for function in self._catalogue.configured.values())
+        files = sum(code_of(function).size for function in self._registry.configured.values())
         return {
             "AccountLimit": {
                 "TotalCodeSize": _CODE_LIMIT_BYTES,

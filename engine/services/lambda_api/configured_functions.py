@@ -117,6 +117,6 @@ def iso(wall_s: float) -> str:
 
 def _revision(document: dict[str, Any]) -> str:
     """A UUID that changes whenever anything else in the document does, but for the spelling of the ARN."""
-    told = {key: value for key, value in document.items() if key != "FunctionArn"}
-    digest = hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).digest()
+    documented = {key: value for key, value in document.items() if key != "FunctionArn"}
+    digest = hashlib.sha256(orjson.dumps(documented, option=orjson.OPT_SORT_KEYS)).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))

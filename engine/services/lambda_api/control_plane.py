@@ -87,60 +87,62 @@ class ControlPlane:
 
     def __init__(
         self,
-        catalogue: FunctionRegistry,
-        shelf: PackageStore,
+        registry: FunctionRegistry,
+        package_store: PackageStore,
         deployment: Deployment,
-        fronts: FunctionUrlHost,
+        function_urls: FunctionUrlHost,
         *,
         offload: Offload,
         spawn: Spawn,
-        stores: CodeStore | None = None,
+        code_store: CodeStore | None = None,
         mappings: QueueMappings | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`mappings` is what polls queues, None in an engine without; `say` takes lines to be logged."""
-        self.catalogue = catalogue
-        self.shelf = shelf
+        self.registry = registry
+        self.package_store = package_store
         self.deployment = deployment
-        self.fronts = fronts
+        self.function_urls = function_urls
         self.mappings = mappings
         self.offload = offload
         self.busy: set[str] = set()
-        self._stores = stores or NoCodeStore()
+        self._code_store = code_store or NoCodeStore()
         self._spawn = spawn
-        self._say = say
+        self._log_line = say
         self._running = Counter[str]()  # folders, by how many versions run from them or still finish there
         self._saved = b""
-        self._saving = anyio.Lock()
-        deployment.on_gone(self._gone)
+        self._save_lock = anyio.Lock()
+        deployment.on_gone(self._release_folder)
 
     # ---------------------------------------------------------------- running
 
     async def restore(self, state: StoredState) -> None:
         """Run what the state folder held. Called once, before anything is served."""
-        self.catalogue.state = state
-        self._saved = _text(self.catalogue)
+        self.registry.state = state
+        self._saved = _text(self.registry)
         for record in list(state.functions.values()):
-            if record.name in self.catalogue.configured:
+            if record.name in self.registry.configured:
                 continue  # the configuration's comes first; the other is kept for when it is gone
             for version in record.all_versions():
                 await self.run(record, version)
             self.route(record)
             self.share(record)
-            for qualifier, url in record.urls.items() if not isinstance(self.fronts, NoFunctionUrls) else ():
+            for qualifier, url in (
+                record.urls.items() if not isinstance(self.function_urls, NoFunctionUrls) else ()
+            ):
                 self.open_url(record, qualifier, url)
         if self.mappings is not None:
             self._reopen(self.mappings)
 
     def open_url(self, record: FunctionRecord, qualifier: str, url: Url) -> None:
         """Serve a function URL, as its config says now."""
-        self.fronts.open(
+        self.function_urls.open(
             url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
         )
 
     def _reopen(self, mappings: QueueMappings) -> None:
-        for uuid, kept in self.catalogue.state.mappings.items():
-            read_busy_s = busy_reader(self.catalogue, kept.function, kept.qualifier)
+        for uuid, kept in self.registry.state.mappings.items():
+            read_busy_s = busy_reader(self.registry, kept.function, kept.qualifier)
             settings = settings_of(mappings, kept.config)
             mapping = mappings.open(kept.function, kept.qualifier, settings, read_busy_s, uuid=uuid)
             mapping.modified_s = kept.modified_s
@@ -162,22 +164,22 @@ class ControlPlane:
             _failed(version, f"The engine has failed: {error!r}")
         else:
             self._running[version.folder] += 1
-            self._say_of_layers(record.name, version)
+            self._warn_of_layers(record.name, version)
             version.update_failed = ""
             version.state, version.reason, version.code = "Active", "", ""
             self.share(record)  # it may have been changed while the version came up
         version.updating = False
-        version.revision = self.catalogue.new_id()
+        version.revision = self.registry.new_id()
 
-    def _say_of_layers(self, name: str, version: Version) -> None:
+    def _warn_of_layers(self, name: str, version: Version) -> None:
         """Layers may have modules for one minor version of Python: the one that runs here is what counts."""
         declared, here = (
             version.settings["Runtime"],
             f"python{sys.version_info.major}.{sys.version_info.minor}",
         )
-        libraries = self.shelf.opt(version.folder) / "python" / "lib"
+        libraries = self.package_store.opt(version.folder) / "python" / "lib"
         if declared.startswith("python") and declared != here and libraries.is_dir():
-            self._say(
+            self._log_line(
                 f"{name}: its runtime is {declared}, and it runs on {here}: of its layers "
                 f"python/lib/{here}/site-packages is used, and that of {declared} is not"
             )
@@ -185,7 +187,7 @@ class ControlPlane:
     def function(self, record: FunctionRecord, version: Version) -> Function:
         """A version as the engine knows functions."""
         settings = version.settings
-        task = self.shelf.task(version.folder)
+        task = self.package_store.task(version.folder)
         is_python = settings["Runtime"].startswith("python")
         variables = settings.get("Environment", {}).get("Variables", {})
         executor = "runtime"
@@ -208,7 +210,7 @@ class ControlPlane:
 
     def bootstrap(self, folder: str) -> Path | None:
         """The program of a runtime of its own: the code's, or a layer's."""
-        for place in (self.shelf.task(folder), self.shelf.opt(folder)):
+        for place in (self.package_store.task(folder), self.package_store.opt(folder)):
             if (place / "bootstrap").is_file():
                 return place / "bootstrap"
         return None
@@ -239,18 +241,18 @@ class ControlPlane:
 
     async def repack(self, folder: str, layers: list[str]) -> CodePackage:
         """The archive of `folder` once more, with other layers under it."""
-        data = await self.offload(partial(self.shelf.archive, folder))
+        data = await self.offload(partial(self.package_store.archive, folder))
         return await self._put(data, partial(self._add_code, layers))
 
     async def pack_layer(self, content: Mapping[str, Any]) -> CodePackage:
         """Unpack the archive of a layer. Raises ApiError."""
-        return await self._put(await self._archive(content), self.shelf.add_layer)
+        return await self._put(await self._archive(content), self.package_store.add_layer)
 
     def _add_code(self, layers: list[str], folder: str, data: bytes) -> None:
-        self.shelf.add_code(folder, data, layers)
+        self.package_store.add_code(folder, data, layers)
 
     async def _put(self, data: bytes, add: Callable[[str, bytes], None]) -> CodePackage:
-        folder = self.catalogue.new_id()
+        folder = self.registry.new_id()
         try:
             await self.offload(partial(add, folder, data))
         except ArchiveError as error:
@@ -272,16 +274,16 @@ class ControlPlane:
                 message = "Could not decode ZipFile: it is not Base64-encoded."
                 raise ApiError(400, "SerializationException", message) from None
         if "S3Bucket" in code and "S3Key" in code:
-            return await self._stores.fetch(code["S3Bucket"], code["S3Key"], code.get("S3ObjectVersion"))
+            return await self._code_store.fetch(code["S3Bucket"], code["S3Key"], code.get("S3ObjectVersion"))
         raise invalid_parameter("Please provide a source for function code.")
 
     def drop(self, folder: str) -> None:
         """Remove a folder, if nothing is kept there and nothing runs there."""
-        if not self._running[folder] and folder not in self.catalogue.state.folders():
+        if not self._running[folder] and folder not in self.registry.state.folders():
             del self._running[folder]
-            self._spawn(self.offload, partial(self.shelf.remove, folder))
+            self._spawn(self.offload, partial(self.package_store.remove, folder))
 
-    def _gone(self, function: Function) -> None:
+    def _release_folder(self, function: Function) -> None:
         folder = Path(function.code).parent.name
         if self._running[folder]:  # else it is one of the configuration
             self._running[folder] -= 1
@@ -291,12 +293,12 @@ class ControlPlane:
 
     async def save(self) -> None:
         """Write the state, if there is a state folder and anything changed. Several savings become one."""
-        if not self.shelf.lasting:
+        if not self.package_store.lasting:
             return
-        async with self._saving:
-            text = _text(self.catalogue)
+        async with self._save_lock:
+            text = _text(self.registry)
             if text != self._saved:
-                await self.offload(partial(self.shelf.save, text))
+                await self.offload(partial(self.package_store.save, text))
                 self._saved = text
 
 
@@ -315,5 +317,5 @@ def _log_variables(logging: Mapping[str, Any]) -> dict[str, str]:
     return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": level}
 
 
-def _text(catalogue: FunctionRegistry) -> bytes:
-    return catalogue.state.model_dump_json(indent=1).encode()
+def _text(registry: FunctionRegistry) -> bytes:
+    return registry.state.model_dump_json(indent=1).encode()

@@ -50,20 +50,20 @@ _PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9\-_]+", re.ASCII)
 class CreateFunctionChecks:
     """Refuses, in AWS's words, what cannot be."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._works = works
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
 
     def new_name(self, text: str) -> str:
         """The name of a function that is to be. Raises ApiError if it is none, or taken."""
-        name = addressed(text, None, self._catalogue.account).name
+        name = addressed(text, None, self._registry.account).name
         if len(name) > _LONGEST_NAME:
             constraint = f"have length less than or equal to {_LONGEST_NAME}"
             raise validation_error(violation(text, "functionName", constraint))
         if _PLAIN_NAME.fullmatch(name) is None:
             constraint = "satisfy regular expression pattern: [a-zA-Z0-9-_]+"
             raise validation_error(violation(text, "functionName", constraint))
-        if self._catalogue.record(name) is not None or name in self._works.busy:
+        if self._registry.record(name) is not None or name in self._control_plane.busy:
             raise conflict(f"Function already exist: {name}")
         return name
 
@@ -102,18 +102,18 @@ class CreateFunctionChecks:
         if dead_letters and not re.match(r"arn:[^:]+:(sqs|sns):", dead_letters):
             message = f"The provided target ARN {dead_letters[:200]} is not one of an SQS queue or SNS topic."
             raise invalid_parameter(message)
-        if dead_letters == self._catalogue.account.function_arn(name):
+        if dead_letters == self._registry.account.function_arn(name):
             raise invalid_parameter("You can't specify the function as a destination for itself.")
-        return folders_of(self._catalogue, wanted.get("Layers", []))
+        return folders_of(self._registry, wanted.get("Layers", []))
 
     def has_runtime(self, runtime: str, folder: str) -> None:
         """Raise ApiError, and let go of the package, if there is nothing to run it with."""
         if runtime.startswith("python"):
             return
-        program = self._works.bootstrap(folder)
+        program = self._control_plane.bootstrap(folder)
         if program is not None and os.access(program, os.X_OK):
             return
-        self._works.drop(folder)
+        self._control_plane.drop(folder)
         raise invalid_parameter(
             f"This engine runs Python itself. For {runtime} the package, or a layer, must hold an executable "
             "file named bootstrap that serves the Runtime API, and there is none."

@@ -13,7 +13,7 @@ from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import Found
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
@@ -24,17 +24,17 @@ _DESTINATION: Final = re.compile(r"arn:(aws[a-zA-Z-]*)?:(sqs|sns|lambda|events|s
 class EventInvokeConfigs:
     """The event-invoke configs of all functions, versions and aliases."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._registry = control_plane.registry
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {"GetFunctionEventInvokeConfig": self.get, "ListFunctionEventInvokeConfigs": self.list_all}
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {
             "PutFunctionEventInvokeConfig": self.put,
             "UpdateFunctionEventInvokeConfig": self.update,
@@ -53,28 +53,28 @@ class EventInvokeConfigs:
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """It must be there."""
-        found = self._catalogue.find(self._catalogue.address(call.name, call.query))
+        found = self._registry.find(self._registry.address(call.name, call.query))
         self._config(found)
         del found.record.invoking[found.qualifier]
         return Answer({})
 
     def get(self, call: Call) -> Document:
         """One config."""
-        return self._document(self._catalogue.find(self._catalogue.address(call.name, call.query)))
+        return self._document(self._registry.find(self._registry.address(call.name, call.query)))
 
     def list_all(self, call: Call) -> Document:
         """All of one function."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+        record = self._registry.whole(self._registry.address(call.name, {}))
         page = page_of(sorted(record.invoking), call.query)
         configs = [self._document(Found(record, one, "")) for one in page.keys]
         return {"NextMarker": page.next_marker, "FunctionEventInvokeConfigs": configs}
 
     def _wanted(self, call: Call, body: bytes) -> tuple[Found, dict[str, Any]]:
         wanted = read(request_shapes.EVENT_INVOKE, body)
-        found = self._catalogue.find(self._catalogue.address(call.name, call.query))
+        found = self._registry.find(self._registry.address(call.name, call.query))
         if not wanted:
             raise invalid_parameter("You must specify at least one of error handling or destination setting.")
-        own = self._catalogue.arn(found.record)
+        own = self._registry.arn(found.record)
         for destination in wanted.get("DestinationConfig", {}).values():
             arn = destination.get("Destination")
             if arn is None:
@@ -88,13 +88,13 @@ class EventInvokeConfigs:
         return found, wanted
 
     def _kept(self, found: Found, config: dict[str, Any]) -> Answer:
-        found.record.invoking[found.qualifier] = Invoking(config=config, modified_s=self._catalogue.now_s())
+        found.record.invoking[found.qualifier] = Invoking(config=config, modified_s=self._registry.now_s())
         return Answer(self._document(found))
 
     def _config(self, found: Found) -> Invoking:
         config = found.record.invoking.get(found.qualifier)
         if config is None:
-            arn = self._catalogue.arn(found.record, found.qualifier)
+            arn = self._registry.arn(found.record, found.qualifier)
             raise not_found(f"The function {arn} doesn't have an EventInvokeConfig")
         return config
 
@@ -102,7 +102,7 @@ class EventInvokeConfigs:
         config = self._config(found)
         return {
             "LastModified": config.modified_s,
-            "FunctionArn": self._catalogue.arn(found.record, found.qualifier or LATEST),
+            "FunctionArn": self._registry.arn(found.record, found.qualifier or LATEST),
             **config.config,
             "DestinationConfig": {
                 "OnSuccess": {},

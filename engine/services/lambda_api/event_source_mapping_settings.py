@@ -97,12 +97,12 @@ def config_of(settings: QueueMappingSettings, arn: str) -> Config:
     return config
 
 
-def timeout_s(catalogue: FunctionRegistry, name: str, qualifier: str | None) -> float | None:
+def timeout_s(registry: FunctionRegistry, name: str, qualifier: str | None) -> float | None:
     """Timeout of what a mapping runs, now; None if that is not there."""
-    configured = catalogue.configured.get(name)
+    configured = registry.configured.get(name)
     if configured is not None:
         return configured.timeout_s
-    record = catalogue.state.functions.get(name)
+    record = registry.state.functions.get(name)
     if record is None:
         return None
     alias = record.aliases.get(qualifier or LATEST)
@@ -111,10 +111,10 @@ def timeout_s(catalogue: FunctionRegistry, name: str, qualifier: str | None) -> 
     return float(version.settings["Timeout"]) if version is not None else None
 
 
-def busy_reader(catalogue: FunctionRegistry, name: str, qualifier: str | None) -> Callable[[], float]:
+def busy_reader(registry: FunctionRegistry, name: str, qualifier: str | None) -> Callable[[], float]:
     """Reads how long a batch may be with the function, seconds: packages may be given another timeout."""
-    configured = catalogue.configured.get(name)
+    configured = registry.configured.get(name)
     if configured is not None:
         busy_s = answered_within_s(configured)
         return lambda: busy_s
-    return lambda: timeout_s(catalogue, name, qualifier) or 0.0
+    return lambda: timeout_s(registry, name, qualifier) or 0.0

@@ -24,12 +24,12 @@ from engine.services.lambda_api.event_source_mapping_settings import (
     timeout_s,
 )
 from engine.services.lambda_api.function_names import Addressed, addressed
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 
-_MOST_LISTED: Final = 100
+_MAX_LISTED: Final = 100
 _UNRECOGNIZED: Final = "Unrecognized event source."
 _NO_QUEUE: Final = (
     "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
@@ -65,18 +65,18 @@ _SHOWN_IF_THERE: Final = (
 class EventSourceMappings:
     """The event source mappings of all functions."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._catalogue = works.catalogue
-        self._mappings = works.mappings
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._registry = control_plane.registry
+        self._mappings = control_plane.mappings
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {"GetEventSourceMapping": self.get, "ListEventSourceMappings": self.list_all}
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {
             "CreateEventSourceMapping": self.create,
             "UpdateEventSourceMapping": self.update,
@@ -91,14 +91,17 @@ class EventSourceMappings:
             raise invalid_parameter(_UNRECOGNIZED)
         if mappings is None:
             raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
-        _refuse_those_of_streams(body)
-        config = _chosen(wanted)
+        _reject_stream_members(body)
+        config = _settings_members(wanted)
         settings = settings_of(mappings, config)
-        who = self._function(wanted["FunctionName"])
-        self._check_queue(mappings, settings, who)
-        self._check_unique(mappings, settings, who)
+        address = self._function(wanted["FunctionName"])
+        self._check_queue(mappings, settings, address)
+        self._check_unique(mappings, settings, address)
         mapping = mappings.open(
-            who.name, who.qualifier, settings, busy_reader(self._catalogue, who.name, who.qualifier)
+            address.name,
+            address.qualifier,
+            settings,
+            busy_reader(self._registry, address.name, address.qualifier),
         )
         self._keep(mapping, config, wanted.get("Tags", {}))
         return Answer(self._document(mapping, "Creating" if settings.enabled else "Disabled"))
@@ -107,18 +110,22 @@ class EventSourceMappings:
         """Works by the new members from the next batch on; members that are not given stay."""
         wanted = read(request_shapes.UPDATE_MAPPING, body)
         mappings, mapping = self._found(call.name)
-        _refuse_those_of_streams(body)
-        before, config = mapping.settings, {**self._config(mapping), **_chosen(wanted)}
+        _reject_stream_members(body)
+        before, config = mapping.settings, {**self._config(mapping), **_settings_members(wanted)}
         settings = settings_of(mappings, config, mapping.settings)
-        who = Addressed(mapping.function, mapping.qualifier)
+        address = Addressed(mapping.function, mapping.qualifier)
         if "FunctionName" in wanted:
-            who = self._function(wanted["FunctionName"])
-        self._check_queue(mappings, settings, who)
-        self._check_unique(mappings, settings, who, mapping)
+            address = self._function(wanted["FunctionName"])
+        self._check_queue(mappings, settings, address)
+        self._check_unique(mappings, settings, address, mapping)
         mappings.change(
-            mapping, who.name, who.qualifier, settings, busy_reader(self._catalogue, who.name, who.qualifier)
+            mapping,
+            address.name,
+            address.qualifier,
+            settings,
+            busy_reader(self._registry, address.name, address.qualifier),
         )
-        kept = self._catalogue.state.mappings.get(mapping.uuid)
+        kept = self._registry.state.mappings.get(mapping.uuid)
         if kept is not None:
             self._keep(mapping, config, kept.tags)
         state = "Updating"
@@ -131,7 +138,7 @@ class EventSourceMappings:
         mappings, mapping = self._found(call.name)
         document = self._document(mapping, "Deleting")
         mappings.close(mapping)
-        self._catalogue.state.mappings.pop(mapping.uuid, None)
+        self._registry.state.mappings.pop(mapping.uuid, None)
         return Answer(document)
 
     def get(self, call: Call) -> Document:
@@ -142,14 +149,14 @@ class EventSourceMappings:
     def list_all(self, call: Call) -> Document:
         """Those of a queue, of a function, or all."""
         arn, function = call.query.get("EventSourceArn"), call.query.get("FunctionName")
-        who = addressed(function, None, self._catalogue.account) if function else None
+        address = addressed(function, None, self._registry.account) if function else None
         entries = {
             mapping.uuid: mapping
             for mapping in self._mappings or ()
-            if (who is None or who == (mapping.function, mapping.qualifier))
+            if (address is None or address == (mapping.function, mapping.qualifier))
             and (not arn or arn == self._config(mapping)["EventSourceArn"])
         }
-        page = page_of(sorted(entries), call.query, page=_MOST_LISTED)
+        page = page_of(sorted(entries), call.query, page=_MAX_LISTED)
         return {
             "NextMarker": page.next_marker,
             "EventSourceMappings": [self._document(entries[uuid]) for uuid in page.keys],
@@ -165,18 +172,20 @@ class EventSourceMappings:
 
     def _function(self, text: str) -> Addressed:
         """What is to be run. Raises ApiError if it is not there."""
-        who = addressed(text, None, self._catalogue.account)
-        if self._catalogue.record(who.name) is None:
+        address = addressed(text, None, self._registry.account)
+        if self._registry.record(address.name) is None:
             raise invalid_parameter("Function does not exist")
-        self._catalogue.find(who)
-        return who
+        self._registry.find(address)
+        return address
 
-    def _check_queue(self, mappings: QueueMappings, settings: QueueMappingSettings, who: Addressed) -> None:
+    def _check_queue(
+        self, mappings: QueueMappings, settings: QueueMappingSettings, address: Addressed
+    ) -> None:
         """Raise ApiError if it is not there, or shows messages again while they are in work."""
         visibility_s = mappings.visibility_s(settings)
         if visibility_s is None:
             raise invalid_parameter(_NO_QUEUE)
-        limit_s = timeout_s(self._catalogue, *who)
+        limit_s = timeout_s(self._registry, *address)
         if limit_s is not None and visibility_s < limit_s:
             raise invalid_parameter(
                 f"Queue visibility timeout: {visibility_s:g} seconds is less than "
@@ -187,15 +196,15 @@ class EventSourceMappings:
         self,
         mappings: QueueMappings,
         settings: QueueMappingSettings,
-        who: Addressed,
+        address: Addressed,
         own: QueueMapping | None = None,
     ) -> None:
         """Raise ApiError if there is another mapping from the queue to the function."""
         arn = mappings.arn(settings)
         for other in mappings:
-            same = (other.function, other.qualifier) == who and mappings.arn(other.settings) == arn
+            same = (other.function, other.qualifier) == address and mappings.arn(other.settings) == arn
             if same and other is not own:
-                name = f"{who.name}:{who.qualifier}" if who.qualifier else who.name
+                name = f"{address.name}:{address.qualifier}" if address.qualifier else address.name
                 raise conflict(
                     f'An event source mapping with SQS arn (" {arn} ") and function (" {name} ") already '
                     f"exists. Please update or delete the existing mapping with UUID {other.uuid}"
@@ -204,7 +213,7 @@ class EventSourceMappings:
     # --- members
 
     def _keep(self, mapping: QueueMapping, config: Config, tags: dict[str, str]) -> None:
-        self._catalogue.state.mappings[mapping.uuid] = MappingRecord(
+        self._registry.state.mappings[mapping.uuid] = MappingRecord(
             function=mapping.function,
             qualifier=mapping.qualifier,
             config=dict(config),
@@ -213,14 +222,14 @@ class EventSourceMappings:
         )
 
     def _config(self, mapping: QueueMapping) -> Config:
-        kept = self._catalogue.state.mappings.get(mapping.uuid)
+        kept = self._registry.state.mappings.get(mapping.uuid)
         if kept is not None:
             return kept.config
         assert self._mappings is not None
         return config_of(mapping.settings, self._mappings.arn(mapping.settings))
 
     def _document(self, mapping: QueueMapping, state: str | None = None) -> Document:
-        account, config = self._catalogue.account, self._config(mapping)
+        account, config = self._registry.account, self._config(mapping)
         prefix = f"arn:aws:lambda:{account.region}:{account.account_id}:event-source-mapping:"
         document: Document = {
             "UUID": mapping.uuid,
@@ -236,11 +245,11 @@ class EventSourceMappings:
         return document
 
 
-def _chosen(wanted: dict[str, Any]) -> dict[str, Any]:
+def _settings_members(wanted: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in ("FunctionName", "Tags")}
 
 
-def _refuse_those_of_streams(body: bytes) -> None:
+def _reject_stream_members(body: bytes) -> None:
     given: dict[str, Any] = orjson.loads(body or b"{}")
     for name in _NOT_FOR_QUEUES:
         if given.get(name) is not None:

@@ -29,13 +29,13 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def described(
-    catalogue: FunctionRegistry, record: FunctionRecord, version: Version, qualifier: str | None
+    registry: FunctionRegistry, record: FunctionRecord, version: Version, qualifier: str | None
 ) -> dict[str, Any]:
     """The document of one version, without its state, as lists give it; `qualifier` as the caller put it."""
     settings = version.settings
     document: dict[str, Any] = {
         "FunctionName": record.name,
-        "FunctionArn": catalogue.arn(record, qualifier),
+        "FunctionArn": registry.arn(record, qualifier),
         **{key: settings[key] for key in _COPIED if key in settings},
         "CodeSize": version.size,
         "CodeSha256": version.sha256,
@@ -51,7 +51,7 @@ def described(
         document["DeadLetterConfig"] = settings["DeadLetterConfig"]
     if settings.get("Layers"):
         document["Layers"] = [
-            {"Arn": arn, "CodeSize": _layer_size(catalogue, arn)} for arn in settings["Layers"]
+            {"Arn": arn, "CodeSize": _layer_size(registry, arn)} for arn in settings["Layers"]
         ]
     if settings.get("VpcConfig"):
         document["VpcConfig"] = {
@@ -105,8 +105,8 @@ _COPIED: Final = (
 )
 
 
-def _layer_size(catalogue: FunctionRegistry, arn: str) -> int:
+def _layer_size(registry: FunctionRegistry, arn: str) -> int:
     name, number = arn.split(":")[-2:]
-    layer = catalogue.state.layers.get(name)
+    layer = registry.state.layers.get(name)
     version = layer.versions.get(number) if layer is not None else None
     return 0 if version is None else version.size  # a deleted one is used on, its size not known any more

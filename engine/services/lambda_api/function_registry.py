@@ -75,30 +75,30 @@ class FunctionRegistry:
         """What a path says of a function. Raises ApiError for what is no name."""
         return addressed(text, query.get("Qualifier"), self.account)
 
-    def find(self, who: Addressed) -> Found:
+    def find(self, address: Addressed) -> Found:
         """The function, and what its qualifier is. Raises ApiError (404) if one of the two is not there."""
-        record = self.record(who.name)
-        arn = self.account.function_arn(who.name, who.qualifier)
+        record = self.record(address.name)
+        arn = self.account.function_arn(address.name, address.qualifier)
         if record is None:
             raise function_not_found(arn)
-        qualifier = who.qualifier or LATEST
+        qualifier = address.qualifier or LATEST
         if not (qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases):
             raise function_not_found(arn)
         return Found(record, qualifier, arn)
 
-    def whole(self, who: Addressed) -> FunctionRecord:
+    def whole(self, address: Addressed) -> FunctionRecord:
         """The function, for operations that know no versions. Raises ApiError (400, 404)."""
-        if who.qualifier is not None:
+        if address.qualifier is not None:
             raise invalid_parameter(ONLY_FUNCTIONS)
-        return self.find(who).record
+        return self.find(address).record
 
-    def packaged(self, who: Addressed) -> tuple[FunctionRecord, Version]:
+    def packaged(self, address: Addressed) -> tuple[FunctionRecord, Version]:
         """The function and its `$LATEST`, for operations that change code or configuration.
 
         Raises:
             ApiError: 404 if it is not there, 400 if it is one of the configuration.
         """
-        record = self.find(who).record
+        record = self.find(address).record
         if record.latest is None:
             message = (
                 f"Function {record.name} is defined in the engine's configuration: change its code and its "

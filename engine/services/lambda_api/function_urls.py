@@ -11,7 +11,7 @@ from engine.packages.records import LATEST, FunctionRecord, Url
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import conflict, not_found, validation_error
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
@@ -20,18 +20,18 @@ from engine.services.lambda_api.validation import checked_text, read
 class FunctionUrls:
     """The URLs of all functions and aliases. IAM settings are kept and shown, and not applied."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._works = works
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {"GetFunctionUrlConfig": self.get, "ListFunctionUrlConfigs": self.list_all}
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {
             "CreateFunctionUrlConfig": self.create,
             "UpdateFunctionUrlConfig": self.update,
@@ -43,16 +43,16 @@ class FunctionUrls:
         wanted = read(request_shapes.CREATE_URL, body)
         record, qualifier = self._of(call)
         if qualifier in record.urls:
-            arn = self._catalogue.arn(record, None if qualifier == LATEST else qualifier)
+            arn = self._registry.arn(record, None if qualifier == LATEST else qualifier)
             raise conflict(
                 f"Failed to create function url config for [functionArn = {arn}]. Error message:  "
                 "FunctionUrlConfig exists for this Lambda function"
             )
-        now_s = self._catalogue.now_s()
+        now_s = self._registry.now_s()
         url = Url(
-            id=self._catalogue.new_id().replace("-", ""), config=wanted, created_s=now_s, modified_s=now_s
+            id=self._registry.new_id().replace("-", ""), config=wanted, created_s=now_s, modified_s=now_s
         )
-        self._works.open_url(record, qualifier, url)
+        self._control_plane.open_url(record, qualifier, url)
         record.urls[qualifier] = url
         document = self._document(record, qualifier)
         del document["LastModifiedTime"]
@@ -64,14 +64,14 @@ class FunctionUrls:
         record, qualifier = self._of(call)
         url = self._url(record, qualifier)
         url.config = url.config | wanted
-        self._works.open_url(record, qualifier, url)
-        url.modified_s = self._catalogue.now_s()
+        self._control_plane.open_url(record, qualifier, url)
+        url.modified_s = self._registry.now_s()
         return Answer(self._document(record, qualifier))
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """Serves no more."""
         record, qualifier = self._of(call)
-        self._works.fronts.close(self._url(record, qualifier).id)
+        self._control_plane.function_urls.close(self._url(record, qualifier).id)
         del record.urls[qualifier]
         return Answer({})
 
@@ -81,14 +81,14 @@ class FunctionUrls:
 
     def list_all(self, call: Call) -> Document:
         """All of one function."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+        record = self._registry.whole(self._registry.address(call.name, {}))
         page = page_of(sorted(record.urls), call.query)
         configs = [self._document(record, qualifier) for qualifier in page.keys]
         return {"NextMarker": page.next_marker, "FunctionUrlConfigs": configs}
 
     def _of(self, call: Call) -> tuple[FunctionRecord, str]:
         """A function or one of its aliases: versions have no URLs."""
-        found = self._catalogue.find(self._catalogue.address(call.name, call.query))
+        found = self._registry.find(self._registry.address(call.name, call.query))
         if found.qualifier != LATEST or call.query.get("Qualifier"):
             violations = checked_text(request_shapes.URL_QUALIFIER, found.qualifier, "qualifier")
             if violations:
@@ -104,8 +104,8 @@ class FunctionUrls:
     def _document(self, record: FunctionRecord, qualifier: str) -> Document:
         url = self._url(record, qualifier)
         return {
-            "FunctionUrl": self._works.fronts.address(url.id),
-            "FunctionArn": self._catalogue.arn(record, None if qualifier == LATEST else qualifier),
+            "FunctionUrl": self._control_plane.function_urls.address(url.id),
+            "FunctionArn": self._registry.arn(record, None if qualifier == LATEST else qualifier),
             "InvokeMode": "BUFFERED",
             **url.config,
             "CreationTime": _iso_z(url.created_s),

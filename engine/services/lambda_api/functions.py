@@ -18,7 +18,7 @@ from engine.services.lambda_api.errors import invalid_parameter, not_in_set
 from engine.services.lambda_api.function_documents import defaults, described, set_pending, with_state
 from engine.services.lambda_api.function_registry import ONLY_FUNCTIONS, agreed, in_progress
 from engine.services.lambda_api.layers import folders_of
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
@@ -30,15 +30,15 @@ _NOT_SETTINGS: Final = frozenset({"FunctionName", "Code", "Publish", "PackageTyp
 class Functions:
     """Functions themselves: code and configuration."""
 
-    def __init__(self, works: ControlPlane, versions: Versions) -> None:
-        self._works = works
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane, versions: Versions) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
         self._versions = versions
-        self._asked = CreateFunctionChecks(works)
+        self._asked = CreateFunctionChecks(control_plane)
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {
             "GetFunction": self.get,
             "GetFunctionConfiguration": self.get_configuration,
@@ -46,8 +46,8 @@ class Functions:
         }
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {
             "CreateFunction": self.create,
             "UpdateFunctionCode": self.update_code,
@@ -69,12 +69,12 @@ class Functions:
                     f"{member} is mandatory for functions created with deployment packages."
                 )
         layers = self._asked.checked(name, wanted)
-        self._works.busy.add(name)
+        self._control_plane.busy.add(name)
         try:
-            packed = await self._works.pack(wanted["Code"], layers)
+            packed = await self._control_plane.pack(wanted["Code"], layers)
             self._asked.has_runtime(wanted["Runtime"], packed.folder)
         except BaseException:
-            self._works.busy.discard(name)
+            self._control_plane.busy.discard(name)
             raise
         settings = defaults(name) | {key: wanted[key] for key in wanted.keys() - _NOT_SETTINGS}
         settings["LoggingConfig"] = defaults(name)["LoggingConfig"] | settings["LoggingConfig"]
@@ -83,9 +83,9 @@ class Functions:
         )
         latest = record.latest
         assert latest is not None
-        self._catalogue.state.functions[name] = record
+        self._registry.state.functions[name] = record
         published = self._versions.add(record, "") if wanted.get("Publish") else None
-        document = described(self._catalogue, record, published or latest, _number(published))
+        document = described(self._registry, record, published or latest, _number(published))
         return Answer(with_state(document, published or latest), partial(self._start, record, published))
 
     def _version(self, settings: dict[str, Any], packed: CodePackage) -> Version:
@@ -94,8 +94,8 @@ class Functions:
             folder=packed.folder,
             size=packed.size,
             sha256=packed.sha256,
-            modified_s=self._catalogue.now_s(),
-            revision=self._catalogue.new_id(),
+            modified_s=self._registry.now_s(),
+            revision=self._registry.new_id(),
         )
         set_pending(version)
         return version
@@ -104,12 +104,12 @@ class Functions:
         """Run `$LATEST`, and what was published with it; nobody may change the function meanwhile."""
         try:
             assert record.latest is not None
-            await self._works.run(record, record.latest)
+            await self._control_plane.run(record, record.latest)
             if published is not None:
-                await self._works.run(record, published)
-            self._works.route(record)
+                await self._control_plane.run(record, published)
+            self._control_plane.route(record)
         finally:
-            self._works.busy.discard(record.name)
+            self._control_plane.busy.discard(record.name)
 
     # ---------------------------------------------------------------- update
 
@@ -118,14 +118,14 @@ class Functions:
         wanted = read(request_shapes.UPDATE_CODE, body)
         record, latest = self._changeable(call, wanted.get("RevisionId"))
         if wanted.get("DryRun"):
-            return Answer(with_state(described(self._catalogue, record, latest, None), latest))
-        layers = folders_of(self._catalogue, latest.settings.get("Layers", []))
-        self._works.busy.add(record.name)
+            return Answer(with_state(described(self._registry, record, latest, None), latest))
+        layers = folders_of(self._registry, latest.settings.get("Layers", []))
+        self._control_plane.busy.add(record.name)
         try:
-            packed = await self._works.pack(wanted, layers)
+            packed = await self._control_plane.pack(wanted, layers)
             self._asked.has_runtime(latest.settings["Runtime"], packed.folder)
         except BaseException:
-            self._works.busy.discard(record.name)
+            self._control_plane.busy.discard(record.name)
             raise
         settings = dict(latest.settings)
         if "Architectures" in wanted:
@@ -141,24 +141,24 @@ class Functions:
         if "LoggingConfig" in wanted:
             settings["LoggingConfig"] = latest.settings["LoggingConfig"] | wanted["LoggingConfig"]
         packed = CodePackage(latest.folder, latest.size, latest.sha256)
-        self._works.busy.add(record.name)
+        self._control_plane.busy.add(record.name)
         try:
             if "Layers" in wanted and wanted["Layers"] != latest.settings.get("Layers", []):
-                packed = await self._works.repack(latest.folder, layers)
+                packed = await self._control_plane.repack(latest.folder, layers)
             self._asked.has_runtime(settings["Runtime"], packed.folder)
         except BaseException:
-            self._works.busy.discard(record.name)
+            self._control_plane.busy.discard(record.name)
             raise
         return self._updated(record, latest, settings, packed, publish=False)
 
     def _changeable(self, call: Call, revision: str | None) -> tuple[FunctionRecord, Version]:
-        who = self._catalogue.address(call.name, call.query)
-        record, latest = self._catalogue.packaged(who)
-        arn = self._catalogue.arn(record)
-        if who.qualifier not in (None, LATEST):
+        address = self._registry.address(call.name, call.query)
+        record, latest = self._registry.packaged(address)
+        arn = self._registry.arn(record)
+        if address.qualifier not in (None, LATEST):
             raise invalid_parameter(ONLY_FUNCTIONS)
-        self._catalogue.still(latest, arn)
-        if record.name in self._works.busy:
+        self._registry.still(latest, arn)
+        if record.name in self._control_plane.busy:
             raise in_progress(arn)
         agreed(revision, latest.revision)
         return record, latest
@@ -175,53 +175,53 @@ class Functions:
         old_folder = latest.folder
         latest.settings = settings
         latest.folder, latest.size, latest.sha256 = packed
-        latest.modified_s = self._catalogue.now_s()
-        latest.revision = self._catalogue.new_id()
+        latest.modified_s = self._registry.now_s()
+        latest.revision = self._registry.new_id()
         latest.updating = True
         published = self._versions.add(record, "") if publish else None
-        document = described(self._catalogue, record, published or latest, _number(published))
+        document = described(self._registry, record, published or latest, _number(published))
         with_state(document, latest)
         return Answer(document, partial(self._replace, record, published, old_folder))
 
     async def _replace(self, record: FunctionRecord, published: Version | None, old_folder: str) -> None:
         await self._start(record, published)
         if record.latest is not None and record.latest.folder != old_folder:
-            self._works.drop(old_folder)
+            self._control_plane.drop(old_folder)
 
     # ---------------------------------------------------------------- delete
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """Take it away; what runs is finished. With a qualifier: one published version."""
-        who = self._catalogue.address(call.name, call.query)
-        record, _ = self._catalogue.packaged(who)
-        if record.name in self._works.busy:
-            raise in_progress(self._catalogue.arn(record))
-        if who.qualifier is not None:
-            return self._versions.delete(record, who.qualifier)
-        del self._catalogue.state.functions[record.name]
+        address = self._registry.address(call.name, call.query)
+        record, _ = self._registry.packaged(address)
+        if record.name in self._control_plane.busy:
+            raise in_progress(self._registry.arn(record))
+        if address.qualifier is not None:
+            return self._versions.delete(record, address.qualifier)
+        del self._registry.state.functions[record.name]
         for url in record.urls.values():
-            self._works.fronts.close(url.id)
+            self._control_plane.function_urls.close(url.id)
         for version in record.all_versions():
             if version.state == "Active":
-                self._works.deployment.remove(record.name)
+                self._control_plane.deployment.remove(record.name)
                 break
         for version in record.all_versions():
-            self._works.drop(version.folder)
+            self._control_plane.drop(version.folder)
         return Answer({})
 
     # ---------------------------------------------------------------- questions
 
     def get(self, call: Call) -> Document:
         """Configuration, where the code is, tags and reservation if there are any."""
-        record = self._catalogue.find(self._catalogue.address(call.name, call.query)).record
-        fixed = self._catalogue.configured.get(record.name)
+        record = self._registry.find(self._registry.address(call.name, call.query)).record
+        fixed = self._registry.configured.get(record.name)
         if fixed is not None:
             place = Path(fixed.code).absolute()
         else:
-            who = self._catalogue.address(call.name, call.query)
-            version = self._catalogue.version(record, who.qualifier or LATEST)
+            address = self._registry.address(call.name, call.query)
+            version = self._registry.version(record, address.qualifier or LATEST)
             assert version is not None
-            place = self._works.shelf.archive_path(version.folder)
+            place = self._control_plane.package_store.archive_path(version.folder)
         answer: Document = {
             "Configuration": self.get_configuration(call),
             "Code": {"RepositoryType": "S3" if fixed is None else "FileSystem", "Location": place.as_uri()},
@@ -234,34 +234,34 @@ class Functions:
 
     def get_configuration(self, call: Call) -> Document:
         """The flat document."""
-        who = self._catalogue.address(call.name, call.query)
-        found = self._catalogue.find(who)
-        version = self._catalogue.version(found.record, found.qualifier)
+        address = self._registry.address(call.name, call.query)
+        found = self._registry.find(address)
+        version = self._registry.version(found.record, found.qualifier)
         if version is None:
-            return active(self._of_configured(found.record.name, who.qualifier))
-        return with_state(described(self._catalogue, found.record, version, who.qualifier), version)
+            return active(self._of_configured(found.record.name, address.qualifier))
+        return with_state(described(self._registry, found.record, version, address.qualifier), version)
 
     def list_all(self, call: Call) -> Document:
         """One page in the order of names; with `FunctionVersion=ALL` every version of each."""
         version = call.query.get("FunctionVersion") or None
         if version not in (None, "ALL"):
             raise not_in_set(version, "functionVersion", ("ALL",))
-        page = page_of(self._catalogue.names(), call.query)
+        page = page_of(self._registry.names(), call.query)
         documents = [one for name in page.keys for one in self._listed(name, every=version is not None)]
         return {"NextMarker": page.next_marker, "Functions": documents}
 
     def _listed(self, name: str, *, every: bool) -> list[Document]:
-        record = self._catalogue.record(name)
+        record = self._registry.record(name)
         assert record is not None
         if record.latest is None:
             return [self._of_configured(name, LATEST if every else None)]
         if not every:
-            return [described(self._catalogue, record, record.latest, None)]
-        return [described(self._catalogue, record, one, one.version) for one in record.all_versions()]
+            return [described(self._registry, record, record.latest, None)]
+        return [described(self._registry, record, one, one.version) for one in record.all_versions()]
 
     def _of_configured(self, name: str, qualifier: str | None) -> Document:
-        catalogue = self._catalogue
-        return configuration(catalogue.configured[name], catalogue.account, catalogue.since_s, qualifier)
+        registry = self._registry
+        return configuration(registry.configured[name], registry.account, registry.since_s, qualifier)
 
 
 def _number(version: Version | None) -> str | None:

@@ -15,21 +15,21 @@ from engine.services.lambda_api.configured_functions import iso
 from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import invalid_parameter, not_found, validation_error, violation
 from engine.services.lambda_api.function_registry import FunctionRegistry
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
 
-MOST_LAYERS: Final = 5
+MAX_LAYERS: Final = 5
 _VERSION_ARN: Final = re.compile(
     r"arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+):(\d{12}):layer:([a-zA-Z0-9\-_]+):([0-9]+)", re.ASCII
 )
 _MISSING: Final = "The resource you requested does not exist."
 
 
-def folders_of(catalogue: FunctionRegistry, arns: Sequence[str]) -> list[str]:
+def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
     """The folders of the layer versions that a function names. Raises ApiError for what is none."""
-    if len(arns) > MOST_LAYERS:
+    if len(arns) > MAX_LAYERS:
         raise invalid_parameter("Cannot reference more than 5 layers.")
     folders = []
     seen: set[str] = set()
@@ -42,8 +42,8 @@ def folders_of(catalogue: FunctionRegistry, arns: Sequence[str]) -> list[str]:
             )
             raise validation_error(violation(arn[:200], "layers", constraint))
         region, account, name, number = found.groups()
-        layer = catalogue.state.layers.get(name)
-        ours = (region, account) == (catalogue.account.region, catalogue.account.account_id)
+        layer = registry.state.layers.get(name)
+        ours = (region, account) == (registry.account.region, registry.account.account_id)
         version = layer.versions.get(number) if layer is not None and ours else None
         if version is None:
             raise invalid_parameter(f"Layer version {arn} does not exist.")
@@ -60,13 +60,13 @@ def folders_of(catalogue: FunctionRegistry, arns: Sequence[str]) -> list[str]:
 class Layers:
     """All layers."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._works = works
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {
             "GetLayerVersion": self.get,
             "ListLayers": self.list_all,
@@ -74,22 +74,22 @@ class Layers:
         }
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {"PublishLayerVersion": self.publish, "DeleteLayerVersion": self.delete}
 
     async def publish(self, call: Call, body: bytes) -> Answer:
         """The next version of a layer, which need not be there yet."""
         name = self._name(call)
         wanted = read(request_shapes.PUBLISH_LAYER, body)
-        packed = await self._works.pack_layer(wanted["Content"])
-        layer = self._catalogue.state.layers.setdefault(name, LayerRecord(name=name))
+        packed = await self._control_plane.pack_layer(wanted["Content"])
+        layer = self._registry.state.layers.setdefault(name, LayerRecord(name=name))
         version = LayerVersion(
             version=layer.next_version,
             folder=packed.folder,
             size=packed.size,
             sha256=packed.sha256,
-            created_s=self._catalogue.now_s(),
+            created_s=self._registry.now_s(),
             description=wanted.get("Description", ""),
             runtimes=wanted.get("CompatibleRuntimes", []),
             architectures=wanted.get("CompatibleArchitectures", []),
@@ -101,10 +101,10 @@ class Layers:
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """Functions that have it keep it. Nothing happens if there is none."""
-        layer = self._catalogue.state.layers.get(self._name(call))
+        layer = self._registry.state.layers.get(self._name(call))
         version = layer.versions.pop(self._number(call), None) if layer is not None else None
         if version is not None:
-            self._works.drop(version.folder)
+            self._control_plane.drop(version.folder)
         return Answer({})
 
     def get(self, call: Call) -> Document:
@@ -116,7 +116,7 @@ class Layers:
             name, number = found[3], found[4]
         else:
             name, number = self._name(call), self._number(call)
-        layer = self._catalogue.state.layers.get(name)
+        layer = self._registry.state.layers.get(name)
         version = layer.versions.get(number) if layer is not None else None
         if layer is None or version is None:
             raise not_found(_MISSING)
@@ -128,7 +128,7 @@ class Layers:
             return self.get(call)
         latest = {
             layer.name: versions[-1]
-            for layer in self._catalogue.state.layers.values()
+            for layer in self._registry.state.layers.values()
             if (versions := [v for v in layer.versions.values() if _suits(v, call)])
         }
         page = page_of(sorted(latest), call.query)
@@ -145,7 +145,7 @@ class Layers:
     def list_versions(self, call: Call) -> Document:
         """The newest first."""
         name = self._name(call)
-        layer = self._catalogue.state.layers.get(name, LayerRecord(name=name))
+        layer = self._registry.state.layers.get(name, LayerRecord(name=name))
         by_key = {f"{10**12 - v.version:013d}": v for v in layer.versions.values() if _suits(v, call)}
         page = page_of(sorted(by_key), call.query)
         return {
@@ -165,7 +165,7 @@ class Layers:
         return str(int(call.second[:20]))
 
     def _arn(self, name: str) -> str:
-        account = self._catalogue.account
+        account = self._registry.account
         return f"arn:aws:lambda:{account.region}:{account.account_id}:layer:{name}"
 
     def _summary(self, name: str, version: LayerVersion) -> Document:
@@ -184,7 +184,7 @@ class Layers:
         return document
 
     def _document(self, layer: LayerRecord, version: LayerVersion) -> Document:
-        place = self._works.shelf.archive_path(version.folder)
+        place = self._control_plane.package_store.archive_path(version.folder)
         content = {"Location": place.as_uri(), "CodeSha256": version.sha256, "CodeSize": version.size}
         return {
             "Content": content,

@@ -1,4 +1,4 @@
-"""What every operation of the control plane is given, and what it gives back."""
+"""Types of the control plane's operations: what each takes and returns."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ Document = dict[str, Any]
 
 
 class Answer(NamedTuple):
-    """A document, and what is to happen once it has been sent, or None."""
+    """What a write operation returns.
+
+    Attributes:
+        document: The answer's document.
+        then: Runs after the answer was sent; None for nothing.
+    """
 
     document: Document
     then: Callable[[], Awaitable[None]] | None = None
 
 
-Look = Callable[[Call], Document]
-"""An operation that only looks."""
+ReadOperation = Callable[[Call], Document]
+"""Changes nothing; returns the answer's document."""
 
-Change = Callable[[Call, bytes], Awaitable[Answer]]
-"""An operation that changes something; it gets the body as well."""
+WriteOperation = Callable[[Call, bytes], Awaitable[Answer]]
+"""Changes something; takes the body as well."""
 
-Looks = Mapping[str, Look]
-Changes = Mapping[str, Change]
+ReadOperations = Mapping[str, ReadOperation]
+WriteOperations = Mapping[str, WriteOperation]

@@ -1,7 +1,7 @@
-"""Lambda's control plane: functions and all that hangs on them, over the Lambda API.
+"""Lambda's control plane: functions and everything that belongs to them, over the Lambda API.
 
-Looking is answered at once. A change is answered when it is kept; what takes longer, bringing a new
-version up, goes on after the answer and shows as its state.
+Operations that read are answered at once. One that writes is answered when the state is saved; starting a new
+version takes longer, goes on after the answer and shows as the version's state.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.services.lambda_api.event_source_mappings import EventSourceMappings
 from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.functions import Functions
 from engine.services.lambda_api.layers import Layers
-from engine.services.lambda_api.operation import Changes, Looks
+from engine.services.lambda_api.operation import ReadOperations, WriteOperations
 from engine.services.lambda_api.routes import STATUSES, Call
 from engine.services.lambda_api.tags_and_policies import TagsAndPolicies
 from engine.services.lambda_api.versions import Versions
@@ -28,34 +28,41 @@ _log = logging.getLogger("engine.lambda")
 
 
 class Operations:
-    """Every operation of the Lambda API but the invoking ones."""
+    """Every operation of the Lambda API except those that invoke."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        versions = Versions(works)
+    def __init__(self, control_plane: ControlPlane) -> None:
+        versions = Versions(control_plane)
         parts = (
-            Functions(works, versions),
+            Functions(control_plane, versions),
             versions,
-            Concurrency(works),
-            EventInvokeConfigs(works),
-            FunctionUrls(works),
-            TagsAndPolicies(works),
-            Layers(works),
-            EventSourceMappings(works),
+            Concurrency(control_plane),
+            EventInvokeConfigs(control_plane),
+            FunctionUrls(control_plane),
+            TagsAndPolicies(control_plane),
+            Layers(control_plane),
+            EventSourceMappings(control_plane),
         )
-        self._works = works
-        self._looks: Looks = {name: look for part in parts for name, look in part.looks.items()}
-        self._changes: Changes = {name: change for part in parts for name, change in part.changes.items()}
+        self._control_plane = control_plane
+        self._reads: ReadOperations = {
+            name: read for part in parts for name, read in part.read_operations.items()
+        }
+        self._writes: WriteOperations = {
+            name: write for part in parts for name, write in part.write_operations.items()
+        }
 
-    def changes(self, operation: str) -> bool:
-        """Whether it is one that changes something: `change` does those, `look` the others."""
-        return operation in self._changes
+    def is_write(self, operation: str) -> bool:
+        """Whether the operation changes something: `answer_write` does those, `answer_read` the others."""
+        return operation in self._writes
 
-    def look(self, request: Request, call: Call, request_id: str) -> None:
+    def answer_read(self, request: Request, call: Call, request_id: str) -> None:
         """Answer now. Raises ApiError."""
-        _respond(request, call, self._looks[call.operation](call), request_id)
+        _respond(request, call, self._reads[call.operation](call), request_id)
 
-    async def change(self, request: Request, call: Call, request_id: str) -> None:
-        """Do it, keep it, answer, and bring it about."""
+    async def answer_write(self, request: Request, call: Call, request_id: str) -> None:
+        """Run the operation, save the state, answer, and then do what the operation does afterwards.
+
+        An ApiError or an OSError is answered; nothing is raised for a bad request.
+        """
         try:
             size = request.too_large
             if size or len(request.body) > BODY_LIMIT_BYTES:
@@ -63,7 +70,7 @@ class Operations:
                     f"Request must be smaller than {BODY_LIMIT_BYTES} bytes "
                     f"for the {call.operation} operation"
                 )
-            document, then = await self._changes[call.operation](call, request.body)
+            document, then = await self._writes[call.operation](call, request.body)
         except ApiError as error:
             answer_error(request, error, request_id)
             return
@@ -71,7 +78,7 @@ class Operations:
             answer_error(request, _broken(error, call), request_id)
             return
         try:
-            await self._works.save()
+            await self._control_plane.save()
         except OSError as error:
             answer_error(request, _broken(error, call), request_id)
         else:
@@ -79,7 +86,7 @@ class Operations:
         if then is not None:
             await then()
             try:
-                await self._works.save()
+                await self._control_plane.save()
             except OSError:
                 return  # what is kept is how it was before it came up: it comes up again after a restart
 

@@ -21,11 +21,11 @@ from engine.services.lambda_api.errors import (
     violation,
 )
 from engine.services.lambda_api.function_registry import Found, agreed
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 
-_MOST_TAGS: Final = 50
+_MAX_TAGS: Final = 50
 _POLICY_BYTES: Final = 20_480
 _SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
 _NOTHING: Final = "The resource you requested does not exist."
@@ -34,12 +34,12 @@ _NOTHING: Final = "The resource you requested does not exist."
 class TagsAndPolicies:
     """Tags, policies and settings of all functions."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._registry = control_plane.registry
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {
             "ListTags": self.list_tags,
             "GetPolicy": self.get_policy,
@@ -49,8 +49,8 @@ class TagsAndPolicies:
         }
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {
             "TagResource": self.tag,
             "UntagResource": self.untag,
@@ -65,7 +65,7 @@ class TagsAndPolicies:
         """Adds tags, or gives them other values."""
         wanted = read(request_shapes.TAG, body)["Tags"]
         record = self._tagged(call)
-        if len(record.tags | wanted) > _MOST_TAGS:
+        if len(record.tags | wanted) > _MAX_TAGS:
             raise invalid_parameter("Number of tags exceeds resource tag limit.")
         record.tags = record.tags | wanted
         return Answer({})
@@ -92,11 +92,11 @@ class TagsAndPolicies:
             raise validation_error(violation(call.name[:200], "resource", constraint))
         _, mark, uuid = call.name.partition(":event-source-mapping:")
         if mark:
-            mapping = self._catalogue.state.mappings.get(uuid)
+            mapping = self._registry.state.mappings.get(uuid)
             if mapping is None:
                 raise not_found(_NOTHING)
             return mapping
-        return self._catalogue.whole(self._catalogue.address(call.name, {}))
+        return self._registry.whole(self._registry.address(call.name, {}))
 
     # ---------------------------------------------------------------- policy
 
@@ -119,7 +119,7 @@ class TagsAndPolicies:
             raise invalid_parameter(
                 f"The final policy size ({size}) is bigger than the limit ({_POLICY_BYTES})."
             )
-        revision = self._catalogue.new_id()
+        revision = self._registry.new_id()
         found.record.policies[found.qualifier] = Policy(statements=statements, revision=revision)
         return Answer({"Statement": _compact(statement)})
 
@@ -133,7 +133,7 @@ class TagsAndPolicies:
             raise not_found(f"Statement {call.second[:200]} is not found in resource policy.")
         agreed(call.query.get("RevisionId"), policy.revision)
         del policy.statements[call.second]
-        policy.revision = self._catalogue.new_id()
+        policy.revision = self._registry.new_id()
         if not policy.statements:
             del found.record.policies[found.qualifier]
         return Answer({})
@@ -147,24 +147,24 @@ class TagsAndPolicies:
         return {"Policy": _policy_text(policy.statements), "RevisionId": policy.revision}
 
     def _found(self, call: Call) -> Found:
-        return self._catalogue.find(self._catalogue.address(call.name, call.query))
+        return self._registry.find(self._registry.address(call.name, call.query))
 
     # ---------------------------------------------------------------- settings
 
     def code_signing(self, call: Call) -> Document:
         """There is none, ever."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+        record = self._registry.whole(self._registry.address(call.name, {}))
         return {"CodeSigningConfigArn": "", "FunctionName": record.name}
 
     def recursion(self, call: Call) -> Document:
         """What is to become of loops. They are not looked for."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+        record = self._registry.whole(self._registry.address(call.name, {}))
         return {"RecursiveLoop": record.recursion}
 
     async def put_recursion(self, call: Call, body: bytes) -> Answer:
         """Kept and shown."""
         wanted = read(request_shapes.RECURSION, body)
-        record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+        record = self._registry.whole(self._registry.address(call.name, {}))
         record.recursion = wanted["RecursiveLoop"]
         return Answer({"RecursiveLoop": record.recursion})
 
@@ -172,7 +172,7 @@ class TagsAndPolicies:
         """The runtime is this interpreter, and changes when it does."""
         found = self._found(call)
         qualifier = None if found.qualifier == LATEST else found.qualifier
-        return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._catalogue.arn(found.record, qualifier)}
+        return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._registry.arn(found.record, qualifier)}
 
 
 def _statement(wanted: dict[str, Any], arn: str) -> dict[str, Any]:

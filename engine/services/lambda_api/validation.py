@@ -111,7 +111,7 @@ def _checked(shape: Shape, value: Any, at: str, violations: list[str]) -> Any:
             if type(value) is not bool:
                 _wrong_type(value, "a Boolean")
         case Integer():
-            return _whole(shape, value, at, violations)
+            return _complete(shape, value, at, violations)
         case Double():
             return _share(value, at, violations)
         case ListShape():
@@ -164,7 +164,7 @@ def _text(shape: StringShape, value: str, at: str, violations: list[str]) -> Non
         violations.append(violation(shown, at, f"satisfy regular expression pattern: {shape.pattern}"))
 
 
-def _whole(shape: Integer, value: Any, at: str, violations: list[str]) -> int:
+def _complete(shape: Integer, value: Any, at: str, violations: list[str]) -> int:
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int:

@@ -22,7 +22,7 @@ from engine.services.lambda_api.errors import (
 )
 from engine.services.lambda_api.function_documents import described, with_state
 from engine.services.lambda_api.function_registry import agreed, in_progress
-from engine.services.lambda_api.operation import Answer, Changes, Document, Looks
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
@@ -33,13 +33,13 @@ _UNDELETABLE: Final = "$LATEST version cannot be deleted without deleting the fu
 class Versions:
     """Versions and aliases of all functions."""
 
-    def __init__(self, works: ControlPlane) -> None:
-        self._works = works
-        self._catalogue = works.catalogue
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
 
     @property
-    def looks(self) -> Looks:
-        """Operations that only look."""
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
         return {
             "ListVersionsByFunction": self.list_all,
             "GetAlias": self.get_alias,
@@ -47,8 +47,8 @@ class Versions:
         }
 
     @property
-    def changes(self) -> Changes:
-        """Operations that change something."""
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
         return {
             "PublishVersion": self.publish,
             "CreateAlias": self.create_alias,
@@ -61,10 +61,10 @@ class Versions:
     async def publish(self, call: Call, body: bytes) -> Answer:
         """A version of what `$LATEST` is now; the last one again if nothing changed since."""
         wanted = read(request_shapes.PUBLISH_VERSION, body)
-        record, latest = self._catalogue.packaged(self._catalogue.address(call.name, call.query))
-        arn = self._catalogue.arn(record)
-        self._catalogue.still(latest, arn)
-        if record.name in self._works.busy:
+        record, latest = self._registry.packaged(self._registry.address(call.name, call.query))
+        arn = self._registry.arn(record)
+        self._registry.still(latest, arn)
+        if record.name in self._control_plane.busy:
             raise in_progress(arn)
         agreed(wanted.get("RevisionId"), latest.revision)
         expected = wanted.get("CodeSha256")
@@ -87,12 +87,12 @@ class Versions:
         assert latest is not None
         number = str(record.next_version)
         version = latest.model_copy(
-            deep=True, update={"version": number, "revision": self._catalogue.new_id(), "updating": False}
+            deep=True, update={"version": number, "revision": self._registry.new_id(), "updating": False}
         )
         if description:
             version.settings["Description"] = description
         version.state, version.reason, version.code = "Pending", _CREATING, "Creating"
-        version.modified_s = self._catalogue.now_s()
+        version.modified_s = self._registry.now_s()
         record.versions[number] = version
         record.next_version += 1
         return version
@@ -112,17 +112,17 @@ class Versions:
         record.invoking.pop(qualifier, None)
         record.policies.pop(qualifier, None)
         if version.state == "Active":
-            self._works.deployment.remove(record.name, qualifier)
-        self._works.drop(version.folder)
+            self._control_plane.deployment.remove(record.name, qualifier)
+        self._control_plane.drop(version.folder)
         return Answer({})
 
     def list_all(self, call: Call) -> Document:
         """`$LATEST` first, then numbers in their order."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, call.query))
+        record = self._registry.whole(self._registry.address(call.name, call.query))
         if record.latest is None:
-            catalogue = self._catalogue
-            fixed = catalogue.configured[record.name]
-            one = active(configuration(fixed, catalogue.account, catalogue.since_s, LATEST))
+            registry = self._registry
+            fixed = registry.configured[record.name]
+            one = active(configuration(fixed, registry.account, registry.since_s, LATEST))
             return {"NextMarker": None, "Versions": [one]}
         by_key = {_key(version): version for version in record.all_versions()}
         page = page_of(sorted(by_key), call.query)
@@ -130,34 +130,34 @@ class Versions:
         return {"NextMarker": page.next_marker, "Versions": documents}
 
     async def _run(self, record: FunctionRecord, version: Version) -> None:
-        self._works.busy.add(record.name)
+        self._control_plane.busy.add(record.name)
         try:
-            await self._works.run(record, version)
+            await self._control_plane.run(record, version)
         finally:
-            self._works.busy.discard(record.name)
+            self._control_plane.busy.discard(record.name)
 
     def _document(self, record: FunctionRecord, version: Version) -> Document:
-        return with_state(described(self._catalogue, record, version, version.version), version)
+        return with_state(described(self._registry, record, version, version.version), version)
 
     # ---------------------------------------------------------------- aliases
 
     async def create_alias(self, call: Call, body: bytes) -> Answer:
         """A name for a version."""
         wanted = read(request_shapes.CREATE_ALIAS, body)
-        record = self._catalogue.whole(self._catalogue.address(call.name, call.query))
+        record = self._registry.whole(self._registry.address(call.name, call.query))
         name = wanted["Name"]
         if name in record.aliases:
-            raise conflict(f"Alias already exists: {self._catalogue.arn(record, name)}")
+            raise conflict(f"Alias already exists: {self._registry.arn(record, name)}")
         weights = self._weights(record, wanted["FunctionVersion"], wanted.get("RoutingConfig"))
         alias = Alias(
             name=name,
             version=wanted["FunctionVersion"],
             description=wanted.get("Description", ""),
             weights=weights,
-            revision=self._catalogue.new_id(),
+            revision=self._registry.new_id(),
         )
         record.aliases[name] = alias
-        self._works.route(record)
+        self._control_plane.route(record)
         return Answer(self._alias_document(record, alias))
 
     async def update_alias(self, call: Call, body: bytes) -> Answer:
@@ -170,25 +170,25 @@ class Versions:
         alias.weights = self._weights(record, version, routing)
         alias.version = version
         alias.description = wanted.get("Description", alias.description)
-        alias.revision = self._catalogue.new_id()
-        self._works.route(record)
+        alias.revision = self._registry.new_id()
+        self._control_plane.route(record)
         if alias.name in record.provisioned:
-            self._works.share(record)
+            self._control_plane.share(record)
         return Answer(self._alias_document(record, alias))
 
     async def delete_alias(self, call: Call, _body: bytes) -> Answer:
         """Nothing happens if there is none."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, call.query))
+        record = self._registry.whole(self._registry.address(call.name, call.query))
         if record.aliases.pop(call.second, None) is None:
             return Answer({})
         url = record.urls.pop(call.second, None)
         if url is not None:
-            self._works.fronts.close(url.id)
+            self._control_plane.function_urls.close(url.id)
         record.invoking.pop(call.second, None)
         record.policies.pop(call.second, None)
-        self._works.route(record)
+        self._control_plane.route(record)
         if record.provisioned.pop(call.second, None) is not None:
-            self._works.share(record)
+            self._control_plane.share(record)
         return Answer({})
 
     def get_alias(self, call: Call) -> Document:
@@ -197,7 +197,7 @@ class Versions:
 
     def list_aliases(self, call: Call) -> Document:
         """In the order of names; those of one version if `FunctionVersion` is given."""
-        record = self._catalogue.whole(self._catalogue.address(call.name, {}))
+        record = self._registry.whole(self._registry.address(call.name, {}))
         version = call.query.get("FunctionVersion")
         names = sorted(
             alias.name
@@ -212,10 +212,10 @@ class Versions:
         violations = checked_text(request_shapes.ALIAS_NAME, call.second, "name")
         if violations:
             raise validation_error(*violations)
-        record = self._catalogue.whole(self._catalogue.address(call.name, call.query))
+        record = self._registry.whole(self._registry.address(call.name, call.query))
         alias = record.aliases.get(call.second)
         if alias is None:
-            raise not_found(f"Cannot find alias arn: {self._catalogue.arn(record, call.second)}")
+            raise not_found(f"Cannot find alias arn: {self._registry.arn(record, call.second)}")
         return record, alias
 
     def _weights(
@@ -235,12 +235,12 @@ class Versions:
             raise invalid_parameter(message)
         for number in (version, *weights):
             if number != LATEST and number not in record.versions:
-                raise function_not_found(self._catalogue.arn(record, number))
+                raise function_not_found(self._registry.arn(record, number))
         return dict(weights)
 
     def _alias_document(self, record: FunctionRecord, alias: Alias) -> Document:
         document: Document = {
-            "AliasArn": self._catalogue.arn(record, alias.name),
+            "AliasArn": self._registry.arn(record, alias.name),
             "Name": alias.name,
             "FunctionVersion": alias.version,
             "Description": alias.description,
@@ -257,10 +257,10 @@ _CREATING: Final = "The function is being created."
 def _same(published: Version, latest: Version, description: str | None) -> bool:
     """Whether `latest` is what was published: code, settings, and the description if one was given."""
 
-    def told(version: Version) -> dict[str, Any]:
+    def documented(version: Version) -> dict[str, Any]:
         return {key: value for key, value in version.settings.items() if key != "Description"}
 
-    alike = (published.folder, told(published)) == (latest.folder, told(latest))
+    alike = (published.folder, documented(published)) == (latest.folder, documented(latest))
     wanted = description or latest.settings["Description"]
     return alike and (not description or wanted == published.settings["Description"])
 

@@ -30,7 +30,7 @@ _SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,16}")
 _SIGNATURE: Final = re.compile(rb"chunk-signature=[0-9a-fA-F*]{64,144}")
 _TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\x20-\x7e\x80-\xff]*)")
 _LONGEST_LINE: Final = 1024
-_MOST_TRAILERS: Final = 32
+_MAX_TRAILERS: Final = 32
 
 
 class Decoded(NamedTuple):
@@ -87,7 +87,7 @@ def _chunk_head(body: bytes, at: int, *, signed: bool) -> tuple[int, int]:
 def _trailers(body: bytes, at: int) -> dict[str, str]:
     """What stands behind the last chunk; the empty line at the end may be missing."""
     rest = body[at:]
-    if len(rest) > _LONGEST_LINE * _MOST_TRAILERS:
+    if len(rest) > _LONGEST_LINE * _MAX_TRAILERS:
         raise S3Error("MalformedTrailerError")
     trailers: dict[str, str] = {}
     lines = rest.split(b"\r\n")

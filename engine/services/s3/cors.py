@@ -18,7 +18,7 @@ from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
 METHODS: Final = ("GET", "PUT", "POST", "DELETE", "HEAD")
-_MOST_RULES: Final = 100
+_MAX_RULES: Final = 100
 _ROOT: Final = "CORSConfiguration"
 
 
@@ -58,7 +58,7 @@ def parsed(body: bytes) -> tuple[CorsRule, ...]:
     """The rules of a document. Raises S3Error."""
     root = parse(body, _ROOT)
     rules = tuple(_rule(one) for one in children(root, "CORSRule"))
-    if not 0 < len(rules) <= _MOST_RULES:
+    if not 0 < len(rules) <= _MAX_RULES:
         raise S3Error("MalformedXML")
     return rules
 

@@ -22,7 +22,7 @@ from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
 ROOT: Final = "NotificationConfiguration"
-_MOST_RULES: Final = 100
+_MAX_RULES: Final = 100
 _LONGEST_VALUE: Final = 1024
 _KINDS: Final[dict[str, tuple[TargetKind, str, re.Pattern[str]]]] = {
     "TopicConfiguration": ("topic", "Topic", re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+")),
@@ -52,7 +52,7 @@ def parsed(body: bytes, new_id: Callable[[], str]) -> NotificationConfiguration:
             rules.append(_rule(child, *_KINDS[tag], new_id))
         else:
             raise S3Error("MalformedXML")
-    if len(rules) > _MOST_RULES or len({rule.id for rule in rules}) != len(rules):
+    if len(rules) > _MAX_RULES or len({rule.id for rule in rules}) != len(rules):
         raise invalid_argument("Same ID used for multiple configurations. IDs must be unique", "Id", "")
     return NotificationConfiguration(rules=tuple(rules), eventbridge=eventbridge)
 

@@ -33,7 +33,7 @@ _REFUSED_HEADERS: Final = {
     "x-amz-write-offset-bytes": "appending to objects",
 }
 _META: Final = "x-amz-meta-"
-_MOST_METADATA: Final = 2048
+_MAX_METADATA: Final = 2048
 _CLASSES: Final = frozenset(
     {
         "STANDARD",
@@ -65,8 +65,8 @@ def about_of(headers: Mapping[str, str]) -> ObjectMetadata:
             raise S3Error("NotImplemented", f"This object store does not implement {_REFUSED_HEADERS[name]}.")
     if metadata:
         size = sum(len(name) + len(value) for name, value in metadata.items())
-        if size > _MOST_METADATA:
-            details = {"Size": str(size), "MaxSizeAllowed": str(_MOST_METADATA)}
+        if size > _MAX_METADATA:
+            details = {"Size": str(size), "MaxSizeAllowed": str(_MAX_METADATA)}
             raise S3Error("MetadataTooLarge", details=details)
     encoding = kept.get("content-encoding")
     if encoding is not None and "aws-chunked" in encoding:

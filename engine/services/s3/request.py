@@ -14,7 +14,7 @@ from engine.services.s3.events import ObjectEvent
 from engine.services.s3.names import Hosts, decoded_key
 from engine.services.s3.xml import document
 
-_MOST_PARAMETERS: Final = 200
+_MAX_PARAMETERS: Final = 200
 XML_HEAD: Final = b"content-type: application/xml\r\n"
 
 
@@ -151,7 +151,7 @@ def _query(raw: bytes) -> dict[str, str]:
             keep_blank_values=True,
             encoding="utf-8",
             errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
+            max_num_fields=_MAX_PARAMETERS,
         )
     except ValueError:  # no UTF-8, or too many
         raise S3Error("InvalidURI") from None

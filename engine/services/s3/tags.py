@@ -15,7 +15,7 @@ from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import parse, text_of
 
-MOST_OBJECT_TAGS: Final = 10
+MAX_OBJECT_TAGS: Final = 10
 _TAG: Final = re.compile(r"[\w\s+\-=.:/@]*")
 
 
@@ -33,7 +33,7 @@ def tags_of(tagging: str) -> dict[str, str]:
     return checked_tags(pairs)
 
 
-def checked_tags(pairs: list[tuple[str, str]], most: int = MOST_OBJECT_TAGS) -> dict[str, str]:
+def checked_tags(pairs: list[tuple[str, str]], most: int = MAX_OBJECT_TAGS) -> dict[str, str]:
     """The pairs as a dict. Raises S3Error InvalidTag or BadRequest, in AWS's words."""
     tags: dict[str, str] = {}
     for name, value in pairs:
@@ -46,12 +46,12 @@ def checked_tags(pairs: list[tuple[str, str]], most: int = MOST_OBJECT_TAGS) -> 
             raise S3Error("InvalidTag", message, {"TagKey": name, "TagValue": value[:256]})
         tags[name] = value
     if len(tags) > most:
-        what = "Object tags" if most == MOST_OBJECT_TAGS else "Bucket tag count"
+        what = "Object tags" if most == MAX_OBJECT_TAGS else "Bucket tag count"
         raise S3Error("BadRequest", f"{what} cannot be greater than {most}")
     return tags
 
 
-def tags_of_xml(body: bytes, most: int = MOST_OBJECT_TAGS) -> dict[str, str]:
+def tags_of_xml(body: bytes, most: int = MAX_OBJECT_TAGS) -> dict[str, str]:
     """The tags of a `Tagging` document. Raises S3Error."""
     root = parse(body, "Tagging")
     tag_set = root.find("TagSet")

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from engine.services.s3.errors import S3Error
 
-_MOST_DEPTH: Final = 32
+_MAX_DEPTH: Final = 32
 
 
 class _BadXml(ValueError):
@@ -24,7 +24,7 @@ class _Builder(TreeBuilder):
 
     def start(self, tag: str, attrs: dict[str, str]) -> Element:
         self._depth += 1
-        if self._depth > _MOST_DEPTH:
+        if self._depth > _MAX_DEPTH:
             raise _BadXml("nested too deep")
         return super().start(tag.rpartition("}")[2], attrs)
 

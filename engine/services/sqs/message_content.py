@@ -24,10 +24,10 @@ _BAD_CHARACTER_TEXT: Final = (
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}", re.ASCII)
 _ATTRIBUTE_NAME: Final = re.compile(r"[\w.-]+")  # letters of any alphabet: AWS takes them (recorded)
 _RESERVED_NAMES: Final = ("aws.", "amazon.")
-_MOST_ATTRIBUTES: Final = 10
+_MAX_ATTRIBUTES: Final = 10
 _LONGEST_NAME: Final = 256
 _LONGEST_TYPE: Final = 256
-_MOST_DIGITS: Final = 38
+_MAX_DIGITS: Final = 38
 _LARGEST_EXPONENT: Final = 126
 _SMALLEST_EXPONENT: Final = -128
 _TRACE: Final = "AWSTraceHeader"
@@ -55,9 +55,9 @@ def attributes_of(params: Params) -> Attributes | None:
     given = structure_map(params, "MessageAttributes")
     if not given:
         return None
-    if len(given) > _MOST_ATTRIBUTES:
+    if len(given) > _MAX_ATTRIBUTES:
         raise invalid_value(
-            f"Number of message attributes [{len(given)}] exceeds the allowed maximum [{_MOST_ATTRIBUTES}]."
+            f"Number of message attributes [{len(given)}] exceeds the allowed maximum [{_MAX_ATTRIBUTES}]."
         )
     found, size = {}, 0
     for name, value in given.items():
@@ -159,7 +159,7 @@ def _is_number(value: str) -> bool:
     if not number.is_finite():
         return False
     digits = "".join(map(str, number.as_tuple().digits)).strip("0")
-    if len(digits) > _MOST_DIGITS:
+    if len(digits) > _MAX_DIGITS:
         return False
     return not number or _SMALLEST_EXPONENT <= number.adjusted() <= _LARGEST_EXPONENT
 

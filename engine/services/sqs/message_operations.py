@@ -34,7 +34,7 @@ from engine.services.sqs.request import Result, SqsRequest
 from engine.services.sqs.send_request import SendRequest, draft_of
 from engine.services.sqs.serialization import SystemAttributes, message_json
 
-MOST_ENTRIES: Final = 10
+MAX_ENTRIES: Final = 10
 _ENTRY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 
 
@@ -258,8 +258,8 @@ def _entries(params: Params, name: str) -> list[dict[str, Any]]:
     entries = structures(params, "Entries")
     if not entries:
         raise SqsError("EmptyBatchRequest", f"There should be at least one {name} in the request.")
-    if len(entries) > MOST_ENTRIES:
-        reason = f"Maximum number of entries per request are {MOST_ENTRIES}. You have sent {len(entries)}."
+    if len(entries) > MAX_ENTRIES:
+        reason = f"Maximum number of entries per request are {MAX_ENTRIES}. You have sent {len(entries)}."
         raise SqsError("TooManyEntriesInBatchRequest", reason)
     seen: set[str] = set()
     for number, entry in enumerate(entries, 1):

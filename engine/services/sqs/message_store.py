@@ -14,7 +14,7 @@ from engine.services.sqs.indexes import Ages, Timers
 from engine.services.sqs.message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message
 from engine.services.sqs.queue_attributes import QueueAttributes
 
-MOST_AT_ONCE: Final = 5_000
+MAX_AT_ONCE: Final = 5_000
 """Changes that one `tick` makes of each kind: 10 to 20 ms of a core. What is left is due at once."""
 
 
@@ -67,14 +67,14 @@ class MessageStore:
     def tick(self, now_s: float) -> None:
         """Let delays, timeouts and retention run out. Calls before other methods cost next to nothing.
 
-        Where more than `MOST_AT_ONCE` run out together, the rest is left to the calls that `_more_is_due`
+        Where more than `MAX_AT_ONCE` run out together, the rest is left to the calls that `_more_is_due`
         asks for: the numbers of a queue are approximate, as on AWS, and nobody waits for them.
         """
         timers, something_was = self._timers, False
         due_s = timers.next_due_s()
         if due_s is not None and due_s <= now_s:
             something_was = True
-            for message in islice(timers.due(now_s), MOST_AT_ONCE):
+            for message in islice(timers.due(now_s), MAX_AT_ONCE):
                 if message.state == DELAYED:
                     self.delayed -= 1
                     self.visible += 1
@@ -86,7 +86,7 @@ class MessageStore:
         oldest_s = self._ages.oldest_s()
         if oldest_s is not None and oldest_s <= until_s:
             something_was = True
-            for message in islice(self._ages.sent_until(until_s), MOST_AT_ONCE):
+            for message in islice(self._ages.sent_until(until_s), MAX_AT_ONCE):
                 self._remove(message)
         if something_was:
             due_s = self.next_due_s()

@@ -16,8 +16,8 @@ import orjson
 from engine.services.sqs.errors import SqsError, invalid_value, not_found
 from engine.services.sqs.queue import Queue
 
-MOST_PER_S: Final = 500
-MOST_LISTED: Final = 10
+MAX_PER_S: Final = 500
+MAX_LISTED: Final = 10
 _SLICE: Final = 500
 """Messages moved in one step where no rate is set, so that a million of them do not hold everything up."""
 _STEP_S: Final = 0.001
@@ -144,7 +144,7 @@ class MoveTasks:
         source.tick(now_s)
         task = MoveTask(self._new_id(), source, destination_arn, per_s, now_s)
         tasks.append(task)
-        del tasks[:-MOST_LISTED]
+        del tasks[:-MAX_LISTED]
         return task
 
     def cancel(self, handle: str) -> MoveTask:

@@ -18,7 +18,7 @@ from engine.services.sqs.request import SqsRequest
 
 NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
 
-_MOST_FIELDS: Final = 2_000
+_MAX_FIELDS: Final = 2_000
 _DEEPEST: Final = 8
 _NUMBERS: Final = frozenset(
     {
@@ -113,7 +113,7 @@ def read_form(request: Request) -> dict[str, str]:
     for source in (query, request.body):
         try:
             pairs = parse_qsl(
-                source.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
+                source.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict"
             )
         except ValueError:  # UnicodeDecodeError too
             raise malformed("The form cannot be read.") from None

@@ -18,10 +18,10 @@ from engine.services.sqs.message_store import MessageStore
 from engine.services.sqs.queue_attributes import MAX_VISIBILITY_S, QueueAttributes
 from engine.services.sqs.waiters import Waiter, Waiters
 
-MOST_IN_FLIGHT: Final = 120_000
+MAX_IN_FLIGHT: Final = 120_000
 """Messages in flight at a time, of either kind of queue (SQS Developer Guide, "message quotas")."""
 
-_MOST_SUPERSEDED: Final = 100_000
+_MAX_SUPERSEDED: Final = 100_000
 
 
 class Sent(NamedTuple):
@@ -70,7 +70,7 @@ class Queue(MessageStore):
         arn: str,
         policy: QueueAttributes,
         resolve: Callable[[str], Queue | None] = lambda _: None,
-        most_in_flight: int = MOST_IN_FLIGHT,
+        most_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         """`resolve` finds the dead-letter queue by its ARN."""
         super().__init__(policy)
@@ -195,7 +195,7 @@ class Queue(MessageStore):
         self._receipts.pop(receipt, None)
         if self.policy.fifo:
             self._superseded[receipt] = None
-            if len(self._superseded) > _MOST_SUPERSEDED:
+            if len(self._superseded) > _MAX_SUPERSEDED:
                 self._superseded.popitem(last=False)
 
     def _again(self, attempt_id: str, now_s: float, timeout_s: float) -> list[Message]:

@@ -17,8 +17,8 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 MAX_VISIBILITY_S: Final = 43_200
 MAX_DELAY_S: Final = 900
 MAX_WAIT_S: Final = 20
-_MOST_SOURCES: Final = 10
-_MOST_RECEIVES: Final = 1_000
+_MAX_SOURCES: Final = 10
+_MAX_RECEIVES: Final = 1_000
 _COUNT: Final = re.compile(r"-?\d{1,9}", re.ASCII)
 _ARN: Final = re.compile(r"arn:[^:]+:[^:]+:[^:]*:\d{12}:.+")
 _REDRIVE_NAMES: Final = ("maxReceiveCount", "deadLetterTargetArn")
@@ -236,7 +236,7 @@ def _redrive(text: str) -> Redrive:
     digits = str(most)
     if isinstance(most, bool | float) or _COUNT.fullmatch(digits) is None:
         raise wrong("Invalid value for maxReceiveCount.")
-    if not 1 <= int(digits) <= _MOST_RECEIVES:
+    if not 1 <= int(digits) <= _MAX_RECEIVES:
         raise wrong(
             f"Invalid value for maxReceiveCount: {digits}, valid values are from 1 to 1000 both inclusive."
         )
@@ -266,8 +266,8 @@ def _allow(text: str) -> RedriveAllow:
         )
     if permission != "byQueue" and sources:
         raise wrong("To specify one or more source queue ARNs, you must set redrivePermission to byQueue.")
-    if sources and len(sources) > _MOST_SOURCES:
-        raise wrong(f"The maximum number of source queue ARNs you can specify is {_MOST_SOURCES}.")
+    if sources and len(sources) > _MAX_SOURCES:
+        raise wrong(f"The maximum number of source queue ARNs you can specify is {_MAX_SOURCES}.")
     return RedriveAllow(permission, tuple(sources or ()))
 
 

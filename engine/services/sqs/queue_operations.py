@@ -16,7 +16,7 @@ from engine.services.sqs.errors import (
     no_such_queue,
     unknown_attribute,
 )
-from engine.services.sqs.move_tasks import MOST_LISTED, RUNNING, MoveTask
+from engine.services.sqs.move_tasks import MAX_LISTED, RUNNING, MoveTask
 from engine.services.sqs.parameters import Params, integer, required, text, text_map, texts
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import KNOWN
@@ -27,10 +27,10 @@ from engine.services.sqs.serialization import Epoch
 
 Operation = Callable[[SqsRequest, Params], Result]
 
-_MOST_PAGE: Final = 1_000
+_MAX_PAGE: Final = 1_000
 _HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]_-]{1,255}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
-_MOST_TAGS: Final = 50
+_MAX_TAGS: Final = 50
 _LONGEST_TAG_KEY: Final = 128
 _LONGEST_TAG_VALUE: Final = 256
 
@@ -104,8 +104,8 @@ class QueueOperations:
     def _page(self, call: SqsRequest, params: Params, names: list[str]) -> tuple[list[str], str | None]:
         """URLs of one page, and the token of the next: the last name shown."""
         most, after = integer(params, "MaxResults"), text(params, "NextToken")
-        if most is not None and not 1 <= most <= _MOST_PAGE:
-            reason = f"MaxResults must be an integer between 1 and {_MOST_PAGE}."
+        if most is not None and not 1 <= most <= _MAX_PAGE:
+            reason = f"MaxResults must be an integer between 1 and {_MAX_PAGE}."
             raise invalid_value(f"Value for parameter MaxResults is invalid. Reason: {reason}")
         if after is not None:
             try:
@@ -113,7 +113,7 @@ class QueueOperations:
             except ValueError:
                 raise invalid_value("Invalid or expired next token.") from None
             names = [name for name in names if name > last]
-        page = names[: most or _MOST_PAGE]
+        page = names[: most or _MAX_PAGE]
         more = most is not None and len(names) > len(page)
         return [self._url(call, name) for name in page], page[-1].encode().hex() if more else None
 
@@ -232,8 +232,8 @@ class QueueOperations:
 
     def _list_moves(self, _call: SqsRequest, params: Params) -> Result:
         arn, most = required(params, "SourceArn"), integer(params, "MaxResults")
-        if most is not None and not 1 <= most <= MOST_LISTED:
-            raise invalid_parameter("MaxResults", most, f"Must be between 1 and {MOST_LISTED}, if provided.")
+        if most is not None and not 1 <= most <= MAX_LISTED:
+            raise invalid_parameter("MaxResults", most, f"Must be between 1 and {MAX_LISTED}, if provided.")
         return {"Results": [self._shown(task) for task in self._queues.moves_of(arn)[: most or 1]]}
 
     def _shown(self, task: MoveTask) -> Result:
@@ -285,8 +285,8 @@ def _policy(record: QueueRecord) -> dict[str, Any]:
 
 
 def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > _MOST_TAGS:
-        raise invalid_parameter("Tags", len(tags), f"A queue can have at most {_MOST_TAGS} tags.")
+    if len(tags) > _MAX_TAGS:
+        raise invalid_parameter("Tags", len(tags), f"A queue can have at most {_MAX_TAGS} tags.")
     for key, value in tags.items():
         if not 1 <= len(key) <= _LONGEST_TAG_KEY:
             raise invalid_parameter("TagKey", key, f"Must be 1 to {_LONGEST_TAG_KEY} characters.")

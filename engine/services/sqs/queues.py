@@ -8,7 +8,7 @@ from typing import Final
 
 from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, no_such_queue, not_found
 from engine.services.sqs.indexes import Rubbish
-from engine.services.sqs.move_tasks import MOST_PER_S, MoveTask, MoveTasks
+from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes, changed
 
@@ -176,8 +176,8 @@ class Queues:
             raise invalid_value("Source queue arn and destination queue arn cannot be the same.")
         if not self.sources_of(source_arn):
             raise invalid_value("Source queue must be configured as a Dead Letter Queue.")
-        if per_s is not None and not 1 <= per_s <= MOST_PER_S:
-            reason = f"Must be between 1 and {MOST_PER_S}, if provided."
+        if per_s is not None and not 1 <= per_s <= MAX_PER_S:
+            reason = f"Must be between 1 and {MAX_PER_S}, if provided."
             raise invalid_parameter("MaxNumberOfMessagesPerSecond", per_s, reason)
         return self.moves.start(source, destination_arn, per_s, now_s)
 

@@ -25,7 +25,7 @@ from engine.services.sqs.request import Result, SqsProtocol, SqsRequest
 from engine.services.sqs.serialization import Epoch, SystemAttributes
 from engine.services.sqs.settings import QueueSettings, with_targets
 
-_MOST_URLS: Final = 4_096
+_MAX_URLS: Final = 4_096
 _LONGEST_URL: Final = 1_024
 _QUEUE_PATH: Final = re.compile(rb"/[^?]*/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
 _NO_OPERATION: Final = b"<UnknownOperationException/>\n"
@@ -193,7 +193,7 @@ class SqsService:
         if queue is None:
             raise no_such_queue()
         desk = self._desk(queue)
-        if len(self._urls) < _MOST_URLS and len(given) <= _LONGEST_URL:
+        if len(self._urls) < _MAX_URLS and len(given) <= _LONGEST_URL:
             self._urls[given] = desk
         return desk
 

@@ -43,7 +43,7 @@ _SEAWEED: Final = {
     "update": "ObjectCreated:Put",
     "delete": "ObjectRemoved:Delete",
 }
-_MOST_NESTED: Final = 2  # envelopes within each other: SNS of EventBridge, say
+_MAX_NESTED: Final = 2  # envelopes within each other: SNS of EventBridge, say
 
 
 class UnknownShape(ValueError):
@@ -69,7 +69,7 @@ def records_of(
     elif document.get("Event") == "s3:TestEvent":
         return
     elif document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
-        if depth >= _MOST_NESTED:
+        if depth >= _MAX_NESTED:
             raise UnknownShape("envelopes within envelopes")
         try:
             inner = orjson.loads(document["Message"])

@@ -32,7 +32,7 @@ _log = logging.getLogger("engine.s3")
 
 WEBHOOKS_PATH: Final = b"/_intake/s3"
 """No bucket can be named so."""
-_MOST_BYTES: Final = 2 * 1024 * 1024
+_MAX_BYTES: Final = 2 * 1024 * 1024
 _JSON: Final = b"content-type: application/json\r\n"
 _SNS_HOST: Final = re.compile(r"sns\.[a-z0-9-]{1,40}\.amazonaws\.com(\.cn)?")
 _CONFIRM_WITHIN_S: Final = 10.0
@@ -94,9 +94,9 @@ class Webhooks:
             _answer(request, 200, None)
         elif request.method != "POST":
             _answer(request, 405, f"{request.method} is not for notifications: POST them")
-        elif request.too_large or len(request.body) > _MOST_BYTES:
+        elif request.too_large or len(request.body) > _MAX_BYTES:
             self._reject("payload_too_large")
-            _answer(request, 413, f"more than {_MOST_BYTES} bytes")
+            _answer(request, 413, f"more than {_MAX_BYTES} bytes")
         else:
             self._take(request)
 

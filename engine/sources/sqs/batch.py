@@ -9,7 +9,7 @@ from engine.services.sqs.message import Message
 from engine.services.sqs.queue import Queue
 from engine.sources.sqs.records import (
     EMPTY_BYTES,
-    MOST_BYTES,
+    MAX_BYTES,
     Record,
     fitting,
     size_at_most,
@@ -83,9 +83,9 @@ class Batch:
 
     def too_large(self) -> bool:
         """Whether it is more than fits into one payload."""
-        if self.size > MOST_BYTES:
+        if self.size > MAX_BYTES:
             self.size = size_of(self.records)
-        return self.size > MOST_BYTES
+        return self.size > MAX_BYTES
 
     def cut(self) -> Batch | None:
         """Keep what fits into one payload; the others, or None, are a batch of their own.

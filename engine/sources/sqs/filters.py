@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from engine.sources.sqs.conditions import Condition, condition
 
 INVALID: Final = "Invalid filter pattern definition."
-MOST_FILTERS: Final = 10
+MAX_FILTERS: Final = 10
 """Filters of one mapping: 5, and 10 where the quota was raised."""
 LONGEST_PATTERN: Final = 4_096
 

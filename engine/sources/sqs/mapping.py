@@ -32,7 +32,7 @@ from engine.sources.sqs.settings import EXTRA_VISIBILITY_S
 
 _BATCHES_A_TURN: Final = 32
 """How many are taken before whatever else waits for the event loop gets its turn."""
-_MOST_AT_ONCE: Final = 100
+_MAX_AT_ONCE: Final = 100
 """Messages one receive gives at the most, so that little more is received than fits into a payload."""
 
 
@@ -213,7 +213,7 @@ class MappingPoller:
                 self._delivery.send(gathered, now_s)
                 return self._open  # the engine may have turned it away
             want -= len(gathered)
-        received = self._receive(queue, min(want, _MOST_AT_ONCE), now_s)
+        received = self._receive(queue, min(want, _MAX_AT_ONCE), now_s)
         if received is None:
             self._line_up(queue, now_s)
             return False

@@ -15,7 +15,7 @@ import orjson
 from engine.services.sqs.digests import md5_of_attributes
 from engine.services.sqs.message import Attribute, Message
 
-MOST_BYTES: Final = 6_291_456
+MAX_BYTES: Final = 6_291_456
 """Of the event of a batch, as JSON text: 6 MiB."""
 
 EMPTY_BYTES: Final = len(b'{"Records":[]}')
@@ -26,7 +26,7 @@ Record = dict[str, Any]
 _new_md5: Final = hashlib.md5
 _RECORD_BYTES: Final = 2_048
 """More than all of a record but its body and its attributes takes as JSON text."""
-_MOST_PER_CHARACTER: Final = 6
+_MAX_PER_CHARACTER: Final = 6
 """Bytes of JSON text one character may take: escaped, or as UTF-8."""
 
 
@@ -137,10 +137,10 @@ def shown(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
 
 def size_at_most(message: Message) -> int:
     """Bytes that the record of `message` takes at most as JSON text; quick, and far too much."""
-    size = _RECORD_BYTES + _MOST_PER_CHARACTER * len(message.body)
+    size = _RECORD_BYTES + _MAX_PER_CHARACTER * len(message.body)
     if message.attributes:
         size += sum(
-            256 + _MOST_PER_CHARACTER * (len(name) + len(data_type) + len(value))
+            256 + _MAX_PER_CHARACTER * (len(name) + len(data_type) + len(value))
             for name, (data_type, value) in message.attributes.items()
         )
     return size
@@ -156,7 +156,7 @@ def fitting(records: Sequence[Record]) -> int:
     size = EMPTY_BYTES
     for count, record in enumerate(records):
         size += _bytes_of(record)
-        if size > MOST_BYTES and count:
+        if size > MAX_BYTES and count:
             return count
     return len(records)
 

@@ -29,7 +29,7 @@ from engine.sources.sqs.concurrency import (
     backoff_s,
 )
 from engine.sources.sqs.counts import MappingCounts
-from engine.sources.sqs.records import MOST_BYTES, Record, fitting, size_of
+from engine.sources.sqs.records import MAX_BYTES, Record, fitting, size_of
 from engine.sources.sqs.remote_port import (
     LONGEST_WAIT_S,
     RemoteError,
@@ -148,7 +148,7 @@ class RemoteMapping:
         due_s = self._now() + plan.window_s
         while batch is not None and self._open:
             left_s, room = due_s - self._now(), plan.batch_size - len(batch.records)
-            if left_s <= 0 or room <= 0 or size_of(batch.records) >= MOST_BYTES:
+            if left_s <= 0 or room <= 0 or size_of(batch.records) >= MAX_BYTES:
                 break
             if left_s < 1:  # a receive waits for whole seconds
                 await self._pause(left_s)

@@ -16,10 +16,10 @@ from engine.core.scaling.pollers import AnyPolicy, ProvisionedPollers, SqsPoller
 from engine.errors import UnknownName
 from engine.registry import resolve
 from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE, QUEUE_NAME, QUEUE_NAME_RULE
-from engine.sources.sqs.filters import MOST_FILTERS, FilterError, compiled
+from engine.sources.sqs.filters import MAX_FILTERS, FilterError, compiled
 
-MOST_OF_A_BATCH: Final = 10_000
-MOST_WINDOW_S: Final = 300
+MAX_OF_A_BATCH: Final = 10_000
+MAX_WINDOW_S: Final = 300
 AWS_SCALING: Final = "sqs"
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:(?P<name>[^:]+)", re.ASCII)
@@ -61,12 +61,12 @@ class MappingEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     queue: str
-    batch_size: Annotated[int, Field(ge=1, le=MOST_OF_A_BATCH)] = 10
-    maximum_batching_window_s: Annotated[float, Field(ge=0, le=MOST_WINDOW_S)] = 0
+    batch_size: Annotated[int, Field(ge=1, le=MAX_OF_A_BATCH)] = 10
+    maximum_batching_window_s: Annotated[float, Field(ge=0, le=MAX_WINDOW_S)] = 0
     maximum_concurrency: Annotated[int, Field(ge=2, le=1_000)] | None = None
     provisioned_pollers: PollerSettings | None = None
     report_batch_item_failures: bool = False
-    filters: Annotated[tuple[str | dict[str, Any], ...], Field(strict=False, max_length=MOST_FILTERS)] = ()
+    filters: Annotated[tuple[str | dict[str, Any], ...], Field(strict=False, max_length=MAX_FILTERS)] = ()
     enabled: bool = True
     keep_group_order: bool = False
     scaling: str | dict[str, Any] = AWS_SCALING

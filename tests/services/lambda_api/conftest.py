@@ -142,7 +142,7 @@ class FakeDeployment:
         self._tell = tell
 
 
-class FakeFronts:
+class FakeFunctionUrls:
     """Function URLs that nobody serves."""
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ def spawn(function: Callable[..., object], *args: object) -> None:
 class Bench:
     """The API in front of a scripted sink and a fake deployment."""
 
-    def __init__(self, functions: list[Function], shelf: PackageStore) -> None:
+    def __init__(self, functions: list[Function], package_store: PackageStore) -> None:
         self.sink = ScriptedSink()
         ids = itertools.count(1)
         self.host = Host(
@@ -185,20 +185,24 @@ class Bench:
             new_request_id=lambda: f"0f0e0d0c-0b0a-4908-8706-{next(ids):012x}",
             listen={},
         )
-        self.deployment, self.fronts, self.shelf = FakeDeployment(), FakeFronts(), shelf
-        self.catalogue = FunctionRegistry({function.name: function for function in functions}, self.host)
+        self.deployment, self.function_urls, self.package_store = (
+            FakeDeployment(),
+            FakeFunctionUrls(),
+            package_store,
+        )
+        self.registry = FunctionRegistry({function.name: function for function in functions}, self.host)
         service = SqsService(self.host)
         self.queues, self.mappings = service.queues, SqsSource([], self.host, service)
-        self.works = ControlPlane(
-            self.catalogue,
-            shelf,
+        self.control_plane = ControlPlane(
+            self.registry,
+            package_store,
             self.deployment,
-            self.fronts,
+            self.function_urls,
             offload=inline,
             spawn=spawn,
             mappings=self.mappings,
         )
-        self.api = LambdaApi(self.works, self.host, self.sink, spawn)
+        self.api = LambdaApi(self.control_plane, self.host, self.sink, spawn)
         self.endpoint = AwsRouter({"lambda": self.api.handle}, self.host.new_request_id)
 
     def ask(
@@ -278,20 +282,20 @@ FUNCTIONS = [
 
 
 @pytest.fixture
-def shelf() -> Iterator[PackageStore]:
+def package_store() -> Iterator[PackageStore]:
     """A folder for packages."""
-    with PackageStore(None) as shelf:
-        yield shelf
+    with PackageStore(None) as package_store:
+        yield package_store
 
 
 @pytest.fixture
-def bench(shelf) -> Bench:
-    return Bench(FUNCTIONS, shelf)
+def bench(package_store) -> Bench:
+    return Bench(FUNCTIONS, package_store)
 
 
 @pytest.fixture
-def make_bench(shelf) -> Callable[[list[Function]], Bench]:
-    return lambda functions: Bench(functions, shelf)
+def make_bench(package_store) -> Callable[[list[Function]], Bench]:
+    return lambda functions: Bench(functions, package_store)
 
 
 @pytest.fixture
@@ -309,5 +313,5 @@ def throttle() -> Callable[[str], Callable[[Event], Outcome]]:
 @pytest.fixture(scope="session")
 def any_bench() -> Iterator[Bench]:
     """One bench for all examples of a property."""
-    with PackageStore(None) as shelf:
-        yield Bench(FUNCTIONS, shelf)
+    with PackageStore(None) as package_store:
+        yield Bench(FUNCTIONS, package_store)

@@ -177,9 +177,9 @@ def test_pages_follow_each_other(make_bench, query, pages):
     ],
 )
 def test_a_bad_page_is_refused(bench, query, code):
-    status, told, _ = bench.ask("GET", f"/2015-03-31/functions?{query}").error
+    status, documented, _ = bench.ask("GET", f"/2015-03-31/functions?{query}").error
 
-    assert (400, code) == (status, told)
+    assert (400, code) == (status, documented)
 
 
 # ---------------------------------------------------------------- account and concurrency

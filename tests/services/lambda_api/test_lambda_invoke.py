@@ -426,7 +426,7 @@ def test_targets_remembered_are_bounded(bench):
     for number in range(5000):
         bench.ask("POST", f"/2015-03-31/functions/hello/invocations?x={number}")
 
-    assert len(bench.api._known) <= 4096
+    assert len(bench.api._targets) <= 4096
     assert 200 == bench.invoke().status
 
 

@@ -220,16 +220,16 @@ def test_mappings_of_the_configuration_are_shown_and_may_be_changed(make_bench):
     }.items() <= document.items()
     bench.call("PUT", f"{MAPPINGS}/{entry.uuid}", BatchSize=5)
     assert (5, True, 4.0) == (entry.settings.batch_size, entry.settings.keep_group_order, entry.busy_s())
-    assert {} == bench.catalogue.state.mappings
+    assert {} == bench.registry.state.mappings
 
 
 async def test_mappings_come_back_with_the_state_folder(bench, make_bench):
     """Under the same UUID; a queue that is not there yet is waited for."""
     uuid = create(bench, BatchSize=3, Tags={"team": "shop"}).document["UUID"]
     document = get(bench, uuid)
-    text = bench.catalogue.state.model_dump_json()
-    again = make_bench(list(bench.catalogue.configured.values()))
-    await again.works.restore(StoredState.model_validate_json(text))
+    text = bench.registry.state.model_dump_json()
+    again = make_bench(list(bench.registry.configured.values()))
+    await again.control_plane.restore(StoredState.model_validate_json(text))
 
     assert document == get(again, uuid)
     assert 3 == again.mappings.find(uuid).settings.batch_size
@@ -371,7 +371,7 @@ def test_a_mapping_that_cannot_be_changed_stays_as_it_was(bench):
 
     assert NO_WINDOW == refusal(bench.call("PUT", f"{MAPPINGS}/{uuid}", BatchSize=11))[2]
     assert before == get(bench, uuid)
-    assert json.loads(bench.catalogue.state.model_dump_json())["mappings"][uuid]["config"] == {
+    assert json.loads(bench.registry.state.model_dump_json())["mappings"][uuid]["config"] == {
         "EventSourceArn": QUEUE
     }
 
@@ -400,8 +400,8 @@ def test_a_mapping_of_the_configuration_shows_its_maximum(make_bench):
 
 def test_an_engine_without_queues_has_no_mappings(bench):
     """It says so."""
-    bench.works.mappings = None
-    api = LambdaApi(bench.works, bench.host, bench.sink, bench.works._spawn)
+    bench.control_plane.mappings = None
+    api = LambdaApi(bench.control_plane, bench.host, bench.sink, bench.control_plane._spawn)
     bench.endpoint = AwsRouter({"lambda": api.handle}, bench.host.new_request_id)
 
     assert "Unrecognized event source. This engine has no queues." == refusal(create(bench))[2]

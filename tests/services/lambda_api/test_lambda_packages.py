@@ -271,9 +271,9 @@ def test_a_bad_create_is_refused_in_awss_words(bench, case):
     members, *expected = BAD_CREATES[case]
 
     assert tuple(expected) == error_of(bench.create(**members))
-    assert {"hello", "orders-v2_x", "warm"} == set(bench.catalogue.names())
+    assert {"hello", "orders-v2_x", "warm"} == set(bench.registry.names())
     assert {} == bench.deployment.functions
-    bench.shelf.sweep(set())
+    bench.package_store.sweep(set())
 
 
 def test_a_request_above_the_limit_is_refused(bench):
@@ -307,7 +307,7 @@ def test_an_update_is_in_progress_and_then_successful(made):
     assert 3 == len({one["RevisionId"] for one in (before, answer, after)})
     assert before["CodeSha256"] != after["CodeSha256"]
     assert folder != made.deployment.functions["made", "$LATEST"].code
-    assert 1 == len(list(made.shelf.archive_path(".").parent.iterdir()))
+    assert 1 == len(list(made.package_store.archive_path(".").parent.iterdir()))
 
 
 def test_a_configuration_changes_member_by_member(made):
@@ -362,7 +362,7 @@ def test_an_update_that_fails_leaves_the_old_code_at_work(made):
 
 
 def test_one_update_at_a_time(made):
-    made.catalogue.record("made").latest.updating = True
+    made.registry.record("made").latest.updating = True
     expected = (
         409,
         "ResourceConflictException",
@@ -375,7 +375,7 @@ def test_one_update_at_a_time(made):
 
 
 def test_a_pending_function_is_not_invoked(made):
-    made.catalogue.record("made").latest.state = "Pending"
+    made.registry.record("made").latest.state = "Pending"
 
     assert (
         409,
@@ -413,7 +413,7 @@ def test_deleting_takes_everything_along(published):
     assert 200 == published.ask("DELETE", f"{FUNCTIONS}/made").status
     assert {} == published.deployment.functions
     assert 404 == published.ask("GET", f"{FUNCTIONS}/made").status
-    assert [] == list(published.shelf.archive_path(".").parent.iterdir())
+    assert [] == list(published.package_store.archive_path(".").parent.iterdir())
 
 
 def test_versions_are_numbered_and_only_changes_are_published(published):
@@ -732,7 +732,7 @@ def test_a_url_is_made_changed_and_taken_away(published):
     listed = get(published, "/2021-10-31/functions/made/urls")["FunctionUrlConfigs"]
 
     assert 201 == created.status
-    assert {url_id: ("made", "live")} == published.fronts.urls
+    assert {url_id: ("made", "live")} == published.function_urls.urls
     assert (409, "ResourceConflictException") == error_of(again)[:2]
     assert ("NONE", {"AllowOrigins": ["*"]}, "BUFFERED") == (
         updated["AuthType"],
@@ -747,7 +747,7 @@ def test_a_url_is_made_changed_and_taken_away(published):
     assert (400, "ValidationException") == error_of(version)[:2]
     assert [updated] == listed
     assert 204 == published.ask("DELETE", f"{URL}?Qualifier=live").status
-    assert {} == published.fronts.urls
+    assert {} == published.function_urls.urls
 
 
 def test_tags_come_and_go(made):
@@ -868,7 +868,11 @@ def test_a_bug_in_a_change_is_answered_with_500_and_logged(bench, change, monkey
     def fail(*_args, **_more):
         raise ValueError("a bug")
 
-    for owner, name in ((bench.works, "save"), (bench.works, "pack"), (bench.works, "pack_layer")):
+    for owner, name in (
+        (bench.control_plane, "save"),
+        (bench.control_plane, "pack"),
+        (bench.control_plane, "pack_layer"),
+    ):
         monkeypatch.setattr(owner, name, fail)
     method, target, members = CHANGES[change]
     answer = bench.call(method, target, **members)

@@ -3,12 +3,12 @@
 import asyncio
 
 from engine.services.sqs.message import GONE
-from engine.services.sqs.message_store import MOST_AT_ONCE
+from engine.services.sqs.message_store import MAX_AT_ONCE
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes
 from engine.services.sqs.queue_timers import let_go
 
-COUNT = 3 * MOST_AT_ONCE + 7
+COUNT = 3 * MAX_AT_ONCE + 7
 
 
 def queue(**policy):
@@ -39,7 +39,7 @@ def test_delays_that_end_together_end_in_parts_and_ask_for_the_next():
     """None is forgotten, whoever asks."""
     one, asked = queue()
     fill(one, delay_s=1.0)
-    steps = [MOST_AT_ONCE, 2 * MOST_AT_ONCE, 3 * MOST_AT_ONCE, COUNT]
+    steps = [MAX_AT_ONCE, 2 * MAX_AT_ONCE, 3 * MAX_AT_ONCE, COUNT]
 
     assert [(done, COUNT - done) for done in steps] == ticks(one, asked, 5.0)
 
@@ -48,7 +48,7 @@ def test_retention_that_ends_together_ends_in_parts():
     """At the end the queue is empty."""
     one, asked = queue(retention_s=60)
     fill(one)
-    steps = [MOST_AT_ONCE, 2 * MOST_AT_ONCE, 3 * MOST_AT_ONCE, COUNT]
+    steps = [MAX_AT_ONCE, 2 * MAX_AT_ONCE, 3 * MAX_AT_ONCE, COUNT]
 
     assert [(COUNT - done, 0) for done in steps] == ticks(one, asked, 61.0)
 

@@ -55,7 +55,7 @@ class Server:
             )
             services["sqs"] = sqs = SqsService(host)
             source = SqsSource.build([], host)
-            works = ControlPlane(
+            control_plane = ControlPlane(
                 FunctionRegistry({one.name: one for one in self._functions}, host),
                 PackageStore(None),
                 engine.deployments,
@@ -64,7 +64,7 @@ class Server:
                 spawn=lambda work, *args: group.create_task(work(*args)),
                 mappings=source,
             )
-            api = LambdaApi(works, host, engine.sink, works._spawn)
+            api = LambdaApi(control_plane, host, engine.sink, control_plane._spawn)
             endpoint = AwsRouter({"lambda": api.handle, "sqs": sqs.handle}, engine.new_request_id)
             server = HttpServer(endpoint.handle, engine.platform.clock, HttpLimits(max_body_bytes=2**20))
             group.create_task(source.serve(engine.sink, self._stopping, task_status=Started()))

@@ -23,7 +23,7 @@ from engine.services.s3.xml import document, element
 from engine.services.s3.xml_input import parse, text_of
 
 _CLASSIC: Final = "us-east-1"
-_MOST_BUCKET_TAGS: Final = 50
+_MAX_BUCKET_TAGS: Final = 50
 _XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
 
 

@@ -28,7 +28,7 @@ from engine.services.s3.store import EMPTY_MD5
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
-_MOST_KEYS: Final = 1000
+_MAX_KEYS: Final = 1000
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -76,7 +76,7 @@ def delete_objects(desk: OperationContext, call: S3Request) -> S3Response:
     bucket = desk.bucket(call)
     root = parse(call.body(), "Delete")
     listed = list(children(root, "Object"))
-    if not 1 <= len(listed) <= _MOST_KEYS:
+    if not 1 <= len(listed) <= _MAX_KEYS:
         raise S3Error("MalformedXML")
     quiet = (text_of(root, "Quiet") or "").lower() == "true"
     if any(not text_of(one, "Key") for one in listed):

@@ -19,13 +19,13 @@ from engine.services.s3.request import S3Request, S3Response, xml_answer
 from engine.services.s3.xml import element
 
 _MOST: Final = 1000
-_MOST_BUCKETS: Final = 10_000
+_MAX_BUCKETS: Final = 10_000
 _TOKEN_MARK: Final = b"1"
 
 
 def list_buckets(desk: OperationContext, call: S3Request) -> S3Response:
     """ListBuckets."""
-    most = call.number("max-buckets", _MOST_BUCKETS, _MOST_BUCKETS)
+    most = call.number("max-buckets", _MAX_BUCKETS, _MAX_BUCKETS)
     after = _from_token(call, "continuation-token")
     prefix = call.query.get("prefix", "")
     names = [name for name in sorted(desk.store.buckets) if name > after and name.startswith(prefix)]

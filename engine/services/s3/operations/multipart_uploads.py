@@ -35,8 +35,8 @@ from engine.services.s3.request import S3Request, S3Response, Work, xml_answer
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
-LEAST_PART_BYTES: Final = 5 * 1024 * 1024
-_MOST_PARTS: Final = 10_000
+MIN_PART_BYTES: Final = 5 * 1024 * 1024
+_MAX_PARTS: Final = 10_000
 
 
 def create_upload(desk: OperationContext, call: S3Request) -> S3Response:
@@ -170,10 +170,10 @@ def complete_upload(desk: OperationContext, call: S3Request) -> S3Response:
     bucket, upload = desk.bucket(call), _upload(desk, call)
     parts = [_part(upload, listed) for listed in _listed(call)]
     for part in parts[:-1]:
-        if part.content.size < LEAST_PART_BYTES:
+        if part.content.size < MIN_PART_BYTES:
             details = {
                 "ProposedSize": str(part.content.size),
-                "MinSizeAllowed": str(LEAST_PART_BYTES),
+                "MinSizeAllowed": str(MIN_PART_BYTES),
                 "PartNumber": str(part.number),
                 "ETag": part.etag,
             }
@@ -206,7 +206,7 @@ def _listed(call: S3Request) -> list[_Listed]:
         if not number.isascii() or not number.isdigit() or len(number) > 9 or not etag:
             raise S3Error("MalformedXML")
         listed.append(_Listed(int(number), etag.strip().strip('"'), node))
-    if not listed or len(listed) > _MOST_PARTS:
+    if not listed or len(listed) > _MAX_PARTS:
         raise S3Error("MalformedXML")
     if any(one.number >= other.number for one, other in pairwise(listed)):
         raise S3Error("InvalidPartOrder", details={"UploadId": call.query["uploadId"]})

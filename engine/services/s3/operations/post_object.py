@@ -29,7 +29,7 @@ from engine.services.s3.request import XML_HEAD, S3Request, S3Response, Work, he
 from engine.services.s3.tags import tags_of_xml
 from engine.services.s3.xml import DECLARATION, element
 
-_MOST_FIELDS: Final = 200
+_MAX_FIELDS: Final = 200
 _LONGEST_HEAD: Final = 8192
 _LONGEST_FIELD: Final = 65_536
 _NEEDS_NO_CONDITION: Final = frozenset({"awsaccesskeyid", "file", "policy", "signature", "x-amz-signature"})
@@ -136,7 +136,7 @@ def _parsed(content_type: str, body: bytes) -> _Form:
     if at < 0:
         raise S3Error("MalformedPOSTRequest")
     at += len(mark) - 2
-    while len(fields) < _MOST_FIELDS and body[at : at + 2] == b"\r\n":
+    while len(fields) < _MAX_FIELDS and body[at : at + 2] == b"\r\n":
         split = body.find(b"\r\n\r\n", at, at + _LONGEST_HEAD)
         end = body.find(mark, split + 2) if split >= 0 else -1
         if end < 0:

@@ -12,7 +12,7 @@ from engine.services.s3.operation_context import OperationContext, happening, ve
 from engine.services.s3.request import S3Request, S3Response, xml_answer
 from engine.services.s3.tags import tagging_xml, tags_of_xml
 
-_MOST_BUCKET_TAGS: Final = 50
+_MAX_BUCKET_TAGS: Final = 50
 
 
 def get_object_tagging(desk: OperationContext, call: S3Request) -> S3Response:
@@ -48,7 +48,7 @@ def get_bucket_tagging(desk: OperationContext, call: S3Request) -> S3Response:
 def put_bucket_tagging(desk: OperationContext, call: S3Request) -> S3Response:
     """PutBucketTagging."""
     bucket = desk.bucket(call)
-    desk.store.tag_bucket(bucket, tags_of_xml(call.body(), _MOST_BUCKET_TAGS))
+    desk.store.tag_bucket(bucket, tags_of_xml(call.body(), _MAX_BUCKET_TAGS))
     return S3Response(204)
 
 

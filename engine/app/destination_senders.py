@@ -35,7 +35,7 @@ class QueueSender:
             raise DeliveryError(arn, "a FIFO queue cannot be a destination (AWS)")
         now_s = self._now()
         queue.send(now_s, self._new_id(), body, attributes=attributes or None)
-        queue.settle(now_s)
+        queue.wake_waiters(now_s)
 
 
 class BucketCodeStore:

@@ -37,7 +37,8 @@ class LambdaApi:
 
     The region that a request was signed for is ignored: there is one engine, whatever region an SDK is set
     to. An ARN, though, must name the engine's own region and account, as on AWS. The listener must accept
-    bodies of `control_plane.BODY_LIMIT_BYTES`; payloads above Lambda's own limit are rejected here, with its message.
+    bodies of `control_plane.BODY_LIMIT_BYTES`; payloads above Lambda's own limit are rejected here, with its
+    message.
 
     Args:
         control_plane: What the control plane works with.

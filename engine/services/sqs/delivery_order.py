@@ -26,8 +26,8 @@ class DeliveryOrder(Protocol):
     def put(self, message: Message) -> None:
         """It became visible."""
 
-    def take(self, most: int) -> list[Message]:
-        """Up to `most` messages to be delivered now; they are IN_FLIGHT from here on."""
+    def take(self, max_count: int) -> list[Message]:
+        """Up to `max_count` messages to be delivered now; they are IN_FLIGHT from here on."""
 
     def took(self, message: Message) -> None:
         """It is IN_FLIGHT without having been taken here."""
@@ -55,7 +55,7 @@ class Tenant:
     def head_seq(self) -> int:
         """`seq` of its first visible message; `_NEVER` if there is none."""
         waiting = self.waiting
-        while waiting and waiting[0][1].state != VISIBLE:
+        while waiting and waiting[0][1].state is not VISIBLE:
             heapq.heappop(waiting)
         return waiting[0][0] if waiting else _NEVER
 
@@ -67,20 +67,20 @@ class FairDeliveryOrder:
     which AWS looks at too, is not looked at.
     """
 
-    __slots__ = ("_entries", "_in_flight", "_line", "_noisy", "_quiet", "_tenants")
+    __slots__ = ("_entries", "_in_flight", "_noisy", "_order", "_quiet", "_tenants")
 
     def __init__(self) -> None:
-        self._line = LazyIndex()
+        self._order = LazyIndex()
         self._tenants: dict[str, Tenant] = {}
         self._quiet: list[tuple[int, int, Tenant]] = []  # seq of the head, number of the entry
         self._entries = 0
-        self._noisy: list[Tenant] = []  # fewer than ten, once `_calm` has looked
+        self._noisy: list[Tenant] = []  # fewer than ten, once `_requeue_quiet` has looked
         self._in_flight = 0
 
     def put(self, message: Message) -> None:
         """It became visible."""
         if message.group is None:
-            self._line.put(message)
+            self._order.put(message)
             return
         tenant = self._tenants.get(message.group)
         if tenant is None:
@@ -89,20 +89,20 @@ class FairDeliveryOrder:
         if message.seq < tenant.entry_seq and tenant not in self._noisy:
             self._enter(tenant, message.seq)
 
-    def take(self, most: int) -> list[Message]:
-        """Up to `most` messages, IN_FLIGHT from here on."""
+    def take(self, max_count: int) -> list[Message]:
+        """Up to `max_count` messages, IN_FLIGHT from here on."""
         taken: list[Message] = []
-        line = self._line
-        if not self._tenants and not line.returned:  # the common case
-            fresh = line.fresh
-            while fresh and len(taken) < most:
+        order = self._order
+        if not self._tenants and not order.returned:  # the common case
+            fresh = order.fresh
+            while fresh and len(taken) < max_count:
                 message = fresh.popleft()
-                if message.state == VISIBLE:
+                if message.state is VISIBLE:
                     message.state = IN_FLIGHT
                     taken.append(message)
         else:
-            self._calm()
-            while len(taken) < most and (one := self._next()) is not None:
+            self._requeue_quiet()
+            while len(taken) < max_count and (one := self._next()) is not None:
                 one.state = IN_FLIGHT
                 self._in_flight += 1
                 taken.append(one)
@@ -122,18 +122,18 @@ class FairDeliveryOrder:
         if message.group is not None:
             tenant = self._tenants[message.group]
             tenant.in_flight -= 1
-            self._forget(message.group, tenant)
+            self._drop_if_empty(message.group, tenant)
 
     def dropped(self, message: Message) -> None:
         """It was visible, and is GONE."""
         if message.group is None:
-            self._line.dropped()
+            self._order.dropped()
         else:
-            self._forget(message.group, self._tenants[message.group])
+            self._drop_if_empty(message.group, self._tenants[message.group])
 
     def ready(self) -> bool:
         """Whether `take` would give something."""
-        if self._line.head() is not None:
+        if self._order.head() is not None:
             return True
         quiet = self._quiet
         while quiet:
@@ -154,7 +154,7 @@ class FairDeliveryOrder:
         self._entries += 1
         heapq.heappush(self._quiet, (seq, self._entries, tenant))
 
-    def _calm(self) -> None:
+    def _requeue_quiet(self) -> None:
         """Those who have become quiet are served in order again."""
         for tenant in [one for one in self._noisy if not self._is_noisy(one)]:
             self._noisy.remove(tenant)
@@ -163,9 +163,9 @@ class FairDeliveryOrder:
 
     def _next(self) -> Message | None:
         tenant = self._first_quiet()
-        head = self._line.head()
+        head = self._order.head()
         if head is not None and (tenant is None or head.seq < tenant.entry_seq):
-            self._line.pop(head)
+            self._order.pop(head)
             return head
         if tenant is None:
             waiting = [one for one in self._noisy if one.head_seq() != _NEVER]
@@ -197,7 +197,7 @@ class FairDeliveryOrder:
                 heapq.heapreplace(quiet, (head_seq, number, tenant))
         return None
 
-    def _forget(self, group: str, tenant: Tenant) -> None:
+    def _drop_if_empty(self, group: str, tenant: Tenant) -> None:
         """Drop a tenant that has nothing here; a stale entry in the heap is passed over later."""
         if not tenant.in_flight and tenant.head_seq() == _NEVER:
             del self._tenants[group]
@@ -219,14 +219,14 @@ class Group:
     def head_seq(self) -> int:
         """`seq` of its first visible message; `_NEVER` if there is none."""
         waiting = self.waiting
-        while waiting and waiting[0][1].state != VISIBLE:
+        while waiting and waiting[0][1].state is not VISIBLE:
             heapq.heappop(waiting)
         return waiting[0][0] if waiting else _NEVER
 
     def barrier_seq(self) -> int:
         """`seq` of its first message in flight: nothing behind it is given out."""
         held = self.held
-        while held and held[0][1].state != IN_FLIGHT:
+        while held and held[0][1].state is not IN_FLIGHT:
             heapq.heappop(held)
         return held[0][0] if held else _NEVER
 
@@ -234,11 +234,11 @@ class Group:
 class FifoDeliveryOrder:
     """Groups in the order in which they became available; each gives as much as it can, in order."""
 
-    __slots__ = ("_groups", "_line")
+    __slots__ = ("_groups", "_order")
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
-        self._line: deque[Group] = deque()
+        self._order: deque[Group] = deque()
 
     def put(self, message: Message) -> None:
         """It became visible."""
@@ -249,16 +249,16 @@ class FifoDeliveryOrder:
         heapq.heappush(group.waiting, (message.seq, message))
         if not group.queued and message.seq < group.barrier_seq():
             group.queued = True
-            self._line.append(group)
+            self._order.append(group)
 
-    def take(self, most: int) -> list[Message]:
-        """Up to `most` messages, IN_FLIGHT from here on."""
+    def take(self, max_count: int) -> list[Message]:
+        """Up to `max_count` messages, IN_FLIGHT from here on."""
         taken: list[Message] = []
-        while self._line and len(taken) < most:
-            group = self._line.popleft()
+        while self._order and len(taken) < max_count:
+            group = self._order.popleft()
             group.queued = False
             barrier_seq = group.barrier_seq()
-            while len(taken) < most and group.head_seq() < barrier_seq:
+            while len(taken) < max_count and group.head_seq() < barrier_seq:
                 entry = heapq.heappop(group.waiting)
                 entry[1].state = IN_FLIGHT
                 heapq.heappush(group.held, entry)
@@ -272,22 +272,22 @@ class FifoDeliveryOrder:
 
     def released(self, message: Message) -> None:
         """It is IN_FLIGHT no more."""
-        self._look(message.group or "")
+        self._update_group(message.group or "")
 
     def dropped(self, message: Message) -> None:
         """It was visible, and is GONE."""
-        self._look(message.group or "")
+        self._update_group(message.group or "")
 
     def ready(self) -> bool:
         """Whether `take` would give something."""
-        line = self._line
-        while line:
-            if line[0].head_seq() < line[0].barrier_seq():
+        order = self._order
+        while order:
+            if order[0].head_seq() < order[0].barrier_seq():
                 return True
-            line.popleft().queued = False
+            order.popleft().queued = False
         return False
 
-    def _look(self, key: str) -> None:
+    def _update_group(self, key: str) -> None:
         """Something of the group has changed: it may be available, or empty."""
         group = self._groups.get(key)
         if group is None:
@@ -295,6 +295,6 @@ class FifoDeliveryOrder:
         head_seq, barrier_seq = group.head_seq(), group.barrier_seq()
         if head_seq < barrier_seq and not group.queued:
             group.queued = True
-            self._line.append(group)
+            self._order.append(group)
         elif head_seq == barrier_seq == _NEVER:
             del self._groups[key]

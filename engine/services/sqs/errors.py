@@ -95,8 +95,8 @@ def invalid_value(message: str) -> SqsError:
 
 def invalid_parameter(name: str, value: object, reason: str) -> SqsError:
     """`InvalidParameterValue` in the usual words."""
-    shown = str(value)[:2048]
-    return invalid_value(f"Value {shown} for parameter {name} is invalid. Reason: {reason}")
+    document = str(value)[:2048]
+    return invalid_value(f"Value {document} for parameter {name} is invalid. Reason: {reason}")
 
 
 def missing(name: str) -> SqsError:

@@ -33,9 +33,9 @@ class LazyIndex:
     def head(self) -> Message | None:
         """The first one."""
         fresh, returned = self.fresh, self.returned
-        while returned and returned[0][1].state != VISIBLE:
+        while returned and returned[0][1].state is not VISIBLE:
             heapq.heappop(returned)
-        while fresh and fresh[0].state != VISIBLE:
+        while fresh and fresh[0].state is not VISIBLE:
             fresh.popleft()
         if returned and (not fresh or returned[0][0] < fresh[0].seq):
             return returned[0][1]
@@ -53,8 +53,8 @@ class LazyIndex:
         self._dropped += 1
         if self._dropped > _FEW and self._dropped * 2 > len(self.fresh) + len(self.returned):
             self._dropped = 0
-            self.fresh = deque(message for message in self.fresh if message.state == VISIBLE)
-            self.returned = [entry for entry in self.returned if entry[1].state == VISIBLE]
+            self.fresh = deque(message for message in self.fresh if message.state is VISIBLE)
+            self.returned = [entry for entry in self.returned if entry[1].state is VISIBLE]
             heapq.heapify(self.returned)
 
 
@@ -73,7 +73,7 @@ class Timers:
     def arm(self, message: Message, due_s: float, number: int) -> None:
         """Set its timer, or set it anew. `number` was never used before."""
         if message.timer:
-            self._forget()
+            self._drop_if_empty()
         message.timer = number
         heapq.heappush(self._heap, (due_s, number, message))
 
@@ -81,7 +81,7 @@ class Timers:
         """Its timer is not to ring."""
         if message.timer:
             message.timer = 0
-            self._forget()
+            self._drop_if_empty()
 
     def next_due_s(self) -> float | None:
         """When the first rings."""
@@ -106,12 +106,12 @@ class Timers:
         """Those with a timer, in no order."""
         return [message for _, number, message in self._heap if message.timer == number]
 
-    def let_go(self, most: int) -> bool:
+    def free(self, max_count: int) -> bool:
         """Forget so many timers; False if none is left."""
-        del self._heap[-most:]
+        del self._heap[-max_count:]
         return bool(self._heap)
 
-    def _forget(self) -> None:
+    def _drop_if_empty(self) -> None:
         self._stale += 1
         if self._stale > _FEW and self._stale * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].timer == entry[1]]
@@ -141,9 +141,9 @@ class Ages:
     def oldest_s(self) -> float | None:
         """When the oldest was sent."""
         sent, late = self._sent, self._late
-        while sent and sent[0].state == GONE:
+        while sent and sent[0].state is GONE:
             sent.popleft()
-        while late and late[0][2].state == GONE:
+        while late and late[0][2].state is GONE:
             heapq.heappop(late)
         if late and (not sent or late[0][0] < sent[0].sent_s):
             return late[0][0]
@@ -160,22 +160,22 @@ class Ages:
     def trim(self, alive: int) -> None:
         """Called when one has gone; `alive` are left."""
         sent = self._sent
-        while sent and sent[0].state == GONE:
+        while sent and sent[0].state is GONE:
             sent.popleft()
         if len(sent) + len(self._late) > 2 * alive + _FEW:
-            self._sent = deque(message for message in sent if message.state != GONE)
-            self._late = [entry for entry in self._late if entry[2].state != GONE]
+            self._sent = deque(message for message in sent if message.state is not GONE)
+            self._late = [entry for entry in self._late if entry[2].state is not GONE]
             heapq.heapify(self._late)
 
     def messages(self) -> list[Message]:
         """Everything that is not GONE, in no order."""
         late = [entry[2] for entry in self._late]
-        return [message for message in (*self._sent, *late) if message.state != GONE]
+        return [message for message in (*self._sent, *late) if message.state is not GONE]
 
-    def let_go(self, most: int) -> bool:
+    def free(self, max_count: int) -> bool:
         """Forget so many, which are GONE from now on; False if none is left."""
         sent, late = self._sent, self._late
-        for _ in range(most):
+        for _ in range(max_count):
             if not sent and not late:
                 return False
             message = sent.popleft() if sent else late.pop()[2]
@@ -183,7 +183,7 @@ class Ages:
         return True
 
 
-class Rubbish:
+class PurgedMessages:
     """What a purged queue held. Freeing it takes longer than the event loop may be held."""
 
     __slots__ = ("_ages", "_timers")
@@ -191,7 +191,7 @@ class Rubbish:
     def __init__(self, ages: Ages, timers: Timers) -> None:
         self._ages, self._timers = ages, timers
 
-    def let_go(self, most: int) -> bool:
+    def free(self, max_count: int) -> bool:
         """Free so many messages; False if none is left."""
-        timers_left = self._timers.let_go(most)
-        return self._ages.let_go(most) or timers_left
+        timers_left = self._timers.free(max_count)
+        return self._ages.free(max_count) or timers_left

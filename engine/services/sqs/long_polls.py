@@ -11,55 +11,53 @@ from engine.services.sqs.request import SqsRequest
 
 
 class LongPoll:
-    """One receive that waits in its queue's line.
+    """One receive that waits for a message of its queue, up to `wait_s` seconds.
 
-    A client that has gone receives nothing: the message stays for the next in line. An empty answer is
-    given when time is up.
+    A client that has closed its connection receives nothing: the message stays for the next waiter. The
+    answer is empty when the time is up.
     """
 
-    __slots__ = ("_all", "_call", "_queue", "_receive", "_timer")
+    __slots__ = ("_call", "_polls", "_queue", "_receive", "_timer")
 
     def __init__(
         self,
         call: SqsRequest,
         queue: Queue,
         receive: Callable[[float], list[dict[str, Any]]],
-        every: set[LongPoll],
+        polls: set[LongPoll],
+        wait_s: float,
     ) -> None:
-        """`receive` is the receive itself; `every` holds all polls that wait."""
+        """Start waiting. `receive` receives at a given time; `polls` holds all polls that wait."""
         self._call = call
         self._queue = queue
         self._receive = receive
-        self._all = every
-
-    def begin(self, wait_s: float) -> None:
-        """Join the line."""
+        self._polls = polls
         self._timer = asyncio.get_running_loop().call_later(wait_s, self.end)
-        self._all.add(self)
-        self._queue.wait(self)
-        self._queue.settle(self._call.now_s)
+        polls.add(self)
+        queue.wait(self)
+        queue.wake_waiters(call.now_s)
 
     def __call__(self, now_s: float) -> None:
-        """A message is there, and it is this one's turn."""
+        """Receive and answer: a message is visible, and it is the turn of this poll."""
         if not self._call.request.awaited:
             self._leave()
-            self._call.succeed({})  # one that only sends no more is still owed an answer
+            self._call.succeed({})  # it closed only its sending side: it still gets an answer
         elif messages := self._receive(now_s):
             self._leave()
             self._call.succeed({"Messages": messages})
-        else:  # what was there has become a dead letter
+        else:  # the message was moved to the dead-letter queue
             self._queue.wait(self)
 
     def end(self) -> None:
-        """Answer with nothing: time is up, or the engine or the queue ends."""
+        """Answer without messages: the time is up, or the engine stops, or the queue was deleted."""
         self._queue.forget(self)
         self._leave()
         self._call.succeed({})
 
     def of(self, queue: Queue) -> bool:
-        """Whether it waits for this queue."""
+        """Whether it waits for a message of `queue`."""
         return self._queue is queue
 
     def _leave(self) -> None:
         self._timer.cancel()
-        self._all.discard(self)
+        self._polls.discard(self)

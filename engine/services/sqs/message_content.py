@@ -110,7 +110,7 @@ def _check_name(name: str) -> None:
 
 
 def _attribute(name: str, given: dict[str, Any], whose: str) -> Attribute:
-    shown = f"Message ({whose}) attribute '{name}'"
+    label = f"Message ({whose}) attribute '{name}'"
     data_type = text(given, "DataType")
     if not data_type:
         raise invalid_value(
@@ -127,7 +127,7 @@ def _attribute(name: str, given: dict[str, Any], whose: str) -> Attribute:
             f"The type of message ({whose}) attribute '{name}' is invalid. You must use only the "
             "following supported type prefixes: Binary, Number, String."
         )
-    wrong = f"{shown} must contain a non-empty value of type '{'Binary' if kind == 'Binary' else 'String'}'."
+    wrong = f"{label} must contain a non-empty value of type '{'Binary' if kind == 'Binary' else 'String'}'."
     if kind == "Binary":
         encoded = text(given, "BinaryValue")
         if not encoded:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from engine.services.sqs.batch_entries import BatchEntry, BatchResult, read_entries
 from engine.services.sqs.digests import md5_of_attributes
 from engine.services.sqs.errors import (
-    MISSING,
     UNREADABLE,
     SqsError,
     batch_too_long,
     invalid_handle,
     invalid_parameter,
-    invalid_value,
     missing,
 )
 from engine.services.sqs.long_polls import LongPoll
 from engine.services.sqs.message import Attribute
 from engine.services.sqs.message_content import check_size, token_of, too_long
-from engine.services.sqs.parameters import Params, integer, required, structures, text, texts
+from engine.services.sqs.parameters import Params, integer, required, texts
 from engine.services.sqs.queue import Queue, ReceiptStatus
 from engine.services.sqs.queue_attributes import (
     MAX_MESSAGE_BYTES,
@@ -31,11 +29,8 @@ from engine.services.sqs.queue_attributes import (
 )
 from engine.services.sqs.receipt_handles import ReceiptHandles
 from engine.services.sqs.request import Result, SqsRequest
-from engine.services.sqs.send_request import SendRequest, draft_of
+from engine.services.sqs.send_request import SendRequest, read_send_request
 from engine.services.sqs.serialization import SystemAttributes, message_json
-
-MAX_ENTRIES: Final = 10
-_ENTRY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 
 
 class MessageContext(NamedTuple):
@@ -58,62 +53,67 @@ class MessageOperations:
     None is returned by a receive that waits: it answers later.
     """
 
-    __slots__ = ("_office", "handles", "queue")
+    __slots__ = ("_context", "handles", "queue")
 
-    def __init__(self, queue: Queue, handles: ReceiptHandles, office: MessageContext) -> None:
+    def __init__(self, queue: Queue, handles: ReceiptHandles, context: MessageContext) -> None:
         self.queue = queue
         self.handles = handles
-        self._office = office
+        self._context = context
 
     # --- sending
 
     def send(self, call: SqsRequest, params: Params) -> Result:
         """SendMessage."""
-        draft = draft_of(params, self.queue.policy, call.request)
-        check_size(draft.size, self.queue.policy.max_bytes)
-        result = self._accept(draft, call.now_s)
+        send_request = read_send_request(params, self.queue.policy, call.request)
+        check_size(send_request.size, self.queue.policy.max_bytes)
+        result = self._accept(send_request, call.now_s)
         if self.queue.waiting:
-            self.queue.settle(call.now_s)
+            self.queue.wake_waiters(call.now_s)
         return result
 
     def send_batch(self, call: SqsRequest, params: Params) -> Result:
-        """SendMessageBatch: entries succeed or fail one by one; of a FIFO queue all fail with the first."""
-        entries = _entries(params, "SendMessageBatchRequestEntry")
+        """SendMessageBatch: entries succeed or fail one by one; on a FIFO queue all fail with the first."""
         queue, policy = self.queue, self.queue.policy
-        tried = [_tried(n, entry, policy, call) for n, entry in enumerate(entries, 1)]
-        total = sum(map(_size, tried, entries))
+        entries = read_entries(params, "SendMessageBatchRequestEntry")
+        requests = [entry.send_request(policy, call.request) for entry in entries]
+        total = sum(
+            request.size if isinstance(request, SendRequest) else entry.body_bytes()
+            for entry, request in zip(entries, requests, strict=True)
+        )
         if total > MAX_MESSAGE_BYTES:
             raise batch_too_long(MAX_MESSAGE_BYTES, total)
-        tried = [_fitting(draft, policy) for draft in tried]
-        if policy.fifo and (wrong := next((one for one in tried if isinstance(one, SqsError)), None)):
-            raise wrong
-        successful, failed = [], []
-        for entry, draft in zip(entries, tried, strict=True):
-            if isinstance(draft, SqsError):
-                failed.append(_failure(entry["Id"], draft))
+        requests = [_fitting(request, policy) for request in requests]
+        if policy.fifo:
+            for request in requests:
+                if isinstance(request, SqsError):
+                    raise request
+        results = BatchResult()
+        for entry, request in zip(entries, requests, strict=True):
+            if isinstance(request, SqsError):
+                results.fail(entry, request)
             else:
-                successful.append({"Id": entry["Id"], **self._accept(draft, call.now_s)})
+                results.succeed(entry, self._accept(request, call.now_s))
         if queue.waiting:
-            queue.settle(call.now_s)
-        return _batch(successful, failed)
+            queue.wake_waiters(call.now_s)
+        return results.document()
 
-    def _accept(self, draft: SendRequest, now_s: float) -> Result:
-        attributes = draft.attributes
+    def _accept(self, send_request: SendRequest, now_s: float) -> Result:
+        attributes = send_request.attributes
         sent = self.queue.send(
             now_s,
-            self._office.new_id(),
-            draft.body,
-            delay_s=draft.delay_s,
-            group=draft.group,
-            dedup_id=draft.dedup_id,
+            self._context.new_id(),
+            send_request.body,
+            delay_s=send_request.delay_s,
+            group=send_request.group,
+            dedup_id=send_request.dedup_id,
             attributes=attributes.by_name if attributes is not None else None,
-            trace=draft.trace,
+            trace=send_request.trace,
         )
-        result = {"MD5OfMessageBody": draft.md5, "MessageId": sent.message_id}
+        result = {"MD5OfMessageBody": send_request.md5, "MessageId": sent.message_id}
         if attributes is not None:
             result["MD5OfMessageAttributes"] = md5_of_attributes(attributes.by_name)
-        if draft.sent_trace and draft.trace is not None:
-            header = {"AWSTraceHeader": Attribute("String", draft.trace)}
+        if send_request.sent_trace and send_request.trace is not None:
+            header = {"AWSTraceHeader": Attribute("String", send_request.trace)}
             result["MD5OfMessageSystemAttributes"] = md5_of_attributes(header)
         if sent.sequence_number is not None:
             result["SequenceNumber"] = sent.sequence_number
@@ -124,14 +124,14 @@ class MessageOperations:
     def receive(self, call: SqsRequest, params: Params) -> Result | None:
         """ReceiveMessage. None if it waits."""
         queue, now_s = self.queue, call.now_s
-        most = _within(params, "MaxNumberOfMessages", 1, 10, "Must be between 1 and 10, if provided.")
+        max_count = _within(params, "MaxNumberOfMessages", 1, 10, "Must be between 1 and 10, if provided.")
         seconds = f"Must be >= 0 and <= {MAX_WAIT_S}, if provided."
         wait_s = _within(params, "WaitTimeSeconds", 0, MAX_WAIT_S, seconds)
         seconds = f"Must be >= 0 and <= {MAX_VISIBILITY_S}, if provided."
         timeout_s = _within(params, "VisibilityTimeout", 0, MAX_VISIBILITY_S, seconds)
         attempt_id = token_of(params, "ReceiveRequestAttemptId") if queue.policy.fifo else None
-        wanted = ReceiveOptions(
-            1 if most is None else most,
+        options = ReceiveOptions(
+            1 if max_count is None else max_count,
             timeout_s,
             attempt_id,
             texts(params, "MessageSystemAttributeNames", "AttributeNames"),
@@ -140,7 +140,7 @@ class MessageOperations:
         if wait_s is None:
             wait_s = queue.policy.wait_s
         if not (wait_s and queue.waiting):  # who waits longer is served first
-            messages = self._receive(wanted, now_s)
+            messages = self._receive(options, now_s)
             if messages:
                 return {"Messages": messages}
         if not wait_s:
@@ -149,18 +149,18 @@ class MessageOperations:
                 raise SqsError("OverLimit", reason)
             return {}
         queue.tick(now_s)
-        LongPoll(call, queue, partial(self._receive, wanted), self._office.polls).begin(wait_s)
+        LongPoll(call, queue, partial(self._receive, options), self._context.polls, wait_s)
         return None
 
-    def _receive(self, wanted: ReceiveOptions, now_s: float) -> list[dict[str, Any]]:
-        queue, encode, system = self.queue, self.handles.encode, self._office.system
-        most, timeout_s, attempt_id, system_names, attribute_names = wanted
+    def _receive(self, options: ReceiveOptions, now_s: float) -> list[dict[str, Any]]:
+        queue, encode, system = self.queue, self.handles.encode, self._context.system
+        max_count, timeout_s, attempt_id, system_names, attribute_names = options
         messages = [
             message_json(message, encode(message.receipt), system, system_names, attribute_names)
-            for message in queue.receive(most, now_s, timeout_s, attempt_id)
+            for message in queue.receive(max_count, now_s, timeout_s, attempt_id)
         ]
         if queue.waiting:
-            queue.settle(now_s)
+            queue.wake_waiters(now_s)
         return messages
 
     # --- what becomes of received messages
@@ -169,12 +169,12 @@ class MessageOperations:
         """DeleteMessage."""
         self._delete(params, call.now_s)
         if self.queue.waiting:
-            self.queue.settle(call.now_s)
+            self.queue.wake_waiters(call.now_s)
         return {}
 
     def delete_batch(self, call: SqsRequest, params: Params) -> Result:
         """DeleteMessageBatch."""
-        return self._each(call, _entries(params, "DeleteMessageBatchRequestEntry"), self._delete)
+        return self._each(call, read_entries(params, "DeleteMessageBatchRequestEntry"), self._delete)
 
     def change_visibility(self, call: SqsRequest, params: Params) -> Result:
         """ChangeMessageVisibility."""
@@ -182,31 +182,31 @@ class MessageOperations:
             raise missing("VisibilityTimeout")
         self._change(params, call.now_s)
         if self.queue.waiting:
-            self.queue.settle(call.now_s)
+            self.queue.wake_waiters(call.now_s)
         return {}
 
     def change_visibility_batch(self, call: SqsRequest, params: Params) -> Result:
         """ChangeMessageVisibilityBatch."""
-        return self._each(call, _entries(params, "ChangeMessageVisibilityBatchRequestEntry"), self._change)
+        return self._each(
+            call, read_entries(params, "ChangeMessageVisibilityBatchRequestEntry"), self._change
+        )
 
     def _each(
-        self, call: SqsRequest, entries: list[dict[str, Any]], act: Callable[[Params, float], None]
+        self, call: SqsRequest, entries: list[BatchEntry], act: Callable[[Params, float], None]
     ) -> Result:
-        successful: list[Result] = []
-        failed: list[Result] = []
+        results = BatchResult()
         for entry in entries:
-            entry_id = entry["Id"]
             try:
-                act(entry, call.now_s)
+                act(entry.params, call.now_s)
             except SqsError as error:
                 if error.shape == UNREADABLE:
                     raise
-                failed.append(_failure(entry_id, error))
+                results.fail(entry, error)
             else:
-                successful.append({"Id": entry_id})
+                results.succeed(entry)
         if self.queue.waiting:
-            self.queue.settle(call.now_s)
-        return _batch(successful, failed)
+            self.queue.wake_waiters(call.now_s)
+        return results.document()
 
     def _delete(self, params: Params, now_s: float) -> None:
         handle = required(params, "ReceiptHandle")
@@ -225,11 +225,11 @@ class MessageOperations:
         receipt = self.handles.decode(handle)
         if receipt is None:
             raise invalid_handle(handle)
-        verdict = self.queue.change_visibility(receipt, timeout_s, now_s)
-        if verdict == ReceiptStatus.GONE:
+        status = self.queue.change_visibility(receipt, timeout_s, now_s)
+        if status == ReceiptStatus.GONE:
             reason = "Message does not exist or is not available for visibility timeout change."
             raise invalid_parameter("ReceiptHandle", handle, reason)
-        if verdict == ReceiptStatus.TOO_LONG:
+        if status == ReceiptStatus.TOO_LONG:
             reason = (
                 f"Total VisibilityTimeout for the message is beyond the limit [{MAX_VISIBILITY_S} seconds]"
             )
@@ -239,77 +239,22 @@ class MessageOperations:
 class ReceiveOptions(NamedTuple):
     """What a receive asks for."""
 
-    most: int
+    max_count: int
     timeout_s: int | None
     attempt_id: str | None
     system_names: list[str]
     attribute_names: list[str]
 
 
-def _within(params: Params, name: str, least: int, most: int, reason: str) -> int | None:
+def _within(params: Params, name: str, minimum: int, max_count: int, reason: str) -> int | None:
     value = integer(params, name)
-    if value is not None and not least <= value <= most:
+    if value is not None and not minimum <= value <= max_count:
         raise invalid_parameter(name, value, reason)
     return value
 
 
-def _entries(params: Params, name: str) -> list[dict[str, Any]]:
-    """The entries of a batch, their ids checked. Raises SqsError for the whole call."""
-    entries = structures(params, "Entries")
-    if not entries:
-        raise SqsError("EmptyBatchRequest", f"There should be at least one {name} in the request.")
-    if len(entries) > MAX_ENTRIES:
-        reason = f"Maximum number of entries per request are {MAX_ENTRIES}. You have sent {len(entries)}."
-        raise SqsError("TooManyEntriesInBatchRequest", reason)
-    seen: set[str] = set()
-    for number, entry in enumerate(entries, 1):
-        entry_id = entry["Id"] = text(entry, "Id") or ""
-        if not entry_id:
-            raise missing(f"{name}.{number}.Id")
-        if _ENTRY_ID.fullmatch(entry_id) is None:
-            reason = (
-                "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can "
-                "be at most 80 letters long."
-            )
-            raise SqsError("InvalidBatchEntryId", reason)
-        if entry_id in seen:
-            raise SqsError("BatchEntryIdsNotDistinct", f"Id {entry_id} repeated.")
-        seen.add(entry_id)
-    return entries
-
-
-def _tried(number: int, entry: Params, policy: QueueAttributes, call: SqsRequest) -> SendRequest | SqsError:
-    """The message of an entry, or what is wrong with it. Raises SqsError if it could not be read at all."""
-    try:
-        return draft_of(entry, policy, call.request)
-    except SqsError as error:
-        if error.shape == UNREADABLE:
-            raise
-        if not entry.get("MessageBody"):
-            return missing(f"SendMessageBatchRequestEntry.{number}.MessageBody")
-        return invalid_value(error.message) if error.shape == MISSING else error
-
-
-def _fitting(draft: SendRequest | SqsError, policy: QueueAttributes) -> SendRequest | SqsError:
-    """The same, or that it is too long for this queue."""
-    if isinstance(draft, SendRequest) and draft.size > policy.max_bytes:
+def _fitting(request: SendRequest | SqsError, policy: QueueAttributes) -> SendRequest | SqsError:
+    """The same, or an error if the message is too long for this queue."""
+    if isinstance(request, SendRequest) and request.size > policy.max_bytes:
         return too_long(policy.max_bytes, "are invalid" if policy.fifo else "cannot be validated")
-    return draft
-
-
-def _size(draft: SendRequest | SqsError, entry: Params) -> int:
-    """What an entry counts for in its batch; one that is wrong, for its body."""
-    return draft.size if isinstance(draft, SendRequest) else len((text(entry, "MessageBody") or "").encode())
-
-
-def _failure(entry_id: str, error: SqsError) -> Result:
-    return {"Id": entry_id, "SenderFault": True, "Code": error.code, "Message": error.message}
-
-
-def _batch(successful: list[Result], failed: list[Result]) -> Result:
-    result: Result = {}
-    if successful:
-        result["Successful"] = successful
-    if failed:
-        result["Failed"] = failed
-    return result
+    return request

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from engine.services.sqs.delivery_order import FairDeliveryOrder, FifoDeliveryOrder
-from engine.services.sqs.indexes import Ages, Timers
+from engine.services.sqs.indexes import Ages, PurgedMessages, Timers
 from engine.services.sqs.message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message
 from engine.services.sqs.queue_attributes import QueueAttributes
 
@@ -52,15 +52,19 @@ class MessageStore:
     def __init__(self, policy: QueueAttributes) -> None:
         self.policy = policy
         self._seq = self._tokens = 0  # never used twice: numbers of messages, of receipts and timers
-        self._clear()
-
-    def _clear(self) -> None:
-        self._order: FairDeliveryOrder | FifoDeliveryOrder = (
-            FifoDeliveryOrder() if self.policy.fifo else FairDeliveryOrder()
-        )
+        self._order = _empty_order(policy)
         self._timers, self._ages = Timers(), Ages()
         self._receipts: dict[int, Message] = {}
         self.visible = self.in_flight = self.delayed = 0
+
+    def clear(self) -> PurgedMessages:
+        """Remove all messages, in whatever state, and return them to be freed."""
+        purged = PurgedMessages(self._ages, self._timers)
+        self._order = _empty_order(self.policy)
+        self._timers, self._ages = Timers(), Ages()
+        self._receipts = {}
+        self.visible = self.in_flight = self.delayed = 0
+        return purged
 
     # --- time
 
@@ -70,12 +74,12 @@ class MessageStore:
         Where more than `MAX_AT_ONCE` run out together, the rest is left to the calls that `_more_is_due`
         asks for: the numbers of a queue are approximate, as on AWS, and nobody waits for them.
         """
-        timers, something_was = self._timers, False
+        timers, has_changed = self._timers, False
         due_s = timers.next_due_s()
         if due_s is not None and due_s <= now_s:
-            something_was = True
+            has_changed = True
             for message in islice(timers.due(now_s), MAX_AT_ONCE):
-                if message.state == DELAYED:
+                if message.state is DELAYED:
                     self.delayed -= 1
                     self.visible += 1
                     message.state = VISIBLE
@@ -85,10 +89,10 @@ class MessageStore:
         until_s = now_s - self.policy.retention_s
         oldest_s = self._ages.oldest_s()
         if oldest_s is not None and oldest_s <= until_s:
-            something_was = True
+            has_changed = True
             for message in islice(self._ages.sent_until(until_s), MAX_AT_ONCE):
                 self._remove(message)
-        if something_was:
+        if has_changed:
             due_s = self.next_due_s()
             if due_s is not None and due_s <= now_s:
                 self._more_is_due(now_s)
@@ -127,9 +131,9 @@ class MessageStore:
             self.visible += 1
             self._order.put(message)
 
-    def _take(self, most: int) -> list[Message]:
-        """Up to `most` of the visible ones, in flight from here on. No timer is set, no receipt given."""
-        taken = self._order.take(most)
+    def _take(self, max_count: int) -> list[Message]:
+        """Up to `max_count` visible messages, now in flight. Sets no timer and gives no receipt."""
+        taken = self._order.take(max_count)
         self.visible -= len(taken)
         self.in_flight += len(taken)
         return taken
@@ -157,11 +161,11 @@ class MessageStore:
     def _remove(self, message: Message) -> None:
         """It leaves the queue, in whatever state it is."""
         state, message.state = message.state, GONE
-        if state == IN_FLIGHT:
+        if state is IN_FLIGHT:
             self.in_flight -= 1
             self._timers.disarm(message)
             self._order.released(message)
-        elif state == VISIBLE:
+        elif state is VISIBLE:
             self.visible -= 1
             self._order.dropped(message)
         else:
@@ -170,3 +174,7 @@ class MessageStore:
         if message.receipt:
             self._receipts.pop(message.receipt, None)
         self._ages.trim(self.visible + self.in_flight + self.delayed)
+
+
+def _empty_order(policy: QueueAttributes) -> FairDeliveryOrder | FifoDeliveryOrder:
+    return FifoDeliveryOrder() if policy.fifo else FairDeliveryOrder()

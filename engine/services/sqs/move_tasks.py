@@ -81,7 +81,7 @@ class MoveTask:
             if not self._move_one(now_s, find, new_id, touched):
                 break
         for queue in touched.values():
-            queue.settle(now_s)
+            queue.wake_waiters(now_s)
 
     def _allowance(self, now_s: float) -> int:
         left = self.to_move - self.moved
@@ -114,7 +114,7 @@ class MoveTask:
             self.source.restore(message, now_s)
             return self._end(FAILED, _NO_QUEUE if arn is not None else _NO_SOURCE)
         target.tick(now_s)
-        target.bring(now_s, message, message_id=new_id())
+        target.accept_moved(now_s, message, message_id=new_id())
         touched[target.arn] = target
         self.moved += 1
         return True if self.moved < self.to_move else self._end(COMPLETED)

@@ -194,9 +194,9 @@ def _members(result: Mapping[str, Any], entry: str) -> str:
         if isinstance(value, dict):
             element, key_name, value_name = _MAP_ELEMENTS[name]
             for key, item in value.items():
-                shown = _members(item, entry) if isinstance(item, dict) else _text(item)
+                document = _members(item, entry) if isinstance(item, dict) else _text(item)
                 key_part = f"<{key_name}>{_text(key)}</{key_name}>"
-                parts.append(f"<{element}>{key_part}<{value_name}>{shown}</{value_name}></{element}>")
+                parts.append(f"<{element}>{key_part}<{value_name}>{document}</{value_name}></{element}>")
         elif isinstance(value, list):
             element = _ELEMENTS.get(name, entry)
             write: Callable[[Any], str] = _text if value and isinstance(value[0], str) else _structure_text

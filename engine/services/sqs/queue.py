@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from typing import Final, NamedTuple
 
 from engine.services.sqs.deduplication import Window
-from engine.services.sqs.indexes import Rubbish
+from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.message import DELAYED, IN_FLIGHT, VISIBLE, Attribute, Message, Origin
 from engine.services.sqs.message_store import MessageStore
 from engine.services.sqs.queue_attributes import MAX_VISIBILITY_S, QueueAttributes
@@ -31,25 +32,32 @@ class Sent(NamedTuple):
     sequence_number: str | None
 
 
-class ReceiptStatus:
-    """What a receipt was good for. Any other answer than DONE changed nothing."""
+class ReceiptStatus(Enum):
+    """The result of a step by receipt. Any other than DONE changed nothing.
 
-    DONE: Final = 0
-    GONE: Final = 1  # the message is not there any more, or was received again
-    EXPIRED: Final = 2  # FIFO: it is visible again
-    TOO_LONG: Final = 3  # it would be invisible for more than 12 hours in all
+    Attributes:
+        DONE: The step was taken.
+        GONE: The message has left the queue, or was received again.
+        EXPIRED: FIFO queues: the message is visible again.
+        TOO_LONG: The message would be invisible for more than 12 hours in all.
+    """
+
+    DONE = "done"
+    GONE = "gone"
+    EXPIRED = "expired"
+    TOO_LONG = "too long"
 
 
 class Queue(MessageStore):
     """Messages of one name.
 
     The methods that take `now_s` bring the queue up to that time first. They never call a waiter: whoever
-    has done a step calls `settle`, which does, and tells `alarm` when to be called next.
+    has done a step calls `wake_waiters`, which does, and tells `set_timer` when to be called next.
 
     Attributes:
         name, arn: Its own.
         most_in_flight: Receives beyond it give nothing.
-        alarm: Told when `tick` and `settle` are due, by queue clock, while somebody waits.
+        set_timer: Told when `tick` and `wake_waiters` are due, by queue clock, while somebody waits.
     """
 
     __slots__ = (
@@ -58,10 +66,10 @@ class Queue(MessageStore):
         "_resolve",
         "_superseded",
         "_waiters",
-        "alarm",
         "arn",
         "most_in_flight",
         "name",
+        "set_timer",
     )
 
     def __init__(
@@ -74,17 +82,14 @@ class Queue(MessageStore):
     ) -> None:
         """`resolve` finds the dead-letter queue by its ARN."""
         super().__init__(policy)
-        self.name, self.arn = name, arn
-        self.most_in_flight = most_in_flight
-        self.alarm: Callable[[float | None], None] = lambda _: None
-        self._resolve = resolve
-        self._waiters = Waiters()
-
-    def _clear(self) -> None:
-        super()._clear()
         self._superseded: OrderedDict[int, None] = OrderedDict()  # FIFO: receipts that newer ones replaced
         self._dedup: Window[Sent] = Window()
         self._attempts: Window[tuple[tuple[Message, int, int], ...]] = Window()
+        self.name, self.arn = name, arn
+        self.most_in_flight = most_in_flight
+        self.set_timer: Callable[[float | None], None] = lambda _: None
+        self._resolve = resolve
+        self._waiters = Waiters()
 
     # --- sending
 
@@ -124,10 +129,12 @@ class Queue(MessageStore):
         self._dedup.keep(key, sent, now_s)
         return sent
 
-    def bring(self, now_s: float, old: Message, *, message_id: str | None = None, origin: str = "") -> None:
-        """Take in what left another queue: a dead letter from `origin`, or a moved one with a new id.
+    def accept_moved(
+        self, now_s: float, old: Message, *, message_id: str | None = None, origin: str = ""
+    ) -> None:
+        """Accept a message of another queue: a dead letter from `origin`, or a moved one with a new id.
 
-        Deduplication is not asked: what another queue gave up must not be lost here.
+        Deduplication does not apply, so that no message that left another queue is lost here.
         """
         self._seq += 1
         message = old.copy(self._seq)
@@ -145,9 +152,9 @@ class Queue(MessageStore):
     # --- receiving
 
     def receive(
-        self, most: int, now_s: float, visibility_s: float | None = None, attempt_id: str | None = None
+        self, max_count: int, now_s: float, visibility_s: float | None = None, attempt_id: str | None = None
     ) -> list[Message]:
-        """Up to `most` messages, which nobody else gets for `visibility_s` (or the queue's own timeout).
+        """Up to `max_count` messages, which nobody else gets for `visibility_s` (or the queue's own timeout).
 
         What was received too often goes to the dead-letter queue instead. `attempt_id` is the
         `ReceiveRequestAttemptId` of a FIFO queue: asked again within five minutes, it gives the same
@@ -158,11 +165,11 @@ class Queue(MessageStore):
         if attempt_id is not None and (again := self._again(attempt_id, now_s, timeout_s)):
             return again
         received: list[Message] = []
-        most = min(most, self.most_in_flight - self.in_flight)
+        max_count = min(max_count, self.most_in_flight - self.in_flight)
         redrive = self.policy.redrive
-        while len(received) < most and (taken := self._take(most - len(received))):
+        while len(received) < max_count and (taken := self._take(max_count - len(received))):
             if redrive is not None:
-                taken = [one for one in taken if not self._buried(one, now_s)]
+                taken = [one for one in taken if not self._moved_to_dlq(one, now_s)]
             received += taken
         if received:
             self._deliver(received, now_s, timeout_s)
@@ -211,7 +218,7 @@ class Queue(MessageStore):
         self._attempts.keep(attempt_id, tuple(again), now_s)
         return [message for message, *_ in again]
 
-    def _buried(self, message: Message, now_s: float) -> bool:
+    def _moved_to_dlq(self, message: Message, now_s: float) -> bool:
         """Whether it was taken once too often, and is in the dead-letter queue now."""
         redrive = self.policy.redrive
         received_before = message.origin.receives if message.origin is not None else 0
@@ -222,19 +229,19 @@ class Queue(MessageStore):
             return False  # there is nowhere to go: better again than never
         self._remove(message)
         target.tick(now_s)
-        target.bring(now_s, message, origin=self.arn)
-        target.settle(now_s)
+        target.accept_moved(now_s, message, origin=self.arn)
+        target.wake_waiters(now_s)
         return True
 
     # --- what becomes of a received message
 
-    def delete(self, receipt: int, now_s: float) -> int:
+    def delete(self, receipt: int, now_s: float) -> ReceiptStatus:
         """Forget the message of `receipt`. Standard: late is fine, again too."""
         self.tick(now_s)
         message = self._receipts.get(receipt)
         if message is None:
             return ReceiptStatus.EXPIRED if receipt in self._superseded else ReceiptStatus.GONE
-        if message.state != IN_FLIGHT and self.policy.fifo:
+        if message.state is not IN_FLIGHT and self.policy.fifo:
             return ReceiptStatus.EXPIRED
         self._remove(message)
         return ReceiptStatus.DONE
@@ -244,20 +251,20 @@ class Queue(MessageStore):
         for receipt in receipts:
             self.delete(receipt, now_s)
 
-    def change_visibility(self, receipt: int, timeout_s: float, now_s: float) -> int:
+    def change_visibility(self, receipt: int, timeout_s: float, now_s: float) -> ReceiptStatus:
         """Let the message of `receipt` be invisible for `timeout_s` from now on; 0 gives it back."""
         self.tick(now_s)
         message = self._receipts.get(receipt)
-        if message is None or (message.state != IN_FLIGHT and self.policy.fifo):
+        if message is None or (message.state is not IN_FLIGHT and self.policy.fifo):
             return ReceiptStatus.GONE
         if now_s + timeout_s - message.received_s > MAX_VISIBILITY_S:
             return ReceiptStatus.TOO_LONG
         if timeout_s <= 0:
-            if message.state == IN_FLIGHT:
+            if message.state is IN_FLIGHT:
                 self._timers.disarm(message)
                 self._return(message)
             return ReceiptStatus.DONE
-        if message.state == VISIBLE:
+        if message.state is VISIBLE:
             message = self._hide(message)
         self._tokens += 1
         self._timers.arm(message, now_s + timeout_s, self._tokens)
@@ -267,32 +274,32 @@ class Queue(MessageStore):
 
     @property
     def waiting(self) -> bool:
-        """Whether somebody waits: if not, `settle` need not be called."""
-        return bool(self._waiters.line)
+        """Whether somebody waits: if not, `wake_waiters` need not be called."""
+        return bool(self._waiters)
 
     def ready(self) -> bool:
         """Whether `receive` would give something, as of the last `tick`."""
         return self.visible > 0 and self.in_flight < self.most_in_flight and self._order.ready()
 
     def wait(self, waiter: Waiter) -> None:
-        """Put `waiter` at the end of those who wait for a message. Then call `settle`.
+        """Put `waiter` at the end of those who wait for a message. Then call `wake_waiters`.
 
         It is called once, in turn. One that still wants messages waits again; not within its call,
         unless `ready` says no.
         """
-        self._waiters.line[waiter] = None
+        self._waiters.add(waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """It waits no more."""
-        self._waiters.line.pop(waiter, None)
+        self._waiters.discard(waiter)
 
-    def settle(self, now_s: float) -> None:
+    def wake_waiters(self, now_s: float) -> None:
         """Call waiters in turn while there is something to receive; set the alarm if some remain."""
         waiters = self._waiters
-        if waiters.line:
+        if waiters:
             waiters.call(self.ready, now_s)
-        if waiters.line:
-            self.alarm(self.next_due_s())
+        if waiters:
+            self.set_timer(self.next_due_s())
 
     # --- rare things
 
@@ -302,27 +309,26 @@ class Queue(MessageStore):
         before, self.policy = self.policy, policy
         if policy.fifo and policy.delay_s != before.delay_s:
             for message in self._timers.messages():
-                if message.state == DELAYED:
+                if message.state is DELAYED:
                     self._tokens += 1
                     self._timers.arm(message, message.sent_s + policy.delay_s, self._tokens)
         self.tick(now_s)
 
-    def purge(self) -> Rubbish:
+    def purge(self) -> PurgedMessages:
         """Forget all messages, in whatever state, and the ids of deduplication.
 
         Half a million take their time to be freed: whoever has time does that with what is returned.
         """
-        rubbish = Rubbish(self._ages, self._timers)
-        self._clear()
-        return rubbish
+        self._superseded, self._dedup, self._attempts = OrderedDict(), Window(), Window()
+        return self.clear()
 
     def _more_is_due(self, now_s: float) -> None:
-        self.alarm(now_s)
+        self.set_timer(now_s)
 
-    def take_visible(self, most: int, now_s: float) -> list[Message]:
-        """Up to `most` visible messages, taken out of the queue; not a receive."""
+    def take_visible(self, max_count: int, now_s: float) -> list[Message]:
+        """Up to `max_count` visible messages, taken out of the queue; not a receive."""
         self.tick(now_s)
-        taken = self._take(most)
+        taken = self._take(max_count)
         for message in taken:
             self._remove(message)
         return taken

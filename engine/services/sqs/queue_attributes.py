@@ -74,19 +74,19 @@ class QueueAttributes:
 
     def attributes(self) -> dict[str, str]:
         """AWS's names and texts."""
-        shown = {key: str(getattr(self, field)) for key, (field, _, _) in _NUMBERS.items()}
-        shown["SqsManagedSseEnabled"] = _bool_text(self.managed_encryption)
+        document = {key: str(getattr(self, field)) for key, (field, _, _) in _NUMBERS.items()}
+        document["SqsManagedSseEnabled"] = _bool_text(self.managed_encryption)
         if self.fifo:
-            shown["FifoQueue"] = "true"
-            shown["ContentBasedDeduplication"] = _bool_text(self.content_deduplication)
-            shown["DeduplicationScope"] = self.deduplication_scope
-            shown["FifoThroughputLimit"] = self.throughput_limit
+            document["FifoQueue"] = "true"
+            document["ContentBasedDeduplication"] = _bool_text(self.content_deduplication)
+            document["DeduplicationScope"] = self.deduplication_scope
+            document["FifoThroughputLimit"] = self.throughput_limit
         if self.redrive_text:
-            shown["RedrivePolicy"] = self.redrive_text
+            document["RedrivePolicy"] = self.redrive_text
         if self.redrive_allow_text:
-            shown["RedriveAllowPolicy"] = self.redrive_allow_text
-        shown.update(self.texts)
-        return shown
+            document["RedriveAllowPolicy"] = self.redrive_allow_text
+        document.update(self.texts)
+        return document
 
     def text(self, name: str) -> str:
         """One of `texts`; empty if it is not set."""
@@ -172,8 +172,8 @@ def _not_on_standard(name: str) -> SqsError:
 
 def _with(policy: QueueAttributes, name: str, text: str, *, creating: bool) -> QueueAttributes:
     if name in _NUMBERS:
-        field, least, most = _NUMBERS[name]
-        return _replaced(policy, field, _number(name, text, least, most))
+        field, minimum, max_count = _NUMBERS[name]
+        return _replaced(policy, field, _number(name, text, minimum, max_count))
     if name == "RedrivePolicy":
         return replace(policy, redrive=_redrive(text) if text else None, redrive_text=text)
     if name == "RedriveAllowPolicy":
@@ -232,9 +232,9 @@ def _redrive(text: str) -> Redrive:
             raise wrong(f"Redrive policy does not contain mandatory attribute: {name}.")
     if len(policy) > len(_REDRIVE_NAMES):
         raise wrong(f"Only following attributes are supported: [{', '.join(_REDRIVE_NAMES)}].")
-    arn, most = policy["deadLetterTargetArn"], policy["maxReceiveCount"]
-    digits = str(most)
-    if isinstance(most, bool | float) or _COUNT.fullmatch(digits) is None:
+    arn, max_count = policy["deadLetterTargetArn"], policy["maxReceiveCount"]
+    digits = str(max_count)
+    if isinstance(max_count, bool | float) or _COUNT.fullmatch(digits) is None:
         raise wrong("Invalid value for maxReceiveCount.")
     if not 1 <= int(digits) <= _MAX_RECEIVES:
         raise wrong(
@@ -275,8 +275,8 @@ def _unsupported() -> SqsError:
     return invalid_attribute("RedriveAllowPolicy", f"{_NO_ALLOW}, as it’s in an unsupported format.")
 
 
-def _number(name: str, text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not least <= int(text) <= most:
+def _number(name: str, text: str, minimum: int, max_count: int) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not minimum <= int(text) <= max_count:
         raise invalid_attribute(name)
     return int(text)
 

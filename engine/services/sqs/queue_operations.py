@@ -20,7 +20,7 @@ from engine.services.sqs.move_tasks import MAX_LISTED, RUNNING, MoveTask
 from engine.services.sqs.parameters import Params, integer, required, text, text_map, texts
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import KNOWN
-from engine.services.sqs.queue_timers import QueueTimers, let_go
+from engine.services.sqs.queue_timers import QueueTimers, free
 from engine.services.sqs.queues import QueueRecord, Queues
 from engine.services.sqs.request import Result, SqsRequest
 from engine.services.sqs.serialization import Epoch
@@ -46,14 +46,14 @@ class QueueOperations:
         queues: Queues,
         clock: Clock,
         account_id: str,
-        timekeeper: QueueTimers,
+        timers: QueueTimers,
         deleted: Callable[[Queue], None],
     ) -> None:
         """`deleted` is told of each queue that is no more."""
         self._queues = queues
         self._account_id = account_id
         self._epoch = Epoch(clock)
-        self._timekeeper = timekeeper
+        self._timers = timers
         self._deleted = deleted
         self.operations: Mapping[str, Operation] = {
             "CreateQueue": self._create,
@@ -103,8 +103,8 @@ class QueueOperations:
 
     def _page(self, call: SqsRequest, params: Params, names: list[str]) -> tuple[list[str], str | None]:
         """URLs of one page, and the token of the next: the last name shown."""
-        most, after = integer(params, "MaxResults"), text(params, "NextToken")
-        if most is not None and not 1 <= most <= _MAX_PAGE:
+        max_count, after = integer(params, "MaxResults"), text(params, "NextToken")
+        if max_count is not None and not 1 <= max_count <= _MAX_PAGE:
             reason = f"MaxResults must be an integer between 1 and {_MAX_PAGE}."
             raise invalid_value(f"Value for parameter MaxResults is invalid. Reason: {reason}")
         if after is not None:
@@ -113,24 +113,24 @@ class QueueOperations:
             except ValueError:
                 raise invalid_value("Invalid or expired next token.") from None
             names = [name for name in names if name > last]
-        page = names[: most or _MAX_PAGE]
-        more = most is not None and len(names) > len(page)
+        page = names[: max_count or _MAX_PAGE]
+        more = max_count is not None and len(names) > len(page)
         return [self._url(call, name) for name in page], page[-1].encode().hex() if more else None
 
     def _url(self, call: SqsRequest, name: str) -> str:
         """By the host that the client knows this endpoint by."""
         host = call.request.header(b"host") or b""
-        shown = host.decode() if _HOST.fullmatch(host) else "localhost"
-        return f"http://{shown}/{self._account_id}/{name}"
+        document = host.decode() if _HOST.fullmatch(host) else "localhost"
+        return f"http://{document}/{self._account_id}/{name}"
 
     def _delete(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
-        queue, rubbish = self._queues.delete(record.queue.name, call.now_s)
+        queue, purged = self._queues.delete(record.queue.name, call.now_s)
         self._deleted(queue)
-        let_go(rubbish)
+        free(purged)
         return {}
 
     def _purge(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
-        let_go(self._queues.purge(record.queue.name, call.now_s))
+        free(self._queues.purge(record.queue.name, call.now_s))
         return {}
 
     # --- attributes and tags
@@ -142,7 +142,7 @@ class QueueOperations:
                 raise unknown_attribute(name)
         queue = record.queue
         queue.tick(call.now_s)
-        has = {
+        current = {
             **queue.policy.attributes(),
             "QueueArn": queue.arn,
             "ApproximateNumberOfMessages": str(queue.visible),
@@ -151,15 +151,15 @@ class QueueOperations:
             "CreatedTimestamp": self._epoch.text_s(record.created_s),
             "LastModifiedTimestamp": self._epoch.text_s(record.modified_s),
         }
-        shown = has if "All" in names else {name: has[name] for name in names if name in has}
-        return {"Attributes": shown} if shown else {}
+        document = current if "All" in names else {name: current[name] for name in names if name in current}
+        return {"Attributes": document} if document else {}
 
     def _configure(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         if params.get("Attributes") is None:
             raise missing("Attributes")
         queue = record.queue
         self._queues.configure(queue.name, text_map(params, "Attributes"), call.now_s)
-        queue.settle(call.now_s)
+        queue.wake_waiters(call.now_s)
         return {}
 
     def _tag(self, _call: SqsRequest, params: Params, record: QueueRecord) -> Result:
@@ -223,21 +223,27 @@ class QueueOperations:
         arn = required(params, "SourceArn")
         per_s = integer(params, "MaxNumberOfMessagesPerSecond")
         task = self._queues.start_move(arn, text(params, "DestinationArn"), per_s, call.now_s)
-        self._timekeeper.moves_changed()
+        self._timers.move_tasks_changed()
         return {"TaskHandle": task.handle}
 
     def _cancel_move(self, _call: SqsRequest, params: Params) -> Result:
-        task = self._queues.moves.cancel(required(params, "TaskHandle"))
+        task = self._queues.move_tasks.cancel(required(params, "TaskHandle"))
         return {"ApproximateNumberOfMessagesMoved": task.moved}
 
     def _list_moves(self, _call: SqsRequest, params: Params) -> Result:
-        arn, most = required(params, "SourceArn"), integer(params, "MaxResults")
-        if most is not None and not 1 <= most <= MAX_LISTED:
-            raise invalid_parameter("MaxResults", most, f"Must be between 1 and {MAX_LISTED}, if provided.")
-        return {"Results": [self._shown(task) for task in self._queues.moves_of(arn)[: most or 1]]}
+        arn, max_count = required(params, "SourceArn"), integer(params, "MaxResults")
+        if max_count is not None and not 1 <= max_count <= MAX_LISTED:
+            raise invalid_parameter(
+                "MaxResults", max_count, f"Must be between 1 and {MAX_LISTED}, if provided."
+            )
+        return {
+            "Results": [
+                self._task_document(task) for task in self._queues.move_tasks_of(arn)[: max_count or 1]
+            ]
+        }
 
-    def _shown(self, task: MoveTask) -> Result:
-        shown: Result = {
+    def _task_document(self, task: MoveTask) -> Result:
+        document: Result = {
             "Status": task.status,
             "SourceArn": task.source.arn,
             "ApproximateNumberOfMessagesMoved": task.moved,
@@ -245,14 +251,14 @@ class QueueOperations:
             "StartedTimestamp": self._epoch.ms(task.started_s),
         }
         if task.destination_arn is not None:
-            shown["DestinationArn"] = task.destination_arn
+            document["DestinationArn"] = task.destination_arn
         if task.per_s is not None:
-            shown["MaxNumberOfMessagesPerSecond"] = task.per_s
+            document["MaxNumberOfMessagesPerSecond"] = task.per_s
         if task.status == RUNNING:
-            shown["TaskHandle"] = task.handle
+            document["TaskHandle"] = task.handle
         if task.failure is not None:
-            shown["FailureReason"] = task.failure
-        return shown
+            document["FailureReason"] = task.failure
+        return document
 
 
 def _queue_name(params: Params) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.ports import Clock
-from engine.services.sqs.indexes import Rubbish
+from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queues import Queues
 
@@ -17,20 +17,20 @@ _SHORTEST_S: Final = 0.001
 _FREED_AT_ONCE: Final = 2_000
 
 
-def let_go(rubbish: Rubbish) -> None:
+def free(purged: PurgedMessages) -> None:
     """Free what a purge left, a little at each turn of the running loop."""
-    if rubbish.let_go(_FREED_AT_ONCE):
-        asyncio.get_running_loop().call_soon(let_go, rubbish)
+    if purged.free(_FREED_AT_ONCE):
+        asyncio.get_running_loop().call_soon(free, purged)
 
 
 class QueueReminder:
-    """One timer that calls `ring(now_s)` at the earliest time it was asked for."""
+    """One timer that calls `callback(now_s)` at the earliest time it was asked for."""
 
-    __slots__ = ("_clock", "_due_s", "_handle", "_ring")
+    __slots__ = ("_callback", "_clock", "_due_s", "_handle")
 
-    def __init__(self, clock: Clock, ring: Callable[[float], None]) -> None:
+    def __init__(self, clock: Clock, callback: Callable[[float], None]) -> None:
         self._clock = clock
-        self._ring = ring
+        self._callback = callback
         self._due_s = 0.0
         self._handle: asyncio.TimerHandle | None = None
 
@@ -41,7 +41,7 @@ class QueueReminder:
         self.cancel()
         delay_s = max(due_s - self._clock.now(), _SHORTEST_S)
         self._due_s = due_s
-        self._handle = asyncio.get_running_loop().call_later(delay_s, self._rung)
+        self._handle = asyncio.get_running_loop().call_later(delay_s, self._fire)
 
     def cancel(self) -> None:
         """Ring no more."""
@@ -49,9 +49,9 @@ class QueueReminder:
             self._handle.cancel()
             self._handle = None
 
-    def _rung(self) -> None:
+    def _fire(self) -> None:
         self._handle = None
-        self._ring(self._clock.now())
+        self._callback(self._clock.now())
 
 
 class QueueTimers:
@@ -64,14 +64,14 @@ class QueueTimers:
         self._queues = queues
         self._clock = clock
         self._reminders: dict[Queue, QueueReminder] = {}
-        self._moves = QueueReminder(clock, self._move)
-        queues.added = self._add
+        self._move_timer = QueueReminder(clock, self._move)
+        queues.on_created = self._add
         for queue in queues:
             self._add(queue)
 
-    def moves_changed(self) -> None:
+    def move_tasks_changed(self) -> None:
         """A move task was started."""
-        self._moves.at(self._queues.moves.next_due_s())
+        self._move_timer.at(self._queues.move_tasks.next_due_s())
 
     def forget(self, queue: Queue) -> None:
         """It is deleted."""
@@ -81,18 +81,18 @@ class QueueTimers:
 
     def stop(self) -> None:
         """Cancel every timer."""
-        self._moves.cancel()
+        self._move_timer.cancel()
         for reminder in self._reminders.values():
             reminder.cancel()
 
     def _add(self, queue: Queue) -> None:
-        def ring(now_s: float) -> None:
+        def callback(now_s: float) -> None:
             queue.tick(now_s)
-            queue.settle(now_s)
+            queue.wake_waiters(now_s)
 
-        reminder = self._reminders[queue] = QueueReminder(self._clock, ring)
-        queue.alarm = reminder.at
+        reminder = self._reminders[queue] = QueueReminder(self._clock, callback)
+        queue.set_timer = reminder.at
 
     def _move(self, now_s: float) -> None:
-        self._queues.moves.tick(now_s)
-        self.moves_changed()
+        self._queues.move_tasks.tick(now_s)
+        self.move_tasks_changed()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, no_such_queue, not_found
-from engine.services.sqs.indexes import Rubbish
+from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes, changed
@@ -46,7 +46,7 @@ class Queues:
 
     Attributes:
         strict: Keep AWS's pauses of 60 s after deleting and purging.
-        moves: The message move tasks.
+        move_tasks: The message move tasks.
         changes: Rises whenever a name stands for something else than before.
     """
 
@@ -56,11 +56,11 @@ class Queues:
         """`new_id`: ids of moved messages and of tasks."""
         self.strict = strict
         self.changes = 0
-        self.moves = MoveTasks(self.find_arn, new_id)
+        self.move_tasks = MoveTasks(self.find_arn, new_id)
         self._arn = f"arn:aws:sqs:{region}:{account_id}:"
         self._records: dict[str, QueueRecord] = {}
         self._deleted_s: dict[str, float] = {}
-        self.added: Callable[[Queue], None] = lambda _: None
+        self.on_created: Callable[[Queue], None] = lambda _: None
         """Told of each new queue: whoever keeps its time."""
 
     # --- finding
@@ -113,7 +113,7 @@ class Queues:
         fifo = _is_fifo(name, attributes)
         record = self._records.get(name)
         if record is not None:
-            self._same(record.queue, attributes)
+            self._check_same(record.queue, attributes)
             return record.queue
         deleted_s = self._deleted_s.pop(name, None)
         if self.strict and deleted_s is not None and now_s - deleted_s < AGAIN_AFTER_S:
@@ -124,14 +124,14 @@ class Queues:
         queue = Queue(name, self.arn(name), policy, self.find_arn)
         self._records[name] = QueueRecord(queue, dict(tags), now_s)
         self.changes += 1
-        self.added(queue)
+        self.on_created(queue)
         return queue
 
-    def _same(self, queue: Queue, attributes: Mapping[str, str]) -> None:
-        has = queue.policy.attributes()
+    def _check_same(self, queue: Queue, attributes: Mapping[str, str]) -> None:
+        current = queue.policy.attributes()
         wanted = changed(queue.policy, attributes, creating=True).attributes()
         for name in attributes:
-            if wanted.get(name, "") != has.get(name, ""):
+            if wanted.get(name, "") != current.get(name, ""):
                 text = f"A queue already exists with the same name and a different value for attribute {name}"
                 raise SqsError("QueueNameExists", text)
 
@@ -144,17 +144,17 @@ class Queues:
         record.queue.configure(policy, now_s)
         record.modified_s = now_s
 
-    def delete(self, name: str, now_s: float) -> tuple[Queue, Rubbish]:
+    def delete(self, name: str, now_s: float) -> tuple[Queue, PurgedMessages]:
         """Forget the queue and all it holds, which is left to be freed. Who waits for it is not told."""
         queue = self.record(name).queue
         del self._records[name]
         self.changes += 1
-        self.moves.forget(queue.arn)
+        self.move_tasks.forget(queue.arn)
         if self.strict:
             self._deleted_s[name] = now_s
         return queue, queue.purge()
 
-    def purge(self, name: str, now_s: float) -> Rubbish:
+    def purge(self, name: str, now_s: float) -> PurgedMessages:
         """Forget its messages, which are left to be freed. Raises SqsError."""
         record = self.record(name)
         if self.strict and record.purged_s is not None and now_s - record.purged_s < AGAIN_AFTER_S:
@@ -179,13 +179,13 @@ class Queues:
         if per_s is not None and not 1 <= per_s <= MAX_PER_S:
             reason = f"Must be between 1 and {MAX_PER_S}, if provided."
             raise invalid_parameter("MaxNumberOfMessagesPerSecond", per_s, reason)
-        return self.moves.start(source, destination_arn, per_s, now_s)
+        return self.move_tasks.start(source, destination_arn, per_s, now_s)
 
-    def moves_of(self, source_arn: str) -> list[MoveTask]:
+    def move_tasks_of(self, source_arn: str) -> list[MoveTask]:
         """ListMessageMoveTasks, the newest first. Raises SqsError."""
         if self.find_arn(source_arn) is None:
             raise _no_resource("SourceArn")
-        return self.moves.listed(source_arn)
+        return self.move_tasks.listed(source_arn)
 
     def _check_redrive(self, name: str, policy: QueueAttributes) -> None:
         redrive = policy.redrive

@@ -26,25 +26,25 @@ class SqsRequest:
 
     Attributes:
         request: The HTTP request.
-        wire: Its protocol.
+        protocol: Its protocol.
         operation: AWS's name for what is asked.
         request_id: What `x-amzn-RequestId` says.
         now_s: When it came, by queue clock.
     """
 
-    __slots__ = ("now_s", "operation", "request", "request_id", "wire")
+    __slots__ = ("now_s", "operation", "protocol", "request", "request_id")
 
-    def __init__(self, request: Request, wire: SqsProtocol, operation: str, request_id: str) -> None:
+    def __init__(self, request: Request, protocol: SqsProtocol, operation: str, request_id: str) -> None:
         self.request = request
-        self.wire = wire
+        self.protocol = protocol
         self.operation = operation
         self.request_id = request_id
         self.now_s = request.received_s
 
     def succeed(self, result: Mapping[str, Any]) -> None:
         """Answer, once."""
-        self.wire.succeed(self, result)
+        self.protocol.succeed(self, result)
 
     def fail(self, error: SqsError) -> None:
         """Answer, once."""
-        self.wire.fail(self, error)
+        self.protocol.fail(self, error)

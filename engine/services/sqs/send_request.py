@@ -38,7 +38,7 @@ class SendRequest(NamedTuple):
     dedup_id: str | None
 
 
-def draft_of(params: Params, policy: QueueAttributes, request: Request) -> SendRequest:
+def read_send_request(params: Params, policy: QueueAttributes, request: Request) -> SendRequest:
     """The message of a SendMessage, or of one entry of a batch. Raises SqsError."""
     body, raw = body_of(params)
     attributes = attributes_of(params) if "MessageAttributes" in params else None

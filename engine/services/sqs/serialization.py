@@ -45,7 +45,7 @@ class SystemAttributes:
     def __init__(self, epoch: Epoch, sender_id: str) -> None:
         """`sender_id` is the same for all: nobody is asked who he is."""
         self._epoch = epoch
-        self._shown: Mapping[str, Callable[[Message], str | None]] = {
+        self._readers: Mapping[str, Callable[[Message], str | None]] = {
             "SenderId": lambda _: sender_id,
             "SentTimestamp": lambda message: str(epoch.ms(message.sent_s)),
             "ApproximateReceiveCount": lambda message: str(message.receives),
@@ -59,7 +59,7 @@ class SystemAttributes:
 
     def all(self, message: Message) -> dict[str, str]:
         """Everything there is."""
-        return self.some(message, list(self._shown))
+        return self.some(message, list(self._readers))
 
     def some(self, message: Message, names: Sequence[str]) -> dict[str, str]:
         """Those of these names; `All` stands for everything."""
@@ -67,7 +67,7 @@ class SystemAttributes:
             return self.all(message)
         found = {}
         for name in names:
-            show = self._shown.get(name)
+            show = self._readers.get(name)
             value = show(message) if show is not None else None
             if value is not None:
                 found[name] = value
@@ -106,17 +106,17 @@ def message_json(
     attribute_names: Sequence[str],
 ) -> dict[str, Any]:
     """One of `Messages`."""
-    shown: dict[str, Any] = {
+    document: dict[str, Any] = {
         "MessageId": message.id,
         "ReceiptHandle": handle,
         "MD5OfBody": md5_of_body(message.body),
         "Body": message.body,
     }
     if system_names:
-        shown["Attributes"] = system.some(message, system_names)
+        document["Attributes"] = system.some(message, system_names)
     if attribute_names and message.attributes is not None:
         attributes = chosen(message.attributes, attribute_names)
         if attributes:
-            shown["MD5OfMessageAttributes"] = md5_of_attributes(attributes)
-            shown["MessageAttributes"] = {name: attribute_json(one) for name, one in attributes.items()}
-    return shown
+            document["MD5OfMessageAttributes"] = md5_of_attributes(attributes)
+            document["MessageAttributes"] = {name: attribute_json(one) for name, one in attributes.items()}
+    return document

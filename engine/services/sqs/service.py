@@ -49,7 +49,7 @@ class SqsService:
 
     Attributes:
         queues: All queues, for use in the process. After steps of one's own on a queue (`send`, `delete`,
-            ...) call its `settle`, which wakes those who wait.
+            ...) call its `wake_waiters`, which wakes those who wait.
         system_attributes: How a message's system attributes are shown.
     """
 
@@ -64,21 +64,21 @@ class SqsService:
         self._clock = host.clock
         self._account_id = account.account_id
         self._new_id = host.new_request_id
-        self._timekeeper = QueueTimers(self.queues, host.clock)
+        self._timers = QueueTimers(self.queues, host.clock)
         self._polls: set[LongPoll] = set()
-        self._office = MessageContext(host.new_request_id, self.system_attributes, self._polls)
-        self._control = QueueOperations(
-            self.queues, host.clock, account.account_id, self._timekeeper, self._deleted
+        self._context = MessageContext(host.new_request_id, self.system_attributes, self._polls)
+        self._queue_operations = QueueOperations(
+            self.queues, host.clock, account.account_id, self._timers, self._deleted
         )
         self._json: SqsProtocol = JsonProtocol()
         self._query: SqsProtocol = QueryProtocol()
         self._targets = {
             TARGET_PREFIX + name.encode(): name
-            for name in (*_MESSAGES, *self._control.operations, *self._control.on_queues)
+            for name in (*_MESSAGES, *self._queue_operations.operations, *self._queue_operations.on_queues)
         }
         self._operations = frozenset(self._targets.values())
-        self._desks: dict[str, MessageOperations] = {}  # by queue name
-        self._urls: dict[str, MessageOperations] = {}  # by queue URL as sent
+        self._by_name: dict[str, MessageOperations] = {}  # by queue name
+        self._by_url: dict[str, MessageOperations] = {}  # by queue URL as sent
         self._changes = 0
 
     # --- for the process
@@ -90,9 +90,9 @@ class SqsService:
             SqsError: Two tables do not fit together; `settings.queue_problems` tells before.
         """
         now_s = self._clock.now()
-        every = with_targets(tables)
+        all_tables = with_targets(tables)
         redrive: dict[str, str] = {}
-        for name, settings in every.items():
+        for name, settings in all_tables.items():
             attributes = settings.attributes(name, self.queues.arn)
             if "RedrivePolicy" in attributes:
                 redrive[name] = attributes.pop("RedrivePolicy")
@@ -109,13 +109,13 @@ class SqsService:
 
     def handles(self, queue: Queue) -> ReceiptHandles:
         """What turns receipts of `queue` into the handles clients see."""
-        return self._desk(queue).handles
+        return self._operations_of(queue).handles
 
     def stop(self) -> None:
         """Answer every long poll, with nothing, and cancel the timers."""
         for poll in tuple(self._polls):
             poll.end()
-        self._timekeeper.stop()
+        self._timers.stop()
 
     # --- for clients
 
@@ -167,22 +167,22 @@ class SqsService:
         act = _MESSAGES.get(name)
         if act is not None:
             return act(self._addressed(call, params), call, params)
-        operation = self._control.operations.get(name)
+        operation = self._queue_operations.operations.get(name)
         if operation is not None:
             return operation(call, params)
         record = self.queues.record(self._addressed(call, params).queue.name)
-        return self._control.on_queues[name](call, params, record)
+        return self._queue_operations.on_queues[name](call, params, record)
 
     def _addressed(self, call: SqsRequest, params: dict[str, Any]) -> MessageOperations:
         """The desk of the queue that a call is for: by `QueueUrl`, else by the request's own path."""
         url = params.get("QueueUrl")
         if self._changes != self.queues.changes:
-            self._urls.clear()
+            self._by_url.clear()
             self._changes = self.queues.changes
         if isinstance(url, str):
-            desk = self._urls.get(url)
-            if desk is not None:
-                return desk
+            operations = self._by_url.get(url)
+            if operations is not None:
+                return operations
         given = text(params, "QueueUrl")
         if not given:
             path = call.request.target
@@ -192,10 +192,10 @@ class SqsService:
         queue = self._find(given)
         if queue is None:
             raise no_such_queue()
-        desk = self._desk(queue)
-        if len(self._urls) < _MAX_URLS and len(given) <= _LONGEST_URL:
-            self._urls[given] = desk
-        return desk
+        operations = self._operations_of(queue)
+        if len(self._by_url) < _MAX_URLS and len(given) <= _LONGEST_URL:
+            self._by_url[given] = operations
+        return operations
 
     def _find(self, url: str) -> Queue | None:
         """By the last two parts of the path; a name alone will do. The host is not looked at."""
@@ -204,18 +204,18 @@ class SqsService:
             return None
         return self.queues.find(name)
 
-    def _desk(self, queue: Queue) -> MessageOperations:
-        desk = self._desks.get(queue.name)
-        if desk is None or desk.queue is not queue:
-            desk = self._desks[queue.name] = MessageOperations(
-                queue, ReceiptHandles(self._new_id()), self._office
+    def _operations_of(self, queue: Queue) -> MessageOperations:
+        operations = self._by_name.get(queue.name)
+        if operations is None or operations.queue is not queue:
+            operations = self._by_name[queue.name] = MessageOperations(
+                queue, ReceiptHandles(self._new_id()), self._context
             )
-        return desk
+        return operations
 
     def _deleted(self, queue: Queue) -> None:
         """End what goes on at a queue that is no more."""
-        self._timekeeper.forget(queue)
-        self._desks.pop(queue.name, None)
+        self._timers.forget(queue)
+        self._by_name.pop(queue.name, None)
         for poll in [one for one in self._polls if one.of(queue)]:
             poll.end()
 

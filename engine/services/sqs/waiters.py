@@ -1,4 +1,4 @@
-"""Who waits for a message of a queue: a line in which each is called once, in turn."""
+"""The callbacks that wait for a message of a queue: each is called once, in turn."""
 
 from __future__ import annotations
 
@@ -10,24 +10,35 @@ Waiter = Callable[[float], None]
 
 
 class Waiters:
-    """`line` holds them, the longest waiting first."""
+    """The waiters of one queue, the longest waiting first."""
 
-    __slots__ = ("_calling", "line")
+    __slots__ = ("_calling", "_waiting")
 
     def __init__(self) -> None:
-        self.line: OrderedDict[Waiter, None] = OrderedDict()
+        self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._calling = False
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, waiter: Waiter) -> None:
+        """Add a waiter at the end, or leave it where it is."""
+        self._waiting[waiter] = None
+
+    def discard(self, waiter: Waiter) -> None:
+        """Remove a waiter, if it is there."""
+        self._waiting.pop(waiter, None)
+
     def call(self, ready: Callable[[], bool], now_s: float) -> None:
-        """Call each at most once while `ready` says that there is something. Within a call, does nothing."""
+        """Call each waiter at most once while `ready` is true. Does nothing within such a call."""
         if self._calling:
             return
         self._calling = True
-        line = self.line
+        waiting = self._waiting
         try:
-            turns = len(line)
-            while turns and line and ready():
+            turns = len(waiting)
+            while turns and waiting and ready():
                 turns -= 1
-                line.popitem(last=False)[0](now_s)
+                waiting.popitem(last=False)[0](now_s)
         finally:
             self._calling = False

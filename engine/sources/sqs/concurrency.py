@@ -30,7 +30,7 @@ class MappingPlan:
         keep_group_order: With each that failed go the later ones of its group.
         criteria: Which messages pass.
         policy: How many batches may run at a time.
-        most: The same, whatever the policy says; None for no bound.
+        max_concurrency: The same, whatever the policy says; None for no bound.
     """
 
     function: str
@@ -42,7 +42,7 @@ class MappingPlan:
     keep_group_order: bool
     criteria: Criteria
     policy: AnyPolicy
-    most: int | None
+    max_concurrency: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,8 @@ class ConcurrencyController:
     __slots__ = (
         "_ended",
         "_failed",
+        "_max_concurrency",
         "_memory",
-        "_most",
         "_peak",
         "_policy",
         "_service_s",
@@ -81,9 +81,9 @@ class ConcurrencyController:
         "wanted",
     )
 
-    def __init__(self, policy: AnyPolicy, most: int | None, now_s: float) -> None:
+    def __init__(self, policy: AnyPolicy, max_concurrency: int | None, now_s: float) -> None:
         self._policy = policy
-        self._most = most
+        self._max_concurrency = max_concurrency
         self._memory: Any = policy.begin(now_s)
         self.running = 0
         self._peak = self._ended = self._failed = 0
@@ -104,7 +104,9 @@ class ConcurrencyController:
         (self.wanted, self.reason), self._memory = self._policy.decide(load, self._memory, now_s)
         self.decided_s = now_s
         self._peak, self._ended, self._failed = self.running, 0, 0
-        self.allowed = self.wanted if self._most is None else min(self.wanted, self._most)
+        self.allowed = (
+            self.wanted if self._max_concurrency is None else min(self.wanted, self._max_concurrency)
+        )
 
     def began(self) -> None:
         """A batch has a slot."""

@@ -29,8 +29,8 @@ class BatchDelivery:
     """From a batch that was received to messages that are deleted, or come again.
 
     Args:
-        freed: Called with a batch's queue and the time when its slot is free.
-        turned_away: Called when the engine takes nothing any more.
+        batch_ended: Called with a batch's queue and the time when its slot is free.
+        rejected: Called when the engine takes nothing any more.
 
     Attributes:
         idle: Set while nothing runs.
@@ -39,33 +39,33 @@ class BatchDelivery:
     def __init__(
         self,
         plan: MappingPlan,
-        pace: ConcurrencyController,
+        controller: ConcurrencyController,
         counts: MappingCounts,
         sink: Sink,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         new_request_id: Callable[[], str],
         *,
-        freed: Callable[[Queue, float], None],
-        turned_away: Callable[[], None],
+        batch_ended: Callable[[Queue, float], None],
+        rejected: Callable[[], None],
     ) -> None:
         self._plan = plan
-        self._pace = pace
+        self._controller = controller
         self._counts = counts
         self._sink = sink
         self._now = clock.now
         self._loop = loop
         self._new_request_id = new_request_id
-        self._freed = freed
-        self._turned_away = turned_away
+        self._batch_ended = batch_ended
+        self._rejected = rejected
         self._open = True
         self._refused: dict[Batch, asyncio.TimerHandle] = {}
         self.idle = asyncio.Event()
         self.idle.set()
 
     def send(self, batch: Batch, now_s: float) -> None:
-        """Have the function run for a batch; it has a slot until `freed` is called."""
-        self._pace.began()
+        """Have the function run for a batch; it has a slot until `batch_ended` is called."""
+        self._controller.began()
         self.idle.clear()
         self._begin(batch, now_s)
 
@@ -84,12 +84,12 @@ class BatchDelivery:
         for receipt in batch.receipts:
             queue.change_visibility(receipt, 0, now_s)
         if queue.waiting:
-            queue.settle(now_s)
+            queue.wake_waiters(now_s)
 
     # --- one attempt
 
     def _begin(self, batch: Batch, now_s: float) -> None:
-        if self._prolong(batch, now_s):
+        if self._extend_visibility(batch, now_s):
             batch.rest = batch.cut()
             self._submit(batch, now_s)
         else:
@@ -107,10 +107,10 @@ class BatchDelivery:
         except FunctionNotFound:
             self._throttled(batch, now_s)
         except NotAccepting:
-            self._turned_away()
+            self._rejected()
             self._give_up(batch)
 
-    def _prolong(self, batch: Batch, now_s: float) -> bool:
+    def _extend_visibility(self, batch: Batch, now_s: float) -> bool:
         """Hide its messages for as long as the function may take; False if none of them is there any more."""
         busy_s = self._plan.busy_s()
         if now_s + busy_s <= batch.until_s:
@@ -141,17 +141,17 @@ class BatchDelivery:
         plan, counts, size = self._plan, self._counts, len(batch.messages)
         counts.sent(size)
         counts.delivered += size
-        self._pace.ran(now_s - batch.began_s)
+        self._controller.ran(now_s - batch.began_s)
         if status is _SUCCESS and (not plan.reporting or (outcome.body in _NOTHING and not outcome.raw)):
             counts.deleted += size
             batch.queue.delete_all(batch.receipts, now_s)
         else:
             if status is not _SUCCESS and not plan.reporting:  # with it, AWS does not poll less
-                self._pace.failed()
-            self._judge(batch, outcome, now_s)
+                self._controller.failed()
+            self._delete_successful(batch, outcome, now_s)
         self._done(batch, now_s)
 
-    def _judge(self, batch: Batch, outcome: Outcome, now_s: float) -> None:
+    def _delete_successful(self, batch: Batch, outcome: Outcome, now_s: float) -> None:
         """Delete what did not fail. What did is visible again when its timeout is over."""
         ids = [message.id for message in batch.messages]
         failed = failed_items(outcome, ids, reporting=self._plan.reporting)
@@ -169,12 +169,12 @@ class BatchDelivery:
 
     def _throttled(self, batch: Batch, now_s: float) -> None:
         """There is no concurrency for it: try again, as long as its messages are not visible."""
-        self._pace.refused()
+        self._controller.refused()
         batch.refusals += 1
         delay_s = backoff_s(batch.refusals)
         if now_s + delay_s >= batch.until_s:
             self._counts.returned += len(batch.messages)
-            self._leave_rest(batch)
+            self._return_rest(batch)
             self._done(batch, now_s)
         elif self._open:
             self._refused[batch] = self._loop.call_later(delay_s, self._try_again, batch)
@@ -184,7 +184,7 @@ class BatchDelivery:
     def _try_again(self, batch: Batch) -> None:
         now_s = self._now()
         del self._refused[batch]
-        if self._prolong(batch, now_s):
+        if self._extend_visibility(batch, now_s):
             self._submit(batch, now_s)
         else:
             self._done(batch, now_s)
@@ -192,10 +192,10 @@ class BatchDelivery:
     def _give_up(self, batch: Batch) -> None:
         """Let the queue have it back, and its slot be free."""
         self.give_back(batch)
-        self._leave_rest(batch)
+        self._return_rest(batch)
         self._done(batch, self._now())
 
-    def _leave_rest(self, batch: Batch) -> None:
+    def _return_rest(self, batch: Batch) -> None:
         rest, batch.rest = batch.rest, None
         if rest is not None:
             self.give_back(rest)
@@ -207,9 +207,9 @@ class BatchDelivery:
                 rest, batch.rest = batch.rest, None
                 self._begin(rest, now_s)
                 return
-            self._leave_rest(batch)
-        pace = self._pace
-        pace.running -= 1
-        if not pace.running:
+            self._return_rest(batch)
+        controller = self._controller
+        controller.running -= 1
+        if not controller.running:
             self.idle.set()
-        self._freed(batch.queue, now_s)
+        self._batch_ended(batch.queue, now_s)

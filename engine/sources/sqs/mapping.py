@@ -58,17 +58,17 @@ class MappingPoller:
         self.counts = counts
         self._now = clock.now
         self._loop = loop
-        self._pace = ConcurrencyController(plan.policy, plan.most, clock.now())
+        self._controller = ConcurrencyController(plan.policy, plan.max_concurrency, clock.now())
         self._delivery = BatchDelivery(
             plan,
-            self._pace,
+            self._controller,
             counts,
             sink,
             clock,
             loop,
             new_request_id,
-            freed=self._freed,
-            turned_away=self.stop,
+            batch_ended=self._batch_ended,
+            rejected=self.stop,
         )
         self.idle = self._delivery.idle
         self._queue: Queue | None = None
@@ -83,14 +83,14 @@ class MappingPoller:
 
     def attach(self, queue: Queue, records: Records) -> None:
         """Poll `queue` from now on. What was taken from another one is still done with there."""
-        self._leave_line()
+        self._stop_waiting()
         self._queue, self._records = queue, records
         self._schedule()
 
     def stop(self) -> None:
         """Receive nothing more. What runs may end; what was received and does not run goes back at once."""
         self._open = False
-        self._leave_line()
+        self._stop_waiting()
         for timer in (self._tick, self._window):
             if timer is not None:
                 timer.cancel()
@@ -103,16 +103,16 @@ class MappingPoller:
     def statistics(self) -> MappingStatistics:
         """The numbers now; the policy is asked too, which while nothing happens nobody else does."""
         now_s = self._now()
-        queue, pace, oldest_s = self._queue, self._pace, None
+        queue, controller, oldest_s = self._queue, self._controller, None
         if queue is not None:
             queue.tick(now_s)
             oldest_s = queue.statistics().oldest_s
         if self._open:
             self._decide(now_s)
         return MappingStatistics(
-            running=pace.running,
-            wanted=pace.wanted,
-            reason=pace.reason,
+            running=controller.running,
+            wanted=controller.wanted,
+            reason=controller.reason,
             backlog=queue.visible if queue is not None else 0,
             oldest_age_s=max(0.0, now_s - oldest_s) if oldest_s is not None else 0.0,
         )
@@ -122,10 +122,10 @@ class MappingPoller:
     def _decide(self, now_s: float) -> None:
         queue = self._queue
         if queue is None or not queue.visible:
-            self._pace.decide(now_s)
+            self._controller.decide(now_s)
         else:
             oldest_s = queue.statistics().oldest_s or now_s
-            self._pace.decide(now_s, math.ceil(queue.visible / self.plan.batch_size), now_s - oldest_s)
+            self._controller.decide(now_s, math.ceil(queue.visible / self.plan.batch_size), now_s - oldest_s)
 
     def _schedule(self) -> None:
         """Look when this turn of the loop is over: what is sent in it shares batches."""
@@ -145,50 +145,52 @@ class MappingPoller:
         self._window = None
         self._pump()
 
-    def _freed(self, queue: Queue, now_s: float) -> None:
+    def _batch_ended(self, queue: Queue, now_s: float) -> None:
         """A batch has ended."""
         if queue.waiting:
-            queue.settle(now_s)
+            queue.wake_waiters(now_s)
         self._pump()
 
-    def _line_up(self, queue: Queue, now_s: float) -> None:
+    def _wait_for_messages(self, queue: Queue, now_s: float) -> None:
         if not self._waiting:
             self._waiting = True
-            queue.wait(self._woken)
-            queue.settle(now_s)
+            queue.wait(self._on_message)
+            queue.wake_waiters(now_s)
 
-    def _woken(self, now_s: float) -> None:
+    def _on_message(self, now_s: float) -> None:
         """The queue says that there is a message, and that it is this one's turn."""
         self._waiting = False
         if not self._open or self._queue is None:
             return
-        self._pace.decide(now_s)  # there was nothing to do until now: what has just come is no reason to grow
+        self._controller.decide(
+            now_s
+        )  # there was nothing to do until now: what has just come is no reason to grow
         self._decide(now_s)
         if self._queue.waiting:  # others wait too: a turn that is not taken now is theirs
             self._pump()
         else:
             self._schedule()
 
-    def _leave_line(self) -> None:
+    def _stop_waiting(self) -> None:
         if self._waiting and self._queue is not None:
-            self._queue.forget(self._woken)
+            self._queue.forget(self._on_message)
         self._waiting = False
 
     # --- receiving
 
     def _pump(self) -> None:
         """Send as many batches as may run and can be filled."""
-        queue, pace = self._queue, self._pace
+        queue, controller = self._queue, self._controller
         if not self._open or self._pumping or queue is None:
             return
         self._pumping = True
         try:
             now_s = self._now()
-            if now_s - pace.decided_s >= DECIDE_EVERY_S:
+            if now_s - controller.decided_s >= DECIDE_EVERY_S:
                 queue.tick(now_s)
                 self._decide(now_s)
             turns = _BATCHES_A_TURN
-            while pace.running < pace.allowed:
+            while controller.running < controller.allowed:
                 if not turns:
                     self._schedule()
                     return
@@ -199,23 +201,23 @@ class MappingPoller:
                 if self._gathered is not None or queue.ready():
                     self._tick = self._loop.call_later(DECIDE_EVERY_S, self._ticked)
                 else:
-                    self._line_up(queue, now_s)
+                    self._wait_for_messages(queue, now_s)
         finally:
             self._pumping = False
 
     def _serve(self, queue: Queue, now_s: float) -> bool:
         """Take one step with the slot there is; False if there is nothing more to do now."""
         gathered, plan = self._gathered, self.plan
-        want = plan.batch_size
+        wanted = plan.batch_size
         if gathered is not None:
-            if len(gathered) >= want or now_s >= gathered.due_s or gathered.too_large():
+            if len(gathered) >= wanted or now_s >= gathered.due_s or gathered.too_large():
                 self._gathered = None
                 self._delivery.send(gathered, now_s)
                 return self._open  # the engine may have turned it away
-            want -= len(gathered)
-        received = self._receive(queue, min(want, _MAX_AT_ONCE), now_s)
+            wanted -= len(gathered)
+        received = self._receive(queue, min(wanted, _MAX_AT_ONCE), now_s)
         if received is None:
-            self._line_up(queue, now_s)
+            self._wait_for_messages(queue, now_s)
             return False
         if not received.messages:  # none of them passed the filters
             return True
@@ -235,13 +237,13 @@ class MappingPoller:
             self._window.cancel()
         self._window = self._loop.call_later(self.plan.window_s, self._window_over)
 
-    def _receive(self, queue: Queue, most: int, now_s: float) -> Batch | None:
-        """Up to `most` messages; None if there are none. What the filters do not let pass is deleted."""
+    def _receive(self, queue: Queue, max_count: int, now_s: float) -> Batch | None:
+        """Up to `max_count` messages; None if there are none. What the filters do not let pass is deleted."""
         plan = self.plan
         held_s = plan.window_s + plan.busy_s()
         visibility_s: float = queue.policy.visibility_s
         extended_s = held_s + EXTRA_VISIBILITY_S if held_s > visibility_s else None
-        messages = queue.receive(most, now_s, extended_s)
+        messages = queue.receive(max_count, now_s, extended_s)
         if not messages:
             return None
         self.counts.polled += len(messages)

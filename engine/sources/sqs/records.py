@@ -87,7 +87,7 @@ class Records:
                 "messageAttributes": {},
             }
             if message.attributes:
-                record["messageAttributes"] = shown(message.attributes)
+                record["messageAttributes"] = message_attributes(message.attributes)
                 record["md5OfMessageAttributes"] = md5_of_attributes(message.attributes)
             elif windowed:
                 record["md5OfMessageAttributes"] = None
@@ -119,7 +119,7 @@ def _add_rare(attributes: dict[str, str], message: Message, sender_id: str, firs
         attributes["DeadLetterQueueSourceArn"] = message.origin.arn
 
 
-def shown(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+def message_attributes(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     """`messageAttributes`: bytes are base64, and the lists that nobody fills are there."""
     found = {}
     for name, (data_type, value) in attributes.items():

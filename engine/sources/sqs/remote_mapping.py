@@ -91,7 +91,7 @@ class RemoteMapping:
         self._new_request_id = new_request_id
         self._counts = counts
         self._say = say
-        self._pace = ConcurrencyController(plan.policy, plan.most, clock.now())
+        self._controller = ConcurrencyController(plan.policy, plan.max_concurrency, clock.now())
         self._open = True
         self._polls: set[anyio.CancelScope] = set()
         self._pollers = 0
@@ -103,8 +103,8 @@ class RemoteMapping:
         async with anyio.create_task_group() as group:
             while self._open and not stopping.is_set():
                 # How many messages wait nobody says. If the last receive was full: as many as are in work.
-                self._pace.decide(self._now(), max(self._pace.running, 1) if self._full else 0)
-                for _ in range(self._pace.allowed - self._pollers):
+                self._controller.decide(self._now(), max(self._controller.running, 1) if self._full else 0)
+                for _ in range(self._controller.allowed - self._pollers):
                     self._pollers += 1
                     group.start_soon(self._poll)
                 with anyio.move_on_after(DECIDE_EVERY_S):
@@ -115,16 +115,20 @@ class RemoteMapping:
 
     def statistics(self) -> MappingStatistics:
         """The numbers now. The queue's own are not asked for: that would be a call each time."""
-        pace = self._pace
+        controller = self._controller
         return MappingStatistics(
-            running=pace.running, wanted=pace.wanted, reason=pace.reason, backlog=0, oldest_age_s=0.0
+            running=controller.running,
+            wanted=controller.wanted,
+            reason=controller.reason,
+            backlog=0,
+            oldest_age_s=0.0,
         )
 
     # --- receiving
 
     async def _poll(self) -> None:
         """One poller; it goes when there are more than are wanted."""
-        while self._open and self._pollers <= self._pace.allowed:
+        while self._open and self._pollers <= self._controller.allowed:
             try:
                 await self._serve_one()
             except Exception:  # a bug of ours: it must not end the others, and the engine  # noqa: BLE001
@@ -135,11 +139,11 @@ class RemoteMapping:
     async def _serve_one(self) -> None:
         batch = await self._gather()
         if batch is not None:
-            self._pace.began()
+            self._controller.began()
             try:
                 await self._deliver(batch)
             finally:
-                self._pace.running -= 1
+                self._controller.running -= 1
 
     async def _gather(self) -> _Batch | None:
         """A batch: what one receive gave, or all of a window."""
@@ -167,12 +171,12 @@ class RemoteMapping:
         plan = self._plan
         held_s, visibility_s = plan.window_s + plan.busy_s(), self._queue.visibility_s
         extended_s = held_s + EXTRA_VISIBILITY_S if held_s > visibility_s else None
-        most = min(room, MAX_OF_ONE_RECEIVE)
+        max_count = min(room, MAX_OF_ONE_RECEIVE)
         messages: list[RemoteMessage] = []
         with anyio.CancelScope() as scope:
             self._polls.add(scope)
             try:
-                messages = await self._queue.receive(most, wait_s, extended_s)
+                messages = await self._queue.receive(max_count, wait_s, extended_s)
                 if self._troubles:
                     self._say(f"{self._queue.arn}: answers again")
                 self._troubles = 0
@@ -180,7 +184,7 @@ class RemoteMapping:
                 await self._recover(error)
             finally:
                 self._polls.discard(scope)
-        self._full = len(messages) == most
+        self._full = len(messages) == max_count
         self._counts.polled += len(messages)
         until_s = self._now() + (visibility_s if extended_s is None else extended_s)
         arn, windowed = self._queue.arn, bool(plan.window_s)
@@ -212,7 +216,7 @@ class RemoteMapping:
         passing: list[Record] = []
         dropped: list[str] = []
         for record in records:
-            if criteria.takes(record["body"], partial(_itself, record)):
+            if criteria.takes(record["body"], partial(_identity, record)):
                 passing.append(record)
             else:
                 dropped.append(record["receiptHandle"])
@@ -254,11 +258,11 @@ class RemoteMapping:
                 return None
             else:
                 if outcome.status is not Status.THROTTLED:
-                    self._pace.ran(self._now() - now_s)
+                    self._controller.ran(self._now() - now_s)
                     return outcome
                 self._counts.throttled += 1
             refusals += 1
-            self._pace.refused()
+            self._controller.refused()
             delay_s = backoff_s(refusals)
             if self._now() + delay_s >= part.until_s:
                 self._counts.returned += len(part.keys)
@@ -279,7 +283,7 @@ class RemoteMapping:
         counts.sent(size)
         counts.delivered += size
         if not outcome.ok and not plan.reporting:  # with it, AWS does not poll less
-            self._pace.failed()
+            self._controller.failed()
         failed = failed_items(outcome, [key.message_id for key in part.keys], reporting=plan.reporting)
         if plan.keep_group_order:
             failed = in_order(failed, [key[:2] for key in part.keys])
@@ -307,7 +311,7 @@ class RemoteMapping:
             self._say(f"{self._queue.arn}: the timeout of messages could not be changed: {error}")
 
 
-def _itself(record: Record) -> Record:
+def _identity(record: Record) -> Record:
     return record
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from engine.errors import EngineError
 from engine.services.sqs.message import Attribute
-from engine.sources.sqs.records import Record, shown
+from engine.sources.sqs.records import Record, message_attributes
 
 LONGEST_WAIT_S: Final = 20
 """Seconds one receive may wait."""
@@ -32,8 +32,10 @@ class RemoteQueue(Protocol):
     arn: str
     visibility_s: float
 
-    async def receive(self, most: int, wait_s: int, visibility_s: float | None, /) -> list[RemoteMessage]:
-        """Up to `most` messages (1 to 10), waiting for the first up to `wait_s` (0 to 20)."""
+    async def receive(
+        self, max_count: int, wait_s: int, visibility_s: float | None, /
+    ) -> list[RemoteMessage]:
+        """Up to `max_count` messages (1 to 10), waiting for the first up to `wait_s` (0 to 20)."""
 
     async def delete(self, handles: Sequence[str], /) -> None:
         """Forget these messages."""
@@ -53,7 +55,7 @@ def record_of(message: RemoteMessage, arn: str, *, windowed: bool) -> Record:
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
         "attributes": message.get("Attributes", {}),
-        "messageAttributes": shown(attributes),
+        "messageAttributes": message_attributes(attributes),
     }
     if attributes or windowed:
         record["md5OfMessageAttributes"] = message.get("MD5OfMessageAttributes")

@@ -35,13 +35,15 @@ class AioQueue:
         self.arn = arn
         self.visibility_s = visibility_s
 
-    async def receive(self, most: int, wait_s: int, visibility_s: float | None, /) -> list[RemoteMessage]:
+    async def receive(
+        self, max_count: int, wait_s: int, visibility_s: float | None, /
+    ) -> list[RemoteMessage]:
         """Wait up to `wait_s` for the first. Raises RemoteError."""
         more = {} if visibility_s is None else {"VisibilityTimeout": math.ceil(visibility_s)}
         with _translated():
             answer = await self._client.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=most,
+                MaxNumberOfMessages=max_count,
                 WaitTimeSeconds=wait_s,
                 AttributeNames=_EVERYTHING,  # its successor is not known to every server
                 MessageAttributeNames=_EVERYTHING,

@@ -52,7 +52,7 @@ class Feed:
     async def run(self, sink: Sink, stopping: anyio.Event) -> None:
         """Poll until `stopping`. While the queue cannot be found, look again."""
         host, settings = self._host, self._settings
-        connections = self._plan.most or MOST_CONCURRENCY
+        connections = self._plan.max_concurrency or MOST_CONCURRENCY
         pause_s, said = _FIRST_PAUSE_S, False
         while not stopping.is_set():
             try:

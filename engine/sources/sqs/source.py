@@ -75,8 +75,8 @@ class SqsSource:
         self._entries: dict[str, SqsMapping] = {}
         self._leaving: set[MappingPoller] = set()
         self._sink: Sink | None = None
-        self._added: Callable[[Queue], None] | None = None
-        self._bound: list[tuple[Function, SqsEvent]] = []
+        self._previous_listener: Callable[[Queue], None] | None = None
+        self._configured: list[tuple[Function, SqsEvent]] = []
         for binding in bindings:
             self.bind(binding)
 
@@ -95,7 +95,7 @@ class SqsSource:
         function, settings = binding.function, binding.settings
         if not isinstance(settings, SqsEvent):
             raise TypeError(f"an SQS event needs SqsEvent settings, not {type(settings).__name__}")
-        self._bound.append((function, settings))
+        self._configured.append((function, settings))
         return self.open(function.name, binding.qualifier, settings, partial(answered_within_s, function))
 
     def __iter__(self) -> Iterator[SqsMapping]:
@@ -231,7 +231,7 @@ class SqsSource:
     def _prepare_queues(self) -> None:
         """Make those that the configuration's mappings name and nobody made; warn of short timeouts."""
         queues = self._service.queues
-        for function, settings in self._bound:
+        for function, settings in self._configured:
             queue = self.queue(settings)
             if queue is None and not settings.queue.startswith("arn:"):
                 attributes = QueueSettings().attributes(settings.queue, queues.arn)
@@ -241,10 +241,10 @@ class SqsSource:
                 if warning is not None:
                     self._host.say(f"functions.{function.name}: {warning}")
 
-    def _came(self, queue: Queue) -> None:
+    def _on_queue_created(self, queue: Queue) -> None:
         """A queue was created: those that wait for one of its name poll it."""
-        if self._added is not None:
-            self._added(queue)
+        if self._previous_listener is not None:
+            self._previous_listener(queue)
         for entry in self._entries.values():
             if entry.running is not None and self.arn(entry.settings) == queue.arn:
                 entry.running.attach(queue, self._records(entry, queue))
@@ -254,7 +254,7 @@ class SqsSource:
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Poll until `stopping`; then let batches that run end, and give back all others at once."""
         queues = self._service.queues
-        self._added, queues.added = queues.added, self._came
+        self._previous_listener, queues.on_created = queues.on_created, self._on_queue_created
         try:
             self._prepare_queues()
             self._sink = sink
@@ -269,7 +269,7 @@ class SqsSource:
                 await mapping.idle.wait()
         finally:
             self._sink = None
-            queues.added, self._added = self._added, None
+            queues.on_created, self._previous_listener = self._previous_listener, None
             for entry in self._entries.values():
                 self._stop(entry)
 
@@ -288,5 +288,5 @@ def plan_of(
         keep_group_order=settings.keep_group_order,
         criteria=criteria(settings.filters),
         policy=settings.policy(),
-        most=settings.maximum_concurrency,
+        max_concurrency=settings.maximum_concurrency,
     )

@@ -220,7 +220,7 @@ class SqsPlay(Play):
         queue, now_s = self.service.queue("jobs"), self.host.clock.now()
         for _ in range(count):
             queue.send(now_s, self.host.new_request_id(), "hello")
-        queue.settle(now_s)
+        queue.wake_waiters(now_s)
 
     async def unanswered(self):
         return self.service.queue("jobs").in_flight

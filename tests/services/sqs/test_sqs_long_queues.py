@@ -6,14 +6,14 @@ from engine.services.sqs.message import GONE
 from engine.services.sqs.message_store import MAX_AT_ONCE
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes
-from engine.services.sqs.queue_timers import let_go
+from engine.services.sqs.queue_timers import free
 
 COUNT = 3 * MAX_AT_ONCE + 7
 
 
 def queue(**policy):
     one, asked = Queue("q", "arn", QueueAttributes(**policy)), []
-    one.alarm = asked.append
+    one.set_timer = asked.append
     return one, asked
 
 
@@ -58,11 +58,11 @@ async def test_a_purged_queue_is_empty_at_once_and_freed_later():
     one, _ = queue()
     fill(one)
     messages = one._ages.messages()
-    rubbish = one.purge()
+    purged = one.purge()
     none = one.receive(1.0, 10)
     one.send(1.0, "new", "body")
     freed = []
-    let_go(rubbish)
+    free(purged)
     while messages[-1].state != GONE:
         freed.append(sum(message.state == GONE for message in messages))
         await asyncio.sleep(0)

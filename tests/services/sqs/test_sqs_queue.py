@@ -289,7 +289,7 @@ def test_waiters_are_called_in_turn_one_message_each():
     for name, most in (("gone", 0), ("first", 1), ("second", 1), ("third", 1)):
         queue.wait(waiter(name, most))
     sent(queue, "a", "b")
-    queue.settle(T)
+    queue.wake_waiters(T)
 
     assert [("gone", []), ("first", ["a"]), ("second", ["b"])] == calls
     assert queue.waiting
@@ -298,14 +298,14 @@ def test_waiters_are_called_in_turn_one_message_each():
 def test_the_alarm_is_set_for_whoever_waits():
     """At the time when something becomes visible."""
     queue, alarms = standard(delay_s=5), []
-    queue.alarm = alarms.append
+    queue.set_timer = alarms.append
     sent(queue, "a")
-    queue.settle(T)
+    queue.wake_waiters(T)
 
     assert [] == alarms
 
     queue.wait(lambda now_s: None)
-    queue.settle(T)
+    queue.wake_waiters(T)
 
     assert [T + 5] == alarms
 
@@ -319,12 +319,12 @@ def test_a_waiter_may_use_the_queue_and_wait_again():
         if len(seen) < 3:
             sent(queue, f"m{len(seen)}", at_s=now_s)
         queue.wait(waiter)
-        queue.settle(now_s)
+        queue.wake_waiters(now_s)
 
     queue.wait(waiter)
     sent(queue, "m0")
     for _ in range(5):
-        queue.settle(T)
+        queue.wake_waiters(T)
 
     assert ["m0", "m1", "m2"] == seen
 
@@ -339,7 +339,7 @@ def test_a_forgotten_waiter_is_not_called():
     queue.wait(second)
     queue.forget(gone)
     sent(queue, "m")
-    queue.settle(T)
+    queue.wake_waiters(T)
 
     assert ["second"] == seen
 

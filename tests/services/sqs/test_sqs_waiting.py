@@ -308,7 +308,7 @@ async def test_many_messages_move_in_slices(site, dead):
     queue = site.service.queue("dead")
     [message] = queue.take_visible(1, site.clock.now())
     for _ in range(2_000):
-        queue.bring(site.clock.now(), message, origin=site.arn("q"))
+        queue.accept_moved(site.clock.now(), message, origin=site.arn("q"))
     site.json("StartMessageMoveTask", SourceArn=site.arn("dead"))
     await asyncio.sleep(1)
 

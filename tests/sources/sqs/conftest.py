@@ -118,7 +118,7 @@ class Site:
             if name.endswith(".fifo"):
                 more["dedup_id"] = str(self._sent)
             ids.append(queue.send(now_s, self.engine.new_request_id(), body, **more).message_id)
-        queue.settle(now_s)
+        queue.wake_waiters(now_s)
         return ids
 
     @property

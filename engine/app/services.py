@@ -83,10 +83,10 @@ class Services:
             buckets=config.resources.buckets,
             settings=config.resources.s3,
             folder=Path(config.state_dir).absolute() / _OBJECTS if config.state_dir else None,
-            couriers=engine.couriers,
+            senders=engine.couriers,
             exists=self._exists,
         )
-        engine.couriers[S3] = self._s3.carry
+        engine.couriers[S3] = self._s3.put_record
         webhooks = Webhooks(
             self._s3.notifier,
             self._s3.records,

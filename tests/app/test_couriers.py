@@ -77,7 +77,7 @@ async def test_a_package_is_fetched_or_lambda_tells_what_s3_said(host):
     """By bucket and key."""
     service = S3Service(host, spawn=None, offload=virtual_platform().offload)
     service.prepare({"code": ()})
-    service.carry("arn:aws:s3:::code", DestinationRecord(body=b"zip", key="a.zip"))
+    service.put_record("arn:aws:s3:::code", DestinationRecord(body=b"zip", key="a.zip"))
     archives = BucketCodeStore(service)
     fetched = await archives.fetch("code", "a.zip", None)
 

@@ -16,7 +16,7 @@ from engine.protocols.aws.router import Scope
 from engine.protocols.http.cors import preflight_of
 from engine.protocols.http.message import Request
 from engine.protocols.http.request_gate import OWN_HOSTS
-from engine.services.s3.blob_store import Content, read_kept
+from engine.services.s3.blob_store import Content, read_content, retained
 from engine.services.s3.body import decoded_length
 from engine.services.s3.chunked_encoding import KINDS
 from engine.services.s3.cors import CorsRule, share
@@ -25,12 +25,12 @@ from engine.services.s3.names import Hosts
 from engine.services.s3.notifier import Notifier
 from engine.services.s3.operation_context import HOST_ID, MB, OperationContext, S3Limits
 from engine.services.s3.presigned import check_expiry
-from engine.services.s3.request import XML_HEAD, S3Request, S3Response
+from engine.services.s3.request import XML_HEAD, Preparation, S3Request, S3Response
 from engine.services.s3.routing import RoutedOperation, find
 from engine.services.s3.store import Store
 
 _log = logging.getLogger("engine.s3")
-_TELL_AGAIN_S: Final = 60.0
+_LOG_AGAIN_S: Final = 60.0
 
 Spawn = Callable[..., object]
 """Starts a coroutine function with its arguments, in a task group that outlives the request."""
@@ -81,7 +81,7 @@ class S3Api:
         self._offload = offload
         self._hosts = Hosts((*OWN_HOSTS, *hosts))
         self._quiet_until_s: dict[int | None, float] = {}  # by errno
-        self._desk = OperationContext(
+        self._context = OperationContext(
             store=store,
             notifier=notifier,
             account=host.account,
@@ -102,7 +102,7 @@ class S3Api:
             if "origin" in call.headers and call.method != "OPTIONS":
                 share(call, self._cors(call.bucket))
             self._check_size(call)
-            if self._store.keeper.blocks or len(request.body) > _LIGHT_BYTES:
+            if self._store.blob_store.blocks or len(request.body) > _LIGHT_BYTES:
                 self._spawn(self._answer_later, call, operation)
             else:
                 self._answer_now(call, operation)
@@ -147,15 +147,15 @@ class S3Api:
 
     def _answer_now(self, call: S3Request, operation: RoutedOperation) -> None:
         if operation.prepare is not None:
-            work = operation.prepare(self._desk, call)
+            work, source = operation.prepare(self._context, call)
             if work is not None:
-                if call.weight > _LIGHT_BYTES:
+                if source is not None and source.size > _LIGHT_BYTES:
                     self._spawn(self._answer_later, call, operation)
                     return
                 work()
-        answer = operation.run(self._desk, call)
-        if answer.happened:
-            self._tell(call, answer)
+        answer = operation.run(self._context, call)
+        if answer.events:
+            self._notify(call, answer)
         body = answer.body
         if isinstance(body, Content):
             if body.size > _JOIN_BYTES and len(body.pieces) > 1 and call.method != "HEAD":
@@ -168,7 +168,7 @@ class S3Api:
         """Refuse what the server did not even read, and what is more than is stored at once."""
         is_framed = call.headers.get("x-amz-content-sha256") in KINDS
         size = decoded_length(call.headers) if is_framed else len(call.request.body)
-        size, most = call.request.too_large or size, self._desk.limits.put_bytes
+        size, most = call.request.too_large or size, self._context.limits.put_bytes
         if call.request.too_large or size > most:
             details = {"ProposedSize": str(size), "MaxSizeAllowed": str(most)}
             raise S3Error("EntityTooLarge", details=details)
@@ -184,7 +184,7 @@ class S3Api:
             answer = done
             if answer is None:
                 answer = await self._perform(call, operation)
-                self._tell(call, answer)
+                self._notify(call, answer)
             if isinstance(answer.body, Content):
                 await self._read_and_send(call, answer, answer.body)
             else:
@@ -192,54 +192,49 @@ class S3Api:
         except S3Error as error:
             _refuse(call.request, error, call.request_id)
         except OSError as error:
-            self._complain(error)
+            self._log_disk_error(error)
             _refuse(call.request, S3Error("InternalError"), call.request_id)
         except Exception:  # noqa: BLE001  # a bug of ours: loud, but no end of the whole task group
             _log.exception("%s of %s/%s failed", operation.name, call.bucket, call.key)
             _refuse(call.request, S3Error("InternalError"), call.request_id)
 
-    def _complain(self, error: OSError) -> None:
-        """One line a minute of each kind: as long as it lasts, every request comes upon it."""
+    def _log_disk_error(self, error: OSError) -> None:
+        """Log the error, each kind once a minute at most: while it lasts, every request meets it."""
         now_s = self._clock.now()
         if now_s >= self._quiet_until_s.get(error.errno, now_s):
-            self._quiet_until_s[error.errno] = now_s + _TELL_AGAIN_S
+            self._quiet_until_s[error.errno] = now_s + _LOG_AGAIN_S
             _log.error("the object store cannot read or write its files: %s", error)
 
     async def _perform(self, call: S3Request, operation: RoutedOperation) -> S3Response:
-        keeper = self._store.keeper
-        work = operation.prepare(self._desk, call) if operation.prepare is not None else None
-        source = call.content  # of a copy, or parts: they must not go while they are summed up
-        if source is not None:
-            keeper.retain(source)
+        blob_store, context = self._store.blob_store, self._context
+        work, source = operation.prepare(context, call) if operation.prepare is not None else Preparation()
         try:
-            if work is not None:
-                await self._offload(work)
-            answer = operation.run(self._desk, call)
+            with retained(blob_store, source):
+                if work is not None:
+                    await self._offload(work)
+                answer = operation.run(context, call)
         except BaseException:
-            if source is None and call.content is not None:  # kept for nothing
-                keeper.retain(call.content)
-                keeper.release(call.content)
+            if source is None and call.content is not None:  # a blob that the work wrote and no version uses
+                with retained(blob_store, call.content):
+                    pass
             raise
-        finally:
-            if source is not None:
-                keeper.release(source)
         if operation.changes:
-            await keeper.settled()
+            await blob_store.flushed()
         return answer
 
     async def _read_and_send(self, call: S3Request, answer: S3Response, content: Content) -> None:
         if call.method == "HEAD":
             self._send(call, answer, _stand_in(content.size))
             return
-        self._send(call, answer, await read_kept(self._store.keeper, self._offload, content))
+        self._send(call, answer, await read_content(self._store.blob_store, self._offload, content))
 
-    def _tell(self, call: S3Request, answer: S3Response) -> None:
+    def _notify(self, call: S3Request, answer: S3Response) -> None:
         bucket = self._store.buckets.get(call.bucket)
         if bucket is None:
             return
         try:
-            for happening in answer.happened:
-                self._notifier.tell(bucket, happening)
+            for event in answer.events:
+                self._notifier.notify_targets(bucket, event)
         except NotAccepting:  # the engine is stopping: the client is to try again, and so to have it told
             raise S3Error("ServiceUnavailable") from None
 

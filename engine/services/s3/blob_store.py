@@ -6,6 +6,7 @@ A content of several pieces is what a multipart upload ends as, so that completi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -129,26 +130,35 @@ class BlobStore(Protocol):
     def release(self, content: Content, /) -> None:
         """It is used once less: what nobody uses any more goes."""
 
-    def put(self, table: str, key: tuple[str | int, ...], kept: Persistable, /) -> None:
-        """Remember `kept` at `key`."""
+    def put(self, table: str, key: tuple[str | int, ...], persistable: Persistable, /) -> None:
+        """Remember `persistable` at `key`."""
 
     def drop(self, table: str, key: tuple[str | int, ...], /) -> None:
         """Forget what is at `key`."""
 
-    async def settled(self) -> None:
+    async def flushed(self) -> None:
         """Return once all that was put and dropped before is safe. Raises OSError if it cannot be made so."""
 
     def close(self) -> None:
         """Make everything safe, and let go of what is held."""
 
 
-async def read_kept(keeper: BlobStore, offload: Offload, content: Content) -> bytes:
-    """All of `content`, which stays where it is until it is read: a newer version must not take it away."""
-    keeper.retain(content)
+@contextmanager
+def retained(blob_store: BlobStore, content: Content | None) -> Iterator[None]:
+    """Count one more use of `content` within the block: its blobs stay, whatever else removes them."""
+    if content is not None:
+        blob_store.retain(content)
     try:
-        return await offload(content.read)
+        yield
     finally:
-        keeper.release(content)
+        if content is not None:
+            blob_store.release(content)
+
+
+async def read_content(blob_store: BlobStore, offload: Offload, content: Content) -> bytes:
+    """All bytes of `content`, read on a worker thread. Raises OSError if a file cannot be read."""
+    with retained(blob_store, content):
+        return await offload(content.read)
 
 
 class Persistable(Protocol):
@@ -179,7 +189,7 @@ class MemoryBlobStore:
     def drop(self, _table: str, _key: tuple[str | int, ...], /) -> None:
         """Nothing was remembered."""
 
-    async def settled(self) -> None:
+    async def flushed(self) -> None:
         """Always."""
 
     def close(self) -> None:

@@ -104,9 +104,9 @@ class FileBlobStore:
 
     # --- documents
 
-    def put(self, table: str, key: tuple[str | int, ...], kept: Persistable, /) -> None:
+    def put(self, table: str, key: tuple[str | int, ...], persistable: Persistable, /) -> None:
         """To be committed."""
-        self._change(table, key, orjson.dumps(kept.document(), default=list))
+        self._change(table, key, orjson.dumps(persistable.document(), default=list))
 
     def drop(self, table: str, key: tuple[str | int, ...], /) -> None:
         """To be committed."""
@@ -116,14 +116,14 @@ class FileBlobStore:
         self._changes.append(_Change(table, key, document))
         self._asked += 1
 
-    async def settled(self) -> None:
+    async def flushed(self) -> None:
         """Commit: one transaction for all that wait. After an OSError the next call tries again."""
         asked = self._asked
         while self._done < asked:
             async with self._committing:
                 if self._done >= asked:
                     return
-                upto, changes, unused = self._take()
+                upto, changes, unused = self._collect()
                 try:
                     await self._offload(partial(self._commit, changes, unused))
                 except BaseException:  # cancelled, or no room: none of it may be forgotten
@@ -131,7 +131,7 @@ class FileBlobStore:
                     raise
                 self._done = upto
 
-    def _take(self) -> tuple[int, list[_Change], list[FileBlob]]:
+    def _collect(self) -> tuple[int, list[_Change], list[FileBlob]]:
         changes, self._changes = self._changes, []
         unused, self._unused = self._unused, []
         return self._asked, changes, unused
@@ -155,7 +155,7 @@ class FileBlobStore:
 
     def close(self) -> None:
         """Commit what is left, and let go."""
-        _, changes, unused = self._take()
+        _, changes, unused = self._collect()
         try:
             self._commit(changes, unused)
         finally:
@@ -228,7 +228,7 @@ class FileBlobStore:
             key,
             self._content(document["content"]),
             document["etag"],
-            _about(document),
+            _object_metadata(document),
             _checksum(document["checksum"]),
             tuple(document["part_sizes"]),
             document["version_id"],
@@ -273,16 +273,16 @@ def _upload(upload_id: str, document: dict[str, Any]) -> Upload:
         bucket=document["bucket"],
         key=document["key"],
         upload_id=upload_id,
-        about=_about(document),
+        object_metadata=_object_metadata(document),
         begun_s=document["begun_s"],
         algorithm=document["algorithm"],
         kind=document["kind"],
     )
 
 
-def _about(document: dict[str, Any]) -> ObjectMetadata:
+def _object_metadata(document: dict[str, Any]) -> ObjectMetadata:
     return ObjectMetadata(headers=document["headers"], metadata=document["metadata"], tags=document["tags"])
 
 
-def _checksum(kept: list[str] | None) -> Checksum | None:
-    return None if kept is None else Checksum(*kept)
+def _checksum(persistable: list[str] | None) -> Checksum | None:
+    return None if persistable is None else Checksum(*persistable)

@@ -53,7 +53,6 @@ class ObjectVersion:
     """
 
     __slots__ = (
-        "about",
         "checksum",
         "content",
         "etag",
@@ -62,6 +61,7 @@ class ObjectVersion:
         "key",
         "modified_s",
         "number",
+        "object_metadata",
         "part_sizes",
         "version_id",
     )
@@ -71,7 +71,7 @@ class ObjectVersion:
         key: str,
         content: Content,
         etag: str,
-        about: ObjectMetadata,
+        object_metadata: ObjectMetadata,
         checksum: Checksum | None = None,
         part_sizes: tuple[int, ...] = (),
         version_id: str = NULL_VERSION,
@@ -82,7 +82,7 @@ class ObjectVersion:
         self.key = key
         self.content = content
         self.etag = etag
-        self.about = about
+        self.object_metadata = object_metadata
         self.checksum = checksum
         self.part_sizes = part_sizes
         self.version_id = version_id
@@ -98,13 +98,13 @@ class ObjectVersion:
 
     def document(self) -> dict[str, Any]:
         """It as JSON values."""
-        about = self.about
+        object_metadata = self.object_metadata
         return {
             "content": self.content.document(),
             "etag": self.etag,
-            "headers": dict(about.headers),
-            "metadata": dict(about.metadata),
-            "tags": dict(about.tags),
+            "headers": dict(object_metadata.headers),
+            "metadata": dict(object_metadata.metadata),
+            "tags": dict(object_metadata.tags),
             "checksum": self.checksum,
             "part_sizes": self.part_sizes,
             "version_id": self.version_id,
@@ -144,7 +144,7 @@ class Upload:
     bucket: str
     key: str
     upload_id: str
-    about: ObjectMetadata
+    object_metadata: ObjectMetadata
     begun_s: int
     algorithm: str | None
     kind: str
@@ -152,13 +152,13 @@ class Upload:
 
     def document(self) -> dict[str, Any]:
         """It as JSON values, without its parts."""
-        about = self.about
+        object_metadata = self.object_metadata
         return {
             "bucket": self.bucket,
             "key": self.key,
-            "headers": dict(about.headers),
-            "metadata": dict(about.metadata),
-            "tags": dict(about.tags),
+            "headers": dict(object_metadata.headers),
+            "metadata": dict(object_metadata.metadata),
+            "tags": dict(object_metadata.tags),
             "begun_s": self.begun_s,
             "algorithm": self.algorithm,
             "kind": self.kind,

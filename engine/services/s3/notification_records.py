@@ -69,19 +69,19 @@ class NotificationRecords:
         """For one happening: all its notifications have the same."""
         return self._sequencers.next()
 
-    def record(self, happening: ObjectEvent, rule_id: str, sequencer: str) -> dict[str, Any]:
+    def record(self, object_event: ObjectEvent, rule_id: str, sequencer: str) -> dict[str, Any]:
         """`{"Records": [...]}` with the one record."""
-        event, bucket, key, version_id, size, etag, peer, request_id, host_id = happening
+        event, bucket, key, version_id, size, etag, peer, request_id, host_id = object_event
         later = event.startswith(_LATER_VERSION)
-        about: dict[str, Any] = {"key": encoded_key(key)}
+        object_metadata: dict[str, Any] = {"key": encoded_key(key)}
         if size is not None:
-            about["size"] = size
+            object_metadata["size"] = size
         if etag is not None:
-            about["eTag"] = etag
+            object_metadata["eTag"] = etag
         if version_id is not None:
-            about["versionId"] = version_id
+            object_metadata["versionId"] = version_id
         if not later:
-            about["sequencer"] = sequencer
+            object_metadata["sequencer"] = sequencer
         return {
             "Records": [
                 {
@@ -97,36 +97,40 @@ class NotificationRecords:
                         "s3SchemaVersion": "1.0",
                         "configurationId": rule_id,
                         "bucket": bucket_members(bucket),
-                        "object": about,
+                        "object": object_metadata,
                     },
                 }
             ]
         }
 
-    def bridge_event(self, happening: ObjectEvent, sequencer: str) -> dict[str, Any] | None:
+    def bridge_event(self, object_event: ObjectEvent, sequencer: str) -> dict[str, Any] | None:
         """The event EventBridge gets: the key as it is, and other names for everything.
 
         None if EventBridge is not told of such a thing.
         """
-        event = happening.event
+        event = object_event.event
         family = event.partition(":")[0]
         removed = family in ("ObjectRemoved", "LifecycleExpiration")
         kind = DELETED if removed else CREATED if family == "ObjectCreated" else DETAIL_TYPES.get(event)
         if kind is None:
             return None
-        about: dict[str, Any] = {"key": happening.key}
-        if happening.size is not None:
-            about["size"] = happening.size
-        if happening.etag is not None:
-            about["etag"] = happening.etag
-        if happening.version_id is not None:
-            about["version-id"] = happening.version_id
-        detail: dict[str, Any] = {"version": "0", "bucket": {"name": happening.bucket}, "object": about}
-        detail["request-id"] = happening.request_id
+        object_metadata: dict[str, Any] = {"key": object_event.key}
+        if object_event.size is not None:
+            object_metadata["size"] = object_event.size
+        if object_event.etag is not None:
+            object_metadata["etag"] = object_event.etag
+        if object_event.version_id is not None:
+            object_metadata["version-id"] = object_event.version_id
+        detail: dict[str, Any] = {
+            "version": "0",
+            "bucket": {"name": object_event.bucket},
+            "object": object_metadata,
+        }
+        detail["request-id"] = object_event.request_id
         detail["requester"] = self._account.account_id
-        detail["source-ip-address"] = happening.peer
+        detail["source-ip-address"] = object_event.peer
         if kind in (CREATED, DELETED):
-            about["sequencer"] = sequencer
+            object_metadata["sequencer"] = sequencer
             detail["reason"] = REASONS.get(event) or REASONS.get(family, "PutObject")
         if removed:
             marked = event.endswith("DeleteMarkerCreated")
@@ -139,7 +143,7 @@ class NotificationRecords:
             "account": self._account.account_id,
             "time": iso_ms(self._clock.wall())[:19] + "Z",
             "region": self._account.region,
-            "resources": [f"arn:aws:s3:::{happening.bucket}"],
+            "resources": [f"arn:aws:s3:::{object_event.bucket}"],
             "detail": detail,
         }
 
@@ -160,19 +164,19 @@ class NotificationRecords:
 
     def bridged(self, record: dict[str, Any]) -> dict[str, Any] | None:
         """A record from elsewhere as EventBridge would tell it; None if it would not."""
-        about = record["s3"]["object"]
-        happening = ObjectEvent(
+        object_metadata = record["s3"]["object"]
+        object_event = ObjectEvent(
             record["eventName"],
             record["s3"]["bucket"]["name"],
-            unquote_plus(about["key"]),
-            about.get("versionId"),
-            about.get("size"),
-            about.get("eTag"),
+            unquote_plus(object_metadata["key"]),
+            object_metadata.get("versionId"),
+            object_metadata.get("size"),
+            object_metadata.get("eTag"),
             str(record["requestParameters"].get("sourceIPAddress", "")),
             str(record["responseElements"].get("x-amz-request-id", "")),
             "",
         )
-        made = self.bridge_event(happening, about.get("sequencer", ""))
+        made = self.bridge_event(object_event, object_metadata.get("sequencer", ""))
         if made is not None:
             made |= {"time": record["eventTime"][:19] + "Z", "region": record["awsRegion"]}
         return made

@@ -15,7 +15,7 @@ from engine.services.s3.notification_rules import NotificationTarget, TargetKind
 
 _log = logging.getLogger("engine.s3")
 
-Courier = Callable[[str, DestinationRecord], None]
+NotificationSender = Callable[[str, DestinationRecord], None]
 """Hands a parcel to a destination, an ARN, or raises `DeliveryError`. It must not block."""
 
 Invoke = Callable[[str, dict[str, Any]], None]
@@ -30,22 +30,22 @@ class NotificationTargets:
 
     Args:
         account: Whose event bus hears of everything.
-        couriers: By service: `sqs`, `sns`, `events`. What has none does not exist here.
+        senders: By service: `sqs`, `sns`, `events`. What has none does not exist here.
         exists: Whether there is what an ARN names: a function, a queue, a topic.
     """
 
     def __init__(
-        self, account: Account, couriers: Mapping[str, Courier], exists: Callable[[str], bool]
+        self, account: Account, senders: Mapping[str, NotificationSender], exists: Callable[[str], bool]
     ) -> None:
         self._bus = f"arn:aws:events:{account.region}:{account.account_id}:event-bus/default"
-        self._couriers = couriers
+        self._senders = senders
         self._exists = exists
-        self.invoke: Invoke = nobody
+        self.invoke: Invoke = ignore
         """Set by the source while it serves."""
 
     def refusal(self, target: NotificationTarget, /) -> str | None:
         """Why nothing can be delivered there, in AWS's words."""
-        reached = target.kind == "lambda" or _SERVICES[target.kind] in self._couriers
+        reached = target.kind == "lambda" or _SERVICES[target.kind] in self._senders
         if reached and self._exists(target.arn):
             return None
         return f"The destination {_NAMES[target.kind]} does not exist"
@@ -55,7 +55,7 @@ class NotificationTargets:
         if target.kind == "lambda":
             self.invoke(target.arn, document)
             return
-        courier = self._couriers.get(_SERVICES[target.kind])
+        courier = self._senders.get(_SERVICES[target.kind])
         if courier is None:  # no such service here: a bucket that tells EventBridge tells nobody
             return
         try:
@@ -64,6 +64,6 @@ class NotificationTargets:
             _log.warning("a notification of S3 was dropped: %s", error)
 
 
-def nobody(_arn: str, _document: dict[str, Any]) -> None:
+def ignore(_arn: str, _document: dict[str, Any]) -> None:
     """The source does not serve yet, or no more."""
     raise NotAccepting("not serving")

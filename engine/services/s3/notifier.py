@@ -56,23 +56,23 @@ class Notifier:
         for name, rules in fixed.items():
             self._fixed[name] = (*self._fixed.get(name, ()), *rules)
 
-    def tell(self, bucket: Bucket, happening: ObjectEvent) -> None:
+    def notify_targets(self, bucket: Bucket, object_event: ObjectEvent) -> None:
         """Something happened in a bucket of the embedded store."""
         configuration = bucket.notifications
         fixed = self._fixed.get(bucket.name, ())
         if not configuration.rules and not fixed and not configuration.eventbridge:
             return
         sequencer = self._records.sequencer()
-        records, event, key = self._records, happening.event, happening.key
+        records, event, key = self._records, object_event.event, object_event.key
         for rule in (*fixed, *configuration.rules):
             if not rule.takes(event, key):
                 continue
             if rule.form == "s3":
-                self._deliver(rule.target, records.record(happening, rule.id, sequencer))
+                self._deliver(rule.target, records.record(object_event, rule.id, sequencer))
             else:
-                self._deliver(rule.target, records.bridge_event(happening, sequencer))
+                self._deliver(rule.target, records.bridge_event(object_event, sequencer))
         if configuration.eventbridge:
-            self._deliver(_BRIDGE, records.bridge_event(happening, sequencer))
+            self._deliver(_BRIDGE, records.bridge_event(object_event, sequencer))
 
     def test(self, bucket: Bucket, rules: Sequence[NotificationRule], request_id: str, host_id: str) -> None:
         """A configuration was accepted: queues and topics hear of it."""

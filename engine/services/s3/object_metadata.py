@@ -48,7 +48,7 @@ _CLASSES: Final = frozenset(
 )
 
 
-def about_of(headers: Mapping[str, str]) -> ObjectMetadata:
+def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
     """What the writer says about an object, from the headers of the request.
 
     Raises:
@@ -83,25 +83,25 @@ def about_of(headers: Mapping[str, str]) -> ObjectMetadata:
 def object_head(version: ObjectVersion) -> bytes:
     """Header lines that describe an object, rendered once for each version."""
     if version.head is None:
-        about = version.about
+        object_metadata = version.object_metadata
         pairs = [
             ("last-modified", http_date(version.modified_s)),
             ("etag", f'"{version.etag}"'),
             ("accept-ranges", "bytes"),
-            *((name, value) for name, value in about.headers.items() if value != "STANDARD"),
-            *((_META + name, value) for name, value in about.metadata.items()),
+            *((name, value) for name, value in object_metadata.headers.items() if value != "STANDARD"),
+            *((_META + name, value) for name, value in object_metadata.metadata.items()),
         ]
-        if "content-type" not in about.headers:
+        if "content-type" not in object_metadata.headers:
             pairs.append(("content-type", "binary/octet-stream"))
-        if about.tags:
-            pairs.append(("x-amz-tagging-count", str(len(about.tags))))
+        if object_metadata.tags:
+            pairs.append(("x-amz-tagging-count", str(len(object_metadata.tags))))
         version.head = header_block(pairs)
     return version.head
 
 
 def storage_class(version: ObjectVersion) -> str:
     """As it was asked for: all are alike here."""
-    return version.about.headers.get("x-amz-storage-class", "STANDARD")
+    return version.object_metadata.headers.get("x-amz-storage-class", "STANDARD")
 
 
 def http_date(epoch_s: int) -> str:

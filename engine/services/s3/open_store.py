@@ -15,16 +15,16 @@ from engine.services.s3.store import Store
 
 
 def open_store(folder: Path | None, *, new_id: Callable[[], str], clock: Clock, offload: Offload) -> Store:
-    """A store in `folder`, with what was in it, or one in memory. Blocks; close it by `store.keeper.close()`.
+    """Open the store in `folder`, or one in memory. Blocks; close it by `store.blob_store.close()`.
 
     Raises:
         OSError: The folder cannot be used, or another engine uses it.
     """
     if folder is None:
         return Store(None, lambda: new_id().replace("-", ""), clock.wall)
-    keeper = FileBlobStore(folder, offload)
-    store = Store(keeper, lambda: new_id().replace("-", ""), clock.wall)
-    store.restore(*keeper.load())
+    blob_store = FileBlobStore(folder, offload)
+    store = Store(blob_store, lambda: new_id().replace("-", ""), clock.wall)
+    store.restore(*blob_store.load())
     return store
 
 

@@ -62,12 +62,12 @@ class OperationContext:
         return bucket, self.store.get(bucket, call.key, version_asked(call.query))
 
 
-def take_document(desk: OperationContext, call: S3Request, *, sums_body: bool = True) -> None:
+def take_document(context: OperationContext, call: S3Request, *, sums_body: bool = True) -> None:
     """Check a body that is a document: any operation that takes one.
 
     Without `sums_body` the checksum in the headers is not of the document, but of the object it is about.
     """
-    if len(call.request.body) > desk.limits.xml_bytes:
+    if len(call.request.body) > context.limits.xml_bytes:
         raise S3Error("MalformedXML")
     call.received = receive(call.headers, call.request.body, sums_body=sums_body)
 
@@ -100,7 +100,7 @@ def version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
     return b"x-amz-version-id: %b\r\n" % version.version_id.encode()
 
 
-def happening(
+def event_of(
     call: S3Request, bucket: Bucket, version: ObjectVersion, event: str, *, sized: bool = True
 ) -> ObjectEvent:
     """What happened, to be told."""

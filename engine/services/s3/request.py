@@ -19,7 +19,20 @@ XML_HEAD: Final = b"content-type: application/xml\r\n"
 
 
 Work = Callable[[], None]
-"""What may take long, and so may be done on a worker thread."""
+"""Computes what may take long. Writes to its `S3Request` only, so that it may run on a worker thread."""
+
+
+class Preparation(NamedTuple):
+    """What an operation needs before it runs in its one synchronous step.
+
+    Attributes:
+        work: Runs first, on a worker thread if it may take long; None for nothing.
+        source: Content of other objects that the work reads. It is retained until the operation has run: a
+            newer version must not remove it meanwhile. None if the work reads the request only.
+    """
+
+    work: Work | None = None
+    source: Content | None = None
 
 
 class S3Request:
@@ -36,7 +49,6 @@ class S3Request:
         content: What is to be stored, once it is kept.
         etag: Of that.
         sum: The checksum of that, where it had to be computed.
-        weight: Bytes that have to be read for it, besides the body.
     """
 
     __slots__ = (
@@ -50,7 +62,6 @@ class S3Request:
         "request",
         "request_id",
         "sum",
-        "weight",
     )
 
     def __init__(self, request: Request, hosts: Hosts, request_id: str) -> None:
@@ -75,7 +86,6 @@ class S3Request:
         self.content: Content | None = None
         self.etag = ""
         self.sum: bytes | None = None
-        self.weight = 0
 
     @property
     def method(self) -> str:
@@ -108,20 +118,18 @@ class S3Response(NamedTuple):
         status: HTTP status.
         head: Header lines, each with its CRLF.
         body: Bytes, or the content to be read.
-        happened: What is to be told to whoever asked for notifications.
+        events: What is to be told to whoever asked for notifications.
     """
 
     status: int = 200
     head: bytes = b""
     body: bytes | Content = b""
-    happened: Sequence[ObjectEvent] = ()
+    events: Sequence[ObjectEvent] = ()
 
 
-def xml_answer(
-    root: str, content: str, head: bytes = b"", happened: Sequence[ObjectEvent] = ()
-) -> S3Response:
+def xml_answer(root: str, content: str, head: bytes = b"", events: Sequence[ObjectEvent] = ()) -> S3Response:
     """200 with a document."""
-    return S3Response(200, XML_HEAD + head, document(root, content), happened)
+    return S3Response(200, XML_HEAD + head, document(root, content), events)
 
 
 def header_line(name: str, value: str) -> bytes:

@@ -16,7 +16,7 @@ from engine.services.s3.operations.copies import copy_object, sum_source
 from engine.services.s3.operations.deletes import delete_object, delete_objects, take_list
 from engine.services.s3.operations.objects import get_attributes, get_object, put_object, take_body
 from engine.services.s3.operations.post_object import post_object, take_form
-from engine.services.s3.request import S3Request, S3Response, Work
+from engine.services.s3.request import Preparation, S3Request, S3Response
 
 
 class RoutedOperation(NamedTuple):
@@ -25,19 +25,18 @@ class RoutedOperation(NamedTuple):
     Attributes:
         name: AWS's.
         run: Answers, in one synchronous step, from what is in memory; changes what is to be changed.
-        prepare: Looks at the request first, and returns what then has to be computed, which touches nothing
-            but the call and so may run on a worker thread.
+        prepare: Checks the request first, and returns what has to be computed before `run`; None for nothing.
         changes: Whether it may change anything.
     """
 
     name: str
     run: Callable[[OperationContext, S3Request], S3Response]
-    prepare: Callable[[OperationContext, S3Request], Work | None] | None = None
+    prepare: Callable[[OperationContext, S3Request], Preparation] | None = None
     changes: bool = True
 
 
-def _document(desk: OperationContext, call: S3Request) -> Work:
-    return partial(take_document, desk, call)
+def _document(context: OperationContext, call: S3Request) -> Preparation:
+    return Preparation(partial(take_document, context, call))
 
 
 def _reads(name: str, run: Callable[[OperationContext, S3Request], S3Response]) -> RoutedOperation:
@@ -96,7 +95,7 @@ _COPY_PART: Final = RoutedOperation(
 
 _PREFLIGHT: Final = _reads("Preflight", buckets.preflight)
 
-_TELLING: Final = (
+_SUBRESOURCES: Final = (
     "uploads",
     "uploadId",
     "delete",
@@ -135,15 +134,15 @@ def find(call: S3Request) -> RoutedOperation:
     if call.method == "OPTIONS" and call.bucket:
         return _PREFLIGHT
     table = _OBJECT if call.key else _BUCKET if call.bucket else _SERVICE
-    telling = next((name for name in _TELLING if name in call.query), "") if call.query else ""
-    found = table.get((call.method, telling))
+    subresource = next((name for name in _SUBRESOURCES if name in call.query), "") if call.query else ""
+    found = table.get((call.method, subresource))
     if found is None:
-        if call.method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS") or not telling:
+        if call.method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS") or not subresource:
             details = {"Method": call.method, "ResourceType": "OBJECT" if call.key else "BUCKET"}
             raise S3Error("MethodNotAllowed", details=details)
-        raise not_implemented(f"{call.method} ?{telling}")
+        raise not_implemented(f"{call.method} ?{subresource}")
     if table is _OBJECT and call.method == "PUT" and "x-amz-copy-source" in call.headers:
-        return _COPY_PART if telling == "uploadId" else _COPY if not telling else found
+        return _COPY_PART if subresource == "uploadId" else _COPY if not subresource else found
     if found.name == "UploadPart" and "partNumber" not in call.query:
         raise S3Error("InvalidArgument", "This operation requires a part number.")
     return found

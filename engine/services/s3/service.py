@@ -15,13 +15,13 @@ from engine.ports import Host, Offload
 from engine.protocols.aws.router import Scope
 from engine.protocols.http.message import Request
 from engine.services.s3.api import S3Api, Spawn
-from engine.services.s3.blob_store import Blob, Content, read_kept
+from engine.services.s3.blob_store import Blob, Content, read_content
 from engine.services.s3.checksums import md5_hex
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.model import Bucket, ObjectMetadata, Versioning
 from engine.services.s3.notification_records import NotificationRecords
 from engine.services.s3.notification_rules import NotificationRule
-from engine.services.s3.notification_targets import Courier, Invoke, NotificationTargets
+from engine.services.s3.notification_targets import Invoke, NotificationSender, NotificationTargets
 from engine.services.s3.notifier import Notifier
 from engine.services.s3.open_store import open_store, prepare_buckets
 from engine.services.s3.operation_context import HOST_ID, MB, S3Limits
@@ -32,7 +32,7 @@ _log = logging.getLogger("engine.s3")
 SERVICE: Final = "s3"
 """Name of the store in `Host.services`: a `S3Service`."""
 
-_NO_COURIERS: Final[Mapping[str, Courier]] = MappingProxyType({})
+_NO_SENDERS: Final[Mapping[str, NotificationSender]] = MappingProxyType({})
 _NO_BUCKETS: Final[Mapping[str, BucketSettings]] = MappingProxyType({})
 
 
@@ -54,7 +54,7 @@ class S3Service:
         buckets: Mapping[str, BucketSettings] = _NO_BUCKETS,
         settings: S3Settings | None = None,
         folder: Path | None = None,
-        couriers: Mapping[str, Courier] = _NO_COURIERS,
+        senders: Mapping[str, NotificationSender] = _NO_SENDERS,
         exists: Callable[[str], bool] = lambda _arn: True,
     ) -> None:
         """Open the store, which blocks if it lies in a folder.
@@ -66,7 +66,7 @@ class S3Service:
             buckets: The tables `[buckets.NAME]`.
             settings: The table `[s3]`.
             folder: Where the store lies; None keeps it in memory.
-            couriers: Reach queues (`sqs`), topics (`sns`) and the default event bus (`events`) with
+            senders: Reach queues (`sqs`), topics (`sns`) and the default event bus (`events`) with
                 notifications. The body is JSON text.
             exists: Whether there is what an ARN names: asked for each target of a bucket's notifications.
 
@@ -75,10 +75,10 @@ class S3Service:
         """
         settings = settings or S3Settings()
         self._host, self._spawn, self._offload = host, spawn, offload
-        self._outlets = NotificationTargets(host.account, couriers, exists)
+        self._targets = NotificationTargets(host.account, senders, exists)
         self.records = NotificationRecords(host.account, host.clock, host.new_request_id)
         fixed = {name: bucket.rules(name, host.account) for name, bucket in buckets.items()}
-        self.notifier = Notifier(self.records, self._outlets, fixed)
+        self.notifier = Notifier(self.records, self._targets, fixed)
         self.store = open_store(folder, new_id=host.new_request_id, clock=host.clock, offload=offload)
         prepare_buckets(self.store, buckets, host.account)
         api = S3Api(
@@ -105,7 +105,7 @@ class S3Service:
 
     def invoke_by(self, invoke: Invoke) -> None:
         """Tell functions by `invoke` from now on."""
-        self._outlets.invoke = invoke
+        self._targets.invoke = invoke
 
     # --- for the process
 
@@ -117,10 +117,10 @@ class S3Service:
             OSError: Its file cannot be read.
         """
         version = self.store.get(self.store.bucket(bucket), key, version_id)
-        return await read_kept(self.store.keeper, self._offload, version.content)
+        return await read_content(self.store.blob_store, self._offload, version.content)
 
-    def carry(self, arn: str, parcel: DestinationRecord) -> None:
-        """Put `parcel` into the bucket that an ARN names: what asynchronous invocations have as `s3`.
+    def put_record(self, arn: str, record: DestinationRecord) -> None:
+        """Put `record` into the bucket that an ARN names: what asynchronous invocations have as `s3`.
 
         Raises:
             DeliveryError: There is no such bucket.
@@ -128,27 +128,27 @@ class S3Service:
         bucket = self.store.buckets.get(arn.rpartition(":")[2])
         if bucket is None:
             raise DeliveryError(arn, "there is no such bucket")
-        if self.store.keeper.blocks:
-            self._spawn(self._put_later, bucket, parcel)
+        if self.store.blob_store.blocks:
+            self._spawn(self._put_later, bucket, record)
         else:
-            self._put(bucket, parcel, parcel.body)
+            self._put(bucket, record, record.body)
 
-    async def _put_later(self, bucket: Bucket, parcel: DestinationRecord) -> None:
-        keeper = self.store.keeper
+    async def _put_later(self, bucket: Bucket, record: DestinationRecord) -> None:
+        blob_store = self.store.blob_store
         try:
-            blob = await self._offload(partial(keeper.keep, parcel.body))
+            blob = await self._offload(partial(blob_store.keep, record.body))
             if self.store.buckets.get(bucket.name) is bucket:  # it may have been deleted meanwhile
-                self._put(bucket, parcel, blob)
-            await keeper.settled()
+                self._put(bucket, record, blob)
+            await blob_store.flushed()
         except OSError as error:
             _log.error("an object could not be written to the bucket %s: %s", bucket.name, error)
 
-    def _put(self, bucket: Bucket, parcel: DestinationRecord, blob: Blob) -> None:
-        etag, key = md5_hex((parcel.body,)), parcel.key or self._host.new_request_id()
-        about = ObjectMetadata(headers={"content-type": "application/json"})
-        version = self.store.put(bucket, key, Content.of(blob), etag, about)
+    def _put(self, bucket: Bucket, record: DestinationRecord, blob: Blob) -> None:
+        etag, key = md5_hex((record.body,)), record.key or self._host.new_request_id()
+        object_metadata = ObjectMetadata(headers={"content-type": "application/json"})
+        version = self.store.put(bucket, key, Content.of(blob), etag, object_metadata)
         version_id = version.version_id if bucket.versioning is not Versioning.NEVER else None
-        happened = ObjectEvent(
+        event = ObjectEvent(
             "ObjectCreated:Put",
             bucket.name,
             key,
@@ -160,10 +160,10 @@ class S3Service:
             HOST_ID,
         )
         try:
-            self.notifier.tell(bucket, happened)
+            self.notifier.notify_targets(bucket, event)
         except NotAccepting as error:
             _log.warning("a notification of S3 was dropped: %s", error)
 
     def close(self) -> None:
         """Make everything safe, and let go of what is held. Blocks if the store lies in a folder."""
-        self.store.keeper.close()
+        self.store.blob_store.close()

@@ -1,7 +1,7 @@
 """The object store itself: buckets, versions and uploads, changed in single synchronous steps.
 
 What is kept beyond the process is the keeper's concern: each step tells it, and whoever answers a client
-waits for `settled` before. Everything but bytes is in memory, whatever the size of the store: some 2 KB for
+waits for `flushed` before. Everything but bytes is in memory, whatever the size of the store: some 2 KB for
 an object.
 """
 
@@ -45,15 +45,15 @@ class Store:
     """All buckets of one engine.
 
     Args:
-        keeper: Where bytes lie, and what survives the process.
+        blob_store: Where bytes lie, and what survives the process.
         new_id: Makes ids of versions and uploads.
         wall_s: Seconds since the epoch.
     """
 
     def __init__(
-        self, keeper: BlobStore | None, new_id: Callable[[], str], wall_s: Callable[[], float]
+        self, blob_store: BlobStore | None, new_id: Callable[[], str], wall_s: Callable[[], float]
     ) -> None:
-        self.keeper: BlobStore = keeper or MemoryBlobStore()
+        self.blob_store: BlobStore = blob_store or MemoryBlobStore()
         self.buckets: dict[str, Bucket] = {}
         self._new_id = new_id
         self._wall_s = wall_s
@@ -72,7 +72,7 @@ class Store:
         """A new bucket. The name is taken for granted to be free and legal."""
         bucket = Bucket(name=name, region=region, created_s=int(self._wall_s()))
         self.buckets[name] = bucket
-        self.keeper.put("buckets", (name,), bucket)
+        self.blob_store.put("buckets", (name,), bucket)
         return bucket
 
     def remove(self, bucket: Bucket) -> None:
@@ -82,27 +82,27 @@ class Store:
         for upload in tuple(bucket.uploads.values()):
             self.end_upload(bucket, upload)
         del self.buckets[bucket.name]
-        self.keeper.drop("buckets", (bucket.name,))
+        self.blob_store.drop("buckets", (bucket.name,))
 
     def version(self, bucket: Bucket, versioning: Versioning) -> None:
         """Set the state of versioning."""
         bucket.versioning = versioning
-        self.keeper.put("buckets", (bucket.name,), bucket)
+        self.blob_store.put("buckets", (bucket.name,), bucket)
 
     def notify(self, bucket: Bucket, configuration: NotificationConfiguration) -> None:
         """Replace the notification configuration."""
         bucket.notifications = configuration
-        self.keeper.put("buckets", (bucket.name,), bucket)
+        self.blob_store.put("buckets", (bucket.name,), bucket)
 
     def share(self, bucket: Bucket, cors: tuple[CorsRule, ...]) -> None:
         """Replace the CORS configuration."""
         bucket.cors = cors
-        self.keeper.put("buckets", (bucket.name,), bucket)
+        self.blob_store.put("buckets", (bucket.name,), bucket)
 
     def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:
         """Replace the tags of a bucket."""
         bucket.tags = tags
-        self.keeper.put("buckets", (bucket.name,), bucket)
+        self.blob_store.put("buckets", (bucket.name,), bucket)
 
     # --- objects
 
@@ -112,14 +112,14 @@ class Store:
         key: str,
         content: Content,
         etag: str,
-        about: ObjectMetadata,
+        object_metadata: ObjectMetadata,
         checksum: Checksum | None = None,
         part_sizes: tuple[int, ...] = (),
     ) -> ObjectVersion:
         """A new version of `key`, visible from now on; in a bucket without versions the old one goes."""
         version_id = self._new_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
         version = ObjectVersion(
-            key, content, etag, about, checksum, part_sizes, version_id, int(self._wall_s())
+            key, content, etag, object_metadata, checksum, part_sizes, version_id, int(self._wall_s())
         )
         self._add(bucket, version)
         return version
@@ -168,11 +168,11 @@ class Store:
 
     def tag(self, bucket: Bucket, version: ObjectVersion, tags: dict[str, str]) -> None:
         """Replace the tags of one version."""
-        version.about = ObjectMetadata(
-            headers=version.about.headers, metadata=version.about.metadata, tags=tags
+        version.object_metadata = ObjectMetadata(
+            headers=version.object_metadata.headers, metadata=version.object_metadata.metadata, tags=tags
         )
         version.head = None
-        self.keeper.put("versions", (bucket.name, version.key, version.number), version)
+        self.blob_store.put("versions", (bucket.name, version.key, version.number), version)
 
     def _add(self, bucket: Bucket, version: ObjectVersion) -> None:
         version.number = self._number = self._number + 1
@@ -186,8 +186,8 @@ class Store:
                     versions.remove(replaced)
                     self._forget(bucket, replaced)
             versions.append(version)
-        self.keeper.retain(version.content)
-        self.keeper.put("versions", (bucket.name, version.key, version.number), version)
+        self.blob_store.retain(version.content)
+        self.blob_store.put("versions", (bucket.name, version.key, version.number), version)
 
     def _remove(self, bucket: Bucket, version: ObjectVersion) -> None:
         versions = bucket.keys[version.key]
@@ -197,26 +197,26 @@ class Store:
         self._forget(bucket, version)
 
     def _forget(self, bucket: Bucket, version: ObjectVersion) -> None:
-        self.keeper.drop("versions", (bucket.name, version.key, version.number))
-        self.keeper.release(version.content)
+        self.blob_store.drop("versions", (bucket.name, version.key, version.number))
+        self.blob_store.release(version.content)
 
     # --- uploads in parts
 
     def begin(
-        self, bucket: Bucket, key: str, about: ObjectMetadata, algorithm: str | None, kind: str
+        self, bucket: Bucket, key: str, object_metadata: ObjectMetadata, algorithm: str | None, kind: str
     ) -> Upload:
         """A new multipart upload."""
         upload = Upload(
             bucket=bucket.name,
             key=key,
             upload_id=self._new_id(),
-            about=about,
+            object_metadata=object_metadata,
             begun_s=int(self._wall_s()),
             algorithm=algorithm,
             kind=kind,
         )
         bucket.uploads[upload.upload_id] = upload
-        self.keeper.put("uploads", (upload.upload_id,), upload)
+        self.blob_store.put("uploads", (upload.upload_id,), upload)
         return upload
 
     def upload(self, bucket: Bucket, key: str, upload_id: str) -> Upload:
@@ -235,19 +235,19 @@ class Store:
         )
         replaced = upload.parts.get(number)
         upload.parts[number] = part
-        self.keeper.retain(content)
-        self.keeper.put("parts", (upload.upload_id, number), part)
+        self.blob_store.retain(content)
+        self.blob_store.put("parts", (upload.upload_id, number), part)
         if replaced is not None:
-            self.keeper.release(replaced.content)
+            self.blob_store.release(replaced.content)
         return part
 
     def end_upload(self, bucket: Bucket, upload: Upload) -> None:
         """It is aborted, or became an object: what its parts alone used is let go."""
         del bucket.uploads[upload.upload_id]
         for part in upload.parts.values():
-            self.keeper.drop("parts", (upload.upload_id, part.number))
-            self.keeper.release(part.content)
-        self.keeper.drop("uploads", (upload.upload_id,))
+            self.blob_store.drop("parts", (upload.upload_id, part.number))
+            self.blob_store.release(part.content)
+        self.blob_store.drop("uploads", (upload.upload_id,))
 
     # --- after a restart
 

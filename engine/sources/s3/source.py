@@ -15,7 +15,7 @@ from engine.core.outcome import Outcome
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Host, Sink
 from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
-from engine.services.s3.notification_targets import nobody
+from engine.services.s3.notification_targets import ignore
 from engine.services.s3.service import SERVICE, S3Service
 from engine.services.s3.settings import S3Event
 
@@ -68,12 +68,12 @@ class S3Source:
         try:
             task_status.started(None)
             await stopping.wait()
-            self._service.invoke_by(nobody)
+            self._service.invoke_by(ignore)
             while self._open:
                 self._idle = anyio.Event()
                 await self._idle.wait()
         finally:
-            self._service.invoke_by(nobody)
+            self._service.invoke_by(ignore)
 
     def _invoke(self, sink: Sink, arn: str, document: dict[str, Any]) -> None:
         function, qualifier = function_of(arn)

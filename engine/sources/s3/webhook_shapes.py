@@ -87,9 +87,9 @@ def records_of(
 def _record(record: Any, records: NotificationRecords, peer: str) -> dict[str, Any]:
     """A record that is S3's in shape: MinIO's, Ceph's, AWS's own."""
     entity = _table(record, "s3")
-    bucket, about = _table(entity, "bucket"), _table(entity, "object")
+    bucket, object_metadata = _table(entity, "bucket"), _table(entity, "object")
     source = str(record.get("eventSource", ""))
-    key = _text(about, "key")
+    key = _text(object_metadata, "key")
     name = _text(record, "eventName").removeprefix("s3:")
     decoded = key if source.startswith("ceph") else unquote_plus(key)
     foreign = source != "aws:s3"
@@ -99,10 +99,10 @@ def _record(record: Any, records: NotificationRecords, peer: str) -> dict[str, A
         name,
         _text(bucket, "name"),
         decoded,
-        size=about.get("size"),
-        etag=about.get("eTag") or about.get("etag"),
-        version_id=about.get("versionId"),
-        sequencer=about.get("sequencer"),
+        size=object_metadata.get("size"),
+        etag=object_metadata.get("eTag") or object_metadata.get("etag"),
+        version_id=object_metadata.get("versionId"),
+        sequencer=object_metadata.get("sequencer"),
     )
     made["eventTime"] = str(record.get("eventTime") or made["eventTime"])
     made["awsRegion"] = str(record.get("awsRegion") or made["awsRegion"])
@@ -121,7 +121,7 @@ def _record(record: Any, records: NotificationRecords, peer: str) -> dict[str, A
 def _bridge(
     event: Mapping[str, Any], detail: Mapping[str, Any], records: NotificationRecords, peer: str
 ) -> Iterator[dict[str, Any]]:
-    about, kind = _table(detail, "object"), _text(event, "detail-type")
+    object_metadata, kind = _table(detail, "object"), _text(event, "detail-type")
     reason, name = str(detail.get("reason", "")), _BY_TYPE.get(kind)
     if kind == CREATED:
         name = _CREATIONS.get(reason, "ObjectCreated:Put")
@@ -136,11 +136,11 @@ def _bridge(
         str(detail.get("source-ip-address") or peer),
         name,
         _text(_table(detail, "bucket"), "name"),
-        _text(about, "key"),
-        size=about.get("size"),
-        etag=about.get("etag") or about.get("eTag"),
-        version_id=about.get("version-id"),
-        sequencer=about.get("sequencer"),
+        _text(object_metadata, "key"),
+        size=object_metadata.get("size"),
+        etag=object_metadata.get("etag") or object_metadata.get("eTag"),
+        version_id=object_metadata.get("version-id"),
+        sequencer=object_metadata.get("sequencer"),
     )
     made["awsRegion"] = str(event.get("region") or made["awsRegion"])
     time = str(event.get("time") or "")
@@ -213,15 +213,15 @@ def _made(
     sequencer: Any = None,
 ) -> dict[str, Any]:
     """A whole record; what nobody told is filled in."""
-    about: dict[str, Any] = {"key": encoded_key(key)}
+    object_metadata: dict[str, Any] = {"key": encoded_key(key)}
     removed = name.startswith(("ObjectRemoved", "LifecycleExpiration"))
     if (whole := _whole(size)) is not None and not removed:
-        about["size"] = whole
+        object_metadata["size"] = whole
     if etag and (not removed or name.endswith("DeleteMarkerCreated")):
-        about["eTag"] = str(etag).strip('"')
+        object_metadata["eTag"] = str(etag).strip('"')
     if version_id:
-        about["versionId"] = str(version_id)
-    about["sequencer"] = str(sequencer) if sequencer else records.sequencer()
+        object_metadata["versionId"] = str(version_id)
+    object_metadata["sequencer"] = str(sequencer) if sequencer else records.sequencer()
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -230,12 +230,12 @@ def _made(
         "eventName": name,
         "userIdentity": {"principalId": PRINCIPAL_ID},
         "requestParameters": {"sourceIPAddress": peer},
-        "responseElements": {"x-amz-request-id": about["sequencer"], "x-amz-id-2": ""},
+        "responseElements": {"x-amz-request-id": object_metadata["sequencer"], "x-amz-id-2": ""},
         "s3": {
             "s3SchemaVersion": "1.0",
             "configurationId": "",
             "bucket": bucket_members(bucket),
-            "object": about,
+            "object": object_metadata,
         },
     }
 

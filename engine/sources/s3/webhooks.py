@@ -98,9 +98,9 @@ class Webhooks:
             self._reject("payload_too_large")
             _answer(request, 413, f"more than {_MAX_BYTES} bytes")
         else:
-            self._take(request)
+            self._collect(request)
 
-    def _take(self, request: Request) -> None:
+    def _collect(self, request: Request) -> None:
         try:
             document = orjson.loads(request.body)
             kind = document.get("Type") if isinstance(document, dict) else None

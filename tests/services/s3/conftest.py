@@ -120,7 +120,7 @@ def ask(endpoint, method, target, body=b"", headers=(), too_large=0, *, later=Fa
 class Shop:
     """One S3, and what it tells."""
 
-    def __init__(self, *, keeper=None, clock=None, spawn=None, limits=None, fixed=None, intake=()):
+    def __init__(self, *, blob_store=None, clock=None, spawn=None, limits=None, fixed=None, intake=()):
         ids = itertools.count(1)
         self.clock = clock or SetClock()
         self.host = Host(
@@ -130,7 +130,7 @@ class Shop:
             listen={},
         )
         self.deliveries = Deliveries()
-        self.store = Store(keeper, lambda: self.host.new_request_id().replace("-", ""), self.clock.wall)
+        self.store = Store(blob_store, lambda: self.host.new_request_id().replace("-", ""), self.clock.wall)
         self.records = NotificationRecords(ACCOUNT, self.clock, self.host.new_request_id)
         self.notifier = Notifier(self.records, self.deliveries, fixed)
         spawn = spawn or self._no_spawn
@@ -186,10 +186,10 @@ async def served(make_keeper=None, limits=None):
     def spawn(work, *arguments):
         tasks.add(asyncio.get_running_loop().create_task(work(*arguments)))
 
-    keeper = make_keeper() if make_keeper else None
-    shop = Shop(clock=SystemClock(), keeper=keeper, spawn=spawn, limits=limits)
-    if keeper is not None:
-        shop.store.restore(*keeper.load())
+    blob_store = make_keeper() if make_keeper else None
+    shop = Shop(clock=SystemClock(), blob_store=blob_store, spawn=spawn, limits=limits)
+    if blob_store is not None:
+        shop.store.restore(*blob_store.load())
     server = HttpServer(
         shop.endpoint.handle, SystemClock(), HttpLimits(max_body_bytes=shop.api.body_limit_bytes)
     )
@@ -199,7 +199,7 @@ async def served(make_keeper=None, limits=None):
     finally:
         server.close()
         await asyncio.gather(*tasks)
-        shop.store.keeper.close()
+        shop.store.blob_store.close()
 
 
 @pytest.fixture

@@ -42,9 +42,9 @@ def new_id():
 
 
 def open_store(folder, offload=offload_to_thread):
-    keeper = FileBlobStore(folder, offload)
-    store = Store(keeper, new_id, lambda: 1584083200.5)
-    store.restore(*keeper.load())
+    blob_store = FileBlobStore(folder, offload)
+    store = Store(blob_store, new_id, lambda: 1584083200.5)
+    store.restore(*blob_store.load())
     return store
 
 
@@ -114,10 +114,14 @@ class Script:
         self.store.share(self.bucket, (CorsRule.of(rule),) if number % 2 else ())
 
     def put(self, number, data):
-        blob = self.store.keeper.keep(data)
-        about = ObjectMetadata(headers={"content-type": "x"}, metadata={"n": str(number)}, tags={"t": "v"})
+        blob = self.store.blob_store.keep(data)
+        object_metadata = ObjectMetadata(
+            headers={"content-type": "x"}, metadata={"n": str(number)}, tags={"t": "v"}
+        )
         checksum = Checksum("CRC32", "AAAAAA==") if number % 2 else None
-        self.store.put(self.bucket, f"k{number % 3}", Content.of(blob), md5_hex((data,)), about, checksum)
+        self.store.put(
+            self.bucket, f"k{number % 3}", Content.of(blob), md5_hex((data,)), object_metadata, checksum
+        )
 
     def delete(self, number, _):
         versions = self.bucket.keys.get(f"k{number % 3}", [])
@@ -131,7 +135,7 @@ class Script:
         upload = next(iter(self.bucket.uploads.values()), None)
         if upload is None or number > 7:
             upload = self.store.begin(self.bucket, f"k{number % 3}", ObjectMetadata(), "CRC32", "COMPOSITE")
-        blob = self.store.keeper.keep(data)
+        blob = self.store.blob_store.keep(data)
         self.store.put_part(upload, number, Content.of(blob), md5_hex((data,)), Checksum("CRC32", "AAAAAA=="))
 
     def complete(self, number, _):
@@ -140,7 +144,9 @@ class Script:
             return
         parts = [upload.parts[key] for key in sorted(upload.parts)][: number or None]
         content = Content.joined([part.content for part in parts])
-        self.store.put(self.bucket, upload.key, content, "e-1", upload.about, None, (1,) * len(parts))
+        self.store.put(
+            self.bucket, upload.key, content, "e-1", upload.object_metadata, None, (1,) * len(parts)
+        )
         self.store.end_upload(self.bucket, upload)
 
     def abort(self, _, __):
@@ -159,38 +165,38 @@ steps = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9), st.binary(max_s
 @settings(max_examples=15, deadline=None)
 @given(steps, st.booleans())
 def test_what_was_settled_is_there_after_a_restart(tmp_path_factory, steps, closed):
-    """Closed or not: a process that is killed after `settled` loses nothing."""
+    """Closed or not: a process that is killed after `flushed` loses nothing."""
     folder = tmp_path_factory.mktemp("s3")
     store = open_store(folder)
     script = Script(store)
     for step, number, data in steps:
         script.steps[step](number, data)
-    asyncio.run(store.keeper.settled())
+    asyncio.run(store.blob_store.flushed())
     expected, there = shown(store), files(folder)
     if not closed:
         folder = as_if_killed(folder)
-    store.keeper.close()
+    store.blob_store.close()
     again = open_store(folder)
 
     assert expected == shown(again)
     assert named(again) == there == files(folder)
-    again.keeper.close()
+    again.blob_store.close()
 
 
 async def test_a_file_that_nobody_names_goes_at_the_next_start(tmp_path):
     store = open_store(tmp_path)
-    store.keeper.keep(b"written, but the process died before it was named")
+    store.blob_store.keep(b"written, but the process died before it was named")
     (tmp_path / "blobs" / "00" / f"{'0' * 32}.part").write_bytes(b"half")
-    store.keeper.close()
+    store.blob_store.close()
     assert 2 == len(files(tmp_path))
-    open_store(tmp_path).keeper.close()
+    open_store(tmp_path).blob_store.close()
 
     assert set() == files(tmp_path)
 
 
 def test_no_file_that_is_no_blob_is_ever_removed(tmp_path):
     """Names and places of somebody else: other names, another folder's end, links, folders."""
-    open_store(tmp_path).keeper.close()
+    open_store(tmp_path).blob_store.close()
     blobs = tmp_path / "blobs"
     strangers = {
         blobs / "ab" / "holiday.jpg",
@@ -206,7 +212,7 @@ def test_no_file_that_is_no_blob_is_ever_removed(tmp_path):
     (blobs / "ef" / ("0" * 30 + "ef")).symlink_to(tmp_path / "notes")
     before = everything(tmp_path)
     for _ in range(2):
-        open_store(tmp_path).keeper.close()
+        open_store(tmp_path).blob_store.close()
 
     assert before.keys() <= everything(tmp_path).keys()
     assert all(b"mine" == path.read_bytes() for path in strangers)
@@ -250,7 +256,7 @@ def another_program(folder):
 def another_store(folder):
     remove("index.sqlite3", "index.sqlite3-wal", "index.in-use")(folder)
     other = folder / "other"
-    open_store(other).keeper.close()
+    open_store(other).blob_store.close()
     (other / "index.sqlite3").rename(folder / "index.sqlite3")
 
 
@@ -294,16 +300,16 @@ CASES = [(False, name) for name in BROKEN] + [(True, name) for name in BROKEN | 
 @pytest.mark.parametrize(("killed", "name"), CASES)
 def test_an_index_that_is_not_the_one_of_the_blobs_is_an_error_that_changes_nothing(tmp_path, killed, name):
     folder = tmp_path / "objects"
-    open_store(folder).keeper.close()
+    open_store(folder).blob_store.close()
     shutil.copytree(folder, tmp_path / "older")
     store = open_store(folder)
     script = Script(store)
     for number in range(40):
         script.put(number, b"%d" % number)
         script.version(1, b"")
-    asyncio.run(store.keeper.settled())
+    asyncio.run(store.blob_store.flushed())
     left = as_if_killed(folder)
-    store.keeper.close()
+    store.blob_store.close()
     folder = left if killed else folder
     (BROKEN | BROKEN_IF_KILLED)[name](folder)
     before = everything(folder)
@@ -325,24 +331,24 @@ def earlier(folder):
 def test_a_folder_of_an_earlier_engine_is_taken_over(tmp_path):
     store = open_store(tmp_path)
     Script(store).put(0, b"kept")
-    store.keeper.keep(b"nobody names it")
+    store.blob_store.keep(b"nobody names it")
     expected = shown(store)
-    store.keeper.close()
+    store.blob_store.close()
     earlier(tmp_path)
     for _ in range(2):
         again = open_store(tmp_path)
 
         assert expected == shown(again)
         assert named(again) == files(tmp_path)
-        again.keeper.close()
+        again.blob_store.close()
 
 
 def test_an_index_of_an_earlier_engine_that_names_no_blob_of_these_is_an_error(tmp_path):
     store = open_store(tmp_path / "one")
     Script(store).put(0, b"kept")
-    store.keeper.close()
+    store.blob_store.close()
     earlier(tmp_path / "one")
-    open_store(tmp_path / "two").keeper.close()
+    open_store(tmp_path / "two").blob_store.close()
     earlier(tmp_path / "two")
     shutil.copy(tmp_path / "two" / "index.sqlite3", tmp_path / "one" / "index.sqlite3")
     with pytest.raises(OSError, match="names none of the objects beside it"):
@@ -371,20 +377,20 @@ async def test_a_bucket_goes_with_the_uploads_that_are_under_way(tmp_path):
     script = Script(store)
     script.part(1, b"part")
     store.remove(script.bucket)
-    await store.keeper.settled()
-    store.keeper.close()
+    await store.blob_store.flushed()
+    store.blob_store.close()
     again = open_store(tmp_path)
 
     assert ({}, set()) == (again.buckets, files(tmp_path))
-    again.keeper.close()
+    again.blob_store.close()
 
 
 async def test_one_engine_at_a_time_uses_a_folder(tmp_path):
     store = open_store(tmp_path)
     with pytest.raises(OSError, match="locked"):
         open_store(tmp_path)
-    store.keeper.close()
-    open_store(tmp_path).keeper.close()
+    store.blob_store.close()
+    open_store(tmp_path).blob_store.close()
 
 
 @pytest.mark.parametrize("break_it", ["file", "garbage"])
@@ -404,15 +410,15 @@ async def test_a_version_that_is_read_stays_until_it_was_read(tmp_path):
     script = Script(store)
     script.put(0, b"old")
     old = script.bucket.latest("k0").content
-    store.keeper.retain(old)
+    store.blob_store.retain(old)
     script.put(0, b"new")
-    await store.keeper.settled()
+    await store.blob_store.flushed()
     assert b"old" == old.read()
-    store.keeper.release(old)
-    await store.keeper.settled()
+    store.blob_store.release(old)
+    await store.blob_store.flushed()
 
     assert named(store) == files(tmp_path)
-    store.keeper.close()
+    store.blob_store.close()
 
 
 async def test_what_could_not_be_committed_is_committed_with_the_next(tmp_path):
@@ -427,13 +433,13 @@ async def test_what_could_not_be_committed_is_committed_with_the_next(tmp_path):
     script = Script(store)
     script.put(0, b"1")
     with pytest.raises(OSError, match="no room"):
-        await store.keeper.settled()
+        await store.blob_store.flushed()
     failing.append(False)
-    await store.keeper.settled()
-    rows = store.keeper._base.execute("SELECT count(*) FROM versions").fetchone()
+    await store.blob_store.flushed()
+    rows = store.blob_store._base.execute("SELECT count(*) FROM versions").fetchone()
 
     assert (1,) == rows
-    store.keeper.close()
+    store.blob_store.close()
 
 
 async def test_many_changes_are_one_transaction(tmp_path):
@@ -450,12 +456,12 @@ async def test_many_changes_are_one_transaction(tmp_path):
 
     async def put(number):
         script.put(number, b"x")
-        await store.keeper.settled()
+        await store.blob_store.flushed()
 
     await asyncio.gather(*(put(number) for number in range(50)))
 
     assert len(commits) <= 2
-    store.keeper.close()
+    store.blob_store.close()
 
 
 @pytest.mark.parametrize("key", ["../../../tmp/up", "..", "/etc/passwd", "a/../../b", "CON", "x\x00y", "."])
@@ -505,7 +511,7 @@ def test_the_index_can_be_read_by_anybody(tmp_path):
     """It is plain SQLite with JSON in it."""
     store = open_store(tmp_path)
     Script(store).put(0, b"1")
-    store.keeper.close()
+    store.blob_store.close()
     with sqlite3.connect(tmp_path / "index.sqlite3") as base:
         [(document,)] = base.execute("SELECT document FROM versions WHERE key = 'k0'")
     base.close()

@@ -71,8 +71,8 @@ def buckets(step):
 
 
 def objects(step):
-    about = {"ContentType": "text/plain", "CacheControl": "no-store", "Metadata": {"Origin": "x y"}}
-    step("put", "put_object", Key="k", Body=b"0123456789", **about, Tagging="a=1&b=2")
+    object_metadata = {"ContentType": "text/plain", "CacheControl": "no-store", "Metadata": {"Origin": "x y"}}
+    step("put", "put_object", Key="k", Body=b"0123456789", **object_metadata, Tagging="a=1&b=2")
     step("get", "get_object", Key="k")
     step("head object", "head_object", Key="k")
     step("range", "get_object", Key="k", Range="bytes=2-4")

@@ -145,7 +145,7 @@ def test_attributes_are_those_that_are_asked_for(kept, asked, members):
 )
 def test_a_copy_says_what_its_source_says_or_what_it_is_told(kept, headers, meta, tags, kind):
     answer = kept.ask("PUT", "/b-1/copy", headers={"x-amz-copy-source": "b-1/k", **headers})
-    copy = kept.store.buckets["b-1"].latest("copy").about
+    copy = kept.store.buckets["b-1"].latest("copy").object_metadata
 
     assert (200, meta, tags, kind) == (
         answer.status,

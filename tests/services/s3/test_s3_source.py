@@ -48,7 +48,7 @@ class Bench:
         )
         options = {
             "offload": offload_to_thread,
-            "couriers": {"sqs": self._carry, "events": self._carry},
+            "senders": {"sqs": self._carry, "events": self._carry},
             **options,
         }
         self.service = services["s3"] = S3Service(self.host, spawn=self._spawn, **options)
@@ -63,10 +63,10 @@ class Bench:
         task = asyncio.get_running_loop().create_task(work(*arguments))
         self.tasks.add(task)
 
-    def _carry(self, arn, parcel):
+    def _carry(self, arn, record):
         if arn.endswith(":full"):
             raise DeliveryError(arn, "full")
-        self.carried.append((arn, json.loads(parcel.body)))
+        self.carried.append((arn, json.loads(record.body)))
 
     def submit(self, event, reply):
         if event.function == "gone":
@@ -280,13 +280,13 @@ async def test_records_of_other_parts_can_be_put_and_read(ask_endpoint):
     """What an asynchronous invocation's failure destination needs, and code that lies in S3."""
     bench = Bench(ask_endpoint)
     async with bench.serving():
-        bench.service.carry("arn:aws:s3:::photos", DestinationRecord(body=b'{"a":1}', key="lost/1"))
+        bench.service.put_record("arn:aws:s3:::photos", DestinationRecord(body=b'{"a":1}', key="lost/1"))
         [event] = bench.events
 
         assert b'{"a":1}' == await bench.service.read("photos", "lost/1")
         assert "lost/1" == event.document["Records"][0]["s3"]["object"]["key"]
         with pytest.raises(DeliveryError):
-            bench.service.carry("arn:aws:s3:::nowhere", DestinationRecord(body=b"", key="k"))
+            bench.service.put_record("arn:aws:s3:::nowhere", DestinationRecord(body=b"", key="k"))
         with pytest.raises(S3Error, match="NoSuchKey"):
             await bench.service.read("photos", "lost/2")
 
@@ -295,7 +295,7 @@ async def test_records_of_other_parts_can_be_put_and_read(ask_endpoint):
 async def test_records_put_in_a_folder_are_there_after_a_restart(ask_endpoint, tmp_path):
     options = {"folder": tmp_path, "clock": SystemClock()}
     bench = Bench(ask_endpoint, [], buckets={"photos": BucketSettings()}, **options)
-    bench.service.carry("arn:aws:s3:::photos", DestinationRecord(body=b'{"a":1}', key="lost/1"))
+    bench.service.put_record("arn:aws:s3:::photos", DestinationRecord(body=b'{"a":1}', key="lost/1"))
     await asyncio.gather(*bench.tasks)
     bench.service.close()
     again = Bench(ask_endpoint, [], **options)

@@ -27,17 +27,17 @@ _MAX_BUCKET_TAGS: Final = 50
 _XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
 
 
-def create_bucket(desk: OperationContext, call: S3Request) -> S3Response:
+def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
     """CreateBucket. Asking again for one's own is an error everywhere but in us-east-1."""
-    name, region = call.bucket, desk.account.region
+    name, region = call.bucket, context.account.region
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
     constraint = _constraint(call.body())
     if call.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
         raise S3Error("NotImplemented", "This object store does not implement object lock.")
-    existing = desk.store.buckets.get(name)
+    existing = context.store.buckets.get(name)
     if existing is None:
-        desk.store.create(name, constraint or region)
+        context.store.create(name, constraint or region)
     elif region != _CLASSIC or (constraint or _CLASSIC) != _CLASSIC:
         raise S3Error("BucketAlreadyOwnedByYou", details={"BucketName": name})
     return S3Response(200, f"location: /{name}\r\n".encode())
@@ -51,36 +51,36 @@ def _constraint(body: bytes) -> str | None:
     return text_of(root, "LocationConstraint") or None
 
 
-def head_bucket(desk: OperationContext, call: S3Request) -> S3Response:
+def head_bucket(context: OperationContext, call: S3Request) -> S3Response:
     """HeadBucket."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     return S3Response(200, f"x-amz-bucket-region: {bucket.region}\r\n".encode() + XML_HEAD)
 
 
-def delete_bucket(desk: OperationContext, call: S3Request) -> S3Response:
+def delete_bucket(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteBucket."""
-    desk.store.remove(desk.bucket(call))
+    context.store.remove(context.bucket(call))
     return S3Response(204)
 
 
-def get_location(desk: OperationContext, call: S3Request) -> S3Response:
+def get_location(context: OperationContext, call: S3Request) -> S3Response:
     """GetBucketLocation: empty for us-east-1, as ever."""
-    region = desk.bucket(call).region
+    region = context.bucket(call).region
     return S3Response(200, XML_HEAD, document("LocationConstraint", "" if region == _CLASSIC else region))
 
 
 # --- versioning
 
 
-def get_versioning(desk: OperationContext, call: S3Request) -> S3Response:
+def get_versioning(context: OperationContext, call: S3Request) -> S3Response:
     """GetBucketVersioning."""
-    versioning = desk.bucket(call).versioning
+    versioning = context.bucket(call).versioning
     return xml_answer("VersioningConfiguration", element("Status", versioning) if versioning else "")
 
 
-def put_versioning(desk: OperationContext, call: S3Request) -> S3Response:
+def put_versioning(context: OperationContext, call: S3Request) -> S3Response:
     """PutBucketVersioning."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     root = parse(call.body(), "VersioningConfiguration")
     if (text_of(root, "MfaDelete") or "Disabled") != "Disabled":
         raise S3Error("NotImplemented", "This object store does not implement MFA delete.")
@@ -89,70 +89,70 @@ def put_versioning(desk: OperationContext, call: S3Request) -> S3Response:
         raise S3Error("IllegalVersioningConfigurationException")
     if status not in (Versioning.ENABLED, Versioning.SUSPENDED):
         raise S3Error("MalformedXML")
-    desk.store.version(bucket, Versioning(status))
+    context.store.version(bucket, Versioning(status))
     return S3Response()
 
 
 # --- notifications
 
 
-def get_notifications(desk: OperationContext, call: S3Request) -> S3Response:
+def get_notifications(context: OperationContext, call: S3Request) -> S3Response:
     """GetBucketNotificationConfiguration."""
-    return xml_answer(ROOT, rendered(desk.bucket(call).notifications))
+    return xml_answer(ROOT, rendered(context.bucket(call).notifications))
 
 
-def put_notifications(desk: OperationContext, call: S3Request) -> S3Response:
+def put_notifications(context: OperationContext, call: S3Request) -> S3Response:
     """PutBucketNotificationConfiguration: replaces all that was configured by this call before."""
-    bucket = desk.bucket(call)
-    configuration = parsed(call.body(), desk.new_rule_id)
+    bucket = context.bucket(call)
+    configuration = parsed(call.body(), context.new_rule_id)
     if call.headers.get("x-amz-skip-destination-validation", "").lower() != "true":
         for rule in configuration.rules:
-            reason = desk.notifier.refusal(rule.target)
+            reason = context.notifier.refusal(rule.target)
             if reason is not None:
                 raise unreachable(rule.target, reason)
-        desk.notifier.test(bucket, configuration.rules, call.request_id, HOST_ID)
-    desk.store.notify(bucket, configuration)
+        context.notifier.test(bucket, configuration.rules, call.request_id, HOST_ID)
+    context.store.notify(bucket, configuration)
     return S3Response()
 
 
 # --- CORS
 
 
-def get_cors(desk: OperationContext, call: S3Request) -> S3Response:
+def get_cors(context: OperationContext, call: S3Request) -> S3Response:
     """GetBucketCors."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     if not bucket.cors:
         raise S3Error("NoSuchCORSConfiguration", details={"BucketName": bucket.name})
     return cors.rendered(bucket.cors)
 
 
-def put_cors(desk: OperationContext, call: S3Request) -> S3Response:
+def put_cors(context: OperationContext, call: S3Request) -> S3Response:
     """PutBucketCors: replaces all rules."""
-    desk.store.share(desk.bucket(call), cors.parsed(call.body()))
+    context.store.share(context.bucket(call), cors.parsed(call.body()))
     return S3Response()
 
 
-def delete_cors(desk: OperationContext, call: S3Request) -> S3Response:
+def delete_cors(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteBucketCors: nothing happens if there is none."""
-    desk.store.share(desk.bucket(call), ())
+    context.store.share(context.bucket(call), ())
     return S3Response(204)
 
 
-def preflight(desk: OperationContext, call: S3Request) -> S3Response:
+def preflight(context: OperationContext, call: S3Request) -> S3Response:
     """OPTIONS of a bucket or an object, which need not be there."""
-    bucket = desk.store.buckets.get(call.bucket)
+    bucket = context.store.buckets.get(call.bucket)
     return cors.answer_preflight(call, bucket.cors if bucket is not None else ())
 
 
 # --- what clients ask on the way
 
 
-def get_acl(desk: OperationContext, call: S3Request) -> S3Response:
+def get_acl(context: OperationContext, call: S3Request) -> S3Response:
     """GetBucketAcl and GetObjectAcl: the owner may do everything, and nobody asks who anybody is."""
     if call.key:
-        desk.version(call)
+        context.version(call)
     else:
-        desk.bucket(call)
+        context.bucket(call)
     grantee = f"<Grantee {_XSI}><ID>{OWNER}</ID></Grantee>"
     grant = f"<Grant>{grantee}<Permission>FULL_CONTROL</Permission></Grant>"
     return xml_answer("AccessControlPolicy", f"{OWNER_XML}<AccessControlList>{grant}</AccessControlList>")
@@ -177,9 +177,9 @@ PROBES: Final = (*_ABSENT, *_EMPTY)
 """Settings of buckets that clients ask for, and that no bucket here has."""
 
 
-def probe(desk: OperationContext, call: S3Request) -> S3Response:
+def probe(context: OperationContext, call: S3Request) -> S3Response:
     """What a bucket without the setting answers."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     name = next(name for name in PROBES if name in call.query)
     if name in _ABSENT:
         raise S3Error(_ABSENT[name], details={"BucketName": bucket.name})

@@ -17,13 +17,13 @@ from engine.services.s3.model import Bucket
 from engine.services.s3.names import checked_key
 from engine.services.s3.operation_context import (
     OperationContext,
-    happening,
+    event_of,
     take_document,
     version_asked,
     version_header,
 )
 from engine.services.s3.preconditions import check_write
-from engine.services.s3.request import S3Request, S3Response, Work, xml_answer
+from engine.services.s3.request import Preparation, S3Request, S3Response, xml_answer
 from engine.services.s3.store import EMPTY_MD5
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
@@ -32,24 +32,24 @@ _MAX_KEYS: Final = 1000
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def delete_object(desk: OperationContext, call: S3Request) -> S3Response:
+def delete_object(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteObject: gone already is as good."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     version_id = version_asked(call.query)
     if "if-match" in call.headers:
         check_write({"if-match": call.headers["if-match"]}, call.key, bucket.latest(call.key))
-    head, happened = deleted(desk, call, bucket, call.key, version_id)
-    return S3Response(204, head, b"", happened)
+    head, events = deleted(context, call, bucket, call.key, version_id)
+    return S3Response(204, head, b"", events)
 
 
 def deleted(
-    desk: OperationContext, call: S3Request, bucket: Bucket, key: str, version_id: str | None
+    context: OperationContext, call: S3Request, bucket: Bucket, key: str, version_id: str | None
 ) -> tuple[bytes, tuple[ObjectEvent, ...]]:
     """Delete, and return the header lines that tell of it, and what has happened."""
-    removed, marker = desk.store.delete(bucket, key, version_id)
+    removed, marker = context.store.delete(bucket, key, version_id)
     if marker is not None:
         event = "ObjectRemoved:DeleteMarkerCreated"
-        marker_seen = happening(call, bucket, marker, event, sized=False)._replace(etag=EMPTY_MD5)
+        marker_seen = event_of(call, bucket, marker, event, sized=False)._replace(etag=EMPTY_MD5)
         head = b"x-amz-delete-marker: true\r\n" + version_header(bucket, marker)
         return head, (marker_seen,)
     head = b""
@@ -59,21 +59,21 @@ def deleted(
             head = b"x-amz-delete-marker: true\r\n" + head
     if removed is None:
         return head, ()
-    gone = happening(call, bucket, removed, "ObjectRemoved:Delete", sized=False)
+    gone = event_of(call, bucket, removed, "ObjectRemoved:Delete", sized=False)
     return head, (gone._replace(etag=None),)
 
 
-def take_list(desk: OperationContext, call: S3Request) -> Work:
+def take_list(context: OperationContext, call: S3Request) -> Preparation:
     """The body of DeleteObjects, which must come with a digest."""
     if not has_digest(call.headers):
         message = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
         raise S3Error("InvalidRequest", message)
-    return partial(take_document, desk, call)
+    return Preparation(partial(take_document, context, call))
 
 
-def delete_objects(desk: OperationContext, call: S3Request) -> S3Response:
+def delete_objects(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteObjects: each key by itself, all in one answer."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     root = parse(call.body(), "Delete")
     listed = list(children(root, "Object"))
     if not 1 <= len(listed) <= _MAX_KEYS:
@@ -82,17 +82,17 @@ def delete_objects(desk: OperationContext, call: S3Request) -> S3Response:
     if any(not text_of(one, "Key") for one in listed):
         raise S3Error("MalformedXML")
     parts: list[str] = []
-    happened: list[ObjectEvent] = []
+    events: list[ObjectEvent] = []
     for one in listed:
-        told, more = _delete_one(desk, call, bucket, one)
-        happened += more
+        told, more = _delete_one(context, call, bucket, one)
+        events += more
         if told.startswith("<Error>") or not quiet:
             parts.append(told)
-    return xml_answer("DeleteResult", "".join(parts), b"", happened)
+    return xml_answer("DeleteResult", "".join(parts), b"", events)
 
 
 def _delete_one(
-    desk: OperationContext, call: S3Request, bucket: Bucket, one: Element
+    context: OperationContext, call: S3Request, bucket: Bucket, one: Element
 ) -> tuple[str, tuple[ObjectEvent, ...]]:
     key, version_id = text_of(one, "Key") or "", text_of(one, "VersionId")
     named = element("Key", key) + (element("VersionId", version_id) if version_id else "")
@@ -103,8 +103,8 @@ def _delete_one(
             check_write({"if-match": etag}, key, bucket.latest(key))
     except S3Error as error:
         return f"<Error>{named}{element('Code', error.code)}{element('Message', error.message)}</Error>", ()
-    head, happened = deleted(desk, call, bucket, key, version_id or None)
+    head, events = deleted(context, call, bucket, key, version_id or None)
     if b"x-amz-delete-marker" in head:
-        marker = happened[0].version_id if happened and not version_id else version_id
+        marker = events[0].version_id if events and not version_id else version_id
         named += "<DeleteMarker>true</DeleteMarker>" + element("DeleteMarkerVersionId", marker or "null")
-    return f"<Deleted>{named}</Deleted>", happened
+    return f"<Deleted>{named}</Deleted>", events

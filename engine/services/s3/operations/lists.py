@@ -23,15 +23,15 @@ _MAX_BUCKETS: Final = 10_000
 _TOKEN_MARK: Final = b"1"
 
 
-def list_buckets(desk: OperationContext, call: S3Request) -> S3Response:
+def list_buckets(context: OperationContext, call: S3Request) -> S3Response:
     """ListBuckets."""
     most = call.number("max-buckets", _MAX_BUCKETS, _MAX_BUCKETS)
     after = _from_token(call, "continuation-token")
     prefix = call.query.get("prefix", "")
-    names = [name for name in sorted(desk.store.buckets) if name > after and name.startswith(prefix)]
+    names = [name for name in sorted(context.store.buckets) if name > after and name.startswith(prefix)]
     listed = ""
     for name in names[:most]:
-        bucket = desk.store.buckets[name]
+        bucket = context.store.buckets[name]
         listed += f"<Bucket>{element('Name', name)}{element('CreationDate', iso_ms(bucket.created_s))}"
         if {"max-buckets", "continuation-token", "prefix"} & call.query.keys():
             listed += element("BucketRegion", bucket.region)
@@ -44,14 +44,14 @@ def list_buckets(desk: OperationContext, call: S3Request) -> S3Response:
     return xml_answer("ListAllMyBucketsResult", content)
 
 
-def list_objects_v2(desk: OperationContext, call: S3Request) -> S3Response:
+def list_objects_v2(context: OperationContext, call: S3Request) -> S3Response:
     """ListObjectsV2."""
     query = call.query
     token = query.get("continuation-token")
     start_after = query.get("start-after", "")
     behind = start_after if token is None else _from_token(call, "continuation-token")
     most = call.number("max-keys", _MOST, _MOST)
-    encoding, found = _found(desk, call, behind, most, resumes=token is not None)
+    encoding, found = _found(context, call, behind, most, resumes=token is not None)
     content = _common(call, encoding, most, found)
     content += element("KeyCount", str(len(found.found) + len(found.prefixes)))
     if token is not None:
@@ -65,11 +65,11 @@ def list_objects_v2(desk: OperationContext, call: S3Request) -> S3Response:
     return xml_answer("ListBucketResult", content)
 
 
-def list_objects(desk: OperationContext, call: S3Request) -> S3Response:
+def list_objects(context: OperationContext, call: S3Request) -> S3Response:
     """ListObjects, the first version, which s3cmd and rclone still use."""
     marker = call.query.get("marker", "")
     most = call.number("max-keys", _MOST, _MOST)
-    encoding, found = _found(desk, call, marker, most)
+    encoding, found = _found(context, call, marker, most)
     content = _common(call, encoding, most, found) + element("Marker", encoded(marker, encoding))
     if found.is_truncated and found.last is not None and call.query.get("delimiter"):
         content += element("NextMarker", encoded(found.last, encoding))
@@ -78,9 +78,9 @@ def list_objects(desk: OperationContext, call: S3Request) -> S3Response:
 
 
 def _found(
-    desk: OperationContext, call: S3Request, behind: str, most: int, *, resumes: bool = True
+    context: OperationContext, call: S3Request, behind: str, most: int, *, resumes: bool = True
 ) -> tuple[str | None, Page]:
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     encoding = encoding_asked(call)
     found = page(
         bucket.keys,
@@ -136,9 +136,9 @@ def described(version: ObjectVersion) -> str:
     return content + element("Size", str(version.size))
 
 
-def list_object_versions(desk: OperationContext, call: S3Request) -> S3Response:
+def list_object_versions(context: OperationContext, call: S3Request) -> S3Response:
     """ListObjectVersions: a page may end between two versions of one key."""
-    bucket, query = desk.bucket(call), call.query
+    bucket, query = context.bucket(call), call.query
     key_marker, id_marker = query.get("key-marker", ""), query.get("version-id-marker", "")
     if id_marker and not key_marker:
         message = "A version-id marker cannot be specified without a key marker."

@@ -20,10 +20,10 @@ _MOST: Final = 1000
 _INITIATOR: Final = f"<Initiator><ID>{OWNER}</ID></Initiator>"
 
 
-def list_parts(desk: OperationContext, call: S3Request) -> S3Response:
+def list_parts(context: OperationContext, call: S3Request) -> S3Response:
     """ListParts."""
-    bucket = desk.bucket(call)
-    upload = desk.store.upload(bucket, call.key, call.query["uploadId"])
+    bucket = context.bucket(call)
+    upload = context.store.upload(bucket, call.key, call.query["uploadId"])
     most = call.number("max-parts", _MOST, _MOST)
     marker = call.number("part-number-marker", 0, 10_000)
     numbers = sorted(number for number in upload.parts if number > marker)
@@ -57,9 +57,9 @@ class _Page(NamedTuple):
     is_cut: bool
 
 
-def list_uploads(desk: OperationContext, call: S3Request) -> S3Response:
+def list_uploads(context: OperationContext, call: S3Request) -> S3Response:
     """ListMultipartUploads."""
-    bucket, query = desk.bucket(call), call.query
+    bucket, query = context.bucket(call), call.query
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     key_marker, id_marker = query.get("key-marker", ""), query.get("upload-id-marker", "")
     most, encoding = call.number("max-uploads", _MOST, _MOST), encoding_asked(call)
@@ -117,7 +117,7 @@ def _behind(uploads: list[Upload], key: str, upload_id: str) -> list[Upload]:
 def _upload_xml(upload: Upload, encoding: str | None) -> str:
     content = element("Key", encoded(upload.key, encoding)) + element("UploadId", upload.upload_id)
     content += _INITIATOR + OWNER_XML
-    content += element("StorageClass", upload.about.headers.get("x-amz-storage-class", "STANDARD"))
+    content += element("StorageClass", upload.object_metadata.headers.get("x-amz-storage-class", "STANDARD"))
     content += element("Initiated", iso_ms(upload.begun_s))
     if upload.algorithm is not None:
         content += element("ChecksumAlgorithm", upload.algorithm) + element("ChecksumType", upload.kind)

@@ -26,12 +26,12 @@ from engine.services.s3.checksums import (
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Part, Upload
 from engine.services.s3.notification_records import iso_ms
-from engine.services.s3.object_metadata import about_of
-from engine.services.s3.operation_context import OperationContext, happening, take_document, version_header
+from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.operation_context import OperationContext, event_of, take_document, version_header
 from engine.services.s3.operations.copies import find_source
 from engine.services.s3.operations.objects import checksum_head, part_number
 from engine.services.s3.preconditions import asked_range, check_write
-from engine.services.s3.request import S3Request, S3Response, Work, xml_answer
+from engine.services.s3.request import Preparation, S3Request, S3Response, Work, xml_answer
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
@@ -39,9 +39,9 @@ MIN_PART_BYTES: Final = 5 * 1024 * 1024
 _MAX_PARTS: Final = 10_000
 
 
-def create_upload(desk: OperationContext, call: S3Request) -> S3Response:
+def create_upload(context: OperationContext, call: S3Request) -> S3Response:
     """CreateMultipartUpload."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     asked = call.headers.get("x-amz-checksum-algorithm")
     algorithm = algorithm_named(asked) if asked else None
     kind = call.headers.get("x-amz-checksum-type", "").upper()
@@ -58,7 +58,7 @@ def create_upload(desk: OperationContext, call: S3Request) -> S3Response:
         message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
         raise S3Error("InvalidRequest", message)
     summed_by = algorithm.name if algorithm else None
-    upload = desk.store.begin(bucket, call.key, about_of(call.headers), summed_by, kind)
+    upload = context.store.begin(bucket, call.key, metadata_of(call.headers), summed_by, kind)
     content = element("Bucket", bucket.name) + element("Key", call.key)
     content += element("UploadId", upload.upload_id)
     head = b""
@@ -67,13 +67,13 @@ def create_upload(desk: OperationContext, call: S3Request) -> S3Response:
     return xml_answer("InitiateMultipartUploadResult", content, head)
 
 
-def _upload(desk: OperationContext, call: S3Request) -> Upload:
-    return desk.store.upload(desk.bucket(call), call.key, call.query["uploadId"])
+def _upload(context: OperationContext, call: S3Request) -> Upload:
+    return context.store.upload(context.bucket(call), call.key, call.query["uploadId"])
 
 
-def upload_part(desk: OperationContext, call: S3Request) -> S3Response:
+def upload_part(context: OperationContext, call: S3Request) -> S3Response:
     """UploadPart."""
-    upload, number = _upload(desk, call), part_number(call)
+    upload, number = _upload(context, call), part_number(call)
     assert call.content is not None
     assert call.received is not None
     checksum = call.received.checksum
@@ -83,7 +83,7 @@ def upload_part(desk: OperationContext, call: S3Request) -> S3Response:
             f"actual checksum Type: {checksum.algorithm.lower()}"
         )
         raise S3Error("InvalidRequest", message)
-    desk.store.put_part(upload, number, call.content, call.etag, checksum)
+    context.store.put_part(upload, number, call.content, call.etag, checksum)
     head = b'etag: "%b"\r\n%b' % (
         call.etag.encode(),
         checksum_head(checksum).partition(b"x-amz-checksum-type")[0],
@@ -91,10 +91,10 @@ def upload_part(desk: OperationContext, call: S3Request) -> S3Response:
     return S3Response(200, head)
 
 
-def sum_part_source(desk: OperationContext, call: S3Request) -> Work:
+def sum_part_source(context: OperationContext, call: S3Request) -> Preparation:
     """UploadPartCopy: cut the part out of its source, and sum it up."""
-    source = find_source(desk, call)
-    upload = _upload(desk, call)
+    source = find_source(context, call)
+    upload = _upload(context, call)
     part_number(call)
     asked = call.headers.get("x-amz-copy-source-range")
     content = source.content
@@ -108,8 +108,7 @@ def sum_part_source(desk: OperationContext, call: S3Request) -> Work:
             raise invalid_argument(message, "x-amz-copy-source-range", asked)
         content = content.part(wanted.start, wanted.stop)
     call.content = content
-    call.weight = content.size
-    return partial(_sum_part, call, upload.algorithm)
+    return Preparation(partial(_sum_part, call, upload.algorithm), content)
 
 
 def _sum_part(call: S3Request, algorithm: str | None) -> None:
@@ -122,12 +121,12 @@ def _sum_part(call: S3Request, algorithm: str | None) -> None:
         call.sum = hasher.digest()
 
 
-def copy_part(desk: OperationContext, call: S3Request) -> S3Response:
+def copy_part(context: OperationContext, call: S3Request) -> S3Response:
     """UploadPartCopy."""
-    upload, number = _upload(desk, call), part_number(call)
+    upload, number = _upload(context, call), part_number(call)
     assert call.content is not None
     checksum = Checksum(upload.algorithm, b64(call.sum)) if upload.algorithm and call.sum else None
-    part = desk.store.put_part(upload, number, call.content, call.etag, checksum)
+    part = context.store.put_part(upload, number, call.content, call.etag, checksum)
     content = element("ETag", f'"{part.etag}"') + element("LastModified", iso_ms(part.modified_s))
     if checksum is not None:
         content += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
@@ -143,16 +142,15 @@ class _Listed(NamedTuple):
     node: Element
 
 
-def take_parts(desk: OperationContext, call: S3Request) -> Work:
+def take_parts(context: OperationContext, call: S3Request) -> Preparation:
     """CompleteMultipartUpload: read the list, and sum up the whole where that was asked for."""
-    take = partial(take_document, desk, call, sums_body=False)
-    bucket = desk.bucket(call)
+    take = partial(take_document, context, call, sums_body=False)
+    bucket = context.bucket(call)
     upload = bucket.uploads.get(call.query["uploadId"])
     if upload is None or upload.kind != FULL_OBJECT or upload.algorithm is None:
-        return take
-    call.content = Content.joined([part.content for part in upload.parts.values()])
-    call.weight = call.content.size
-    return partial(_sum_whole, take, call, upload.algorithm, dict(upload.parts))
+        return Preparation(take)
+    source = Content.joined([part.content for part in upload.parts.values()])
+    return Preparation(partial(_sum_whole, take, call, upload.algorithm, dict(upload.parts)), source)
 
 
 def _sum_whole(take: Work, call: S3Request, algorithm: str, parts: dict[int, Part]) -> None:
@@ -165,9 +163,9 @@ def _sum_whole(take: Work, call: S3Request, algorithm: str, parts: dict[int, Par
     call.sum = hasher.digest()
 
 
-def complete_upload(desk: OperationContext, call: S3Request) -> S3Response:
+def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
     """CompleteMultipartUpload."""
-    bucket, upload = desk.bucket(call), _upload(desk, call)
+    bucket, upload = context.bucket(call), _upload(context, call)
     parts = [_part(upload, listed) for listed in _listed(call)]
     for part in parts[:-1]:
         if part.content.size < MIN_PART_BYTES:
@@ -185,16 +183,16 @@ def complete_upload(desk: OperationContext, call: S3Request) -> S3Response:
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
     sizes = tuple(part.content.size for part in parts)
-    version = desk.store.put(bucket, call.key, content, etag, upload.about, checksum, sizes)
-    desk.store.end_upload(bucket, upload)
+    version = context.store.put(bucket, call.key, content, etag, upload.object_metadata, checksum, sizes)
+    context.store.end_upload(bucket, upload)
     host = call.headers.get("host", "localhost")
     result = element("Location", f"http://{host}/{bucket.name}/{call.key}")
     result += element("Bucket", bucket.name) + element("Key", call.key) + element("ETag", f'"{etag}"')
     if checksum is not None:
         result += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
         result += element("ChecksumType", checksum.kind)
-    happened = (happening(call, bucket, version, "ObjectCreated:CompleteMultipartUpload"),)
-    return xml_answer("CompleteMultipartUploadResult", result, version_header(bucket, version), happened)
+    events = (event_of(call, bucket, version, "ObjectCreated:CompleteMultipartUpload"),)
+    return xml_answer("CompleteMultipartUploadResult", result, version_header(bucket, version), events)
 
 
 def _listed(call: S3Request) -> list[_Listed]:
@@ -269,8 +267,8 @@ def _whole_checksum(call: S3Request, upload: Upload, parts: list[Part]) -> Check
     return checksum
 
 
-def abort_upload(desk: OperationContext, call: S3Request) -> S3Response:
+def abort_upload(context: OperationContext, call: S3Request) -> S3Response:
     """AbortMultipartUpload."""
-    bucket = desk.bucket(call)
-    desk.store.end_upload(bucket, _upload(desk, call))
+    bucket = context.bucket(call)
+    context.store.end_upload(bucket, _upload(context, call))
     return S3Response(204)

@@ -13,10 +13,10 @@ from engine.services.s3.body import receive
 from engine.services.s3.checksums import ALGORITHMS, Checksum, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectVersion
-from engine.services.s3.object_metadata import about_of, http_date, object_head, storage_class
-from engine.services.s3.operation_context import OperationContext, happening, version_header
+from engine.services.s3.object_metadata import http_date, metadata_of, object_head, storage_class
+from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.preconditions import asked_range, check_read, check_write
-from engine.services.s3.request import S3Request, S3Response, Work, header_line, xml_answer
+from engine.services.s3.request import Preparation, S3Request, S3Response, header_line, xml_answer
 from engine.services.s3.xml import element
 
 _OVERRIDES: Final = {
@@ -34,35 +34,35 @@ _ATTRIBUTES: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass
 # --- put
 
 
-def take_body(desk: OperationContext, call: S3Request) -> Work:
+def take_body(context: OperationContext, call: S3Request) -> Preparation:
     """Check the body, keep it, and compute its ETag: for whoever stores one."""
     if "content-length" not in call.headers and "transfer-encoding" not in call.headers:
         raise S3Error("MissingContentLength")
-    return partial(_take_body, desk, call)
+    return Preparation(partial(_take_body, context, call))
 
 
-def _take_body(desk: OperationContext, call: S3Request) -> None:
+def _take_body(context: OperationContext, call: S3Request) -> None:
     call.received = receive(call.headers, call.request.body)
     data = call.received.data
     call.etag = md5_hex((data,))
-    call.content = Content.of(desk.store.keeper.keep(data))
+    call.content = Content.of(context.store.blob_store.keep(data))
 
 
-def put_object(desk: OperationContext, call: S3Request) -> S3Response:
+def put_object(context: OperationContext, call: S3Request) -> S3Response:
     """PutObject."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     assert call.content is not None
     assert call.received is not None
     check_write(call.headers, call.key, bucket.latest(call.key))
-    about = about_of(call.headers)
+    object_metadata = metadata_of(call.headers)
     checksum = call.received.checksum
-    version = desk.store.put(bucket, call.key, call.content, call.etag, about, checksum)
+    version = context.store.put(bucket, call.key, call.content, call.etag, object_metadata, checksum)
     head = b'etag: "%b"\r\n%b%b' % (
         call.etag.encode(),
         version_header(bucket, version),
         checksum_head(checksum),
     )
-    return S3Response(200, head, b"", (happening(call, bucket, version, "ObjectCreated:Put"),))
+    return S3Response(200, head, b"", (event_of(call, bucket, version, "ObjectCreated:Put"),))
 
 
 def checksum_head(checksum: Checksum | None) -> bytes:
@@ -77,9 +77,9 @@ def checksum_head(checksum: Checksum | None) -> bytes:
 # --- get
 
 
-def get_object(desk: OperationContext, call: S3Request) -> S3Response:
+def get_object(context: OperationContext, call: S3Request) -> S3Response:
     """GetObject and HeadObject: alike but for the body, which the server leaves out."""
-    bucket, version = desk.version(call)
+    bucket, version = context.version(call)
     check_read(call.headers, version)
     head = object_head(version) + version_header(bucket, version)
     part = _part_asked(call, version)
@@ -91,15 +91,15 @@ def get_object(desk: OperationContext, call: S3Request) -> S3Response:
     if wanted is None:
         if call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
             head += checksum_head(version.checksum)
-        return S3Response(200, head, _readable(desk, call, version.content))
+        return S3Response(200, head, _readable(context, call, version.content))
     start, stop, size = wanted
     head += b"content-range: bytes %d-%d/%d\r\n" % (start, stop - 1, size)
-    return S3Response(206, head, _readable(desk, call, version.content.part(start, stop)))
+    return S3Response(206, head, _readable(context, call, version.content.part(start, stop)))
 
 
-def _readable(desk: OperationContext, call: S3Request, content: Content) -> Content:
-    if content.size > desk.limits.get_bytes and call.method != "HEAD":
-        limit = desk.limits.get_bytes
+def _readable(context: OperationContext, call: S3Request, content: Content) -> Content:
+    if content.size > context.limits.get_bytes and call.method != "HEAD":
+        limit = context.limits.get_bytes
         message = f"This object store sends no more than {limit} bytes at a time: ask for ranges."
         raise S3Error("NotImplemented", message)
     return content
@@ -139,9 +139,9 @@ def _overridden(head: bytes, call: S3Request) -> bytes:
     return b"\r\n".join((*kept, b"".join(header_line(name, value) for name, value in asked)))
 
 
-def get_attributes(desk: OperationContext, call: S3Request) -> S3Response:
+def get_attributes(context: OperationContext, call: S3Request) -> S3Response:
     """GetObjectAttributes."""
-    bucket, version = desk.version(call)
+    bucket, version = context.version(call)
     asked = {name.strip() for name in call.headers.get("x-amz-object-attributes", "").split(",")} - {""}
     if not asked or not asked <= _ATTRIBUTES:
         raise invalid_argument(

@@ -23,9 +23,9 @@ from engine.services.s3.checksums import Checksum, b64, md5_hex
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectVersion
 from engine.services.s3.names import checked_key
-from engine.services.s3.object_metadata import about_of
-from engine.services.s3.operation_context import OperationContext, happening, version_header
-from engine.services.s3.request import XML_HEAD, S3Request, S3Response, Work, header_line
+from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.operation_context import OperationContext, event_of, version_header
+from engine.services.s3.request import XML_HEAD, Preparation, S3Request, S3Response, header_line
 from engine.services.s3.tags import tags_of_xml
 from engine.services.s3.xml import DECLARATION, element
 
@@ -43,13 +43,13 @@ class _Form(NamedTuple):
     data: bytes
 
 
-def take_form(desk: OperationContext, call: S3Request) -> Work:
+def take_form(context: OperationContext, call: S3Request) -> Preparation:
     """Read the form, hold it against its policy, and keep the file."""
-    desk.bucket(call)
-    return partial(_take_form, desk, call)
+    context.bucket(call)
+    return Preparation(partial(_take_form, context, call))
 
 
-def _take_form(desk: OperationContext, call: S3Request) -> None:
+def _take_form(context: OperationContext, call: S3Request) -> None:
     form = _parsed(call.headers.get("content-type", ""), call.request.body)
     fields = form.fields
     if "key" not in fields:
@@ -58,7 +58,7 @@ def _take_form(desk: OperationContext, call: S3Request) -> None:
             "of the fields."
         )
     if fields.get("policy"):
-        _check_policy(fields, call.bucket, len(form.data), desk.clock.wall())
+        _check_policy(fields, call.bucket, len(form.data), context.clock.wall())
     call.key = checked_key(fields["key"].replace("${filename}", form.file_name))
     if not call.key:
         raise _bad("User key must have a length greater than 0.")
@@ -73,12 +73,12 @@ def _take_form(desk: OperationContext, call: S3Request) -> None:
                 "BadDigest", f"The {sent[0].name} you specified did not match the calculated checksum."
             )
     call.etag = md5_hex((form.data,))
-    call.content = Content.of(desk.store.keeper.keep(form.data))
+    call.content = Content.of(context.store.blob_store.keep(form.data))
 
 
-def post_object(desk: OperationContext, call: S3Request) -> S3Response:
+def post_object(context: OperationContext, call: S3Request) -> S3Response:
     """PostObject."""
-    bucket = desk.bucket(call)
+    bucket = context.bucket(call)
     assert call.content is not None
     fields = call.headers
     sent = sent_checksum(fields)
@@ -86,11 +86,11 @@ def post_object(desk: OperationContext, call: S3Request) -> S3Response:
     tagging = fields.pop("tagging", None)
     if tagging:
         fields["x-amz-tagging"] = urlencode(tags_of_xml(tagging.encode()))
-    about = about_of(fields)
-    for name, value in (*about.headers.items(), *about.metadata.items()):
+    object_metadata = metadata_of(fields)
+    for name, value in (*object_metadata.headers.items(), *object_metadata.metadata.items()):
         header_line(name, value)
-    version = desk.store.put(bucket, call.key, call.content, call.etag, about, checksum)
-    happened = (happening(call, bucket, version, "ObjectCreated:Post"),)
+    version = context.store.put(bucket, call.key, call.content, call.etag, object_metadata, checksum)
+    events = (event_of(call, bucket, version, "ObjectCreated:Post"),)
     head = version_header(bucket, version)
     where = f"http://{fields['host']}/{bucket.name}/{call.key}"
     try:
@@ -99,7 +99,7 @@ def post_object(desk: OperationContext, call: S3Request) -> S3Response:
         if redirect and urlsplit(redirect).scheme in ("http", "https"):
             target = _redirected(redirect, bucket.name, version)
             moved = version_header(bucket, version) + header_block([("location", target)])
-            return S3Response(303, moved, b"", happened)
+            return S3Response(303, moved, b"", events)
     except ValueError:  # a key that no header can hold, or a URL that is none
         head = version_header(bucket, version)
     status = fields.get("success_action_status")
@@ -107,8 +107,8 @@ def post_object(desk: OperationContext, call: S3Request) -> S3Response:
         told = element("Location", where) + element("Bucket", bucket.name) + element("Key", call.key)
         told += element("ETag", f'"{version.etag}"')
         body = f"{DECLARATION}<PostResponse>{told}</PostResponse>".encode("utf-8", "replace")
-        return S3Response(201, head + XML_HEAD, body, happened)
-    return S3Response(200 if status == "200" else 204, head, b"", happened)
+        return S3Response(201, head + XML_HEAD, body, events)
+    return S3Response(200 if status == "200" else 204, head, b"", events)
 
 
 def _redirected(url: str, bucket: str, version: ObjectVersion) -> str:

@@ -15,7 +15,7 @@ from engine.errors import ConfigError
 from engine.model.cost.bill import FreeTier
 from engine.model.cost.price_book import PriceBook, price_book, with_savings_plan
 from engine.model.cost.price_list import SAVINGS_PLANS
-from engine.model.distributions import Distribution, parse_law
+from engine.model.distributions import Distribution, parse_distribution
 from engine.model.queueing.objectives import Objectives
 
 BAD_USAGE: Final = 2
@@ -56,10 +56,10 @@ def number(least: float = 0.0, most: float | None = None, *, above: bool = False
 
 
 def _service(text: str) -> Distribution:
-    law = parse_law(text)
-    if law.mean_s <= 0:
+    distribution = parse_distribution(text)
+    if distribution.mean_s <= 0:
         raise ValueError(f"{text!r}: a handler takes more than 0 milliseconds")
-    return law
+    return distribution
 
 
 _COUNT: Final = click.IntRange(min=0)
@@ -79,7 +79,7 @@ def function_options(command: F) -> F:
         click.option(
             "--init-ms",
             "init",
-            type=Text("law", parse_law),
+            type=Text("law", parse_distribution),
             default="300",
             show_default=True,
             help="of an environment, as above",

@@ -1,7 +1,7 @@
-"""Laws of durations: what a user says in a few words, with its mean, its distribution and its samples.
+"""Distributions of durations: what a user says in a few words, with mean, quantiles and samples.
 
-A law is written as `120` (always 120 ms), `exp:120` (exponential with that mean) or `lognormal:80:400`
-(log-normal with that median and 99th percentile), all in milliseconds.
+A distribution is written as `120` (always 120 ms), `exp:120` (exponential with that mean) or
+`lognormal:80:400` (log-normal with that median and 99th percentile), all in milliseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PIECES: Final = 256
 
 
 class Distribution(Protocol):
-    """A law of non-negative seconds."""
+    """A distribution of non-negative seconds."""
 
     @property
     def mean_s(self) -> float:
@@ -48,24 +48,19 @@ class Constant:
 
     @property
     def mean_s(self) -> float:
-        """Itself."""
         return self.seconds
 
     @property
     def fixed(self) -> bool:
-        """It is."""
         return True
 
     def below(self, seconds: float, /) -> float:
-        """A step."""
         return 1.0 if seconds >= self.seconds else 0.0
 
     def quantile_s(self, _share: float, /) -> float:
-        """Itself."""
         return self.seconds
 
     def draw_s(self, _rng: Random, /) -> float:
-        """Itself."""
         return self.seconds
 
 
@@ -77,7 +72,6 @@ class Exponential:
 
     @property
     def fixed(self) -> bool:
-        """It is not."""
         return False
 
     def below(self, seconds: float, /) -> float:
@@ -89,7 +83,6 @@ class Exponential:
         return -self.mean_s * math.log1p(-share)
 
     def draw_s(self, rng: Random, /) -> float:
-        """One value."""
         return rng.expovariate(1 / self.mean_s)
 
 
@@ -107,7 +100,6 @@ class LogNormal:
 
     @property
     def fixed(self) -> bool:
-        """It is not."""
         return False
 
     def below(self, seconds: float, /) -> float:
@@ -119,7 +111,6 @@ class LogNormal:
         return math.exp(self.mu + self.sigma * _NORMAL.inv_cdf(share)) if share > 0 else 0.0
 
     def draw_s(self, rng: Random, /) -> float:
-        """One value."""
         return rng.lognormvariate(self.mu, self.sigma)
 
 
@@ -131,7 +122,6 @@ class Empirical:
 
     @property
     def mean_s(self) -> float:
-        """The average."""
         return math.fsum(self.seconds) / len(self.seconds)
 
     @property
@@ -148,13 +138,12 @@ class Empirical:
         return self.seconds[min(len(self.seconds) - 1, max(0, math.ceil(share * len(self.seconds)) - 1))]
 
     def draw_s(self, rng: Random, /) -> float:
-        """One of them."""
         return self.seconds[int(rng.random() * len(self.seconds))]
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """The sum of two independent laws, such as an init and the handler after it."""
+    """The sum of two independent distributions, such as an init and the handler after it."""
 
     first: Distribution
     second: Distribution
@@ -166,61 +155,56 @@ class Sum:
 
     @property
     def fixed(self) -> bool:
-        """Whether both are."""
         return self.first.fixed and self.second.fixed
 
     def below(self, seconds: float, /) -> float:
-        """The second law averaged over 256 equal pieces of the first."""
+        """P(X <= seconds) of the second, averaged over 256 equal pieces of the first."""
         if self.first.fixed:
             return self.second.below(seconds - self.first.mean_s)
         pieces = (self.first.quantile_s((i + 0.5) / _PIECES) for i in range(_PIECES))
         return sum(self.second.below(seconds - piece) for piece in pieces) / _PIECES
 
     def quantile_s(self, share: float, /) -> float:
-        """By bisection."""
         return quantile_s(self.below, share, self.mean_s)
 
     def draw_s(self, rng: Random, /) -> float:
-        """One value of each."""
         return self.first.draw_s(rng) + self.second.draw_s(rng)
 
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """A law cut off at a deadline: what takes longer is answered then."""
+    """A distribution cut off at a deadline: what takes longer is answered then."""
 
-    law: Distribution
+    distribution: Distribution
     limit_s: float
 
     @property
     def mean_s(self) -> float:
         """By 2,048 equal pieces, where the deadline matters."""
-        if self.law.below(self.limit_s) >= 1 - 1e-9:
-            return self.law.mean_s
+        if self.distribution.below(self.limit_s) >= 1 - 1e-9:
+            return self.distribution.mean_s
         pieces = 8 * _PIECES
         return sum(self.quantile_s((place + 0.5) / pieces) for place in range(pieces)) / pieces
 
     @property
     def fixed(self) -> bool:
-        """As the law itself."""
-        return self.law.fixed
+        return self.distribution.fixed
 
     def below(self, seconds: float, /) -> float:
         """Nothing is above the deadline."""
-        return 1.0 if seconds >= self.limit_s else self.law.below(seconds)
+        return 1.0 if seconds >= self.limit_s else self.distribution.below(seconds)
 
     def quantile_s(self, share: float, /) -> float:
         """The deadline at most."""
-        return min(self.limit_s, self.law.quantile_s(share))
+        return min(self.limit_s, self.distribution.quantile_s(share))
 
     def draw_s(self, rng: Random, /) -> float:
-        """One value."""
-        return min(self.limit_s, self.law.draw_s(rng))
+        return min(self.limit_s, self.distribution.draw_s(rng))
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """`share` of one law, the rest of another: the response times of warm and cold requests together."""
+    """`share` of one distribution, the rest of another: response times of warm and cold requests together."""
 
     share: float
     cold: Distribution
@@ -242,7 +226,6 @@ class Mixture:
         return below + (self.share * self.cold.below(seconds) if self.share else 0.0)
 
     def quantile_s(self, share: float, /) -> float:
-        """By bisection."""
         if not self.share:
             return self.warm.quantile_s(share)
         return quantile_s(self.below, share, self.mean_s)
@@ -283,14 +266,14 @@ def log_normal_of(mean: float, deviation: float) -> LogNormal:
 
 
 def empirical(seconds: Sequence[float]) -> Empirical:
-    """A law of measured values, at least one."""
+    """Return the distribution of measured values, at least one."""
     if not seconds:
         raise ValueError("no values were measured")
     return Empirical(tuple(sorted(seconds)))
 
 
-def parse_law(text: str) -> Distribution:
-    """A law in the notation of this module's docstring, milliseconds.
+def parse_distribution(text: str) -> Distribution:
+    """Return a distribution from the notation of this module's docstring, milliseconds.
 
     Raises:
         ValueError: With what is wrong.

@@ -14,12 +14,12 @@ from engine.model.cost.bill import FreeTier, bill
 from engine.model.cost.memory_sizes import Run, ServiceTime, fitted, tuned
 from engine.model.cost.monthly import Month, document, what_ifs
 from engine.model.cost.price_book import price_book
-from engine.model.distributions import Capped, Constant, parse_law
+from engine.model.distributions import Capped, Constant, parse_distribution
 from engine.model.queueing import recommendations
-from engine.model.queueing.analytic import answer, mean_billed_ms
+from engine.model.queueing.analytic import mean_billed_ms, predict
 from engine.model.queueing.comparison import compared, figures, observed_of, worst
 from engine.model.queueing.objectives import Objectives, Verdict, overall
-from engine.model.queueing.prediction import answer_of
+from engine.model.queueing.prediction import prediction_of
 from engine.model.simulation import fast_simulator
 from engine.model.simulation.workload import drawn_workload
 from engine.model.traffic.shapes import arrivals, parse_shape
@@ -32,13 +32,13 @@ def function(**keys):
 
 
 def planned(shape, *, service="100", init="300", horizon_s=3600.0, account=None, **keys):
-    return answer(
+    return predict(
         function(**keys),
         account or Account(),
         parse_shape(shape),
         horizon_s=horizon_s,
-        service=parse_law(service),
-        init=parse_law(init),
+        service=parse_distribution(service),
+        init=parse_distribution(init),
     )
 
 
@@ -47,13 +47,13 @@ def simulated(shape, *, service, horizon_s, account=None, **keys):
     workload = drawn_workload(
         function(**keys),
         arrivals(parse_shape(shape), horizon_s, rng),
-        service=parse_law(service),
+        service=parse_distribution(service),
         init=Constant(0.0),
         rng=rng,
     )
     ran = fast_simulator.run(workload, account, horizon_s=horizon_s, compiled=False)
     seen = fast_simulator.observe(workload, ran)
-    return answer_of(seen, horizon_s, method="simulated", error="", peak_per_s=0.0), ran
+    return prediction_of(seen, horizon_s, method="simulated", error="", peak_per_s=0.0), ran
 
 
 @pytest.mark.parametrize("service", ["exp:100", "100", "lognormal:80:400"])
@@ -90,10 +90,10 @@ def test_moving_traffic_is_answered_by_the_fluid_model():
 @pytest.mark.parametrize("text", ["exp:3", "exp:60", "lognormal:20:90", "15.2", "exp:400"])
 def test_mean_billed_milliseconds(text):
     """Each invocation is rounded up, then they are averaged."""
-    law, rng = Capped(parse_law(text), 900.0), Random(1)
-    drawn = [math.ceil(round(law.draw_s(rng) * 1000, 6)) for _ in range(40_000)]
+    distribution, rng = Capped(parse_distribution(text), 900.0), Random(1)
+    drawn = [math.ceil(round(distribution.draw_s(rng) * 1000, 6)) for _ in range(40_000)]
 
-    assert sum(drawn) / len(drawn) == pytest.approx(mean_billed_ms(law), rel=0.02)
+    assert sum(drawn) / len(drawn) == pytest.approx(mean_billed_ms(distribution), rel=0.02)
 
 
 def test_the_deadline_caps_what_is_billed():
@@ -155,12 +155,12 @@ def test_more_traffic_meets_its_limits():
         Account(),
         parse_shape("1000"),
         horizon_s=3600,
-        service=parse_law("100"),
-        init=parse_law("300"),
+        service=parse_distribution("100"),
+        init=parse_distribution("300"),
         book=BOOK,
         month_s=30 * 86_400,
     )
-    crossing = recommendations.crossing_per_s(function(), Account(), parse_law("100"))
+    crossing = recommendations.crossing_per_s(function(), Account(), parse_distribution("100"))
 
     assert [100, 1000, 100_000] == pytest.approx([rows[0].in_flight, rows[2].in_flight, rows[-1].in_flight])
     assert 9712.041 == pytest.approx(crossing, abs=0.01)
@@ -171,7 +171,9 @@ def test_more_traffic_meets_its_limits():
 def test_provisioned_concurrency_for_cost_and_for_cold_starts():
     """10 Erlangs: nine cost least and spill 27 %; 18 spill 1 %, 29 one in a million."""
     found = planned("100", memory_mb=1024, horizon_s=86_400.0)
-    rows = recommendations.provisions(function(), found, parse_law("100"), BOOK, 30 * 86_400, FreeTier.NONE)
+    rows = recommendations.provisions(
+        function(), found, parse_distribution("100"), BOOK, 30 * 86_400, FreeTier.NONE
+    )
 
     assert [0, 9, 18, 29] == [row.environments for row in rows]
     assert 0.2732 == pytest.approx(rows[1].spill_share, abs=1e-4)
@@ -181,14 +183,14 @@ def test_provisioned_concurrency_for_cost_and_for_cold_starts():
 def test_a_quota_that_is_too_small_is_said():
     """30,000 requests/s of 20 ms: 600 in flight, and yet 3,000 of quota."""
     found = planned("30000", service="20")
-    said = recommendations.recommendations(function(), Account(), found, parse_law("20"), [])
+    said = recommendations.recommendations(function(), Account(), found, parse_distribution("20"), [])
 
     assert any("ask for a concurrency of 3,000 or more" in one for one in said)
 
 
 def test_longer_keep_alive_means_fewer_cold_starts():
     """And more environments."""
-    rows = recommendations.keep_alives(function(), planned("1"), parse_law("100"))
+    rows = recommendations.keep_alives(function(), planned("1"), parse_distribution("100"))
 
     assert rows == sorted(rows)
     assert [cold for _, cold, _ in rows] == sorted((cold for _, cold, _ in rows), reverse=True)

@@ -304,20 +304,22 @@ def test_the_operator_guides_bursts(minutes, expected):
 @pytest.mark.parametrize("text", ["120", "exp:120", "lognormal:80:400"])
 def test_a_law_agrees_with_itself(text):
     """Quantile and distribution are inverse, and samples have the mean."""
-    law = distributions.parse_law(text)
+    distribution = distributions.parse_distribution(text)
     rng = Random(7)
-    drawn = [law.draw_s(rng) for _ in range(20_000)]
+    drawn = [distribution.draw_s(rng) for _ in range(20_000)]
 
-    assert sum(drawn) / len(drawn) == pytest.approx(law.mean_s, rel=0.03)
+    assert sum(drawn) / len(drawn) == pytest.approx(distribution.mean_s, rel=0.03)
     for share in (0.1, 0.5, 0.99):
-        assert law.fixed or share == pytest.approx(law.below(law.quantile_s(share)))
+        assert distribution.fixed or share == pytest.approx(
+            distribution.below(distribution.quantile_s(share))
+        )
 
 
 def test_a_log_normal_by_median_and_tail():
     """Median 80 ms, 99th percentile 400 ms."""
-    law = distributions.parse_law("lognormal:80:400")
+    distribution = distributions.parse_distribution("lognormal:80:400")
 
-    assert (0.08, 0.4) == pytest.approx((law.quantile_s(0.5), law.quantile_s(0.99)))
+    assert (0.08, 0.4) == pytest.approx((distribution.quantile_s(0.5), distribution.quantile_s(0.99)))
 
 
 def test_the_percentile_flips_where_cold_starts_begin():
@@ -343,9 +345,14 @@ def test_a_sum_of_laws_is_a_convolution():
 
 def test_measured_values_are_a_law():
     """Each equally likely."""
-    law = distributions.empirical([3.0, 1.0, 2.0, 4.0])
+    distribution = distributions.empirical([3.0, 1.0, 2.0, 4.0])
 
-    assert (2.5, 2.0, 4.0, 0.5) == (law.mean_s, law.quantile_s(0.5), law.quantile_s(0.99), law.below(2.5))
+    assert (2.5, 2.0, 4.0, 0.5) == (
+        distribution.mean_s,
+        distribution.quantile_s(0.5),
+        distribution.quantile_s(0.99),
+        distribution.below(2.5),
+    )
     with pytest.raises(ValueError, match="no values"):
         distributions.empirical([])
 
@@ -367,14 +374,14 @@ def test_measured_values_are_a_law():
 def test_a_law_that_is_none_is_one_clear_line(text, problem):
     """With what is wrong."""
     with pytest.raises(ValueError, match=problem):
-        distributions.parse_law(text)
+        distributions.parse_distribution(text)
 
 
 @given(st.text(max_size=20))
 def test_no_text_breaks_the_parser(text):
     """A law, or one line."""
     try:
-        mean_s = distributions.parse_law(text).mean_s
+        mean_s = distributions.parse_distribution(text).mean_s
     except ValueError:
         mean_s = 0.0
 

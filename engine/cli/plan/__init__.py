@@ -35,7 +35,7 @@ from engine.model.cost.bill import Bill, bill
 from engine.model.cost.monthly import FRONT_DOORS, Month, around
 from engine.model.cost.usage import total
 from engine.model.queueing import recommendations
-from engine.model.queueing.analytic import answer
+from engine.model.queueing.analytic import predict
 from engine.model.queueing.objectives import Check, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.traffic.shapes import parse_shape
@@ -69,7 +69,7 @@ def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **optio
     function, account, service, init = function_of(options)
     book, free_tier, days = book_of(options)
     horizon_s, month_s = hours * 3600, days * _DAY_S
-    found = answer(function, account, traffic, horizon_s=horizon_s, service=service, init=init)
+    found = predict(function, account, traffic, horizon_s=horizon_s, service=service, init=init)
     month = Month(requests=0, days=days, **options)
     monthly = round(found.requests * month_s / horizon_s)
     priced = bill(total(found.usage(month_s), around(month, monthly)), book, free_tier=free_tier)
@@ -108,7 +108,9 @@ def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **optio
         title = f"{traffic} requests/s on {function.memory_mb} MB"
         write(
             html,
-            page(Page(title=title, answer=found, bill=priced, checks=checks, days=days, document=document)),
+            page(
+                Page(title=title, prediction=found, bill=priced, checks=checks, days=days, document=document)
+            ),
         )
     if as_json:
         click.echo(json.dumps(document, indent=2))

@@ -22,7 +22,7 @@ class Page:
 
     Attributes:
         title: Its heading.
-        answer: What was predicted.
+        prediction: What was predicted.
         bill: Of a month of `days`.
         checks: The objectives.
         document: All of it, as JSON values.
@@ -31,7 +31,7 @@ class Page:
     """
 
     title: str
-    answer: Prediction
+    prediction: Prediction
     bill: Bill
     checks: Sequence[Check]
     days: int
@@ -45,9 +45,9 @@ def page(shown: Page) -> str:
     verdict = overall(list(shown.checks)).value
     sections = [
         ("What was asked", "".join(f"<p>{escape(line)}</p>" for line in check_lines(shown.checks))),
-        ("In numbers", html_table([("", ""), *fact_rows(shown.answer)], text_columns=2)),
-        *_over_time(shown.answer),
-        ("Response times", _curves(shown.answer) + html_table(time_rows(shown.answer))),
+        ("In numbers", html_table([("", ""), *fact_rows(shown.prediction)], text_columns=2)),
+        *_over_time(shown.prediction),
+        ("Response times", _curves(shown.prediction) + html_table(time_rows(shown.prediction))),
         (f"Cost of a month of {shown.days} days", _cost(shown.bill)),
         *((name, html_table(rows)) for name, rows in shown.tables.items()),
         *shown.sections.items(),
@@ -56,19 +56,19 @@ def page(shown: Page) -> str:
     ]
     kind = {"ok": "good", "fails": "bad"}.get(verdict, "risk")
     text = escape(verdict if shown.checks else "nothing was asked for")
-    seed = "" if shown.answer.seed is None else f" · seed {shown.answer.seed}"
+    seed = "" if shown.prediction.seed is None else f" · seed {shown.prediction.seed}"
     return kit.page(
         f"Invocation engine: {shown.title}",
         *(kit.section(name, inside) for name, inside in sections if inside),
         heading=shown.title,
         header=f"<h2 class='{kind}'>Verdict: {text}</h2>"
-        f"<p>{escape(f'{shown.answer.method}: {shown.answer.error}')}{seed}</p>",
+        f"<p>{escape(f'{shown.prediction.method}: {shown.prediction.error}')}{seed}</p>",
         document=shown.document,
     )
 
 
-def _over_time(answer: Prediction) -> list[tuple[str, str]]:
-    samples = answer.samples
+def _over_time(prediction: Prediction) -> list[tuple[str, str]]:
+    samples = prediction.samples
     if not samples:
         return []
     at_s = samples["at_s"]
@@ -80,7 +80,7 @@ def _over_time(answer: Prediction) -> list[tuple[str, str]]:
             if name in samples
         }
 
-    limit = answer.function.reserved_concurrency
+    limit = prediction.function.reserved_concurrency
     limits = {} if limit is None else {f"reserved {limit}": float(limit)}
     return [
         (title, charts.lines(shown, "seconds", unit, label=f"{title} over time", limits=bounds))
@@ -92,10 +92,14 @@ def _over_time(answer: Prediction) -> list[tuple[str, str]]:
     ]
 
 
-def _curves(answer: Prediction) -> str:
+def _curves(prediction: Prediction) -> str:
     series = {
         name: [(max(s * 1000, 1e-3), p) for p, s in sorted(one.percentiles_s.items())]
-        for name, one in (("all", answer.all_times), ("warm", answer.warm_times), ("cold", answer.cold_times))
+        for name, one in (
+            ("all", prediction.all_times),
+            ("warm", prediction.warm_times),
+            ("cold", prediction.cold_times),
+        )
         if one.count
     }
     if not series:

@@ -47,34 +47,38 @@ def bill_rows(bill: Bill) -> list[Sequence[str]]:
     return [*rows, ("total", "", "", dollars(bill.usd))]
 
 
-def fact_rows(answer: Prediction) -> list[tuple[str, str]]:
+def fact_rows(prediction: Prediction) -> list[tuple[str, str]]:
     """The figures, by name."""
-    cold = percent(answer.cold_share)
-    if answer.cold_error is not None:
-        cold += f" ± {percent(answer.cold_error)}"
-    refused = ", ".join(f"{name} {count(number)}" for name, number in answer.refusals.items())
-    in_flight = f"{answer.concurrency:,.4g} mean, {count(answer.concurrency_p99)} for 99 % of time"
-    environments = f"{answer.environments:,.4g} mean, {count(answer.environments_peak)} peak"
+    cold = percent(prediction.cold_share)
+    if prediction.cold_error is not None:
+        cold += f" ± {percent(prediction.cold_error)}"
+    refused = ", ".join(f"{name} {count(number)}" for name, number in prediction.refusals.items())
+    in_flight = f"{prediction.concurrency:,.4g} mean, {count(prediction.concurrency_p99)} for 99 % of time"
+    environments = f"{prediction.environments:,.4g} mean, {count(prediction.environments_peak)} peak"
     rows = [
-        ("requests", f"{count(answer.requests)} in {span(answer.horizon_s)}"),
-        ("requests/s", f"{answer.mean_per_s:,.4g} mean, {answer.peak_per_s:,.4g} peak"),
-        ("in flight", f"{in_flight}, {count(answer.concurrency_peak)} peak"),
+        ("requests", f"{count(prediction.requests)} in {span(prediction.horizon_s)}"),
+        ("requests/s", f"{prediction.mean_per_s:,.4g} mean, {prediction.peak_per_s:,.4g} peak"),
+        ("in flight", f"{in_flight}, {count(prediction.concurrency_peak)} peak"),
         (
             "environments",
-            f"{environments}, {count(answer.created)} started, {percent(answer.utilisation)} used",
+            f"{environments}, {count(prediction.created)} started, {percent(prediction.utilisation)} used",
         ),
-        ("cold starts", f"{cold}; they show from percentile {100 * (1 - answer.cold_share):.6g}"),
-        ("throttles", percent(answer.throttled_share) + (f" ({refused})" if refused else "")),
+        ("cold starts", f"{cold}; they show from percentile {100 * (1 - prediction.cold_share):.6g}"),
+        ("throttles", percent(prediction.throttled_share) + (f" ({refused})" if refused else "")),
     ]
-    if answer.inside_share:
-        rows.append(("inside provisioned", percent(answer.inside_share)))
+    if prediction.inside_share:
+        rows.append(("inside provisioned", percent(prediction.inside_share)))
     return rows
 
 
-def time_rows(answer: Prediction) -> list[Sequence[str]]:
+def time_rows(prediction: Prediction) -> list[Sequence[str]]:
     """Response times by percentile."""
     rows: list[Sequence[str]] = [("response", "requests", "mean", *(name for _, name in _SHOWN))]
-    for name, one in (("all", answer.all_times), ("warm", answer.warm_times), ("cold", answer.cold_times)):
+    for name, one in (
+        ("all", prediction.all_times),
+        ("warm", prediction.warm_times),
+        ("cold", prediction.cold_times),
+    ):
         if one.count:
             rows.append((name, count(one.count), seconds(one.mean_s), *_percentiles(one)))
     return rows

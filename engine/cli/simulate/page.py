@@ -14,10 +14,10 @@ from engine.report import charts
 
 def page(result: SimulationResult) -> str:
     """Return the HTML of the page."""
-    first = result.answers[0]
+    first = result.predictions[0]
     tables: dict[str, Any] = {}
     sections: dict[str, str] = {}
-    if len(result.answers) > 1:
+    if len(result.predictions) > 1:
         tables["Functions"] = function_rows(result)
     if result.comparison:
         tables["Predicted and observed"] = comparison_rows(result)
@@ -30,7 +30,7 @@ def page(result: SimulationResult) -> str:
     return plan_page(
         Page(
             title=f"{first.function.name}: {count(first.requests)} requests simulated",
-            answer=first,
+            prediction=first,
             bill=result.bill,
             checks=result.checks,
             days=result.days,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from engine.cli.model_options import refuse
 from engine.core.function import Account
 from engine.model.cost.price_book import PriceBook
-from engine.model.queueing.prediction import Prediction, answer_of, levels_of
+from engine.model.queueing.prediction import Prediction, levels_of, prediction_of
 from engine.model.simulation import fast_simulator, policies
 from engine.model.simulation.run_statistics import FunctionObservation
 from engine.model.simulation.simulated_mapping import QueueLoad
@@ -50,7 +50,7 @@ def predict(
 def _by_kernel(workload: Workload, account: Account, horizon_s: float, seed: int) -> Prediction:
     ran = fast_simulator.run(workload, account, horizon_s=horizon_s)
     seen = fast_simulator.observe(workload, ran)
-    return answer_of(
+    return prediction_of(
         seen,
         horizon_s,
         method="simulated",
@@ -75,12 +75,12 @@ def _by_rules(
         workloads, account, horizon_s=horizon_s, sample_every_s=horizon_s / _SAMPLES, queues=queues
     )
     observed = simulation.run()
-    answers = []
+    predictions = []
     for number, seen in enumerate(observed.functions):
         levels = levels_of(observed, number)
         sent = queues[seen.function.name].at_s if queues else workloads[number].at_s
-        answers.append(
-            answer_of(
+        predictions.append(
+            prediction_of(
                 seen,
                 horizon_s,
                 method="simulated",
@@ -94,7 +94,7 @@ def _by_rules(
                 more=_further(seen),
             )
         )
-    return answers
+    return predictions
 
 
 def by_policy(

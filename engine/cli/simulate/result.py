@@ -22,14 +22,14 @@ class SimulationResult:
     """What came of it, priced and judged.
 
     Attributes:
-        answers: Of each function.
+        predictions: Of each function.
         objectives: Each function has to keep them; the bill is that of all.
         book, free_tier, days: Prices of a month.
         policies: The same under every policy, if that was asked for.
         comparison: Beside a live run, if one was given.
     """
 
-    answers: Sequence[Prediction]
+    predictions: Sequence[Prediction]
     objectives: Objectives
     book: PriceBook
     free_tier: FreeTier
@@ -43,21 +43,21 @@ class SimulationResult:
         """Price and judge."""
         self.bill = bill(self._usage(self.days * _DAY_S), self.book, free_tier=self.free_tier)
         self.checks = []
-        for answer in self.answers:
-            price = self.bill.usd if answer is self.answers[0] else None
-            for check in self.objectives.checks(answer, price):
-                several = len(self.answers) > 1 and "USD" not in check.name
-                name = f"{answer.function.name}: {check.name}" if several else check.name
+        for prediction in self.predictions:
+            price = self.bill.usd if prediction is self.predictions[0] else None
+            for check in self.objectives.checks(prediction, price):
+                several = len(self.predictions) > 1 and "USD" not in check.name
+                name = f"{prediction.function.name}: {check.name}" if several else check.name
                 self.checks.append(check._replace(name=name))
 
     def figures(self) -> dict[str, float]:
         """What a live run of it would show; of the first function."""
-        first = self.answers[0]
+        first = self.predictions[0]
         return comparison.figures(first, float(bill(first.usage(first.horizon_s), self.book).usd))
 
     def document(self) -> dict[str, Any]:
         """As JSON values."""
-        functions = {one.function.name: one.document() for one in self.answers}
+        functions = {one.function.name: one.document() for one in self.predictions}
         (first, *others) = functions.values()
         document: dict[str, Any] = {
             "verdict": overall(self.checks).value,
@@ -72,4 +72,4 @@ class SimulationResult:
         return document
 
     def _usage(self, month_s: float) -> Usage:
-        return total(*(one.usage(month_s) for one in self.answers))
+        return total(*(one.usage(month_s) for one in self.predictions))

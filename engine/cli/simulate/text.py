@@ -22,10 +22,10 @@ from engine.report.tables import text_table
 
 def lines(result: SimulationResult) -> list[str]:
     """Return the verdict, the figures and the bill, line by line."""
-    first = result.answers[0]
+    first = result.predictions[0]
     shown = [*check_lines(result.checks), ""] if result.checks else []
     shown += [f"{first.method}: {first.error}; seed {first.seed}", ""]
-    if len(result.answers) == 1:
+    if len(result.predictions) == 1:
         shown += [*text_table(fact_rows(first), text_columns=2), "", *text_table(time_rows(first))]
         shown += [f"{name.replace('_', ' ')}: {value}" for name, value in first.more.items()]
     else:
@@ -52,7 +52,7 @@ def function_rows(result: SimulationResult) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [
         ("function", "requests", "p50", "p99", "cold", "refused", "environments", "peak in flight")
     ]
-    for one in result.answers:
+    for one in result.predictions:
         times_s = one.all_times.percentiles_s
         rows.append(
             (

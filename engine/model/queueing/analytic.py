@@ -30,7 +30,7 @@ STEPS: Final = 4_320
 """Of the fluid model, over the whole horizon."""
 
 
-def answer(
+def predict(
     function: Function,
     account: Account,
     shape: Shape,
@@ -63,16 +63,16 @@ def limit_of(function: Function, account: Account) -> int:
     return account.concurrency_limit if reserved is None else reserved
 
 
-def mean_billed_ms(law: Capped) -> float:
+def mean_billed_ms(distribution: Capped) -> float:
     """Mean of the duration rounded up to whole milliseconds."""
-    mean_ms = law.mean_s * 1000
-    if law.fixed:
+    mean_ms = distribution.mean_s * 1000
+    if distribution.fixed:
         return float(math.ceil(round(mean_ms, 6)))
     if mean_ms > 200:  # where it is spread over many milliseconds, rounding adds half of one
         return mean_ms + 0.5
     total = 0.0
     for place in count():  # E[ceil X] = sum of P(X > k)
-        more = 1.0 - law.below(place / 1000)
+        more = 1.0 - distribution.below(place / 1000)
         total += more
         if more < 1e-9:
             break
@@ -206,12 +206,12 @@ def _times(ran: float, cold: float, service: Capped, init: Distribution) -> tupl
     return _read(both, ran), _read(service, ran * (1 - cold)), _read(slow, ran * cold)
 
 
-def _read(law: Distribution, number: float) -> Times:
+def _read(distribution: Distribution, number: float) -> Times:
     shares = [(p, p / 100 if p < 100 else _HIGHEST_SHARE) for p in PERCENTILES]
     return Times(
         count=round(number),
-        mean_s=law.mean_s,
-        percentiles_s={p: law.quantile_s(share) for p, share in shares},
+        mean_s=distribution.mean_s,
+        percentiles_s={p: distribution.quantile_s(share) for p, share in shares},
     )
 
 

@@ -33,18 +33,18 @@ class ComparisonRow(NamedTuple):
     difference: float
 
 
-def figures(answer: Prediction, cost_usd: float) -> dict[str, float]:
+def figures(prediction: Prediction, cost_usd: float) -> dict[str, float]:
     """What was predicted, by the names of `FIGURES`."""
-    percentiles_s = answer.all_times.percentiles_s
+    percentiles_s = prediction.all_times.percentiles_s
     return {
-        "requests": answer.requests,
-        "concurrency": answer.concurrency,
-        "cold_starts": answer.cold_share * answer.ran,
-        "throttles": answer.throttled_share * answer.requests,
-        "mean_ms": 1000 * answer.all_times.mean_s,
+        "requests": prediction.requests,
+        "concurrency": prediction.concurrency,
+        "cold_starts": prediction.cold_share * prediction.ran,
+        "throttles": prediction.throttled_share * prediction.requests,
+        "mean_ms": 1000 * prediction.all_times.mean_s,
         "p50_ms": 1000 * percentiles_s.get(50.0, 0.0),
         "p99_ms": 1000 * percentiles_s.get(99.0, 0.0),
-        "billed_ms": answer.billed_ms,
+        "billed_ms": prediction.billed_ms,
         "cost_usd": cost_usd,
     }
 

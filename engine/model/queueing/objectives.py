@@ -45,13 +45,13 @@ class Objectives:
     usd_per_month: float | None = None
     margin: float = 0.9
 
-    def checks(self, answer: Prediction, usd_per_month: Decimal | None) -> list[Check]:
+    def checks(self, prediction: Prediction, usd_per_month: Decimal | None) -> list[Check]:
         """Each objective that was given."""
-        cold_error = 100 * (answer.cold_error or 0.0)
+        cold_error = 100 * (prediction.cold_error or 0.0)
         found: list[tuple[str, float | None, float, float]] = [
-            ("p99 (ms)", self.p99_ms, 1000 * answer.all_times.percentiles_s.get(99.0, 0.0), 0.0),
-            ("cold starts (%)", self.cold_percent, 100 * answer.cold_share, cold_error),
-            ("throttles (%)", self.throttled_percent, 100 * answer.throttled_share, 0.0),
+            ("p99 (ms)", self.p99_ms, 1000 * prediction.all_times.percentiles_s.get(99.0, 0.0), 0.0),
+            ("cold starts (%)", self.cold_percent, 100 * prediction.cold_share, cold_error),
+            ("throttles (%)", self.throttled_percent, 100 * prediction.throttled_share, 0.0),
         ]
         if usd_per_month is not None:
             found.append(("USD per month", self.usd_per_month, float(usd_per_month), 0.0))

@@ -176,7 +176,7 @@ def half_width(count: int, of: int) -> float:
     return _Z95 * math.sqrt(max(share * (1 - share), 1 / of) / of)
 
 
-def answer_of(
+def prediction_of(
     seen: FunctionObservation,
     horizon_s: float,
     *,

@@ -12,7 +12,7 @@ from engine.core.function import Account, Function
 from engine.model.cost.bill import FreeTier, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.distributions import Capped, Distribution
-from engine.model.queueing.analytic import answer, limit_of
+from engine.model.queueing.analytic import limit_of, predict
 from engine.model.queueing.formulas import concurrency_needed, load_for_blocking, offered_load
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.provisioning import break_even, cheapest, for_spill
@@ -71,7 +71,7 @@ def scaled(
         one = shape.scaled(factor)
         if one.peak_per_s(horizon_s) * service.mean_s > _MOST_IN_FLIGHT:
             break
-        found = answer(
+        found = predict(
             function, account, one, horizon_s=horizon_s, service=service, init=init, steps=_FEW_STEPS
         )
         load = offered_load(one.peak_per_s(horizon_s), Capped(service, function.timeout_s).mean_s)

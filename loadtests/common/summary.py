@@ -16,12 +16,12 @@ from engine.core.ledger import Component
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.status import quantile
 from loadtests.common.checks import generator_checks, limit_checks, sum_checks, verdict
+from loadtests.common.conservation import compared
 from loadtests.common.deliveries import Deliveries
 from loadtests.common.knee import knee
 from loadtests.common.plan import Plan
 from loadtests.common.sampling import EngineSample
 from loadtests.common.scenario import Scenario
-from loadtests.common.sums import compared
 
 _MILLION: Final = 1_000_000
 _MONTH_S: Final = 730 * 3600

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from engine.cli.demo import demo
 from engine.cli.demo.engine_process import ROOT, DemoError, EngineProcess
 from engine.cli.demo.load import Call, Tally, burst, connect, invocation, keep_asking
-from engine.cli.demo.plan import make_plan
+from engine.cli.demo.sizes import make_plan
 from engine.protocols.http.client import HttpConnection
 from engine.runtime.clock import SystemClock
 

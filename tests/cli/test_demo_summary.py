@@ -5,17 +5,17 @@ from decimal import Decimal
 
 import pytest
 
-from engine.cli.demo.drive import FROM_ZERO, OVER_THE_LIMIT, SHOP, THROTTLED, Recording, Series
+from engine.cli.demo.checks import REASON, promises
+from engine.cli.demo.drive import FROM_ZERO, MIXED_TRAFFIC, OVER_THE_LIMIT, THROTTLED, Recording, Series
 from engine.cli.demo.load import OK, Tally, kind_of
-from engine.cli.demo.plan import Plan
-from engine.cli.demo.promises import REASON, promises
-from engine.cli.demo.queue_and_bucket import Fed
+from engine.cli.demo.queue_and_bucket import QueueAndBucketCounts
 from engine.cli.demo.sampling import Sample, sample_of
+from engine.cli.demo.sizes import Plan
 from engine.cli.demo.summary import Run, curve, document, percentile, plain
 from engine.protocols.http.client import Response
 
 PLAN = Plan(config="engine.toml", burst=1000, over=1500, prices="prices of us-east-1 as of 2026-09-19")
-FED = Fed(messages=10_000, left=0, dead=0, objects=100, noticed=100, took_s=2.5)
+FED = QueueAndBucketCounts(messages=10_000, left=0, dead=0, objects=100, noticed=100, took_s=2.5)
 FAILED = [(b"X-Amz-Function-Error", b"Unhandled")]
 
 
@@ -188,7 +188,7 @@ def test_a_refusal_needs_the_right_reason():
 def test_an_unexpected_answer_in_the_shop_is_named():
     """Which series, how many, what."""
     recording = good_recording()
-    recording.series[SHOP].tally.add(0.0, 0.1, Response(502, [], b""))
+    recording.series[MIXED_TRAFFIC].tally.add(0.0, 0.1, Response(502, [], b""))
 
     (broke,) = [one for one in promises(PLAN, recording, samples(), 0) if not one.held]
 

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from engine.cli import main
 from engine.cli.top.event_log import EventLog
+from engine.cli.top.formatting import HEADINGS, ORDERS, dollars, ordered, rate, seconds, span
 from engine.cli.top.lines import Plain
 from engine.cli.top.reading import frame_of
 from engine.cli.top.screen import Picture
-from engine.cli.top.words import HEADINGS, ORDERS, dollars, ordered, rate, seconds, span
 
 BOUNDS = [0.01, 0.1, 1.0]
 

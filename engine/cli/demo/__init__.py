@@ -19,13 +19,13 @@ import click
 from rich.console import Console
 
 from engine.cli.check import printable
-from engine.cli.demo.board import Board, View
 from engine.cli.demo.drive import Drive
 from engine.cli.demo.engine_process import EngineProcess
 from engine.cli.demo.figures import print_summary, sentences
-from engine.cli.demo.plan import Plan, make_plan
+from engine.cli.demo.phases import PhaseProgress, View
 from engine.cli.demo.report import page
 from engine.cli.demo.sampling import Sampler
+from engine.cli.demo.sizes import Plan, make_plan
 from engine.cli.demo.summary import Run, document
 from engine.cli.demo.view import Lines, Quiet, Screen
 from engine.cli.options import BAD_USAGE, run
@@ -111,7 +111,7 @@ async def _demonstrate(plan: Plan, view: View) -> dict[str, Any]:
     began = datetime.fromtimestamp(clock.wall(), UTC)
     async with asyncio.timeout(_LIMIT_S), EngineProcess(plan.arguments()) as engine:
         sampler = Sampler(await HttpConnection.open(*engine.addresses["admin"]), clock)
-        board = Board(plan.phases(), sampler.elapsed_s, view)
+        board = PhaseProgress(plan.phases(), sampler.elapsed_s, view)
         drive = Drive(plan, engine.addresses, sampler, board, clock)
         async with asyncio.TaskGroup() as group:
             sampling = group.create_task(sampler.run(board.told))

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from engine.cli.demo.board import Board, Phase
 from engine.cli.demo.load import (
     OK,
     Address,
@@ -19,12 +18,12 @@ from engine.cli.demo.load import (
     invocation,
     keep_asking,
 )
-from engine.cli.demo.mixed_traffic import TrafficClass, errands
-from engine.cli.demo.plan import Plan
+from engine.cli.demo.mixed_traffic import TrafficClass, traffic_classes
+from engine.cli.demo.phases import Phase, PhaseProgress
 from engine.cli.demo.queue_and_bucket import (
     DEAD_LETTERS,
     QUEUE,
-    Fed,
+    QueueAndBucketCounts,
     emptied,
     left_in,
     message_calls,
@@ -32,10 +31,11 @@ from engine.cli.demo.queue_and_bucket import (
     send_all,
 )
 from engine.cli.demo.sampling import Sample, Sampler
+from engine.cli.demo.sizes import Plan
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
 
-FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, SHOP, FEEDS, TO_ZERO = range(7)
+FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, MIXED_TRAFFIC, QUEUE_AND_BUCKET, TO_ZERO = range(7)
 
 THROTTLED: Final = "429 TooManyRequestsException"
 
@@ -71,7 +71,7 @@ class Recording:
     """Everything the client saw, in order."""
 
     series: list[Series] = field(default_factory=list)
-    fed: Fed | None = None
+    fed: QueueAndBucketCounts | None = None
     is_back_at_zero: bool = False
 
     def of(self, phase: int) -> list[Series]:
@@ -83,7 +83,7 @@ class Drive:
     """One run. `run` takes about 25 s."""
 
     def __init__(
-        self, plan: Plan, addresses: dict[str, Address], sampler: Sampler, board: Board, clock: Clock
+        self, plan: Plan, addresses: dict[str, Address], sampler: Sampler, board: PhaseProgress, clock: Clock
     ) -> None:
         self._plan = plan
         self._addresses = addresses
@@ -108,9 +108,9 @@ class Drive:
         ):
             with self._board.during(phase) as shown:
                 await self._throughput(phase, shown, name, listener, call)
-        with self._board.during(SHOP) as shown:
+        with self._board.during(MIXED_TRAFFIC) as shown:
             await self._shop(shown)
-        with self._board.during(FEEDS) as shown:
+        with self._board.during(QUEUE_AND_BUCKET) as shown:
             await self._queue_and_bucket(shown)
         with self._board.during(TO_ZERO) as shown:
             await self._back_to_zero(shown)
@@ -181,24 +181,37 @@ class Drive:
         before = len(self.recording.series)
         with ExitStack() as stack:
             async with asyncio.TaskGroup() as group:
-                for errand in errands(thumbnails=self._plan.thumbnails):
-                    await self._send(errand, stack, group, until_s)
+                for traffic_class in traffic_classes(thumbnails=self._plan.thumbnails):
+                    await self._send(traffic_class, stack, group, until_s)
         tallies = [one.tally for one in self.recording.series[before:]]
         kinds = {kind for tally in tallies for kind in tally.answers if kind not in (OK, "201")}
         count = sum(tally.count for tally in tallies)
         phase.achieved = f"{count:,} requests, {len(kinds)} kinds of failure"
 
     async def _send(
-        self, errand: TrafficClass, stack: ExitStack, group: asyncio.TaskGroup, until_s: float
+        self, traffic_class: TrafficClass, stack: ExitStack, group: asyncio.TaskGroup, until_s: float
     ) -> None:
-        clients = await connect(stack, self._addresses[errand.listener], errand.clients)
+        clients = await connect(stack, self._addresses[traffic_class.listener], traffic_class.clients)
         tally = Tally()
         for client in clients:
             group.create_task(
-                keep_asking(client, errand.calls, tally, self._clock, until_s=until_s, pause_s=errand.pause_s)
+                keep_asking(
+                    client,
+                    traffic_class.calls,
+                    tally,
+                    self._clock,
+                    until_s=until_s,
+                    pause_s=traffic_class.pause_s,
+                )
             )
         self.recording.series.append(
-            Series(name=errand.name, phase=SHOP, form="loop", tally=tally, expected=errand.expected)
+            Series(
+                name=traffic_class.name,
+                phase=MIXED_TRAFFIC,
+                form="loop",
+                tally=tally,
+                expected=traffic_class.expected,
+            )
         )
 
     async def _queue_and_bucket(self, phase: Phase) -> None:
@@ -215,10 +228,10 @@ class Drive:
         await self._sampler.until(lambda _: self._sampler.succeeded("thumbnails") >= wanted, _SETTLE_S)
         for name, tally in (("messages, SendMessageBatch of 10", sent), ("objects, PutObject", put)):
             self.recording.series.append(
-                Series(name=name, phase=FEEDS, form="loop", tally=tally, expected=frozenset({OK}))
+                Series(name=name, phase=QUEUE_AND_BUCKET, form="loop", tally=tally, expected=frozenset({OK}))
             )
         noticed = self._sampler.succeeded("thumbnails") - before
-        self.recording.fed = Fed(plan.messages, left, dead, plan.objects, noticed, took_s)
+        self.recording.fed = QueueAndBucketCounts(plan.messages, left, dead, plan.objects, noticed, took_s)
         per_s = plan.messages / took_s
         phase.achieved = f"{per_s:,.0f} messages per s handled, {noticed:,} objects noticed"
 

@@ -15,7 +15,7 @@ from engine.cli.demo.summary import PERCENTILES
 Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """Column titles, and rows of as many cells."""
 
-_SHOP: Final = "faulty: "
+_FAULTY_PREFIX: Final = "faulty: "
 _PLAIN_WIDTH: Final = 200
 _NAME_WIDTH: Final = len("per million invocations")
 
@@ -41,7 +41,7 @@ def latency_rows(document: Mapping[str, Any]) -> Rows:
     titles = [f"p{percent:g}" for percent in PERCENTILES]
     rows: list[tuple[str, ...]] = []
     for one in document["series"]:
-        if one["name"].startswith(_SHOP):
+        if one["name"].startswith(_FAULTY_PREFIX):
             continue
         spreads = dict(one["latency_ms"])
         if "overhead_ms" in one:

@@ -1,4 +1,4 @@
-"""A mixed shop: errands of several functions side by side, and a handler that fails in every way."""
+"""Requests of several functions at the same time, and a handler that fails in every way."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 
 from engine.cli.demo.load import OK, Call, invocation
 
-_PATIENCE_S: Final = 4
+_SLEEP_S: Final = 4
 """How long the handler that is to time out sleeps: longer than its deadline, not longer than the demo."""
 
 
 class TrafficClass(NamedTuple):
-    """What some clients ask for again and again.
+    """Requests that some clients send again and again.
 
     Attributes:
         name: Of the series in the summary.
@@ -31,8 +31,8 @@ class TrafficClass(NamedTuple):
     pause_s: float = 0.02
 
 
-def errands(*, thumbnails: bool) -> tuple[TrafficClass, ...]:
-    """All that goes on in the shop."""
+def traffic_classes(*, thumbnails: bool) -> tuple[TrafficClass, ...]:
+    """Return every class of traffic; thumbnails only where Pillow is installed."""
     ok = frozenset({OK})
     work = [
         TrafficClass("hello", "http", tuple(Call("GET", f"/hello/{name}") for name in _NAMES), ok, 4),
@@ -84,7 +84,7 @@ Source: Lambda API reference, Invoke; the runtime interface client. NaN is passe
 
 
 def _failing(how: str, kind: str) -> TrafficClass:
-    payload = {"how": how, "seconds": _PATIENCE_S}
+    payload = {"how": how, "seconds": _SLEEP_S}
     pause_s = {"too_large": 1.0, "timeout": 2.0, "memory": 1.0}.get(how, 0.25)  # 6 MB each; once is enough
     return TrafficClass(
         f"faulty: {how}", "aws", (invocation("faulty", payload),), frozenset({kind}), pause_s=pause_s

@@ -1,4 +1,4 @@
-"""What goes through a queue and a bucket: messages and objects in, and what is seen of them behind."""
+"""Messages sent to a queue and objects put into a bucket, and the counts of what became of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COUNTS: Final = (
 _LOOK_EVERY_S: Final = 0.05
 
 
-class Fed(NamedTuple):
+class QueueAndBucketCounts(NamedTuple):
     """What came of it.
 
     Attributes:

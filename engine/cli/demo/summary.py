@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.cli.demo.board import Phase
+from engine.cli.demo.checks import promises
 from engine.cli.demo.drive import THROTTLED, Recording, Series
 from engine.cli.demo.load import OK
-from engine.cli.demo.plan import Plan
-from engine.cli.demo.promises import promises
+from engine.cli.demo.phases import Phase
 from engine.cli.demo.sampling import Sample
+from engine.cli.demo.sizes import Plan
 from engine.core.ledger import Component
 from engine.core.outcome import Status
 

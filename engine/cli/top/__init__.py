@@ -19,10 +19,10 @@ from rich.live import Live
 
 from engine.cli.options import complain, run
 from engine.cli.top.event_log import EventLog
+from engine.cli.top.formatting import ORDERS
 from engine.cli.top.lines import Json, Plain
 from engine.cli.top.reading import Document, frame_of
 from engine.cli.top.screen import Picture
-from engine.cli.top.words import ORDERS
 from engine.protocols.http.client import HttpClientError, HttpConnection
 
 _ANSWER_LIMIT_S: Final = 10.0

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from engine.cli.demo.view import sparkline
 from engine.cli.top.event_log import EventLog
+from engine.cli.top.formatting import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
 from engine.cli.top.reading import Frame
-from engine.cli.top.words import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
 
 _HISTORY: Final = 120
 _LOG_LINES: Final = 8
@@ -71,8 +71,8 @@ class Picture:
         if frame is None:
             return Text(self.trouble or f"asking {self.url} …")
         rows = [row for row in frame.rows if fnmatchcase(row.function, self.pattern)]
-        happenings = list(self.log)[-_LOG_LINES:]
-        room = max(_LEAST_ROWS, console.height - _OTHER_LINES - len(happenings))
+        logged_events = list(self.log)[-_LOG_LINES:]
+        room = max(_LEAST_ROWS, console.height - _OTHER_LINES - len(logged_events))
         shown = ordered(rows, self.order)[:room]
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for number, heading in enumerate(HEADINGS):
@@ -84,7 +84,7 @@ class Picture:
         more = [Text(f"and {hidden} more", style="dim")] if hidden else []
         log = [
             Text(f"{span(one.at_s):>12}  {one}", style=_STYLES[one.tone], no_wrap=True, overflow="ellipsis")
-            for one in happenings
+            for one in logged_events
         ]
         return Group(
             self._header(frame),

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from engine.cli.demo.drive import (
-    FEEDS,
     FROM_ZERO,
     HTTP_EVENTS,
     INVOKE_API,
+    MIXED_TRAFFIC,
     OVER_THE_LIMIT,
-    SHOP,
+    QUEUE_AND_BUCKET,
     THROTTLED,
     Recording,
     Series,
 )
 from engine.cli.demo.load import OK
-from engine.cli.demo.plan import WANTED_PEAK, Plan
-from engine.cli.demo.queue_and_bucket import Fed
+from engine.cli.demo.queue_and_bucket import QueueAndBucketCounts
 from engine.cli.demo.sampling import Sample
+from engine.cli.demo.sizes import WANTED_PEAK, Plan
 
 REASON: Final = "ConcurrentInvocationLimitExceeded"
 
@@ -66,8 +66,10 @@ def promises(
         _as_expected(
             "under load every request is served", recording.of(HTTP_EVENTS) + recording.of(INVOKE_API)
         ),
-        _as_expected("in the shop every success and every failure is as on Lambda", recording.of(SHOP)),
-        _as_expected("the queue and the bucket take all they are given", recording.of(FEEDS)),
+        _as_expected(
+            "in the shop every success and every failure is as on Lambda", recording.of(MIXED_TRAFFIC)
+        ),
+        _as_expected("the queue and the bucket take all they are given", recording.of(QUEUE_AND_BUCKET)),
         _fed(recording.fed),
         Promise(
             "it goes back to zero by itself",
@@ -89,7 +91,7 @@ def _answers(
     return Promise(promise, held, ", ".join(f"{count:,} × {kind}" for kind, count in counts.items()))
 
 
-def _fed(fed: Fed | None) -> Promise:
+def _fed(fed: QueueAndBucketCounts | None) -> Promise:
     promise = "every message is handled and deleted, every object is noticed once"
     if fed is None:
         return Promise(promise, held=False, saw="it was not tried")

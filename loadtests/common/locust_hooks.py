@@ -1,4 +1,4 @@
-"""One Locust process of a run: when the load begins and ends, what is passed on, and what is written down."""
+"""Ties one Locust process to a run: begins and ends the load, passes counts on, writes the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from loadtests.common.recorder import COLUMNS, SUCCESS, Recorder
 _LEAD_S: Final = 0.5
 """From the start of the run to the beginning of the load: users have to be there by then."""
 
-_LAST_ANSWER_S: Final = 60.0
+_MAX_ANSWER_WAIT_S: Final = 60.0
 """How long after the end of the load answers are waited for."""
 
 _END: Final = "loadtest_end"
@@ -38,11 +38,11 @@ _LINES: Final = 100
 """Lines of progress of a long run; of a short one there is one each second."""
 
 _CPU_WINDOW_S: Final = 5.0
-_LEAST_WINDOW_S: Final = 1.0
+_MIN_CPU_WINDOW_S: Final = 1.0
 
 
-class Conduct:
-    """Ties a recorder to the events of Locust."""
+class LocustHooks:
+    """The listeners of Locust's events; they fill a recorder."""
 
     def __init__(self, plan: Plan, recorder: Recorder) -> None:
         self.plan = plan
@@ -51,7 +51,7 @@ class Conduct:
         self._cpu = 0.0, 0.0  # process time and monotonic time at the beginning of a window
 
     def listen(self, events: Any) -> None:
-        """Be told what happens. Called once, while the locustfile is loaded."""
+        """Register with the events of Locust. Called once, while the locustfile is loaded."""
         events.init.add_listener(self._initialised)
         events.test_start.add_listener(self._started)
         events.test_stop.add_listener(self._stopped)
@@ -69,15 +69,15 @@ class Conduct:
             self._end(min(elapsed_s, self.plan.seconds))
             if isinstance(self._runner, MasterRunner):
                 self._runner.send_message(_END, self.recorder.ended_s)
-        return self.recorder.done or elapsed_s > self.plan.seconds + _LAST_ANSWER_S
+        return self.recorder.done or elapsed_s > self.plan.seconds + _MAX_ANSWER_WAIT_S
 
     def _end(self, ended_s: float) -> None:
         self.recorder.ended_s = ended_s
         if isinstance(self._runner, WorkerRunner):
-            gevent.spawn(self._hand_over)
+            gevent.spawn(self._send_last_counts)
 
-    def _hand_over(self) -> None:
-        """The last of it, without waiting for the next report."""
+    def _send_last_counts(self) -> None:
+        """Send the last counts at once, without waiting for the next report."""
         while not self.recorder.done:
             gevent.sleep(0.1)
         self._measure_cpu()
@@ -109,7 +109,7 @@ class Conduct:
         self.recorder.begin_s = time.monotonic() + _LEAD_S
         gevent.spawn(self._watch_cpu)
         if not isinstance(environment.runner, WorkerRunner):
-            gevent.spawn(self._tell)
+            gevent.spawn(self._print_progress)
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:
         self._measure_cpu()
@@ -139,13 +139,13 @@ class Conduct:
         """Of a window that is long enough to say something: the share of a core that this process used."""
         now = time.process_time(), time.monotonic()
         used_s, took_s = now[0] - self._cpu[0], now[1] - self._cpu[1]
-        if self._cpu[1] and took_s >= _LEAST_WINDOW_S:
+        if self._cpu[1] and took_s >= _MIN_CPU_WINDOW_S:
             self.recorder.cpu_percent = max(self.recorder.cpu_percent, round(100 * used_s / took_s, 1))
             self._cpu = now
 
     # ---------------------------------------------------------------- progress
 
-    def _tell(self) -> None:
+    def _print_progress(self) -> None:
         while self.recorder.ended_s is None:
             gevent.sleep(max(1.0, self.plan.seconds / _LINES))
             elapsed_s = self.elapsed_s()
@@ -169,10 +169,10 @@ class Conduct:
         }
 
 
-def shape_class(conduct: Conduct, users: int) -> type[LoadTestShape]:
+def shape_class(hooks: LocustHooks, users: int) -> type[LoadTestShape]:
     """The shape that Locust asks: all users are there from the beginning, until the load is over."""
 
     def tick(_: LoadTestShape) -> tuple[int, float] | None:
-        return None if conduct.is_over() else (users, float(users))
+        return None if hooks.is_over() else (users, float(users))
 
     return type("PlannedShape", (LoadTestShape,), {"tick": tick})

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from engine.cli.demo.board import Phase
 from engine.cli.demo.engine_process import ROOT, DemoError
 from engine.cli.demo.load import allow_open_files
+from engine.cli.demo.phases import Phase
 from engine.config import load_config
 from engine.core.prices import fallback_sheet, price_sheet
 

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
+from loadtests.common.conservation import Count, compared
 from loadtests.common.deliveries import Channel, Deliveries
 from loadtests.common.plan import Plan, Stage, Stream
-from loadtests.common.sums import Count, compared
 from loadtests.functions import Poisoned, delivering, holding, stormy
 
 METRICS = """\

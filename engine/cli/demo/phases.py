@@ -39,17 +39,17 @@ class Phase:
 class View(Protocol):
     """Shows the demo to somebody."""
 
-    def began(self, board: Board, phase: Phase) -> None:
+    def began(self, board: PhaseProgress, phase: Phase) -> None:
         """A phase has begun."""
 
-    def sampled(self, board: Board) -> None:
+    def sampled(self, board: PhaseProgress) -> None:
         """There are new numbers, some ten times a second."""
 
-    def ended(self, board: Board, phase: Phase) -> None:
+    def ended(self, board: PhaseProgress, phase: Phase) -> None:
         """A phase has ended."""
 
 
-class Board:
+class PhaseProgress:
     """All phases, the latest numbers, and the time.
 
     `elapsed_s` gives seconds on the time axis of the samples.

@@ -24,7 +24,7 @@ class Window(Generic[T]):
         self._ends: deque[tuple[float, Hashable]] = deque()
 
     def get(self, key: Hashable, now_s: float) -> T | None:
-        """What was kept, if it still is."""
+        """The value of `key`; None if there is none, or its five minutes are over."""
         ends, kept = self._ends, self._kept
         while ends and ends[0][0] <= now_s:
             end_s, old = ends.popleft()

@@ -24,22 +24,22 @@ class DeliveryOrder(Protocol):
     """Holds the visible messages of one queue."""
 
     def put(self, message: Message) -> None:
-        """It became visible."""
+        """Add a message that became visible."""
 
     def take(self, max_count: int) -> list[Message]:
-        """Up to `max_count` messages to be delivered now; they are IN_FLIGHT from here on."""
+        """Remove up to `max_count` messages in the order of delivery, and set them IN_FLIGHT."""
 
     def took(self, message: Message) -> None:
-        """It is IN_FLIGHT without having been taken here."""
+        """Note a message that became IN_FLIGHT without `take`."""
 
     def released(self, message: Message) -> None:
-        """It is IN_FLIGHT no more; its state says what it is now. Before `put`, if it comes back."""
+        """Note that a message is IN_FLIGHT no longer. Called before `put` if it becomes visible again."""
 
     def dropped(self, message: Message) -> None:
-        """It was visible, and is GONE."""
+        """Note that a visible message is GONE."""
 
     def ready(self) -> bool:
-        """Whether `take` would give something."""
+        """Whether `take` would return a message."""
 
 
 class Tenant:
@@ -78,7 +78,7 @@ class FairDeliveryOrder:
         self._in_flight = 0
 
     def put(self, message: Message) -> None:
-        """It became visible."""
+        """Add a message that became visible."""
         if message.group is None:
             self._order.put(message)
             return
@@ -90,7 +90,7 @@ class FairDeliveryOrder:
             self._enter(tenant, message.seq)
 
     def take(self, max_count: int) -> list[Message]:
-        """Up to `max_count` messages, IN_FLIGHT from here on."""
+        """Remove up to `max_count` messages in the order of delivery, and set them IN_FLIGHT."""
         taken: list[Message] = []
         order = self._order
         if not self._tenants and not order.returned:  # the common case
@@ -111,13 +111,13 @@ class FairDeliveryOrder:
         return taken
 
     def took(self, message: Message) -> None:
-        """It is IN_FLIGHT without having been taken here."""
+        """Note a message that became IN_FLIGHT without `take`."""
         self._in_flight += 1
         if message.group is not None:
             self._tenants.setdefault(message.group, Tenant()).in_flight += 1
 
     def released(self, message: Message) -> None:
-        """It is IN_FLIGHT no more."""
+        """Note that a message is IN_FLIGHT no longer."""
         self._in_flight -= 1
         if message.group is not None:
             tenant = self._tenants[message.group]
@@ -125,14 +125,14 @@ class FairDeliveryOrder:
             self._drop_if_empty(message.group, tenant)
 
     def dropped(self, message: Message) -> None:
-        """It was visible, and is GONE."""
+        """Note that a visible message is GONE."""
         if message.group is None:
             self._order.dropped()
         else:
             self._drop_if_empty(message.group, self._tenants[message.group])
 
     def ready(self) -> bool:
-        """Whether `take` would give something."""
+        """Whether `take` would return a message."""
         if self._order.head() is not None:
             return True
         quiet = self._quiet
@@ -155,7 +155,7 @@ class FairDeliveryOrder:
         heapq.heappush(self._quiet, (seq, self._entries, tenant))
 
     def _requeue_quiet(self) -> None:
-        """Those who have become quiet are served in order again."""
+        """Move tenants that are noisy no longer back to the ordered heap."""
         for tenant in [one for one in self._noisy if not self._is_noisy(one)]:
             self._noisy.remove(tenant)
             if (seq := tenant.head_seq()) != _NEVER:
@@ -177,7 +177,7 @@ class FairDeliveryOrder:
         return message
 
     def _first_quiet(self) -> Tenant | None:
-        """The quiet tenant with the first message; its entry is right. Noisy ones met are set aside."""
+        """The quiet tenant with the first message, or None. Moves noisy tenants that it meets to `_noisy`."""
         quiet = self._quiet
         while quiet:
             seq, number, tenant = quiet[0]
@@ -198,7 +198,7 @@ class FairDeliveryOrder:
         return None
 
     def _drop_if_empty(self, group: str, tenant: Tenant) -> None:
-        """Drop a tenant that has nothing here; a stale entry in the heap is passed over later."""
+        """Remove a tenant without messages; its stale entry in the heap is skipped later."""
         if not tenant.in_flight and tenant.head_seq() == _NEVER:
             del self._tenants[group]
             tenant.entry_seq = _NEVER
@@ -214,7 +214,7 @@ class Group:
     def __init__(self) -> None:
         self.waiting: list[tuple[int, Message]] = []
         self.held: list[tuple[int, Message]] = []
-        self.queued = False  # it stands in the line of groups
+        self.queued = False  # whether it is in `FifoDeliveryOrder._order`
 
     def head_seq(self) -> int:
         """`seq` of its first visible message; `_NEVER` if there is none."""
@@ -224,7 +224,7 @@ class Group:
         return waiting[0][0] if waiting else _NEVER
 
     def barrier_seq(self) -> int:
-        """`seq` of its first message in flight: nothing behind it is given out."""
+        """`seq` of its first message in flight: messages after it are not delivered. `_NEVER` for none."""
         held = self.held
         while held and held[0][1].state is not IN_FLIGHT:
             heapq.heappop(held)
@@ -232,7 +232,7 @@ class Group:
 
 
 class FifoDeliveryOrder:
-    """Groups in the order in which they became available; each gives as much as it can, in order."""
+    """Groups in the order in which they became available, the messages of each in order of sending."""
 
     __slots__ = ("_groups", "_order")
 
@@ -241,7 +241,7 @@ class FifoDeliveryOrder:
         self._order: deque[Group] = deque()
 
     def put(self, message: Message) -> None:
-        """It became visible."""
+        """Add a message that became visible."""
         key = message.group or ""
         group = self._groups.get(key)
         if group is None:
@@ -252,7 +252,7 @@ class FifoDeliveryOrder:
             self._order.append(group)
 
     def take(self, max_count: int) -> list[Message]:
-        """Up to `max_count` messages, IN_FLIGHT from here on."""
+        """Remove up to `max_count` messages in the order of delivery, and set them IN_FLIGHT."""
         taken: list[Message] = []
         while self._order and len(taken) < max_count:
             group = self._order.popleft()
@@ -266,20 +266,20 @@ class FifoDeliveryOrder:
         return taken
 
     def took(self, message: Message) -> None:
-        """It is IN_FLIGHT without having been taken here."""
+        """Note a message that became IN_FLIGHT without `take`."""
         group = self._groups.setdefault(message.group or "", Group())
         heapq.heappush(group.held, (message.seq, message))
 
     def released(self, message: Message) -> None:
-        """It is IN_FLIGHT no more."""
+        """Note that a message is IN_FLIGHT no longer."""
         self._update_group(message.group or "")
 
     def dropped(self, message: Message) -> None:
-        """It was visible, and is GONE."""
+        """Note that a visible message is GONE."""
         self._update_group(message.group or "")
 
     def ready(self) -> bool:
-        """Whether `take` would give something."""
+        """Whether `take` would return a message."""
         order = self._order
         while order:
             if order[0].head_seq() < order[0].barrier_seq():
@@ -288,7 +288,7 @@ class FifoDeliveryOrder:
         return False
 
     def _update_group(self, key: str) -> None:
-        """Something of the group has changed: it may be available, or empty."""
+        """Queue the group if it became available; remove it if it is empty."""
         group = self._groups.get(key)
         if group is None:
             return

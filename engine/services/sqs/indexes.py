@@ -23,7 +23,7 @@ class LazyIndex:
         self._dropped = 0
 
     def put(self, message: Message) -> None:
-        """Add one that became visible."""
+        """Add a message that became visible."""
         fresh = self.fresh
         if not fresh or fresh[-1].seq < message.seq:
             fresh.append(message)
@@ -31,7 +31,7 @@ class LazyIndex:
             heapq.heappush(self.returned, (message.seq, message))
 
     def head(self) -> Message | None:
-        """The first one."""
+        """The first message; None if there is none."""
         fresh, returned = self.fresh, self.returned
         while returned and returned[0][1].state is not VISIBLE:
             heapq.heappop(returned)
@@ -42,14 +42,14 @@ class LazyIndex:
         return fresh[0] if fresh else None
 
     def pop(self, head: Message) -> None:
-        """Take the one that `head` gave out of the line."""
+        """Remove the message that `head` returned."""
         if self.returned and self.returned[0][1] is head:
             heapq.heappop(self.returned)
         else:
             self.fresh.popleft()
 
     def dropped(self) -> None:
-        """One within the line is GONE."""
+        """Note that a message in the index is GONE; sweeps when half of the index is."""
         self._dropped += 1
         if self._dropped > _FEW and self._dropped * 2 > len(self.fresh) + len(self.returned):
             self._dropped = 0
@@ -71,20 +71,20 @@ class Timers:
         self._stale = 0
 
     def arm(self, message: Message, due_s: float, number: int) -> None:
-        """Set its timer, or set it anew. `number` was never used before."""
+        """Set the timer of `message`, in place of an earlier one. `number` must never have been used."""
         if message.timer:
             self._drop_if_empty()
         message.timer = number
         heapq.heappush(self._heap, (due_s, number, message))
 
     def disarm(self, message: Message) -> None:
-        """Its timer is not to ring."""
+        """Cancel the timer of `message`, if it has one."""
         if message.timer:
             message.timer = 0
             self._drop_if_empty()
 
     def next_due_s(self) -> float | None:
-        """When the first rings."""
+        """When the first timer is due; None if there is none."""
         heap = self._heap
         while heap and heap[0][1] != heap[0][2].timer:
             heapq.heappop(heap)
@@ -92,7 +92,7 @@ class Timers:
         return heap[0][0] if heap else None
 
     def due(self, now_s: float) -> Iterator[Message]:
-        """Those whose timers have rung, in the order of time."""
+        """Remove the timers that are due, and yield their messages in order of time."""
         heap = self._heap
         while heap and heap[0][0] <= now_s:
             _, number, message = heapq.heappop(heap)
@@ -103,11 +103,11 @@ class Timers:
                 self._stale -= 1
 
     def messages(self) -> list[Message]:
-        """Those with a timer, in no order."""
+        """Messages with a timer, in no order."""
         return [message for _, number, message in self._heap if message.timer == number]
 
     def free(self, max_count: int) -> bool:
-        """Forget so many timers; False if none is left."""
+        """Free up to `max_count` timers; False if none is left."""
         del self._heap[-max_count:]
         return bool(self._heap)
 
@@ -130,7 +130,7 @@ class Ages:
         self._number = 0
 
     def add(self, message: Message) -> None:
-        """Watch over it."""
+        """Add a message."""
         sent = self._sent
         if not sent or sent[-1].sent_s <= message.sent_s:
             sent.append(message)
@@ -139,7 +139,7 @@ class Ages:
             heapq.heappush(self._late, (message.sent_s, self._number, message))
 
     def oldest_s(self) -> float | None:
-        """When the oldest was sent."""
+        """When the oldest message was sent; None if there is none."""
         sent, late = self._sent, self._late
         while sent and sent[0].state is GONE:
             sent.popleft()
@@ -150,7 +150,7 @@ class Ages:
         return sent[0].sent_s if sent else None
 
     def sent_until(self, until_s: float) -> Iterator[Message]:
-        """Take out, oldest first, those sent at or before `until_s`."""
+        """Remove and yield, oldest first, the messages sent at or before `until_s`."""
         while (oldest_s := self.oldest_s()) is not None and oldest_s <= until_s:
             if self._late and self._late[0][0] == oldest_s:
                 yield heapq.heappop(self._late)[2]
@@ -158,7 +158,7 @@ class Ages:
                 yield self._sent.popleft()
 
     def trim(self, alive: int) -> None:
-        """Called when one has gone; `alive` are left."""
+        """Sweep if most of the index is GONE; `alive` messages are left."""
         sent = self._sent
         while sent and sent[0].state is GONE:
             sent.popleft()
@@ -168,12 +168,12 @@ class Ages:
             heapq.heapify(self._late)
 
     def messages(self) -> list[Message]:
-        """Everything that is not GONE, in no order."""
+        """Messages that are not GONE, in no order."""
         late = [entry[2] for entry in self._late]
         return [message for message in (*self._sent, *late) if message.state is not GONE]
 
     def free(self, max_count: int) -> bool:
-        """Forget so many, which are GONE from now on; False if none is left."""
+        """Free up to `max_count` messages, and set them GONE; False if none is left."""
         sent, late = self._sent, self._late
         for _ in range(max_count):
             if not sent and not late:
@@ -184,7 +184,7 @@ class Ages:
 
 
 class PurgedMessages:
-    """What a purged queue held. Freeing it takes longer than the event loop may be held."""
+    """The messages of a purged queue, freed in steps: all at once would block the event loop for too long."""
 
     __slots__ = ("_ages", "_timers")
 
@@ -192,6 +192,6 @@ class PurgedMessages:
         self._ages, self._timers = ages, timers
 
     def free(self, max_count: int) -> bool:
-        """Free so many messages; False if none is left."""
+        """Free up to `max_count` messages; False if none is left."""
         timers_left = self._timers.free(max_count)
         return self._ages.free(max_count) or timers_left

@@ -122,7 +122,7 @@ class MessageOperations:
     # --- receiving
 
     def receive(self, call: SqsRequest, params: Params) -> Result | None:
-        """ReceiveMessage. None if it waits."""
+        """ReceiveMessage. Returns None if it waits: a `LongPoll` answers later."""
         queue, now_s = self.queue, call.now_s
         max_count = _within(params, "MaxNumberOfMessages", 1, 10, "Must be between 1 and 10, if provided.")
         seconds = f"Must be >= 0 and <= {MAX_WAIT_S}, if provided."
@@ -139,7 +139,7 @@ class MessageOperations:
         )
         if wait_s is None:
             wait_s = queue.policy.wait_s
-        if not (wait_s and queue.waiting):  # who waits longer is served first
+        if not (wait_s and queue.waiting):  # those that wait longer are served first
             messages = self._receive(options, now_s)
             if messages:
                 return {"Messages": messages}
@@ -237,7 +237,7 @@ class MessageOperations:
 
 
 class ReceiveOptions(NamedTuple):
-    """What a receive asks for."""
+    """Options of ReceiveMessage; `timeout_s` is the visibility timeout, None for the queue's."""
 
     max_count: int
     timeout_s: int | None

@@ -20,7 +20,7 @@ MAX_AT_ONCE: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStatistics:
-    """Numbers of one queue. `oldest_s` is when the oldest message was sent, None if there is none."""
+    """Counts of one queue. `oldest_s` is when the oldest message was sent; None if there is none."""
 
     visible: int
     in_flight: int
@@ -98,10 +98,10 @@ class MessageStore:
                 self._more_is_due(now_s)
 
     def _more_is_due(self, now_s: float) -> None:
-        """Have `tick` called again soon, if there is somebody who can."""
+        """Arrange that `tick` is called again soon. Does nothing here; `Queue` overrides it."""
 
     def next_due_s(self) -> float | None:
-        """When `tick` will change something that was not asked for; None if never."""
+        """When the next timer or retention period ends; None if none does."""
         due_s, oldest_s = self._timers.next_due_s(), self._ages.oldest_s()
         if oldest_s is None:
             return due_s
@@ -109,7 +109,7 @@ class MessageStore:
         return expires_s if due_s is None else min(due_s, expires_s)
 
     def statistics(self) -> QueueStatistics:
-        """The numbers as of the last `tick`."""
+        """The counts as of the last `tick`."""
         return QueueStatistics(
             visible=self.visible,
             in_flight=self.in_flight,
@@ -120,7 +120,7 @@ class MessageStore:
     # --- changes of state
 
     def _enter(self, message: Message, delay_s: float) -> None:
-        """A new message: delayed, or visible at once."""
+        """Add a new message: delayed, or visible at once."""
         self._ages.add(message)
         if delay_s > 0:
             message.state = DELAYED
@@ -139,7 +139,7 @@ class MessageStore:
         return taken
 
     def _return(self, message: Message) -> None:
-        """In flight no more, but visible. Its timer is not set."""
+        """Make a message in flight visible. Its timer must not be set."""
         message.state = VISIBLE
         self.in_flight -= 1
         self.visible += 1
@@ -147,7 +147,7 @@ class MessageStore:
         self._order.put(message)
 
     def _hide(self, message: Message) -> Message:
-        """A visible message is in flight again: as another object, because an order cannot give one up."""
+        """Put a copy of a visible message in flight: a delivery order cannot remove one. Returns it."""
         self._seq += 1
         other = message.copy(self._seq)
         self._remove(message)
@@ -159,7 +159,7 @@ class MessageStore:
         return other
 
     def _remove(self, message: Message) -> None:
-        """It leaves the queue, in whatever state it is."""
+        """Remove a message in any state."""
         state, message.state = message.state, GONE
         if state is IN_FLIGHT:
             self.in_flight -= 1

@@ -75,7 +75,7 @@ class MoveTask:
         return base64.b64encode(orjson.dumps({"taskId": self.id, "sourceArn": self.source.arn})).decode()
 
     def step(self, now_s: float, find: Callable[[str], Queue | None], new_id: Callable[[], str]) -> None:
-        """Move what may be moved by now."""
+        """Move as many messages as the rate allows by now."""
         touched: dict[str, Queue] = {}
         for _ in range(self._allowance(now_s)):
             if not self._move_one(now_s, find, new_id, touched):
@@ -87,7 +87,7 @@ class MoveTask:
         left = self.to_move - self.moved
         if self.per_s is None:
             self.next_s = now_s + _STEP_S
-            return min(_SLICE, left) or 1  # one more look: it ends the task
+            return min(_SLICE, left) or 1  # one more call of `_move_one`, which ends the task
         self._credit = min(self._credit + (now_s - self._credited_s) * self.per_s, float(self.per_s))
         self._credited_s = now_s
         whole = int(self._credit)
@@ -134,7 +134,7 @@ class MoveTasks:
         self._tasks: dict[str, list[MoveTask]] = {}  # ARN of the source, newest last
 
     def start(self, source: Queue, destination_arn: str | None, per_s: int | None, now_s: float) -> MoveTask:
-        """Begin one. Raises SqsError if one runs."""
+        """Start a task. Raises SqsError if one runs for the source."""
         tasks = self._tasks.setdefault(source.arn, [])
         if tasks and tasks[-1].status == RUNNING:
             raise invalid_value(
@@ -157,19 +157,19 @@ class MoveTasks:
         raise not_found("Task does not exist.")
 
     def listed(self, source_arn: str) -> list[MoveTask]:
-        """Those of a source, the newest first."""
+        """The tasks of a source, the newest first."""
         return self._tasks.get(source_arn, [])[::-1]
 
     def forget(self, source_arn: str) -> None:
-        """The source is deleted."""
+        """Remove the tasks of a source that is deleted."""
         self._tasks.pop(source_arn, None)
 
     def next_due_s(self) -> float | None:
-        """When `tick` has something to do; None if nothing runs."""
+        """When the next step of a task is due; None if no task runs."""
         return min((task.next_s for task in self._running()), default=None)
 
     def tick(self, now_s: float) -> None:
-        """Let the running tasks go on."""
+        """Run the steps that are due."""
         for task in self._running():
             if task.next_s <= now_s:
                 task.step(now_s, self._find, self._new_id)

@@ -26,7 +26,7 @@ _MAX_SUPERSEDED: Final = 100_000
 
 
 class Sent(NamedTuple):
-    """What became of a send. `sequence_number` is None on a standard queue."""
+    """The result of a send. `sequence_number` is None on a standard queue."""
 
     message_id: str
     sequence_number: str | None
@@ -51,13 +51,13 @@ class ReceiptStatus(Enum):
 class Queue(MessageStore):
     """Messages of one name.
 
-    The methods that take `now_s` bring the queue up to that time first. They never call a waiter: whoever
-    has done a step calls `wake_waiters`, which does, and tells `set_timer` when to be called next.
+    Methods that take `now_s` first let the timers run out that are due by then. They never call a waiter: the
+    caller of a step calls `wake_waiters` afterwards, which does, and passes the next due time to `set_timer`.
 
     Attributes:
         name, arn: Its own.
         most_in_flight: Receives beyond it give nothing.
-        set_timer: Told when `tick` and `wake_waiters` are due, by queue clock, while somebody waits.
+        set_timer: Called with the time at which `tick` and `wake_waiters` are due, while a waiter waits.
     """
 
     __slots__ = (
@@ -138,7 +138,7 @@ class Queue(MessageStore):
         """
         self._seq += 1
         message = old.copy(self._seq)
-        if message_id is not None:  # it counts as new
+        if message_id is not None:  # a moved message counts as new
             message.id, message.sent_s, message.origin = message_id, now_s, None
             message.receives, message.first_received_s = 0, None
         else:
@@ -209,7 +209,7 @@ class Queue(MessageStore):
         tries = self._attempts.get(attempt_id, now_s) or ()
         for message, receipt, timer in tries:
             if (message.state, message.receipt, message.timer) != (IN_FLIGHT, receipt, timer):
-                return []  # something has become of it
+                return []  # deleted, timed out or received again since
         again = []
         for message, receipt, _ in tries:
             self._tokens += 1
@@ -219,14 +219,14 @@ class Queue(MessageStore):
         return [message for message, *_ in again]
 
     def _moved_to_dlq(self, message: Message, now_s: float) -> bool:
-        """Whether it was taken once too often, and is in the dead-letter queue now."""
+        """Move a message that was received too often to the dead-letter queue; False if it stays."""
         redrive = self.policy.redrive
         received_before = message.origin.receives if message.origin is not None else 0
         if redrive is None or message.receives - received_before < redrive.most_receives:
             return False
         target = self._resolve(redrive.arn)
         if target is None or target is self:
-            return False  # there is nowhere to go: better again than never
+            return False  # the dead-letter queue does not exist: deliver once more
         self._remove(message)
         target.tick(now_s)
         target.accept_moved(now_s, message, origin=self.arn)
@@ -236,7 +236,7 @@ class Queue(MessageStore):
     # --- what becomes of a received message
 
     def delete(self, receipt: int, now_s: float) -> ReceiptStatus:
-        """Forget the message of `receipt`. Standard: late is fine, again too."""
+        """Delete the message of `receipt`. On standard queues an old receipt works too."""
         self.tick(now_s)
         message = self._receipts.get(receipt)
         if message is None:
@@ -247,12 +247,12 @@ class Queue(MessageStore):
         return ReceiptStatus.DONE
 
     def delete_all(self, receipts: Iterable[int], now_s: float) -> None:
-        """Forget the messages of `receipts`, as far as `delete` would."""
+        """Delete the messages of `receipts`, ignoring those that `delete` would not."""
         for receipt in receipts:
             self.delete(receipt, now_s)
 
     def change_visibility(self, receipt: int, timeout_s: float, now_s: float) -> ReceiptStatus:
-        """Let the message of `receipt` be invisible for `timeout_s` from now on; 0 gives it back."""
+        """Hide the message of `receipt` for `timeout_s` from now on; 0 makes it visible at once."""
         self.tick(now_s)
         message = self._receipts.get(receipt)
         if message is None or (message.state is not IN_FLIGHT and self.policy.fifo):
@@ -274,11 +274,11 @@ class Queue(MessageStore):
 
     @property
     def waiting(self) -> bool:
-        """Whether somebody waits: if not, `wake_waiters` need not be called."""
+        """Whether any waiter waits; if not, `wake_waiters` need not be called."""
         return bool(self._waiters)
 
     def ready(self) -> bool:
-        """Whether `receive` would give something, as of the last `tick`."""
+        """Whether `receive` would return a message, as of the last `tick`."""
         return self.visible > 0 and self.in_flight < self.most_in_flight and self._order.ready()
 
     def wait(self, waiter: Waiter) -> None:
@@ -290,11 +290,11 @@ class Queue(MessageStore):
         self._waiters.add(waiter)
 
     def forget(self, waiter: Waiter) -> None:
-        """It waits no more."""
+        """Remove a waiter, if it is there."""
         self._waiters.discard(waiter)
 
     def wake_waiters(self, now_s: float) -> None:
-        """Call waiters in turn while there is something to receive; set the alarm if some remain."""
+        """Call waiters in turn while messages can be received; call `set_timer` if waiters remain."""
         waiters = self._waiters
         if waiters:
             waiters.call(self.ready, now_s)
@@ -304,7 +304,7 @@ class Queue(MessageStore):
     # --- rare things
 
     def configure(self, policy: QueueAttributes, now_s: float) -> None:
-        """Change what it is set to. A FIFO queue applies another delay to what it holds; fifo stays."""
+        """Replace the attributes, except `fifo`. A FIFO queue applies a new delay to delayed messages."""
         self.tick(now_s)
         before, self.policy = self.policy, policy
         if policy.fifo and policy.delay_s != before.delay_s:
@@ -317,7 +317,7 @@ class Queue(MessageStore):
     def purge(self) -> PurgedMessages:
         """Forget all messages, in whatever state, and the ids of deduplication.
 
-        Half a million take their time to be freed: whoever has time does that with what is returned.
+        Returns the messages: the caller frees them in steps, because freeing half a million takes long.
         """
         self._superseded, self._dedup, self._attempts = OrderedDict(), Window(), Window()
         return self.clear()
@@ -326,7 +326,7 @@ class Queue(MessageStore):
         self.set_timer(now_s)
 
     def take_visible(self, max_count: int, now_s: float) -> list[Message]:
-        """Up to `max_count` visible messages, taken out of the queue; not a receive."""
+        """Remove and return up to `max_count` visible messages; does not count as a receive."""
         self.tick(now_s)
         taken = self._take(max_count)
         for message in taken:
@@ -334,7 +334,7 @@ class Queue(MessageStore):
         return taken
 
     def restore(self, message: Message, now_s: float) -> None:
-        """Undo `take_visible` for one message: it is again where it was."""
+        """Undo `take_visible` for one message: it has its place in the order again."""
         other = message.copy(message.seq)
         other.receipt = 0
         self.tick(now_s)

@@ -39,7 +39,7 @@ class RedriveAllow(NamedTuple):
     sources: tuple[str, ...]
 
     def allows(self, source_arn: str) -> bool:
-        """Whether `source_arn` may."""
+        """Whether the queue `source_arn` may name this one."""
         if self.permission == "byQueue":
             return source_arn in self.sources
         return self.permission == "allowAll"
@@ -73,7 +73,7 @@ class QueueAttributes:
     texts: tuple[tuple[str, str], ...] = ()
 
     def attributes(self) -> dict[str, str]:
-        """AWS's names and texts."""
+        """The attributes by AWS's names, as text."""
         document = {key: str(getattr(self, field)) for key, (field, _, _) in _NUMBERS.items()}
         document["SqsManagedSseEnabled"] = _bool_text(self.managed_encryption)
         if self.fifo:
@@ -89,7 +89,7 @@ class QueueAttributes:
         return document
 
     def text(self, name: str) -> str:
-        """One of `texts`; empty if it is not set."""
+        """A value of `texts`; empty if it is not set."""
         return dict(self.texts).get(name, "")
 
     def with_text(self, name: str, text: str) -> QueueAttributes:
@@ -185,7 +185,7 @@ def _with(policy: QueueAttributes, name: str, text: str, *, creating: bool) -> Q
         if text not in choices:
             raise invalid_attribute(name)
         if name == "DeduplicationScope" and not creating:
-            return policy  # AWS takes it, and goes on as before (recorded)
+            return policy  # AWS accepts it without effect (recorded)
         return _replaced(policy, field, text)
     flag = _flag(name, text)
     if name == "FifoQueue":

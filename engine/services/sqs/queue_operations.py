@@ -49,7 +49,7 @@ class QueueOperations:
         timers: QueueTimers,
         deleted: Callable[[Queue], None],
     ) -> None:
-        """`deleted` is told of each queue that is no more."""
+        """`deleted` is called with each queue that was deleted."""
         self._queues = queues
         self._account_id = account_id
         self._epoch = Epoch(clock)
@@ -118,7 +118,7 @@ class QueueOperations:
         return [self._url(call, name) for name in page], page[-1].encode().hex() if more else None
 
     def _url(self, call: SqsRequest, name: str) -> str:
-        """By the host that the client knows this endpoint by."""
+        """The URL of a queue, with the host that the client used."""
         host = call.request.header(b"host") or b""
         document = host.decode() if _HOST.fullmatch(host) else "localhost"
         return f"http://{document}/{self._account_id}/{name}"

@@ -18,7 +18,7 @@ _FREED_AT_ONCE: Final = 2_000
 
 
 def free(purged: PurgedMessages) -> None:
-    """Free what a purge left, a little at each turn of the running loop."""
+    """Free the messages of a purged queue, some at each turn of the running loop."""
     if purged.free(_FREED_AT_ONCE):
         asyncio.get_running_loop().call_soon(free, purged)
 
@@ -35,7 +35,7 @@ class QueueReminder:
         self._handle: asyncio.TimerHandle | None = None
 
     def at(self, due_s: float | None) -> None:
-        """Ring at `due_s` or before; None asks for nothing."""
+        """Call back at `due_s` or before; None changes nothing."""
         if due_s is None or (self._handle is not None and self._due_s <= due_s):
             return
         self.cancel()
@@ -44,7 +44,7 @@ class QueueReminder:
         self._handle = asyncio.get_running_loop().call_later(delay_s, self._fire)
 
     def cancel(self) -> None:
-        """Ring no more."""
+        """Cancel the timer."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -70,11 +70,11 @@ class QueueTimers:
             self._add(queue)
 
     def move_tasks_changed(self) -> None:
-        """A move task was started."""
+        """Set the timer for the next step of a move task."""
         self._move_timer.at(self._queues.move_tasks.next_due_s())
 
     def forget(self, queue: Queue) -> None:
-        """It is deleted."""
+        """Cancel the timer of a deleted queue."""
         reminder = self._reminders.pop(queue, None)
         if reminder is not None:
             reminder.cancel()

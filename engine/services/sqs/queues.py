@@ -30,7 +30,7 @@ _TOO_SOON: Final = (
 
 
 class QueueRecord:
-    """A queue, and what only the control plane knows of it. Times are those of the queue clock."""
+    """A queue with its tags and times. Times are those of the queue clock, seconds."""
 
     __slots__ = ("created_s", "modified_s", "purged_s", "queue", "tags")
 
@@ -61,7 +61,7 @@ class Queues:
         self._records: dict[str, QueueRecord] = {}
         self._deleted_s: dict[str, float] = {}
         self.on_created: Callable[[Queue], None] = lambda _: None
-        """Told of each new queue: whoever keeps its time."""
+        """Called with each new queue."""
 
     # --- finding
 
@@ -89,7 +89,7 @@ class Queues:
         return self._arn + name
 
     def names(self, prefix: str = "") -> list[str]:
-        """Sorted."""
+        """Names of the queues that begin with `prefix`, sorted."""
         return sorted(name for name in self._records if name.startswith(prefix))
 
     def sources_of(self, arn: str) -> list[str]:
@@ -145,7 +145,7 @@ class Queues:
         record.modified_s = now_s
 
     def delete(self, name: str, now_s: float) -> tuple[Queue, PurgedMessages]:
-        """Forget the queue and all it holds, which is left to be freed. Who waits for it is not told."""
+        """Delete the queue; its messages are returned to be freed. Waiters are not called."""
         queue = self.record(name).queue
         del self._records[name]
         self.changes += 1
@@ -155,7 +155,7 @@ class Queues:
         return queue, queue.purge()
 
     def purge(self, name: str, now_s: float) -> PurgedMessages:
-        """Forget its messages, which are left to be freed. Raises SqsError."""
+        """Remove all messages; they are returned to be freed. Raises SqsError."""
         record = self.record(name)
         if self.strict and record.purged_s is not None and now_s - record.purged_s < AGAIN_AFTER_S:
             text = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."

@@ -13,7 +13,7 @@ _VERSION: Final = b"\x01\x01\x01"  # "AQEB", as AWS's handles begin
 
 
 class ReceiptHandles:
-    """The handles of one queue: no other queue knows them."""
+    """The handles of one queue; those of other queues are rejected."""
 
     __slots__ = ("_prefix",)
 

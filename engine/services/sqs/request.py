@@ -12,7 +12,7 @@ Result = dict[str, Any]
 
 
 class SqsProtocol(Protocol):
-    """The protocol a request came in: it says how answers are written."""
+    """The protocol of a request, which writes its answer."""
 
     def succeed(self, call: SqsRequest, result: Mapping[str, Any]) -> None:
         """Answer with `result`, in the names of the API's model."""
@@ -42,9 +42,9 @@ class SqsRequest:
         self.now_s = request.received_s
 
     def succeed(self, result: Mapping[str, Any]) -> None:
-        """Answer, once."""
+        """Send the answer. Called once."""
         self.protocol.succeed(self, result)
 
     def fail(self, error: SqsError) -> None:
-        """Answer, once."""
+        """Send the answer. Called once."""
         self.protocol.fail(self, error)

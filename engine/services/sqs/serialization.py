@@ -40,10 +40,10 @@ class Epoch:
 
 
 class SystemAttributes:
-    """The `Attributes` of a received message: all values are texts, what is not there is left out."""
+    """The `Attributes` of a received message: all values are text, absent ones are left out."""
 
     def __init__(self, epoch: Epoch, sender_id: str) -> None:
-        """`sender_id` is the same for all: nobody is asked who he is."""
+        """`sender_id` is the same for all messages: callers are not authenticated."""
         self._epoch = epoch
         self._readers: Mapping[str, Callable[[Message], str | None]] = {
             "SenderId": lambda _: sender_id,
@@ -58,11 +58,11 @@ class SystemAttributes:
         }
 
     def all(self, message: Message) -> dict[str, str]:
-        """Everything there is."""
+        """All system attributes that the message has."""
         return self.some(message, list(self._readers))
 
     def some(self, message: Message, names: Sequence[str]) -> dict[str, str]:
-        """Those of these names; `All` stands for everything."""
+        """The system attributes of these names; `All` stands for all."""
         if "All" in names:
             return self.all(message)
         found = {}
@@ -91,7 +91,7 @@ def chosen(attributes: Mapping[str, Attribute], names: Sequence[str]) -> dict[st
 
 
 def attribute_json(attribute: Attribute) -> dict[str, str]:
-    """As the API's model has it; bytes in base64."""
+    """The attribute as in the API's model; bytes are base64."""
     value = attribute.value
     if isinstance(value, bytes):
         return {"BinaryValue": base64.b64encode(value).decode(), "DataType": attribute.data_type}
@@ -105,7 +105,7 @@ def message_json(
     system_names: Sequence[str],
     attribute_names: Sequence[str],
 ) -> dict[str, Any]:
-    """One of `Messages`."""
+    """One member of `Messages` in the answer of ReceiveMessage."""
     document: dict[str, Any] = {
         "MessageId": message.id,
         "ReceiptHandle": handle,

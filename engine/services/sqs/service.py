@@ -48,13 +48,13 @@ class SqsService:
     bodies of `BODY_LIMIT_BYTES`. Call `stop` before the listener is drained: it ends the long polls.
 
     Attributes:
-        queues: All queues, for use in the process. After steps of one's own on a queue (`send`, `delete`,
-            ...) call its `wake_waiters`, which wakes those who wait.
-        system_attributes: How a message's system attributes are shown.
+        queues: All queues, for use in the process. After a step on a queue (`send`, `delete`, ...) call its
+            `wake_waiters`.
+        system_attributes: Formats the system attributes of messages.
     """
 
     BODY_LIMIT_BYTES: Final = 6 * MAX_MESSAGE_BYTES + 65_536
-    """A batch of 1 MiB, each character of it escaped for JSON, and what stands around it."""
+    """A batch of 1 MiB with every character escaped for JSON, and the rest of the request."""
 
     def __init__(self, host: Host, *, strict: bool = False) -> None:
         """`strict` keeps AWS's pauses of 60 s after DeleteQueue and PurgeQueue."""
@@ -97,7 +97,7 @@ class SqsService:
             if "RedrivePolicy" in attributes:
                 redrive[name] = attributes.pop("RedrivePolicy")
             self.queues.create(name, attributes, settings.tags, now_s)
-        for name, policy in redrive.items():  # queues may be each other's
+        for name, policy in redrive.items():  # queues may name each other
             self.queues.configure(name, {"RedrivePolicy": policy}, now_s)
 
     def queue(self, name: str) -> Queue:
@@ -108,11 +108,11 @@ class SqsService:
         return queue
 
     def handles(self, queue: Queue) -> ReceiptHandles:
-        """What turns receipts of `queue` into the handles clients see."""
+        """Converts receipts of `queue` to the handles that clients see."""
         return self._operations_of(queue).handles
 
     def stop(self) -> None:
-        """Answer every long poll, with nothing, and cancel the timers."""
+        """Answer every long poll without messages, and cancel the timers."""
         for poll in tuple(self._polls):
             poll.end()
         self._timers.stop()
@@ -149,7 +149,7 @@ class SqsService:
         self._act(call, name, form)
 
     def _act(self, call: SqsRequest, name: str | None, form: Mapping[str, str] | None) -> None:
-        """Do it, and answer. `form` is None in the JSON protocol."""
+        """Run the operation and answer. `form` is None in the JSON protocol."""
         try:
             if call.request.too_large:
                 raise _too_large(name, call.request.too_large)
@@ -174,7 +174,7 @@ class SqsService:
         return self._queue_operations.on_queues[name](call, params, record)
 
     def _addressed(self, call: SqsRequest, params: dict[str, Any]) -> MessageOperations:
-        """The desk of the queue that a call is for: by `QueueUrl`, else by the request's own path."""
+        """The operations of the queue that a call is for: by `QueueUrl`, else by the request's own path."""
         url = params.get("QueueUrl")
         if self._changes != self.queues.changes:
             self._by_url.clear()
@@ -198,7 +198,7 @@ class SqsService:
         return operations
 
     def _find(self, url: str) -> Queue | None:
-        """By the last two parts of the path; a name alone will do. The host is not looked at."""
+        """Find a queue by the last two parts of a URL's path, or by its name alone; the host is ignored."""
         *before, name = url.rstrip("/").split("/")
         if before and before[-1] != self._account_id:
             return None
@@ -213,7 +213,7 @@ class SqsService:
         return operations
 
     def _deleted(self, queue: Queue) -> None:
-        """End what goes on at a queue that is no more."""
+        """Cancel the timer and answer the long polls of a deleted queue."""
         self._timers.forget(queue)
         self._by_name.pop(queue.name, None)
         for poll in [one for one in self._polls if one.of(queue)]:

@@ -73,7 +73,7 @@ class QueueSettings(BaseModel):
     tags: dict[str, str] = Field(default_factory=dict)
 
     def attributes(self, name: str, arn: Callable[[str], str]) -> dict[str, str]:
-        """What CreateQueue would be given for the queue `name`; `arn` makes an ARN of a queue's name."""
+        """The attributes for CreateQueue of the queue `name`; `arn` returns the ARN of a queue's name."""
         attributes = {
             "VisibilityTimeout": str(self.visibility_timeout_s),
             "DelaySeconds": str(self.delay_s),
@@ -94,7 +94,7 @@ class QueueSettings(BaseModel):
 
 
 def queue_problems(tables: Mapping[str, QueueSettings]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with tables that are right one by one: keys below `queues`, and the end of a sentence."""
+    """Problems between tables that are valid one by one: keys below `queues`, and the end of a sentence."""
     for name, settings in tables.items():
         fifo = name.endswith(FIFO_SUFFIX)
         if QUEUE_NAME.fullmatch(name) is None:

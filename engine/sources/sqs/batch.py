@@ -68,21 +68,21 @@ class Batch:
         self.rest: Batch | None = None
 
     def __call__(self, outcome: Outcome) -> None:
-        """The function has answered, or was not run."""
+        """Pass the outcome of the invocation on to the delivery."""
         self.reply(self, outcome)
 
     def __len__(self) -> int:
         return len(self.messages)
 
     def add(self, other: Batch) -> None:
-        """Take in what another one holds."""
+        """Add the messages of another batch."""
         self.messages += other.messages
         self.receipts += other.receipts
         self.records += other.records
         self.size += other.size - EMPTY_BYTES
 
     def too_large(self) -> bool:
-        """Whether it is more than fits into one payload."""
+        """Whether its records exceed one payload."""
         if self.size > MAX_BYTES:
             self.size = size_of(self.records)
         return self.size > MAX_BYTES
@@ -103,7 +103,7 @@ class Batch:
         return rest
 
     def drop(self, places: set[int]) -> None:
-        """Forget the messages at these places."""
+        """Remove the messages at these positions."""
         self._keep([place for place in range(len(self.messages)) if place not in places])
 
     def _keep(self, places: list[int] | range) -> None:

@@ -109,21 +109,21 @@ class ConcurrencyController:
         )
 
     def began(self) -> None:
-        """A batch has a slot."""
+        """Count a batch that takes a slot."""
         self.running += 1
         self._peak = max(self._peak, self.running)
 
     def ran(self, took_s: float) -> None:
-        """The function ran for one, well or not."""
+        """Count a batch that the function ran for, whether it failed or not."""
         self._ended += 1
         self._service_s += (took_s - self._service_s) * _SMOOTHING
 
     def failed(self) -> None:
-        """And it failed."""
+        """Count a batch that failed; `ran` was called before."""
         self._failed += 1
 
     def refused(self) -> None:
-        """There was no concurrency for one."""
+        """Count a batch that was throttled."""
         self._ended += 1
         self._failed += 1
 

@@ -43,7 +43,7 @@ class MappingCounts:
         self.batches = [0] * (len(BATCH_BOUNDS) + 1)
 
     def sent(self, size: int) -> None:
-        """A batch went to the function."""
+        """Count a batch of `size` messages that was sent to the function."""
         self.batches[bisect_left(BATCH_BOUNDS, size)] += 1
         self.batched += size
 

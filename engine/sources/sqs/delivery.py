@@ -64,13 +64,13 @@ class BatchDelivery:
         self.idle.set()
 
     def send(self, batch: Batch, now_s: float) -> None:
-        """Have the function run for a batch; it has a slot until `batch_ended` is called."""
+        """Submit a batch; it has a slot until `batch_ended` is called."""
         self._controller.began()
         self.idle.clear()
         self._begin(batch, now_s)
 
     def stop(self) -> None:
-        """Give back what waits for another attempt. What runs may end."""
+        """Return batches that wait for another attempt to the queue. Batches that run may end."""
         self._open = False
         for batch, timer in tuple(self._refused.items()):
             timer.cancel()
@@ -78,7 +78,7 @@ class BatchDelivery:
         self._refused.clear()
 
     def give_back(self, batch: Batch) -> None:
-        """Its messages are visible again, now, and in order."""
+        """Make the messages of a batch visible again at once, in order."""
         now_s, queue = self._now(), batch.queue
         self._counts.returned += len(batch.messages)
         for receipt in batch.receipts:
@@ -111,7 +111,7 @@ class BatchDelivery:
             self._give_up(batch)
 
     def _extend_visibility(self, batch: Batch, now_s: float) -> bool:
-        """Hide its messages for as long as the function may take; False if none of them is there any more."""
+        """Hide the messages for as long as the function may take; False if all of them are gone."""
         busy_s = self._plan.busy_s()
         if now_s + busy_s <= batch.until_s:
             return True
@@ -134,7 +134,7 @@ class BatchDelivery:
             self._counts.throttled += 1
             self._throttled(batch, now_s)
             return
-        if status is Status.CANCELLED:  # the engine stops: the handler may have got anywhere
+        if status is Status.CANCELLED:  # the engine stops: how far the handler got is unknown
             self._counts.returned += len(batch.messages)
             self._done(batch, now_s)
             return
@@ -152,7 +152,7 @@ class BatchDelivery:
         self._done(batch, now_s)
 
     def _delete_successful(self, batch: Batch, outcome: Outcome, now_s: float) -> None:
-        """Delete what did not fail. What did is visible again when its timeout is over."""
+        """Delete messages that did not fail; the others become visible when their timeout is over."""
         ids = [message.id for message in batch.messages]
         failed = failed_items(outcome, ids, reporting=self._plan.reporting)
         if self._plan.keep_group_order:
@@ -168,7 +168,7 @@ class BatchDelivery:
             self.give_back(rest)
 
     def _throttled(self, batch: Batch, now_s: float) -> None:
-        """There is no concurrency for it: try again, as long as its messages are not visible."""
+        """Try again later, unless the messages become visible before."""
         self._controller.refused()
         batch.refusals += 1
         delay_s = backoff_s(batch.refusals)
@@ -190,7 +190,7 @@ class BatchDelivery:
             self._done(batch, now_s)
 
     def _give_up(self, batch: Batch) -> None:
-        """Let the queue have it back, and its slot be free."""
+        """Return the batch to the queue, and free its slot."""
         self.give_back(batch)
         self._return_rest(batch)
         self._done(batch, self._now())
@@ -201,7 +201,7 @@ class BatchDelivery:
             self.give_back(rest)
 
     def _done(self, batch: Batch, now_s: float) -> None:
-        """Its slot is free: for its own rest first."""
+        """Free the slot, or use it for the rest of the batch."""
         if batch.rest is not None:
             if self._open:
                 rest, batch.rest = batch.rest, None

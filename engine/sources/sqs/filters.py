@@ -30,7 +30,7 @@ _ABSENT: Final = object()
 
 
 class FilterError(EngineError):
-    """A pattern that is none. `reason` is for people; AWS only ever says `INVALID`."""
+    """A pattern is invalid. `reason` is for people; AWS always answers `INVALID`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -143,7 +143,7 @@ def _mentions_body(ways: list[dict[str, Any]]) -> bool:
 
 
 def _document(body: str) -> Any | None:
-    """The object or array a body holds; None for anything else."""
+    """The object or array in a JSON body; None for any other body."""
     if body.lstrip(" \t\r\n")[:1] not in ("{", "["):
         return None
     try:

@@ -82,13 +82,13 @@ class MappingPoller:
     # --- from above
 
     def attach(self, queue: Queue, records: Records) -> None:
-        """Poll `queue` from now on. What was taken from another one is still done with there."""
+        """Poll `queue` from now on. Batches of an earlier queue are still completed there."""
         self._stop_waiting()
         self._queue, self._records = queue, records
         self._schedule()
 
     def stop(self) -> None:
-        """Receive nothing more. What runs may end; what was received and does not run goes back at once."""
+        """Stop receiving. Batches that run may end; messages not submitted yet are returned at once."""
         self._open = False
         self._stop_waiting()
         for timer in (self._tick, self._window):
@@ -101,7 +101,7 @@ class MappingPoller:
         self._delivery.stop()
 
     def statistics(self) -> MappingStatistics:
-        """The numbers now; the policy is asked too, which while nothing happens nobody else does."""
+        """The numbers now. Asks the policy too, because nothing else does while the queue is idle."""
         now_s = self._now()
         queue, controller, oldest_s = self._queue, self._controller, None
         if queue is not None:
@@ -128,7 +128,7 @@ class MappingPoller:
             self._controller.decide(now_s, math.ceil(queue.visible / self.plan.batch_size), now_s - oldest_s)
 
     def _schedule(self) -> None:
-        """Look when this turn of the loop is over: what is sent in it shares batches."""
+        """Poll after this turn of the loop, so that messages sent within it share batches."""
         if not self._scheduled and self._open and self._queue is not None:
             self._scheduled = True
             self._loop.call_soon(self._scheduled_pump)
@@ -158,7 +158,7 @@ class MappingPoller:
             queue.wake_waiters(now_s)
 
     def _on_message(self, now_s: float) -> None:
-        """The queue says that there is a message, and that it is this one's turn."""
+        """Called by the queue when a message is visible and it is this poller's turn."""
         self._waiting = False
         if not self._open or self._queue is None:
             return
@@ -166,7 +166,7 @@ class MappingPoller:
             now_s
         )  # there was nothing to do until now: what has just come is no reason to grow
         self._decide(now_s)
-        if self._queue.waiting:  # others wait too: a turn that is not taken now is theirs
+        if self._queue.waiting:  # others wait too: a turn that is not used now goes to them
             self._pump()
         else:
             self._schedule()
@@ -179,7 +179,7 @@ class MappingPoller:
     # --- receiving
 
     def _pump(self) -> None:
-        """Send as many batches as may run and can be filled."""
+        """Receive and send batches while slots are free and messages are visible."""
         queue, controller = self._queue, self._controller
         if not self._open or self._pumping or queue is None:
             return
@@ -206,14 +206,14 @@ class MappingPoller:
             self._pumping = False
 
     def _serve(self, queue: Queue, now_s: float) -> bool:
-        """Take one step with the slot there is; False if there is nothing more to do now."""
+        """Use one free slot; False if there is nothing more to do now."""
         gathered, plan = self._gathered, self.plan
         wanted = plan.batch_size
         if gathered is not None:
             if len(gathered) >= wanted or now_s >= gathered.due_s or gathered.too_large():
                 self._gathered = None
                 self._delivery.send(gathered, now_s)
-                return self._open  # the engine may have turned it away
+                return self._open  # the engine may have stopped the mapping
             wanted -= len(gathered)
         received = self._receive(queue, min(wanted, _MAX_AT_ONCE), now_s)
         if received is None:
@@ -230,7 +230,7 @@ class MappingPoller:
         return self._open
 
     def _open_window(self, batch: Batch, now_s: float) -> None:
-        """Send it when the window is over, or when it is full."""
+        """Keep a batch until its window is over or it is full."""
         self._gathered = batch
         batch.due_s = now_s + self.plan.window_s
         if self._window is not None:
@@ -238,7 +238,7 @@ class MappingPoller:
         self._window = self._loop.call_later(self.plan.window_s, self._window_over)
 
     def _receive(self, queue: Queue, max_count: int, now_s: float) -> Batch | None:
-        """Up to `max_count` messages; None if there are none. What the filters do not let pass is deleted."""
+        """Receive up to `max_count` messages; None if there are none. Deletes those no filter matches."""
         plan = self.plan
         held_s = plan.window_s + plan.busy_s()
         visibility_s: float = queue.policy.visibility_s
@@ -254,7 +254,7 @@ class MappingPoller:
         return Batch(queue, messages, receipts, self._records.make(messages, now_s), until_s)
 
     def _passing(self, queue: Queue, messages: list[Message], now_s: float) -> list[Message]:
-        """Those that the filters let pass; the others are deleted."""
+        """The messages that a filter matches; the others are deleted."""
         takes = self.plan.criteria.takes
         passing, dropped = [], []
         for message in messages:

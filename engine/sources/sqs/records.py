@@ -104,7 +104,7 @@ class Records:
 
 
 def _add_rare(attributes: dict[str, str], message: Message, sender_id: str, first_ms: str) -> None:
-    """What not every message has, in AWS's order."""
+    """Add the attributes that few messages have, in AWS's order."""
     if message.dedup_id:
         attributes["SequenceNumber"] = message.sequence_number
     if message.group is not None:
@@ -120,7 +120,7 @@ def _add_rare(attributes: dict[str, str], message: Message, sender_id: str, firs
 
 
 def message_attributes(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
-    """`messageAttributes`: bytes are base64, and the lists that nobody fills are there."""
+    """The member `messageAttributes`: bytes are base64, and the list members are always empty."""
     found = {}
     for name, (data_type, value) in attributes.items():
         one: dict[str, Any] = {}
@@ -136,7 +136,7 @@ def message_attributes(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
 
 
 def size_at_most(message: Message) -> int:
-    """Bytes that the record of `message` takes at most as JSON text; quick, and far too much."""
+    """Upper bound, in bytes, of the record of `message` as JSON text: quick to compute, and generous."""
     size = _RECORD_BYTES + _MAX_PER_CHARACTER * len(message.body)
     if message.attributes:
         size += sum(
@@ -162,5 +162,5 @@ def fitting(records: Sequence[Record]) -> int:
 
 
 def _bytes_of(record: Record) -> int:
-    """With the comma behind it."""
+    """Bytes of a record as JSON text, with the comma after it."""
     return len(orjson.dumps(record)) + 1

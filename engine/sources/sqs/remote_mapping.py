@@ -47,7 +47,7 @@ _LATENCY_S: Final = 1.0
 
 
 class _Key(NamedTuple):
-    """What is kept of a record: a handler may change what it gets."""
+    """The members of a record that are needed after the run: a handler may change its event."""
 
     message_id: str
     group: str | None
@@ -82,7 +82,7 @@ class RemoteMapping:
         counts: MappingCounts,
         say: Callable[[str], None],
     ) -> None:
-        """`say` takes a line for whoever runs the engine."""
+        """`say` logs a line for the operator."""
         self._plan = plan
         self._queue = queue
         self._fifo = queue.arn.endswith(FIFO_SUFFIX)
@@ -99,7 +99,7 @@ class RemoteMapping:
         self._troubles = 0
 
     async def run(self, stopping: anyio.Event) -> None:
-        """Poll until `stopping`; then let batches that run end, and give back all others."""
+        """Poll until `stopping`; then let batches that run end, and return all others to the queue."""
         async with anyio.create_task_group() as group:
             while self._open and not stopping.is_set():
                 # How many messages wait nobody says. If the last receive was full: as many as are in work.
@@ -127,7 +127,7 @@ class RemoteMapping:
     # --- receiving
 
     async def _poll(self) -> None:
-        """One poller; it goes when there are more than are wanted."""
+        """Run one poller, until there are more pollers than wanted."""
         while self._open and self._pollers <= self._controller.allowed:
             try:
                 await self._serve_one()
@@ -192,14 +192,14 @@ class RemoteMapping:
         return _Batch(passing, list(map(_key, passing)), until_s) if passing else None
 
     async def _recover(self, error: RemoteError) -> None:
-        """Say it once, and wait longer each time."""
+        """Log the first of several failures, and wait longer after each."""
         if not self._troubles:
             self._say(f"{self._queue.arn}: {error}; it is tried again")
         self._troubles += 1
         await anyio.sleep(min(2.0 ** min(self._troubles - 1, 10), _LONGEST_PAUSE_S))
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not when the mapping is ended."""
+        """Wait for `pause_s` seconds, or until the mapping is stopped."""
         if not self._open:
             return
         with anyio.CancelScope() as scope:
@@ -227,7 +227,7 @@ class RemoteMapping:
     # --- delivering
 
     async def _deliver(self, batch: _Batch) -> None:
-        """All of it, in as many parts as payloads make it."""
+        """Deliver a batch in as many invocations as its payload needs."""
         rest = batch
         while rest.records:
             count = fitting(rest.records)
@@ -240,7 +240,7 @@ class RemoteMapping:
                 return
 
     async def _outcome(self, part: _Batch) -> Outcome | None:
-        """What the function answered; None if it could not be run."""
+        """The outcome of an invocation; None if the function could not be run."""
         plan, refusals = self._plan, 0
         while True:
             now_s = self._now()
@@ -277,7 +277,7 @@ class RemoteMapping:
         plan, counts, size = self._plan, self._counts, len(part.keys)
         if outcome is None:
             return True
-        if outcome.status is Status.CANCELLED:  # the engine stops: the handler may have got anywhere
+        if outcome.status is Status.CANCELLED:  # the engine stops: how far the handler got is unknown
             counts.returned += size
             return True
         counts.sent(size)

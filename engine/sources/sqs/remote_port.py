@@ -16,7 +16,7 @@ RemoteMessage = dict[str, Any]
 
 
 class RemoteError(EngineError):
-    """The queue cannot be reached, or refused something."""
+    """The queue cannot be reached, or rejected a request."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -27,7 +27,7 @@ class RemoteError(EngineError):
 
 
 class RemoteQueue(Protocol):
-    """A queue behind a network. Every method may raise `RemoteError`."""
+    """A queue at another server. Every method may raise `RemoteError`."""
 
     arn: str
     visibility_s: float
@@ -38,10 +38,10 @@ class RemoteQueue(Protocol):
         """Up to `max_count` messages (1 to 10), waiting for the first up to `wait_s` (0 to 20)."""
 
     async def delete(self, handles: Sequence[str], /) -> None:
-        """Forget these messages."""
+        """Delete messages by their receipt handles."""
 
     async def hide(self, handles: Sequence[str], visibility_s: float, /) -> None:
-        """Let these messages be invisible so long from now on; 0 gives them back."""
+        """Hide messages for `visibility_s` from now on; 0 makes them visible at once."""
 
 
 def record_of(message: RemoteMessage, arn: str, *, windowed: bool) -> Record:

@@ -53,14 +53,14 @@ class AioQueue:
         return found
 
     async def delete(self, handles: Sequence[str], /) -> None:
-        """Forget these messages. Raises RemoteError if it kept one."""
+        """Delete messages. Raises RemoteError if one could not be deleted."""
         for part in _parts(handles):
             with _translated():
                 answer = await self._client.delete_message_batch(QueueUrl=self._url, Entries=_entries(part))
             _refuse_failed(answer)
 
     async def hide(self, handles: Sequence[str], visibility_s: float, /) -> None:
-        """Let these messages be invisible so long from now on; 0 gives them back. Raises RemoteError."""
+        """Hide messages for `visibility_s` from now on; 0 makes them visible at once. Raises RemoteError."""
         timeout = {"VisibilityTimeout": math.ceil(visibility_s)}
         for part in _parts(handles):
             with _translated():

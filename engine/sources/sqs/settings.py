@@ -113,7 +113,7 @@ class MappingEvent(BaseModel):
 
     @property
     def queue_name(self) -> str:
-        """Without what stands before it in an ARN or a URL."""
+        """The queue's name, without the rest of an ARN or a URL."""
         return re.split("[:/]", self.queue)[-1]
 
     @property
@@ -122,7 +122,7 @@ class MappingEvent(BaseModel):
         return self.queue.endswith(FIFO_SUFFIX)
 
     def policy(self) -> AnyPolicy:
-        """What says how many batches may run at a time."""
+        """The policy that decides how many batches may run at a time."""
         pollers = self.provisioned_pollers
         if pollers is not None:
             return ProvisionedPollers(minimum_pollers=pollers.minimum, maximum_pollers=pollers.maximum)
@@ -132,7 +132,7 @@ class MappingEvent(BaseModel):
 
 
 def _policy(scaling: str | dict[str, Any]) -> AnyPolicy:
-    """Raises UnknownName or TypeError for what is none."""
+    """The policy of that name or table. Raises UnknownName or TypeError if there is none."""
     parameters = {"policy": scaling} if isinstance(scaling, str) else dict(scaling)
     name = parameters.pop("policy", None)
     if not isinstance(name, str):

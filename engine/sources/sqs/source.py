@@ -82,7 +82,7 @@ class SqsSource:
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
-        """Raises ConfigError if the engine has no queues."""
+        """Build the source. Raises ConfigError if the engine has no queues."""
         service = host.services.get(SERVICE)
         if not isinstance(service, SqsService):
             raise ConfigError(("events of type 'sqs' need the queues of the engine's aws listener",))
@@ -111,7 +111,7 @@ class SqsSource:
         return queues.find_arn(settings.queue) or queues.find(settings.queue)
 
     def arn(self, settings: SqsEvent) -> str:
-        """Of the queue that `settings` name, whether it is there or not."""
+        """ARN of the queue that `settings` name, whether it exists or not."""
         return (
             settings.queue if settings.queue.startswith("arn:") else self._service.queues.arn(settings.queue)
         )
@@ -154,7 +154,7 @@ class SqsSource:
         *,
         uuid: str | None = None,
     ) -> SqsMapping:
-        """Feed the function from now on, or, before the source serves, from then on."""
+        """Add a mapping; it polls from now on, or from when the source serves."""
         entry = SqsMapping(
             uuid=uuid or self._host.new_request_id(),
             function=function,
@@ -177,7 +177,7 @@ class SqsSource:
         settings: SqsEvent,
         busy_s: Callable[[], float],
     ) -> None:
-        """Work so from the next batch on."""
+        """Apply new settings from the next batch on."""
         entry.function, entry.qualifier = function, qualifier
         entry.settings, entry.busy_s = settings, busy_s
         entry.modified_s = self._host.clock.wall()
@@ -186,7 +186,7 @@ class SqsSource:
             self._start(entry, self._sink)
 
     def close(self, entry: SqsMapping) -> None:
-        """Feed it no more. What runs may end."""
+        """Remove a mapping. Batches that run may end."""
         del self._entries[entry.uuid]
         self._stop(entry)
 
@@ -229,7 +229,7 @@ class SqsSource:
         )
 
     def _prepare_queues(self) -> None:
-        """Make those that the configuration's mappings name and nobody made; warn of short timeouts."""
+        """Create queues that mappings of the configuration name and no table does; warn of short timeouts."""
         queues = self._service.queues
         for function, settings in self._configured:
             queue = self.queue(settings)
@@ -242,7 +242,7 @@ class SqsSource:
                     self._host.say(f"functions.{function.name}: {warning}")
 
     def _on_queue_created(self, queue: Queue) -> None:
-        """A queue was created: those that wait for one of its name poll it."""
+        """Attach a new queue to the mappings that name it."""
         if self._previous_listener is not None:
             self._previous_listener(queue)
         for entry in self._entries.values():
@@ -252,7 +252,7 @@ class SqsSource:
     # --- serving
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
-        """Poll until `stopping`; then let batches that run end, and give back all others at once."""
+        """Poll until `stopping`; then let batches that run end, and return all others at once."""
         queues = self._service.queues
         self._previous_listener, queues.on_created = queues.on_created, self._on_queue_created
         try:
@@ -277,7 +277,7 @@ class SqsSource:
 def plan_of(
     settings: MappingEvent, function: str, qualifier: str | None, busy_s: Callable[[], float]
 ) -> MappingPlan:
-    """What the settings of a mapping to that function come to."""
+    """The plan of a mapping with these settings to that function."""
     return MappingPlan(
         function=function,
         qualifier=qualifier,

@@ -16,7 +16,7 @@ from engine.app.serving import Announcement, admin_listener, plain_errors, serve
 from engine.core.function import Function
 from engine.packages.store import PackageStore
 from engine.ports import ExecutorFactory
-from engine.protocols.http.server import listening_sockets
+from engine.protocols.http.server import listening_sockets, named_listener
 from engine.runtime.platform import Platform
 from engine.runtime.signals import StopSignals
 
@@ -89,7 +89,8 @@ class EmbeddedEngine(Engine):
             shelf = kept.enter_context(
                 PackageStore(Path(self.config.state_dir) if self.config.state_dir else None)
             )
-            at_aws = listening_sockets(*listeners["aws"]) if "aws" in listeners else []
+            with named_listener("aws"):
+                at_aws = listening_sockets(*listeners["aws"]) if "aws" in listeners else []
             for one in at_aws:
                 kept.enter_context(one)
             if at_aws:

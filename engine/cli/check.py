@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from engine.app.executor_choice import choose, refuse_clashes
+from engine.app.preflight import serving_problems
 from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
@@ -39,6 +40,8 @@ def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
     try:
         config = load_config(path, parameters=values_of(parameters))
         refuse_clashes(config.functions, Platform())
+        if problems := serving_problems(config):
+            raise ConfigError(tuple(problems))
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))

@@ -12,6 +12,7 @@ beside them stays. Everything here blocks: the event loop calls it on a worker t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -79,6 +80,20 @@ class PackageStore:
         self._let_go()
         if self._temporary is not None:
             self._temporary.close()
+
+    def inspect(self) -> None:
+        """Raise StateError if `with` or `load` would, in the same words. Changes nothing, locks nothing."""
+        try:
+            standing, self._id = examine(self._root)
+            if standing is Standing.NEW:
+                _refuse_unwritable(self._root)
+                return
+            self._unmarked = standing is Standing.EARLIER
+            if (self._root / STATE).exists() or self._packages.is_dir():
+                self.load()
+        except OSError as error:
+            place = str(error.filename or self._root)
+            raise StateError(place, f"cannot be used as state folder: {error.strerror}") from None
 
     def _take(self) -> None:
         """Lock the folder, and mark it if it is new. One that may be somebody else's is not even locked."""
@@ -210,6 +225,14 @@ class PackageStore:
         for name in os.listdir(self._packages):
             if name not in needed:
                 self.remove(name)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Raise OSError if nothing can be put into `folder`, or it cannot be made."""
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def _parse(file: Path, text: bytes) -> StoredState:

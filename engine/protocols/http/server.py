@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from engine.ports import Clock
 from engine.protocols.http.connection import Connection
@@ -24,6 +25,7 @@ __all__ = [
     "Request",
     "header_block",
     "listening_sockets",
+    "named_listener",
 ]
 
 
@@ -37,9 +39,7 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
     """
     found: list[socket.socket] = []
     try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
+        for family, kind, protocol, _, address in _addresses(host, port):
             one = socket.socket(family, kind, protocol)
             found.append(one)
             one.setblocking(False)  # noqa: FBT003  # the standard library's signature
@@ -59,6 +59,27 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
             one.close()
         raise
     return found
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"{host!r}: {(error.strerror or '').lower()}") from None
+    except UnicodeError:
+        raise OSError(socket.EAI_NONAME, f"{host!r} is no name of a host") from None
+
+
+@contextmanager
+def named_listener(name: str) -> Iterator[None]:
+    """Have an OSError inside say which key of the configuration it is about: `engine.http: ...`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        named = OSError(f"engine.{name}: {reason[:1].lower()}{reason[1:]}")
+        named.errno = error.errno
+        raise named from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

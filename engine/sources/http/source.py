@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.protocols.http.request_gate import RequestGate
-from engine.protocols.http.server import HttpLimits, HttpServer
+from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
 from engine.sources.http.function_urls import URL_MAX_BODY, prefix_of, url_entries
 from engine.sources.http.gate import HttpGate, cors_of_url
@@ -107,7 +107,8 @@ class HttpSource:
         limits = HttpLimits(max_body_bytes=max(self._router.max_body, URL_MAX_BODY))
         server = HttpServer(gate.take, host.clock, limits, host.say)
         try:
-            address, port = await server.start(*host.listen[LISTENER])
+            with named_listener(LISTENER):
+                address, port = await server.start(*host.listen[LISTENER])
             self._edge.port = str(port)
             shown = f"[{address}]" if ":" in address else address
             self._base = f"http://{shown}:{port}"

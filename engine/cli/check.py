@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from engine.app.executor_choice import choose, refuse_clashes
-from engine.app.preflight import serving_problems
+from engine.app.preflight import queue_warnings, serving_problems
 from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
@@ -42,6 +43,7 @@ def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
         refuse_clashes(config.functions, Platform())
         if problems := serving_problems(config):
             raise ConfigError(tuple(problems))
+        config = dataclasses.replace(config, warnings=(*config.warnings, *queue_warnings(config)))
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))

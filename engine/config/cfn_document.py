@@ -41,8 +41,9 @@ def _http_event(route: TemplateRoute) -> dict[str, Any]:
     settings = {"stage": "Prod" if route.api.rest else "$default", **route.api.settings}
     if route.path in route.api.preflights:
         settings["cors"] = route.api.preflights[route.path]
-    if route.payload_format != "1.0":
+    if not route.api.rest:
         settings.pop("binary_media_types", None)
+        settings |= {"api": "http"} if route.payload_format == "1.0" else {}
     elif settings.get("stage") == "$default":
         del settings["stage"]
     method = method.upper() if isinstance(method, str) else method

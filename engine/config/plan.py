@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
+from engine.config.function_warnings import function_warnings
 from engine.config.handler_file import Code, code_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
 from engine.config.listeners import EXPOSES, Listener
@@ -322,6 +323,7 @@ def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: O
         warnings.extend(f"{place}: {assumption}" for assumption in sheet.assumptions)
     spelled = origin.spell(("engine", "concurrency_limit"))
     warnings += [f"{spelled}: {line}" for line in limit_warnings(engine.concurrency_limit, functions)]
+    warnings += function_warnings(functions, origin.spell)
     return warnings + _destination_warnings(engine, functions, origin)
 
 

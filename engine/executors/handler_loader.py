@@ -242,7 +242,7 @@ def _definitions(file: str, _state: tuple[int, int, int]) -> Mapping[str, bool |
     """
     by_name: dict[str, list[ast.stmt]] = {}
     for statement in ast.parse(Path(file).read_bytes()).body:
-        for name in set(_bound(statement)):
+        for name in set(bound_names(statement)):
             by_name.setdefault(name, []).append(statement)
     if "*" in by_name:
         return {}
@@ -269,7 +269,7 @@ def _defined_async(by_name: Mapping[str, list[ast.stmt]], name: str) -> bool | N
     return None
 
 
-def _bound(statement: ast.stmt) -> Iterator[str]:
+def bound_names(statement: ast.stmt) -> Iterator[str]:
     """Names that running `statement` at module level may give a value, or take away; `*` for any."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield statement.name
@@ -282,3 +282,7 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
                 yield name
             case ast.alias(name=imported, asname=renamed):
                 yield renamed or imported.partition(".")[0]
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name
+            case ast.MatchMapping(rest=str(name)) | ast.ExceptHandler(name=str(name)):
+                yield name

@@ -7,13 +7,20 @@ functions" (search order: the code, then python/lib/python3.x/site-packages, the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from engine.packages.archive import UNZIPPED_LIMIT_BYTES, ArchiveError
 from engine.packages.private_files import make_folder
+
+HERE: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that runs, as layers name it."""
+
+_LIBRARY: Final = re.compile(r"python/lib/(python3\.\d+)(?:/|$)")
 
 
 def put_under(task: Path, opt: Path, layers: Sequence[Path]) -> None:
@@ -39,10 +46,30 @@ def put_under(task: Path, opt: Path, layers: Sequence[Path]) -> None:
     for layer in layers:
         overlay(layer, opt)
     python = opt / "python"
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for folder in (python / "lib" / version / "site-packages", python):
+    for folder in (python / "lib" / HERE / "site-packages", python):
         if folder.is_dir():
             _underlay(folder, task, left_out={"lib"} if folder == python else set())
+
+
+def unused_modules(names: Iterable[str]) -> str | None:
+    """That a layer's modules for other minor versions of Python are not imported; None if it fits.
+
+    `names` are paths of what is in the layer, at least of what is directly in `python/lib`.
+    """
+    versions = sorted({found[1] for name in names if (found := _LIBRARY.match(name))})
+    if not versions or HERE in versions:
+        return None
+    return (
+        f"its modules in python/lib are for {', '.join(versions)}: {HERE} runs here and imports none of them"
+    )
+
+
+def unfit_runtimes(runtimes: Sequence[str]) -> str | None:
+    """That a layer's CompatibleRuntimes name Python, and not the one that runs; None if it fits."""
+    pythons = [runtime for runtime in runtimes if runtime.startswith("python")]
+    if not pythons or HERE in pythons:
+        return None
+    return f"it is compatible with {', '.join(pythons)}: {HERE} runs here and may fail to import its modules"
 
 
 def _size(folder: Path) -> int:

@@ -40,9 +40,11 @@ _SUCCESS: Final = Status.SUCCESS
 _SHORTEST_TICK_S: Final = 0.1
 _SHORTEST_REPRIEVE_S: Final = 0.05
 _LIMITED_S: Final = 1.0
+"""How long those that wait to initialise must have to wait, at least, for that to be worth a line."""
+_HEAVY_S: Final = 0.02
+"""CPU seconds of an init below which inits limit nothing: then the number of events does."""
 _LAST_TURNS: Final = 4
 """Turns of the loop from the limit of an init to its failure."""
-"""How long those that wait to initialise must have to wait, at least, for that to be worth a line."""
 _SAMPLE_EVERY_S: Final = 0.001
 _new_tuple: Final = tuple.__new__
 
@@ -204,7 +206,7 @@ class Driver:
     def _look_for_limit(self, cpu_s: float, cores: int) -> None:
         """Say so, once, if inits hold up more than a few events."""
         waiting = self._fleet.statistics().pending
-        if waiting * cpu_s < _LIMITED_S * cores:
+        if cpu_s < _HEAVY_S or waiting * cpu_s < _LIMITED_S * cores:
             return
         self._limit_told = True
         preloaded_s = self._preloaded_init_s()

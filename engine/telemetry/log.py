@@ -282,6 +282,11 @@ def _confined_line(notice: Confined) -> str:
     return f"[engine] processes: {memory}; {tmp}\n"
 
 
+def _rounded(number: float) -> str:
+    """Two digits are all that one measurement is good for."""
+    return f"{float(f'{number:.2g}'):,g}"
+
+
 def _inits_limit_line(notice: InitsLimit) -> str:
     preload = ""
     if notice.preloaded_per_s is not None:
@@ -290,8 +295,8 @@ def _inits_limit_line(notice: InitsLimit) -> str:
             f"up to {notice.preloaded_per_s:.0f} a second then"
         )
     return (
-        f"[engine] {notice.function}: inits limit it: each takes {notice.cpu_s:.2f} s of a CPU, so this "
-        f"machine starts {notice.per_s:.1f} environments a second; {notice.waiting} wait{preload}\n"
+        f"[engine] {notice.function}: inits limit it: each takes {notice.cpu_s:.2g} s of a CPU, so this "
+        f"machine starts {_rounded(notice.per_s)} environments a second; {notice.waiting} wait{preload}\n"
     )
 
 

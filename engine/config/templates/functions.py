@@ -17,6 +17,7 @@ from engine.config.templates.intrinsics import any_text, text
 from engine.config.templates.reading import FunctionDraft, Template, TemplateUrl
 from engine.config.templates.sources import ASYNC_KEYS, at, picked
 from engine.config.templates.table import TemplateTable, is_table, plain
+from engine.packages.layers import unfit_runtimes
 
 SERVERLESS: Final = "AWS::Serverless::Function"
 LAMBDA: Final = "AWS::Lambda::Function"
@@ -179,8 +180,10 @@ def read_layer(logical: str, kind: str, template: Template) -> None:
     """A layer whose content is on this machine."""
     place = (*template.prefix, "Resources", logical, "Properties")
     properties = template.properties(logical)
-    properties.read("LayerName", "LicenseInfo", "RetentionPolicy", "CompatibleRuntimes")
-    properties.read("CompatibleArchitectures")
+    properties.read("LayerName", "LicenseInfo", "RetentionPolicy", "CompatibleArchitectures")
+    runtimes = [text(one) for one in _list(properties.plain("CompatibleRuntimes", []))]
+    if sentence := unfit_runtimes(runtimes):
+        template.reading.warn((*place, "CompatibleRuntimes"), sentence)
     key = "ContentUri" if kind.startswith("AWS::Serverless") else "Content"
     content = asset(logical, template) or properties.get(key)
     if not isinstance(content, str) or content.startswith(_REMOTE):

@@ -51,7 +51,7 @@ def read_sam_api(logical: str, kind: str, template: Template) -> None:
     defaults = template.defaults("Api" if rest else "HttpApi")
     if defaults is not None:
         properties = template.ledger.over(properties, defaults, frozenset())
-    properties.read("Name", "OpenApiVersion", "FailOnWarnings")
+    properties.read("Name", "OpenApiVersion")
     api = template.api(logical, rest=rest)
     api.settings |= _settings(properties, rest=rest)
     if "StageName" in properties:
@@ -192,7 +192,7 @@ def _add_route(
 def read_rest_api(logical: str, _kind: str, template: Template) -> None:
     """`AWS::ApiGateway::RestApi`. Its stage comes with other resources."""
     properties = template.properties(logical)
-    properties.read("Name", "FailOnWarnings", "Mode")
+    properties.read("Name", "Mode")
     api = template.api(logical, rest=True)
     if "BinaryMediaTypes" in properties:
         api.settings["binary_media_types"] = _media_types(properties.plain("BinaryMediaTypes"))
@@ -206,7 +206,7 @@ def read_http_api(logical: str, _kind: str, template: Template) -> None:
     if properties.get("ProtocolType", "HTTP") != "HTTP":
         template.leave_out(properties.place[:-1], "WebSocket APIs are not supported, left out")
         return
-    properties.read("Name", "FailOnWarnings", "Version", "CredentialsArn")
+    properties.read("Name", "Version", "CredentialsArn")
     api = template.api(logical, rest=False)
     cors = http_cors(properties["CorsConfiguration"]) if "CorsConfiguration" in properties else None
     if cors is not None:

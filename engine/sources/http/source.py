@@ -18,6 +18,7 @@ from engine.sources.http.gate import HttpGate, cors_of_url
 from engine.sources.http.payload import GatewayIdentity, PayloadFormat
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
+from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.routes import Entry, taken
 from engine.sources.http.settings import HttpEvent
@@ -123,7 +124,8 @@ def _entry(binding: Binding, edge: GatewayIdentity) -> Entry[Route]:
     settings = binding.settings
     if not isinstance(settings, HttpEvent):
         raise TypeError(f"an HTTP event needs HttpEvent settings, not {type(settings).__name__}")
-    payload = _FORMATS[settings.payload_format](binding, settings, edge)
+    form = PayloadV1HttpApi if settings.api == "http" else _FORMATS[settings.payload_format]
+    payload = form(binding, settings, edge)
     name = binding.function.name
     cors = settings.cors.rule() if settings.cors is not None else None
     return Entry(settings.method, settings.path, name, Route(name, payload, binding.qualifier, cors))

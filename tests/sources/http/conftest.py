@@ -12,6 +12,7 @@ from engine.protocols.http.server import Request
 from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
+from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.settings import HttpEvent
 from engine.sources.http.target import split_target
@@ -54,7 +55,8 @@ class Exchange:
         self.clock = FixedClock()
         binding = Binding(function=Function("hello", handler="m.f"), settings=self.settings)
         edge = GatewayIdentity(Account(region="eu-west-1", account_id="123456789012"), 3000)
-        self.format = FORMATS[self.settings.payload_format](binding, self.settings, edge)
+        form = PayloadV1HttpApi if self.settings.api == "http" else FORMATS[self.settings.payload_format]
+        self.format = form(binding, self.settings, edge)
 
     def event(self, request, parameters=None):
         target = self.format.target(*split_target(request.target), parameters or {})

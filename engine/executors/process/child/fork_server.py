@@ -1,42 +1,25 @@
-"""What zygotes and SnapStart templates do: fork environments on command, and look after them until they end.
+"""The main loop of zygotes and SnapStart templates: forks environments on command, and reaps them.
 
-They answer to one socket: when that is closed, by an engine that ended in whatever way, they kill all they
-have forked and everything those have started. A template is a fork of a zygote with the handler initialised.
+Commands come down one socket. When it is closed, however the engine ended, all forked processes and
+everything those have started are killed. A template is a fork of a zygote with the handler initialised.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import socket
-import time
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
-from engine.executors.handler_loader import InitError
-from engine.executors.process.child.environment import ChildEnvironment, failure_text
+from engine.executors.process.child import cgroup
+from engine.executors.process.child.bootstrap import ChildBootstrap
+from engine.executors.process.child.environment import ChildEnvironment
 from engine.executors.process.child.handler_log import HandlerLog
-from engine.executors.process.child.preloading import import_all, reseed
 from engine.executors.process.child.private_modules import PrivateModules
-from engine.executors.process.child.process_setup import (
-    add_variables,
-    freeze_memory,
-    join_cgroup,
-    redirect,
-    set_signal,
-    set_up_process,
-    set_variables,
-)
+from engine.executors.process.child.process_setup import freeze_memory, set_variables
 from engine.executors.process.child.shared_environment import SharedEnvironment
-from engine.executors.process.child.snapshot_hooks import (
-    AFTER_RESTORE_STATUS,
-    BEFORE_SNAPSHOT_STATUS,
-    run_after_restore,
-    run_before_snapshot,
-)
 from engine.executors.process.child.tmp_dir import (
     TMP,
     TmpDirs,
@@ -50,7 +33,6 @@ from engine.executors.process.protocol import (
     EXITED,
     FORGET,
     KILL,
-    NOT_PRELOADABLE,
     OUT_OF_MEMORY,
     TEMPLATE,
     UP,
@@ -61,11 +43,11 @@ from engine.executors.process.protocol import (
 from engine.executors.process.spec import EnvironmentSpec
 
 _MAX_KNOWN: Final = 1000
-_now: Final = time.monotonic  # noqa: TID251  # another process: there is no Clock to be passed in
+"""Functions whose environments are remembered."""
 
 
 class ForkServer:
-    """Forks environments and looks after them. `run` returns when the engine has closed the line."""
+    """Forks environments and reaps them. `run` returns when the engine has closed the socket."""
 
     def __init__(
         self,
@@ -77,7 +59,7 @@ class ForkServer:
         *,
         initialised: bool = False,
     ) -> None:
-        """`template`: what all forks are of; `initialised`, with the handler."""
+        """`template`: the environment that all forks are of; `initialised`: with its handler."""
         self._connection = connection
         self._tmp_dirs = tmp_dirs
         self._log = log
@@ -96,7 +78,7 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, _noticed)
 
     def run(self) -> None:
-        """Serve until the line is closed."""
+        """Obey commands until the socket is closed."""
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
@@ -117,7 +99,7 @@ class ForkServer:
                 self._handle(message)
 
     def end(self) -> None:
-        """Kill every child and what they leave behind, and wait for all of them."""
+        """Kill all children and their descendants, and wait for all of them."""
         killed: set[int] = set()
         while True:
             found = children()
@@ -128,7 +110,7 @@ class ForkServer:
                 except ProcessLookupError:
                     pass
             try:
-                for _ in range(max(1, len(self._tokens))):  # then what they left behind came to us
+                for _ in range(max(1, len(self._tokens))):  # their orphans are children of this process then
                     pid, _status = os.waitpid(-1, 0)
                     killed.discard(pid)
                     self._handle_exit(pid)
@@ -156,7 +138,7 @@ class ForkServer:
             self._send(DOWN, token, error.errno or 0, str(error).encode())
 
     def _fork(self, message: ControlMessage) -> None:
-        """Raises OSError when the system is short of something; then nothing is left of it."""
+        """Fork, and send the descriptors to the engine. Raises OSError, with nothing left open."""
         with ExitStack() as ends:
             kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
             ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
@@ -178,7 +160,7 @@ class ForkServer:
     def _fork_with(
         self, message: ControlMessage, ours: socket.socket, theirs: socket.socket, output: int, write_end: int
     ) -> tuple[int, int]:
-        """The new process, and a hold on it."""
+        """Fork; returns the process id and a pidfd. Raises OSError."""
         token, environment = message.token, self._template or self._environment(message.body)
         spec = environment.spec
         # All that can be done before the fork is: a child pays for each page that it is the first to change.
@@ -203,14 +185,14 @@ class ForkServer:
                     theirs.detach()
                     self._close_in_child(ours, output)
                     if message.kind == TEMPLATE:
-                        bootstrap.as_template()
+                        self._run_template(bootstrap)
                     elif self._initialised:
                         bootstrap.from_template()
                     else:
                         bootstrap.as_environment()
                 except BaseException as error:  # noqa: BLE001  # raised by a signal's handler, or a bug of ours
                     environment.exit_with(error)
-                finally:  # nothing of the zygote's own code may ever run in a child
+                finally:  # the child must never return into the loop of the fork server
                     os._exit(1)
         finally:
             self._tmp_dirs.exit()
@@ -222,15 +204,26 @@ class ForkServer:
             os.kill(pid, signal.SIGKILL)
             raise
 
+    def _run_template(self, bootstrap: ChildBootstrap) -> None:
+        """In the child: fork environments from this process, which has what all of them start with."""
+        control = bootstrap.as_template()
+        environment = bootstrap.environment
+        base = os.path.dirname(bootstrap.variables.get("TMPDIR", ""))
+        tmp_dirs = tmp_dirs_of_template(base, mounted=bootstrap.own_tmp)
+        freeze_memory()
+        initialised = not environment.is_prepared
+        ForkServer(control, tmp_dirs, self._log, self._private, environment, initialised=initialised).run()
+        os._exit(0)
+
     def _set_environment(self, environment: ChildEnvironment) -> None:
-        """Look as the next child of this function is to look."""
+        """Set what the next child of this function inherits: variables and the Context's template."""
         if self._environment_set_for is not environment:
             set_variables(environment.spec.variables)
             self._environment_set_for = environment
         environment.make_context_template()
 
     def _visible_to(self, environment: ChildEnvironment) -> list[str]:
-        """Folders below `/tmp` that it sees all the same."""
+        """Folders below `/tmp` that stay visible when its own `/tmp` is mounted over them."""
         if not self._tmp_dirs.mounted:
             return []
         code = environment.spec.function.code
@@ -240,7 +233,7 @@ class ForkServer:
         return visible
 
     def _environment(self, text: bytes) -> ChildEnvironment:
-        """What all environments of one function start with."""
+        """What all environments of the function start with; made once for each spec."""
         known = self._environments.get(text)
         if known is None:
             spec = EnvironmentSpec.decode(text)
@@ -254,7 +247,7 @@ class ForkServer:
         return known
 
     def _close_in_child(self, ours: socket.socket, output: int) -> None:
-        """In the child: close what is the zygote's."""
+        """In the child: close the descriptors of the fork server."""
         self._connection.close()
         ours.close()
         for descriptor in (output, self._wake, self._waker):
@@ -271,10 +264,11 @@ class ForkServer:
                 break
             token = self._handle_exit(pid)
             if token is not None:
-                out_of_memory = self._remove_cgroup(token)
+                group = self._cgroups.pop(token, None)
+                out_of_memory = group is not None and cgroup.remove(group)
                 kind = OUT_OF_MEMORY if out_of_memory else EXITED
                 self._send(kind, token, os.waitstatus_to_exitcode(status))
-        for pid in children() or ():  # what an environment started and left behind came to us when it died
+        for pid in children() or ():  # orphans of an environment that exited
             if pid not in self._tokens:
                 os.kill(pid, signal.SIGKILL)
 
@@ -287,20 +281,6 @@ class ForkServer:
             self._tmp_dirs.forget(token)
         return token
 
-    def _remove_cgroup(self, token: int) -> bool:
-        """Remove its control group. Whether the kernel killed something in it for its memory."""
-        group = self._cgroups.pop(token, None)
-        if group is None:
-            return False
-        killed = False
-        try:
-            with open(f"{group}/memory.events", encoding="ascii") as events:
-                killed = any(text.startswith("oom_kill ") and int(text.split()[1]) for text in events)
-            os.rmdir(group)
-        except OSError:
-            pass  # something it started is still about to die: the engine removes the rest in the end
-        return killed
-
     def _send(self, kind: int, token: int = 0, value: int = 0, body: bytes = b"") -> None:
         try:
             self._connection.sendall(pack_message(kind, token, value, body))
@@ -308,101 +288,5 @@ class ForkServer:
             pass  # the engine is gone: the next read says so
 
 
-@dataclass(slots=True, kw_only=True)
-class ChildBootstrap:
-    """A new process: what it was given. Its methods are its life, and return only by mistake."""
-
-    environment: ChildEnvironment
-    token: int
-    connection: int
-    output: int
-    parent: int
-    variables: dict[str, str]
-    own_tmp: bool
-
-    def as_environment(self) -> NoReturn:
-        """Initialise the handler, and serve."""
-        began_s = self._set_up()
-        set_signal(signal.SIGINT, signal.default_int_handler)
-        environment = self.environment
-        if environment.is_prepared:
-            os.chdir(environment.spec.function.code)
-        else:
-            environment.prepare()
-        reseed()
-        environment.attach(self.connection)
-        try:
-            environment.initialise()
-        except InitError as error:
-            environment.failed(error, _now() - began_s)
-        environment.ready(_now() - began_s)
-        environment.serve()
-
-    def as_template(self) -> NoReturn:
-        """Initialise the handler, run the hooks that belong before the snapshot, then be forked from.
-
-        Or import what belongs to a zygote of the function's own, and be forked from.
-        """
-        environment = self.environment
-        imports = environment.spec.imports
-        self._set_up(serves=imports is None)
-        set_signal(signal.SIGINT, signal.default_int_handler)
-        control = socket.socket(fileno=self.connection)
-        status = 1
-        environment.prepare()
-        if imports is not None:
-            refusal = import_all(imports, environment.spec.function.no_preload)
-            if refusal is not None:
-                error = InitError(NOT_PRELOADABLE, json.dumps(refusal))
-                control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
-                os._exit(status)
-            environment.is_prepared = True
-            self._be_forked_from(control)
-        try:
-            environment.initialise()
-            status = BEFORE_SNAPSHOT_STATUS
-            run_before_snapshot()
-        except InitError as error:
-            environment.tell(error)
-            control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
-            os._exit(status)
-        self._be_forked_from(control)
-
-    def _be_forked_from(self, control: socket.socket) -> NoReturn:
-        environment = self.environment
-        folder = os.path.dirname(self.variables.get("TMPDIR", ""))
-        tmp_dirs = tmp_dirs_of_template(folder, mounted=self.own_tmp)
-        freeze_memory()
-        initialised = not environment.is_prepared
-        ForkServer(
-            control, tmp_dirs, environment.log, environment.private, environment, initialised=initialised
-        ).run()
-        os._exit(0)
-
-    def from_template(self) -> NoReturn:
-        """Run the hooks that belong after the restore, and serve."""
-        began_s = self._set_up()
-        environment = self.environment
-        environment.attach(self.connection)
-        try:
-            os.chdir(environment.spec.function.code)
-            run_after_restore()
-        except InitError as error:
-            environment.failed(error, _now() - began_s, AFTER_RESTORE_STATUS)
-        environment.ready(_now() - began_s)
-        environment.serve()
-
-    def _set_up(self, *, serves: bool = True) -> float:
-        began_s = _now()
-        set_up_process(self.parent, serves=serves)
-        redirect(self.output)
-        spec = self.environment.spec
-        if serves and spec.cgroup is not None:
-            join_cgroup(f"{spec.cgroup}/{self.token}", spec.function.memory_mb)
-        if self.variables:
-            add_variables(self.variables)
-        return began_s
-
-
 def _noticed(_number: int, _frame: object) -> None:
-    """A child ended: the wakeup descriptor says so."""
+    """Do nothing: Python writes to the wakeup descriptor, which ends the poll."""

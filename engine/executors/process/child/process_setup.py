@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from engine.executors.process.linux import adopt_orphans, die_with_parent
@@ -114,17 +113,3 @@ def add_variables(variables: Mapping[str, str]) -> None:
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         vars(tempfile)["tempdir"] = None  # it may have looked before there were these
-
-
-def join_cgroup(folder: str, memory_mb: int) -> None:
-    """Make the control group `folder` for this process, with its memory limit, and enter it.
-
-    Source: Linux kernel documentation, "Control Group v2".
-    """
-    group = Path(folder)
-    group.mkdir()
-    (group / "memory.max").write_text(str(memory_mb * 1024 * 1024))
-    for name, value in (("memory.oom.group", "1"), ("memory.swap.max", "0")):
-        if (group / name).exists():
-            (group / name).write_text(value)
-    (group / "cgroup.procs").write_text("0")

@@ -1,4 +1,4 @@
-"""Runs handlers in processes of their own, forked from a zygote: isolation, several cores, hard deadlines.
+"""Runs handlers in processes that are forked from a zygote: isolation, several cores, hard deadlines.
 
 At the deadline the process is killed. Memory is capped and measured, `/tmp` is each environment's own, and
 its variables are Lambda's. See docs/decisions/0008 for how, and for what a machine may not allow.
@@ -35,17 +35,17 @@ from engine.ports import Facts, Workshop
 
 _LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
 _QUEUE_S: Final = 1.0
-"""How long a wait for one's turn to be forked must be to count for anything."""
+"""Seconds that an environment must have waited for its fork before its init limit starts anew."""
 
 _FORKED_S: Final = 0.0045
 """CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
 
 _MAX_RESETS: Final = 1000
-"""Environments whose `/tmp` waits for the one that takes their place."""
+"""Reset environments whose `/tmp` is kept, at most, for those that take their places."""
 
 
 class ProcessExecutor:
-    """The environments of one function as processes. See the module's docstring."""
+    """The environments of one function, each a process."""
 
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.loop = workshop.loop
@@ -81,7 +81,7 @@ class ProcessExecutor:
         self._preloader = Preloader(self) if function.preload == "auto" and not function.snapstart else None
 
     async def prepare(self) -> None:
-        """Have the zygote, and the template if there is one, before the first event comes."""
+        """Start the zygote, and the template if there is one, before the first event."""
         try:
             zygote = self._zygote()
         except OSError:
@@ -99,13 +99,13 @@ class ProcessExecutor:
     # ---------------------------------------------------------------- Executor
 
     def start(self, env_id: int, /) -> None:
-        """Have a process forked. One that takes the place of one that was reset is ready at once."""
+        """Fork a process as soon as the machine has room. One that replaces a reset one is ready at once."""
         kept = self._next_reset()
         environment = self._open(env_id, suppressed=kept is not None)
         self._admission.ask(environment, self, partial(self._begin, environment, kept))
 
     def repeat(self, env_id: int, /) -> bool:
-        """Have another process forked in the place of one whose init failed just now. See `Executor`."""
+        """Fork another process in the place of one whose init has just failed. See `Executor`."""
         if self._shared or self._function.snapstart:
             return False
         environment = self._open(env_id, suppressed=True)
@@ -122,7 +122,7 @@ class ProcessExecutor:
         return environment
 
     def _begin(self, environment: EnvironmentProcess, kept: tuple[ForkServerClient, int] | None) -> None:
-        """There is room for it."""
+        """Have it forked: the machine has room for it."""
         try:
             if self._function.snapstart:
                 self._live_template().spawn(
@@ -139,13 +139,13 @@ class ProcessExecutor:
             self.loop.call_soon(self._serve_suppressed, environment)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
-        """Send it."""
+        """Send the invocation to the environment's process."""
         self._environments[env_id].run(invocation)
         if not self._monitor.is_running:
             self._monitor.start()
 
     def stop(self, env_id: int, /) -> None:
-        """SIGKILL, at once; if it is idle, SIGTERM, and some time. What it wrote before is in the log."""
+        """Kill it at once, or if it is idle send SIGTERM first. Its output up to then is logged."""
         environment = self._environments.get(env_id)
         if environment is not None:
             # Stopped while it worked: a deadline, its init's too. One that merely is not needed starts.
@@ -154,7 +154,7 @@ class ProcessExecutor:
             self._host.terminate(environment)
 
     def init_use(self, env_id: int, /) -> Use | None:
-        """Of the process. Until that is forked it waits for a CPU: the zygote is about others."""
+        """CPU and wait of its init. Until it is forked all of it is wait: the zygote is busy with others."""
         environment = self._environments.get(env_id)
         if environment is None:
             return None
@@ -165,7 +165,7 @@ class ProcessExecutor:
         return Use(0.0, self._now() - environment.since_s)
 
     def renew(self) -> None:
-        """The next environment comes of the code that is there then, and so does a template."""
+        """Start the next environments, and the template, from the code as it is then."""
         self._generation += 1
         self.need.forget()
         self._encoded = None
@@ -191,10 +191,10 @@ class ProcessExecutor:
             self._preloader.renew()
         self._host.release(self._workshop.commons)
 
-    # ---------------------------------------------------------------- what a room asks of its landlord
+    # ---------------------------------------------------------------- what environments report
 
     def spawned_process(self, environment: EnvironmentProcess) -> None:
-        """Its init begins; what is still in line behind it has not had its turn."""
+        """Start its init limit, and anew those of environments that still wait for their fork."""
         self._admission.spawned(environment)
         self._monitor.start()
         now_s = self._now()
@@ -208,7 +208,7 @@ class ProcessExecutor:
                     self.init_waits(other)
 
     def retries_spawn(self, environment: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
-        """What the machine was short of comes back; a zygote that went away is replaced, but only once."""
+        """Try again later if the machine was short of something, and once if the zygote has exited."""
         start = partial(self._begin, environment, None)
         if code in SHORTAGES:
             environment.fork_server = None
@@ -222,47 +222,47 @@ class ProcessExecutor:
         return False
 
     def initialised(self, environment: EnvironmentProcess) -> None:
-        """It has taken the memory that it starts with."""
+        """Measure what it needs for its start."""
         self._admission.initialised(environment, self.need)
 
     def ready(self, environment: EnvironmentProcess, init_s: float) -> None:
-        """Pass on that it can serve."""
+        """Report it ready, with the seconds its init counts as."""
         if self._preloader is not None:
             init_s = self._preloader.init_s(environment.fork_server, init_s)
         self._facts.ready(environment.env_id, init_s)
 
     def failed(self, environment: EnvironmentProcess, failure: InitFailure, init_s: float) -> None:
-        """Pass on that it cannot."""
+        """Report that its init failed, after `init_s` or since it was asked for."""
         self._facts.failed(environment.env_id, failure, init_s or self._now() - environment.since_s)
 
     def removed(self, environment: EnvironmentProcess) -> None:
-        """It crashed, or failed to come up: the next one is what AWS calls a reset of it."""
+        """Forget it. After a crash or a failed init the next one is a reset of it, as AWS calls that."""
         self._forget(environment, reset=not environment.served or environment.running)
 
     # ---------------------------------------------------------------- preload = "auto"
 
     def preloaded_init_s(self) -> float | None:
-        """What it would take to start an environment if `preload` were used."""
+        """CPU seconds of an init with `preload`; None if it is used already."""
         asked = self._function.preload or self._function.snapstart
         return None if asked else _FORKED_S
 
     def imported(self, names: list[str]) -> None:
-        """An environment tells what it imported from outside its code folder."""
+        """Pass on to the preloader what an environment imported from outside its code folder."""
         if self._preloader is not None:
             self._preloader.learn(names)
 
     def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
-        """A process forked from the common zygote, that imports these with the function's variables set."""
+        """Fork a process from the common zygote that imports these, with the function's variables set."""
         template = SnapshotTemplate(self.loop, self._stray)
         self._zygote().spawn(template, replace(self._describe(), imports=imports).encode(), template=True)
         return template
 
     def retire(self, template: SnapshotTemplate) -> None:
-        """It is to end with the last of its environments."""
+        """Have it end with the last of its environments."""
         self._host.retire(template)
 
     def wait_for_zygote(self, *, waits: bool) -> None:
-        """Begin no further inits while it imports, though not for longer than an init may take."""
+        """Hold further inits while it imports, for `INIT_LIMIT_S` at most."""
         if self._zygote_due is not None:
             self._zygote_due.cancel()
             self._zygote_due = None
@@ -271,7 +271,7 @@ class ProcessExecutor:
         self._hold_for("zygote", holds=waits)
 
     def _hold_for(self, reason: str, *, holds: bool) -> None:
-        """No further inits as long as there is a reason."""
+        """Add or remove a reason to hold inits; they are held as long as there is one."""
         held = bool(self._held_for)
         (self._held_for.add if holds else self._held_for.discard)(reason)
         if self._held_for and not held:
@@ -280,26 +280,26 @@ class ProcessExecutor:
             self._facts.resume()
 
     def say(self, text: str) -> None:
-        """A line about the function."""
+        """Log a line about the function."""
         self._workshop.say(f"{self._function.name}: {text}")
 
-    # ---------------------------------------------------------------- what the admission asks of its tenant
+    # ---------------------------------------------------------------- what the admission asks for
 
     def hold(self) -> None:
-        """Have no further environments asked for."""
+        """Ask for no further environments for now."""
         self._hold_for("memory", holds=True)
 
     def resume(self) -> None:
-        """Have them asked for again."""
+        """Ask for environments again."""
         self._hold_for("memory", holds=False)
 
     def init_waits(self, environment: EnvironmentProcess) -> None:
-        """Its init has not begun: the limit of it does not either."""
+        """Start its init limit anew: its init has not begun."""
         self._facts.waits(environment.env_id)
         environment.since_s = self._now()
 
     def give_up(self, environment: EnvironmentProcess) -> bool:
-        """Let it go for others, if it is idle; else after its work."""
+        """End it for others: at once if it is idle, else after its invocation."""
         return self._facts.give_up(environment.env_id)
 
     # ---------------------------------------------------------------- inside
@@ -349,7 +349,7 @@ class ProcessExecutor:
             fork_server.forget(environment.token)
 
     def _next_reset(self, *, latest: bool = False) -> tuple[ForkServerClient, int] | None:
-        """The environment whose place the next one takes, if there is one and it is not too long ago."""
+        """Fork server and token of the reset environment that the next one replaces, if that is recent."""
         oldest_s = self._now() - self._function.keep_alive_s
         while self._resets:
             fork_server, token, at_s = self._resets.pop() if latest else self._resets.popleft()

@@ -1,4 +1,4 @@
-"""The engine's side of a zygote or a template: has environments forked, and hears of their end."""
+"""The engine's side of a zygote or a template: has environments forked, and is told when they exit."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from engine.executors.scope import host_variables
 _PATIENCE_S: Final = 10.0
 _LOOK_S: Final = 1.0
 _SILENT_LOOKS: Final = 3
-"""How often it may be seen to do nothing while an answer is due."""
+"""Looks at which it may have used no CPU while an answer is due."""
 
 _SILENT_LOOKS_AT_START: Final = 60
 """The same while it imports what is preloaded: that may wait for a network."""
 
 _DESCRIPTORS: Final = 3
-"""What comes with a new process: its socket, its output, and a hold on it."""
+"""What comes with a new process: its socket, its output, and its pidfd."""
 
 _KEPT_VARIABLES: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 """Of the engine's variables, those that an interpreter may need in order to start; and its own, PYTHON*.
@@ -59,20 +59,20 @@ _START: Final = (
 
 
 class SpawnListener(Protocol):
-    """What a nursery forks for its owner: an environment, or a template."""
+    """Whoever asked for a fork: an environment, or a template."""
 
     def spawned(self, pid: int, connection: socket.socket, output: int, pidfd: int) -> None:
-        """It is there; the descriptors are its owner's from now on."""
+        """Take over the new process and its descriptors."""
 
     def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
-        """It cannot be made; `code` is the system's number of the error, if it was one."""
+        """It could not be forked; `code` is the errno, or 0."""
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
-        """It is gone: with this exit status, negative for a signal."""
+        """It has exited with this status, negative for a signal."""
 
 
 class ForkServerClient:
-    """One zygote, or one template: a line of commands to it, and what came of them."""
+    """One zygote or template: sends it commands, and passes on what it reports."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
         self._loop = loop
@@ -93,7 +93,7 @@ class ForkServerClient:
     # ---------------------------------------------------------------- commands
 
     def spawn(self, listener: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
-        """Have `listener` forked; its token. `kept`: the token of one whose `/tmp` it takes over."""
+        """Fork a process for `listener`; returns its token. `kept`: token of the one whose `/tmp` it gets."""
         self._tokens += 1
         token = self._tokens
         if self.is_over:
@@ -104,25 +104,25 @@ class ForkServerClient:
         return token
 
     def forget(self, token: int) -> None:
-        """Nobody will take over the `/tmp` of that environment."""
+        """Remove the `/tmp` of that environment once it has exited: none takes it over."""
         if not self.is_over:
             self._send(pack_message(FORGET, token))
 
     def expect_answer(self) -> None:
-        """It should say something now: that one of its children has ended, say."""
+        """A report of it is due."""
 
     def exit_awaited(self) -> None:
-        """One of its children has closed its side: its exit status has to come."""
+        """A child of it has closed its socket: its exit status is due."""
         self._awaited = True
         self.expect_answer()
 
     def drain(self) -> None:
-        """It died: take what it said before, which may not have been read yet."""
+        """Read what it sent before it exited."""
         if not self.is_over:
             self._read()
 
     def close(self) -> None:
-        """End it, and all it has forked."""
+        """End it and all it has forked."""
         if not self.is_over:
             self._end(InitFailure("Sandbox.Failure", "the engine stops"))
 
@@ -135,7 +135,7 @@ class ForkServerClient:
             except BlockingIOError:
                 self._loop.add_writer(self._number, self._write)
             except OSError:
-                return  # it is gone: the reader says so
+                return  # it has exited: `_read` finds out
             else:
                 return
         self._unsent.append(message)
@@ -153,7 +153,7 @@ class ForkServerClient:
         self._loop.remove_writer(self._number)
 
     def _read(self) -> None:
-        for _ in range(64):  # then others on the loop have their turn
+        for _ in range(64):  # then the loop gets its turn
             try:
                 message = receive_message(self._socket)
             except BlockingIOError:
@@ -188,7 +188,7 @@ class ForkServerClient:
 
     def _spawned(self, message: ControlMessage) -> None:
         listener = self._spawning.pop(message.token)
-        if len(message.descriptors) < _DESCRIPTORS:  # the kernel drops what this process may not open
+        if len(message.descriptors) < _DESCRIPTORS:  # the kernel drops those over the limit of this process
             for descriptor in message.descriptors:
                 os.close(descriptor)
             self._send(pack_message(KILL, message.token))
@@ -199,7 +199,7 @@ class ForkServerClient:
         listener.spawned(message.value, socket.socket(fileno=connection), output, pidfd)
 
     def _why(self, body: bytes) -> InitFailure:
-        """Why a zygote did not come up."""
+        """Why it did not come up."""
         return InitFailure("Runtime.ImportModuleError", body.decode("utf-8", "replace"))
 
     def _up(self, failure: InitFailure | None) -> None:
@@ -218,7 +218,7 @@ class ForkServerClient:
         living, self._living = self._living, {}
         for listener in spawn_failed.values():
             listener.spawn_failed(failure)
-        for listener in living.values():  # they die with their parent
+        for listener in living.values():  # they are killed with their parent
             listener.exited(-signal.SIGKILL, out_of_memory=False)
 
 
@@ -235,8 +235,8 @@ class ZygoteClient(ForkServerClient):
         """`say` takes a line for whoever runs the engine."""
         self._say = say
         self._timer: asyncio.TimerHandle | None = None
-        self._progress = 0  # of its CPU time, when looked at last
-        self._silent = 0  # looks at which it had done nothing
+        self._progress = 0  # CPU time at the last look, in clock ticks
+        self._silent = 0  # looks in a row at which it had used none
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
@@ -261,19 +261,19 @@ class ZygoteClient(ForkServerClient):
         return self._process.pid
 
     def spawn(self, listener: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
-        """See `ForkServerClient`. One that does not answer is replaced: its owners ask the next one."""
+        """See `ForkServerClient`. A zygote that does not answer is replaced."""
         token = super().spawn(listener, spec, kept=kept, template=template)
         self.expect_answer()
         return token
 
     def expect_answer(self) -> None:
-        """It should say something now."""
+        """A report of it is due: check that it makes progress until that comes."""
         if self._timer is None and not self.is_over:
             self._silent = 0
             self._timer = self._loop.call_later(_LOOK_S, self._look)
 
     def _look(self) -> None:
-        """End it if it is stopped, or hangs: it neither answers nor runs."""
+        """End it if it hangs: it neither answers nor uses CPU."""
         self._timer = None
         if self.is_over or not (self._spawning or self._awaited):
             return
@@ -297,7 +297,7 @@ class ZygoteClient(ForkServerClient):
             self._timer = None
         super()._end(failure)
         try:
-            self._process.wait(_PATIENCE_S)  # it has closed its side, or will as soon as it sees ours closed
+            self._process.wait(_PATIENCE_S)  # it exits as soon as it sees the socket closed
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -311,7 +311,7 @@ class TemplateClient(ForkServerClient):
         self._retired = False
 
     def retire(self) -> None:
-        """It is outdated: it ends when the last of its environments has."""
+        """Have it end with the last of its environments: it is outdated."""
         self._retired = True
         self._end_if_done()
 
@@ -328,13 +328,13 @@ class TemplateClient(ForkServerClient):
 
 
 def failure_from(body: bytes) -> InitFailure:
-    """What a child says of an init that failed, in the words of the in-process executors."""
+    """The failure of an init, from the JSON that a child sends."""
     error_type, message, stack, exit_status = json.loads(body)
     return init_failure(InitError(error_type, message, tuple(stack), exit_status))
 
 
 def is_lost(failure: InitFailure) -> bool:
-    """Whether it says no more than that a process went away."""
+    """Whether it says only that the fork server has exited."""
     return failure == _lost()
 
 
@@ -343,7 +343,7 @@ def _lost() -> InitFailure:
 
 
 def _activity(pid: int) -> tuple[str, int]:
-    """Its state and the CPU time it has had, in clock ticks; see proc(5). Of one that is gone, `X` and 0."""
+    """State and CPU time in clock ticks, as in proc(5); `X` and 0 of one that has exited."""
     try:
         fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""The engine's end of the socket that requests go down and replies come up."""
+"""The engine's end of the socket between it and an environment: requests out, replies in."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _READ: Final = 16_384
 _LONG_READ: Final = 262_144
 
 TakeReply = Callable[[int, int, int, float, bytes], object]
-"""Told of a reply: its kind, number, peak in KB, init in seconds, and body."""
+"""Called with a reply: kind, number, peak memory in KB, init in seconds, body."""
 
 
 class FramedSocket:
-    """Sends at once what there is room for, and takes replies apart. The socket is its own from now on.
+    """Sends without blocking, and splits what it receives into replies. It owns the socket.
 
-    `lost` is called when the other side is gone; `close` is for the owner to call then too.
+    `lost` is called when the other side has closed; the owner has to call `close` then too.
     """
 
     __slots__ = ("_loop", "_lost", "_partial", "_socket", "_take_reply", "_unsent")
@@ -41,7 +41,7 @@ class FramedSocket:
         loop.add_reader(connection.fileno(), self._read)
 
     def send(self, data: bytes | memoryview) -> None:
-        """Now, or as soon as there is room. That the other side is gone is for `lost` to tell."""
+        """Send now, or when the socket buffer has room. Never raises: `lost` reports a closed socket."""
         connection = self._socket
         if connection is None:
             return
@@ -59,7 +59,7 @@ class FramedSocket:
         self._unsent.append(data[sent:])
 
     def close(self) -> None:
-        """Send and hear nothing more."""
+        """Close the socket, and drop what was not sent."""
         connection, self._socket = self._socket, None
         if connection is not None:
             self._loop.remove_reader(connection.fileno())
@@ -70,7 +70,7 @@ class FramedSocket:
             connection.close()
 
     def _write(self) -> None:
-        """There is room again."""
+        """Send what had to wait: the socket buffer has room again."""
         connection = self._socket
         assert connection is not None  # `close` takes the writer away
         while self._unsent:
@@ -89,7 +89,7 @@ class FramedSocket:
         self._loop.remove_writer(connection.fileno())
 
     def _read(self) -> None:
-        """Frames, mostly one at a time and whole."""
+        """Receive; a read mostly has exactly one frame."""
         connection = self._socket
         assert connection is not None  # `close` takes the reader away
         partial = self._partial

@@ -1,6 +1,6 @@
-"""Watches environments while something runs in them: one timer, a bounded look at a time.
+"""Samples environments while something runs in them: one timer, a bounded number at a time.
 
-Their memory is looked at where no control group caps it; those that run long make way for the others.
+Their memory is measured where no control group caps it. Those that run long are given a lower priority.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from engine.machine import memory
 
 PERIOD_S: Final = 0.02
 LOOKS: Final = 100
-"""Environments looked at in one period: half a millisecond. Of more, each has its turn less often."""
+"""Environments sampled in one period, which takes half a millisecond. Of more, each is sampled less often."""
 
 LONG: Final = 5
-"""Looks without more memory, after which an invocation counts as one that runs long.
+"""Samples without more memory, after which an invocation counts as one that runs long.
 
-From then on it is looked at only once in so many periods, until it takes more.
+From then on it is sampled only once in so many periods, until it takes more.
 """
 
 _CHILDREN_EVERY: Final = 4
-"""Looks from one that asks for child processes to the next, for one that had none."""
+"""Samples from one that includes child processes to the next, for an environment that had none."""
 
 
 class MonitoredProcess(Protocol):
-    """An environment, as the watch sees it."""
+    """An environment, as far as the monitor knows it."""
 
     pid: int
     """0 before there is a process."""
@@ -38,17 +38,17 @@ class MonitoredProcess(Protocol):
         """Whether something runs in it."""
 
     def deprioritise(self) -> None:
-        """Told that its invocation runs long."""
+        """Lower its priority: its invocation runs long."""
 
     def restore_priority(self) -> None:
-        """Told that it takes memory again: it may only have had no turn, and is on its way to the cap."""
+        """Raise its priority again: it takes more memory, and may be on its way to the cap."""
 
     def over_cap(self, resident_kb: int) -> bool:
-        """Told what it uses; whether that was too much, and it is gone."""
+        """Take its resident memory in KB; True if that is over its cap, and it was ended."""
 
 
 class _Seen:
-    """What was seen of one invocation so far."""
+    """What has been measured of one invocation so far."""
 
     __slots__ = ("has_children", "looks", "resident_kb", "still", "turn")
 
@@ -61,7 +61,7 @@ class _Seen:
 
 
 class Monitor:
-    """Looks at those that have worked for a whole period; what ends sooner is looked at when it ends."""
+    """Samples environments that work for a whole period; shorter invocations are measured at their end."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Monitor:
         resident_kb: Callable[[int], int | None] | None = None,
         also: Callable[[], object] = lambda: None,
     ) -> None:
-        """`also` is called at each look."""
+        """`also` is called in each period. `resident_kb` replaces the reading of /proc in tests."""
         self._loop = loop
         self._also = also
         self._resident_kb = resident_kb or memory.resident_kb
@@ -79,26 +79,26 @@ class Monitor:
         self._seen: dict[MonitoredProcess, _Seen] = {}
 
     def add(self, process: MonitoredProcess) -> None:
-        """Watch it from now on, whenever something runs in it."""
+        """Sample it from now on, whenever something runs in it."""
         self._members[process] = None
 
     def remove(self, process: MonitoredProcess) -> None:
-        """It is gone."""
+        """Stop sampling it."""
         self._members.pop(process, None)
         self._seen.pop(process, None)
 
     def start(self) -> None:
-        """Something runs somewhere."""
+        """Start the timer, unless it runs: an environment has begun to work."""
         if self._timer is None:
             self._timer = self._loop.call_later(PERIOD_S, self._look)
 
     @property
     def is_running(self) -> bool:
-        """Whether `start` would do nothing."""
+        """Whether the timer runs."""
         return self._timer is not None
 
     def close(self) -> None:
-        """Watch nothing more."""
+        """Stop the timer and forget all environments."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -10,11 +10,11 @@ from typing import Final
 
 _CHUNK: Final = 65_536
 _LAST_WORDS: Final = 64
-"""Reads of a pipe that a killed process may have left full: no process can hold the loop by printing."""
+"""Reads of the pipe of an exited process, at most: a descendant that keeps printing cannot hold the loop."""
 
 
 class OutputPipe:
-    """Hands on what comes, as text. `descriptor` is its own from now on."""
+    """Passes output on as text. It owns `descriptor`, the reading end of the pipe."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, descriptor: int, take: Callable[[str], object]
@@ -27,27 +27,27 @@ class OutputPipe:
         loop.add_reader(descriptor, self._read)
 
     def read_rest(self) -> None:
-        """What is there now."""
+        """Read what the pipe holds now."""
         for _ in range(_LAST_WORDS):
             if not self._read():
                 return
 
     def close(self) -> None:
-        """Read nothing more."""
+        """Close the pipe."""
         if self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
 
     def _read(self) -> bool:
-        """Part of what was written; the loop comes back for more."""
+        """Read once; the loop calls again if there is more. False if there was nothing."""
         if self._descriptor < 0:
             return False
         try:
             data = os.read(self._descriptor, _CHUNK)
         except BlockingIOError:
             return False
-        if not data:  # nobody can write any more
+        if not data:  # all writers have closed it
             self.close()
             return False
         if self._decoder is None:

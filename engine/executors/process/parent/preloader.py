@@ -1,4 +1,4 @@
-"""`preload = "auto"`: what a first environment imported, a zygote of its own imports for the next ones."""
+"""`preload = "auto"`: a zygote of the function's own imports what its first environment has imported."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.executors.process.protocol import NOT_PRELOADABLE, PreloadRefusal
 
 _ATTEMPTS: Final = 8
-"""Zygotes that may be given up, each for a module that must not be imported there."""
+"""Zygotes that are tried: each one that fails names a module that must not be imported beforehand."""
 
 
 class PreloadOwner(Protocol):
-    """What a preloader needs of its executor."""
+    """The executor, as far as its preloader knows it."""
 
     def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
-        """Have a process started that imports these, to be forked from."""
+        """Start a process that imports these, to be forked from."""
 
     def retire(self, template: SnapshotTemplate) -> None:
-        """It is to end with the last of its environments."""
+        """Have it end with the last of its environments."""
 
     def wait_for_zygote(self, *, waits: bool) -> None:
-        """Begin no further inits, or begin them again: they would import what is just imported for all."""
+        """Hold further inits (`waits`), or let them begin: the zygote is importing for all of them."""
 
     def say(self, text: str) -> None:
         """Log a line."""
 
 
 class Preloader:
-    """For one function. Until its zygote is up, or if there can be none, the common one is forked from."""
+    """The zygote of one function. Until it is up, or if it never is, the common zygote is forked from."""
 
     def __init__(self, owner: PreloadOwner) -> None:
         self._owner = owner
@@ -43,7 +43,7 @@ class Preloader:
 
     @property
     def zygote(self) -> SnapshotTemplate | None:
-        """What environments are forked from, if it is up."""
+        """The function's own zygote, if it is up."""
         template = self._template
         if template is None or not template.up.done():
             return None
@@ -53,14 +53,14 @@ class Preloader:
         return template
 
     def learn(self, imports: list[str]) -> None:
-        """What an environment has imported from outside its code folder. The first one counts."""
+        """Start a zygote with what an environment imported from outside its code, at the first call."""
         if not self._learnt:
             self._learnt = True
             self._imports = imports
             self._try()
 
     def init_s(self, fork_server: ForkServerClient | None, init_s: float) -> float:
-        """What an init counts as: the full one, measured once, if some of it was done beforehand."""
+        """Seconds an init counts as: those of a full one, measured once, if part was done beforehand."""
         if isinstance(fork_server, TemplateClient):
             return max(init_s, self._full_init_s or 0.0)
         if self._full_init_s is None:
@@ -68,7 +68,7 @@ class Preloader:
         return init_s
 
     def renew(self) -> None:
-        """Learn again: the code changed, or the zygote died."""
+        """Start again from nothing: the code has changed, or the zygote has died."""
         template, self._template = self._template, None
         self._refusals, self._learnt, self._full_init_s = [], False, None
         self._owner.wait_for_zygote(waits=False)

@@ -1,4 +1,4 @@
-"""What the process executors of one engine share: zygotes, the watch over memory, control groups."""
+"""What the process executors of one engine share: zygotes, admission, the monitor, control groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.machine.temporary import new_path
 from engine.ports import Clock, Workshop
 
 GRACE_S: Final = 0.5
-"""Time between SIGTERM and SIGKILL for an environment that is needed no more.
+"""Seconds between SIGTERM and SIGKILL for an environment that is not needed any more.
 
 Source: Lambda Developer Guide, "Lambda execution environment lifecycle", shutdown phase: the budget of a
 function with an internal extension.
@@ -30,7 +30,7 @@ _CAP_SYS_NICE: Final = 23
 
 
 class ProcessHost:
-    """Made by the first process executor of an engine, and gone with the last."""
+    """Made by the first process executor of an engine, closed by the last."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, say: Callable[[str], object]) -> None:
         self._loop = loop
@@ -46,13 +46,13 @@ class ProcessHost:
         self.admission = Admission(loop, clock, lambda: len(self._terminating))
         self.monitor = Monitor(loop, also=self.admission.relieve)
         self.may_renice = _may_renice()
-        """Whether priorities can be given back, so that they may be taken."""
+        """Whether priorities can be raised again, so that they may be lowered."""
         self.has_logged_limits = False
-        """Whether the log says what this machine allows."""
+        """Whether it was logged what this machine allows."""
 
     @classmethod
     def acquire(cls, workshop: Workshop) -> ProcessHost:
-        """The one that all executors of an engine share."""
+        """The host that all executors of an engine share. Each call needs one of `release`."""
         commons = workshop.commons
         host: ProcessHost = commons.get(_KEY) or cls(workshop.loop, workshop.clock, workshop.say)
         commons[_KEY] = host
@@ -60,7 +60,7 @@ class ProcessHost:
         return host
 
     def release(self, commons: dict[str, Any]) -> None:
-        """One executor less."""
+        """Let go of it; the last executor closes it."""
         self._members -= 1
         if not self._members:
             commons.pop(_KEY, None)
@@ -75,14 +75,14 @@ class ProcessHost:
         return zygote
 
     def terminate(self, environment: EnvironmentProcess) -> None:
-        """End an environment that is needed no more: an idle one is asked first, by SIGTERM."""
+        """End an environment that is not needed: an idle one gets SIGTERM, and SIGKILL `GRACE_S` later."""
         if environment.request_exit(self._on_exit):
             self._terminating[environment] = self._loop.call_later(GRACE_S, environment.close)
         else:
             environment.close()
 
     def retire(self, template: SnapshotTemplate) -> None:
-        """Nothing is forked from it any more; it is to end with the last of its environments."""
+        """Have a template end with the last of its environments. Nothing is forked from it any more."""
         template.retire()
         self._retired = [template, *(one for one in self._retired if not one.is_over)]
 
@@ -90,7 +90,7 @@ class ProcessHost:
         self._terminating.pop(environment).cancel()
 
     def _close(self) -> None:
-        until_s = self._clock.now() + GRACE_S  # blocks, but what would run meanwhile? It is the end
+        until_s = self._clock.now() + GRACE_S  # blocks the loop: nothing else of the engine runs now
         for environment in list(self._terminating):
             environment.wait(until_s - self._clock.now())
             environment.close()

@@ -1,4 +1,4 @@
-"""A template, from the moment it is asked for: environments that are wanted before it is there wait."""
+"""A template process. Environments that are asked for before it is ready wait for it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from engine.executors.process.parent.fork_server_client import (
 from engine.executors.process.parent.output_pipe import OutputPipe
 
 Spawn = Callable[[ForkServerClient], object]
-"""Has one environment forked from the template."""
+"""Has one environment forked from the template, by its client."""
 
 
 class SnapshotTemplate:
-    """One template and those who wait for it. Its own output belongs to no invocation.
+    """One template, and the environments that wait for it. Its own output belongs to no invocation.
 
-    `up` is done once it can be forked from, with None, or cannot, with the reason.
+    `up` has the result None once the template can be forked from, or the reason why it never can.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, output: Callable[[str], object]) -> None:
@@ -51,13 +51,13 @@ class SnapshotTemplate:
             self._waiting.append((listener, spawn))
 
     def retire(self) -> None:
-        """The code changed: it ends with the last of its environments."""
+        """Have it end with the last of its environments: the code has changed."""
         self._retired = True
         if self._client is not None and not self._waiting:
             self._client.retire()
 
     def close(self) -> None:
-        """End it, and its environments."""
+        """End it and its environments."""
         self._waiting.clear()
         if self._client is not None:
             self._client.close()
@@ -66,18 +66,18 @@ class SnapshotTemplate:
     # ---------------------------------------------------------------- facts, from the zygote
 
     def spawned(self, pid: int, connection: socket.socket, output: int, pidfd: int) -> None:
-        """It is there, and initialises now."""
+        """Take over the new process, which initialises the handler now."""
         self._output = OutputPipe(self._loop, output, self._take_output)
         self._pidfd = pidfd
         self._client = TemplateClient(self._loop, connection)
         self._client.up.add_done_callback(self._settle)
 
     def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
-        """It cannot be made."""
+        """Fail all that wait: the template could not be forked."""
         self._fail(failure)
 
     def exited(self, status: int, *, out_of_memory: bool) -> None:
-        """It is gone; if it was still at its init and did not say why, that is why."""
+        """Fail all that wait, with the reason the template gave, or else its exit status."""
         if self._client is not None:
             self._client.drain()
             reason = self._client.up.result() if self._client.up.done() else None
@@ -90,7 +90,7 @@ class SnapshotTemplate:
     def _settle(self, up: asyncio.Future[InitFailure | None]) -> None:
         failure = up.result()
         if failure is not None:
-            if not is_lost(failure):  # else it just went away: its exit status says more, and is on its way
+            if not is_lost(failure):  # else the exit status, which follows, says more
                 self._fail(failure)
             return
         if not self.up.done():

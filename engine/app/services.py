@@ -119,7 +119,7 @@ class Services:
         lambda_api = LambdaApi(self._control_plane, host, engine.sink, spawn, engine.asynchronous)
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: webhooks.handle}
         endpoint = AwsRouter(handlers, host.new_request_id)
-        gate = AwsGate(gate_of("aws", config, wary=True), endpoint, self._s3.api, engine.stats.reject)
+        gate = AwsGate(gate_of("aws", config), endpoint, self._s3.api, engine.stats.reject)
         self.handle: Callable[[Request], None] = gate.handle
         limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.body_limit_bytes)
         self.body_limit_bytes = max(limits)
@@ -175,7 +175,7 @@ class Services:
         return own and self._engine.deployments.function(name) is not None
 
 
-def gate_of(name: str, config: Config, *, navigations: bool = False, wary: bool = False) -> RequestGate:
+def gate_of(name: str, config: Config, *, navigations: bool = False) -> RequestGate:
     """The rule for the listener of that name."""
     listener = config.listeners.get(name)
     return RequestGate(
@@ -183,7 +183,6 @@ def gate_of(name: str, config: Config, *, navigations: bool = False, wary: bool 
         hosts=config.hosts,
         allowed_origins=config.allowed_origins,
         navigations=navigations,
-        wary=wary,
     )
 
 

@@ -35,7 +35,7 @@ class Buckets(Protocol):
         """Whether it is GetObject or HeadObject."""
 
     def names(self, request: Request, origin: str) -> bool:
-        """Whether the CORS configuration of the bucket names `origin`, and takes such a request of it."""
+        """Whether CORS opens it to `origin`: an operation on objects, of buckets whose CORS names that."""
 
 
 class AwsGate:

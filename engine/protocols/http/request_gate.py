@@ -4,8 +4,9 @@ A page of any site can have the browser send requests to a listener on this mach
 script (CSRF), and can point a name of its own at this machine to pass for the same site (DNS rebinding).
 Browsers say where a request comes from, in `Origin` and `Sec-Fetch-*`; pages can change neither, nor `Host`.
 
-Sources: Fetch Standard, "Origin header" and "CORS protocol"; W3C, "Fetch Metadata Request Headers"; RFC 9110
-section 7.2 and RFC 9112 section 3.2 (Host); RFC 6761 section 6.3 (`localhost.`).
+Sources: Fetch Standard, "Origin header" and "CORS protocol"; W3C, "Fetch Metadata Request Headers"; W3C,
+"Upgrade Insecure Requests" section 3.2.1 (sent with navigations, in tabs and in frames; no script can add it
+unasked); RFC 9110 section 7.2 and RFC 9112 section 3.2 (Host); RFC 6761 section 6.3 (`localhost.`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ OWN_HOSTS: Final = ("localhost", "s3.localhost", "s3.localhost.localstack.cloud"
 
 _MOST_VALUES: Final = 1024
 _LONGEST_VALUE: Final = 512
+_LAST_PORT: Final = 65_535
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,254})(?::([0-9]{0,5}))?")
 _ORIGIN: Final = re.compile(r"(https?)://([^/?#@\\\s]+)")
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
@@ -69,6 +71,8 @@ class Marks(NamedTuple):
         site, mode, dest: `Sec-Fetch-Site`, `-Mode` and `-Dest`; empty if absent.
         referer: `Referer`, which a page can leave out and cannot make up.
         agent: `User-Agent`.
+        opens: Whether the browser wants to show the answer as a page: `Upgrade-Insecure-Requests: 1`, and
+            HTML first in `Accept`.
         signed: Whether there is an AWS signature in `Authorization`, which a page cannot add unasked.
     """
 
@@ -81,6 +85,7 @@ class Marks(NamedTuple):
     dest: str = ""
     referer: str = ""
     agent: str = ""
+    opens: bool = False
     signed: bool = False
 
 
@@ -93,9 +98,8 @@ class RequestGate:
         allowed_origins: Further origins, as browsers send them: `https://app.example.com`.
         navigations: Whether links from other sites lead here: GET requests that open a page in a tab of its
             own, such as an OAuth redirect. Pages of allowed origins may then show what is here, too: for a
-            page of localhost 127.0.0.1 is another site, and images have no `Origin`.
-        wary: Whether a GET of a browser that does not say where it comes from is taken for another site's.
-            Browsers say nothing to addresses other than loopback, and old ones never do.
+            page of localhost 127.0.0.1 is another site, and images have no `Origin`. Without it, what a
+            browser does not say the site of is taken for another site's, whatever it is.
         remember: How many heads are remembered.
 
     Attributes:
@@ -110,7 +114,6 @@ class RequestGate:
         "_memo",
         "_navigations",
         "_single",
-        "_wary",
         "passed",
     )
 
@@ -121,7 +124,6 @@ class RequestGate:
         hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
         navigations: bool = False,
-        wary: bool = False,
         remember: int = MOST_HEADS,
     ) -> None:
         self._bound = _bare(bound)
@@ -129,7 +131,6 @@ class RequestGate:
         self._hosts = tuple(_bare(host) for host in (*OWN_HOSTS, *hosts))
         self._allowed = frozenset(origin.lower().rstrip("/") for origin in allowed_origins)
         self._navigations = navigations
-        self._wary = wary
         self._known: dict[bytes, bool] = {}  # values of Host
         self._memo = HeaderCache[bool](remember)
         self.passed = self._memo.get
@@ -177,6 +178,8 @@ class RequestGate:
             return GateRefusal(403, message, final=True)
         if marks.origins:
             return self._judge_origin(marks.origins, host)
+        if not marks.site and not marks.signed and is_browser(marks.agent):
+            return self._judge_unsaid(marks, host)
         return self._judge_site(marks)
 
     def allows(self, origin: str, host: Authority | None = None) -> bool:
@@ -203,14 +206,31 @@ class RequestGate:
 
     def _judge_site(self, marks: Marks) -> GateRefusal | None:
         """Nobody is named: browsers tell at least whether it is another site."""
-        unsaid = self._wary and not marks.site and not marks.signed and is_browser(marks.agent)
-        if not unsaid and marks.site in ("", "none", "same-origin", "same-site"):
+        if marks.site in ("", "none", "same-origin", "same-site"):
             return None
         if self._navigations and marks.method == "GET":
             is_link = (marks.mode, marks.dest) == ("navigate", "document")
-            if is_link or self.allows("/".join(marks.referer.split("/")[:3])):
+            if is_link or self._sent_by_own_page(marks, None):
                 return None
         return GateRefusal(403, "Pages of other sites are not allowed here: see [engine] allowed_origins.")
+
+    def _judge_unsaid(self, marks: Marks, host: Authority | None) -> GateRefusal | None:
+        """Not even that: browsers say nothing to addresses other than loopback, and old ones never do.
+
+        A link into a tab and one into a frame look the same then, and both are taken where links are.
+        """
+        if self._navigations:
+            is_link = marks.method == "GET" and marks.opens
+            if is_link or self._sent_by_own_page(marks, host):
+                return None
+        message = (
+            "This browser does not say which site the request comes from, so it is taken for another one's: "
+            'see "Who is served" in docs/operations.md.'
+        )
+        return GateRefusal(403, message)
+
+    def _sent_by_own_page(self, marks: Marks, host: Authority | None) -> bool:
+        return self.allows("/".join(marks.referer.split("/")[:3]), host)
 
     def _is_own(self, name: str) -> bool:
         if is_address(name) or name == self._bound or (self._single and "." not in name):
@@ -222,9 +242,7 @@ class RequestGate:
     def _looks_plain(self, request: Request) -> bool:
         """Whether one Host of ours is all there is to judge: quick, for requests that are all different."""
         lower = request.lower_head
-        if b"\r\norigin:" in lower or b"\r\nsec-fetch-" in lower:
-            return False
-        if self._wary and b"\r\nuser-agent: mozilla/" in lower:
+        if b"\r\norigin:" in lower or b"\r\nsec-fetch-" in lower or b"mozilla/" in lower:
             return False
         at = lower.find(b"\r\nhost:")
         if at < 0 or lower.rfind(b"\r\nhost:") != at:
@@ -252,6 +270,7 @@ def marks_of(request: Request) -> Marks:
         one("sec-fetch-dest").lower(),
         one("referer"),
         one("user-agent"),
+        one("upgrade-insecure-requests") == "1" and one("accept").lower().startswith("text/html"),
         one("authorization").startswith("AWS"),
     )
 
@@ -270,7 +289,10 @@ def authority(text: str) -> Authority | None:
         name = name.removesuffix(".")
         if not all(name.split(".")):
             return None
-    return Authority(name, found[2] or "")
+    port = found[2] or ""
+    if port and not 0 < int(port) <= _LAST_PORT:
+        return None
+    return Authority(name, port)
 
 
 def is_address(name: str) -> bool:

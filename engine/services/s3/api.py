@@ -23,10 +23,10 @@ from engine.services.s3.cors import CorsRule, share
 from engine.services.s3.errors import S3Error
 from engine.services.s3.names import Hosts
 from engine.services.s3.notifier import Notifier
-from engine.services.s3.operation_context import HOST_ID, MB, OperationContext, S3Limits
+from engine.services.s3.operation_context import HOST_ID, MB, OperationContext, S3Limits, copy_source
 from engine.services.s3.presigned import check_expiry
 from engine.services.s3.request import XML_HEAD, Preparation, S3Request, S3Response
-from engine.services.s3.routing import RoutedOperation, find
+from engine.services.s3.routing import RoutedOperation, find, methods_for_pages
 from engine.services.s3.store import Store
 
 _log = logging.getLogger("engine.s3")
@@ -125,13 +125,29 @@ class S3Api:
             return False
 
     def names(self, request: Request, origin: str) -> bool:
-        """Whether the CORS configuration of the bucket names `origin`, and takes such a request of it."""
+        """Whether CORS opens `request` to `origin`: an operation on objects, by what their buckets say.
+
+        The bucket of the request must name `origin` and take its method; that of a copy's source, GET.
+        """
         call = self._call(request)
         if call is None:
             return False
         preflight = preflight_of(request)
         method = preflight.method if preflight is not None else request.method
-        return any(rule.names(origin) and rule.takes(origin, method) for rule in self._cors(call.bucket))
+        methods = methods_for_pages(call, method)
+        if not methods or not all(self._opens(call.bucket, origin, one) for one in methods):
+            return False
+        header = call.headers.get("x-amz-copy-source")
+        if header is None:
+            return True
+        try:
+            source, _, _ = copy_source(header)
+        except S3Error:
+            return False
+        return self._opens(source, origin, "GET")
+
+    def _opens(self, bucket: str, origin: str, method: str) -> bool:
+        return any(rule.names(origin) and rule.takes(origin, method) for rule in self._cors(bucket))
 
     def _call(self, request: Request) -> S3Request | None:
         try:

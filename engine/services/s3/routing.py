@@ -128,20 +128,48 @@ _SUBRESOURCES: Final = (
 )
 """Parameters that name an operation, or a part of S3 that is not here."""
 
+_FOR_PAGES: Final = {
+    **dict.fromkeys(("GetObject", "GetObjectTagging", "GetObjectAttributes"), ("GET",)),
+    **dict.fromkeys(("ListObjects", "ListObjectsV2", "ListObjectVersions"), ("GET",)),
+    **dict.fromkeys(("ListParts", "ListMultipartUploads"), ("GET",)),
+    "HeadObject": ("HEAD",),
+    **dict.fromkeys(("PutObject", "CopyObject", "PutObjectTagging"), ("PUT",)),
+    **dict.fromkeys(("UploadPart", "UploadPartCopy"), ("PUT",)),
+    **dict.fromkeys(("PostObject", "CreateMultipartUpload", "CompleteMultipartUpload"), ("POST",)),
+    **dict.fromkeys(("DeleteObject", "AbortMultipartUpload", "DeleteObjectTagging"), ("DELETE",)),
+    "DeleteObjects": ("POST", "DELETE"),
+}
 
-def find(call: S3Request) -> RoutedOperation:
-    """The operation. Raises S3Error NotImplemented or MethodNotAllowed."""
-    if call.method == "OPTIONS" and call.bucket:
+
+def methods_for_pages(call: S3Request, method: str) -> tuple[str, ...]:
+    """Which methods the CORS of a bucket must allow so that a page of another site may send `call`.
+
+    `method` is that of `call`, or, if it is a preflight, that of the request that is to follow. Empty if CORS
+    cannot open the operation: it is for objects, not for buckets and what is configured of them.
+    """
+    try:
+        return _FOR_PAGES.get(find(call, method).name, ())
+    except S3Error:
+        return ()
+
+
+def find(call: S3Request, method: str = "") -> RoutedOperation:
+    """The operation, or the one it would be with another `method`.
+
+    Raises S3Error NotImplemented or MethodNotAllowed.
+    """
+    method = method or call.method
+    if method == "OPTIONS" and call.bucket:
         return _PREFLIGHT
     table = _OBJECT if call.key else _BUCKET if call.bucket else _SERVICE
     subresource = next((name for name in _SUBRESOURCES if name in call.query), "") if call.query else ""
-    found = table.get((call.method, subresource))
+    found = table.get((method, subresource))
     if found is None:
-        if call.method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS") or not subresource:
-            details = {"Method": call.method, "ResourceType": "OBJECT" if call.key else "BUCKET"}
+        if method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS") or not subresource:
+            details = {"Method": method, "ResourceType": "OBJECT" if call.key else "BUCKET"}
             raise S3Error("MethodNotAllowed", details=details)
-        raise not_implemented(f"{call.method} ?{subresource}")
-    if table is _OBJECT and call.method == "PUT" and "x-amz-copy-source" in call.headers:
+        raise not_implemented(f"{method} ?{subresource}")
+    if table is _OBJECT and method == "PUT" and "x-amz-copy-source" in call.headers:
         return _COPY_PART if subresource == "uploadId" else _COPY if not subresource else found
     if found.name == "UploadPart" and "partNumber" not in call.query:
         raise S3Error("InvalidArgument", "This operation requires a part number.")

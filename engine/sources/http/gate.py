@@ -57,7 +57,7 @@ class HttpGate:
         preflight = preflight_of(request)
         route = self._route(request, preflight)
         cors = route.cors if route is not None else None
-        if refusal is not None and not _is_named(refusal, cors):
+        if refusal is not None and not _is_opened(request, refusal, cors):
             self._refuse(request, refusal)
         elif route is None or cors is None or not marks.origins:
             self._take(request)
@@ -93,10 +93,12 @@ class HttpGate:
         request.respond(refusal.status, identified(_HEAD, self._new_request_id()), body)
 
 
-def _is_named(refusal: GateRefusal, cors: Cors | None) -> bool:
-    return (
-        not refusal.final and refusal.origin is not None and cors is not None and cors.names(refusal.origin)
-    )
+def _is_opened(request: Request, refusal: GateRefusal, cors: Cors | None) -> bool:
+    """Whether the CORS of its route names the origin, and takes the method. Preflights are only answered."""
+    origin = refusal.origin
+    if refusal.final or origin is None or cors is None or not cors.names(origin):
+        return False
+    return preflight_of(request) is not None or cors.takes(origin, request.method)
 
 
 def cors_of_url(document: Mapping[str, Any] | None) -> Cors | None:

@@ -29,7 +29,7 @@ values = st.sampled_from((*VALUES, "https://evil.example", "Mozilla/5.0", "Boto3
 def test_what_is_passed_on_is_what_the_rule_takes_and_goes_where_it_would(headers):
     """For any headers; and what it remembers is true of the same head."""
     endpoint = AwsRouter({}, str)
-    gate = RequestGate("127.0.0.1", wary=True)
+    gate = RequestGate("127.0.0.1")
     lines = "".join(f"\r\n{name}: {value}" for name, value in headers)
     request = Request(None, "GET", b"/", b"HTTP/1.1" + lines.encode(), None, b"", "1.1", "", 0.0)
     scope = endpoint.plain_scope(request, gate)
@@ -43,7 +43,7 @@ def test_what_is_passed_on_is_what_the_rule_takes_and_goes_where_it_would(header
 
 def test_clients_of_today_are_passed_on_in_one_pass():
     """Signed or not; the head of an unsigned one is remembered."""
-    endpoint, gate = AwsRouter({}, str), RequestGate("127.0.0.1", wary=True)
+    endpoint, gate = AwsRouter({}, str), RequestGate("127.0.0.1")
     host, agent = (b"Host", b"localhost:4566"), (b"User-Agent", b"Boto3/1.40")
     signed = Request(
         None, "POST", b"/", b"", [host, agent, (b"Authorization", SIGNED.encode())], b"", "1.1", "", 0.0

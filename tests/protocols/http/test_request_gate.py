@@ -17,7 +17,7 @@ SETTINGS = {"hosts": ("engine.corp.test",), "allowed_origins": ("https://app.cor
 GATES = {
     "http": RequestGate("127.0.0.1", navigations=True, **SETTINGS),
     "admin": RequestGate("localhost", navigations=True, **SETTINGS),
-    "aws": RequestGate("::1", wary=True, **SETTINGS),
+    "aws": RequestGate("::1", **SETTINGS),
 }
 WIDE = RequestGate("0.0.0.0", navigations=True, **SETTINGS)
 
@@ -55,6 +55,7 @@ def test_names_of_the_engine_are_taken(gate, host):
         *(("amazonaws.com.evil.example", 403), ("evilamazonaws.com", 403), ("s3.amazonaws.com.evil.io", 403)),
         *(("ec2-1-2-3-4.compute-1.amazonaws.com", 403), ("a.b.us-east-1.elb.amazonaws.com", 403)),
         *(("evil.example:80:3000", 400), ("127.0.0.1@evil.example", 400), ("evil.example@127.0.0.1", 400)),
+        *(("localhost:65536", 400), ("127.0.0.1:99999", 400), ("[::1]:0", 400)),
         *(("", 400), ("127.0.0.1, evil.example", 400), ("%6cocalhost", 400), ("localhost:x", 400)),
         *(("[::1", 400), ("[evil]", 400), ("::1", 400), ("localhost/", 400), ("localhost evil", 400)),
         *((".localhost", 400), ("localhost..", 400), ("evil.example\\localhost", 400), ("löcal", 400)),
@@ -112,6 +113,7 @@ FOREIGN_ORIGINS = [
     *("https://engine.corp.test", "http://localhost@evil.example", "http://evil.example#localhost"),
     *("chrome-extension://localhost", "localhost", "http://", "http://localhost, https://evil.example"),
     *("http://sqs.us-east-1.amazonaws.com", "http://0.0.0.0:8000", "http://localhost:80:80"),
+    *("http://localhost:99999", "http://127.0.0.1:65536", "https://[::1]:70000", "http://x.localhost:0"),
 ]
 
 
@@ -215,6 +217,56 @@ def test_a_site_that_is_none_of_these_is_another(site):
     assert GATES["http"].judge(marks_of(whole)).status == 403
 
 
+SAFARI_15 = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/15.6 Safari/605"
+
+
+@pytest.mark.parametrize("host", ["192.168.1.7:3000", "engine:3000", "127.0.0.1:3000"])
+@pytest.mark.parametrize("agent", [CHROMIUM, SAFARI_15])
+@pytest.mark.parametrize(
+    ("method", "more", "taken"),
+    [
+        ("GET", {"opens": True}, True),  # typed, a link
+        ("GET", {"opens": True, "referer": "https://idp.example/login"}, True),  # an OAuth redirect
+        ("GET", {}, False),  # an image, a script, fetch, from a page that hides itself
+        ("GET", {"referer": FOREIGN + "/page"}, False),
+        ("GET", {"referer": "http://192.168.1.7:3001/"}, False),  # another port is another origin
+        ("GET", {"referer": "http://localhost:5173/front"}, True),
+        ("GET", {"referer": "https://app.corp.test/"}, True),
+        ("GET", {"referer": "SELF/page"}, True),
+        ("HEAD", {"referer": "SELF/page"}, True),
+        ("POST", {"referer": "SELF/page"}, True),
+        *((method, {"opens": True}, False) for method in ("POST", "HEAD", "PUT", "DELETE", "OPTIONS")),
+        *((method, {}, False) for method in ("POST", "HEAD", "PUT", "DELETE", "OPTIONS")),
+    ],
+)
+def test_of_a_browser_that_says_nothing_pages_are_opened_and_no_more(host, agent, method, more, taken):
+    """On http and admin, unless a page of ours asks; programs that send the same otherwise are served."""
+    more = {**more, "referer": more.get("referer", "").replace("SELF", f"http://{host}")}
+    asked = marks(host, method=method, agent=agent, **more)
+
+    assert taken == (WIDE.judge(asked) is None)
+    assert WIDE.judge(asked._replace(agent="curl/8.5.0")) is None
+    assert WIDE.judge(asked._replace(agent="")) is None
+
+
+@pytest.mark.parametrize(
+    ("accept", "upgrade", "opens"),
+    [
+        (b"text/html,application/xhtml+xml,*/*;q=0.8", b"1", True),
+        (b"Text/HTML", b"1", True),
+        (b"*/*", b"1", False),
+        (b"image/avif,image/webp,text/html", b"1", False),
+        (b"text/html", b"0", False),
+        (b"text/html", b"", False),
+    ],
+)
+def test_a_page_is_opened_by_what_no_script_can_add(accept, upgrade, opens):
+    """Scripts may choose `Accept` unasked; they may not choose `Upgrade-Insecure-Requests`."""
+    whole, _ = raw(b"Host: engine", b"Accept: " + accept, b"Upgrade-Insecure-Requests: " + upgrade)
+
+    assert opens == marks_of(whole).opens
+
+
 @pytest.mark.parametrize(
     ("agent", "signed", "taken"),
     [
@@ -231,7 +283,7 @@ def test_a_browser_that_says_nothing_is_not_trusted_by_the_aws_listener(agent, s
     asked = marks("192.168.1.7:4566", method="GET", agent=agent, signed=signed)
 
     assert taken == (GATES["aws"].judge(asked) is None)
-    assert WIDE.judge(asked) is None  # links to functions work
+    assert taken == (GATES["aws"].judge(asked._replace(opens=True)) is None)
 
 
 def raw(*lines):
@@ -262,7 +314,7 @@ values = st.sampled_from(
 @given(st.lists(st.tuples(names, values), max_size=4))
 def test_the_quick_look_agrees_with_the_rule(headers):
     """It may be unsure, but never lets pass what the rule refuses; nor does what it remembers."""
-    for gate in (RequestGate("127.0.0.1", navigations=True), RequestGate("127.0.0.1", wary=True)):
+    for gate in (RequestGate("127.0.0.1", navigations=True), RequestGate("127.0.0.1")):
         whole, pieces = raw(*(f"{name}:{value}".encode() for name, value in headers))
         refusal = gate.judge(marks_of(whole))
 
@@ -275,7 +327,7 @@ def test_the_quick_look_agrees_with_the_rule(headers):
 
 def test_ordinary_requests_take_the_quick_way():
     """And the next of the same head is known."""
-    gate = RequestGate("127.0.0.1", wary=True)
+    gate = RequestGate("127.0.0.1")
     whole, _ = raw(b"Host: 127.0.0.1:4566", b"User-Agent: Boto3/1.40", b"X-Amz-Target: AmazonSQS.SendMessage")
 
     assert not gate.passed(whole.head)

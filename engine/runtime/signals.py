@@ -16,14 +16,19 @@ from typing import Any, Final, Self
 import anyio
 
 from engine.ports import Clock
+from engine.runtime.process_end import end_after_all, end_within
 
-SIGNALS: Final = (
+SIGNALS: Final[tuple[int, ...]] = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT),
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGALRM, signal.SIGPROF),
+    *(getattr(signal, name) for name in ("SIGIO", "SIGPWR", "SIGSTKFLT") if hasattr(signal, name)),
+    *((signal.SIGRTMIN + 3,) if hasattr(signal, "SIGRTMIN") else ()),
 )
 """What users and supervisors send, and what ends a process that does nothing about it.
 
-`engine.__main__` has the same list for the time before this module is imported.
+SIGRTMIN+3 is how systemd-nspawn and `STOPSIGNAL` of its images ask for an end. SIGVTALRM is not among them:
+`engine.executors.interrupt` has its timer send it. `engine.__main__` has the same list for the time before
+this module is imported.
 """
 
 _NOT_TO_BE_IGNORED: Final = (signal.SIGTERM, signal.SIGINT)
@@ -31,6 +36,9 @@ _NOT_TO_BE_IGNORED: Final = (signal.SIGTERM, signal.SIGINT)
 
 _DEAF_S: Final = 1.0
 """What a loop that is held gets beyond the grace period to hear of a signal."""
+
+_CLOSING_S: Final = 10.0
+"""What remains to be closed after the grace period gets this long, should something keep the interpreter."""
 
 _HELD: Final = 0.9
 """Up to this share of the grace period a handler may hold the loop; the rest is for everybody else."""
@@ -62,11 +70,14 @@ class StopSignals:
         self._force: Callable[[], object] | None = None
         self._on_signal: Callable[[float], object] = _ignore
         self._heard = threading.Event()
-        self._before: dict[signal.Signals, Any] = {}
+        self._armed = False
+        self._before: dict[int, Any] = {}
 
     def ask(self) -> None:
         """Stop, as by a signal: the first time politely, the second at once."""
         self._heard.set()
+        if self._armed:
+            end_within(self._grace_s + _CLOSING_S)
         if self.ends_s is None:
             self.ends_s = self._now() + self._grace_s
         if self.asked.is_set():
@@ -104,6 +115,8 @@ class StopSignals:
             self._loop.remove_signal_handler(number)
             signal.signal(number, before)
         self._before.clear()
+        if self._armed:
+            end_after_all()
 
     def _caught(self, wake: Any, number: int, frame: FrameType | None) -> None:
         if self.ends_s is None:
@@ -121,6 +134,8 @@ class StopSignals:
         """Also where the loop does not hear. The signal must reach it even if no thread can be started."""
         with suppress(RuntimeError):
             _thread.start_new_thread(self._end_unheard, (within_s,))
+        self._armed = True
+        end_within(within_s)  # also if what holds the loop keeps the interpreter to itself
 
     def _end_unheard(self, within_s: float) -> None:
         if not self._heard.wait(within_s):

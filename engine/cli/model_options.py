@@ -12,7 +12,7 @@ import click
 
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
-from engine.model.cost.bill import FreeTier
+from engine.model.cost.bill import FreeTierChoice
 from engine.model.cost.price_book import PriceBook, price_book, with_savings_plan
 from engine.model.cost.price_list import SAVINGS_PLANS
 from engine.model.distributions import Distribution, parse_distribution
@@ -170,9 +170,9 @@ def function_of(options: dict[str, Any]) -> tuple[Function, Account, Distributio
     return function, account, options.pop("service"), options.pop("init")
 
 
-def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTier, int]:
+def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
     """The prices, what is free, and the days of a month, taken out of `options`."""
-    free = FreeTier.ALWAYS if options.pop("free_tier") else FreeTier.NONE
+    free = FreeTierChoice.ALWAYS if options.pop("free_tier") else FreeTierChoice.NONE
     path, region, plan = options.pop("prices"), options.pop("region"), options.pop("savings_plan")
     try:
         book = price_book(region, None if path is None else price_file(path))

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtests.common.deliveries import Deliveries
+from loadtests.common.deliveries import RecordDeliveries
 from loadtests.common.plan import Plan
 
 _SUCCESS, _FAILURE = _ENDS = ("success", "failure")
@@ -41,7 +41,7 @@ def compared(
     plan: Plan,
     client: Mapping[str, Any],
     metrics: str,
-    deliveries: Mapping[str, Deliveries],
+    deliveries: Mapping[str, RecordDeliveries],
     dead: Mapping[str, int],
 ) -> list[Count]:
     """Every sum of a run.
@@ -87,7 +87,7 @@ def _answered(plan: Plan, seen: Mapping[str, Any], metrics: str) -> list[Count]:
 
 
 def _recorded(
-    plan: Plan, seen: Mapping[str, Any], deliveries: Mapping[str, Deliveries], dead: Mapping[str, int]
+    plan: Plan, seen: Mapping[str, Any], deliveries: Mapping[str, RecordDeliveries], dead: Mapping[str, int]
 ) -> list[Count]:
     """Of records that are sent on: each is taken, or a dead letter. Refused ones were never accepted."""
     return [

@@ -19,7 +19,7 @@ COLUMNS: Final = ("due", "sent", *OUTCOMES)
 _COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
 
 
-class Answer(NamedTuple):
+class RequestOutcome(NamedTuple):
     """How a request ended.
 
     Attributes:
@@ -95,7 +95,9 @@ class Recorder:
                 self.lag[stage] = Tally(LAG_BOUNDS_S)
             self.lag[stage].add(lag_s)
 
-    def answer(self, stage: int, stream: str, intended_s: float, now_s: float, answer: Answer) -> None:
+    def answer(
+        self, stage: int, stream: str, intended_s: float, now_s: float, answer: RequestOutcome
+    ) -> None:
         """It was answered, or failed. Times are monotonic."""
         self.in_flight -= 1
         key = (stage, stream, answer.outcome)

@@ -9,13 +9,13 @@ from engine.cli.demo.engine_process import ROOT
 from engine.cli.demo.load import OK
 from engine.cli.demo.mixed_traffic import EXPECTED_FAILURES, traffic_classes
 from engine.cli.demo.phases import PhaseProgress
-from engine.cli.demo.sampling import Sample
-from engine.cli.demo.sizes import Plan
+from engine.cli.demo.sampling import StatusSample
+from engine.cli.demo.sizes import DemoSizes
 from engine.cli.demo.view import Lines, Quiet, screen, sparkline
 from engine.config import load_config
 from handlers.faulty import HOW
 
-PLAN = Plan(config="handlers/engine.toml")
+PLAN = DemoSizes(config="handlers/engine.toml")
 
 
 class Watch:
@@ -29,7 +29,7 @@ class Watch:
 
 
 def sample(at_s, in_flight=0, environments=0, invocations=0):
-    return Sample(at_s, in_flight, environments, invocations, throttles=3, cost_usd=0.0000125)
+    return StatusSample(at_s, in_flight, environments, invocations, throttles=3, cost_usd=0.0000125)
 
 
 @pytest.fixture

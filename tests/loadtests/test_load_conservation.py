@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
 from loadtests.common.conservation import Count, compared
-from loadtests.common.deliveries import Channel, Deliveries
-from loadtests.common.plan import Plan, Stage, Stream
+from loadtests.common.deliveries import Channel, RecordDeliveries
+from loadtests.common.plan import LoadStage, Plan, Stream
 from loadtests.functions import Poisoned, delivering, holding, stormy
 
 METRICS = """\
@@ -34,7 +34,7 @@ PLAN = Plan(
         "web": Stream(send="http", function="echo"),
         "queued": Stream(send="sqs", function="taker", queue="q"),
     },
-    stages=(Stage(name="s", seconds=1),),
+    stages=(LoadStage(name="s", seconds=1),),
     result="r",
 )
 
@@ -58,7 +58,7 @@ def client(queued=100):
 
 def took(delivered):
     """What the function took of the queue."""
-    return {"queued": Deliveries(delivered=delivered)}
+    return {"queued": RecordDeliveries(delivered=delivered)}
 
 
 def test_sums_agree_when_nothing_was_lost():

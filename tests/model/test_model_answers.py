@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from engine.core.function import Account, Function
-from engine.model.cost.bill import FreeTier, bill
-from engine.model.cost.memory_sizes import Run, ServiceTime, fitted, tuned
+from engine.model.cost.bill import FreeTierChoice, bill
+from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, fitted, tuned
 from engine.model.cost.monthly import Month, document, what_ifs
 from engine.model.cost.price_book import price_book
 from engine.model.distributions import Capped, Constant, parse_distribution
@@ -172,7 +172,7 @@ def test_provisioned_concurrency_for_cost_and_for_cold_starts():
     """10 Erlangs: nine cost least and spill 27 %; 18 spill 1 %, 29 one in a million."""
     found = planned("100", memory_mb=1024, horizon_s=86_400.0)
     rows = recommendations.provisions(
-        function(), found, parse_distribution("100"), BOOK, 30 * 86_400, FreeTier.NONE
+        function(), found, parse_distribution("100"), BOOK, 30 * 86_400, FreeTierChoice.NONE
     )
 
     assert [0, 9, 18, 29] == [row.environments for row in rows]
@@ -250,7 +250,7 @@ def test_what_if():
     """arm64 is cheaper, the free tier too, and a Savings Plan."""
     usage = Month(requests=10_000_000, memory_mb=1024).usage()
     paid = bill(usage, BOOK).usd
-    others = what_ifs(usage, BOOK, FreeTier.NONE)
+    others = what_ifs(usage, BOOK, FreeTierChoice.NONE)
 
     assert len(others) == 4
     assert all(usd < paid for usd in others.values())
@@ -261,7 +261,7 @@ def test_what_if():
 
 def test_cpu_and_waiting_from_two_sizes():
     """The fit gives back what made the durations."""
-    known = ServiceTime(runs=(Run(0.5, 0.2),))
+    known = ServiceTime(runs=(HandlerRun(0.5, 0.2),))
     found = fitted(256, known.seconds_at(256)[0], 1024, known.seconds_at(1024)[0])
 
     assert (0.5, 0.2) == pytest.approx(found)
@@ -270,7 +270,9 @@ def test_cpu_and_waiting_from_two_sizes():
 def test_the_primes_of_aws():
     """Pure CPU: eight times the memory takes an eighth, and costs the same; 11.722 s to 1.465 s."""
     cpu_s = 11.722 * 128 / 1769
-    found = tuned(ServiceTime(runs=(Run(cpu_s, 0.0),)), BOOK, sizes_mb=(128, 256, 512, 1024, 1769, 3008))
+    found = tuned(
+        ServiceTime(runs=(HandlerRun(cpu_s, 0.0),)), BOOK, sizes_mb=(128, 256, 512, 1024, 1769, 3008)
+    )
     by_size = {one.memory_mb: one for one in found.sizes}
 
     assert [11.722, 5.861, 2.931, 1.465] == pytest.approx(
@@ -283,18 +285,18 @@ def test_the_primes_of_aws():
 
 def test_pure_waiting_is_cheapest_at_the_smallest_size():
     """More memory buys nothing."""
-    found = tuned(ServiceTime(runs=(Run(0.0, 0.5),)), BOOK)
+    found = tuned(ServiceTime(runs=(HandlerRun(0.0, 0.5),)), BOOK)
 
     assert 128 == found.cheapest.memory_mb == found.fastest.memory_mb == found.balanced.memory_mb
 
 
 def test_a_size_without_memory_enough_is_no_choice():
     """What was seen, and a tenth more, must have room."""
-    found = tuned(ServiceTime(runs=(Run(0.0, 0.5),), peak_mb=240), BOOK)
+    found = tuned(ServiceTime(runs=(HandlerRun(0.0, 0.5),), peak_mb=240), BOOK)
 
     assert 512 == found.cheapest.memory_mb
     with pytest.raises(ValueError, match="no size has room for the 4000 MB"):
-        tuned(ServiceTime(runs=(Run(0.0, 0.5),), peak_mb=4000), BOOK)
+        tuned(ServiceTime(runs=(HandlerRun(0.0, 0.5),), peak_mb=4000), BOOK)
 
 
 @pytest.mark.parametrize(

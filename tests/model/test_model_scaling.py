@@ -14,7 +14,7 @@ from engine.model.distributions import Constant, Exponential, log_normal
 from engine.model.queueing.ramps import backlog
 from engine.model.simulation import fast_simulator
 from engine.model.simulation.keep_alive import FixedKeepAlive, HybridHistogram
-from engine.model.simulation.policies import Policy, all_policies, compare
+from engine.model.simulation.policies import SimulatedPolicy, all_policies, compare
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
 from engine.model.simulation.simulated_mapping import QueueLoad
 from engine.model.simulation.simulator import Simulation
@@ -170,7 +170,7 @@ def test_policies_are_compared_on_the_same_events():
 
 def test_longer_keep_alive_is_never_on_the_front_for_nothing():
     """A policy is efficient if no other has both a lower p99 and fewer environment-seconds."""
-    twins = [Policy(name="a", keep_alive_s=60), Policy(name="b", keep_alive_s=60)]
+    twins = [SimulatedPolicy(name="a", keep_alive_s=60), SimulatedPolicy(name="b", keep_alive_s=60)]
     rows = compare(BURSTS, Account(), price_book("us-east-1"), horizon_s=1200.0, policies=twins)
 
     assert [True, True] == [row.efficient for row in rows]

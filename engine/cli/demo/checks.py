@@ -14,12 +14,12 @@ from engine.cli.demo.drive import (
     QUEUE_AND_BUCKET,
     THROTTLED,
     Recording,
-    Series,
+    RequestSeries,
 )
 from engine.cli.demo.load import OK
 from engine.cli.demo.queue_and_bucket import QueueAndBucketCounts
-from engine.cli.demo.sampling import Sample
-from engine.cli.demo.sizes import WANTED_PEAK, Plan
+from engine.cli.demo.sampling import StatusSample
+from engine.cli.demo.sizes import WANTED_PEAK, DemoSizes
 
 REASON: Final = "ConcurrentInvocationLimitExceeded"
 
@@ -39,7 +39,7 @@ class Promise(NamedTuple):
 
 
 def promises(
-    plan: Plan, recording: Recording, samples: Sequence[Sample], exit_code: int | None
+    plan: DemoSizes, recording: Recording, samples: Sequence[StatusSample], exit_code: int | None
 ) -> list[Promise]:
     """All of them, in the order of the phases."""
     peak = max(one.in_flight for one in samples)
@@ -81,7 +81,10 @@ def promises(
 
 
 def _answers(
-    promise: str, series: Sequence[Series], wanted: dict[str, int], reasons: dict[str, int] | None = None
+    promise: str,
+    series: Sequence[RequestSeries],
+    wanted: dict[str, int],
+    reasons: dict[str, int] | None = None,
 ) -> Promise:
     (one,) = series or (None,)
     if one is None:
@@ -100,7 +103,7 @@ def _fed(fed: QueueAndBucketCounts | None) -> Promise:
     return Promise(promise, held, f"{saw}; {fed.objects:,} objects, {fed.noticed:,} invocations")
 
 
-def _as_expected(promise: str, series: Sequence[Series]) -> Promise:
+def _as_expected(promise: str, series: Sequence[RequestSeries]) -> Promise:
     wrong = [
         f"{one.name}: {count:,} × {kind}"
         for one in series

@@ -11,15 +11,15 @@ from typing import Final, Literal
 from engine.cli.demo.load import (
     OK,
     Address,
-    Call,
-    Tally,
+    HttpCall,
+    RequestTally,
     burst,
     connect,
     invocation,
     keep_asking,
 )
 from engine.cli.demo.mixed_traffic import TrafficClass, traffic_classes
-from engine.cli.demo.phases import Phase, PhaseProgress
+from engine.cli.demo.phases import DemoPhase, PhaseProgress
 from engine.cli.demo.queue_and_bucket import (
     DEAD_LETTERS,
     QUEUE,
@@ -30,8 +30,8 @@ from engine.cli.demo.queue_and_bucket import (
     object_calls,
     send_all,
 )
-from engine.cli.demo.sampling import Sample, Sampler
-from engine.cli.demo.sizes import Plan
+from engine.cli.demo.sampling import StatusSample, StatusSampler
+from engine.cli.demo.sizes import DemoSizes
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
 
@@ -46,7 +46,7 @@ _FEEDERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class RequestSeries:
     """Requests of one kind, and what they came to.
 
     Attributes:
@@ -61,7 +61,7 @@ class Series:
     name: str
     phase: int
     form: Literal["burst", "loop"]
-    tally: Tally
+    tally: RequestTally
     expected: frozenset[str]
     sleep_s: float = 0.0
 
@@ -70,11 +70,11 @@ class Series:
 class Recording:
     """Everything the client saw, in order."""
 
-    series: list[Series] = field(default_factory=list)
+    series: list[RequestSeries] = field(default_factory=list)
     fed: QueueAndBucketCounts | None = None
     is_back_at_zero: bool = False
 
-    def of(self, phase: int) -> list[Series]:
+    def of(self, phase: int) -> list[RequestSeries]:
         """The series of one phase."""
         return [one for one in self.series if one.phase == phase]
 
@@ -83,7 +83,12 @@ class Drive:
     """One run. `run` takes about 25 s."""
 
     def __init__(
-        self, plan: Plan, addresses: dict[str, Address], sampler: Sampler, board: PhaseProgress, clock: Clock
+        self,
+        plan: DemoSizes,
+        addresses: dict[str, Address],
+        sampler: StatusSampler,
+        board: PhaseProgress,
+        clock: Clock,
     ) -> None:
         self._plan = plan
         self._addresses = addresses
@@ -103,7 +108,7 @@ class Drive:
         with ExitStack() as stack:
             await self._from_zero(stack)
         for phase, name, listener, call in (
-            (HTTP_EVENTS, "hello, HTTP event", "http", Call("GET", "/hello/Ada")),
+            (HTTP_EVENTS, "hello, HTTP event", "http", HttpCall("GET", "/hello/Ada")),
             (INVOKE_API, "echo, Invoke API", "aws", invocation("echo", {"order": "A-1", "items": [1, 2, 3]})),
         ):
             with self._board.during(phase) as shown:
@@ -125,7 +130,7 @@ class Drive:
             # All must have arrived before the first is done, on a slow machine too.
             connected_s = self._clock.now() - began_s
             self._sleep_s = round(min(_LONGEST_SLEEP_S, max(plan.sleep_s, 2 * connected_s)), 2)
-            call = Call("GET", f"/sleep?seconds={self._sleep_s:g}")
+            call = HttpCall("GET", f"/sleep?seconds={self._sleep_s:g}")
             tally = await self._burst(
                 FROM_ZERO, f"sleeper, HTTP event, {plan.burst:,} at once", callers, call, frozenset({OK})
             )
@@ -149,12 +154,12 @@ class Drive:
         phase: int,
         name: str,
         connections: Sequence[HttpConnection],
-        call: Call,
+        call: HttpCall,
         expected: frozenset[str],
-    ) -> Tally:
+    ) -> RequestTally:
         tally = await burst(connections, call, self._clock)
         self.recording.series.append(
-            Series(
+            RequestSeries(
                 name=name, phase=phase, form="burst", tally=tally, expected=expected, sleep_s=self._sleep_s
             )
         )
@@ -162,21 +167,23 @@ class Drive:
         await asyncio.sleep(_BREATH_S)  # so that the eye can tell the phases apart
         return tally
 
-    async def _throughput(self, index: int, phase: Phase, name: str, listener: str, call: Call) -> None:
+    async def _throughput(
+        self, index: int, phase: DemoPhase, name: str, listener: str, call: HttpCall
+    ) -> None:
         plan = self._plan
         with ExitStack() as stack:
             clients = await connect(stack, self._addresses[listener], plan.connections)
-            tally = Tally()
+            tally = RequestTally()
             until_s = self._clock.now() + plan.throughput_s
             async with asyncio.TaskGroup() as group:
                 for client in clients:
                     group.create_task(keep_asking(client, (call,), tally, self._clock, until_s=until_s))
         self.recording.series.append(
-            Series(name=name, phase=index, form="loop", tally=tally, expected=frozenset({OK}))
+            RequestSeries(name=name, phase=index, form="loop", tally=tally, expected=frozenset({OK}))
         )
         phase.achieved = f"{tally.per_s:,.0f} per s"
 
-    async def _shop(self, phase: Phase) -> None:
+    async def _shop(self, phase: DemoPhase) -> None:
         until_s = self._clock.now() + self._plan.shop_s
         before = len(self.recording.series)
         with ExitStack() as stack:
@@ -192,7 +199,7 @@ class Drive:
         self, traffic_class: TrafficClass, stack: ExitStack, group: asyncio.TaskGroup, until_s: float
     ) -> None:
         clients = await connect(stack, self._addresses[traffic_class.listener], traffic_class.clients)
-        tally = Tally()
+        tally = RequestTally()
         for client in clients:
             group.create_task(
                 keep_asking(
@@ -205,7 +212,7 @@ class Drive:
                 )
             )
         self.recording.series.append(
-            Series(
+            RequestSeries(
                 name=traffic_class.name,
                 phase=MIXED_TRAFFIC,
                 form="loop",
@@ -214,7 +221,7 @@ class Drive:
             )
         )
 
-    async def _queue_and_bucket(self, phase: Phase) -> None:
+    async def _queue_and_bucket(self, phase: DemoPhase) -> None:
         plan = self._plan
         before = self._sampler.succeeded("thumbnails")
         with ExitStack() as stack:
@@ -228,17 +235,19 @@ class Drive:
         await self._sampler.until(lambda _: self._sampler.succeeded("thumbnails") >= wanted, _SETTLE_S)
         for name, tally in (("messages, SendMessageBatch of 10", sent), ("objects, PutObject", put)):
             self.recording.series.append(
-                Series(name=name, phase=QUEUE_AND_BUCKET, form="loop", tally=tally, expected=frozenset({OK}))
+                RequestSeries(
+                    name=name, phase=QUEUE_AND_BUCKET, form="loop", tally=tally, expected=frozenset({OK})
+                )
             )
         noticed = self._sampler.succeeded("thumbnails") - before
         self.recording.fed = QueueAndBucketCounts(plan.messages, left, dead, plan.objects, noticed, took_s)
         per_s = plan.messages / took_s
         phase.achieved = f"{per_s:,.0f} messages per s handled, {noticed:,} objects noticed"
 
-    async def _back_to_zero(self, phase: Phase) -> None:
+    async def _back_to_zero(self, phase: DemoPhase) -> None:
         began_s = self._clock.now()
 
-        def is_zero(sample: Sample) -> bool:
+        def is_zero(sample: StatusSample) -> bool:
             return sample.environments == 0 and sample.in_flight == 0
 
         limit_s = self._plan.keep_alive_s + _SETTLE_S

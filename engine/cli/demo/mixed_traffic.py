@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final, NamedTuple
 
-from engine.cli.demo.load import OK, Call, invocation
+from engine.cli.demo.load import OK, HttpCall, invocation
 
 _SLEEP_S: Final = 4
 """How long the handler that is to time out sleeps: longer than its deadline, not longer than the demo."""
@@ -25,7 +25,7 @@ class TrafficClass(NamedTuple):
 
     name: str
     listener: str
-    calls: tuple[Call, ...]
+    calls: tuple[HttpCall, ...]
     expected: frozenset[str]
     clients: int = 1
     pause_s: float = 0.02
@@ -35,12 +35,14 @@ def traffic_classes(*, thumbnails: bool) -> tuple[TrafficClass, ...]:
     """Return every class of traffic; thumbnails only where Pillow is installed."""
     ok = frozenset({OK})
     work = [
-        TrafficClass("hello", "http", tuple(Call("GET", f"/hello/{name}") for name in _NAMES), ok, 4),
+        TrafficClass("hello", "http", tuple(HttpCall("GET", f"/hello/{name}") for name in _NAMES), ok, 4),
         TrafficClass("orders", "http", tuple(map(_order, _ORDERS)), frozenset({"201", "400"}), 4),
-        TrafficClass("primes", "http", (Call("GET", "/primes?below=200000"),), ok, 1, 0.1),
+        TrafficClass("primes", "http", (HttpCall("GET", "/primes?below=200000"),), ok, 1, 0.1),
     ]
     if thumbnails:
-        work.append(TrafficClass("thumbnails", "http", (Call("POST", "/thumbnails?edge=160"),), ok, 2, 0.05))
+        work.append(
+            TrafficClass("thumbnails", "http", (HttpCall("POST", "/thumbnails?edge=160"),), ok, 2, 0.05)
+        )
     return (*work, *(_failing(how, kind) for how, kind in EXPECTED_FAILURES.items()), _MALFORMED)
 
 
@@ -58,8 +60,8 @@ _ORDERS: Final = (*GOOD_ORDERS, {"id": "A-4", "items": []})
 """The last cannot be taken: 400."""
 
 
-def _order(order: object) -> Call:
-    return Call("POST", "/orders", (("content-type", "application/json"),), json.dumps(order).encode())
+def _order(order: object) -> HttpCall:
+    return HttpCall("POST", "/orders", (("content-type", "application/json"),), json.dumps(order).encode())
 
 
 EXPECTED_FAILURES: Final = {
@@ -92,6 +94,6 @@ def _failing(how: str, kind: str) -> TrafficClass:
 
 
 _MALFORMED: Final = TrafficClass(
-    "faulty: malformed", "http", (Call("GET", "/faulty/malformed"),), frozenset({"500"}), pause_s=0.25
+    "faulty: malformed", "http", (HttpCall("GET", "/faulty/malformed"),), frozenset({"500"}), pause_s=0.25
 )
 """A result that is no HTTP answer: for an HTTP API a 500."""

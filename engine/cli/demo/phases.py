@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from engine.cli.demo.sampling import Sample
+from engine.cli.demo.sampling import StatusSample
 
 _RATE_OVER_S: Final = 1.0
 _HISTORY: Final = 600
 
 
 @dataclass(slots=True, kw_only=True)
-class Phase:
+class DemoPhase:
     """One part of the demo.
 
     Attributes:
@@ -39,13 +39,13 @@ class Phase:
 class View(Protocol):
     """Shows the demo to somebody."""
 
-    def began(self, board: PhaseProgress, phase: Phase) -> None:
+    def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """A phase has begun."""
 
     def sampled(self, board: PhaseProgress) -> None:
         """There are new numbers, some ten times a second."""
 
-    def ended(self, board: PhaseProgress, phase: Phase) -> None:
+    def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """A phase has ended."""
 
 
@@ -55,14 +55,14 @@ class PhaseProgress:
     `elapsed_s` gives seconds on the time axis of the samples.
     """
 
-    def __init__(self, phases: tuple[Phase, ...], elapsed_s: Callable[[], float], view: View) -> None:
+    def __init__(self, phases: tuple[DemoPhase, ...], elapsed_s: Callable[[], float], view: View) -> None:
         self.phases = phases
         self.elapsed_s = elapsed_s
         self._view = view
-        self.history: deque[Sample] = deque(maxlen=_HISTORY)
+        self.history: deque[StatusSample] = deque(maxlen=_HISTORY)
 
     @contextmanager
-    def during(self, index: int) -> Iterator[Phase]:
+    def during(self, index: int) -> Iterator[DemoPhase]:
         """Phase number `index` runs inside this block."""
         phase = self.phases[index]
         phase.began_s = self.elapsed_s()
@@ -71,13 +71,13 @@ class PhaseProgress:
         phase.ended_s = self.elapsed_s()
         self._view.ended(self, phase)
 
-    def told(self, sample: Sample) -> None:
+    def told(self, sample: StatusSample) -> None:
         """Take over a new sample."""
         self.history.append(sample)
         self._view.sampled(self)
 
     @property
-    def current(self) -> Phase | None:
+    def current(self) -> DemoPhase | None:
         """The phase that runs."""
         running = (phase for phase in self.phases if phase.began_s is not None and phase.ended_s is None)
         return next(running, None)
@@ -89,7 +89,7 @@ class PhaseProgress:
             left_s += max(0.0, phase.planned_s - (self.elapsed_s() - phase.began_s))
         return left_s
 
-    def share(self, phase: Phase) -> float:
+    def share(self, phase: DemoPhase) -> float:
         """How much of a phase is over, by the plan, from 0 to 1."""
         if phase.began_s is None:
             return 0.0
@@ -107,7 +107,7 @@ class PhaseProgress:
         took_s = last.at_s - first.at_s
         return (last.invocations - first.invocations) / took_s if took_s > 0 else 0.0
 
-    def so_far(self, phase: Phase) -> str:
+    def so_far(self, phase: DemoPhase) -> str:
         """What a phase achieved, or the number that tells how far it is."""
         if phase.ended_s is not None:
             return phase.achieved

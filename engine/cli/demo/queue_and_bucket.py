@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from engine.cli.demo.load import Call, Tally
+from engine.cli.demo.load import HttpCall, RequestTally
 from engine.cli.demo.mixed_traffic import GOOD_ORDERS
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
@@ -45,7 +45,7 @@ class QueueAndBucketCounts(NamedTuple):
     took_s: float
 
 
-def message_calls(count: int) -> Iterator[Call]:
+def message_calls(count: int) -> Iterator[HttpCall]:
     """`count` orders for the queue, ten in each call."""
     for start in range(0, count, _BATCH):
         entries = [
@@ -55,15 +55,17 @@ def message_calls(count: int) -> Iterator[Call]:
         yield _sqs("SendMessageBatch", QUEUE, Entries=entries)
 
 
-def object_calls(count: int) -> Iterator[Call]:
+def object_calls(count: int) -> Iterator[HttpCall]:
     """`count` objects for the bucket, each with a key of its own."""
     for number in range(count):
-        yield Call("PUT", f"/{BUCKET}/in/{number:05}.txt", (("content-type", "text/plain"),), b"a photo")
+        yield HttpCall("PUT", f"/{BUCKET}/in/{number:05}.txt", (("content-type", "text/plain"),), b"a photo")
 
 
-async def send_all(connections: Sequence[HttpConnection], calls: Iterable[Call], clock: Clock) -> Tally:
+async def send_all(
+    connections: Sequence[HttpConnection], calls: Iterable[HttpCall], clock: Clock
+) -> RequestTally:
     """Send every call once, over whichever connection is free."""
-    tally = Tally()
+    tally = RequestTally()
     left = iter(calls)
 
     async def some(connection: HttpConnection) -> None:
@@ -93,7 +95,7 @@ async def emptied(connection: HttpConnection, queue: str, limit_s: float, clock:
     return left
 
 
-def _sqs(action: str, queue: str, **members: Any) -> Call:
+def _sqs(action: str, queue: str, **members: Any) -> HttpCall:
     headers = (("content-type", "application/x-amz-json-1.0"), ("x-amz-target", f"AmazonSQS.{action}"))
     document = {"QueueUrl": f"http://localhost/000000000000/{queue}", **members}
-    return Call("POST", "/", headers, json.dumps(document).encode())
+    return HttpCall("POST", "/", headers, json.dumps(document).encode())

@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.cli.demo.engine_process import ROOT, DemoError
 from engine.cli.demo.load import allow_open_files
-from engine.cli.demo.phases import Phase
+from engine.cli.demo.phases import DemoPhase
 from engine.config import load_config
 from engine.core.prices import fallback_sheet, price_sheet
 
@@ -21,7 +21,7 @@ _OBJECTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class DemoSizes:
     """Sizes and times.
 
     Attributes:
@@ -63,46 +63,46 @@ class Plan:
         limit = str(self.burst)
         return ("--config", str(self.config), *listeners, "--concurrency-limit", limit, "--log-format", "off")
 
-    def phases(self) -> tuple[Phase, ...]:
+    def phases(self) -> tuple[DemoPhase, ...]:
         """In the order in which they run."""
         return (
-            Phase(
+            DemoPhase(
                 title="from zero",
                 target=f"0 → {self.burst:,} at a time, none refused",
                 shows="concurrency",
                 planned_s=self.sleep_s + 1.5,
             ),
-            Phase(
+            DemoPhase(
                 title="over the limit",
                 target=f"{self.over:,} at once: {self.refused:,} refused",
                 shows="concurrency",
                 planned_s=self.sleep_s + 1.0,
             ),
-            Phase(
+            DemoPhase(
                 title="throughput, HTTP events, on thread",
                 target=f"{self.connections} connections, {self.throughput_s:g} s",
                 shows="rate",
                 planned_s=self.throughput_s,
             ),
-            Phase(
+            DemoPhase(
                 title="throughput, Invoke API, on process",
                 target=f"{self.connections} connections, {self.throughput_s:g} s",
                 shows="rate",
                 planned_s=self.throughput_s,
             ),
-            Phase(
+            DemoPhase(
                 title="a mixed shop",
                 target="work, and every way to fail",
                 shows="rate",
                 planned_s=self.shop_s,
             ),
-            Phase(
+            DemoPhase(
                 title="a queue and a bucket",
                 target=f"{self.messages:,} messages and {self.objects:,} objects, none lost",
                 shows="rate",
                 planned_s=2.0,
             ),
-            Phase(
+            DemoPhase(
                 title="back to zero",
                 target=f"0 environments after {self.keep_alive_s:g} s idle",
                 shows="environments",
@@ -111,7 +111,7 @@ class Plan:
         )
 
 
-def make_plan() -> Plan:
+def make_plan() -> DemoSizes:
     """The plan for this machine.
 
     Raises:
@@ -138,7 +138,7 @@ def make_plan() -> Plan:
         notes.append(
             "thumbnails are left out: Pillow is not installed (pip install invocation-engine[handlers])"
         )
-    return Plan(
+    return DemoSizes(
         config=path,
         burst=burst,
         over=over,

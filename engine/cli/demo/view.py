@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.demo.phases import Phase, PhaseProgress
+from engine.cli.demo.phases import DemoPhase, PhaseProgress
 
 _FRAME_S: Final = 0.25
 _LINE_S: Final = 2.0
@@ -31,13 +31,13 @@ class Quiet:
     ) -> None:
         pass
 
-    def began(self, board: PhaseProgress, phase: Phase) -> None:
+    def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """See `View`."""
 
     def sampled(self, board: PhaseProgress) -> None:
         """See `View`."""
 
-    def ended(self, board: PhaseProgress, phase: Phase) -> None:
+    def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """See `View`."""
 
 
@@ -48,7 +48,7 @@ class Lines(Quiet):
         self._out = out
         self._last_s = 0.0
 
-    def began(self, board: PhaseProgress, phase: Phase) -> None:
+    def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """Say what it is to show."""
         number = board.phases.index(phase) + 1
         self._say(board, f"{number}/{len(board.phases)} {phase.title}: {phase.target}")
@@ -59,7 +59,7 @@ class Lines(Quiet):
         if phase is not None and board.elapsed_s() - self._last_s >= _LINE_S:
             self._say(board, f"  {phase.title}: {numbers(board)}, about {board.remaining_s():.0f} s left")
 
-    def ended(self, board: PhaseProgress, phase: Phase) -> None:
+    def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """Say what it showed."""
         self._say(board, f"  {phase.title}: {phase.achieved}")
 
@@ -85,7 +85,7 @@ class Screen(Quiet):
     ) -> None:
         self._live.stop()
 
-    def began(self, board: PhaseProgress, phase: Phase) -> None:
+    def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """Show it at once."""
         self._draw(board)
 
@@ -94,7 +94,7 @@ class Screen(Quiet):
         if board.elapsed_s() - self._last_s >= _FRAME_S:
             self._draw(board)
 
-    def ended(self, board: PhaseProgress, phase: Phase) -> None:
+    def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """Show it at once."""
         self._draw(board)
 
@@ -147,7 +147,7 @@ def sparkline(values: Sequence[int], width: int = 60) -> str:
     return "".join(_SPARKS[-(-value * steps // top)] for value in shown)
 
 
-def _mark(phase: Phase) -> tuple[str, str]:
+def _mark(phase: DemoPhase) -> tuple[str, str]:
     if phase.ended_s is not None:
         return "✓", "green"
     return ("▸", "bold cyan") if phase.began_s is not None else ("·", "dim")

@@ -20,7 +20,7 @@ from engine.cli.model_options import (
     output_options,
     write,
 )
-from engine.cli.plan.page import Page, page
+from engine.cli.plan.page import ReportContent, page
 from engine.cli.plan.tables import (
     assumption_lines,
     bill_rows,
@@ -36,7 +36,7 @@ from engine.model.cost.monthly import FRONT_DOORS, Month, around
 from engine.model.cost.usage import total
 from engine.model.queueing import recommendations
 from engine.model.queueing.analytic import predict
-from engine.model.queueing.objectives import Check, Verdict, documents, overall
+from engine.model.queueing.objectives import ObjectiveCheck, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.traffic.shapes import parse_shape
 from engine.report.tables import text_table
@@ -109,7 +109,9 @@ def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **optio
         write(
             html,
             page(
-                Page(title=title, prediction=found, bill=priced, checks=checks, days=days, document=document)
+                ReportContent(
+                    title=title, prediction=found, bill=priced, checks=checks, days=days, document=document
+                )
             ),
         )
     if as_json:
@@ -120,7 +122,9 @@ def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **optio
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
 
 
-def show(found: Prediction, priced: Bill, checks: list[Check], days: int, document: dict[str, Any]) -> None:
+def show(
+    found: Prediction, priced: Bill, checks: list[ObjectiveCheck], days: int, document: dict[str, Any]
+) -> None:
     """Print it all."""
     lines = [*check_lines(checks), ""] if checks else []
     lines += [f"{found.method}: {found.error}", ""]

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.cli.plan.tables import bill_rows, check_lines, fact_rows, price_line, time_rows
 from engine.model.cost.bill import Bill
-from engine.model.queueing.objectives import Check, overall
+from engine.model.queueing.objectives import ObjectiveCheck, overall
 from engine.model.queueing.prediction import Prediction
 from engine.report import charts
 from engine.report import page as kit
@@ -17,7 +17,7 @@ from engine.report.tables import html_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class ReportContent:
     """What a report shows.
 
     Attributes:
@@ -33,14 +33,14 @@ class Page:
     title: str
     prediction: Prediction
     bill: Bill
-    checks: Sequence[Check]
+    checks: Sequence[ObjectiveCheck]
     days: int
     document: Mapping[str, Any]
     tables: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     sections: Mapping[str, str] = field(default_factory=dict)
 
 
-def page(shown: Page) -> str:
+def page(shown: ReportContent) -> str:
     """The HTML page."""
     verdict = overall(list(shown.checks)).value
     sections = [

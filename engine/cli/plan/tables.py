@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.model.cost.bill import Bill, cents, plain
-from engine.model.queueing.objectives import Check
+from engine.model.queueing.objectives import ObjectiveCheck
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.run_statistics import Times
 
@@ -84,7 +84,7 @@ def time_rows(prediction: Prediction) -> list[Sequence[str]]:
     return rows
 
 
-def check_lines(checks: Sequence[Check]) -> list[str]:
+def check_lines(checks: Sequence[ObjectiveCheck]) -> list[str]:
     """What was asked, and the verdict."""
     return [
         f"{check.verdict.value.upper():8} {check.name}: {check.value:.4g}, at most {check.bound:g} asked for"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.cli.plan.page import Page
+from engine.cli.plan.page import ReportContent
 from engine.cli.plan.page import page as plan_page
 from engine.cli.plan.tables import count
 from engine.cli.simulate.result import SimulationResult
@@ -28,7 +28,7 @@ def page(result: SimulationResult) -> str:
             front, "environment-seconds", "p99 ms", label="p99 against environments"
         )
     return plan_page(
-        Page(
+        ReportContent(
             title=f"{first.function.name}: {count(first.requests)} requests simulated",
             prediction=first,
             bill=result.bill,

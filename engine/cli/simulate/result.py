@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.model.cost.bill import Bill, FreeTier, bill
+from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import Usage, total
 from engine.model.queueing import comparison
-from engine.model.queueing.objectives import Check, Objectives, documents, overall
+from engine.model.queueing.objectives import ObjectiveCheck, Objectives, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation import policies
 
@@ -32,12 +32,12 @@ class SimulationResult:
     predictions: Sequence[Prediction]
     objectives: Objectives
     book: PriceBook
-    free_tier: FreeTier
+    free_tier: FreeTierChoice
     days: int
     policies: Sequence[policies.Compared] = ()
     comparison: Sequence[comparison.ComparisonRow] = ()
     bill: Bill = field(init=False)
-    checks: list[Check] = field(init=False)
+    checks: list[ObjectiveCheck] = field(init=False)
 
     def __post_init__(self) -> None:
         """Price and judge."""

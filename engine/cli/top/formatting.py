@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from engine.cli.top.reading import Row
+from engine.cli.top.reading import FunctionRow
 
 MONTH_H: Final = 730
 """Hours of a month, by convention."""
 
-SORTS: Final[dict[str, Callable[[Row], Any]]] = {
+SORTS: Final[dict[str, Callable[[FunctionRow], Any]]] = {
     "rate": lambda row: row.per_s,
     "errors": lambda row: row.errors or 0.0,
     "p99": lambda row: row.p99_s or 0.0,
@@ -29,14 +29,14 @@ HEADINGS: Final = (
 )
 
 
-def ordered(rows: Sequence[Row], order: str) -> list[Row]:
+def ordered(rows: Sequence[FunctionRow], order: str) -> list[FunctionRow]:
     """`rows` by one of `ORDERS`; equal ones by name."""
     by_name = sorted(rows, key=lambda row: row.function)
     key = SORTS.get(order)
     return by_name if key is None else sorted(by_name, key=key, reverse=True)
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: FunctionRow) -> tuple[str, ...]:
     """A row under `HEADINGS`."""
     return (
         row.function,

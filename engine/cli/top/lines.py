@@ -10,7 +10,7 @@ import orjson
 
 from engine.cli.top.event_log import LoggedEvent
 from engine.cli.top.formatting import HEADINGS, cells, ordered, span
-from engine.cli.top.reading import Frame
+from engine.cli.top.reading import TopSnapshot
 from engine.cli.top.screen import headline
 
 
@@ -22,7 +22,7 @@ class Plain:
         self._order = order
         self._pattern = pattern
 
-    def show(self, frame: Frame, logged_events: Sequence[LoggedEvent]) -> None:
+    def show(self, frame: TopSnapshot, logged_events: Sequence[LoggedEvent]) -> None:
         """Write one frame and what happened before it."""
         lines = [f"{span(one.at_s)}  {one}" for one in logged_events]
         lines.append(headline(frame))
@@ -49,7 +49,7 @@ class Json:
         self._order = order
         self._pattern = pattern
 
-    def show(self, frame: Frame, logged_events: Sequence[LoggedEvent]) -> None:
+    def show(self, frame: TopSnapshot, logged_events: Sequence[LoggedEvent]) -> None:
         """Write one frame and what happened before it."""
         rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
         document = frame._asdict() | {

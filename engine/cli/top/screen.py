@@ -15,7 +15,7 @@ from rich.text import Text
 from engine.cli.demo.view import sparkline
 from engine.cli.top.event_log import EventLog
 from engine.cli.top.formatting import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
-from engine.cli.top.reading import Frame
+from engine.cli.top.reading import TopSnapshot
 
 _HISTORY: Final = 120
 _LOG_LINES: Final = 8
@@ -41,13 +41,13 @@ class Picture:
     pattern: str = "*"
     paused: bool = False
     trouble: str = ""
-    frame: Frame | None = None
+    frame: TopSnapshot | None = None
     log: EventLog = field(default_factory=EventLog)
     rates: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     in_use: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     cold: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
 
-    def take(self, frame: Frame) -> None:
+    def take(self, frame: TopSnapshot) -> None:
         """Show `frame` from now on."""
         self.trouble = ""
         if self.paused:
@@ -97,7 +97,7 @@ class Picture:
             self._keys(),
         )
 
-    def _header(self, frame: Frame) -> Text:
+    def _header(self, frame: TopSnapshot) -> Text:
         return Text(headline(frame), style="bold", no_wrap=True, overflow="ellipsis")
 
     def _sparks(self, width: int) -> list[Text]:
@@ -120,7 +120,7 @@ class Picture:
         return keys + Text(state, style="bold red" if self.trouble else "bold yellow")
 
 
-def headline(frame: Frame) -> str:
+def headline(frame: TopSnapshot) -> str:
     """The whole engine in one line."""
     return (
         f"up {span(frame.uptime_s)}   {rate(frame.per_s)} per s   "

@@ -14,7 +14,7 @@ from engine.app import Engine
 from engine.core.function import Function
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError
-from engine.model.cost.memory_sizes import Run, ServiceTime
+from engine.model.cost.memory_sizes import HandlerRun, ServiceTime
 from engine.model.distributions import Empirical, empirical
 
 _SHORT_S: Final = 0.05
@@ -106,8 +106,8 @@ async def profile(
     )
 
 
-def _run(took_s: float, cpu_s: float) -> Run:
-    return Run(min(cpu_s, took_s), max(0.0, took_s - cpu_s))
+def _run(took_s: float, cpu_s: float) -> HandlerRun:
+    return HandlerRun(min(cpu_s, took_s), max(0.0, took_s - cpu_s))
 
 
 async def _invoke(engine: Engine, name: str, payload: Any) -> Outcome:

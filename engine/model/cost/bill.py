@@ -16,7 +16,7 @@ from engine.model.cost.usage import Usage
 CENT: Final = Decimal("0.01")
 
 
-class FreeTier(StrEnum):
+class FreeTierChoice(StrEnum):
     """What of each month is free.
 
     The text of AWS's pricing page excludes invocations inside provisioned concurrency from the free
@@ -44,7 +44,7 @@ class Bill:
 
     lines: tuple[BillLine, ...]
     book: PriceBook
-    free_tier: FreeTier
+    free_tier: FreeTierChoice
 
     @property
     def usd(self) -> Decimal:
@@ -85,7 +85,7 @@ def bill(
     usage: Usage,
     book: PriceBook,
     *,
-    free_tier: FreeTier = FreeTier.NONE,
+    free_tier: FreeTierChoice = FreeTierChoice.NONE,
     extra_usd: Mapping[str, Decimal] | None = None,
 ) -> Bill:
     """Price `usage`.
@@ -126,10 +126,10 @@ def plain(value: Decimal) -> str:
     return f"{value.normalize():f}" if value else "0"
 
 
-def _free(usage: Usage, book: PriceBook, free_tier: FreeTier) -> dict[str, Decimal]:
+def _free(usage: Usage, book: PriceBook, free_tier: FreeTierChoice) -> dict[str, Decimal]:
     """How much of each meter costs nothing."""
     free: dict[str, Decimal] = {}
-    if free_tier is FreeTier.NONE:
+    if free_tier is FreeTierChoice.NONE:
         return free
     for allowance in book.allowances:
         left = allowance.quantity
@@ -139,7 +139,7 @@ def _free(usage: Usage, book: PriceBook, free_tier: FreeTier) -> dict[str, Decim
     return free
 
 
-def _covered(allowance: Allowance, free_tier: FreeTier) -> tuple[str, ...]:
-    if allowance.meters == ("lambda.requests",) and free_tier is FreeTier.ALWAYS_WITH_PROVISIONED:
+def _covered(allowance: Allowance, free_tier: FreeTierChoice) -> tuple[str, ...]:
+    if allowance.meters == ("lambda.requests",) and free_tier is FreeTierChoice.ALWAYS_WITH_PROVISIONED:
         return (*allowance.meters, "lambda.requests.provisioned")
     return allowance.meters

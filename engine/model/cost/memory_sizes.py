@@ -20,14 +20,14 @@ _HEADROOM: Final = 1.1
 _MILLION: Final = 1_000_000
 
 
-class Run(NamedTuple):
+class HandlerRun(NamedTuple):
     """One measured invocation, seconds: CPU at one vCPU of this machine, and the rest of its duration."""
 
     cpu_s: float
     wait_s: float
 
 
-_NOTHING: Final = Run(0.0, 0.0)
+_NOTHING: Final = HandlerRun(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class ServiceTime:
         threads: CPUs the handler can keep busy at once.
     """
 
-    runs: tuple[Run, ...]
-    init: Run = _NOTHING
+    runs: tuple[HandlerRun, ...]
+    init: HandlerRun = _NOTHING
     peak_mb: float | None = None
     speed: float = 1.0
     threads: float = 1.0
@@ -117,7 +117,7 @@ class Tuning:
         }
 
 
-def fitted(small_mb: float, small_s: float, large_mb: float, large_s: float) -> Run:
+def fitted(small_mb: float, small_s: float, large_mb: float, large_s: float) -> HandlerRun:
     """CPU and waiting from durations at two sizes up to 1,769 MB, such as two REPORT lines give.
 
     Raises:
@@ -128,7 +128,7 @@ def fitted(small_mb: float, small_s: float, large_mb: float, large_s: float) -> 
     if large_s > small_s:
         raise ValueError("it took longer with more memory: these are not runs of the same work")
     cpu_s = (small_s - large_s) / (MB_PER_VCPU / small_mb - MB_PER_VCPU / large_mb)
-    return Run(cpu_s, max(0.0, small_s - cpu_s * MB_PER_VCPU / small_mb))
+    return HandlerRun(cpu_s, max(0.0, small_s - cpu_s * MB_PER_VCPU / small_mb))
 
 
 def tuned(

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.core.billing import asynchronous_requests, exactly
-from engine.model.cost.bill import Bill, FreeTier, bill, cents, plain
+from engine.model.cost.bill import Bill, FreeTierChoice, bill, cents, plain
 from engine.model.cost.price_book import PriceBook, with_savings_plan
 from engine.model.cost.price_list import SAVINGS_PLANS
 from engine.model.cost.usage import (
@@ -139,11 +139,11 @@ def document(month_bill: Bill, requests: int) -> dict[str, Any]:
     }
 
 
-def what_ifs(usage: Usage, book: PriceBook, free_tier: FreeTier) -> dict[str, Decimal]:
+def what_ifs(usage: Usage, book: PriceBook, free_tier: FreeTierChoice) -> dict[str, Decimal]:
     """The same usage otherwise: with or without the free tier, on the other architecture, with a plan."""
-    other = FreeTier.ALWAYS if free_tier is FreeTier.NONE else FreeTier.NONE
+    other = FreeTierChoice.ALWAYS if free_tier is FreeTierChoice.NONE else FreeTierChoice.NONE
     found = {
-        f"{'with' if other is FreeTier.ALWAYS else 'without'} free tier": bill(
+        f"{'with' if other is FreeTierChoice.ALWAYS else 'without'} free tier": bill(
             usage, book, free_tier=other
         ).usd
     }

@@ -16,7 +16,7 @@ from engine.model.cost.price_list import (
     SOURCE,
     Allowance,
     Band,
-    Meter,
+    PriceMeter,
     allowances,
     meters,
 )
@@ -41,7 +41,7 @@ class PriceBook:
     region: str
     published: str
     source: str
-    meters: Mapping[str, Meter]
+    meters: Mapping[str, PriceMeter]
     allowances: tuple[Allowance, ...]
     assumptions: tuple[str, ...] = ()
 
@@ -95,7 +95,7 @@ def overridden(book: PriceBook, document: Mapping[str, Any]) -> PriceBook:
     region = document.get("region", book.region)
     if region != book.region:
         problems.append(f"region: the prices are for {region!r}, not for {book.region!r}")
-    changed: dict[str, Meter] = {}
+    changed: dict[str, PriceMeter] = {}
     table = document.get("meters", {})
     if not isinstance(table, Mapping):
         problems.append("meters: must be a table of prices by name")
@@ -105,7 +105,7 @@ def overridden(book: PriceBook, document: Mapping[str, Any]) -> PriceBook:
             problems.append(f"meters.{name}: no such meter{did_you_mean(str(name), book.meters)}")
             continue
         try:
-            changed[name] = Meter(book.meters[name].unit, _bands(price))
+            changed[name] = PriceMeter(book.meters[name].unit, _bands(price))
         except ValueError as error:
             problems.append(f"meters.{name}: {error}")
     if problems:
@@ -137,7 +137,7 @@ def with_savings_plan(book: PriceBook, payment: str) -> PriceBook:
     for architecture, usd in rates.items():
         name = f"lambda.duration.{architecture}"
         unit, (first, *rest) = changed[name]
-        changed[name] = Meter(unit, (Band(first.up_to, Decimal(usd)), *rest))
+        changed[name] = PriceMeter(unit, (Band(first.up_to, Decimal(usd)), *rest))
     note = f"duration of the first tier at Compute Savings Plan rates ({payment}), the commitment fully used"
     return replace(book, meters=changed, assumptions=(*book.assumptions, note))
 
@@ -146,10 +146,14 @@ def _book(sheet: PriceSheet) -> PriceBook:
     found = meters()
     for architecture, tiers in sheet.duration.items():
         bands = tuple(Band(tier.up_to_gb_seconds, tier.usd_per_gb_second) for tier in tiers)
-        found[f"lambda.duration.{architecture}"] = Meter("GB-second", bands)
+        found[f"lambda.duration.{architecture}"] = PriceMeter("GB-second", bands)
     for architecture, (standing, duration) in sheet.provisioned.items():
-        found[f"lambda.provisioned.standing.{architecture}"] = Meter("GB-second", (Band(None, standing),))
-        found[f"lambda.provisioned.duration.{architecture}"] = Meter("GB-second", (Band(None, duration),))
+        found[f"lambda.provisioned.standing.{architecture}"] = PriceMeter(
+            "GB-second", (Band(None, standing),)
+        )
+        found[f"lambda.provisioned.duration.{architecture}"] = PriceMeter(
+            "GB-second", (Band(None, duration),)
+        )
     assumptions = sheet.assumptions
     if sheet.region != HOME_REGION:
         assumptions = (*assumptions, f"{sheet.region}: all other services at the prices of {HOME_REGION}")

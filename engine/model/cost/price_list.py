@@ -24,7 +24,7 @@ class Band(NamedTuple):
     usd: Decimal
 
 
-class Meter(NamedTuple):
+class PriceMeter(NamedTuple):
     """One thing AWS counts: its unit, and its marginal price in US dollars, lowest band first."""
 
     unit: str
@@ -39,7 +39,7 @@ class Allowance(NamedTuple):
     meters: tuple[str, ...]
 
 
-def meters() -> dict[str, Meter]:
+def meters() -> dict[str, PriceMeter]:
     """Every meter but the duration and provisioned concurrency of Lambda: those are in `core.prices`."""
     return {**_lambda(), **_compute_kinds(), **_front_doors(), **_queues_and_events(), **_data_and_logs()}
 
@@ -65,27 +65,27 @@ SAVINGS_PLANS: Final[Mapping[str, Mapping[str, str]]] = {
 """Compute Savings Plan: US dollars per GB-second of the first duration tier, by payment and architecture."""
 
 
-def flat(unit: str, usd: str) -> Meter:
+def flat(unit: str, usd: str) -> PriceMeter:
     """One price for any quantity."""
-    return Meter(unit, (Band(None, Decimal(usd)),))
+    return PriceMeter(unit, (Band(None, Decimal(usd)),))
 
 
-def per_million(unit: str, *bands: tuple[int | None, str]) -> Meter:
+def per_million(unit: str, *bands: tuple[int | None, str]) -> PriceMeter:
     """Bands whose prices are quoted for a million units."""
-    return Meter(
+    return PriceMeter(
         unit,
         tuple(Band(None if up_to is None else Decimal(up_to), Decimal(usd) / _M) for up_to, usd in bands),
     )
 
 
-def banded(unit: str, *bands: tuple[int | None, str]) -> Meter:
+def banded(unit: str, *bands: tuple[int | None, str]) -> PriceMeter:
     """Bands whose prices are quoted for one unit."""
-    return Meter(
+    return PriceMeter(
         unit, tuple(Band(None if up_to is None else Decimal(up_to), Decimal(usd)) for up_to, usd in bands)
     )
 
 
-def _lambda() -> dict[str, Meter]:
+def _lambda() -> dict[str, PriceMeter]:
     return {
         "lambda.requests": flat("request", "0.0000002"),
         "lambda.requests.provisioned": flat("request", "0.0000002"),
@@ -103,7 +103,7 @@ def _lambda() -> dict[str, Meter]:
     }
 
 
-def _compute_kinds() -> dict[str, Meter]:
+def _compute_kinds() -> dict[str, PriceMeter]:
     """Lambda beyond event functions; Web Functions have meters whose rates are not published."""
     return {
         "managed.requests": flat("request", "0.0000002"),
@@ -117,7 +117,7 @@ def _compute_kinds() -> dict[str, Meter]:
     }
 
 
-def _front_doors() -> dict[str, Meter]:
+def _front_doors() -> dict[str, PriceMeter]:
     return {
         "apigateway.http": per_million("request", (300 * _M, "1.00"), (None, "0.90")),
         "apigateway.rest": per_million(
@@ -133,7 +133,7 @@ def _front_doors() -> dict[str, Meter]:
     }
 
 
-def _queues_and_events() -> dict[str, Meter]:
+def _queues_and_events() -> dict[str, PriceMeter]:
     tiers = (100_000 * _M, 200_000 * _M, None)
     return {
         "sqs.standard": per_million("request", *zip(tiers, ("0.40", "0.30", "0.24"), strict=True)),
@@ -157,7 +157,7 @@ def _queues_and_events() -> dict[str, Meter]:
     }
 
 
-def _data_and_logs() -> dict[str, Meter]:
+def _data_and_logs() -> dict[str, PriceMeter]:
     logs = (10_240, 30_720, 51_200, None)
     return {
         "s3.put": per_million("request", (None, "5.00")),

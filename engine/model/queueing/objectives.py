@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     FAILS = "fails"
 
 
-class Check(NamedTuple):
+class ObjectiveCheck(NamedTuple):
     """One objective: what it bounds, the bound, what is predicted, the verdict."""
 
     name: str
@@ -45,7 +45,7 @@ class Objectives:
     usd_per_month: float | None = None
     margin: float = 0.9
 
-    def checks(self, prediction: Prediction, usd_per_month: Decimal | None) -> list[Check]:
+    def checks(self, prediction: Prediction, usd_per_month: Decimal | None) -> list[ObjectiveCheck]:
         """Each objective that was given."""
         cold_error = 100 * (prediction.cold_error or 0.0)
         found: list[tuple[str, float | None, float, float]] = [
@@ -56,7 +56,7 @@ class Objectives:
         if usd_per_month is not None:
             found.append(("USD per month", self.usd_per_month, float(usd_per_month), 0.0))
         return [
-            Check(name, bound, value, self._verdict(bound, value, error))
+            ObjectiveCheck(name, bound, value, self._verdict(bound, value, error))
             for name, bound, value, error in found
             if bound is not None
         ]
@@ -67,7 +67,7 @@ class Objectives:
         return Verdict.AT_RISK if value + error > self.margin * bound and value else Verdict.OK
 
 
-def overall(checks: list[Check]) -> Verdict:
+def overall(checks: list[ObjectiveCheck]) -> Verdict:
     """The worst of them; nothing asked is nothing broken."""
     for verdict in (Verdict.FAILS, Verdict.AT_RISK):
         if any(check.verdict is verdict for check in checks):
@@ -75,6 +75,6 @@ def overall(checks: list[Check]) -> Verdict:
     return Verdict.OK
 
 
-def documents(checks: list[Check]) -> list[Mapping[str, Any]]:
+def documents(checks: list[ObjectiveCheck]) -> list[Mapping[str, Any]]:
     """As JSON values."""
     return [{**check._asdict(), "verdict": check.verdict.value} for check in checks]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Ramp(NamedTuple):
+class LoadRamp(NamedTuple):
     """A step of load against a limited rate of growth.
 
     Attributes:
@@ -24,14 +24,16 @@ class Ramp(NamedTuple):
     refused_share: float
 
 
-def step(rate_per_s: float, duration_s: float, burst: float = 1000.0, growth_per_s: float = 100.0) -> Ramp:
+def step(
+    rate_per_s: float, duration_s: float, burst: float = 1000.0, growth_per_s: float = 100.0
+) -> LoadRamp:
     """A load that begins at once, at full height, with `burst` environments and `growth_per_s` more."""
     missing = rate_per_s * duration_s - burst
     if missing <= 0:
-        return Ramp(0.0, 0.0, 0.0)
+        return LoadRamp(0.0, 0.0, 0.0)
     full_after_s = missing / growth_per_s
     refused = missing * missing / (2 * growth_per_s * duration_s)
-    return Ramp(full_after_s, refused, refused / (rate_per_s * full_after_s))
+    return LoadRamp(full_after_s, refused, refused / (rate_per_s * full_after_s))
 
 
 def backlog(
@@ -41,15 +43,15 @@ def backlog(
     *,
     pollers: float = 5.0,
     growth_per_s: float = 5.0,
-) -> Ramp:
+) -> LoadRamp:
     """A queue whose pollers grow: `refused` is the backlog at its longest, in messages; none is lost."""
     served_per_s = batch / batch_s
     missing = rate_per_s / served_per_s - pollers
     if missing <= 0:
-        return Ramp(0.0, 0.0, 0.0)
+        return LoadRamp(0.0, 0.0, 0.0)
     full_after_s = missing / growth_per_s
     peak = missing * missing * served_per_s / (2 * growth_per_s)
-    return Ramp(full_after_s, peak, peak / (rate_per_s * full_after_s))
+    return LoadRamp(full_after_s, peak, peak / (rate_per_s * full_after_s))
 
 
 def provisioning_s(environments: int, per_minute: float = 6000.0, init_s: float = 0.0) -> float:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from engine.core.function import Account, Function
-from engine.model.cost.bill import FreeTier, bill
+from engine.model.cost.bill import FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.distributions import Capped, Distribution
 from engine.model.queueing.analytic import limit_of, predict
@@ -101,7 +101,7 @@ def provisions(
     service: Distribution,
     book: PriceBook,
     month_s: float,
-    free: FreeTier,
+    free: FreeTierChoice,
 ) -> list[Provision]:
     """None, the number that costs least, and those that leave one request in 100 or a million outside.
 

@@ -16,7 +16,7 @@ from engine.core.limits import SCALING_PERIOD_S
 from engine.model.simulation import kernel
 from engine.model.simulation.hold_times import TIMEOUT, holds
 from engine.model.simulation.kernel import Rules, Totals
-from engine.model.simulation.run_statistics import FunctionObservation, Record, observed
+from engine.model.simulation.run_statistics import FunctionObservation, RunRecord, observed
 from engine.model.simulation.workload import AttemptEnding, SimulatedOutcome, Trigger, Workload
 
 _KILLS: Final = bytes(kind in (AttemptEnding.CRASH, TIMEOUT) for kind in range(256))
@@ -127,7 +127,7 @@ def observe(workload: Workload, ran: FastRun) -> FunctionObservation:
     """The same numbers that a simulation gives; refusals are not told apart."""
     throttled = ran.outcomes.count(int(SimulatedOutcome.THROTTLED))
     return observed(
-        Record(
+        RunRecord(
             function=workload.function,
             at_s=workload.at_s,
             hold_s=ran.hold_s,

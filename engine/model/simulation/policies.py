@@ -21,7 +21,7 @@ from engine.model.simulation.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class SimulatedPolicy:
     """A way to decide how many environments there are.
 
     Attributes:
@@ -37,22 +37,24 @@ class Policy:
     scaler: Callable[[], ScheduledScaling] | None = None
 
 
-def all_policies(deadline_s: float, horizon_s: float = 0.0) -> tuple[Policy, ...]:
+def all_policies(deadline_s: float, horizon_s: float = 0.0) -> tuple[SimulatedPolicy, ...]:
     """The policies that are compared; `deadline_s` is what ours is asked to keep.
 
     Over a long `horizon_s` they are asked less often.
     """
     rarely_s = horizon_s / 100_000
     return (
-        Policy(name="lambda"),
-        *(Policy(name=f"fixed {keep_s} s", keep_alive_s=keep_s) for keep_s in (10, 60, 600, 1200)),
-        Policy(name="hybrid histogram", keep_alive=HybridHistogram),
-        Policy(name="knative", scaler=lambda: ScheduledScaling(Knative(target=0.7), max(2.0, rarely_s))),
-        Policy(
+        SimulatedPolicy(name="lambda"),
+        *(SimulatedPolicy(name=f"fixed {keep_s} s", keep_alive_s=keep_s) for keep_s in (10, 60, 600, 1200)),
+        SimulatedPolicy(name="hybrid histogram", keep_alive=HybridHistogram),
+        SimulatedPolicy(
+            name="knative", scaler=lambda: ScheduledScaling(Knative(target=0.7), max(2.0, rarely_s))
+        ),
+        SimulatedPolicy(
             name="target tracking",
             scaler=lambda: ScheduledScaling(TargetTracking(), max(1.0, rarely_s), spills=True),
         ),
-        Policy(
+        SimulatedPolicy(
             name="deadline (ours)",
             scaler=lambda: ScheduledScaling(Deadline(deadline_s=deadline_s), max(0.25, rarely_s)),
         ),
@@ -91,14 +93,16 @@ def compare(
     book: PriceBook,
     *,
     horizon_s: float,
-    policies: Sequence[Policy],
+    policies: Sequence[SimulatedPolicy],
 ) -> list[Compared]:
     """Run `workload` under each, on the live rules; the same events in each run."""
     rows = [_compared(workload, account, book, horizon_s, policy) for policy in policies]
     return [row._replace(efficient=not any(_beats(other, row) for other in rows)) for row in rows]
 
 
-def run(workload: Workload, account: Account, policy: Policy, horizon_s: float) -> FunctionObservation:
+def run(
+    workload: Workload, account: Account, policy: SimulatedPolicy, horizon_s: float
+) -> FunctionObservation:
     """One run under one policy."""
     function = workload.function
     if policy.keep_alive_s is not None:
@@ -120,7 +124,7 @@ def document(rows: Sequence[Compared]) -> list[dict[str, Any]]:
 
 
 def _compared(
-    workload: Workload, account: Account, book: PriceBook, horizon_s: float, policy: Policy
+    workload: Workload, account: Account, book: PriceBook, horizon_s: float, policy: SimulatedPolicy
 ) -> Compared:
     seen = run(workload, account, policy, horizon_s)
     memory_mb, architecture = seen.function.memory_mb, seen.function.architecture

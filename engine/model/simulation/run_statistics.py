@@ -106,7 +106,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class RunRecord:
     """What a run recorded of one function, by index of its events; named as in `SimulatedFunction`."""
 
     function: Function
@@ -201,7 +201,7 @@ def billed(holds_s: Sequence[float], inits_s: Mapping[int, float], ran: Sequence
     return total, added
 
 
-def observed(record: Record) -> FunctionObservation:
+def observed(record: RunRecord) -> FunctionObservation:
     """One function in numbers."""
     at_s, started_s, outcomes, kinds = record.at_s, record.started_s, record.outcomes, record.kinds
     limit_s = record.function.timeout_s
@@ -245,7 +245,7 @@ def observed(record: Record) -> FunctionObservation:
 def _observed(simulated: SimulatedFunction, mapping: SimulatedMapping | None) -> FunctionObservation:
     retrying = simulated.retrying
     seen = observed(
-        Record(
+        RunRecord(
             function=simulated.function,
             at_s=simulated.at_s,
             hold_s=simulated.hold_s,

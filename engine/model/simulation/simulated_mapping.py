@@ -147,7 +147,7 @@ class SimulatedMapping:
     def _wake(self, now_s: float, _a: int, _b: int) -> None:
         self._deliver(now_s)
 
-    def _attempt_ended(self, now_s: float, item: int, well: bool, /) -> None:  # noqa: FBT001  # as Line says it
+    def _attempt_ended(self, now_s: float, item: int, well: bool, /) -> None:  # noqa: FBT001  # as `on_attempt_end` takes it
         batch = self._running.pop(item)
         self._ended += 1
         if well:

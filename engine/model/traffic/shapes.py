@@ -27,7 +27,7 @@ Spread = Literal["uniform", "even", "start"]
 """Where in its minute a request that was only counted comes: anywhere, at equal distances, or all at once."""
 
 
-class Piece(NamedTuple):
+class RateStep(NamedTuple):
     """A stretch of time and the rate that is not exceeded in it."""
 
     from_s: float
@@ -59,14 +59,14 @@ class Shape:
             case _:
                 return self.numbers[0]
 
-    def pieces(self, horizon_s: float) -> Iterator[Piece]:
+    def pieces(self, horizon_s: float) -> Iterator[RateStep]:
         """The time up to `horizon_s`, cut where the rate jumps."""
         cuts = [0.0, *(one for one in self._jumps(horizon_s) if 0 < one < horizon_s), horizon_s]
         for from_s, to_s in pairwise(cuts):
             most = self.rate_per_s(from_s)
             if self.kind == "sine":
                 most = self.numbers[0] + self.numbers[1]
-            yield Piece(from_s, to_s, most)
+            yield RateStep(from_s, to_s, most)
 
     def mean_per_s(self, horizon_s: float) -> float:
         """Requests a second, on average up to `horizon_s`."""

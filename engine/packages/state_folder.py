@@ -42,7 +42,7 @@ _EARLIER_INDEX: Final = frozenset((INDEX, f"{INDEX}-wal", f"{INDEX}-shm", f"{IND
 
 
 class StateError(EngineError):
-    """A state folder that cannot be used: which, and why."""
+    """A state folder cannot be used; `path` and `reason` say which and why."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -56,11 +56,11 @@ class Standing(Enum):
     """What a folder is to the engine."""
 
     NEW = "new"
-    """It is not there, or empty."""
+    """The folder does not exist, or is empty."""
     OWN = "own"
-    """It has the marker."""
+    """The folder has the marker of an engine."""
     EARLIER = "earlier"
-    """It has no marker, and nothing but what an engine without markers made."""
+    """The folder has no marker, and only files of an earlier engine that made none."""
 
 
 class Examined(NamedTuple):

@@ -199,29 +199,29 @@ class PackageStore:
             raise
 
     def archive(self, folder: str) -> bytes:
-        """The archive as it came."""
+        """The bytes of the archive."""
         return self.archive_path(folder).read_bytes()
 
     def archive_path(self, folder: str) -> Path:
-        """Where the archive lies."""
+        """Path of the archive."""
         return self._packages / folder / "code.zip"
 
     def task(self, folder: str) -> Path:
-        """Where the code is imported from."""
+        """Folder that the code is imported from."""
         return self._packages / folder / "task"
 
     def opt(self, folder: str) -> Path:
-        """Where the layers lie, merged; it need not exist."""
+        """Folder of the merged layers, which may not exist."""
         return self._packages / folder / "opt"
 
     def remove(self, folder: str) -> None:
-        """A package nobody needs any more. Never raises: what is left is swept at the next start."""
+        """Remove a package. Never raises: the next start removes what is left."""
         with suppress(OSError):
             if is_package(self._packages / folder):
                 shutil.rmtree(self._packages / folder, ignore_errors=True)
 
     def sweep(self, needed: set[str]) -> None:
-        """Remove every package but `needed`, and what was never finished."""
+        """Remove unfinished packages, and all except `needed`."""
         for name in os.listdir(self._packages):
             if name not in needed:
                 self.remove(name)

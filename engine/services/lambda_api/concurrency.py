@@ -27,7 +27,7 @@ _CODE_LIMIT_BYTES: Final = 322_122_547_200
 
 
 class Concurrency:
-    """How the account's concurrency is shared out."""
+    """Operations on reserved and provisioned concurrency."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._control_plane = control_plane
@@ -55,7 +55,7 @@ class Concurrency:
     # ---------------------------------------------------------------- reserved
 
     async def put(self, call: Call, body: bytes) -> Answer:
-        """A guarantee and a limit, from now on."""
+        """PutFunctionConcurrency: reserve concurrency, which is a guarantee and a limit."""
         record = self._registry.whole(self._registry.address(call.name, call.query))
         wanted: int = read(request_shapes.CONCURRENCY, body)["ReservedConcurrentExecutions"]
         others = sum(self._own(other) for other in self._registry.records() if other is not record)
@@ -76,14 +76,14 @@ class Concurrency:
         return Answer({"ReservedConcurrentExecutions": wanted})
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
-        """Back to the account's pool."""
+        """DeleteFunctionConcurrency: remove the reservation."""
         record = self._registry.whole(self._registry.address(call.name, call.query))
         record.reserved = None
         self._control_plane.deployment.reserve(record.name, None)
         return Answer({})
 
     def get(self, call: Call) -> Document:
-        """The reservation; empty if there is none."""
+        """GetFunctionConcurrency: the reservation; empty if there is none."""
         record = self._registry.whole(self._registry.address(call.name, call.query))
         return {} if record.reserved is None else {"ReservedConcurrentExecutions": record.reserved}
 
@@ -111,7 +111,7 @@ class Concurrency:
         return Answer({**document, "Status": "IN_PROGRESS", **_NOTHING_YET})
 
     async def delete_provisioned(self, call: Call, _body: bytes) -> Answer:
-        """None are kept ready any more."""
+        """DeleteProvisionedConcurrencyConfig."""
         found = self._published(call)
         if found.record.provisioned.pop(found.qualifier, None) is not None:
             self._control_plane.share(found.record)
@@ -204,7 +204,7 @@ class Concurrency:
     # ---------------------------------------------------------------- account
 
     def account_settings(self, _call: Call) -> Document:
-        """Limits and usage."""
+        """GetAccountSettings: limits and usage."""
         records = self._registry.records()
         limit = self._registry.account.concurrency_limit
         packages = sum(version.size for record in records for version in record.all_versions())

@@ -1,4 +1,4 @@
-"""What the control plane works with: the catalogue, the folder of packages, and the engine that runs them."""
+"""What the control plane works with: the function registry, the package store and the engine."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ Spawn = Callable[..., object]
 
 
 class CodeStore(Protocol):
-    """Where archives may lie instead of in the request: S3."""
+    """Reads archives that are not in the request but in S3."""
 
     async def fetch(self, bucket: str, key: str, version: str | None, /) -> bytes:
-        """The object. Raises ApiError in the words in which Lambda reports S3's errors."""
+        """The bytes of an object. Raises ApiError with Lambda's message for an error of S3."""
 
 
 class NoCodeStore:
-    """There is no S3 in this engine."""
+    """For an engine without S3."""
 
     async def fetch(self, _bucket: str, _key: str, _version: str | None, /) -> bytes:
-        """Always refused."""
+        """Raise ApiError."""
         message = (
             "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: This engine has "
             "no S3: send the archive itself, as ZipFile."
@@ -58,24 +58,24 @@ class NoCodeStore:
 
 
 class NoFunctionUrls:
-    """There is no listener for HTTP events."""
+    """For an engine without a listener for HTTP events."""
 
     def open(
         self, _url_id: str, _function: str, _qualifier: str | None, _cors: Mapping[str, Any] | None = None
     ) -> None:
-        """Always refused."""
+        """Raise ApiError."""
         raise invalid_parameter("This engine serves no function URLs: it has no listener for HTTP events.")
 
     def close(self, _url_id: str) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def address(self, _url_id: str) -> str:
-        """None that anybody could reach."""
+        """Empty: there is no URL."""
         return ""
 
 
 class CodePackage(NamedTuple):
-    """An archive in a folder of its own."""
+    """An archive that was unpacked into a folder of its own."""
 
     folder: str
     size: int
@@ -83,7 +83,7 @@ class CodePackage(NamedTuple):
 
 
 class ControlPlane:
-    """The parts, and the few steps that several operations take."""
+    """The state of the Lambda API, and the steps that several operations share."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class ControlPlane:
         mappings: QueueMappings | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`mappings` is what polls queues, None in an engine without; `say` takes lines to be logged."""
+        """`mappings` polls queues, None in an engine without queues; `say` logs a line."""
         self.registry = registry
         self.package_store = package_store
         self.deployment = deployment
@@ -117,7 +117,7 @@ class ControlPlane:
     # ---------------------------------------------------------------- running
 
     async def restore(self, state: StoredState) -> None:
-        """Run what the state folder held. Called once, before anything is served."""
+        """Run the functions of the state folder. Called once, before anything is served."""
         self.registry.state = state
         self._saved = _text(self.registry)
         for record in list(state.functions.values()):
@@ -135,7 +135,7 @@ class ControlPlane:
             self._reopen(self.mappings)
 
     def open_url(self, record: FunctionRecord, qualifier: str, url: Url) -> None:
-        """Serve a function URL, as its config says now."""
+        """Serve a function URL with its present configuration."""
         self.function_urls.open(
             url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
         )
@@ -148,7 +148,7 @@ class ControlPlane:
             mapping.modified_s = kept.modified_s
 
     async def run(self, record: FunctionRecord, version: Version) -> None:
-        """Have the engine run a version; what goes wrong is told by its state."""
+        """Start a version in the engine; a failure is shown by its state."""
         try:
             function = self.function(record, version)
             if function.executor != "auto":  # its module is imported by the first that needs it: 50 ms
@@ -172,7 +172,7 @@ class ControlPlane:
         version.revision = self.registry.new_id()
 
     def _warn_of_layers(self, name: str, version: Version) -> None:
-        """Layers may have modules for one minor version of Python: the one that runs here is what counts."""
+        """Warn if layers have modules for another minor version of Python than the one that runs."""
         declared, here = (
             version.settings["Runtime"],
             f"python{sys.version_info.major}.{sys.version_info.minor}",
@@ -185,7 +185,7 @@ class ControlPlane:
             )
 
     def function(self, record: FunctionRecord, version: Version) -> Function:
-        """A version as the engine knows functions."""
+        """The engine's `Function` of a version."""
         settings = version.settings
         task = self.package_store.task(version.folder)
         is_python = settings["Runtime"].startswith("python")
@@ -209,14 +209,14 @@ class ControlPlane:
         )
 
     def bootstrap(self, folder: str) -> Path | None:
-        """The program of a runtime of its own: the code's, or a layer's."""
+        """The file `bootstrap` of a custom runtime, in the code or in a layer."""
         for place in (self.package_store.task(folder), self.package_store.opt(folder)):
             if (place / "bootstrap").is_file():
                 return place / "bootstrap"
         return None
 
     def route(self, record: FunctionRecord) -> None:
-        """Tell the engine what the function's aliases stand for."""
+        """Pass the function's aliases and their weights to the engine."""
         routes = {}
         for alias in record.aliases.values():
             rest = 1.0 - sum(alias.weights.values())
@@ -224,7 +224,7 @@ class ControlPlane:
         self.deployment.route(record.name, routes)
 
     def share(self, record: FunctionRecord) -> None:
-        """Tell the engine how the function's concurrency is shared out."""
+        """Pass the function's reserved and provisioned concurrency to the engine."""
         self.deployment.reserve(record.name, record.reserved)
         wanted = Counter[str]()
         for qualifier, provisioned in record.provisioned.items():
@@ -240,7 +240,7 @@ class ControlPlane:
         return await self._put(await self._archive(code), partial(self._add_code, layers))
 
     async def repack(self, folder: str, layers: list[str]) -> CodePackage:
-        """The archive of `folder` once more, with other layers under it."""
+        """Unpack the archive of `folder` again, with other layers under it."""
         data = await self.offload(partial(self.package_store.archive, folder))
         return await self._put(data, partial(self._add_code, layers))
 
@@ -278,7 +278,7 @@ class ControlPlane:
         raise invalid_parameter("Please provide a source for function code.")
 
     def drop(self, folder: str) -> None:
-        """Remove a folder, if nothing is kept there and nothing runs there."""
+        """Remove a folder that no version names and no environment runs from."""
         if not self._running[folder] and folder not in self.registry.state.folders():
             del self._running[folder]
             self._spawn(self.offload, partial(self.package_store.remove, folder))
@@ -292,7 +292,7 @@ class ControlPlane:
     # ---------------------------------------------------------------- keeping
 
     async def save(self) -> None:
-        """Write the state, if there is a state folder and anything changed. Several savings become one."""
+        """Write the state if there is a state folder and the state changed. Concurrent calls share writes."""
         if not self.package_store.lasting:
             return
         async with self._save_lock:
@@ -310,7 +310,7 @@ def _failed(version: Version, why: str) -> None:
 
 
 def _log_variables(logging: Mapping[str, Any]) -> dict[str, str]:
-    """How a function is told of its log's format and level. Source: recorded answers."""
+    """Environment variables for a log's format and level. Source: recorded answers."""
     if logging.get("LogFormat") != "JSON":
         return {}
     level = logging.get("ApplicationLogLevel", "INFO")

@@ -48,14 +48,14 @@ _PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9\-_]+", re.ASCII)
 
 
 class CreateFunctionChecks:
-    """Refuses, in AWS's words, what cannot be."""
+    """Rejects invalid functions with AWS's messages."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._control_plane = control_plane
         self._registry = control_plane.registry
 
     def new_name(self, text: str) -> str:
-        """The name of a function that is to be. Raises ApiError if it is none, or taken."""
+        """The name of a new function. Raises ApiError if it is invalid or taken."""
         name = addressed(text, None, self._registry.account).name
         if len(name) > _LONGEST_NAME:
             constraint = f"have length less than or equal to {_LONGEST_NAME}"
@@ -107,7 +107,7 @@ class CreateFunctionChecks:
         return folders_of(self._registry, wanted.get("Layers", []))
 
     def has_runtime(self, runtime: str, folder: str) -> None:
-        """Raise ApiError, and let go of the package, if there is nothing to run it with."""
+        """Raise ApiError, and remove the package, if it has nothing to run it with."""
         if runtime.startswith("python"):
             return
         program = self._control_plane.bootstrap(folder)

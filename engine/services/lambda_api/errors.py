@@ -83,27 +83,27 @@ def not_in_set(value: str, member: str, allowed: Sequence[str]) -> ApiError:
 
 
 def function_not_found(arn: str) -> ApiError:
-    """No such function, version or alias."""
+    """404: no such function, version or alias."""
     return ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}")
 
 
 def invalid_parameter(message: str) -> ApiError:
-    """What a request asks for cannot be had."""
+    """400: a parameter is invalid."""
     return ApiError(400, "InvalidParameterValueException", message)
 
 
 def conflict(message: str) -> ApiError:
-    """It cannot be had now, or is there already."""
+    """409: the resource exists already, or is being changed."""
     return ApiError(409, "ResourceConflictException", message)
 
 
 def not_found(message: str) -> ApiError:
-    """Something other than a function is not there."""
+    """404: no such resource other than a function."""
     return ApiError(404, "ResourceNotFoundException", message)
 
 
 def precondition_failed() -> ApiError:
-    """Somebody else changed it first."""
+    """412: the revision is not the latest."""
     message = (
         "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API "
         "to retrieve the latest Revision Id"
@@ -117,7 +117,7 @@ def request_too_large(message: str) -> ApiError:
 
 
 def service_error(status: int, message: str) -> ApiError:
-    """The engine's fault, or its state: SDKs try again."""
+    """5xx: the engine failed or stops; SDKs try again."""
     return ApiError(status, "ServiceException", message, "Server")
 
 

@@ -42,28 +42,28 @@ class EventInvokeConfigs:
         }
 
     async def put(self, call: Call, body: bytes) -> Answer:
-        """Replaces what was there."""
+        """PutFunctionEventInvokeConfig: replaces the configuration."""
         found, wanted = self._wanted(call, body)
         return self._kept(found, wanted)
 
     async def update(self, call: Call, body: bytes) -> Answer:
-        """Leaves members that are not given as they were."""
+        """UpdateFunctionEventInvokeConfig: members that are not given stay."""
         found, wanted = self._wanted(call, body)
         return self._kept(found, self._config(found).config | wanted)
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
-        """It must be there."""
+        """DeleteFunctionEventInvokeConfig. Raises ApiError (404) if there is none."""
         found = self._registry.find(self._registry.address(call.name, call.query))
         self._config(found)
         del found.record.invoking[found.qualifier]
         return Answer({})
 
     def get(self, call: Call) -> Document:
-        """One config."""
+        """GetFunctionEventInvokeConfig."""
         return self._document(self._registry.find(self._registry.address(call.name, call.query)))
 
     def list_all(self, call: Call) -> Document:
-        """All of one function."""
+        """ListFunctionEventInvokeConfigs."""
         record = self._registry.whole(self._registry.address(call.name, {}))
         page = page_of(sorted(record.invoking), call.query)
         configs = [self._document(Found(record, one, "")) for one in page.keys]

@@ -98,7 +98,7 @@ def config_of(settings: QueueMappingSettings, arn: str) -> Config:
 
 
 def timeout_s(registry: FunctionRegistry, name: str, qualifier: str | None) -> float | None:
-    """Timeout of what a mapping runs, now; None if that is not there."""
+    """Present timeout of the function of a mapping, seconds; None if there is no such function."""
     configured = registry.configured.get(name)
     if configured is not None:
         return configured.timeout_s
@@ -112,7 +112,7 @@ def timeout_s(registry: FunctionRegistry, name: str, qualifier: str | None) -> f
 
 
 def busy_reader(registry: FunctionRegistry, name: str, qualifier: str | None) -> Callable[[], float]:
-    """Reads how long a batch may be with the function, seconds: packages may be given another timeout."""
+    """Returns a reader of how long a batch may run, seconds: the timeout of a package may change."""
     configured = registry.configured.get(name)
     if configured is not None:
         busy_s = answered_within_s(configured)

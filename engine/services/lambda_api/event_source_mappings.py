@@ -84,7 +84,7 @@ class EventSourceMappings:
         }
 
     async def create(self, _call: Call, body: bytes) -> Answer:
-        """Polls from now on."""
+        """CreateEventSourceMapping: polls from now on."""
         wanted = read(request_shapes.CREATE_MAPPING, body)
         mappings = self._mappings
         if ":sqs:" not in wanted.get("EventSourceArn", ""):
@@ -107,7 +107,7 @@ class EventSourceMappings:
         return Answer(self._document(mapping, "Creating" if settings.enabled else "Disabled"))
 
     async def update(self, call: Call, body: bytes) -> Answer:
-        """Works by the new members from the next batch on; members that are not given stay."""
+        """UpdateEventSourceMapping: applies from the next batch on; members that are not given stay."""
         wanted = read(request_shapes.UPDATE_MAPPING, body)
         mappings, mapping = self._found(call.name)
         _reject_stream_members(body)
@@ -134,7 +134,7 @@ class EventSourceMappings:
         return Answer(self._document(mapping, state))
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
-        """Polls no more; what runs may end."""
+        """DeleteEventSourceMapping: stops polling; batches that run may end."""
         mappings, mapping = self._found(call.name)
         document = self._document(mapping, "Deleting")
         mappings.close(mapping)
@@ -142,12 +142,12 @@ class EventSourceMappings:
         return Answer(document)
 
     def get(self, call: Call) -> Document:
-        """One mapping."""
+        """GetEventSourceMapping."""
         _, mapping = self._found(call.name)
         return self._document(mapping)
 
     def list_all(self, call: Call) -> Document:
-        """Those of a queue, of a function, or all."""
+        """ListEventSourceMappings: of a queue, of a function, or all."""
         arn, function = call.query.get("EventSourceArn"), call.query.get("FunctionName")
         address = addressed(function, None, self._registry.account) if function else None
         entries = {
@@ -171,7 +171,7 @@ class EventSourceMappings:
         return self._mappings, mapping
 
     def _function(self, text: str) -> Addressed:
-        """What is to be run. Raises ApiError if it is not there."""
+        """The function that the mapping runs. Raises ApiError if it does not exist."""
         address = addressed(text, None, self._registry.account)
         if self._registry.record(address.name) is None:
             raise invalid_parameter("Function does not exist")
@@ -181,7 +181,7 @@ class EventSourceMappings:
     def _check_queue(
         self, mappings: QueueMappings, settings: QueueMappingSettings, address: Addressed
     ) -> None:
-        """Raise ApiError if it is not there, or shows messages again while they are in work."""
+        """Raise ApiError if there is no such queue, or it hides messages for less than the timeout."""
         visibility_s = mappings.visibility_s(settings)
         if visibility_s is None:
             raise invalid_parameter(_NO_QUEUE)

@@ -39,7 +39,7 @@ class FunctionUrls:
         }
 
     async def create(self, call: Call, body: bytes) -> Answer:
-        """Serves from now on."""
+        """CreateFunctionUrlConfig: serves from now on."""
         wanted = read(request_shapes.CREATE_URL, body)
         record, qualifier = self._of(call)
         if qualifier in record.urls:
@@ -59,7 +59,7 @@ class FunctionUrls:
         return Answer(document)
 
     async def update(self, call: Call, body: bytes) -> Answer:
-        """Leaves members that are not given as they were."""
+        """UpdateFunctionUrlConfig: members that are not given stay."""
         wanted = read(request_shapes.UPDATE_URL, body)
         record, qualifier = self._of(call)
         url = self._url(record, qualifier)
@@ -69,18 +69,18 @@ class FunctionUrls:
         return Answer(self._document(record, qualifier))
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
-        """Serves no more."""
+        """DeleteFunctionUrlConfig."""
         record, qualifier = self._of(call)
         self._control_plane.function_urls.close(self._url(record, qualifier).id)
         del record.urls[qualifier]
         return Answer({})
 
     def get(self, call: Call) -> Document:
-        """One config."""
+        """GetFunctionUrlConfig."""
         return self._document(*self._of(call))
 
     def list_all(self, call: Call) -> Document:
-        """All of one function."""
+        """ListFunctionUrlConfigs."""
         record = self._registry.whole(self._registry.address(call.name, {}))
         page = page_of(sorted(record.urls), call.query)
         configs = [self._document(record, qualifier) for qualifier in page.keys]

@@ -28,7 +28,7 @@ _NOT_SETTINGS: Final = frozenset({"FunctionName", "Code", "Publish", "PackageTyp
 
 
 class Functions:
-    """Functions themselves: code and configuration."""
+    """Operations on functions: code and configuration."""
 
     def __init__(self, control_plane: ControlPlane, versions: Versions) -> None:
         self._control_plane = control_plane
@@ -58,7 +58,7 @@ class Functions:
     # ---------------------------------------------------------------- create
 
     async def create(self, _call: Call, body: bytes) -> Answer:
-        """Unpack the archive, answer Pending, then run it."""
+        """CreateFunction: unpacks the archive, answers Pending, then starts the function."""
         wanted = read(request_shapes.CREATE_FUNCTION, body)
         name = self._asked.new_name(wanted["FunctionName"])
         if wanted.get("PackageType", "Zip") != "Zip":
@@ -101,7 +101,7 @@ class Functions:
         return version
 
     async def _start(self, record: FunctionRecord, published: Version | None) -> None:
-        """Run `$LATEST`, and what was published with it; nobody may change the function meanwhile."""
+        """Start `$LATEST` and the version published with it; the function cannot be changed meanwhile."""
         try:
             assert record.latest is not None
             await self._control_plane.run(record, record.latest)
@@ -114,7 +114,7 @@ class Functions:
     # ---------------------------------------------------------------- update
 
     async def update_code(self, call: Call, body: bytes) -> Answer:
-        """Unpack beside, answer InProgress, then send new invocations there."""
+        """UpdateFunctionCode: unpacks the archive, answers InProgress, then sends invocations there."""
         wanted = read(request_shapes.UPDATE_CODE, body)
         record, latest = self._changeable(call, wanted.get("RevisionId"))
         if wanted.get("DryRun"):
@@ -133,7 +133,7 @@ class Functions:
         return self._updated(record, latest, settings, packed, publish=wanted.get("Publish", False))
 
     async def update_configuration(self, call: Call, body: bytes) -> Answer:
-        """Answer InProgress, then send new invocations to environments that have the new settings."""
+        """UpdateFunctionConfiguration: answers InProgress, then starts environments with the new settings."""
         wanted = read(request_shapes.UPDATE_CONFIGURATION, body)
         record, latest = self._changeable(call, wanted.get("RevisionId"))
         layers = self._asked.checked(record.name, wanted)
@@ -191,7 +191,7 @@ class Functions:
     # ---------------------------------------------------------------- delete
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
-        """Take it away; what runs is finished. With a qualifier: one published version."""
+        """DeleteFunction: invocations that run are finished. With a qualifier, one published version."""
         address = self._registry.address(call.name, call.query)
         record, _ = self._registry.packaged(address)
         if record.name in self._control_plane.busy:
@@ -212,7 +212,7 @@ class Functions:
     # ---------------------------------------------------------------- questions
 
     def get(self, call: Call) -> Document:
-        """Configuration, where the code is, tags and reservation if there are any."""
+        """GetFunction: configuration, location of the code, tags and reservation."""
         record = self._registry.find(self._registry.address(call.name, call.query)).record
         fixed = self._registry.configured.get(record.name)
         if fixed is not None:
@@ -233,7 +233,7 @@ class Functions:
         return answer
 
     def get_configuration(self, call: Call) -> Document:
-        """The flat document."""
+        """GetFunctionConfiguration."""
         address = self._registry.address(call.name, call.query)
         found = self._registry.find(address)
         version = self._registry.version(found.record, found.qualifier)
@@ -242,7 +242,7 @@ class Functions:
         return with_state(described(self._registry, found.record, version, address.qualifier), version)
 
     def list_all(self, call: Call) -> Document:
-        """One page in the order of names; with `FunctionVersion=ALL` every version of each."""
+        """ListFunctions: one page sorted by name; with `FunctionVersion=ALL` every version of each."""
         version = call.query.get("FunctionVersion") or None
         if version not in (None, "ALL"):
             raise not_in_set(version, "functionVersion", ("ALL",))

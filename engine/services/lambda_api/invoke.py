@@ -196,7 +196,7 @@ def _lines(content_type: str, outcome: Outcome, trace: str, version: str) -> str
 
 
 def _answer_refusal(request: Request, outcome: Outcome) -> None:
-    """It never ran, or the engine stopped before it could end."""
+    """Answer an invocation that never ran, or that the engine stopped."""
     if outcome.status is Status.THROTTLED:
         # its body is AWS's for this very answer
         request.respond(429, error_head(THROTTLED, outcome.request_id), outcome.body)
@@ -210,4 +210,4 @@ def _base64(data: bytes) -> str:
 
 
 def _ignore(_outcome: Outcome) -> None:
-    """An asynchronous caller waits for nothing."""
+    """Ignore the outcome: an asynchronous caller has its answer already."""

@@ -79,7 +79,7 @@ class Layers:
         return {"PublishLayerVersion": self.publish, "DeleteLayerVersion": self.delete}
 
     async def publish(self, call: Call, body: bytes) -> Answer:
-        """The next version of a layer, which need not be there yet."""
+        """PublishLayerVersion: the next version of a layer, or the first of a new one."""
         name = self._name(call)
         wanted = read(request_shapes.PUBLISH_LAYER, body)
         packed = await self._control_plane.pack_layer(wanted["Content"])
@@ -100,7 +100,7 @@ class Layers:
         return Answer(self._document(layer, version))
 
     async def delete(self, call: Call, _body: bytes) -> Answer:
-        """Functions that have it keep it. Nothing happens if there is none."""
+        """DeleteLayerVersion: functions that use it keep it. A missing version is no error."""
         layer = self._registry.state.layers.get(self._name(call))
         version = layer.versions.pop(self._number(call), None) if layer is not None else None
         if version is not None:

@@ -62,7 +62,7 @@ class TagsAndPolicies:
     # ---------------------------------------------------------------- tags
 
     async def tag(self, call: Call, body: bytes) -> Answer:
-        """Adds tags, or gives them other values."""
+        """TagResource: adds tags, or replaces their values."""
         wanted = read(request_shapes.TAG, body)["Tags"]
         record = self._tagged(call)
         if len(record.tags | wanted) > _MAX_TAGS:
@@ -71,7 +71,7 @@ class TagsAndPolicies:
         return Answer({})
 
     async def untag(self, call: Call, _body: bytes) -> Answer:
-        """Takes tags away; those that are not there do not matter."""
+        """UntagResource: removes tags; missing ones are ignored."""
         if not call.repeated.get("tagKeys"):
             constraint = "Member must not be null"
             raise validation_error(f"Value null at 'tagKeys' failed to satisfy constraint: {constraint}")
@@ -81,7 +81,7 @@ class TagsAndPolicies:
         return Answer({})
 
     def list_tags(self, call: Call) -> Document:
-        """All tags of one function or mapping."""
+        """ListTags: of one function or mapping."""
         return {"Tags": dict(self._tagged(call).tags)}
 
     def _tagged(self, call: Call) -> FunctionRecord | MappingRecord:
@@ -101,7 +101,7 @@ class TagsAndPolicies:
     # ---------------------------------------------------------------- policy
 
     async def add_permission(self, call: Call, body: bytes) -> Answer:
-        """One more statement."""
+        """AddPermission: adds a statement to the policy."""
         wanted = read(request_shapes.ADD_PERMISSION, body)
         found = self._found(call)
         policy = found.record.policies.get(found.qualifier)
@@ -124,7 +124,7 @@ class TagsAndPolicies:
         return Answer({"Statement": _compact(statement)})
 
     async def remove_permission(self, call: Call, _body: bytes) -> Answer:
-        """One statement less."""
+        """RemovePermission: removes a statement from the policy."""
         found = self._found(call)
         policy = found.record.policies.get(found.qualifier)
         if policy is None:
@@ -139,7 +139,7 @@ class TagsAndPolicies:
         return Answer({})
 
     def get_policy(self, call: Call) -> Document:
-        """The policy, as text in a member of the document."""
+        """GetPolicy: the policy as JSON text."""
         found = self._found(call)
         policy = found.record.policies.get(found.qualifier)
         if policy is None:
@@ -152,17 +152,17 @@ class TagsAndPolicies:
     # ---------------------------------------------------------------- settings
 
     def code_signing(self, call: Call) -> Document:
-        """There is none, ever."""
+        """GetFunctionCodeSigningConfig: always empty."""
         record = self._registry.whole(self._registry.address(call.name, {}))
         return {"CodeSigningConfigArn": "", "FunctionName": record.name}
 
     def recursion(self, call: Call) -> Document:
-        """What is to become of loops. They are not looked for."""
+        """GetFunctionRecursionConfig. Recursive loops are not detected."""
         record = self._registry.whole(self._registry.address(call.name, {}))
         return {"RecursiveLoop": record.recursion}
 
     async def put_recursion(self, call: Call, body: bytes) -> Answer:
-        """Kept and shown."""
+        """PutFunctionRecursionConfig: stored and shown, without effect."""
         wanted = read(request_shapes.RECURSION, body)
         record = self._registry.whole(self._registry.address(call.name, {}))
         record.recursion = wanted["RecursiveLoop"]

@@ -59,7 +59,7 @@ class Versions:
     # ---------------------------------------------------------------- versions
 
     async def publish(self, call: Call, body: bytes) -> Answer:
-        """A version of what `$LATEST` is now; the last one again if nothing changed since."""
+        """PublishVersion: a version of the present `$LATEST`; the last one again if nothing changed since."""
         wanted = read(request_shapes.PUBLISH_VERSION, body)
         record, latest = self._registry.packaged(self._registry.address(call.name, call.query))
         arn = self._registry.arn(record)
@@ -82,7 +82,7 @@ class Versions:
         return Answer(document, partial(self._run, record, version))
 
     def add(self, record: FunctionRecord, description: str) -> Version:
-        """The next version, not run yet."""
+        """Create the next version, without starting it."""
         latest = record.latest
         assert latest is not None
         number = str(record.next_version)
@@ -98,7 +98,7 @@ class Versions:
         return version
 
     def delete(self, record: FunctionRecord, qualifier: str) -> Answer:
-        """Take one version away; what runs is finished."""
+        """Delete one version; invocations that run are finished."""
         if qualifier == LATEST:
             raise invalid_parameter(_UNDELETABLE)
         version = record.versions.get(qualifier)
@@ -142,7 +142,7 @@ class Versions:
     # ---------------------------------------------------------------- aliases
 
     async def create_alias(self, call: Call, body: bytes) -> Answer:
-        """A name for a version."""
+        """CreateAlias."""
         wanted = read(request_shapes.CREATE_ALIAS, body)
         record = self._registry.whole(self._registry.address(call.name, call.query))
         name = wanted["Name"]
@@ -161,7 +161,7 @@ class Versions:
         return Answer(self._alias_document(record, alias))
 
     async def update_alias(self, call: Call, body: bytes) -> Answer:
-        """Members that are given replace what was there; its provisioned environments follow it."""
+        """UpdateAlias: members that are not given stay; provisioned environments follow the alias."""
         wanted = read(request_shapes.UPDATE_ALIAS, body)
         record, alias = self._alias(call)
         agreed(wanted.get("RevisionId"), alias.revision)
@@ -177,7 +177,7 @@ class Versions:
         return Answer(self._alias_document(record, alias))
 
     async def delete_alias(self, call: Call, _body: bytes) -> Answer:
-        """Nothing happens if there is none."""
+        """DeleteAlias. A missing alias is no error."""
         record = self._registry.whole(self._registry.address(call.name, call.query))
         if record.aliases.pop(call.second, None) is None:
             return Answer({})
@@ -192,11 +192,11 @@ class Versions:
         return Answer({})
 
     def get_alias(self, call: Call) -> Document:
-        """One alias."""
+        """GetAlias."""
         return self._alias_document(*self._alias(call))
 
     def list_aliases(self, call: Call) -> Document:
-        """In the order of names; those of one version if `FunctionVersion` is given."""
+        """ListAliases: sorted by name; of one version if `FunctionVersion` is given."""
         record = self._registry.whole(self._registry.address(call.name, {}))
         version = call.query.get("FunctionVersion")
         names = sorted(

@@ -112,12 +112,12 @@ class S3Api:
     # --- what the gate before the endpoint asks
 
     def is_for_bucket(self, request: Request) -> bool:
-        """Whether it names a bucket."""
+        """Whether the request names a bucket."""
         call = self._call(request)
         return call is not None and bool(call.bucket)
 
     def reads_object(self, request: Request) -> bool:
-        """Whether it is GetObject or HeadObject."""
+        """Whether the request is GetObject or HeadObject."""
         call = self._call(request)
         try:
             return call is not None and find(call).name in ("GetObject", "HeadObject")
@@ -181,7 +181,7 @@ class S3Api:
         self._send(call, answer, body)
 
     def _check_size(self, call: S3Request) -> None:
-        """Refuse what the server did not even read, and what is more than is stored at once."""
+        """Raise S3Error if the body was too large to be read, or is larger than one object or part may be."""
         is_framed = call.headers.get("x-amz-content-sha256") in KINDS
         size = decoded_length(call.headers) if is_framed else len(call.request.body)
         size, most = call.request.too_large or size, self._context.limits.put_bytes
@@ -259,7 +259,7 @@ class S3Api:
 
 
 def _stand_in(size: int) -> bytes:
-    """What the length of an answer to HEAD is read from: zeros, of which the system has but a promise."""
+    """Zeros whose length is that of the answer to HEAD: untouched pages, which take no memory."""
     try:
         return bytes(size)
     except MemoryError:

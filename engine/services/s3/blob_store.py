@@ -16,7 +16,7 @@ _READ_BYTES: Final = 1 << 20
 
 
 class FileBlob:
-    """Bytes in a file of its own, which nobody changes."""
+    """Bytes in a file of its own, which is never changed."""
 
     __slots__ = ("name", "path", "size")
 
@@ -49,21 +49,21 @@ class Content:
 
     @classmethod
     def of(cls, blob: Blob) -> Content:
-        """All of one blob."""
+        """The content of one whole blob."""
         size = len(blob) if isinstance(blob, bytes) else blob.size
         return cls((Piece(blob, 0, size),))
 
     @classmethod
     def joined(cls, contents: Sequence[Content]) -> Content:
-        """One after the other."""
+        """The contents one after the other."""
         return cls(tuple(piece for content in contents for piece in content.pieces))
 
     def files(self) -> Iterator[FileBlob]:
-        """The files it lies in."""
+        """The files that hold the content."""
         return (piece.blob for piece in self.pieces if isinstance(piece.blob, FileBlob))
 
     def part(self, start: int, stop: int) -> Content:
-        """Bytes `start` to `stop` of it."""
+        """Bytes `start` to `stop` (exclusive) of the content."""
         pieces, at = [], 0
         for blob, first, last in self.pieces:
             length = last - first
@@ -74,7 +74,7 @@ class Content:
         return Content(tuple(pieces))
 
     def read(self) -> bytes:
-        """All of it. Blocks where it lies in files."""
+        """All bytes. Blocks if they are in files."""
         if len(self.pieces) == 1:
             blob, start, stop = self.pieces[0]
             if isinstance(blob, bytes):
@@ -82,7 +82,7 @@ class Content:
         return b"".join(self.chunks())
 
     def chunks(self) -> Iterator[bytes | memoryview]:
-        """Piece by piece, none large in memory twice. Blocks where it lies in files."""
+        """The bytes in chunks, without a copy of a large one. Blocks if they are in files."""
         for blob, start, stop in self.pieces:
             if isinstance(blob, bytes):
                 yield memoryview(blob)[start:stop]
@@ -90,7 +90,7 @@ class Content:
                 yield from _file_chunks(blob, start, stop)
 
     def document(self) -> list[Any]:
-        """As it is kept: names of files and positions."""
+        """The pieces in files as JSON values: name, size, start and stop of each."""
         return [[file.name, file.size, piece.start, piece.stop] for piece, file in self._in_files()]
 
     def _in_files(self) -> Iterator[tuple[Piece, FileBlob]]:
@@ -116,31 +116,31 @@ def _file_chunks(blob: FileBlob, start: int, stop: int) -> Iterator[bytes]:
 
 
 class BlobStore(Protocol):
-    """Where blobs lie, and what remembers everything else beyond the life of the process."""
+    """Stores blobs, and records of everything else that must survive the process."""
 
     blocks: bool
-    """Whether `keep` and reading touch files, and so belong on a worker thread."""
+    """Whether `keep` and reading use files, and so must run on a worker thread."""
 
     def keep(self, data: bytes, /) -> Blob:
-        """A blob of `data`. Thread-safe; raises OSError if there is no room."""
+        """Store `data` as a blob. Thread-safe; raises OSError if the disk is full."""
 
     def retain(self, content: Content, /) -> None:
-        """It is used once more."""
+        """Count one more use of the content."""
 
     def release(self, content: Content, /) -> None:
-        """It is used once less: what nobody uses any more goes."""
+        """Count one use less; blobs without a use are removed."""
 
     def put(self, table: str, key: tuple[str | int, ...], persistable: Persistable, /) -> None:
-        """Remember `persistable` at `key`."""
+        """Store a record at `key`."""
 
     def drop(self, table: str, key: tuple[str | int, ...], /) -> None:
-        """Forget what is at `key`."""
+        """Remove the record at `key`."""
 
     async def flushed(self) -> None:
-        """Return once all that was put and dropped before is safe. Raises OSError if it cannot be made so."""
+        """Return when all earlier changes are on the disk. Raises OSError if they cannot be written."""
 
     def close(self) -> None:
-        """Make everything safe, and let go of what is held."""
+        """Write all changes, and close files. Blocks."""
 
 
 @contextmanager
@@ -162,35 +162,35 @@ async def read_content(blob_store: BlobStore, offload: Offload, content: Content
 
 
 class Persistable(Protocol):
-    """What a keeper remembers."""
+    """An object that can be stored as a record."""
 
     def document(self) -> dict[str, Any]:
-        """It as JSON values."""
+        """The object as JSON values."""
 
 
 class MemoryBlobStore:
-    """Everything lives as long as the process."""
+    """Keeps blobs in memory, and no records: everything ends with the process."""
 
     blocks = False
 
     def keep(self, data: bytes, /) -> Blob:
-        """The data itself."""
+        """Returns the data itself."""
         return data
 
     def retain(self, _content: Content, /) -> None:
-        """Python counts."""
+        """Does nothing: Python counts references."""
 
     def release(self, _content: Content, /) -> None:
-        """Python counts."""
+        """Does nothing: Python counts references."""
 
     def put(self, _table: str, _key: tuple[str | int, ...], _kept: Persistable, /) -> None:
-        """Nothing is remembered beyond."""
+        """Does nothing."""
 
     def drop(self, _table: str, _key: tuple[str | int, ...], /) -> None:
-        """Nothing was remembered."""
+        """Does nothing."""
 
     async def flushed(self) -> None:
-        """Always."""
+        """Returns at once."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""

@@ -66,7 +66,7 @@ class NotificationRecords:
         self._sequencers = Sequencers(clock.wall)
 
     def sequencer(self) -> str:
-        """For one happening: all its notifications have the same."""
+        """The sequencer of one event: all its notifications have the same."""
         return self._sequencers.next()
 
     def record(self, object_event: ObjectEvent, rule_id: str, sequencer: str) -> dict[str, Any]:

@@ -41,17 +41,17 @@ class NotificationTargets:
         self._senders = senders
         self._exists = exists
         self.invoke: Invoke = ignore
-        """Set by the source while it serves."""
+        """Invokes functions; set by the source `s3` while it serves."""
 
     def refusal(self, target: NotificationTarget, /) -> str | None:
-        """Why nothing can be delivered there, in AWS's words."""
+        """Why nothing can be delivered to the target, in AWS's words; None if it can."""
         reached = target.kind == "lambda" or _SERVICES[target.kind] in self._senders
         if reached and self._exists(target.arn):
             return None
         return f"The destination {_NAMES[target.kind]} does not exist"
 
     def deliver(self, target: NotificationTarget, document: dict[str, Any], /) -> None:
-        """Hand it over. What a courier cannot deliver is said in the log, as on AWS nobody hears of it."""
+        """Deliver a notification. A failure to deliver is only logged: AWS reports it to nobody either."""
         if target.kind == "lambda":
             self.invoke(target.arn, document)
             return
@@ -65,5 +65,5 @@ class NotificationTargets:
 
 
 def ignore(_arn: str, _document: dict[str, Any]) -> None:
-    """The source does not serve yet, or no more."""
+    """Drop a notification: the source does not serve."""
     raise NotAccepting("not serving")

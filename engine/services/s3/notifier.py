@@ -21,10 +21,10 @@ _BRIDGE: Final = NotificationTarget("eventbridge", "")
 
 
 class Deliveries(Protocol):
-    """Where notifications go: functions, queues, topics."""
+    """Delivers notifications to functions, queues and topics."""
 
     def refusal(self, target: NotificationTarget, /) -> str | None:
-        """Why nothing can be delivered there (`The destination queue does not exist`), or None."""
+        """Why nothing can be delivered to the target (`The destination queue does not exist`), or None."""
 
     def deliver(self, target: NotificationTarget, document: dict[str, Any], /) -> None:
         """Take a notification for `target`, to keep or to change. Never blocks.
@@ -37,7 +37,7 @@ class Deliveries(Protocol):
 
 
 class Notifier:
-    """Matches happenings with rules: those set through the API, and those of the engine's configuration."""
+    """Matches events with rules: those set through the API, and those of the engine's configuration."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class Notifier:
         self.add(fixed or {})
 
     def add(self, fixed: Mapping[str, Sequence[NotificationRule]]) -> None:
-        """More rules that no API call changes."""
+        """Add rules that no API call changes."""
         for name, rules in fixed.items():
             self._fixed[name] = (*self._fixed.get(name, ()), *rules)
 
     def notify_targets(self, bucket: Bucket, object_event: ObjectEvent) -> None:
-        """Something happened in a bucket of the embedded store."""
+        """Notify the targets of every rule that takes an event of the engine's own store."""
         configuration = bucket.notifications
         fixed = self._fixed.get(bucket.name, ())
         if not configuration.rules and not fixed and not configuration.eventbridge:
@@ -75,13 +75,13 @@ class Notifier:
             self._deliver(_BRIDGE, records.bridge_event(object_event, sequencer))
 
     def test(self, bucket: Bucket, rules: Sequence[NotificationRule], request_id: str, host_id: str) -> None:
-        """A configuration was accepted: queues and topics hear of it."""
+        """Send the test event to the queues and topics of a new configuration."""
         for target in dict.fromkeys(rule.target for rule in rules):
             if target.kind in ("queue", "topic"):
                 self._deliveries.deliver(target, self._records.test_event(bucket.name, request_id, host_id))
 
     def refusal(self, target: NotificationTarget) -> str | None:
-        """Why `target` cannot be told anything; None if it can."""
+        """Why nothing can be delivered to `target`; None if it can."""
         return self._deliveries.refusal(target)
 
     def forward(self, record: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ class S3Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationContext:
-    """One engine's S3."""
+    """What operations work with: one for an engine."""
 
     store: Store
     notifier: Notifier
@@ -103,7 +103,7 @@ def version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
 def event_of(
     call: S3Request, bucket: Bucket, version: ObjectVersion, event: str, *, sized: bool = True
 ) -> ObjectEvent:
-    """What happened, to be told."""
+    """The event for notifications."""
     versioned = bucket.versioning is not Versioning.NEVER or version.version_id != NULL_VERSION
     return ObjectEvent(
         event,

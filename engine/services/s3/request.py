@@ -65,7 +65,7 @@ class S3Request:
     )
 
     def __init__(self, request: Request, hosts: Hosts, request_id: str) -> None:
-        """Raises S3Error for a target that cannot be."""
+        """Raises S3Error for an invalid target."""
         self.request = request
         self.request_id = request_id
         self.headers = _headers(request)
@@ -89,7 +89,7 @@ class S3Request:
 
     @property
     def method(self) -> str:
-        """GET, PUT, ..."""
+        """The HTTP method."""
         return self.request.method
 
     def number(self, name: str, default: int, most: int) -> int:

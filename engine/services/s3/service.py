@@ -98,13 +98,13 @@ class S3Service:
     # --- for the source
 
     def prepare(self, fixed: Mapping[str, tuple[NotificationRule, ...]]) -> None:
-        """Have `fixed`, rules by bucket, hear of their buckets; those that are not there are made."""
+        """Add rules by bucket that no API call changes; buckets that do not exist are created."""
         self.notifier.add(fixed)
         missing = {name: BucketSettings() for name in fixed if name not in self.store.buckets}
         prepare_buckets(self.store, missing, self._host.account)
 
     def invoke_by(self, invoke: Invoke) -> None:
-        """Tell functions by `invoke` from now on."""
+        """Invoke functions by `invoke` from now on."""
         self._targets.invoke = invoke
 
     # --- for the process
@@ -165,5 +165,5 @@ class S3Service:
             _log.warning("a notification of S3 was dropped: %s", error)
 
     def close(self) -> None:
-        """Make everything safe, and let go of what is held. Blocks if the store lies in a folder."""
+        """Write all changes, and close the store. Blocks if the store is in a folder."""
         self.store.blob_store.close()

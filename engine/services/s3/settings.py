@@ -53,14 +53,14 @@ class _Table(BaseModel):
 
 
 class _Wanted(_Table):
-    """Which happenings: event types, and how the key begins and ends."""
+    """Which events: their types, and how the key begins and ends."""
 
     events: Events = ("s3:ObjectCreated:*",)
     prefix: KeyFilter | None = None
     suffix: KeyFilter | None = None
 
     def rule(self, target: NotificationTarget, rule_id: str, form: Form = "s3") -> NotificationRule:
-        """It as a rule that tells `target`."""
+        """The settings as a rule with that target."""
         return NotificationRule(
             id=rule_id,
             target=target,

@@ -1,8 +1,7 @@
 """The object store itself: buckets, versions and uploads, changed in single synchronous steps.
 
-What is kept beyond the process is the keeper's concern: each step tells it, and whoever answers a client
-waits for `flushed` before. Everything but bytes is in memory, whatever the size of the store: some 2 KB for
-an object.
+The blob store keeps what must survive the process: each step passes its changes on, and clients are answered
+after `flushed`. Everything but the bytes is in memory, whatever the size of the store: about 2 KB an object.
 """
 
 from __future__ import annotations
@@ -69,14 +68,14 @@ class Store:
         return found
 
     def create(self, name: str, region: str) -> Bucket:
-        """A new bucket. The name is taken for granted to be free and legal."""
+        """Create a bucket. The caller has checked that the name is legal and free."""
         bucket = Bucket(name=name, region=region, created_s=int(self._wall_s()))
         self.buckets[name] = bucket
         self.blob_store.put("buckets", (name,), bucket)
         return bucket
 
     def remove(self, bucket: Bucket) -> None:
-        """Let an empty bucket go, and uploads that are under way. Raises S3Error BucketNotEmpty."""
+        """Remove an empty bucket with its unfinished uploads. Raises S3Error BucketNotEmpty."""
         if bucket.keys:
             raise S3Error("BucketNotEmpty", details={"BucketName": bucket.name})
         for upload in tuple(bucket.uploads.values()):
@@ -116,7 +115,7 @@ class Store:
         checksum: Checksum | None = None,
         part_sizes: tuple[int, ...] = (),
     ) -> ObjectVersion:
-        """A new version of `key`, visible from now on; in a bucket without versions the old one goes."""
+        """Add a version of `key`; in a bucket without versions it replaces the old one."""
         version_id = self._new_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
         version = ObjectVersion(
             key, content, etag, object_metadata, checksum, part_sizes, version_id, int(self._wall_s())
@@ -147,7 +146,7 @@ class Store:
         return found
 
     def delete(self, bucket: Bucket, key: str, version_id: str | None = None) -> Deletion:
-        """Remove a version, or the object, or hide it behind a delete marker; gone already is no error."""
+        """Remove a version or the object, or add a delete marker; a missing one is no error."""
         if version_id is not None:
             found = _of_id(bucket.keys.get(key, ()), version_id)
             if found is not None:
@@ -205,7 +204,7 @@ class Store:
     def begin(
         self, bucket: Bucket, key: str, object_metadata: ObjectMetadata, algorithm: str | None, kind: str
     ) -> Upload:
-        """A new multipart upload."""
+        """Start a multipart upload."""
         upload = Upload(
             bucket=bucket.name,
             key=key,
@@ -220,7 +219,7 @@ class Store:
         return upload
 
     def upload(self, bucket: Bucket, key: str, upload_id: str) -> Upload:
-        """The upload under way. Raises S3Error NoSuchUpload."""
+        """The upload of that id. Raises S3Error NoSuchUpload."""
         found = bucket.uploads.get(upload_id)
         if found is None or found.key != key:
             raise S3Error("NoSuchUpload", details={"UploadId": upload_id})
@@ -229,7 +228,7 @@ class Store:
     def put_part(
         self, upload: Upload, number: int, content: Content, etag: str, checksum: Checksum | None
     ) -> Part:
-        """A part, in place of the one of that number if there is one."""
+        """Add a part, or replace the part of that number."""
         part = Part(
             number=number, content=content, etag=etag, modified_s=int(self._wall_s()), checksum=checksum
         )
@@ -242,7 +241,7 @@ class Store:
         return part
 
     def end_upload(self, bucket: Bucket, upload: Upload) -> None:
-        """It is aborted, or became an object: what its parts alone used is let go."""
+        """Remove an upload that was aborted or completed, and release its parts."""
         del bucket.uploads[upload.upload_id]
         for part in upload.parts.values():
             self.blob_store.drop("parts", (upload.upload_id, part.number))
@@ -252,7 +251,7 @@ class Store:
     # --- after a restart
 
     def restore(self, buckets: Sequence[Bucket], last_number: int) -> None:
-        """Take what a keeper remembered."""
+        """Restore the buckets that a blob store has loaded. Called once, before anything else."""
         self.buckets = {bucket.name: bucket for bucket in buckets}
         self._number = last_number
 

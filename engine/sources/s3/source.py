@@ -52,7 +52,7 @@ class S3Source:
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
-        """Raises ConfigError if the engine has no buckets."""
+        """Build the source. Raises ConfigError if the engine has no buckets."""
         service = host.services.get(SERVICE)
         if not isinstance(service, S3Service):
             raise ConfigError(("events of type 's3' need the buckets of the engine's aws listener",))

@@ -47,7 +47,7 @@ _MAX_NESTED: Final = 2  # envelopes within each other: SNS of EventBridge, say
 
 
 class UnknownShape(ValueError):
-    """Not a notification of any store that is known."""
+    """The document is not a notification of a known store."""
 
 
 def records_of(
@@ -212,7 +212,7 @@ def _made(
     version_id: Any = None,
     sequencer: Any = None,
 ) -> dict[str, Any]:
-    """A whole record; what nobody told is filled in."""
+    """A complete record; members that the sender left out are filled in."""
     object_metadata: dict[str, Any] = {"key": encoded_key(key)}
     removed = name.startswith(("ObjectRemoved", "LifecycleExpiration"))
     if (whole := _whole(size)) is not None and not removed:

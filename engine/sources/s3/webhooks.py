@@ -132,7 +132,7 @@ class Webhooks:
             _answer(request, 200, None)
 
     def _confirmable(self, url: Any) -> str:
-        """The URL, if it is one that may be fetched: anybody can ask for a confirmation."""
+        """The URL. Raises UnknownShape if its host is not allowed: senders are not authenticated."""
         try:
             parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
             name, scheme = parts.hostname or "", parts.scheme
@@ -163,11 +163,11 @@ class Webhooks:
 
 class _NoRedirect(HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Not followed: it could lead anywhere."""
+        """Reject redirects: they could lead to any host."""
 
 
 def fetching(offload: Offload) -> Fetch:
-    """The way to get a URL: the standard library's, on a worker thread."""
+    """Returns a function that gets a URL by the standard library, on a worker thread."""
 
     async def fetch(url: str) -> None:
         await offload(partial(_get, url))

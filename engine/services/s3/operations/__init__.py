@@ -1,1 +1,1 @@
-"""The operations of S3: each a function of the desk and the call. What is not here answers 501."""
+"""The operations of S3, each a function of a context and a request. Others are answered with 501."""

@@ -28,7 +28,7 @@ _XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="C
 
 
 def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
-    """CreateBucket. Asking again for one's own is an error everywhere but in us-east-1."""
+    """CreateBucket. A bucket that exists is an error, except in us-east-1."""
     name, region = call.bucket, context.account.region
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
@@ -148,7 +148,7 @@ def preflight(context: OperationContext, call: S3Request) -> S3Response:
 
 
 def get_acl(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketAcl and GetObjectAcl: the owner may do everything, and nobody asks who anybody is."""
+    """GetBucketAcl and GetObjectAcl: the owner has full control; callers are not authenticated."""
     if call.key:
         context.version(call)
     else:
@@ -178,7 +178,7 @@ PROBES: Final = (*_ABSENT, *_EMPTY)
 
 
 def probe(context: OperationContext, call: S3Request) -> S3Response:
-    """What a bucket without the setting answers."""
+    """The answer of a bucket that does not have the setting."""
     bucket = context.bucket(call)
     name = next(name for name in PROBES if name in call.query)
     if name in _ABSENT:

@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def delete_object(context: OperationContext, call: S3Request) -> S3Response:
-    """DeleteObject: gone already is as good."""
+    """DeleteObject. A missing object is no error."""
     bucket = context.bucket(call)
     version_id = version_asked(call.query)
     if "if-match" in call.headers:
@@ -45,7 +45,7 @@ def delete_object(context: OperationContext, call: S3Request) -> S3Response:
 def deleted(
     context: OperationContext, call: S3Request, bucket: Bucket, key: str, version_id: str | None
 ) -> tuple[bytes, tuple[ObjectEvent, ...]]:
-    """Delete, and return the header lines that tell of it, and what has happened."""
+    """Delete; returns the header lines of the answer, and the events."""
     removed, marker = context.store.delete(bucket, key, version_id)
     if marker is not None:
         event = "ObjectRemoved:DeleteMarkerCreated"

@@ -204,7 +204,7 @@ def _version_xml(version: ObjectVersion, is_latest: bool, encoding: str | None) 
 
 
 def _token(name: str) -> str:
-    """A continuation token: the last name, in a form that nobody takes for one."""
+    """A continuation token: the last name, encoded so that clients do not read it as a name."""
     return base64.urlsafe_b64encode(_TOKEN_MARK + name.encode()).decode("ascii")
 
 

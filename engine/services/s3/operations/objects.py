@@ -35,7 +35,7 @@ _ATTRIBUTES: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass
 
 
 def take_body(context: OperationContext, call: S3Request) -> Preparation:
-    """Check the body, keep it, and compute its ETag: for whoever stores one."""
+    """Check the body, store it as a blob, and compute its ETag."""
     if "content-length" not in call.headers and "transfer-encoding" not in call.headers:
         raise S3Error("MissingContentLength")
     return Preparation(partial(_take_body, context, call))
@@ -78,7 +78,7 @@ def checksum_head(checksum: Checksum | None) -> bytes:
 
 
 def get_object(context: OperationContext, call: S3Request) -> S3Response:
-    """GetObject and HeadObject: alike but for the body, which the server leaves out."""
+    """GetObject and HeadObject; the server leaves the body of HEAD out."""
     bucket, version = context.version(call)
     check_read(call.headers, version)
     head = object_head(version) + version_header(bucket, version)

@@ -34,6 +34,9 @@ from engine.executors.process.spec import EnvironmentSpec
 from engine.ports import Facts, Workshop
 
 _LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
+_PREPARATION_S: Final = INIT_LIMIT_S / 2
+"""How long the engine waits for a function's preload or template before it opens without."""
+
 _QUEUE_S: Final = 1.0
 """Seconds that an environment must have waited for its fork before its init limit starts anew."""
 
@@ -86,15 +89,24 @@ class ProcessExecutor:
             zygote = self._zygote()
         except OSError:
             return  # the first environment waits until there can be one
-        await zygote.up
-        if self._function.snapstart:
-            await self._live_template().up
-        if not self._host.has_logged_limits:
+        is_ready = await self._wait_until_up(zygote.up, "preload")
+        if is_ready and self._function.snapstart:
+            await self._wait_until_up(self._live_template().up, "SnapStart template")
+        if is_ready and not self._host.has_logged_limits:
             self._host.has_logged_limits = True
             memory_by = "watch" if self.cap_kb else "cgroup"
             self._workshop.notify(
                 Confined(function=self._function.name, memory_by=memory_by, own_tmp=zygote.own_tmp)
             )
+
+    async def _wait_until_up(self, up: asyncio.Future[InitFailure | None], what: str) -> bool:
+        """Wait, but not for ever: an import that hangs must not keep the engine from opening."""
+        limit_s = self._host.patience * _PREPARATION_S
+        await asyncio.wait([up], timeout=limit_s)
+        if not up.done():
+            self._host.patience /= 2  # so that many that hang take no more than twice one limit
+            self.say(f"its {what} is not ready after {limit_s:g} s: the engine opens, and its requests wait")
+        return up.done()
 
     # ---------------------------------------------------------------- Executor
 
@@ -253,7 +265,7 @@ class ProcessExecutor:
 
     def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
         """Fork a process from the common zygote that imports these, with the function's variables set."""
-        template = SnapshotTemplate(self.loop, self._stray)
+        template = SnapshotTemplate(self.loop, self._stray, self.say)
         self._zygote().spawn(template, replace(self._describe(), imports=imports).encode(), template=True)
         return template
 
@@ -311,7 +323,7 @@ class ProcessExecutor:
         if self._template is None or self._template.is_over:
             if self._template is not None:
                 self._template.close()
-            self._template = SnapshotTemplate(self.loop, self._stray)
+            self._template = SnapshotTemplate(self.loop, self._stray, self.say)
             self._zygote().spawn(self._template, self._spec, template=True)
         return self._template
 

@@ -74,7 +74,19 @@ class SpawnListener(Protocol):
 class ForkServerClient:
     """One zygote or template: sends it commands, and passes on what it reports."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: socket.socket,
+        pid: int,
+        say: Callable[[str], object],
+    ) -> None:
+        """`say` takes a line for whoever runs the engine."""
+        self.pid = pid
+        self._say = say
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress = 0  # its CPU time in clock ticks, at the last look
+        self._silent = 0  # consecutive looks at which it had done nothing
         self._loop = loop
         self._socket = connection
         connection.setblocking(False)  # noqa: FBT003  # the standard library's signature
@@ -93,7 +105,10 @@ class ForkServerClient:
     # ---------------------------------------------------------------- commands
 
     def spawn(self, listener: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
-        """Fork a process for `listener`; returns its token. `kept`: token of the one whose `/tmp` it gets."""
+        """Fork a process for `listener`; returns its token. `kept`: token of the one whose `/tmp` it gets.
+
+        A process that does not answer is replaced: its listeners are told that it is lost, and ask the next.
+        """
         self._tokens += 1
         token = self._tokens
         if self.is_over:
@@ -101,6 +116,7 @@ class ForkServerClient:
             return token
         self._spawning[token] = listener
         self._send(pack_message(TEMPLATE if template else SPAWN, token, kept, spec))
+        self.expect_answer()
         return token
 
     def forget(self, token: int) -> None:
@@ -109,7 +125,10 @@ class ForkServerClient:
             self._send(pack_message(FORGET, token))
 
     def expect_answer(self) -> None:
-        """A report of it is due."""
+        """A report of it is due: check every second that it makes progress, and end it if it makes none."""
+        if self._timer is None and not self.is_over:
+            self._silent = 0
+            self._timer = self._loop.call_later(_LOOK_S, self._look)
 
     def exit_awaited(self) -> None:
         """A child of it has closed its socket: its exit status is due."""
@@ -125,6 +144,33 @@ class ForkServerClient:
         """End it and all it has forked."""
         if not self.is_over:
             self._end(InitFailure("Sandbox.Failure", "the engine stops"))
+
+    # ---------------------------------------------------------------- whether it still answers
+
+    def _owes_answer(self) -> bool:
+        return bool(self._spawning or self._awaited)
+
+    def _look(self) -> None:
+        """End it if it is stopped, or hangs: it neither answers nor runs."""
+        self._timer = None
+        if self.is_over or not self._owes_answer():
+            return
+        state, progress = _activity(self.pid)
+        idle = progress == self._progress and state not in ("R", "D")
+        self._progress = progress
+        self._silent = self._silent + 1 if idle else 0
+        if self._silent >= (_SILENT_LOOKS if self.up.done() else _SILENT_LOOKS_AT_START):
+            self._say(
+                f"the process that forks environments ({self.pid}) has not answered for "
+                f"{self._silent * _LOOK_S:.0f} s: it is replaced, and what runs in its environments ends"
+            )
+            self._kill()
+            self._end(_lost())
+            return
+        self._timer = self._loop.call_later(_LOOK_S, self._look)
+
+    def _kill(self) -> None:
+        raise NotImplementedError
 
     # ---------------------------------------------------------------- the line
 
@@ -208,6 +254,9 @@ class ForkServerClient:
 
     def _end(self, failure: InitFailure) -> None:
         self.is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._loop.remove_reader(self._number)
         if self._unsent:
             self._unsent.clear()
@@ -233,10 +282,6 @@ class ZygoteClient(ForkServerClient):
         say: Callable[[str], object],
     ) -> None:
         """`say` takes a line for whoever runs the engine."""
-        self._say = say
-        self._timer: asyncio.TimerHandle | None = None
-        self._progress = 0  # CPU time at the last look, in clock ticks
-        self._silent = 0  # looks in a row at which it had used none
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
@@ -251,50 +296,16 @@ class ZygoteClient(ForkServerClient):
                     if name in _KEPT_VARIABLES or name.startswith("PYTHON")
                 },
             )
-        super().__init__(loop, ours)
+        super().__init__(loop, ours, self._process.pid, say)
         setup = {"path": _path(), "preload": list(preload), "tmp_base": tmp_base}
         self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def spawn(self, listener: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
-        """See `ForkServerClient`. A zygote that does not answer is replaced."""
-        token = super().spawn(listener, spec, kept=kept, template=template)
-        self.expect_answer()
-        return token
-
-    def expect_answer(self) -> None:
-        """A report of it is due: check that it makes progress until that comes."""
-        if self._timer is None and not self.is_over:
-            self._silent = 0
-            self._timer = self._loop.call_later(_LOOK_S, self._look)
-
-    def _look(self) -> None:
-        """End it if it hangs: it neither answers nor uses CPU."""
-        self._timer = None
-        if self.is_over or not (self._spawning or self._awaited):
-            return
-        state, progress = _activity(self.pid)
-        idle = progress == self._progress and state not in ("R", "D")
-        self._progress = progress
-        self._silent = self._silent + 1 if idle else 0
-        if self._silent >= (_SILENT_LOOKS if self.up.done() else _SILENT_LOOKS_AT_START):
-            self._say(
-                f"the process that forks environments ({self.pid}) has not answered for "
-                f"{self._silent * _LOOK_S:.0f} s: it is replaced, and what runs in its environments ends"
-            )
-            self._process.kill()
-            self._end(_lost())
-            return
-        self._timer = self._loop.call_later(_LOOK_S, self._look)
+    def _kill(self) -> None:
+        self._process.kill()
 
     def _end(self, failure: InitFailure) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if not self.up.done():
+            self._kill()  # it imports what is preloaded, and would see our closed side only after that
         super()._end(failure)
         try:
             self._process.wait(_PATIENCE_S)  # it exits as soon as it sees the socket closed
@@ -306,14 +317,29 @@ class ZygoteClient(ForkServerClient):
 class TemplateClient(ForkServerClient):
     """A process with the handler initialised; an environment is a fork of it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
-        super().__init__(loop, connection)
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: socket.socket,
+        pid: int,
+        say: Callable[[str], object],
+        kill: Callable[[], object],
+    ) -> None:
+        super().__init__(loop, connection, pid, say)
         self._retired = False
+        self._kill_process = kill
+        self.expect_answer()  # that it is up
 
     def retire(self) -> None:
         """Have it end with the last of its environments: it is outdated."""
         self._retired = True
         self._end_if_done()
+
+    def _owes_answer(self) -> bool:
+        return super()._owes_answer() or not self.up.done()
+
+    def _kill(self) -> None:
+        self._kill_process()
 
     def _take(self, message: ControlMessage) -> None:
         super()._take(message)

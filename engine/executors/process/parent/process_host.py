@@ -47,6 +47,8 @@ class ProcessHost:
         self.monitor = Monitor(loop, also=self.admission.relieve)
         self.may_renice = _may_renice()
         """Whether priorities can be raised again, so that they may be lowered."""
+        self.patience = 1.0
+        """The share of the usual time for which the next function is waited for before the engine opens."""
         self.has_logged_limits = False
         """Whether it was logged what this machine allows."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable
 
@@ -27,8 +28,15 @@ class SnapshotTemplate:
     `up` has the result None once the template can be forked from, or the reason why it never can.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, output: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        output: Callable[[str], object],
+        say: Callable[[str], object],
+    ) -> None:
+        """`output` takes what it writes, and `say` a line for whoever runs the engine."""
         self._loop = loop
+        self._say = say
         self._take_output = output
         self._waiting: list[tuple[SpawnListener, Spawn]] = []
         self._client: TemplateClient | None = None
@@ -69,7 +77,7 @@ class SnapshotTemplate:
         """Take over the new process, which initialises the handler now."""
         self._output = OutputPipe(self._loop, output, self._take_output)
         self._pidfd = pidfd
-        self._client = TemplateClient(self._loop, connection)
+        self._client = TemplateClient(self._loop, connection, pid, self._say, self._kill)
         self._client.up.add_done_callback(self._settle)
 
     def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
@@ -108,6 +116,13 @@ class SnapshotTemplate:
         waiting, self._waiting = self._waiting, []
         for listener, _ in waiting:
             listener.spawn_failed(failure)
+
+    def _kill(self) -> None:
+        if self._pidfd >= 0:
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it is dead, and was waited for
 
     def _release(self) -> None:
         if self._output is not None:

@@ -42,7 +42,7 @@ class Distribution(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Always the same."""
+    """Always the same number of seconds."""
 
     seconds: float
 
@@ -191,11 +191,11 @@ class Capped:
         return self.distribution.fixed
 
     def below(self, seconds: float, /) -> float:
-        """Nothing is above the deadline."""
+        """P(X <= seconds); 1 from the deadline on."""
         return 1.0 if seconds >= self.limit_s else self.distribution.below(seconds)
 
     def quantile_s(self, share: float, /) -> float:
-        """The deadline at most."""
+        """The quantile, capped at the deadline."""
         return min(self.limit_s, self.distribution.quantile_s(share))
 
     def draw_s(self, rng: Random, /) -> float:
@@ -231,7 +231,7 @@ class Mixture:
         return quantile_s(self.below, share, self.mean_s)
 
     def draw_s(self, rng: Random, /) -> float:
-        """Of one or the other."""
+        """Draw from the one with probability `share`, else from the other."""
         return (self.cold if rng.random() < self.share else self.warm).draw_s(rng)
 
 

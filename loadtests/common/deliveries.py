@@ -58,7 +58,7 @@ class Channel:
         self.streams = {name: RecordDeliveries() for name in streams}
 
     def read(self) -> dict[str, RecordDeliveries]:
-        """All there is until now, by stream."""
+        """Read what was written until now; return it by stream."""
         while chunk := self._file.read(1 << 20):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:

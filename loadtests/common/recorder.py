@@ -81,11 +81,11 @@ class Recorder:
         self._second(at_s)[_COLUMN["due"]] += 1
 
     def drop(self, stream: str) -> None:
-        """It will not be sent: too many are unanswered."""
+        """Count a request that is not sent because too many are unanswered."""
         self.dropped[stream] += 1
 
     def sent(self, stage: int, at_s: float, lag_s: float, *, burst: bool) -> None:
-        """It is sent now, `lag_s` later than intended."""
+        """Count a request that is sent now, `lag_s` later than intended."""
         self.in_flight += 1
         self._second(at_s)[_COLUMN["sent"]] += 1
         if burst:

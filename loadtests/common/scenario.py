@@ -157,7 +157,7 @@ def _streams_of(stage: ScenarioStage) -> set[str]:
 
 
 def scenario_names() -> list[str]:
-    """All there are."""
+    """Return the names of all scenarios, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 

@@ -68,7 +68,7 @@ class RequestSeries:
 
 @dataclass(slots=True)
 class Recording:
-    """Everything the client saw, in order."""
+    """What the client saw: series of answers, in order."""
 
     series: list[RequestSeries] = field(default_factory=list)
     fed: QueueAndBucketCounts | None = None

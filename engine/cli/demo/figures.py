@@ -128,7 +128,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Three digits that count."""
+    """Format milliseconds with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -138,7 +138,7 @@ def dollars(usd: str, digits: int) -> str:
 
 
 def sentences(document: Mapping[str, Any]) -> Sequence[str]:
-    """What did not hold, a line each."""
+    """Return a sentence for each promise that did not hold."""
     return [
         f"did not hold: {one['promise']}: {one['saw']}" for one in document["promises"] if not one["held"]
     ]

@@ -37,16 +37,16 @@ class DemoPhase:
 
 
 class View(Protocol):
-    """Shows the demo to somebody."""
+    """Shows the progress of the demo."""
 
     def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
-        """A phase has begun."""
+        """Show that a phase has begun."""
 
     def sampled(self, board: PhaseProgress) -> None:
         """There are new numbers, some ten times a second."""
 
     def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
-        """A phase has ended."""
+        """Show that a phase has ended."""
 
 
 class PhaseProgress:

@@ -49,7 +49,7 @@ class Lines(Quiet):
         self._last_s = 0.0
 
     def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
-        """Say what it is to show."""
+        """Print what the phase is to show."""
         number = board.phases.index(phase) + 1
         self._say(board, f"{number}/{len(board.phases)} {phase.title}: {phase.target}")
 
@@ -60,7 +60,7 @@ class Lines(Quiet):
             self._say(board, f"  {phase.title}: {numbers(board)}, about {board.remaining_s():.0f} s left")
 
     def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
-        """Say what it showed."""
+        """Print what the phase showed."""
         self._say(board, f"  {phase.title}: {phase.achieved}")
 
     def _say(self, board: PhaseProgress, line: str) -> None:

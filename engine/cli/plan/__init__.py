@@ -125,7 +125,7 @@ def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **optio
 def show(
     found: Prediction, priced: Bill, checks: list[ObjectiveCheck], days: int, document: dict[str, Any]
 ) -> None:
-    """Print it all."""
+    """Print verdict, figures, bill and recommendations."""
     lines = [*check_lines(checks), ""] if checks else []
     lines += [f"{found.method}: {found.error}", ""]
     lines += [*text_table(fact_rows(found), text_columns=2), "", *text_table(time_rows(found)), ""]

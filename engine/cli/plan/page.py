@@ -41,7 +41,7 @@ class ReportContent:
 
 
 def page(shown: ReportContent) -> str:
-    """The HTML page."""
+    """Return the HTML of the page."""
     verdict = overall(list(shown.checks)).value
     sections = [
         ("What was asked", "".join(f"<p>{escape(line)}</p>" for line in check_lines(shown.checks))),

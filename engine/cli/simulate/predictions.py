@@ -131,7 +131,7 @@ def _inside(in_flight: Sequence[float], provisioned: int) -> float:
 
 
 def _further(seen: FunctionObservation) -> dict[str, Any]:
-    """What not every run has."""
+    """Return the counts that are not zero, for the document."""
     found = {
         "timeouts": seen.timeouts,
         "crashes": seen.crashes,

@@ -19,7 +19,7 @@ _DAY_S: Final = 86_400
 
 @dataclass(slots=True)
 class SimulationResult:
-    """What came of it, priced and judged.
+    """Predictions of all functions, priced and checked against objectives.
 
     Attributes:
         predictions: Of each function.
@@ -40,7 +40,7 @@ class SimulationResult:
     checks: list[ObjectiveCheck] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Price and judge."""
+        """Price the month and check the objectives."""
         self.bill = bill(self._usage(self.days * _DAY_S), self.book, free_tier=self.free_tier)
         self.checks = []
         for prediction in self.predictions:
@@ -51,12 +51,12 @@ class SimulationResult:
                 self.checks.append(check._replace(name=name))
 
     def figures(self) -> dict[str, float]:
-        """What a live run of it would show; of the first function."""
+        """Return what a live run of the first function would show."""
         first = self.predictions[0]
         return comparison.figures(first, float(bill(first.usage(first.horizon_s), self.book).usd))
 
     def document(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the result as JSON values."""
         functions = {one.function.name: one.document() for one in self.predictions}
         (first, *others) = functions.values()
         document: dict[str, Any] = {

@@ -33,7 +33,7 @@ class LoggedEvent(NamedTuple):
     tone: Tone
 
     def __str__(self) -> str:
-        """Without the time."""
+        """The event as text, without its time."""
         counted = f"{self.times:,} " if self.times else ""
         return f"{self.function}: {counted}{self.what}"
 

@@ -58,7 +58,7 @@ class Picture:
         self.cold.append(frame.cold_per_s)
 
     def press(self, key: str) -> bool:
-        """Do what a key means; whether to go on."""
+        """Handle a key; return whether to go on."""
         if key == "s":
             self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
         elif key == "p":

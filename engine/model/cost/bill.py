@@ -48,7 +48,7 @@ class Bill:
 
     @property
     def usd(self) -> Decimal:
-        """The exact sum."""
+        """The exact sum of all lines, US dollars."""
         with exactly():
             return sum((line.usd for line in self.lines), Decimal(0))
 

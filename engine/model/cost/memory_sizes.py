@@ -55,7 +55,7 @@ class ServiceTime:
 
     @property
     def init_s(self) -> float:
-        """Initialisation at any size."""
+        """Seconds of initialisation at `memory_mb`."""
         return self.init.wait_s + self.init.cpu_s / self.speed
 
     @property
@@ -108,7 +108,7 @@ class Tuning:
     balanced: Size
 
     def document(self) -> dict[str, Any]:
-        """As JSON values; money as text."""
+        """Return the result as JSON values; money as text."""
         return {
             "sizes": [{**one._asdict(), "usd_per_million": str(one.usd_per_million)} for one in self.sizes],
             "cheapest_mb": self.cheapest.memory_mb,

@@ -40,7 +40,7 @@ def total(*usages: Usage) -> Usage:
 
 
 def times(usage: Usage, factor: Decimal) -> Usage:
-    """`factor` times as much of everything."""
+    """Multiply every quantity by `factor`."""
     with exactly():
         return {name: quantity * factor for name, quantity in usage.items()}
 

@@ -27,7 +27,7 @@ _IDLE: Final = (
     "the environment used last is taken first, an idle one lives {:g} s: AWS documents neither (unverified)"
 )
 STEPS: Final = 4_320
-"""Of the fluid model, over the whole horizon."""
+"""Steps of the fluid model, over the whole horizon."""
 
 
 def predict(
@@ -58,7 +58,7 @@ def predict(
 
 
 def limit_of(function: Function, account: Account) -> int:
-    """Requests in flight at most."""
+    """Return the concurrency the function may reach: its reservation, or the account's limit."""
     reserved = function.reserved_concurrency
     return account.concurrency_limit if reserved is None else reserved
 
@@ -200,7 +200,7 @@ def _blocking(load: float, servers: int) -> float:
 
 
 def _times(ran: float, cold: float, service: Capped, init: Distribution) -> tuple[Times, Times, Times]:
-    """All, warm ones, cold ones."""
+    """Return the response times of all, of warm and of cold requests."""
     slow = Sum(init, service)
     both = Mixture(cold, slow, service)
     return _read(both, ran), _read(service, ran * (1 - cold)), _read(slow, ran * cold)

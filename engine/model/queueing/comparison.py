@@ -50,7 +50,7 @@ def figures(prediction: Prediction, cost_usd: float) -> dict[str, float]:
 
 
 def compared(predicted: Mapping[str, float], observed: Mapping[str, float]) -> list[ComparisonRow]:
-    """Each figure that both have."""
+    """Return a row for each figure that both have."""
     return [
         ComparisonRow(name, predicted[name], observed[name], _difference(predicted[name], observed[name]))
         for name in FIGURES

@@ -178,7 +178,7 @@ class _Pools:
 
 
 class _Highest:
-    """The highest of the last values."""
+    """The maximum of the last values, in constant time."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -187,7 +187,7 @@ class _Highest:
         self.highest = 0.0
 
     def add(self, value: float) -> None:
-        """The newest value; the oldest is forgotten."""
+        """Add the newest value and drop the oldest."""
         kept = self._kept
         while kept and kept[-1][1] <= value:
             kept.pop()

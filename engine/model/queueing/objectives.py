@@ -12,7 +12,7 @@ from engine.model.queueing.prediction import Prediction
 
 
 class Verdict(StrEnum):
-    """How an objective fares."""
+    """Whether an objective is kept."""
 
     OK = "ok"
     AT_RISK = "at risk"  # kept, but by less than its margin or than the error of the answer
@@ -46,7 +46,7 @@ class Objectives:
     margin: float = 0.9
 
     def checks(self, prediction: Prediction, usd_per_month: Decimal | None) -> list[ObjectiveCheck]:
-        """Each objective that was given."""
+        """Return a check for each objective that was given."""
         cold_error = 100 * (prediction.cold_error or 0.0)
         found: list[tuple[str, float | None, float, float]] = [
             ("p99 (ms)", self.p99_ms, 1000 * prediction.all_times.percentiles_s.get(99.0, 0.0), 0.0),
@@ -76,5 +76,5 @@ def overall(checks: list[ObjectiveCheck]) -> Verdict:
 
 
 def documents(checks: list[ObjectiveCheck]) -> list[Mapping[str, Any]]:
-    """As JSON values."""
+    """Return the checks as JSON values."""
     return [{**check._asdict(), "verdict": check.verdict.value} for check in checks]

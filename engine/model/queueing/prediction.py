@@ -91,7 +91,7 @@ class Prediction:
         return idle_s * self.function.memory_mb / MB_PER_GB
 
     def usage(self, month_s: float) -> Usage:
-        """What a month of this costs Lambda, by meter."""
+        """Return what `month_s` seconds of this load use of Lambda, by meter."""
         function = self.function
         ran, ms = Decimal(round(self.ran)), Decimal(round(self.billed_ms))
         with exactly():
@@ -126,7 +126,7 @@ class Prediction:
         return total(*used)
 
     def document(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the prediction as JSON values."""
         return {
             "method": self.method,
             "error": self.error,
@@ -241,7 +241,7 @@ def levels_of(observation: Observation, number: int) -> dict[str, list[float]]:
 
 
 def _short(value: float) -> float:
-    """Nine significant digits."""
+    """Round to nine significant digits."""
     return float(f"{value:.9g}")
 
 

@@ -53,7 +53,7 @@ def for_spill(erlangs: float, share: float) -> Provisioning:
 
 
 def provisioning(erlangs: float, environments: int) -> Provisioning:
-    """A given number."""
+    """Return what `environments` provisioned ones would do for a load of `erlangs`."""
     after = blocking(erlangs, environments)
     if not environments:
         return Provisioning(0, after, 0.0)

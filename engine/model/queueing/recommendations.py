@@ -65,7 +65,7 @@ def scaled(
     month_s: float,
     factors: Sequence[int] = FACTORS,
 ) -> list[Scaled]:
-    """What more traffic comes to, with the limits as they are; bills without the free tier."""
+    """Predict `factors` times the same traffic under the same limits, billed without the free tier."""
     rows: list[Scaled] = []
     for factor in factors:
         one = shape.scaled(factor)
@@ -152,7 +152,7 @@ def recommendations(
     service: Distribution,
     provided: Sequence[Provision],
 ) -> list[str]:
-    """Sentences, each with the number behind it."""
+    """Return recommendations as sentences, each with the number behind it."""
     mean_s = Capped(service, function.timeout_s).mean_s
     limit = limit_of(function, account)
     said: list[str] = []
@@ -188,7 +188,7 @@ def recommendations(
 
 
 def document(rows: Sequence[NamedTuple]) -> list[dict[str, Any]]:
-    """Rows as JSON values; money as text."""
+    """Return rows as JSON values; money as text."""
     return [
         {name: str(one) if isinstance(one, Decimal) else one for name, one in row._asdict().items()}
         for row in rows

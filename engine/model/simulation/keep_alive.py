@@ -32,13 +32,13 @@ class KeepAlive(Protocol):
 
     @property
     def longest_s(self) -> float:
-        """No environment idles for longer."""
+        """The longest that an environment may be idle, seconds."""
 
     def idled(self, idle_s: float, /) -> None:
         """The function was called after it had been idle for so long."""
 
     def window(self) -> KeepAliveWindow:
-        """What to do, now that it is idle."""
+        """Return when to pre-warm and how long to keep, for the idle period that begins now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class FixedKeepAlive:
 
     @property
     def longest_s(self) -> float:
-        """The time itself."""
+        """The fixed keep-alive, seconds."""
         return self.keep_s
 
     def idled(self, _idle_s: float, /) -> None:
-        """Nothing is learnt."""
+        """Ignore the idle time."""
 
     def window(self) -> KeepAliveWindow:
-        """Always the same."""
+        """Return the same window each time."""
         return KeepAliveWindow(0.0, self.keep_s)
 
 
@@ -86,16 +86,16 @@ class HybridHistogram:
     beyond: int = 0
 
     def __post_init__(self) -> None:
-        """All bins are empty."""
+        """Start with an empty histogram."""
         self.counts = [0] * self.bins
 
     @property
     def longest_s(self) -> float:
-        """The range of the histogram, with its margin."""
+        """The range of the histogram and its margin, seconds."""
         return max(self.fixed_s, self.bins * self.bin_s * (1 + self.margin))
 
     def idled(self, idle_s: float, /) -> None:
-        """One more idle time."""
+        """Count one idle time."""
         self.seen += 1
         number = int(idle_s / self.bin_s)
         if number < self.bins:
@@ -159,7 +159,7 @@ class KeepAliveController:
         self._warming = False
 
     def arrived(self, now_s: float) -> None:
-        """An event came."""
+        """Note that an event arrived: the function is no longer idle."""
         self._calls += 1
         self._warming = False
         if self._idle_since_s is not None:
@@ -167,17 +167,17 @@ class KeepAliveController:
             self._idle_since_s = None
 
     def became_busy(self, env_id: int) -> None:
-        """An environment works now, or is gone."""
+        """Note that an environment is busy or gone."""
         self._idle.pop(env_id, None)
 
     def became_idle(self, now_s: float, env_id: int) -> None:
-        """An environment has room: if nothing is given to it at once, its time begins."""
+        """Note that an environment has capacity; unless it is used at once, its idle period begins."""
         self._idle_periods += 1
         self._idle[env_id] = self._idle_periods
         self._at(now_s, self._evaluate, env_id, self._idle_periods)
 
     def _evaluate(self, now_s: float, env_id: int, idle_period: int) -> None:
-        """Whatever else was to be done at that moment is done."""
+        """Decide how long the environment stays, after everything else due at that time."""
         if self._idle.get(env_id) != idle_period:
             return
         window = self._policy.window()
@@ -196,7 +196,7 @@ class KeepAliveController:
         self._at(now_s + window.prewarm_s, self._prewarm, self._calls)
 
     def _prewarm(self, now_s: float, called: int, _b: int) -> None:
-        """Nobody called meanwhile: an environment is brought up for whoever will."""
+        """Start an environment ahead of the next event, unless one came meanwhile."""
         fleet = self._owner.fleet
         if called != self._calls or fleet.environments:
             return

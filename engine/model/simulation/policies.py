@@ -103,7 +103,7 @@ def compare(
 def run(
     workload: Workload, account: Account, policy: SimulatedPolicy, horizon_s: float
 ) -> FunctionObservation:
-    """One run under one policy."""
+    """Run the workload under one policy."""
     function = workload.function
     if policy.keep_alive_s is not None:
         function = replace(function, keep_alive_s=policy.keep_alive_s)
@@ -119,7 +119,7 @@ def run(
 
 
 def document(rows: Sequence[Compared]) -> list[dict[str, Any]]:
-    """As JSON values; money as text."""
+    """Return the rows as JSON values; money as text."""
     return [{**row._asdict(), "usd": str(row.usd)} for row in rows]
 
 

@@ -25,7 +25,7 @@ class Times:
     percentiles_s: Mapping[float, float] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """As JSON values, milliseconds."""
+        """Return the times as JSON values, milliseconds."""
         named = {
             ("max" if p == 100 else f"p{p:g}"): round(s * 1000, 6) for p, s in self.percentiles_s.items()
         }
@@ -34,7 +34,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionObservation:
-    """One function in numbers.
+    """Count what was recorded of one function.
 
     Attributes:
         function: Its limits.
@@ -80,12 +80,12 @@ class FunctionObservation:
 
     @property
     def cold_share(self) -> float:
-        """Of those that ran."""
+        """Cold starts as a share of the requests that ran."""
         return self.cold / self.ran if self.ran else 0.0
 
     @property
     def throttled_share(self) -> float:
-        """Of those that came."""
+        """Throttles as a share of all requests."""
         return self.throttled / self.arrivals if self.arrivals else 0.0
 
 
@@ -136,7 +136,7 @@ class LevelSampler:
         ]
 
     def sample(self, now_s: float) -> None:
-        """Write the levels of every function down."""
+        """Record the levels of every function."""
         self._at_s.append(now_s)
         for simulated, levels in zip(self._functions, self._levels, strict=True):
             now = simulated.fleet.statistics()
@@ -146,7 +146,7 @@ class LevelSampler:
             levels["waiting"].append(now.waiting + now.blocked)
 
     def observation(self, horizon_s: float, mappings: Sequence[SimulatedMapping]) -> Observation:
-        """Everything, in numbers."""
+        """Return what was observed of every function."""
         queues = {id(one.simulated): one for one in mappings}
         samples = {
             simulated.function.name: {**levels, **self._counts(simulated)}
@@ -202,7 +202,7 @@ def billed(holds_s: Sequence[float], inits_s: Mapping[int, float], ran: Sequence
 
 
 def observed(record: RunRecord) -> FunctionObservation:
-    """One function in numbers."""
+    """Count what was recorded of one function."""
     at_s, started_s, outcomes, kinds = record.at_s, record.started_s, record.outcomes, record.kinds
     limit_s = record.function.timeout_s
     warm, cold = int(SimulatedOutcome.WARM), int(SimulatedOutcome.COLD)

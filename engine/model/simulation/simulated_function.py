@@ -33,7 +33,7 @@ class ScheduledFact(Protocol):
     """Schedules a callback."""
 
     def __call__(self, when_s: float, what: TimedCallback, a: int = 0, b: int = 0, /) -> None:
-        """Have `what(when_s, a, b)` happen."""
+        """Schedule `what(when_s, a, b)` for `when_s`."""
 
 
 class SimulatedFunction:
@@ -133,7 +133,7 @@ class SimulatedFunction:
 
     @property
     def has_work(self) -> bool:
-        """Whether an event is not at its end."""
+        """Whether any event is still running, waiting or to be retried."""
         levels = self.fleet.statistics()
         return bool(
             levels.in_flight or levels.blocked or (self.retrying is not None and self.retrying.waiting)
@@ -145,7 +145,7 @@ class SimulatedFunction:
         return self.past_environments_s + sum(alive_s)
 
     def add(self, now_s: float, service_s: float) -> None:
-        """A mapping invokes: one more item."""
+        """Invoke the function once more, for a mapping."""
         item = len(self.hold_s)
         self.at_s.append(now_s)
         timeout_s = self.function.timeout_s
@@ -158,7 +158,7 @@ class SimulatedFunction:
     # ---------------------------------------------------------------- facts
 
     def open(self, now_s: float) -> None:
-        """The simulation begins."""
+        """Begin: start provisioned environments and scaling."""
         self.execute(self.fleet.open(now_s), now_s)
         if self._scaler is not None:
             self._scale(now_s, 0, 0)
@@ -179,7 +179,7 @@ class SimulatedFunction:
         self.execute(self.fleet.unblock(now_s), now_s)
 
     def died(self, env_id: int, now_s: float) -> None:
-        """An environment in which nothing ran is gone."""
+        """Tell the fleet that an environment is gone in which nothing ran."""
         self._environment_gone(env_id, now_s)
         self.execute(self.fleet.crashed(env_id, now_s), now_s)
 
@@ -196,7 +196,7 @@ class SimulatedFunction:
         self.execute(self.fleet.ready(env_id, now_s), now_s)
 
     def _failed(self, now_s: float, env_id: int, _b: int) -> None:
-        """An environment did not come up."""
+        """Tell the fleet that an environment failed to initialise."""
         if self._initialising.pop(env_id, None) is not None:
             self.died(env_id, now_s)
             self._released(now_s)
@@ -272,7 +272,7 @@ class SimulatedFunction:
     # ---------------------------------------------------------------- obeying the fleet
 
     def execute(self, commands: Sequence[Command[int]], now_s: float) -> None:
-        """Do what the fleet says."""
+        """Execute the fleet's commands, in order."""
         for command in commands:
             if self._log is not None:
                 self._log.append((now_s, self.function.name, command))

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from engine.core.scaling.pollers import AnyPolicy, Load, SqsPollers
 
 _EVALUATE_EVERY_S: Final = 1.0
-"""How often the policy is asked."""
+"""How often the policy decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,11 +85,11 @@ class Simulation:
         self._sample_every_s = sample_every_s
 
     def at(self, when_s: float, what: TimedCallback, a: int = 0, b: int = 0) -> None:
-        """Have `what(when_s, a, b)` happen."""
+        """Schedule `what(when_s, a, b)` for `when_s`."""
         heapq.heappush(self._agenda, (when_s, next(self._order), what, a, b))
 
     def run(self) -> Observation:
-        """Everything, to its end."""
+        """Run to the end, and return what was observed. May be called once."""
         for simulated in self.functions:
             simulated.open(0.0)
         for mapping in self.mappings:

@@ -65,7 +65,7 @@ class Workload:
     trigger: Trigger = Trigger.SYNCHRONOUS
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be simulated."""
+        """Raise `ValueError` for what cannot be simulated."""
         if len(self.service_s) != len(self.at_s) or len(self.endings) not in (0, len(self.at_s)):
             raise ValueError(f"{self.function.name}: each event needs one service time, and one end or none")
         if not self.inits_s:
@@ -113,7 +113,7 @@ def drawn_workload(
     crash_share: float = 0.0,
     trigger: Trigger = Trigger.SYNCHRONOUS,
 ) -> Workload:
-    """Given arrivals, with everything else drawn."""
+    """Return a workload of the given arrivals, with everything else drawn."""
     endings: list[int] = []
     if error_share or crash_share:
         for _ in at_s:

@@ -123,7 +123,7 @@ def parse_shape(text: str) -> Shape:
 
 
 def arrivals(shape: Shape, horizon_s: float, rng: Random) -> list[float]:
-    """Moments in [0, `horizon_s`), ascending."""
+    """Draw the seconds of requests in [0, `horizon_s`), ascending."""
     if shape.kind == "constant":
         rate = shape.numbers[0]
         return [number / rate for number in range(math.ceil(horizon_s * rate - 1e-9))]

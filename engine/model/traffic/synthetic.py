@@ -76,7 +76,7 @@ class Application:
 
 
 def applications(count: int, rng: Random) -> list[Application]:
-    """So many applications."""
+    """Draw `count` applications."""
     return [_application(number, rng) for number in range(count)]
 
 

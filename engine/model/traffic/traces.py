@@ -100,7 +100,7 @@ class _Table:
         self._reader = reader
 
     def column(self, name: str) -> int:
-        """Where it is."""
+        """The file and line, for messages."""
         try:
             return self.head.index(name)
         except ValueError:
@@ -117,7 +117,7 @@ class _Table:
             yield line, row
 
     def number(self, row: Sequence[str], column: int, line: int) -> float:
-        """A number that is not negative."""
+        """Read a number; raise `TraceFault` if it is negative or none."""
         text = row[column].strip()
         try:
             value = float(text)

@@ -1,6 +1,6 @@
-"""What an executor does around a handler: event and Context in, `Result` out.
+"""Everything an executor does around a handler: from an event and a Context to a `Result`.
 
-Also imported by processes that are to stay small: nothing from here leads to the engine's server side.
+Processes that must stay small import it too: it imports nothing of the engine's server side.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from engine.executors.modules import forget_helpers
 
 
 class HandlerClock(Protocol):
-    """What is needed of a `Clock`."""
+    """The part of a `Clock` that handlers need."""
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -45,7 +45,7 @@ class HandlerClock(Protocol):
 
 
 class HandlerServices(Protocol):
-    """What is needed of a `Workshop`."""
+    """The part of a `Workshop` that running handlers needs."""
 
     @property
     def account(self) -> Account:
@@ -65,7 +65,7 @@ class HandlerServices(Protocol):
 
 
 class HandlerRunner:
-    """One function's way from event to result, on whatever thread its handlers run.
+    """Runs the handler of one function, on whatever thread its environments run.
 
     `alone`: in an interpreter of its own; see `Loader`.
     """
@@ -98,15 +98,15 @@ class HandlerRunner:
                     loader.close()  # once more: it was closed while it imported
 
     def locate(self) -> None:
-        """Find the handler's file already; nothing of it is run."""
+        """Find the handler's file beforehand. Runs nothing of it."""
         self._loader.looks_async(self._function.handler)
 
     def unload(self, loaded: Loaded) -> None:
-        """A fresh instance is needed no more."""
+        """Drop a fresh instance that is not needed any more."""
         self._loader.unload(loaded)
 
     def discard(self, loaded: Loaded) -> None:
-        """An instance is of no use, shared or not."""
+        """Drop an instance that must not be used again, shared or not."""
         self._loader.discard(loaded.instance, loaded.module)
 
     def renew(self) -> None:
@@ -121,7 +121,7 @@ class HandlerRunner:
         self._loader.close()
 
     def make_context_template(self) -> ContextTemplate:
-        """What the contexts of a new environment share: its log stream, above all."""
+        """What the contexts of a new environment share, such as its log stream."""
         day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
         return ContextTemplate(
             self._function,
@@ -147,7 +147,7 @@ class HandlerRunner:
         return document, context
 
     def failed(self, error: Exception, invocation: Invocation) -> Result:
-        """The handler raised, or its event or result is not JSON: its environment lives on."""
+        """The result of a handler that raised, or whose event or result is not JSON. Logs the error."""
         if isinstance(error, (MarshalError, UnmarshalError, ClientContextError)):
             failure = Failure(error.error_type, str(error), ())
         else:
@@ -161,13 +161,13 @@ class HandlerRunner:
         return Result(Status.ERROR, error_body(failure, request_id))
 
     def exited(self, error: BaseException, invocation: Invocation) -> Result:
-        """The handler left by `sys.exit` or another BaseException: its environment is gone."""
+        """The result of a handler that ended its environment by `sys.exit` or another BaseException."""
         body = exit_error_body(invocation.event.request_id, error)
         return Result(Status.CRASH, body, error_type="Runtime.ExitError")
 
 
 def init_failure(error: InitError) -> InitFailure:
-    """What the fleet's driver is told of an init that failed."""
+    """The failure of an init, as the driver is told of it."""
     if error.exit_status is not None:
         return InitFailure(error.error_type, exit_reason(error.exit_status))
     return InitFailure(error.error_type, error.message, error.stack)

@@ -1,6 +1,6 @@
 """Runs `async def` handlers as tasks on the engine's own loop: thousands at a time, on one core.
 
-An environment here is a place on the loop; all of a function share one instance of its module, which is
+An environment here is one or more tasks; all of a function share one instance of its module, which is
 imported once, on a worker thread, when the first environment starts. At the deadline the task is
 cancelled; one that blocks the loop is interrupted (`Watchdog`, `Interrupter`). What cannot be done here: to
 stop a handler in the middle of one long operation in C, to cap or measure its memory, to give each
@@ -36,7 +36,7 @@ class LoopWorker:
     """A task that runs one handler after the other in one environment, as Lambda's own runtime does.
 
     Waking it costs half of what a new task for each invocation would. Context variables that a handler
-    sets stay set for the next one in the same lane, like everything else it leaves in its environment.
+    sets stay set for the next one of the same worker, like everything else it leaves in its environment.
     """
 
     __slots__ = ("inbox", "task")
@@ -46,7 +46,7 @@ class LoopWorker:
 
 
 class LoopEnvironment:
-    """One environment: the handler it was started with, and a lane for each invocation it can take."""
+    """One environment: the handler it was started with, and a worker for each invocation at a time."""
 
     __slots__ = ("env_id", "free", "handler", "open", "scope", "template", "workers")
 
@@ -76,10 +76,10 @@ class LoopExecutor:
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
         self._environments: dict[int, LoopEnvironment] = {}
-        self._await_load: dict[int, float] | None = None  # who waits for the newest import, since when
+        self._await_load: dict[int, float] | None = None  # waiting for the newest import
 
     def start(self, env_id: int, /) -> None:
-        """Ready at once if the module is there; else import it first, once for all that wait."""
+        """Report it ready if the module is loaded; else import it first, once for all that wait."""
         self._environments[env_id] = LoopEnvironment(env_id)
         if self._handler is not None:
             self._loop.call_soon(self._ready, env_id, self._handler, self._scope, 0.0)
@@ -92,7 +92,7 @@ class LoopExecutor:
         self._await_load[env_id] = self._clock.now()
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
-        """Wake a lane with it, or open one."""
+        """Wake an idle worker with it, or start one."""
         environment = self._environments[env_id]
         if environment.free:
             try:
@@ -106,7 +106,7 @@ class LoopExecutor:
         worker.task = self._loop.create_task(self._serve(environment, worker, invocation), context=Context())
 
     def stop(self, env_id: int, /) -> None:
-        """Cancel what runs there. A handler that swallows the cancellation runs on, unheard."""
+        """Cancel what runs there. A handler that swallows the cancellation runs on, unheeded."""
         environment = self._environments.pop(env_id, None)
         if environment is not None:
             environment.open = False
@@ -120,7 +120,7 @@ class LoopExecutor:
         self._runner.renew()
 
     def close(self) -> None:
-        """Let go of what was imported; every environment has been stopped."""
+        """Unload what was imported. Every environment has been stopped."""
         self._runner.close()
         self._interpreter.release(self._workshop.commons)
 
@@ -165,7 +165,7 @@ class LoopExecutor:
                 asyncio.set_event_loop(None)
 
     def _end_load(self, waiting: dict[int, float]) -> bool:
-        """Let nobody join `waiting` any more; False if the code changed meanwhile: then they are outdated."""
+        """Close the list of those that wait for this import; False if the code has changed meanwhile."""
         if self._await_load is not waiting:
             return False
         self._await_load = None
@@ -184,7 +184,7 @@ class LoopExecutor:
             self._facts.ready(env_id, init_s)
 
     async def _serve(self, environment: LoopEnvironment, worker: LoopWorker, invocation: Invocation) -> None:
-        """Run what comes down the lane, until the environment is gone."""
+        """Run the worker's invocations one after the other, until the environment is stopped."""
         runner, facts = self._runner, self._facts
         handler, template = environment.handler, environment.template
         now = self._clock.now
@@ -203,7 +203,7 @@ class LoopExecutor:
                 if type(value) is CoroutineType:
                     value = await value
                 body, raw = encode(value)
-            except Interrupted:  # whoever hears of it after the deadline says so; else the engine is ending
+            except Interrupted:  # after the deadline the driver has answered; else the engine is stopping
                 result = Result(Status.CANCELLED, cancelled_body(invocation.event.request_id))
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
                 result = runner.failed(error, invocation)
@@ -238,7 +238,7 @@ class LoopExecutor:
                 raise
 
     def _close_worker(self, environment: LoopEnvironment, worker: LoopWorker) -> None:
-        """A handler left a cancellation of its task behind: the lane is lost, not what came down it."""
+        """Drop a worker whose task a handler left cancelled; its next invocation runs on another one."""
         environment.workers.remove(worker)
         if worker in environment.free:
             environment.free.remove(worker)

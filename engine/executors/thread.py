@@ -7,8 +7,8 @@ An import that hangs is interrupted in the same way, but seen by nobody if it is
 cannot be done here: to use more than one core (until Python runs without the GIL), to kill a thread,
 to cap or measure its memory.
 
-Handing an invocation over costs one `SimpleQueue.put`; results gather in one deque, and the loop is
-woken once for all of them.
+Passing an invocation to a thread costs one `SimpleQueue.put`; results are put into one deque, and the loop
+is woken once for all of them.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _PATIENCE_S = 1.0
 
 
 class DeadlineStruck(BaseException):
-    """Raised inside a handler whose deadline has passed. Its outcome is settled; it can only tidy up."""
+    """Raised inside a handler whose deadline has passed. Its caller was answered; it can only clean up."""
 
 
 class WorkerMessage(NamedTuple):
-    """What a worker has to say: an invocation's result, or (with no invocation) how its init went."""
+    """What a worker reports: the result of an invocation or, without one, that of its init."""
 
     env_id: int
     invocation: Invocation | None
@@ -63,13 +63,13 @@ class ThreadWorker:
 
     def __init__(self, environment: ThreadEnvironment, name: str) -> None:
         self.environment = environment
-        self.invocation: Invocation | None = None  # what it runs, while a deadline may still strike it
+        self.invocation: Invocation | None = None  # what it runs, while it may still be timed out
         self.importing = environment.loaded is None
         self._timed_out = False
         self._lock = threading.Lock()
         self._loop = ThreadLoop()
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
-        # A context of its own: whoever has it started may be in the midst of another function's.
+        # A context of its own: the caller may run in that of another function.
         main = contextvars.Context().run
         self.thread = threading.Thread(target=main, args=(self._main,), name=name, daemon=True)
         self.thread.start()
@@ -125,7 +125,7 @@ class ThreadWorker:
         return failure is None
 
     def _run(self, invocation: Invocation) -> Result | None:
-        """The result, or None if the deadline struck: then nobody waits for it."""
+        """The result, or None if it was timed out: its caller was answered then."""
         environment = self.environment
         try:
             self.invocation = invocation
@@ -188,17 +188,17 @@ class ThreadEnvironment:
         self.workers = [ThreadWorker(self, self._name)]
 
     def run(self, invocation: Invocation) -> None:
-        """Hand it over; a shared environment grows a thread when all are busy."""
+        """Queue it; a shared environment starts another thread when all are busy."""
         self.in_flight += 1
         if self.in_flight > len(self.workers):
             try:
                 self.workers.append(ThreadWorker(self, self._name))
             except RuntimeError:
-                pass  # no more threads to be had: it waits for one of those that are there
+                pass  # the machine has no more threads: it waits for one of those that run
         self.inbox.put(invocation)
 
     def stop(self) -> list[ThreadWorker]:
-        """Send the threads home. Returns those that were in a handler, which may not notice."""
+        """End the threads. Returns those that run a handler, which may not notice."""
         self.closed = True
         for _ in self.workers:
             self.inbox.put(None)
@@ -233,11 +233,11 @@ class ThreadExecutor:
             self._loop.call_soon(self._facts.failed, env_id, failure, 0.0)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
-        """Hand it over."""
+        """Queue the invocation for its environment."""
         self._environments[env_id].run(invocation)
 
     def stop(self, env_id: int, /) -> None:
-        """Idle threads end; in busy ones an exception is raised, and their results are not heard."""
+        """End idle threads; raise an exception in busy ones, whose results are dropped."""
         environment = self._environments.pop(env_id, None)
         if environment is None:
             return
@@ -248,16 +248,16 @@ class ThreadExecutor:
             self._loop.call_later(_PATIENCE_S, first.time_out)
 
     def init_use(self, env_id: int, /) -> Use | None:
-        """Of all threads together: those that import take turns at the interpreter."""
+        """CPU of all threads together: those that import share the interpreter."""
         environment, cpu_s = self._environments.get(env_id), cpu_beside_this_thread()
         return None if environment is None or cpu_s is None else Use(cpu_s - environment.cpu_before_s, 0.0)
 
     def renew(self) -> None:
-        """The next thread imports what is there then."""
+        """Have the next threads import the code as it is then."""
         self.call.renew()
 
     def close(self) -> None:
-        """Let go of what was imported; every environment has been stopped."""
+        """Unload what was imported. Every environment has been stopped."""
         self.call.close()
         self.interpreter.release(self._workshop.commons)
 
@@ -267,17 +267,17 @@ class ThreadExecutor:
         return scope_of(self.function, workshop.account, workshop.endpoint_url, logs_json=workshop.logs_json)
 
     def post(self, message: WorkerMessage) -> None:
-        """Called by workers: leave mail for the loop, and wake it if nobody has yet."""
+        """Called by workers: queue a message for the loop, and wake it unless it was woken already."""
         self._messages.append(message)
         if not self._woken:
             self._woken = True
             try:
                 self._loop.call_soon_threadsafe(self._read, context=self._own_context)
             except RuntimeError:
-                return  # the loop is closed: nobody is left to hear it
+                return  # the loop is closed
 
     def _read(self) -> None:
-        self._woken = False  # first, so that mail which arrives from here on wakes the loop again
+        self._woken = False  # first, so that messages which arrive from here on wake the loop again
         messages = self._messages
         while messages:
             env_id, invocation, said, took_s = messages.popleft()

@@ -1,7 +1,7 @@
 """Lets environments be started only while the machine has room for them: memory, descriptors, processes.
 
-Nothing is left to the kernel's out-of-memory killer, nor to calls that fail because every descriptor is
-taken: what does not fit waits, in order, until something else has ended. How much an environment needs is
+What does not fit waits, in order, until something else has ended, so that neither the out-of-memory killer
+nor calls that fail decide what ends. How much an environment needs is
 measured on those that are there; of a function that has none yet, its configured memory is assumed.
 
 While environments wait, idle ones of other functions are given up for them, and after `PATIENCE_S` one that
@@ -26,7 +26,7 @@ PATIENCE_S: Final = 1.0
 """How long the first in line waits before a busy environment of another function has to go after its work."""
 
 DESCRIPTORS_EACH: Final = 3
-"""What an environment takes in this process: a socket, a pipe, and a hold on the process."""
+"""What an environment takes in this process: a socket, a pipe and a pidfd."""
 
 SHORTAGES: Final = {
     errno.ENOMEM: "memory",
@@ -47,7 +47,7 @@ _LOG_AGAIN_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _OVERHEAD_KB: Final = 512
-"""What the kernel has of each process: page tables, stacks, sockets."""
+"""Memory that the kernel needs for each process: page tables, stacks, sockets."""
 
 _FIRST_SAMPLES: Final = 3
 _SAMPLE_EVERY: Final = 16
@@ -58,7 +58,7 @@ _GROWTH_KB_PER_S: Final = 4 << 20
 
 
 class AdmittedEnvironment(Protocol):
-    """An environment, as seen from here."""
+    """An environment, as far as admission knows it."""
 
     pid: int
     since_s: float
@@ -71,10 +71,10 @@ class AdmittedEnvironment(Protocol):
         """Whether something runs in it, its init included."""
 
     def spawn_failed(self, failure: InitFailure) -> None:
-        """There will be none."""
+        """Fail it: it is not started."""
 
     def end_for_memory(self) -> None:
-        """End it, as one that is over its own limit."""
+        """End it as one that is over its own limit."""
 
 
 class AdmittedFunction(Protocol):
@@ -83,19 +83,19 @@ class AdmittedFunction(Protocol):
     need: Need
 
     def init_waits(self, environment: Any) -> None:
-        """Told that `environment` still waits: the limit of its init has not begun."""
+        """Start the init limit of `environment` anew: it still waits."""
 
     def give_up(self, environment: Any) -> bool:
-        """Let an idle environment go, or a busy one after its work; False if it is not to go."""
+        """End an idle environment, or a busy one after its invocation; False if it is to stay."""
 
     def hold(self) -> None:
         """Ask for no further environments for now: those that are asked for have to wait."""
 
     def resume(self) -> None:
-        """Ask for them again."""
+        """Ask for environments again."""
 
     def notify(self, notice: EngineEvent) -> None:
-        """Pass it on to whoever runs the engine."""
+        """Pass it on to the observers."""
 
 
 class Need:
@@ -118,13 +118,13 @@ class Need:
         self._seen = 0
 
     def kb(self, limit_kb: int) -> int:
-        """What to expect of the next one, on a machine of so much."""
+        """KB that the next environment is expected to take, on a machine with `limit_kb`."""
         if not self.init_kb:
             return min(self.cap_kb, max(_UNKNOWN_KB, limit_kb // 8))
         return min(max(self.init_kb, self.peak_kb - self.shared_kb), self.cap_kb) + _OVERHEAD_KB
 
     def measure(self, pid: int) -> None:
-        """Look at one that has just initialised. Most are as the ones before, and not looked at."""
+        """Measure one that has just initialised. After the first ones only every sixteenth is measured."""
         self._seen += 1
         if self._seen > _FIRST_SAMPLES and self._seen % _SAMPLE_EVERY:
             return
@@ -137,12 +137,12 @@ class Need:
         self.peak_kb = int(self.peak_kb * _FADES)
 
     def forget(self) -> None:
-        """Its code is another now."""
+        """Start measuring anew: the code has changed."""
         self.init_kb = self.shared_kb = self.peak_kb = self._seen = 0
 
 
 class _Waiting:
-    """One in line. `began_s`: when it came."""
+    """An environment in the queue. `began_s`: engine clock when it was asked for."""
 
     __slots__ = ("began_s", "function", "is_counted", "start")
 
@@ -178,7 +178,7 @@ class Admission:
         self._gauge = gauge or MemoryGauge().read
         self._spare = spare
         self._max_descriptors = descriptors.share(spare())
-        self._held: set[AdmittedFunction] = set()  # told to ask for no more
+        self._held: set[AdmittedFunction] = set()  # asked for no more environments
         self._with_idle: set[AdmittedFunction] = set()  # with idle environments, when last seen
         self._memory: Memory | None = None
         self._read_s = self._look_s = -1.0
@@ -220,7 +220,7 @@ class Admission:
         start: Callable[[], None],
         code: int,
     ) -> None:
-        """It was started, and could not be forked because of the error `code`: first in line again."""
+        """Put it first in the queue again: its fork failed with the errno `code`."""
         self.forget(environment)
         now_s = self._now()
         if now_s >= self._paused_until_s:
@@ -231,13 +231,13 @@ class Admission:
         self._start_timer()
 
     def spawned(self, environment: AdmittedEnvironment) -> None:
-        """Its process is there."""
+        """Its process has been forked."""
         self._spawning.discard(environment)
         self._pause_s = _FIRST_PAUSE_S
         self._paused_for = ""
 
     def initialised(self, environment: AdmittedEnvironment, need: Need) -> None:
-        """It has taken what it needs for the start."""
+        """Its init is done: what it claimed is in use now."""
         self._claimed_kb -= self._claims.pop(environment, 0)
         self._read_s = -1.0  # what was claimed is taken now
         need.measure(environment.pid)
@@ -245,7 +245,7 @@ class Admission:
             self._admit()
 
     def forget(self, environment: AdmittedEnvironment) -> None:
-        """It is gone, or about to go, wherever it was."""
+        """Drop it, whether it waits or has begun."""
         self._queue.pop(environment, None)
         self._spawning.discard(environment)
         self._claimed_kb -= self._claims.pop(environment, 0)
@@ -254,7 +254,7 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """Number of environments that wait."""
         return len(self._queue)
 
     def close(self) -> None:
@@ -268,7 +268,7 @@ class Admission:
     # ---------------------------------------------------------------- whether there is room
 
     def _shortage(self, function: AdmittedFunction) -> str | None:
-        """What is missing for one more, if anything is."""
+        """What the machine is short of for one more environment; None if there is room."""
         now_s = self._now()
         if self._paused_for and (self._spawning or now_s < self._paused_until_s):
             return self._paused_for  # one at a time, until one succeeds
@@ -305,7 +305,7 @@ class Admission:
         start()
 
     def _admit(self) -> None:
-        """Start what fits, in order; for so long, one function's that do not fit hold up none of others."""
+        """Start what fits, in order. What does not fit holds up other functions only after `PATIENCE_S`."""
         oldest_s = next(iter(self._queue.values())).began_s
         strict = self._now() - oldest_s > PATIENCE_S
         short = set(self._with_idle)  # nobody waits for what they have in line
@@ -344,7 +344,7 @@ class Admission:
             self._start_timer()
 
     def _hold_and_resume(self) -> None:
-        """Tell those whose environments wait to ask for no more, and those whose wait no longer."""
+        """Hold functions whose environments wait, and resume those whose environments no longer do."""
         waiting = {entry.function for entry in self._queue.values()}
         held, self._held = self._held, waiting
         for function in waiting - held:
@@ -353,7 +353,7 @@ class Admission:
             function.resume()
 
     def _make_room(self, now_s: float) -> None:
-        """Give up environments that do less than what waits would."""
+        """End idle environments for those that wait, or after `PATIENCE_S` without any, a busy one."""
         if self._leaving():
             return
         first = next((entry for entry in self._queue.values() if entry.function not in self._with_idle), None)
@@ -395,7 +395,7 @@ class Admission:
         return idle
 
     def _extend_inits(self, now_s: float) -> None:
-        """No init has begun. Where nothing is there that might end and make room, waiting is of no use."""
+        """Start init limits anew; fail what has waited for long while nothing runs that could end."""
         if now_s - self._extended_s < _EXTEND_S:
             return
         self._extended_s = now_s
@@ -410,7 +410,7 @@ class Admission:
                 waiting.function.init_waits(environment)
 
     def _count_waits(self, now_s: float) -> None:
-        """Count what waits for more than a moment; and once in a while, say so."""
+        """Notify observers of what waits for more than a moment; have it logged once in a while."""
         for waiting in self._queue.values():
             if waiting.is_counted or now_s - waiting.began_s < _LOOK_S:
                 continue

@@ -1,4 +1,4 @@
-"""What goes over the sockets between the engine, its zygotes and the environments: frames and messages.
+"""The protocol between the engine, its zygotes and the environments: frames and messages.
 
 An environment's socket is a stream of frames, each with its length before it. A zygote's is a sequence of
 messages (`SOCK_SEQPACKET`), with descriptors beside them. All of it stays on one machine: native sizes,
@@ -22,7 +22,7 @@ _USUAL_BYTES: Final = 16_384
 
 
 class RequestFrame(NamedTuple):
-    """One invocation, as a child is told of it. Texts that are absent are None."""
+    """One invocation, as it is sent to a child. Absent texts are None."""
 
     number: int
     deadline_s: float
@@ -77,15 +77,15 @@ def _text(part: bytes) -> str | None:
 
 
 class FrameReader:
-    """Requests as they come down a socket. `parse` for a loop that reads, `next` for one that waits."""
+    """Reads requests from a socket: `next` blocks for one, `parse` takes data that was received."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._partial = bytearray()
 
     def next(self) -> RequestFrame | None:
-        """Wait for the next request; None at the end of the stream. For one that is sent one at a time."""
-        data = self._connection.recv(_USUAL_BYTES)  # what is larger would be mapped and unmapped each time
+        """Block until the next request; None at the end of the stream. Requests must come one at a time."""
+        data = self._connection.recv(_USUAL_BYTES)  # a larger buffer would be mapped and unmapped each time
         if len(data) >= _REQUEST_HEAD and _SIZE.unpack_from(data)[0] + 4 == len(data):
             return _unpack_request(data)
         return self._long(data) if data else None
@@ -134,7 +134,7 @@ REPLY_HEAD: Final = _REPLY.size
 
 
 class ReplyFrame(NamedTuple):
-    """What a child tells: `kind` is one of the above, `number` the invocation's."""
+    """One reply of a child: `kind` is one of the above, `number` the invocation's."""
 
     kind: int
     number: int
@@ -157,7 +157,7 @@ def whole_reply(data: bytes) -> tuple[int, int, int, int, float] | None:
 
 
 def cut_replies(partial: bytearray) -> Iterator[ReplyFrame]:
-    """Take the complete replies off the front of `partial`."""
+    """Remove the complete replies from the front of `partial`, and yield them."""
     while len(partial) >= REPLY_HEAD:
         size, kind, number, peak_kb, init_s = _REPLY.unpack_from(partial)
         if len(partial) < size + 4:
@@ -176,7 +176,7 @@ UP: Final = 4  # zygote or template: ready to fork
 DOWN: Final = 5  # the same: cannot (body: why; value: errno, if it was the system's)
 EXITED: Final = 6  # zygote: an environment is gone (value: exit status, negative for a signal)
 OUT_OF_MEMORY: Final = 7  # zygote: the kernel killed it at its memory limit
-KILL: Final = 8  # engine: end the environment, which it has no hold on
+KILL: Final = 8  # engine: kill the environment; the engine could not open its pidfd
 
 _MESSAGE: Final = Struct("<BIi")
 MESSAGE_BYTES: Final = 131_072

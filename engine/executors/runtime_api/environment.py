@@ -1,4 +1,4 @@
-"""One environment of the Runtime API: its address, its process, and what becomes of both."""
+"""One environment of the Runtime API: its address and its process, from start to end."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _LOOK_EVERY_S: Final = 0.2
 
 
 class RuntimeEnvironmentEvents(Protocol):
-    """The executor, as its rooms know it."""
+    """The executor, as far as its environments know it."""
 
     function: Function
     facts: Facts
     workshop: Workshop
 
     def watch(self, child: RuntimeProcess) -> None:
-        """See to it that the process does not outlive the engine."""
+        """Have the process killed if the engine is killed."""
 
     def forget(self, child: RuntimeProcess) -> None:
         """The process is about to be reaped."""
@@ -54,11 +54,11 @@ class RuntimeEnvironmentEvents(Protocol):
         """Start its process."""
 
     def discard(self, environment: RuntimeEnvironment) -> None:
-        """The environment is gone: know it no more."""
+        """Close the environment and forget it."""
 
 
 class RuntimeEnvironment:
-    """One environment. Nothing is told of it any more once it is `closed`."""
+    """One environment. Nothing is reported of it any more once it is `closed`."""
 
     def __init__(self, env_id: int, owner: RuntimeEnvironmentEvents) -> None:
         self.env_id = env_id
@@ -82,7 +82,7 @@ class RuntimeEnvironment:
         self._looks = False
 
     async def open(self) -> None:
-        """Listen, unless it does already, and start the process. What fails is told."""
+        """Listen, unless it does already, and start the process. Errors are reported by `failed`."""
         try:
             if not self._address:
                 host, port = await self._server.start("127.0.0.1", 0)
@@ -107,7 +107,7 @@ class RuntimeEnvironment:
         self._watch_process()
 
     def _handle(self, request: Request) -> None:
-        """Pass on what the runtime asks; no page in a browser may. A runtime need not name a host."""
+        """Pass on requests of the runtime; those of a page in a browser are refused. `Host` may be absent."""
         refusal = None if self._gate.is_plain(request) else self._gate.judge(marks_of(request))
         if refusal is not None and refusal.status == 403:
             responses.refuse(request, 403, "Forbidden", refusal.message)
@@ -115,18 +115,18 @@ class RuntimeEnvironment:
             self._api.handle(request)
 
     def run(self, invocation: Invocation) -> None:
-        """Hand it to the process."""
+        """Give it to the process at its next poll."""
         self._api.submit(invocation)
         if self._shared and not self._looks:
             self._looks = True
             self._loop.call_later(_LOOK_EVERY_S, self._look)
 
     def init_use(self) -> Use | None:
-        """What its process has used of the CPU, once there is one."""
+        """CPU that its process has used; None before there is one."""
         return None if self._child is None else use_of_process(self._child.group)
 
     def close(self) -> None:
-        """Kill the process with all it started, and stop listening; what it wrote is kept."""
+        """Kill the process with all it started, and stop listening. Its output so far is logged."""
         if self.closed:
             return
         child = self._child
@@ -154,18 +154,18 @@ class RuntimeEnvironment:
         """Whether nothing of it is left."""
         return self.closed and not self._spawning and (self._child is None or self._child.ended)
 
-    # ---------------------------------------------------------------- what the desk tells
+    # ---------------------------------------------------------------- what the Runtime API reports
 
     def ready(self) -> None:
-        """It polls: it is initialised."""
+        """Report it ready: it has polled for the first time."""
         if self._child is not None:
-            self._child.peak_mb()  # a crash leaves nothing to be read: it is remembered
+            self._child.peak_mb()  # remembered: after a crash it cannot be read
         if not self.closed and not self._is_ready:
             self._is_ready = True
             self._owner.facts.ready(self.env_id, self._clock.now() - self._began_s)
 
     def failed(self, failure: InitFailure, peak_mb: int | None = None) -> None:
-        """It cannot be initialised, or its process is lost with all that ran there: it is gone."""
+        """Report that its init failed, or that its process ended with what ran there; it is gone then."""
         if self.closed:
             return
         self._owner.discard(self)
@@ -181,33 +181,33 @@ class RuntimeEnvironment:
             self._owner.facts.died(self.env_id)
 
     def flush_output(self) -> None:
-        """What was written before an answer belongs to its invocation, whichever of the two is seen first."""
+        """Read its output: what was written before a response belongs to that invocation."""
         if self._child is not None:
             self._child.read_all()
             if self._api.current() is not None or not self._shared:
                 self._flush()
             if self._workers is not None:
-                self._workers.see()  # who polls is among them
+                self._workers.see()  # the one that polls is among them
 
     def ended(self, invocation: Invocation, result: Result) -> None:
-        """It answered."""
+        """Report the result, with the peak memory of the process."""
         if not self.closed:
             peak_mb = self._child.peak_mb() if self._child is not None else None
             self._owner.facts.ended(invocation, result._replace(max_memory_mb=peak_mb))
 
     def arn(self, invocation: Invocation) -> str:
-        """As the caller addressed the function."""
+        """The ARN that the caller has used."""
         event = invocation.event
         return self._owner.workshop.account.function_arn(event.function, event.qualifier)
 
     def deadline_ms(self, invocation: Invocation) -> int:
-        """On the wall clock, which is all that another process shares."""
+        """Milliseconds since the Unix epoch: another process shares only the wall clock."""
         return int((self._clock.wall() + invocation.deadline_s - self._clock.now()) * 1000)
 
     # ---------------------------------------------------------------- the process
 
     def _spawn(self) -> None:
-        """Start the process; on another thread, so it is made known at the moment in which it exists."""
+        """Start the process. Called on another thread, so `_child` is set as soon as it exists."""
         function, workshop = self._owner.function, self._owner.workshop
         day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
         command = command_of(function)
@@ -229,7 +229,7 @@ class RuntimeEnvironment:
             self._workers = WorkerProcesses(self._child.group, lasting=CLIENT in command)
 
     def _watch_process(self) -> None:
-        """The process runs. The environment may have been closed meanwhile."""
+        """Watch the new process, or kill it if the environment was closed meanwhile."""
         child = self._child
         if child is None or child.ended:  # it was settled
             return
@@ -250,7 +250,7 @@ class RuntimeEnvironment:
             workshop.output(self._api.writer_of(line), line)
 
     def _exited(self, status: int) -> None:
-        """The process is dead."""
+        """Reap the process, and start another one or report the end."""
         child = self._child
         if child is None:
             return
@@ -269,7 +269,7 @@ class RuntimeEnvironment:
             self.failed(_exit(status), child.peak_mb())
 
     def _look(self) -> None:
-        """A runtime of several processes may lose one, with what ran there, and say nothing of it."""
+        """Check the processes of a shared runtime: it may lose one, and not report that."""
         self._looks = False
         if self.closed or self._child is None or self._workers is None or not self._api.unanswered():
             return

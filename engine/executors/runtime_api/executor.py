@@ -20,7 +20,7 @@ from engine.ports import Facts, Workshop
 
 
 class RuntimeExecutor:
-    """The environments of one function, each a process. See the module's docstring for its limits."""
+    """The environments of one function, each a process that polls the Runtime API."""
 
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.function = function
@@ -32,7 +32,7 @@ class RuntimeExecutor:
         self._reaper: ProcessReaper | None = None
 
     def start(self, env_id: int, /) -> None:
-        """Listen, and start a process; its first poll tells that it is ready."""
+        """Listen, and start a process. Its first poll means that it is ready."""
         if self._reaper is None:
             try:
                 self._reaper = ProcessReaper()
@@ -54,12 +54,12 @@ class RuntimeExecutor:
             self.discard(environment)
 
     def init_use(self, env_id: int, /) -> Use | None:
-        """Of its process; what that starts is not counted."""
+        """CPU of its process, without what that starts."""
         environment = self._environments.get(env_id)
         return None if environment is None else environment.init_use()
 
     def renew(self) -> None:
-        """Nothing: a new process reads what is there when it starts."""
+        """Do nothing: a new process reads the code when it starts."""
 
     def close(self) -> None:
         """Leave no process and no descriptor behind; every environment has been stopped."""
@@ -72,7 +72,7 @@ class RuntimeExecutor:
             self._reaper.close()
             self._reaper = None
 
-    # ---------------------------------------------------------------- what rooms ask for
+    # ---------------------------------------------------------------- what environments ask for
 
     def open(self, environment: RuntimeEnvironment) -> None:
         """Start its process, beside the loop."""
@@ -81,17 +81,17 @@ class RuntimeExecutor:
         opening.add_done_callback(self._openings.discard)
 
     def watch(self, child: RuntimeProcess) -> None:
-        """Tell the guardian."""
+        """Have the process killed if the engine is killed."""
         if self._reaper is not None:
             self._reaper.watch(child.group)
 
     def forget(self, child: RuntimeProcess) -> None:
-        """Tell the guardian."""
+        """Stop that: the process is about to be reaped."""
         if self._reaper is not None:
             self._reaper.forget(child.group)
 
     def discard(self, environment: RuntimeEnvironment) -> None:
-        """Close it, and keep it in mind until its process is reaped."""
+        """Close it, and keep it until its process is reaped."""
         self._environments.pop(environment.env_id, None)
         environment.close()
         if environment.is_reaped:

@@ -1,4 +1,4 @@
-"""What a process writes, cut into lines as Lambda cuts it."""
+"""Splits the output of a process into lines, as Lambda does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OutputLines:
         return [_text(line) for line in whole]
 
     def end(self) -> list[str]:
-        """What stands after the last newline, as a line, if there is anything."""
+        """The text after the last newline, as a line, if there is any."""
         rest, self._rest = self._rest, b""
         return [_text(rest)] if rest else []
 

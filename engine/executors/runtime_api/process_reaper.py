@@ -1,8 +1,8 @@
-"""Sees to it that no process outlives the engine, even one that is killed and can tidy up nothing.
+"""Kills the process groups of an engine that was killed and could not do so itself.
 
-The guardian is a shell that reads process groups from a pipe whose other end only the engine holds. When
-the engine is gone, however it went, the pipe ends, and the guardian kills the groups it still knows.
-(`PR_SET_PDEATHSIG` would miss grandchildren, and strikes when a mere thread of the engine ends.)
+The reaper is a shell that reads process groups from a pipe whose other end only the engine holds. When
+the engine exits, for whatever reason, the pipe ends, and the reaper kills the groups it still knows.
+(`PR_SET_PDEATHSIG` would miss grandchildren, and fires when a mere thread of the engine ends.)
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class ProcessReaper:
         )
 
     def watch(self, group: int) -> None:
-        """Kill it if the engine goes."""
+        """Kill this group if the engine exits."""
         self._tell(b"+ %d\n" % group)
 
     def forget(self, group: int) -> None:
-        """It is about to be no more: its number may become another's."""
+        """Do not kill it any more: it is about to be reaped, and its number may be used again."""
         self._tell(b"- %d\n" % group)
 
     def close(self) -> None:
-        """No group is left."""
+        """End the shell. No group is left."""
         pipe = self._shell.stdin
         if pipe is not None:
             pipe.close()

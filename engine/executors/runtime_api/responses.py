@@ -1,4 +1,4 @@
-"""What the Runtime API answers, byte for byte, and what it makes of what a runtime posts.
+"""The responses of the Runtime API, byte for byte, and the errors that a runtime posts.
 
 Source: Lambda Developer Guide, "Using the Lambda runtime API", and its OpenAPI specification; texts and
 states are those of AWS's Runtime Interface Emulator.
@@ -24,7 +24,7 @@ _TOO_LARGE: Final = f"Exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES
 
 
 class PollState(StrEnum):
-    """Where a runtime is, in the words of AWS's emulator."""
+    """The state of a runtime, in the words of AWS's emulator."""
 
     STARTED = "Started"
     INIT_ERROR = "InitError"
@@ -48,7 +48,7 @@ def empty(request: Request) -> None:
 
 
 def refuse(request: Request, status: int, error_type: str, message: str) -> None:
-    """An error of the runtime's."""
+    """Answer with an error document."""
     body = json.dumps({"errorMessage": message, "errorType": error_type}, separators=(",", ":"))
     request.respond(status, _JSON, body.encode() + b"\n")
 

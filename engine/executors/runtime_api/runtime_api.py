@@ -1,4 +1,4 @@
-"""The Runtime API of one environment: hands invocations to whoever polls, and takes their answers.
+"""The Runtime API of one environment: gives invocations to the runtime that polls, and takes its responses.
 
 Source: Lambda Developer Guide, "Using the Lambda runtime API".
 """
@@ -26,19 +26,19 @@ _ERROR_BODY: Final = b"lambda-runtime-function-error-body"
 
 
 class RuntimeApiListener(Protocol):
-    """Whom a desk tells what it hears."""
+    """Told what the runtime does."""
 
     def ready(self) -> None:
         """The runtime asked for its first invocation."""
 
     def failed(self, failure: InitFailure) -> None:
-        """It cannot serve."""
+        """The runtime cannot serve."""
 
     def flush_output(self) -> None:
-        """It is about to be taken at its word: what it wrote before that is to be read first."""
+        """Read what the runtime has written so far: it is about to take or to answer an invocation."""
 
     def ended(self, invocation: Invocation, result: Result) -> None:
-        """It has answered."""
+        """The runtime has answered the invocation."""
 
     def arn(self, invocation: Invocation) -> str:
         """The ARN that the invocation's caller used."""
@@ -48,9 +48,9 @@ class RuntimeApiListener(Protocol):
 
 
 class RuntimeApi:
-    """What one runtime polls, one invocation at a time or, `shared`, as many as it asks for.
+    """Serves one runtime, one invocation at a time or, if `shared`, as many as it polls for.
 
-    A runtime that asks again while one waits already has given up waiting, unless it is shared.
+    A runtime that polls again while a poll waits has given up the first one, unless it is shared.
     """
 
     __slots__ = (
@@ -69,13 +69,13 @@ class RuntimeApi:
         self._shared = shared
         self._state = PollState.STARTED
         self._polls: list[Request] = []
-        self._waiting: deque[Invocation] = deque()  # given, but nobody has polled for them yet
+        self._waiting: deque[Invocation] = deque()  # not polled for yet
         self._in_flight: dict[str, Invocation] = {}
         self._answered = ""  # the request id answered last
         self._refused = False  # its answer was too large
 
     def submit(self, invocation: Invocation) -> None:
-        """Hand it to whoever polls, or keep it until somebody does."""
+        """Answer a poll with it, or keep it until there is one."""
         self._waiting.append(invocation)
         self._dispatch()
 
@@ -86,15 +86,15 @@ class RuntimeApi:
         return next(iter(self._in_flight.values()))
 
     def writer_of(self, line: str) -> Invocation | None:
-        """Whose `line` of output it is: of several, the one whose request id stands in it."""
+        """The invocation that wrote `line`: of several, the one whose request id is in it."""
         if len(self._in_flight) < 2:
             return self.current()
         return next((one for request_id, one in self._in_flight.items() if request_id in line), None)
 
     def restart(self) -> bool:
-        """The runtime died. If that cost no invocation, let another begin where it left off.
+        """After the runtime has exited: True if another one may continue, since no invocation was lost.
 
-        It does if invocations wait that never reached it, or if it was told that its last answer was too
+        It may if invocations wait that never reached it, or if it was told that its last answer was too
         large, which AWS's clients do not survive, though the environment does.
         """
         if self._in_flight or not (self._waiting or self._refused) or self.initialising:
@@ -110,11 +110,11 @@ class RuntimeApi:
         return self._state in _INITIALISING
 
     def unanswered(self) -> list[Invocation]:
-        """All that were given and not answered."""
+        """The invocations that were submitted and not answered."""
         return [*self._in_flight.values(), *self._waiting]
 
     def handle(self, request: Request) -> None:
-        """Answer a request of the runtime's, now or when there is something to say."""
+        """Answer a request of the runtime, a poll as soon as there is an invocation."""
         path = request.target.partition(b"?")[0]
         if not path.startswith(_PREFIX):
             responses.not_found(request)
@@ -165,7 +165,7 @@ class RuntimeApi:
                 continue  # its client has gone
             invocation = waiting[0]
             request_id = invocation.event.request_id
-            if request_id in self._in_flight:  # an earlier attempt of the same event, still at it
+            if request_id in self._in_flight:  # an earlier attempt of the same event still runs
                 polls.append(poll)
                 return
             waiting.popleft()
@@ -212,8 +212,8 @@ class RuntimeApi:
         self._end(invocation, Result(Status.ERROR, response_too_large_body()))
 
     def _take(self, request: Request, request_id: str, wanted: PollState) -> Invocation | None:
-        """The invocation that is answered; None if it is not here, and then the runtime has been told so."""
-        self._listener.flush_output()  # while it is still known whose words they are
+        """The invocation that is answered; None, after an error response, if it does not run here."""
+        self._listener.flush_output()  # while the invocation that wrote it is still known
         invocation = self._in_flight.pop(request_id, None)
         if invocation is not None:
             self._answered = request_id
@@ -227,7 +227,7 @@ class RuntimeApi:
     def _end(self, invocation: Invocation, result: Result) -> None:
         self._listener.ended(invocation, result)
         if self._waiting:
-            self._dispatch()  # what had to wait for its namesake
+            self._dispatch()  # an attempt of the same event may have waited for it
 
     def _init_error(self, request: Request, state: PollState) -> None:
         if self._state not in (PollState.STARTED, PollState.RESTORE_READY):
@@ -242,7 +242,7 @@ class RuntimeApi:
         self._listener.failed(responses.init_failure(request.body, named))
 
     def _restore(self, request: Request) -> None:
-        """There is no snapshot: whoever waits to be restored is so at once."""
+        """Answer at once: there is no snapshot to be restored from."""
         if self._state is not PollState.STARTED:
             responses.refuse_move(request, self._state, PollState.RESTORE_READY)
             return
@@ -255,7 +255,7 @@ def _returned(request: Request) -> Result:
 
 
 def _streamed(request: Request) -> Result:
-    """A stream arrives here as a whole; that it broke off is told in its trailers."""
+    """The result of a streamed response, which has arrived as a whole; its trailers tell of an error."""
     trailers = {name.lower(): value for name, value in request.trailers}
     error_type = trailers.get(_ERROR_TYPE)
     if error_type is None:

@@ -1,4 +1,4 @@
-"""One process of an environment: started in a group of its own, watched, read from, and killed whole."""
+"""One process of an environment, in a process group of its own: started, read from, killed, reaped."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RuntimeProcess:
         self._pipe = self._process.stdout
         os.set_blocking(self._pipe.fileno(), False)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._take: Callable[[bytes], object] = len  # nobody listens yet
+        self._take: Callable[[bytes], object] = len  # until `watch`
         self._exited: Callable[[int], None]
         self._pid_fd = -1
         self._peak_mb: int | None = None
@@ -72,7 +72,7 @@ class RuntimeProcess:
             loop.add_reader(self._pid_fd, self._gone)
 
     def read_all(self) -> None:
-        """Take what it has written up to now."""
+        """Read what it has written up to now."""
         while not self._pipe.closed and self._read():
             pass
 
@@ -90,9 +90,9 @@ class RuntimeProcess:
                 os.killpg(self.group, signal.SIGKILL)
 
     def reap(self, *, wait: bool = False) -> bool:
-        """Let the dead process go, with its descriptors; False if it still lives.
+        """Reap the process and close its descriptors; False if it has not exited yet.
 
-        With `wait` that is waited for, for some seconds at most: it has been killed.
+        With `wait` block until it has, for five seconds at most: it has been killed.
         """
         if self.ended:
             return True
@@ -147,7 +147,7 @@ class RuntimeProcess:
         return len(data) == _READ_BYTES
 
     def _gone(self) -> None:
-        """It is dead, but not reaped."""
+        """Report the exit status; the process is not reaped yet."""
         self._unread(self._pid_fd)
         state = os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         self._exited(_status(state))
@@ -159,7 +159,7 @@ class RuntimeProcess:
             return  # reaped by then
         if self._loop is None:
             return
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._exited, _status(state))
 
 

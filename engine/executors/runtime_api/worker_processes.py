@@ -1,6 +1,6 @@
-"""Looks after the processes that a runtime starts by itself, as AWS's does to serve several invocations.
+"""Detects the death of processes that a runtime starts to serve several invocations, as AWS's client does.
 
-Linux only: elsewhere nothing is seen.
+Linux only: elsewhere nothing is detected.
 """
 
 from __future__ import annotations

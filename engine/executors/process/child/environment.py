@@ -1,4 +1,4 @@
-"""An environment from within: a process that initialises a handler and runs it, request after request."""
+"""One environment, as seen in its own process: initialises the handler, then runs it once per request."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _LOG_STREAM: Final = "AWS_LAMBDA_LOG_STREAM_NAME"
 
 
 class ProcessClock:
-    """The clock of a process that no `Clock` reaches; CLOCK_MONOTONIC is the same in all of them."""
+    """The clock of a child process. CLOCK_MONOTONIC is the same in all processes of a machine."""
 
     now = staticmethod(time.monotonic)  # noqa: TID251  # another process: there is none to be passed in
     wall = staticmethod(time.time)  # noqa: TID251
@@ -67,7 +67,7 @@ class ProcessClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """What `HandlerRunner` works with, here."""
+    """What `HandlerRunner` needs, in a child process."""
 
     account: Account
     clock: ProcessClock
@@ -78,8 +78,8 @@ class CallContext:
 class ChildEnvironment:
     """The handler's side of one environment.
 
-    Made in the zygote, once for all of a function, so that they share it: what is made after the fork each
-    has to itself. `prepare` and `initialise` run in the process that initialises the handler, and `attach`
+    Made in the zygote, once for all environments of a function, which share its memory.
+    `prepare` and `initialise` run in the process that initialises the handler, and `attach`
     in the one that serves: with SnapStart that is another.
     """
 
@@ -108,10 +108,10 @@ class ChildEnvironment:
         self._is_copy = False
         self._imported: list[str] = []
         self.is_prepared = False
-        """Whether that was done before the fork, with what could be imported beforehand."""
+        """Whether `prepare` was called before the fork, by a zygote of the function's own."""
 
     def prepare(self) -> None:
-        """First thing in a process of its own: the function's modules go before all others."""
+        """Put the function's modules before all others. The first step after the fork."""
         self.log.configure(self.style)
         forget_modules(self._early)
         self.private.open(self._plain)
@@ -122,7 +122,7 @@ class ChildEnvironment:
             pass  # the handler will not be found: that is for the init to say
 
     def make_context_template(self) -> None:
-        """Have a log stream; before the fork, in the process that forks."""
+        """Set the log stream's name; before the fork, in the process that forks."""
         self.template = self.call.make_context_template()
         if _LOG_STREAM in self.spec.variables:
             os.environ[_LOG_STREAM] = self.template.make("", 0.0).log_stream_name
@@ -136,7 +136,7 @@ class ChildEnvironment:
             self._imported = imported_from_outside(self.spec.function.code, before)
 
     def attach(self, connection: int) -> None:
-        """Take over the descriptor that requests come down."""
+        """Take over the descriptor of the socket to the engine."""
         self.connection = socket.socket(fileno=move_to_high_number(connection))
         if self.spec.function.snapstart:
             self.template = (
@@ -150,10 +150,10 @@ class ChildEnvironment:
         except OSError:
             self._own_memory = None  # the peak is then that of the whole life of the process
 
-    # ---------------------------------------------------------------- telling the engine
+    # ---------------------------------------------------------------- replies to the engine
 
     def send(self, kind: int, number: int, body: bytes = b"", init_s: float = 0.0) -> None:
-        """One frame. An engine that is gone ends this process too."""
+        """Send one frame. Kills this process if the engine has exited."""
         self._peak_kb = peak_kb = self.peak_kb()
         head = pack_reply(kind, number, peak_kb, init_s, len(body))
         try:
@@ -166,13 +166,13 @@ class ChildEnvironment:
             self.kill_self()
 
     def ready(self, init_s: float) -> None:
-        """It can serve; `init_s` is how long that took."""
+        """Report that the init is done, and that it took `init_s` seconds."""
         if self._imported:
             self.send(IMPORTED, 0, json.dumps(self._imported).encode())
         self.send(READY | self._printed(), 0, init_s=init_s)
 
     def failed(self, error: InitError, init_s: float, status: int = 1) -> NoReturn:
-        """It cannot; the process ends with `status`, as AWS's client does."""
+        """Report that the init failed after `init_s` seconds, and exit, as AWS's client does."""
         self.tell(error)
         self.send(FAILED | self._printed(), 0, failure_text(error), init_s)
         os._exit(status)
@@ -191,7 +191,7 @@ class ChildEnvironment:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def _forget_peak(self) -> None:
-        """Begin anew. Not needed while the peak is what was resident when this was last done."""
+        """Reset the peak. Not needed while the peak is what was resident at the last reset."""
         if self._own_memory is not None:
             try:
                 os.write(self._own_memory, b"5")  # proc(5): resets the peak to what is resident now
@@ -203,12 +203,12 @@ class ChildEnvironment:
         self._is_copy = True
 
     def kill_self(self) -> NoReturn:
-        """The way to the engine is cut: nobody can be told anything."""
+        """Kill this process: its socket to the engine is broken."""
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("unreachable")
 
     def exit_with(self, error: BaseException) -> NoReturn:
-        """End as CPython does when `error` reaches the top."""
+        """Exit as CPython does when `error` is not caught."""
         report_exit(error)
         status = exit_status(error)
         if status < 0:
@@ -219,7 +219,7 @@ class ChildEnvironment:
     # ---------------------------------------------------------------- running handlers
 
     def serve(self) -> NoReturn:
-        """Run the handler for one request after the other, until the engine closes the line."""
+        """Run the handler for one request after the other, until the engine closes the socket."""
         call, handler, template = self.call, self.loaded.callable, self.template
         receive = FrameReader(self.connection).next
         # One invocation at a time: the same two objects stand for all of them, as one global id does in
@@ -268,7 +268,7 @@ class ChildEnvironment:
             body = payload = b""
 
     def cut(self, body: bytes) -> bytes:
-        """What the engine needs of it: a result over the limit is only told to be one."""
+        """Shorten a result over the limit: the engine only has to see that it is one."""
         return body if len(body) <= MAX_RESPONSE_BYTES else body[: MAX_RESPONSE_BYTES + 1]
 
     def _run_coroutine(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
@@ -301,12 +301,12 @@ class ChildEnvironment:
             return PRINTED  # the handler closed it, or put something else in its place
 
     def write(self, _invocation: Invocation, text: str) -> None:
-        """What the runtime itself has to say of an invocation goes where `print` goes, as AWS's client's."""
+        """Write a line of the runtime's own where `print` writes, as AWS's client does."""
         sys.stdout.write(text)
 
 
 def report_exit(error: BaseException) -> None:
-    """What CPython does before it ends by `error`: say so, wait for threads, run exit functions."""
+    """Do what CPython does before it exits by `error`: print it, join threads, run exit functions."""
     if not isinstance(error, SystemExit):
         error.__traceback__ = of_handler(error.__traceback__)
         sys.excepthook(type(error), error, error.__traceback__)
@@ -317,9 +317,9 @@ def report_exit(error: BaseException) -> None:
 
 
 def failure_text(error: InitError) -> bytes:
-    """Its parts as a JSON list, for the engine to make it again."""
+    """The parts of `error` as a JSON list; `failure_from` reads it."""
     return json.dumps([error.error_type, error.message, error.stack, error.exit_status]).encode()
 
 
 def ignore_outcome(_outcome: Outcome) -> None:
-    """The engine has the invocation that somebody waits for."""
+    """Do nothing: the engine has the invocation whose caller waits."""

@@ -1,6 +1,6 @@
 """What a function's own zygote imports beforehand, and when it must not.
 
-A process that has threads, or sockets that its forks would share, is none to fork handlers from.
+Handlers must not be forked from a process with threads, or with sockets that its forks would share.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def imported_from_outside(code: str, before: Collection[str]) -> list[str]:
 
 
 def import_all(names: Iterable[str], unwanted: Collection[str]) -> PreloadRefusal | None:
-    """Import the modules; the first that cannot stay, after which this process is of no use.
+    """Import the modules; returns the first that must not stay imported, and then this process must exit.
 
     One that cannot be imported is left to the handler, whose own import says so.
 
@@ -59,7 +59,7 @@ def import_all(names: Iterable[str], unwanted: Collection[str]) -> PreloadRefusa
 
 
 def reseed() -> None:
-    """Give this process random numbers of its own; Python's `random` sees to itself after a fork."""
+    """Reseed NumPy after a fork; Python's `random` does that by itself."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         vars(numpy_random)["seed"]()
@@ -70,7 +70,7 @@ def _threads() -> int:
 
 
 def _shared() -> set[str]:
-    """What is open that a fork would share, and not have a copy of."""
+    """Open sockets, pipes and event queues, which a fork would share."""
     found = set()
     for descriptor in os.listdir("/proc/self/fd"):
         try:

@@ -1,4 +1,4 @@
-"""Keeps what a zygote imported for itself out of the handler's sight: `sys.modules` is the handler's own.
+"""Hides what a zygote imported for itself from handlers: `sys.modules` has only what is the handler's.
 
 The engine's code goes on working by its own references. A handler that imports a module of that name gets
 what its search path has: usually its own copy; where the path leads to the very file that the engine
@@ -34,14 +34,14 @@ class PrivateModules:
         return cls({name: sys.modules.pop(name) for name in names})
 
     def open(self, folders: Mapping[str, str]) -> None:
-        """Answer for the modules from now on, and for the packages without `__init__.py` in `folders`."""
+        """Start to find the modules, and the packages without `__init__.py` in `folders`."""
         self._folders = folders
         sys.meta_path.insert(0, self)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
     ) -> ModuleSpec | None:
-        """For the import system."""
+        """Called by the import system."""
         folder = self._folders.get(fullname)
         if folder is not None:
             package = ModuleSpec(fullname, None, is_package=True)
@@ -63,11 +63,11 @@ class _Again:
         self._module, self._spec, self._loader = module, module.__spec__, module.__loader__
 
     def create_module(self, _spec: ModuleSpec) -> ModuleType:
-        """It is there."""
+        """Return the module that is loaded already."""
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        """It has run. The import system has put this loader into it: take it out again."""
+        """Do not run it again; restore the spec and loader that the import system has replaced."""
         module.__spec__, module.__loader__ = self._spec, self._loader
 
 
@@ -92,7 +92,7 @@ def plain_packages(code: str, handler: str) -> dict[str, str]:
 
 
 def forget_modules(names: Iterable[str]) -> None:
-    """Forget that these were imported: the function has modules of these names itself."""
+    """Remove these from `sys.modules`: the function has modules of these names itself."""
     for name in names:
         for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
             del sys.modules[loaded]

@@ -1,4 +1,4 @@
-"""What a process is given before the user's code is imported: signals, variables, paths, streams, limits."""
+"""Sets up a process before user code is imported: signals, variables, streams, priority."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ set_signal: Final[Callable[[int, Any], Any]] = import_module("_signal").signal
 """`signal.signal` without its enumerations: those would cost each child a tenth of a millisecond."""
 
 _OUT_OF_THE_WAY: Final = 900
-"""Descriptors of ours are numbered from here: a handler that closes and opens at will rarely meets them."""
+"""The engine's descriptors have numbers from here, which handlers that close descriptors rarely reach."""
 
 
 class WholeWrites(io.FileIO):
-    """A raw stream that nothing is held back in, and that writes all it is given, or raises."""
+    """An unbuffered stream whose `write` writes everything, or raises."""
 
     def write(self, data: Any, /) -> int:
         """As `io.FileIO.write`, but never in part."""
@@ -43,7 +43,7 @@ class WholeWrites(io.FileIO):
 
 
 def set_up_process(parent: int, *, serves: bool) -> None:
-    """First thing after the fork: die with the parent, and have no part in what the parent does.
+    """Separate the process from its parent, right after the fork, and have it killed when the parent dies.
 
     `serves`: it runs handlers, and does not fork those that do.
     """
@@ -59,7 +59,7 @@ def set_up_process(parent: int, *, serves: bool) -> None:
 
 
 def move_to_high_number(descriptor: int) -> int:
-    """The same under a high number, closed on exec; the low number is free again."""
+    """Move it to a high number, close-on-exec; returns that number, or the same one if there is none."""
     try:
         moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
     except OSError:  # over the limit of this process
@@ -69,7 +69,7 @@ def move_to_high_number(descriptor: int) -> int:
 
 
 def redirect(output: int) -> None:
-    """Standard input is empty; both outputs go down the pipe `output`, which is closed."""
+    """Make standard input empty and both outputs the pipe `output`, which is closed."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
@@ -80,7 +80,7 @@ def redirect(output: int) -> None:
 
 
 def open_streams() -> None:
-    """New `sys.stdout` and `sys.stderr`, on whatever the descriptors 1 and 2 are at the time of writing.
+    """Make new `sys.stdout` and `sys.stderr`, which write to whatever descriptors 1 and 2 are at the time.
 
     What they do with lone surrogates is what Python does under Lambda's `LC_CTYPE=C.UTF-8`.
     """
@@ -93,13 +93,13 @@ def open_streams() -> None:
 
 
 def freeze_memory() -> None:
-    """What is there now will be shared with every child: keep the collector from touching it."""
+    """Keep the garbage collector from touching, and so copying, the memory that children will share."""
     gc.collect()
     gc.freeze()
 
 
 def set_variables(variables: Mapping[str, str]) -> None:
-    """Have exactly these environment variables."""
+    """Replace all environment variables by these."""
     zone = os.environ.get("TZ")
     os.environ.clear()
     add_variables(variables)
@@ -108,7 +108,7 @@ def set_variables(variables: Mapping[str, str]) -> None:
 
 
 def add_variables(variables: Mapping[str, str]) -> None:
-    """Have these environment variables too."""
+    """Add these environment variables."""
     os.environ.update(variables)
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:

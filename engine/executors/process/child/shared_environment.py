@@ -26,10 +26,10 @@ from engine.executors.process.protocol import ERROR, EXITS, OUTPUT, RAW, SUCCESS
 
 
 class SharedEnvironment(ChildEnvironment):
-    """See the module's docstring. The peak memory is that of the process since its start."""
+    """Runs several invocations at once. Its peak memory is that of the process since its start."""
 
     def prepare(self) -> None:
-        """Tell output apart by invocation, before anything is written."""
+        """Separate output by invocation, before anything is written."""
         super().prepare()
         self._lock = threading.Lock()
         self._numbers: dict[Invocation, int] = {}
@@ -39,7 +39,7 @@ class SharedEnvironment(ChildEnvironment):
         self.capture.__enter__()
 
     def serve(self) -> NoReturn:
-        """Run the handler for the requests as they come, until the engine closes the line."""
+        """Run the handler for the requests as they come, until the engine closes the socket."""
         template = self.template
         if self.loaded.is_async:
             self._serve_tasks(template)
@@ -48,7 +48,7 @@ class SharedEnvironment(ChildEnvironment):
         os._exit(0)
 
     def send(self, kind: int, number: int, body: bytes = b"", init_s: float = 0.0) -> None:
-        """One frame, whole, whichever thread it is from."""
+        """Send one frame; threads may call it at the same time."""
         with self._lock:
             super().send(kind, number, body, init_s)
 
@@ -130,11 +130,11 @@ class SharedEnvironment(ChildEnvironment):
             self._exit(request, error)
 
     def _run_coroutine(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
-        """Run it on a loop of its own: several threads may be at it at once."""
+        """Run what an `async def` handler returned, on a new loop: several threads may do so at once."""
         return import_module("asyncio").run(coroutine)
 
     def _invocation(self, request: RequestFrame) -> Invocation:
-        """The request as the in-process executors know it; what runs in this context belongs to it."""
+        """Make the request an `Invocation`, and have output of this context belong to it."""
         event = Event(
             self.spec.function.name,
             request.payload,
@@ -170,14 +170,14 @@ class SharedEnvironment(ChildEnvironment):
         self.exit_with(error)
 
     def write(self, invocation: Invocation, text: str) -> None:
-        """A line of its own, of that invocation."""
+        """Write a line of the runtime's own as output of that invocation."""
         self.capture.end(invocation)
         self.capture.take(invocation, text)
 
     def _written(self, invocation: Invocation, text: str) -> None:
-        """A line of one of several invocations that run at once."""
+        """Send a line that one of the invocations has written."""
         number = self._numbers.get(invocation)
         if number is not None:
             self.send(OUTPUT, number, text.encode("utf-8", "backslashreplace"))
-        else:  # it ended already: a thread that it left behind
+        else:  # written by a thread that outlived its invocation
             sys.__stdout__.write(text)  # type: ignore[union-attr]  # it is ours, and always there

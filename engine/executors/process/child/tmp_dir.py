@@ -31,13 +31,13 @@ from engine.machine.temporary import claim
 OPT: Final = "/opt"
 TMP: Final = "/tmp"  # noqa: S108  # Lambda's, and replaced by one that nobody else sees
 _APART: Final = 1024
-"""Where the numbers of the descriptors of mount namespaces begin, if the limit allows that many."""
+"""Descriptors of mount namespaces have numbers from here, if the limit allows that."""
 
 _OWN_MOUNTS: Final = "/proc/self/ns/mnt"
 
 
 class TmpDirs(Protocol):
-    """Where environments write. All of it is used by the process that forks them."""
+    """The `/tmp` of environments. Used by the process that forks them."""
 
     mounted: bool
     """Whether `/tmp` itself is their own, and its size is kept by the file system."""
@@ -45,26 +45,26 @@ class TmpDirs(Protocol):
     def enter(
         self, token: int, size_mb: int, kept: int, visible: Iterable[str], layers: str | None = None
     ) -> None:
-        """Before the fork: make the place of `token`, or take over that of `kept` if it is not 0.
+        """Before the fork: make the `/tmp` of `token`, or take over that of `kept` if it is not 0.
 
         `layers` is a folder whose entries are to be in `/opt`, where that can be.
         """
 
     def exit(self) -> None:
-        """After the fork, in the parent."""
+        """Undo `enter`; after the fork, in the parent."""
 
     def variables(self, token: int) -> dict[str, str]:
-        """What the environment's variables need besides."""
+        """Variables that the environment needs besides its own."""
 
     def forget(self, token: int) -> None:
-        """It is needed no more, and whoever wrote there is dead."""
+        """Remove it: the environment has exited, and none takes it over."""
 
     def close_in_child(self) -> None:
-        """In the child: close what is the parent's."""
+        """In the child: close the parent's descriptors."""
 
 
 class MountedTmpDirs:
-    """A tmpfs for each environment, on `/tmp`, in mount namespaces that nobody else sees.
+    """A tmpfs for each environment, on `/tmp`, in mount namespaces of their own.
 
     The namespace outlives its environment until it is forgotten: the environment that takes the place of
     one that was reset enters it, and finds the files. Raises OSError where that is not allowed.
@@ -99,7 +99,7 @@ class MountedTmpDirs:
             with open(_OWN_MOUNTS, "rb", buffering=0) as namespace:
                 self._namespaces[token] = _numbered_from(self._apart, namespace.fileno())
         except OSError:
-            self.exit()  # whoever comes next must not be made in what is half done
+            self.exit()  # the next one must not be forked in a namespace that is half done
             raise
 
     def exit(self) -> None:
@@ -107,7 +107,7 @@ class MountedTmpDirs:
         enter_mounts(self._home)
 
     def variables(self, token: int) -> dict[str, str]:
-        """Nothing: `/tmp` is where it always is."""
+        """None: `/tmp` itself is the environment's own."""
         return {}
 
     def forget(self, token: int) -> None:
@@ -143,10 +143,10 @@ class FolderTmpDirs:
         self._names[token] = name
 
     def exit(self) -> None:
-        """Nothing to leave."""
+        """Do nothing: `enter` changed nothing in the parent."""
 
     def variables(self, token: int) -> dict[str, str]:
-        """Where `tempfile` looks."""
+        """`TMPDIR`, which `tempfile` reads."""
         return {"TMPDIR": str(self._base / self._names[token])}
 
     def forget(self, token: int) -> None:
@@ -161,7 +161,7 @@ class FolderTmpDirs:
 
 
 def make_tmp_dirs(base: str) -> TmpDirs:
-    """What works here, in a process that can be thrown away: `base` is for folders."""
+    """Mounts if they are allowed here, else folders below `base`. Changes the mounts of this process."""
     try:
         tmp_dirs = MountedTmpDirs()
         tmp_dirs.enter(0, 1, -1, ())
@@ -173,7 +173,7 @@ def make_tmp_dirs(base: str) -> TmpDirs:
 
 
 def tmp_dirs_of_template(base: str, *, mounted: bool) -> TmpDirs:
-    """For a process that was itself forked with a place to write in: its children get what is there."""
+    """The same for a template: its environments start with what it wrote to its own `/tmp`."""
     return MountedTmpDirs(snapshot=True) if mounted else FolderTmpDirs(base)
 
 
@@ -212,7 +212,7 @@ def layers_of(code: str) -> str | None:
 
 
 def visible_below(root: str, code: str) -> list[str]:
-    """Folders below `root` that must stay seen when it is covered: the code, and Python's own."""
+    """Folders below `root` that must stay visible under a mount on it: the code, and Python's own."""
     wanted = {os.path.realpath(path) for path in (code, sys.prefix, sys.base_prefix, *sys.path) if path}
     below = sorted(path for path in wanted if path.startswith(root + os.sep) and os.path.exists(path))
     return [path for path in below if not any(path.startswith(other + os.sep) for other in below)]
@@ -250,7 +250,7 @@ def _mount_opt(layers: str) -> None:
 
 
 def _bind(descriptor: int, path: str) -> None:
-    """Have `path` show again what it showed when `descriptor` was opened."""
+    """Mount on `path` what `descriptor` was opened on."""
     source = f"/proc/self/fd/{descriptor}"
     if os.path.isdir(source):
         os.makedirs(path, exist_ok=True)

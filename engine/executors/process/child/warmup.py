@@ -1,4 +1,4 @@
-"""What a zygote does once so that its children need not: everything on the way of an invocation, some times.
+"""Runs an invocation some times in the zygote, so that its children start with everything warm.
 
 Lazy imports are made, caches filled and bytecode specialised before the memory is shared by all.
 """
@@ -23,10 +23,10 @@ _MODULE: Final = "warmup_handler"
 
 
 def warm_up() -> None:
-    """Load a handler as those of functions are loaded, and run it."""
+    """Load a handler as those of functions are loaded, and run it `_TIMES` times."""
     importlib.invalidate_caches()
     folder = str(Path(__file__).parent)
-    function = Function("rehearsal", handler=f"{_MODULE}.handler", code=folder)
+    function = Function("warmup", handler=f"{_MODULE}.handler", code=folder)
     services = CallContext(account=Account(), clock=ProcessClock(), log=lambda *_: None, logs_json=False)
     call = HandlerRunner(function, services, alone=True)
     sys.path.insert(0, folder)

@@ -1,6 +1,6 @@
-"""What `rehearsal` runs. It imports nothing: it is loaded as a handler is."""
+"""The handler that `warmup` runs. It imports nothing."""
 
 
 def handler(event: object, context: object) -> object:
-    """Return what came."""
+    """Return the event."""
     return event

@@ -29,7 +29,7 @@ _PROGRAM: Final = "/var/runtime/bootstrap.py"
 
 
 def _preload(names: Sequence[str]) -> str | None:
-    """Import them; why not, if one cannot be."""
+    """Import the modules; the error text if one cannot be imported, else None."""
     for name in names:
         try:
             importlib.import_module(name)
@@ -39,7 +39,7 @@ def _preload(names: Sequence[str]) -> str | None:
 
 
 def _clear_main_module(path: Sequence[str]) -> None:
-    """Have nothing in `sys` and `__main__` that handlers would not find on Lambda."""
+    """Remove from `sys` and `__main__` what handlers would not find there on Lambda."""
     sys.path[:] = path
     sys.argv[:] = [_PROGRAM]
     names = vars(sys.modules["__main__"])
@@ -48,8 +48,8 @@ def _clear_main_module(path: Sequence[str]) -> None:
 
 
 def main(descriptor: int, parent: int) -> NoReturn:
-    """What a fresh interpreter runs; the first message says how to set up."""
-    die_with_parent(parent)  # while it imports; later the closed line says so, and there is more to kill
+    """Run by a fresh interpreter. The first message on the socket has the settings."""
+    die_with_parent(parent)  # while it imports; from then on it exits when the socket is closed
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
     connection = socket.socket(fileno=descriptor)
@@ -69,7 +69,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
         os._exit(1)
     provide_hooks()
     tmp_dirs = make_tmp_dirs(setup["tmp_base"])
-    os.environ.clear()  # no child is to see it, and each would have to do this
+    os.environ.clear()  # once here instead of in every child
     set_variables({"TZ": ":UTC"})
     freeze_memory()
     outlive_parent()

@@ -22,6 +22,7 @@ from engine.config import Config, load_config
 from engine.core.function import Function
 from engine.errors import ConfigError
 from engine.runtime.platform import Platform
+from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
 
 _PROBLEMS: Final = 2
 _COLUMNS: Final = ("function", "handler", "memory", "timeout", "executor", "concurrency", "events")
@@ -172,5 +173,13 @@ def _print_notes(config: Config) -> None:
     for kind, tables in (("queues", config.resources.queues), ("buckets", config.resources.buckets)):
         if tables:
             click.echo(printable(f"{kind}: {', '.join(tables)}"))
+    events = [binding.settings for binding in config.bindings.get("http", ())]
+    stages = {
+        one.stage for one in events if isinstance(one, HttpEvent) and one.front_door is FrontDoor.HTTP_API
+    }
+    for stage in sorted(filter(None, stages - {DEFAULT_PATH})):
+        click.echo(
+            f"HTTP API, stage {stage}: AWS's URL has /{stage} before each path; here paths come without"
+        )
     for reason in {choose(function, Platform()).why_not_process for function in config.functions} - {None}:
         click.echo(f"executor thread instead of process: no process can be forked here ({reason})")

@@ -269,6 +269,24 @@ def test_layers_of_another_python_are_told_of(serve, package, tmp_path):
     )
 
 
+def test_a_layer_for_another_python_is_one_line(serve, package):
+    """By where its modules lie, or by its CompatibleRuntimes."""
+    with serve() as served:
+        contents = {"old": {"python/lib/python3.6/site-packages/a.py": ""}, "said": {"python/b.py": ""}}
+        arns = [
+            served.lambda_.publish_layer_version(
+                LayerName=name, Content={"ZipFile": package(files)}, CompatibleRuntimes=["python3.8"]
+            )["LayerVersionArn"]
+            for name, files in contents.items()
+        ]
+        served.create("f", "def handler(event, context): return 1", Layers=arns)
+        served.process.terminate()
+        log = served.process.communicate(timeout=15)[1].decode()
+
+    assert 1 == log.count(f"f: layer {arns[0]}: its modules in python/lib are for python3.6: ")
+    assert 1 == log.count(f"f: layer {arns[1]}: it is compatible with python3.8: ")
+
+
 def test_a_function_url_serves_what_it_says(served):
     """Payload 2.0, the path below the URL; gone with its config."""
     client = served.lambda_

@@ -277,3 +277,46 @@ def test_what_is_installed_and_what_can_be_run_is_taken(folder):
         + function('bootstrap = ["python3", "-m", "awslambdaric"]', name="h")
     )
     assert (0, []) == said(check, "--config", "engine.toml")
+
+
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Old:
+    Type: AWS::Serverless::LayerVersion
+    Properties: {ContentUri: old, CompatibleRuntimes: [python3.6]}
+  Web:
+    Type: AWS::Serverless::HttpApi
+    Properties: {StageName: prod, FailOnWarnings: true}
+  Rest:
+    Type: AWS::Serverless::Api
+    Properties: {StageName: prod, FailOnWarnings: true}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.handler
+      Runtime: python3.11
+      CodeUri: .
+      Layers: [!Ref Old]
+      Events:
+        Get: {Type: HttpApi, Properties: {Path: "/u/{id}", Method: GET, ApiId: !Ref Web}}
+"""
+
+
+def test_a_template_says_what_of_it_does_not_count_here(folder):
+    """Layers for another Python, a key without effect, and a stage that is not in the path."""
+    (folder / "template.yaml").write_text(TEMPLATE)
+    result = CliRunner().invoke(check, ["--config", "template.yaml"])
+    lines = [line.removeprefix("warning: Resources.") for line in result.stderr.splitlines()]
+
+    assert 0 == result.exit_code
+    assert "HTTP API, stage prod: AWS's URL has /prod before each path; here paths come without" in (
+        result.stdout.splitlines()
+    )
+    for begin in (
+        "Old.Properties.CompatibleRuntimes: it is compatible with python3.6: ",
+        "Web.Properties.FailOnWarnings: not supported here, ignored",
+        "Rest.Properties.FailOnWarnings: not supported here, ignored",
+    ):
+        assert 1 == sum(line.startswith(begin) for line in lines), result.stderr
+    assert "its modules in python/lib are for python3.6" in result.stderr

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sys
 from base64 import b64encode
 from binascii import Error as NotBase64
 from binascii import a2b_base64
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -21,6 +22,7 @@ from engine.core.variables import EXEC_WRAPPER
 from engine.errors import EngineError
 from engine.packages.archive import ArchiveError
 from engine.packages.deployment import Deployment
+from engine.packages.layers import unfit_runtimes, unused_modules
 from engine.packages.records import LATEST, FunctionRecord, StoredState, Url, Version
 from engine.packages.store import PackageStore
 from engine.ports import FunctionUrlHost, Offload, QueueMappings
@@ -177,12 +179,27 @@ class ControlPlane:
             version.settings["Runtime"],
             f"python{sys.version_info.major}.{sys.version_info.minor}",
         )
+        for layer in version.settings.get("Layers", []) if declared.startswith("python") else ():
+            for reason in self._misfits(layer):
+                self._log_line(f"{name}: layer {layer}: {reason}")
         libraries = self.package_store.opt(version.folder) / "python" / "lib"
         if declared.startswith("python") and declared != here and libraries.is_dir():
             self._log_line(
                 f"{name}: its runtime is {declared}, and it runs on {here}: of its layers "
                 f"python/lib/{here}/site-packages is used, and that of {declared} is not"
             )
+
+    def _misfits(self, arn: str) -> Iterator[str]:
+        """Why a layer, given by the ARN of its version, does not fit the Python that runs."""
+        name, number = arn.split(":")[-2:]
+        layer = self.registry.state.layers.get(name)
+        version = layer.versions.get(number) if layer is not None else None
+        if version is not None:
+            libraries = self.package_store.opt(version.folder) / "python" / "lib"
+            found = os.listdir(libraries) if libraries.is_dir() else []
+            unused = unused_modules([f"python/lib/{one}" for one in found])
+            if reason := unused or unfit_runtimes(version.runtimes):
+                yield reason
 
     def function(self, record: FunctionRecord, version: Version) -> Function:
         """The engine's `Function` of a version."""

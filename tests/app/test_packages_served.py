@@ -86,6 +86,7 @@ def test_the_whole_life_of_a_function(served, package):
 def test_a_weighted_alias_sends_a_share_elsewhere(served, package):
     client = served.lambda_
     served.create("weighted", source(1), Publish=True)
+    served.wait("function_updated_v2", "weighted")
     client.update_function_code(FunctionName="weighted", ZipFile=package({"app.py": source(2)}), Publish=True)
     served.wait("function_updated_v2", "weighted")
     client.create_alias(

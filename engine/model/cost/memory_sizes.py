@@ -55,7 +55,7 @@ class ServiceTime:
 
     @property
     def init_s(self) -> float:
-        """Seconds of initialisation at `memory_mb`."""
+        """Seconds of initialisation, the same at every memory size."""
         return self.init.wait_s + self.init.cpu_s / self.speed
 
     @property

@@ -178,7 +178,7 @@ class _Pools:
 
 
 class _Highest:
-    """The maximum of the last values, in constant time."""
+    """The maximum of the last `count` values; adding one takes constant time on average."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -100,7 +100,7 @@ class _Table:
         self._reader = reader
 
     def column(self, name: str) -> int:
-        """The file and line, for messages."""
+        """Return the index of a column; raise `TraceFault` if there is none of that name."""
         try:
             return self.head.index(name)
         except ValueError:

@@ -1,4 +1,4 @@
-"""A keeper that survives the process: one file for each blob, and SQLite for everything about them.
+"""A blob store that survives the process: one file for each blob, and SQLite for everything else.
 
     <folder>/index.*            buckets, versions, uploads, parts: one JSON document each
     <folder>/blobs/ab/<id>      bytes, written under another name and renamed when whole

@@ -1,4 +1,4 @@
-"""Which happenings in a bucket are told to whom: event types, filters, targets.
+"""Which events of a bucket go to which target: event types, filters, targets.
 
 Source: Amazon S3 User Guide, "Event notification types and destinations" and "Configuring event notifications
 using object key name filtering".

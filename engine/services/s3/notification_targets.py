@@ -16,7 +16,7 @@ from engine.services.s3.notification_rules import NotificationTarget, TargetKind
 _log = logging.getLogger("engine.s3")
 
 NotificationSender = Callable[[str, DestinationRecord], None]
-"""Hands a parcel to a destination, an ARN, or raises `DeliveryError`. It must not block."""
+"""Sends a record to a destination, an ARN, or raises `DeliveryError`. It must not block."""
 
 Invoke = Callable[[str, dict[str, Any]], None]
 """Invokes the function that an ARN names, asynchronously. Raises `NotAccepting` if it took nothing."""
@@ -55,11 +55,11 @@ class NotificationTargets:
         if target.kind == "lambda":
             self.invoke(target.arn, document)
             return
-        courier = self._senders.get(_SERVICES[target.kind])
-        if courier is None:  # no such service here: a bucket that tells EventBridge tells nobody
+        sender = self._senders.get(_SERVICES[target.kind])
+        if sender is None:  # no such service here: a bucket that tells EventBridge tells nobody
             return
         try:
-            courier(target.arn or self._bus, DestinationRecord(body=orjson.dumps(document)))
+            sender(target.arn or self._bus, DestinationRecord(body=orjson.dumps(document)))
         except DeliveryError as error:
             _log.warning("a notification of S3 was dropped: %s", error)
 

@@ -1,4 +1,4 @@
-"""Tells whoever asked what happened in a bucket.
+"""Notifies the targets of the rules that take an event of a bucket.
 
 A notification is handed on after the change can be seen, and before its client is answered, so that a change
 that was acknowledged was told. Notifications of one key leave in the order of its changes; what becomes of

@@ -1,4 +1,4 @@
-"""S3 as a part of the engine: a handler of the AWS endpoint, and a store for whoever sits in the process."""
+"""S3 as a part of the engine: a handler of the AWS endpoint, and a store for use in the process."""
 
 from __future__ import annotations
 

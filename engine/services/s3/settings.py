@@ -75,7 +75,7 @@ class S3Event(_Wanted):
     """One notification that invokes a function.
 
     Attributes:
-        bucket: Its name: of `[buckets]`, or of another store whose notifications come to the intake.
+        bucket: Its name: of `[buckets]`, or of another store whose notifications come by webhook.
         events: Event types: `s3:ObjectCreated:*`, `s3:ObjectRemoved:Delete`, ...
         prefix, suffix: Of the key; a special character may be written as it is, or encoded as in a URL.
         id: What records name as `configurationId`; absent means the function's name and a number.

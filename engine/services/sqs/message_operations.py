@@ -34,7 +34,7 @@ from engine.services.sqs.serialization import SystemAttributes, message_json
 
 
 class MessageContext(NamedTuple):
-    """What the desks of all queues share.
+    """What the operations of all queues share.
 
     Attributes:
         new_id: Ids of messages.

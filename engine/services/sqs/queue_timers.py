@@ -1,4 +1,4 @@
-"""Keeps the time of queues that somebody waits for, and of move tasks: the only place with timers."""
+"""Event-loop timers of queues that have waiters, and of move tasks: the only timers of the service."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class QueueReminder:
 class QueueTimers:
     """Wakes those who wait when a delay, a timeout or a move makes messages visible.
 
-    A queue nobody waits for needs no timer: it is brought up to date when it is used.
+    A queue without waiters needs no timer: it is brought up to date when it is used.
     """
 
     def __init__(self, queues: Queues, clock: Clock) -> None:

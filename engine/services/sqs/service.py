@@ -1,4 +1,4 @@
-"""SQS as a part of the engine: a handler of the AWS endpoint, and queues for whoever sits in the process."""
+"""SQS as a part of the engine: a handler of the AWS endpoint, and queues for use in the process."""
 
 from __future__ import annotations
 

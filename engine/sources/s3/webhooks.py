@@ -1,4 +1,4 @@
-"""The intake: notifications that other stores, or AWS, send by webhook become events here.
+"""Webhooks: notifications that other stores, or AWS, send become events here.
 
 POST what MinIO, Ceph RGW, SeaweedFS, Amazon SNS or EventBridge send to `/_intake/s3`. The answer is 200 once
 every event is with the engine, and 503 before that, so that a sender that repeats loses nothing; parts of a

@@ -37,7 +37,7 @@ class Records:
         arn: Of the queue.
         handle: Makes the receipt handle of a receipt.
         epoch_ms: Turns the queue clock, seconds, into milliseconds since the Unix epoch.
-        sender_id: The same for all: nobody is asked who he is.
+        sender_id: The same for all messages: callers are not authenticated.
         windowed: The mapping has a batching window: then a message without attributes has a digest of
             them, null, as recorded.
     """

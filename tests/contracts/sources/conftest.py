@@ -243,7 +243,7 @@ class S3Play(Play):
 
     async def offer(self, count):
         for _ in range(count):
-            self.services["s3"].carry("arn:aws:s3:::photos", DestinationRecord(body=b"x"))
+            self.services["s3"].put_record("arn:aws:s3:::photos", DestinationRecord(body=b"x"))
 
 
 class SchedulePlay(Play):

@@ -272,7 +272,7 @@ def test_layers_of_another_python_are_told_of(serve, package, tmp_path):
 
 def test_a_layer_for_another_python_is_one_line(serve, package):
     """By where its modules lie, or by its CompatibleRuntimes."""
-    with serve() as served:
+    with serve("--log-format", "text") as served:
         contents = {"old": {"python/lib/python3.6/site-packages/a.py": ""}, "said": {"python/b.py": ""}}
         arns = [
             served.lambda_.publish_layer_version(

@@ -29,7 +29,7 @@ _INSTANCE_NUMBER: Final = re.compile(r"#\d+(?=['.])")
 
 
 class InitError(EngineError):
-    """An environment cannot be initialised: why, as AWS reports it.
+    """An environment cannot be initialised; has the reason as AWS reports it.
 
     Attributes:
         error_type: `Runtime.ImportModuleError` and the like, or the bare name of the exception's class.
@@ -129,12 +129,12 @@ class Loader:
         return Loaded(callable=found, is_async=_is_async(found), module=module, instance=instance)
 
     def unload(self, loaded: Loaded) -> None:
-        """Let a fresh instance go. A shared one stays until `close`."""
+        """Drop a fresh instance. A shared one stays until `close`."""
         if not any(module is loaded.module for _, module in list(self._shared.values())):
             self.discard(loaded.instance, loaded.module)
 
     def discard(self, instance: str, module: ModuleType) -> None:
-        """Let an instance go, shared or not: it is not to be used."""
+        """Drop an instance, shared or not: it must not be used again."""
         self._shared = {key: kept for key, kept in self._shared.items() if kept[1] is not module}
         for modules in list(self._modules.values()):
             modules.drop(instance, module)

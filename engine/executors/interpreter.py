@@ -71,7 +71,7 @@ class Interpreter:
         self._loads_lock = threading.Lock()
         self._loads = self._loading = 0  # begun so far, in progress
         self.is_copy = False
-        """Whether this is a process that a handler forked: what a handler returns there is nobody's."""
+        """Whether this is a process that a handler forked: what a handler returns there is dropped."""
         self._held = ExitStack()
         # A descriptor that nothing happens to: by it a forked child knows the event loop's.
         self._beacon, self._other = socket.socketpair()
@@ -87,7 +87,7 @@ class Interpreter:
 
     @classmethod
     def acquire(cls, workshop: Workshop) -> Self:
-        """The one of the engine. Each `acquire` is followed by a `release`."""
+        """The one that all executors of an engine share. Each `acquire` needs a `release`."""
         commons = workshop.commons
         found: Self | None = commons.get(_KEY)
         if found is None:
@@ -129,12 +129,12 @@ class Interpreter:
 
     @property
     def beacon(self) -> int:
-        """A descriptor that the event loop watches, and nobody else."""
+        """A descriptor that only the event loop watches."""
         return self._beacon.fileno()
 
     @property
     def other_end(self) -> int:
-        """The one that is connected to it."""
+        """The descriptor that is connected to it."""
         return self._other.fileno()
 
     def _unwatch(self) -> None:
@@ -142,7 +142,7 @@ class Interpreter:
             self.loop.remove_reader(self._beacon)
 
     def release(self, commons: dict[str, Any]) -> None:
-        """One executor less; with the last one all is as it was."""
+        """Let go of it; the last executor undoes all changes."""
         self._members -= 1
         if not self._members:
             del commons[_KEY]

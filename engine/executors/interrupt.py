@@ -50,7 +50,7 @@ class Interrupter:
 
     def __init__(self, entry: CodeType, now: Callable[[], float]) -> None:
         self.raised = 0
-        """How often, since the loop last turned."""
+        """Interruptions since the last iteration of the loop."""
         self._entry = entry
         self._now = now
         self._latest_s = float("inf")

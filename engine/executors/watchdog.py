@@ -1,4 +1,4 @@
-"""Sees a handler that blocks the event loop, while it blocks: which one, for how long, and where.
+"""Detects a handler that blocks the event loop, while it blocks: which one, for how long, and where.
 
 The loop beats; a thread listens. When a beat is overdue the thread looks at what the loop's thread is
 doing, and tells. At its deadline the handler is interrupted, and again while it goes on blocking.
@@ -25,7 +25,7 @@ BLOCKED_AFTER_S: Final = 0.1
 """A beat overdue by this much is a blocked loop: twice what asyncio's debug mode calls slow."""
 
 AGAIN_AFTER_S: Final = 0.1
-"""What a handler gets to tidy up after it was interrupted, before it is interrupted again."""
+"""Seconds a handler has to clean up after it was interrupted, before it is interrupted again."""
 
 _PATIENT_AFTER: Final = 50
 _PATIENCE_S: Final = 5.0

@@ -29,7 +29,7 @@ from engine.executors.process.linux import (
 from engine.machine.temporary import claim
 
 OPT: Final = "/opt"
-TMP: Final = "/tmp"  # noqa: S108  # Lambda's, and replaced by one that nobody else sees
+TMP: Final = "/tmp"  # noqa: S108  # Lambda's; each environment has its own
 _APART: Final = 1024
 """Descriptors of mount namespaces have numbers from here, if the limit allows that."""
 

@@ -2,8 +2,8 @@
 
 Whoever runs a handler sets `current` in its context. Tasks inherit it, and so do threads and jobs of thread
 pools that a handler starts (see `interpreter`); output of a thread that C code made belongs to none. What
-goes around `sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen. Of several engines
-open in one process, the one opened last writes what the handlers of all of them print.
+goes around `sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen. Of several
+engines open in one process, the one opened last writes what the handlers of all of them print.
 """
 
 from __future__ import annotations

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+_NEXT_FRAME: Final = '\n  File "'
+_CALLERS: Final = (
+    str(Path(__file__).parents[1]) + os.sep,
+    *(os.path.dirname(os.__file__) + name for name in ("/asyncio/", "/threading.py", "/contextlib.py")),
+    *("<string>", "<frozen runpy>"),
+)
+"""How the files of what calls handlers begin: the engine, the standard library, a zygote's first line."""
 
 
 class LogStyle(NamedTuple):
@@ -41,6 +51,7 @@ class TextFormatter(logging.Formatter):
     As on Lambda a traceback follows after that newline.
     """
 
+    __module__ = "logging"
     converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
@@ -49,10 +60,18 @@ class TextFormatter(logging.Formatter):
             "%Y-%m-%dT%H:%M:%S",
         )
 
+    def formatStack(self, stack_info: str) -> str:  # the standard library's name
+        """The frames from the handler on: what called it is cut, as from tracebacks."""
+        first, *frames = stack_info.split(_NEXT_FRAME)
+        while frames and frames[0].startswith(_CALLERS):
+            del frames[0]
+        return _NEXT_FRAME.join((first, *frames))
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object on a line: AWS's keys in AWS's order, then what came by `extra=`; None is left out."""
 
+    __module__ = "awslambdaric.lambda_runtime_log_utils"  # what a handler sees on Lambda
     converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
@@ -89,3 +108,6 @@ def _error_members(record: logging.LogRecord) -> dict[str, Any]:
         "requestId": request_id,
         "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if error else None,
     }
+
+
+TextFormatter.__name__ = TextFormatter.__qualname__ = "Formatter"  # what a handler sees on Lambda

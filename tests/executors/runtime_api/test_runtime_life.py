@@ -32,6 +32,10 @@ def handler(event, context):
         case "nap":
             time.sleep(event["s"])
             return os.getpid()
+        case "meet":
+            open(f"{event['folder']}/{os.getpid()}", "w").close()
+            while len(os.listdir(event["folder"])) < event["count"]: time.sleep(0.02)
+            return os.getpid()
         case "family":
             child = subprocess.Popen(["sleep", "60"])
             print("pids", os.getpid(), child.pid, file=sys.stderr)
@@ -114,11 +118,12 @@ def levels(engine):
     return engine.sink.drivers["f"].statistics()
 
 
-async def test_twenty_at_once_then_none(code):
+async def test_twenty_at_once_then_none(code, tmp_path_factory):
     """They are scaled by the fleet like any other, and go when they have been idle."""
+    meeting = {"do": "meet", "folder": str(tmp_path_factory.mktemp("meeting")), "count": 20}
     async with Engine([function(code, keep_alive_s=0.2)]) as engine:
         before = descriptors()
-        waits = [engine.invoke("f", {"do": "nap", "s": 1.5}) for _ in range(20)]
+        waits = [engine.invoke("f", meeting) for _ in range(20)]
         outcomes = await asyncio.gather(*waits)
         pids = {outcome.payload for outcome in outcomes}
         await until(lambda: levels(engine).idle == 0)

@@ -6,6 +6,7 @@ everything those have started are killed. A template is a fork of a zygote with 
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import signal
@@ -141,7 +142,9 @@ class ForkServer:
         """Fork, and send the descriptors to the engine. Raises OSError, with nothing left open."""
         with ExitStack() as ends:
             kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
-            ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+            ours, theirs = _socket.socketpair(
+                socket.AF_UNIX, kind
+            )  # `socket.socketpair` looks up what a handler may replace
             ends.callback(ours.close)
             ends.callback(theirs.close)
             output, write_end = os.pipe2(os.O_CLOEXEC)
@@ -158,7 +161,12 @@ class ForkServer:
                 pass  # the engine is gone: the next read says so
 
     def _fork_with(
-        self, message: ControlMessage, ours: socket.socket, theirs: socket.socket, output: int, write_end: int
+        self,
+        message: ControlMessage,
+        ours: _socket.socket,
+        theirs: _socket.socket,
+        output: int,
+        write_end: int,
     ) -> tuple[int, int]:
         """Fork; returns the process id and a pidfd. Raises OSError."""
         token, environment = message.token, self._template or self._environment(message.body)
@@ -246,7 +254,7 @@ class ForkServer:
             freeze_memory()
         return known
 
-    def _close_in_child(self, ours: socket.socket, output: int) -> None:
+    def _close_in_child(self, ours: _socket.socket, output: int) -> None:
         """In the child: close the descriptors of the fork server."""
         self._connection.close()
         ours.close()

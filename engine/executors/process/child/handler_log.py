@@ -19,6 +19,8 @@ class HandlerLog(logging.Handler):
     What goes wrong over that is raised by the call that logs, and so fails the invocation.
     """
 
+    __module__ = "awslambdaric.bootstrap"
+
     def __init__(self) -> None:
         super().__init__()
         self.invocation: Invocation | None = None
@@ -47,3 +49,6 @@ class HandlerLog(logging.Handler):
         record.aws_request_id = invocation.event.request_id if invocation is not None else ""
         record.tenant_id = None
         sys.stdout.write(self.format(record))
+
+
+HandlerLog.__name__ = HandlerLog.__qualname__ = "LambdaLoggerHandler"  # what a handler sees on Lambda

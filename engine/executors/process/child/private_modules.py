@@ -20,6 +20,32 @@ _USED_HERE: Final = ("engine", "orjson", "simplejson")
 """What a zygote imports that is not of the standard library."""
 
 
+def copy_used_modules() -> None:
+    """Give the engine's modules copies of all modules that they use, but `sys`.
+
+    A handler may replace functions of a module, `os.write` say, without the engine's code seeing it. What
+    functions of the standard library use themselves stays the handler's to replace. To be called before
+    the code is warmed up: the interpreter's caches hold for the modules they were filled with.
+    """
+    copies: dict[int, ModuleType] = {id(sys): sys}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "engine":
+            members = vars(module)
+            for key, used in list(members.items()):
+                if isinstance(used, ModuleType) and used.__name__.partition(".")[0] != "engine":
+                    members[key] = _copy(used, copies)
+
+
+def _copy(module: ModuleType, copies: dict[int, ModuleType]) -> ModuleType:
+    known = copies.get(id(module))
+    if known is None:
+        known = copies[id(module)] = ModuleType(module.__name__)
+        vars(known).update(vars(module))
+        if module is os:
+            vars(known)["path"] = _copy(os.path, copies)
+    return known
+
+
 class PrivateModules:
     """Modules that are in use but not in `sys.modules`. Made by `take`; `open` puts it on `sys.meta_path`."""
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 from engine.executors.process.child.fork_server import ForkServer
 from engine.executors.process.child.handler_log import HandlerLog
-from engine.executors.process.child.private_modules import PrivateModules
+from engine.executors.process.child.private_modules import PrivateModules, copy_used_modules
 from engine.executors.process.child.process_setup import freeze_memory, open_streams, set_variables
 from engine.executors.process.child.snapshot_hooks import provide_hooks
 from engine.executors.process.child.tmp_dir import make_tmp_dirs
@@ -60,6 +60,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
     open_streams()
     log = HandlerLog()
     log.install()
+    copy_used_modules()
     warm_up()
     private = PrivateModules.take()
     _clear_main_module(setup["path"])

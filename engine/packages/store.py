@@ -38,6 +38,7 @@ from engine.packages.state_folder import (
     Standing,
     StateError,
     examine,
+    has_objects,
     is_package,
     is_package_name,
     mark,
@@ -56,6 +57,7 @@ class PackageStore:
         self._lock = -1
         self._id = ""
         self._unmarked = False
+        self._notes_objects = False
 
     def __enter__(self) -> Self:
         """Take the folder.
@@ -84,7 +86,7 @@ class PackageStore:
     def inspect(self) -> None:
         """Raise StateError if `with` or `load` would, in the same words. Changes nothing, locks nothing."""
         try:
-            standing, self._id = examine(self._root)
+            standing, self._id, _ = examine(self._root)
             if standing is Standing.NEW:
                 _refuse_unwritable(self._root)
                 return
@@ -104,7 +106,8 @@ class PackageStore:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StateError(str(self._root), "another engine uses this state folder") from None
-        standing, self._id = examine(self._root)  # another engine may have been here before the lock was ours
+        # Another engine may have been here before the lock was ours.
+        standing, self._id, self._notes_objects = examine(self._root)
         self._unmarked = standing is Standing.EARLIER
         if standing is Standing.NEW:
             os.fchmod(self._lock, 0o600)
@@ -153,15 +156,15 @@ class PackageStore:
         """Use the folder, once all that is in it was read without an error: `state` is what `load` returned.
 
         Removes the packages that no record names, and marks a folder that had no marker (in which nothing is
-        removed before the next start). Raises OSError.
+        removed before the next start), or whose marker does not know yet of its objects. Raises OSError.
         """
         if not self._unmarked:
             self.sweep(state.folders())
         if self.lasting:
             self.save(state.model_dump_json(indent=1).encode())
-        if self._unmarked:
+        if self._unmarked or (self.lasting and not self._notes_objects and has_objects(self._root)):
             mark(self._root, self._id)
-            self._unmarked = False
+            self._unmarked, self._notes_objects = False, True
 
     def save(self, text: bytes) -> None:
         """Replace the state file by `text`: after a crash it is the old one or the new one, whole."""

@@ -105,6 +105,9 @@ FOREIGN_FOLDERS = {
     "an empty packages": lambda root: (root / "packages").mkdir(),
     "state of somebody": put("state.json", b"{}"),
     "a lock of somebody": put("lock/file"),
+    "a file that is called lock": put("lock"),
+    "an empty lock that others may read": put("lock", b""),
+    "a marker that was not finished by somebody": put(f"{MARKER}.new", b"mine"),
     "a link": lambda root: (root / "lock").symlink_to("/etc/hostname"),
     "a marker of somebody": put(MARKER),
     "an empty marker": put(MARKER, b""),
@@ -179,16 +182,45 @@ def test_a_folder_of_an_earlier_engine_is_marked_once_all_of_it_was_read(tmp_pat
     assert {MARKER, "lock", "packages", "objects", "state.json"} == set(os.listdir(root))
 
 
-@pytest.mark.parametrize("left", [(), ("lock",), ("lock", f"{MARKER}.new")])
+WRITTEN = b'{"invocation_engine":"state folder","format":1,"i'
+
+
+@pytest.mark.parametrize(
+    "left", [{}, {"lock": b""}, {"lock": b"", f"{MARKER}.new": b""}, {"lock": b"", f"{MARKER}.new": WRITTEN}]
+)
 def test_an_engine_that_was_killed_at_its_first_start_left_a_folder_that_is_still_new(tmp_path, left):
-    for name in left:
-        (tmp_path / name).touch()
+    for name, data in left.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(data)
     with PackageStore(tmp_path) as shelf:
         shelf.begin(shelf.load())
     with PackageStore(tmp_path) as shelf:
         shelf.load()
 
     assert {MARKER, "lock", "packages", "state.json"} == set(os.listdir(tmp_path))
+
+
+LOST = ["packages", "state.json", "objects", "objects/index.sqlite3"]
+
+
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("functions", [True, False])
+def test_a_folder_from_which_a_part_was_taken_is_refused_and_not_touched(tmp_path, lost, functions):
+    """It would start as a new one does, with nothing in it. Objects are known of from the first start on."""
+    root = tmp_path / "folder"
+    for _ in range(2 if functions else 1):
+        with PackageStore(root) as shelf:
+            state = shelf.load()
+            put("objects/index.sqlite3")(root)
+            shelf.begin(state)
+    if functions:
+        used(root)
+    remove(lost)(root)
+    before = everything(tmp_path)
+    with pytest.raises(StateError, match="is missing, and was there before"):
+        PackageStore(root).__enter__()
+
+    assert before == everything(tmp_path)
 
 
 def test_only_packages_are_removed_from_a_folder_that_is_the_engines(tmp_path):

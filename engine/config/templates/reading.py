@@ -79,6 +79,9 @@ class TemplateReading:
     routes: list[TemplateRoute] = field(default_factory=list)
     urls: list[TemplateUrl] = field(default_factory=list)
     places: dict[Place, Place] = field(default_factory=dict)  # of our document -> of the template
+    expected: bool = (
+        False  # whether there is what is a function, or what is no resource and may be meant as one
+    )
     left_out: list[Place] = field(default_factory=list)  # what was told already, doubts and all
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -27,7 +27,7 @@ from engine.config.templates.functions import (
     read_version,
 )
 from engine.config.templates.intrinsics import Resolver, TooLarge
-from engine.config.templates.names import BUCKET, KINDS, QUEUE
+from engine.config.templates.names import BUCKET, FUNCTION_TYPES, KINDS, QUEUE
 from engine.config.templates.parameters import Parameters
 from engine.config.templates.reading import Template, TemplateReading
 from engine.config.templates.routes import (
@@ -144,7 +144,7 @@ def load(
     place_routes(reading)
     place_urls(reading)
     functions = {name: draft.table for name, draft in reading.functions.items()}
-    if not functions:
+    if not functions and reading.expected:
         refuse(reading.problems, {})
         notes = dict.fromkeys(reading.warnings)
         raise ConfigError((f"{name}: no function in it can be run here", *notes))
@@ -240,8 +240,10 @@ def _present(raw: Mapping[Any, Any], template: Template) -> dict[str, str]:
     for key, resource in template.resolver.unrolled(raw, (*template.prefix, "Resources")).items():
         logical, place = str(key), (*template.prefix, "Resources", str(key))
         if not isinstance(resource, Mapping):
+            template.reading.expected = True
             continue
         kind = str(resource.get("Type"))
+        template.reading.expected |= kind in FUNCTION_TYPES
         if "Condition" in resource and not template.resolver.condition(resource["Condition"], place):
             if _concerns_us(kind, resource, template):
                 sentence = f"left out: its condition {resource['Condition']!r} is false"

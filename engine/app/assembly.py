@@ -76,7 +76,7 @@ class Assembly:
         self._write_log = write_log
         self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
-        self._interrupter = Interrupter(LoopExecutor._serve.__code__, platform.clock.now)
+        self._interrupter = Interrupter(LoopExecutor._serve.__code__, platform.clock.now, self._is_running)
         self._watched = ExitStack()
         self._watching = not platform.watches_loop
         self._commons: dict[str, Any] = {}
@@ -307,6 +307,9 @@ class Assembly:
             if isinstance(executor, LoopExecutor) and (invocation := executor.running(task)) is not None:
                 return invocation
         return None
+
+    def _is_running(self, invocation: Invocation) -> bool:
+        return any(self._running(task) is invocation for task in asyncio.all_tasks(self._loop))
 
     def _notice_now(self, notice: EngineEvent) -> None:
         """From the watchdog, while the loop is blocked: what is logged now must be written now."""

@@ -132,7 +132,10 @@ class LoopExecutor:
         frame = coroutine.cr_frame
         if frame is None or frame.f_locals.get("self") is not self:
             return None
-        invocation: Invocation = frame.f_locals["invocation"]
+        found = frame.f_locals
+        if found["worker"] in found["environment"].free:
+            return None  # it waits for its next one
+        invocation: Invocation = found["invocation"]
         return invocation
 
     async def _load(self, waiting: dict[int, float]) -> None:
@@ -206,7 +209,10 @@ class LoopExecutor:
             except Interrupted:  # after the deadline the driver has answered; else the engine is stopping
                 result = Result(Status.CANCELLED, cancelled_body(invocation.event.request_id))
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
-                result = runner.failed(error, invocation)
+                try:
+                    result = runner.failed(error, invocation)
+                except Interrupted:  # the exception's `__str__` held the loop
+                    result = Result(Status.CANCELLED, cancelled_body(invocation.event.request_id))
             except BaseException as error:
                 if interpreter.is_copy and not isinstance(error, asyncio.CancelledError):
                     exit_child(exit_status(error))

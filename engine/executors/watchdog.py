@@ -92,7 +92,7 @@ class Watchdog:
         self._tries = 0
         interrupted = self._interrupter is not None and self._interrupter.raised > 0
         if self._interrupter is not None:
-            self._interrupter.raised = 0
+            self._interrupter.turned()
         if seen is not None:
             self._notify(
                 LoopReleased(
@@ -106,6 +106,8 @@ class Watchdog:
 
     def _listen(self) -> None:
         while not self._over.wait(BEAT_S):
+            if self._interrupter is not None:
+                self._interrupter.put_off()
             overdue_s = self._now() - self._due_s
             if overdue_s > BLOCKED_AFTER_S:
                 task = asyncio.current_task(self._loop)

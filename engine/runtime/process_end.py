@@ -20,6 +20,8 @@ _TASKS_S: Final = 0.25
 _REST_S: Final = 0.25
 """What threads and `atexit` functions get after that."""
 
+_LAST_TURNS_S: Final = 2.0
+
 _BEYOND_S: Final = 0.75
 """After the time was up, the process is ended from outside the interpreter if nothing else could end it."""
 
@@ -46,6 +48,7 @@ def leave_loop(loop: asyncio.AbstractEventLoop) -> None:
     The loop's last turns are taken by a daemon thread: a task that blocks, or that swallows its cancellation,
     keeps that thread and nobody else. Threads of the loop's executor are not waited for.
     """
+    end_within(_LAST_TURNS_S)
     loop.set_exception_handler(lambda _loop, _context: None)  # tasks that do not end are no news
     with suppress(RuntimeError):
         last = threading.Thread(target=_last_turns, args=(loop,), name="engine-last-turns", daemon=True)
@@ -53,6 +56,7 @@ def leave_loop(loop: asyncio.AbstractEventLoop) -> None:
         last.join(2 * _TASKS_S)
     if not loop.is_running():
         loop.close()
+    end_after_all()
 
 
 def _last_turns(loop: asyncio.AbstractEventLoop) -> None:

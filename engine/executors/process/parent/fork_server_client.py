@@ -35,7 +35,9 @@ from engine.executors.process.protocol import (
 )
 from engine.executors.scope import host_variables
 
-_PATIENCE_S: Final = 10.0
+_EXIT_S: Final = 1.0
+"""What a server whose socket was closed gets to exit, before SIGKILL."""
+
 _LOOK_S: Final = 1.0
 _SILENT_LOOKS: Final = 3
 """Looks at which it may have used no CPU while an answer is due."""
@@ -308,7 +310,7 @@ class ZygoteClient(ForkServerClient):
             self._kill()  # it imports what is preloaded, and would see our closed side only after that
         super()._end(failure)
         try:
-            self._process.wait(_PATIENCE_S)  # it exits as soon as it sees the socket closed
+            self._process.wait(_EXIT_S)  # it exits as soon as it sees the socket closed
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

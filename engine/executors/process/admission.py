@@ -180,6 +180,7 @@ class Admission:
         self._max_descriptors = descriptors.share(spare())
         self._held: set[AdmittedFunction] = set()  # asked for no more environments
         self._with_idle: set[AdmittedFunction] = set()  # with idle environments, when last seen
+        self._short_of = "memory"  # the last time it was short of anything
         self._memory: Memory | None = None
         self._read_s = self._look_s = -1.0
         self._queue: dict[AdmittedEnvironment, _Waiting] = {}
@@ -269,6 +270,12 @@ class Admission:
 
     def _shortage(self, function: AdmittedFunction) -> str | None:
         """What the machine is short of for one more environment; None if there is room."""
+        found = self._found_shortage(function)
+        if found is not None:
+            self._short_of = found
+        return found
+
+    def _found_shortage(self, function: AdmittedFunction) -> str | None:
         now_s = self._now()
         if self._paused_for and (self._spawning or now_s < self._paused_until_s):
             return self._paused_for  # one at a time, until one succeeds
@@ -416,7 +423,7 @@ class Admission:
                 continue
             waiting.is_counted = True
             function = waiting.function
-            by = self._shortage(function) or "memory"
+            by = self._shortage(function) or self._short_of  # it may be over by now
             logged_s = self._logged_s.get(by)
             known = bool(function.need.init_kb) or now_s - waiting.began_s > PATIENCE_S
             first = known and (logged_s is None or now_s - logged_s > _LOG_AGAIN_S)

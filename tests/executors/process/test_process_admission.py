@@ -215,6 +215,20 @@ async def test_environments_wait_for_descriptors(world):
     assert ["descriptors"] == [notice.by for notice in tenant.notices]
 
 
+async def test_what_waited_for_descriptors_is_not_said_to_wait_for_memory(world):
+    """Nor if there are some again, and it waits on because its function has an idle environment."""
+    tenant = world.tenant("f", 1000)
+    world.descriptors = 2
+    first = tenant.ask()
+    tenant.settle()
+    tenant.ask()
+    first.running = False
+    world.descriptors = 100
+    await asyncio.sleep(1)
+
+    assert ["descriptors"] == [notice.by for notice in tenant.notices]
+
+
 @pytest.mark.parametrize(
     ("code", "by"), [(errno.EAGAIN, "processes"), (errno.EMFILE, "descriptors"), (errno.ENOSPC, "disk")]
 )

@@ -7,10 +7,12 @@ doing, and tells. At its deadline the handler is interrupted, and again while it
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final, Self
 
 from engine.core.engine_events import EngineEvent, LoopBlocked, LoopReleased
@@ -26,6 +28,12 @@ BLOCKED_AFTER_S: Final = 0.1
 
 AGAIN_AFTER_S: Final = 0.1
 """Seconds a handler has to clean up after it was interrupted, before it is interrupted again."""
+
+_CALLER: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "loop.py")
+
+_PLACE_FRAMES: Final = 4
+_MOST_PLACES: Final = 1000
+"""A place is a function and its outermost four frames; so many are remembered as told."""
 
 _PATIENT_AFTER: Final = 50
 _PATIENCE_S: Final = 5.0
@@ -61,6 +69,7 @@ class Watchdog:
         self._notify = notify
         self._lagged = lagged
         self._interrupter = interrupter
+        self._told: set[tuple[object, ...]] = set()
         self._again_s = 0.0
         self._tries = 0  # since the loop last turned
         self._due_s = 0.0
@@ -133,6 +142,19 @@ class Watchdog:
             function=invocation.event.function,
             request_id=invocation.event.request_id,
             blocked_s=overdue_s,
-            stack="".join(traceback.format_stack(frame)),
+            stack=self._stack(invocation.event.function, frame),
         )
         self._notify(self._seen)
+
+    def _stack(self, function: str, frame: FrameType) -> str:
+        """From the handler on, without what called it; one line only for a place that was told before."""
+        stack = traceback.extract_stack(frame)
+        callers = [number for number, one in enumerate(stack) if one.filename == _CALLER]
+        frames = stack[callers[-1] + 1 if callers else 0 :] or stack[-1:]
+        place = (function, *((one.filename, one.lineno) for one in frames[:_PLACE_FRAMES]))
+        if place in self._told:
+            first = frames[0]
+            return f'  File "{first.filename}", line {first.lineno}, in {first.name} (as before)\n'
+        if len(self._told) < _MOST_PLACES:
+            self._told.add(place)
+        return "".join(traceback.format_list(frames))

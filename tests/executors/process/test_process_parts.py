@@ -304,7 +304,7 @@ def test_control_groups_that_work_are_removed_in_the_end():
 
 async def test_a_template_is_heard_out_though_its_end_is_known_first():
     """Its last words come down a line of their own: the zygote may be quicker to tell that it is gone."""
-    template = SnapshotTemplate(asyncio.get_running_loop(), print)
+    template = SnapshotTemplate(asyncio.get_running_loop(), print, print)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     output, write_end = os.pipe()
     os.close(write_end)

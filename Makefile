@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK ?=
-PYTEST_ARGS ?= -n logical --maxprocesses 4 --dist loadfile
+PYTEST_ARGS ?= -n 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench load dashboards previews lock environments clean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -9,7 +10,10 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, Final
 
-_ENDING: Final = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+_ENDING: Final = (
+    *("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU"),
+    *("SIGALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT"),
+)
 
 
 def main() -> None:
@@ -22,7 +26,9 @@ def main() -> None:
     """
     _open_missing_streams()
     serves = sys.argv[1:2] == ["serve"]
-    handled = [getattr(signal, name) for name in _ENDING]
+    handled: list[int] = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    if hasattr(signal, "SIGRTMIN"):
+        handled.append(signal.SIGRTMIN + 3)
     handled = [
         one for one in handled if signal.getsignal(one) in (signal.SIG_DFL, signal.default_int_handler)
     ]
@@ -31,11 +37,32 @@ def main() -> None:
     command = import_module("engine.cli").main
     if not serves:
         for one in handled:
-            if one is signal.SIGINT:
+            if one == signal.SIGINT:
                 signal.signal(one, signal.default_int_handler)  # from here on it is known what to say
             elif os.getpid() != 1:
                 signal.signal(one, signal.SIG_DFL)
-    command(prog_name="engine")
+    status: list[int] = []
+    atexit.register(_end_at_last, status)  # the first to be registered is the last to be called
+    try:
+        command(prog_name="engine")
+    except SystemExit as end:
+        status.append(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+    finally:
+        process_end = _process_end()
+        if process_end is not None:
+            process_end.end_soon(status[0] if status else 1)
+
+
+def _process_end() -> Any:
+    """The module, if anything has run handlers here: else nothing is left behind."""
+    return sys.modules.get("engine.runtime.process_end")
+
+
+def _end_at_last(status: list[int]) -> None:
+    process_end = _process_end()
+    if process_end is not None and status:
+        process_end.end_now(status[0])
 
 
 def _open_missing_streams() -> None:

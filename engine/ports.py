@@ -6,7 +6,7 @@ Everything here is called on the engine's event loop, and nothing here may block
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
@@ -14,11 +14,11 @@ import anyio
 from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
+from engine.core.engine_events import EngineEvent
 from engine.core.event import Event
 from engine.core.failure import InitFailure
 from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Reply, Result
-from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 
 T = TypeVar("T")
@@ -117,6 +117,136 @@ class EventSource(Protocol):
         """
 
 
+class FunctionUrlHost(Protocol):
+    """Serves function URLs. The Lambda API opens and closes them; `sources/http` implements it."""
+
+    def open(
+        self, url_id: str, function: str, qualifier: str | None, cors: Mapping[str, Any] | None = None
+    ) -> None:
+        """Send requests for the URL to the function; `cors` is the member `Cors` of its configuration."""
+
+    def close(self, url_id: str) -> None:
+        """Stop serving the URL; does nothing if it is not open."""
+
+    def address(self, url_id: str) -> str:
+        """The URL as clients reach it, with a slash at its end."""
+
+
+class PollerBounds(Protocol):
+    """Bounds of provisioned mode, in pollers."""
+
+    @property
+    def minimum(self) -> int:
+        """Pollers that are kept."""
+
+    @property
+    def maximum(self) -> int:
+        """Pollers at most."""
+
+
+class QueueMappingSettings(Protocol):
+    """How a queue is polled for a function: the keys of an event of type `sqs`."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it takes messages."""
+
+    @property
+    def batch_size(self) -> int:
+        """Messages of one invocation, at most."""
+
+    @property
+    def maximum_batching_window_s(self) -> float:
+        """Seconds that messages are gathered, from the first one on."""
+
+    @property
+    def maximum_concurrency(self) -> int | None:
+        """Batches that run at a time, at most; None for no bound."""
+
+    @property
+    def provisioned_pollers(self) -> PollerBounds | None:
+        """Bounds of provisioned mode, or None."""
+
+    @property
+    def report_batch_item_failures(self) -> bool:
+        """Whether the function names the messages that failed."""
+
+    @property
+    def filters(self) -> tuple[str | dict[str, Any], ...]:
+        """EventBridge patterns, as JSON text or tables."""
+
+
+class QueueMapping(Protocol):
+    """One event source mapping from a queue to a function; it keeps its UUID when it is changed."""
+
+    uuid: str
+    function: str
+    qualifier: str | None
+    modified_s: float
+    """Wall time of the last change, seconds."""
+
+    @property
+    def settings(self) -> QueueMappingSettings:
+        """How it polls."""
+
+
+class QueueMappings(Protocol):
+    """The event source mappings of the engine's own queues. `sources/sqs` implements it for the Lambda API.
+
+    Settings and mappings that are passed in must come from the same object.
+    """
+
+    def __iter__(self) -> Iterator[QueueMapping]:
+        """All mappings: those of the configuration and those made while the engine runs."""
+
+    def find(self, uuid: str) -> QueueMapping | None:
+        """The mapping of that UUID."""
+
+    def is_filter(self, pattern: str) -> bool:
+        """Whether the text is an EventBridge pattern that can filter messages."""
+
+    def settings_from(self, values: Mapping[str, Any], base: Any = None) -> QueueMappingSettings:
+        """Settings from the keys of an event of type `sqs`.
+
+        Args:
+            values: Values by key; a key that is left out has its default.
+            base: Settings that give the keys AWS does not know (`keep_group_order`, `scaling`), or None.
+
+        Raises:
+            ValueError: The values do not fit together; the text is one sentence for people.
+        """
+
+    def arn(self, settings: Any) -> str:
+        """ARN of the queue that the settings name, whether it exists or not."""
+
+    def visibility_s(self, settings: Any) -> float | None:
+        """Visibility timeout of the queue that the settings name, seconds; None if there is no such queue."""
+
+    def open(
+        self,
+        function: str,
+        qualifier: str | None,
+        settings: Any,
+        busy_s: Callable[[], float],
+        *,
+        uuid: str | None = None,
+    ) -> QueueMapping:
+        """Add a mapping and poll for it; `busy_s` returns how long a batch may run, seconds."""
+
+    def change(
+        self,
+        mapping: Any,
+        function: str,
+        qualifier: str | None,
+        settings: Any,
+        busy_s: Callable[[], float],
+    ) -> None:
+        """Apply new settings from the next batch on."""
+
+    def close(self, mapping: Any) -> None:
+        """Remove a mapping. Batches that run may end."""
+
+
 class Facts(Protocol):
     """Given to an executor: how it tells the driver what became of a command."""
 
@@ -198,7 +328,7 @@ class Observer(Protocol):
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """It never ran. `reason` is the metric label: `function_limit`, `account_limit`, ..."""
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """Something rare."""
 
 
@@ -240,7 +370,7 @@ class Workshop:
     clock: Clock
     loop: asyncio.AbstractEventLoop
     offload: Offload
-    notify: Callable[[Notice], None]
+    notify: Callable[[EngineEvent], None]
     log: Callable[[Invocation, str], None]  # what the runtime itself writes to an invocation's log
     logs_json: bool = False  # what it writes there is one JSON object a line, not text
     endpoint_url: str | None = None

@@ -6,19 +6,19 @@ else be `module:Class`. Nothing is imported before it is asked for.
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName
 
 Kind = Literal["source", "executor", "policy", "observer"]
 
 SOURCES: Final[Mapping[str, str]] = {
     "http": "engine.sources.http.source:HttpSource",
-    "sqs": "engine.sources.sqs.mapping.source:SqsSource",
-    "sqs_remote": "engine.sources.sqs.mapping.remote:RemoteSqsSource",
+    "sqs": "engine.sources.sqs.source:SqsSource",
+    "sqs_remote": "engine.sources.sqs.remote_source:RemoteSqsSource",
     "s3": "engine.sources.s3.source:S3Source",
     "schedule": "engine.sources.schedule.source:ScheduleSource",
     "replay": "engine.sources.replay.source:ReplaySource",
@@ -26,16 +26,16 @@ SOURCES: Final[Mapping[str, str]] = {
 EXECUTORS: Final[Mapping[str, str]] = {
     "loop": "engine.executors.loop:LoopExecutor",
     "thread": "engine.executors.thread:ThreadExecutor",
-    "process": "engine.executors.process.executor:ProcessExecutor",
+    "process": "engine.executors.process.parent.executor:ProcessExecutor",
     "runtime": "engine.executors.runtime_api.executor:RuntimeExecutor",
 }
 
 POLICIES: Final[Mapping[str, str]] = {
-    "sqs": "engine.core.scaling:SqsPollers",
-    "provisioned": "engine.core.scaling:ProvisionedPollers",
-    "knative": "engine.core.autoscale:Knative",
-    "target": "engine.core.autoscale:TargetTracking",
-    "deadline": "engine.core.autoscale:Deadline",
+    "sqs": "engine.core.scaling.pollers:SqsPollers",
+    "provisioned": "engine.core.scaling.pollers:ProvisionedPollers",
+    "knative": "engine.core.scaling.environments:Knative",
+    "target": "engine.core.scaling.environments:TargetTracking",
+    "deadline": "engine.core.scaling.environments:Deadline",
 }
 
 OBSERVERS: Final[Mapping[str, str]] = {"otel": "engine.telemetry.spans:OtelSpans"}
@@ -76,15 +76,6 @@ def resolve(kind: Kind, name: str) -> type[Any]:
             )
         target = name
     return _load(kind, name, target)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the name nearest to `word`, or nothing."""
-    candidates = list(known)
-    near = difflib.get_close_matches(word[:100], candidates, n=1)
-    if not near:  # another case is near too
-        near = [name for name in candidates if name.lower() == word.lower()][:1]
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _entry_points(kind: Kind) -> dict[str, str]:

@@ -19,7 +19,7 @@ from loadtests.common.checks import FAILED, GENERATOR_LIMITED, PASSED
 from loadtests.common.processes import ROOT, LoadTestError
 from loadtests.common.report import facts, page
 from loadtests.common.scenario import load_scenario, scenario_names
-from loadtests.common.session import Session, Settings
+from loadtests.common.session import RunSettings, Session
 from loadtests.common.summary import without_curves
 
 REPORTS: Final = ROOT / "loadtests" / "reports"
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in scenario_names():
             print(f"{name:{_NAME_WIDTH}}{load_scenario(name).question}")
         return 0
-    settings = Settings(
+    settings = RunSettings(
         duration_s=options.duration,
         scale=options.scale,
         capacity_per_s=options.capacity,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,27 @@ import engine
 ROOT = Path(engine.__file__).parent
 
 _GROUND = {"errors", "core"}
-_SEAMS = _GROUND | {"ports", "registry", "machine", "wire", "packages"}
-_SIBLINGS = ("model", "runtime", "sources", "executors", "telemetry")  # strangers to each other
-_PARTS = _SEAMS | set(_SIBLINGS)
+_SEAMS = _GROUND | {"ports", "registry", "machine", "protocols", "packages"}
+_SIBLINGS = (
+    "runtime",
+    "executors",
+    "telemetry",
+    "model",
+)  # strangers to each other, and to services and sources
+_PARTS = _SEAMS | {*_SIBLINGS, "services", "sources", "report"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},
     "ports": _GROUND,
-    "registry": {"errors"},
+    "registry": _GROUND,
     "machine": set(),
-    "wire": _GROUND | {"ports", "machine"},
+    "protocols": _GROUND | {"ports", "machine"},
     "packages": _GROUND | {"machine"},
     **dict.fromkeys(_SIBLINGS, _SEAMS),
+    "model": _GROUND,
+    "services": _SEAMS,
+    "sources": _SEAMS | {"services"},
+    "report": set(),
     "config": _PARTS,
     "app": _PARTS | {"config"},
     "testing": _PARTS | {"config", "app"},
@@ -95,14 +104,39 @@ def misuse(node: ast.AST, layer: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_import_points_down(path):
-    """Layers: cli > app, config > the five siblings > ports, registry, wire > core > errors."""
-    assert [] == problems(path.read_text(), layer_of(path))
+    """Layers: cli > app, config > sources > services > ports, protocols, packages > core > errors."""
+    found = problems(path.read_text(), layer_of(path))
+
+    assert [] == found
 
 
 def test_every_module_has_a_layer():
     """A new top-level package must be given its place here."""
     assert {layer_of(path) for path in modules()} <= MAY_IMPORT.keys()
     assert {"core", "errors", "ports"} <= {layer_of(path) for path in modules()}
+
+
+def test_the_folders_of_the_model_point_down():
+    """distributions < traffic < cost < simulation < queueing: none knows one above it."""
+    order = ("distributions", "traffic", "cost", "simulation", "queueing")
+    upward = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / "model").rglob("*.py")
+        for _, name in imports(ast.parse(path.read_text()))
+        if name.startswith("engine.model.") and _place(name, order) > _place(_dotted(path), order)
+    ]
+
+    assert [] == upward
+    assert set(order) == {path.stem for path in (ROOT / "model").iterdir() if path.stem[0] != "_"}
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(("engine", *path.relative_to(ROOT).with_suffix("").parts))
+
+
+def _place(module: str, order: tuple[str, ...]) -> int:
+    part = module.split(".")[2]
+    return order.index(part) if part in order else -1  # -1: `engine/model/__init__.py`
 
 
 def test_the_layers_have_no_cycle():
@@ -131,9 +165,14 @@ def test_the_layers_have_no_cycle():
         ("model", "from random import Random, choice", "random.choice is shared"),
         ("sources", "from engine.executors import loop", "sources imports engine.executors"),
         ("telemetry", "import engine.runtime.driver", "telemetry imports engine.runtime.driver"),
-        ("wire", "from engine.sources.http import routes", "wire imports engine.sources.http"),
-        ("ports", "from engine.wire.http import Server", "ports imports engine.wire.http"),
-        ("registry", "from engine.core.event import Event", "registry imports engine.core.event"),
+        ("protocols", "from engine.sources.http import routes", "protocols imports engine.sources.http"),
+        (
+            "ports",
+            "from engine.protocols.http.server import Server",
+            "ports imports engine.protocols.http.server",
+        ),
+        ("registry", "from engine.ports import Sink", "registry imports engine.ports"),
+        ("model", "from engine.registry import names", "model imports engine.registry"),
         ("config", "from engine.app import Engine", "config imports engine.app"),
         ("app", "from engine.cli import main", "app imports engine.cli"),
         ("app", "from engine.testing import FakeExecutor", "app imports engine.testing"),
@@ -156,7 +195,7 @@ def test_the_checker_sees_what_is_wrong(layer, source, expected):
     [
         ("core", "import random\ndef f(rng: random.Random): return rng.random()"),
         ("core", "from engine.core.event import Event\nfrom engine.errors import EngineError"),
-        ("wire", "from engine.ports import Clock"),
+        ("protocols", "from engine.ports import Clock"),
         ("runtime", "import asyncio, time\nfrom engine.ports import Clock"),
         ("registry", "def f():\n    import importlib.metadata"),
         ("runtime", "try:\n    import uvloop\nexcept ImportError:\n    uvloop = None"),
@@ -167,3 +206,117 @@ def test_the_checker_sees_what_is_wrong(layer, source, expected):
 def test_the_checker_lets_pass_what_is_right(layer, source):
     """No rule is stricter than it says."""
     assert [] == problems(source, layer)
+
+
+CHILD = "engine.executors.process.child"
+PARENT = "engine.executors.process.parent"
+RUNS_COROUTINES = {"_run_coroutine", "_serve_tasks"}
+"""Functions of the child in which `asyncio` is imported: of the handlers it serves, most never need it."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> dict[str, str]:
+    """Every module of the engine by its dotted name."""
+    return {module_name(path): path.read_text() for path in modules()}
+
+
+def needed_by(name: str, source: str, known: Iterable[str]) -> set[str]:
+    """Modules of the engine that `source` imports, with the packages that are imported on the way."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    packages = {".".join(one.split(".")[:count]) for one in found for count in range(1, one.count(".") + 1)}
+    return (found | packages) & set(known) - {name, "engine"}
+
+
+def reach_of_the_child(tree: dict[str, str]) -> set[str]:
+    """What runs in a child: the modules of its folder, and all that they import, directly or not."""
+    reached: set[str] = set()
+    pending = [name for name in tree if name.startswith(CHILD)]
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached.add(name)
+            pending += needed_by(name, tree[name], tree)
+    return reached
+
+
+def allowed_in_a_child(name: str) -> bool:
+    """The pure rules, what the machine has, and of the executors whatever is no executor itself."""
+    layer, _, rest = name.removeprefix("engine.").partition(".")
+    top = rest.split(".")[0]
+    return layer in {"errors", "core", "machine"} or (
+        layer == "executors"
+        and top not in {"loop", "thread", "runtime_api"}
+        and not name.startswith((PARENT, "engine.executors.process.admission"))
+    )
+
+
+def uses_of_asyncio(source: str) -> list[str]:
+    """The innermost named scope of every import of `asyncio`, also by `import_module`."""
+    found: list[str] = []
+
+    def visit(node: ast.AST, scope: str) -> None:
+        match node:
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                scope = name
+            case ast.Import() if any(alias.name.split(".")[0] == "asyncio" for alias in node.names):
+                found.append(scope)
+            case ast.ImportFrom(module) if (module or "").split(".")[0] == "asyncio":
+                found.append(scope)
+            case ast.Constant("asyncio"):
+                found.append(scope)
+        for inner in ast.iter_child_nodes(node):
+            visit(inner, scope)
+
+    visit(ast.parse(source), "")
+    return found
+
+
+def test_the_child_reaches_nothing_of_the_engines_side():
+    """A child is forked a thousand times: it has no server, and no hold on the engine but its socket."""
+    assert [] == sorted(name for name in reach_of_the_child(sources()) if not allowed_in_a_child(name))
+
+
+def test_the_engines_side_of_processes_imports_nothing_of_the_child():
+    """What both need is in `protocol` and `spec`, beside them."""
+    tree = sources()
+    needed = {one for name in tree if name.startswith(PARENT) for one in needed_by(name, tree[name], tree)}
+
+    assert [] == sorted(one for one in needed if one.startswith(CHILD))
+
+
+def test_a_child_imports_asyncio_only_where_it_runs_coroutines():
+    """Nothing that a child reaches does so elsewhere."""
+    tree = sources()
+    found = {
+        f"{name}: {scope}"
+        for name in reach_of_the_child(tree)
+        for scope in uses_of_asyncio(tree[name])
+        if not (name.startswith(CHILD) and scope in RUNS_COROUTINES)
+    }
+
+    assert set() == found
+
+
+def test_the_checker_of_the_child_sees_what_is_wrong():
+    """Each rule of the child can fail, however indirectly it is broken."""
+    tree = {
+        f"{CHILD}.a": "from engine.executors import helper",
+        "engine.executors": "",
+        "engine.executors.helper": "from engine.executors.process.parent.executor import ProcessExecutor",
+        f"{PARENT}.executor": "import engine.runtime.driver",
+        "engine.runtime.driver": "",
+    }
+    wrong = {name for name in reach_of_the_child(tree) if not allowed_in_a_child(name)}
+
+    assert {f"{PARENT}.executor", "engine.runtime.driver"} == wrong
+    assert ["f"] == uses_of_asyncio("def f():\n    import_module('asyncio')")
+    assert [""] == uses_of_asyncio("from asyncio import run")

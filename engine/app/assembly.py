@@ -13,18 +13,18 @@ from importlib.metadata import version
 from random import Random
 from typing import Any, Final, Literal, Self, cast
 
-from engine.app.deployments import Deployments, Part
+from engine.app.async_invoke_configs import AsyncInvokeConfigs
+from engine.app.deployments import Deployments, FunctionDeployment
 from engine.app.executor_choice import choose, clash_problems, limits_of_the_chosen
 from engine.app.observers import Contained, Observers
-from engine.app.terms import TermsBook
 from engine.config import Config
 from engine.core.billing import rate
+from engine.core.engine_events import EngineEvent
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.inits import InitTurns
 from engine.core.invocation import Invocation
 from engine.core.limits import Pool, TokenBucket, scaling_bucket
-from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
 from engine.errors import ConfigError, UnknownName
@@ -35,15 +35,15 @@ from engine.executors.names import clashes
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
-from engine.runtime.asynchronous import AsyncParts, AsyncQueue
-from engine.runtime.collector import RelaxedCollector, paused_collector
+from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.runtime.cores import usable_cores
+from engine.runtime.destinations import DestinationSender
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
-from engine.runtime.handover import Courier
+from engine.runtime.gc_tuning import GcTuning, paused_collector
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
-from engine.runtime.switch import LATEST
+from engine.runtime.qualifiers import LATEST
 from engine.telemetry.emf import EmfTap
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.log import PlatformLog
@@ -76,7 +76,7 @@ class Assembly:
         self._write_log = write_log
         self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
-        self._interrupter = Interrupter(LoopExecutor._serve.__code__, platform.clock.now)
+        self._interrupter = Interrupter(LoopExecutor._serve.__code__, platform.clock.now, self._is_running)
         self._watched = ExitStack()
         self._watching = not platform.watches_loop
         self._commons: dict[str, Any] = {}
@@ -126,9 +126,9 @@ class Assembly:
             forget=self.stats.unregister,
         )
         self._clashes_in: Callable[[str], list[tuple[str, str]]] = clashes
-        self.couriers: dict[str, Courier] = {}
+        self.couriers: dict[str, DestinationSender] = {}
         """By service: those destinations of asynchronous events that exist here, besides functions."""
-        self.terms = TermsBook(account, self.deployments.function)
+        self.terms = AsyncInvokeConfigs(account, self.deployments.function)
         self.asynchronous = AsyncQueue(
             self.dispatcher,
             AsyncParts(
@@ -156,7 +156,7 @@ class Assembly:
                     self.deployments.install(function)
                     if function.aliases:
                         self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
-            opening.enter_context(RelaxedCollector())  # what was installed stays: it is not looked at
+            opening.enter_context(GcTuning())  # what was installed stays: it is not looked at
             self._clashes_in = clashes
             for line in limits_of_the_chosen(self._config.functions):
                 self.say(line)
@@ -208,7 +208,7 @@ class Assembly:
         for executor in self._executors:
             _close(executor)
 
-    def _dismiss(self, part: Part) -> None:
+    def _dismiss(self, part: FunctionDeployment) -> None:
         self._executors.remove(part.executor)
         _close(part.executor)
 
@@ -219,7 +219,7 @@ class Assembly:
             self.stats.unregister(function.name)  # a ledger has one price: its counters begin anew
         self.stats.register(function, price, levels)
 
-    def _hire(self, function: Function, pool: Pool) -> Part:
+    def _hire(self, function: Function, pool: Pool) -> FunctionDeployment:
         account = self._config.account
         fleet: Fleet[Invocation] = Fleet(
             FleetLimits(
@@ -268,7 +268,7 @@ class Assembly:
             self._watch()
         if self._log is not None:
             self._log.register(function)
-        return Part(function, driver, fleet, executor)
+        return FunctionDeployment(function, driver, fleet, executor)
 
     def _factory(self, function: Function) -> ExecutorFactory:
         if self._make is not None:
@@ -308,7 +308,10 @@ class Assembly:
                 return invocation
         return None
 
-    def _notice_now(self, notice: Notice) -> None:
+    def _is_running(self, invocation: Invocation) -> bool:
+        return any(self._running(task) is invocation for task in asyncio.all_tasks(self._loop))
+
+    def _notice_now(self, notice: EngineEvent) -> None:
         """From the watchdog, while the loop is blocked: what is logged now must be written now."""
         self._observer.noticed(notice)
         if self._log is not None:

@@ -22,7 +22,7 @@ from engine.core.function import Function
 from engine.errors import ConfigError
 from engine.machine.temporary import TemporaryFolder
 from engine.packages.archive import ArchiveError, unpack
-from engine.packages.layering import overlay, put_under
+from engine.packages.layers import overlay, put_under
 from engine.ports import Offload
 
 _NOT_CODE: Final = frozenset({".aws-sam", ".git", ".venv", "__pycache__", "node_modules"})

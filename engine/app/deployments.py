@@ -12,7 +12,7 @@ from typing import NamedTuple
 from engine.core.fleet import Fleet
 from engine.core.function import Function
 from engine.core.invocation import Invocation
-from engine.core.limits import Pool, Refusal
+from engine.core.limits import Pool, ThrottleReason
 from engine.packages.deployment import Readiness, Routes
 from engine.packages.records import LATEST
 from engine.ports import Executor
@@ -21,7 +21,7 @@ from engine.runtime.driver import Driver
 from engine.telemetry.function_stats import Levels
 
 
-class Part(NamedTuple):
+class FunctionDeployment(NamedTuple):
     """What runs one version."""
 
     function: Function
@@ -38,11 +38,11 @@ class _Crew:
     def __init__(self, function: Function) -> None:
         reserved = function.reserved_concurrency
         self.function = function  # as metrics and limits know it: all versions together
-        self.parts: dict[str, Part] = {}
-        self.leaving: list[Part] = []  # replaced or removed, and still at work
+        self.parts: dict[str, FunctionDeployment] = {}
+        self.leaving: list[FunctionDeployment] = []  # replaced or removed, and still at work
         self.reserved = reserved
         self.provisioned: dict[str, int] = {}
-        self.pool = Pool(0, Refusal.FUNCTION_LIMIT)  # used while there is a reservation
+        self.pool = Pool(0, ThrottleReason.FUNCTION_LIMIT)  # used while there is a reservation
 
     @property
     def own(self) -> int:
@@ -82,8 +82,8 @@ class Deployments:
         dispatcher: Dispatcher,
         account_pool: Pool,
         *,
-        hire: Callable[[Function, Pool], Part],
-        dismiss: Callable[[Part], None],
+        hire: Callable[[Function, Pool], FunctionDeployment],
+        dismiss: Callable[[FunctionDeployment], None],
         describe: Callable[[Function, Callable[[], Levels]], None],
         forget: Callable[[str], None],
     ) -> None:
@@ -116,14 +116,14 @@ class Deployments:
         """The same at once, for what is there when the engine starts."""
         self._install(self._hired(function))
 
-    def _hired(self, function: Function) -> Part:
+    def _hired(self, function: Function) -> FunctionDeployment:
         crew = self._crews.get(function.name)
         if crew is not None and function.version in crew.parts:
             kept = crew.provisioned[function.version]
             function = dataclasses.replace(function, provisioned_concurrency=kept)
         return self._hire(function, self._account_pool)  # `_relimit` gives it the right pool
 
-    def _install(self, part: Part) -> None:
+    def _install(self, part: FunctionDeployment) -> None:
         function = part.function
         crew = self._crews.setdefault(function.name, _Crew(function))
         old = crew.parts.get(function.version)
@@ -213,7 +213,7 @@ class Deployments:
         )
         self._describe(crew.function, crew.levels)
 
-    def _retire(self, crew: _Crew, part: Part) -> None:
+    def _retire(self, crew: _Crew, part: FunctionDeployment) -> None:
         crew.leaving.append(part)
 
         def ended() -> None:

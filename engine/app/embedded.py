@@ -14,11 +14,11 @@ import anyio
 from engine.app.engine import Engine
 from engine.app.serving import Announcement, admin_listener, plain_errors, serve_clients, url_from_here
 from engine.core.function import Function
-from engine.packages.shelf import Shelf
+from engine.packages.store import PackageStore
 from engine.ports import ExecutorFactory
+from engine.protocols.http.server import listening_sockets, named_listener
 from engine.runtime.platform import Platform
 from engine.runtime.signals import StopSignals
-from engine.wire.http import listening_sockets
 
 _NOWHERE: Final = Announcement()
 
@@ -86,8 +86,11 @@ class EmbeddedEngine(Engine):
     async def _serve(self, ready: asyncio.Future[Announcement]) -> None:
         listeners = self.config.listeners
         with plain_errors(), ExitStack() as kept:
-            shelf = kept.enter_context(Shelf(Path(self.config.state_dir) if self.config.state_dir else None))
-            at_aws = listening_sockets(*listeners["aws"]) if "aws" in listeners else []
+            shelf = kept.enter_context(
+                PackageStore(Path(self.config.state_dir) if self.config.state_dir else None)
+            )
+            with named_listener("aws"):
+                at_aws = listening_sockets(*listeners["aws"]) if "aws" in listeners else []
             for one in at_aws:
                 kept.enter_context(one)
             if at_aws:
@@ -99,7 +102,7 @@ class EmbeddedEngine(Engine):
                 await super().__aexit__()
 
     async def _serve_all(
-        self, shelf: Shelf, at_aws: Sequence[socket.socket], ready: asyncio.Future[Announcement]
+        self, shelf: PackageStore, at_aws: Sequence[socket.socket], ready: asyncio.Future[Announcement]
     ) -> None:
         closing, admin_url = anyio.Event(), None
         async with anyio.create_task_group() as group:

@@ -21,7 +21,7 @@ from engine.core.outcome import Outcome
 from engine.errors import EngineError, NotAccepting, PayloadError
 from engine.executors.scope import host_variables
 from engine.ports import ExecutorFactory, Sink
-from engine.runtime.asynchronous import AsyncQueue
+from engine.runtime.async_queue import AsyncQueue
 from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform

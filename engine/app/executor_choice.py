@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER
 from engine.errors import ConfigError
-from engine.executors.handler import Loader
+from engine.executors.handler_loader import Loader
 from engine.executors.names import clashes
 from engine.executors.process import support
 from engine.runtime.platform import Platform
@@ -29,7 +29,7 @@ class Choice(NamedTuple):
 
 _LIMITS: Final = {
     "thread": "not the main thread, one core for all, C code is not stopped at its deadline; "
-    "further environments import app as app#2 and share helper modules",
+    "further environments import app#2 and share helper modules",
     "loop": "one core for all, environments share their modules",
 }
 _SHARED: Final = (

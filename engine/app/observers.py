@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from engine.core.engine_events import EngineEvent
 from engine.core.event import Event
 from engine.core.invocation import Invocation
-from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 from engine.ports import Observer
 
@@ -35,7 +35,7 @@ class Observers:
         for observer in self._observers:
             observer.refused(event, outcome, reason)
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """Passed on."""
         for observer in self._observers:
             observer.noticed(notice)
@@ -73,7 +73,7 @@ class Contained:
         """Passed on."""
         self._tell("refused", event, outcome, reason)
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """Passed on."""
         self._tell("noticed", notice)
 

@@ -7,32 +7,33 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from engine.app.couriers import Archives, ToQueues
+from engine.app.async_invoke_configs import InvokeConfig
+from engine.app.destination_senders import BucketCodeStore, QueueSender
 from engine.app.engine import Engine
-from engine.app.readings import mapping_readings
-from engine.app.terms import InvokeConfig
+from engine.app.mapping_metrics import mapping_readings
 from engine.config import Config
 from engine.core.destinations import target_of
-from engine.packages.records import LATEST, State
-from engine.packages.shelf import Shelf
+from engine.packages.records import LATEST, StoredState
+from engine.packages.store import PackageStore
 from engine.ports import EventSource, Host, Sink
+from engine.protocols.aws.gate import AwsGate
+from engine.protocols.aws.router import AwsRouter
+from engine.protocols.http.request_gate import RequestGate
+from engine.protocols.http.server import Request
 from engine.registry import resolve
-from engine.sources.http.payload import Edge
+from engine.services.lambda_api.control_plane import BODY_LIMIT_BYTES, ControlPlane, NoFunctionUrls, Spawn
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.service import LambdaApi
+from engine.services.s3.service import SERVICE as S3
+from engine.services.s3.service import S3Service
+from engine.services.sqs.service import SqsService
+from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.source import HttpSource
-from engine.sources.invoke.catalogue import Catalogue
-from engine.sources.invoke.source import LambdaApi
-from engine.sources.invoke.works import BODY_LIMIT_BYTES, NoFronts, Spawn, Works
-from engine.sources.s3.service import SERVICE as S3
-from engine.sources.s3.service import S3Service
 from engine.sources.s3.source import S3Source
-from engine.sources.sqs.mapping.remote import RemoteSqsSource
-from engine.sources.sqs.mapping.source import SERVICE as SQS
-from engine.sources.sqs.mapping.source import SqsSource
-from engine.sources.sqs.service import SqsService
-from engine.wire.aws import AwsEndpoint
-from engine.wire.aws_gate import AwsGate
-from engine.wire.http import Request
-from engine.wire.request_gate import RequestGate
+from engine.sources.s3.webhooks import Webhooks, fetching
+from engine.sources.sqs.remote_source import RemoteSqsSource
+from engine.sources.sqs.source import SERVICE as SQS
+from engine.sources.sqs.source import SqsSource
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class Services:
         body_limit_bytes: What that listener must take.
     """
 
-    def __init__(self, engine: Engine, shelf: Shelf, spawn: Spawn) -> None:
+    def __init__(self, engine: Engine, package_store: PackageStore, spawn: Spawn) -> None:
         """Blocks if there is a state folder.
 
         Raises:
@@ -74,7 +75,7 @@ class Services:
         self._engine = engine
         self._sqs = shared[SQS] = SqsService(host)
         self._sqs.declare(config.resources.queues)
-        engine.couriers[SQS] = ToQueues(self._sqs, host)
+        engine.couriers[SQS] = QueueSender(self._sqs, host)
         self._s3 = shared[S3] = S3Service(
             host,
             spawn=spawn,
@@ -82,10 +83,20 @@ class Services:
             buckets=config.resources.buckets,
             settings=config.resources.s3,
             folder=Path(config.state_dir).absolute() / _OBJECTS if config.state_dir else None,
-            couriers=engine.couriers,
+            senders=engine.couriers,
             exists=self._exists,
         )
-        engine.couriers[S3] = self._s3.carry
+        engine.couriers[S3] = self._s3.put_record
+        webhooks = Webhooks(
+            self._s3.notifier,
+            self._s3.records,
+            host,
+            self._s3.handle,
+            spawn=spawn,
+            fetch=fetching(engine.platform.offload),
+            token=config.resources.s3.intake_token,
+            confirm_hosts=config.resources.s3.intake_confirm_hosts,
+        )
         sources = self._built()
         mappings = _one(SqsSource, sources)
         assert mappings is not None
@@ -93,29 +104,29 @@ class Services:
         if (remote := _one(RemoteSqsSource, sources)) is not None:
             engine.stats.mappings.watch(partial(mapping_readings, remote))
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
-        self._works = Works(
-            Catalogue({function.name: function for function in config.functions}, host),
-            shelf,
+        self._control_plane = ControlPlane(
+            FunctionRegistry({function.name: function for function in config.functions}, host),
+            package_store,
             engine.deployments,
-            _one(HttpSource, sources) or NoFronts(),
+            _one(HttpSource, sources) or NoFunctionUrls(),
             offload=engine.platform.offload,
             spawn=spawn,
-            stores=Archives(self._s3),
+            code_store=BucketCodeStore(self._s3),
             mappings=mappings,
             say=engine.say,
         )
         engine.terms.invoke_config = self._invoke_config
-        lambda_api = LambdaApi(self._works, host, engine.sink, spawn, engine.asynchronous)
-        handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._s3.handle}
-        endpoint = AwsEndpoint(handlers, host.new_request_id)
-        gate = AwsGate(gate_of("aws", config, wary=True), endpoint, self._s3.api, engine.stats.reject)
+        lambda_api = LambdaApi(self._control_plane, host, engine.sink, spawn, engine.asynchronous)
+        handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: webhooks.handle}
+        endpoint = AwsRouter(handlers, host.new_request_id)
+        gate = AwsGate(gate_of("aws", config), endpoint, self._s3.api, engine.stats.reject)
         self.handle: Callable[[Request], None] = gate.handle
         limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.body_limit_bytes)
         self.body_limit_bytes = max(limits)
 
-    async def restore(self, state: State) -> None:
+    async def restore(self, state: StoredState) -> None:
         """Run what came over the Lambda API before. Called once, before anything is served."""
-        await self._works.restore(state)
+        await self._control_plane.restore(state)
 
     def stop(self) -> None:
         """The listener is about to drain: end what clients only wait at."""
@@ -135,7 +146,7 @@ class Services:
                 continue  # an engine in a Python program that was told of no address
             sources[kind] = resolve("source", kind).build(bindings, host)
         if "http" in host.listen and _one(HttpSource, sources) is None:  # there may come function URLs
-            sources["http"] = HttpSource([], host, Edge(host.account, host.listen["http"][1]))
+            sources["http"] = HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
         if _one(SqsSource, sources) is None:
             sources[SQS] = SqsSource.build([], host)
         if _one(S3Source, sources) is None:
@@ -147,7 +158,7 @@ class Services:
         return self._engine.asynchronous if getattr(source, "asynchronous", False) else self._engine.sink
 
     def _invoke_config(self, name: str, qualifier: str | None) -> InvokeConfig:
-        record = self._works.catalogue.record(name)
+        record = self._control_plane.registry.record(name)
         kept = record.invoking.get(qualifier or LATEST) if record is not None else None
         return _NONE if kept is None else kept.config
 
@@ -164,7 +175,7 @@ class Services:
         return own and self._engine.deployments.function(name) is not None
 
 
-def gate_of(name: str, config: Config, *, navigations: bool = False, wary: bool = False) -> RequestGate:
+def gate_of(name: str, config: Config, *, navigations: bool = False) -> RequestGate:
     """The rule for the listener of that name."""
     listener = config.listeners.get(name)
     return RequestGate(
@@ -172,7 +183,6 @@ def gate_of(name: str, config: Config, *, navigations: bool = False, wary: bool 
         hosts=config.hosts,
         allowed_origins=config.allowed_origins,
         navigations=navigations,
-        wary=wary,
     )
 
 

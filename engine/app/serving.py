@@ -19,13 +19,13 @@ from engine.app.services import Services, gate_of
 from engine.config import Config
 from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers
-from engine.packages.shelf import Shelf
+from engine.packages.store import PackageStore
 from engine.ports import Clock
+from engine.protocols.http.server import HttpLimits, HttpServer, Request, listening_sockets, named_listener
 from engine.runtime.clock import SystemClock
 from engine.runtime.signals import StopSignals
 from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
-from engine.wire.http import HttpLimits, HttpServer, Request, listening_sockets
 
 _LAST_ANSWERS_S: Final = 1.0
 """After all invocations have ended, sources get the rest of the grace period to tell of it, or this long."""
@@ -45,6 +45,7 @@ class Listener:
 
     def __init__(
         self,
+        name: str,
         handle: Callable[[Request], None],
         clock: Clock,
         address: tuple[str, int],
@@ -55,9 +56,12 @@ class Listener:
     ) -> None:
         """`say` takes a line for the log; `on_stop` is called before the last answers are awaited.
 
+        `name` is that of its key in `[engine]`.
+
         `sockets` listen at `address` already.
         """
         self._server = HttpServer(handle, clock, HttpLimits(max_body_bytes=max_body_bytes), say)
+        self._name = name
         self._address = address
         self._on_stop = on_stop
         self._sockets = sockets
@@ -65,7 +69,8 @@ class Listener:
     async def serve(self, stopping: anyio.Event, *, task_status: TaskStatus[str]) -> None:
         """Listen until `stopping`, then answer what was taken."""
         try:
-            host, port = await self._server.start(*self._address, self._sockets)
+            with named_listener(self._name):
+                host, port = await self._server.start(*self._address, self._sockets)
             task_status.started(_url(host, port))
             await stopping.wait()
             self._on_stop()
@@ -138,9 +143,10 @@ async def _serve(
     reloads: bool,
 ) -> bool:
     with ExitStack() as kept:
-        shelf = kept.enter_context(Shelf(Path(config.state_dir) if config.state_dir else None))
+        shelf = kept.enter_context(PackageStore(Path(config.state_dir) if config.state_dir else None))
         # First of all: an environment that initialises knows the address, and what it sends there waits.
-        at_aws = listening_sockets(*config.listeners["aws"])
+        with named_listener("aws"):
+            at_aws = listening_sockets(*config.listeners["aws"])
         for one in at_aws:
             kept.enter_context(one)
         endpoint_url = url_from_here(at_aws[0])
@@ -174,7 +180,9 @@ def admin_listener(engine: Engine, signals: StopSignals) -> Listener:
         is_ready=lambda: not signals.asked.is_set(),
         gate=gate_of("admin", engine.config, navigations=True),
     )
-    return Listener(admin.handle, engine.platform.clock, engine.config.listeners["admin"], 0, engine.say)
+    return Listener(
+        "admin", admin.handle, engine.platform.clock, engine.config.listeners["admin"], 0, engine.say
+    )
 
 
 def _reloader(config: Config, engine: Engine) -> Reloader:
@@ -190,7 +198,7 @@ def _reloader(config: Config, engine: Engine) -> Reloader:
 
 async def serve_clients(
     engine: Engine,
-    shelf: Shelf,
+    shelf: PackageStore,
     at_aws: Sequence[socket.socket],
     signals: StopSignals,
     ready: Callable[[Mapping[str, str | None]], None],
@@ -213,7 +221,7 @@ async def serve_clients(
             if at_aws:
                 address, limit_bytes = engine.config.listeners["aws"], services.body_limit_bytes
                 aws = Listener(
-                    services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws
+                    "aws", services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws
                 )
                 urls["aws"] = await group.start(aws.serve, stopping)
             ready(urls)

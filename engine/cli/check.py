@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -15,11 +16,13 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from engine.app.executor_choice import choose, refuse_clashes
+from engine.app.preflight import queue_warnings, serving_problems
 from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
 from engine.errors import ConfigError
 from engine.runtime.platform import Platform
+from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
 
 _PROBLEMS: Final = 2
 _COLUMNS: Final = ("function", "handler", "memory", "timeout", "executor", "concurrency", "events")
@@ -39,6 +42,9 @@ def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
     try:
         config = load_config(path, parameters=values_of(parameters))
         refuse_clashes(config.functions, Platform())
+        if problems := serving_problems(config):
+            raise ConfigError(tuple(problems))
+        config = dataclasses.replace(config, warnings=(*config.warnings, *queue_warnings(config)))
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))
@@ -167,5 +173,13 @@ def _print_notes(config: Config) -> None:
     for kind, tables in (("queues", config.resources.queues), ("buckets", config.resources.buckets)):
         if tables:
             click.echo(printable(f"{kind}: {', '.join(tables)}"))
+    events = [binding.settings for binding in config.bindings.get("http", ())]
+    stages = {
+        one.stage for one in events if isinstance(one, HttpEvent) and one.front_door is FrontDoor.HTTP_API
+    }
+    for stage in sorted(filter(None, stages - {DEFAULT_PATH})):
+        click.echo(
+            f"HTTP API, stage {stage}: AWS's URL has /{stage} before each path; here paths come without"
+        )
     for reason in {choose(function, Platform()).why_not_process for function in config.functions} - {None}:
         click.echo(f"executor thread instead of process: no process can be forked here ({reason})")

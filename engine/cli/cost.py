@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from engine.cli.plan_options import (
+from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Text,
     book_of,
@@ -16,10 +16,11 @@ from engine.cli.plan_options import (
     number,
     refuse,
 )
-from engine.cli.plan_tables import bill_rows, dollars, price_line, table
+from engine.cli.plan.tables import bill_rows, dollars, price_line
 from engine.core.billing import exactly
-from engine.model.bill import bill, plain
-from engine.model.costing import FRONT_DOORS, Month, document, what_ifs
+from engine.model.cost.bill import bill, plain
+from engine.model.cost.monthly import FRONT_DOORS, Month, document, what_ifs
+from engine.report.tables import text_table
 
 _COUNT = click.IntRange(min=0, max=10**15)
 
@@ -76,12 +77,12 @@ def cost(*, budget: Decimal | None, as_json: bool, **options: Any) -> None:
         found["what_if"] = {name: plain(usd) for name, usd in others.items()}
         click.echo(json.dumps(found, indent=2))
     else:
-        click.echo("\n".join(table(bill_rows(sum_up))))
+        click.echo("\n".join(text_table(bill_rows(sum_up))))
         if requests:
             with exactly():
                 each = dollars(sum_up.usd * 1_000_000 / requests)
             click.echo(f"\n{each} for a million requests")
-        click.echo("\n".join(table((f"  {name}", dollars(usd)) for name, usd in others.items())))
+        click.echo("\n".join(text_table((f"  {name}", dollars(usd)) for name, usd in others.items())))
         click.echo(f"\n{price_line(sum_up)}")
         for assumption in book.assumptions:
             click.echo(f"- {assumption}")

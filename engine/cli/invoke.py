@@ -16,8 +16,8 @@ from engine.cli.options import complain, configured, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.core.outcome import Outcome
 from engine.errors import EngineError
+from engine.protocols.http.client import HttpConnection
 from engine.runtime.output import StandardOutput
-from engine.wire.client import HttpConnection
 
 _FAILED = 1
 

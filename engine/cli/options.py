@@ -14,8 +14,9 @@ from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
 from engine.errors import ConfigError
 from engine.executors.forks import end_children
-from engine.runtime.collector import paused_collector
+from engine.runtime.gc_tuning import paused_collector
 from engine.runtime.platform import Platform, new_event_loop
+from engine.runtime.process_end import leave_loop
 
 T = TypeVar("T")
 
@@ -61,9 +62,13 @@ def warn(config: Config) -> None:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run `coroutine` to its end on a loop of its own: uvloop's, where there is one."""
+    """Run `coroutine` to its end on a loop of its own: uvloop's, where there is one.
+
+    What handlers left on the loop, or on threads of its executor, is not waited for.
+    """
+    runner = asyncio.Runner(loop_factory=new_event_loop)
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            return runner.run(coroutine)
+        return runner.run(coroutine)
     finally:
         end_children()
+        leave_loop(runner.get_loop())

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from engine.config.parameters import parsed
+from engine.config.templates.parameters import parsed
 from engine.errors import ConfigError
 
 PARAMETERS: Final = "--parameter-overrides"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.config.cfn_functions import KEYS
-from engine.config.cfn_reading import Reading, Route
 from engine.config.problems import Place, dotted
-from engine.config.sam_sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
+from engine.config.templates.functions import KEYS
+from engine.config.templates.reading import TemplateReading, TemplateRoute
+from engine.config.templates.sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
 
 _EVENT_KEYS: Final[Mapping[str, str]] = {
     "method": "Method",
@@ -23,7 +23,7 @@ _OUR_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def place_routes(reading: Reading) -> None:
+def place_routes(reading: TemplateReading) -> None:
     """Give functions their routes, with what their APIs say; one that is said twice counts once."""
     seen: set[tuple[int, str, str, str]] = set()
     for route in reading.routes:
@@ -34,15 +34,16 @@ def place_routes(reading: Reading) -> None:
             reading.add_event(draft, event, route.place, route.qualifier)
 
 
-def _http_event(route: Route) -> dict[str, Any]:
+def _http_event(route: TemplateRoute) -> dict[str, Any]:
     method, path = route.method, route.path
     if path == "$default" or method == "x-amazon-apigateway-any-method":
         method = "ANY"
     settings = {"stage": "Prod" if route.api.rest else "$default", **route.api.settings}
     if route.path in route.api.preflights:
         settings["cors"] = route.api.preflights[route.path]
-    if route.payload_format != "1.0":
+    if not route.api.rest:
         settings.pop("binary_media_types", None)
+        settings |= {"api": "http"} if route.payload_format == "1.0" else {}
     elif settings.get("stage") == "$default":
         del settings["stage"]
     method = method.upper() if isinstance(method, str) else method
@@ -50,7 +51,7 @@ def _http_event(route: Route) -> dict[str, Any]:
     return {**event, **settings}
 
 
-def place_urls(reading: Reading) -> None:
+def place_urls(reading: TemplateReading) -> None:
     """A Function URL has a host of its own; here it is the catch-all, below every route that is named.
 
     Unless it is not alone in wanting that: then it is `/NAME` and everything below it.

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.config import sam, samconfig, toml_file
+from engine.config import toml_file
 from engine.config.plan import Config
+from engine.config.templates import sam, samconfig
 from engine.config.text_file import read_text
 from engine.errors import ConfigError
 

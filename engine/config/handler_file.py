@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
-from engine.registry import did_you_mean
+from engine.core.spelling import did_you_mean
 
 _PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LAYER_FOLDERS: Final = (("python",), ("python", "lib", _PYTHON, "site-packages"))

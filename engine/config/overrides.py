@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.config.settings import EngineSettings, FunctionSettings
+from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
-from engine.registry import did_you_mean
 
 
 def applied(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

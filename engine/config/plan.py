@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
+from engine.config.function_warnings import function_warnings
 from engine.config.handler_file import Code, code_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
 from engine.config.listeners import EXPOSES, Listener
@@ -19,9 +20,10 @@ from engine.config.resources import RESOURCE_TABLES, Resources, destinations, re
 from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
 from engine.core.function import Account, Function
 from engine.core.prices import price_sheet
+from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName
 from engine.ports import Binding
-from engine.registry import Kind, did_you_mean, names, resolve
+from engine.registry import Kind, names, resolve
 from engine.runtime.clock import SystemClock
 
 LISTENERS: Final = ("http", "aws", "admin")
@@ -321,6 +323,7 @@ def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: O
         warnings.extend(f"{place}: {assumption}" for assumption in sheet.assumptions)
     spelled = origin.spell(("engine", "concurrency_limit"))
     warnings += [f"{spelled}: {line}" for line in limit_warnings(engine.concurrency_limit, functions)]
+    warnings += function_warnings(functions, origin.spell)
     return warnings + _destination_warnings(engine, functions, origin)
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
-from engine.registry import did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 

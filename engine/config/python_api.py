@@ -11,7 +11,7 @@ from engine.config.plan import LISTENERS, Config, Origin, build
 from engine.config.problems import Place, Problem, dotted, show
 from engine.config.settings import EngineSettings, FunctionSettings
 from engine.core.function import Function
-from engine.registry import did_you_mean
+from engine.core.spelling import did_you_mean
 
 _ROUTES: Final = ("/{name}", "/{name}/{{proxy+}}")
 

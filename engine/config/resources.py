@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from engine.config.problems import Place, Problem, show, validated
 from engine.core.destinations import Target, expanded, target_of
 from engine.core.function import Account, Function
-from engine.sources.s3.names import bucket_problem
-from engine.sources.s3.settings import BucketSettings, S3Settings
-from engine.sources.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSettings, queue_problems
+from engine.services.s3.names import bucket_problem
+from engine.services.s3.settings import BucketSettings, S3Settings
+from engine.services.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSettings, queue_problems
 
 Model = TypeVar("Model", bound=BaseModel)
 

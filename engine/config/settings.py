@@ -27,7 +27,7 @@ from engine.config.problems import show
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
 from engine.core.variables import EXEC_WRAPPER
-from engine.wire.request_gate import authority
+from engine.protocols.http.request_gate import authority
 
 FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
 FUNCTION_NAME_RULE: Final = "must be 1 to 64 of the characters a-z A-Z 0-9 - _ (AWS)"
@@ -128,6 +128,13 @@ def _alias(value: str) -> str:
     return value
 
 
+def _each_once(aliases: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [name for number, name in enumerate(aliases) if name in aliases[:number]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is named twice: a function has one alias of a name (AWS)")
+    return aliases
+
+
 def _cold_start(value: Any) -> Any:
     if value == "measured" and isinstance(value, str):
         return value
@@ -159,6 +166,18 @@ def _module(value: str) -> str:
     if not all(part.isidentifier() for part in value.split(".")):
         raise ValueError(f"{value!r} is no name of a module, such as 'boto3'")
     return value
+
+
+def _preload(value: Any) -> Any:
+    if value == "auto" and isinstance(value, str):
+        return value
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{show(value)} is neither 'auto' nor an array of names of modules")
+    for name in value:
+        if not isinstance(name, str):
+            raise ValueError(f"holds {show(name)}, which is no name of a module")
+        _module(name)
+    return tuple(value)
 
 
 def _goes_to(role: Role) -> Callable[[str], str]:
@@ -203,6 +222,7 @@ Variables = dict[
 
 
 Alias = Annotated[str, AfterValidator(_alias)]
+Aliases = Annotated[tuple[Alias, ...], Field(strict=False), AfterValidator(_each_once)]
 
 
 Modules = Annotated[tuple[Annotated[str, AfterValidator(_module)], ...], Field(strict=False)]
@@ -301,7 +321,7 @@ class FunctionSettings(Settings):
     cold_start: Annotated[Literal["measured"] | float, PlainValidator(_cold_start)] = "measured"
     environment: Annotated[Variables, AfterValidator(_environment)] = Field(default_factory=dict)
     endpoint_url: bool = True
-    preload: Literal["auto"] | Modules = ()
+    preload: Annotated[Literal["auto"] | tuple[str, ...], PlainValidator(_preload)] = ()
     no_preload: Modules = ()
     snapstart: bool = False
     ephemeral_storage_mb: Annotated[int, Field(ge=512, le=10240)] = 512
@@ -312,7 +332,7 @@ class FunctionSettings(Settings):
     on_success: Annotated[str, AfterValidator(_goes_to("on_success"))] | None = None
     on_failure: Annotated[str, AfterValidator(_goes_to("on_failure"))] | None = None
     dead_letter_queue: Annotated[str, AfterValidator(_goes_to("dead_letter_queue"))] | None = None
-    aliases: Annotated[tuple[Alias, ...], Field(strict=False)] = ()
+    aliases: Aliases = ()
     events: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
 
     @field_validator("environment")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
-from engine.registry import did_you_mean
 
 _MAX_BYTES: Final = 8 * 1024 * 1024  # CloudFormation takes 1 MB; a device file never ends
 

@@ -29,6 +29,10 @@ class ClientContextError(EngineError):
         return f"Unable to parse Client Context JSON: {self.reason}"
 
 
+_AWS_MODULE: Final = "awslambdaric.lambda_context"
+"""The module that the classes of these objects name as theirs: handlers see what they see on Lambda."""
+
+
 class _Record:
     """A few named values that print themselves as AWS's client does."""
 
@@ -46,6 +50,7 @@ class _Record:
 class CognitoIdentity(_Record):
     """Who called through Amazon Cognito. Nobody does here: both members are None."""
 
+    __module__ = _AWS_MODULE
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
     cognito_identity_id: str | None
@@ -55,6 +60,7 @@ class CognitoIdentity(_Record):
 class Client(_Record):
     """The mobile application that called; each member a str, or None if it was not sent."""
 
+    __module__ = _AWS_MODULE
     __slots__ = (  # noqa: RUF023  the order in which AWS prints them
         "installation_id",
         "app_title",
@@ -73,6 +79,7 @@ class Client(_Record):
 class ClientContext(_Record):
     """What the caller sent as client context: `client`, `custom` and `env`, each None if absent."""
 
+    __module__ = _AWS_MODULE
     __slots__ = ("custom", "env", "client")  # noqa: RUF023  the order in which AWS prints them
 
     custom: dict[str, Any] | None
@@ -128,6 +135,7 @@ class LambdaContext(_Members):
         tenant_id: Tenant of the caller, or None.
     """
 
+    __module__ = _AWS_MODULE
     aws_request_id: str
     invoked_function_arn: str
     function_name: str

@@ -52,7 +52,7 @@ class Target(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class DestinationRecord:
     """What is handed over.
 
     Attributes:
@@ -104,7 +104,7 @@ def problem(role: Role, arn: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class CompletedEvent:
     """How an event was done with.
 
     Attributes:
@@ -146,7 +146,7 @@ class Ending:
             parts.append(b'"responsePayload":' + _embedded(self.last.body))
         return b",".join(parts) + b"}"
 
-    def parcel(self, target: Target, arn: str) -> Parcel:
+    def parcel(self, target: Target, arn: str) -> DestinationRecord:
         """The record, as the service of `target` gets it."""
         record = self.record()
         if target.service == "events":
@@ -156,15 +156,15 @@ class Ending:
                 "detail-type": f"Lambda Function Invocation Result - {word}",
                 "resources": [arn, self.function_arn],
             }
-            return Parcel(body=_json(envelope)[:-1] + b',"detail":' + record + b"}")
+            return DestinationRecord(body=_json(envelope)[:-1] + b',"detail":' + record + b"}")
         if target.service == "s3":
             day, second = self.timestamp[:10].replace("-", "/"), self.timestamp[:19].replace(":", ".")
-            return Parcel(
+            return DestinationRecord(
                 body=record, key=f"aws/lambda/async/{self.event.function}/{day}/{second}-{self.record_id}"
             )
-        return Parcel(body=record)
+        return DestinationRecord(body=record)
 
-    def dead_letter(self) -> Parcel:
+    def dead_letter(self) -> DestinationRecord:
         """The event as it came, with what went wrong in the attributes.
 
         What AWS writes for an event that never ran is not on record: here it is the throttle's status.
@@ -176,7 +176,7 @@ class Ending:
         attributes = {"RequestID": ("String", self.event.request_id), "ErrorCode": ("Number", code)}
         if cut:  # SQS takes no empty values
             attributes["ErrorMessage"] = ("String", cut)
-        return Parcel(body=self.event.payload, attributes=attributes)
+        return DestinationRecord(body=self.event.payload, attributes=attributes)
 
 
 def _error_message(outcome: Outcome) -> str:

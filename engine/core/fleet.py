@@ -22,7 +22,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from engine.core.environment import Environment, Signal, State
 from engine.core.inits import InitTurns
-from engine.core.limits import Pool, Refusal, TokenBucket
+from engine.core.limits import Pool, ThrottleReason, TokenBucket
 
 Item = TypeVar("Item")
 """What the driver calls an event: an `Invocation` live, a number in a simulation."""
@@ -66,7 +66,7 @@ class Refuse(NamedTuple, Generic[Item]):
     """Answer `item` with a throttle (or, while closing, with a cancellation)."""
 
     item: Item
-    refusal: Refusal
+    refusal: ThrottleReason
 
 
 class Fail(NamedTuple, Generic[Item]):
@@ -202,7 +202,7 @@ class Fleet(Generic[Item]):
         if env_id:
             return (Run(env_id, item, cold=False),)
         if self._closed:
-            return (Refuse(item, Refusal.CLOSING),)
+            return (Refuse(item, ThrottleReason.CLOSING),)
         if self._requests is not None and not self._requests.take(now_s):
             return (Refuse(item, self._rate_refusal()),)
         if self._blocked:
@@ -361,7 +361,7 @@ class Fleet(Generic[Item]):
         Events that were admitted still run; call `abandon` to end those too.
         """
         self._closed = True
-        commands: list[Command[Item]] = [Refuse(item, Refusal.CLOSING) for item, _ in self._blocked]
+        commands: list[Command[Item]] = [Refuse(item, ThrottleReason.CLOSING) for item, _ in self._blocked]
         self._blocked.clear()
         self._provisioned -= self._pending_provisioned
         self._pending_provisioned = 0
@@ -374,7 +374,7 @@ class Fleet(Generic[Item]):
 
     def abandon(self, now_s: float) -> Sequence[Command[Item]]:
         """The grace period is over: everything goes. The driver answers what ran."""
-        commands = [*self.close(now_s), *(Refuse(item, Refusal.CLOSING) for item in self._waiting)]
+        commands = [*self.close(now_s), *(Refuse(item, ThrottleReason.CLOSING) for item in self._waiting)]
         self._waiting.clear()
         self._drop_pending()
         for environment in list(self._environments.values()):
@@ -447,12 +447,12 @@ class Fleet(Generic[Item]):
 
     # ---------------------------------------------------------------- admitting events
 
-    def _line_up(self, item: Item, now_s: float, commands: list[Command[Item]]) -> Refusal | None:
+    def _line_up(self, item: Item, now_s: float, commands: list[Command[Item]]) -> ThrottleReason | None:
         """Line up `item`, which holds its claim, behind a starting environment; ask for one if need be."""
         if len(self._waiting) >= (self._starting + self._pending) * self._capacity:
             if self._scaling is not None and not self._scaling.take(now_s):
                 self._release_claim()
-                return Refusal.SCALE_RATE
+                return ThrottleReason.SCALE_RATE
             self._want(now_s, commands, provisioned=False)
         self._waiting.append(item)
         if self._in_flight > self._peak_in_flight:
@@ -462,7 +462,7 @@ class Fleet(Generic[Item]):
     def _block(self, item: Item, now_s: float) -> Sequence[Command[Item]]:
         """Let `item` wait for a limit, behind those that do already."""
         if len(self._blocked) >= self._limits.queue_limit:
-            return (Refuse(item, Refusal.QUEUE_FULL),)
+            return (Refuse(item, ThrottleReason.QUEUE_FULL),)
         self._blocked.append((item, now_s))
         return ()
 
@@ -483,21 +483,21 @@ class Fleet(Generic[Item]):
                 return
             self._blocked.popleft()
 
-    def _wait_for(self, refusal: Refusal, now_s: float) -> None:
+    def _wait_for(self, refusal: ThrottleReason, now_s: float) -> None:
         """See to it that the blocked events are looked at again when `refusal` may have passed.
 
         A function limit needs nothing: the next handler to end looks at them.
         """
-        if refusal is Refusal.ACCOUNT_LIMIT and not self._in_pool_line:
+        if refusal is ThrottleReason.ACCOUNT_LIMIT and not self._in_pool_line:
             self._in_pool_line = True
             self._pool.block(self)
-        elif refusal is Refusal.SCALE_RATE and self._scaling is not None:
+        elif refusal is ThrottleReason.SCALE_RATE and self._scaling is not None:
             self._scaling_due_s = self._scaling.next_s(now_s)
 
-    def _claim(self) -> Refusal | None:
+    def _claim(self) -> ThrottleReason | None:
         if self._in_flight >= self._own:
             if self._reserved:
-                return Refusal.FUNCTION_LIMIT
+                return ThrottleReason.FUNCTION_LIMIT
             if not self._pool.take():
                 return self._pool.refusal
         self._in_flight += 1
@@ -508,10 +508,10 @@ class Fleet(Generic[Item]):
         if self._in_flight >= self._own and not self._reserved:
             self._pool.give()
 
-    def _rate_refusal(self) -> Refusal:
-        if self._limits.reserved is None and self._pool.refusal is Refusal.ACCOUNT_LIMIT:
-            return Refusal.REQUEST_RATE
-        return Refusal.RESERVED_REQUEST_RATE
+    def _rate_refusal(self) -> ThrottleReason:
+        if self._limits.reserved is None and self._pool.refusal is ThrottleReason.ACCOUNT_LIMIT:
+            return ThrottleReason.REQUEST_RATE
+        return ThrottleReason.RESERVED_REQUEST_RATE
 
     # ---------------------------------------------------------------- environments
 
@@ -690,4 +690,4 @@ class Fleet(Generic[Item]):
 
     def _refuse_late(self, now_s: float, commands: list[Command[Item]]) -> None:
         while self._blocked and self._blocked[0][1] + self._limits.queue_wait_s <= now_s:
-            commands.append(Refuse(self._blocked.popleft()[0], Refusal.QUEUE_TIMEOUT))
+            commands.append(Refuse(self._blocked.popleft()[0], ThrottleReason.QUEUE_TIMEOUT))

@@ -90,6 +90,11 @@ class Function:
     init_limit_s: float = INIT_LIMIT_S
 
 
+def answered_within_s(function: Function) -> float:
+    """Seconds from submitting an event to its outcome, at most; waiting for concurrency may double it."""
+    return function.timeout_s * (2 if function.overflow == "queue" else 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The region and account everything seems to run in, and the limits functions share.

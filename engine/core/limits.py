@@ -16,7 +16,7 @@ SCALING_PERIOD_S: Final = 10.0
 """Lambda states its scaling rate per 10 s; it is refilled continuously."""
 
 
-class Refusal(Enum):
+class ThrottleReason(Enum):
     """Why an event is not run. The value is the metric label; `aws_reason` what an AWS client reads."""
 
     FUNCTION_LIMIT = "function_limit"
@@ -35,9 +35,9 @@ class Refusal(Enum):
 
 
 _AWS_REASONS: Final = {
-    Refusal.FUNCTION_LIMIT: "ReservedFunctionConcurrentInvocationLimitExceeded",
-    Refusal.REQUEST_RATE: "FunctionInvocationRateLimitExceeded",
-    Refusal.RESERVED_REQUEST_RATE: "ReservedFunctionInvocationRateLimitExceeded",
+    ThrottleReason.FUNCTION_LIMIT: "ReservedFunctionConcurrentInvocationLimitExceeded",
+    ThrottleReason.REQUEST_RATE: "FunctionInvocationRateLimitExceeded",
+    ThrottleReason.RESERVED_REQUEST_RATE: "ReservedFunctionInvocationRateLimitExceeded",
 }
 
 
@@ -98,7 +98,7 @@ class Pool:
 
     __slots__ = ("_blocked", "contended", "limit", "refusal", "used")
 
-    def __init__(self, limit: int, refusal: Refusal = Refusal.ACCOUNT_LIMIT) -> None:
+    def __init__(self, limit: int, refusal: ThrottleReason = ThrottleReason.ACCOUNT_LIMIT) -> None:
         self.limit = limit
         self.refusal = refusal
         self.used = 0

@@ -34,7 +34,7 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class AsyncInvokeConfig:
     """What applies to the asynchronous events of one function and qualifier. Destinations are ARNs.
 
     Attributes:
@@ -82,7 +82,7 @@ class Terms:
         )
 
 
-def after_error(failures: int, age_s: float, terms: Terms) -> float | Condition:
+def after_error(failures: int, age_s: float, terms: AsyncInvokeConfig) -> float | Condition:
     """Seconds until the next attempt after `failures` failed ones, or why there is none.
 
     Whether a retry would come too late is known now, so an event is not kept until it is.

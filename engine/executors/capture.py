@@ -1,9 +1,9 @@
-"""What handlers print and log, told apart by invocation: a thousand at once in one process never mix.
+"""Separates what handlers print and log by invocation, when many run in one process at once.
 
 Whoever runs a handler sets `current` in its context. Tasks inherit it, and so do threads and jobs of thread
-pools that a handler starts (see `interpreter`); a thread that C code made prints for nobody. What goes around
-`sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen. Of several engines
-open in one process, the one opened last writes what the handlers of all of them print.
+pools that a handler starts (see `interpreter`); output of a thread that C code made belongs to none. What
+goes around `sys.stdout`, by file descriptor, `sys.stdout.buffer` or a child process, is not seen. Of several
+engines open in one process, the one opened last writes what the handlers of all of them print.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Final, Literal, Self, TextIO
 
 from engine.core.invocation import LOG_TAIL_BYTES, Invocation, Phase
-from engine.executors.logformat import JsonFormatter, TextFormatter
+from engine.executors.log_format import JsonFormatter, TextFormatter
 
 current: Final[ContextVar[Invocation | None]] = ContextVar("current", default=None)
 """The invocation that the running code belongs to. Set by executors."""
@@ -107,7 +107,7 @@ class Capture:
                 self._write_line(invocation, "".join(pieces) + "\n")
 
     def be_a_copy(self) -> None:
-        """In a child that a handler forked: nobody reads the log there, so the streams are written to."""
+        """In a child that a handler forked: write to the streams, since the log is not read there."""
         self._lock = threading.RLock()  # whoever held it is not there
         if self._write_line is not None:  # the engine's log is on stderr, its stdout is its own
             self._write_line = None
@@ -160,7 +160,7 @@ class Router:
             self.write(line)
 
     def close(self) -> None:
-        """Nothing: one handler cannot close the stream of all."""
+        """Do nothing: one handler cannot close the stream of all."""
 
     def write_to(self, stream: TextIO) -> None:
         """Stand in for that stream from now on."""
@@ -173,7 +173,7 @@ class Router:
         return taker if isinstance(taker, Capture) else None
 
     def release(self) -> None:
-        """Take nothing more."""
+        """Stop taking writes."""
         self._take = None
 
     def beyond(self) -> TextIO:

@@ -1,4 +1,4 @@
-"""What a child process is made to be when a handler on loop or thread forks: its own, and no second engine.
+"""Detaches a child process from the engine when a handler on loop or thread forks.
 
 On Lambda a handler that forks leaves its runtime alone: the child has the code, not the way to the service.
 Here the child is a copy of the engine, with its listeners, its event loop and its signal handlers. Without
@@ -19,7 +19,7 @@ from engine.packages.state_folder import LOCK
 
 
 class Fork(NamedTuple):
-    """What must be done and known before a fork.
+    """What is recorded before a fork.
 
     `mask`: the thread's signal mask; all are blocked, for one that came before the child is itself would be
     taken by the engine's handler. `descriptors`: of the event loops, and what they watch: they are shared
@@ -43,12 +43,12 @@ def prepare(beacons: set[int]) -> Fork:
 
 
 def finish(fork: Fork) -> None:
-    """In the parent at once, in the child at last: have the signals delivered that waited."""
+    """Deliver the signals that were blocked: in the parent at once, in the child as the last step."""
     signal.pthread_sigmask(signal.SIG_SETMASK, fork.mask)
 
 
-def let_go_of_the_engine(fork: Fork, others: Iterable[int]) -> None:
-    """In the child: no descriptor of the engine's, and every signal does what it does by default.
+def detach_from_engine(fork: Fork, others: Iterable[int]) -> None:
+    """In the child: close the engine's descriptors, and give every signal its default action.
 
     What the event loops watch is the engine's; so is every connection to a port that they listen at, the
     other end of a pipe, what keeps other engines out of a state folder, and `others`.
@@ -79,7 +79,7 @@ def end_children() -> None:
             child.kill()
 
 
-def leave(status: int) -> NoReturn:
+def exit_child(status: int) -> NoReturn:
     """End the child at once: what it would return to is a copy of the engine."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -89,16 +89,16 @@ def leave(status: int) -> NoReturn:
     os._exit(status if status >= 0 else 128 - status)
 
 
-def leave_instead_of_going_on(loop: Any) -> None:
-    """The child was forked on the thread of the event loop: its copy of that must never turn."""
+def exit_instead_of_resuming(loop: Any) -> None:
+    """End the child when it returns to its copy of the event loop, on whose thread it was forked."""
     if hasattr(loop, "_run_once"):
-        loop._run_once = lambda: leave(0)  # asyncio's would look at the selector first
+        loop._run_once = lambda: exit_child(0)  # asyncio's would look at the selector first
     else:
-        loop.call_soon(leave, 0)
+        loop.call_soon(exit_child, 0)
 
 
 def _descriptors() -> list[int]:
-    """All that are open; on a machine that is not Linux none can be told."""
+    """All open descriptors; none on a machine that is not Linux."""
     try:
         return list(map(int, os.listdir("/proc/self/fd")))
     except OSError:

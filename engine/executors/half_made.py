@@ -1,4 +1,4 @@
-"""Modules that failed to import, and what holds on to them: no environment is to be kept that does.
+"""Finds modules that failed to import, and what refers to them: no environment may be kept that does.
 
 On Lambda a failed init ends the process. In one interpreter the modules that were imported on the way stay in
 `sys.modules`, some of them with references to the one that failed; and where two threads import the same

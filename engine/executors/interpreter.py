@@ -24,18 +24,18 @@ from contextvars import ContextVar, copy_context
 from functools import partial, wraps
 from typing import Any, Final, Self
 
-from engine.executors.call import Call
 from engine.executors.capture import write_past_the_engine
 from engine.executors.forks import (
     Fork,
+    detach_from_engine,
+    exit_child,
+    exit_instead_of_resuming,
     finish,
-    leave,
-    leave_instead_of_going_on,
-    let_go_of_the_engine,
     prepare,
 )
 from engine.executors.half_made import forget_since, holds_half_made
-from engine.executors.handler import InitError, Loaded
+from engine.executors.handler_loader import InitError, Loaded
+from engine.executors.handler_runner import HandlerRunner
 from engine.executors.loggers import keep_apart, make_real
 from engine.executors.scope import ScopedEnviron, running
 from engine.ports import Workshop
@@ -71,7 +71,7 @@ class Interpreter:
         self._loads_lock = threading.Lock()
         self._loads = self._loading = 0  # begun so far, in progress
         self.is_copy = False
-        """Whether this is a process that a handler forked: what a handler returns there is nobody's."""
+        """Whether this is a process that a handler forked: what a handler returns there is dropped."""
         self._held = ExitStack()
         # A descriptor that nothing happens to: by it a forked child knows the event loop's.
         self._beacon, self._other = socket.socketpair()
@@ -86,8 +86,8 @@ class Interpreter:
             _replace(self._held, loop, name, _with_variables)
 
     @classmethod
-    def enter(cls, workshop: Workshop) -> Self:
-        """The one of the engine. Each `enter` is followed by a `leave`."""
+    def acquire(cls, workshop: Workshop) -> Self:
+        """The one that all executors of an engine share. Each `acquire` needs a `release`."""
         commons = workshop.commons
         found: Self | None = commons.get(_KEY)
         if found is None:
@@ -95,7 +95,7 @@ class Interpreter:
         found._members += 1
         return found
 
-    def load(self, call: Call, *, fresh: bool) -> Loaded:
+    def load(self, call: HandlerRunner, *, fresh: bool) -> Loaded:
         """Import a handler; on the calling thread. Raises `InitError`."""
         with self._loads_lock:
             self._loads += 1
@@ -114,35 +114,35 @@ class Interpreter:
             with self._loads_lock:
                 self._loading -= 1
 
-    def _load(self, call: Call, *, fresh: bool) -> Loaded:
+    def _load(self, call: HandlerRunner, *, fresh: bool) -> Loaded:
         before = set(sys.modules)
         try:
             return call.load(fresh=fresh)
         except InitError as error:
             if self.is_copy:
-                leave(error.exit_status or 1)
+                exit_child(error.exit_status or 1)
             forget_since(before, call.code)
             raise
         finally:
             if self.is_copy:
-                leave(0)
+                exit_child(0)
 
     @property
     def beacon(self) -> int:
-        """A descriptor that the event loop watches, and nobody else."""
+        """A descriptor that only the event loop watches."""
         return self._beacon.fileno()
 
     @property
     def other_end(self) -> int:
-        """The one that is connected to it."""
+        """The descriptor that is connected to it."""
         return self._other.fileno()
 
     def _unwatch(self) -> None:
         if not self.loop.is_closed():
             self.loop.remove_reader(self._beacon)
 
-    def leave(self, commons: dict[str, Any]) -> None:
-        """One executor less; with the last one all is as it was."""
+    def release(self, commons: dict[str, Any]) -> None:
+        """Let go of it; the last executor undoes all changes."""
         self._members -= 1
         if not self._members:
             del commons[_KEY]
@@ -263,8 +263,8 @@ def _be_a_copy() -> None:
     for member in sharers:
         member.is_copy = True
         if threading.get_ident() == member.thread:
-            leave_instead_of_going_on(member.loop)
-    let_go_of_the_engine(fork, [member.other_end for member in sharers])
+            exit_instead_of_resuming(member.loop)
+    detach_from_engine(fork, [member.other_end for member in sharers])
     write_past_the_engine()
     zone = os.environ.get("TZ")
     os.environ.clear()

@@ -2,9 +2,10 @@
 
 Python runs the handler of a signal on the main thread, between two bytecodes or where a system call was
 interrupted, and what it raises is raised there. So it can only be done where the loop runs on the main
-thread, and to code that comes back to the interpreter, or waits without holding it: one long operation in C
-(a regular expression that backtracks for ever, a sum over a huge range) goes on. Nothing is ever raised in
-code of the engine or of the event loop, only where the innermost frames are the handler's and what it called.
+thread, and to code that comes back to the interpreter, looks at signals (a regular expression that
+backtracks for ever does) or waits without holding it: another long operation in C (a sum over a huge range)
+goes on. Nothing is ever raised in code of the engine or of the event loop, only where the innermost frames
+are the handler's and what it called, or where the loop itself calls C code for it.
 """
 
 from __future__ import annotations
@@ -26,14 +27,29 @@ from engine.executors.capture import current
 SIGNAL: Final = signal.SIGURG
 """Ignored by default, and used by hardly anybody: Go interrupts its own threads by it, for that reason."""
 
+TIMER: Final = signal.SIGVTALRM
+"""Sent by the kernel when the process has computed for a while and the watchdog could not run meanwhile: then
+the handler keeps the interpreter to itself. A timer of computing time, since handlers may use SIGALRM."""
+
+_KEPT_S: Final = 0.5
+_KEPT_AGAIN_S: Final = 0.1
+
+_LEFT_S: Final = 1.0
+"""What an invocation left behind (a callback, a task) may hold the loop no longer than this."""
+
 _STUBBORN: Final = 3
 """After so many interruptions a handler gets no more time to tidy up: see `Interrupter._raise`."""
 
 _ENGINE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_MARSHAL: Final = os.path.join(_ENGINE, "executors", "marshal.py")
+_REPORTERS: Final = tuple(
+    os.path.join(_ENGINE, "executors", f"{one}.py") for one in ("marshal", "handler_runner")
+)
+"""They change nothing while they call what a result or an exception brings along, such as its `__str__`."""
+
 _LOOPS: Final = tuple(os.path.dirname(module.__file__ or "") + os.sep for module in (asyncio, anyio))
 _RUNNERS: Final = asyncio.runners.__file__
 _CALLBACK: Final = asyncio.Handle._run.__code__
+_UNUSED: Final = (signal.SIG_DFL, signal.SIG_IGN)
 
 
 class Interrupted(BaseException):
@@ -46,28 +62,56 @@ class Interrupter:
     Args:
         entry: The code of the coroutine that calls handlers.
         now: Engine clock.
+        is_running: Whether an invocation has not ended. What an ended one left behind has no deadline.
     """
 
-    def __init__(self, entry: CodeType, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        entry: CodeType,
+        now: Callable[[], float],
+        is_running: Callable[[Invocation], bool] = lambda _invocation: True,
+    ) -> None:
         self.raised = 0
-        """How often, since the loop last turned."""
+        """Interruptions since the last iteration of the loop."""
+        self._turned_s = now()
         self._entry = entry
         self._now = now
+        self._is_running = is_running
         self._latest_s = float("inf")
         self._thread_id = 0
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN):
+        if threading.current_thread() is threading.main_thread():
+            for number in (SIGNAL, TIMER):
+                if signal.getsignal(number) in _UNUSED:
+                    self._before[number] = signal.signal(number, self._raise)
+        if SIGNAL in self._before:
             self._thread_id = threading.get_ident()
-            self._before = signal.signal(SIGNAL, self._raise)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._thread_id:
-            signal.signal(SIGNAL, self._before)
-            self._thread_id = 0
+        self._thread_id = 0
+        if TIMER in self._before:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._before.clear()
+
+    def turned(self) -> None:
+        """On the loop: nothing holds it. What a handler did to the signals themselves is undone."""
+        self.raised = 0
+        self._turned_s = self._now()
+        for number in self._before:
+            if signal.getsignal(number) in _UNUSED:
+                signal.signal(number, self._raise)
+        if self._before:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
+
+    def put_off(self) -> None:
+        """From another thread, which therefore can run: the timer need not look yet."""
+        if TIMER in self._before and signal.getsignal(TIMER) == self._raise:
+            signal.setitimer(signal.ITIMER_VIRTUAL, _KEPT_S, _KEPT_AGAIN_S)
 
     def end_by(self, latest_s: float) -> None:
         """From then on (engine clock) whatever holds the loop is interrupted, deadline or not."""
@@ -90,7 +134,11 @@ class Interrupter:
         next line as well: that is outside of that `try`.
         """
         invocation = current.get()
-        if invocation is None or not self.due(invocation) or not self._in_handler(frame):
+        if invocation is None or not self._in_handler(frame):
+            return
+        if not self.due(invocation) and (
+            self._now() < self._turned_s + _LEFT_S or self._is_running(invocation)
+        ):
             return
         self.raised += 1
         if self.raised > _STUBBORN and sys.gettrace() is None:
@@ -105,10 +153,12 @@ class Interrupter:
         depth = 0
         while frame is not None:
             code, file = frame.f_code, frame.f_code.co_filename
-            if code is self._entry or code is _CALLBACK or file == _RUNNERS:
+            if code is self._entry:
                 return depth > 0
+            if code is _CALLBACK or file == _RUNNERS:
+                return True  # the context is the handler's: the loop calls Python or C code for it
             if file.startswith(_ENGINE):
-                if file != _MARSHAL:  # which changes nothing, and calls what a result brings along
+                if file not in _REPORTERS:
                     return False
             elif file.startswith(_LOOPS):
                 if not depth:

@@ -18,7 +18,7 @@ from engine.executors.scope import Scope, running
 
 
 def keep_apart(undo: ExitStack, replace: Callable[[ExitStack, Any, str, Callable[[Any], Any]], None]) -> None:
-    """Have it so until `undo`. `replace` puts something in the place of a function."""
+    """Keep the configuration apart until `undo`. `replace` puts something in the place of a function."""
     enabled = _Enabled()
     for name, kept in {
         "level": _Value("level"),
@@ -39,7 +39,7 @@ def keep_apart(undo: ExitStack, replace: Callable[[ExitStack, Any, str, Callable
 
 
 def make_real(scope: Scope) -> None:
-    """In a process that has nobody else: what `scope` has set is simply so."""
+    """Make what `scope` has set the configuration of this process, which no other function shares."""
     for owner, values in scope.loggers.items():
         vars(owner).update(values)
     for logger in (logging.root, *logging.root.manager.loggerDict.values()):
@@ -123,7 +123,7 @@ class _Enabled:
         """Changes when code of no function sets something: all scopes have seen it."""
 
     def forget(self) -> None:
-        """Something was set."""
+        """Forget what is remembered: something was set."""
         scope = running.get()
         if scope is None:
             self.epoch += 1
@@ -131,7 +131,7 @@ class _Enabled:
             scope.enabled.clear()
 
     def asking(self, original: Callable[[Any, int], bool]) -> Callable[[Any, int], bool]:
-        """Of `Logger.isEnabledFor`, which every log call begins with."""
+        """Called by `Logger.isEnabledFor`, with which every log call begins."""
         get = running.get
 
         def is_enabled_for(logger: Any, level: int) -> bool:
@@ -149,7 +149,7 @@ class _Enabled:
         return is_enabled_for
 
     def clearing(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Of `Manager._clear_cache`, which setting a level ends with."""
+        """Called by `Manager._clear_cache`, with which setting a level ends."""
 
         def clear_cache(manager: Any) -> None:
             self.forget()

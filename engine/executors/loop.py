@@ -1,6 +1,6 @@
 """Runs `async def` handlers as tasks on the engine's own loop: thousands at a time, on one core.
 
-An environment here is a place on the loop; all of a function share one instance of its module, which is
+An environment here is one or more tasks; all of a function share one instance of its module, which is
 imported once, on a worker thread, when the first environment starts. At the deadline the task is
 cancelled; one that blocks the loop is interrupted (`Watchdog`, `Interrupter`). What cannot be done here: to
 stop a handler in the middle of one long operation in C, to cap or measure its memory, to give each
@@ -21,10 +21,10 @@ from engine.core.failure import cancelled_body
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
-from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
-from engine.executors.forks import leave
-from engine.executors.handler import InitError, Loaded
+from engine.executors.forks import exit_child
+from engine.executors.handler_loader import InitError, Loaded
+from engine.executors.handler_runner import HandlerRunner, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.interrupt import Interrupted
 from engine.executors.marshal import encode, exit_status
@@ -32,11 +32,11 @@ from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
 
 
-class Lane:
+class LoopWorker:
     """A task that runs one handler after the other in one environment, as Lambda's own runtime does.
 
     Waking it costs half of what a new task for each invocation would. Context variables that a handler
-    sets stay set for the next one in the same lane, like everything else it leaves in its environment.
+    sets stay set for the next one of the same worker, like everything else it leaves in its environment.
     """
 
     __slots__ = ("inbox", "task")
@@ -45,10 +45,10 @@ class Lane:
     task: asyncio.Task[None]
 
 
-class Room:
-    """One environment: the handler it was started with, and a lane for each invocation it can take."""
+class LoopEnvironment:
+    """One environment: the handler it was started with, and a worker for each invocation at a time."""
 
-    __slots__ = ("env_id", "free", "handler", "lanes", "open", "scope", "template")
+    __slots__ = ("env_id", "free", "handler", "open", "scope", "template", "workers")
 
     def __init__(self, env_id: int) -> None:
         self.env_id = env_id
@@ -56,8 +56,8 @@ class Room:
         self.handler: Any = None
         self.template: ContextTemplate
         self.scope: Scope
-        self.free: list[Lane] = []
-        self.lanes: list[Lane] = []
+        self.free: list[LoopWorker] = []
+        self.workers: list[LoopWorker] = []
 
 
 class LoopExecutor:
@@ -70,17 +70,17 @@ class LoopExecutor:
         self._offload = workshop.offload
         self._function = function
         self._workshop = workshop
-        self._interpreter = Interpreter.enter(workshop)
-        self._call = Call(function, workshop)
+        self._interpreter = Interpreter.acquire(workshop)
+        self._runner = HandlerRunner(function, workshop)
         self._handler: Any = None
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
-        self._rooms: dict[int, Room] = {}
-        self._await_load: dict[int, float] | None = None  # who waits for the newest import, since when
+        self._environments: dict[int, LoopEnvironment] = {}
+        self._await_load: dict[int, float] | None = None  # waiting for the newest import
 
     def start(self, env_id: int, /) -> None:
-        """Ready at once if the module is there; else import it first, once for all that wait."""
-        self._rooms[env_id] = Room(env_id)
+        """Report it ready if the module is loaded; else import it first, once for all that wait."""
+        self._environments[env_id] = LoopEnvironment(env_id)
         if self._handler is not None:
             self._loop.call_soon(self._ready, env_id, self._handler, self._scope, 0.0)
             return
@@ -92,37 +92,37 @@ class LoopExecutor:
         self._await_load[env_id] = self._clock.now()
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
-        """Wake a lane with it, or open one."""
-        room = self._rooms[env_id]
-        if room.free:
+        """Wake an idle worker with it, or start one."""
+        environment = self._environments[env_id]
+        if environment.free:
             try:
-                room.free.pop().inbox.set_result(invocation)
+                environment.free.pop().inbox.set_result(invocation)
             except asyncio.InvalidStateError:
-                pass  # a handler left a cancellation of its task behind: see `_close_lane`
+                pass  # a handler left a cancellation of its task behind: see `_close_worker`
             else:
                 return
-        lane = Lane()
-        room.lanes.append(lane)
-        lane.task = self._loop.create_task(self._serve(room, lane, invocation), context=Context())
+        worker = LoopWorker()
+        environment.workers.append(worker)
+        worker.task = self._loop.create_task(self._serve(environment, worker, invocation), context=Context())
 
     def stop(self, env_id: int, /) -> None:
-        """Cancel what runs there. A handler that swallows the cancellation runs on, unheard."""
-        room = self._rooms.pop(env_id, None)
-        if room is not None:
-            room.open = False
-            for lane in room.lanes:
-                lane.task.cancel()
+        """Cancel what runs there. A handler that swallows the cancellation runs on, unheeded."""
+        environment = self._environments.pop(env_id, None)
+        if environment is not None:
+            environment.open = False
+            for worker in environment.workers:
+                worker.task.cancel()
 
     def renew(self) -> None:
         """The next environment to start imports the module again; what runs keeps the old one."""
         self._handler = None
         self._await_load = None
-        self._call.renew()
+        self._runner.renew()
 
     def close(self) -> None:
-        """Let go of what was imported; every environment has been stopped."""
-        self._call.close()
-        self._interpreter.leave(self._workshop.commons)
+        """Unload what was imported. Every environment has been stopped."""
+        self._runner.close()
+        self._interpreter.release(self._workshop.commons)
 
     def running(self, task: asyncio.Task[Any]) -> Invocation | None:
         """The invocation that `task` runs, if it is one of ours. For the watchdog; not for the hot path."""
@@ -132,7 +132,10 @@ class LoopExecutor:
         frame = coroutine.cr_frame
         if frame is None or frame.f_locals.get("self") is not self:
             return None
-        invocation: Invocation = frame.f_locals["invocation"]
+        found = frame.f_locals
+        if found["worker"] in found["environment"].free:
+            return None  # it waits for its next one
+        invocation: Invocation = found["invocation"]
         return invocation
 
     async def _load(self, waiting: dict[int, float]) -> None:
@@ -144,7 +147,7 @@ class LoopExecutor:
         except InitError as error:
             self._end_load(waiting)
             for env_id in waiting:
-                if self._rooms.pop(env_id, None) is not None:
+                if self._environments.pop(env_id, None) is not None:
                     self._facts.failed(env_id, init_failure(error), self._clock.now() - began_s)
             return
         if self._end_load(waiting):
@@ -159,13 +162,13 @@ class LoopExecutor:
         if is_beside:
             asyncio.set_event_loop(self._loop)
         try:
-            return self._interpreter.load(self._call, fresh=False)
+            return self._interpreter.load(self._runner, fresh=False)
         finally:
             if is_beside:
                 asyncio.set_event_loop(None)
 
     def _end_load(self, waiting: dict[int, float]) -> bool:
-        """Let nobody join `waiting` any more; False if the code changed meanwhile: then they are outdated."""
+        """Close the list of those that wait for this import; False if the code has changed meanwhile."""
         if self._await_load is not waiting:
             return False
         self._await_load = None
@@ -176,70 +179,74 @@ class LoopExecutor:
         return scope_of(self._function, workshop.account, workshop.endpoint_url, logs_json=workshop.logs_json)
 
     def _ready(self, env_id: int, handler: Any, scope: Scope, init_s: float) -> None:
-        room = self._rooms.get(env_id)
-        if room is not None:
-            room.handler = handler
-            room.template = self._call.furnish()
-            room.scope = scope.of_environment(room.template.log_stream_name)
+        environment = self._environments.get(env_id)
+        if environment is not None:
+            environment.handler = handler
+            environment.template = self._runner.make_context_template()
+            environment.scope = scope.of_environment(environment.template.log_stream_name)
             self._facts.ready(env_id, init_s)
 
-    async def _serve(self, room: Room, lane: Lane, invocation: Invocation) -> None:
-        """Run what comes down the lane, until the environment is gone."""
-        call, handler, template, facts = self._call, room.handler, room.template, self._facts
+    async def _serve(self, environment: LoopEnvironment, worker: LoopWorker, invocation: Invocation) -> None:
+        """Run the worker's invocations one after the other, until the environment is stopped."""
+        runner, facts = self._runner, self._facts
+        handler, template = environment.handler, environment.template
         now = self._clock.now
         context: Any
         body: Any
         interpreter = self._interpreter
-        running.set(room.scope)
+        running.set(environment.scope)
         while True:
             current.set(invocation)
             result: Result | None = None
             try:
                 if now() >= invocation.deadline_s:
                     raise Interrupted  # another handler held the loop: this one must not even begin
-                document, context = call.arguments(template, invocation)
+                document, context = runner.arguments(template, invocation)
                 value = handler(document, context)
                 if type(value) is CoroutineType:
                     value = await value
                 body, raw = encode(value)
-            except Interrupted:  # whoever hears of it after the deadline says so; else the engine is ending
+            except Interrupted:  # after the deadline the driver has answered; else the engine is stopping
                 result = Result(Status.CANCELLED, cancelled_body(invocation.event.request_id))
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
-                result = call.failed(error, invocation)
+                try:
+                    result = runner.failed(error, invocation)
+                except Interrupted:  # the exception's `__str__` held the loop
+                    result = Result(Status.CANCELLED, cancelled_body(invocation.event.request_id))
             except BaseException as error:
                 if interpreter.is_copy and not isinstance(error, asyncio.CancelledError):
-                    leave(exit_status(error))
-                if not room.open:  # cancelled by `stop`: the driver has answered already
+                    exit_child(exit_status(error))
+                if not environment.open:  # cancelled by `stop`: the driver has answered already
                     if isinstance(error, asyncio.CancelledError):
                         raise
                     return  # a task that ends by SystemExit would end the loop
-                result = call.exited(error, invocation)
+                result = runner.exited(error, invocation)
             if interpreter.is_copy:
-                leave(0)
-            if not room.open:
+                exit_child(0)
+            if not environment.open:
                 return
             if result is not None and result.ends_environment:
-                self.stop(room.env_id)
+                self.stop(environment.env_id)
                 facts.ended(invocation, result)
                 return
-            lane.inbox = self._loop.create_future()
-            room.free.append(lane)  # first: what is told now may bring the next invocation at once
+            worker.inbox = self._loop.create_future()
+            environment.free.append(worker)  # first: what is told now may bring the next invocation at once
             if result is None:
                 facts.succeeded(invocation, body, raw)
             else:
                 facts.ended(invocation, result)
             document = context = value = body = None  # may be large, and the next one may be long in coming
             try:
-                invocation = await lane.inbox
+                invocation = await worker.inbox
             except asyncio.CancelledError:
-                if room.open:
-                    self._close_lane(room, lane)
+                if environment.open:
+                    self._close_worker(environment, worker)
                 raise
 
-    def _close_lane(self, room: Room, lane: Lane) -> None:
-        """A handler left a cancellation of its task behind: the lane is lost, not what came down it."""
-        room.lanes.remove(lane)
-        if lane in room.free:
-            room.free.remove(lane)
-        if not lane.inbox.cancelled():
-            self.run(room.env_id, lane.inbox.result())
+    def _close_worker(self, environment: LoopEnvironment, worker: LoopWorker) -> None:
+        """Drop a worker whose task a handler left cancelled; its next invocation runs on another one."""
+        environment.workers.remove(worker)
+        if worker in environment.free:
+            environment.free.remove(worker)
+        if not worker.inbox.cancelled():
+            self.run(environment.env_id, worker.inbox.result())

@@ -1,4 +1,4 @@
-"""Payload to document, result to JSON, failure to error payload: what AWS's Python client makes of them.
+"""Converts payloads to documents, results to JSON and failures to error payloads, as AWS's client does.
 
 Source: Lambda Developer Guide, "Define Lambda function handler in Python"; behaviour of awslambdaric 4.2
 with simplejson 4.3 on the python3.12 and later runtimes.
@@ -52,7 +52,7 @@ class UnmarshalError(EngineError):
 
 
 class MarshalError(EngineError):
-    """The result cannot become JSON. What the handler did stands, and its environment lives on."""
+    """The result cannot become JSON. The environment is used again."""
 
     error_type: Final = "Runtime.MarshalError"
 
@@ -193,7 +193,7 @@ def exit_error_body(request_id: str, cause: BaseException | int) -> bytes:
     Args:
         request_id: UUID text.
         cause: What escaped the handler, or an exit status as `subprocess` gives it: negative for a
-            signal. 0 is told as an exit without a reason.
+            signal. 0 is reported as an exit without a reason.
     """
     status = cause if isinstance(cause, int) else exit_status(cause)
     return platform_error_body("Runtime.ExitError", request_id, exit_reason(status))

@@ -89,7 +89,7 @@ class Modules:
             sys.path.insert(0, self._folder)
 
     def close(self) -> None:
-        """Drop every instance and leave `sys.path` and `sys.meta_path` as they were."""
+        """Drop every instance and restore `sys.path` and `sys.meta_path`."""
         for _, name, module in list(self._instances.values()):
             self.drop(name, module)
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._finder]

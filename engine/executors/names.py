@@ -22,10 +22,10 @@ A file of such a name in a code folder is not what the handler imports on Lambda
 
 OF_ENGINE: Final = frozenset(
     """
-    _yaml annotated_types anyio click engine handlers httptools idna importlib_metadata
-    lazy_importer markdown_it mdurl orjson prometheus_client pydantic pydantic_core pygal pygments
+    _yaml annotated_types anyio click engine handlers httptools idna
+    markdown_it mdurl orjson prometheus_client pydantic pydantic_core pygments
     rich simplejson sniffio sortedcontainers typing_extensions typing_inspection uvloop watchfiles
-    yaml zipp
+    yaml
     """.split()  # noqa: SIM905  # as text it can be read
 )
 """The engine's packages and those of everything it needs: Lambda has none of them."""

@@ -1,4 +1,4 @@
-"""Which function running code belongs to, and the environment variables that it therefore sees.
+"""The function that running code belongs to, and the environment variables it sees for that reason.
 
 Handlers on loop and thread share one interpreter with the engine. `running` says whose code runs: executors
 set it, and tasks inherit it as they do every context variable; `engine.executors.interpreter` has threads
@@ -29,7 +29,7 @@ _LOG_STREAM: Final = b"AWS_LAMBDA_LOG_STREAM_NAME"
 
 
 class Scope:
-    """What code of one environment has to itself, though it shares its interpreter.
+    """What belongs to the code of one environment, which shares its interpreter with others.
 
     Attributes:
         variables: What it set, or was given, by encoded name; None for what it deleted.

@@ -7,8 +7,8 @@ An import that hangs is interrupted in the same way, but seen by nobody if it is
 cannot be done here: to use more than one core (until Python runs without the GIL), to kill a thread,
 to cap or measure its memory.
 
-Handing an invocation over costs one `SimpleQueue.put`; results gather in one deque, and the loop is
-woken once for all of them.
+Passing an invocation to a thread costs one `SimpleQueue.put`; results are put into one deque, and the loop
+is woken once for all of them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
+from engine.core.engine_events import ThreadAbandoned
 from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation, Result
-from engine.core.notice import ThreadAbandoned
 from engine.core.outcome import Status
-from engine.executors.call import Call, init_failure
 from engine.executors.capture import current
 from engine.executors.cpu_use import cpu_beside_this_thread
-from engine.executors.forks import leave
-from engine.executors.handler import InitError, Loaded
+from engine.executors.forks import exit_child
+from engine.executors.handler_loader import InitError, Loaded
+from engine.executors.handler_runner import HandlerRunner, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.marshal import encode, exit_status
 from engine.executors.scope import Scope, running, scope_of
@@ -46,11 +46,11 @@ _PATIENCE_S = 1.0
 
 
 class DeadlineStruck(BaseException):
-    """Raised inside a handler whose deadline has passed. Its outcome is settled; it can only tidy up."""
+    """Raised inside a handler whose deadline has passed. Its caller was answered; it can only clean up."""
 
 
-class Mail(NamedTuple):
-    """What a worker has to say: an invocation's result, or (with no invocation) how its init went."""
+class WorkerMessage(NamedTuple):
+    """What a worker reports: the result of an invocation or, without one, that of its init."""
 
     env_id: int
     invocation: Invocation | None
@@ -58,86 +58,86 @@ class Mail(NamedTuple):
     took_s: float = 0.0
 
 
-class Worker:
+class ThreadWorker:
     """One thread. What it shares with the loop's thread is guarded by `_lock`."""
 
-    def __init__(self, room: Room, name: str) -> None:
-        self.room = room
-        self.invocation: Invocation | None = None  # what it runs, while a deadline may still strike it
-        self.importing = room.loaded is None
-        self._struck = False
+    def __init__(self, environment: ThreadEnvironment, name: str) -> None:
+        self.environment = environment
+        self.invocation: Invocation | None = None  # what it runs, while it may still be timed out
+        self.importing = environment.loaded is None
+        self._timed_out = False
         self._lock = threading.Lock()
         self._loop = ThreadLoop()
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
-        # A context of its own: whoever has it started may be in the midst of another function's.
+        # A context of its own: the caller may run in that of another function.
         main = contextvars.Context().run
         self.thread = threading.Thread(target=main, args=(self._main,), name=name, daemon=True)
         self.thread.start()
 
-    def strike(self) -> bool:
+    def time_out(self) -> bool:
         """Raise `DeadlineStruck` in the handler, or the import, that runs now; False if none does."""
         with self._lock:
             if self.invocation is None and not self.importing:
                 return False
-            self._struck = True
+            self._timed_out = True
             _raise_in(self.thread, DeadlineStruck)
         if self._loop.is_used:
             try:
-                self._loop.call_soon_threadsafe(
-                    _nothing
-                )  # an event loop that waits in its selector would not notice
+                # An event loop that waits in its selector would not notice the exception.
+                self._loop.call_soon_threadsafe(_ignore)
             except RuntimeError:
                 pass  # it noticed, and is closed already
         return True
 
     def _main(self) -> None:
-        room = self.room
-        running.set(room.scope)
+        environment = self.environment
+        running.set(environment.scope)
         asyncio.set_event_loop(self._loop)
         try:
             if self.importing and not self._initialise():
                 return
-            while (invocation := room.inbox.get()) is not None:
+            while (invocation := environment.inbox.get()) is not None:
                 result = self._run(invocation)
                 if result is None:
                     return
-                room.post(Mail(room.env_id, invocation, result))
+                environment.post(WorkerMessage(environment.env_id, invocation, result))
         except DeadlineStruck:
             return  # it came after the handler, while this thread was already on its way out
         finally:
-            if room.closed and room.loaded is not None:
-                room.call.unload(room.loaded)  # `Room.stop` may have come too early to do it
+            if environment.closed and environment.loaded is not None:
+                # `ThreadEnvironment.stop` may have come before the import ended.
+                environment.call.unload(environment.loaded)
             if self._loop.is_used:
                 self._runner.get_loop()
                 self._runner.close()
 
     def _initialise(self) -> bool:
-        room = self.room
-        began_s = room.now()
+        environment = self.environment
+        began_s = environment.now()
         failure = None
         try:
-            room.loaded = room.interpreter.load(room.call, fresh=True)
+            environment.loaded = environment.interpreter.load(environment.call, fresh=True)
         except InitError as error:
             failure = init_failure(error)
         with self._lock:
             self.importing = False
-        room.post(Mail(room.env_id, None, failure, room.now() - began_s))
+        environment.post(WorkerMessage(environment.env_id, None, failure, environment.now() - began_s))
         return failure is None
 
     def _run(self, invocation: Invocation) -> Result | None:
-        """The result, or None if the deadline struck: then nobody waits for it."""
-        room = self.room
+        """The result, or None if it was timed out: its caller was answered then."""
+        environment = self.environment
         try:
             self.invocation = invocation
-            if room.closed:
+            if environment.closed:
                 return None  # stopped between its handing over and now: it must not even begin
             current.set(invocation)
             result = self._handle(invocation)
-            if room.interpreter.is_copy:
-                leave(0)
+            if environment.interpreter.is_copy:
+                exit_child(0)
             with self._lock:
                 self.invocation = None
-            if self._struck:
+            if self._timed_out:
                 _raise_in(self.thread, None)
                 return None
         except DeadlineStruck:
@@ -145,11 +145,11 @@ class Worker:
         return result
 
     def _handle(self, invocation: Invocation) -> Result:
-        room = self.room
-        call = room.call
+        environment = self.environment
+        call = environment.call
         try:
-            document, context = call.arguments(room.template, invocation)
-            value = room.loaded.callable(document, context)  # type: ignore[union-attr]  # loaded before any run
+            document, context = call.arguments(environment.template, invocation)
+            value = environment.loaded.callable(document, context)  # type: ignore[union-attr]  # it is loaded
             if type(value) is CoroutineType:
                 value = self._await(value)
             body, raw = encode(value)
@@ -159,8 +159,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
             return call.failed(error, invocation)
         except BaseException as error:  # noqa: BLE001  # sys.exit and its like end the environment
-            if room.interpreter.is_copy:
-                leave(exit_status(error))
+            if environment.interpreter.is_copy:
+                exit_child(exit_status(error))
             return call.exited(error, invocation)
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -168,14 +168,14 @@ class Worker:
         return self._runner.run(coroutine, context=contextvars.copy_context())
 
 
-class Room:
+class ThreadEnvironment:
     """One environment: a module instance, an inbox, and as many threads as it may run handlers at a time."""
 
     def __init__(self, executor: ThreadExecutor, env_id: int) -> None:
         self.env_id = env_id
         self.call = executor.call
         self.interpreter = executor.interpreter
-        self.template = executor.call.furnish()
+        self.template = executor.call.make_context_template()
         self.scope = executor.new_scope().of_environment(self.template.log_stream_name)
         self.now = executor.now
         self.post = executor.post
@@ -185,26 +185,26 @@ class Room:
         self.closed = False
         self.cpu_before_s = cpu_beside_this_thread() or 0.0
         self._name = f"{executor.function.name}-{env_id}"
-        self.workers = [Worker(self, self._name)]
+        self.workers = [ThreadWorker(self, self._name)]
 
     def run(self, invocation: Invocation) -> None:
-        """Hand it over; a shared environment grows a thread when all are busy."""
+        """Queue it; a shared environment starts another thread when all are busy."""
         self.in_flight += 1
         if self.in_flight > len(self.workers):
             try:
-                self.workers.append(Worker(self, self._name))
+                self.workers.append(ThreadWorker(self, self._name))
             except RuntimeError:
-                pass  # no more threads to be had: it waits for one of those that are there
+                pass  # the machine has no more threads: it waits for one of those that run
         self.inbox.put(invocation)
 
-    def stop(self) -> list[Worker]:
-        """Send the threads home. Returns those that were in a handler, which may not notice."""
+    def stop(self) -> list[ThreadWorker]:
+        """End the threads. Returns those that run a handler, which may not notice."""
         self.closed = True
         for _ in self.workers:
             self.inbox.put(None)
         if self.loaded is not None:
             self.call.unload(self.loaded)
-        return [worker for worker in self.workers if not worker.importing and worker.strike()]
+        return [worker for worker in self.workers if not worker.importing and worker.time_out()]
 
 
 class ThreadExecutor:
@@ -212,79 +212,80 @@ class ThreadExecutor:
 
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.function = function
-        self.call = Call(function, workshop)
+        self.call = HandlerRunner(function, workshop)
         self._workshop = workshop
-        self.interpreter = Interpreter.enter(workshop)
+        self.interpreter = Interpreter.acquire(workshop)
         self._own_context = contextvars.Context()
         self.now = workshop.clock.now
         self._facts = facts
         self._loop = workshop.loop
         self._notify = workshop.notify
-        self._rooms: dict[int, Room] = {}
-        self._mail: deque[Mail] = deque()
+        self._environments: dict[int, ThreadEnvironment] = {}
+        self._messages: deque[WorkerMessage] = deque()
         self._woken = False
 
     def start(self, env_id: int, /) -> None:
         """Start a thread; the import happens there."""
         try:
-            self._rooms[env_id] = Room(self, env_id)
+            self._environments[env_id] = ThreadEnvironment(self, env_id)
         except RuntimeError as error:  # the machine has no more threads
             failure = InitFailure("Sandbox.Failure", str(error))
             self._loop.call_soon(self._facts.failed, env_id, failure, 0.0)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
-        """Hand it over."""
-        self._rooms[env_id].run(invocation)
+        """Queue the invocation for its environment."""
+        self._environments[env_id].run(invocation)
 
     def stop(self, env_id: int, /) -> None:
-        """Idle threads end; in busy ones an exception is raised, and their results are not heard."""
-        room = self._rooms.pop(env_id, None)
-        if room is None:
+        """End idle threads; raise an exception in busy ones, whose results are dropped."""
+        environment = self._environments.pop(env_id, None)
+        if environment is None:
             return
-        for worker in room.stop():
+        for worker in environment.stop():
             self._loop.call_later(_PATIENCE_S, self._look_after, worker, worker.invocation)
-        if room.workers[0].importing:  # it is given time to end by itself: it may hold locks of Python's
-            self._loop.call_later(_PATIENCE_S, room.workers[0].strike)
+        first = environment.workers[0]
+        if first.importing:  # it is given time to end by itself: it may hold locks of the import system
+            self._loop.call_later(_PATIENCE_S, first.time_out)
 
     def init_use(self, env_id: int, /) -> Use | None:
-        """Of all threads together: those that import take turns at the interpreter."""
-        room, cpu_s = self._rooms.get(env_id), cpu_beside_this_thread()
-        return None if room is None or cpu_s is None else Use(cpu_s - room.cpu_before_s, 0.0)
+        """CPU of all threads together: those that import share the interpreter."""
+        environment, cpu_s = self._environments.get(env_id), cpu_beside_this_thread()
+        return None if environment is None or cpu_s is None else Use(cpu_s - environment.cpu_before_s, 0.0)
 
     def renew(self) -> None:
-        """The next thread imports what is there then."""
+        """Have the next threads import the code as it is then."""
         self.call.renew()
 
     def close(self) -> None:
-        """Let go of what was imported; every environment has been stopped."""
+        """Unload what was imported. Every environment has been stopped."""
         self.call.close()
-        self.interpreter.leave(self._workshop.commons)
+        self.interpreter.release(self._workshop.commons)
 
     def new_scope(self) -> Scope:
         """For one environment."""
         workshop = self._workshop
         return scope_of(self.function, workshop.account, workshop.endpoint_url, logs_json=workshop.logs_json)
 
-    def post(self, mail: Mail) -> None:
-        """Called by workers: leave mail for the loop, and wake it if nobody has yet."""
-        self._mail.append(mail)
+    def post(self, message: WorkerMessage) -> None:
+        """Called by workers: queue a message for the loop, and wake it unless it was woken already."""
+        self._messages.append(message)
         if not self._woken:
             self._woken = True
             try:
                 self._loop.call_soon_threadsafe(self._read, context=self._own_context)
             except RuntimeError:
-                return  # the loop is closed: nobody is left to hear it
+                return  # the loop is closed
 
     def _read(self) -> None:
-        self._woken = False  # first, so that mail which arrives from here on wakes the loop again
-        mail = self._mail
-        while mail:
-            env_id, invocation, said, took_s = mail.popleft()
-            room = self._rooms.get(env_id)
-            if room is None:
+        self._woken = False  # first, so that messages which arrive from here on wake the loop again
+        messages = self._messages
+        while messages:
+            env_id, invocation, said, took_s = messages.popleft()
+            environment = self._environments.get(env_id)
+            if environment is None:
                 continue  # stopped meanwhile
             if isinstance(said, Result) and invocation is not None:
-                room.in_flight -= 1
+                environment.in_flight -= 1
                 if said.ends_environment:
                     self.stop(env_id)
                 self._facts.ended(invocation, said)
@@ -294,12 +295,12 @@ class ThreadExecutor:
             else:
                 self._facts.ready(env_id, took_s)
 
-    def _look_after(self, worker: Worker, invocation: Invocation | None) -> None:
+    def _look_after(self, worker: ThreadWorker, invocation: Invocation | None) -> None:
         if invocation is not None and worker.thread.is_alive() and worker.invocation is invocation:
             self._notify(ThreadAbandoned(function=self.function.name, request_id=invocation.event.request_id))
 
 
-def _nothing() -> None:
+def _ignore() -> None:
     pass
 
 

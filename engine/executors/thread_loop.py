@@ -7,17 +7,17 @@ from typing import Any
 
 
 class ThreadLoop(asyncio.SelectorEventLoop):
-    """Takes no descriptor and no time until something of it is asked for, which few handlers do.
+    """Takes no descriptor and no time until it is used, which few handlers do.
 
     On Lambda handlers run on the main thread, where asyncio makes a loop for whoever asks; on another
     thread it raises.
     """
 
     def __init__(self) -> None:
-        """Nothing yet: see `__getattr__`."""
+        """Do nothing yet: see `__getattr__`."""
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever is looked up first is not there: now it is needed."""
+        """Initialise the loop at the first attribute that is looked up."""
         if "_begun" in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         self._begun = True
@@ -25,7 +25,7 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         return getattr(self, name)
 
     def __del__(self) -> None:
-        """One that was never used has nothing that could be left open."""
+        """Do nothing for a loop that was never used: it has nothing open."""
         if "_begun" in vars(self):
             super().__del__()
 

@@ -1,4 +1,4 @@
-"""Sees a handler that blocks the event loop, while it blocks: which one, for how long, and where.
+"""Detects a handler that blocks the event loop, while it blocks: which one, for how long, and where.
 
 The loop beats; a thread listens. When a beat is overdue the thread looks at what the loop's thread is
 doing, and tells. At its deadline the handler is interrupted, and again while it goes on blocking.
@@ -7,14 +7,16 @@ doing, and tells. At its deadline the handler is interrupted, and again while it
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final, Self
 
+from engine.core.engine_events import EngineEvent, LoopBlocked, LoopReleased
 from engine.core.invocation import Invocation
-from engine.core.notice import LoopBlocked, LoopReleased, Notice
 from engine.executors.interrupt import Interrupter
 from engine.ports import Clock
 
@@ -25,7 +27,13 @@ BLOCKED_AFTER_S: Final = 0.1
 """A beat overdue by this much is a blocked loop: twice what asyncio's debug mode calls slow."""
 
 AGAIN_AFTER_S: Final = 0.1
-"""What a handler gets to tidy up after it was interrupted, before it is interrupted again."""
+"""Seconds a handler has to clean up after it was interrupted, before it is interrupted again."""
+
+_CALLER: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "loop.py")
+
+_PLACE_FRAMES: Final = 4
+_MOST_PLACES: Final = 1000
+"""A place is a function and its outermost four frames; so many are remembered as told."""
 
 _PATIENT_AFTER: Final = 50
 _PATIENCE_S: Final = 5.0
@@ -51,7 +59,7 @@ class Watchdog:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         find: FindInvocation,
-        notify: Callable[[Notice], None],
+        notify: Callable[[EngineEvent], None],
         lagged: Callable[[float], None],
         interrupter: Interrupter | None = None,
     ) -> None:
@@ -61,6 +69,7 @@ class Watchdog:
         self._notify = notify
         self._lagged = lagged
         self._interrupter = interrupter
+        self._told: set[tuple[object, ...]] = set()
         self._again_s = 0.0
         self._tries = 0  # since the loop last turned
         self._due_s = 0.0
@@ -92,7 +101,7 @@ class Watchdog:
         self._tries = 0
         interrupted = self._interrupter is not None and self._interrupter.raised > 0
         if self._interrupter is not None:
-            self._interrupter.raised = 0
+            self._interrupter.turned()
         if seen is not None:
             self._notify(
                 LoopReleased(
@@ -106,6 +115,8 @@ class Watchdog:
 
     def _listen(self) -> None:
         while not self._over.wait(BEAT_S):
+            if self._interrupter is not None:
+                self._interrupter.put_off()
             overdue_s = self._now() - self._due_s
             if overdue_s > BLOCKED_AFTER_S:
                 task = asyncio.current_task(self._loop)
@@ -131,6 +142,19 @@ class Watchdog:
             function=invocation.event.function,
             request_id=invocation.event.request_id,
             blocked_s=overdue_s,
-            stack="".join(traceback.format_stack(frame)),
+            stack=self._stack(invocation.event.function, frame),
         )
         self._notify(self._seen)
+
+    def _stack(self, function: str, frame: FrameType) -> str:
+        """From the handler on, without what called it; one line only for a place that was told before."""
+        stack = traceback.extract_stack(frame)
+        callers = [number for number, one in enumerate(stack) if one.filename == _CALLER]
+        frames = stack[callers[-1] + 1 if callers else 0 :] or stack[-1:]
+        place = (function, *((one.filename, one.lineno) for one in frames[:_PLACE_FRAMES]))
+        if place in self._told:
+            first = frames[0]
+            return f'  File "{first.filename}", line {first.lineno}, in {first.name} (as before)\n'
+        if len(self._told) < _MOST_PLACES:
+            self._told.add(place)
+        return "".join(traceback.format_list(frames))

@@ -44,8 +44,11 @@ def reserve(of: int) -> int:
 
 
 def share(of: int) -> int:
-    """How many of those that are spare at the start one kind of user may have: the others need some too."""
-    return max(3, of * 3 // 4)
+    """How many of those that are spare at the start one kind of user may have.
+
+    A half: connections and environments each keep theirs while the others do not end.
+    """
+    return max(3, of // 2)
 
 
 def open_now() -> int:

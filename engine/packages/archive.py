@@ -20,9 +20,9 @@ from engine.packages.private_files import create, make_folder
 
 ZIPPED_LIMIT_BYTES: Final = 52_428_800
 UNZIPPED_LIMIT_BYTES: Final = 262_144_000
-MOST_FILES: Final = 50_000
+MAX_FILES: Final = 50_000
 """AWS names no limit; this many take a directory of no more than a few megabytes."""
-MOST_TIMES: Final = 250
+MAX_TIMES: Final = 250
 """How many times its size an archive may grow to, once that is above `_RATIO_FROM_BYTES`."""
 
 NOT_A_ZIP: Final = "Could not unzip uploaded file. Please check your file, then try to upload again."
@@ -111,13 +111,13 @@ def _check_directory(data: bytes) -> None:
 
 def _plan(infos: list[ZipInfo], zipped: int) -> tuple[list[str], list[_Entry]]:
     """The folders and files to make. Nothing is written before all of them are known to be good."""
-    if len(infos) > MOST_FILES:
-        raise _refused(f"it holds more than {MOST_FILES} files")
+    if len(infos) > MAX_FILES:
+        raise _refused(f"it holds more than {MAX_FILES} files")
     declared = sum(info.file_size for info in infos)
     if declared > UNZIPPED_LIMIT_BYTES:
         raise _too_large()
-    if declared > max(_RATIO_FROM_BYTES, zipped * MOST_TIMES):
-        raise _refused(f"it grows to more than {MOST_TIMES} times its size")
+    if declared > max(_RATIO_FROM_BYTES, zipped * MAX_TIMES):
+        raise _refused(f"it grows to more than {MAX_TIMES} times its size")
     folders: dict[str, None] = {}
     files: dict[str, _Entry] = {}
     for info in infos:

@@ -43,7 +43,7 @@ class Deployment(Protocol):
         """How many environments of a version are kept ready."""
 
     def readiness(self, name: str, version: str) -> Readiness:
-        """How far they are."""
+        """How far the provisioned environments of a version are."""
 
     def on_gone(self, tell: Callable[[Function], None]) -> None:
         """Have `tell` called whenever something that was removed or replaced has ended for good."""

@@ -22,11 +22,17 @@ def make_folder(path: Path) -> None:
         OSError: It cannot be made, or its name is taken by something else, a link included.
     """
     try:
-        os.mkdir(path, _FOLDER)
+        _make_one(path)
     except FileNotFoundError:
+        if path.parent == path:
+            raise
         make_folder(path.parent)
-        make_folder(path)
-        return
+        _make_one(path)  # there are folders in which none can be made, and that say no more than this: /proc
+
+
+def _make_one(path: Path) -> None:
+    try:
+        os.mkdir(path, _FOLDER)
     except FileExistsError:
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(path)) from None

@@ -45,7 +45,7 @@ class Version(Record):
         sha256: Base64 of the archive's SHA-256.
         modified_s: Wall time of the last change, seconds.
         revision: UUID, another after each change.
-        state, reason, code: `State`, `StateReason`, `StateReasonCode`.
+        state, reason, code: `StoredState`, `StateReason`, `StateReasonCode`.
         updating: An update has not taken effect yet.
         update_failed: Why the last update did not take effect, or empty.
     """
@@ -157,7 +157,7 @@ class MappingRecord(Record):
     modified_s: float
 
 
-class State(Record):
+class StoredState(Record):
     """Everything that came over the API; `state_folder` is the id of the folder that keeps it."""
 
     format: Literal[1] = FORMAT

@@ -37,12 +37,14 @@ _BLOB: Final = re.compile(r"[0-9a-f]{30}([0-9a-f]{2})")
 _BLOB_FOLDERS: Final = frozenset(f"{number:02x}" for number in range(256))
 _PART: Final = ".part"
 _IN_PACKAGE: Final = frozenset(("code.zip", "task", "opt"))
+_MARKER_BEGINS: Final = b'{"invocation_engine":"state folder",'
+_OTHERS: Final = 0o077
 _EARLIER_FILES: Final = frozenset((STATE, f"{STATE}.new", LOCK))
 _EARLIER_INDEX: Final = frozenset((INDEX, f"{INDEX}-wal", f"{INDEX}-shm", f"{INDEX}-journal"))
 
 
 class StateError(EngineError):
-    """A state folder that cannot be used: which, and why."""
+    """A state folder cannot be used; `path` and `reason` say which and why."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -56,32 +58,41 @@ class Standing(Enum):
     """What a folder is to the engine."""
 
     NEW = "new"
-    """It is not there, or empty."""
+    """The folder does not exist, or is empty."""
     OWN = "own"
-    """It has the marker."""
+    """The folder has the marker of an engine."""
     EARLIER = "earlier"
-    """It has no marker, and nothing but what an engine without markers made."""
+    """The folder has no marker, and only files of an earlier engine that made none."""
 
 
 class Examined(NamedTuple):
-    """What a folder is; `id` is the one in its marker, empty if there is no marker."""
+    """What a folder is.
+
+    Attributes:
+        standing: Whose it is.
+        id: The one in its marker; empty if there is no marker.
+        has_objects: Whether the marker says that an engine has kept objects in it.
+    """
 
     standing: Standing
     id: str = ""
+    has_objects: bool = False
 
 
 def examine(root: Path) -> Examined:
     """What `root` is to the engine. Changes nothing.
 
     Raises:
-        StateError: It may hold what is not the engine's.
+        StateError: It may hold what is not the engine's, or a part of it is gone that was there before.
         OSError: It cannot be read.
     """
     entries = _entries(root)
     if MARKER in entries:
-        return Examined(Standing.OWN, _read_marker(root / MARKER))
-    if all(name in (LOCK, f"{MARKER}.new") and _is_file(entry) for name, entry in entries.items()):
-        return Examined(Standing.NEW)  # an engine may have been killed before it wrote the marker
+        examined = _read_marker(root / MARKER)
+        _check_parts(root, entries, examined)
+        return examined
+    if all(map(_is_beginning, entries.values())):
+        return Examined(Standing.NEW)
     stranger = _stranger(root, entries)
     if stranger is None:
         return Examined(Standing.EARLIER)
@@ -90,9 +101,16 @@ def examine(root: Path) -> Examined:
 
 
 def mark(root: Path, folder_id: str) -> None:
-    """Make `root`, which is there, the engine's. Raises OSError."""
-    document = {"invocation_engine": "state folder", "format": _FORMAT, "id": folder_id}
+    """Make `root`, which is there, the engine's, and note whether objects are kept in it. Raises OSError."""
+    document: dict[str, object] = {"invocation_engine": "state folder", "format": _FORMAT, "id": folder_id}
+    if has_objects(root):
+        document["objects"] = True
     private_files.replace(root / MARKER, orjson.dumps(document) + b"\n")
+
+
+def has_objects(root: Path) -> bool:
+    """Whether there is an index of objects in it."""
+    return os.path.lexists(root / OBJECTS / INDEX)
 
 
 def is_package_name(name: str) -> bool:
@@ -137,7 +155,33 @@ def _entries(folder: Path) -> Mapping[str, os.DirEntry[str]]:
         return {}
 
 
-def _read_marker(file: Path) -> str:
+def _is_beginning(entry: os.DirEntry[str]) -> bool:
+    """Whether an engine left it that was killed before it had written the marker."""
+    if entry.name not in (LOCK, f"{MARKER}.new") or not _is_file(entry):
+        return False
+    found = entry.stat(follow_symlinks=False)
+    if found.st_mode & _OTHERS:
+        return False
+    if entry.name == LOCK or not found.st_size:
+        return not found.st_size
+    with open(entry.path, "rb") as file:
+        return file.read(len(_MARKER_BEGINS)) == _MARKER_BEGINS
+
+
+def _check_parts(root: Path, entries: Mapping[str, os.DirEntry[str]], examined: Examined) -> None:
+    """Refuse a folder of the engine's from which somebody took a part: it would start as if it were new."""
+    missing = None
+    if STATE in entries and PACKAGES not in entries:
+        missing = root / PACKAGES
+    elif examined.has_objects and STATE not in entries:
+        missing = root / STATE
+    elif examined.has_objects and not has_objects(root):
+        missing = root / OBJECTS / INDEX if OBJECTS in entries else root / OBJECTS
+    if missing is not None:
+        raise StateError(str(missing), "is missing, and was there before: nothing was changed")
+
+
+def _read_marker(file: Path) -> Examined:
     try:
         document = orjson.loads(b"" if file.is_symlink() else file.read_bytes())
         kind, version, folder_id = (document[key] for key in ("invocation_engine", "format", "id"))
@@ -145,7 +189,7 @@ def _read_marker(file: Path) -> str:
         raise StateError(str(file), "is no marker of this engine") from None
     if kind != "state folder" or version != _FORMAT or not isinstance(folder_id, str) or not folder_id:
         raise StateError(str(file), f"is no marker of format {_FORMAT}, which is what this engine knows")
-    return folder_id
+    return Examined(Standing.OWN, folder_id, document.get("objects") is True)
 
 
 def _stranger(root: Path, entries: Mapping[str, os.DirEntry[str]]) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from engine.core.invocation import Invocation
 from engine.ports import Clock
-from engine.runtime.alarm import Alarm
+from engine.runtime.timer import Timer
 
 
 class Deadlines:
@@ -28,7 +28,7 @@ class Deadlines:
     ) -> None:
         self._running: OrderedDict[Invocation, None] = OrderedDict()
         self._strike = strike
-        self._alarm = Alarm(loop, clock, self._ring)
+        self._alarm = Timer(loop, clock, self._ring)
 
     def add(self, invocation: Invocation) -> None:
         """Watch it; its `deadline_s` is not before that of any other."""

@@ -14,7 +14,7 @@ from engine.core.limits import Pool
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.runtime.driver import Driver
-from engine.runtime.switch import LATEST, Share, Switch
+from engine.runtime.qualifiers import LATEST, QualifierRouter, Share
 
 
 def _first() -> float:
@@ -41,7 +41,7 @@ class Dispatcher:
         self._loop = loop
         self._pool = pool
         self._draw = draw
-        self._switches: dict[str, Switch] = {}
+        self._switches: dict[str, QualifierRouter] = {}
         self._by_fleet: dict[Fleet[Invocation], Driver] = {}
         self._leaving: dict[Driver, Callable[[], None]] = {}
         self._submits: dict[str, Callable[[Event, Reply], None]] = {}  # empty unless open
@@ -55,7 +55,7 @@ class Dispatcher:
     def add(self, driver: Driver, fleet: Fleet[Invocation]) -> None:
         """Take charge of one version of a function; it takes the place of another driver of that version."""
         name = driver.function.name
-        switch = self._switches.setdefault(name, Switch(self._draw))
+        switch = self._switches.setdefault(name, QualifierRouter(self._draw))
         switch.drivers[driver.function.version] = driver
         self._by_fleet[fleet] = driver
         self._turn(name)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from engine.core.billing import Rate, billed_ms
+from engine.core.engine_events import Initialised, InitsLimit
 from engine.core.event import Event
 from engine.core.failure import (
     MAX_RESPONSE_BYTES,
@@ -26,13 +27,12 @@ from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run
 from engine.core.function import PROVISIONED_INIT_LIMIT_S, Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
-from engine.core.limits import Pool, Refusal
-from engine.core.notice import Initialised, InitsLimit
+from engine.core.limits import Pool, ThrottleReason
 from engine.core.outcome import Outcome, Status
 from engine.ports import Clock, Executor, Meter, Observer
-from engine.runtime.alarm import Alarm
 from engine.runtime.deadlines import Deadlines
 from engine.runtime.init_scheduler import InitScheduler
+from engine.runtime.timer import Timer
 
 _RUNNING: Final = Phase.RUNNING  # see core.fleet: members are read once, not once an invocation
 _ENDED: Final = Phase.ENDED
@@ -40,9 +40,11 @@ _SUCCESS: Final = Status.SUCCESS
 _SHORTEST_TICK_S: Final = 0.1
 _SHORTEST_REPRIEVE_S: Final = 0.05
 _LIMITED_S: Final = 1.0
+"""How long those that wait to initialise must have to wait, at least, for that to be worth a line."""
+_HEAVY_S: Final = 0.02
+"""CPU seconds of an init below which inits limit nothing: then the number of events does."""
 _LAST_TURNS: Final = 4
 """Turns of the loop from the limit of an init to its failure."""
-"""How long those that wait to initialise must have to wait, at least, for that to be worth a line."""
 _SAMPLE_EVERY_S: Final = 0.001
 _new_tuple: Final = tuple.__new__
 
@@ -94,7 +96,7 @@ class Driver:
         self._limit_told = False
         self._deadlines = Deadlines(loop, clock, self._strike)
         # An environment that turns idle falls due after keep_alive_s, unsaid: see Alarm.
-        self._alarm = Alarm(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
+        self._alarm = Timer(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
         self._fresh: dict[int, float] = {}  # init seconds of environments that have served nothing yet
         self._initialising: dict[int, tuple[asyncio.TimerHandle, bool]] = {}  # limit, and whether provisioned
         self._overdue: dict[int, float] = {}  # the limit of those that have their last turns
@@ -204,7 +206,7 @@ class Driver:
     def _look_for_limit(self, cpu_s: float, cores: int) -> None:
         """Say so, once, if inits hold up more than a few events."""
         waiting = self._fleet.statistics().pending
-        if waiting * cpu_s < _LIMITED_S * cores:
+        if cpu_s < _HEAVY_S or waiting * cpu_s < _LIMITED_S * cores:
             return
         self._limit_told = True
         preloaded_s = self._preloaded_init_s()
@@ -414,18 +416,22 @@ class Driver:
         return provisioned
 
     def _init_timed_out(self, env_id: int, limit_s: float, reprieved_s: float) -> None:
-        """The limit; time in which the init was ready to run and had no CPU does not count."""
+        """The limit; time in which the init was ready and had no CPU does not count, up to the limit again.
+
+        So a caller is answered after twice the limit at most, however busy the machine is.
+        """
         use = self._use(env_id)
-        if use is not None and use.cpu_s and use.queued_s - reprieved_s > _SHORTEST_REPRIEVE_S:
-            after_s = use.queued_s - reprieved_s
-            timer = self._loop.call_later(after_s, self._init_timed_out, env_id, limit_s, use.queued_s)
+        queued_s = 0.0 if use is None or not use.cpu_s else min(use.queued_s, limit_s)
+        if queued_s - reprieved_s > _SHORTEST_REPRIEVE_S:
+            after_s = queued_s - reprieved_s
+            timer = self._loop.call_later(after_s, self._init_timed_out, env_id, limit_s, queued_s)
             self._initialising[env_id] = timer, self._initialising[env_id][1]
             return
         self._overdue[env_id] = limit_s + reprieved_s
-        self._give_last_turns(env_id, limit_s, self._initialising[env_id], _LAST_TURNS)
+        self._give_last_turns(env_id, limit_s + reprieved_s, self._initialising[env_id], _LAST_TURNS)
 
     def _give_last_turns(
-        self, env_id: int, limit_s: float, entry: tuple[asyncio.TimerHandle, bool], turns: int
+        self, env_id: int, ran_s: float, entry: tuple[asyncio.TimerHandle, bool], turns: int
     ) -> None:
         """Hear what came in time and was not read, while the loop was held up.
 
@@ -436,12 +442,12 @@ class Driver:
             self._overdue.pop(env_id, None)
             return  # it was ready, or was given up
         if turns:
-            self._loop.call_soon(self._give_last_turns, env_id, limit_s, entry, turns - 1)
+            self._loop.call_soon(self._give_last_turns, env_id, ran_s, entry, turns - 1)
             return
         del self._overdue[env_id]
         self._executor.stop(env_id)
-        text = f"Task timed out after {limit_s:.2f} seconds"
-        self.failed(env_id, InitFailure("Sandbox.Timedout", text), limit_s)
+        text = f"Task timed out after {ran_s:.2f} seconds"
+        self.failed(env_id, InitFailure("Sandbox.Timedout", text), ran_s)
 
     def _tick(self, now_s: float) -> float | None:
         self._obey(self._fleet.tick(now_s), "idle")
@@ -546,10 +552,10 @@ class Driver:
         self._answer(invocation, Status.INIT_ERROR, body, 0.0, error_type=failure.error_type)
         self._on_release()
 
-    def _refuse(self, invocation: Invocation, refusal: Refusal) -> None:
+    def _refuse(self, invocation: Invocation, refusal: ThrottleReason) -> None:
         event = invocation.event
         waited_s = self._now() - event.received_s
-        if refusal is Refusal.CLOSING:
+        if refusal is ThrottleReason.CLOSING:
             status, body, reason = Status.CANCELLED, cancelled_body(event.request_id), None
         else:
             reason = refusal.aws_reason

@@ -9,13 +9,13 @@ import orjson
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from engine.ports import Clock
+from engine.protocols.http.message import Request, header_block
+from engine.protocols.http.request_gate import RequestGate, marks_of
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition, Format, choose_format
 from engine.telemetry.pieces import Pieces, Press
 from engine.telemetry.stats import Stats
 from engine.telemetry.status import status_pieces
-from engine.wire.http_message import Request, header_block
-from engine.wire.request_gate import RequestGate, marks_of
 
 _TEXT = header_block([("content-type", "text/plain; charset=utf-8")])
 _JSON = header_block([("content-type", "application/json"), ("cache-control", "no-store")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.core.notice import DeliveryFailed, EventDropped, EventsAbandoned
+from engine.core.engine_events import DeliveryFailed, EventDropped, EventsAbandoned
 
 AsyncNotice = DeliveryFailed | EventDropped | EventsAbandoned
 

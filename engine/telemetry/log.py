@@ -9,13 +9,11 @@ from typing import Any, Literal, Protocol
 
 import orjson
 
-from engine.core.event import Event
-from engine.core.function import Function
-from engine.core.invocation import Invocation
-from engine.core.notice import (
+from engine.core.engine_events import (
     Confined,
     DeliveryFailed,
     EndedForMemory,
+    EngineEvent,
     EventDropped,
     EventsAbandoned,
     Held,
@@ -23,9 +21,11 @@ from engine.core.notice import (
     InitsLimit,
     LoopBlocked,
     LoopReleased,
-    Notice,
     ThreadAbandoned,
 )
+from engine.core.event import Event
+from engine.core.function import Function
+from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
 from engine.ports import Clock
 from engine.telemetry.async_lines import async_line, async_record
@@ -49,7 +49,7 @@ class _Style(Protocol):
     def ended(
         self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int, wall_s: float
     ) -> str: ...
-    def noticed(self, notice: Notice, wall_s: float) -> str: ...
+    def noticed(self, notice: EngineEvent, wall_s: float) -> str: ...
     def said(self, text: str, wall_s: float) -> str: ...
 
 
@@ -119,7 +119,7 @@ class PlatformLog:
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """Nothing: what never ran has no log, as on AWS. Throttles are metrics."""
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """What an operator should know; nothing for an initialisation that went well, in text."""
         if text := self._style.noticed(notice, self._clock.wall()):
             self._add(text)
@@ -156,7 +156,7 @@ class _Text:
     def said(self, text: str, wall_s: float) -> str:
         return f"[engine] {text}\n"
 
-    def noticed(self, notice: Notice, wall_s: float) -> str:
+    def noticed(self, notice: EngineEvent, wall_s: float) -> str:
         match notice:
             case Initialised(error_type=None):
                 return ""
@@ -236,7 +236,7 @@ class _Json:
     def said(self, text: str, wall_s: float) -> str:
         return _line(iso_utc(wall_s), "engine.said", {"message": text})
 
-    def noticed(self, notice: Notice, wall_s: float) -> str:
+    def noticed(self, notice: EngineEvent, wall_s: float) -> str:
         time = iso_utc(wall_s)
         match notice:
             case Initialised():
@@ -282,6 +282,11 @@ def _confined_line(notice: Confined) -> str:
     return f"[engine] processes: {memory}; {tmp}\n"
 
 
+def _rounded(number: float) -> str:
+    """Two digits are all that one measurement is good for."""
+    return f"{float(f'{number:.2g}'):,g}"
+
+
 def _inits_limit_line(notice: InitsLimit) -> str:
     preload = ""
     if notice.preloaded_per_s is not None:
@@ -290,8 +295,8 @@ def _inits_limit_line(notice: InitsLimit) -> str:
             f"up to {notice.preloaded_per_s:.0f} a second then"
         )
     return (
-        f"[engine] {notice.function}: inits limit it: each takes {notice.cpu_s:.2f} s of a CPU, so this "
-        f"machine starts {notice.per_s:.1f} environments a second; {notice.waiting} wait{preload}\n"
+        f"[engine] {notice.function}: inits limit it: each takes {notice.cpu_s:.2g} s of a CPU, so this "
+        f"machine starts {_rounded(notice.per_s)} environments a second; {notice.waiting} wait{preload}\n"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.core.notice import EndedForMemory, Held
+from engine.core.engine_events import EndedForMemory, Held
 
 
 def machine_line(notice: EndedForMemory | Held) -> str:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Generator
 from typing import Final
 
-from engine.wire.http_message import Request
+from engine.protocols.http.message import Request
 
 _log = logging.getLogger("engine.telemetry")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from engine.core.engine_events import Initialised
 from engine.core.event import Event
 from engine.core.invocation import LOG_TAIL_BYTES, Invocation
-from engine.core.notice import Initialised
 from engine.core.outcome import Outcome, Status
 
 

@@ -30,10 +30,10 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from engine.core.engine_events import EngineEvent
 from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.invocation import Invocation
-from engine.core.notice import Notice
 from engine.core.outcome import Outcome
 from engine.ports import Clock
 
@@ -120,7 +120,7 @@ class OtelSpans:
         """A span without a length: it never ran."""
         self._span(event, 0.0, {"engine.outcome": outcome.status.value}, reason)
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """Nothing: that is what logs and metrics are for."""
 
     # ---------------------------------------------------------------- inside

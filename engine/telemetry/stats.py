@@ -7,10 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from engine.core.billing import Rate
+from engine.core.engine_events import (
+    EngineEvent,
+    Held,
+    Initialised,
+    LoopBlocked,
+    LoopReleased,
+    ThreadAbandoned,
+)
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation
-from engine.core.notice import Held, Initialised, LoopBlocked, LoopReleased, Notice, ThreadAbandoned
 from engine.core.outcome import Outcome, Status
 from engine.core.prices import PriceSheet
 from engine.core.retry import AsyncCounts
@@ -232,7 +239,7 @@ class Stats:
         else:
             trigger.ended[outcome.status] += 1
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """Something rare. One about a function that is gone by now is let go."""
         stats = self.functions.get(notice.function)
         if stats is None:

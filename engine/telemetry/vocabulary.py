@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.core.event import TRIGGERS
 from engine.core.ledger import Component
-from engine.core.limits import Refusal
+from engine.core.limits import ThrottleReason
 from engine.core.outcome import Status
 
 OTHER: Final = "other"
@@ -22,7 +22,7 @@ OUTCOMES: Final = tuple(status for status in Status if status is not Status.THRO
 """A throttle is no invocation: neither here nor in CloudWatch's Invocations."""
 
 THROTTLE_REASONS: Final = (
-    *(refusal.value for refusal in Refusal if refusal is not Refusal.CLOSING),
+    *(refusal.value for refusal in ThrottleReason if refusal is not ThrottleReason.CLOSING),
     OTHER,
 )
 

@@ -13,11 +13,11 @@ import orjson
 from anyio.abc import TaskStatus
 from pydantic import BaseModel, ConfigDict
 
+from engine.core.engine_events import EngineEvent
 from engine.core.event import Event
 from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
-from engine.core.notice import Notice
 from engine.core.outcome import Outcome, Status
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Facts, Host, Sink, Workshop
@@ -98,7 +98,7 @@ class RecordingObserver:
 
     outcomes: list[Outcome] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
+    notices: list[EngineEvent] = field(default_factory=list)
     begun: int = 0
 
     def began(self, _invocation: Invocation, /) -> None:
@@ -113,7 +113,7 @@ class RecordingObserver:
         """Kept."""
         self.refusals.append(reason)
 
-    def noticed(self, notice: Notice, /) -> None:
+    def noticed(self, notice: EngineEvent, /) -> None:
         """Kept."""
         self.notices.append(notice)
 

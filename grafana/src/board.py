@@ -70,7 +70,7 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PanelRow:
     """Panels that belong together, under a title."""
 
     title: str
@@ -102,7 +102,7 @@ class Board:
     uid: str
     title: str
     description: str
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     variables: tuple[Variable, ...]
     marks: tuple[Mark, ...] = ()
 

@@ -22,7 +22,7 @@ from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
 
-from grafana.src.board import Board, Panel, Query, Row, Variable
+from grafana.src.board import Board, Panel, PanelRow, Query, Variable
 
 _SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _GRID_WIDTH: Final = 24
@@ -83,7 +83,7 @@ def built(board: Board) -> models.Dashboard:
     return builder.build()
 
 
-def _placed(board: Board) -> Iterator[tuple[Row, Panel | None, models.GridPos]]:
+def _placed(board: Board) -> Iterator[tuple[PanelRow, Panel | None, models.GridPos]]:
     """Rows and panels with their places: from left to right, and below when the line is full."""
     y = 0
     for row in board.rows:

@@ -14,8 +14,8 @@ from grafana.src.board import (
     SHARE,
     Board,
     Panel,
+    PanelRow,
     Query,
-    Row,
 )
 from grafana.src.promql import RANGE, increase, level, rate, selector
 
@@ -30,7 +30,7 @@ _INFO: Final = selector("engine_function_info")
 _PRICE: Final = level("engine_price_dollars", 'item="provisioned_gb_second"', by="architecture", how="max")
 _A_MONTH: Final = 'period="month"'
 
-_NOW: Final = Row(
+_NOW: Final = PanelRow(
     "Now",
     (
         Panel(
@@ -95,7 +95,7 @@ _NOW: Final = Row(
     ),
 )
 
-_UNITS: Final = Row(
+_UNITS: Final = PanelRow(
     "Per unit",
     (
         Panel(
@@ -159,7 +159,7 @@ _UNITS: Final = Row(
     ),
 )
 
-_WASTE: Final = Row(
+_WASTE: Final = PanelRow(
     "Waste",
     (
         Panel(

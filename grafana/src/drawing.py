@@ -45,7 +45,7 @@ class Frame(NamedTuple):
     end_s: float
 
     def x(self, at_s: float) -> float:
-        """The place of a moment."""
+        """The horizontal place of a time, pixels."""
         share = (at_s - self.start_s) / max(1e-9, self.end_s - self.start_s)
         return _LEFT + share * (self.width - _LEFT - _RIGHT)
 
@@ -126,7 +126,7 @@ def timeline(frame: Frame, series: Sequence[Series], states: Mapping[str, tuple[
 
 
 def worded(value: float, unit: str) -> str:
-    """A value as Grafana would write it, about."""
+    """Format a value about as Grafana would."""
     if not math.isfinite(value):
         return "–"
     match unit:

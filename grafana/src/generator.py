@@ -26,7 +26,7 @@ _SCENARIO: Final = "mixed"
 _MAKERS: Final = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
 
-class Errand(NamedTuple):
+class Caller(NamedTuple):
     """Callers of one function: how many, requests a second of each, and whether they rest in the middle.
 
     `way`: they wait for the answer (`invoke`), do not (`event`), or send messages to a queue (`sqs`). The
@@ -36,24 +36,24 @@ class Errand(NamedTuple):
     function: str
     callers: int
     per_s: float
-    rests: bool = False
+    pauses: bool = False
     way: str = "invoke"
 
 
-_ERRANDS: Final = (
-    Errand("quick", 4, 12.0, rests=True),
-    Errand("steady", 5, 8.0, rests=True),
-    Errand("faulty", 2, 5.0),
-    Errand("near", 1, 1.0),
-    Errand("held", 1, 0.5),
-    Errand("heavy", 1, 2.0),
-    Errand("counting", 1, 5.0),
-    Errand("queued", 3, 6.0),
-    Errand("broken", 1, 0.5),
-    Errand("warm", 1, 4.0),
-    Errand("nobody", 1, 0.5, way="event"),
-    Errand("lost", 1, 2.0, way="event"),
-    Errand("jobs", 2, 10.0, way="sqs"),
+_CALLERS: Final = (
+    Caller("quick", 4, 12.0, pauses=True),
+    Caller("steady", 5, 8.0, pauses=True),
+    Caller("faulty", 2, 5.0),
+    Caller("near", 1, 1.0),
+    Caller("held", 1, 0.5),
+    Caller("heavy", 1, 2.0),
+    Caller("counting", 1, 5.0),
+    Caller("queued", 3, 6.0),
+    Caller("broken", 1, 0.5),
+    Caller("warm", 1, 4.0),
+    Caller("nobody", 1, 0.5, way="event"),
+    Caller("lost", 1, 2.0, way="event"),
+    Caller("jobs", 2, 10.0, way="sqs"),
 )
 
 
@@ -82,34 +82,34 @@ class Generator:
         """Send everything there is to send, for so long."""
         self._metrics["loadtest_run_info"].labels("rig", _SCENARIO, "none").set(1)
         self._metrics["loadtest_target_rate"].labels(_SCENARIO).set(
-            sum(e.callers * e.per_s for e in _ERRANDS if e.way == "invoke")
+            sum(e.callers * e.per_s for e in _CALLERS if e.way == "invoke")
         )
-        self._metrics["loadtest_users"].labels(_SCENARIO).set(sum(errand.callers for errand in _ERRANDS))
+        self._metrics["loadtest_users"].labels(_SCENARIO).set(sum(caller.callers for caller in _CALLERS))
         self._metrics["loadtest_arrivals_dropped_total"].labels(_SCENARIO)
         began_s = time.monotonic()
         threads = [
-            threading.Thread(target=self._call, args=(errand, began_s, seconds))
-            for errand in _ERRANDS
-            for _ in range(errand.callers)
+            threading.Thread(target=self._call, args=(caller, began_s, seconds))
+            for caller in _CALLERS
+            for _ in range(caller.callers)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _call(self, errand: Errand, began_s: float, seconds: float) -> None:
+    def _call(self, caller: Caller, began_s: float, seconds: float) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=20)
-        due_s = began_s + random.random() / errand.per_s  # noqa: S311  spread, not secret
+        due_s = began_s + random.random() / caller.per_s  # noqa: S311  spread, not secret
         rest_s = began_s + 0.45 * seconds, began_s + 0.75 * seconds
         while due_s < began_s + seconds:
-            if errand.rests and rest_s[0] <= due_s < rest_s[1]:
+            if caller.pauses and rest_s[0] <= due_s < rest_s[1]:
                 due_s = rest_s[1]
             time.sleep(max(0.0, due_s - time.monotonic()))
-            if errand.way == "invoke":
-                self._send(connection, errand.function, due_s)
+            if caller.way == "invoke":
+                self._send(connection, caller.function, due_s)
             else:
-                _drop_off(connection, errand)
-            due_s += 1 / errand.per_s
+                _send_event(connection, caller)
+            due_s += 1 / caller.per_s
             if due_s < time.monotonic() - 2:  # it cannot keep up: what is planned and never sent
                 self._metrics["loadtest_arrivals_dropped_total"].labels(_SCENARIO).inc()
                 due_s = time.monotonic()
@@ -133,11 +133,11 @@ class Generator:
         self._metrics["loadtest_response_seconds"].labels(_SCENARIO, function).observe(took_s)
 
 
-def _drop_off(connection: http.client.HTTPConnection, errand: Errand) -> None:
+def _send_event(connection: http.client.HTTPConnection, caller: Caller) -> None:
     """An asynchronous invocation, or a message."""
-    path, headers = f"/2015-03-31/functions/{errand.function}/invocations", {"X-Amz-Invocation-Type": "Event"}
+    path, headers = f"/2015-03-31/functions/{caller.function}/invocations", {"X-Amz-Invocation-Type": "Event"}
     body: dict[str, object] = {}
-    if errand.way == "sqs":
+    if caller.way == "sqs":
         scope = "Credential=rig/20260101/us-east-1/sqs/aws4_request"
         path, headers = (
             "/",
@@ -147,7 +147,7 @@ def _drop_off(connection: http.client.HTTPConnection, errand: Errand) -> None:
                 "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
             },
         )
-        body = {"QueueUrl": f"http://localhost/000000000000/{errand.function}", "MessageBody": "{}"}
+        body = {"QueueUrl": f"http://localhost/000000000000/{caller.function}", "MessageBody": "{}"}
     connection.request("POST", path, json.dumps(body), headers)
     connection.getresponse().read()
 

@@ -16,8 +16,8 @@ from grafana.src.board import (
     SHARE,
     Board,
     Panel,
+    PanelRow,
     Query,
-    Row,
 )
 from grafana.src.promql import RANGE, increase, level, mean, quantile, rate
 
@@ -33,7 +33,7 @@ def _error_ratio(by: str = "") -> str:
     return f"1 - ({good} or 0 * {every}) / ({every} > 0)"
 
 
-_OVERVIEW: Final = Row(
+_OVERVIEW: Final = PanelRow(
     "Overview",
     (
         Panel(
@@ -75,7 +75,7 @@ _OVERVIEW: Final = Row(
     ),
 )
 
-_RATES: Final = Row(
+_RATES: Final = PanelRow(
     "Rates and errors",
     (
         Panel(
@@ -111,7 +111,7 @@ _RATES: Final = Row(
     ),
 )
 
-_LATENCY: Final = Row(
+_LATENCY: Final = PanelRow(
     "Latency",
     (
         Panel(
@@ -186,7 +186,7 @@ _LATENCY: Final = Row(
     ),
 )
 
-_LIMITS: Final = Row(
+_LIMITS: Final = PanelRow(
     "Limits",
     (
         Panel(
@@ -254,7 +254,7 @@ _LIMITS: Final = Row(
     ),
 )
 
-_SOURCES: Final = Row(
+_SOURCES: Final = PanelRow(
     "Queues and asynchronous events",
     (
         Panel(
@@ -334,7 +334,7 @@ _SOURCES: Final = Row(
     ),
 )
 
-_OWN: Final = Row(
+_OWN: Final = PanelRow(
     "What handlers measure",
     (
         Panel(

@@ -18,7 +18,7 @@ from grafana.src.loadtest_metrics import LOAD_METRICS
 from grafana.src.variables import filled
 
 
-class Kind(NamedTuple):
+class MetricKind(NamedTuple):
     """What is known of a metric: its type, and its labels but for those that Prometheus adds."""
 
     type: str
@@ -26,14 +26,14 @@ class Kind(NamedTuple):
 
 
 _STOCK: Final = {
-    "process_cpu_seconds_total": Kind("counter", frozenset()),
-    "process_resident_memory_bytes": Kind("gauge", frozenset()),
-    "process_start_time_seconds": Kind("gauge", frozenset()),
-    "up": Kind("gauge", frozenset()),
+    "process_cpu_seconds_total": MetricKind("counter", frozenset()),
+    "process_resident_memory_bytes": MetricKind("gauge", frozenset()),
+    "process_start_time_seconds": MetricKind("gauge", frozenset()),
+    "up": MetricKind("gauge", frozenset()),
 }
-KNOWN: Final[Mapping[str, Kind]] = {
-    **{metric.name: Kind(metric.kind, frozenset(metric.labels)) for metric in CATALOGUE},
-    **{metric.name: Kind(metric.kind, frozenset(metric.labels)) for metric in LOAD_METRICS},
+KNOWN: Final[Mapping[str, MetricKind]] = {
+    **{metric.name: MetricKind(metric.kind, frozenset(metric.labels)) for metric in CATALOGUE},
+    **{metric.name: MetricKind(metric.kind, frozenset(metric.labels)) for metric in LOAD_METRICS},
     **_STOCK,
 }
 _EVERYWHERE: Final = frozenset({"job", "instance", "le"})
@@ -74,7 +74,7 @@ def metrics_of(expr: str) -> set[str]:
 def _family(name: str) -> str:
     for part in _PARTS:
         whole = name.removesuffix(part)
-        if whole != name and KNOWN.get(whole, Kind("", frozenset())).type == "histogram":
+        if whole != name and KNOWN.get(whole, MetricKind("", frozenset())).type == "histogram":
             return whole
     return name
 

@@ -13,8 +13,8 @@ from grafana.src.board import (
     Board,
     Mark,
     Panel,
+    PanelRow,
     Query,
-    Row,
     Variable,
 )
 from grafana.src.promql import increase, level, mean, quantile, rate
@@ -23,7 +23,7 @@ _RUN: Final = 'loadtest_run_info{job=~"$job",instance=~"$instance",scenario=~"$s
 _WAITING: Final = 'trigger=~"invoke|http"'
 _BOTH: Final = '{__name__=~"engine_build_info|loadtest_run_info"'
 
-_LOAD: Final = Row(
+_LOAD: Final = PanelRow(
     "Load",
     (
         Panel(
@@ -89,7 +89,7 @@ _LOAD: Final = Row(
     ),
 )
 
-_LATENCY: Final = Row(
+_LATENCY: Final = PanelRow(
     "Latency",
     (
         Panel(
@@ -134,7 +134,7 @@ _LATENCY: Final = Row(
     ),
 )
 
-_ENGINE: Final = Row(
+_ENGINE: Final = PanelRow(
     "The engine meanwhile",
     (
         Panel(

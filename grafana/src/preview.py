@@ -176,7 +176,7 @@ def paint(prometheus: Prometheus, start_s: float, end_s: float, out: Path) -> li
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw, and take pictures."""
+    """Draw every dashboard, and take screenshots if asked for."""
     parser = argparse.ArgumentParser(prog="python -m grafana.src.preview", description=__doc__)
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="of load, or of history (default: %(default)s)"

@@ -152,7 +152,7 @@ on_failure = "failed"
 """
 
 
-class Answer(NamedTuple):
+class QueryResult(NamedTuple):
     """One series that Prometheus gave: its labels and its samples."""
 
     labels: Mapping[str, str]
@@ -165,15 +165,15 @@ class Prometheus:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def instant(self, query: str, at_s: float) -> list[Answer]:
+    def instant(self, query: str, at_s: float) -> list[QueryResult]:
         """The series of `query` at one moment, seconds since the epoch."""
         found = self._get("query", query=query, time=f"{at_s:.3f}")["result"]
-        return [Answer(one["metric"], (_sample(one["value"]),)) for one in found]
+        return [QueryResult(one["metric"], (_sample(one["value"]),)) for one in found]
 
-    def range(self, query: str, start_s: float, end_s: float, step_s: float) -> list[Answer]:
+    def range(self, query: str, start_s: float, end_s: float, step_s: float) -> list[QueryResult]:
         """The series of `query` between two moments."""
         found = self._get("query_range", query=query, start=start_s, end=end_s, step=step_s)["result"]
-        return [Answer(one["metric"], tuple(map(_sample, one["values"]))) for one in found]
+        return [QueryResult(one["metric"], tuple(map(_sample, one["values"]))) for one in found]
 
     def exemplars(self, query: str, start_s: float, end_s: float) -> list[Any]:
         """The exemplars of the series that `query` selects."""

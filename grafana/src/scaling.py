@@ -16,8 +16,8 @@ from grafana.src.board import (
     SHARE,
     Board,
     Panel,
+    PanelRow,
     Query,
-    Row,
 )
 from grafana.src.promql import RANGE, increase, level, quantile, rate, selector
 
@@ -26,7 +26,7 @@ def _happened(metric: str, by: str = "") -> str:
     return increase(metric, by=by, over=RANGE)
 
 
-_CONCURRENCY: Final = Row(
+_CONCURRENCY: Final = PanelRow(
     "Concurrency",
     (
         Panel(
@@ -117,7 +117,7 @@ _CONCURRENCY: Final = Row(
     ),
 )
 
-_ENVIRONMENTS: Final = Row(
+_ENVIRONMENTS: Final = PanelRow(
     "Environments",
     (
         Panel(
@@ -187,7 +187,7 @@ _ENVIRONMENTS: Final = Row(
     ),
 )
 
-_WAITING: Final = Row(
+_WAITING: Final = PanelRow(
     "Waiting and refusing",
     (
         Panel(
@@ -245,7 +245,7 @@ _WAITING: Final = Row(
     ),
 )
 
-_HEALTH: Final = Row(
+_HEALTH: Final = PanelRow(
     "The engine itself",
     (
         Panel(

@@ -16,7 +16,7 @@ _MOST_DROPPED: Final = 0.001
 Document = Mapping[str, Any]
 
 
-class Check(NamedTuple):
+class RunCheck(NamedTuple):
     """One promise, and what came of it."""
 
     check: str
@@ -24,7 +24,7 @@ class Check(NamedTuple):
     saw: str
 
 
-def verdict(sums: Sequence[Check], generator: Sequence[Check], limits: Sequence[Check]) -> str:
+def verdict(sums: Sequence[RunCheck], generator: Sequence[RunCheck], limits: Sequence[RunCheck]) -> str:
     """The run in a word. What is lost is lost; of the rest a generator at its limit says nothing."""
     if not all(one.held for one in sums):
         return FAILED
@@ -33,77 +33,79 @@ def verdict(sums: Sequence[Check], generator: Sequence[Check], limits: Sequence[
     return PASSED if all(one.held for one in limits) else FAILED
 
 
-def sum_checks(document: Document) -> Iterator[Check]:
+def sum_checks(document: Document) -> Iterator[RunCheck]:
     """Nothing is lost, nothing is answered otherwise than it should be: always asked for."""
     client = document["client"]
     answered = sum(row["success"] + row["failure"] + row["throttled"] for row in client["streams"].values())
-    yield Check("something was answered", answered > 0, f"{answered:,} requests")
+    yield RunCheck("something was answered", answered > 0, f"{answered:,} requests")
     wrong = [row for row in document["conservation"] if not row["agrees"]]
     saw = "; ".join(f"{row['what']}: sent {row['sent']:,}, found {row['found']:,}" for row in wrong)
     rows = len(document["conservation"])
-    yield Check("callers, engine and functions counted the same", not wrong, saw or f"{rows} of {rows} sums")
+    yield RunCheck(
+        "callers, engine and functions counted the same", not wrong, saw or f"{rows} of {rows} sums"
+    )
     unexpected = client["unexpected"]
     saw = ", ".join(f"{count:,} {text}" for text, count in list(unexpected.items())[:5])
-    yield Check("every request got the answer it was to get", not unexpected, saw or "no other answer")
+    yield RunCheck("every request got the answer it was to get", not unexpected, saw or "no other answer")
     open_requests = client["unanswered"]
-    yield Check("every request was answered", not open_requests, f"{open_requests:,} were not")
+    yield RunCheck("every request was answered", not open_requests, f"{open_requests:,} were not")
 
 
-def generator_checks(document: Document) -> Iterator[Check]:
+def generator_checks(document: Document) -> Iterator[RunCheck]:
     """Whether the load generator kept up."""
     client = document["client"]
     lag_ms = client["lag_ms"]["p99"]
-    yield Check(
+    yield RunCheck(
         f"requests were sent in time: p99 of the lag at most {_MOST_LAG_MS:g} ms",
         lag_ms <= _MOST_LAG_MS,
         f"{lag_ms:.1f} ms",
     )
     cpu = client["cpu_percent"]
-    yield Check(
+    yield RunCheck(
         f"the generator used at most {_MOST_CPU_PERCENT:g} % of a core",
         cpu <= _MOST_CPU_PERCENT,
         f"{cpu:.0f} %",
     )
     due = sum(row["due"] for row in client["streams"].values())
     dropped = client["dropped"]
-    yield Check(
+    yield RunCheck(
         f"at most {_MOST_DROPPED:.1%} of the arrivals were dropped",
         dropped <= _MOST_DROPPED * due,
         f"{dropped:,} of {due:,}",
     )
 
 
-def limit_checks(document: Document, limits: Limits) -> Iterator[Check]:
+def limit_checks(document: Document, limits: Limits) -> Iterator[RunCheck]:
     """The limits of the scenario."""
     if limits.throttles is not None:
         yield _throttles(document, wanted=limits.throttles)
     if limits.overhead_p99_ms is not None:
         seen_ms = document["engine"]["overhead_p99_ms"]
         text = f"the engine adds at most {limits.overhead_p99_ms:g} ms to an answer, p99"
-        yield Check(text, seen_ms <= limits.overhead_p99_ms, f"{seen_ms:.2f} ms")
+        yield RunCheck(text, seen_ms <= limits.overhead_p99_ms, f"{seen_ms:.2f} ms")
     if limits.shortfall_s is not None:
         seen_s = longest_shortfall_s(document["samples"])
         text = f"fewer environments than desired for at most {limits.shortfall_s:g} s"
-        yield Check(text, seen_s <= limits.shortfall_s, f"{seen_s:.1f} s")
+        yield RunCheck(text, seen_s <= limits.shortfall_s, f"{seen_s:.1f} s")
     if limits.knee:
         found = document["knee"]
         saw = "no stage broke after one that held" if found is None else f"{found['per_s']:,.0f} per s"
-        yield Check("the knee was found", found is not None, saw)
+        yield RunCheck("the knee was found", found is not None, saw)
     yield from _ready(document, limits.ready)
     for name in limits.empty:
         left = _sample_before(document, _end_of(document, name))["environments"]
-        yield Check(f"{name}: no environment is left at the end", left == 0, f"{left:,} were")
+        yield RunCheck(f"{name}: no environment is left at the end", left == 0, f"{left:,} were")
     for name in limits.free:
         yield _free(document, name)
     if limits.rss_growth is not None:
         first, last = _quarters(document["samples"], "rss_mb")
         grown = last / first - 1
         text = f"memory grows by at most {limits.rss_growth:.0%}"
-        yield Check(text, grown <= limits.rss_growth, f"{grown:+.1%}: from {first:.0f} to {last:.0f} MB")
+        yield RunCheck(text, grown <= limits.rss_growth, f"{grown:+.1%}: from {first:.0f} to {last:.0f} MB")
     if limits.more_files is not None:
         first, last = _quarters(document["samples"], "files")
         text = f"at most {limits.more_files} more open files"
-        yield Check(text, last - first <= limits.more_files, f"from {first:.0f} to {last:.0f}")
+        yield RunCheck(text, last - first <= limits.more_files, f"from {first:.0f} to {last:.0f}")
     if limits.unchanged is not None:
         yield _unchanged(document, limits.unchanged)
 
@@ -120,38 +122,38 @@ def longest_shortfall_s(samples: Mapping[str, Sequence[float]]) -> float:
     return longest_s
 
 
-def _throttles(document: Document, *, wanted: bool) -> Check:
+def _throttles(document: Document, *, wanted: bool) -> RunCheck:
     seen = sum(row["throttled"] for row in document["client"]["streams"].values())
     text = "what is above the limit is refused" if wanted else "nothing is refused"
-    return Check(text, bool(seen) == wanted, f"{seen:,} refused")
+    return RunCheck(text, bool(seen) == wanted, f"{seen:,} refused")
 
 
-def _ready(document: Document, wanted: Sequence[int]) -> Iterator[Check]:
+def _ready(document: Document, wanted: Sequence[int]) -> Iterator[RunCheck]:
     reached = {row["environments"]: row["last_ms"] for row in document["ready"]}
     for number in wanted:
         saw = f"after {reached[number]:,.0f} ms" if number in reached else f"reached {sorted(reached)}"
         text = f"{number:,} environment{'s' * (number > 1)} from zero"
-        yield Check(text, number in reached, saw)
+        yield RunCheck(text, number in reached, saw)
 
 
-def _free(document: Document, name: str) -> Check:
+def _free(document: Document, name: str) -> RunCheck:
     begin_s = next(stage["began_s"] for stage in document["phases"] if stage["title"] == name)
     before = _sample_before(document, begin_s)["cost_usd"]
     after = _sample_before(document, _end_of(document, name))["cost_usd"]
-    return Check(f"{name}: nothing is billed", after == before, f"${after - before:.8f}")
+    return RunCheck(f"{name}: nothing is billed", after == before, f"${after - before:.8f}")
 
 
-def _unchanged(document: Document, wanted: Unchanged) -> Check:
+def _unchanged(document: Document, wanted: Unchanged) -> RunCheck:
     p99_ms = {
         stage["name"]: stage["streams"][wanted.stream]["p99_ms"] for stage in document["client"]["stages"]
     }
     text = f"{wanted.stream}: p99 is the same {wanted.after} as {wanted.before} (±{wanted.share:.0%}"
     text += f" and {wanted.slack_ms:g} ms)" if wanted.slack_ms else ")"
     if wanted.before not in p99_ms or wanted.after not in p99_ms:
-        return Check(text, held=False, saw="a stage is missing")
+        return RunCheck(text, held=False, saw="a stage is missing")
     before, after = p99_ms[wanted.before], p99_ms[wanted.after]
     held = after <= before * (1 + wanted.share) + wanted.slack_ms
-    return Check(text, held, f"{before:.1f} ms, then {after:.1f} ms")
+    return RunCheck(text, held, f"{before:.1f} ms, then {after:.1f} ms")
 
 
 def _end_of(document: Document, name: str) -> float:

@@ -27,7 +27,7 @@ _COUNTERS: Final = (
 
 
 @dataclass(slots=True)
-class Deliveries:
+class RecordDeliveries:
     """What became of the records of one stream.
 
     Attributes:
@@ -55,10 +55,10 @@ class Channel:
         self._file = path.open("rb")
         self._rest = b""
         self._taken: set[bytes] = set()
-        self.streams = {name: Deliveries() for name in streams}
+        self.streams = {name: RecordDeliveries() for name in streams}
 
-    def read(self) -> dict[str, Deliveries]:
-        """All there is until now, by stream."""
+    def read(self) -> dict[str, RecordDeliveries]:
+        """Read what was written until now; return it by stream."""
         while chunk := self._file.read(1 << 20):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grafana.src.loadtest_metrics import OUTCOMES
-from loadtests.common.plan import Stage
+from loadtests.common.plan import LoadStage
 from loadtests.common.recorder import COLUMNS, SUCCESS, Recorder
 
 
@@ -49,7 +49,7 @@ def stage_row(recorder: Recorder, index: int, stream: str | None = None) -> dict
     }
 
 
-def _target(stage: Stage, stream: str | None) -> float:
+def _target(stage: LoadStage, stream: str | None) -> float:
     rates = [per_s for name, per_s in stage.per_s.items() if stream in (None, name)]
     bursts = [count for name, count in stage.at_once.items() if stream in (None, name)]
     return sum(rates) + sum(bursts) / stage.seconds

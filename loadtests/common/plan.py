@@ -74,7 +74,7 @@ class Stream(Table):
         return self.send not in ("invoke", "http")
 
 
-class Stage(Table):
+class LoadStage(Table):
     """A stretch of time with a constant load.
 
     Attributes:
@@ -127,7 +127,7 @@ class Plan(Table):
     commit: str = "unknown"
     urls: dict[str, str]
     streams: dict[str, Stream]
-    stages: tuple[Stage, ...] = Field(min_length=1, strict=False)
+    stages: tuple[LoadStage, ...] = Field(min_length=1, strict=False)
     breaks: Breaks | None = None
     spacing: Literal["poisson", "constant"] = "poisson"
     seed: int = 1

@@ -19,7 +19,7 @@ COLUMNS: Final = ("due", "sent", *OUTCOMES)
 _COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
 
 
-class Answer(NamedTuple):
+class RequestOutcome(NamedTuple):
     """How a request ended.
 
     Attributes:
@@ -81,11 +81,11 @@ class Recorder:
         self._second(at_s)[_COLUMN["due"]] += 1
 
     def drop(self, stream: str) -> None:
-        """It will not be sent: too many are unanswered."""
+        """Count a request that is not sent because too many are unanswered."""
         self.dropped[stream] += 1
 
     def sent(self, stage: int, at_s: float, lag_s: float, *, burst: bool) -> None:
-        """It is sent now, `lag_s` later than intended."""
+        """Count a request that is sent now, `lag_s` later than intended."""
         self.in_flight += 1
         self._second(at_s)[_COLUMN["sent"]] += 1
         if burst:
@@ -95,7 +95,9 @@ class Recorder:
                 self.lag[stage] = Tally(LAG_BOUNDS_S)
             self.lag[stage].add(lag_s)
 
-    def answer(self, stage: int, stream: str, intended_s: float, now_s: float, answer: Answer) -> None:
+    def answer(
+        self, stage: int, stream: str, intended_s: float, now_s: float, answer: RequestOutcome
+    ) -> None:
         """It was answered, or failed. Times are monotonic."""
         self.in_flight -= 1
         key = (stage, stream, answer.outcome)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from engine.cli.demo import charts
+from engine.cli.demo import charts as run_charts
 from engine.cli.demo.figures import dollars, milliseconds
-from engine.cli.demo.report import DATA_ID, STYLE, table_of, tile
-from loadtests.common import pictures
+from engine.report import page as kit
+from engine.report.page import section
+from engine.report.tables import html_table
+from loadtests.common import charts
 from loadtests.common.checks import GENERATOR_LIMITED, PASSED
 from loadtests.common.tally import PERCENTILES
 
@@ -27,42 +28,42 @@ def page(document: Document) -> str:
     verdict = document["verdict"]
     missed = [one for one in document["generator"] if not one["held"]]
     sections = [
-        _section(
+        section(
             _SENTENCES.get(verdict, "Failed"),
             _checks([*document["checks"], *missed]),
             kind="good" if verdict == PASSED else "bad",
         ),
-        _section("Offered and served", pictures.offered_and_served(document), _stages(document)),
+        section("Offered and served", charts.offered_and_served(document), _stages(document)),
         *_knee(document),
         *_ready(document),
         *_deliveries(document),
-        _section(
+        section(
             "Response time",
-            pictures.latency(document),
+            charts.latency(document),
             _latency(document),
             note="From the moment a request was due (open model) or sent (closed model) to its answer.",
         ),
-        _section(
+        section(
             "Concurrency and environments",
-            charts.concurrency(document),
+            run_charts.concurrency(document),
             note="As the engine says of itself, up to five times a second.",
         ),
-        _section("Cold starts", pictures.cold_starts(document)),
-        _section("Throttles and failures", pictures.refused(document), _errors(document)),
-        _section("Cost", charts.cost(document), _cost(document), note=_bill(document)),
-        _section("Conservation", _conservation(document), note="Nothing may be lost on the way."),
+        section("Cold starts", charts.cold_starts(document)),
+        section("Throttles and failures", charts.throttled_and_failed(document), _errors(document)),
+        section("Cost", run_charts.cost(document), _cost(document), note=_bill(document)),
+        section("Conservation", _conservation(document), note="Nothing may be lost on the way."),
         *_prometheus(document),
-        _section("The load generator", _checks(document["generator"])),
-        _section("Machine and settings", _settings(document)),
+        section("The load generator", _checks(document["generator"])),
+        section("Machine and settings", _settings(document)),
     ]
-    return _PAGE.format(
-        style=STYLE,
-        scenario=escape(document["scenario"]),
-        question=escape(document["question"]),
-        tiles="".join(tile(name, value) for name, value in facts(document)),
-        sections="".join(sections),
-        data_id=DATA_ID,
-        data=json.dumps(document, separators=(",", ":")).replace("<", "\\u003c"),
+    title = f"Load test: {document['scenario']}"
+    return kit.page(
+        title,
+        kit.tiles(facts(document)),
+        *sections,
+        heading=title,
+        header=f"<p>{escape(document['question'])}</p>",
+        document=document,
     )
 
 
@@ -106,7 +107,7 @@ def _stages(document: Document) -> str:
             )
         )
     head = ("stage", "for", "target per s", "offered", "served", "throttled", "failed", "p50, ms", "p99, ms")
-    return table_of(head, rows, text_columns=1)
+    return html_table([head, *rows], text_columns=1)
 
 
 def _knee(document: Document) -> list[str]:
@@ -122,8 +123,8 @@ def _knee(document: Document) -> list[str]:
     rows = [
         (f"{one['per_s']:,}", f"{one['headroom']:.0%}", f"{one['instances']:,}") for one in found["instances"]
     ]
-    table = table_of(("requests per s", "headroom", "engines like this one"), rows, text_columns=0)
-    return [_section("Knee", pictures.knee(document), table, note=note)]
+    table = html_table([("requests per s", "headroom", "engines like this one"), *rows], text_columns=0)
+    return [section("Knee", charts.knee(document), table, note=note)]
 
 
 def _ready(document: Document) -> list[str]:
@@ -143,7 +144,7 @@ def _ready(document: Document) -> list[str]:
         "From the moment at which all requests were due to that at which so many handlers had begun, each in "
         "an environment of its own. The generator needs time to send them: the last column."
     )
-    return [_section("Time to N environments from zero", table_of(head, rows, text_columns=0), note=note)]
+    return [section("Time to N environments from zero", html_table([head, *rows], text_columns=0), note=note)]
 
 
 def _deliveries(document: Document) -> list[str]:
@@ -164,7 +165,14 @@ def _deliveries(document: Document) -> list[str]:
     counted = ("sent", "delivered", "dead letters", "taken again", "attempts each")
     head = ("records", *counted, "drained after, s", "per s", "p50, ms", "p99, ms")
     note = "From the moment at which a record was due to be sent to that at which the function took it."
-    return [_section("Records", pictures.drained(document), table_of(head, rows, text_columns=1), note=note)]
+    return [
+        section(
+            "Records",
+            charts.records_delivered(document),
+            html_table([head, *rows], text_columns=1),
+            note=note,
+        )
+    ]
 
 
 def _latency(document: Document) -> str:
@@ -174,12 +182,12 @@ def _latency(document: Document) -> str:
         for outcome, spread in stream["latency_ms"].items()
     ]
     titles = [f"p{percent:g}, ms" for percent in PERCENTILES]
-    return table_of(("stream", "answer", "count", *titles, "max, ms"), rows, text_columns=2)
+    return html_table([("stream", "answer", "count", *titles, "max, ms"), *rows], text_columns=2)
 
 
 def _errors(document: Document) -> str:
     rows = [(kind, f"{count:,}") for kind, count in document["client"]["errors"].items()]
-    return table_of(("failures, as the callers saw them", "count"), rows, text_columns=1) if rows else ""
+    return html_table([("failures, as the callers saw them", "count"), *rows], text_columns=1) if rows else ""
 
 
 def _cost(document: Document) -> str:
@@ -193,7 +201,7 @@ def _cost(document: Document) -> str:
         for name, one in document["functions"].items()
     ]
     components = (*document["cost"]["components_usd"], "total")
-    return table_of(("function", "invocations", "billed ms", *components), rows, text_columns=1)
+    return html_table([("function", "invocations", "billed ms", *components), *rows], text_columns=1)
 
 
 def _bill(document: Document) -> str:
@@ -211,7 +219,7 @@ def _conservation(document: Document) -> str:
         (one["what"], one["where"], f"{one['sent']:,}", f"{one['found']:,}", "✓" if one["agrees"] else "✗")
         for one in document["conservation"]
     ]
-    return table_of(("sum", "where", "callers", "found", ""), rows, text_columns=2)
+    return html_table([("sum", "where", "callers", "found", ""), *rows], text_columns=2)
 
 
 def _prometheus(document: Document) -> list[str]:
@@ -222,7 +230,7 @@ def _prometheus(document: Document) -> list[str]:
         for name, value in document["prometheus"].items()
     ]
     note = "The same run as a Prometheus saw it that scraped engine and generator once a second."
-    return [_section("Prometheus", table_of(("query", "answer"), rows, text_columns=1), note=note)]
+    return [section("Prometheus", html_table([("query", "answer"), *rows], text_columns=1), note=note)]
 
 
 def _settings(document: Document) -> str:
@@ -231,43 +239,8 @@ def _settings(document: Document) -> str:
         for name, value in (*document["machine"].items(), *document["settings"].items())
         if value is not None
     ]
-    return table_of(("", ""), rows, text_columns=2)
+    return html_table([("", ""), *rows], text_columns=2)
 
 
 def _checks(checks: Sequence[Mapping[str, Any]]) -> str:
-    lines = [
-        f"<li class='{'good' if one['held'] else 'bad'}'><b>{'✓' if one['held'] else '✗'}</b> "
-        f"{escape(one['check'])}<span>{escape(one['saw'])}</span></li>"
-        for one in checks
-    ]
-    return f"<ul>{''.join(lines)}</ul>"
-
-
-def _section(title: str, *parts: str, note: str = "", kind: str = "") -> str:
-    heading = f"<h2 class='{kind}'>" if kind else "<h2>"
-    said = f"<p>{escape(note)}</p>" if note else ""
-    return f"<section>{heading}{escape(title)}</h2>{said}{''.join(parts)}</section>"
-
-
-_PAGE: Final = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Load test: {scenario}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>Load test: {scenario}</h1>
-<p>{question}</p>
-</header>
-<div class="tiles">{tiles}</div>
-{sections}
-</main>
-<script type="application/json" id="{data_id}">{data}</script>
-</body>
-</html>
-"""
+    return str(kit.check_list((one["held"], one["check"], one["saw"]) for one in checks))

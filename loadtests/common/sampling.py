@@ -48,8 +48,8 @@ class EngineSample(NamedTuple):
     files: int
 
 
-class Sampler:
-    """`with Sampler(engine) as sampler`: samples in a thread of its own, oldest first, until it is left."""
+class RunSampler:
+    """`with RunSampler(engine) as sampler`: samples in a thread, oldest first, until it is left."""
 
     def __init__(self, engine: RunningEngine, every_s: float) -> None:
         self._url = f"{engine.urls['admin']}/status.json"

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from loadtests.common.plan import Breaks, Stage, Stream, Table
+from loadtests.common.plan import Breaks, LoadStage, Stream, Table
 from loadtests.common.processes import LoadTestError
 
 FOLDER: Final = Path(__file__).parents[1] / "scenarios"
@@ -17,7 +17,7 @@ FOLDER: Final = Path(__file__).parents[1] / "scenarios"
 _SHORTEST_S: Final = 1.0
 
 
-class ScenarioStage(Stage):
+class ScenarioStage(LoadStage):
     """A stage whose rates may be shares of what the machine can do.
 
     Attributes:
@@ -124,7 +124,7 @@ class Scenario(Table):
 
     def planned(
         self, *, capacity_per_s: float, scale: float = 1.0, duration_s: float | None = None
-    ) -> tuple[Stage, ...]:
+    ) -> tuple[LoadStage, ...]:
         """The stages in absolute numbers.
 
         Args:
@@ -139,10 +139,10 @@ class Scenario(Table):
         return tuple(_planned(stage, capacity_per_s, scale, stretch) for stage in self.stages)
 
 
-def _planned(stage: ScenarioStage, capacity_per_s: float, scale: float, stretch: float) -> Stage:
+def _planned(stage: ScenarioStage, capacity_per_s: float, scale: float, stretch: float) -> LoadStage:
     per_s = {name: rate * scale for name, rate in stage.per_s.items()}
     per_s |= {name: share * capacity_per_s * scale for name, share in stage.share.items()}
-    return Stage(
+    return LoadStage(
         name=stage.name,
         seconds=stage.seconds if stage.fixed else max(_SHORTEST_S, stage.seconds * stretch),
         per_s=per_s,
@@ -157,7 +157,7 @@ def _streams_of(stage: ScenarioStage) -> set[str]:
 
 
 def scenario_names() -> list[str]:
-    """All there are."""
+    """Return the names of all scenarios, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final, NamedTuple, Protocol
 
 from loadtests.common.plan import Stream
-from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Answer
+from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, RequestOutcome
 
 _ACCOUNT: Final = "000000000000"
 _S3_SCOPE: Final = (
@@ -19,7 +19,7 @@ _S3_SCOPE: Final = (
 _JSON: Final = {"Content-Type": "application/json"}
 
 
-class Request(NamedTuple):
+class LoadRequest(NamedTuple):
     """One HTTP request, and whether the function is to fail at it."""
 
     method: str
@@ -49,7 +49,7 @@ class Sender:
         self._bodies = [json.dumps(mix.event, separators=(",", ":")) for mix in stream.events]
         functions = f"{self._aws}/2015-03-31/functions/{stream.function}/invocations"
         self._url = urls["http"] + stream.target if stream.send == "http" else functions
-        make: dict[str, Callable[[int, float], Request]] = {
+        make: dict[str, Callable[[int, float], LoadRequest]] = {
             "invoke": self._plain,
             "http": self._plain,
             "event": self._event,
@@ -60,29 +60,29 @@ class Sender:
         self._make = make[stream.send]
         self._judge = judge.get(stream.send, _judge_invoke)
 
-    def request(self, number: int, intended_s: float) -> Request:
+    def request(self, number: int, intended_s: float) -> LoadRequest:
         """The request with this number; `intended_s`, monotonic, goes along with records."""
         return self._make(number, intended_s)
 
-    def answer(self, reply: Reply) -> Answer:
+    def answer(self, reply: Reply) -> RequestOutcome:
         """What the answer means. An exception while it was read is the caller's to judge."""
         answer = self._judge(reply)
         if self._stream.tells_begin and answer.outcome == SUCCESS:
             return answer._replace(began=_beginning(json.loads(reply.content)))
         return answer
 
-    def _plain(self, number: int, _: float) -> Request:
+    def _plain(self, number: int, _: float) -> LoadRequest:
         drawn = self._drawn(number).randrange(self._weights[-1]) if len(self._weights) > 1 else 0
         index = next(i for i, upto in enumerate(self._weights) if drawn < upto)
         method = self._stream.method if self._stream.send == "http" else "POST"
         body = "" if method == "GET" else self._bodies[index]
-        return Request(method, self._url, body, _JSON, self._stream.events[index].fails)
+        return LoadRequest(method, self._url, body, _JSON, self._stream.events[index].fails)
 
-    def _event(self, number: int, intended_s: float) -> Request:
+    def _event(self, number: int, intended_s: float) -> LoadRequest:
         body = json.dumps(self._record(number, intended_s))
-        return Request("POST", self._url, body, {**_JSON, "X-Amz-Invocation-Type": "Event"})
+        return LoadRequest("POST", self._url, body, {**_JSON, "X-Amz-Invocation-Type": "Event"})
 
-    def _batch(self, number: int, intended_s: float) -> Request:
+    def _batch(self, number: int, intended_s: float) -> LoadRequest:
         first = number * self._stream.records
         entries = [
             {"Id": str(place), "MessageBody": json.dumps(self._record(first + place, intended_s))}
@@ -93,14 +93,14 @@ class Sender:
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": "AmazonSQS.SendMessageBatch",
         }
-        return Request("POST", f"{self._aws}/", json.dumps(body), headers)
+        return LoadRequest("POST", f"{self._aws}/", json.dumps(body), headers)
 
-    def _object(self, number: int, intended_s: float) -> Request:
+    def _object(self, number: int, intended_s: float) -> LoadRequest:
         record = self._record(number, intended_s)
         kind = "poison" if record["poison"] else "good"
         key = f"{self._name}/{kind}/{intended_s:.6f}/{number}"
         url = f"{self._aws}/{self._stream.bucket}/{key}"
-        return Request("PUT", url, "x", {"Authorization": _S3_SCOPE})
+        return LoadRequest("PUT", url, "x", {"Authorization": _S3_SCOPE})
 
     def _record(self, number: int, intended_s: float) -> dict[str, Any]:
         poison = self._drawn(number).random() < self._stream.poison if self._stream.poison else False
@@ -114,41 +114,53 @@ def _beginning(document: dict[str, Any]) -> tuple[str, float]:
     return str(document["environment"]), float(document["began_s"])
 
 
-def _judge_invoke(reply: Reply) -> Answer:
+def _judge_invoke(reply: Reply) -> RequestOutcome:
     if reply.status_code == 429:
-        return Answer(THROTTLED)
+        return RequestOutcome(THROTTLED)
     if reply.status_code != 200:
-        return Answer(FAILURE, f"status {reply.status_code}")
+        return RequestOutcome(FAILURE, f"status {reply.status_code}")
     if reply.headers.get("X-Amz-Function-Error"):
-        return Answer(FAILURE, str(json.loads(reply.content).get("errorType", "function error")))
-    return Answer(SUCCESS)
+        return RequestOutcome(FAILURE, str(json.loads(reply.content).get("errorType", "function error")))
+    return RequestOutcome(SUCCESS)
 
 
-def _judge_http(reply: Reply) -> Answer:
+def _judge_http(reply: Reply) -> RequestOutcome:
     """An HTTP API says 503 where Lambda throttles."""
     if 200 <= reply.status_code < 300:
-        return Answer(SUCCESS)
+        return RequestOutcome(SUCCESS)
     if reply.status_code in (429, 503):
-        return Answer(THROTTLED)
-    return Answer(FAILURE, f"status {reply.status_code}")
+        return RequestOutcome(THROTTLED)
+    return RequestOutcome(FAILURE, f"status {reply.status_code}")
 
 
-def _judge_event(reply: Reply) -> Answer:
+def _judge_event(reply: Reply) -> RequestOutcome:
     if reply.status_code == 202:
-        return Answer(SUCCESS, records=1)
-    return Answer(THROTTLED) if reply.status_code == 429 else Answer(FAILURE, f"status {reply.status_code}")
+        return RequestOutcome(SUCCESS, records=1)
+    return (
+        RequestOutcome(THROTTLED)
+        if reply.status_code == 429
+        else RequestOutcome(FAILURE, f"status {reply.status_code}")
+    )
 
 
-def _judge_batch(reply: Reply) -> Answer:
+def _judge_batch(reply: Reply) -> RequestOutcome:
     if reply.status_code != 200:
-        return Answer(FAILURE, f"status {reply.status_code}")
+        return RequestOutcome(FAILURE, f"status {reply.status_code}")
     document = json.loads(reply.content)
     taken = len(document.get("Successful", ()))
     failed = document.get("Failed", ())
-    return Answer(FAILURE, str(failed[0]["Code"]), taken) if failed else Answer(SUCCESS, records=taken)
+    return (
+        RequestOutcome(FAILURE, str(failed[0]["Code"]), taken)
+        if failed
+        else RequestOutcome(SUCCESS, records=taken)
+    )
 
 
-def _judge_object(reply: Reply) -> Answer:
+def _judge_object(reply: Reply) -> RequestOutcome:
     if reply.status_code == 200:
-        return Answer(SUCCESS, records=1)
-    return Answer(THROTTLED) if reply.status_code == 503 else Answer(FAILURE, f"status {reply.status_code}")
+        return RequestOutcome(SUCCESS, records=1)
+    return (
+        RequestOutcome(THROTTLED)
+        if reply.status_code == 503
+        else RequestOutcome(FAILURE, f"status {reply.status_code}")
+    )

@@ -13,12 +13,12 @@ from typing import Any, Final, TextIO
 
 from loadtests.common.deliveries import DELIVERIES_VARIABLE, Channel, dead_letters
 from loadtests.common.machine import commit, machine
-from loadtests.common.plan import Plan, Stage
+from loadtests.common.plan import LoadStage, Plan
 from loadtests.common.processes import LoadTestError, run_locust, running_engine
 from loadtests.common.prometheus import PROMETHEUS, answers, free_port, running_prometheus
-from loadtests.common.sampling import Sampler, fetch, fetch_json
+from loadtests.common.sampling import RunSampler, fetch, fetch_json
 from loadtests.common.scenario import Scenario
-from loadtests.common.summary import Run, document
+from loadtests.common.summary import LoadTestRun, document
 
 _POLL_S: Final = 0.25
 _SAMPLE_S: Final = 0.2
@@ -27,7 +27,7 @@ _LAST_SCRAPE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RunSettings:
     """What of a run is said on the command line.
 
     Attributes:
@@ -52,7 +52,7 @@ class Settings:
 class Session:
     """Runs one scenario; says on `out` how far it is."""
 
-    def __init__(self, name: str, scenario: Scenario, settings: Settings, out: TextIO) -> None:
+    def __init__(self, name: str, scenario: Scenario, settings: RunSettings, out: TextIO) -> None:
         self._name = name
         self._scenario = scenario
         self._settings = settings
@@ -73,14 +73,14 @@ class Session:
             )
             prometheus = self._prometheus(plan, folder, parts)
             every_s = max(_SAMPLE_S, plan.seconds / _MOST_SAMPLES)
-            sampler = parts.enter_context(Sampler(engine, every_s))
+            sampler = parts.enter_context(RunSampler(engine, every_s))
             since_s = time.monotonic()
             client = run_locust(plan, folder, self._tell)
             dead = self._drained(plan, client, channel, engine.urls["admin"])
             seen = self._asked(prometheus, since_s)
             metrics = fetch(f"{engine.urls['admin']}/metrics")
             status = sampler.take()
-        run = Run(
+        run = LoadTestRun(
             scenario=self._scenario,
             plan=plan,
             client=client,
@@ -104,14 +104,14 @@ class Session:
 
     # ---------------------------------------------------------------- parts
 
-    def _stages(self, capacity_per_s: float) -> tuple[Stage, ...]:
+    def _stages(self, capacity_per_s: float) -> tuple[LoadStage, ...]:
         settings = self._settings
         stages = self._scenario.planned(
             capacity_per_s=capacity_per_s, scale=settings.scale, duration_s=settings.duration_s
         )
         return stages if settings.users is None else tuple(_closed(one, settings.users) for one in stages)
 
-    def _plan(self, stages: tuple[Stage, ...], urls: dict[str, str], folder: Path) -> Plan:
+    def _plan(self, stages: tuple[LoadStage, ...], urls: dict[str, str], folder: Path) -> Plan:
         scenario = self._scenario
         used = {name for stage in stages for table in _tables(stage) for name in table}
         return Plan(
@@ -146,7 +146,9 @@ class Session:
                 scenario=self._name,
                 urls=engine.urls,
                 streams={wanted.stream: stream},
-                stages=(Stage(name="capacity", seconds=wanted.seconds, users={wanted.stream: wanted.users}),),
+                stages=(
+                    LoadStage(name="capacity", seconds=wanted.seconds, users={wanted.stream: wanted.users}),
+                ),
                 result=str(place / "client.json"),
             )
             client = run_locust(plan, place, lambda _: None)
@@ -207,11 +209,11 @@ class Session:
         self._out.flush()
 
 
-def _tables(stage: Stage) -> tuple[Mapping[str, object], ...]:
+def _tables(stage: LoadStage) -> tuple[Mapping[str, object], ...]:
     return stage.per_s, stage.at_once, stage.users
 
 
-def _closed(stage: Stage, users: int) -> Stage:
+def _closed(stage: LoadStage, users: int) -> LoadStage:
     """The same stage with users instead of arrivals."""
     names = dict.fromkeys(name for table in _tables(stage) for name in table)
-    return Stage(name=stage.name, seconds=stage.seconds, users=dict.fromkeys(names, users))
+    return LoadStage(name=stage.name, seconds=stage.seconds, users=dict.fromkeys(names, users))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Literal, NamedTuple
 
-from loadtests.common.plan import Stage
+from loadtests.common.plan import LoadStage
 
 
 class Arrival(NamedTuple):
@@ -26,7 +26,7 @@ class Arrival(NamedTuple):
 
 
 def arrivals(
-    stages: Sequence[Stage], stream: str, *, spacing: Literal["poisson", "constant"], seed: int
+    stages: Sequence[LoadStage], stream: str, *, spacing: Literal["poisson", "constant"], seed: int
 ) -> Iterator[Arrival]:
     """The arrivals of `stream`, in order. The same arguments give the same arrivals."""
     random = Random(f"{seed}/{stream}")

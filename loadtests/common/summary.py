@@ -16,12 +16,12 @@ from engine.core.ledger import Component
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.status import quantile
 from loadtests.common.checks import generator_checks, limit_checks, sum_checks, verdict
-from loadtests.common.deliveries import Deliveries
+from loadtests.common.conservation import compared
+from loadtests.common.deliveries import RecordDeliveries
 from loadtests.common.knee import knee
 from loadtests.common.plan import Plan
 from loadtests.common.sampling import EngineSample
 from loadtests.common.scenario import Scenario
-from loadtests.common.sums import compared
 
 _MILLION: Final = 1_000_000
 _MONTH_S: Final = 730 * 3600
@@ -29,7 +29,7 @@ _MONTH_S: Final = 730 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class LoadTestRun:
     """One run, over.
 
     Attributes:
@@ -49,14 +49,14 @@ class Run:
     samples: Sequence[EngineSample]
     status: Mapping[str, Any]
     metrics: str
-    deliveries: Mapping[str, Deliveries]
+    deliveries: Mapping[str, RecordDeliveries]
     dead: Mapping[str, int]
     prometheus: Mapping[str, float | None] | None
     settings: Mapping[str, Any]
     machine: Mapping[str, Any]
 
 
-def document(run: Run) -> dict[str, Any]:
+def document(run: LoadTestRun) -> dict[str, Any]:
     """The document: seconds from the beginning of the load, milliseconds for latencies, money as text."""
     client, plan = run.client, run.plan
     samples = _samples(run.samples, client["begin_s"])
@@ -139,7 +139,7 @@ def _ready(stage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _deliveries(one: Deliveries, run: Run, name: str) -> dict[str, Any]:
+def _deliveries(one: RecordDeliveries, run: LoadTestRun, name: str) -> dict[str, Any]:
     sent = run.client["streams"][name]["records"]
     took_s = max(0.0, one.drained_s - run.client["begin_s"])
     return {
@@ -156,14 +156,14 @@ def _deliveries(one: Deliveries, run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def _curve(one: Deliveries, begin_s: float) -> list[tuple[float, int]]:
+def _curve(one: RecordDeliveries, begin_s: float) -> list[tuple[float, int]]:
     """Seconds since the beginning of the load, and how many records were delivered by then."""
     seconds = sorted(one.seconds)
     counts = accumulate(one.seconds[second] for second in seconds)
     return [(round(second + 1 - begin_s, 3), count) for second, count in zip(seconds, counts, strict=True)]
 
 
-def _engine(run: Run, samples: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def _engine(run: LoadTestRun, samples: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     functions = run.status["functions"].values()
     invocations = sum(sum(one["invocations"].values()) for one in functions)
     cold_starts = sum(one["cold_starts"] for one in functions)

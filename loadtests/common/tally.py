@@ -80,12 +80,12 @@ class Tally:
         return list(zip(names, map(float, accumulate(self.buckets)), strict=True))
 
     def packed(self) -> dict[str, Any]:
-        """For another process."""
+        """Return the counts in a form for another process."""
         return {"sum_s": self.sum_s, "buckets": self.buckets, "times": self._times.encode().decode()}
 
     @classmethod
     def unpacked(cls, packed: dict[str, Any], bounds: tuple[float, ...]) -> Tally:
-        """What another process packed."""
+        """Return the tally that another process packed."""
         tally = cls(bounds)
         tally.sum_s, tally.buckets = packed["sum_s"], packed["buckets"]
         tally.count = sum(tally.buckets)

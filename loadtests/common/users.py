@@ -13,7 +13,7 @@ from locust import FastHttpUser, task
 from locust.exception import StopUser
 
 from loadtests.common.plan import Plan
-from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Answer, Recorder
+from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Recorder, RequestOutcome
 from loadtests.common.senders import Sender
 from loadtests.common.shapes import arrivals, share_of
 
@@ -50,7 +50,7 @@ class PlannedUser(FastHttpUser):
         begun_s = time.monotonic()
         lag_s = begun_s - intended_s
         recorder.sent(stage, begun_s - recorder.begin_s, lag_s, burst=burst)
-        answer = Answer(FAILURE, "never sent")
+        answer = RequestOutcome(FAILURE, "never sent")
         try:
             with self.client.request(
                 request.method,
@@ -75,13 +75,13 @@ class PlannedUser(FastHttpUser):
         elif answer.outcome == FAILURE and not request.fails:
             recorder.surprise(f"{self.stream}: {answer.error}")
 
-    def _judged(self, reply: Any) -> Answer:
+    def _judged(self, reply: Any) -> RequestOutcome:
         if reply.status_code == 0:
-            return Answer(FAILURE, f"no answer: {type(reply.error).__name__}")
+            return RequestOutcome(FAILURE, f"no answer: {type(reply.error).__name__}")
         try:
             return self.sender.answer(reply)
         except (ValueError, KeyError, TypeError) as error:
-            return Answer(FAILURE, f"unreadable answer: {type(error).__name__}")
+            return RequestOutcome(FAILURE, f"unreadable answer: {type(error).__name__}")
 
 
 class OpenUser(PlannedUser):

@@ -9,7 +9,7 @@ from engine import Engine, Function, PayloadError, Status
 from engine.core.destinations import DeliveryError
 from engine.core.event import Event
 from engine.core.invocation import Result
-from engine.core.retry import Terms
+from engine.core.retry import AsyncInvokeConfig
 from engine.testing import Act, scripted_executor, virtual_platform
 
 ERROR = Result(Status.ERROR, b'{"errorMessage": "no", "errorType": "Error"}')
@@ -107,10 +107,10 @@ async def test_the_terms_follow_the_config_and_the_concurrency_of_the_moment(ben
         gone = terms("g")
 
     assert first is again
-    assert Terms(maximum_event_age_s=100, maximum_retry_attempts=1) == first
-    assert Terms(maximum_event_age_s=100) == of_alias
+    assert AsyncInvokeConfig(maximum_event_age_s=100, maximum_retry_attempts=1) == first
+    assert AsyncInvokeConfig(maximum_event_age_s=100) == of_alias
     assert closed.disabled
-    assert Terms() == gone
+    assert AsyncInvokeConfig() == gone
 
 
 async def test_a_stop_gives_up_what_waits_and_lets_end_what_runs(bench):

@@ -5,14 +5,14 @@ import itertools
 
 import pytest
 
-from engine.app.couriers import Archives, ToQueues
-from engine.core.destinations import DeliveryError, Parcel
+from engine.app.destination_senders import BucketCodeStore, QueueSender
+from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.core.function import Account
 from engine.ports import Host
-from engine.sources.invoke.errors import ApiError
-from engine.sources.s3.service import S3Service
-from engine.sources.sqs.service import SqsService
-from engine.sources.sqs.settings import QueueSettings
+from engine.services.lambda_api.errors import ApiError
+from engine.services.s3.service import S3Service
+from engine.services.sqs.service import SqsService
+from engine.services.sqs.settings import QueueSettings
 from engine.testing import virtual_platform
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
@@ -44,8 +44,8 @@ async def queues(host):
 
 async def test_a_parcel_becomes_a_message(host, queues):
     """With its attributes."""
-    parcel = Parcel(body=b'{"a": "\xc3\xa9"}', attributes={"ErrorCode": ("Number", "200")})
-    ToQueues(queues, host)(f"{ARN}plain", parcel)
+    parcel = DestinationRecord(body=b'{"a": "\xc3\xa9"}', attributes={"ErrorCode": ("Number", "200")})
+    QueueSender(queues, host)(f"{ARN}plain", parcel)
     [message] = queues.queue("plain").receive(10, host.clock.now())
 
     assert ('{"a": "é"}', ("Number", "200")) == (message.body, message.attributes["ErrorCode"])
@@ -54,11 +54,15 @@ async def test_a_parcel_becomes_a_message(host, queues):
 @pytest.mark.parametrize(
     ("queue", "parcel", "reason"),
     [
-        ("nowhere", Parcel(body=b"1"), "The specified queue does not exist."),
-        ("small", Parcel(body=b"1" * 1025), "Message must be shorter than 1024 bytes"),
-        ("small", Parcel(body=b"1" * 1000, attributes={"Long": ("String", "x" * 20)}), "must be shorter"),
-        ("plain", Parcel(body=b"\x00"), "Invalid characters found"),
-        ("a.fifo", Parcel(body=b"1"), "a FIFO queue cannot be a destination"),
+        ("nowhere", DestinationRecord(body=b"1"), "The specified queue does not exist."),
+        ("small", DestinationRecord(body=b"1" * 1025), "Message must be shorter than 1024 bytes"),
+        (
+            "small",
+            DestinationRecord(body=b"1" * 1000, attributes={"Long": ("String", "x" * 20)}),
+            "must be shorter",
+        ),
+        ("plain", DestinationRecord(body=b"\x00"), "Invalid characters found"),
+        ("a.fifo", DestinationRecord(body=b"1"), "a FIFO queue cannot be a destination"),
     ],
 )
 async def test_what_a_queue_would_not_take_from_a_client_is_not_delivered(
@@ -66,15 +70,15 @@ async def test_what_a_queue_would_not_take_from_a_client_is_not_delivered(
 ):
     """And says why."""
     with pytest.raises(DeliveryError, match=reason):
-        ToQueues(queues, host)(f"{ARN}{queue}", parcel)
+        QueueSender(queues, host)(f"{ARN}{queue}", parcel)
 
 
 async def test_a_package_is_fetched_or_lambda_tells_what_s3_said(host):
     """By bucket and key."""
     service = S3Service(host, spawn=None, offload=virtual_platform().offload)
     service.prepare({"code": ()})
-    service.carry("arn:aws:s3:::code", Parcel(body=b"zip", key="a.zip"))
-    archives = Archives(service)
+    service.put_record("arn:aws:s3:::code", DestinationRecord(body=b"zip", key="a.zip"))
+    archives = BucketCodeStore(service)
     fetched = await archives.fetch("code", "a.zip", None)
 
     assert b"zip" == fetched

@@ -68,7 +68,7 @@ def test_too_few_descriptors_to_work_with_are_one_line_at_the_start(serve, tmp_p
     )
 
 
-@pytest.mark.parametrize("files", [40, 64])
+@pytest.mark.parametrize("files", [40, 48, 64])
 async def test_with_few_descriptors_callers_wait_and_all_of_them_are_answered(serve, tmp_path, files):
     """Many more connections at once than may be open; the log has no traceback."""
     _, url = await asyncio.to_thread(serve, files)

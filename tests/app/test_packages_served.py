@@ -86,6 +86,7 @@ def test_the_whole_life_of_a_function(served, package):
 def test_a_weighted_alias_sends_a_share_elsewhere(served, package):
     client = served.lambda_
     served.create("weighted", source(1), Publish=True)
+    served.wait("function_updated_v2", "weighted")
     client.update_function_code(FunctionName="weighted", ZipFile=package({"app.py": source(2)}), Publish=True)
     served.wait("function_updated_v2", "weighted")
     client.create_alias(
@@ -267,6 +268,24 @@ def test_layers_of_another_python_are_told_of(serve, package, tmp_path):
         f"f0: its runtime is python3.9, and it runs on {here}: of its layers "
         f"python/lib/{here}/site-packages is used, and that of python3.9 is not"
     )
+
+
+def test_a_layer_for_another_python_is_one_line(serve, package):
+    """By where its modules lie, or by its CompatibleRuntimes."""
+    with serve("--log-format", "text") as served:
+        contents = {"old": {"python/lib/python3.6/site-packages/a.py": ""}, "said": {"python/b.py": ""}}
+        arns = [
+            served.lambda_.publish_layer_version(
+                LayerName=name, Content={"ZipFile": package(files)}, CompatibleRuntimes=["python3.8"]
+            )["LayerVersionArn"]
+            for name, files in contents.items()
+        ]
+        served.create("f", "def handler(event, context): return 1", Layers=arns)
+        served.process.terminate()
+        log = served.process.communicate(timeout=15)[1].decode()
+
+    assert 1 == log.count(f"f: layer {arns[0]}: its modules in python/lib are for python3.6: ")
+    assert 1 == log.count(f"f: layer {arns[1]}: it is compatible with python3.8: ")
 
 
 def test_a_function_url_serves_what_it_says(served):

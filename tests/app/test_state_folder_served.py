@@ -57,6 +57,28 @@ def kept(serve, tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("part", ["objects", "packages", "state.json", "objects/index.sqlite3"])
+def test_a_part_of_the_folder_that_is_gone_is_one_line_and_nothing_is_changed(kept, tmp_path, part):
+    """The engine does not start as if nothing had been there."""
+    folder = tmp_path / "state"
+    shutil.copytree(kept, folder)
+    shutil.rmtree(folder / part) if (folder / part).is_dir() else (folder / part).unlink()
+    before = everything(folder)
+
+    assert f"error: {folder / part}: is missing, and was there before: nothing was changed\n" == refused(
+        folder
+    )
+    assert before == everything(folder)
+
+
+@pytest.mark.parametrize(
+    "place", ["/proc/state", "/proc/deep/state", "/dev/null/state", "/proc/self/fdinfo/x"]
+)
+def test_a_folder_that_cannot_be_made_is_one_line(place):
+    """Whatever the system says to it, and whoever runs the engine."""
+    assert "cannot be used as state folder: " in refused(place)
+
+
 @pytest.mark.parametrize(("name", "how"), [("state.json", "missing"), ("objects/index.sqlite3", "empty")])
 def test_an_index_that_is_lost_is_one_line_and_nothing_is_changed(kept, tmp_path, name, how):
     """Neither in its part of the folder nor in the other."""

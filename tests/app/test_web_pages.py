@@ -6,11 +6,13 @@ import subprocess
 import threading
 import urllib.request
 import uuid
+from base64 import b64encode
 from collections import defaultdict
 from contextlib import contextmanager
+from hashlib import md5
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -61,6 +63,15 @@ const wait = ms => new Promise(done => setTimeout(done, ms));
     await send(`${base}QUEUE`, {method: "POST", body});
     await show("img", `${base}/?Action=SendMessage&QueueUrl=jobs&MessageBody=image`);
     await show("iframe", `${base}QUEUE?Action=SendMessage&MessageBody=frame`);
+  }
+  const silent = [http, aws].map(url => `http://engine.test:${port(url)}`);  // sends no Sec-Fetch-*
+  await send(`${silent[0]}/hidden`, {referrerPolicy: "no-referrer"});
+  await send(`${silent[0]}/html`, {headers: {Accept: "text/html"}});
+  await send(`${silent[0]}/head`, {method: "HEAD"});
+  await send(`${silent[1]}/?Action=SendMessage&QueueUrl=x/jobs&MessageBody=silent`);
+  for (const tag of ["img", "script", "video"]) {
+    const it = show(tag, `${silent[0]}/${tag}`);
+    await Promise.race([it, wait(300)]);
   }
   for (const base of [http, rebound[0]]) {
     await send(`${base}/fetched`, {method: "POST", body: "{}"});
@@ -162,11 +173,25 @@ type = "http"
 path = "/shared"
 method = "POST"
 cors = {{ origins = ["https://shop.test"], methods = ["POST"], headers = ["x-a"], max_age_s = 5 }}
+[[functions.api.events]]
+type = "http"
+path = "/readable"
+cors = {{ origins = ["https://shop.test"], methods = ["GET"] }}
 [queues.jobs]
 [buckets.photos]
 [[buckets.shared.cors]]
 origins = ["https://shop.test", "*"]
 methods = ["GET", "POST"]
+[[buckets.open.cors]]
+origins = ["https://shop.test"]
+methods = ["GET", "HEAD", "PUT", "POST", "DELETE"]
+headers = ["*"]
+[[buckets.writable.cors]]
+origins = ["https://shop.test"]
+methods = ["PUT", "POST"]
+[[buckets.stars.cors]]
+origins = ["*"]
+methods = ["GET"]
 """
     )
     with serve("--config", str(folder / "engine.toml")) as served:
@@ -217,6 +242,7 @@ def test_a_foreign_page_changes_nothing_and_reads_nothing(engine, site, tmp_path
     keys = [found["Key"] for found in engine.s3.list_objects_v2(Bucket="photos")["Contents"]]
     seen = list(site.seen)
     own = {"api/fetched", "api/image", "api/frame", "api/posted", "api/socket"}
+    own |= {"api/html", "api/head", "api/img", "api/script", "api/video"}  # not `hidden`
     with browsing(site.at("localhost") + "/attack", tmp_path / "own"):
         site.wait(lambda: site.posted[site.at("localhost")] and own <= set(site.seen))
         engine.s3.get_waiter("object_exists").wait(Bucket="photos", Key="stolen", WaiterConfig={"Delay": 0.1})
@@ -251,6 +277,10 @@ def test_links_redirects_images_and_presigned_links_work(engine, site, tmp_path)
         site.wait(lambda: "api/callback" in site.seen)
     with browsing(site.at("localhost") + "/front", tmp_path / "front"):
         site.wait(lambda: {"width-1", "shown"} <= set(site.seen))
+    silent = engine.addresses["http"].replace("127.0.0.1", "engine.test")
+    site.pages["/to/callback"] = f"{silent}/silent?code=1"
+    with browsing(site.at("other.test") + "/leave", tmp_path / "silent"):
+        site.wait(lambda: "api/silent" in site.seen)
 
     assert "script" not in site.seen
 
@@ -419,6 +449,96 @@ def test_cors_of_a_bucket_lets_in_whom_it_names(engine):
     assert ["a", "posted"] == [one["Key"] for one in engine.s3.list_objects_v2(Bucket="shared")["Contents"]]
 
 
+COPIES = {
+    "/photos/in/a.gif": 403,  # no CORS
+    "photos/in%2Fa.gif": 403,
+    "/photos/in/a.gif?versionId=null": 403,
+    "%2Fphotos%2Fin%2Fa.gif": 403,
+    "/stars/k": 403,  # names nobody
+    "/writable/k": 403,  # no GET
+    "/nothing/k": 403,
+    "nonsense": 403,
+    "/shared/a": 200,
+    "/open/k": 200,
+}
+
+
+@pytest.mark.parametrize("source", COPIES)
+@pytest.mark.parametrize("target", ["/open/copy", "/open/copy?partNumber=1&uploadId="])
+@pytest.mark.parametrize("where", ["header", "query"])
+def test_a_page_copies_only_what_it_may_read(engine, source, target, where):
+    """The source is judged by the CORS of its own bucket, for a whole object and for a part."""
+    url, shop = engine.addresses["aws"], {"origin": "https://shop.test", "sec_fetch_site": "cross-site"}
+    for bucket in ("open", "stars", "writable"):
+        engine.s3.put_object(Bucket=bucket, Key="k", Body=b"k")
+    if "uploadId" in target:
+        target += engine.s3.create_multipart_upload(Bucket="open", Key="copy")["UploadId"]
+    if where == "header":
+        shop["x_amz_copy_source"] = source
+        if "photos" in source:
+            assert 200 == ask(url, "PUT", target, b"", x_amz_copy_source=source).status
+        engine.s3.delete_object(Bucket="open", Key="copy")
+    else:
+        target += ("&" if "?" in target else "?") + urlencode({"x-amz-copy-source": source})
+
+    assert COPIES[source] == ask(url, "PUT", target, b"", **shop).status
+
+
+BUCKET_SETTINGS = (
+    *("cors", "notification", "tagging", "versioning", "policy", "acl", "website", "lifecycle", "encryption"),
+    *(
+        "logging",
+        "replication",
+        "publicAccessBlock",
+        "ownershipControls",
+        "object-lock",
+        "location",
+    ),
+)
+OBJECT_OPERATIONS = [
+    ("GET", "/open/k", b"", 200),
+    ("HEAD", "/open/k", b"", 200),
+    ("PUT", "/open/new", b"x", 200),
+    ("DELETE", "/open/new", b"", 204),
+    ("GET", "/open?list-type=2", b"", 200),
+    ("GET", "/open?uploads", b"", 200),
+    ("GET", "/open/k?tagging", b"", 200),
+    ("POST", "/open/new?uploads", b"", 200),
+    ("POST", "/open?delete", b"<Delete><Object><Key>new</Key></Object></Delete>", 200),
+    ("POST", "/writable?delete", b"<Delete><Object><Key>k</Key></Object></Delete>", 403),  # no DELETE
+    ("PUT", "/writable/new", b"x", 200),
+    ("GET", "/writable/k", b"", 403),
+    ("DELETE", "/writable/k", b"", 403),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), OBJECT_OPERATIONS)
+def test_cors_of_a_bucket_opens_operations_on_objects(engine, method, path, body, status):
+    """With the methods it allows; deleting several is a POST, and needs DELETE besides."""
+    engine.s3.put_object(Bucket="open", Key="k", Body=b"k")
+    sent = {"origin": "https://shop.test", "sec_fetch_site": "cross-site"}
+    if body.startswith(b"<"):
+        sent["content_md5"] = b64encode(md5(body).digest()).decode()
+
+    assert status == ask(engine.addresses["aws"], method, path, body, **sent).status
+
+
+@pytest.mark.parametrize("setting", BUCKET_SETTINGS)
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+def test_no_cors_opens_what_is_configured_of_a_bucket(engine, method, setting):
+    """Nor lets its browser ask, nor makes or deletes buckets: else a page could widen its own rights."""
+    url, shop = engine.addresses["aws"], {"origin": "https://shop.test", "sec_fetch_site": "cross-site"}
+    rule = b"<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>"
+    body = b"<CORSConfiguration>" + rule + b"</CORSConfiguration>" if method == "PUT" else b""
+    before = engine.s3.get_bucket_cors(Bucket="open")["CORSRules"]
+    asked = {"access_control_request_method": method}
+    for path in (f"/open?{setting}", "/open" if method in ("PUT", "DELETE") else f"/open?{setting}="):
+        assert 403 == ask(url, method, path, body, **shop).status
+        assert 403 == ask(url, "OPTIONS", path, **shop, **asked).status
+
+    assert before == engine.s3.get_bucket_cors(Bucket="open")["CORSRules"]
+
+
 def test_cors_of_a_bucket_can_be_put_and_is_answered(engine):
     """As on S3: preflights by the bucket's rules, also of pages that are let in anyway."""
     url, name = engine.addresses["aws"], f"b-{uuid.uuid4()}"
@@ -478,6 +598,14 @@ def test_cors_of_an_http_event_answers_preflights_and_lets_in_whom_it_names(engi
     assert "access-control-allow-origin" not in not_granted.headers
     assert (200, "https://shop.test") == (sent.status, sent.headers["access-control-allow-origin"])
     assert 403 == ask(url, "POST", "/elsewhere", b"{}", **shop).status
+
+
+def test_cors_of_an_http_event_lets_in_with_its_methods_only(engine):
+    """A form is sent without asking: what a page could not read does not even reach the function."""
+    url, shop = engine.addresses["http"], {"origin": "https://shop.test", "sec_fetch_site": "cross-site"}
+    statuses = [ask(url, method, "/readable", b"", **shop).status for method in ("GET", "POST", "DELETE")]
+
+    assert [200, 403, 403] == statuses
     assert 403 == ask(url, "POST", "/shared", b"{}", origin="https://other.test").status
 
 

@@ -29,7 +29,7 @@ from engine.app import Announcement, serve
 from engine.config import load_config
 from engine.runtime.clock import SystemClock
 from engine.runtime.signals import StopSignals
-from engine.sources.sqs.queues import Queues
+from engine.services.sqs.queues import Queues
 
 BOUND_MS = 50.0
 JSON_BOUND_MS = 200.0

@@ -18,9 +18,9 @@ import anyio
 from engine import Engine, Function
 from engine.cli.options import run
 from engine.ports import Binding, Host
-from engine.sources.sqs.mapping.settings import SqsEvent
-from engine.sources.sqs.mapping.source import SqsSource
-from engine.sources.sqs.service import SqsService
+from engine.services.sqs.service import SqsService
+from engine.sources.sqs.settings import SqsEvent
+from engine.sources.sqs.source import SqsSource
 
 AT_LEAST_PER_S = 80_000
 

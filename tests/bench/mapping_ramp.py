@@ -20,9 +20,9 @@ from engine.core.function import Account, Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding, Host
-from engine.sources.sqs.mapping.settings import SqsEvent
-from engine.sources.sqs.mapping.source import SqsSource
-from engine.sources.sqs.service import SqsService
+from engine.services.sqs.service import SqsService
+from engine.sources.sqs.settings import SqsEvent
+from engine.sources.sqs.source import SqsSource
 from engine.testing import VirtualTimeLoop
 
 BATCH_SIZE = 5

@@ -26,7 +26,7 @@ from engine.core.ledger import Ledger
 from engine.core.outcome import Outcome, Status
 from engine.core.prices import price_sheet
 from engine.runtime.clock import SystemClock
-from engine.runtime.collector import RelaxedCollector
+from engine.runtime.gc_tuning import GcTuning
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition
 from engine.telemetry.function_stats import Levels
@@ -67,7 +67,7 @@ def main() -> int:
     exposition = Exposition(stats, registry, collector)
     first_ms = _once_ms(exposition.page)
     page = exposition.page()[1]
-    with RelaxedCollector():  # as the engine runs
+    with GcTuning():  # as the engine runs
         some, all_of_them = (list(_scrapes(stats, exposition, busy)) for busy in (FUNCTIONS // 10, FUNCTIONS))
     report |= {
         "scrape_functions": FUNCTIONS,

@@ -16,11 +16,11 @@ from random import Random
 from runpy import run_path
 
 from engine.core.function import Account, Function
-from engine.model import fast
-from engine.model.fluid import flow
-from engine.model.traffic import Shape, arrivals
-from engine.model.warm_pool import exact_warm_pool
-from engine.model.workload import Workload
+from engine.model.queueing.fluid import flow
+from engine.model.queueing.warm_pool import exact_warm_pool
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.workload import Workload
+from engine.model.traffic.shapes import Shape, arrivals
 
 MEASURED = Path(__file__).parents[1] / "model" / "test_model_warm_pool.py"
 BOUNDS = {"instances_mape": 0.04, "cold_mape": 0.15, "fluid_cold": 0.15, "fluid_environments": 0.05}
@@ -61,7 +61,9 @@ def wave(scale):
         service_s=array("d", (draw(1 / SERVICE_S) for _ in at_s)),
         inits_s=[0.0],
     )
-    totals = fast.play(workload, Account(concurrency_limit=10**7, scaling_rate=0), horizon_s=horizon_s).totals
+    totals = fast_simulator.run(
+        workload, Account(concurrency_limit=10**7, scaling_rate=0), horizon_s=horizon_s
+    ).totals
     rates = [shape.rate_per_s(second + 0.5) for second in range(int(horizon_s))]
     found = flow(rates, 1.0, service_s=SERVICE_S, keep_alive_s=KEEP_S, burst=0)
     return {

@@ -16,13 +16,13 @@ from pathlib import Path
 from random import Random
 
 from engine.core.function import Account, Function
-from engine.model import kernel
-from engine.model.compiled import run as compiled
-from engine.model.fluid import flow
-from engine.model.kernel import Rules
-from engine.model.laws import Constant, Exponential
-from engine.model.simulator import Simulation
-from engine.model.workload import poisson_workload
+from engine.model.distributions import Constant, Exponential
+from engine.model.queueing.fluid import flow
+from engine.model.simulation import kernel
+from engine.model.simulation.compiled_kernel import run as compiled
+from engine.model.simulation.kernel import Rules
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import poisson_workload
 
 BOUNDS = {
     "kernel_numba_per_s": 5_000_000,
@@ -55,7 +55,7 @@ def main() -> int:
 
     found = {
         "kernel_numba_per_s": len(at_s) / best(kernel_run(compiled, at_s, workload.service_s * times), 6),
-        "kernel_python_per_s": size / best(kernel_run(kernel.play, workload.at_s, workload.service_s), 4),
+        "kernel_python_per_s": size / best(kernel_run(kernel.run, workload.at_s, workload.service_s), 4),
         "simulator_per_s": size / best(lambda: Simulation([workload], Account()).run(), 3),
         "fluid_day_s": best(fluid_day, 3),
         **{name: best(lambda words=words: command(words), 4) for name, words in COMMANDS.items()},

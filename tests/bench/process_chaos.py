@@ -43,7 +43,7 @@ def relatives() -> list[int]:
             command = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"process.zygote" in b"".join(command) and mine.encode() in command:
+        if b"process.child.zygote" in b"".join(command) and mine.encode() in command:
             found.append(int(pid))
     return found
 

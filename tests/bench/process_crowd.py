@@ -33,7 +33,7 @@ def forked() -> list[int]:
             command = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if mine in command and b"process.zygote" in b"".join(command):
+        if mine in command and b"process.child.zygote" in b"".join(command):
             found.append(int(pid))
     return found
 

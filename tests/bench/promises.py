@@ -20,7 +20,7 @@ from typing import Any
 
 from engine import Engine, Function
 from engine.cli.options import run
-from engine.wire.client import HttpConnection
+from engine.protocols.http.client import HttpConnection
 
 HERE = str(Path(__file__).parent)
 SLEEPER = "sleeper.handler"

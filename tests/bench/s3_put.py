@@ -34,11 +34,11 @@ from botocore.exceptions import BotoCoreError
 
 from engine import Engine, Function
 from engine.ports import Binding, Host
-from engine.sources.s3.service import S3Service
-from engine.sources.s3.settings import S3Event
+from engine.protocols.aws.router import AwsRouter
+from engine.protocols.http.server import HttpLimits, HttpServer
+from engine.services.s3.service import S3Service
+from engine.services.s3.settings import S3Event
 from engine.sources.s3.source import S3Source
-from engine.wire.aws import AwsEndpoint
-from engine.wire.http import HttpLimits, HttpServer
 
 AT_LEAST = 5_000.0
 CONNECTIONS = 32
@@ -60,7 +60,7 @@ async def serve(folder: Path | None) -> None:
             host, spawn=group.start_soon, offload=engine.platform.offload, folder=folder
         )
         source = S3Source.build([Binding(function=function, settings=S3Event(bucket="bench"))], host)
-        endpoint = AwsEndpoint({"s3": service.handle}, new_id)
+        endpoint = AwsRouter({"s3": service.handle}, new_id)
         server = HttpServer(endpoint.handle, clock, HttpLimits(max_body_bytes=service.body_limit_bytes))
         _, port = await server.start("127.0.0.1", 0)
         stopping = anyio.Event()

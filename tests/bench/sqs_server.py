@@ -10,19 +10,19 @@ import uvloop
 
 from engine.core.function import Account
 from engine.ports import Host
+from engine.protocols.aws.router import AwsRouter
+from engine.protocols.http.server import HttpLimits, HttpServer
 from engine.runtime.clock import SystemClock
-from engine.runtime.collector import RelaxedCollector
+from engine.runtime.gc_tuning import GcTuning
 from engine.runtime.ids import request_ids
-from engine.sources.sqs.service import SqsService
-from engine.wire.aws import AwsEndpoint
-from engine.wire.http import HttpLimits, HttpServer
+from engine.services.sqs.service import SqsService
 
 
 async def main() -> None:
     """Serve until stdin ends."""
     clock, new_id = SystemClock(), request_ids()
     service = SqsService(Host(account=Account(), clock=clock, new_request_id=new_id, listen={}))
-    endpoint = AwsEndpoint({"sqs": service.handle}, new_id)
+    endpoint = AwsRouter({"sqs": service.handle}, new_id)
     server = HttpServer(endpoint.handle, clock, HttpLimits(max_body_bytes=service.BODY_LIMIT_BYTES))
     _, port = await server.start("127.0.0.1", 0)
     print(json.dumps({"port": port}), flush=True)
@@ -32,5 +32,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with RelaxedCollector():
+    with GcTuning():
         uvloop.run(main())

@@ -27,6 +27,26 @@ def http(path: str, method: str = "GET") -> str:
 
 
 REFUSED = {
+    "a state folder that is somebody else's": (
+        '[engine]\nstate_dir = "theirs"\n' + function(),
+        "{folder}/theirs: is neither empty nor a state folder of the engine (it holds 'precious')",
+    ),
+    "a state folder that is a file": (
+        '[engine]\nstate_dir = "app.py"\n' + function(),
+        "{folder}/app.py: cannot be used as state folder: Not a directory",
+    ),
+    "a listener at no host": (
+        '[engine]\naws = "no.such.host.invalid:0"\n' + function(),
+        "engine.aws: 'no.such.host.invalid': ",
+    ),
+    "a listener at an address of others": (
+        '[engine]\naws = "192.0.2.1:0"\n' + function(),
+        "engine.aws: error while attempting to bind on address ('192.0.2.1', 0): cannot assign",
+    ),
+    "an alias twice": (
+        function('aliases = ["live", "live"]'),
+        "functions.f.aliases: 'live' is named twice",
+    ),
     "a route that two functions claim": (
         function("", http("/a/{x}")) + function("", http("/a/{y}"), name="g"),
         "functions.g.events[0]: GET /a/{y} is taken by function 'f'",
@@ -81,6 +101,49 @@ REFUSED = {
     ),
 }
 WORTH_A_LOOK = {
+    "a name that the module does not bind": (
+        '[functions.f]\nhandler = "app.hanlder"\n',
+        "functions.f.handler: Handler 'hanlder' missing on module 'app', did you mean 'handler'?",
+    ),
+    "a handler that is a number": (
+        '[functions.f]\nhandler = "odd.number"\n',
+        "functions.f.handler: Handler 'number' of module 'odd' is of type int, which cannot be called",
+    ),
+    "a module that is no Python": (
+        '[functions.f]\nhandler = "broken.handler"\n',
+        "functions.f.handler: Syntax error in module 'broken': ",
+    ),
+    "a return outside of a function": (
+        '[functions.f]\nhandler = "stray.handler"\n',
+        "functions.f.handler: Syntax error in module 'stray': 'return' outside function",
+    ),
+    "a wrapper that is not there": (
+        function('environment = { AWS_LAMBDA_EXEC_WRAPPER = "/opt/none" }'),
+        "functions.f.environment.AWS_LAMBDA_EXEC_WRAPPER: no program '/opt/none' is there",
+    ),
+    "snapstart on a thread": (
+        function('executor = "thread"\nsnapstart = true'),
+        "functions.f.snapstart: ignored: the executor 'thread' starts no processes",
+    ),
+    "preload for a task": (
+        '[functions.f]\nhandler = "odd.task"\npreload = "auto"\n',
+        "functions.f.preload: ignored: the executor 'loop' starts no processes",
+    ),
+    "a layer for another Python": (
+        function('layers = ["old"]'),
+        "functions.f.layers[0]: '",
+    ),
+    "two events that overlap": (
+        function("", 'type = "s3"\nbucket = "inbox"\nprefix = "a/"')
+        + function(
+            "", 'type = "s3"\nbucket = "inbox"\nprefix = "a/b"\nevents = ["s3:ObjectCreated:Put"]', name="g"
+        ),
+        "functions.g.events[0]: overlaps an event of function 'f' on bucket 'inbox'",
+    ),
+    "a queue that hides messages too briefly": (
+        function("timeout_s = 60", 'type = "sqs"\nqueue = "jobs"'),
+        "functions.f: queue 'jobs' hides messages for 30 s, less than the timeout of function 'f' (60 s)",
+    ),
     "a date that never comes": (
         function("", 'type = "schedule"\nschedule = "cron(0 0 31 2 ? *)"'),
         "functions.f.events[0].schedule: 'cron(0 0 31 2 ? *)' never fires",
@@ -99,11 +162,18 @@ WORTH_A_LOOK = {
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "odd.py").write_text("number = 7\n\nasync def task(event, context):\n    return 1\n")
+    (tmp_path / "broken.py").write_text("def handler(:\n")
+    (tmp_path / "stray.py").write_text("def handler(e, c): pass\nreturn 1\n")
+    (tmp_path / "old/python/lib/python3.6/site-packages").mkdir(parents=True)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "precious").write_text("mine")
     (tmp_path / "wrong.jsonl").write_text("{}\n")
     (tmp_path / "ms.jsonl").write_text(
         "".join(f'{{"timestamp": {n + 1}000, "payload": 1}}\n' for n in range(3))
     )
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the commands add to it
     return tmp_path
 
 
@@ -118,15 +188,17 @@ def test_both_refuse_in_the_same_words(folder, case):
     (folder / "engine.toml").write_text(text)
 
     code, checked = said(check, "--config", "engine.toml")
-    assert (2, checked) == said(serve, "--config", "engine.toml")
+    refused, lines = said(serve, "--config", "engine.toml")
+    assert (2, checked) == (refused, [one for one in lines if not one.startswith("warning: ")])
     assert 2 == code
+    line = line.replace("{folder}", str(folder))
     assert [line] == [one[: len(line)] for one in checked]
 
 
 def test_every_problem_at_once(folder):
     names = [f"f{number}" for number in range(len(REFUSED))]
     texts = [re.sub(r"\bf\b", name, REFUSED[case][0]) for name, case in zip(names, REFUSED, strict=True)]
-    engine = [text for text in texts if text.startswith("[engine]")]
+    engine = [text for text in texts if text.startswith("[engine]\nobservers")]
     functions = [text for text in texts if not text.startswith("[engine]") and "functions.g" not in text]
     (folder / "engine.toml").write_text("\n".join([*engine, *functions]))
 
@@ -142,7 +214,28 @@ def test_check_warns(folder, case):
 
     code, checked = said(check, "--config", "engine.toml")
     assert 0 == code
-    assert any(one.removeprefix("warning: ").startswith(line) for one in checked)
+    assert 1 == sum(one.removeprefix("warning: ").startswith(line) for one in checked)
+
+
+UNCERTAIN = {
+    "bound under a condition": "import os\nif os.name: handler = len\n",
+    "by a star": "from os.path import *\n",
+    "by globals": "globals()['handler'] = print\n",
+    "by a module's own __getattr__": "def __getattr__(name): return print\n",
+    "by a function": "def make():\n    global handler\n    handler = print\nmake()\n",
+    "a literal, and then not": "handler = None\ndef handler(event, context): pass\n",
+    "decorated": "import functools\n@functools.cache\ndef handler(event, context): pass\n",
+    "by match": "match print:\n    case handler: pass\n",
+    "by import": "from os import path as handler\n",
+}
+
+
+@pytest.mark.parametrize("case", UNCERTAIN)
+def test_what_is_not_certain_is_not_said(folder, case):
+    (folder / "app.py").write_text(UNCERTAIN[case])
+    (folder / "engine.toml").write_text(function())
+
+    assert (0, []) == said(check, "--config", "engine.toml")
 
 
 @pytest.mark.real_time
@@ -185,3 +278,46 @@ def test_what_is_installed_and_what_can_be_run_is_taken(folder):
         + function('bootstrap = ["python3", "-m", "awslambdaric"]', name="h")
     )
     assert (0, []) == said(check, "--config", "engine.toml")
+
+
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Old:
+    Type: AWS::Serverless::LayerVersion
+    Properties: {ContentUri: old, CompatibleRuntimes: [python3.6]}
+  Web:
+    Type: AWS::Serverless::HttpApi
+    Properties: {StageName: prod, FailOnWarnings: true}
+  Rest:
+    Type: AWS::Serverless::Api
+    Properties: {StageName: prod, FailOnWarnings: true}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.handler
+      Runtime: python3.11
+      CodeUri: .
+      Layers: [!Ref Old]
+      Events:
+        Get: {Type: HttpApi, Properties: {Path: "/u/{id}", Method: GET, ApiId: !Ref Web}}
+"""
+
+
+def test_a_template_says_what_of_it_does_not_count_here(folder):
+    """Layers for another Python, a key without effect, and a stage that is not in the path."""
+    (folder / "template.yaml").write_text(TEMPLATE)
+    result = CliRunner().invoke(check, ["--config", "template.yaml"])
+    lines = [line.removeprefix("warning: Resources.") for line in result.stderr.splitlines()]
+
+    assert 0 == result.exit_code
+    assert "HTTP API, stage prod: AWS's URL has /prod before each path; here paths come without" in (
+        result.stdout.splitlines()
+    )
+    for begin in (
+        "Old.Properties.CompatibleRuntimes: it is compatible with python3.6: ",
+        "Web.Properties.FailOnWarnings: not supported here, ignored",
+        "Rest.Properties.FailOnWarnings: not supported here, ignored",
+    ):
+        assert 1 == sum(line.startswith(begin) for line in lines), result.stderr
+    assert "its modules in python/lib are for python3.6" in result.stderr

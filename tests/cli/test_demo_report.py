@@ -10,7 +10,8 @@ import pytest
 
 from engine.cli.demo.charts import rates
 from engine.cli.demo.figures import facts, print_summary, sentences
-from engine.cli.demo.report import DATA_ID, page
+from engine.cli.demo.report import page
+from engine.report.page import DATA_ID
 
 RECORDED = Path(__file__).with_name("test_demo_sample.json").read_text(encoding="utf-8")
 VOID = {"meta", "link", "br", "img", "input", "hr"}

@@ -15,11 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli.demo import demo
-from engine.cli.demo.child import ROOT, DemoError, EngineProcess
-from engine.cli.demo.load import Call, Tally, burst, connect, invocation, keep_asking
-from engine.cli.demo.plan import make_plan
+from engine.cli.demo.engine_process import ROOT, DemoError, EngineProcess
+from engine.cli.demo.load import HttpCall, RequestTally, burst, connect, invocation, keep_asking
+from engine.cli.demo.sizes import make_plan
+from engine.protocols.http.client import HttpConnection
 from engine.runtime.clock import SystemClock
-from engine.wire.client import HttpConnection
 
 pytestmark = pytest.mark.real_time
 
@@ -53,9 +53,14 @@ async def test_the_engine_of_the_demo_serves_and_is_ended():
         with ExitStack() as stack:
             clients = await connect(stack, engine.addresses["aws"], 5)
             once = await burst(clients, invocation("echo", [1]), clock)
-            more = Tally()
+            more = RequestTally()
             await keep_asking(
-                clients[0], (Call("GET", "/nowhere"),), more, clock, until_s=clock.now() + 0.02, pause_s=0.001
+                clients[0],
+                (HttpCall("GET", "/nowhere"),),
+                more,
+                clock,
+                until_s=clock.now() + 0.02,
+                pause_s=0.001,
             )
 
     assert {"http", "aws", "admin"} == set(engine.addresses)

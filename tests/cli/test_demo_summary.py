@@ -5,23 +5,30 @@ from decimal import Decimal
 
 import pytest
 
-from engine.cli.demo.drive import FROM_ZERO, OVER_THE_LIMIT, SHOP, THROTTLED, Recording, Series
-from engine.cli.demo.feeds import Fed
-from engine.cli.demo.load import OK, Tally, kind_of
-from engine.cli.demo.plan import Plan
-from engine.cli.demo.promises import REASON, promises
-from engine.cli.demo.sampling import Sample, sample_of
-from engine.cli.demo.summary import Run, curve, document, percentile, plain
-from engine.wire.client import Response
+from engine.cli.demo.checks import REASON, promises
+from engine.cli.demo.drive import (
+    FROM_ZERO,
+    MIXED_TRAFFIC,
+    OVER_THE_LIMIT,
+    THROTTLED,
+    Recording,
+    RequestSeries,
+)
+from engine.cli.demo.load import OK, RequestTally, kind_of
+from engine.cli.demo.queue_and_bucket import QueueAndBucketCounts
+from engine.cli.demo.sampling import StatusSample, sample_of
+from engine.cli.demo.sizes import DemoSizes
+from engine.cli.demo.summary import DemoRun, curve, document, percentile, plain
+from engine.protocols.http.client import Response
 
-PLAN = Plan(config="engine.toml", burst=1000, over=1500, prices="prices of us-east-1 as of 2026-09-19")
-FED = Fed(messages=10_000, left=0, dead=0, objects=100, noticed=100, took_s=2.5)
+PLAN = DemoSizes(config="engine.toml", burst=1000, over=1500, prices="prices of us-east-1 as of 2026-09-19")
+FED = QueueAndBucketCounts(messages=10_000, left=0, dead=0, objects=100, noticed=100, took_s=2.5)
 FAILED = [(b"X-Amz-Function-Error", b"Unhandled")]
 
 
 def answered(count, response, took_s=0.01, tally=None):
     """A tally of `count` equal answers, a millisecond apart."""
-    tally = tally or Tally()
+    tally = tally or RequestTally()
     for number in range(count):
         tally.add(number / 1000, number / 1000 + took_s, response)
     return tally
@@ -46,7 +53,7 @@ def good_recording():
     ]
     return Recording(
         [
-            Series(
+            RequestSeries(
                 name=f"series {phase}",
                 phase=phase,
                 form="burst" if sleep_s else "loop",
@@ -64,7 +71,7 @@ def good_recording():
 def samples(peak=1000):
     """From zero to a peak and back."""
     return [
-        Sample(at_s, in_flight=level, environments=level, invocations=0, throttles=0, cost_usd=0.0)
+        StatusSample(at_s, in_flight=level, environments=level, invocations=0, throttles=0, cost_usd=0.0)
         for at_s, level in ((0.1, 0), (0.5, peak), (1.0, 0))
     ]
 
@@ -144,7 +151,7 @@ def test_a_tally_counts_kinds_reasons_and_its_rate():
 
 def test_an_empty_tally_has_no_rate():
     """Nothing was sent."""
-    assert (0, 0.0, 0.0) == (Tally().count, Tally().per_s, Tally().took_s)
+    assert (0, 0.0, 0.0) == (RequestTally().count, RequestTally().per_s, RequestTally().took_s)
 
 
 # --- promises
@@ -168,7 +175,7 @@ def test_refusals_must_be_exact(count):
     recording = good_recording()
     tally = answered(count, refusal(), tally=answered(1500 - count, Response(200, [], b"")))
     one = recording.series[OVER_THE_LIMIT]
-    recording.series[OVER_THE_LIMIT] = Series(
+    recording.series[OVER_THE_LIMIT] = RequestSeries(
         name=one.name, phase=OVER_THE_LIMIT, form="burst", tally=tally, expected=one.expected
     )
 
@@ -188,7 +195,7 @@ def test_a_refusal_needs_the_right_reason():
 def test_an_unexpected_answer_in_the_shop_is_named():
     """Which series, how many, what."""
     recording = good_recording()
-    recording.series[SHOP].tally.add(0.0, 0.1, Response(502, [], b""))
+    recording.series[MIXED_TRAFFIC].tally.add(0.0, 0.1, Response(502, [], b""))
 
     (broke,) = [one for one in promises(PLAN, recording, samples(), 0) if not one.held]
 
@@ -261,7 +268,7 @@ def test_the_document_adds_up():
         phase.began_s, phase.ended_s = float(index), index + 1.0
 
     result = document(
-        Run(
+        DemoRun(
             plan=PLAN,
             phases=phases,
             recording=good_recording(),
@@ -299,7 +306,7 @@ def test_the_document_adds_up():
 def test_a_burst_is_shown_with_and_without_its_sleep():
     """The handler slept a second: what is above is overhead."""
     phases = PLAN.phases()
-    run = Run(
+    run = DemoRun(
         plan=PLAN,
         phases=phases,
         recording=good_recording(),

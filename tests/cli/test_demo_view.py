@@ -5,17 +5,17 @@ import io
 import pytest
 from rich.console import Console
 
-from engine.cli.demo.board import Board
-from engine.cli.demo.child import ROOT
+from engine.cli.demo.engine_process import ROOT
 from engine.cli.demo.load import OK
-from engine.cli.demo.plan import Plan
-from engine.cli.demo.sampling import Sample
-from engine.cli.demo.shop import EXPECTED_FAILURES, errands
+from engine.cli.demo.mixed_traffic import EXPECTED_FAILURES, traffic_classes
+from engine.cli.demo.phases import PhaseProgress
+from engine.cli.demo.sampling import StatusSample
+from engine.cli.demo.sizes import DemoSizes
 from engine.cli.demo.view import Lines, Quiet, screen, sparkline
 from engine.config import load_config
 from handlers.faulty import HOW
 
-PLAN = Plan(config="handlers/engine.toml")
+PLAN = DemoSizes(config="handlers/engine.toml")
 
 
 class Watch:
@@ -29,7 +29,7 @@ class Watch:
 
 
 def sample(at_s, in_flight=0, environments=0, invocations=0):
-    return Sample(at_s, in_flight, environments, invocations, throttles=3, cost_usd=0.0000125)
+    return StatusSample(at_s, in_flight, environments, invocations, throttles=3, cost_usd=0.0000125)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def watch():
 def test_plain_lines_tell_each_phase_and_every_two_seconds_between(watch):
     """Begin, so far, end: one line each, with the time in front."""
     out = io.StringIO()
-    board = Board(PLAN.phases(), watch, Lines(out))
+    board = PhaseProgress(PLAN.phases(), watch, Lines(out))
     with board.during(0) as phase:
         for at_s in (0.5, 1.0, 2.0, 2.1, 3.9):
             watch.at_s = at_s
@@ -58,7 +58,7 @@ def test_plain_lines_tell_each_phase_and_every_two_seconds_between(watch):
 def test_nothing_is_said_between_two_phases(watch):
     """Samples keep coming; lines do not."""
     out = io.StringIO()
-    board = Board(PLAN.phases(), watch, Lines(out))
+    board = PhaseProgress(PLAN.phases(), watch, Lines(out))
     watch.at_s = 9.0
     board.told(sample(9.0))
 
@@ -67,7 +67,7 @@ def test_nothing_is_said_between_two_phases(watch):
 
 def test_the_picture_shows_every_phase_target_and_what_came(watch):
     """What is over, what runs, what waits."""
-    board = Board(PLAN.phases(), watch, Quiet())
+    board = PhaseProgress(PLAN.phases(), watch, Quiet())
     with board.during(0) as phase:
         phase.achieved = "1,000 at a time, 0 refused"
     with board.during(1):
@@ -84,7 +84,7 @@ def test_the_picture_shows_every_phase_target_and_what_came(watch):
 
 def test_the_remaining_time_is_that_of_the_plan(watch):
     """What waits in full; what runs less what it took, never below zero."""
-    board = Board(PLAN.phases(), watch, Quiet())
+    board = PhaseProgress(PLAN.phases(), watch, Quiet())
     planned_s = [phase.planned_s for phase in board.phases]
 
     assert sum(planned_s) == board.remaining_s()
@@ -99,7 +99,7 @@ def test_the_remaining_time_is_that_of_the_plan(watch):
 
 def test_the_rate_is_that_of_the_last_second(watch):
     """Older samples do not count; one sample has no rate."""
-    board = Board(PLAN.phases(), watch, Quiet())
+    board = PhaseProgress(PLAN.phases(), watch, Quiet())
     board.told(sample(0.0, invocations=0))
 
     assert 0.0 == board.per_s
@@ -131,11 +131,13 @@ def test_the_shop_asks_for_every_way_to_fail():
 
 def test_the_shop_leaves_thumbnails_out_without_pillow():
     """The rest goes on."""
-    with_pillow = {one.name for one in errands(thumbnails=True)}
+    with_pillow = {one.name for one in traffic_classes(thumbnails=True)}
 
-    assert {"thumbnails"} == with_pillow - {one.name for one in errands(thumbnails=False)}
+    assert {"thumbnails"} == with_pillow - {one.name for one in traffic_classes(thumbnails=False)}
     assert all(
-        one.expected and OK not in one.expected for one in errands(thumbnails=False) if "raise" in one.name
+        one.expected and OK not in one.expected
+        for one in traffic_classes(thumbnails=False)
+        if "raise" in one.name
     )
 
 

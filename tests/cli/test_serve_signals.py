@@ -53,7 +53,7 @@ def wait_until_busy(addresses):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [SIGNALS[0], *SIGNALS[2:5]], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [SIGNALS[0], *SIGNALS[2:5], signal.SIGALRM, *SIGNALS[8:]], ids=int)
 def test_what_runs_is_answered_and_the_exit_code_is_0(tmp_path, number):
     """Also by those that nobody would send on purpose."""
     with started(tmp_path, "slow") as process, ThreadPoolExecutor(1) as pool:

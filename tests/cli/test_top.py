@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from engine.cli import main
-from engine.cli.top.happenings import Happenings
+from engine.cli.top.event_log import EventLog
+from engine.cli.top.formatting import HEADINGS, ORDERS, dollars, ordered, rate, seconds, span
 from engine.cli.top.lines import Plain
 from engine.cli.top.reading import frame_of
 from engine.cli.top.screen import Picture
-from engine.cli.top.words import HEADINGS, ORDERS, dollars, ordered, rate, seconds, span
 
 BOUNDS = [0.01, 0.1, 1.0]
 
@@ -108,7 +108,7 @@ def test_a_new_function_counts_from_zero_and_one_that_began_anew_never_falls():
 
 def test_the_log_says_what_changed():
     """Scaling, throttles and failures, each with its reason."""
-    log = Happenings()
+    log = EventLog()
     log.add(BEFORE, AFTER | {"rejected": {"unknown_function": 2}})
 
     assert [str(one) for one in log] == [
@@ -124,7 +124,7 @@ def test_the_log_says_what_changed():
 
 def test_what_goes_on_is_one_line_that_counts_up():
     """A throttle a second would push everything else out of the log."""
-    log = Happenings()
+    log = EventLog()
     documents = [
         document(float(at_s), f=function(throttles={"account_limit": 10 * at_s})) for at_s in (1, 2, 3, 60)
     ]
@@ -136,7 +136,7 @@ def test_what_goes_on_is_one_line_that_counts_up():
 
 def test_functions_that_come_and_go_and_a_restart_are_told():
     """Without numbers that would belong to another process."""
-    log = Happenings()
+    log = EventLog()
     log.add(document(1.0, a=function()), document(2.0, b=function()))
     log.add(AFTER, document(0.5, hello=function()))
 
@@ -216,7 +216,7 @@ def test_keys_sort_pause_and_quit():
 def test_plain_lines_leave_out_what_did_nothing():
     """A line of totals, and a row for each function that works."""
     out = io.StringIO()
-    Plain(out, "rate", "*").show(frame_of(BEFORE, AFTER), Happenings().add(BEFORE, AFTER))
+    Plain(out, "rate", "*").show(frame_of(BEFORE, AFTER), EventLog().add(BEFORE, AFTER))
     lines = out.getvalue().splitlines()
 
     assert lines[0] == "1 min 42 s  hello: 6 environments more (demand)"

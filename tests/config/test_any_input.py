@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import EngineSettings, FunctionSettings, load_config
-from engine.config.cfn_names import BUCKET, QUEUE
 from engine.config.plan import Config, Origin, build
-from engine.config.sam import READERS
-from engine.config.sam_sources import BUCKET_KEYS, EVENT_KEYS, EVENTS, QUEUE_KEYS
+from engine.config.templates.names import BUCKET, QUEUE
+from engine.config.templates.sam import READERS
+from engine.config.templates.sources import BUCKET_KEYS, EVENT_KEYS, EVENTS, QUEUE_KEYS
 from engine.errors import ConfigError
-from engine.sources.s3.settings import BucketSettings, S3Settings
-from engine.sources.sqs.settings import QueueSettings
+from engine.services.s3.settings import BucketSettings, S3Settings
+from engine.services.sqs.settings import QueueSettings
 
 KEYS = st.sampled_from(
     [*EngineSettings.model_fields, *FunctionSettings.model_fields, "engine", "functions", "type", "path", "x"]

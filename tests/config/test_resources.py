@@ -4,7 +4,7 @@ import pytest
 
 from engine.config import load_config
 from engine.errors import ConfigError
-from engine.sources.sqs.settings import QUEUE_NAME_RULE, QueueSettings
+from engine.services.sqs.settings import QUEUE_NAME_RULE, QueueSettings
 
 FUNCTION = '[functions.f]\nhandler = "handlers.hello.handler"\n'
 

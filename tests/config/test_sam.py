@@ -4,7 +4,7 @@ import pytest
 
 from engine.config import load_config
 from engine.errors import ConfigError
-from engine.sources.sqs.settings import QUEUE_NAME_RULE
+from engine.services.sqs.settings import QUEUE_NAME_RULE
 
 SHOP = """
 AWSTemplateFormatVersion: 2010-09-09
@@ -315,6 +315,35 @@ def test_a_file_that_is_no_template_is_one_line(template, text, problem):
     path = template(text)
 
     assert problems(path)[0].startswith(problem.format(path=path))
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        "{}",
+        "{B: {Type: 'AWS::S3::Bucket'}}",
+        "{N: {Type: 'AWS::Unknown::Thing'}}",
+        "{Q: {Type: 'AWS::SQS::Queue'}}",
+    ],
+)
+def test_a_template_without_functions_is_one_as_an_engine_toml_may_be(template, resources):
+    """They may come over the Lambda API."""
+    assert () == load_config(template(f"Resources: {resources}")).functions
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "{Type: 'AWS::Lambda::Function', Properties: {PackageType: Image, Code: {ImageUri: x}}}",
+        "{Type: 'AWS::Serverless::Function', Condition: C, Properties: {Handler: a.b}}",
+        "[]",
+    ],
+)
+def test_a_template_of_whose_functions_none_can_be_run_is_refused(template, function):
+    """Whoever wrote them wants them."""
+    text = f"Conditions: {{C: !Equals [a, b]}}\nResources: {{F: {function}}}"
+
+    assert problems(template(text))[0].endswith(": no function in it can be run here")
 
 
 BOMB = (

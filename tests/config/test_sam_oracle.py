@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import load_config
-from engine.config.cfn_yaml import parse
+from engine.config.templates.yaml_reader import parse
 
 pytest.importorskip("samtranslator", reason="aws-sam-translator, of the dev group, is not installed")
 from samtranslator.parser.parser import Parser

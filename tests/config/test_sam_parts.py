@@ -285,10 +285,10 @@ Resources:
     Properties: {Runtime: python3.11, Handler: orders.handler, Code: src/orders.py}
   Text:
     Type: AWS::Serverless::Function
-    Properties: {Runtime: python3.11, Handler: index.run, InlineCode: "x = 1"}
+    Properties: {Runtime: python3.11, Handler: index.run, InlineCode: "run = print"}
   Raw:
     Type: AWS::Lambda::Function
-    Properties: {Runtime: python3.11, Handler: index.run, Code: {ZipFile: "y = 1"}}
+    Properties: {Runtime: python3.11, Handler: index.run, Code: {ZipFile: "run = repr"}}
   Cdk:
     Type: AWS::Lambda::Function
     Metadata: {aws:asset:path: src, aws:asset:property: Code}
@@ -307,8 +307,8 @@ def test_code_in_every_form_is_found_and_its_handler_looked_for(template, projec
     assert {
         "Zip": (str(project / "app.zip"), None),
         "One": (str(project / "src" / "orders.py"), None),
-        "Text": (str(project), "x = 1"),
-        "Raw": (str(project), "y = 1"),
+        "Text": (str(project), "run = print"),
+        "Raw": (str(project), "run = repr"),
         "Cdk": (str(project / "src"), None),
     } == {one.name: (one.code, one.inline) for one in config.functions}
     wrong = CODE.replace("app.handler", "ap.handler").replace("src/orders.py", "apps.zip")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.config import load_config
-from engine.config.cfn_yaml import parse
 from engine.config.problems import dotted
+from engine.config.templates.yaml_reader import parse
 
 TEMPLATES = sorted((Path(__file__).parent / "templates").glob("*.yaml"))
 FREE = ("Variables", "StageVariables", "Tags", "Environment.Variables", "RedrivePolicy", "paths", "info")

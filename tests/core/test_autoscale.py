@@ -5,8 +5,8 @@ import heapq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.autoscale import Deadline, Knative, TargetTracking
-from engine.core.scaling import Decision, Load, Reason
+from engine.core.scaling.environments import Deadline, Knative, TargetTracking
+from engine.core.scaling.pollers import Decision, Load, Reason
 
 
 def play(policy, timeline, began_s=1_000_000.0):

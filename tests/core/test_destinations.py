@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.billing import Rate
-from engine.core.destinations import Ending, expanded, problem, target_of
+from engine.core.destinations import CompletedEvent, expanded, problem, target_of
 from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.outcome import Outcome, Status
@@ -21,7 +21,7 @@ ARN = "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST"
 def ending(condition, runs, status=None, body=b"null", payload=b'{"n": 1}'):
     """An event `id-1` that was done with at the first second of 2026."""
     last = None if status is None else Outcome(status, body, "id-1", RATE)
-    return Ending(
+    return CompletedEvent(
         event=Event("f", payload, "id-1", 0.0),
         condition=condition,
         runs=runs,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from engine.core.fleet import Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, Refusal, TokenBucket, scaling_bucket
+from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
 from engine.errors import IllegalMove
 
 
@@ -155,7 +155,7 @@ def test_1500_at_once_are_1000_environments_and_500_refusals_for_the_account_lim
     commands = [command for number in range(1500) for command in fleet.arrive(number, 0.0)]
 
     assert [Start(env_id, False) for env_id in range(1, 1001)] == commands[:1000]
-    assert [Refuse(number, Refusal.ACCOUNT_LIMIT) for number in range(1000, 1500)] == commands[1000:]
+    assert [Refuse(number, ThrottleReason.ACCOUNT_LIMIT) for number in range(1000, 1500)] == commands[1000:]
     assert {"starting": 1000, "in_flight": 1000, "waiting": 1000} == numbers(fleet)
     assert 1000 == fleet.statistics().peak_in_flight
 
@@ -165,7 +165,7 @@ def test_with_a_larger_account_the_scaling_rate_refuses_and_grows_by_100_a_secon
     pool = Pool(5000)
     fleet = make(pool, scaling_bucket(1000))
 
-    assert [Refusal.SCALE_RATE] * 500 == [
+    assert [ThrottleReason.SCALE_RATE] * 500 == [
         command.refusal
         for number in range(1500)
         for command in fleet.arrive(number, 0.0)
@@ -184,7 +184,7 @@ def test_a_warm_environment_needs_no_token_of_the_scaling_rate():
     warm(fleet, 1)
 
     assert [Run(1, "a", cold=False)] == list(fleet.arrive("a", 0.0))
-    assert [Refuse("b", Refusal.SCALE_RATE)] == list(fleet.arrive("b", 0.0))
+    assert [Refuse("b", ThrottleReason.SCALE_RATE)] == list(fleet.arrive("b", 0.0))
     assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
@@ -194,12 +194,12 @@ def test_reserved_concurrency_is_a_ceiling():
     fleet.arrive("a", 0.0)
     fleet.arrive("b", 0.0)
 
-    assert (Refuse("c", Refusal.FUNCTION_LIMIT),) == fleet.arrive("c", 0.0)
+    assert (Refuse("c", ThrottleReason.FUNCTION_LIMIT),) == fleet.arrive("c", 0.0)
     assert {"starting": 2, "in_flight": 2, "waiting": 2} == numbers(fleet)
     fleet.ready(1, 0.5)
     assert [Run(1, "b", cold=False)] == fleet.finished(1, 0.6)
     assert [] == list(fleet.arrive("d", 0.7))  # the second environment is still coming up
-    assert (Refuse("e", Refusal.FUNCTION_LIMIT),) == fleet.arrive("e", 0.7)
+    assert (Refuse("e", ThrottleReason.FUNCTION_LIMIT),) == fleet.arrive("e", 0.7)
     assert {"starting": 1, "busy": 1, "in_flight": 2, "waiting": 1} == numbers(fleet)
 
 
@@ -216,7 +216,7 @@ def test_a_reservation_of_0_turns_the_function_off():
     """Every event is refused with the reason of the function's own limit."""
     fleet = make(reserved=0)
 
-    assert (Refuse("a", Refusal.FUNCTION_LIMIT),) == fleet.arrive("a", 0.0)
+    assert (Refuse("a", ThrottleReason.FUNCTION_LIMIT),) == fleet.arrive("a", 0.0)
     assert {} == numbers(fleet)
 
 
@@ -227,7 +227,7 @@ def test_functions_without_a_reservation_share_the_pool():
     one.arrive("a", 0.0)
     other.arrive("b", 0.0)
 
-    assert (Refuse("c", Refusal.ACCOUNT_LIMIT),) == one.arrive("c", 0.0)
+    assert (Refuse("c", ThrottleReason.ACCOUNT_LIMIT),) == one.arrive("c", 0.0)
     other.ready(1, 1.0)
     other.finished(1, 2.0)
     assert [Start(2, False)] == one.arrive("d", 2.0)
@@ -235,7 +235,7 @@ def test_functions_without_a_reservation_share_the_pool():
 
 
 @pytest.mark.parametrize(
-    ("reserved", "refusal"), [(None, Refusal.REQUEST_RATE), (5, Refusal.RESERVED_REQUEST_RATE)]
+    ("reserved", "refusal"), [(None, ThrottleReason.REQUEST_RATE), (5, ThrottleReason.RESERVED_REQUEST_RATE)]
 )
 def test_the_request_rate_refuses_even_where_environments_are_free(reserved, refusal):
     """10 requests a second for each unit of concurrency, when switched on; the reason tells whose units."""

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from engine.core.fleet import Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, Refusal
+from engine.core.limits import Pool, ThrottleReason
 
 
 def serving(count, pool, **limits):
@@ -18,7 +18,7 @@ def serving(count, pool, **limits):
 
 
 def reserved_pool(limit):
-    return Pool(limit, Refusal.FUNCTION_LIMIT)
+    return Pool(limit, ThrottleReason.FUNCTION_LIMIT)
 
 
 def test_what_is_in_flight_moves_to_the_new_pool():
@@ -28,7 +28,7 @@ def test_what_is_in_flight_moves_to_the_new_pool():
 
     assert [] == list(fleet.adjust(own, 0, 1.0))
     assert (0, 3) == (account.used, own.used)
-    assert [Refuse("more", Refusal.FUNCTION_LIMIT)] == list(fleet.arrive("more", 1.0))
+    assert [Refuse("more", ThrottleReason.FUNCTION_LIMIT)] == list(fleet.arrive("more", 1.0))
     fleet.finished(1, 2.0)
     fleet.finished(2, 2.0)
     assert [Run(2, "next", False)] == list(fleet.arrive("next", 2.0))
@@ -39,7 +39,7 @@ def test_fleets_of_one_function_share_its_pool():
     own = reserved_pool(2)
     left, right = serving(1, own), serving(1, own)
 
-    assert [Refuse("x", Refusal.FUNCTION_LIMIT)] == list(left.arrive("x", 1.0))
+    assert [Refuse("x", ThrottleReason.FUNCTION_LIMIT)] == list(left.arrive("x", 1.0))
     right.finished(1, 2.0)
     assert [Start(2, False)] == list(left.arrive("x", 2.0))
 

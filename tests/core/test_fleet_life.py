@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from engine.core.fleet import Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, Refusal
+from engine.core.limits import Pool, ThrottleReason
 
 
 def make(pool: Pool | None = None, scaling=None, **limits) -> Fleet:
@@ -82,7 +82,12 @@ def test_concurrency_is_counted_in_events_not_in_environments():
     fleet = make(environment_concurrency=2, reserved=3)
     commands = [list(fleet.arrive(item, 0.0)) for item in "abcd"]
 
-    assert [[Start(1, False)], [], [Start(2, False)], [Refuse("d", Refusal.FUNCTION_LIMIT)]] == commands
+    assert [
+        [Start(1, False)],
+        [],
+        [Start(2, False)],
+        [Refuse("d", ThrottleReason.FUNCTION_LIMIT)],
+    ] == commands
 
 
 # ---------------------------------------------------------------- new code
@@ -171,8 +176,8 @@ def test_closing_refuses_what_waits_for_a_limit_and_stops_what_is_idle():
     fleet.arrive("b", 0.0)
     fleet.arrive("c", 0.0)
 
-    assert [Refuse("c", Refusal.CLOSING)] == fleet.close(1.0)
-    assert (Refuse("d", Refusal.CLOSING),) == fleet.arrive("d", 1.1)
+    assert [Refuse("c", ThrottleReason.CLOSING)] == fleet.close(1.0)
+    assert (Refuse("d", ThrottleReason.CLOSING),) == fleet.arrive("d", 1.1)
     assert {"starting": 1, "busy": 1, "in_flight": 2, "waiting": 1} == numbers(fleet)
     assert [Run(2, "b", cold=True)] == fleet.ready(2, 2.0)
     assert [[Stop(1)], [Stop(2)]] == [list(fleet.finished(env_id, 3.0)) for env_id in (1, 2)]
@@ -228,7 +233,7 @@ def test_abandoning_ends_everything_in_whatever_phase():
     stopped = [command.env_id for command in commands if type(command) is Stop]
     assert (["d", "c"], [1, 2, 3]) == (refused, sorted(stopped))
     assert (0, {}, None) == (pool.used, numbers(fleet), fleet.next_due_s())
-    assert (Refuse("e", Refusal.CLOSING),) == fleet.arrive("e", 2.0)
+    assert (Refuse("e", ThrottleReason.CLOSING),) == fleet.arrive("e", 2.0)
 
 
 def test_closing_and_abandoning_twice_changes_nothing():

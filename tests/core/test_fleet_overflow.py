@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from engine.core.fleet import Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, Refusal, TokenBucket
+from engine.core.limits import Pool, ThrottleReason, TokenBucket
 
 
 def make(pool: Pool | None = None, scaling=None, requests=None, **limits) -> Fleet:
@@ -75,7 +75,7 @@ def test_a_full_line_refuses():
     fleet.arrive("b", 0.1)
     fleet.arrive("c", 0.1)
 
-    assert (Refuse("d", Refusal.QUEUE_FULL),) == fleet.arrive("d", 0.1)
+    assert (Refuse("d", ThrottleReason.QUEUE_FULL),) == fleet.arrive("d", 0.1)
     assert {"busy": 1, "in_flight": 1, "blocked": 2} == numbers(fleet)
 
 
@@ -87,8 +87,8 @@ def test_who_waited_too_long_is_refused_when_due():
 
     assert fleet.restless
     assert [] == fleet.tick(3.999)
-    assert (4.0, [Refuse("b", Refusal.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(4.0))
-    assert (5.0, [Refuse("c", Refusal.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(5.0))
+    assert (4.0, [Refuse("b", ThrottleReason.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(4.0))
+    assert (5.0, [Refuse("c", ThrottleReason.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(5.0))
     assert (None, False) == (fleet.next_due_s(), fleet.restless)
     assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
@@ -99,7 +99,9 @@ def test_a_late_tick_refuses_all_that_are_due():
     for number, at_s in enumerate((0.0, 1.0, 9.0)):
         fleet.arrive(number, at_s)
 
-    assert [Refuse(0, Refusal.QUEUE_TIMEOUT), Refuse(1, Refusal.QUEUE_TIMEOUT)] == fleet.tick(9.5)
+    assert [Refuse(0, ThrottleReason.QUEUE_TIMEOUT), Refuse(1, ThrottleReason.QUEUE_TIMEOUT)] == fleet.tick(
+        9.5
+    )
     assert {"busy": 1, "in_flight": 1, "blocked": 1} == numbers(fleet)
 
 
@@ -240,7 +242,7 @@ def test_the_request_rate_is_not_waited_for():
     fleet = make(requests=TokenBucket(1, 1.0))
     fleet.arrive("a", 0.0)
 
-    assert (Refuse("b", Refusal.REQUEST_RATE),) == fleet.arrive("b", 0.0)
+    assert (Refuse("b", ThrottleReason.REQUEST_RATE),) == fleet.arrive("b", 0.0)
     assert {"starting": 1, "in_flight": 1, "waiting": 1} == numbers(fleet)
 
 
@@ -259,7 +261,7 @@ def test_with_a_queue_and_a_reservation_of_0_events_wait_in_vain():
     fleet = make(reserved=0)
     fleet.arrive("a", 0.0)
 
-    assert (3.0, [Refuse("a", Refusal.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(3.0))
+    assert (3.0, [Refuse("a", ThrottleReason.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(3.0))
     assert {} == numbers(fleet)
 
 
@@ -271,5 +273,5 @@ def test_an_idle_expiry_and_a_late_event_in_one_tick():
     serving(other, "x")
     fleet.arrive("b", 1.0)
 
-    assert [Stop(1), Refuse("b", Refusal.QUEUE_TIMEOUT)] == fleet.tick(5.0)
+    assert [Stop(1), Refuse("b", ThrottleReason.QUEUE_TIMEOUT)] == fleet.tick(5.0)
     assert {} == numbers(fleet)

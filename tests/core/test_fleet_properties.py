@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
 from engine.core.inits import InitTurns
-from engine.core.limits import Pool, Refusal, TokenBucket
+from engine.core.limits import Pool, ThrottleReason, TokenBucket
 
 EIGHTH_S = 0.125  # all times are multiples, so that sums and comparisons are exact
 
@@ -111,8 +111,8 @@ class Model:
         self.line.append(item)
         self.obey(self.fleet.arrive(item, now_s), now_s)
         refused_by_rate = self.ends[item] and self.refusals[-1] in (
-            Refusal.REQUEST_RATE,
-            Refusal.RESERVED_REQUEST_RATE,
+            ThrottleReason.REQUEST_RATE,
+            ThrottleReason.RESERVED_REQUEST_RATE,
         )
         if self.requests and not refused_by_rate and not self.closed:
             self.requests.take(now_s)
@@ -175,7 +175,7 @@ class Model:
     def obey(self, commands, now_s: float, place_since: int | None = None) -> None:
         if place_since is not None:
             self.places[place_since].since_s = now_s
-        self.refusals: list[Refusal] = []
+        self.refusals: list[ThrottleReason] = []
         for command in commands:
             self.enter(command, now_s)
         statistics = self.fleet.statistics()
@@ -230,31 +230,31 @@ class Model:
         assert not any(self.places[env_id].running for env_id in self.with_room())
         return max(current, key=lambda env_id: (self.places[env_id].provisioned, current.index(env_id)))
 
-    def enter_refusal(self, item: int, refusal: Refusal, now_s: float) -> None:
+    def enter_refusal(self, item: int, refusal: ThrottleReason, now_s: float) -> None:
         self.refusals.append(refusal)
         self.line.remove(item)
         self.ends[item] += 1
         in_flight = self.running + self.fleet.statistics().waiting
         match refusal:
-            case Refusal.FUNCTION_LIMIT:
+            case ThrottleReason.FUNCTION_LIMIT:
                 assert in_flight == self.limits.reserved
-            case Refusal.ACCOUNT_LIMIT:
+            case ThrottleReason.ACCOUNT_LIMIT:
                 assert self.limits.reserved is None
                 assert in_flight >= self.own
                 assert self.pool.used == self.pool.limit
-            case Refusal.SCALE_RATE:
+            case ThrottleReason.SCALE_RATE:
                 assert self.scaling
                 assert not self.scaling.allows(now_s)
                 assert not self.with_room()
-            case Refusal.REQUEST_RATE | Refusal.RESERVED_REQUEST_RATE:
+            case ThrottleReason.REQUEST_RATE | ThrottleReason.RESERVED_REQUEST_RATE:
                 assert self.requests
                 assert not self.requests.allows(now_s)
-            case Refusal.QUEUE_FULL:
+            case ThrottleReason.QUEUE_FULL:
                 assert self.fleet.statistics().blocked == self.limits.queue_limit > 0
-            case Refusal.QUEUE_TIMEOUT:
+            case ThrottleReason.QUEUE_TIMEOUT:
                 assert item == self.blocked.pop(0)
                 assert self.came_s[item] + self.limits.queue_wait_s <= now_s
-            case Refusal.CLOSING:
+            case ThrottleReason.CLOSING:
                 assert self.closed
 
     # ------------------------------------------------------------ what must hold

@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.environment import Environment
 from engine.core.fleet import Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, Refusal, TokenBucket
+from engine.core.limits import Pool, ThrottleReason, TokenBucket
 
 
 def make(pool: Pool | None = None, scaling=None, **limits) -> Fleet:
@@ -85,7 +85,7 @@ def test_above_what_is_provisioned_events_spill_over_to_the_pool():
         [Run(2, "a", cold=False)],
         [Run(1, "b", cold=False)],
         [Start(3, False)],
-        [Refuse("d", Refusal.ACCOUNT_LIMIT)],
+        [Refuse("d", ThrottleReason.ACCOUNT_LIMIT)],
     ] == commands
     assert (1, {"starting": 1, "busy": 2, "in_flight": 3, "waiting": 1}) == (pool.used, numbers(fleet))
     fleet.finished(1, 2.0)  # takes c
@@ -99,7 +99,7 @@ def test_inside_a_reservation_provisioned_environments_do_not_raise_the_ceiling(
     fleet.arrive("a", 1.0)
 
     assert [Start(2, False)] == fleet.arrive("b", 1.0)
-    assert (Refuse("c", Refusal.FUNCTION_LIMIT),) == fleet.arrive("c", 1.0)
+    assert (Refuse("c", ThrottleReason.FUNCTION_LIMIT),) == fleet.arrive("c", 1.0)
 
 
 def test_an_event_may_wait_for_a_provisioned_environment_that_is_coming_up():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.limits import Pool, Refusal, TokenBucket, scaling_bucket
+from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
 
 
 def taken(bucket: TokenBucket, wanted: int, now_s: float) -> int:
@@ -214,14 +214,14 @@ def test_a_pool_of_nothing_wakes_nobody():
 @pytest.mark.parametrize(
     ("refusal", "aws_reason"),
     [
-        (Refusal.FUNCTION_LIMIT, "ReservedFunctionConcurrentInvocationLimitExceeded"),
-        (Refusal.ACCOUNT_LIMIT, "ConcurrentInvocationLimitExceeded"),
-        (Refusal.SCALE_RATE, "ConcurrentInvocationLimitExceeded"),
-        (Refusal.REQUEST_RATE, "FunctionInvocationRateLimitExceeded"),
-        (Refusal.RESERVED_REQUEST_RATE, "ReservedFunctionInvocationRateLimitExceeded"),
-        (Refusal.QUEUE_FULL, "ConcurrentInvocationLimitExceeded"),
-        (Refusal.QUEUE_TIMEOUT, "ConcurrentInvocationLimitExceeded"),
-        (Refusal.CLOSING, "ConcurrentInvocationLimitExceeded"),
+        (ThrottleReason.FUNCTION_LIMIT, "ReservedFunctionConcurrentInvocationLimitExceeded"),
+        (ThrottleReason.ACCOUNT_LIMIT, "ConcurrentInvocationLimitExceeded"),
+        (ThrottleReason.SCALE_RATE, "ConcurrentInvocationLimitExceeded"),
+        (ThrottleReason.REQUEST_RATE, "FunctionInvocationRateLimitExceeded"),
+        (ThrottleReason.RESERVED_REQUEST_RATE, "ReservedFunctionInvocationRateLimitExceeded"),
+        (ThrottleReason.QUEUE_FULL, "ConcurrentInvocationLimitExceeded"),
+        (ThrottleReason.QUEUE_TIMEOUT, "ConcurrentInvocationLimitExceeded"),
+        (ThrottleReason.CLOSING, "ConcurrentInvocationLimitExceeded"),
     ],
 )
 def test_each_refusal_has_the_reason_an_aws_client_reads(refusal, aws_reason):
@@ -241,4 +241,4 @@ def test_no_refusal_is_forgotten_in_the_table_above():
         "queue_timeout",
         "closing",
     }
-    assert expected == {refusal.value for refusal in Refusal}
+    assert expected == {refusal.value for refusal in ThrottleReason}

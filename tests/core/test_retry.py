@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from engine.core.destinations import expanded
 from engine.core.function import Account, Function
-from engine.core.retry import AsyncCounts, Condition, Terms, after_error, backoff_s
+from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, backoff_s
 
 
 def test_a_function_error_is_retried_after_a_minute_and_after_two():
     """And then no more."""
-    verdicts = [after_error(failures, 0.0, Terms()) for failures in (1, 2, 3)]
+    verdicts = [after_error(failures, 0.0, AsyncInvokeConfig()) for failures in (1, 2, 3)]
 
     assert [60.0, 120.0, Condition.RETRIES_EXHAUSTED] == verdicts
 
@@ -19,12 +19,12 @@ def test_a_function_error_is_retried_after_a_minute_and_after_two():
 @pytest.mark.parametrize(("attempts", "expected"), [(0, Condition.RETRIES_EXHAUSTED), (1, 60.0)])
 def test_the_number_of_retries_can_be_lowered(attempts, expected):
     """To none."""
-    assert expected == after_error(1, 0.0, Terms(maximum_retry_attempts=attempts))
+    assert expected == after_error(1, 0.0, AsyncInvokeConfig(maximum_retry_attempts=attempts))
 
 
 def test_a_retry_that_would_come_too_late_is_known_at_once():
     """The record does not wait for the event to grow old."""
-    terms = Terms(maximum_event_age_s=60)
+    terms = AsyncInvokeConfig(maximum_event_age_s=60)
 
     assert [60.0, Condition.EVENT_AGE_EXCEEDED] == [after_error(1, age_s, terms) for age_s in (0.0, 0.1)]
 
@@ -38,7 +38,7 @@ def test_back_off_doubles_from_a_second_to_five_minutes():
 @given(st.integers(1, 10), st.floats(0, 30_000), st.integers(0, 2), st.floats(60, 21_600))
 def test_no_retry_starts_after_the_maximum_age(failures, age_s, attempts, most_s):
     """Whatever the numbers."""
-    terms = Terms(maximum_event_age_s=most_s, maximum_retry_attempts=attempts)
+    terms = AsyncInvokeConfig(maximum_event_age_s=most_s, maximum_retry_attempts=attempts)
 
     verdict = after_error(failures, age_s, terms)
 
@@ -58,9 +58,9 @@ def test_an_event_invoke_config_goes_before_the_functions_own_keys():
         },
     }
 
-    terms = Terms.of(function, config, expand=lambda text: expanded(text, Account()))
+    terms = AsyncInvokeConfig.of(function, config, expand=lambda text: expanded(text, Account()))
 
-    expected = Terms(
+    expected = AsyncInvokeConfig(
         maximum_event_age_s=100,
         maximum_retry_attempts=0,
         on_success="arn:aws:sqs:us-east-1:000000000000:done",
@@ -72,7 +72,10 @@ def test_an_event_invoke_config_goes_before_the_functions_own_keys():
 
 def test_a_function_with_nothing_reserved_is_disabled():
     """Zero is not none."""
-    disabled = [Terms.of(Function("f", handler="a.b", reserved_concurrency=n)).disabled for n in (None, 0, 1)]
+    disabled = [
+        AsyncInvokeConfig.of(Function("f", handler="a.b", reserved_concurrency=n)).disabled
+        for n in (None, 0, 1)
+    ]
 
     assert [False, True, False] == disabled
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import registry
-from engine.core.scaling import Decision, Load, ProvisionedPollers, Reason, SqsPollers
+from engine.core.scaling.pollers import Decision, Load, ProvisionedPollers, Reason, SqsPollers
 
 BUSY = Load(in_hand=10_000, backlog=1_000_000)
 EMPTY = Load()

@@ -11,7 +11,7 @@ import pytest
 from awslambdaric import bootstrap
 from awslambdaric.lambda_runtime_exception import FaultException
 
-from engine.executors.handler import InitError, Loader
+from engine.executors.handler_loader import InitError, Loader
 
 HANDLER = "def handler(event, context):\n    return {value!r}\n"
 

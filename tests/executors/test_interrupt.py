@@ -16,7 +16,7 @@ from engine.executors.loop import LoopExecutor
 pytestmark = pytest.mark.real_time
 
 SOURCE = """
-import asyncio, contextlib, logging, queue, select, socket, subprocess, threading, time
+import asyncio, contextlib, logging, os, queue, re, select, signal, socket, subprocess, threading, time
 from concurrent.futures import Future
 
 def nap():
@@ -83,6 +83,38 @@ async def in_its_result(event, context):
             nap()
     return Slow(a=1)
 
+async def backtracks(event, context):
+    re.match(r"(a+)+$", "a" * 40 + "b")
+
+async def in_its_exception(event, context):
+    class Slow(Exception):
+        def __str__(self):
+            nap()
+    raise Slow
+
+async def in_a_callback_in_c(event, context):
+    asyncio.get_running_loop().call_soon(time.sleep, 20)
+    await asyncio.sleep(20)
+
+async def leaves_a_callback(event, context):
+    asyncio.get_running_loop().call_soon(time.sleep, 20)
+
+async def leaves_a_timer(event, context):
+    asyncio.get_running_loop().call_later(0.05, re.match, r"(a+)+$", "a" * 40 + "b")
+
+async def leaves_a_reader(event, context):
+    loop = asyncio.get_running_loop()
+    source, sink = os.pipe()
+    os.write(sink, b"x")
+    def read():
+        loop.remove_reader(source)
+        nap()
+    loop.add_reader(source, read)
+
+async def ignores_signals(event, context):
+    signal.signal(signal.SIGURG, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG, signal.SIGVTALRM])
+
 async def well(event, context):
     return "well"
 
@@ -91,8 +123,9 @@ lock = threading.Lock()
 WAYS = [
     *("sleeps", "plain", "spins", "receives", "waits_for_a_lock", "waits_for_itself", "runs_a_program"),
     *("logs_without_end", "in_a_task", "in_a_callback", "tidies_up", "swallows"),
-    *("never_gives_up", "in_its_result"),
+    *("never_gives_up", "in_its_result", "backtracks", "in_its_exception", "in_a_callback_in_c"),
 ]
+LEAVINGS = ["leaves_a_callback", "leaves_a_timer", "leaves_a_reader"]
 
 
 def engine(tmp_path, *handlers, log=None, **more):
@@ -122,6 +155,36 @@ def test_whatever_it_blocks_in_its_caller_is_answered_and_the_loop_goes_on(tmp_p
 
     assert dict.fromkeys(WAYS, (Status.TIMEOUT, "well", True)) == seen
     assert before == signal.getsignal(SIGNAL)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_an_invocation_left_behind_holds_the_loop_for_a_second_only(tmp_path, new_loop):
+    """Its deadline is far away, and no invocation runs any more that could have one."""
+
+    async def all_of_them():
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: met.append(context["exception"])
+        )
+        async with engine(tmp_path, *LEAVINGS, timeout_s=60) as opened:
+            for leaving in LEAVINGS:
+                await opened.invoke(leaving)
+                await asyncio.sleep(0.1)
+
+    met = []
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(asyncio.wait_for(all_of_them(), 15))
+
+    assert [Interrupted] * len(LEAVINGS) == list(map(type, met))
+
+
+async def test_a_handler_that_refused_the_signals_is_no_protection_for_the_next(tmp_path):
+    """Ignored or blocked: both are undone when the loop turns."""
+    async with engine(tmp_path, "ignores_signals", "sleeps") as opened:
+        await opened.invoke("ignores_signals")
+        await asyncio.sleep(0.2)
+        outcome = await asyncio.wait_for(opened.invoke("sleeps"), 10)
+
+    assert Status.TIMEOUT == outcome.status
 
 
 async def test_those_that_waited_behind_it_do_not_begin_after_their_deadline(tmp_path):

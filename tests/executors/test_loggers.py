@@ -82,6 +82,7 @@ async def test_a_test_sees_what_handlers_log(tmp_path, caplog):
         "import logging\ndef handler(event, context):\n    logging.getLogger('shop').info('to be seen')\n"
     )
     function = Function("f", handler="app.handler", code=str(tmp_path), executor="loop")
+    caplog.set_level(logging.WARNING)
     async with Engine([function], platform=virtual_platform()) as engine:
         await engine.invoke("f", {})
         unseen = caplog.messages[:]

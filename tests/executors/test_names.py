@@ -62,7 +62,7 @@ def test_what_awss_client_imports_is_listed():
 @pytest.mark.parametrize(
     ("executor", "kind"), [("loop", "async def"), ("thread", "def"), ("auto", "async def")]
 )
-@pytest.mark.parametrize("name", ["engine.py", "click/__init__.py", "orjson.py", "pygal.py", "queue.py"])
+@pytest.mark.parametrize("name", ["engine.py", "click/__init__.py", "orjson.py", "rich.py", "queue.py"])
 async def test_a_clash_in_the_engines_own_process_is_refused_at_start(tmp_path, executor, kind, name):
     """What it has imported already, and what it will import when it needs it."""
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from engine import Engine, Function, Status
-from engine.core.notice import LoopBlocked, LoopReleased
+from engine.core.engine_events import LoopBlocked, LoopReleased
 from engine.executors.watchdog import Watchdog
 from engine.runtime.clock import SystemClock
 
@@ -61,6 +61,21 @@ async def test_a_handler_that_blocks_the_loop_is_named_while_it_does(tmp_path, p
     assert "in wait_in_vain\n" in text
     assert f'File "{tmp_path / "app.py"}"' in text
     assert f"[engine] f: {outcome.request_id} let go of the event loop after" in text
+
+
+async def test_the_stack_is_the_handlers_alone_and_each_place_is_told_once(tmp_path):
+    """Neither what called the handler, nor the same lines at each invocation."""
+    (tmp_path / "app.py").write_text("import time\nasync def f(event, context):\n    time.sleep(0.4)\n")
+    log = []
+    function = Function("f", handler="app.f", code=str(tmp_path), executor="loop", timeout_s=30)
+    async with Engine([function], write_log=log.append) as engine:
+        for _ in range(2):
+            await engine.invoke("f")
+            await asyncio.sleep(0.2)
+    lines = [line for line in "".join(log).splitlines() if line.startswith("    ")]
+
+    assert [f'      File "{tmp_path / "app.py"}", line 3, in f', "        time.sleep(0.4)"] == lines[:2]
+    assert [f'      File "{tmp_path / "app.py"}", line 3, in f (as before)'] == lines[2:]
 
 
 async def test_a_loop_that_something_else_holds_shows_in_the_lag_alone():

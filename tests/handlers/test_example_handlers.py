@@ -17,7 +17,7 @@ from PIL import Image
 from engine import Engine
 from engine.core.context import ContextTemplate
 from engine.core.function import Function
-from engine.executors.handler import Loader
+from engine.executors.handler_loader import Loader
 from engine.executors.marshal import MarshalError, decode, encode, error_body
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from loadtests.common.checks import (
     FAILED,
     GENERATOR_LIMITED,
     PASSED,
-    Check,
+    RunCheck,
     generator_checks,
     limit_checks,
     longest_shortfall_s,
@@ -22,7 +22,7 @@ from loadtests.common.plan import Breaks
 from loadtests.common.scenario import Limits, Unchanged
 from loadtests.run import publish
 
-GOOD, BAD = Check("good", held=True, saw=""), Check("bad", held=False, saw="")
+GOOD, BAD = RunCheck("good", held=True, saw=""), RunCheck("bad", held=False, saw="")
 
 
 def row(target=100.0, success=100, failure=0, throttled=0, p99_ms=10.0):

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from grafana.src.loadtest_metrics import LOAD_METRICS
 from loadtests.common.metrics import registry
-from loadtests.common.plan import Plan, Stage, Stream
-from loadtests.common.recorder import SUCCESS, THROTTLED, Answer, Recorder
+from loadtests.common.plan import LoadStage, Plan, Stream
+from loadtests.common.recorder import SUCCESS, THROTTLED, Recorder, RequestOutcome
 
 PROMTOOL = shutil.which("promtool")
 
@@ -27,14 +27,14 @@ def text():
         commit="abc",
         urls={},
         streams={"a": Stream(send="invoke", function="f")},
-        stages=(Stage(name="one", seconds=60, per_s={"a": 5}),),
+        stages=(LoadStage(name="one", seconds=60, per_s={"a": 5}),),
         result="r",
     )
     recorder = Recorder(plan)
     recorder.begin_s = 0.0
     for outcome in (SUCCESS, THROTTLED):
         recorder.sent(0, 1.0, 0.002, burst=False)
-        recorder.answer(0, "a", 1.0, 1.02, Answer(outcome))
+        recorder.answer(0, "a", 1.0, 1.02, RequestOutcome(outcome))
     recorder.sent(0, 2.0, 0.0, burst=False)
     recorder.drop("a")
     return generate_latest(registry(recorder)).decode()

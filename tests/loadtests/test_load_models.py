@@ -11,7 +11,7 @@ import pytest
 if find_spec("locust") is None:  # to import it here would patch this whole process for gevent
     pytest.skip("locust is not installed", allow_module_level=True)
 
-from loadtests.common.plan import Plan, Stage, Stream
+from loadtests.common.plan import LoadStage, Plan, Stream
 from loadtests.common.processes import run_locust
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow]
@@ -38,7 +38,7 @@ def p95_ms(folder):
                     "open": Stream(send="http", function="none"),
                     "closed": Stream(send="http", function="none", pace_per_s=12.5),
                 },
-                stages=(Stage(name="frozen", seconds=4, per_s={"open": 50}, users={"closed": 4}),),
+                stages=(LoadStage(name="frozen", seconds=4, per_s={"open": 50}, users={"closed": 4}),),
                 spacing="constant",
                 result=str(folder / "client.json"),
             )

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
 from loadtests.common.findings import findings
-from loadtests.common.plan import Plan, Stage, Stream
-from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Answer, Recorder
+from loadtests.common.plan import LoadStage, Plan, Stream
+from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Recorder, RequestOutcome
 from loadtests.common.tally import Tally
 
 BOUNDS = (0.001, 0.01, 0.1, 1.0)
@@ -21,8 +21,8 @@ PLAN = Plan(
     urls={},
     streams={"a": Stream(send="invoke", function="f"), "b": Stream(send="event", function="f")},
     stages=(
-        Stage(name="one", seconds=2, per_s={"a": 1}, at_once={"b": 2}),
-        Stage(name="two", seconds=3, per_s={"a": 1}),
+        LoadStage(name="one", seconds=2, per_s={"a": 1}, at_once={"b": 2}),
+        LoadStage(name="two", seconds=3, per_s={"a": 1}),
     ),
     result="r",
 )
@@ -89,11 +89,11 @@ def recorder():
 def fill(one, *, which):
     """Some requests: every second of them is done by `which`, 0 or 1; None does all."""
     requests = [
-        (0, "a", 100.5, 0.001, 100.6, Answer(SUCCESS)),
-        (0, "b", 100.0, 0.020, 101.0, Answer(SUCCESS, records=1, began=("env-1", 100.2))),
-        (0, "b", 100.0, 0.050, 101.0, Answer(SUCCESS, records=1, began=("env-1", 100.3))),
-        (1, "a", 102.5, 0.002, 102.6, Answer(THROTTLED)),
-        (1, "a", 103.5, 0.003, 105.6, Answer(FAILURE, "status 500")),
+        (0, "a", 100.5, 0.001, 100.6, RequestOutcome(SUCCESS)),
+        (0, "b", 100.0, 0.020, 101.0, RequestOutcome(SUCCESS, records=1, began=("env-1", 100.2))),
+        (0, "b", 100.0, 0.050, 101.0, RequestOutcome(SUCCESS, records=1, began=("env-1", 100.3))),
+        (1, "a", 102.5, 0.002, 102.6, RequestOutcome(THROTTLED)),
+        (1, "a", 103.5, 0.003, 105.6, RequestOutcome(FAILURE, "status 500")),
     ]
     for number, (stage, stream, due_s, lag_s, now_s, answer) in enumerate(requests):
         if which in (None, number % 2):
@@ -179,7 +179,7 @@ def test_a_run_is_done_when_it_ended_and_everything_is_answered_everywhere():
     alone = one.done
     one.sent(0, 0.0, 0.0, burst=False)
     waiting = one.done
-    one.answer(0, "a", 100.0, 100.1, Answer(SUCCESS))
+    one.answer(0, "a", 100.0, 100.1, RequestOutcome(SUCCESS))
     worker = recorder()
     one.merge(worker.take(), "worker")
     other = one.done

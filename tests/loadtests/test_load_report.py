@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
-from engine.cli.demo.report import DATA_ID
+from engine.report.page import DATA_ID
 from loadtests.common.checks import FAILED, GENERATOR_LIMITED
 from loadtests.common.report import facts, page
 from loadtests.run import as_text

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
 from loadtests.common.plan import Mix, Stream
-from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Answer
+from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, RequestOutcome
 from loadtests.common.senders import Sender
 
 URLS = {"aws": "http://aws", "http": "http://http"}
@@ -97,26 +97,26 @@ BATCH = b'{"Successful": [{}, {}], "Failed": [{"Code": "InternalError"}]}'
 @pytest.mark.parametrize(
     ("send", "answer", "expected"),
     [
-        ("invoke", reply(), Answer(SUCCESS)),
-        ("invoke", reply(429), Answer(THROTTLED)),
-        ("invoke", reply(500), Answer(FAILURE, "status 500")),
+        ("invoke", reply(), RequestOutcome(SUCCESS)),
+        ("invoke", reply(429), RequestOutcome(THROTTLED)),
+        ("invoke", reply(500), RequestOutcome(FAILURE, "status 500")),
         (
             "invoke",
             reply(body=b'{"errorType": "ValueError"}', **{"X-Amz-Function-Error": "Unhandled"}),
-            Answer(FAILURE, "ValueError"),
+            RequestOutcome(FAILURE, "ValueError"),
         ),
-        ("http", reply(204), Answer(SUCCESS)),
-        ("http", reply(503), Answer(THROTTLED)),
-        ("http", reply(502), Answer(FAILURE, "status 502")),
-        ("event", reply(202), Answer(SUCCESS, records=1)),
-        ("event", reply(429), Answer(THROTTLED)),
-        ("event", reply(200), Answer(FAILURE, "status 200")),
-        ("sqs", reply(body=b'{"Successful": [{}, {}]}'), Answer(SUCCESS, records=2)),
-        ("sqs", reply(body=BATCH), Answer(FAILURE, "InternalError", records=2)),
-        ("sqs", reply(400), Answer(FAILURE, "status 400")),
-        ("s3", reply(), Answer(SUCCESS, records=1)),
-        ("s3", reply(503), Answer(THROTTLED)),
-        ("s3", reply(404), Answer(FAILURE, "status 404")),
+        ("http", reply(204), RequestOutcome(SUCCESS)),
+        ("http", reply(503), RequestOutcome(THROTTLED)),
+        ("http", reply(502), RequestOutcome(FAILURE, "status 502")),
+        ("event", reply(202), RequestOutcome(SUCCESS, records=1)),
+        ("event", reply(429), RequestOutcome(THROTTLED)),
+        ("event", reply(200), RequestOutcome(FAILURE, "status 200")),
+        ("sqs", reply(body=b'{"Successful": [{}, {}]}'), RequestOutcome(SUCCESS, records=2)),
+        ("sqs", reply(body=BATCH), RequestOutcome(FAILURE, "InternalError", records=2)),
+        ("sqs", reply(400), RequestOutcome(FAILURE, "status 400")),
+        ("s3", reply(), RequestOutcome(SUCCESS, records=1)),
+        ("s3", reply(503), RequestOutcome(THROTTLED)),
+        ("s3", reply(404), RequestOutcome(FAILURE, "status 404")),
     ],
 )
 def test_answers_mean_what_the_service_means(send, answer, expected):
@@ -129,5 +129,5 @@ def test_a_function_may_tell_where_and_when_it_began():
     telling = sender(send="invoke", tells_begin=True)
     body = b'{"began_s": 4.5, "environment": "env-1"}'
 
-    assert Answer(SUCCESS, began=("env-1", 4.5)) == telling.answer(reply(body=body))
-    assert Answer(THROTTLED) == telling.answer(reply(429))
+    assert RequestOutcome(SUCCESS, began=("env-1", 4.5)) == telling.answer(reply(body=body))
+    assert RequestOutcome(THROTTLED) == telling.answer(reply(429))

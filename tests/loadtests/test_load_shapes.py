@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.common.plan import Plan, Stage, Stream
+from loadtests.common.plan import LoadStage, Plan, Stream
 from loadtests.common.shapes import Arrival, arrivals, share_of
 
 STAGES = (
-    Stage(name="slow", seconds=2, per_s={"a": 2}),
-    Stage(name="burst", seconds=1, at_once={"a": 3}, per_s={"b": 5}),
-    Stage(name="idle", seconds=4),
-    Stage(name="fast", seconds=1, per_s={"a": 4}),
+    LoadStage(name="slow", seconds=2, per_s={"a": 2}),
+    LoadStage(name="burst", seconds=1, at_once={"a": 3}, per_s={"b": 5}),
+    LoadStage(name="idle", seconds=4),
+    LoadStage(name="fast", seconds=1, per_s={"a": 4}),
 )
 
 
@@ -34,7 +34,7 @@ def test_even_arrivals_follow_the_stages():
 
 def test_random_arrivals_have_the_rate_that_is_asked_for():
     """A Poisson process: over 10,000 expected arrivals the count is within five standard deviations."""
-    stages = (Stage(name="one", seconds=10, per_s={"a": 1000}),)
+    stages = (LoadStage(name="one", seconds=10, per_s={"a": 1000}),)
 
     count = sum(1 for _ in arrivals(stages, "a", spacing="poisson", seed=7))
 
@@ -58,7 +58,7 @@ def test_every_arrival_is_sent_by_exactly_one_process(parts, seed, spacing):
 
 def test_streams_do_not_share_their_chance():
     """Another stream has other times; the same seed has the same."""
-    stages = (Stage(name="one", seconds=5, per_s={"a": 10, "b": 10}),)
+    stages = (LoadStage(name="one", seconds=5, per_s={"a": 10, "b": 10}),)
 
     of_a = [one.at_s for one in arrivals(stages, "a", spacing="poisson", seed=1)]
 

@@ -10,18 +10,19 @@ from random import Random
 import pytest
 
 from engine.core.function import Account, Function
-from engine.model import advice, fast
-from engine.model.analytic import answer, mean_billed_ms
-from engine.model.answer import answer_of
-from engine.model.bill import FreeTier, bill
-from engine.model.comparison import compared, figures, observed_of, worst
-from engine.model.costing import Month, document, what_ifs
-from engine.model.laws import Capped, Constant, parse_law
-from engine.model.objectives import Objectives, Verdict, overall
-from engine.model.price_book import price_book
-from engine.model.service_time import Run, ServiceTime, fitted, tuned
-from engine.model.traffic import arrivals, parse_shape
-from engine.model.workload import drawn_workload
+from engine.model.cost.bill import FreeTierChoice, bill
+from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, fitted, tuned
+from engine.model.cost.monthly import Month, document, what_ifs
+from engine.model.cost.price_book import price_book
+from engine.model.distributions import Capped, Constant, parse_distribution
+from engine.model.queueing import recommendations
+from engine.model.queueing.analytic import mean_billed_ms, predict
+from engine.model.queueing.comparison import compared, figures, observed_of, worst
+from engine.model.queueing.objectives import Objectives, Verdict, overall
+from engine.model.queueing.prediction import prediction_of
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.workload import drawn_workload
+from engine.model.traffic.shapes import arrivals, parse_shape
 
 BOOK = price_book("us-east-1")
 
@@ -31,13 +32,13 @@ def function(**keys):
 
 
 def planned(shape, *, service="100", init="300", horizon_s=3600.0, account=None, **keys):
-    return answer(
+    return predict(
         function(**keys),
         account or Account(),
         parse_shape(shape),
         horizon_s=horizon_s,
-        service=parse_law(service),
-        init=parse_law(init),
+        service=parse_distribution(service),
+        init=parse_distribution(init),
     )
 
 
@@ -46,26 +47,26 @@ def simulated(shape, *, service, horizon_s, account=None, **keys):
     workload = drawn_workload(
         function(**keys),
         arrivals(parse_shape(shape), horizon_s, rng),
-        service=parse_law(service),
+        service=parse_distribution(service),
         init=Constant(0.0),
         rng=rng,
     )
-    played = fast.play(workload, account, horizon_s=horizon_s, compiled=False)
-    seen = fast.observe(workload, played)
-    return answer_of(seen, horizon_s, method="simulated", error="", peak_per_s=0.0), played
+    ran = fast_simulator.run(workload, account, horizon_s=horizon_s, compiled=False)
+    seen = fast_simulator.observe(workload, ran)
+    return prediction_of(seen, horizon_s, method="simulated", error="", peak_per_s=0.0), ran
 
 
 @pytest.mark.parametrize("service", ["exp:100", "100", "lognormal:80:400"])
 def test_formulas_agree_with_a_simulation(service):
     """Concurrency, environments, billed time and the started environments of a steady load."""
     found = planned("50", service=service, horizon_s=1500.0, keep_alive_s=20.0)
-    seen, played = simulated("50", service=service, horizon_s=1500.0, keep_alive_s=20.0)
+    seen, ran = simulated("50", service=service, horizon_s=1500.0, keep_alive_s=20.0)
 
     assert seen.concurrency == pytest.approx(found.concurrency, rel=0.03)
     assert seen.environments == pytest.approx(found.environments, rel=0.08)
     assert seen.billed_ms == pytest.approx(found.billed_ms, rel=0.03)
     if service == "exp:100":
-        assert abs(played.totals.created - found.created) < 4 * math.sqrt(found.created)
+        assert abs(ran.totals.created - found.created) < 4 * math.sqrt(found.created)
 
 
 def test_refusals_are_those_of_erlang():
@@ -89,10 +90,10 @@ def test_moving_traffic_is_answered_by_the_fluid_model():
 @pytest.mark.parametrize("text", ["exp:3", "exp:60", "lognormal:20:90", "15.2", "exp:400"])
 def test_mean_billed_milliseconds(text):
     """Each invocation is rounded up, then they are averaged."""
-    law, rng = Capped(parse_law(text), 900.0), Random(1)
-    drawn = [math.ceil(round(law.draw_s(rng) * 1000, 6)) for _ in range(40_000)]
+    distribution, rng = Capped(parse_distribution(text), 900.0), Random(1)
+    drawn = [math.ceil(round(distribution.draw_s(rng) * 1000, 6)) for _ in range(40_000)]
 
-    assert sum(drawn) / len(drawn) == pytest.approx(mean_billed_ms(law), rel=0.02)
+    assert sum(drawn) / len(drawn) == pytest.approx(mean_billed_ms(distribution), rel=0.02)
 
 
 def test_the_deadline_caps_what_is_billed():
@@ -149,17 +150,17 @@ def test_the_worst_objective_counts():
 
 def test_more_traffic_meets_its_limits():
     """100 in flight now: at ten times that, one in a hundred of a thousand is refused."""
-    rows = advice.scaled(
+    rows = recommendations.scaled(
         function(),
         Account(),
         parse_shape("1000"),
         horizon_s=3600,
-        service=parse_law("100"),
-        init=parse_law("300"),
+        service=parse_distribution("100"),
+        init=parse_distribution("300"),
         book=BOOK,
         month_s=30 * 86_400,
     )
-    crossing = advice.crossing_per_s(function(), Account(), parse_law("100"))
+    crossing = recommendations.crossing_per_s(function(), Account(), parse_distribution("100"))
 
     assert [100, 1000, 100_000] == pytest.approx([rows[0].in_flight, rows[2].in_flight, rows[-1].in_flight])
     assert 9712.041 == pytest.approx(crossing, abs=0.01)
@@ -170,7 +171,9 @@ def test_more_traffic_meets_its_limits():
 def test_provisioned_concurrency_for_cost_and_for_cold_starts():
     """10 Erlangs: nine cost least and spill 27 %; 18 spill 1 %, 29 one in a million."""
     found = planned("100", memory_mb=1024, horizon_s=86_400.0)
-    rows = advice.provisions(function(), found, parse_law("100"), BOOK, 30 * 86_400, FreeTier.NONE)
+    rows = recommendations.provisions(
+        function(), found, parse_distribution("100"), BOOK, 30 * 86_400, FreeTierChoice.NONE
+    )
 
     assert [0, 9, 18, 29] == [row.environments for row in rows]
     assert 0.2732 == pytest.approx(rows[1].spill_share, abs=1e-4)
@@ -180,14 +183,14 @@ def test_provisioned_concurrency_for_cost_and_for_cold_starts():
 def test_a_quota_that_is_too_small_is_said():
     """30,000 requests/s of 20 ms: 600 in flight, and yet 3,000 of quota."""
     found = planned("30000", service="20")
-    said = advice.recommendations(function(), Account(), found, parse_law("20"), [])
+    said = recommendations.recommendations(function(), Account(), found, parse_distribution("20"), [])
 
     assert any("ask for a concurrency of 3,000 or more" in one for one in said)
 
 
 def test_longer_keep_alive_means_fewer_cold_starts():
     """And more environments."""
-    rows = advice.keep_alives(function(), planned("1"), parse_law("100"))
+    rows = recommendations.keep_alives(function(), planned("1"), parse_distribution("100"))
 
     assert rows == sorted(rows)
     assert [cold for _, cold, _ in rows] == sorted((cold for _, cold, _ in rows), reverse=True)
@@ -247,7 +250,7 @@ def test_what_if():
     """arm64 is cheaper, the free tier too, and a Savings Plan."""
     usage = Month(requests=10_000_000, memory_mb=1024).usage()
     paid = bill(usage, BOOK).usd
-    others = what_ifs(usage, BOOK, FreeTier.NONE)
+    others = what_ifs(usage, BOOK, FreeTierChoice.NONE)
 
     assert len(others) == 4
     assert all(usd < paid for usd in others.values())
@@ -258,7 +261,7 @@ def test_what_if():
 
 def test_cpu_and_waiting_from_two_sizes():
     """The fit gives back what made the durations."""
-    known = ServiceTime(runs=(Run(0.5, 0.2),))
+    known = ServiceTime(runs=(HandlerRun(0.5, 0.2),))
     found = fitted(256, known.seconds_at(256)[0], 1024, known.seconds_at(1024)[0])
 
     assert (0.5, 0.2) == pytest.approx(found)
@@ -267,7 +270,9 @@ def test_cpu_and_waiting_from_two_sizes():
 def test_the_primes_of_aws():
     """Pure CPU: eight times the memory takes an eighth, and costs the same; 11.722 s to 1.465 s."""
     cpu_s = 11.722 * 128 / 1769
-    found = tuned(ServiceTime(runs=(Run(cpu_s, 0.0),)), BOOK, sizes_mb=(128, 256, 512, 1024, 1769, 3008))
+    found = tuned(
+        ServiceTime(runs=(HandlerRun(cpu_s, 0.0),)), BOOK, sizes_mb=(128, 256, 512, 1024, 1769, 3008)
+    )
     by_size = {one.memory_mb: one for one in found.sizes}
 
     assert [11.722, 5.861, 2.931, 1.465] == pytest.approx(
@@ -280,18 +285,18 @@ def test_the_primes_of_aws():
 
 def test_pure_waiting_is_cheapest_at_the_smallest_size():
     """More memory buys nothing."""
-    found = tuned(ServiceTime(runs=(Run(0.0, 0.5),)), BOOK)
+    found = tuned(ServiceTime(runs=(HandlerRun(0.0, 0.5),)), BOOK)
 
     assert 128 == found.cheapest.memory_mb == found.fastest.memory_mb == found.balanced.memory_mb
 
 
 def test_a_size_without_memory_enough_is_no_choice():
     """What was seen, and a tenth more, must have room."""
-    found = tuned(ServiceTime(runs=(Run(0.0, 0.5),), peak_mb=240), BOOK)
+    found = tuned(ServiceTime(runs=(HandlerRun(0.0, 0.5),), peak_mb=240), BOOK)
 
     assert 512 == found.cheapest.memory_mb
     with pytest.raises(ValueError, match="no size has room for the 4000 MB"):
-        tuned(ServiceTime(runs=(Run(0.0, 0.5),), peak_mb=4000), BOOK)
+        tuned(ServiceTime(runs=(HandlerRun(0.0, 0.5),), peak_mb=4000), BOOK)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from engine.core.billing import asynchronous_requests, billed_ms, exactly, standing_gb_seconds
 from engine.errors import ConfigError
-from engine.model import usage
-from engine.model.bill import FreeTier, bill, cents
-from engine.model.price_book import overridden, price_book, with_savings_plan
+from engine.model.cost import usage
+from engine.model.cost.bill import FreeTierChoice, bill, cents
+from engine.model.cost.price_book import overridden, price_book, with_savings_plan
 
 M = 1_000_000
 HOUR_S = 3600
@@ -20,7 +20,7 @@ DAY_S = 86_400
 BOOK = price_book("us-east-1")
 
 
-def priced(*usages, free_tier=FreeTier.NONE, **extra):
+def priced(*usages, free_tier=FreeTierChoice.NONE, **extra):
     return bill(usage.total(*usages), BOOK, free_tier=free_tier, **extra)
 
 
@@ -30,7 +30,7 @@ def d(text):
 
 EXAMPLES = {
     "OD-1": (
-        priced(usage.invocations(3 * M, 3 * M * 120, 1536), free_tier=FreeTier.ALWAYS),
+        priced(usage.invocations(3 * M, 3 * M * 120, 1536), free_tier=FreeTierChoice.ALWAYS),
         {"lambda.duration": "2.33", "lambda.requests": "0.40"},
         "2.73",
     ),
@@ -42,7 +42,7 @@ EXAMPLES = {
     "OD-3": (
         priced(
             usage.invocations(6 * M, 6 * M * 280, 4096, storage_mb=2048),
-            free_tier=FreeTier.ALWAYS,
+            free_tier=FreeTierChoice.ALWAYS,
         ),
         {"lambda.duration": "105.33", "lambda.requests": "1.00", "lambda.storage": "0.08"},
         "106.41",
@@ -52,7 +52,7 @@ EXAMPLES = {
             usage.provisioned(100, 1536, 8 * HOUR_S),
             usage.invocations(500_000, 500_000 * 100, 1536, provisioned=True),
             usage.invocations(2_500_000, 2_500_000 * 120, 1536),
-            free_tier=FreeTier.ALWAYS_WITH_PROVISIONED,
+            free_tier=FreeTierChoice.ALWAYS_WITH_PROVISIONED,
         ),
         {
             "lambda.provisioned.standing": "18.00",
@@ -92,7 +92,7 @@ EXAMPLES = {
             usage.invocations(3 * M, 3 * M * 500, 1536),
             usage.streaming(2 * M, d("0.09765625")),
             usage.streaming(M, d(7)),
-            free_tier=FreeTier.NONE,
+            free_tier=FreeTierChoice.NONE,
         ),
         # The page deducts Lambda's free tier and says that the free 100 GB are used up.
         {"lambda.streaming": "7.81"},
@@ -102,7 +102,7 @@ EXAMPLES = {
         priced(
             usage.invocations(M, M * 32_000, 1024, "arm64"),
             usage.durable(4 * M, d(104), d("72.8")),
-            free_tier=FreeTier.ALWAYS,
+            free_tier=FreeTierChoice.ALWAYS,
         ),
         {
             "lambda.duration": "421.34",
@@ -166,7 +166,7 @@ def test_the_exact_sum_of_an_aws_example(name, exact):
 
 def test_streaming_example_str_1():
     """30.83 + 0.40 + 7.81 = 39.04, with Lambda's free tier but not that of streaming."""
-    compute = priced(usage.invocations(3 * M, 3 * M * 500, 1536), free_tier=FreeTier.ALWAYS)
+    compute = priced(usage.invocations(3 * M, 3 * M * 500, 1536), free_tier=FreeTierChoice.ALWAYS)
     streamed = EXAMPLES["STR-1"][0]
     lines = [cents(compute.of(m)) for m in ("lambda.duration", "lambda.requests")]
     lines.append(cents(streamed.of("lambda.streaming")))
@@ -181,7 +181,7 @@ def test_durable_example_dur_1():
     found = priced(
         usage.invocations(2 * M, M * 32_000, 1024, "arm64"),
         usage.durable(4 * M, d(104), d("72.8")),
-        free_tier=FreeTier.ALWAYS,
+        free_tier=FreeTierChoice.ALWAYS,
     )
 
     assert d("490.46") == sum(cents(line.usd) for line in found.lines)
@@ -279,12 +279,12 @@ def test_provisioned_concurrency_is_billed_in_steps_of_five_minutes():
 @pytest.mark.parametrize(
     ("usages", "free_tier", "expected"),
     [
-        ([usage.idle_polling(5, 30)], FreeTier.ALWAYS, "0.00"),
-        ([usage.idle_polling(5, 30)], FreeTier.NONE, "0.26"),
-        ([usage.sqs(100 * M, batch=10)], FreeTier.ALWAYS, "11.60"),
-        ([usage.sqs(100 * M)], FreeTier.ALWAYS, "119.60"),
-        ([usage.http_api(500 * M)], FreeTier.NONE, "480.00"),
-        ([usage.rest_api(2_000 * M)], FreeTier.NONE, "5413.10"),
+        ([usage.idle_polling(5, 30)], FreeTierChoice.ALWAYS, "0.00"),
+        ([usage.idle_polling(5, 30)], FreeTierChoice.NONE, "0.26"),
+        ([usage.sqs(100 * M, batch=10)], FreeTierChoice.ALWAYS, "11.60"),
+        ([usage.sqs(100 * M)], FreeTierChoice.ALWAYS, "119.60"),
+        ([usage.http_api(500 * M)], FreeTierChoice.NONE, "480.00"),
+        ([usage.rest_api(2_000 * M)], FreeTierChoice.NONE, "5413.10"),
     ],
 )
 def test_what_stands_around_functions_costs_what_the_reference_says(usages, free_tier, expected):
@@ -303,13 +303,13 @@ HUGE = 2_592_000 * M
 @pytest.mark.parametrize(
     ("one", "free_tier", "expected"),
     [
-        ({"lambda.requests": d(HUGE)}, FreeTier.NONE, "518400.00"),
-        ({"lambda.duration.x86_64": d(129_600 * M)}, FreeTier.NONE, "1763007.84"),
-        ({"lambda.duration.arm64": d(129_600 * M)}, FreeTier.NONE, "1417405.32"),
-        (usage.http_api(HUGE), FreeTier.NONE, "2332830.00"),
-        (usage.rest_api(HUGE), FreeTier.NONE, "3931973.10"),
-        (usage.sqs(HUGE), FreeTier.ALWAYS, "1888239.60"),
-        (usage.sqs(HUGE, batch=10), FreeTier.ALWAYS, "208623.60"),
+        ({"lambda.requests": d(HUGE)}, FreeTierChoice.NONE, "518400.00"),
+        ({"lambda.duration.x86_64": d(129_600 * M)}, FreeTierChoice.NONE, "1763007.84"),
+        ({"lambda.duration.arm64": d(129_600 * M)}, FreeTierChoice.NONE, "1417405.32"),
+        (usage.http_api(HUGE), FreeTierChoice.NONE, "2332830.00"),
+        (usage.rest_api(HUGE), FreeTierChoice.NONE, "3931973.10"),
+        (usage.sqs(HUGE), FreeTierChoice.ALWAYS, "1888239.60"),
+        (usage.sqs(HUGE, batch=10), FreeTierChoice.ALWAYS, "208623.60"),
     ],
 )
 def test_a_million_requests_a_second_for_a_month(one, free_tier, expected):
@@ -329,7 +329,7 @@ def test_the_free_tier_covers_both_architectures_together():
     found = priced(
         usage.invocations(0, 300_000_000, 1024),
         usage.invocations(0, 300_000_000, 1024, "arm64"),
-        free_tier=FreeTier.ALWAYS,
+        free_tier=FreeTierChoice.ALWAYS,
     )
 
     assert [d(300_000), d(100_000)] == [line.free for line in found.lines if "duration" in line.meter]
@@ -345,7 +345,7 @@ def test_old_prices_are_a_file_away():
             "meters": {"lambda.duration.x86_64": "0.00001667"},
         },
     )
-    found = bill(usage.invocations(3 * M, 3 * M * 1000, 512), old, free_tier=FreeTier.ALWAYS)
+    found = bill(usage.invocations(3 * M, 3 * M * 1000, 512), old, free_tier=FreeTierChoice.ALWAYS)
 
     assert [d("0.40"), d("18.34")] == [cents(line.usd) for line in found.lines]
     assert "2020-11-01" == found.document()["prices"]["published"]
@@ -368,7 +368,7 @@ def test_k_times_the_traffic_costs_at_most_k_times_as_much(requests, memory_mb, 
         assert often.usd <= k * once.usd
 
 
-@given(REQUESTS, MEMORY, DURATION_MS, st.sampled_from(list(FreeTier)))
+@given(REQUESTS, MEMORY, DURATION_MS, st.sampled_from(list(FreeTierChoice)))
 def test_more_of_anything_never_costs_less(requests, memory_mb, ms, free_tier):
     """One more request, megabyte or millisecond."""
     base = priced(usage.invocations(requests, requests * ms, memory_mb), free_tier=free_tier)

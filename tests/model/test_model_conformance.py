@@ -17,15 +17,21 @@ from engine.core.fleet import Refuse, Run, Start, Stop
 from engine.core.function import Account
 from engine.core.invocation import Result
 from engine.core.outcome import Status
-from engine.model.laws import Constant, Exponential
-from engine.model.simulator import Simulation
-from engine.model.workload import FAILS, Ending, Fate, Workload, poisson_workload
+from engine.model.distributions import Constant, Exponential
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import (
+    FAILS,
+    AttemptEnding,
+    SimulatedOutcome,
+    Workload,
+    poisson_workload,
+)
 from engine.testing import Act, ScriptedExecutor, VirtualTimeLoop, virtual_platform
 
 RESULTS = {
-    Ending.SUCCESS: Result(Status.SUCCESS, b"1"),
-    Ending.ERROR: Result(Status.ERROR, b"{}"),
-    Ending.CRASH: Result(Status.CRASH, b"{}", error_type="Runtime.ExitError"),
+    AttemptEnding.SUCCESS: Result(Status.SUCCESS, b"1"),
+    AttemptEnding.ERROR: Result(Status.ERROR, b"{}"),
+    AttemptEnding.CRASH: Result(Status.CRASH, b"{}", error_type="Runtime.ExitError"),
 }
 
 
@@ -54,24 +60,24 @@ def simulated(workloads, account):
         for _, name, command in log
         if isinstance(command, Refuse)
     ]
-    fates = {
-        f"{line.function.name}-{item}": _fate(line, item)
-        for line in simulation.lines
-        for item in range(len(line.at_s))
+    seen_outcomes = {
+        f"{simulated.function.name}-{item}": _simulated_outcome(simulated, item)
+        for simulated in simulation.functions
+        for item in range(len(simulated.at_s))
     }
-    return commands, refused, fates, {name: set(one) for name, one in stops.items()}
+    return commands, refused, seen_outcomes, {name: set(one) for name, one in stops.items()}
 
 
-def _fate(line, item):
-    fate = Fate(line.fates[item])
-    if fate is Fate.THROTTLED:
+def _simulated_outcome(simulated, item):
+    outcome = SimulatedOutcome(simulated.outcomes[item])
+    if outcome is SimulatedOutcome.THROTTLED:
         return "throttled", False, None
-    if fate is Fate.INIT_FAILED:
+    if outcome is SimulatedOutcome.INIT_FAILED:
         return "init_error", True, None
-    ending = line.cut[item][0] if item in line.cut else line.kinds[item]
+    ending = simulated.cut_short[item][0] if item in simulated.cut_short else simulated.kinds[item]
     status = ("success", "error", "crash", "timeout")[ending]
-    init_s = line.inits_s.get(item)
-    return status, fate is Fate.COLD, None if init_s is None else round(init_s, 6)
+    init_s = simulated.inits_s.get(item)
+    return status, outcome is SimulatedOutcome.COLD, None if init_s is None else round(init_s, 6)
 
 
 async def live(workloads, account):
@@ -79,7 +85,7 @@ async def live(workloads, account):
     executors = {}
     by_id = {}
     for one in workloads:
-        endings = one.endings or [Ending.SUCCESS] * len(one.at_s)
+        endings = one.endings or [AttemptEnding.SUCCESS] * len(one.at_s)
         for item, takes_s in enumerate(one.service_s):
             act = Act(takes_s=takes_s, result=RESULTS[endings[item]])
             by_id[f"{one.function.name}-{item}"] = act
@@ -133,8 +139,8 @@ async def live(workloads, account):
         name: [text for text in one.commands if not text.startswith("stop")]
         for name, one in executors.items()
     }
-    fates = {request_id: _outcome(outcome) for request_id, outcome in outcomes.items()}
-    return commands, refused, fates, stops
+    seen_outcomes = {request_id: _outcome(outcome) for request_id, outcome in outcomes.items()}
+    return commands, refused, seen_outcomes, stops
 
 
 class _Noting:
@@ -199,12 +205,12 @@ def drawn(seed, one, *, rate_per_s=20.0, n_s=25.0, mean_s=0.3, inits=None, **sha
 async def test_cold_and_warm_starts(seed):
     """Plain Poisson load on one function, keep-alive of a second."""
     workload = drawn(seed, function())
-    commands, refused, fates, _ = await both([workload], Account())
+    commands, refused, seen_outcomes, _ = await both([workload], Account())
 
     assert refused == []
-    assert {"success"} <= {status for status, *_ in fates.values()}
+    assert {"success"} <= {status for status, *_ in seen_outcomes.values()}
     assert 20 < sum("start" in text for text in commands["f"])
-    assert any(cold for _, cold, _ in fates.values())
+    assert any(cold for _, cold, _ in seen_outcomes.values())
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -213,9 +219,11 @@ async def test_crashes_deadlines_and_errors(seed):
     one = function(timeout_s=0.8)
     inits = [0.2, 0.5, FAILS, 0.1, 11.0, 0.3]
     workload = drawn(seed, one, inits=inits, crash_share=0.05, error_share=0.1)
-    _, _, fates, _ = await both([workload], Account())
+    _, _, seen_outcomes, _ = await both([workload], Account())
 
-    assert {"success", "error", "crash", "timeout", "init_error"} == {status for status, *_ in fates.values()}
+    assert {"success", "error", "crash", "timeout", "init_error"} == {
+        status for status, *_ in seen_outcomes.values()
+    }
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -269,9 +277,9 @@ async def test_ten_thousand_events_of_three_functions():
         drawn(2, function("b", timeout_s=1.0), rate_per_s=40, n_s=100, error_share=0.01),
         drawn(3, function("c", provisioned_concurrency=3), rate_per_s=30, n_s=100, inits=[0.1, FAILS, 0.4]),
     ]
-    _, refused, fates, _ = await both(workloads, Account(concurrency_limit=45, scaling_rate=50))
+    _, refused, seen_outcomes, _ = await both(workloads, Account(concurrency_limit=45, scaling_rate=50))
 
-    assert len(fates) > 10_000
+    assert len(seen_outcomes) > 10_000
     assert len(refused) > 100
 
 

@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from engine.core.function import Account, Function
-from engine.model import fast
-from engine.model.fluid import flow
-from engine.model.queueing import blocking
-from engine.model.traffic import Shape, arrivals
-from engine.model.warm_pool import exact_warm_pool
-from engine.model.workload import Workload
+from engine.model.queueing.fluid import flow
+from engine.model.queueing.formulas import blocking
+from engine.model.queueing.warm_pool import exact_warm_pool
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.workload import Workload
+from engine.model.traffic.shapes import Shape, arrivals
 
 
 def rates_of(shape, horizon_s, step_s=1.0):
@@ -44,12 +44,12 @@ def test_against_the_kernel_on_the_same_load():
         inits_s=[0.0],
     )
     account = Account(concurrency_limit=10**6, scaling_rate=0)
-    played = fast.play(workload, account, horizon_s=horizon_s, compiled=False)
+    ran = fast_simulator.run(workload, account, horizon_s=horizon_s, compiled=False)
     found = flow(rates_of(shape, horizon_s), 1.0, service_s=0.1, keep_alive_s=20.0, burst=0)
-    cold = played.totals.created
+    cold = ran.totals.created
 
     assert abs(found.cold - cold) < 3 * math.sqrt(cold) + 0.05 * cold
-    assert played.totals.environment_s == pytest.approx(found.environment_s, rel=0.03)
+    assert ran.totals.environment_s == pytest.approx(found.environment_s, rel=0.03)
 
 
 def test_a_step_against_the_scaling_rate():

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model import laws
-from engine.model.price_book import price_book
-from engine.model.provisioning import break_even, cheapest, for_spill, provisioning
-from engine.model.queueing import (
+from engine.model import distributions
+from engine.model.cost.price_book import price_book
+from engine.model.queueing.formulas import (
     blocking,
     blocking_limit,
     concurrency_needed,
@@ -30,7 +29,8 @@ from engine.model.queueing import (
     wait_beyond,
     waiting,
 )
-from engine.model.ramps import backlog, bursts_before_2023, provisioning_s, step
+from engine.model.queueing.provisioning import break_even, cheapest, for_spill, provisioning
+from engine.model.queueing.ramps import backlog, bursts_before_2023, provisioning_s, step
 
 
 @pytest.mark.parametrize(
@@ -304,25 +304,31 @@ def test_the_operator_guides_bursts(minutes, expected):
 @pytest.mark.parametrize("text", ["120", "exp:120", "lognormal:80:400"])
 def test_a_law_agrees_with_itself(text):
     """Quantile and distribution are inverse, and samples have the mean."""
-    law = laws.parse_law(text)
+    distribution = distributions.parse_distribution(text)
     rng = Random(7)
-    drawn = [law.draw_s(rng) for _ in range(20_000)]
+    drawn = [distribution.draw_s(rng) for _ in range(20_000)]
 
-    assert sum(drawn) / len(drawn) == pytest.approx(law.mean_s, rel=0.03)
+    assert sum(drawn) / len(drawn) == pytest.approx(distribution.mean_s, rel=0.03)
     for share in (0.1, 0.5, 0.99):
-        assert law.fixed or share == pytest.approx(law.below(law.quantile_s(share)))
+        assert distribution.fixed or share == pytest.approx(
+            distribution.below(distribution.quantile_s(share))
+        )
 
 
 def test_a_log_normal_by_median_and_tail():
     """Median 80 ms, 99th percentile 400 ms."""
-    law = laws.parse_law("lognormal:80:400")
+    distribution = distributions.parse_distribution("lognormal:80:400")
 
-    assert (0.08, 0.4) == pytest.approx((law.quantile_s(0.5), law.quantile_s(0.99)))
+    assert (0.08, 0.4) == pytest.approx((distribution.quantile_s(0.5), distribution.quantile_s(0.99)))
 
 
 def test_the_percentile_flips_where_cold_starts_begin():
     """One percent cold: p98 is warm, p99.5 is not."""
-    mixed = laws.Mixture(0.01, laws.Sum(laws.Constant(2.0), laws.Constant(0.1)), laws.Constant(0.1))
+    mixed = distributions.Mixture(
+        0.01,
+        distributions.Sum(distributions.Constant(2.0), distributions.Constant(0.1)),
+        distributions.Constant(0.1),
+    )
 
     assert 0.1 == pytest.approx(mixed.quantile_s(0.98))
     assert 2.1 == pytest.approx(mixed.quantile_s(0.995))
@@ -331,7 +337,7 @@ def test_the_percentile_flips_where_cold_starts_begin():
 
 def test_a_sum_of_laws_is_a_convolution():
     """Two exponentials of mean 1 are an Erlang law of order 2."""
-    both = laws.Sum(laws.Exponential(1.0), laws.Exponential(1.0))
+    both = distributions.Sum(distributions.Exponential(1.0), distributions.Exponential(1.0))
 
     assert 1 - 3 * math.exp(-2) == pytest.approx(both.below(2.0), abs=2e-3)
     assert 2.0 == both.mean_s
@@ -339,11 +345,16 @@ def test_a_sum_of_laws_is_a_convolution():
 
 def test_measured_values_are_a_law():
     """Each equally likely."""
-    law = laws.empirical([3.0, 1.0, 2.0, 4.0])
+    distribution = distributions.empirical([3.0, 1.0, 2.0, 4.0])
 
-    assert (2.5, 2.0, 4.0, 0.5) == (law.mean_s, law.quantile_s(0.5), law.quantile_s(0.99), law.below(2.5))
+    assert (2.5, 2.0, 4.0, 0.5) == (
+        distribution.mean_s,
+        distribution.quantile_s(0.5),
+        distribution.quantile_s(0.99),
+        distribution.below(2.5),
+    )
     with pytest.raises(ValueError, match="no values"):
-        laws.empirical([])
+        distributions.empirical([])
 
 
 @pytest.mark.parametrize(
@@ -363,14 +374,14 @@ def test_measured_values_are_a_law():
 def test_a_law_that_is_none_is_one_clear_line(text, problem):
     """With what is wrong."""
     with pytest.raises(ValueError, match=problem):
-        laws.parse_law(text)
+        distributions.parse_distribution(text)
 
 
 @given(st.text(max_size=20))
 def test_no_text_breaks_the_parser(text):
     """A law, or one line."""
     try:
-        mean_s = laws.parse_law(text).mean_s
+        mean_s = distributions.parse_distribution(text).mean_s
     except ValueError:
         mean_s = 0.0
 

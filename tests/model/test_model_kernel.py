@@ -1,4 +1,4 @@
-"""The fast kernel gives every request the same fate, at the same moment, as the simulator does."""
+"""The fast kernel gives every request the same outcome, at the same moment, as the simulator does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core.function import Account, Function
-from engine.model import fast
-from engine.model.laws import Constant, Exponential
-from engine.model.simulator import Simulation
-from engine.model.workload import FAILS, Trigger, Workload, poisson_workload
+from engine.model.distributions import Constant, Exponential
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import FAILS, Trigger, Workload, poisson_workload
 
 
 def function(**keys):
@@ -33,18 +33,18 @@ def drawn(seed, one, *, rate_per_s=20.0, n_s=25.0, mean_s=0.3, init=None, **shar
 
 def agree(workload, account, compiled):
     """Assert that both say the same of every request, and of the environments."""
-    played = fast.play(workload, account, compiled=compiled)
+    ran = fast_simulator.run(workload, account, compiled=compiled)
     simulation = Simulation([workload], account)
     (seen,) = simulation.run().functions
-    (line,) = simulation.lines
-    inits_s = {item: one for item, one in enumerate(played.inits_s) if one}
+    (simulated,) = simulation.functions
+    inits_s = {item: one for item, one in enumerate(ran.inits_s) if one}
 
-    assert line.fates == played.fates
-    assert line.started_s == played.started_s
-    assert line.inits_s == inits_s
-    assert (line.created, seen.peak_concurrency) == (played.totals.created, played.totals.peak)
-    assert line.environment_s() == pytest.approx(played.totals.environment_s)
-    return played
+    assert simulated.outcomes == ran.outcomes
+    assert simulated.started_s == ran.started_s
+    assert simulated.inits_s == inits_s
+    assert (simulated.created, seen.peak_concurrency) == (ran.totals.created, ran.totals.peak)
+    assert simulated.environment_s() == pytest.approx(ran.totals.environment_s)
+    return ran
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -61,7 +61,7 @@ def agree(workload, account, compiled):
     scaling=st.sampled_from([0, 5, 50]),
     requests=st.sampled_from([0, 10]),
 )
-def test_the_same_fates_under_any_limits(seed, keys, crash_share, scaling, requests):
+def test_the_same_outcomes_under_any_limits(seed, keys, crash_share, scaling, requests):
     """Deadlines, crashes, reservations, rates, long and short keep-alive."""
     workload = drawn(seed, function(**keys), n_s=15, crash_share=crash_share)
     account = Account(concurrency_limit=12, scaling_rate=scaling, requests_per_concurrency=requests)
@@ -70,21 +70,21 @@ def test_the_same_fates_under_any_limits(seed, keys, crash_share, scaling, reque
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), provisioned=st.integers(1, 5))
-def test_the_same_fates_with_provisioned_environments(seed, provisioned):
+def test_the_same_outcomes_with_provisioned_environments(seed, provisioned):
     """They are used first and do not expire."""
     one = function(provisioned_concurrency=provisioned, timeout_s=900.0)
     agree(drawn(seed, one), Account(concurrency_limit=9), compiled=False)
 
 
 @pytest.mark.parametrize("service", [Constant(0.1), Constant(0.25)])
-def test_the_same_fates_where_everything_falls_together(service):
+def test_the_same_outcomes_where_everything_falls_together(service):
     """Equal distances and equal durations: what happens at one moment happens in the same order."""
     at_s = [number // 3 * 0.25 for number in range(300)]
     workload = Workload(function=function(), at_s=at_s, service_s=[service.seconds] * 300, inits_s=[0.5])
     agree(workload, Account(), compiled=False)
 
 
-def test_the_same_fates_when_compiled():
+def test_the_same_outcomes_when_compiled():
     """numba changes nothing but the time it takes."""
     pytest.importorskip("numba")
     crashes = drawn(1, function(timeout_s=1.0), rate_per_s=200, crash_share=0.02)
@@ -98,8 +98,8 @@ def test_the_same_fates_when_compiled():
 def test_observations_are_equal():
     """What is reported of a run does not say which of the two it was."""
     workload = drawn(3, function(), crash_share=0.02, error_share=0.05)
-    played = fast.play(workload, compiled=False)
-    actual = fast.observe(workload, played)
+    ran = fast_simulator.run(workload, compiled=False)
+    actual = fast_simulator.observe(workload, ran)
     (expected,) = Simulation([workload]).run().functions
 
     assert expected.environment_s == pytest.approx(actual.environment_s)
@@ -129,9 +129,9 @@ def test_what_the_kernel_cannot_play_is_named(keys, reason):
     """The simulator can."""
     workload = drawn(1, function(**keys))
 
-    assert reason == fast.unsuited(workload)
+    assert reason == fast_simulator.unsuited(workload)
     with pytest.raises(ValueError, match=f"f: not for the fast kernel: {reason}"):
-        fast.play(workload)
+        fast_simulator.run(workload)
 
 
 def test_failing_inits_and_retries_are_for_the_simulator():
@@ -140,12 +140,12 @@ def test_failing_inits_and_retries_are_for_the_simulator():
     slow = Workload(function=function(), at_s=[0.0], service_s=[0.1], inits_s=[10.0])
     again = Workload(function=function(), at_s=[0.0], service_s=[0.1], trigger=Trigger.ASYNCHRONOUS)
 
-    assert "an initialisation fails" == fast.unsuited(fails) == fast.unsuited(slow)
-    assert "events are tried again" == fast.unsuited(again)
+    assert "an initialisation fails" == fast_simulator.unsuited(fails) == fast_simulator.unsuited(slow)
+    assert "events are tried again" == fast_simulator.unsuited(again)
 
 
 def test_nothing_comes():
     """No request, no environment."""
     workload = Workload(function=function(), at_s=[], service_s=[])
 
-    assert (0, 0, 0.0, 0.0) == fast.play(workload, compiled=False).totals
+    assert (0, 0, 0.0, 0.0) == fast_simulator.run(workload, compiled=False).totals

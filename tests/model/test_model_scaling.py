@@ -6,20 +6,26 @@ from random import Random
 
 import pytest
 
-from engine.core.autoscale import Deadline, Knative, TargetTracking
 from engine.core.function import Account, Function
-from engine.core.scaling import ProvisionedPollers, SqsPollers
-from engine.model import fast
-from engine.model.keep_alive import FixedKeepAlive, HybridHistogram
-from engine.model.laws import Constant, Exponential, log_normal
-from engine.model.policies import Policy, all_policies, compare
-from engine.model.price_book import price_book
-from engine.model.queue_mapping import QueueLoad
-from engine.model.ramps import backlog
-from engine.model.scaler import Scaler
-from engine.model.simulator import Simulation
-from engine.model.traffic import arrivals, parse_shape
-from engine.model.workload import Ending, Trigger, Workload, drawn_workload, poisson_workload
+from engine.core.scaling.environments import Deadline, Knative, TargetTracking
+from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
+from engine.model.cost.price_book import price_book
+from engine.model.distributions import Constant, Exponential, log_normal
+from engine.model.queueing.ramps import backlog
+from engine.model.simulation import fast_simulator
+from engine.model.simulation.keep_alive import FixedKeepAlive, HybridHistogram
+from engine.model.simulation.policies import SimulatedPolicy, all_policies, compare
+from engine.model.simulation.scheduled_scaling import ScheduledScaling
+from engine.model.simulation.simulated_mapping import QueueLoad
+from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.workload import (
+    AttemptEnding,
+    Trigger,
+    Workload,
+    drawn_workload,
+    poisson_workload,
+)
+from engine.model.traffic.shapes import arrivals, parse_shape
 
 
 def function(**keys):
@@ -58,7 +64,7 @@ def test_a_message_that_was_refused_comes_again():
 
     assert 100 == seen.queue_ages.count
     assert 0 < seen.throttled
-    assert 0 == seen.dead
+    assert 0 == seen.dead_letters
 
 
 def test_a_message_that_always_fails_goes_to_the_dead_letter_queue():
@@ -66,7 +72,7 @@ def test_a_message_that_always_fails_goes_to_the_dead_letter_queue():
     load = QueueLoad(at_s=[0.0] * 20, batch_s=[40.0], visibility_s=60.0, max_receives=3)
     seen = mapped(load)
 
-    assert 20 == seen.dead
+    assert 20 == seen.dead_letters
     assert 0 == seen.queue_ages.count
     assert seen.ran == seen.timeouts
 
@@ -91,15 +97,15 @@ def test_a_failed_event_is_tried_three_times():
         function=function(),
         at_s=[0.0, 1.0],
         service_s=[0.1, 0.1],
-        endings=[Ending.ERROR, Ending.SUCCESS],
+        endings=[AttemptEnding.ERROR, AttemptEnding.SUCCESS],
         trigger=Trigger.ASYNCHRONOUS,
     )
     simulation = Simulation([workload])
     (seen,) = simulation.run().functions
-    (line,) = simulation.lines
+    (simulated,) = simulation.functions
 
     assert (2, 1) == (seen.retries, seen.dropped)
-    assert 180 == pytest.approx(line.started_s[0], abs=1)
+    assert 180 == pytest.approx(simulated.started_s[0], abs=1)
 
 
 def test_a_throttled_event_backs_off_until_there_is_room():
@@ -131,13 +137,13 @@ BURSTS = drawn_workload(
 @pytest.mark.parametrize("spills", [False, True])
 def test_every_event_is_brought_to_its_end(policy, spills):
     """Whatever says how many environments there are; what a policy lets go is gone."""
-    scaler = Scaler(policy, 1.0, spills=spills)
+    scaler = ScheduledScaling(policy, 1.0, spills=spills)
     simulation = Simulation([BURSTS], scalers={"f": scaler}, horizon_s=1200.0)
     (seen,) = simulation.run().functions
-    (line,) = simulation.lines
+    (simulated,) = simulation.functions
 
     assert len(BURSTS.at_s) == seen.ran + seen.throttled + seen.failed_inits
-    assert 0 == line.fleet.statistics().in_flight
+    assert 0 == simulated.fleet.statistics().in_flight
     if not spills:
         assert seen.environment_s < 40 * 1200
 
@@ -164,7 +170,7 @@ def test_policies_are_compared_on_the_same_events():
 
 def test_longer_keep_alive_is_never_on_the_front_for_nothing():
     """A policy is efficient if no other has both a lower p99 and fewer environment-seconds."""
-    twins = [Policy(name="a", keep_alive_s=60), Policy(name="b", keep_alive_s=60)]
+    twins = [SimulatedPolicy(name="a", keep_alive_s=60), SimulatedPolicy(name="b", keep_alive_s=60)]
     rows = compare(BURSTS, Account(), price_book("us-east-1"), horizon_s=1200.0, policies=twins)
 
     assert [True, True] == [row.efficient for row in rows]
@@ -182,9 +188,9 @@ def test_a_fixed_keep_alive_policy_is_the_fleets_own():
     )
     simulation = Simulation([workload], keep_alives={"f": FixedKeepAlive(5.0)})
     (seen,) = simulation.run().functions
-    played = fast.play(workload, compiled=False)
+    ran = fast_simulator.run(workload, compiled=False)
 
-    assert played.totals.created == pytest.approx(seen.created, abs=2)
+    assert ran.totals.created == pytest.approx(seen.created, abs=2)
 
 
 def test_the_histogram_learns_when_an_application_is_called():
@@ -219,7 +225,7 @@ def test_the_transient_run_of_simfaas():
         at_s = [0.0, 0.0, 0.0, *arrivals(parse_shape("0.9"), 300.0, rng)]
         service_s = [rng.expovariate(1 / 2.016) for _ in at_s]
         workload = Workload(function=one, at_s=at_s, service_s=service_s, inits_s=[0.0])
-        cold += fast.play(workload, compiled=False).totals.created - 8
+        cold += fast_simulator.run(workload, compiled=False).totals.created - 8
         came += len(at_s) - 3
 
     assert 0.00041845 == pytest.approx(cold / came, rel=0.3)

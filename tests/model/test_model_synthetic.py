@@ -8,7 +8,7 @@ from statistics import mean, median, pstdev
 
 import pytest
 
-from engine.model.synthetic import DURATIONS, applications, arrivals, durations, memory_quantile_mb
+from engine.model.traffic.synthetic import DURATIONS, applications, arrivals, durations, memory_quantile_mb
 
 POPULATION = applications(20_000, Random(1))
 

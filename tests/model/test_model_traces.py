@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.traces import LAYOUTS, TraceFault, durations_of_2019, read
+from engine.model.traffic.traces import LAYOUTS, TraceFault, durations_of_2019, read
 
 AZURE_2019 = """HashOwner,HashApp,HashFunction,Trigger,1,2,3
 o,a,quiet,timer,1,0,1

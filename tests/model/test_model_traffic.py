@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.traffic import arrivals, parse_shape, spread
+from engine.model.traffic.shapes import arrivals, parse_shape, spread
 
 SHAPES = [
     "constant:20",

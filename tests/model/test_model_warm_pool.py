@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from engine.model.queueing import blocking
-from engine.model.warm_pool import (
+from engine.model.queueing.formulas import blocking
+from engine.model.queueing.warm_pool import (
     approximate_warm_pool,
     environment_shares,
     exact_warm_pool,

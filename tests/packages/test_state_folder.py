@@ -9,9 +9,9 @@ import zipfile
 
 import pytest
 
-from engine.packages.records import FunctionRecord, State, Version
-from engine.packages.shelf import Shelf
+from engine.packages.records import FunctionRecord, StoredState, Version
 from engine.packages.state_folder import MARKER, StateError
+from engine.packages.store import PackageStore
 
 ONE, STRAY, FOREIGN = (f"00000000-0000-4000-8000-00000000000{number}" for number in range(3))
 BLOB = "0" * 30 + "ab"
@@ -40,7 +40,7 @@ def everything(folder):
 
 def used(root):
     """A folder in which an engine keeps one function."""
-    with Shelf(root) as shelf:
+    with PackageStore(root) as shelf:
         state = shelf.load()
         shelf.begin(state)
         shelf.add_code(ONE, archive(), [])
@@ -56,7 +56,7 @@ def earlier(root):
     """The same, as engines left it that knew no markers."""
     used(root)
     (root / MARKER).unlink()
-    state = State.model_validate_json((root / "state.json").read_bytes())
+    state = StoredState.model_validate_json((root / "state.json").read_bytes())
     state.state_folder = ""
     (root / "state.json").write_bytes(state.model_dump_json(exclude={"state_folder"}).encode())
     blobs = root / "objects" / "blobs"
@@ -105,6 +105,9 @@ FOREIGN_FOLDERS = {
     "an empty packages": lambda root: (root / "packages").mkdir(),
     "state of somebody": put("state.json", b"{}"),
     "a lock of somebody": put("lock/file"),
+    "a file that is called lock": put("lock"),
+    "an empty lock that others may read": put("lock", b""),
+    "a marker that was not finished by somebody": put(f"{MARKER}.new", b"mine"),
     "a link": lambda root: (root / "lock").symlink_to("/etc/hostname"),
     "a marker of somebody": put(MARKER),
     "an empty marker": put(MARKER, b""),
@@ -119,7 +122,7 @@ def test_a_folder_that_may_be_somebody_elses_is_refused_and_not_touched(tmp_path
     FOREIGN_FOLDERS[name](root)
     before = everything(tmp_path)
     with pytest.raises(StateError, match=r"is neither empty nor a state folder|is no marker") as refused:
-        Shelf(root).__enter__()
+        PackageStore(root).__enter__()
 
     assert "\n" not in str(refused.value)
     assert before == everything(tmp_path)
@@ -154,7 +157,7 @@ def test_a_folder_without_a_marker_is_taken_over_only_if_all_in_it_is_an_engines
     NOT_EARLIER[name](root)
     before = everything(tmp_path)
     with pytest.raises(StateError, match="is neither empty nor a state folder"):
-        Shelf(root).__enter__()
+        PackageStore(root).__enter__()
 
     assert before == everything(tmp_path)
 
@@ -164,12 +167,12 @@ def test_a_folder_of_an_earlier_engine_is_marked_once_all_of_it_was_read(tmp_pat
     root = earlier(tmp_path / "folder")
     shutil.copytree(root / "packages" / ONE, root / "packages" / STRAY)
     before = everything(root)
-    with Shelf(root) as shelf:
+    with PackageStore(root) as shelf:
         state = shelf.load()
         assert before == everything(root)
         shelf.begin(state)
     first = set(os.listdir(root / "packages"))
-    with Shelf(root) as shelf:
+    with PackageStore(root) as shelf:
         again = shelf.load()
         shelf.begin(again)
 
@@ -179,16 +182,45 @@ def test_a_folder_of_an_earlier_engine_is_marked_once_all_of_it_was_read(tmp_pat
     assert {MARKER, "lock", "packages", "objects", "state.json"} == set(os.listdir(root))
 
 
-@pytest.mark.parametrize("left", [(), ("lock",), ("lock", f"{MARKER}.new")])
+WRITTEN = b'{"invocation_engine":"state folder","format":1,"i'
+
+
+@pytest.mark.parametrize(
+    "left", [{}, {"lock": b""}, {"lock": b"", f"{MARKER}.new": b""}, {"lock": b"", f"{MARKER}.new": WRITTEN}]
+)
 def test_an_engine_that_was_killed_at_its_first_start_left_a_folder_that_is_still_new(tmp_path, left):
-    for name in left:
-        (tmp_path / name).touch()
-    with Shelf(tmp_path) as shelf:
+    for name, data in left.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(data)
+    with PackageStore(tmp_path) as shelf:
         shelf.begin(shelf.load())
-    with Shelf(tmp_path) as shelf:
+    with PackageStore(tmp_path) as shelf:
         shelf.load()
 
     assert {MARKER, "lock", "packages", "state.json"} == set(os.listdir(tmp_path))
+
+
+LOST = ["packages", "state.json", "objects", "objects/index.sqlite3"]
+
+
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("functions", [True, False])
+def test_a_folder_from_which_a_part_was_taken_is_refused_and_not_touched(tmp_path, lost, functions):
+    """It would start as a new one does, with nothing in it. Objects are known of from the first start on."""
+    root = tmp_path / "folder"
+    for _ in range(2 if functions else 1):
+        with PackageStore(root) as shelf:
+            state = shelf.load()
+            put("objects/index.sqlite3")(root)
+            shelf.begin(state)
+    if functions:
+        used(root)
+    remove(lost)(root)
+    before = everything(tmp_path)
+    with pytest.raises(StateError, match="is missing, and was there before"):
+        PackageStore(root).__enter__()
+
+    assert before == everything(tmp_path)
 
 
 def test_only_packages_are_removed_from_a_folder_that_is_the_engines(tmp_path):
@@ -205,7 +237,7 @@ def test_only_packages_are_removed_from_a_folder_that_is_the_engines(tmp_path):
     for change in kept.values():
         change(root)
     (root / "packages" / str(uuid.uuid4())).symlink_to(tmp_path)
-    with Shelf(root) as shelf:
+    with PackageStore(root) as shelf:
         shelf.begin(shelf.load())
         for name in ("lib", "notes", FOREIGN, "..", ".", ""):
             shelf.remove(name)
@@ -226,7 +258,7 @@ def test_a_link_in_the_folder_is_not_followed(tmp_path, name):
         (root / name).unlink(missing_ok=True)
     (root / name).symlink_to(precious)
     before = everything(tmp_path)
-    shelf = Shelf(root)
+    shelf = PackageStore(root)
     with pytest.raises((StateError, OSError)), shelf:
         shelf.begin(shelf.load())
 
@@ -238,7 +270,7 @@ def test_all_in_it_is_for_its_owner_alone_whatever_the_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
         root = used(tmp_path / "deep" / "folder")
-        with Shelf(root) as shelf:
+        with PackageStore(root) as shelf:
             shelf.add_layer(STRAY, archive())
             shelf.add_code(FOREIGN, archive(), [STRAY])
     finally:

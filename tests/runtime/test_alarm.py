@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.runtime.alarm import Alarm
+from engine.runtime.timer import Timer
 
 
 class Bell:
@@ -16,7 +16,7 @@ class Bell:
         self.loop = loop
 
     def make(self, **keys):
-        return Alarm(self.loop, self.loop.clock, self.ring, **keys)
+        return Timer(self.loop, self.loop.clock, self.ring, **keys)
 
     def ring(self, now_s):
         self.rung.append(round(now_s - self.began_s, 3))

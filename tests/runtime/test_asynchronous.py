@@ -8,15 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core.destinations import DeliveryError, expanded
+from engine.core.engine_events import DeliveryFailed, EventDropped, EventsAbandoned
 from engine.core.event import MISSING, Event
 from engine.core.failure import InitFailure
 from engine.core.function import Account
 from engine.core.invocation import Result
-from engine.core.notice import DeliveryFailed, EventDropped, EventsAbandoned
 from engine.core.outcome import Status
-from engine.core.retry import AsyncCounts, Terms
+from engine.core.retry import AsyncCounts, AsyncInvokeConfig
 from engine.errors import FunctionNotFound, NotAccepting
-from engine.runtime.asynchronous import AsyncParts, AsyncQueue
+from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.testing import Act, VirtualTimeLoop
 
 ACCOUNT = Account()
@@ -44,7 +44,7 @@ class Queue:
                 loop=self.loop,
                 clock=self.clock,
                 account=ACCOUNT,
-                terms=lambda event: self.terms.get(event.function, Terms()),
+                terms=lambda event: self.terms.get(event.function, AsyncInvokeConfig()),
                 counts=self.counts.__getitem__,
                 couriers=dict.fromkeys(("sqs", "s3", "events"), self.carry),
                 new_request_id=lambda: "new-id",
@@ -73,7 +73,7 @@ class Queue:
                 for key, value in terms.items()
                 if key in ("on_success", "on_failure", "dead_letter_queue")
             }
-            self.terms[name] = Terms(**{**terms, **destinations})
+            self.terms[name] = AsyncInvokeConfig(**{**terms, **destinations})
         return attempts
 
     def send(self, name="f", **keys):

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from engine.core.engine_events import Initialised
 from engine.core.failure import InitFailure
 from engine.core.invocation import Result
 from engine.core.limits import TokenBucket
-from engine.core.notice import Initialised
 from engine.core.outcome import Status
 from engine.testing import Act
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.core.notice import DeliveryFailed, EventDropped, EventsAbandoned
+from engine.core.engine_events import DeliveryFailed, EventDropped, EventsAbandoned
 from engine.telemetry.log import PlatformLog
 from engine.testing import VirtualClock
 

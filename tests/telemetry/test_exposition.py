@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import DuplicateTimeseries
 
-from engine.core.notice import Initialised
+from engine.core.engine_events import Initialised
 from engine.core.outcome import Status
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition, Format, choose_format

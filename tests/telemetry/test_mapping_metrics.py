@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from engine.core.retry import AsyncCounts
-from engine.sources.sqs.mapping.counts import BATCH_BOUNDS as COUNTED_BOUNDS
-from engine.sources.sqs.mapping.counts import MappingCounts
+from engine.sources.sqs.counts import BATCH_BOUNDS as COUNTED_BOUNDS
+from engine.sources.sqs.counts import MappingCounts
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition
 from engine.telemetry.mappings import MappingReading, Mappings

@@ -9,12 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from engine.protocols.http.message import Request
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import GROUP, Exposition, Format
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.pieces import Press
 from engine.telemetry.status import status_pieces
-from engine.wire.http_message import Request
 
 COUNT = 10 * GROUP
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.core.engine_events import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
 from engine.core.function import Function
-from engine.core.notice import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
 from engine.core.outcome import Status
 from engine.telemetry.log import PlatformLog
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.core.notice import Initialised
+from engine.core.engine_events import Initialised
 from engine.core.outcome import Status
 from engine.telemetry.report import (
     end_line,

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from engine.core.engine_events import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
 from engine.core.function import Function
-from engine.core.notice import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
 from engine.core.outcome import Status
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.vocabulary import HANDLER_BOUNDS_S, OUTCOMES

@@ -19,19 +19,19 @@ import click
 from rich.console import Console
 
 from engine.cli.check import printable
-from engine.cli.demo.board import Board, View
-from engine.cli.demo.child import EngineProcess
 from engine.cli.demo.drive import Drive
+from engine.cli.demo.engine_process import EngineProcess
 from engine.cli.demo.figures import print_summary, sentences
-from engine.cli.demo.plan import Plan, make_plan
+from engine.cli.demo.phases import PhaseProgress, View
 from engine.cli.demo.report import page
-from engine.cli.demo.sampling import Sampler
-from engine.cli.demo.summary import Run, document
+from engine.cli.demo.sampling import StatusSampler
+from engine.cli.demo.sizes import DemoSizes, make_plan
+from engine.cli.demo.summary import DemoRun, document
 from engine.cli.demo.view import Lines, Quiet, Screen
 from engine.cli.options import BAD_USAGE, run
 from engine.errors import EngineError
+from engine.protocols.http.client import HttpConnection
 from engine.runtime.clock import SystemClock
-from engine.wire.client import HttpConnection
 
 _LIMIT_S: Final = 50.0
 _FAILED: Final = 1
@@ -102,7 +102,7 @@ def _fail(lines: Any, code: int = _FAILED) -> NoReturn:
     raise click.exceptions.Exit(code)
 
 
-async def _demonstrate(plan: Plan, view: View) -> dict[str, Any]:
+async def _demonstrate(plan: DemoSizes, view: View) -> dict[str, Any]:
     clock = SystemClock()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -110,15 +110,15 @@ async def _demonstrate(plan: Plan, view: View) -> dict[str, Any]:
         loop.add_signal_handler(number, task.cancel)
     began = datetime.fromtimestamp(clock.wall(), UTC)
     async with asyncio.timeout(_LIMIT_S), EngineProcess(plan.arguments()) as engine:
-        sampler = Sampler(await HttpConnection.open(*engine.addresses["admin"]), clock)
-        board = Board(plan.phases(), sampler.elapsed_s, view)
+        sampler = StatusSampler(await HttpConnection.open(*engine.addresses["admin"]), clock)
+        board = PhaseProgress(plan.phases(), sampler.elapsed_s, view)
         drive = Drive(plan, engine.addresses, sampler, board, clock)
         async with asyncio.TaskGroup() as group:
             sampling = group.create_task(sampler.run(board.told))
             await drive.run()
             sampling.cancel()
         sampler.close()
-    done = Run(
+    done = DemoRun(
         plan=plan,
         phases=board.phases,
         recording=drive.recording,

@@ -8,34 +8,34 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from engine.cli.demo.board import Board, Phase
-from engine.cli.demo.feeds import (
+from engine.cli.demo.load import (
+    OK,
+    Address,
+    HttpCall,
+    RequestTally,
+    burst,
+    connect,
+    invocation,
+    keep_asking,
+)
+from engine.cli.demo.mixed_traffic import TrafficClass, traffic_classes
+from engine.cli.demo.phases import DemoPhase, PhaseProgress
+from engine.cli.demo.queue_and_bucket import (
     DEAD_LETTERS,
     QUEUE,
-    Fed,
+    QueueAndBucketCounts,
     emptied,
     left_in,
     message_calls,
     object_calls,
     send_all,
 )
-from engine.cli.demo.load import (
-    OK,
-    Address,
-    Call,
-    Tally,
-    burst,
-    connect,
-    invocation,
-    keep_asking,
-)
-from engine.cli.demo.plan import Plan
-from engine.cli.demo.sampling import Sample, Sampler
-from engine.cli.demo.shop import Errand, errands
+from engine.cli.demo.sampling import StatusSample, StatusSampler
+from engine.cli.demo.sizes import DemoSizes
 from engine.ports import Clock
-from engine.wire.client import HttpConnection
+from engine.protocols.http.client import HttpConnection
 
-FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, SHOP, FEEDS, TO_ZERO = range(7)
+FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, MIXED_TRAFFIC, QUEUE_AND_BUCKET, TO_ZERO = range(7)
 
 THROTTLED: Final = "429 TooManyRequestsException"
 
@@ -46,7 +46,7 @@ _FEEDERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class RequestSeries:
     """Requests of one kind, and what they came to.
 
     Attributes:
@@ -61,20 +61,20 @@ class Series:
     name: str
     phase: int
     form: Literal["burst", "loop"]
-    tally: Tally
+    tally: RequestTally
     expected: frozenset[str]
     sleep_s: float = 0.0
 
 
 @dataclass(slots=True)
 class Recording:
-    """Everything the client saw, in order."""
+    """What the client saw: series of answers, in order."""
 
-    series: list[Series] = field(default_factory=list)
-    fed: Fed | None = None
+    series: list[RequestSeries] = field(default_factory=list)
+    fed: QueueAndBucketCounts | None = None
     is_back_at_zero: bool = False
 
-    def of(self, phase: int) -> list[Series]:
+    def of(self, phase: int) -> list[RequestSeries]:
         """The series of one phase."""
         return [one for one in self.series if one.phase == phase]
 
@@ -83,7 +83,12 @@ class Drive:
     """One run. `run` takes about 25 s."""
 
     def __init__(
-        self, plan: Plan, addresses: dict[str, Address], sampler: Sampler, board: Board, clock: Clock
+        self,
+        plan: DemoSizes,
+        addresses: dict[str, Address],
+        sampler: StatusSampler,
+        board: PhaseProgress,
+        clock: Clock,
     ) -> None:
         self._plan = plan
         self._addresses = addresses
@@ -103,14 +108,14 @@ class Drive:
         with ExitStack() as stack:
             await self._from_zero(stack)
         for phase, name, listener, call in (
-            (HTTP_EVENTS, "hello, HTTP event", "http", Call("GET", "/hello/Ada")),
+            (HTTP_EVENTS, "hello, HTTP event", "http", HttpCall("GET", "/hello/Ada")),
             (INVOKE_API, "echo, Invoke API", "aws", invocation("echo", {"order": "A-1", "items": [1, 2, 3]})),
         ):
             with self._board.during(phase) as shown:
                 await self._throughput(phase, shown, name, listener, call)
-        with self._board.during(SHOP) as shown:
+        with self._board.during(MIXED_TRAFFIC) as shown:
             await self._shop(shown)
-        with self._board.during(FEEDS) as shown:
+        with self._board.during(QUEUE_AND_BUCKET) as shown:
             await self._queue_and_bucket(shown)
         with self._board.during(TO_ZERO) as shown:
             await self._back_to_zero(shown)
@@ -125,7 +130,7 @@ class Drive:
             # All must have arrived before the first is done, on a slow machine too.
             connected_s = self._clock.now() - began_s
             self._sleep_s = round(min(_LONGEST_SLEEP_S, max(plan.sleep_s, 2 * connected_s)), 2)
-            call = Call("GET", f"/sleep?seconds={self._sleep_s:g}")
+            call = HttpCall("GET", f"/sleep?seconds={self._sleep_s:g}")
             tally = await self._burst(
                 FROM_ZERO, f"sleeper, HTTP event, {plan.burst:,} at once", callers, call, frozenset({OK})
             )
@@ -149,12 +154,12 @@ class Drive:
         phase: int,
         name: str,
         connections: Sequence[HttpConnection],
-        call: Call,
+        call: HttpCall,
         expected: frozenset[str],
-    ) -> Tally:
+    ) -> RequestTally:
         tally = await burst(connections, call, self._clock)
         self.recording.series.append(
-            Series(
+            RequestSeries(
                 name=name, phase=phase, form="burst", tally=tally, expected=expected, sleep_s=self._sleep_s
             )
         )
@@ -162,44 +167,61 @@ class Drive:
         await asyncio.sleep(_BREATH_S)  # so that the eye can tell the phases apart
         return tally
 
-    async def _throughput(self, index: int, phase: Phase, name: str, listener: str, call: Call) -> None:
+    async def _throughput(
+        self, index: int, phase: DemoPhase, name: str, listener: str, call: HttpCall
+    ) -> None:
         plan = self._plan
         with ExitStack() as stack:
             clients = await connect(stack, self._addresses[listener], plan.connections)
-            tally = Tally()
+            tally = RequestTally()
             until_s = self._clock.now() + plan.throughput_s
             async with asyncio.TaskGroup() as group:
                 for client in clients:
                     group.create_task(keep_asking(client, (call,), tally, self._clock, until_s=until_s))
         self.recording.series.append(
-            Series(name=name, phase=index, form="loop", tally=tally, expected=frozenset({OK}))
+            RequestSeries(name=name, phase=index, form="loop", tally=tally, expected=frozenset({OK}))
         )
         phase.achieved = f"{tally.per_s:,.0f} per s"
 
-    async def _shop(self, phase: Phase) -> None:
+    async def _shop(self, phase: DemoPhase) -> None:
         until_s = self._clock.now() + self._plan.shop_s
         before = len(self.recording.series)
         with ExitStack() as stack:
             async with asyncio.TaskGroup() as group:
-                for errand in errands(thumbnails=self._plan.thumbnails):
-                    await self._send(errand, stack, group, until_s)
+                for traffic_class in traffic_classes(thumbnails=self._plan.thumbnails):
+                    await self._send(traffic_class, stack, group, until_s)
         tallies = [one.tally for one in self.recording.series[before:]]
         kinds = {kind for tally in tallies for kind in tally.answers if kind not in (OK, "201")}
         count = sum(tally.count for tally in tallies)
         phase.achieved = f"{count:,} requests, {len(kinds)} kinds of failure"
 
-    async def _send(self, errand: Errand, stack: ExitStack, group: asyncio.TaskGroup, until_s: float) -> None:
-        clients = await connect(stack, self._addresses[errand.listener], errand.clients)
-        tally = Tally()
+    async def _send(
+        self, traffic_class: TrafficClass, stack: ExitStack, group: asyncio.TaskGroup, until_s: float
+    ) -> None:
+        clients = await connect(stack, self._addresses[traffic_class.listener], traffic_class.clients)
+        tally = RequestTally()
         for client in clients:
             group.create_task(
-                keep_asking(client, errand.calls, tally, self._clock, until_s=until_s, pause_s=errand.pause_s)
+                keep_asking(
+                    client,
+                    traffic_class.calls,
+                    tally,
+                    self._clock,
+                    until_s=until_s,
+                    pause_s=traffic_class.pause_s,
+                )
             )
         self.recording.series.append(
-            Series(name=errand.name, phase=SHOP, form="loop", tally=tally, expected=errand.expected)
+            RequestSeries(
+                name=traffic_class.name,
+                phase=MIXED_TRAFFIC,
+                form="loop",
+                tally=tally,
+                expected=traffic_class.expected,
+            )
         )
 
-    async def _queue_and_bucket(self, phase: Phase) -> None:
+    async def _queue_and_bucket(self, phase: DemoPhase) -> None:
         plan = self._plan
         before = self._sampler.succeeded("thumbnails")
         with ExitStack() as stack:
@@ -213,17 +235,19 @@ class Drive:
         await self._sampler.until(lambda _: self._sampler.succeeded("thumbnails") >= wanted, _SETTLE_S)
         for name, tally in (("messages, SendMessageBatch of 10", sent), ("objects, PutObject", put)):
             self.recording.series.append(
-                Series(name=name, phase=FEEDS, form="loop", tally=tally, expected=frozenset({OK}))
+                RequestSeries(
+                    name=name, phase=QUEUE_AND_BUCKET, form="loop", tally=tally, expected=frozenset({OK})
+                )
             )
         noticed = self._sampler.succeeded("thumbnails") - before
-        self.recording.fed = Fed(plan.messages, left, dead, plan.objects, noticed, took_s)
+        self.recording.fed = QueueAndBucketCounts(plan.messages, left, dead, plan.objects, noticed, took_s)
         per_s = plan.messages / took_s
         phase.achieved = f"{per_s:,.0f} messages per s handled, {noticed:,} objects noticed"
 
-    async def _back_to_zero(self, phase: Phase) -> None:
+    async def _back_to_zero(self, phase: DemoPhase) -> None:
         began_s = self._clock.now()
 
-        def is_zero(sample: Sample) -> bool:
+        def is_zero(sample: StatusSample) -> bool:
             return sample.environments == 0 and sample.in_flight == 0
 
         limit_s = self._plan.keep_alive_s + _SETTLE_S

@@ -15,7 +15,7 @@ from engine.cli.demo.summary import PERCENTILES
 Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """Column titles, and rows of as many cells."""
 
-_SHOP: Final = "faulty: "
+_FAULTY_PREFIX: Final = "faulty: "
 _PLAIN_WIDTH: Final = 200
 _NAME_WIDTH: Final = len("per million invocations")
 
@@ -41,7 +41,7 @@ def latency_rows(document: Mapping[str, Any]) -> Rows:
     titles = [f"p{percent:g}" for percent in PERCENTILES]
     rows: list[tuple[str, ...]] = []
     for one in document["series"]:
-        if one["name"].startswith(_SHOP):
+        if one["name"].startswith(_FAULTY_PREFIX):
             continue
         spreads = dict(one["latency_ms"])
         if "overhead_ms" in one:
@@ -128,7 +128,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Three digits that count."""
+    """Format milliseconds with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -138,7 +138,7 @@ def dollars(usd: str, digits: int) -> str:
 
 
 def sentences(document: Mapping[str, Any]) -> Sequence[str]:
-    """What did not hold, a line each."""
+    """Return a sentence for each promise that did not hold."""
     return [
         f"did not hold: {one['promise']}: {one['saw']}" for one in document["promises"] if not one["held"]
     ]

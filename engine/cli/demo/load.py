@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from engine.ports import Clock
-from engine.wire.client import HttpConnection, Response
+from engine.protocols.http.client import HttpConnection, Response
 
 Address = tuple[str, int]
 
@@ -24,7 +24,7 @@ _SPARE_FILES: Final = 64
 OK: Final = "200"
 
 
-class Call(NamedTuple):
+class HttpCall(NamedTuple):
     """One request, ready to send."""
 
     method: str
@@ -33,7 +33,7 @@ class Call(NamedTuple):
     body: bytes = b""
 
 
-class Tally:
+class RequestTally:
     """What one series of requests came to.
 
     Attributes:
@@ -118,9 +118,9 @@ async def connect(stack: ExitStack, address: Address, count: int) -> list[HttpCo
     return opened
 
 
-async def burst(connections: Sequence[HttpConnection], call: Call, clock: Clock) -> Tally:
+async def burst(connections: Sequence[HttpConnection], call: HttpCall, clock: Clock) -> RequestTally:
     """Send `call` once on every connection, all at the same time."""
-    tally = Tally()
+    tally = RequestTally()
 
     async def once(connection: HttpConnection) -> None:
         sent_s = clock.now()
@@ -135,8 +135,8 @@ async def burst(connections: Sequence[HttpConnection], call: Call, clock: Clock)
 
 async def keep_asking(
     connection: HttpConnection,
-    calls: Sequence[Call],
-    tally: Tally,
+    calls: Sequence[HttpCall],
+    tally: RequestTally,
     clock: Clock,
     *,
     until_s: float,
@@ -152,10 +152,10 @@ async def keep_asking(
             await asyncio.sleep(pause_s)  # the user who thinks before the next click
 
 
-def invocation(function: str, payload: object = None) -> Call:
+def invocation(function: str, payload: object = None) -> HttpCall:
     """`RequestResponse` of the Invoke API."""
     target = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-    return Call("POST", target, (), b"{}" if payload is None else json.dumps(payload).encode())
+    return HttpCall("POST", target, (), b"{}" if payload is None else json.dumps(payload).encode())
 
 
 def allow_open_files(wanted: int) -> int:

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from engine.cli.demo.child import DemoError
+from engine.cli.demo.engine_process import DemoError
 from engine.ports import Clock
-from engine.wire.client import HttpConnection
+from engine.protocols.http.client import HttpConnection
 
 _EVERY_S: Final = 0.1
 _ANSWER_LIMIT_S: Final = 15.0
 
 
-class Sample(NamedTuple):
+class StatusSample(NamedTuple):
     """The engine at one moment.
 
     Attributes:
@@ -36,10 +36,10 @@ class Sample(NamedTuple):
     cost_usd: float
 
 
-def sample_of(status: dict[str, Any], at_s: float) -> Sample:
+def sample_of(status: dict[str, Any], at_s: float) -> StatusSample:
     """The sums over all functions of a /status.json document."""
     functions = status["functions"].values()
-    return Sample(
+    return StatusSample(
         at_s=round(at_s, 3),
         in_flight=status["in_flight"],
         environments=sum(sum(one["environments"].values()) for one in functions),
@@ -49,7 +49,7 @@ def sample_of(status: dict[str, Any], at_s: float) -> Sample:
     )
 
 
-class Sampler:
+class StatusSampler:
     """Reads the admin listener until cancelled.
 
     Attributes:
@@ -61,15 +61,15 @@ class Sampler:
         self._connection = connection
         self._clock = clock
         self._began_s = clock.now()
-        self._waiting: list[tuple[Callable[[Sample], bool], asyncio.Future[None]]] = []
-        self.samples: list[Sample] = []
+        self._waiting: list[tuple[Callable[[StatusSample], bool], asyncio.Future[None]]] = []
+        self.samples: list[StatusSample] = []
         self.status: dict[str, Any] = {}
 
     def elapsed_s(self) -> float:
         """Seconds since the sampling began: the time axis of everything."""
         return self._clock.now() - self._began_s
 
-    async def run(self, tell: Callable[[Sample], None]) -> None:
+    async def run(self, tell: Callable[[StatusSample], None]) -> None:
         """Take a sample, tell it, wait; without end.
 
         Raises:
@@ -80,7 +80,7 @@ class Sampler:
             await self._take(tell)
             await asyncio.sleep(_EVERY_S)
 
-    async def _take(self, tell: Callable[[Sample], None]) -> None:
+    async def _take(self, tell: Callable[[StatusSample], None]) -> None:
         response = await self._connection.request("GET", "/status.json", timeout_s=_ANSWER_LIMIT_S)
         if response.status != 200:
             raise DemoError(f"/status.json was answered with {response.status}")
@@ -92,7 +92,7 @@ class Sampler:
             if not future.done() and met(sample):
                 future.set_result(None)
 
-    async def until(self, met: Callable[[Sample], bool], limit_s: float) -> bool:
+    async def until(self, met: Callable[[StatusSample], bool], limit_s: float) -> bool:
         """Wait for a sample of which `met` is true; whether one came within `limit_s`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = (met, future)

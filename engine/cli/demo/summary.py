@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.cli.demo.board import Phase
-from engine.cli.demo.drive import THROTTLED, Recording, Series
+from engine.cli.demo.checks import promises
+from engine.cli.demo.drive import THROTTLED, Recording, RequestSeries
 from engine.cli.demo.load import OK
-from engine.cli.demo.plan import Plan
-from engine.cli.demo.promises import promises
-from engine.cli.demo.sampling import Sample
+from engine.cli.demo.phases import DemoPhase
+from engine.cli.demo.sampling import StatusSample
+from engine.cli.demo.sizes import DemoSizes
 from engine.core.ledger import Component
 from engine.core.outcome import Status
 
@@ -25,7 +25,7 @@ _CURVE_STEPS_PER_DECADE: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class DemoRun:
     """One run of the demo, over.
 
     Attributes:
@@ -38,16 +38,16 @@ class Run:
         machine: Version, Python, processors: text by name.
     """
 
-    plan: Plan
-    phases: Sequence[Phase]
+    plan: DemoSizes
+    phases: Sequence[DemoPhase]
     recording: Recording
-    samples: Sequence[Sample]
+    samples: Sequence[StatusSample]
     status: Mapping[str, Any]
     exit_code: int | None
     machine: Mapping[str, Any]
 
 
-def document(run: Run) -> dict[str, Any]:
+def document(run: DemoRun) -> dict[str, Any]:
     """The document. Times are in seconds, latencies in milliseconds, money is decimal text in US dollars."""
     functions = run.status["functions"]
     invocations = {name: sum(one["invocations"].values()) for name, one in functions.items()}
@@ -72,7 +72,7 @@ def document(run: Run) -> dict[str, Any]:
         "series": [_series(one, run.phases[one.phase]) for one in run.recording.series],
         "cost": _cost(functions, sum(invocations.values()), run.plan.prices),
         "functions": {name: _function(one, invocations[name]) for name, one in functions.items()},
-        "samples": {key: [getattr(one, key) for one in run.samples] for key in Sample._fields},
+        "samples": {key: [getattr(one, key) for one in run.samples] for key in StatusSample._fields},
     }
 
 
@@ -90,7 +90,7 @@ def curve(ordered: Sequence[float]) -> list[tuple[float, float]]:
     return [(round(percent, 6), percentile(ordered, percent)) for percent in percents]
 
 
-def _phase(phase: Phase) -> dict[str, Any]:
+def _phase(phase: DemoPhase) -> dict[str, Any]:
     return {
         "title": phase.title,
         "target": phase.target,
@@ -100,7 +100,7 @@ def _phase(phase: Phase) -> dict[str, Any]:
     }
 
 
-def _series(one: Series, phase: Phase) -> dict[str, Any]:
+def _series(one: RequestSeries, phase: DemoPhase) -> dict[str, Any]:
     ordered = {kind: sorted(latencies) for kind, latencies in one.tally.latencies_s.items()}
     curved = max(ordered.values(), key=len, default=[])
     result = {
@@ -136,7 +136,7 @@ def _failures(functions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return {kind: count for kind, count in total.items() if count and kind != Status.SUCCESS}
 
 
-def _errors(series: Iterable[Series]) -> dict[str, int]:
+def _errors(series: Iterable[RequestSeries]) -> dict[str, int]:
     """Function errors by the name that the client read."""
     total: Counter[str] = Counter()
     for one in series:

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.demo.board import Board, Phase
+from engine.cli.demo.phases import DemoPhase, PhaseProgress
 
 _FRAME_S: Final = 0.25
 _LINE_S: Final = 2.0
@@ -31,13 +31,13 @@ class Quiet:
     ) -> None:
         pass
 
-    def began(self, board: Board, phase: Phase) -> None:
+    def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """See `View`."""
 
-    def sampled(self, board: Board) -> None:
+    def sampled(self, board: PhaseProgress) -> None:
         """See `View`."""
 
-    def ended(self, board: Board, phase: Phase) -> None:
+    def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """See `View`."""
 
 
@@ -48,22 +48,22 @@ class Lines(Quiet):
         self._out = out
         self._last_s = 0.0
 
-    def began(self, board: Board, phase: Phase) -> None:
-        """Say what it is to show."""
+    def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
+        """Print what the phase is to show."""
         number = board.phases.index(phase) + 1
         self._say(board, f"{number}/{len(board.phases)} {phase.title}: {phase.target}")
 
-    def sampled(self, board: Board) -> None:
+    def sampled(self, board: PhaseProgress) -> None:
         """Say how far it is, if the last line was a while ago."""
         phase = board.current
         if phase is not None and board.elapsed_s() - self._last_s >= _LINE_S:
             self._say(board, f"  {phase.title}: {numbers(board)}, about {board.remaining_s():.0f} s left")
 
-    def ended(self, board: Board, phase: Phase) -> None:
-        """Say what it showed."""
+    def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
+        """Print what the phase showed."""
         self._say(board, f"  {phase.title}: {phase.achieved}")
 
-    def _say(self, board: Board, line: str) -> None:
+    def _say(self, board: PhaseProgress, line: str) -> None:
         self._last_s = board.elapsed_s()
         self._out.write(f"{self._last_s:5.1f} s  {line}\n")
         self._out.flush()
@@ -85,25 +85,25 @@ class Screen(Quiet):
     ) -> None:
         self._live.stop()
 
-    def began(self, board: Board, phase: Phase) -> None:
+    def began(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """Show it at once."""
         self._draw(board)
 
-    def sampled(self, board: Board) -> None:
+    def sampled(self, board: PhaseProgress) -> None:
         """Redraw, unless that was just done."""
         if board.elapsed_s() - self._last_s >= _FRAME_S:
             self._draw(board)
 
-    def ended(self, board: Board, phase: Phase) -> None:
+    def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """Show it at once."""
         self._draw(board)
 
-    def _draw(self, board: Board) -> None:
+    def _draw(self, board: PhaseProgress) -> None:
         self._last_s = board.elapsed_s()
         self._live.update(screen(board), refresh=True)
 
 
-def screen(board: Board) -> RenderableType:
+def screen(board: PhaseProgress) -> RenderableType:
     """The whole picture of now."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "phase", "target", "", "so far"):
@@ -124,7 +124,7 @@ def screen(board: Board) -> RenderableType:
     return Group(table, Text(), Text(numbers(board)), Text("in flight ", end="") + spark, clock)
 
 
-def numbers(board: Board) -> str:
+def numbers(board: PhaseProgress) -> str:
     """The engine now, in one line."""
     if not board.history:
         return "waiting for the engine"
@@ -147,7 +147,7 @@ def sparkline(values: Sequence[int], width: int = 60) -> str:
     return "".join(_SPARKS[-(-value * steps // top)] for value in shown)
 
 
-def _mark(phase: Phase) -> tuple[str, str]:
+def _mark(phase: DemoPhase) -> tuple[str, str]:
     if phase.ended_s is not None:
         return "✓", "green"
     return ("▸", "bold cyan") if phase.began_s is not None else ("·", "dim")

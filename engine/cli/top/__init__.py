@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.live import Live
 
 from engine.cli.options import complain, run
-from engine.cli.top.happenings import Happenings
+from engine.cli.top.event_log import EventLog
+from engine.cli.top.formatting import ORDERS
 from engine.cli.top.lines import Json, Plain
 from engine.cli.top.reading import Document, frame_of
 from engine.cli.top.screen import Picture
-from engine.cli.top.words import ORDERS
-from engine.wire.client import HttpClientError, HttpConnection
+from engine.protocols.http.client import HttpClientError, HttpConnection
 
 _ANSWER_LIMIT_S: Final = 10.0
 _LIVE_EVERY_S: Final = 1.0
@@ -129,7 +129,7 @@ class Asker:
 async def _print(ask: Asker, out: Plain | Json, every_s: float, count: int | None) -> None:
     """Write until `count`, or until the engine does not answer. The first look only begins the time."""
     before = await ask.document()
-    log = Happenings()
+    log = EventLog()
     shown = 0
     while count is None or shown < count:
         await asyncio.sleep(every_s)

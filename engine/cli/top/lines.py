@@ -8,10 +8,10 @@ from typing import TextIO
 
 import orjson
 
-from engine.cli.top.happenings import Happening
-from engine.cli.top.reading import Frame
+from engine.cli.top.event_log import LoggedEvent
+from engine.cli.top.formatting import HEADINGS, cells, ordered, span
+from engine.cli.top.reading import TopSnapshot
 from engine.cli.top.screen import headline
-from engine.cli.top.words import HEADINGS, cells, ordered, span
 
 
 class Plain:
@@ -22,9 +22,9 @@ class Plain:
         self._order = order
         self._pattern = pattern
 
-    def show(self, frame: Frame, happenings: Sequence[Happening]) -> None:
+    def show(self, frame: TopSnapshot, logged_events: Sequence[LoggedEvent]) -> None:
         """Write one frame and what happened before it."""
-        lines = [f"{span(one.at_s)}  {one}" for one in happenings]
+        lines = [f"{span(one.at_s)}  {one}" for one in logged_events]
         lines.append(headline(frame))
         rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
         busy = [row for row in rows if row.per_s or row.throttles_per_s or row.in_flight or row.queued]
@@ -49,12 +49,12 @@ class Json:
         self._order = order
         self._pattern = pattern
 
-    def show(self, frame: Frame, happenings: Sequence[Happening]) -> None:
+    def show(self, frame: TopSnapshot, logged_events: Sequence[LoggedEvent]) -> None:
         """Write one frame and what happened before it."""
         rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
         document = frame._asdict() | {
             "rows": [row._asdict() for row in ordered(rows, self._order)],
-            "happened": [one._asdict() for one in happenings],
+            "happened": [one._asdict() for one in logged_events],
         }
         self._out.write(orjson.dumps(document).decode() + "\n")
         self._out.flush()

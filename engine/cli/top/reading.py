@@ -22,7 +22,7 @@ _NOTHING: Final[Document] = {
 }
 
 
-class Row(NamedTuple):
+class FunctionRow(NamedTuple):
     """One function, between two documents.
 
     Attributes:
@@ -51,8 +51,8 @@ class Row(NamedTuple):
     usd_per_million: float | None
 
 
-class Frame(NamedTuple):
-    """The whole engine, between two documents; rates as in `Row`.
+class TopSnapshot(NamedTuple):
+    """The whole engine, between two documents; rates as in `FunctionRow`.
 
     Attributes:
         uptime_s: Of the engine.
@@ -64,7 +64,7 @@ class Frame(NamedTuple):
 
     uptime_s: float
     span_s: float
-    rows: tuple[Row, ...]
+    rows: tuple[FunctionRow, ...]
     per_s: float
     throttles_per_s: float
     cold_per_s: float
@@ -75,7 +75,7 @@ class Frame(NamedTuple):
     usd_per_hour: float
 
 
-def frame_of(before: Document | None, after: Document) -> Frame:
+def frame_of(before: Document | None, after: Document) -> TopSnapshot:
     """What happened between two documents. Without a first one, or of another process, all rates are 0."""
     if before is None or before["uptime_s"] >= after["uptime_s"]:
         before = after
@@ -86,7 +86,7 @@ def frame_of(before: Document | None, after: Document) -> Frame:
         for name, one in after["functions"].items()
     )
     functions = after["functions"].values()
-    return Frame(
+    return TopSnapshot(
         uptime_s=after["uptime_s"],
         span_s=span_s,
         rows=rows,
@@ -107,7 +107,9 @@ def gained(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int
     return {name: count for name, count in risen.items() if count > 0}
 
 
-def _row(name: str, before: Document, after: Document, span_s: float, bounds: tuple[float, ...]) -> Row:
+def _row(
+    name: str, before: Document, after: Document, span_s: float, bounds: tuple[float, ...]
+) -> FunctionRow:
     ended = gained(before["invocations"], after["invocations"])
     count = sum(ended.values())
     times = Histogram(bounds)
@@ -116,7 +118,7 @@ def _row(name: str, before: Document, after: Document, span_s: float, bounds: tu
     times.counts = [max(0, new - known) for known, new in pairs]
     usd = max(0.0, float(after["cost_usd"]["total"]) - float(before["cost_usd"]["total"]))
     each_s = 1 / span_s if span_s > 0 else 0.0
-    return Row(
+    return FunctionRow(
         function=name,
         per_s=count * each_s,
         errors=1 - ended.get("success", 0) / count if count else None,

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.demo.view import sparkline
-from engine.cli.top.happenings import Happenings
-from engine.cli.top.reading import Frame
-from engine.cli.top.words import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
+from engine.cli.top.event_log import EventLog
+from engine.cli.top.formatting import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
+from engine.cli.top.reading import TopSnapshot
 
 _HISTORY: Final = 120
 _LOG_LINES: Final = 8
@@ -41,13 +41,13 @@ class Picture:
     pattern: str = "*"
     paused: bool = False
     trouble: str = ""
-    frame: Frame | None = None
-    log: Happenings = field(default_factory=Happenings)
+    frame: TopSnapshot | None = None
+    log: EventLog = field(default_factory=EventLog)
     rates: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     in_use: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     cold: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
 
-    def take(self, frame: Frame) -> None:
+    def take(self, frame: TopSnapshot) -> None:
         """Show `frame` from now on."""
         self.trouble = ""
         if self.paused:
@@ -58,7 +58,7 @@ class Picture:
         self.cold.append(frame.cold_per_s)
 
     def press(self, key: str) -> bool:
-        """Do what a key means; whether to go on."""
+        """Handle a key; return whether to go on."""
         if key == "s":
             self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
         elif key == "p":
@@ -71,8 +71,8 @@ class Picture:
         if frame is None:
             return Text(self.trouble or f"asking {self.url} …")
         rows = [row for row in frame.rows if fnmatchcase(row.function, self.pattern)]
-        happenings = list(self.log)[-_LOG_LINES:]
-        room = max(_LEAST_ROWS, console.height - _OTHER_LINES - len(happenings))
+        logged_events = list(self.log)[-_LOG_LINES:]
+        room = max(_LEAST_ROWS, console.height - _OTHER_LINES - len(logged_events))
         shown = ordered(rows, self.order)[:room]
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for number, heading in enumerate(HEADINGS):
@@ -84,7 +84,7 @@ class Picture:
         more = [Text(f"and {hidden} more", style="dim")] if hidden else []
         log = [
             Text(f"{span(one.at_s):>12}  {one}", style=_STYLES[one.tone], no_wrap=True, overflow="ellipsis")
-            for one in happenings
+            for one in logged_events
         ]
         return Group(
             self._header(frame),
@@ -97,7 +97,7 @@ class Picture:
             self._keys(),
         )
 
-    def _header(self, frame: Frame) -> Text:
+    def _header(self, frame: TopSnapshot) -> Text:
         return Text(headline(frame), style="bold", no_wrap=True, overflow="ellipsis")
 
     def _sparks(self, width: int) -> list[Text]:
@@ -120,7 +120,7 @@ class Picture:
         return keys + Text(state, style="bold red" if self.trouble else "bold yellow")
 
 
-def headline(frame: Frame) -> str:
+def headline(frame: TopSnapshot) -> str:
     """The whole engine in one line."""
     return (
         f"up {span(frame.uptime_s)}   {rate(frame.per_s)} per s   "

@@ -1,7 +1,7 @@
 """Lets environments be started only while the machine has room for them: memory, descriptors, processes.
 
-Nothing is left to the kernel's out-of-memory killer, nor to calls that fail because every descriptor is
-taken: what does not fit waits, in order, until something else has ended. How much an environment needs is
+What does not fit waits, in order, until something else has ended, so that neither the out-of-memory killer
+nor calls that fail decide what ends. How much an environment needs is
 measured on those that are there; of a function that has none yet, its configured memory is assumed.
 
 While environments wait, idle ones of other functions are given up for them, and after `PATIENCE_S` one that
@@ -15,9 +15,9 @@ import errno
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from engine.core.engine_events import EndedForMemory, EngineEvent, Held
 from engine.core.failure import InitFailure
 from engine.core.function import INIT_LIMIT_S
-from engine.core.notice import EndedForMemory, Held, Notice
 from engine.machine import descriptors
 from engine.machine.memory import Memory, MemoryGauge, reserve_kb, resident_kb, share_of
 from engine.ports import Clock
@@ -26,7 +26,7 @@ PATIENCE_S: Final = 1.0
 """How long the first in line waits before a busy environment of another function has to go after its work."""
 
 DESCRIPTORS_EACH: Final = 3
-"""What an environment takes in this process: a socket, a pipe, and a hold on the process."""
+"""What an environment takes in this process: a socket, a pipe and a pidfd."""
 
 SHORTAGES: Final = {
     errno.ENOMEM: "memory",
@@ -42,12 +42,12 @@ _IN_NEED: Final = DESCRIPTORS_EACH + 1
 """How far into the reserve of descriptors the only environment may go: without it nothing would ever end."""
 
 _LOOK_S: Final = 0.05
-_REMIND_S: Final = 2.0
-_TELL_AGAIN_S: Final = 60.0
+_EXTEND_S: Final = 2.0
+_LOG_AGAIN_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _OVERHEAD_KB: Final = 512
-"""What the kernel has of each process: page tables, stacks, sockets."""
+"""Memory that the kernel needs for each process: page tables, stacks, sockets."""
 
 _FIRST_SAMPLES: Final = 3
 _SAMPLE_EVERY: Final = 16
@@ -57,8 +57,8 @@ _GROWTH_KB_PER_S: Final = 4 << 20
 """How fast two cores can fill memory: how soon it has to be looked at again."""
 
 
-class Applicant(Protocol):
-    """An environment, as seen from here."""
+class AdmittedEnvironment(Protocol):
+    """An environment, as far as admission knows it."""
 
     pid: int
     since_s: float
@@ -70,32 +70,32 @@ class Applicant(Protocol):
     def working(self) -> bool:
         """Whether something runs in it, its init included."""
 
-    def unborn(self, failure: InitFailure) -> None:
-        """There will be none."""
+    def spawn_failed(self, failure: InitFailure) -> None:
+        """Fail it: it is not started."""
 
     def end_for_memory(self) -> None:
-        """End it, as one that is over its own limit."""
+        """End it as one that is over its own limit."""
 
 
-class Tenant(Protocol):
+class AdmittedFunction(Protocol):
     """The executor of one function."""
 
     need: Need
 
-    def remind(self, one: Any) -> None:
-        """Told that `one` still waits: the limit of its init has not begun."""
+    def init_waits(self, environment: Any) -> None:
+        """Start the init limit of `environment` anew: it still waits."""
 
-    def give_up(self, one: Any) -> bool:
-        """Let an idle environment go, or a busy one after its work; False if it is not to go."""
+    def give_up(self, environment: Any) -> bool:
+        """End an idle environment, or a busy one after its invocation; False if it is to stay."""
 
     def hold(self) -> None:
         """Ask for no further environments for now: those that are asked for have to wait."""
 
     def resume(self) -> None:
-        """Ask for them again."""
+        """Ask for environments again."""
 
-    def notify(self, notice: Notice) -> None:
-        """Pass it on to whoever runs the engine."""
+    def notify(self, notice: EngineEvent) -> None:
+        """Pass it on to the observers."""
 
 
 class Need:
@@ -118,13 +118,13 @@ class Need:
         self._seen = 0
 
     def kb(self, limit_kb: int) -> int:
-        """What to expect of the next one, on a machine of so much."""
+        """KB that the next environment is expected to take, on a machine with `limit_kb`."""
         if not self.init_kb:
             return min(self.cap_kb, max(_UNKNOWN_KB, limit_kb // 8))
         return min(max(self.init_kb, self.peak_kb - self.shared_kb), self.cap_kb) + _OVERHEAD_KB
 
     def measure(self, pid: int) -> None:
-        """Look at one that has just initialised. Most are as the ones before, and not looked at."""
+        """Measure one that has just initialised. After the first ones only every sixteenth is measured."""
         self._seen += 1
         if self._seen > _FIRST_SAMPLES and self._seen % _SAMPLE_EVERY:
             return
@@ -137,20 +137,20 @@ class Need:
         self.peak_kb = int(self.peak_kb * _FADES)
 
     def forget(self) -> None:
-        """Its code is another now."""
+        """Start measuring anew: the code has changed."""
         self.init_kb = self.shared_kb = self.peak_kb = self._seen = 0
 
 
 class _Waiting:
-    """One in line. `began_s`: when it came."""
+    """An environment in the queue. `began_s`: engine clock when it was asked for."""
 
-    __slots__ = ("began_s", "start", "tenant", "told")
+    __slots__ = ("began_s", "function", "is_counted", "start")
 
-    def __init__(self, tenant: Tenant, start: Callable[[], None], began_s: float) -> None:
-        self.tenant = tenant
+    def __init__(self, function: AdmittedFunction, start: Callable[[], None], began_s: float) -> None:
+        self.function = function
         self.start = start
         self.began_s = began_s
-        self.told = False
+        self.is_counted = False
 
 
 class Admission:
@@ -177,76 +177,90 @@ class Admission:
         self._leaving = leaving
         self._gauge = gauge or MemoryGauge().read
         self._spare = spare
-        self._most_descriptors = descriptors.share(spare())
-        self._held: set[Tenant] = set()  # told to ask for no more
-        self._spoilt: set[Tenant] = set()  # with idle environments, when last seen
+        self._max_descriptors = descriptors.share(spare())
+        self._held: set[AdmittedFunction] = set()  # asked for no more environments
+        self._with_idle: set[AdmittedFunction] = set()  # with idle environments, when last seen
+        self._short_of = "memory"  # the last time it was short of anything
         self._memory: Memory | None = None
         self._read_s = self._look_s = -1.0
-        self._line: dict[Applicant, _Waiting] = {}
-        self._begun: dict[Applicant, Tenant] = {}
-        self._unborn: set[Applicant] = set()
-        self._claims: dict[Applicant, int] = {}  # of those that initialise: not all of it is taken yet
+        self._queue: dict[AdmittedEnvironment, _Waiting] = {}
+        self._begun: dict[AdmittedEnvironment, AdmittedFunction] = {}
+        self._spawning: set[AdmittedEnvironment] = set()
+        self._claims: dict[AdmittedEnvironment, int] = {}  # of those that initialise, in KB
         self._claimed_kb = 0
         self._timer: asyncio.TimerHandle | None = None
         self._moved_s = 0.0  # when something was started or had ended last
-        self._took_s = 0.0  # when a busy one was told to go after its work
-        self._reminded_s = 0.0
+        self._taken_s = 0.0  # when a busy one was told to go after its work
+        self._extended_s = 0.0
         self._paused_until_s = 0.0  # after a fork that failed
         self._pause_s = _FIRST_PAUSE_S
         self._paused_for = ""
-        self._told_s: dict[str, float] = {}
+        self._logged_s: dict[str, float] = {}
 
     # ---------------------------------------------------------------- what executors tell
 
-    def ask(self, one: Applicant, tenant: Tenant, start: Callable[[], None], *, urgent: bool = False) -> None:
+    def ask(
+        self,
+        environment: AdmittedEnvironment,
+        function: AdmittedFunction,
+        start: Callable[[], None],
+        *,
+        urgent: bool = False,
+    ) -> None:
         """Have `start` called: now, or as soon as there is room. `urgent`: it takes the place of another."""
-        if not urgent and (self._line or self._shortage(tenant)):
-            self._line[one] = _Waiting(tenant, start, self._now())
-            self._rouse()
+        if not urgent and (self._queue or self._shortage(function)):
+            self._queue[environment] = _Waiting(function, start, self._now())
+            self._start_timer()
         else:
-            self._begin(one, tenant, start)
+            self._begin(environment, function, start)
 
-    def postpone(self, one: Applicant, tenant: Tenant, start: Callable[[], None], code: int) -> None:
-        """It was started, and could not be forked because of the error `code`: first in line again."""
-        self.forget(one)
+    def postpone(
+        self,
+        environment: AdmittedEnvironment,
+        function: AdmittedFunction,
+        start: Callable[[], None],
+        code: int,
+    ) -> None:
+        """Put it first in the queue again: its fork failed with the errno `code`."""
+        self.forget(environment)
         now_s = self._now()
         if now_s >= self._paused_until_s:
             self._paused_until_s = now_s + self._pause_s
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         self._paused_for = SHORTAGES.get(code, "processes")
-        self._line = {one: _Waiting(tenant, start, one.since_s), **self._line}
-        self._rouse()
+        self._queue = {environment: _Waiting(function, start, environment.since_s), **self._queue}
+        self._start_timer()
 
-    def born(self, one: Applicant) -> None:
-        """Its process is there."""
-        self._unborn.discard(one)
+    def spawned(self, environment: AdmittedEnvironment) -> None:
+        """Its process has been forked."""
+        self._spawning.discard(environment)
         self._pause_s = _FIRST_PAUSE_S
         self._paused_for = ""
 
-    def initialised(self, one: Applicant, need: Need) -> None:
-        """It has taken what it needs for the start."""
-        self._claimed_kb -= self._claims.pop(one, 0)
+    def initialised(self, environment: AdmittedEnvironment, need: Need) -> None:
+        """Its init is done: what it claimed is in use now."""
+        self._claimed_kb -= self._claims.pop(environment, 0)
         self._read_s = -1.0  # what was claimed is taken now
-        need.measure(one.pid)
-        if self._line:
+        need.measure(environment.pid)
+        if self._queue:
             self._admit()
 
-    def forget(self, one: Applicant) -> None:
-        """It is gone, or about to go, wherever it was."""
-        self._line.pop(one, None)
-        self._unborn.discard(one)
-        self._claimed_kb -= self._claims.pop(one, 0)
-        if self._begun.pop(one, None) is not None:
+    def forget(self, environment: AdmittedEnvironment) -> None:
+        """Drop it, whether it waits or has begun."""
+        self._queue.pop(environment, None)
+        self._spawning.discard(environment)
+        self._claimed_kb -= self._claims.pop(environment, 0)
+        if self._begun.pop(environment, None) is not None:
             self._moved_s = self._now()
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
-        return len(self._line)
+        """Number of environments that wait."""
+        return len(self._queue)
 
     def close(self) -> None:
         """Start nothing more."""
-        self._line.clear()
+        self._queue.clear()
         self._held.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -254,13 +268,19 @@ class Admission:
 
     # ---------------------------------------------------------------- whether there is room
 
-    def _shortage(self, tenant: Tenant) -> str | None:
-        """What is missing for one more, if anything is."""
+    def _shortage(self, function: AdmittedFunction) -> str | None:
+        """What the machine is short of for one more environment; None if there is room."""
+        found = self._found_shortage(function)
+        if found is not None:
+            self._short_of = found
+        return found
+
+    def _found_shortage(self, function: AdmittedFunction) -> str | None:
         now_s = self._now()
-        if self._paused_for and (self._unborn or now_s < self._paused_until_s):
+        if self._paused_for and (self._spawning or now_s < self._paused_until_s):
             return self._paused_for  # one at a time, until one succeeds
-        spare = self._spare() - DESCRIPTORS_EACH * (len(self._unborn) + 1)
-        over = len(self._begun) * DESCRIPTORS_EACH >= self._most_descriptors
+        spare = self._spare() - DESCRIPTORS_EACH * (len(self._spawning) + 1)
+        over = len(self._begun) * DESCRIPTORS_EACH >= self._max_descriptors
         if (spare < 0 or over) and (self._begun or spare < -_IN_NEED):
             return "descriptors"
         if now_s - self._read_s >= _LOOK_S or self._short_of_memory:
@@ -268,7 +288,7 @@ class Admission:
         memory = self._memory
         if memory is None:
             return None
-        left_kb = memory.available_kb - self._claimed_kb - tenant.need.kb(memory.limit_kb)
+        left_kb = memory.available_kb - self._claimed_kb - function.need.kb(memory.limit_kb)
         kept_kb = reserve_kb(memory.limit_kb)
         if left_kb < kept_kb and (self._begun or memory.available_kb < kept_kb // 2):
             return "memory"
@@ -279,35 +299,37 @@ class Admission:
         memory = self._memory
         return memory is not None and memory.available_kb - self._claimed_kb < memory.limit_kb // 4
 
-    def _begin(self, one: Applicant, tenant: Tenant, start: Callable[[], None]) -> None:
+    def _begin(
+        self, environment: AdmittedEnvironment, function: AdmittedFunction, start: Callable[[], None]
+    ) -> None:
         memory = self._memory
-        need_kb = tenant.need.kb(memory.limit_kb) if memory is not None else 0
-        self._claims[one] = need_kb
+        need_kb = function.need.kb(memory.limit_kb) if memory is not None else 0
+        self._claims[environment] = need_kb
         self._claimed_kb += need_kb
-        self._begun[one] = tenant
-        self._unborn.add(one)
+        self._begun[environment] = function
+        self._spawning.add(environment)
         self._moved_s = self._now()
         start()
 
     def _admit(self) -> None:
-        """Start what fits, in order; for so long, one function's that do not fit hold up none of others."""
-        oldest_s = next(iter(self._line.values())).began_s
+        """Start what fits, in order. What does not fit holds up other functions only after `PATIENCE_S`."""
+        oldest_s = next(iter(self._queue.values())).began_s
         strict = self._now() - oldest_s > PATIENCE_S
-        short = set(self._spoilt)  # nobody waits for what they have in line
-        for one, waiting in list(self._line.items()):
-            if waiting.tenant in short or one not in self._line:
+        short = set(self._with_idle)  # nobody waits for what they have in line
+        for environment, waiting in list(self._queue.items()):
+            if waiting.function in short or environment not in self._queue:
                 continue
-            if self._shortage(waiting.tenant) is None:
-                del self._line[one]
-                self._begin(one, waiting.tenant, waiting.start)
+            if self._shortage(waiting.function) is None:
+                del self._queue[environment]
+                self._begin(environment, waiting.function, waiting.start)
             elif strict:
                 return
             else:
-                short.add(waiting.tenant)
+                short.add(waiting.function)
 
     # ---------------------------------------------------------------- while something waits
 
-    def _rouse(self) -> None:
+    def _start_timer(self) -> None:
         if self._timer is None:
             self._timer = self._loop.call_later(_LOOK_S, self._look)
 
@@ -315,106 +337,110 @@ class Admission:
         self._timer = None
         now_s = self._now()
         self._read_s = -1.0
-        self._spoilt = set(self._idle_by_tenant())
-        if self._line:
+        self._with_idle = set(self._idle_by_function())
+        if self._queue:
             self._admit()
-        if self._line:
-            self._tell(now_s)
+        if self._queue:
+            self._count_waits(now_s)
             self._make_room(now_s)
-            self._remind(now_s)
+            self._extend_inits(now_s)
         else:
-            self._spoilt.clear()
+            self._with_idle.clear()
         self._hold_and_resume()
-        if self._line:
-            self._rouse()
+        if self._queue:
+            self._start_timer()
 
     def _hold_and_resume(self) -> None:
-        """Tell those whose environments wait to ask for no more, and those whose wait no longer."""
-        waiting = {one.tenant for one in self._line.values()}
+        """Hold functions whose environments wait, and resume those whose environments no longer do."""
+        waiting = {entry.function for entry in self._queue.values()}
         held, self._held = self._held, waiting
-        for tenant in waiting - held:
-            tenant.hold()
-        for tenant in held - waiting:
-            tenant.resume()
+        for function in waiting - held:
+            function.hold()
+        for function in held - waiting:
+            function.resume()
 
     def _make_room(self, now_s: float) -> None:
-        """Give up environments that do less than what waits would."""
+        """End idle environments for those that wait, or after `PATIENCE_S` without any, a busy one."""
         if self._leaving():
             return
-        first = next((one for one in self._line.values() if one.tenant not in self._spoilt), None)
+        first = next((entry for entry in self._queue.values() if entry.function not in self._with_idle), None)
         if first is None:
             return
-        idle = self._idle_by_tenant()
+        idle = self._idle_by_function()
         if idle:
             limit_kb = self._memory.limit_kb if self._memory is not None else 0
-            missing_kb = first.tenant.need.kb(limit_kb)
-            tenant = max(idle, key=lambda one: len(idle[one]))
-            for one in idle[tenant]:
-                if tenant.give_up(one):
-                    missing_kb -= tenant.need.kb(limit_kb)
+            missing_kb = first.function.need.kb(limit_kb)
+            function = max(idle, key=lambda owner: len(idle[owner]))
+            for environment in idle[function]:
+                if function.give_up(environment):
+                    missing_kb -= function.need.kb(limit_kb)
                 if missing_kb <= 0:
                     return
-        elif now_s - max(first.began_s, self._moved_s, self._took_s) > PATIENCE_S:
-            self._take_from_the_richest(first.tenant)
-            self._took_s = now_s
+        elif now_s - max(first.began_s, self._moved_s, self._taken_s) > PATIENCE_S:
+            self._take_from_the_largest(first.function)
+            self._taken_s = now_s
 
-    def _take_from_the_richest(self, poor: Tenant) -> None:
-        """One of the function that has most environments, and more than `poor`, goes after its work."""
-        counts: dict[Tenant, int] = {}
-        for tenant in self._begun.values():
-            counts[tenant] = counts.get(tenant, 0) + 1
-        own = counts.pop(poor, 0)
-        for tenant in sorted(counts, key=lambda one: -counts[one]):
-            if counts[tenant] > own and any(
-                tenant.give_up(one) for one, of in list(self._begun.items()) if of is tenant and one.running
+    def _take_from_the_largest(self, waiting_function: AdmittedFunction) -> None:
+        """Have the function with the most environments, and more than `waiting_function`, give one up."""
+        counts: dict[AdmittedFunction, int] = {}
+        for function in self._begun.values():
+            counts[function] = counts.get(function, 0) + 1
+        own = counts.pop(waiting_function, 0)
+        for function in sorted(counts, key=lambda owner: -counts[owner]):
+            if counts[function] > own and any(
+                function.give_up(environment)
+                for environment, of in list(self._begun.items())
+                if of is function and environment.running
             ):
                 return
 
-    def _idle_by_tenant(self) -> dict[Tenant, list[Applicant]]:
-        idle: dict[Tenant, list[Applicant]] = {}
-        for one, tenant in self._begun.items():
-            if one.pid and not one.working():
-                idle.setdefault(tenant, []).append(one)
+    def _idle_by_function(self) -> dict[AdmittedFunction, list[AdmittedEnvironment]]:
+        idle: dict[AdmittedFunction, list[AdmittedEnvironment]] = {}
+        for environment, function in self._begun.items():
+            if environment.pid and not environment.working():
+                idle.setdefault(function, []).append(environment)
         return idle
 
-    def _remind(self, now_s: float) -> None:
-        """No init has begun. Where nothing is there that might end and make room, waiting is of no use."""
-        if now_s - self._reminded_s < _REMIND_S:
+    def _extend_inits(self, now_s: float) -> None:
+        """Start init limits anew; fail what has waited for long while nothing runs that could end."""
+        if now_s - self._extended_s < _EXTEND_S:
             return
-        self._reminded_s = now_s
+        self._extended_s = now_s
         stuck = not self._begun and now_s - self._moved_s > INIT_LIMIT_S
-        for one, waiting in list(self._line.items()):
+        for environment, waiting in list(self._queue.items()):
             if stuck and now_s - waiting.began_s > INIT_LIMIT_S:
-                del self._line[one]
-                one.unborn(InitFailure("Sandbox.Failure", _no_room(self._shortage(waiting.tenant))))
+                del self._queue[environment]
+                environment.spawn_failed(
+                    InitFailure("Sandbox.Failure", _no_room(self._shortage(waiting.function)))
+                )
             else:
-                waiting.tenant.remind(one)
+                waiting.function.init_waits(environment)
 
-    def _tell(self, now_s: float) -> None:
-        """Count what waits for more than a moment; and once in a while, say so."""
-        for waiting in self._line.values():
-            if waiting.told or now_s - waiting.began_s < _LOOK_S:
+    def _count_waits(self, now_s: float) -> None:
+        """Notify observers of what waits for more than a moment; have it logged once in a while."""
+        for waiting in self._queue.values():
+            if waiting.is_counted or now_s - waiting.began_s < _LOOK_S:
                 continue
-            waiting.told = True
-            tenant = waiting.tenant
-            by = self._shortage(tenant) or "memory"
-            said_s = self._told_s.get(by)
-            known = bool(tenant.need.init_kb) or now_s - waiting.began_s > PATIENCE_S
-            first = known and (said_s is None or now_s - said_s > _TELL_AGAIN_S)
+            waiting.is_counted = True
+            function = waiting.function
+            by = self._shortage(function) or self._short_of  # it may be over by now
+            logged_s = self._logged_s.get(by)
+            known = bool(function.need.init_kb) or now_s - waiting.began_s > PATIENCE_S
+            first = known and (logged_s is None or now_s - logged_s > _LOG_AGAIN_S)
             if first:
-                self._told_s[by] = now_s
-            tenant.notify(self._notice(tenant, by, first=first))
+                self._logged_s[by] = now_s
+            function.notify(self._notice(function, by, first=first))
 
-    def _notice(self, tenant: Tenant, by: str, *, first: bool) -> Held:
+    def _notice(self, function: AdmittedFunction, by: str, *, first: bool) -> Held:
         memory = self._memory or Memory(0, 0)
-        need_kb = tenant.need.kb(memory.limit_kb)
-        there = sum(of is tenant for of in self._begun.values()) if first else 0
+        need_kb = function.need.kb(memory.limit_kb)
+        there = sum(of is function for of in self._begun.values()) if first else 0
         free_kb = memory.available_kb - self._claimed_kb - reserve_kb(memory.limit_kb)
         return Held(
-            function=tenant.need.function,
+            function=function.need.function,
             by=by,
             environment_mb=-(-need_kb // 1024),
-            measured=bool(tenant.need.init_kb),
+            measured=bool(function.need.init_kb),
             fit=max(1, there + max(0, free_kb // need_kb)) if need_kb else 0,
             limit=descriptors.limit() if by == "descriptors" else memory.limit_kb // 1024,
             first=first,
@@ -441,20 +467,24 @@ class Admission:
         self._look_s = now_s + min(0.5, max(0.0, over_kb / _GROWTH_KB_PER_S))
         if over_kb > 0 or self._leaving():
             return
-        idle = self._idle_by_tenant()
-        if any(tenant.give_up(one) for tenant, ones in idle.items() for one in ones):
+        idle = self._idle_by_function()
+        if any(function.give_up(environment) for function, ones in idle.items() for environment in ones):
             return
         if memory.available_kb < kept_kb // 4:
             self._end_largest()
             self._look_s = now_s + _LOOK_S  # it takes the kernel a moment
 
     def _end_largest(self) -> None:
-        sizes = {one: resident_kb(one.pid) or 0 for one in self._begun if one.pid}
+        sizes = {
+            environment: resident_kb(environment.pid) or 0 for environment in self._begun if environment.pid
+        }
         if sizes:
-            one = max(sizes, key=lambda each: sizes[each])
-            tenant = self._begun[one]
-            tenant.notify(EndedForMemory(function=tenant.need.function, resident_mb=sizes[one] // 1024))
-            one.end_for_memory()
+            environment = max(sizes, key=lambda each: sizes[each])
+            function = self._begun[environment]
+            function.notify(
+                EndedForMemory(function=function.need.function, resident_mb=sizes[environment] // 1024)
+            )
+            environment.end_for_memory()
 
 
 def _no_room(by: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What a zygote must know to fork an environment of one function, and the form it is sent in."""
+"""What a zygote needs to fork an environment of one function, and its form on the socket."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from engine.core.function import Account, Function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """Everything about a function's environments but what differs from one to the next.
+class EnvironmentSpec:
+    """What all environments of a function have in common.
 
     Attributes:
         function: Handler, code folder, limits.
@@ -32,7 +32,7 @@ class Spec:
     imports: tuple[str, ...] | None = None
 
     def encode(self) -> bytes:
-        """As JSON."""
+        """Encode it as JSON."""
         document = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         function = {
             field.name: getattr(self.function, field.name)
@@ -43,8 +43,8 @@ class Spec:
         return json.dumps({**document, "variables": dict(self.variables)}).encode()
 
     @classmethod
-    def decode(cls, text: bytes) -> Spec:
-        """What `encode` made."""
+    def decode(cls, text: bytes) -> EnvironmentSpec:
+        """Read what `encode` has made."""
         document: dict[str, Any] = json.loads(text)
         function = Function(**document.pop("function"))
         return cls(function=function, account=Account(**document.pop("account")), **document)

@@ -1,4 +1,4 @@
-"""Whether this machine can run environments as forked processes; nothing else of the executor is imported."""
+"""Whether this machine can run environments as forked processes; imports nothing else of the executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which program serves a function by the Runtime API, and with which variables it is started.
+"""The program that serves a function by the Runtime API, and the variables it is started with.
 
 Source: Lambda Developer Guide, "Building a custom runtime for AWS Lambda" and "Using the Lambda runtime API".
 """
@@ -35,7 +35,7 @@ class InvalidEntrypoint(EngineError):
 
     @property
     def failure(self) -> InitFailure:
-        """What the fleet's driver is told."""
+        """The failure, as the driver is told of it."""
         return InitFailure("Runtime.InvalidEntrypoint", str(self))
 
 

@@ -13,88 +13,88 @@ from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation
-from engine.executors.runtime_api.child import Child
-from engine.executors.runtime_api.guardian import Guardian
-from engine.executors.runtime_api.room import Room
+from engine.executors.runtime_api.environment import RuntimeEnvironment
+from engine.executors.runtime_api.process_reaper import ProcessReaper
+from engine.executors.runtime_api.runtime_process import RuntimeProcess
 from engine.ports import Facts, Workshop
 
 
 class RuntimeExecutor:
-    """The environments of one function, each a process. See the module's docstring for its limits."""
+    """The environments of one function, each a process that polls the Runtime API."""
 
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.function = function
         self.facts = facts
         self.workshop = workshop
-        self._rooms: dict[int, Room] = {}
-        self._leaving: set[Room] = set()  # closed, and their processes not reaped yet
+        self._environments: dict[int, RuntimeEnvironment] = {}
+        self._closing: set[RuntimeEnvironment] = set()  # closed, and their processes not reaped yet
         self._openings: set[asyncio.Task[None]] = set()
-        self._guardian: Guardian | None = None
+        self._reaper: ProcessReaper | None = None
 
     def start(self, env_id: int, /) -> None:
-        """Listen, and start a process; its first poll tells that it is ready."""
-        if self._guardian is None:
+        """Listen, and start a process. Its first poll means that it is ready."""
+        if self._reaper is None:
             try:
-                self._guardian = Guardian()
+                self._reaper = ProcessReaper()
             except OSError as error:
                 failure = InitFailure("Sandbox.Failure", str(error))
                 self.workshop.loop.call_soon(self.facts.failed, env_id, failure, 0.0)
                 return
-        room = self._rooms[env_id] = Room(env_id, self)
-        self.open(room)
+        environment = self._environments[env_id] = RuntimeEnvironment(env_id, self)
+        self.open(environment)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
         """Answer the poll of that environment with it."""
-        self._rooms[env_id].run(invocation)
+        self._environments[env_id].run(invocation)
 
     def stop(self, env_id: int, /) -> None:
         """SIGKILL to the process and all it started."""
-        room = self._rooms.get(env_id)
-        if room is not None:
-            self.dismiss(room)
+        environment = self._environments.get(env_id)
+        if environment is not None:
+            self.discard(environment)
 
     def init_use(self, env_id: int, /) -> Use | None:
-        """Of its process; what that starts is not counted."""
-        room = self._rooms.get(env_id)
-        return None if room is None else room.init_use()
+        """CPU of its process, without what that starts."""
+        environment = self._environments.get(env_id)
+        return None if environment is None else environment.init_use()
 
     def renew(self) -> None:
-        """Nothing: a new process reads what is there when it starts."""
+        """Do nothing: a new process reads the code when it starts."""
 
     def close(self) -> None:
         """Leave no process and no descriptor behind; every environment has been stopped."""
-        for room in [*self._rooms.values(), *self._leaving]:
-            room.close()
-            room.settle()
-        self._rooms.clear()
-        self._leaving.clear()
-        if self._guardian is not None:
-            self._guardian.close()
-            self._guardian = None
+        for environment in [*self._environments.values(), *self._closing]:
+            environment.close()
+            environment.wait_until_reaped()
+        self._environments.clear()
+        self._closing.clear()
+        if self._reaper is not None:
+            self._reaper.close()
+            self._reaper = None
 
-    # ---------------------------------------------------------------- what rooms ask for
+    # ---------------------------------------------------------------- what environments ask for
 
-    def open(self, room: Room) -> None:
+    def open(self, environment: RuntimeEnvironment) -> None:
         """Start its process, beside the loop."""
-        opening = self.workshop.loop.create_task(room.open())
+        opening = self.workshop.loop.create_task(environment.open())
         self._openings.add(opening)
         opening.add_done_callback(self._openings.discard)
 
-    def watch(self, child: Child) -> None:
-        """Tell the guardian."""
-        if self._guardian is not None:
-            self._guardian.watch(child.group)
+    def watch(self, child: RuntimeProcess) -> None:
+        """Have the process killed if the engine is killed."""
+        if self._reaper is not None:
+            self._reaper.watch(child.group)
 
-    def forget(self, child: Child) -> None:
-        """Tell the guardian."""
-        if self._guardian is not None:
-            self._guardian.forget(child.group)
+    def forget(self, child: RuntimeProcess) -> None:
+        """Stop that: the process is about to be reaped."""
+        if self._reaper is not None:
+            self._reaper.forget(child.group)
 
-    def dismiss(self, room: Room) -> None:
-        """Close it, and keep it in mind until its process is reaped."""
-        self._rooms.pop(room.env_id, None)
-        room.close()
-        if room.settled:
-            self._leaving.discard(room)
+    def discard(self, environment: RuntimeEnvironment) -> None:
+        """Close it, and keep it until its process is reaped."""
+        self._environments.pop(environment.env_id, None)
+        environment.close()
+        if environment.is_reaped:
+            self._closing.discard(environment)
         else:
-            self._leaving.add(room)
+            self._closing.add(environment)

@@ -6,12 +6,12 @@ from typing import Final
 
 from engine.core.function import Function
 from engine.ports import Binding
-from engine.sources.http.desk import Route
-from engine.sources.http.payload import Edge
+from engine.protocols.http.cors import Cors
+from engine.sources.http.event_handler import Route
+from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.payload_v2 import PayloadV2, Target
 from engine.sources.http.routes import Entry
 from engine.sources.http.settings import ANY, HttpEvent
-from engine.wire.cors import Cors
 
 URL_MAX_BODY: Final = 6 * 1024 * 1024
 
@@ -26,7 +26,7 @@ class UrlPayload(PayloadV2):
 
     __slots__ = ()
 
-    def __init__(self, url_id: str, function: str, edge: Edge) -> None:
+    def __init__(self, url_id: str, function: str, edge: GatewayIdentity) -> None:
         binding = Binding(function=Function(function, handler="-"), settings=HttpEvent())
         super().__init__(binding, HttpEvent(), edge)
         self._api_id = url_id
@@ -39,7 +39,7 @@ class UrlPayload(PayloadV2):
 
 
 def url_entries(
-    url_id: str, function: str, qualifier: str | None, edge: Edge, cors: Cors | None = None
+    url_id: str, function: str, qualifier: str | None, edge: GatewayIdentity, cors: Cors | None = None
 ) -> list[Entry[Route]]:
     """The routes of one function URL: itself, and everything below it."""
     route = Route(function, UrlPayload(url_id, function, edge), qualifier, cors)

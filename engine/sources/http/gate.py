@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import orjson
 
-from engine.sources.http.answers import JSON_TYPE, identified
-from engine.sources.http.desk import Route, Router
+from engine.protocols.http.cors import Cors, Preflight, preflight_of
+from engine.protocols.http.request_gate import GateRefusal, RequestGate, marks_of
+from engine.protocols.http.server import Request, header_block
+from engine.sources.http.event_handler import Route, Router
+from engine.sources.http.responses import JSON_TYPE, identified
 from engine.sources.http.settings import FrontDoor
-from engine.wire.cors import Cors, Preflight, preflight_of
-from engine.wire.http import Request, header_block
-from engine.wire.request_gate import Refusal, RequestGate, marks_of
 
 _HEAD: Final = header_block([("content-type", JSON_TYPE), ("x-amzn-errortype", "ForbiddenException")])
 
@@ -57,7 +57,7 @@ class HttpGate:
         preflight = preflight_of(request)
         route = self._route(request, preflight)
         cors = route.cors if route is not None else None
-        if refusal is not None and not _is_named(refusal, cors):
+        if refusal is not None and not _is_opened(request, refusal, cors):
             self._refuse(request, refusal)
         elif route is None or cors is None or not marks.origins:
             self._take(request)
@@ -87,16 +87,18 @@ class HttpGate:
         own = b"" if door is FrontDoor.URL else b"access-control-"
         request.add_to_answer(cors.head(origin), instead_of=own)
 
-    def _refuse(self, request: Request, refusal: Refusal) -> None:
+    def _refuse(self, request: Request, refusal: GateRefusal) -> None:
         self._reject("forbidden")
         body = orjson.dumps({"message": refusal.message})
         request.respond(refusal.status, identified(_HEAD, self._new_request_id()), body)
 
 
-def _is_named(refusal: Refusal, cors: Cors | None) -> bool:
-    return (
-        not refusal.final and refusal.origin is not None and cors is not None and cors.names(refusal.origin)
-    )
+def _is_opened(request: Request, refusal: GateRefusal, cors: Cors | None) -> bool:
+    """Whether the CORS of its route names the origin, and takes the method. Preflights are only answered."""
+    origin = refusal.origin
+    if refusal.final or origin is None or cors is None or not cors.names(origin):
+        return False
+    return preflight_of(request) is not None or cors.takes(origin, request.method)
 
 
 def cors_of_url(document: Mapping[str, Any] | None) -> Cors | None:

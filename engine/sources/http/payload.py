@@ -8,17 +8,17 @@ from typing import Any, Final, Protocol
 
 from engine.core.function import Account
 from engine.core.outcome import Outcome
-from engine.sources.http.answers import Answer
-from engine.sources.http.refusals import Refusals
+from engine.protocols.http.server import Request
+from engine.sources.http.error_responses import ErrorResponses
+from engine.sources.http.responses import Answer
 from engine.sources.http.settings import FrontDoor
-from engine.sources.http.stamps import Stamp
-from engine.wire.http import Request
+from engine.sources.http.timestamps import Timestamp
 
 MAX_EVENT_BYTES: Final = 6_291_456
 """Payload of a synchronous invocation (Lambda Developer Guide, quotas)."""
 
 
-class Edge:
+class GatewayIdentity:
     """Where requests come in. `port` becomes known when the listener is bound."""
 
     __slots__ = ("account", "port")
@@ -39,7 +39,7 @@ class PayloadFormat(Protocol):
 
     front_door: FrontDoor
     max_body: int
-    refusals: Refusals
+    refusals: ErrorResponses
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Any:
         """What `event` needs to know of a request target. Never changed afterwards: it is shared.
@@ -48,7 +48,7 @@ class PayloadFormat(Protocol):
         """
 
     def event(
-        self, request: Request, target: Any, request_id: str, stamp: Stamp, trace: str
+        self, request: Request, target: Any, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event, fresh: the handler may change all of it."""
 

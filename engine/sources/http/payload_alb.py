@@ -10,9 +10,20 @@ from typing import Any, Final, NamedTuple
 
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
-from engine.sources.http.answers import (
+from engine.protocols.http.server import Request
+from engine.sources.http.error_responses import refusals
+from engine.sources.http.headers import (
+    LEFT_OUT,
+    REPLACED,
+    HeaderNames,
+    forwarded_for,
+    lower_case,
+    text_or_base64,
+)
+from engine.sources.http.payload import GatewayIdentity, stable_id
+from engine.sources.http.responses import (
     Answer,
-    Heads,
+    ResponseHeads,
     base64_bytes,
     header_map,
     header_text,
@@ -22,20 +33,9 @@ from engine.sources.http.answers import (
     parse,
     text_bytes,
 )
-from engine.sources.http.inbound import (
-    LEFT_OUT,
-    REPLACED,
-    HeaderNames,
-    forwarded_for,
-    lower_case,
-    text_or_base64,
-)
-from engine.sources.http.payload import Edge, stable_id
-from engine.sources.http.refusals import refusals
 from engine.sources.http.settings import FrontDoor, HttpEvent
-from engine.sources.http.stamps import Stamp
 from engine.sources.http.target import grouped, sent_pairs
-from engine.wire.http import Request
+from engine.sources.http.timestamps import Timestamp
 
 MAX_BYTES: Final = 1024 * 1024
 """Largest request body, and largest response as JSON."""
@@ -68,7 +68,7 @@ class PayloadAlb:
         "refusals",
     )
 
-    def __init__(self, binding: Binding, settings: HttpEvent, edge: Edge) -> None:
+    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
         self.front_door = FrontDoor.ALB
         self.max_body = MAX_BYTES
         self.refusals = refusals(self.front_door)
@@ -80,14 +80,14 @@ class PayloadAlb:
         self._multi = settings.multi_value_headers
         self._edge = edge
         self._names = HeaderNames(lower_case, REPLACED | {b"transfer-encoding"})
-        self._heads = Heads("application/octet-stream")
+        self._heads = ResponseHeads("application/octet-stream")
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
         """A load balancer knows no path parameters."""
         return Target(path, grouped(sent_pairs(query)))
 
     def event(
-        self, request: Request, target: Target, request_id: str, stamp: Stamp, trace: str
+        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event: one pair of maps, single (the last value wins) or multi-value, never both."""
         event: dict[str, Any] = {

@@ -10,9 +10,20 @@ from typing import Any, Final, NamedTuple
 
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
-from engine.sources.http.answers import (
+from engine.protocols.http.server import Request
+from engine.sources.http.error_responses import refusals
+from engine.sources.http.headers import (
+    HOP_BY_HOP,
+    LEFT_OUT,
+    REPLACED,
+    HeaderNames,
+    forwarded_for,
+    text_or_base64,
+)
+from engine.sources.http.payload import GatewayIdentity, stable_id
+from engine.sources.http.responses import (
     Answer,
-    Heads,
+    ResponseHeads,
     base64_bytes,
     header_map,
     header_text,
@@ -22,20 +33,9 @@ from engine.sources.http.answers import (
     parse,
     text_bytes,
 )
-from engine.sources.http.inbound import (
-    HOP_BY_HOP,
-    LEFT_OUT,
-    REPLACED,
-    HeaderNames,
-    forwarded_for,
-    text_or_base64,
-)
-from engine.sources.http.payload import Edge, stable_id
-from engine.sources.http.refusals import refusals
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
-from engine.sources.http.stamps import Stamp
 from engine.sources.http.target import decoded_pairs, grouped
-from engine.wire.http import Request
+from engine.sources.http.timestamps import Timestamp
 
 _ALLOWED: Final = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 _NOBODY: Final = (
@@ -84,7 +84,7 @@ class PayloadV1:
         "refusals",
     )
 
-    def __init__(self, binding: Binding, settings: HttpEvent, edge: Edge) -> None:
+    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
         self.front_door = FrontDoor.REST
         self.max_body = 10 * 1024 * 1024
         self.refusals = refusals(self.front_door)
@@ -107,7 +107,7 @@ class PayloadV1:
         self._binary = settings.binary_media_types
         self._edge = edge
         self._names = HeaderNames(_spelling, HOP_BY_HOP | REPLACED)
-        self._heads = Heads()
+        self._heads = ResponseHeads()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
         """Query values are decoded; path and parameters keep their percent-encoding.
@@ -133,7 +133,7 @@ class PayloadV1:
         )
 
     def event(
-        self, request: Request, target: Target, request_id: str, stamp: Stamp, trace: str
+        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event; single-value maps hold the last value of a repeated name."""
         headers, multi_headers = self._headers(request, trace)

@@ -10,9 +10,22 @@ from typing import Any, Final, NamedTuple
 
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
-from engine.sources.http.answers import (
+from engine.protocols.http.header_cache import HeaderCache
+from engine.protocols.http.server import Request, header_block
+from engine.sources.http.error_responses import refusals
+from engine.sources.http.headers import (
+    HOP_BY_HOP,
+    LEFT_OUT,
+    REPLACED,
+    HeaderNames,
+    forwarded_for,
+    lower_case,
+    text_or_base64,
+)
+from engine.sources.http.payload import GatewayIdentity, stable_id
+from engine.sources.http.responses import (
     Answer,
-    Heads,
+    ResponseHeads,
     base64_bytes,
     compact,
     http_status,
@@ -22,22 +35,9 @@ from engine.sources.http.answers import (
     plain_body,
     text_bytes,
 )
-from engine.sources.http.inbound import (
-    HOP_BY_HOP,
-    LEFT_OUT,
-    REPLACED,
-    HeaderNames,
-    forwarded_for,
-    lower_case,
-    text_or_base64,
-)
-from engine.sources.http.payload import Edge, stable_id
-from engine.sources.http.refusals import refusals
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
-from engine.sources.http.stamps import Stamp
 from engine.sources.http.target import decoded_pairs, decoded_path, joined
-from engine.wire.head_memo import HeadMemo
-from engine.wire.http import Request, header_block
+from engine.sources.http.timestamps import Timestamp
 
 _MAX_BODY: Final = {FrontDoor.URL: 6 * 1024 * 1024, FrontDoor.HTTP_API: 10 * 1024 * 1024}
 
@@ -90,7 +90,7 @@ class PayloadV2:
         "refusals",
     )
 
-    def __init__(self, binding: Binding, settings: HttpEvent, edge: Edge) -> None:
+    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
         self.front_door = settings.front_door
         self.max_body = _MAX_BODY[self.front_door]
         self.refusals = refusals(self.front_door)
@@ -109,8 +109,8 @@ class PayloadV2:
         self._variables = settings.stage_variables
         self._edge = edge
         self._names = HeaderNames(lower_case, HOP_BY_HOP | REPLACED)
-        self._heads = Heads()
-        self._known = HeadMemo[Sent]()
+        self._heads = ResponseHeads()
+        self._known = HeaderCache[Sent]()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
         """Query values are decoded, repeated ones joined by a comma."""
@@ -120,7 +120,7 @@ class PayloadV2:
         return Target(path, query, joined(decoded_pairs(query)) or None, parameters or None)
 
     def event(
-        self, request: Request, target: Target, request_id: str, stamp: Stamp, trace: str
+        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event. A text body is one whose content type holds `json`, `text` or `xml`."""
         sent = self._known.get(request.head)

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from engine.registry import did_you_mean
-from engine.wire.cors import Cors
+from engine.core.spelling import did_you_mean
+from engine.protocols.http.cors import Cors
 
 ANY: Final = "ANY"
 DEFAULT_PATH: Final = "$default"
@@ -97,8 +97,10 @@ class HttpEvent(BaseModel):
             `$default`, also written `/*`.
         payload_format: `2.0` (Function URL without a route, HTTP API with one), `1.0` (REST API) or
             `alb` (Application Load Balancer).
-        stage: Name of the API stage; absent means `$default` for 2.0 and `Prod` for 1.0. It stands in
-            the event only: requests come without it, as through a custom domain.
+        api: With format 1.0, which kind of API it is: `rest`, or `http` for an HTTP API whose integration
+            has format 1.0.
+        stage: Name of the API stage; absent means `Prod` for a REST API, `$default` for an HTTP API. It
+            stands in the event only: requests come without it, as through a custom domain.
         stage_variables: Sent with every event of formats 2.0 and 1.0.
         multi_value_headers: The target group attribute `lambda.multi_value_headers.enabled` (alb).
         binary_media_types: The REST API's list, for example `["image/png"]` or `["*/*"]` (1.0).
@@ -111,6 +113,7 @@ class HttpEvent(BaseModel):
     method: str = ANY
     path: str = DEFAULT_PATH
     payload_format: Literal["2.0", "1.0", "alb"] = "2.0"
+    api: Literal["rest", "http"] | None = None
     stage: StageName | None = None
     stage_variables: dict[str, str] = Field(default_factory=dict)
     multi_value_headers: bool = False
@@ -148,21 +151,27 @@ class HttpEvent(BaseModel):
     def _only_what_the_format_knows(self) -> Self:
         if self.multi_value_headers and self.payload_format != "alb":
             raise ValueError('multi_value_headers needs payload_format = "alb"')
-        if self.binary_media_types and self.payload_format != "1.0":
-            raise ValueError('binary_media_types needs payload_format = "1.0"')
+        if self.binary_media_types and not self._is_rest:
+            raise ValueError('binary_media_types needs payload_format = "1.0", and a REST API')
+        if self.api is not None and self.payload_format != "1.0":
+            raise ValueError('api needs payload_format = "1.0": other formats have one kind of API')
         if self.payload_format == "alb" and (self.stage or self.stage_variables):
             raise ValueError("a load balancer has no stage and no stage_variables")
         if self.payload_format == "alb" and self.cors:
             raise ValueError("a load balancer has no cors: its functions answer OPTIONS themselves")
-        if self.payload_format == "1.0" and self.stage == DEFAULT_PATH:
+        if self._is_rest and self.stage == DEFAULT_PATH:
             raise ValueError("a REST API has no stage named $default")
         return self
+
+    @property
+    def _is_rest(self) -> bool:
+        return self.payload_format == "1.0" and self.api != "http"
 
     @property
     def front_door(self) -> FrontDoor:
         """The closest AWS service: format 2.0 without method, route and stage is a Function URL."""
         if self.payload_format == "1.0":
-            return FrontDoor.REST
+            return FrontDoor.REST if self._is_rest else FrontDoor.HTTP_API
         if self.payload_format == "alb":
             return FrontDoor.ALB
         bare = self.path == DEFAULT_PATH and self.method == ANY
@@ -171,7 +180,7 @@ class HttpEvent(BaseModel):
     @property
     def stage_name(self) -> str:
         """The stage, or the front door's default."""
-        return self.stage or (_REST_STAGE if self.payload_format == "1.0" else DEFAULT_PATH)
+        return self.stage or (_REST_STAGE if self._is_rest else DEFAULT_PATH)
 
     @property
     def route_key(self) -> str:

@@ -10,24 +10,25 @@ from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
 from engine.ports import Binding, EventSource, Finding, Host, Sink
-from engine.sources.http.desk import Desk, Route, Router
+from engine.protocols.http.request_gate import RequestGate
+from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
+from engine.sources.http.event_handler import HttpEventHandler, Route, Router
 from engine.sources.http.function_urls import URL_MAX_BODY, prefix_of, url_entries
 from engine.sources.http.gate import HttpGate, cors_of_url
-from engine.sources.http.payload import Edge, PayloadFormat
+from engine.sources.http.payload import GatewayIdentity, PayloadFormat
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
+from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.routes import Entry, taken
 from engine.sources.http.settings import HttpEvent
-from engine.wire.http import HttpLimits, HttpServer
-from engine.wire.request_gate import RequestGate
 
 LISTENER: Final = "http"
 _MOST_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
 _SURELY_FITS: Final = 524_288
 """Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""
-_FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, Edge], PayloadFormat]]] = {
+_FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, GatewayIdentity], PayloadFormat]]] = {
     "2.0": PayloadV2,
     "1.0": PayloadV1,
     "alb": PayloadAlb,
@@ -44,11 +45,11 @@ class HttpSource:
 
     Settings: ClassVar[type[BaseModel]] = HttpEvent
 
-    def __init__(self, entries: Sequence[Entry[Route]], host: Host, edge: Edge) -> None:
+    def __init__(self, entries: Sequence[Entry[Route]], host: Host, edge: GatewayIdentity) -> None:
         self._entries = entries
         self._urls: dict[str, list[Entry[Route]]] = {}
         self._router = Router(entries)
-        self._desk: Desk | None = None
+        self._desk: HttpEventHandler | None = None
         self._gate: HttpGate | None = None
         self._host = host
         self._edge = edge
@@ -57,7 +58,7 @@ class HttpSource:
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Compile the routes. Raises ConfigError with one line for each route claimed twice."""
-        edge = Edge(host.account, host.listen[LISTENER][1])
+        edge = GatewayIdentity(host.account, host.listen[LISTENER][1])
         return cls([_entry(binding, edge) for binding in bindings], host, edge)
 
     @classmethod
@@ -96,7 +97,7 @@ class HttpSource:
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Listen until `stopping`, then answer what was taken. Starts with `http://host:port`."""
         host = self._host
-        desk = self._desk = Desk(self._router, sink, host)
+        desk = self._desk = HttpEventHandler(self._router, sink, host)
         rule = RequestGate(
             host.listen[LISTENER][0],
             hosts=host.hosts,
@@ -107,7 +108,8 @@ class HttpSource:
         limits = HttpLimits(max_body_bytes=max(self._router.max_body, URL_MAX_BODY))
         server = HttpServer(gate.take, host.clock, limits, host.say)
         try:
-            address, port = await server.start(*host.listen[LISTENER])
+            with named_listener(LISTENER):
+                address, port = await server.start(*host.listen[LISTENER])
             self._edge.port = str(port)
             shown = f"[{address}]" if ":" in address else address
             self._base = f"http://{shown}:{port}"
@@ -118,11 +120,12 @@ class HttpSource:
             server.close()
 
 
-def _entry(binding: Binding, edge: Edge) -> Entry[Route]:
+def _entry(binding: Binding, edge: GatewayIdentity) -> Entry[Route]:
     settings = binding.settings
     if not isinstance(settings, HttpEvent):
         raise TypeError(f"an HTTP event needs HttpEvent settings, not {type(settings).__name__}")
-    payload = _FORMATS[settings.payload_format](binding, settings, edge)
+    form = PayloadV1HttpApi if settings.api == "http" else _FORMATS[settings.payload_format]
+    payload = form(binding, settings, edge)
     name = binding.function.name
     cors = settings.cors.rule() if settings.cors is not None else None
     return Entry(settings.method, settings.path, name, Route(name, payload, binding.qualifier, cors))

@@ -1,4 +1,1 @@
-"""S3: an object store behind S3's API, its notifications, and an intake for those of other stores.
-
-`service.S3Service` is what clients and the process use, `source.S3Source` what invokes functions.
-"""
+"""Notifications of buckets as events: of the own store, and of others by webhook."""

@@ -1,1 +1,1 @@
-"""Amazon SQS in memory: queues as a pure state machine, and the wire protocols in front of it."""
+"""The event source mapping: turns messages of a queue into invocations of a function."""

@@ -1,119 +1,207 @@
-"""What a user says about a queue: `[queues.NAME]` in engine.toml.
+"""What a user says about a mapping: `[[functions.NAME.events]]` with `type = "sqs"` or `"sqs_remote"`.
 
-Source of the bounds: SQS API reference, "CreateQueue"; SQS Developer Guide, "message quotas".
+Source of the bounds: Lambda API reference, "CreateEventSourceMapping"; Lambda Developer Guide, "Using
+Lambda with Amazon SQS".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from engine.sources.sqs.policy import (
-    MAX_DELAY_S,
-    MAX_MESSAGE_BYTES,
-    MAX_VISIBILITY_S,
-    MAX_WAIT_S,
-    QueuePolicy,
-)
+from engine.core.function import Function
+from engine.core.scaling.pollers import AnyPolicy, ProvisionedPollers, SqsPollers
+from engine.errors import UnknownName
+from engine.registry import resolve
+from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE, QUEUE_NAME, QUEUE_NAME_RULE
+from engine.sources.sqs.filters import MAX_FILTERS, FilterError, compiled
 
-QUEUE_NAME: Final = re.compile(r"(?=.{1,80}\Z)[A-Za-z0-9_-]+(\.fifo)?", re.ASCII)
-QUEUE_NAME_RULE: Final = (
-    "must be 1 to 80 of the characters a-z A-Z 0-9 - _, and end in .fifo for a FIFO queue (AWS)"
-)
-FIFO_SUFFIX: Final = ".fifo"
+MAX_OF_A_BATCH: Final = 10_000
+MAX_WINDOW_S: Final = 300
+AWS_SCALING: Final = "sqs"
 
-_DEFAULT: Final = QueuePolicy()
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:(?P<name>[^:]+)", re.ASCII)
 
 
-class RedriveSettings(BaseModel):
-    """`redrive = { dead_letter_queue = "orders-dlq", max_receive_count = 3 }`.
+class PollerSettings(BaseModel):
+    """`provisioned_pollers = { minimum = 2, maximum = 200 }`: pollers of 10 concurrent batches each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    minimum: Annotated[int, Field(ge=2, le=200)] = 2
+    maximum: Annotated[int, Field(ge=2, le=2_000)] = 200
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum ({self.minimum}) is above maximum ({self.maximum})")
+        return self
+
+
+class MappingEvent(BaseModel):
+    """What all mappings from a queue to a function have in common.
 
     Attributes:
-        dead_letter_queue: A queue of the same kind; it is made if it has no table of its own.
-        max_receive_count: Receives after which the next one moves the message there.
+        queue: Which; its name, or something that ends in it.
+        batch_size: Messages of one invocation at the most; above 10 it needs a window.
+        maximum_batching_window_s: How long messages are gathered, from the first one on.
+        maximum_concurrency: Batches that run at a time, at the most.
+        provisioned_pollers: Provisioned mode, in place of a maximum.
+        report_batch_item_failures: The function names the messages that failed.
+        filters: EventBridge patterns, as JSON text or tables: what matches none of them is deleted.
+        enabled: Whether it takes messages.
+        keep_group_order: FIFO queues: a message that was reported as failed takes the later ones of its
+            group with it. AWS leaves that to the function.
+        scaling: How the number of concurrent batches grows: `sqs` (as AWS), or another policy; a table
+            gives a policy its parameters: `{ policy = "deadline", deadline_s = 30 }`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    dead_letter_queue: str
-    max_receive_count: Annotated[int, Field(ge=1, le=1000)]
+    queue: str
+    batch_size: Annotated[int, Field(ge=1, le=MAX_OF_A_BATCH)] = 10
+    maximum_batching_window_s: Annotated[float, Field(ge=0, le=MAX_WINDOW_S)] = 0
+    maximum_concurrency: Annotated[int, Field(ge=2, le=1_000)] | None = None
+    provisioned_pollers: PollerSettings | None = None
+    report_batch_item_failures: bool = False
+    filters: Annotated[tuple[str | dict[str, Any], ...], Field(strict=False, max_length=MAX_FILTERS)] = ()
+    enabled: bool = True
+    keep_group_order: bool = False
+    scaling: str | dict[str, Any] = AWS_SCALING
+
+    @field_validator("filters")
+    @classmethod
+    def _filters_are_patterns(
+        cls, filters: tuple[str | dict[str, Any], ...]
+    ) -> tuple[str | dict[str, Any], ...]:
+        for pattern in filters:
+            try:
+                compiled(pattern)
+            except FilterError as error:
+                raise ValueError(str(error)) from None
+        return filters
+
+    @field_validator("scaling")
+    @classmethod
+    def _scaling_is_a_policy(cls, scaling: str | dict[str, Any]) -> str | dict[str, Any]:
+        try:
+            _policy(scaling)
+        except (UnknownName, TypeError) as error:
+            raise ValueError(str(error)) from None
+        return scaling
+
+    @model_validator(mode="after")
+    def _keys_fit_together(self) -> Self:
+        window_s = self.maximum_batching_window_s
+        if self.fifo and self.batch_size > MAX_OF_ONE_RECEIVE:
+            raise ValueError(f"batch_size {self.batch_size} is above 10 (AWS maximum for a FIFO queue)")
+        if self.fifo and window_s:
+            raise ValueError("a FIFO queue has no maximum_batching_window_s (AWS)")
+        if self.batch_size > MAX_OF_ONE_RECEIVE and window_s < 1:
+            raise ValueError(
+                f"batch_size {self.batch_size} is above 10: that needs maximum_batching_window_s of 1 or more"
+            )
+        if self.keep_group_order and not self.fifo:
+            raise ValueError("keep_group_order is for FIFO queues, whose names end in .fifo")
+        if self.provisioned_pollers is not None and self.maximum_concurrency is not None:
+            raise ValueError("provisioned_pollers and maximum_concurrency exclude each other (AWS)")
+        if self.provisioned_pollers is not None and self.scaling != AWS_SCALING:
+            raise ValueError("provisioned_pollers and scaling exclude each other")
+        return self
+
+    @property
+    def queue_name(self) -> str:
+        """The queue's name, without the rest of an ARN or a URL."""
+        return re.split("[:/]", self.queue)[-1]
+
+    @property
+    def fifo(self) -> bool:
+        """Whether the queue is a FIFO queue, by its name."""
+        return self.queue.endswith(FIFO_SUFFIX)
+
+    def policy(self) -> AnyPolicy:
+        """The policy that decides how many batches may run at a time."""
+        pollers = self.provisioned_pollers
+        if pollers is not None:
+            return ProvisionedPollers(minimum_pollers=pollers.minimum, maximum_pollers=pollers.maximum)
+        if self.scaling == AWS_SCALING:
+            return SqsPollers(maximum_concurrency=self.maximum_concurrency)
+        return _policy(self.scaling)
 
 
-class QueueSettings(BaseModel):
-    """One queue. A name that ends in `.fifo` makes it a FIFO queue.
+def _policy(scaling: str | dict[str, Any]) -> AnyPolicy:
+    """The policy of that name or table. Raises UnknownName or TypeError if there is none."""
+    parameters = {"policy": scaling} if isinstance(scaling, str) else dict(scaling)
+    name = parameters.pop("policy", None)
+    if not isinstance(name, str):
+        raise TypeError('the table needs a key policy, as in { policy = "deadline", deadline_s = 30 }')
+    for key, value in parameters.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+            raise TypeError(f"{key} = {value!r}: parameters of a policy are numbers of 0 or more")
+    chosen: AnyPolicy = resolve("policy", name)(**parameters)
+    return chosen
+
+
+class SqsEvent(MappingEvent):
+    """A mapping from one of the engine's own queues.
 
     Attributes:
-        visibility_timeout_s: How long a received message is hidden.
-        delay_s: How long a new message is hidden.
-        retention_s: How long a message is kept.
-        receive_wait_s: How long a receive waits that does not say.
-        maximum_message_bytes: Body and attributes of one message.
-        redrive: Where messages go that were received too often.
-        content_based_deduplication, deduplication_scope, throughput_limit: Of FIFO queues.
-        tags: Free labels.
+        queue: Name or ARN; a queue that no table describes is made with defaults.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    type: Literal["sqs"] = "sqs"
 
-    visibility_timeout_s: Annotated[int, Field(ge=0, le=MAX_VISIBILITY_S)] = _DEFAULT.visibility_s
-    delay_s: Annotated[int, Field(ge=0, le=MAX_DELAY_S)] = _DEFAULT.delay_s
-    retention_s: Annotated[int, Field(ge=60, le=1_209_600)] = _DEFAULT.retention_s
-    receive_wait_s: Annotated[int, Field(ge=0, le=MAX_WAIT_S)] = _DEFAULT.wait_s
-    maximum_message_bytes: Annotated[int, Field(ge=1_024, le=MAX_MESSAGE_BYTES)] = MAX_MESSAGE_BYTES
-    redrive: RedriveSettings | None = None
-    content_based_deduplication: bool = False
-    deduplication_scope: Literal["queue", "messageGroup"] = "queue"
-    throughput_limit: Literal["perQueue", "perMessageGroupId"] = "perQueue"
-    tags: dict[str, str] = Field(default_factory=dict)
-
-    def attributes(self, name: str, arn: Callable[[str], str]) -> dict[str, str]:
-        """What CreateQueue would be given for the queue `name`; `arn` makes an ARN of a queue's name."""
-        attributes = {
-            "VisibilityTimeout": str(self.visibility_timeout_s),
-            "DelaySeconds": str(self.delay_s),
-            "MessageRetentionPeriod": str(self.retention_s),
-            "ReceiveMessageWaitTimeSeconds": str(self.receive_wait_s),
-            "MaximumMessageSize": str(self.maximum_message_bytes),
-        }
-        if name.endswith(FIFO_SUFFIX):
-            attributes["FifoQueue"] = "true"
-            attributes["ContentBasedDeduplication"] = "true" if self.content_based_deduplication else "false"
-            attributes["DeduplicationScope"] = self.deduplication_scope
-            attributes["FifoThroughputLimit"] = self.throughput_limit
-        if self.redrive is not None:
-            target = arn(self.redrive.dead_letter_queue)
-            policy = {"deadLetterTargetArn": target, "maxReceiveCount": self.redrive.max_receive_count}
-            attributes["RedrivePolicy"] = orjson.dumps(policy).decode()
-        return attributes
+    @field_validator("queue")
+    @classmethod
+    def _queue_is_a_name_or_an_arn(cls, queue: str) -> str:
+        found = _ARN.fullmatch(queue)
+        if QUEUE_NAME.fullmatch(found["name"] if found else queue) is None:
+            raise ValueError(f"{queue!r}: the name of a queue {QUEUE_NAME_RULE}")
+        return queue
 
 
-def queue_problems(tables: Mapping[str, QueueSettings]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with tables that are right one by one: keys below `queues`, and the end of a sentence."""
-    for name, settings in tables.items():
-        fifo = name.endswith(FIFO_SUFFIX)
+class RemoteEvent(MappingEvent):
+    """A mapping from a queue elsewhere: AWS's own, or at any endpoint that speaks SQS.
+
+    Credentials are found as AWS's SDKs find them: environment, profile, instance role.
+
+    Attributes:
+        queue: Name or URL.
+        endpoint_url: Where to reach it; absent for AWS.
+        region: Its region; the engine's own if absent.
+        profile: Of the SDK's configuration files.
+    """
+
+    type: Literal["sqs_remote"] = "sqs_remote"
+    endpoint_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] | None = None
+    region: str | None = None
+    profile: str | None = None
+
+    @field_validator("queue")
+    @classmethod
+    def _queue_is_a_name_or_a_url(cls, queue: str) -> str:
+        name = queue.rpartition("/")[2] if queue.startswith(("http://", "https://")) else queue
         if QUEUE_NAME.fullmatch(name) is None:
-            yield (name,), f"the name {QUEUE_NAME_RULE}"
-        for key in ("content_based_deduplication", "deduplication_scope", "throughput_limit"):
-            if key in settings.model_fields_set and not fifo:
-                yield (name, key), "is for FIFO queues, whose names end in .fifo"
-        if settings.throughput_limit == "perMessageGroupId" and settings.deduplication_scope == "queue":
-            yield (name, "throughput_limit"), 'perMessageGroupId needs deduplication_scope = "messageGroup"'
-        if settings.redrive is not None:
-            target = settings.redrive.dead_letter_queue
-            place = (name, "redrive", "dead_letter_queue")
-            if QUEUE_NAME.fullmatch(target) is None:
-                yield place, f"the name {QUEUE_NAME_RULE}"
-            elif target.endswith(FIFO_SUFFIX) != fifo:
-                yield place, f"{target!r} must be a {'FIFO' if fifo else 'standard'} queue, as its source is"
-            elif target == name:
-                yield place, "a queue cannot be its own dead-letter queue"
+            raise ValueError(f"{queue!r}: the name of a queue {QUEUE_NAME_RULE}")
+        return queue
 
 
-def with_targets(tables: Mapping[str, QueueSettings]) -> dict[str, QueueSettings]:
-    """The tables, and one of defaults for each dead-letter queue that has none."""
-    targets = [one.redrive.dead_letter_queue for one in tables.values() if one.redrive is not None]
-    return {**{name: QueueSettings() for name in targets}, **tables}
+def visibility_warning(function: Function, settings: SqsEvent, visibility_s: float) -> str | None:
+    """What a user should know of a queue whose visibility timeout is `visibility_s`, or None.
+
+    AWS refuses such a mapping. Here it works: messages are hidden for as long as they may be in work.
+    """
+    if visibility_s >= function.timeout_s:
+        return None
+    held_s = settings.maximum_batching_window_s + function.timeout_s + EXTRA_VISIBILITY_S
+    return (
+        f"queue {settings.queue_name!r} hides messages for {visibility_s:g} s, less than the timeout of "
+        f"function {function.name!r} ({function.timeout_s:g} s): its mapping hides them for {held_s:g} s. "
+        "AWS refuses such a mapping, and advises six times the timeout"
+    )
+
+
+EXTRA_VISIBILITY_S: Final = 30.0
+"""What Lambda adds where a queue's own timeout is shorter than window and function timeout together."""

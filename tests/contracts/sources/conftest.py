@@ -13,13 +13,13 @@ import anyio
 import pytest
 
 from engine.core.billing import Rate
-from engine.core.destinations import Parcel
+from engine.core.destinations import DestinationRecord
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding, Host
 from engine.registry import resolve
-from engine.sources.s3.service import S3Service
-from engine.sources.sqs.service import SqsService
+from engine.services.s3.service import S3Service
+from engine.services.sqs.service import SqsService
 from engine.testing import VirtualTimeLoop
 
 ROOT = Path(__file__).parents[3]
@@ -220,7 +220,7 @@ class SqsPlay(Play):
         queue, now_s = self.service.queue("jobs"), self.host.clock.now()
         for _ in range(count):
             queue.send(now_s, self.host.new_request_id(), "hello")
-        queue.settle(now_s)
+        queue.wake_waiters(now_s)
 
     async def unanswered(self):
         return self.service.queue("jobs").in_flight
@@ -243,7 +243,7 @@ class S3Play(Play):
 
     async def offer(self, count):
         for _ in range(count):
-            self.services["s3"].carry("arn:aws:s3:::photos", Parcel(body=b"x"))
+            self.services["s3"].put_record("arn:aws:s3:::photos", DestinationRecord(body=b"x"))
 
 
 class SchedulePlay(Play):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.core.notice import EndedForMemory, Held
+from engine.core.engine_events import EndedForMemory, Held
 from engine.executors.process.admission import PATIENCE_S, Admission, Need
 from engine.machine.memory import Memory
 
@@ -34,7 +34,7 @@ class One:
     def working(self) -> bool:
         return self.running or not self.initialised
 
-    def unborn(self, failure) -> None:
+    def spawn_failed(self, failure) -> None:
         self.failure = failure
 
     def end_for_memory(self) -> None:
@@ -71,10 +71,10 @@ class Tenant:
             if not one.pid:
                 one.pid = 1
                 one.initialised = one.running = True
-                self.world.admission.born(one)
+                self.world.admission.spawned(one)
                 self.world.admission.initialised(one, self.need)
 
-    def remind(self, _one: One) -> None:
+    def init_waits(self, _one: One) -> None:
         self.reminded += 1
 
     def give_up(self, one: One) -> bool:
@@ -215,6 +215,20 @@ async def test_environments_wait_for_descriptors(world):
     assert ["descriptors"] == [notice.by for notice in tenant.notices]
 
 
+async def test_what_waited_for_descriptors_is_not_said_to_wait_for_memory(world):
+    """Nor if there are some again, and it waits on because its function has an idle environment."""
+    tenant = world.tenant("f", 1000)
+    world.descriptors = 2
+    first = tenant.ask()
+    tenant.settle()
+    tenant.ask()
+    first.running = False
+    world.descriptors = 100
+    await asyncio.sleep(1)
+
+    assert ["descriptors"] == [notice.by for notice in tenant.notices]
+
+
 @pytest.mark.parametrize(
     ("code", "by"), [(errno.EAGAIN, "processes"), (errno.EMFILE, "descriptors"), (errno.ENOSPC, "disk")]
 )
@@ -236,7 +250,7 @@ async def test_a_fork_that_failed_for_want_of_something_is_tried_again(world, co
         world.admission.ask(one, tenant, lambda one=one: start(one))
     await asyncio.sleep(5)
     for one in (first, second):
-        world.admission.born(one)
+        world.admission.spawned(one)
     await asyncio.sleep(5)
 
     assert {first, second} == set(tries[-2:])

@@ -1,11 +1,12 @@
 """What a handler starts counts as its own: its memory is capped with it, and shown in its figure."""
 
+import asyncio
 import os
 import signal
 
 import pytest
 
-from engine import Status
+from engine import Engine, Function, Status
 
 pytestmark = pytest.mark.real_time
 
@@ -65,3 +66,62 @@ async def test_a_zygote_that_does_not_answer_is_replaced_and_the_caller_is_answe
         outcome = await engine.invoke("f", {})
 
     assert (Status.SUCCESS, b"1") == (outcome.status, outcome.body)
+
+
+@pytest.mark.parametrize("limits", [{"snapstart": True}, {"preload": "auto"}], ids=["snapshot", "preload"])
+async def test_a_template_that_does_not_answer_is_replaced_and_the_caller_is_answered(tmp_path, limits):
+    """It is stopped when its environment has ended: the next one is to be forked from it."""
+    source = "import colorsys, os\ndef handler(event, context):\n    return os.getppid()\n"
+    (tmp_path / "app.py").write_text(source)
+    lines: list[str] = []
+    function = Function(
+        "f",
+        handler="app.handler",
+        code=str(tmp_path),
+        executor="process",
+        keep_alive_s=0,
+        timeout_s=20,
+        **limits,
+    )
+    async with Engine([function], write_log=lines.append) as engine:
+        forker = common = (await engine.invoke("f", {})).payload
+        async with asyncio.timeout(20):
+            while "preload" in limits and forker == common:  # until the function has one of its own
+                await asyncio.sleep(0.05)
+                forker = (await engine.invoke("f", {})).payload
+            while engine.sink.drivers["f"].statistics().idle:
+                await asyncio.sleep(0.005)
+        os.kill(forker, signal.SIGSTOP)
+        outcomes = [await engine.invoke("f", {}) for _ in range(2)]
+
+    assert [Status.SUCCESS] * 2 == [outcome.status for outcome in outcomes]
+    assert forker not in [outcome.payload for outcome in outcomes]
+    assert 1 == sum(f"({forker}) has not answered" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("handler", "limits", "what"),
+    [
+        ("hangs_at_import.handler", {"snapstart": True}, "SnapStart template"),
+        ("app.handler", {"preload": ("hangs_at_import",)}, "preload"),
+    ],
+)
+async def test_an_import_that_hangs_does_not_keep_the_engine_from_opening(
+    tmp_path, monkeypatch, handler, limits, what
+):
+    """A line says which function is not ready, and others are served."""
+    (tmp_path / "hangs_at_import.py").write_text("import time\ntime.sleep(600)\n")
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("engine.executors.process.parent.executor._PREPARATION_S", 0.5, raising=False)
+    lines: list[str] = []
+    common = {"code": str(tmp_path), "executor": "process"}
+    functions = [
+        Function("slow", handler=handler, **common, **limits),
+        Function("f", handler="app.handler", **common),
+    ]
+    async with asyncio.timeout(20), Engine(functions, write_log=lines.append) as engine:
+        outcome = await engine.invoke("f", {})
+
+    assert (Status.SUCCESS, b"1") == (outcome.status, outcome.body)
+    assert 1 == sum(f"slow: its {what} is not ready after 0.5 s" in line for line in lines)

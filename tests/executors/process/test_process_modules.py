@@ -222,3 +222,40 @@ async def test_no_traceback_has_a_frame_of_the_engines(make, name):
     assert status == outcome.status.value
     shown = json.dumps(outcome.error) + "".join(map(str, lines))
     assert [] == [part for part in ("engine/executors", "asyncio/") if part in shown]
+
+
+REPLACES = """
+import errno, fcntl, json, os, resource, select, signal, socket, struct, termios, time, traceback
+USED = errno, fcntl, json, os, os.path, resource, select, signal, socket, struct, termios, time, traceback
+
+def replace():
+    for module in USED:
+        for name in list(vars(module)):
+            if not name.startswith("_") and name != "path":
+                setattr(module, name, None)
+
+calls = []
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "limits"),
+    [
+        ("import", {}),
+        ("call", {}),
+        ("call", {"snapstart": True}),
+        ("import", {"environment_concurrency": 2}),
+        ("call", {"environment_concurrency": 2}),
+    ],
+    ids=str,
+)
+async def test_a_handler_may_replace_whatever_modules_hold(make, when, limits):
+    """All functions and constants of the modules that the engine uses in its process."""
+    at_import = "replace()\n" if when == "import" else ""
+    in_call = "    replace()\n" if when == "call" else ""
+    source = f"{REPLACES}{at_import}def handler(event, context):\n    calls.append(event)\n{in_call}"
+    source += "    context.get_remaining_time_in_millis()\n    return len(calls)\n"
+    async with make(source, timeout_s=5, **limits) as engine:
+        outcomes = [await engine.invoke("f", n) for n in range(3)]
+
+    assert [b"1", b"2", b"3"] == [outcome.body for outcome in outcomes]

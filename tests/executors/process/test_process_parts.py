@@ -11,28 +11,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.executors.handler import InitError
-from engine.executors.process.cgroups import ControlGroups
-from engine.executors.process.child import failure_text
-from engine.executors.process.cradle import Cradle
-from engine.executors.process.frames import (
+from engine.executors.handler_loader import InitError
+from engine.executors.process.child.environment import failure_text
+from engine.executors.process.parent.cgroups import ControlGroups
+from engine.executors.process.parent.monitor import LONG, LOOKS, PERIOD_S, Monitor
+from engine.executors.process.parent.snapshot_template import SnapshotTemplate
+from engine.executors.process.protocol import (
     DOWN,
     ERROR,
     PRINTED,
     SUCCESS,
-    Intake,
-    Request,
+    FrameReader,
+    RequestFrame,
     cut_replies,
     pack_message,
     pack_reply,
     pack_request,
     whole_reply,
 )
-from engine.executors.process.watch import LONG, LOOKS, PERIOD_S, Watch
 
 texts = st.none() | st.text(min_size=1, max_size=40).filter(lambda text: text.encode("utf-8", "ignore"))
 requests = st.builds(
-    Request,
+    RequestFrame,
     number=st.integers(1, 2**31 - 1),
     deadline_s=st.floats(0, 1e9),
     request_id=st.text(max_size=40),
@@ -43,7 +43,7 @@ requests = st.builds(
 )
 
 
-def packed(request: Request) -> bytes:
+def packed(request: RequestFrame) -> bytes:
     head = pack_request(*request[:-1], len(request.payload))
     return head + request.payload
 
@@ -54,7 +54,7 @@ def test_requests_come_out_as_they_went_in_however_they_are_cut(given_requests, 
     stream = b"".join(map(packed, given_requests))
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        intake = Intake(theirs)
+        intake = FrameReader(theirs)
         found = [
             request for at in range(0, len(stream), size) for request in intake.parse(stream[at : at + size])
         ]
@@ -67,7 +67,7 @@ def test_one_request_at_a_time_is_waited_for(request):
     """And the end of the stream is None."""
     ours, theirs = socket.socketpair()
     with theirs:
-        intake = Intake(theirs)
+        intake = FrameReader(theirs)
         with ours:
             ours.sendall(packed(request))
             found = intake.next()
@@ -81,8 +81,8 @@ def test_a_stream_that_ends_within_a_request_has_ended():
     ours, theirs = socket.socketpair()
     with theirs:
         with ours:
-            ours.sendall(packed(Request(1, 0.0, "id", None, None, None, b"x" * 100))[:-1])
-        end = Intake(theirs).next()
+            ours.sendall(packed(RequestFrame(1, 0.0, "id", None, None, None, b"x" * 100))[:-1])
+        end = FrameReader(theirs).next()
 
     assert end is None
 
@@ -123,10 +123,10 @@ class Tenant:
     def working(self) -> bool:
         return self.busy
 
-    def make_way(self) -> None:
+    def deprioritise(self) -> None:
         self.ways_made += 1
 
-    def come_back(self) -> None:
+    def restore_priority(self) -> None:
         self.ways_back += 1
 
     def over_cap(self, resident_kb: int) -> bool:
@@ -137,14 +137,14 @@ class Tenant:
 async def test_the_watch_looks_at_what_has_run_for_a_whole_period():
     """What is shorter is looked at when it ends."""
     tenant, brief = Tenant(1), Tenant(2)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
+    monitor = Monitor(asyncio.get_running_loop(), lambda pid: 50)
     for one in (tenant, brief):
-        watch.add(one)
-    watch.rouse()
+        monitor.add(one)
+    monitor.start()
     for _ in range(10):
         await asyncio.sleep(PERIOD_S)
         brief.turn += 1
-    watch.close()
+    monitor.close()
 
     assert [] == brief.told
     assert 5 < len(tenant.told) < 12
@@ -153,14 +153,14 @@ async def test_the_watch_looks_at_what_has_run_for_a_whole_period():
 async def test_who_runs_long_is_asked_once_to_make_way():
     """And not those who run often."""
     long, often = Tenant(1), Tenant(2)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
+    monitor = Monitor(asyncio.get_running_loop(), lambda pid: 50)
     for one in (long, often):
-        watch.add(one)
-    watch.rouse()
+        monitor.add(one)
+    monitor.start()
     for _ in range(3 * LONG):
         await asyncio.sleep(PERIOD_S)
         often.turn += 1
-    watch.close()
+    monitor.close()
 
     assert (1, 0) == (long.ways_made, often.ways_made)
 
@@ -168,16 +168,16 @@ async def test_who_runs_long_is_asked_once_to_make_way():
 async def test_who_takes_no_more_memory_is_looked_at_less_often_until_it_does():
     """Thousands that merely wait cost little."""
     tenant, resident_kb = Tenant(1), 50
-    watch = Watch(asyncio.get_running_loop(), lambda pid: resident_kb)
-    watch.add(tenant)
-    watch.rouse()
+    monitor = Monitor(asyncio.get_running_loop(), lambda pid: resident_kb)
+    monitor.add(tenant)
+    monitor.start()
     await asyncio.sleep(PERIOD_S * (2 + LONG))
     at_first = len(tenant.told)
     await asyncio.sleep(PERIOD_S * 4 * LONG)
     then = len(tenant.told)
     resident_kb = 60
     await asyncio.sleep(PERIOD_S * 2 * LONG)
-    watch.close()
+    monitor.close()
 
     assert (2, 1) == (tenant.ways_made, tenant.ways_back)
     assert (at_first, at_first + 4) == (1 + LONG, then)
@@ -187,12 +187,12 @@ async def test_who_takes_no_more_memory_is_looked_at_less_often_until_it_does():
 async def test_what_is_not_there_yet_is_not_looked_at():
     """Its process is still to be forked."""
     tenant = Tenant(0)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
-    watch.add(tenant)
-    watch.rouse()
+    monitor = Monitor(asyncio.get_running_loop(), lambda pid: 50)
+    monitor.add(tenant)
+    monitor.start()
     await asyncio.sleep(PERIOD_S * 3)
-    asleep = not watch.awake
-    watch.close()
+    asleep = not monitor.is_running
+    monitor.close()
 
     assert ([], True) == (tenant.told, asleep)
 
@@ -200,13 +200,13 @@ async def test_what_is_not_there_yet_is_not_looked_at():
 async def test_the_watch_sleeps_when_nothing_runs():
     """An idle engine costs nothing."""
     tenant = Tenant(1)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50)
-    watch.add(tenant)
+    monitor = Monitor(asyncio.get_running_loop(), lambda pid: 50)
+    monitor.add(tenant)
     tenant.busy = False
-    watch.rouse()
-    roused = watch.awake
+    monitor.start()
+    roused = monitor.is_running
     await asyncio.sleep(PERIOD_S * 3)
-    asleep = not watch.awake
+    asleep = not monitor.is_running
 
     assert (True, True) == (roused, asleep)
 
@@ -214,12 +214,12 @@ async def test_the_watch_sleeps_when_nothing_runs():
 async def test_what_is_over_the_cap_or_gone_is_not_looked_at_again():
     """It is told once."""
     over, gone = Tenant(1, cap_kb=10), Tenant(2)
-    watch = Watch(asyncio.get_running_loop(), lambda pid: 50 if pid == 1 else None)
+    monitor = Monitor(asyncio.get_running_loop(), lambda pid: 50 if pid == 1 else None)
     for one in (over, gone):
-        watch.add(one)
-    watch.rouse()
+        monitor.add(one)
+    monitor.start()
     await asyncio.sleep(PERIOD_S * 10)
-    watch.close()
+    monitor.close()
 
     assert ([50], []) == (over.told, gone.told)
 
@@ -234,14 +234,14 @@ async def test_of_very_many_each_has_its_turn():
         return 1
 
     tenants = [Tenant(1 + number) for number in range(LOOKS * 3)]
-    watch = Watch(asyncio.get_running_loop(), resident_kb)
+    monitor = Monitor(asyncio.get_running_loop(), resident_kb)
     for tenant in tenants:
-        watch.add(tenant)
-    watch.rouse()
+        monitor.add(tenant)
+    monitor.start()
     await asyncio.sleep(PERIOD_S * 2.5)
     one_period = looks
     await asyncio.sleep(PERIOD_S * 5)
-    watch.close()
+    monitor.close()
 
     assert LOOKS == one_period
     assert all(tenant.told for tenant in tenants)
@@ -304,15 +304,15 @@ def test_control_groups_that_work_are_removed_in_the_end():
 
 async def test_a_template_is_heard_out_though_its_end_is_known_first():
     """Its last words come down a line of their own: the zygote may be quicker to tell that it is gone."""
-    cradle = Cradle(asyncio.get_running_loop(), print)
+    template = SnapshotTemplate(asyncio.get_running_loop(), print, print)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     output, write_end = os.pipe()
     os.close(write_end)
     with theirs:
-        cradle.born(1, ours, output, os.pidfd_open(os.getpid()))
+        template.spawned(1, ours, output, os.pidfd_open(os.getpid()))
         theirs.send(pack_message(DOWN, 0, 0, failure_text(InitError("OSError", "no table"))))
 
-    cradle.exited(64, out_of_memory=False)
+    template.exited(64, out_of_memory=False)
 
-    failure = cradle.up.result()
+    failure = template.up.result()
     assert ("OSError", "no table") == (failure.error_type, failure.error_message)

@@ -209,6 +209,6 @@ async def test_where_inits_limit_a_run_one_line_says_so_and_what_would_help(make
 
     (line,) = lines
     assert re.search(
-        r"each takes 0\.\d\d s of a CPU, so this machine starts \d\.\d environments a second; \d+ wait", line
+        r"each takes 0\.\d+ s of a CPU, so this machine starts [\d.]+ environments a second; \d+ wait", line
     )
     assert (preload == ()) == ('preload = "auto" imports what lies outside the code folder once' in line)

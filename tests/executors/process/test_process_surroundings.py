@@ -10,7 +10,7 @@ import pytest
 from engine import ConfigError, Status
 from engine.core.event import Event
 from engine.core.function import Account, Function
-from engine.executors.process.spec import Spec
+from engine.executors.process.spec import EnvironmentSpec
 
 pytestmark = pytest.mark.real_time
 
@@ -329,14 +329,14 @@ async def test_who_waits_for_a_zygote_is_not_lost_when_many_come_at_once(make):
 def test_the_documents_of_a_spec_survive_the_way(tmp_path):
     """What a zygote reads is what the engine wrote."""
     function = Function("f", handler="app.handler", code=str(tmp_path), snapstart=True, preload=("json",))
-    spec = Spec(
+    spec = EnvironmentSpec(
         function=function,
         account=Account(),
         variables={"A": "é"},
         generation=3,
         cgroup=None,
     )
-    decoded = Spec.decode(spec.encode())
+    decoded = EnvironmentSpec.decode(spec.encode())
 
     assert ("f", True, {"A": "é"}) == (decoded.function.name, decoded.function.snapstart, decoded.variables)
     assert json.loads(spec.encode()) == json.loads(decoded.encode())

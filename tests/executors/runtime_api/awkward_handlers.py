@@ -47,6 +47,17 @@ def case(function):
     return function
 
 
+@case
+def log_with_its_stack(event, context):
+    LOG.warning("here", stack_info=True)
+
+
+@case
+def classes_have_names(event, context):
+    handler = ROOT.handlers[0]
+    return [str(type(one)) for one in (context, context.identity, handler, handler.formatter)]
+
+
 def ending(function):
     ENDINGS[function.__name__] = function
     return function

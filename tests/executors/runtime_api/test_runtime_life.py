@@ -17,8 +17,8 @@ from botocore.config import Config
 
 from engine import ConfigError, Engine, Function, Status
 from engine.core.event import Event
-from engine.executors.runtime_api.guardian import Guardian
-from engine.executors.runtime_api.workers import Workers
+from engine.executors.runtime_api.process_reaper import ProcessReaper
+from engine.executors.runtime_api.worker_processes import WorkerProcesses
 from engine.runtime.platform import Platform
 
 pytestmark = pytest.mark.real_time
@@ -31,6 +31,10 @@ def handler(event, context):
         case "pid": return os.getpid()
         case "nap":
             time.sleep(event["s"])
+            return os.getpid()
+        case "meet":
+            open(f"{event['folder']}/{os.getpid()}", "w").close()
+            while len(os.listdir(event["folder"])) < event["count"]: time.sleep(0.02)
             return os.getpid()
         case "family":
             child = subprocess.Popen(["sleep", "60"])
@@ -114,11 +118,12 @@ def levels(engine):
     return engine.sink.drivers["f"].statistics()
 
 
-async def test_twenty_at_once_then_none(code):
+async def test_twenty_at_once_then_none(code, tmp_path_factory):
     """They are scaled by the fleet like any other, and go when they have been idle."""
+    meeting = {"do": "meet", "folder": str(tmp_path_factory.mktemp("meeting")), "count": 20}
     async with Engine([function(code, keep_alive_s=0.2)]) as engine:
         before = descriptors()
-        waits = [engine.invoke("f", {"do": "nap", "s": 1.5}) for _ in range(20)]
+        waits = [engine.invoke("f", meeting) for _ in range(20)]
         outcomes = await asyncio.gather(*waits)
         pids = {outcome.payload for outcome in outcomes}
         await until(lambda: levels(engine).idle == 0)
@@ -500,7 +505,7 @@ def parent():
 
 def test_a_worker_that_died_is_told_by_its_status(parent):
     """Its parent has not taken note of it yet."""
-    workers = Workers(parent.pid, lasting=False)
+    workers = WorkerProcesses(parent.pid, lasting=False)
     before = workers.death()
     parent.stdin.write(b"go\n")
     parent.stdin.flush()
@@ -513,7 +518,7 @@ def test_a_worker_that_died_is_told_by_its_status(parent):
 @pytest.mark.parametrize(("lasting", "status"), [(True, 0), (False, None)])
 def test_a_worker_that_vanished_has_died_if_it_was_to_last(parent, lasting, status):
     """Its parent has taken its status; a helper may come and go."""
-    workers = Workers(parent.pid, lasting=lasting)
+    workers = WorkerProcesses(parent.pid, lasting=lasting)
     workers.see()
     workers._seen |= {b"999999999"} if lasting else set()
 
@@ -522,14 +527,14 @@ def test_a_worker_that_vanished_has_died_if_it_was_to_last(parent, lasting, stat
 
 def test_the_guardian_forgets_what_is_gone():
     """A number that was told and taken back is never killed; it may be another's by then."""
-    guardian = Guardian()
+    reaper = ProcessReaper()
     kept, killed = (subprocess.Popen(("sleep", "60"), start_new_session=True) for _ in range(2))
     try:
         for group in (11, kept.pid, killed.pid, 12):
-            guardian.watch(group)
+            reaper.watch(group)
         for group in (kept.pid, 11, 12, 13):
-            guardian.forget(group)
-        guardian.close()
+            reaper.forget(group)
+        reaper.close()
         status = killed.wait(20)
         lives = kept.poll() is None
     finally:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine import Function
 from engine.core.function import Account
 from engine.executors.runtime_api.command import InvalidEntrypoint, command_of, variables_of
-from engine.executors.runtime_api.output import Lines
+from engine.executors.runtime_api.output_lines import OutputLines
 
 
 def function(folder, handler="app.handler", **keys):
@@ -125,7 +125,7 @@ def test_a_shared_environment_is_a_managed_instance(tmp_path):
 
 def test_lines_are_whole_whatever_the_pieces():
     """A character may be cut in two."""
-    lines = Lines()
+    lines = OutputLines()
     data = "one\ntwo é\nthree".encode()
     got = [line for at in range(len(data)) for line in lines.take(data[at : at + 1])]
 
@@ -136,12 +136,12 @@ def test_lines_are_whole_whatever_the_pieces():
 
 def test_what_is_no_text_is_kept_readable():
     """One sign for each byte that means nothing."""
-    assert ["\ufffd\ufffdx\n"] == Lines().take(b"\xff\xfex\n")
+    assert ["\ufffd\ufffdx\n"] == OutputLines().take(b"\xff\xfex\n")
 
 
 def test_a_traceback_of_awss_client_is_on_several_lines():
     """It joins them by carriage returns; a progress bar's are left alone."""
-    lines = Lines()
+    lines = OutputLines()
 
     assert ["[ERROR] E: x\nTraceback\n at\n"] == lines.take(b"[ERROR] E: x\rTraceback\r at\n")
     assert ["10%\r20%\n"] == lines.take(b"10%\r20%\n")
@@ -149,7 +149,7 @@ def test_a_traceback_of_awss_client_is_on_several_lines():
 
 def test_a_line_without_end_is_cut():
     """Where CloudWatch cuts it; memory is bounded."""
-    lines = Lines()
+    lines = OutputLines()
     got = lines.take(b"x" * 600_000)
 
     assert [262_145, 262_145] == [len(line) for line in got]
@@ -159,7 +159,7 @@ def test_a_line_without_end_is_cut():
 @given(st.lists(st.binary(max_size=20)))
 def test_nothing_is_lost_or_added_by_cutting(pieces):
     """But for the last newline."""
-    lines = Lines()
+    lines = OutputLines()
     got = "".join([line for piece in pieces for line in lines.take(piece)] + lines.end())
     whole = b"".join(pieces)
     if whole and not whole.endswith(b"\n"):

@@ -8,14 +8,15 @@ from engine.core.billing import Rate
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding, Host
-from engine.sources.http.payload import Edge
+from engine.protocols.http.server import Request
+from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
+from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.settings import HttpEvent
-from engine.sources.http.stamps import Stamps
 from engine.sources.http.target import split_target
-from engine.wire.http import Request
+from engine.sources.http.timestamps import Timestamps
 
 REQUEST_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 FORMATS = {"2.0": PayloadV2, "1.0": PayloadV1, "alb": PayloadAlb}
@@ -53,12 +54,13 @@ class Exchange:
         self.settings = HttpEvent(**settings)
         self.clock = FixedClock()
         binding = Binding(function=Function("hello", handler="m.f"), settings=self.settings)
-        edge = Edge(Account(region="eu-west-1", account_id="123456789012"), 3000)
-        self.format = FORMATS[self.settings.payload_format](binding, self.settings, edge)
+        edge = GatewayIdentity(Account(region="eu-west-1", account_id="123456789012"), 3000)
+        form = PayloadV1HttpApi if self.settings.api == "http" else FORMATS[self.settings.payload_format]
+        self.format = form(binding, self.settings, edge)
 
     def event(self, request, parameters=None):
         target = self.format.target(*split_target(request.target), parameters or {})
-        stamp = Stamps(self.clock).now()
+        stamp = Timestamps(self.clock).now()
         return self.format.event(request, target, REQUEST_ID, stamp, "Root=1-5e6a88de-aa")
 
     def answer(self, body, request=None, **outcome):

@@ -10,8 +10,8 @@ from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from engine.core.outcome import Status
-from engine.sources.http.answers import Heads, http_status, parse, plain_body
-from engine.sources.http.refusals import Refusals, no_route, refusals
+from engine.sources.http.error_responses import ErrorResponses, no_route, refusals
+from engine.sources.http.responses import ResponseHeads, http_status, parse, plain_body
 from engine.sources.http.settings import FrontDoor
 
 LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*")
@@ -93,7 +93,7 @@ def test_a_plain_value_is_sent_unchanged(value):
 
 def test_remembered_heads_do_not_mix_up_equal_values():
     """1 and True are one dictionary key, but two header values."""
-    heads = Heads()
+    heads = ResponseHeads()
     rendered = [heads.render({"a": value}) for value in ("1", 1, True, "true", 1.0, "1", True)]
 
     assert [head.split(b"\r\n")[0].removeprefix(b"a: ") for head in rendered] == [
@@ -109,7 +109,7 @@ def test_remembered_heads_do_not_mix_up_equal_values():
 
 def test_remembered_heads_stay_few():
     """A handler with a new header value each time costs no memory."""
-    heads = Heads()
+    heads = ResponseHeads()
     for number in range(10_000):
         heads.render({"x-request": str(number)})
 
@@ -130,7 +130,7 @@ def test_each_front_door_has_its_own_refusals(front_door, outcome_of):
     """413 for a body that is too large, 503 while stopping."""
     refused = refusals(front_door)
 
-    assert isinstance(refused, Refusals)
+    assert isinstance(refused, ErrorResponses)
     assert (refused.too_large[0], refused.unavailable[0]) == (413, 503)
     assert refused.of(outcome_of(b"x", status=Status.ERROR)) == refused.of(
         outcome_of(b"y", status=Status.CRASH)

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 from engine.core.function import Function
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding
+from engine.sources.http.event_handler import HttpEventHandler
 from engine.sources.http.settings import HttpEvent
-from engine.sources.http.source import Desk, HttpSource
+from engine.sources.http.source import HttpSource
 
 
 class Recorder:
@@ -39,7 +40,7 @@ def desk_of(host):
     def make(*routes, refusal=None):
         sink = Recorder(refusal)
         source = HttpSource.build(bindings(*routes), host)
-        return Desk(source._router, sink, host), sink
+        return HttpEventHandler(source._router, sink, host), sink
 
     return make
 

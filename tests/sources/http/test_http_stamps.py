@@ -1,18 +1,18 @@
 """Stamps: AWS's spellings of the time."""
 
-from engine.sources.http.stamps import Stamps, new_trace_id
+from engine.sources.http.timestamps import Timestamps, new_trace_id
 
 
 def test_a_stamp_spells_the_time_as_aws_does(wall_clock):
     """`time`, `timeEpoch` and the start of a trace id."""
-    stamp = Stamps(wall_clock).now()
+    stamp = Timestamps(wall_clock).now()
 
     assert stamp == (1584039838390, "12/Mar/2020:19:03:58 +0000", "Root=1-5e6a879e-")
 
 
 def test_the_text_follows_the_clock_each_second(wall_clock):
     """Milliseconds are fresh, the text changes with the second, also backwards."""
-    stamps = Stamps(wall_clock)
+    stamps = Timestamps(wall_clock)
     seen = []
     for wall_s in (1584039838.390, 1584039838.999, 1584039839.0, 1577836799.5):
         wall_clock.wall_s = wall_s
@@ -29,6 +29,6 @@ def test_the_text_follows_the_clock_each_second(wall_clock):
 
 def test_a_new_trace_id_has_the_shape_of_x_ray(wall_clock):
     """8 hex digits of time, 24 of the request id."""
-    trace = new_trace_id(Stamps(wall_clock).now(), "0f0e0d0c-0b0a-4908-8706-050403020100")
+    trace = new_trace_id(Timestamps(wall_clock).now(), "0f0e0d0c-0b0a-4908-8706-050403020100")
 
     assert trace == "Root=1-5e6a879e-0504030201000f0e0d0c0b0a"

@@ -1,0 +1,47 @@
+"""What applies to asynchronous events: a function's own keys, and the event-invoke configs of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from engine.core.destinations import expanded
+from engine.core.event import Event
+from engine.core.function import Account, Function
+from engine.core.retry import AsyncInvokeConfig
+
+InvokeConfig = Mapping[str, Any]
+"""Members of an event-invoke config, as AWS names them."""
+
+_GONE: Final = AsyncInvokeConfig()
+_NONE: Final[InvokeConfig] = {}
+
+
+class AsyncInvokeConfigs:
+    """Reads what applies to an event now. It is asked at every end of one, so it keeps what it made.
+
+    Attributes:
+        invoke_config: Reads the config of a function and qualifier, `{}` for none; set by whoever keeps them.
+    """
+
+    def __init__(self, account: Account, find: Callable[[str], Function | None]) -> None:
+        """`find`: the function of that name as it is now, None if it is gone."""
+        self.invoke_config: Callable[[str, str | None], InvokeConfig] = lambda _name, _qualifier: _NONE
+        self._find = find
+        self._expand = partial(expanded, account=account)
+        self._made: dict[tuple[str, str | None], tuple[Function, InvokeConfig, AsyncInvokeConfig]] = {}
+
+    def terms(self, event: Event) -> AsyncInvokeConfig:
+        """What applies to `event`; of a function that is gone, nothing but the defaults."""
+        key = event.function, event.qualifier
+        function = self._find(event.function)
+        if function is None:
+            self._made.pop(key, None)
+            return _GONE
+        config = self.invoke_config(*key)
+        made = self._made.get(key)
+        if made is None or made[0] is not function or made[1] is not config:
+            terms = AsyncInvokeConfig.of(function, config, expand=self._expand)
+            made = self._made[key] = function, config, terms
+        return made[2]

@@ -1,0 +1,230 @@
+"""What `cost`, `plan`, `simulate` and `tune` share: options, the price file, and how a mistake is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+
+from engine.core.function import Account, Function
+from engine.errors import ConfigError
+from engine.model.cost.bill import FreeTierChoice
+from engine.model.cost.price_book import PriceBook, price_book, with_savings_plan
+from engine.model.cost.price_list import SAVINGS_PLANS
+from engine.model.distributions import Distribution, parse_distribution
+from engine.model.queueing.objectives import Objectives
+
+BAD_USAGE: Final = 2
+OBJECTIVE_FAILED: Final = 3
+"""Exit code when an objective is not kept."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def refuse(problems: Iterable[str]) -> NoReturn:
+    """Say what is wrong, a line each, and exit."""
+    for problem in problems:
+        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in problem)
+        click.echo(f"error: {line}", err=True)
+    raise click.exceptions.Exit(BAD_USAGE)
+
+
+class Text(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+    """An option that `parse` reads; a ValueError of it is the message."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, read."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def number(least: float = 0.0, most: float | None = None, *, above: bool = False) -> click.FloatRange:
+    """A number from `least` (or above it) to `most`."""
+    return click.FloatRange(min=least, max=most, min_open=above)
+
+
+def _service(text: str) -> Distribution:
+    distribution = parse_distribution(text)
+    if distribution.mean_s <= 0:
+        raise ValueError(f"{text!r}: a handler takes more than 0 milliseconds")
+    return distribution
+
+
+_COUNT: Final = click.IntRange(min=0)
+
+
+def function_options(command: F) -> F:
+    """What is said of a function and its account."""
+    options = (
+        click.option(
+            "--duration-ms",
+            "service",
+            type=Text("law", _service),
+            default="100",
+            show_default=True,
+            help="in the handler: MS, exp:MEAN or lognormal:MEDIAN:P99",
+        ),
+        click.option(
+            "--init-ms",
+            "init",
+            type=Text("law", parse_distribution),
+            default="300",
+            show_default=True,
+            help="of an environment, as above",
+        ),
+        click.option("--memory-mb", type=click.IntRange(128, 10_240), default=128, show_default=True),
+        click.option(
+            "--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True
+        ),
+        click.option("--timeout-s", type=number(0, 900, above=True), default=3.0, show_default=True),
+        click.option("--reserved", type=_COUNT, metavar="R", help="reserved concurrency"),
+        click.option("--provisioned", type=_COUNT, default=0, metavar="P", help="provisioned concurrency"),
+        click.option(
+            "--keep-alive-s",
+            type=number(),
+            default=600.0,
+            show_default=True,
+            help="how long an idle environment lives; AWS does not say",
+        ),
+        click.option("--concurrency-limit", type=click.IntRange(min=1), default=1000, show_default=True),
+        click.option(
+            "--scaling-rate",
+            type=_COUNT,
+            default=1000,
+            show_default=True,
+            help="environments that may be added per 10 s; 0 = any number",
+        ),
+    )
+    return _all(command, options)
+
+
+def money_options(command: F) -> F:
+    """Where prices come from and what is free."""
+    options = (
+        click.option("--region", default="us-east-1", show_default=True),
+        click.option("--prices", metavar="FILE", help="a JSON file of prices that replace the shipped ones"),
+        click.option("--free-tier", is_flag=True, help="take the always-free part off"),
+        click.option("--savings-plan", type=click.Choice(list(SAVINGS_PLANS)), help="Compute Savings Plan"),
+        click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="of a month"),
+    )
+    return _all(command, options)
+
+
+def objective_options(command: F) -> F:
+    """What is asked of the function: exit code 3 if it is not kept."""
+    options = (
+        click.option("--p99-ms", type=number(above=True), help="objective: 99 % of responses within"),
+        click.option("--cold", "cold_percent", type=number(0, 100), help="objective: % of cold starts"),
+        click.option("--throttles", "throttled_percent", type=number(0, 100), help="objective: % refused"),
+        click.option("--budget", "usd_per_month", type=number(), help="objective: US dollars a month"),
+    )
+    return _all(command, options)
+
+
+def output_options(command: F) -> F:
+    """How the answer is given."""
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="print one JSON object"),
+        click.option("--html", metavar="FILE", help="write the report as one HTML file"),
+    )
+    return _all(command, options)
+
+
+def take(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Move those options out of `options`."""
+    return {name: options.pop(name) for name in names}
+
+
+def function_of(options: dict[str, Any]) -> tuple[Function, Account, Distribution, Distribution]:
+    """The function, its account, and the laws of service and init, taken out of `options`."""
+    reserved, provisioned = options.pop("reserved"), options.pop("provisioned")
+    account = Account(
+        region=options["region"],
+        concurrency_limit=options.pop("concurrency_limit"),
+        scaling_rate=options.pop("scaling_rate"),
+    )
+    ceiling = account.concurrency_limit if reserved is None else reserved
+    if provisioned > ceiling:
+        refuse([f"--provisioned {provisioned}: more than the {ceiling} that may run at a time"])
+    if reserved is not None and reserved > account.concurrency_limit:
+        refuse([f"--reserved {reserved}: more than --concurrency-limit {account.concurrency_limit}"])
+    function = Function(
+        "function",
+        handler="handler.handler",
+        reserved_concurrency=reserved,
+        provisioned_concurrency=provisioned,
+        **take(options, "memory_mb", "architecture", "timeout_s", "keep_alive_s"),
+    )
+    return function, account, options.pop("service"), options.pop("init")
+
+
+def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
+    """The prices, what is free, and the days of a month, taken out of `options`."""
+    free = FreeTierChoice.ALWAYS if options.pop("free_tier") else FreeTierChoice.NONE
+    path, region, plan = options.pop("prices"), options.pop("region"), options.pop("savings_plan")
+    try:
+        book = price_book(region, None if path is None else price_file(path))
+        if plan is not None:
+            book = with_savings_plan(book, plan)
+    except ConfigError as error:
+        refuse(f"{path}: {one}" if path is not None else one for one in error.problems)
+    return book, free, options.pop("days")
+
+
+def objectives_of(options: dict[str, Any]) -> Objectives:
+    """What is asked for, taken out of `options`."""
+    return Objectives(**take(options, "p99_ms", "cold_percent", "throttled_percent", "usd_per_month"))
+
+
+def price_file(path: str) -> Mapping[str, Any]:
+    """The document of a price file, its numbers exact; exits if it is none."""
+    text = text_of(path)
+    try:
+        document = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    except ValueError as error:
+        refuse([f"{path}: is no JSON: {error}"])
+    if not isinstance(document, dict):
+        refuse([f"{path}: must be a JSON object"])
+    return document
+
+
+def json_of(path: str) -> Any:
+    """The JSON document in the file; exits if it is none."""
+    try:
+        return json.loads(text_of(path))
+    except ValueError as error:
+        refuse([f"{path}: is no JSON: {error}"])
+
+
+def text_of(path: str) -> str:
+    """What is in the file; exits if it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        refuse([f"{path}: {getattr(error, 'strerror', None) or error}"])
+
+
+def write(path: str, text: str) -> None:
+    """Write the file; exits if it cannot be."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        refuse([f"{path}: {error.strerror or error}"])
+
+
+def _all(command: F, options: Iterable[Callable[[F], F]]) -> F:
+    for option in reversed(tuple(options)):
+        command = option(command)
+    return command

@@ -1,0 +1,179 @@
+"""`engine plan`: load, cold starts, throttles and the bill of a function, by formulas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from engine.cli.model_options import (
+    OBJECTIVE_FAILED,
+    Text,
+    book_of,
+    function_of,
+    function_options,
+    money_options,
+    number,
+    objective_options,
+    objectives_of,
+    output_options,
+    write,
+)
+from engine.cli.plan.page import ReportContent, page
+from engine.cli.plan.tables import (
+    assumption_lines,
+    bill_rows,
+    check_lines,
+    count,
+    fact_rows,
+    percent,
+    price_line,
+    time_rows,
+)
+from engine.model.cost.bill import Bill, bill
+from engine.model.cost.monthly import FRONT_DOORS, Month, around
+from engine.model.cost.usage import total
+from engine.model.queueing import recommendations
+from engine.model.queueing.analytic import predict
+from engine.model.queueing.objectives import ObjectiveCheck, Verdict, documents, overall
+from engine.model.queueing.prediction import Prediction
+from engine.model.traffic.shapes import parse_shape
+from engine.report.tables import text_table
+
+_DAY_S = 86_400
+
+
+@click.command("plan")
+@click.option(
+    "--traffic",
+    type=Text("traffic", parse_shape),
+    required=True,
+    help="requests/s: a number, or poisson:R, constant:R, sine:MEAN:AMPLITUDE:PERIOD_S, "
+    "step:BEFORE:AFTER:AT_S, spike:BASE:PEAK:AT_S:LENGTH_S, onoff:RATE:ON_S:OFF_S",
+)
+@click.option("--hours", type=number(above=True), default=24.0, show_default=True, help="looked at")
+@function_options
+@click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
+@click.option("--log-bytes", type=click.IntRange(min=0), default=0, help="of log lines, each invocation")
+@money_options
+@objective_options
+@output_options
+def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **options: Any) -> None:
+    """Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.
+
+    Steady traffic is answered by queueing formulas, any other by the fluid model. Prints the verdict on
+    the objectives first; exit code 3 if one is not kept.
+    """
+    objectives = objectives_of(options)
+    function, account, service, init = function_of(options)
+    book, free_tier, days = book_of(options)
+    horizon_s, month_s = hours * 3600, days * _DAY_S
+    found = predict(function, account, traffic, horizon_s=horizon_s, service=service, init=init)
+    month = Month(requests=0, days=days, **options)
+    monthly = round(found.requests * month_s / horizon_s)
+    priced = bill(total(found.usage(month_s), around(month, monthly)), book, free_tier=free_tier)
+    checks = objectives.checks(found, priced.usd)
+    provided = recommendations.provisions(function, found, service, book, month_s, free_tier)
+    more = {
+        "traffic_times": recommendations.document(
+            recommendations.scaled(
+                function,
+                account,
+                traffic,
+                horizon_s=horizon_s,
+                service=service,
+                init=init,
+                book=book,
+                month_s=month_s,
+            )
+        ),
+        "limit_crossed_at_requests_per_s": recommendations.crossing_per_s(function, account, service),
+        "provisioned": recommendations.document(provided),
+        "keep_alive": [
+            {"keep_alive_s": keep_s, "cold_share": cold, "environments": environments}
+            for keep_s, cold, environments in recommendations.keep_alives(function, found, service)
+        ],
+        "recommendations": recommendations.recommendations(function, account, found, service, provided),
+    }
+    document = {
+        "verdict": overall(checks).value,
+        "objectives": documents(checks),
+        "traffic": str(traffic),
+        **found.document(),
+        "cost": {**priced.document(), "days": days},
+        **more,
+    }
+    if html is not None:
+        title = f"{traffic} requests/s on {function.memory_mb} MB"
+        write(
+            html,
+            page(
+                ReportContent(
+                    title=title, prediction=found, bill=priced, checks=checks, days=days, document=document
+                )
+            ),
+        )
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        show(found, priced, checks, days, document)
+    if overall(checks) is Verdict.FAILS:
+        raise click.exceptions.Exit(OBJECTIVE_FAILED)
+
+
+def show(
+    found: Prediction, priced: Bill, checks: list[ObjectiveCheck], days: int, document: dict[str, Any]
+) -> None:
+    """Print verdict, figures, bill and recommendations."""
+    lines = [*check_lines(checks), ""] if checks else []
+    lines += [f"{found.method}: {found.error}", ""]
+    lines += [*text_table(fact_rows(found), text_columns=2), "", *text_table(time_rows(found)), ""]
+    lines += [f"a month of {days} days", *text_table(bill_rows(priced)), price_line(priced)]
+    if document.get("traffic_times"):
+        lines += ["", *text_table(_scaled_rows(document))]
+        lines.append(
+            f"1 % is refused from {count(document['limit_crossed_at_requests_per_s'])} requests/s on"
+        )
+    if document.get("provisioned"):
+        lines += ["", *text_table(_provision_rows(document))]
+    if document.get("recommendations"):
+        lines += ["", *(f"* {one}" for one in document["recommendations"])]
+    lines += ["", *assumption_lines(document, *priced.book.assumptions)]
+    click.echo("\n".join(lines))
+
+
+def _scaled_rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("traffic", "requests/s", "in flight", "concurrency needed", "refused", "cold", "US dollars")
+    ]
+    rows += [
+        (
+            f"x {one['factor']}",
+            count(one["rate_per_s"]),
+            count(one["in_flight"]),
+            count(one["quota"]),
+            percent(one["throttled_share"]),
+            percent(one["cold_share"]),
+            f"${float(one['usd_per_month']):,.2f}",
+        )
+        for one in document["traffic_times"]
+    ]
+    return rows
+
+
+def _provision_rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("provisioned", "environments", "outside", "the last is used", "US dollars")
+    ]
+    rows += [
+        (
+            one["purpose"],
+            count(one["environments"]),
+            percent(one["spill_share"]),
+            percent(one["last_utilisation"]),
+            f"${float(one['usd_per_month']):,.2f}",
+        )
+        for one in document["provisioned"]
+    ]
+    return rows

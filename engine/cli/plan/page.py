@@ -1,0 +1,114 @@
+"""The report of `engine plan` and `engine simulate`: one HTML file with charts, tables and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from engine.cli.plan.tables import bill_rows, check_lines, fact_rows, price_line, time_rows
+from engine.model.cost.bill import Bill
+from engine.model.queueing.objectives import ObjectiveCheck, overall
+from engine.model.queueing.prediction import Prediction
+from engine.report import charts
+from engine.report import page as kit
+from engine.report.tables import html_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportContent:
+    """What a report shows.
+
+    Attributes:
+        title: Its heading.
+        prediction: What was predicted.
+        bill: Of a month of `days`.
+        checks: The objectives.
+        document: All of it, as JSON values.
+        tables: Further tables, rows under their first one, by heading.
+        sections: Further HTML, by heading.
+    """
+
+    title: str
+    prediction: Prediction
+    bill: Bill
+    checks: Sequence[ObjectiveCheck]
+    days: int
+    document: Mapping[str, Any]
+    tables: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    sections: Mapping[str, str] = field(default_factory=dict)
+
+
+def page(shown: ReportContent) -> str:
+    """Return the HTML of the page."""
+    verdict = overall(list(shown.checks)).value
+    sections = [
+        ("What was asked", "".join(f"<p>{escape(line)}</p>" for line in check_lines(shown.checks))),
+        ("In numbers", html_table([("", ""), *fact_rows(shown.prediction)], text_columns=2)),
+        *_over_time(shown.prediction),
+        ("Response times", _curves(shown.prediction) + html_table(time_rows(shown.prediction))),
+        (f"Cost of a month of {shown.days} days", _cost(shown.bill)),
+        *((name, html_table(rows)) for name, rows in shown.tables.items()),
+        *shown.sections.items(),
+        ("Recommendations", kit.bullet_list(shown.document.get("recommendations", ()))),
+        ("What this takes for granted", kit.bullet_list(shown.document["assumptions"])),
+    ]
+    kind = {"ok": "good", "fails": "bad"}.get(verdict, "risk")
+    text = escape(verdict if shown.checks else "nothing was asked for")
+    seed = "" if shown.prediction.seed is None else f" · seed {shown.prediction.seed}"
+    return kit.page(
+        f"Invocation engine: {shown.title}",
+        *(kit.section(name, inside) for name, inside in sections if inside),
+        heading=shown.title,
+        header=f"<h2 class='{kind}'>Verdict: {text}</h2>"
+        f"<p>{escape(f'{shown.prediction.method}: {shown.prediction.error}')}{seed}</p>",
+        document=shown.document,
+    )
+
+
+def _over_time(prediction: Prediction) -> list[tuple[str, str]]:
+    samples = prediction.samples
+    if not samples:
+        return []
+    at_s = samples["at_s"]
+
+    def series(*names: str) -> dict[str, list[tuple[float, float]]]:
+        return {
+            name.replace("_", " ").removesuffix(" per s"): list(zip(at_s, samples[name], strict=True))
+            for name in names
+            if name in samples
+        }
+
+    limit = prediction.function.reserved_concurrency
+    limits = {} if limit is None else {f"reserved {limit}": float(limit)}
+    return [
+        (title, charts.lines(shown, "seconds", unit, label=f"{title} over time", limits=bounds))
+        for title, shown, unit, bounds in (
+            ("Requests", series("rate_per_s"), "per second", {}),
+            ("In flight and environments", series("environments", "in_flight", "idle"), "count", limits),
+            ("Cold starts and throttles", series("cold_per_s", "throttled_per_s"), "per second", {}),
+        )
+    ]
+
+
+def _curves(prediction: Prediction) -> str:
+    series = {
+        name: [(max(s * 1000, 1e-3), p) for p, s in sorted(one.percentiles_s.items())]
+        for name, one in (
+            ("all", prediction.all_times),
+            ("warm", prediction.warm_times),
+            ("cold", prediction.cold_times),
+        )
+        if one.count
+    }
+    if not series:
+        return ""
+    x = charts.axis("milliseconds", [ms for one in series.values() for ms, _ in one], logarithmic=True)
+    return charts.lines(series, x, "percentile", label="Response time by percentile")
+
+
+def _cost(bill: Bill) -> str:
+    meters = {line.meter: float(line.usd) for line in bill.lines}
+    chart = charts.bars(meters, lambda usd: f"${usd:,.2f}", label="Cost of a month by meter, US dollars")
+    return chart + html_table(bill_rows(bill)) + kit.note(price_line(bill))

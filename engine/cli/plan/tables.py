@@ -1,0 +1,119 @@
+"""Predictions and bills as rows and lines of text, for a terminal and for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from engine.model.cost.bill import Bill, cents, plain
+from engine.model.queueing.objectives import ObjectiveCheck
+from engine.model.queueing.prediction import Prediction
+from engine.model.simulation.run_statistics import Times
+
+_SHOWN: Final = ((50.0, "p50"), (90.0, "p90"), (95.0, "p95"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max"))
+
+
+def dollars(usd: Decimal) -> str:
+    """Cents, or as many digits as it takes to see anything."""
+    if not usd or usd >= Decimal("0.01"):
+        return f"${cents(usd):,}"
+    return f"${usd:.3g}"
+
+
+def count(value: float) -> str:
+    """A count, with separators; small ones with what is behind the point."""
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """Three digits; what is less than one in a billion is nothing."""
+    return f"{100 * share:.3g} %" if share >= 1e-9 else "0 %"
+
+
+def seconds(value_s: float) -> str:
+    """Milliseconds, or seconds from ten of them on."""
+    return f"{value_s:.4g} s" if value_s >= 10 else f"{1000 * value_s:.4g} ms"
+
+
+def bill_rows(bill: Bill) -> list[Sequence[str]]:
+    """A line a meter, dearest first."""
+    lines = sorted(bill.lines, key=lambda line: -line.usd)
+    rows: list[Sequence[str]] = [("", "quantity", "free", "US dollars")]
+    rows += [
+        (line.meter, f"{_quantity(line.quantity)} {line.unit}s", _quantity(line.free), dollars(line.usd))
+        for line in lines
+    ]
+    return [*rows, ("total", "", "", dollars(bill.usd))]
+
+
+def fact_rows(prediction: Prediction) -> list[tuple[str, str]]:
+    """The figures, by name."""
+    cold = percent(prediction.cold_share)
+    if prediction.cold_error is not None:
+        cold += f" ± {percent(prediction.cold_error)}"
+    refused = ", ".join(f"{name} {count(number)}" for name, number in prediction.refusals.items())
+    in_flight = f"{prediction.concurrency:,.4g} mean, {count(prediction.concurrency_p99)} for 99 % of time"
+    environments = f"{prediction.environments:,.4g} mean, {count(prediction.environments_peak)} peak"
+    rows = [
+        ("requests", f"{count(prediction.requests)} in {span(prediction.horizon_s)}"),
+        ("requests/s", f"{prediction.mean_per_s:,.4g} mean, {prediction.peak_per_s:,.4g} peak"),
+        ("in flight", f"{in_flight}, {count(prediction.concurrency_peak)} peak"),
+        (
+            "environments",
+            f"{environments}, {count(prediction.created)} started, {percent(prediction.utilisation)} used",
+        ),
+        ("cold starts", f"{cold}; they show from percentile {100 * (1 - prediction.cold_share):.6g}"),
+        ("throttles", percent(prediction.throttled_share) + (f" ({refused})" if refused else "")),
+    ]
+    if prediction.inside_share:
+        rows.append(("inside provisioned", percent(prediction.inside_share)))
+    return rows
+
+
+def time_rows(prediction: Prediction) -> list[Sequence[str]]:
+    """Response times by percentile."""
+    rows: list[Sequence[str]] = [("response", "requests", "mean", *(name for _, name in _SHOWN))]
+    for name, one in (
+        ("all", prediction.all_times),
+        ("warm", prediction.warm_times),
+        ("cold", prediction.cold_times),
+    ):
+        if one.count:
+            rows.append((name, count(one.count), seconds(one.mean_s), *_percentiles(one)))
+    return rows
+
+
+def check_lines(checks: Sequence[ObjectiveCheck]) -> list[str]:
+    """What was asked, and the verdict."""
+    return [
+        f"{check.verdict.value.upper():8} {check.name}: {check.value:.4g}, at most {check.bound:g} asked for"
+        for check in checks
+    ]
+
+
+def span(value_s: float) -> str:
+    """A length of time in words."""
+    for name, length_s in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if value_s >= 2 * length_s:
+            return f"{value_s / length_s:.4g} {name}"
+    return f"{value_s:.4g} s"
+
+
+def price_line(bill: Bill) -> str:
+    """Where the prices are from."""
+    free = "no free tier" if bill.free_tier == "none" else "free tier taken off"
+    return f"prices: {bill.book.region}, {bill.book.source} of {bill.book.published}; {free}"
+
+
+def assumption_lines(document: Mapping[str, Any], *more: str) -> list[str]:
+    """What is taken for granted."""
+    return [f"- {one}" for one in (*document["assumptions"], *more)]
+
+
+def _percentiles(times: Times) -> list[str]:
+    return [seconds(times.percentiles_s.get(p, 0.0)) for p, _ in _SHOWN]
+
+
+def _quantity(value: Decimal) -> str:
+    return f"{value:,.0f}" if value == value.to_integral_value() or value >= 1000 else plain(round(value, 6))

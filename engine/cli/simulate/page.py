@@ -1,0 +1,41 @@
+"""The result of `engine simulate` as an HTML page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.cli.plan.page import ReportContent
+from engine.cli.plan.page import page as plan_page
+from engine.cli.plan.tables import count
+from engine.cli.simulate.result import SimulationResult
+from engine.cli.simulate.text import comparison_rows, function_rows, policy_rows
+from engine.report import charts
+
+
+def page(result: SimulationResult) -> str:
+    """Return the HTML of the page."""
+    first = result.predictions[0]
+    tables: dict[str, Any] = {}
+    sections: dict[str, str] = {}
+    if len(result.predictions) > 1:
+        tables["Functions"] = function_rows(result)
+    if result.comparison:
+        tables["Predicted and observed"] = comparison_rows(result)
+    if result.policies:
+        tables["Policies"] = policy_rows(result)
+        front = {one.policy: (one.environment_s, 1000 * one.p99_s) for one in result.policies}
+        sections["p99 against environments: down and left is better"] = charts.points(
+            front, "environment-seconds", "p99 ms", label="p99 against environments"
+        )
+    return plan_page(
+        ReportContent(
+            title=f"{first.function.name}: {count(first.requests)} requests simulated",
+            prediction=first,
+            bill=result.bill,
+            checks=result.checks,
+            days=result.days,
+            document=result.document(),
+            tables=tables,
+            sections=sections,
+        )
+    )

@@ -1,0 +1,105 @@
+"""The result of `engine simulate` as lines for a terminal, and the rows of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.cli.plan.tables import (
+    assumption_lines,
+    bill_rows,
+    check_lines,
+    count,
+    dollars,
+    fact_rows,
+    percent,
+    price_line,
+    seconds,
+    time_rows,
+)
+from engine.cli.simulate.result import SimulationResult
+from engine.report.tables import text_table
+
+
+def lines(result: SimulationResult) -> list[str]:
+    """Return the verdict, the figures and the bill, line by line."""
+    first = result.predictions[0]
+    shown = [*check_lines(result.checks), ""] if result.checks else []
+    shown += [f"{first.method}: {first.error}; seed {first.seed}", ""]
+    if len(result.predictions) == 1:
+        shown += [*text_table(fact_rows(first), text_columns=2), "", *text_table(time_rows(first))]
+        shown += [f"{name.replace('_', ' ')}: {value}" for name, value in first.more.items()]
+    else:
+        shown += text_table(function_rows(result))
+    shown += [
+        "",
+        f"a month of {result.days} days",
+        *text_table(bill_rows(result.bill)),
+        price_line(result.bill),
+    ]
+    if result.policies:
+        shown += [
+            "",
+            *text_table(policy_rows(result)),
+            "* no other policy is better in p99 and environments",
+        ]
+    if result.comparison:
+        shown += ["", *text_table(comparison_rows(result))]
+    return [*shown, "", *assumption_lines(first.document(), *result.book.assumptions)]
+
+
+def function_rows(result: SimulationResult) -> list[Sequence[str]]:
+    """Return a row for each function."""
+    rows: list[Sequence[str]] = [
+        ("function", "requests", "p50", "p99", "cold", "refused", "environments", "peak in flight")
+    ]
+    for one in result.predictions:
+        times_s = one.all_times.percentiles_s
+        rows.append(
+            (
+                one.function.name[:40],
+                count(one.requests),
+                seconds(times_s.get(50.0, 0.0)),
+                seconds(times_s.get(99.0, 0.0)),
+                percent(one.cold_share),
+                percent(one.throttled_share),
+                f"{one.environments:.4g}",
+                count(one.concurrency_peak),
+            )
+        )
+    return rows
+
+
+def policy_rows(result: SimulationResult) -> list[Sequence[str]]:
+    """Return a row for each policy; a star marks those that no other beats."""
+    rows: list[Sequence[str]] = [
+        ("policy", "p50", "p99", "cold", "refused", "environments", "idle GB-s", "US dollars")
+    ]
+    rows += [
+        (
+            f"{'* ' if one.efficient else '  '}{one.policy}",
+            seconds(one.p50_s),
+            seconds(one.p99_s),
+            percent(one.cold_share),
+            percent(one.throttled_share),
+            f"{one.environments:.4g}",
+            f"{one.idle_gb_s:,.4g}",
+            dollars(one.usd),
+        )
+        for one in result.policies
+    ]
+    return rows
+
+
+def comparison_rows(result: SimulationResult) -> list[Sequence[str]]:
+    """Return each figure as predicted and as observed live."""
+    rows: list[Sequence[str]] = [("", "predicted", "observed", "difference")]
+    rows += [
+        (
+            row.name.replace("_", " "),
+            f"{row.predicted:,.6g}",
+            f"{row.observed:,.6g}",
+            f"{100 * row.difference:+.1f} %",
+        )
+        for row in result.comparison
+    ]
+    return rows

@@ -1,0 +1,117 @@
+"""Runs a handler on this machine, alone, to learn how long it takes, warm and cold, and what of it is CPU."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from engine.app import Engine
+from engine.core.function import Function
+from engine.core.outcome import Outcome, Status
+from engine.errors import EngineError
+from engine.model.cost.memory_sizes import HandlerRun, ServiceTime
+from engine.model.distributions import Empirical, empirical
+
+_SHORT_S: Final = 0.05
+_UNTIL_GONE_S: Final = 0.16
+"""An idle environment that lives for `_SHORT_S` is gone after this."""
+
+_WARM_UP: Final = 3
+_LEAST: Final = 5
+_PROBE: Final = Path(__file__).with_name("probe.py")
+
+
+class HandlerFails(EngineError):
+    """The handler cannot be measured: it does not succeed. Status, and what it said."""
+
+    def __init__(self, status: str, said: str) -> None:
+        super().__init__(status, said)
+        self.status, self.said = status, said
+
+    def __str__(self) -> str:
+        return f"the handler does not succeed ({self.status}): {self.said}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was seen of a handler that ran one invocation at a time.
+
+    Attributes:
+        service: Durations of warm invocations.
+        startup: From the decision to start an environment until it can serve.
+    """
+
+    service: Empirical
+    startup: Empirical
+
+
+async def watch(function: Function, payload: Any, every_s: float, done: asyncio.Event) -> Measured:
+    """Invoke `function` once warm and once cold every so often, until `done` and at least five times.
+
+    It is called beside a run under load, in an engine of its own: what else the machine does is in both.
+
+    Raises:
+        HandlerFails: An invocation did not succeed.
+    """
+    warm = replace(function, name="warm", keep_alive_s=900.0, reserved_concurrency=None)
+    cold = replace(warm, name="cold", keep_alive_s=_SHORT_S)
+    service_s: list[float] = []
+    startup_s: list[float] = []
+    async with Engine([warm, cold]) as engine:
+        for _ in range(_WARM_UP):
+            await _invoke(engine, "warm", payload)
+        while not done.is_set() or len(service_s) < _LEAST:
+            service_s.append((await _invoke(engine, "warm", payload)).duration_s)
+            startup_s.append((await _invoke(engine, "cold", payload)).queue_wait_s)
+            await asyncio.sleep(max(every_s, _UNTIL_GONE_S))
+    return Measured(service=empirical(service_s), startup=empirical(startup_s))
+
+
+async def profile(
+    handler: str, code: str, payload: Any, *, runs: int, environment: Mapping[str, str], speed: float
+) -> ServiceTime:
+    """How much of the handler's time is CPU, from `runs` warm invocations in processes of its own.
+
+    `code` is the absolute path of its folder.
+
+    Raises:
+        HandlerFails: An invocation did not succeed.
+    """
+    function = Function(
+        "probe",
+        handler=f"{_PROBE}:handler",
+        code=code,
+        executor="process",
+        memory_mb=10_240,
+        timeout_s=900.0,
+        keep_alive_s=900.0,
+        environment={**environment, "PROBED_CODE": code, "PROBED_HANDLER": handler},
+    )
+    async with Engine([function]) as engine:
+        first = await _invoke(engine, "probe", payload)
+        outcomes = [await _invoke(engine, "probe", payload) for _ in range(runs + _WARM_UP)][_WARM_UP:]
+    runs_seen = tuple(_run(one.duration_s, orjson.loads(one.body)["cpu_s"]) for one in outcomes)
+    init_cpu_s = orjson.loads(first.body)["init_cpu_s"]
+    memory = [one.max_memory_mb for one in outcomes if one.max_memory_mb is not None]
+    return ServiceTime(
+        runs=runs_seen,
+        init=_run(first.init_s or 0.0, init_cpu_s),
+        peak_mb=max(memory, default=None),
+        speed=speed,
+    )
+
+
+def _run(took_s: float, cpu_s: float) -> HandlerRun:
+    return HandlerRun(min(cpu_s, took_s), max(0.0, took_s - cpu_s))
+
+
+async def _invoke(engine: Engine, name: str, payload: Any) -> Outcome:
+    outcome = await engine.invoke(name, payload)
+    if outcome.status is not Status.SUCCESS:
+        raise HandlerFails(outcome.status.value, str((outcome.error or {}).get("errorMessage", "")))
+    return outcome

@@ -1,0 +1,207 @@
+"""Events of a template that are no HTTP events, and the queues and buckets they come from, in our words.
+
+Source: SAM developer guide, "SQS", "S3", "Schedule", "ScheduleV2"; CloudFormation reference,
+"AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::Lambda::EventInvokeConfig".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from engine.config.templates.table import plain
+
+Table = dict[str, Any]
+
+EVENT_KEYS: Final[Mapping[str, str]] = {
+    "queue": "Queue",
+    "batch_size": "BatchSize",
+    "maximum_batching_window_s": "MaximumBatchingWindowInSeconds",
+    "maximum_concurrency": "ScalingConfig.MaximumConcurrency",
+    "provisioned_pollers": "ProvisionedPollerConfig",
+    "filters": "FilterCriteria.Filters",
+    "bucket": "Bucket",
+    "events": "Events",
+    "prefix": "Filter.S3Key.Rules",
+    "suffix": "Filter.S3Key.Rules",
+    "schedule": "Schedule",
+    "time_zone": "ScheduleExpressionTimezone",
+    "input": "Input",
+    "name": "Name",
+    "enabled": "Enabled",
+}
+"""Our key of an event to the template's property."""
+
+ASYNC_KEYS: Final[Mapping[str, str]] = {
+    "maximum_event_age_s": "EventInvokeConfig.MaximumEventAgeInSeconds",
+    "maximum_retry_attempts": "EventInvokeConfig.MaximumRetryAttempts",
+    "on_success": "EventInvokeConfig.DestinationConfig.OnSuccess.Destination",
+    "on_failure": "EventInvokeConfig.DestinationConfig.OnFailure.Destination",
+    "dead_letter_queue": "DeadLetterQueue.TargetArn",
+}
+"""Our key of a function to the template's property."""
+
+QUEUE_KEYS: Final[Mapping[str, str]] = {
+    "visibility_timeout_s": "VisibilityTimeout",
+    "delay_s": "DelaySeconds",
+    "retention_s": "MessageRetentionPeriod",
+    "receive_wait_s": "ReceiveMessageWaitTimeSeconds",
+    "maximum_message_bytes": "MaximumMessageSize",
+    "redrive": "RedrivePolicy",
+    "content_based_deduplication": "ContentBasedDeduplication",
+    "deduplication_scope": "DeduplicationScope",
+    "throughput_limit": "FifoThroughputLimit",
+}
+BUCKET_KEYS: Final[Mapping[str, str]] = {
+    "versioning": "VersioningConfiguration",
+    "eventbridge": "NotificationConfiguration.EventBridgeConfiguration",
+    "notifications": "NotificationConfiguration.QueueConfigurations",
+    "cors": "CorsConfiguration.CorsRules",
+}
+_CORS_KEYS: Final[Mapping[str, str]] = {
+    "id": "Id",
+    "origins": "AllowedOrigins",
+    "methods": "AllowedMethods",
+    "headers": "AllowedHeaders",
+    "expose_headers": "ExposedHeaders",
+    "max_age_s": "MaxAge",
+}
+
+
+def at(table: Any, path: str) -> Any:
+    """What stands at `path` (`A.B.C`); None if it is not there. Numbers may be text, as in CloudFormation."""
+    for key in path.split("."):
+        table = table.get(key) if isinstance(table, Mapping) else None
+    if isinstance(table, str) and table.isascii() and table.isdigit() and len(table) < 20:
+        return int(table)
+    return table
+
+
+def picked(table: Any, keys: Mapping[str, str]) -> Table:
+    """Our keys with what `table` has for them; what it does not have is left out."""
+    found = {key: plain(at(table, path)) for key, path in keys.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+# ---------------------------------------------------------------- events
+
+
+def _sqs(settings: Mapping[str, Any]) -> Table:
+    keys = ("queue", "batch_size", "maximum_batching_window_s", "maximum_concurrency", "enabled")
+    event: Table = {"type": "sqs", **picked(settings, {key: EVENT_KEYS[key] for key in keys})}
+    if "ReportBatchItemFailures" in _list(settings.get("FunctionResponseTypes")):
+        event["report_batch_item_failures"] = True
+    filters = [at(one, "Pattern") for one in _list(at(settings, "FilterCriteria.Filters"))]
+    if filters:
+        event["filters"] = filters
+    pollers = picked(
+        settings.get("ProvisionedPollerConfig"), {"minimum": "MinimumPollers", "maximum": "MaximumPollers"}
+    )
+    if pollers:
+        event["provisioned_pollers"] = pollers
+    return event
+
+
+def _s3(settings: Mapping[str, Any]) -> Table:
+    event: Table = {"type": "s3", **picked(settings, {"bucket": "Bucket"}), **_filters(settings)}
+    if "Events" in settings:
+        event["events"] = plain(_list(settings["Events"]))
+    return event
+
+
+def _filters(settings: Any) -> Table:
+    """Prefix and suffix of `Filter.S3Key.Rules`."""
+    rules = _list(at(settings, "Filter.S3Key.Rules"))
+    return {str(at(rule, "Name")).lower(): at(rule, "Value") for rule in rules}
+
+
+def _rule(settings: Mapping[str, Any]) -> Table:
+    return _schedule(settings, "Schedule", "rule")
+
+
+def _scheduler(settings: Mapping[str, Any]) -> Table:
+    event = _schedule(settings, "ScheduleExpression", "scheduler")
+    return {**event, **picked(settings, {"time_zone": "ScheduleExpressionTimezone"})}
+
+
+def _schedule(settings: Mapping[str, Any], expression: str, service: str) -> Table:
+    event: Table = {"type": "schedule", "service": service}
+    event |= picked(settings, {"schedule": expression, "name": "Name", "enabled": "Enabled"})
+    if settings.get("State", "ENABLED") != "ENABLED":
+        event["enabled"] = False
+    if "Input" in settings:
+        event["input"] = _json(plain(settings["Input"]))
+    return event
+
+
+def _json(text: Any) -> Any:
+    """The value of JSON text; what is none is left as it is, a string."""
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, TypeError):
+        return text
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Table]]] = {
+    "SQS": _sqs,
+    "S3": _s3,
+    "Schedule": _rule,
+    "ScheduleV2": _scheduler,
+}
+"""Types of events, and what makes ours of their properties."""
+
+
+# ---------------------------------------------------------------- queues and buckets
+
+
+def queue_table(properties: Mapping[str, Any]) -> Table:
+    """`[queues.NAME]`."""
+    table = {**picked(properties, QUEUE_KEYS), **tags_of(properties)}
+    if "redrive" in table:
+        table["redrive"] = _json(table["redrive"])  # as text, too
+        arn = at(table["redrive"], "deadLetterTargetArn")
+        table["redrive"] = {
+            "dead_letter_queue": arn.rpartition(":")[2] if isinstance(arn, str) else arn,
+            "max_receive_count": at(table["redrive"], "maxReceiveCount"),
+        }
+    return table
+
+
+def tags_of(properties: Mapping[str, Any]) -> Table:
+    """`tags`, of a list of Key and Value."""
+    tags = plain(properties.get("Tags"))
+    if not isinstance(tags, list) or not all(isinstance(tag, Mapping) and "Key" in tag for tag in tags):
+        return {} if tags is None else {"tags": tags}
+    return {"tags": {str(tag["Key"]): str(tag.get("Value", "")) for tag in tags}}
+
+
+def bucket_table(properties: Mapping[str, Any]) -> Table:
+    """`[buckets.NAME]`. Notifications to functions are `Events` of these."""
+    table: Table = tags_of(properties)
+    if at(properties, "VersioningConfiguration.Status") == "Enabled":
+        table["versioning"] = True
+    bridge = at(properties, "NotificationConfiguration.EventBridgeConfiguration")
+    if bridge is not None and at(bridge, "EventBridgeEnabled") not in (False, "false"):
+        table["eventbridge"] = True
+    notifications = _list(at(properties, "NotificationConfiguration.QueueConfigurations"))
+    if notifications:
+        table["notifications"] = [
+            {
+                "queue": str(at(one, "Queue")).rpartition(":")[2],
+                "events": plain(_list(at(one, "Event"))),
+                **_filters(one),
+            }
+            for one in notifications
+        ]
+    rules = _list(at(properties, "CorsConfiguration.CorsRules"))
+    if rules:
+        table["cors"] = [picked(rule, _CORS_KEYS) for rule in rules]
+    return table

@@ -1,0 +1,123 @@
+"""Resources of a template that invoke functions, and the queues and buckets that events come from.
+
+Sources: CloudFormation reference, "AWS::Events::Rule", "AWS::Scheduler::Schedule",
+"AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue", "AWS::S3::Bucket".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.config.problems import Place
+from engine.config.templates.reading import Template
+from engine.config.templates.sources import EVENTS, at, bucket_table, queue_table
+from engine.config.templates.table import TemplateTable, is_table
+
+
+def read_rule(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::Events::Rule`: a schedule for each function among its targets."""
+    properties = template.properties(logical)
+    if "ScheduleExpression" not in properties:
+        template.leave_out(properties.place[:-1], "rules with an EventPattern are not supported, left out")
+        return
+    own = {
+        "Schedule": properties["ScheduleExpression"],
+        "Name": properties.get("Name", logical),
+        "State": properties.get("State", "ENABLED"),
+    }
+    targets = properties.get("Targets")
+    for target in targets if isinstance(targets, list) else ():
+        if is_table(target):
+            target.read("Id", "RoleArn")
+            _schedule("Schedule", own, target, template)
+
+
+def read_schedule(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::Scheduler::Schedule`."""
+    properties = template.properties(logical)
+    window = properties.get("FlexibleTimeWindow")
+    if is_table(window):
+        window.read("Mode")  # a window has its MaximumWindowInMinutes, too
+    own = {
+        "ScheduleExpression": properties.get("ScheduleExpression"),
+        "ScheduleExpressionTimezone": properties.get("ScheduleExpressionTimezone"),
+        "Name": properties.get("Name", logical),
+        "State": properties.get("State", "ENABLED"),
+    }
+    target = properties.get("Target")
+    if is_table(target):
+        target.read("RoleArn")
+        _schedule("ScheduleV2", own, target, template)
+
+
+def _schedule(kind: str, own: Mapping[str, Any], target: TemplateTable, template: Template) -> None:
+    found = template.reading.find(target.get("Arn"), target.place)
+    if found is None:
+        template.ledger.told(target.place)
+        return
+    draft, qualifier = found
+    given = {"Input": target["Input"]} if "Input" in target else {}
+    settings = {key: value for key, value in own.items() if value is not None} | given
+    resource = target.place[: len(template.prefix) + 3]
+    elsewhere = {"schedule": (*resource, "ScheduleExpression"), "input": (*target.place, "Input")}
+    template.reading.add_event(draft, EVENTS[kind](settings), resource, qualifier, elsewhere)
+
+
+def read_mapping(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::Lambda::EventSourceMapping` of a queue."""
+    properties = template.properties(logical)
+    place = properties.place[:-1]
+    source = properties.get("EventSourceArn")
+    if template.doubted((*properties.place, "EventSourceArn")):
+        template.leave_out(place, "left out: it is from something that is known only once deployed")
+        return
+    if not isinstance(source, str) or ":sqs:" not in source:
+        template.leave_out(place, "mappings of anything but queues are not supported, left out")
+        return
+    found = template.reading.find(properties.get("FunctionName"), place)
+    if found is None:
+        template.ledger.told(place)
+        return
+    event = {**EVENTS["SQS"](properties), "queue": source}
+    template.reading.add_event(found[0], event, properties.place, found[1])
+
+
+def read_queue(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::SQS::Queue`."""
+    properties = template.properties(logical)
+    properties.read("QueueName", "FifoQueue", "RedriveAllowPolicy")
+    _add("queues", logical, queue_table(properties), properties.place, template)
+
+
+def read_bucket(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::S3::Bucket`, and what it tells functions."""
+    properties = template.properties(logical)
+    properties.read("BucketName")
+    name = _add("buckets", logical, bucket_table(properties), properties.place, template)
+    rules = at(properties, "NotificationConfiguration.LambdaConfigurations")
+    for rule in rules if isinstance(rules, list) else ():
+        if is_table(rule):
+            found = template.reading.find(rule.get("Function"), rule.place)
+            if found is None:
+                template.ledger.told(rule.place)
+                continue
+            event = EVENTS["S3"](_as_sam(rule, name))
+            template.reading.add_event(found[0], event, rule.place, found[1])
+
+
+def _as_sam(rule: TemplateTable, bucket: str) -> dict[str, Any]:
+    """A notification of a bucket in the words of SAM's event, which has other names for the same."""
+    settings: dict[str, Any] = {"Bucket": bucket}
+    if "Event" in rule:
+        settings["Events"] = rule["Event"]
+    if "Filter" in rule:
+        settings["Filter"] = rule["Filter"]
+    return settings
+
+
+def _add(kind: str, logical: str, table: dict[str, Any], place: Place, template: Template) -> str:
+    name = template.resolver.physical_name(logical)
+    template.reading.resources[kind][name] = table
+    template.reading.places[kind, name] = place
+    return name

@@ -1,0 +1,158 @@
+"""Rare things worth telling an operator, as values: observers log and count them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Initialised:
+    """An environment finished its init; `error_type` is None when it can serve.
+
+    `provisioned`: it was started ahead of any event.
+    """
+
+    function: str
+    init_s: float
+    provisioned: bool = False
+    error_type: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopBlocked:
+    """A handler holds the event loop: nothing else runs meanwhile. Sent while it still blocks.
+
+    `blocked_s` is how long it had blocked when seen; `stack` is where it was, innermost last.
+    """
+
+    function: str
+    request_id: str
+    blocked_s: float
+    stack: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopReleased:
+    """The handler named by an earlier `LoopBlocked` let go after `blocked_s` in all, or was `interrupted`."""
+
+    function: str
+    request_id: str
+    blocked_s: float
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadAbandoned:
+    """A thread ignored its deadline (it is stuck in C code): it lives on, uncounted by any limit."""
+
+    function: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confined:
+    """How far this machine lets environments that are processes be confined. Sent once.
+
+    `function`: the first one that runs so; what is said holds for all of them.
+    `memory_by`: `cgroup` (the kernel caps it) or `watch` (the engine looks at it). `own_tmp`: `/tmp` is a
+    file system of each environment's own, else `TMPDIR` names a private folder.
+    """
+
+    function: str
+    memory_by: str
+    own_tmp: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An environment is started only when the machine has room for it. Sent for each that has to wait.
+
+    Attributes:
+        function: Whose it is.
+        by: What is short: `memory`, `descriptors`, `processes` or `disk`.
+        environment_mb: What one takes; `measured`, or else assumed from its configured memory.
+        fit: How many there is memory for, those that are there included.
+        limit: Megabytes of memory; with `descriptors`, how many may be open.
+        first: It is the first for a while: an operator should know.
+    """
+
+    function: str
+    by: str
+    environment_mb: int
+    measured: bool
+    fit: int
+    limit: int
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedForMemory:
+    """Invocations took all memory, though no more were started: the largest environment was ended."""
+
+    function: str
+    resident_mb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitsLimit:
+    """Environments wait for others to initialise: the machine can start no more. Sent once a function.
+
+    `cpu_s`: what the last init took of a CPU, seconds. `per_s`: environments the machine starts a second.
+    `waiting`: those that wait for their turn. `preloaded_per_s`: what it could start at best if nothing but
+    the code folder were imported in each, or None where that cannot be had.
+    """
+
+    function: str
+    cpu_s: float
+    per_s: float
+    waiting: int
+    preloaded_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDropped:
+    """An asynchronous event was given up. `reason`: AWS's condition, or what the engine calls it.
+
+    `handed_over`: a destination or dead-letter queue has it now; else it is gone.
+    """
+
+    function: str
+    request_id: str
+    reason: str
+    runs: int
+    handed_over: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFailed:
+    """The record of an asynchronous event could not be handed to `destination`, an ARN."""
+
+    function: str
+    request_id: str
+    destination: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsAbandoned:
+    """The engine stops while `count` asynchronous events still wait; `handed_over` of them went elsewhere."""
+
+    function: str
+    count: int
+    handed_over: int
+
+
+EngineEvent = (
+    Confined
+    | DeliveryFailed
+    | EndedForMemory
+    | EventDropped
+    | EventsAbandoned
+    | Held
+    | Initialised
+    | InitsLimit
+    | LoopBlocked
+    | LoopReleased
+    | ThreadAbandoned
+)

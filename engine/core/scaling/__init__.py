@@ -1,0 +1,1 @@
+"""Policies that decide how many pollers or environments there should be."""

@@ -1,0 +1,177 @@
+"""Everything an executor does around a handler: from an event and a Context to a `Result`.
+
+Processes that must stay small import it too: it imports nothing of the engine's server side.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
+from engine.core.event import MISSING
+from engine.core.failure import InitFailure
+from engine.core.function import Account, Function
+from engine.core.invocation import Invocation, Result
+from engine.core.outcome import Status
+from engine.executors.handler_loader import InitError, Loaded, Loader
+from engine.executors.marshal import (
+    Failure,
+    MarshalError,
+    UnmarshalError,
+    decode,
+    error_body,
+    exit_error_body,
+    exit_reason,
+    failure_of,
+    run_log_json,
+    run_log_text,
+)
+from engine.executors.modules import forget_helpers
+
+
+class HandlerClock(Protocol):
+    """The part of a `Clock` that handlers need."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch."""
+
+
+class HandlerServices(Protocol):
+    """The part of a `Workshop` that running handlers needs."""
+
+    @property
+    def account(self) -> Account:
+        """For ARNs."""
+
+    @property
+    def clock(self) -> HandlerClock:
+        """For contexts and logs."""
+
+    @property
+    def log(self) -> Callable[[Invocation, str], None]:
+        """Takes what the runtime itself writes to an invocation's log."""
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether that is one JSON object a line, not text."""
+
+
+class HandlerRunner:
+    """Runs the handler of one function, on whatever thread its environments run.
+
+    `alone`: in an interpreter of its own; see `Loader`.
+    """
+
+    def __init__(self, function: Function, services: HandlerServices, *, alone: bool = False) -> None:
+        self._function = function
+        self._clock = services.clock
+        self._account = services.account
+        self._log = services.log
+        self._logs_json = services.logs_json
+        self._arn = services.account.function_arn(function.name)
+        self.code = Path(function.code).absolute()  # now: a handler may change the working directory
+        self._loader = Loader(self.code, alone=alone)
+        self._closed = False
+
+    def load(self, *, fresh: bool) -> Loaded:
+        """Import the handler; `fresh`: from a module instance of its own. Raises `InitError`."""
+        while True:
+            loader = self._loader
+            try:
+                loaded = loader.load(self._function.handler, fresh=fresh)
+            except InitError:
+                if loader is self._loader:
+                    raise
+            else:
+                if loader is self._loader:
+                    return loaded
+            finally:
+                if loader is not self._loader or self._closed:
+                    loader.close()  # once more: it was closed while it imported
+
+    def locate(self) -> None:
+        """Find the handler's file beforehand. Runs nothing of it."""
+        self._loader.looks_async(self._function.handler)
+
+    def unload(self, loaded: Loaded) -> None:
+        """Drop a fresh instance that is not needed any more."""
+        self._loader.unload(loaded)
+
+    def discard(self, loaded: Loaded) -> None:
+        """Drop an instance that must not be used again, shared or not."""
+        self._loader.discard(loaded.instance, loaded.module)
+
+    def renew(self) -> None:
+        """Forget what was imported from the function's folder: the next `load` sees what is there then."""
+        outdated, self._loader = self._loader, Loader(self.code)
+        outdated.close()
+        forget_helpers(self.code)
+
+    def close(self) -> None:
+        """Leave `sys.path`, `sys.meta_path` and `sys.modules` without what `load` put there."""
+        self._closed = True
+        self._loader.close()
+
+    def make_context_template(self) -> ContextTemplate:
+        """What the contexts of a new environment share, such as its log stream."""
+        day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
+        return ContextTemplate(
+            self._function,
+            self._arn,
+            log_stream_name(day, os.urandom(16).hex(), self._function.version),
+            now_s=self._clock.now,
+            wall_s=self._clock.wall,
+            log=_write,
+        )
+
+    def arguments(self, template: ContextTemplate, invocation: Invocation) -> tuple[Any, LambdaContext]:
+        """The handler's two arguments. Raises `UnmarshalError` and `ClientContextError`."""
+        event = invocation.event
+        document = event.document
+        if document is MISSING:
+            document = decode(event.payload)
+        else:
+            event.document = MISSING
+        arn = None
+        if event.qualifier is not None:
+            arn = self._account.function_arn(event.function, event.qualifier)
+        context = template.make(event.request_id, invocation.deadline_s, arn, event.client_context)
+        return document, context
+
+    def failed(self, error: Exception, invocation: Invocation) -> Result:
+        """The result of a handler that raised, or whose event or result is not JSON. Logs the error."""
+        if isinstance(error, (MarshalError, UnmarshalError, ClientContextError)):
+            failure = Failure(error.error_type, str(error), ())
+        else:
+            failure = failure_of(error)
+        request_id = invocation.event.request_id
+        if self._logs_json:
+            text = run_log_json(failure, request_id, self._clock.wall())
+        else:
+            text = run_log_text(failure)
+        self._log(invocation, text)
+        return Result(Status.ERROR, error_body(failure, request_id))
+
+    def exited(self, error: BaseException, invocation: Invocation) -> Result:
+        """The result of a handler that ended its environment by `sys.exit` or another BaseException."""
+        body = exit_error_body(invocation.event.request_id, error)
+        return Result(Status.CRASH, body, error_type="Runtime.ExitError")
+
+
+def init_failure(error: InitError) -> InitFailure:
+    """The failure of an init, as the driver is told of it."""
+    if error.exit_status is not None:
+        return InitFailure(error.error_type, exit_reason(error.exit_status))
+    return InitFailure(error.error_type, error.message, error.stack)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)

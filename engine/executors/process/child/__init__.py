@@ -1,0 +1,1 @@
+"""What runs inside forked processes: it imports nothing of the server and nothing of `parent`."""

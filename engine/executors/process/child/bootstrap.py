@@ -1,0 +1,113 @@
+"""The first steps of a forked process, up to the point where it serves invocations or is forked from."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from engine.executors.handler_loader import InitError
+from engine.executors.process.child import cgroup
+from engine.executors.process.child.environment import ChildEnvironment, failure_text
+from engine.executors.process.child.preloading import import_all, reseed
+from engine.executors.process.child.process_setup import add_variables, redirect, set_signal, set_up_process
+from engine.executors.process.child.snapshot_hooks import (
+    AFTER_RESTORE_STATUS,
+    BEFORE_SNAPSHOT_STATUS,
+    run_after_restore,
+    run_before_snapshot,
+)
+from engine.executors.process.protocol import DOWN, NOT_PRELOADABLE, pack_message
+
+_now: Final = time.monotonic  # noqa: TID251  # another process: there is no Clock to be passed in
+
+
+@dataclass(slots=True, kw_only=True)
+class ChildBootstrap:
+    """What a new process is given, and its first steps: by one of three methods, right after the fork."""
+
+    environment: ChildEnvironment
+    token: int
+    connection: int
+    output: int
+    parent: int
+    variables: dict[str, str]
+    own_tmp: bool
+
+    def as_environment(self) -> NoReturn:
+        """Initialise the handler, and serve. Exits when the engine closes the socket."""
+        began_s = self._set_up()
+        set_signal(signal.SIGINT, signal.default_int_handler)
+        environment = self.environment
+        if environment.is_prepared:
+            os.chdir(environment.spec.function.code)
+        else:
+            environment.prepare()
+        reseed()
+        environment.attach(self.connection)
+        try:
+            environment.initialise()
+        except InitError as error:
+            environment.failed(error, _now() - began_s)
+        environment.ready(_now() - began_s)
+        environment.serve()
+
+    def as_template(self) -> socket.socket:
+        """Initialise the handler and run the hooks before the snapshot, or import `spec.imports`.
+
+        Returns the socket of commands to fork from this process. Tells why on that socket, and exits, if the
+        init or the imports fail.
+        """
+        environment = self.environment
+        imports = environment.spec.imports
+        self._set_up(serves=imports is None)
+        set_signal(signal.SIGINT, signal.default_int_handler)
+        control = socket.socket(fileno=self.connection)
+        status = 1
+        environment.prepare()
+        if imports is not None:
+            refusal = import_all(imports, environment.spec.function.no_preload)
+            if refusal is not None:
+                error = InitError(NOT_PRELOADABLE, json.dumps(refusal))
+                control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
+                os._exit(status)
+            environment.is_prepared = True
+            return control
+        try:
+            environment.initialise()
+            status = BEFORE_SNAPSHOT_STATUS
+            run_before_snapshot()
+        except InitError as error:
+            environment.tell(error)
+            control.sendall(pack_message(DOWN, 0, 0, failure_text(error)))
+            os._exit(status)
+        return control
+
+    def from_template(self) -> NoReturn:
+        """Run the hooks after the restore, and serve. Exits when the engine closes the socket."""
+        began_s = self._set_up()
+        environment = self.environment
+        environment.attach(self.connection)
+        try:
+            os.chdir(environment.spec.function.code)
+            run_after_restore()
+        except InitError as error:
+            environment.failed(error, _now() - began_s, AFTER_RESTORE_STATUS)
+        environment.ready(_now() - began_s)
+        environment.serve()
+
+    def _set_up(self, *, serves: bool = True) -> float:
+        """Set up the process; returns the monotonic time in seconds at which that began."""
+        began_s = _now()
+        set_up_process(self.parent, serves=serves)
+        redirect(self.output)
+        spec = self.environment.spec
+        if serves and spec.cgroup is not None:
+            cgroup.join(f"{spec.cgroup}/{self.token}", spec.function.memory_mb)
+        if self.variables:
+            add_variables(self.variables)
+        return began_s

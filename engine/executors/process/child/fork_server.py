@@ -1,0 +1,300 @@
+"""The main loop of zygotes and SnapStart templates: forks environments on command, and reaps them.
+
+Commands come down one socket. When it is closed, however the engine ended, all forked processes and
+everything those have started are killed. A template is a fork of a zygote with the handler initialised.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import signal
+import socket
+from contextlib import ExitStack
+from typing import Final
+
+from engine.executors.process.child import cgroup
+from engine.executors.process.child.bootstrap import ChildBootstrap
+from engine.executors.process.child.environment import ChildEnvironment
+from engine.executors.process.child.handler_log import HandlerLog
+from engine.executors.process.child.private_modules import PrivateModules
+from engine.executors.process.child.process_setup import freeze_memory, set_variables
+from engine.executors.process.child.shared_environment import SharedEnvironment
+from engine.executors.process.child.tmp_dir import (
+    TMP,
+    TmpDirs,
+    layers_of,
+    tmp_dirs_of_template,
+    visible_below,
+)
+from engine.executors.process.linux import children
+from engine.executors.process.protocol import (
+    DOWN,
+    EXITED,
+    FORGET,
+    KILL,
+    OUT_OF_MEMORY,
+    TEMPLATE,
+    UP,
+    ControlMessage,
+    pack_message,
+    receive_message,
+)
+from engine.executors.process.spec import EnvironmentSpec
+
+_MAX_KNOWN: Final = 1000
+"""Functions whose environments are remembered."""
+
+
+class ForkServer:
+    """Forks environments and reaps them. `run` returns when the engine has closed the socket."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        tmp_dirs: TmpDirs,
+        log: HandlerLog,
+        private: PrivateModules,
+        template: ChildEnvironment | None = None,
+        *,
+        initialised: bool = False,
+    ) -> None:
+        """`template`: the environment that all forks are of; `initialised`: with its handler."""
+        self._connection = connection
+        self._tmp_dirs = tmp_dirs
+        self._log = log
+        self._private = private
+        self._template = template
+        self._initialised = initialised
+        self._environments: dict[bytes, ChildEnvironment] = {}  # by their spec
+        self._alive: set[int] = set()  # tokens
+        self._tokens: dict[int, int] = {}  # process id to token
+        self._forgotten: set[int] = set()  # tokens to let go of as soon as they are dead
+        self._cgroups: dict[int, str] = {}
+        self._visible: dict[str, list[str]] = {}
+        self._environment_set_for: ChildEnvironment | None = template
+        self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _noticed)
+
+    def run(self) -> None:
+        """Obey commands until the socket is closed."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        self._send(UP, 0, self._tmp_dirs.mounted)
+        while True:
+            ready = [descriptor for descriptor, _ in poll.poll()]
+            if self._wake in ready:
+                os.read(self._wake, 4096)
+                self._reap()
+            if self._connection.fileno() in ready:
+                try:
+                    message = receive_message(self._connection)
+                except OSError:
+                    message = None
+                if message is None:
+                    self.end()
+                    return
+                self._handle(message)
+
+    def end(self) -> None:
+        """Kill all children and their descendants, and wait for all of them."""
+        killed: set[int] = set()
+        while True:
+            found = children()
+            for pid in set(self._tokens if found is None else found) - killed:
+                killed.add(pid)
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            try:
+                for _ in range(max(1, len(self._tokens))):  # their orphans are children of this process then
+                    pid, _status = os.waitpid(-1, 0)
+                    killed.discard(pid)
+                    self._handle_exit(pid)
+            except ChildProcessError:
+                break
+        for token in list(self._forgotten):
+            self._tmp_dirs.forget(token)
+
+    def _handle(self, message: ControlMessage) -> None:
+        token = message.token
+        if message.kind == FORGET:
+            if token in self._alive:
+                self._forgotten.add(token)
+            else:
+                self._tmp_dirs.forget(token)
+            return
+        if message.kind == KILL:
+            for pid in [pid for pid, of in self._tokens.items() if of == token]:
+                os.kill(pid, signal.SIGKILL)
+            return
+        try:
+            self._fork(message)
+        except OSError as error:
+            self._tmp_dirs.forget(token)
+            self._send(DOWN, token, error.errno or 0, str(error).encode())
+
+    def _fork(self, message: ControlMessage) -> None:
+        """Fork, and send the descriptors to the engine. Raises OSError, with nothing left open."""
+        with ExitStack() as ends:
+            kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
+            ours, theirs = _socket.socketpair(
+                socket.AF_UNIX, kind
+            )  # `socket.socketpair` looks up what a handler may replace
+            ends.callback(ours.close)
+            ends.callback(theirs.close)
+            output, write_end = os.pipe2(os.O_CLOEXEC)
+            ends.callback(os.close, output)
+            ends.callback(os.close, write_end)
+            pid, pidfd = self._fork_with(message, ours, theirs, output, write_end)
+            ends.callback(os.close, pidfd)
+            self._tokens[pid] = token = message.token
+            self._alive.add(token)
+            try:
+                descriptors = [ours.fileno(), output, pidfd]
+                socket.send_fds(self._connection, [pack_message(message.kind, token, pid)], descriptors)
+            except OSError:
+                pass  # the engine is gone: the next read says so
+
+    def _fork_with(
+        self,
+        message: ControlMessage,
+        ours: _socket.socket,
+        theirs: _socket.socket,
+        output: int,
+        write_end: int,
+    ) -> tuple[int, int]:
+        """Fork; returns the process id and a pidfd. Raises OSError."""
+        token, environment = message.token, self._template or self._environment(message.body)
+        spec = environment.spec
+        # All that can be done before the fork is: a child pays for each page that it is the first to change.
+        visible = self._visible_to(environment)
+        layers = layers_of(spec.function.code)
+        self._tmp_dirs.enter(token, spec.function.ephemeral_storage_mb, message.value, visible, layers)
+        try:
+            bootstrap = ChildBootstrap(
+                environment=environment,
+                token=token,
+                connection=theirs.fileno(),
+                output=write_end,
+                parent=os.getpid(),
+                variables=self._tmp_dirs.variables(token),
+                own_tmp=self._tmp_dirs.mounted,
+            )
+            if not self._initialised:
+                self._set_environment(environment)
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    theirs.detach()
+                    self._close_in_child(ours, output)
+                    if message.kind == TEMPLATE:
+                        self._run_template(bootstrap)
+                    elif self._initialised:
+                        bootstrap.from_template()
+                    else:
+                        bootstrap.as_environment()
+                except BaseException as error:  # noqa: BLE001  # raised by a signal's handler, or a bug of ours
+                    environment.exit_with(error)
+                finally:  # the child must never return into the loop of the fork server
+                    os._exit(1)
+        finally:
+            self._tmp_dirs.exit()
+        if spec.cgroup is not None:
+            self._cgroups[token] = f"{spec.cgroup}/{token}"
+        try:
+            return pid, os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+
+    def _run_template(self, bootstrap: ChildBootstrap) -> None:
+        """In the child: fork environments from this process, which has what all of them start with."""
+        control = bootstrap.as_template()
+        environment = bootstrap.environment
+        base = os.path.dirname(bootstrap.variables.get("TMPDIR", ""))
+        tmp_dirs = tmp_dirs_of_template(base, mounted=bootstrap.own_tmp)
+        freeze_memory()
+        initialised = not environment.is_prepared
+        ForkServer(control, tmp_dirs, self._log, self._private, environment, initialised=initialised).run()
+        os._exit(0)
+
+    def _set_environment(self, environment: ChildEnvironment) -> None:
+        """Set what the next child of this function inherits: variables and the Context's template."""
+        if self._environment_set_for is not environment:
+            set_variables(environment.spec.variables)
+            self._environment_set_for = environment
+        environment.make_context_template()
+
+    def _visible_to(self, environment: ChildEnvironment) -> list[str]:
+        """Folders below `/tmp` that stay visible when its own `/tmp` is mounted over them."""
+        if not self._tmp_dirs.mounted:
+            return []
+        code = environment.spec.function.code
+        visible = self._visible.get(code)
+        if visible is None:
+            visible = self._visible[code] = visible_below(TMP, code)
+        return visible
+
+    def _environment(self, text: bytes) -> ChildEnvironment:
+        """What all environments of the function start with; made once for each spec."""
+        known = self._environments.get(text)
+        if known is None:
+            spec = EnvironmentSpec.decode(text)
+            shared = spec.function.environment_concurrency > 1
+            kind = SharedEnvironment if shared else ChildEnvironment
+            known = kind(spec, self._log, self._private, own_tmp=self._tmp_dirs.mounted)
+            if len(self._environments) >= _MAX_KNOWN:
+                self._environments.clear()
+            self._environments[text] = known
+            freeze_memory()
+        return known
+
+    def _close_in_child(self, ours: _socket.socket, output: int) -> None:
+        """In the child: close the descriptors of the fork server."""
+        self._connection.close()
+        ours.close()
+        for descriptor in (output, self._wake, self._waker):
+            os.close(descriptor)
+        self._tmp_dirs.close_in_child()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                break
+            token = self._handle_exit(pid)
+            if token is not None:
+                group = self._cgroups.pop(token, None)
+                out_of_memory = group is not None and cgroup.remove(group)
+                kind = OUT_OF_MEMORY if out_of_memory else EXITED
+                self._send(kind, token, os.waitstatus_to_exitcode(status))
+        for pid in children() or ():  # orphans of an environment that exited
+            if pid not in self._tokens:
+                os.kill(pid, signal.SIGKILL)
+
+    def _handle_exit(self, pid: int) -> int | None:
+        token = self._tokens.pop(pid, None)
+        if token is not None:
+            self._alive.discard(token)
+        if token in self._forgotten:
+            self._forgotten.discard(token)
+            self._tmp_dirs.forget(token)
+        return token
+
+    def _send(self, kind: int, token: int = 0, value: int = 0, body: bytes = b"") -> None:
+        try:
+            self._connection.sendall(pack_message(kind, token, value, body))
+        except OSError:
+            pass  # the engine is gone: the next read says so
+
+
+def _noticed(_number: int, _frame: object) -> None:
+    """Do nothing: Python writes to the wakeup descriptor, which ends the poll."""

@@ -1,0 +1,115 @@
+"""Sets up a process before user code is imported: signals, variables, streams, priority."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+from engine.executors.process.linux import adopt_orphans, die_with_parent
+from engine.executors.process.protocol import NICE
+
+_DEFAULT: Final = int(signal.SIG_DFL)
+
+set_signal: Final[Callable[[int, Any], Any]] = import_module("_signal").signal
+"""`signal.signal` without its enumerations: those would cost each child a tenth of a millisecond."""
+
+_OUT_OF_THE_WAY: Final = 900
+"""The engine's descriptors have numbers from here, which handlers that close descriptors rarely reach."""
+
+
+class WholeWrites(io.FileIO):
+    """An unbuffered stream whose `write` writes everything, or raises."""
+
+    def write(self, data: Any, /) -> int:
+        """As `io.FileIO.write`, but never in part."""
+        with memoryview(data).cast("B") as view:
+            size = len(view)
+            at = super().write(view) or 0
+            while at < size:
+                at += super().write(view[at:]) or 0
+        return size
+
+    def seekable(self) -> bool:
+        """No: what the descriptor is when this is made says nothing of what it will be."""
+        return False
+
+
+def set_up_process(parent: int, *, serves: bool) -> None:
+    """Separate the process from its parent, right after the fork, and have it killed when the parent dies.
+
+    `serves`: it runs handlers, and does not fork those that do.
+    """
+    os.setpgid(0, 0)  # not a session: that would make each a scheduling group of its own, see sched(7)
+    if serves:
+        os.nice(NICE)
+        # Batch work: a request that wakes it does not interrupt the engine, which has more of them to send.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    die_with_parent(parent)
+    adopt_orphans()
+    signal.set_wakeup_fd(-1)
+    set_signal(signal.SIGCHLD, _DEFAULT)
+
+
+def move_to_high_number(descriptor: int) -> int:
+    """Move it to a high number, close-on-exec; returns that number, or the same one if there is none."""
+    try:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    except OSError:  # over the limit of this process
+        return descriptor
+    os.close(descriptor)
+    return moved
+
+
+def redirect(output: int) -> None:
+    """Make standard input empty and both outputs the pipe `output`, which is closed."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for descriptor in (nothing, output):
+        if descriptor > 2:
+            os.close(descriptor)
+
+
+def open_streams() -> None:
+    """Make new `sys.stdout` and `sys.stderr`, which write to whatever descriptors 1 and 2 are at the time.
+
+    What they do with lone surrogates is what Python does under Lambda's `LC_CTYPE=C.UTF-8`.
+    """
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process lives
+    for name, number, errors in (("stdout", 1, "surrogateescape"), ("stderr", 2, "backslashreplace")):
+        raw: Any = WholeWrites(number, "wb", closefd=False)
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors=errors, write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def freeze_memory() -> None:
+    """Keep the garbage collector from touching, and so copying, the memory that children will share."""
+    gc.collect()
+    gc.freeze()
+
+
+def set_variables(variables: Mapping[str, str]) -> None:
+    """Replace all environment variables by these."""
+    zone = os.environ.get("TZ")
+    os.environ.clear()
+    add_variables(variables)
+    if variables.get("TZ") != zone:
+        time.tzset()
+
+
+def add_variables(variables: Mapping[str, str]) -> None:
+    """Add these environment variables."""
+    os.environ.update(variables)
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        vars(tempfile)["tempdir"] = None  # it may have looked before there were these

@@ -1,0 +1,389 @@
+"""The engine's side of a zygote or a template: has environments forked, and is told when they exit."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from engine.core.failure import InitFailure
+from engine.executors.handler_loader import InitError
+from engine.executors.handler_runner import init_failure
+from engine.executors.modules import CodeFolder
+from engine.executors.process.protocol import (
+    DOWN,
+    EXITED,
+    FORGET,
+    KILL,
+    OUT_OF_MEMORY,
+    SPAWN,
+    TEMPLATE,
+    UP,
+    ControlMessage,
+    pack_message,
+    receive_message,
+)
+from engine.executors.scope import host_variables
+
+_EXIT_S: Final = 1.0
+"""What a server whose socket was closed gets to exit, before SIGKILL."""
+
+_LOOK_S: Final = 1.0
+_SILENT_LOOKS: Final = 3
+"""Looks at which it may have used no CPU while an answer is due."""
+
+_SILENT_LOOKS_AT_START: Final = 60
+"""The same while it imports what is preloaded: that may wait for a network."""
+
+_DESCRIPTORS: Final = 3
+"""What comes with a new process: its socket, its output, and its pidfd."""
+
+_KEPT_VARIABLES: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+"""Of the engine's variables, those that an interpreter may need in order to start; and its own, PYTHON*.
+
+Whatever a zygote starts with can be read in /proc by everything it forks.
+"""
+
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[3]); from engine.executors.process.child.zygote import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+
+
+class SpawnListener(Protocol):
+    """Whoever asked for a fork: an environment, or a template."""
+
+    def spawned(self, pid: int, connection: socket.socket, output: int, pidfd: int) -> None:
+        """Take over the new process and its descriptors."""
+
+    def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
+        """It could not be forked; `code` is the errno, or 0."""
+
+    def exited(self, status: int, *, out_of_memory: bool) -> None:
+        """It has exited with this status, negative for a signal."""
+
+
+class ForkServerClient:
+    """One zygote or template: sends it commands, and passes on what it reports."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: socket.socket,
+        pid: int,
+        say: Callable[[str], object],
+    ) -> None:
+        """`say` takes a line for whoever runs the engine."""
+        self.pid = pid
+        self._say = say
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress = 0  # its CPU time in clock ticks, at the last look
+        self._silent = 0  # consecutive looks at which it had done nothing
+        self._loop = loop
+        self._socket = connection
+        connection.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        self._number = connection.fileno()
+        self._tokens = 0
+        self._spawning: dict[int, SpawnListener] = {}
+        self._living: dict[int, SpawnListener] = {}
+        self._unsent: deque[bytes] = deque()
+        self.up: asyncio.Future[InitFailure | None] = loop.create_future()
+        self._awaited = False
+        self.is_over = False
+        self.own_tmp = False
+        """Whether its environments have a file system of their own on `/tmp`; known once it is up."""
+        loop.add_reader(self._number, self._read)
+
+    # ---------------------------------------------------------------- commands
+
+    def spawn(self, listener: SpawnListener, spec: bytes, *, kept: int = 0, template: bool = False) -> int:
+        """Fork a process for `listener`; returns its token. `kept`: token of the one whose `/tmp` it gets.
+
+        A process that does not answer is replaced: its listeners are told that it is lost, and ask the next.
+        """
+        self._tokens += 1
+        token = self._tokens
+        if self.is_over:
+            self._loop.call_soon(listener.spawn_failed, _lost())
+            return token
+        self._spawning[token] = listener
+        self._send(pack_message(TEMPLATE if template else SPAWN, token, kept, spec))
+        self.expect_answer()
+        return token
+
+    def forget(self, token: int) -> None:
+        """Remove the `/tmp` of that environment once it has exited: none takes it over."""
+        if not self.is_over:
+            self._send(pack_message(FORGET, token))
+
+    def expect_answer(self) -> None:
+        """A report of it is due: check every second that it makes progress, and end it if it makes none."""
+        if self._timer is None and not self.is_over:
+            self._silent = 0
+            self._timer = self._loop.call_later(_LOOK_S, self._look)
+
+    def exit_awaited(self) -> None:
+        """A child of it has closed its socket: its exit status is due."""
+        self._awaited = True
+        self.expect_answer()
+
+    def drain(self) -> None:
+        """Read what it sent before it exited."""
+        if not self.is_over:
+            self._read()
+
+    def close(self) -> None:
+        """End it and all it has forked."""
+        if not self.is_over:
+            self._end(InitFailure("Sandbox.Failure", "the engine stops"))
+
+    # ---------------------------------------------------------------- whether it still answers
+
+    def _owes_answer(self) -> bool:
+        return bool(self._spawning or self._awaited)
+
+    def _look(self) -> None:
+        """End it if it is stopped, or hangs: it neither answers nor runs."""
+        self._timer = None
+        if self.is_over or not self._owes_answer():
+            return
+        state, progress = _activity(self.pid)
+        idle = progress == self._progress and state not in ("R", "D")
+        self._progress = progress
+        self._silent = self._silent + 1 if idle else 0
+        if self._silent >= (_SILENT_LOOKS if self.up.done() else _SILENT_LOOKS_AT_START):
+            self._say(
+                f"the process that forks environments ({self.pid}) has not answered for "
+                f"{self._silent * _LOOK_S:.0f} s: it is replaced, and what runs in its environments ends"
+            )
+            self._kill()
+            self._end(_lost())
+            return
+        self._timer = self._loop.call_later(_LOOK_S, self._look)
+
+    def _kill(self) -> None:
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- the line
+
+    def _send(self, message: bytes) -> None:
+        if not self._unsent:
+            try:
+                self._socket.send(message)
+            except BlockingIOError:
+                self._loop.add_writer(self._number, self._write)
+            except OSError:
+                return  # it has exited: `_read` finds out
+            else:
+                return
+        self._unsent.append(message)
+
+    def _write(self) -> None:
+        while self._unsent:
+            try:
+                self._socket.send(self._unsent[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                break
+            self._unsent.popleft()
+        self._unsent.clear()
+        self._loop.remove_writer(self._number)
+
+    def _read(self) -> None:
+        for _ in range(64):  # then the loop gets its turn
+            try:
+                message = receive_message(self._socket)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = None
+            if message is None:
+                self._end(_lost())
+                return
+            self._take(message)
+            if self.is_over:
+                return
+
+    def _take(self, message: ControlMessage) -> None:
+        self._awaited = False
+        match message.kind:
+            case kind if kind in (SPAWN, TEMPLATE):
+                self._spawned(message)
+            case kind if kind in (EXITED, OUT_OF_MEMORY):
+                gone = self._living.pop(message.token, None)
+                if gone is not None:
+                    gone.exited(message.value, out_of_memory=message.kind == OUT_OF_MEMORY)
+            case kind if kind == UP:
+                self.own_tmp = bool(message.value)
+                self._up(None)
+            case kind if kind == DOWN and message.token:
+                listener = self._spawning.pop(message.token)
+                failure = InitFailure("Sandbox.Failure", message.body.decode("utf-8", "replace"))
+                listener.spawn_failed(failure, message.value)
+            case _:
+                self._end(self._why(message.body))
+
+    def _spawned(self, message: ControlMessage) -> None:
+        listener = self._spawning.pop(message.token)
+        if len(message.descriptors) < _DESCRIPTORS:  # the kernel drops those over the limit of this process
+            for descriptor in message.descriptors:
+                os.close(descriptor)
+            self._send(pack_message(KILL, message.token))
+            listener.spawn_failed(InitFailure("Sandbox.Failure", os.strerror(errno.EMFILE)), errno.EMFILE)
+            return
+        self._living[message.token] = listener
+        connection, output, pidfd = message.descriptors
+        listener.spawned(message.value, socket.socket(fileno=connection), output, pidfd)
+
+    def _why(self, body: bytes) -> InitFailure:
+        """Why it did not come up."""
+        return InitFailure("Runtime.ImportModuleError", body.decode("utf-8", "replace"))
+
+    def _up(self, failure: InitFailure | None) -> None:
+        if not self.up.done():
+            self.up.set_result(failure)
+
+    def _end(self, failure: InitFailure) -> None:
+        self.is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._loop.remove_reader(self._number)
+        if self._unsent:
+            self._unsent.clear()
+            self._loop.remove_writer(self._number)
+        self._socket.close()
+        self._up(failure)
+        spawn_failed, self._spawning = self._spawning, {}
+        living, self._living = self._living, {}
+        for listener in spawn_failed.values():
+            listener.spawn_failed(failure)
+        for listener in living.values():  # they are killed with their parent
+            listener.exited(-signal.SIGKILL, out_of_memory=False)
+
+
+class ZygoteClient(ForkServerClient):
+    """A fresh interpreter that has imported `preload`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        preload: Sequence[str],
+        tmp_base: str,
+        say: Callable[[str], object],
+    ) -> None:
+        """`say` takes a line for whoever runs the engine."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
+                [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(os.getpid()), _root()],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={
+                    name: value
+                    for name, value in host_variables().items()
+                    if name in _KEPT_VARIABLES or name.startswith("PYTHON")
+                },
+            )
+        super().__init__(loop, ours, self._process.pid, say)
+        setup = {"path": _path(), "preload": list(preload), "tmp_base": tmp_base}
+        self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
+
+    def _kill(self) -> None:
+        self._process.kill()
+
+    def _end(self, failure: InitFailure) -> None:
+        if not self.up.done():
+            self._kill()  # it imports what is preloaded, and would see our closed side only after that
+        super()._end(failure)
+        try:
+            self._process.wait(_EXIT_S)  # it exits as soon as it sees the socket closed
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class TemplateClient(ForkServerClient):
+    """A process with the handler initialised; an environment is a fork of it."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: socket.socket,
+        pid: int,
+        say: Callable[[str], object],
+        kill: Callable[[], object],
+    ) -> None:
+        super().__init__(loop, connection, pid, say)
+        self._retired = False
+        self._kill_process = kill
+        self.expect_answer()  # that it is up
+
+    def retire(self) -> None:
+        """Have it end with the last of its environments: it is outdated."""
+        self._retired = True
+        self._end_if_done()
+
+    def _owes_answer(self) -> bool:
+        return super()._owes_answer() or not self.up.done()
+
+    def _kill(self) -> None:
+        self._kill_process()
+
+    def _take(self, message: ControlMessage) -> None:
+        super()._take(message)
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._retired and not self._spawning and not self._living:
+            self.close()
+
+    def _why(self, body: bytes) -> InitFailure:
+        return failure_from(body) if body else _lost()
+
+
+def failure_from(body: bytes) -> InitFailure:
+    """The failure of an init, from the JSON that a child sends."""
+    error_type, message, stack, exit_status = json.loads(body)
+    return init_failure(InitError(error_type, message, tuple(stack), exit_status))
+
+
+def is_lost(failure: InitFailure) -> bool:
+    """Whether it says only that the fork server has exited."""
+    return failure == _lost()
+
+
+def _lost() -> InitFailure:
+    return InitFailure("Sandbox.Failure", "the process that forks environments is gone")
+
+
+def _activity(pid: int) -> tuple[str, int]:
+    """State and CPU time in clock ticks, as in proc(5); `X` and 0 of one that has exited."""
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "X", 0
+    return fields[0], int(fields[11]) + int(fields[12])
+
+
+def _root() -> str:
+    return str(Path(__file__).parents[4])
+
+
+def _path() -> list[str]:
+    """`sys.path` of this process, without code folders of in-process executors and that of its own script."""
+    here, scripts = os.getcwd(), sysconfig.get_path("scripts")
+    return [entry or here for entry in sys.path if not isinstance(entry, CodeFolder) and entry != scripts]

@@ -1,0 +1,116 @@
+"""What the process executors of one engine share: zygotes, admission, the monitor, control groups."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from engine.executors.process.admission import Admission
+from engine.executors.process.parent.cgroups import ControlGroups
+from engine.executors.process.parent.environment_process import EnvironmentProcess
+from engine.executors.process.parent.fork_server_client import ZygoteClient
+from engine.executors.process.parent.monitor import Monitor
+from engine.executors.process.parent.snapshot_template import SnapshotTemplate
+from engine.machine import descriptors
+from engine.machine.temporary import new_path
+from engine.ports import Clock, Workshop
+
+GRACE_S: Final = 0.5
+"""Seconds between SIGTERM and SIGKILL for an environment that is not needed any more.
+
+Source: Lambda Developer Guide, "Lambda execution environment lifecycle", shutdown phase: the budget of a
+function with an internal extension.
+"""
+
+_KEY: Final = "process"
+_CAP_SYS_NICE: Final = 23
+
+
+class ProcessHost:
+    """Made by the first process executor of an engine, closed by the last."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, say: Callable[[str], object]) -> None:
+        self._loop = loop
+        self._say = say
+        self._clock = clock
+        self._zygotes: dict[tuple[str, ...], ZygoteClient] = {}
+        self._members = 0
+        self._terminating: dict[EnvironmentProcess, asyncio.TimerHandle] = {}
+        self._retired: list[SnapshotTemplate] = []
+        self._tmp_base = str(new_path("tmp"))
+        self.groups = ControlGroups.make()
+        descriptors.raise_limit()
+        self.admission = Admission(loop, clock, lambda: len(self._terminating))
+        self.monitor = Monitor(loop, also=self.admission.relieve)
+        self.may_renice = _may_renice()
+        """Whether priorities can be raised again, so that they may be lowered."""
+        self.patience = 1.0
+        """The share of the usual time for which the next function is waited for before the engine opens."""
+        self.has_logged_limits = False
+        """Whether it was logged what this machine allows."""
+
+    @classmethod
+    def acquire(cls, workshop: Workshop) -> ProcessHost:
+        """The host that all executors of an engine share. Each call needs one of `release`."""
+        commons = workshop.commons
+        host: ProcessHost = commons.get(_KEY) or cls(workshop.loop, workshop.clock, workshop.say)
+        commons[_KEY] = host
+        host._members += 1
+        return host
+
+    def release(self, commons: dict[str, Any]) -> None:
+        """Let go of it; the last executor closes it."""
+        self._members -= 1
+        if not self._members:
+            commons.pop(_KEY, None)
+            self._close()
+
+    def zygote(self, preload: Sequence[str]) -> ZygoteClient:
+        """The zygote that has imported just these; started when first asked for, and again if it died."""
+        key = tuple(sorted(set(preload)))
+        zygote = self._zygotes.get(key)
+        if zygote is None or zygote.is_over:
+            zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._tmp_base, self._say)
+        return zygote
+
+    def terminate(self, environment: EnvironmentProcess) -> None:
+        """End an environment that is not needed: an idle one gets SIGTERM, and SIGKILL `GRACE_S` later."""
+        if environment.request_exit(self._on_exit):
+            self._terminating[environment] = self._loop.call_later(GRACE_S, environment.close)
+        else:
+            environment.close()
+
+    def retire(self, template: SnapshotTemplate) -> None:
+        """Have a template end with the last of its environments. Nothing is forked from it any more."""
+        template.retire()
+        self._retired = [template, *(one for one in self._retired if not one.is_over)]
+
+    def _on_exit(self, environment: EnvironmentProcess) -> None:
+        self._terminating.pop(environment).cancel()
+
+    def _close(self) -> None:
+        until_s = self._clock.now() + GRACE_S  # blocks the loop: nothing else of the engine runs now
+        for environment in list(self._terminating):
+            environment.wait(until_s - self._clock.now())
+            environment.close()
+        for template in self._retired:
+            template.close()
+        self.monitor.close()
+        self.admission.close()
+        for zygote in self._zygotes.values():
+            zygote.close()
+        if self.groups is not None:
+            self.groups.remove()
+        shutil.rmtree(self._tmp_base, ignore_errors=True)
+
+
+def _may_renice() -> bool:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    capabilities = next((line for line in status.splitlines() if line.startswith("CapEff:")), "0 0")
+    return bool(int(capabilities.split()[1], 16) >> _CAP_SYS_NICE & 1)

@@ -1,0 +1,180 @@
+"""How long a handler takes at other memory sizes: its CPU part shrinks with memory, its waiting does not.
+
+Lambda gives CPU in proportion to memory, one vCPU at 1,769 MB. Source: Lambda Developer Guide, "Configure
+Lambda function memory". A handler that runs on one thread gains nothing beyond that size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from engine.core.billing import billed_ms, exactly, gb_seconds
+from engine.model.cost.price_book import PriceBook
+
+MB_PER_VCPU: Final = 1769.0
+SIZES_MB: Final = (128, 256, 512, 1024, 1536, 1769, 2048, 3008)
+_HEADROOM: Final = 1.1
+_MILLION: Final = 1_000_000
+
+
+class HandlerRun(NamedTuple):
+    """One measured invocation, seconds: CPU at one vCPU of this machine, and the rest of its duration."""
+
+    cpu_s: float
+    wait_s: float
+
+
+_NOTHING: Final = HandlerRun(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTime:
+    """What was measured of a handler.
+
+    Attributes:
+        runs: Warm invocations.
+        init: Initialisation; it has a whole vCPU at every size.
+        peak_mb: Most memory seen, or None.
+        speed: How much faster one vCPU of Lambda is than one of this machine; 1 = equal, by default.
+        threads: CPUs the handler can keep busy at once.
+    """
+
+    runs: tuple[HandlerRun, ...]
+    init: HandlerRun = _NOTHING
+    peak_mb: float | None = None
+    speed: float = 1.0
+    threads: float = 1.0
+
+    def seconds_at(self, memory_mb: float) -> list[float]:
+        """Each run at that size, ascending."""
+        share = min(self.threads, memory_mb / MB_PER_VCPU) * self.speed
+        return sorted(run.wait_s + run.cpu_s / share for run in self.runs)
+
+    @property
+    def init_s(self) -> float:
+        """Seconds of initialisation, the same at every memory size."""
+        return self.init.wait_s + self.init.cpu_s / self.speed
+
+    @property
+    def cpu_share(self) -> float:
+        """Of the time at one vCPU, what is CPU."""
+        cpu_s = sum(run.cpu_s for run in self.runs)
+        all_s = cpu_s + sum(run.wait_s for run in self.runs)
+        return cpu_s / all_s if all_s else 0.0
+
+    def fits(self, memory_mb: float) -> bool:
+        """Whether the memory seen, and a tenth more, has room there."""
+        return self.peak_mb is None or self.peak_mb * _HEADROOM <= memory_mb
+
+    def assumptions(self) -> list[str]:
+        """What an extrapolation takes for granted."""
+        return [
+            f"CPU is memory / {MB_PER_VCPU:g} MB vCPU, and the handler keeps {self.threads:g} busy at most",
+            f"one vCPU of Lambda is {self.speed:g} times as fast as one of this machine (see --host-speed)",
+            "what is not CPU time is waiting (for a busy machine, too), and takes as long at every size",
+            "initialisation has a whole vCPU at every size",
+            "memory needed is what was seen here, and a tenth more",
+        ]
+
+
+class Size(NamedTuple):
+    """One memory size.
+
+    Attributes:
+        memory_mb: Configured.
+        mean_s, p50_s, p99_s: Duration.
+        usd_per_million: A million invocations: duration rounded up, and requests.
+        fits: Whether there is memory enough.
+    """
+
+    memory_mb: int
+    mean_s: float
+    p50_s: float
+    p99_s: float
+    usd_per_million: Decimal
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """All sizes, and the best of those that fit, by cost, by time, and by both."""
+
+    sizes: tuple[Size, ...]
+    cheapest: Size
+    fastest: Size
+    balanced: Size
+
+    def document(self) -> dict[str, Any]:
+        """Return the result as JSON values; money as text."""
+        return {
+            "sizes": [{**one._asdict(), "usd_per_million": str(one.usd_per_million)} for one in self.sizes],
+            "cheapest_mb": self.cheapest.memory_mb,
+            "fastest_mb": self.fastest.memory_mb,
+            "balanced_mb": self.balanced.memory_mb,
+        }
+
+
+def fitted(small_mb: float, small_s: float, large_mb: float, large_s: float) -> HandlerRun:
+    """CPU and waiting from durations at two sizes up to 1,769 MB, such as two REPORT lines give.
+
+    Raises:
+        ValueError: The sizes are equal or too large, or more memory made it slower.
+    """
+    if not 0 < small_mb < large_mb <= MB_PER_VCPU:
+        raise ValueError(f"two sizes are needed, the smaller first, up to {MB_PER_VCPU:g} MB")
+    if large_s > small_s:
+        raise ValueError("it took longer with more memory: these are not runs of the same work")
+    cpu_s = (small_s - large_s) / (MB_PER_VCPU / small_mb - MB_PER_VCPU / large_mb)
+    return HandlerRun(cpu_s, max(0.0, small_s - cpu_s * MB_PER_VCPU / small_mb))
+
+
+def tuned(
+    measured: ServiceTime,
+    book: PriceBook,
+    *,
+    architecture: str = "x86_64",
+    sizes_mb: Sequence[int] = SIZES_MB,
+    cost_weight: float = 0.5,
+) -> Tuning:
+    """Price and time at each size; `cost_weight` (0 to 1) is how much money counts in "balanced".
+
+    Raises:
+        ValueError: No size has memory enough.
+    """
+    sizes = tuple(_size(measured, book, architecture, one) for one in sorted(set(sizes_mb)))
+    fit = [one for one in sizes if one.fits]
+    if not fit:
+        raise ValueError(f"no size has room for the {measured.peak_mb:.0f} MB that were seen")
+    most_usd = max(one.usd_per_million for one in fit)
+    most_s = max(one.mean_s for one in fit)
+
+    def both(one: Size) -> float:
+        money = float(one.usd_per_million / most_usd) if most_usd else 0.0
+        return cost_weight * money + (1 - cost_weight) * (one.mean_s / most_s if most_s else 0.0)
+
+    return Tuning(
+        sizes=sizes,
+        cheapest=min(fit, key=lambda one: (one.usd_per_million, one.mean_s)),
+        fastest=min(fit, key=lambda one: (round(one.mean_s, 9), one.usd_per_million)),
+        balanced=min(fit, key=both),
+    )
+
+
+def _size(measured: ServiceTime, book: PriceBook, architecture: str, memory_mb: int) -> Size:
+    took_s = measured.seconds_at(memory_mb)
+    usd = book.meters[f"lambda.duration.{architecture}"].bands[0].usd
+    request_usd = book.meters["lambda.requests"].bands[0].usd
+    with exactly():
+        used = gb_seconds(sum(billed_ms(one) for one in took_s), memory_mb)
+        per_million = (used * usd / len(took_s) + request_usd) * _MILLION
+    return Size(
+        memory_mb,
+        sum(took_s) / len(took_s),
+        took_s[(len(took_s) - 1) // 2],
+        took_s[max(0, -(-99 * len(took_s) // 100) - 1)],
+        round(per_million, 8),
+        measured.fits(memory_mb),
+    )

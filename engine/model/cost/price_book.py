@@ -1,0 +1,208 @@
+"""The prices of one region by meter: the snapshot that is shipped, or the reader's own over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from engine.core.prices import HOME_REGION, REGIONS, PriceSheet, fallback_sheet, price_sheet
+from engine.core.spelling import did_you_mean
+from engine.errors import ConfigError
+from engine.model.cost.price_list import (
+    PUBLISHED,
+    SAVINGS_PLANS,
+    SOURCE,
+    Allowance,
+    Band,
+    PriceMeter,
+    allowances,
+    meters,
+)
+
+_KEYS: Final = ("region", "published", "source", "meters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBook:
+    """What everything costs in one region.
+
+    Attributes:
+        region: AWS region.
+        published: Date of the newest list it is taken from, ISO 8601.
+        source: Where the prices come from.
+        meters: Price by meter; the names are those of `price_list.meters` and `lambda.duration.*`,
+            `lambda.provisioned.standing.*`, `lambda.provisioned.duration.*`.
+        allowances: What is free each month, if asked for.
+        assumptions: What is not from a list of that region, one sentence each. Show them with the prices.
+    """
+
+    region: str
+    published: str
+    source: str
+    meters: Mapping[str, PriceMeter]
+    allowances: tuple[Allowance, ...]
+    assumptions: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The book as a document that `overridden` reads again."""
+        return {
+            "region": self.region,
+            "published": self.published,
+            "source": self.source,
+            "meters": {
+                name: {
+                    "unit": meter.unit,
+                    "usd": [[None if b.up_to is None else str(b.up_to), _plain(b.usd)] for b in meter.bands],
+                }
+                for name, meter in self.meters.items()
+            },
+        }
+
+
+def price_book(region: str, override: Mapping[str, Any] | None = None) -> PriceBook:
+    """The book of `region`; `override` is a document of prices that take the place of the shipped ones.
+
+    A document that names its region may name one the snapshot does not have.
+
+    Raises:
+        ConfigError: The region is unknown, or the document is not one of prices; every problem is named.
+    """
+    sheet = price_sheet(region)
+    if sheet is None:
+        if override is None or override.get("region") != region:
+            hint = did_you_mean(region, REGIONS)
+            known = ", ".join(REGIONS)
+            raise ConfigError(
+                (f"region {region!r}: no prices known{hint} (known: {known}; or give a price file)",)
+            )
+        sheet = fallback_sheet(region)
+    book = _book(sheet)
+    return book if override is None else overridden(book, override)
+
+
+def overridden(book: PriceBook, document: Mapping[str, Any]) -> PriceBook:
+    """`book` with the prices of `document`: `{"region", "published", "source", "meters": {name: price}}`.
+
+    A price is US dollars for one unit, or a list of `[up_to, usd]` bands, or `{"usd": either}`.
+    """
+    problems: list[str] = [
+        f"{key}: unknown key{did_you_mean(key, _KEYS)} (known: {', '.join(_KEYS)})"
+        for key in document
+        if key not in _KEYS
+    ]
+    region = document.get("region", book.region)
+    if region != book.region:
+        problems.append(f"region: the prices are for {region!r}, not for {book.region!r}")
+    changed: dict[str, PriceMeter] = {}
+    table = document.get("meters", {})
+    if not isinstance(table, Mapping):
+        problems.append("meters: must be a table of prices by name")
+        table = {}
+    for name, price in table.items():
+        if name not in book.meters:
+            problems.append(f"meters.{name}: no such meter{did_you_mean(str(name), book.meters)}")
+            continue
+        try:
+            changed[name] = PriceMeter(book.meters[name].unit, _bands(price))
+        except ValueError as error:
+            problems.append(f"meters.{name}: {error}")
+    if problems:
+        raise ConfigError(tuple(problems))
+    source = str(document.get("source", "prices of your own"))
+    kept = len(book.meters) - len(changed)
+    note = (f"{kept} of {len(book.meters)} meters are from: {book.source} of {book.published}",)
+    return replace(
+        book,
+        published=str(document.get("published", book.published)),
+        source=source,
+        meters={**book.meters, **changed},
+        assumptions=book.assumptions + (note if kept else ()),
+    )
+
+
+def with_savings_plan(book: PriceBook, payment: str) -> PriceBook:
+    """`book` with the first duration tier at the rates of a Compute Savings Plan (us-east-1 only).
+
+    Raises:
+        ConfigError: The region is another one, or there is no such payment.
+    """
+    rates = SAVINGS_PLANS.get(payment)
+    if rates is None:
+        raise ConfigError((f"savings plan {payment!r}: must be one of {', '.join(SAVINGS_PLANS)}",))
+    if book.region != HOME_REGION:
+        raise ConfigError((f"savings plan: its rates are known for {HOME_REGION} only, not {book.region}",))
+    changed = dict(book.meters)
+    for architecture, usd in rates.items():
+        name = f"lambda.duration.{architecture}"
+        unit, (first, *rest) = changed[name]
+        changed[name] = PriceMeter(unit, (Band(first.up_to, Decimal(usd)), *rest))
+    note = f"duration of the first tier at Compute Savings Plan rates ({payment}), the commitment fully used"
+    return replace(book, meters=changed, assumptions=(*book.assumptions, note))
+
+
+def _book(sheet: PriceSheet) -> PriceBook:
+    found = meters()
+    for architecture, tiers in sheet.duration.items():
+        bands = tuple(Band(tier.up_to_gb_seconds, tier.usd_per_gb_second) for tier in tiers)
+        found[f"lambda.duration.{architecture}"] = PriceMeter("GB-second", bands)
+    for architecture, (standing, duration) in sheet.provisioned.items():
+        found[f"lambda.provisioned.standing.{architecture}"] = PriceMeter(
+            "GB-second", (Band(None, standing),)
+        )
+        found[f"lambda.provisioned.duration.{architecture}"] = PriceMeter(
+            "GB-second", (Band(None, duration),)
+        )
+    assumptions = sheet.assumptions
+    if sheet.region != HOME_REGION:
+        assumptions = (*assumptions, f"{sheet.region}: all other services at the prices of {HOME_REGION}")
+    return PriceBook(
+        region=sheet.region,
+        published=PUBLISHED,
+        source=SOURCE,
+        meters=found,
+        allowances=allowances(),
+        assumptions=assumptions,
+    )
+
+
+def _bands(price: Any) -> tuple[Band, ...]:
+    """The bands a document writes. Raises ValueError with what is wrong."""
+    if isinstance(price, Mapping):
+        if "usd" not in price:
+            raise ValueError("a table must have the key 'usd'")
+        price = price["usd"]
+    if not isinstance(price, list | tuple):
+        return (Band(None, _amount(price, "the price")),)
+    bands: list[Band] = []
+    floor = Decimal(0)
+    for entry in price:
+        if not isinstance(entry, list | tuple) or len(entry) != 2:
+            raise ValueError(f"a band is [up_to, usd], got {entry!r}")
+        if bands and bands[-1].up_to is None:
+            raise ValueError("a band that goes on for ever must be the last")
+        up_to = None if entry[0] in (None, "") else _amount(entry[0], "up_to")
+        if up_to is not None and up_to <= floor:
+            raise ValueError(f"bands must rise, {up_to} comes after {floor}")
+        floor = up_to or floor
+        bands.append(Band(up_to, _amount(entry[1], "the price")))
+    if not bands or bands[-1].up_to is not None:
+        raise ValueError('the last band must have up_to = null (or ""): it goes on for ever')
+    return tuple(bands)
+
+
+def _amount(value: Any, what: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError(f"{what} must be a number, got {value!r}")
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"{what} must be a number, got {value!r}") from None
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"{what} must be 0 or more, got {value!r}")
+    return amount
+
+
+def _plain(usd: Decimal) -> str:
+    return f"{usd.normalize():f}"

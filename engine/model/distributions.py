@@ -1,0 +1,309 @@
+"""Distributions of durations: what a user says in a few words, with mean, quantiles and samples.
+
+A distribution is written as `120` (always 120 ms), `exp:120` (exponential with that mean) or
+`lognormal:80:400` (log-normal with that median and 99th percentile), all in milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from statistics import NormalDist
+from typing import Final, Protocol
+
+_NORMAL: Final = NormalDist()
+_P99: Final = _NORMAL.inv_cdf(0.99)
+_PIECES: Final = 256
+
+
+class Distribution(Protocol):
+    """A distribution of non-negative seconds."""
+
+    @property
+    def mean_s(self) -> float:
+        """The mean, seconds."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is one value only."""
+
+    def below(self, seconds: float, /) -> float:
+        """P(X <= seconds)."""
+
+    def quantile_s(self, share: float, /) -> float:
+        """The seconds not exceeded with that probability, 0 <= share < 1."""
+
+    def draw_s(self, rng: Random, /) -> float:
+        """One value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Always the same number of seconds."""
+
+    seconds: float
+
+    @property
+    def mean_s(self) -> float:
+        return self.seconds
+
+    @property
+    def fixed(self) -> bool:
+        return True
+
+    def below(self, seconds: float, /) -> float:
+        return 1.0 if seconds >= self.seconds else 0.0
+
+    def quantile_s(self, _share: float, /) -> float:
+        return self.seconds
+
+    def draw_s(self, _rng: Random, /) -> float:
+        return self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """Exponential with a mean in seconds."""
+
+    mean_s: float
+
+    @property
+    def fixed(self) -> bool:
+        return False
+
+    def below(self, seconds: float, /) -> float:
+        """1 - exp(-t / mean)."""
+        return -math.expm1(-seconds / self.mean_s) if seconds > 0 else 0.0
+
+    def quantile_s(self, share: float, /) -> float:
+        """-mean log(1 - q)."""
+        return -self.mean_s * math.log1p(-share)
+
+    def draw_s(self, rng: Random, /) -> float:
+        return rng.expovariate(1 / self.mean_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormal:
+    """exp of a normal: `mu` and `sigma` are those of log(seconds)."""
+
+    mu: float
+    sigma: float
+
+    @property
+    def mean_s(self) -> float:
+        """exp(mu + sigma^2 / 2)."""
+        return math.exp(self.mu + self.sigma**2 / 2)
+
+    @property
+    def fixed(self) -> bool:
+        return False
+
+    def below(self, seconds: float, /) -> float:
+        """By the normal distribution of the logarithm."""
+        return _NORMAL.cdf((math.log(seconds) - self.mu) / self.sigma) if seconds > 0 else 0.0
+
+    def quantile_s(self, share: float, /) -> float:
+        """By the normal quantile."""
+        return math.exp(self.mu + self.sigma * _NORMAL.inv_cdf(share)) if share > 0 else 0.0
+
+    def draw_s(self, rng: Random, /) -> float:
+        return rng.lognormvariate(self.mu, self.sigma)
+
+
+@dataclass(frozen=True, slots=True)
+class Empirical:
+    """What was measured: sorted seconds, each equally likely."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def mean_s(self) -> float:
+        return math.fsum(self.seconds) / len(self.seconds)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all are equal."""
+        return self.seconds[0] == self.seconds[-1]
+
+    def below(self, seconds: float, /) -> float:
+        """The share at or below."""
+        return bisect_right(self.seconds, seconds) / len(self.seconds)
+
+    def quantile_s(self, share: float, /) -> float:
+        """The smallest value with at least that share at or below it."""
+        return self.seconds[min(len(self.seconds) - 1, max(0, math.ceil(share * len(self.seconds)) - 1))]
+
+    def draw_s(self, rng: Random, /) -> float:
+        return self.seconds[int(rng.random() * len(self.seconds))]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of two independent distributions, such as an init and the handler after it."""
+
+    first: Distribution
+    second: Distribution
+
+    @property
+    def mean_s(self) -> float:
+        """The sum of the means."""
+        return self.first.mean_s + self.second.mean_s
+
+    @property
+    def fixed(self) -> bool:
+        return self.first.fixed and self.second.fixed
+
+    def below(self, seconds: float, /) -> float:
+        """P(X <= seconds) of the second, averaged over 256 equal pieces of the first."""
+        if self.first.fixed:
+            return self.second.below(seconds - self.first.mean_s)
+        pieces = (self.first.quantile_s((i + 0.5) / _PIECES) for i in range(_PIECES))
+        return sum(self.second.below(seconds - piece) for piece in pieces) / _PIECES
+
+    def quantile_s(self, share: float, /) -> float:
+        return quantile_s(self.below, share, self.mean_s)
+
+    def draw_s(self, rng: Random, /) -> float:
+        return self.first.draw_s(rng) + self.second.draw_s(rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """A distribution cut off at a deadline: what takes longer is answered then."""
+
+    distribution: Distribution
+    limit_s: float
+
+    @property
+    def mean_s(self) -> float:
+        """By 2,048 equal pieces, where the deadline matters."""
+        if self.distribution.below(self.limit_s) >= 1 - 1e-9:
+            return self.distribution.mean_s
+        pieces = 8 * _PIECES
+        return sum(self.quantile_s((place + 0.5) / pieces) for place in range(pieces)) / pieces
+
+    @property
+    def fixed(self) -> bool:
+        return self.distribution.fixed
+
+    def below(self, seconds: float, /) -> float:
+        """P(X <= seconds); 1 from the deadline on."""
+        return 1.0 if seconds >= self.limit_s else self.distribution.below(seconds)
+
+    def quantile_s(self, share: float, /) -> float:
+        """The quantile, capped at the deadline."""
+        return min(self.limit_s, self.distribution.quantile_s(share))
+
+    def draw_s(self, rng: Random, /) -> float:
+        return min(self.limit_s, self.distribution.draw_s(rng))
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """`share` of one distribution, the rest of another: response times of warm and cold requests together."""
+
+    share: float
+    cold: Distribution
+    warm: Distribution
+
+    @property
+    def mean_s(self) -> float:
+        """The weighted mean."""
+        return self.share * self.cold.mean_s + (1 - self.share) * self.warm.mean_s
+
+    @property
+    def fixed(self) -> bool:
+        """Whether one of them is all there is, and is fixed."""
+        return (self.share == 0 and self.warm.fixed) or (self.share == 1 and self.cold.fixed)
+
+    def below(self, seconds: float, /) -> float:
+        """The weighted distribution: cold starts rule every quantile above 1 - share."""
+        below = (1 - self.share) * self.warm.below(seconds)
+        return below + (self.share * self.cold.below(seconds) if self.share else 0.0)
+
+    def quantile_s(self, share: float, /) -> float:
+        if not self.share:
+            return self.warm.quantile_s(share)
+        return quantile_s(self.below, share, self.mean_s)
+
+    def draw_s(self, rng: Random, /) -> float:
+        """Draw from the one with probability `share`, else from the other."""
+        return (self.cold if rng.random() < self.share else self.warm).draw_s(rng)
+
+
+class _Distribution(Protocol):
+    def __call__(self, seconds: float, /) -> float: ...
+
+
+def quantile_s(below: _Distribution, share: float, guess_s: float) -> float:
+    """Invert a distribution function by bisection, to about 1e-12 of the answer."""
+    high = max(guess_s, 1e-6)
+    while below(high) < share and high < 1e12:
+        high *= 2
+    low = 0.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        if below(middle) >= share:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def log_normal(median_s: float, p99_s: float) -> LogNormal:
+    """The log-normal with that median and 99th percentile."""
+    return LogNormal(math.log(median_s), math.log(p99_s / median_s) / _P99)
+
+
+def log_normal_of(mean: float, deviation: float) -> LogNormal:
+    """The log-normal with that mean and standard deviation."""
+    sigma2 = math.log1p((deviation / mean) ** 2)
+    return LogNormal(math.log(mean) - sigma2 / 2, math.sqrt(sigma2))
+
+
+def empirical(seconds: Sequence[float]) -> Empirical:
+    """Return the distribution of measured values, at least one."""
+    if not seconds:
+        raise ValueError("no values were measured")
+    return Empirical(tuple(sorted(seconds)))
+
+
+def parse_distribution(text: str) -> Distribution:
+    """Return a distribution from the notation of this module's docstring, milliseconds.
+
+    Raises:
+        ValueError: With what is wrong.
+    """
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        kind, rest = "constant", text
+    words = rest.split(":")
+    counts = {"constant": 1, "exp": 1, "lognormal": 2}
+    if kind not in counts:
+        raise ValueError(f"{text!r}: must be MS, exp:MEAN or lognormal:MEDIAN:P99, in milliseconds")
+    if len(words) != counts[kind]:
+        raise ValueError(f"{text!r}: {kind} takes {counts[kind]} numbers, in milliseconds")
+    values = [_milliseconds(text, word) / 1000 for word in words]
+    if kind == "constant":
+        return Constant(values[0])
+    if min(values) <= 0:
+        raise ValueError(f"{text!r}: must be more than 0")
+    if kind == "exp":
+        return Exponential(values[0])
+    if values[1] <= values[0]:
+        raise ValueError(f"{text!r}: the 99th percentile must be above the median")
+    return log_normal(values[0], values[1])
+
+
+def _milliseconds(text: str, word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        raise ValueError(f"{text!r}: {word!r} is not a number of milliseconds") from None
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{text!r}: {word!r} must be 0 or more milliseconds")
+    return value

@@ -1,0 +1,366 @@
+"""One function in a simulation: tells its fleet the facts and executes its commands, as the driver does live.
+
+A timed callback takes `(now_s, a, b)`; it says what the two numbers are where that is not obvious.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, assert_never
+
+from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
+from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
+from engine.core.limits import Pool, ThrottleReason, TokenBucket
+from engine.model.simulation.hold_times import TIMEOUT, holds
+from engine.model.simulation.keep_alive import KeepAlive, KeepAliveController
+from engine.model.simulation.retries import Retrying
+from engine.model.simulation.scheduled_scaling import ScheduledScaling
+from engine.model.simulation.workload import FAILS, AttemptEnding, SimulatedOutcome, Trigger, Workload
+
+TimedCallback = Callable[[float, int, int], None]
+Log = list[tuple[float, str, Command[int]]]
+
+MIN_TICK_S: Final = 0.1
+MIN_TIMER_S: Final = 0.001
+"""The live timer for idle expiry (`runtime.timer`) is never set for less than this."""
+
+_WARM, _COLD, _THROTTLED, _INIT_FAILED = (int(outcome) for outcome in SimulatedOutcome)
+
+
+class ScheduledFact(Protocol):
+    """Schedules a callback."""
+
+    def __call__(self, when_s: float, what: TimedCallback, a: int = 0, b: int = 0, /) -> None:
+        """Schedule `what(when_s, a, b)` for `when_s`."""
+
+
+class SimulatedFunction:
+    """One function. Items are the indexes of its events.
+
+    Attributes:
+        fleet: The rules.
+        hold_s: Seconds each event holds its environment.
+        kinds: How each event ends: index of `end_callbacks`.
+        started_s: When each began to run, or was refused, for the last time.
+        outcomes: What became of each, as `SimulatedOutcome`.
+        inits_s: Init seconds billed with an event, by item.
+        unbilled_inits_s: Init seconds of environments that have served nothing yet.
+        refusals: Refusals by reason.
+        attempts: Runs beyond the first, of asynchronous events.
+        cut_short: (ending, seconds) of events that ended early because their shared environment crashed.
+        on_attempt_end: Told the end of each attempt that a mapping made: (now_s, item, whether it went well).
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        pool: Pool,
+        bucket: TokenBucket | None,
+        requests: TokenBucket | None,
+        *,
+        at: ScheduledFact,
+        account_pool: Pool,
+        released: Callable[[float], None],
+        horizon_s: float = math.inf,
+        scaler: ScheduledScaling | None = None,
+        keep_alive: KeepAlive | None = None,
+        log: Log | None = None,
+    ) -> None:
+        function = workload.function
+        if keep_alive is not None and (
+            function.provisioned_concurrency or function.environment_concurrency > 1
+        ):
+            raise ValueError(
+                f"{function.name}: a keep-alive policy is for on-demand environments of one event each"
+            )
+        self.workload, self.function = workload, function
+        self.at_s = list(workload.at_s)  # a mapping adds to it
+        self.hold_s, self.kinds = holds(workload)
+        self.end_callbacks: tuple[TimedCallback, ...] = (
+            self._ended,
+            self._errored,
+            self._crashed,
+            self._timed_out,
+        )
+        self.started_s = array("d", bytes(8 * len(workload.at_s)))
+        self.outcomes = bytearray(len(workload.at_s))
+        self.inits_s: dict[int, float] = {}
+        self.unbilled_inits_s: dict[int, float] = {}
+        self.refusals: dict[ThrottleReason, int] = {}
+        self.cut_short: dict[int, tuple[int, float]] = {}
+        self.on_attempt_end: Callable[[float, int, bool], None] | None = None
+        self.retrying = (
+            Retrying(workload, at, self._retry) if workload.trigger is Trigger.ASYNCHRONOUS else None
+        )
+        self.created = 0
+        self.past_environments_s = 0.0  # that environments which are gone lived up to the horizon, in sum
+        self._horizon_s = horizon_s
+        self._started_at_s: dict[int, float] = {}
+        self._initialising: dict[int, float] = {}
+        self._shared = function.environment_concurrency > 1
+        self._running: dict[int, list[int]] = {}  # only where environments are shared
+        self._at, self._released, self._log = at, released, log
+        self._account_pool = account_pool
+        keep_alive_s = function.keep_alive_s if keep_alive is None else keep_alive.longest_s
+        held = scaler is not None and not scaler.spills
+        if held:
+            keep_alive_s = 0.0  # the policy alone says how many there are
+        waits = function.overflow == "queue" or held
+        self.fleet: Fleet[int] = Fleet(
+            FleetLimits(
+                provisioned=function.provisioned_concurrency,
+                environment_concurrency=function.environment_concurrency,
+                keep_alive_s=keep_alive_s,
+                queue_limit=function.queue_limit if waits else 0,
+                queue_wait_s=function.timeout_s,
+            ),
+            pool,
+            bucket,
+            requests,
+        )
+        self._scaler, self._pool = scaler, pool
+        self.keep_alive = None if keep_alive is None else KeepAliveController(keep_alive, self, pool, at)
+        self._longest_s = max(keep_alive_s, MIN_TICK_S)
+        self._due_s = math.inf  # of the timer
+        self._timer = 0  # its number: one that was moved is told by its old one
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the fleet looks at arrivals."""
+        return self.keep_alive is None and not self._shared and self._log is None
+
+    @property
+    def has_work(self) -> bool:
+        """Whether any event is still running, waiting or to be retried."""
+        levels = self.fleet.statistics()
+        return bool(
+            levels.in_flight or levels.blocked or (self.retrying is not None and self.retrying.waiting)
+        )
+
+    def environment_s(self) -> float:
+        """Seconds that environments lived, in sum, up to the horizon."""
+        alive_s = (max(0.0, self._horizon_s - start_s) for start_s in self._started_at_s.values())
+        return self.past_environments_s + sum(alive_s)
+
+    def add(self, now_s: float, service_s: float) -> None:
+        """Invoke the function once more, for a mapping."""
+        item = len(self.hold_s)
+        self.at_s.append(now_s)
+        timeout_s = self.function.timeout_s
+        self.hold_s.append(min(service_s, timeout_s))
+        self.kinds.append(TIMEOUT if service_s >= timeout_s else AttemptEnding.SUCCESS)
+        self.started_s.append(now_s)
+        self.outcomes.append(_WARM)
+        self.arrive(now_s, item, self.fleet.reserve(now_s))
+
+    # ---------------------------------------------------------------- facts
+
+    def open(self, now_s: float) -> None:
+        """Begin: start provisioned environments and scaling."""
+        self.execute(self.fleet.open(now_s), now_s)
+        if self._scaler is not None:
+            self._scale(now_s, 0, 0)
+
+    def arrive(self, now_s: float, item: int, env_id: int) -> None:
+        """An event came; `env_id` is what `fleet.reserve` said to it."""
+        if self.keep_alive is not None:
+            self.keep_alive.arrived(now_s)
+        if env_id:
+            if self._log is not None:
+                self._log.append((now_s, self.function.name, Run(env_id, item, cold=False)))
+            self._run(now_s, env_id, item, cold=False)
+        else:
+            self.execute(self.fleet.arrive(item, now_s), now_s)
+
+    def unblock(self, now_s: float) -> None:
+        """The account has room again, and it is this function's turn."""
+        self.execute(self.fleet.unblock(now_s), now_s)
+
+    def died(self, env_id: int, now_s: float) -> None:
+        """Tell the fleet that an environment is gone in which nothing ran."""
+        self._environment_gone(env_id, now_s)
+        self.execute(self.fleet.crashed(env_id, now_s), now_s)
+
+    def _retry(self, now_s: float, item: int, _b: int) -> None:
+        self.arrive(now_s, item, self.fleet.reserve(now_s))
+
+    def _ready(self, now_s: float, env_id: int, _b: int) -> None:
+        init_s = self._initialising.pop(env_id, None)
+        if init_s is None:
+            return  # it was given up meanwhile
+        self.unbilled_inits_s[env_id] = init_s
+        if self.keep_alive is not None:
+            self.keep_alive.became_idle(now_s, env_id)
+        self.execute(self.fleet.ready(env_id, now_s), now_s)
+
+    def _failed(self, now_s: float, env_id: int, _b: int) -> None:
+        """Tell the fleet that an environment failed to initialise."""
+        if self._initialising.pop(env_id, None) is not None:
+            self.died(env_id, now_s)
+            self._released(now_s)
+
+    # ---------------------------------------------------------------- ends
+
+    def _ended(self, now_s: float, env_id: int, item: int) -> None:
+        if self._shared and not self._remove_running(env_id, item):
+            return
+        self._free_capacity(now_s, env_id)
+        if self.on_attempt_end is not None:
+            self.on_attempt_end(now_s, item, self.kinds[item] == AttemptEnding.SUCCESS)
+
+    def _free_capacity(self, now_s: float, env_id: int) -> None:
+        if self.keep_alive is not None:
+            self.keep_alive.became_idle(now_s, env_id)
+        commands = self.fleet.finished(env_id, now_s)
+        if commands:
+            self.execute(commands, now_s)
+        elif self._due_s == math.inf:
+            self._set_timer(now_s)
+        if self._account_pool.contended:
+            self._released(now_s)
+
+    def _errored(self, now_s: float, env_id: int, item: int) -> None:
+        self._ended(now_s, env_id, item)
+        if self.retrying is not None:
+            self.retrying.failed(now_s, item)
+
+    def _crashed(self, now_s: float, env_id: int, item: int) -> None:
+        """The environment dies, and with it whatever else runs there."""
+        if self._shared and not self._remove_running(env_id, item):
+            return
+        lost = [item, *self._running.pop(env_id, ())]
+        self.died(env_id, now_s)
+        self._released(now_s)
+        for one in lost:
+            ran_s = now_s - self.started_s[one]
+            if self._shared and ran_s >= self.function.timeout_s:
+                self.cut_short[one] = TIMEOUT, self.function.timeout_s  # it was answered then
+            else:
+                if one != item:
+                    self.cut_short[one] = AttemptEnding.CRASH, ran_s
+                self._attempt_failed(now_s, one)
+
+    def _timed_out(self, now_s: float, env_id: int, item: int) -> None:
+        """End an invocation at its deadline; its environment goes, unless it is shared."""
+        if self._shared:
+            if self._remove_running(env_id, item):
+                self._free_capacity(now_s, env_id)
+        else:
+            self._crashed(now_s, env_id, item)
+
+    def _answer_at_deadline(self, now_s: float, env_id: int, item: int) -> None:
+        """Answer an invocation that shares its environment at its deadline; it keeps its place there."""
+        if item in self._running.get(env_id, ()):
+            self._attempt_failed(now_s, item)
+
+    def _attempt_failed(self, now_s: float, item: int) -> None:
+        if self.retrying is not None:
+            self.retrying.failed(now_s, item)
+        if self.on_attempt_end is not None:
+            self.on_attempt_end(now_s, item, False)  # noqa: FBT003  # as the attribute says
+
+    def _remove_running(self, env_id: int, item: int) -> bool:
+        """Whether it still was there: those in an environment that crashed are not."""
+        running = self._running.get(env_id)
+        if running is None or item not in running:
+            return False
+        running.remove(item)
+        return True
+
+    # ---------------------------------------------------------------- obeying the fleet
+
+    def execute(self, commands: Sequence[Command[int]], now_s: float) -> None:
+        """Execute the fleet's commands, in order."""
+        for command in commands:
+            if self._log is not None:
+                self._log.append((now_s, self.function.name, command))
+            match command:
+                case Run(env_id, item, cold):
+                    self._run(now_s, env_id, item, cold=cold)
+                case Start(env_id, provisioned):
+                    self._start(now_s, env_id, provisioned=provisioned)
+                case Stop(env_id):
+                    self._initialising.pop(env_id, None)
+                    self._environment_gone(env_id, now_s)
+                case Refuse(item, refusal):
+                    self._refuse(now_s, item, refusal)
+                case Fail(item, _):
+                    self.started_s[item], self.outcomes[item] = now_s, _INIT_FAILED
+                    self._attempt_failed(now_s, item)
+                    self._released(now_s)
+                case _:
+                    assert_never(command)
+        if self._due_s == math.inf or self.fleet.restless:
+            self._set_timer(now_s)
+
+    def _run(self, now_s: float, env_id: int, item: int, *, cold: bool) -> None:
+        self.started_s[item] = now_s
+        self.outcomes[item] = _COLD if cold else _WARM
+        if self.unbilled_inits_s and (init_s := self.unbilled_inits_s.pop(env_id, None)) is not None:
+            self.inits_s[item] = self.inits_s.get(item, 0.0) + init_s
+        if self._shared:
+            self._run_shared(now_s, env_id, item)
+        if self.keep_alive is not None:
+            self.keep_alive.became_busy(env_id)
+        self._at(now_s + self.hold_s[item], self.end_callbacks[self.kinds[item]], env_id, item)
+
+    def _run_shared(self, now_s: float, env_id: int, item: int) -> None:
+        self._running.setdefault(env_id, []).append(item)
+        self.cut_short.pop(item, None)
+        if self.hold_s[item] >= self.function.timeout_s:
+            self._at(now_s + self.function.timeout_s, self._answer_at_deadline, env_id, item)
+
+    def _start(self, now_s: float, env_id: int, *, provisioned: bool) -> None:
+        self._started_at_s[env_id] = now_s
+        self.created += 1
+        inits_s = self.workload.inits_s
+        init_s = inits_s[(env_id - 1) % len(inits_s)]
+        limit_s = max(PROVISIONED_INIT_LIMIT_S, self.function.timeout_s) if provisioned else INIT_LIMIT_S
+        self._initialising[env_id] = init_s
+        if init_s == FAILS:
+            self._at(now_s, self._failed, env_id)
+        elif init_s >= limit_s:
+            self._at(now_s + limit_s, self._failed, env_id)
+        else:
+            self._at(now_s + init_s, self._ready, env_id)
+
+    def _refuse(self, now_s: float, item: int, refusal: ThrottleReason) -> None:
+        self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
+        self.started_s[item], self.outcomes[item] = now_s, _THROTTLED
+        if self.retrying is not None:
+            self.retrying.refused(now_s, item)
+        if self.on_attempt_end is not None:
+            self.on_attempt_end(now_s, item, False)  # noqa: FBT003  # as the attribute says
+
+    def _environment_gone(self, env_id: int, now_s: float) -> None:
+        self.past_environments_s += max(0.0, min(now_s, self._horizon_s) - self._started_at_s.pop(env_id))
+        self.unbilled_inits_s.pop(env_id, None)
+        if self.keep_alive is not None:
+            self.keep_alive.became_busy(env_id)
+
+    # ---------------------------------------------------------------- time
+
+    def _set_timer(self, now_s: float) -> None:
+        """Set the timer as `runtime.timer` does: it only moves earlier, and waits one keep-alive at most."""
+        due_s = self.fleet.next_due_s()
+        if due_s is None or self._due_s <= due_s:
+            return
+        self._due_s = min(max(due_s, now_s + MIN_TIMER_S), now_s + self._longest_s)
+        self._timer += 1
+        self._at(self._due_s, self._tick, self._timer)
+
+    def _tick(self, now_s: float, timer: int, _b: int) -> None:
+        if timer == self._timer:
+            self._due_s = math.inf
+            self.execute(self.fleet.tick(now_s), now_s)
+
+    def _scale(self, now_s: float, _a: int, _b: int) -> None:
+        """The policy is asked: so many environments are kept from now on, and no others are started."""
+        scaler = self._scaler
+        if scaler is None:
+            return
+        wanted = scaler.wanted(self.fleet.statistics(), self.workload, now_s, self._account_pool)
+        self.execute(self.fleet.adjust(self._pool, wanted, now_s), now_s)
+        self._at(now_s + scaler.every_s, self._scale)

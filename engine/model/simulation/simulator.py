@@ -1,0 +1,194 @@
+"""Several functions of one account on simulated time, by the engine's own rules: it drives `core.fleet`.
+
+It does to a fleet what `runtime.driver` does, in the same order, with an agenda of timed callbacks instead of
+an event loop: arrivals, ends, deadlines, inits, idle expiry, retries. Nothing here decides who runs where.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Final, cast
+
+from engine.core.fleet import Fleet
+from engine.core.function import Account, Function
+from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
+from engine.model.simulation.keep_alive import KeepAlive
+from engine.model.simulation.run_statistics import LevelSampler, Observation
+from engine.model.simulation.scheduled_scaling import ScheduledScaling
+from engine.model.simulation.simulated_function import Log, SimulatedFunction, TimedCallback
+from engine.model.simulation.simulated_mapping import QueueLoad, SimulatedMapping
+from engine.model.simulation.workload import Workload
+
+_MAX_DRAIN_S: Final = 8 * 3600.0
+"""What is asynchronous may be tried for six hours."""
+
+
+class Simulation:
+    """One run. `run` may be called once.
+
+    Args:
+        workloads: One a function.
+        account: The limits they share.
+        horizon_s: When observation ends; what has arrived by then is still brought to its end. By
+            default the last arrival.
+        sample_every_s: How often levels are written down; 0 = never.
+        scalers: Policies by function name that say how many environments to keep; events of such a
+            function wait for one.
+        keep_alives: Policies by function name that say how long an idle environment lives.
+        queues: Messages by function name that reach it through a mapping.
+        log: Where every command of every fleet is written, as (time, function, command).
+    """
+
+    def __init__(
+        self,
+        workloads: Sequence[Workload],
+        account: Account | None = None,
+        *,
+        horizon_s: float | None = None,
+        sample_every_s: float = 0.0,
+        scalers: Mapping[str, ScheduledScaling] | None = None,
+        keep_alives: Mapping[str, KeepAlive] | None = None,
+        queues: Mapping[str, QueueLoad] | None = None,
+        log: Log | None = None,
+    ) -> None:
+        account = account or Account()
+        self._agenda: list[tuple[float, int, TimedCallback, int, int]] = []
+        self._order = count()
+        self._horizon_s = _last(workloads, queues or {}) if horizon_s is None else horizon_s
+        dedicated = sum(_dedicated(one.function) for one in workloads)
+        self.pool = Pool(account.concurrency_limit - dedicated)
+        self.functions = [
+            SimulatedFunction(
+                workload,
+                self._pool_of(workload.function, (scalers or {}).get(workload.function.name)),
+                scaling_bucket(account.scaling_rate),
+                _request_bucket(workload.function, account),
+                at=self.at,
+                account_pool=self.pool,
+                released=self._released,
+                horizon_s=self._horizon_s,
+                scaler=(scalers or {}).get(workload.function.name),
+                keep_alive=(keep_alives or {}).get(workload.function.name),
+                log=log,
+            )
+            for workload in workloads
+        ]
+        self._by_fleet = {simulated.fleet: simulated for simulated in self.functions}
+        self.mappings = [
+            SimulatedMapping(simulated, (queues or {})[simulated.function.name], self.at)
+            for simulated in self.functions
+            if simulated.function.name in (queues or {})
+        ]
+        self._sampler = LevelSampler(self.functions, sample_every_s)
+        self._sample_every_s = sample_every_s
+
+    def at(self, when_s: float, what: TimedCallback, a: int = 0, b: int = 0) -> None:
+        """Schedule `what(when_s, a, b)` for `when_s`."""
+        heapq.heappush(self._agenda, (when_s, next(self._order), what, a, b))
+
+    def run(self) -> Observation:
+        """Run to the end, and return what was observed. May be called once."""
+        for simulated in self.functions:
+            simulated.open(0.0)
+        for mapping in self.mappings:
+            mapping.open(0.0)
+        if self._sample_every_s:
+            self.at(0.0, self._sample)
+        if len(self.functions) == 1 and self.functions[0].is_plain:
+            self._run_one(self.functions[0])
+        else:
+            self._run_all()
+        self._drain()
+        return self._sampler.observation(self._horizon_s, self.mappings)
+
+    # ---------------------------------------------------------------- the two loops
+
+    def _run_one(self, simulated: SimulatedFunction) -> None:
+        """All arrivals of the only function: what is hot is spelled out."""
+        agenda, pop, push, order = self._agenda, heapq.heappop, heapq.heappush, self._order
+        reserve, hold_s, end_callbacks = simulated.fleet.reserve, simulated.hold_s, simulated.end_callbacks
+        kinds, started_s, unbilled_inits_s = simulated.kinds, simulated.started_s, simulated.unbilled_inits_s
+        for item, now_s in enumerate(simulated.workload.at_s):
+            while agenda and agenda[0][0] <= now_s:
+                due_s, _, what, a, b = pop(agenda)
+                what(due_s, a, b)
+            env_id = reserve(now_s)
+            if env_id and not unbilled_inits_s:
+                started_s[item] = now_s
+                push(agenda, (now_s + hold_s[item], next(order), end_callbacks[kinds[item]], env_id, item))
+            else:
+                simulated.arrive(now_s, item, env_id)
+
+    def _run_all(self) -> None:
+        agenda, pop = self._agenda, heapq.heappop
+        for now_s, number, item in _merged(self.functions):
+            while agenda and agenda[0][0] <= now_s:
+                due_s, _, what, a, b = pop(agenda)
+                what(due_s, a, b)
+            simulated = self.functions[number]
+            simulated.arrive(now_s, item, simulated.fleet.reserve(now_s))
+
+    def _drain(self) -> None:
+        """The rest, to the end of observation and until nothing is left to do."""
+        agenda, latest_s = self._agenda, self._horizon_s + _MAX_DRAIN_S
+        while agenda and agenda[0][0] <= latest_s:
+            if agenda[0][0] > self._horizon_s and not self._at_work():
+                return
+            due_s, _, what, a, b = heapq.heappop(agenda)
+            what(due_s, a, b)
+
+    def _at_work(self) -> bool:
+        return any(one.has_work for one in self.functions) or any(one.has_work for one in self.mappings)
+
+    # ---------------------------------------------------------------- the account
+
+    def _released(self, now_s: float) -> None:
+        """Concurrency was given back: whoever waits for it may go on."""
+        while (fleet := self.pool.next_blocked()) is not None:
+            self._by_fleet[cast("Fleet[int]", fleet)].unblock(now_s)
+
+    def _pool_of(self, function: Function, scaler: ScheduledScaling | None) -> Pool:
+        """As the engine shares concurrency out: a reservation is a pool of the function's own."""
+        if scaler is not None and not scaler.spills:  # nothing but the environments its policy keeps
+            return Pool(0, ThrottleReason.FUNCTION_LIMIT)
+        if function.reserved_concurrency is None:
+            return self.pool
+        left = function.reserved_concurrency - function.provisioned_concurrency
+        return Pool(left, ThrottleReason.FUNCTION_LIMIT)
+
+    def _sample(self, now_s: float, _a: int, _b: int) -> None:
+        self._sampler.sample(now_s)
+        if now_s + self._sample_every_s <= self._horizon_s:
+            self.at(now_s + self._sample_every_s, self._sample)
+
+
+def _dedicated(function: Function) -> int:
+    reserved = function.reserved_concurrency
+    return function.provisioned_concurrency if reserved is None else reserved
+
+
+def _request_bucket(function: Function, account: Account) -> TokenBucket | None:
+    """The cap of synchronous requests per second for each unit of concurrency, if it is on."""
+    if not account.requests_per_concurrency:
+        return None
+    units = function.reserved_concurrency or account.concurrency_limit
+    per_s = account.requests_per_concurrency * units
+    return TokenBucket(per_s, per_s)
+
+
+def _last(workloads: Sequence[Workload], queues: Mapping[str, QueueLoad]) -> float:
+    arrivals = [*(one.at_s for one in workloads), *(one.at_s for one in queues.values())]
+    return max((at_s[-1] for at_s in arrivals if len(at_s)), default=0.0)
+
+
+def _merged(functions: Sequence[SimulatedFunction]) -> Iterator[tuple[float, int, int]]:
+    """All arrivals in order of time; of those at one time, in the order of the functions."""
+
+    def arrivals(number: int, at_s: Sequence[float]) -> Iterator[tuple[float, int, int]]:
+        return ((now_s, number, item) for item, now_s in enumerate(at_s))
+
+    return heapq.merge(
+        *(arrivals(number, simulated.workload.at_s) for number, simulated in enumerate(functions))
+    )

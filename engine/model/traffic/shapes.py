@@ -1,0 +1,166 @@
+"""Shapes of traffic: how many requests a second come when, in a few words, and arrivals drawn from them.
+
+`poisson:100`, `constant:100`, `sine:MEAN:AMPLITUDE:PERIOD_S`, `step:BEFORE:AFTER:AT_S`,
+`spike:BASE:PEAK:AT_S:LENGTH_S`, `onoff:RATE:ON_S:OFF_S`; rates are requests a second. All but `constant`,
+which comes at equal distances, are Poisson with that rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import Final, Literal, NamedTuple
+
+_WORDS: Final = {
+    "poisson": ("RATE",),
+    "constant": ("RATE",),
+    "sine": ("MEAN", "AMPLITUDE", "PERIOD_S"),
+    "step": ("BEFORE", "AFTER", "AT_S"),
+    "spike": ("BASE", "PEAK", "AT_S", "LENGTH_S"),
+    "onoff": ("RATE", "ON_S", "OFF_S"),
+}
+
+Spread = Literal["uniform", "even", "start"]
+"""Where in its minute a request that was only counted comes: anywhere, at equal distances, or all at once."""
+
+
+class RateStep(NamedTuple):
+    """A stretch of time and the rate that is not exceeded in it."""
+
+    from_s: float
+    to_s: float
+    most_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of traffic and its numbers, in the order of this module's docstring."""
+
+    kind: str
+    numbers: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return ":".join([self.kind, *(f"{number:g}" for number in self.numbers)])
+
+    def rate_per_s(self, at_s: float) -> float:
+        """Requests a second at that moment."""
+        match self.kind, self.numbers:
+            case "sine", (mean, amplitude, period_s):
+                return mean + amplitude * math.sin(2 * math.pi * at_s / period_s)
+            case "step", (before, after, moment_s):
+                return after if at_s >= moment_s else before
+            case "spike", (base, peak, moment_s, length_s):
+                return peak if moment_s <= at_s < moment_s + length_s else base
+            case "onoff", (rate, on_s, off_s):
+                return rate if at_s % (on_s + off_s) < on_s else 0.0
+            case _:
+                return self.numbers[0]
+
+    def pieces(self, horizon_s: float) -> Iterator[RateStep]:
+        """The time up to `horizon_s`, cut where the rate jumps."""
+        cuts = [0.0, *(one for one in self._jumps(horizon_s) if 0 < one < horizon_s), horizon_s]
+        for from_s, to_s in pairwise(cuts):
+            most = self.rate_per_s(from_s)
+            if self.kind == "sine":
+                most = self.numbers[0] + self.numbers[1]
+            yield RateStep(from_s, to_s, most)
+
+    def mean_per_s(self, horizon_s: float) -> float:
+        """Requests a second, on average up to `horizon_s`."""
+        if self.kind == "sine":
+            mean, amplitude, period_s = self.numbers
+            turn = 2 * math.pi * horizon_s / period_s
+            return mean + amplitude * (1 - math.cos(turn)) / turn
+        return sum((to_s - from_s) * rate for from_s, to_s, rate in self.pieces(horizon_s)) / horizon_s
+
+    def peak_per_s(self, horizon_s: float) -> float:
+        """Requests a second at the most, up to `horizon_s`."""
+        return max(piece.most_per_s for piece in self.pieces(horizon_s))
+
+    def scaled(self, factor: float) -> Shape:
+        """The same with `factor` times as many requests, at the same times."""
+        rates = {"sine": 2, "step": 2, "spike": 2}.get(self.kind, 1)
+        return Shape(
+            self.kind,
+            tuple(one * factor if place < rates else one for place, one in enumerate(self.numbers)),
+        )
+
+    def _jumps(self, horizon_s: float) -> list[float]:
+        match self.kind, self.numbers:
+            case "step", (_, _, moment_s):
+                return [moment_s]
+            case "spike", (_, _, moment_s, length_s):
+                return [moment_s, moment_s + length_s]
+            case "onoff", (_, on_s, off_s):
+                turns = range(math.ceil(horizon_s / (on_s + off_s)))
+                return [turn * (on_s + off_s) + part for turn in turns for part in (0.0, on_s)]
+            case _:
+                return []
+
+
+def parse_shape(text: str) -> Shape:
+    """A shape in the notation of this module's docstring; a number alone is `poisson`.
+
+    Raises:
+        ValueError: With what is wrong.
+    """
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        kind, rest = "poisson", text
+    words = _WORDS.get(kind)
+    if words is None:
+        raise ValueError(f"{text!r}: no such traffic (known: {', '.join(_WORDS)})")
+    texts = rest.split(":")
+    if len(texts) != len(words):
+        raise ValueError(f"{text!r}: must be {':'.join((kind, *words))}")
+    numbers = tuple(_number(text, one, word) for one, word in zip(texts, words, strict=True))
+    if kind == "sine" and numbers[1] > numbers[0]:
+        raise ValueError(f"{text!r}: AMPLITUDE must not exceed MEAN: rates are not negative")
+    return Shape(kind, numbers)
+
+
+def arrivals(shape: Shape, horizon_s: float, rng: Random) -> list[float]:
+    """Draw the seconds of requests in [0, `horizon_s`), ascending."""
+    if shape.kind == "constant":
+        rate = shape.numbers[0]
+        return [number / rate for number in range(math.ceil(horizon_s * rate - 1e-9))]
+    at_s: list[float] = []
+    random, log = rng.random, math.log
+    for from_s, to_s, most in shape.pieces(horizon_s):
+        if not most:
+            continue
+        moment_s = from_s - log(1.0 - random()) / most
+        while moment_s < to_s:
+            if shape.kind != "sine" or random() * most < shape.rate_per_s(moment_s):
+                at_s.append(moment_s)
+            moment_s -= log(1.0 - random()) / most
+    return at_s
+
+
+def spread(counts: Sequence[int], width_s: float, how: Spread, rng: Random) -> list[float]:
+    """Moments for requests of which only the number in each bin of `width_s` is known, ascending."""
+    at_s: list[float] = []
+    for number, count in enumerate(counts):
+        begins_s = number * width_s
+        if how == "start":
+            at_s.extend([begins_s] * count)
+        elif how == "even":
+            at_s.extend(begins_s + (place + 0.5) * width_s / count for place in range(count))
+        else:
+            at_s.extend(sorted(begins_s + rng.random() * width_s for _ in range(count)))
+    return at_s
+
+
+def _number(text: str, word: str, name: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        raise ValueError(f"{text!r}: {name} {word!r} is not a number") from None
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{text!r}: {name} must not be negative or infinite, got {word}")
+    if value == 0 and name not in ("BEFORE", "AFTER", "BASE", "AMPLITUDE", "OFF_S", "AT_S"):
+        raise ValueError(f"{text!r}: {name} must be more than 0")
+    return value

@@ -1,0 +1,1 @@
+"""What AWS services have in common on the wire."""

@@ -1,0 +1,1 @@
+"""HTTP/1.1: bytes in, requests out; a server and a small client."""

@@ -1,0 +1,169 @@
+"""An HTTP/1.1 server for one handler function: fast on keep-alive connections, bounded in everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from engine.ports import Clock
+from engine.protocols.http.connection import Connection
+from engine.protocols.http.limits import HttpLimits
+from engine.protocols.http.listening import BACKLOG, Listening
+from engine.protocols.http.message import SERVER_HEADERS, Request, header_block
+from engine.protocols.http.server_state import ServerState
+
+__all__ = [
+    "SERVER_HEADERS",
+    "HttpLimits",
+    "HttpServer",
+    "HttpStatistics",
+    "Request",
+    "header_block",
+    "listening_sockets",
+    "named_listener",
+]
+
+
+def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """One for each address of `host`, all on one port; 0 takes a free one.
+
+    Who connects before a server is started on them waits.
+
+    Raises:
+        OSError: An address cannot be bound, or the name has none.
+    """
+    found: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in _addresses(host, port):
+            one = socket.socket(family, kind, protocol)
+            found.append(one)
+            one.setblocking(False)  # noqa: FBT003  # the standard library's signature
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken = found[0].getsockname()[1] or port
+            try:
+                one.bind((address[0], taken, *address[2:]))
+                one.listen(BACKLOG)
+            except OSError as error:
+                reason = os.strerror(error.errno or 0).lower()
+                where = f"error while attempting to bind on address {address!r}"
+                raise OSError(error.errno, f"{where}: {reason}") from None
+    except BaseException:
+        for one in found:
+            one.close()
+        raise
+    return found
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"{host!r}: {(error.strerror or '').lower()}") from None
+    except UnicodeError:
+        raise OSError(socket.EAI_NONAME, f"{host!r} is no name of a host") from None
+
+
+@contextmanager
+def named_listener(name: str) -> Iterator[None]:
+    """Have an OSError inside say which key of the configuration it is about: `engine.http: ...`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        named = OSError(f"engine.{name}: {reason[:1].lower()}{reason[1:]}")
+        named.errno = error.errno
+        raise named from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpStatistics:
+    """Numbers of one server.
+
+    Attributes:
+        connections: Open now.
+        busy: Those that owe an answer.
+        requests: Completed requests since the start.
+        refused: Count by kind: malformed, version, headers, body_too_large, header_timeout, body_timeout,
+            write_timeout, bug.
+    """
+
+    connections: int
+    busy: int
+    requests: int
+    refused: Mapping[str, int]
+
+
+class HttpServer:
+    """Calls `handle` with each complete request; the answer is given by `Request.respond`, now or later.
+
+    One request at a time per connection is handed on, and answers leave in the order of the requests.
+    `handle` must not raise: that is logged as a bug, and answered with 500. Upgrades are ignored, CONNECT
+    is refused; `Host` is not demanded.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[Request], None],
+        clock: Clock,
+        limits: HttpLimits,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """`tell` takes a line for whoever runs the engine."""
+        self._tell = tell
+        self._handle = handle
+        self._clock = clock
+        self._limits = limits
+        self._shared: ServerState | None = None
+        self._listening: Listening | None = None
+
+    async def start(self, host: str, port: int, sockets: Sequence[socket.socket] = ()) -> tuple[str, int]:
+        """Listen, on `sockets` if there are any, and return the address. Port 0 takes a free one.
+
+        Raises:
+            OSError: The address cannot be bound, or the name has none.
+        """
+        if self._listening is not None:
+            raise RuntimeError("this server was started before")
+        shared = self._shared = ServerState(self._handle, self._clock, self._limits)
+        # A Connection has all that is asked of a protocol, without the base class: see tools/compile.py.
+        make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
+        self._listening = shared.listening = Listening(make, shared.make_room, self._tell)
+        return await self._listening.open(host, port, sockets)
+
+    async def drain(self) -> None:
+        """Stop accepting, close idle connections, let busy ones answer; return when all are gone."""
+        if self._listening is None or self._shared is None:
+            return
+        self._listening.close()
+        self._shared.draining = True
+        for connection in tuple(self._shared.connections):
+            connection.drain()
+        await self._shared.gone.wait()
+
+    def close(self) -> None:
+        """Stop accepting and end all connections, whatever they wait for."""
+        if self._listening is None or self._shared is None:
+            return
+        self._listening.close()
+        self._shared.draining = True
+        for connection in tuple(self._shared.connections):
+            connection.abort()
+
+    def statistics(self) -> HttpStatistics:
+        """The numbers of now."""
+        shared = self._shared
+        if shared is None:
+            return HttpStatistics(connections=0, busy=0, requests=0, refused={})
+        return HttpStatistics(
+            connections=len(shared.connections),
+            busy=sum(connection.busy for connection in shared.connections),
+            requests=shared.requests,
+            refused=dict(shared.refused),
+        )

@@ -1,0 +1,143 @@
+"""What the connections of one HTTP server share: handler, limits, counters, the date, and the sweeper."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Protocol
+
+from engine.ports import Clock
+from engine.protocols.http.fast_path import Known
+from engine.protocols.http.header_cache import HeaderCache
+from engine.protocols.http.limits import HttpLimits
+from engine.protocols.http.listening import Listening
+from engine.protocols.http.message import Request, status_line
+
+
+class Client(Protocol):
+    """A connection, as its server sees it."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is owed."""
+
+    def check(self, now_s: float) -> None:
+        """End what has taken too long."""
+
+    def begin_anew(self, now_s: float) -> None:
+        """Whatever it waits for: the time for it begins now."""
+
+    def drain(self) -> None:
+        """Close if idle."""
+
+    def make_room(self, now_s: float) -> None:
+        """Close if idle for longer than a client needs to send what it has connected for."""
+
+    def abort(self) -> None:
+        """End now."""
+
+
+class ServerState:
+    """One per server. The sweeper runs while there are connections: one timer for all their timeouts."""
+
+    __slots__ = (
+        "_heads",
+        "_loop",
+        "_sweep_due_s",
+        "_sweep_every_s",
+        "_sweeper",
+        "clock",
+        "connections",
+        "draining",
+        "gone",
+        "handle",
+        "heads",
+        "limits",
+        "listening",
+        "now_s",
+        "ok_head",
+        "refused",
+        "requests",
+    )
+
+    def __init__(self, handle: Callable[[Request], None], clock: Clock, limits: HttpLimits) -> None:
+        self.handle = handle
+        self.clock = clock
+        self.limits = limits
+        self.now_s = clock.now()  # while there are connections not older than one sweep, or than a hold-up
+        self.connections: set[Client] = set()
+        self.listening: Listening | None = None
+        self.ok_head = b""  # head(200), which is rarely anything else
+        self.requests = 0
+        self.refused: dict[str, int] = {}
+        self.heads = HeaderCache[Known](limits.remembered_heads)
+        self.draining = False
+        self.gone = asyncio.Event()  # set while there is no connection
+        self.gone.set()
+        self._loop = asyncio.get_running_loop()
+        self._heads: dict[int, bytes] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweep_every_s = limits.sweep_every_s()
+        self._sweep_due_s = 0.0
+
+    def joined(self, connection: Client) -> None:
+        """A connection was made."""
+        self.connections.add(connection)
+        self.gone.clear()
+        if self._sweeper is None:
+            self._refresh()
+        if self.listening is not None:
+            self.listening.took(len(self.connections))
+
+    def make_room(self) -> None:
+        """Others wait for a connection: those that have been idle for a while go."""
+        now_s = self.clock.now()
+        for connection in tuple(self.connections):
+            connection.make_room(now_s)
+
+    def left(self, connection: Client) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if self.listening is not None:
+            self.listening.left(len(self.connections))
+        if not self.connections:
+            self.gone.set()
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+                self._sweeper = None
+
+    def count_refused(self, kind: str) -> None:
+        """A request or a client was refused by the server itself."""
+        self.refused[kind] = self.refused.get(kind, 0) + 1
+
+    def head(self, status: int) -> bytes:
+        """Status line and date, rendered once a second and status."""
+        head = self._heads.get(status)
+        if head is None:
+            date = formatdate(self.clock.wall(), usegmt=True)
+            head = b"%bdate: %b\r\n" % (status_line(status), date.encode("ascii"))
+            self._heads[status] = head
+        return head
+
+    def _refresh(self) -> None:
+        self.now_s = self.clock.now()
+        self._heads.clear()
+        self.ok_head = self.head(200)
+        self._sweep_due_s = self.now_s + self._sweep_every_s
+        self._sweeper = self._loop.call_later(self._sweep_every_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """Look at all connections.
+
+        A sweep that comes late by more than a period judges nobody: the loop was held up, what clients did
+        meanwhile has not been read yet, and what was noted just before was noted by a time of before.
+        """
+        due_s = self._sweep_due_s
+        self._refresh()
+        held_up = self.now_s - due_s > self._sweep_every_s
+        for connection in tuple(self.connections):
+            if held_up:
+                connection.begin_anew(self.now_s)
+            else:
+                connection.check(self.now_s)

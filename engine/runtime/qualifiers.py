@@ -1,0 +1,59 @@
+"""Which version of a function an event is for: the qualifier its caller put, resolved through aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from engine.core.event import Event
+from engine.core.invocation import Reply
+from engine.errors import FunctionNotFound
+from engine.runtime.driver import Driver
+
+LATEST: Final = "$LATEST"
+
+Share = Sequence[tuple[str, float]]
+"""Versions, each with its share of the events; the shares add up to 1."""
+
+
+class QualifierRouter:
+    """Sends each event of one function to the driver of the right version.
+
+    Args:
+        draw: Gives numbers in [0, 1): chooses where an alias has two versions.
+    """
+
+    __slots__ = ("_draw", "drivers", "routes")
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        self._draw = draw
+        self.drivers: dict[str, Driver] = {}
+        self.routes: Mapping[str, Share] = {}
+
+    def submit(self, event: Event, reply: Reply) -> None:
+        """Find the driver and hand over. Raises FunctionNotFound for a qualifier that stands for nothing."""
+        qualifier = event.qualifier
+        driver = self.drivers.get(LATEST if qualifier is None else self._version(qualifier))
+        if driver is None:
+            raise FunctionNotFound(event.function if qualifier is None else f"{event.function}:{qualifier}")
+        event.version = driver.function.version
+        driver.submit(event, reply)
+
+    def entry(self) -> Callable[[Event, Reply], None]:
+        """What takes the events: the driver itself where there is only one it could be."""
+        if self.routes or self.drivers.keys() != {LATEST}:
+            return self.submit
+        return self.drivers[LATEST].submit
+
+    def _version(self, qualifier: str) -> str:
+        share = self.routes.get(qualifier)
+        if share is None:
+            return qualifier
+        if len(share) == 1:
+            return share[0][0]
+        drawn = self._draw()
+        for version, weight in share:
+            drawn -= weight
+            if drawn < 0:
+                return version
+        return share[0][0]  # the shares, being floats, add up to a little less than 1

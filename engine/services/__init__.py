@@ -1,0 +1,1 @@
+"""What AWS clients talk to: emulations of services, which know no executor."""

@@ -1,0 +1,120 @@
+"""What a function's code and configuration must be like, beyond the constraints of single members.
+
+Source: Lambda API reference, CreateFunction; Lambda Developer Guide, "Using Lambda environment variables".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Final
+
+import orjson
+
+from engine.core.variables import EXEC_WRAPPER
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import conflict, invalid_parameter, validation_error, violation
+from engine.services.lambda_api.function_names import addressed
+from engine.services.lambda_api.layers import folders_of
+
+_LONGEST_NAME: Final = 64
+_VARIABLES_BYTES: Final = 4096
+_RESERVED: Final = frozenset(
+    {
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+    }
+)
+_PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9\-_]+", re.ASCII)
+
+
+class CreateFunctionChecks:
+    """Rejects invalid functions with AWS's messages."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
+
+    def new_name(self, text: str) -> str:
+        """The name of a new function. Raises ApiError if it is invalid or taken."""
+        name = addressed(text, None, self._registry.account).name
+        if len(name) > _LONGEST_NAME:
+            constraint = f"have length less than or equal to {_LONGEST_NAME}"
+            raise validation_error(violation(text, "functionName", constraint))
+        if _PLAIN_NAME.fullmatch(name) is None:
+            constraint = "satisfy regular expression pattern: [a-zA-Z0-9-_]+"
+            raise validation_error(violation(text, "functionName", constraint))
+        if self._registry.record(name) is not None or name in self._control_plane.busy:
+            raise conflict(f"Function already exist: {name}")
+        return name
+
+    def checked(self, name: str, wanted: Mapping[str, Any]) -> list[str]:
+        """Check what goes beyond single members; returns the folders of the layers."""
+        runtime = wanted.get("Runtime")
+        if runtime is not None and runtime not in request_shapes.RUNTIMES:
+            raise invalid_parameter(
+                f"Value {runtime[:200]} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
+                f"value set: [{', '.join(request_shapes.RUNTIMES)}] or be a valid ARN"
+            )
+        variables = wanted.get("Environment", {}).get("Variables", {})
+        taken = [key for key in variables if key in _RESERVED]
+        if taken:
+            raise invalid_parameter(
+                "Lambda was unable to configure your environment variables because the environment variables "
+                "you have provided contains reserved keys that are currently not supported for modification. "
+                f"Reserved keys used in this request: {', '.join(taken)}"
+            )
+        text = orjson.dumps(variables)
+        if len(text) > _VARIABLES_BYTES:
+            raise invalid_parameter(
+                "Lambda was unable to configure your environment variables because the environment variables "
+                f"you have provided exceeded the 4KB limit. String measured: {text.decode()}"
+            )
+        if any("\0" in value for value in variables.values()):
+            raise invalid_parameter(
+                "An environment variable holds a NUL character, which no process can take."
+            )
+        if EXEC_WRAPPER in variables and find_spec("awslambdaric") is None:
+            raise invalid_parameter(
+                f"{EXEC_WRAPPER} wraps a runtime that is started as a program. For Python that is "
+                "awslambdaric, which is not installed beside this engine: pip install awslambdaric."
+            )
+        dead_letters = wanted.get("DeadLetterConfig", {}).get("TargetArn")
+        if dead_letters and not re.match(r"arn:[^:]+:(sqs|sns):", dead_letters):
+            message = f"The provided target ARN {dead_letters[:200]} is not one of an SQS queue or SNS topic."
+            raise invalid_parameter(message)
+        if dead_letters == self._registry.account.function_arn(name):
+            raise invalid_parameter("You can't specify the function as a destination for itself.")
+        return folders_of(self._registry, wanted.get("Layers", []))
+
+    def has_runtime(self, runtime: str, folder: str) -> None:
+        """Raise ApiError, and remove the package, if it has nothing to run it with."""
+        if runtime.startswith("python"):
+            return
+        program = self._control_plane.bootstrap(folder)
+        if program is not None and os.access(program, os.X_OK):
+            return
+        self._control_plane.drop(folder)
+        raise invalid_parameter(
+            f"This engine runs Python itself. For {runtime} the package, or a layer, must hold an executable "
+            "file named bootstrap that serves the Runtime API, and there is none."
+        )

@@ -1,0 +1,112 @@
+"""Event-invoke configs: what becomes of asynchronous invocations. Kept and checked here, used by the queue.
+
+Source: Lambda API reference, PutFunctionEventInvokeConfig and its like; recorded answers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from engine.packages.records import LATEST, Invoking
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import invalid_parameter, not_found
+from engine.services.lambda_api.function_registry import Found
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
+from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.validation import read
+
+_DESTINATION: Final = re.compile(r"arn:(aws[a-zA-Z-]*)?:(sqs|sns|lambda|events|s3):[^\s]*")
+
+
+class EventInvokeConfigs:
+    """The event-invoke configs of all functions, versions and aliases."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._registry = control_plane.registry
+
+    @property
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
+        return {"GetFunctionEventInvokeConfig": self.get, "ListFunctionEventInvokeConfigs": self.list_all}
+
+    @property
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
+        return {
+            "PutFunctionEventInvokeConfig": self.put,
+            "UpdateFunctionEventInvokeConfig": self.update,
+            "DeleteFunctionEventInvokeConfig": self.delete,
+        }
+
+    async def put(self, call: Call, body: bytes) -> Answer:
+        """PutFunctionEventInvokeConfig: replaces the configuration."""
+        found, wanted = self._wanted(call, body)
+        return self._kept(found, wanted)
+
+    async def update(self, call: Call, body: bytes) -> Answer:
+        """UpdateFunctionEventInvokeConfig: members that are not given stay."""
+        found, wanted = self._wanted(call, body)
+        return self._kept(found, self._config(found).config | wanted)
+
+    async def delete(self, call: Call, _body: bytes) -> Answer:
+        """DeleteFunctionEventInvokeConfig. Raises ApiError (404) if there is none."""
+        found = self._registry.find(self._registry.address(call.name, call.query))
+        self._config(found)
+        del found.record.invoking[found.qualifier]
+        return Answer({})
+
+    def get(self, call: Call) -> Document:
+        """GetFunctionEventInvokeConfig."""
+        return self._document(self._registry.find(self._registry.address(call.name, call.query)))
+
+    def list_all(self, call: Call) -> Document:
+        """ListFunctionEventInvokeConfigs."""
+        record = self._registry.whole(self._registry.address(call.name, {}))
+        page = page_of(sorted(record.invoking), call.query)
+        configs = [self._document(Found(record, one, "")) for one in page.keys]
+        return {"NextMarker": page.next_marker, "FunctionEventInvokeConfigs": configs}
+
+    def _wanted(self, call: Call, body: bytes) -> tuple[Found, dict[str, Any]]:
+        wanted = read(request_shapes.EVENT_INVOKE, body)
+        found = self._registry.find(self._registry.address(call.name, call.query))
+        if not wanted:
+            raise invalid_parameter("You must specify at least one of error handling or destination setting.")
+        own = self._registry.arn(found.record)
+        for destination in wanted.get("DestinationConfig", {}).values():
+            arn = destination.get("Destination")
+            if arn is None:
+                continue
+            if arn == own or arn.startswith(f"{own}:"):
+                raise invalid_parameter("You can't specify the function as a destination for itself.")
+            if _DESTINATION.fullmatch(arn) is None:
+                raise invalid_parameter(
+                    f"The provided destination config DestinationConfig is invalid: {arn}"
+                )
+        return found, wanted
+
+    def _kept(self, found: Found, config: dict[str, Any]) -> Answer:
+        found.record.invoking[found.qualifier] = Invoking(config=config, modified_s=self._registry.now_s())
+        return Answer(self._document(found))
+
+    def _config(self, found: Found) -> Invoking:
+        config = found.record.invoking.get(found.qualifier)
+        if config is None:
+            arn = self._registry.arn(found.record, found.qualifier)
+            raise not_found(f"The function {arn} doesn't have an EventInvokeConfig")
+        return config
+
+    def _document(self, found: Found) -> Document:
+        config = self._config(found)
+        return {
+            "LastModified": config.modified_s,
+            "FunctionArn": self._registry.arn(found.record, found.qualifier or LATEST),
+            **config.config,
+            "DestinationConfig": {
+                "OnSuccess": {},
+                "OnFailure": {},
+                **config.config.get("DestinationConfig", {}),
+            },
+        }

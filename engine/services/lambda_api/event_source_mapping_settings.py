@@ -1,0 +1,120 @@
+"""Event source mappings in the members of AWS's API, and as what polls the queue knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from engine.core.function import answered_within_s
+from engine.packages.records import LATEST
+from engine.ports import QueueMappings, QueueMappingSettings
+from engine.services.lambda_api.errors import invalid_parameter
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE
+
+Config = Mapping[str, Any]
+"""Members of an event source mapping: those that a caller may choose, but its function and its tags."""
+
+DEFAULTS: Final[Config] = {
+    "BatchSize": 10,
+    "MaximumBatchingWindowInSeconds": 0,
+    "FunctionResponseTypes": (),
+}
+_INVALID_FILTER: Final = "Invalid filter pattern definition."
+_REPORTING: Final = "ReportBatchItemFailures"
+_NO_WINDOW: Final = (
+    "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
+)
+
+
+def settings_of(
+    mappings: QueueMappings, config: Config, base: QueueMappingSettings | None = None
+) -> QueueMappingSettings:
+    """Settings of a mapping that has these members. `base` gives the keys that AWS does not know.
+
+    Raises:
+        ApiError: The members do not fit together.
+    """
+    arn = config["EventSourceArn"]
+    batch_size = config.get("BatchSize", DEFAULTS["BatchSize"])
+    window_s = config.get("MaximumBatchingWindowInSeconds", DEFAULTS["MaximumBatchingWindowInSeconds"])
+    if batch_size > MAX_OF_ONE_RECEIVE and not window_s and not arn.endswith(FIFO_SUFFIX):
+        raise invalid_parameter(_NO_WINDOW)
+    settings = {
+        "queue": arn,
+        "enabled": config.get("Enabled", True),
+        "batch_size": batch_size,
+        "maximum_batching_window_s": window_s,
+        "report_batch_item_failures": _REPORTING in config.get("FunctionResponseTypes", ()),
+        "filters": _patterns(mappings, config),
+        "maximum_concurrency": config.get("ScalingConfig", {}).get("MaximumConcurrency"),
+        "provisioned_pollers": _pollers(config),
+    }
+    try:
+        return mappings.settings_from(settings, base)
+    except ValueError as error:
+        raise invalid_parameter(str(error)) from None
+
+
+def _pollers(config: Config) -> dict[str, int] | None:
+    pollers = config.get("ProvisionedPollerConfig")
+    if not pollers:
+        return None
+    bounds = {"minimum": pollers.get("MinimumPollers"), "maximum": pollers.get("MaximumPollers")}
+    return {key: value for key, value in bounds.items() if value is not None}
+
+
+def _patterns(mappings: QueueMappings, config: Config) -> tuple[str, ...]:
+    filters = config.get("FilterCriteria", {}).get("Filters", ())
+    patterns = tuple(member.get("Pattern", "") for member in filters)
+    if not all(map(mappings.is_filter, patterns)):
+        raise invalid_parameter(_INVALID_FILTER)
+    return patterns
+
+
+def config_of(settings: QueueMappingSettings, arn: str) -> Config:
+    """The members of a mapping that was not made over the API; `arn` is the queue's."""
+    config: dict[str, Any] = {
+        "EventSourceArn": arn,
+        "Enabled": settings.enabled,
+        "BatchSize": settings.batch_size,
+        "MaximumBatchingWindowInSeconds": int(settings.maximum_batching_window_s),
+        "FunctionResponseTypes": [_REPORTING] if settings.report_batch_item_failures else [],
+    }
+    if settings.filters:
+        texts = [one if isinstance(one, str) else orjson.dumps(one).decode() for one in settings.filters]
+        config["FilterCriteria"] = {"Filters": [{"Pattern": text} for text in texts]}
+    if settings.maximum_concurrency is not None:
+        config["ScalingConfig"] = {"MaximumConcurrency": settings.maximum_concurrency}
+    if settings.provisioned_pollers is not None:
+        pollers = settings.provisioned_pollers
+        config["ProvisionedPollerConfig"] = {
+            "MinimumPollers": pollers.minimum,
+            "MaximumPollers": pollers.maximum,
+        }
+    return config
+
+
+def timeout_s(registry: FunctionRegistry, name: str, qualifier: str | None) -> float | None:
+    """Present timeout of the function of a mapping, seconds; None if there is no such function."""
+    configured = registry.configured.get(name)
+    if configured is not None:
+        return configured.timeout_s
+    record = registry.state.functions.get(name)
+    if record is None:
+        return None
+    alias = record.aliases.get(qualifier or LATEST)
+    number = alias.version if alias is not None else qualifier or LATEST
+    version = record.latest if number == LATEST else record.versions.get(number)
+    return float(version.settings["Timeout"]) if version is not None else None
+
+
+def busy_reader(registry: FunctionRegistry, name: str, qualifier: str | None) -> Callable[[], float]:
+    """Returns a reader of how long a batch may run, seconds: the timeout of a package may change."""
+    configured = registry.configured.get(name)
+    if configured is not None:
+        busy_s = answered_within_s(configured)
+        return lambda: busy_s
+    return lambda: timeout_s(registry, name, qualifier) or 0.0

@@ -1,0 +1,256 @@
+"""Event source mappings: what polls a queue and runs a function for its messages.
+
+Those of the configuration can be looked at, changed and deleted like all others, until the engine stops.
+Source: Lambda API reference, CreateEventSourceMapping and its siblings; recorded answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from engine.packages.records import MappingRecord
+from engine.ports import QueueMapping, QueueMappings, QueueMappingSettings
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
+from engine.services.lambda_api.event_source_mapping_settings import (
+    DEFAULTS,
+    Config,
+    busy_reader,
+    config_of,
+    settings_of,
+    timeout_s,
+)
+from engine.services.lambda_api.function_names import Addressed, addressed
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
+from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.validation import read
+
+_MAX_LISTED: Final = 100
+_UNRECOGNIZED: Final = "Unrecognized event source."
+_NO_QUEUE: Final = (
+    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+    "SQS Error Message: The specified queue does not exist."
+)
+_NOT_FOR_QUEUES: Final = (
+    "ParallelizationFactor",
+    "StartingPosition",
+    "StartingPositionTimestamp",
+    "DestinationConfig",
+    "MaximumRecordAgeInSeconds",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "TumblingWindowInSeconds",
+    "Topics",
+    "Queues",
+    "SourceAccessConfigurations",
+    "SelfManagedEventSource",
+    "AmazonManagedKafkaEventSourceConfig",
+    "SelfManagedKafkaEventSourceConfig",
+    "DocumentDBEventSourceConfig",
+)
+_SHOWN_IF_THERE: Final = (
+    "FilterCriteria",
+    "ScalingConfig",
+    "ProvisionedPollerConfig",
+    "KMSKeyArn",
+    "MetricsConfig",
+    "LoggingConfig",
+)
+
+
+class EventSourceMappings:
+    """The event source mappings of all functions."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._registry = control_plane.registry
+        self._mappings = control_plane.mappings
+
+    @property
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
+        return {"GetEventSourceMapping": self.get, "ListEventSourceMappings": self.list_all}
+
+    @property
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
+        return {
+            "CreateEventSourceMapping": self.create,
+            "UpdateEventSourceMapping": self.update,
+            "DeleteEventSourceMapping": self.delete,
+        }
+
+    async def create(self, _call: Call, body: bytes) -> Answer:
+        """CreateEventSourceMapping: polls from now on."""
+        wanted = read(request_shapes.CREATE_MAPPING, body)
+        mappings = self._mappings
+        if ":sqs:" not in wanted.get("EventSourceArn", ""):
+            raise invalid_parameter(_UNRECOGNIZED)
+        if mappings is None:
+            raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
+        _reject_stream_members(body)
+        config = _settings_members(wanted)
+        settings = settings_of(mappings, config)
+        address = self._function(wanted["FunctionName"])
+        self._check_queue(mappings, settings, address)
+        self._check_unique(mappings, settings, address)
+        mapping = mappings.open(
+            address.name,
+            address.qualifier,
+            settings,
+            busy_reader(self._registry, address.name, address.qualifier),
+        )
+        self._keep(mapping, config, wanted.get("Tags", {}))
+        return Answer(self._document(mapping, "Creating" if settings.enabled else "Disabled"))
+
+    async def update(self, call: Call, body: bytes) -> Answer:
+        """UpdateEventSourceMapping: applies from the next batch on; members that are not given stay."""
+        wanted = read(request_shapes.UPDATE_MAPPING, body)
+        mappings, mapping = self._found(call.name)
+        _reject_stream_members(body)
+        before, config = mapping.settings, {**self._config(mapping), **_settings_members(wanted)}
+        settings = settings_of(mappings, config, mapping.settings)
+        address = Addressed(mapping.function, mapping.qualifier)
+        if "FunctionName" in wanted:
+            address = self._function(wanted["FunctionName"])
+        self._check_queue(mappings, settings, address)
+        self._check_unique(mappings, settings, address, mapping)
+        mappings.change(
+            mapping,
+            address.name,
+            address.qualifier,
+            settings,
+            busy_reader(self._registry, address.name, address.qualifier),
+        )
+        kept = self._registry.state.mappings.get(mapping.uuid)
+        if kept is not None:
+            self._keep(mapping, config, kept.tags)
+        state = "Updating"
+        if settings.enabled != before.enabled:
+            state = "Enabling" if settings.enabled else "Disabling"
+        return Answer(self._document(mapping, state))
+
+    async def delete(self, call: Call, _body: bytes) -> Answer:
+        """DeleteEventSourceMapping: stops polling; batches that run may end."""
+        mappings, mapping = self._found(call.name)
+        document = self._document(mapping, "Deleting")
+        mappings.close(mapping)
+        self._registry.state.mappings.pop(mapping.uuid, None)
+        return Answer(document)
+
+    def get(self, call: Call) -> Document:
+        """GetEventSourceMapping."""
+        _, mapping = self._found(call.name)
+        return self._document(mapping)
+
+    def list_all(self, call: Call) -> Document:
+        """ListEventSourceMappings: of a queue, of a function, or all."""
+        arn, function = call.query.get("EventSourceArn"), call.query.get("FunctionName")
+        address = addressed(function, None, self._registry.account) if function else None
+        entries = {
+            mapping.uuid: mapping
+            for mapping in self._mappings or ()
+            if (address is None or address == (mapping.function, mapping.qualifier))
+            and (not arn or arn == self._config(mapping)["EventSourceArn"])
+        }
+        page = page_of(sorted(entries), call.query, page=_MAX_LISTED)
+        return {
+            "NextMarker": page.next_marker,
+            "EventSourceMappings": [self._document(entries[uuid]) for uuid in page.keys],
+        }
+
+    # --- checks
+
+    def _found(self, uuid: str) -> tuple[QueueMappings, QueueMapping]:
+        mapping = self._mappings.find(uuid) if self._mappings is not None else None
+        if self._mappings is None or mapping is None:
+            raise not_found("The resource you requested does not exist.")
+        return self._mappings, mapping
+
+    def _function(self, text: str) -> Addressed:
+        """The function that the mapping runs. Raises ApiError if it does not exist."""
+        address = addressed(text, None, self._registry.account)
+        if self._registry.record(address.name) is None:
+            raise invalid_parameter("Function does not exist")
+        self._registry.find(address)
+        return address
+
+    def _check_queue(
+        self, mappings: QueueMappings, settings: QueueMappingSettings, address: Addressed
+    ) -> None:
+        """Raise ApiError if there is no such queue, or it hides messages for less than the timeout."""
+        visibility_s = mappings.visibility_s(settings)
+        if visibility_s is None:
+            raise invalid_parameter(_NO_QUEUE)
+        limit_s = timeout_s(self._registry, *address)
+        if limit_s is not None and visibility_s < limit_s:
+            raise invalid_parameter(
+                f"Queue visibility timeout: {visibility_s:g} seconds is less than "
+                f"Function timeout: {limit_s:g} seconds"
+            )
+
+    def _check_unique(
+        self,
+        mappings: QueueMappings,
+        settings: QueueMappingSettings,
+        address: Addressed,
+        own: QueueMapping | None = None,
+    ) -> None:
+        """Raise ApiError if there is another mapping from the queue to the function."""
+        arn = mappings.arn(settings)
+        for other in mappings:
+            same = (other.function, other.qualifier) == address and mappings.arn(other.settings) == arn
+            if same and other is not own:
+                name = f"{address.name}:{address.qualifier}" if address.qualifier else address.name
+                raise conflict(
+                    f'An event source mapping with SQS arn (" {arn} ") and function (" {name} ") already '
+                    f"exists. Please update or delete the existing mapping with UUID {other.uuid}"
+                )
+
+    # --- members
+
+    def _keep(self, mapping: QueueMapping, config: Config, tags: dict[str, str]) -> None:
+        self._registry.state.mappings[mapping.uuid] = MappingRecord(
+            function=mapping.function,
+            qualifier=mapping.qualifier,
+            config=dict(config),
+            tags=tags,
+            modified_s=mapping.modified_s,
+        )
+
+    def _config(self, mapping: QueueMapping) -> Config:
+        kept = self._registry.state.mappings.get(mapping.uuid)
+        if kept is not None:
+            return kept.config
+        assert self._mappings is not None
+        return config_of(mapping.settings, self._mappings.arn(mapping.settings))
+
+    def _document(self, mapping: QueueMapping, state: str | None = None) -> Document:
+        account, config = self._registry.account, self._config(mapping)
+        prefix = f"arn:aws:lambda:{account.region}:{account.account_id}:event-source-mapping:"
+        document: Document = {
+            "UUID": mapping.uuid,
+            "EventSourceMappingArn": prefix + mapping.uuid,
+            "EventSourceArn": config["EventSourceArn"],
+            "FunctionArn": account.function_arn(mapping.function, mapping.qualifier),
+            **{name: config.get(name, default) for name, default in DEFAULTS.items()},
+            **{name: config[name] for name in _SHOWN_IF_THERE if config.get(name)},
+        }
+        document["State"] = state or ("Enabled" if mapping.settings.enabled else "Disabled")
+        document["StateTransitionReason"] = "USER_INITIATED"
+        document["LastModified"] = round(mapping.modified_s, 3)
+        return document
+
+
+def _settings_members(wanted: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if name not in ("FunctionName", "Tags")}
+
+
+def _reject_stream_members(body: bytes) -> None:
+    given: dict[str, Any] = orjson.loads(body or b"{}")
+    for name in _NOT_FOR_QUEUES:
+        if given.get(name) is not None:
+            raise invalid_parameter(f"Unsupported {name} parameter for given event source mapping type.")

@@ -1,0 +1,112 @@
+"""FunctionConfiguration documents of functions that came as packages, and the defaults they start from.
+
+Source: Lambda API reference, FunctionConfiguration; recorded answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.packages.records import FunctionRecord, Version
+from engine.services.lambda_api.configured_functions import iso
+from engine.services.lambda_api.function_registry import FunctionRegistry
+
+_CREATING: Final = "The function is being created."
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Members of a configuration that nobody chose."""
+    return {
+        "Description": "",
+        "Timeout": 3,
+        "MemorySize": 128,
+        "TracingConfig": {"Mode": "PassThrough"},
+        "Architectures": ["x86_64"],
+        "EphemeralStorage": {"Size": 512},
+        "SnapStart": {"ApplyOn": "None"},
+        "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"},
+    }
+
+
+def described(
+    registry: FunctionRegistry, record: FunctionRecord, version: Version, qualifier: str | None
+) -> dict[str, Any]:
+    """The document of one version, without its state, as lists give it; `qualifier` as the caller put it."""
+    settings = version.settings
+    document: dict[str, Any] = {
+        "FunctionName": record.name,
+        "FunctionArn": registry.arn(record, qualifier),
+        **{key: settings[key] for key in _COPIED if key in settings},
+        "CodeSize": version.size,
+        "CodeSha256": version.sha256,
+        "LastModified": iso(version.modified_s),
+        "Version": version.version,
+        "RevisionId": version.revision,
+        "PackageType": "Zip",
+        "SnapStart": {**settings["SnapStart"], "OptimizationStatus": "Off"},
+    }
+    if settings.get("Environment", {}).get("Variables"):
+        document["Environment"] = settings["Environment"]
+    if settings.get("DeadLetterConfig", {}).get("TargetArn"):
+        document["DeadLetterConfig"] = settings["DeadLetterConfig"]
+    if settings.get("Layers"):
+        document["Layers"] = [
+            {"Arn": arn, "CodeSize": _layer_size(registry, arn)} for arn in settings["Layers"]
+        ]
+    if settings.get("VpcConfig"):
+        document["VpcConfig"] = {
+            "SubnetIds": [],
+            "SecurityGroupIds": [],
+            "VpcId": "",
+            **settings["VpcConfig"],
+        }
+    return document
+
+
+def with_state(document: dict[str, Any], version: Version) -> dict[str, Any]:
+    """`document` with where the version is in its life, as GetFunction and every change give it."""
+    document["State"] = version.state
+    if version.reason:
+        document["StateReason"] = version.reason
+        document["StateReasonCode"] = version.code
+    if version.state == "Pending":
+        return document
+    if version.updating:
+        document["LastUpdateStatus"] = "InProgress"
+        document["LastUpdateStatusReason"] = _CREATING
+        document["LastUpdateStatusReasonCode"] = "Creating"
+    elif version.update_failed:
+        document["LastUpdateStatus"] = "Failed"
+        document["LastUpdateStatusReason"] = version.update_failed
+        document["LastUpdateStatusReasonCode"] = "InternalError"
+    else:
+        document["LastUpdateStatus"] = "Successful"
+    return document
+
+
+def set_pending(version: Version) -> None:
+    """A version that is not there yet."""
+    version.state, version.reason, version.code = "Pending", _CREATING, "Creating"
+
+
+_COPIED: Final = (
+    "Runtime",
+    "Role",
+    "Handler",
+    "Description",
+    "Timeout",
+    "MemorySize",
+    "TracingConfig",
+    "Architectures",
+    "EphemeralStorage",
+    "LoggingConfig",
+    "KMSKeyArn",
+    "FileSystemConfigs",
+)
+
+
+def _layer_size(registry: FunctionRegistry, arn: str) -> int:
+    name, number = arn.split(":")[-2:]
+    layer = registry.state.layers.get(name)
+    version = layer.versions.get(number) if layer is not None else None
+    return 0 if version is None else version.size  # a deleted one is used on, its size not known any more

@@ -1,0 +1,268 @@
+"""CreateFunction, its updates and its end, and the questions about functions.
+
+Source: Lambda API reference, the operations of these names; recorded answers.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from engine.packages.records import LATEST, FunctionRecord, Version
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.configured_functions import active, configuration
+from engine.services.lambda_api.control_plane import CodePackage, ControlPlane
+from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
+from engine.services.lambda_api.errors import invalid_parameter, not_in_set
+from engine.services.lambda_api.function_documents import defaults, described, set_pending, with_state
+from engine.services.lambda_api.function_registry import ONLY_FUNCTIONS, agreed, in_progress
+from engine.services.lambda_api.layers import folders_of
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
+from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.validation import read
+from engine.services.lambda_api.versions import Versions
+
+_NOT_SETTINGS: Final = frozenset({"FunctionName", "Code", "Publish", "PackageType", "Tags", "RevisionId"})
+
+
+class Functions:
+    """Operations on functions: code and configuration."""
+
+    def __init__(self, control_plane: ControlPlane, versions: Versions) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
+        self._versions = versions
+        self._asked = CreateFunctionChecks(control_plane)
+
+    @property
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
+        return {
+            "GetFunction": self.get,
+            "GetFunctionConfiguration": self.get_configuration,
+            "ListFunctions": self.list_all,
+        }
+
+    @property
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
+        return {
+            "CreateFunction": self.create,
+            "UpdateFunctionCode": self.update_code,
+            "UpdateFunctionConfiguration": self.update_configuration,
+            "DeleteFunction": self.delete,
+        }
+
+    # ---------------------------------------------------------------- create
+
+    async def create(self, _call: Call, body: bytes) -> Answer:
+        """CreateFunction: unpacks the archive, answers Pending, then starts the function."""
+        wanted = read(request_shapes.CREATE_FUNCTION, body)
+        name = self._asked.new_name(wanted["FunctionName"])
+        if wanted.get("PackageType", "Zip") != "Zip":
+            raise invalid_parameter("This engine runs packages of type Zip only, no container images.")
+        for member in ("Runtime", "Handler"):
+            if member not in wanted:
+                raise invalid_parameter(
+                    f"{member} is mandatory for functions created with deployment packages."
+                )
+        layers = self._asked.checked(name, wanted)
+        self._control_plane.busy.add(name)
+        try:
+            packed = await self._control_plane.pack(wanted["Code"], layers)
+            self._asked.has_runtime(wanted["Runtime"], packed.folder)
+        except BaseException:
+            self._control_plane.busy.discard(name)
+            raise
+        settings = defaults(name) | {key: wanted[key] for key in wanted.keys() - _NOT_SETTINGS}
+        settings["LoggingConfig"] = defaults(name)["LoggingConfig"] | settings["LoggingConfig"]
+        record = FunctionRecord(
+            name=name, latest=self._version(settings, packed), tags=wanted.get("Tags", {})
+        )
+        latest = record.latest
+        assert latest is not None
+        self._registry.state.functions[name] = record
+        published = self._versions.add(record, "") if wanted.get("Publish") else None
+        document = described(self._registry, record, published or latest, _number(published))
+        return Answer(with_state(document, published or latest), partial(self._start, record, published))
+
+    def _version(self, settings: dict[str, Any], packed: CodePackage) -> Version:
+        version = Version(
+            settings=settings,
+            folder=packed.folder,
+            size=packed.size,
+            sha256=packed.sha256,
+            modified_s=self._registry.now_s(),
+            revision=self._registry.new_id(),
+        )
+        set_pending(version)
+        return version
+
+    async def _start(self, record: FunctionRecord, published: Version | None) -> None:
+        """Start `$LATEST` and the version published with it; the function cannot be changed meanwhile."""
+        try:
+            assert record.latest is not None
+            await self._control_plane.run(record, record.latest)
+            if published is not None:
+                await self._control_plane.run(record, published)
+            self._control_plane.route(record)
+        finally:
+            self._control_plane.busy.discard(record.name)
+
+    # ---------------------------------------------------------------- update
+
+    async def update_code(self, call: Call, body: bytes) -> Answer:
+        """UpdateFunctionCode: unpacks the archive, answers InProgress, then sends invocations there."""
+        wanted = read(request_shapes.UPDATE_CODE, body)
+        record, latest = self._changeable(call, wanted.get("RevisionId"))
+        if wanted.get("DryRun"):
+            return Answer(with_state(described(self._registry, record, latest, None), latest))
+        layers = folders_of(self._registry, latest.settings.get("Layers", []))
+        self._control_plane.busy.add(record.name)
+        try:
+            packed = await self._control_plane.pack(wanted, layers)
+            self._asked.has_runtime(latest.settings["Runtime"], packed.folder)
+        except BaseException:
+            self._control_plane.busy.discard(record.name)
+            raise
+        settings = dict(latest.settings)
+        if "Architectures" in wanted:
+            settings["Architectures"] = wanted["Architectures"]
+        return self._updated(record, latest, settings, packed, publish=wanted.get("Publish", False))
+
+    async def update_configuration(self, call: Call, body: bytes) -> Answer:
+        """UpdateFunctionConfiguration: answers InProgress, then starts environments with the new settings."""
+        wanted = read(request_shapes.UPDATE_CONFIGURATION, body)
+        record, latest = self._changeable(call, wanted.get("RevisionId"))
+        layers = self._asked.checked(record.name, wanted)
+        settings = latest.settings | {key: wanted[key] for key in wanted.keys() - _NOT_SETTINGS}
+        if "LoggingConfig" in wanted:
+            settings["LoggingConfig"] = latest.settings["LoggingConfig"] | wanted["LoggingConfig"]
+        packed = CodePackage(latest.folder, latest.size, latest.sha256)
+        self._control_plane.busy.add(record.name)
+        try:
+            if "Layers" in wanted and wanted["Layers"] != latest.settings.get("Layers", []):
+                packed = await self._control_plane.repack(latest.folder, layers)
+            self._asked.has_runtime(settings["Runtime"], packed.folder)
+        except BaseException:
+            self._control_plane.busy.discard(record.name)
+            raise
+        return self._updated(record, latest, settings, packed, publish=False)
+
+    def _changeable(self, call: Call, revision: str | None) -> tuple[FunctionRecord, Version]:
+        address = self._registry.address(call.name, call.query)
+        record, latest = self._registry.packaged(address)
+        arn = self._registry.arn(record)
+        if address.qualifier not in (None, LATEST):
+            raise invalid_parameter(ONLY_FUNCTIONS)
+        self._registry.still(latest, arn)
+        if record.name in self._control_plane.busy:
+            raise in_progress(arn)
+        agreed(revision, latest.revision)
+        return record, latest
+
+    def _updated(
+        self,
+        record: FunctionRecord,
+        latest: Version,
+        settings: dict[str, Any],
+        packed: CodePackage,
+        *,
+        publish: bool,
+    ) -> Answer:
+        old_folder = latest.folder
+        latest.settings = settings
+        latest.folder, latest.size, latest.sha256 = packed
+        latest.modified_s = self._registry.now_s()
+        latest.revision = self._registry.new_id()
+        latest.updating = True
+        published = self._versions.add(record, "") if publish else None
+        document = described(self._registry, record, published or latest, _number(published))
+        with_state(document, latest)
+        return Answer(document, partial(self._replace, record, published, old_folder))
+
+    async def _replace(self, record: FunctionRecord, published: Version | None, old_folder: str) -> None:
+        await self._start(record, published)
+        if record.latest is not None and record.latest.folder != old_folder:
+            self._control_plane.drop(old_folder)
+
+    # ---------------------------------------------------------------- delete
+
+    async def delete(self, call: Call, _body: bytes) -> Answer:
+        """DeleteFunction: invocations that run are finished. With a qualifier, one published version."""
+        address = self._registry.address(call.name, call.query)
+        record, _ = self._registry.packaged(address)
+        if record.name in self._control_plane.busy:
+            raise in_progress(self._registry.arn(record))
+        if address.qualifier is not None:
+            return self._versions.delete(record, address.qualifier)
+        del self._registry.state.functions[record.name]
+        for url in record.urls.values():
+            self._control_plane.function_urls.close(url.id)
+        for version in record.all_versions():
+            if version.state == "Active":
+                self._control_plane.deployment.remove(record.name)
+                break
+        for version in record.all_versions():
+            self._control_plane.drop(version.folder)
+        return Answer({})
+
+    # ---------------------------------------------------------------- questions
+
+    def get(self, call: Call) -> Document:
+        """GetFunction: configuration, location of the code, tags and reservation."""
+        record = self._registry.find(self._registry.address(call.name, call.query)).record
+        fixed = self._registry.configured.get(record.name)
+        if fixed is not None:
+            place = Path(fixed.code).absolute()
+        else:
+            address = self._registry.address(call.name, call.query)
+            version = self._registry.version(record, address.qualifier or LATEST)
+            assert version is not None
+            place = self._control_plane.package_store.archive_path(version.folder)
+        answer: Document = {
+            "Configuration": self.get_configuration(call),
+            "Code": {"RepositoryType": "S3" if fixed is None else "FileSystem", "Location": place.as_uri()},
+        }
+        if record.tags:
+            answer["Tags"] = dict(record.tags)
+        if record.reserved is not None:
+            answer["Concurrency"] = {"ReservedConcurrentExecutions": record.reserved}
+        return answer
+
+    def get_configuration(self, call: Call) -> Document:
+        """GetFunctionConfiguration."""
+        address = self._registry.address(call.name, call.query)
+        found = self._registry.find(address)
+        version = self._registry.version(found.record, found.qualifier)
+        if version is None:
+            return active(self._of_configured(found.record.name, address.qualifier))
+        return with_state(described(self._registry, found.record, version, address.qualifier), version)
+
+    def list_all(self, call: Call) -> Document:
+        """ListFunctions: one page sorted by name; with `FunctionVersion=ALL` every version of each."""
+        version = call.query.get("FunctionVersion") or None
+        if version not in (None, "ALL"):
+            raise not_in_set(version, "functionVersion", ("ALL",))
+        page = page_of(self._registry.names(), call.query)
+        documents = [one for name in page.keys for one in self._listed(name, every=version is not None)]
+        return {"NextMarker": page.next_marker, "Functions": documents}
+
+    def _listed(self, name: str, *, every: bool) -> list[Document]:
+        record = self._registry.record(name)
+        assert record is not None
+        if record.latest is None:
+            return [self._of_configured(name, LATEST if every else None)]
+        if not every:
+            return [described(self._registry, record, record.latest, None)]
+        return [described(self._registry, record, one, one.version) for one in record.all_versions()]
+
+    def _of_configured(self, name: str, qualifier: str | None) -> Document:
+        registry = self._registry
+        return configuration(registry.configured[name], registry.account, registry.since_s, qualifier)
+
+
+def _number(version: Version | None) -> str | None:
+    return None if version is None else version.version

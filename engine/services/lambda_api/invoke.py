@@ -1,0 +1,213 @@
+"""From an Invoke request to an event, and from its outcome to the answer: the hot path of the Lambda API.
+
+Source: Lambda API reference, Invoke and InvokeWithResponseStream.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from functools import partial
+from typing import Final, NamedTuple
+
+from engine.core.event import Event
+from engine.core.function import Account
+from engine.core.outcome import Outcome, Status
+from engine.errors import EngineError, FunctionNotFound, NotAccepting
+from engine.ports import Host, Sink
+from engine.protocols.http.header_cache import HeaderCache
+from engine.protocols.http.message import Request
+from engine.services.lambda_api import event_stream
+from engine.services.lambda_api.errors import (
+    ApiError,
+    error_head,
+    function_not_found,
+    payload_too_large,
+    service_error,
+)
+from engine.services.lambda_api.function_names import LATEST
+from engine.services.lambda_api.invoke_headers import (
+    ALL_TYPES,
+    STREAMING_TYPES,
+    InvocationType,
+    InvokeHeaders,
+    option_names,
+    read_options,
+)
+from engine.services.lambda_api.invoke_payload import ASYNC_LIMIT_BYTES, SYNC_LIMIT_BYTES, document_of
+from engine.services.lambda_api.trace_header import Traces
+
+THROTTLED: Final = "TooManyRequestsException"
+_JSON: Final = "application/json"
+_BYTES: Final = "application/octet-stream"
+_REQUEST_RESPONSE: Final = InvocationType.REQUEST_RESPONSE
+_SUCCESS: Final = Status.SUCCESS
+
+
+class Target(NamedTuple):
+    """What the path of an invocation says.
+
+    Attributes:
+        function: A name that exists.
+        qualifier: As the caller put it, or None.
+        streaming: The answer is an event stream.
+        asynchronous: The legacy `invoke-async`: of type Event whatever the headers say.
+    """
+
+    function: str
+    qualifier: str | None
+    streaming: bool = False
+    asynchronous: bool = False
+
+
+class Invoker:
+    """Submits events and answers their callers."""
+
+    __slots__ = ("_account", "_names", "_options", "_submit", "_submit_event", "_traces")
+
+    def __init__(self, host: Host, sink: Sink, asynchronous: Sink) -> None:
+        """`asynchronous` takes events of type Event."""
+        self._account: Account = host.account
+        self._submit = sink.submit
+        self._submit_event = asynchronous.submit
+        self._traces = Traces(host.clock)
+        self._names = option_names()
+        self._options = HeaderCache[InvokeHeaders]()
+
+    def invoke(self, request: Request, target: Target, request_id: str) -> None:
+        """Submit it and answer, now or later. Raises ApiError for what is refused before it is an event."""
+        options = self._options.get(request.head)
+        if options is None or target.streaming:
+            allowed = STREAMING_TYPES if target.streaming else ALL_TYPES
+            options = read_options(request.headers, self._names, allowed)
+            self._options.keep(request.head, options)
+        sent = options.trace
+        trace = self._traces.new(request_id) if sent is None else self._traces.complete(sent, request_id)
+        if target.asynchronous or options.kind is not _REQUEST_RESPONSE:
+            self._answer_at_once(request, target, options, request_id, trace)
+            return
+        body = request.body
+        if request.too_large or len(body) > SYNC_LIMIT_BYTES:
+            size = request.too_large or len(body)
+            raise payload_too_large(size, _REQUEST_RESPONSE, SYNC_LIMIT_BYTES)
+        body = body or b"{}"
+        event = Event(
+            target.function,
+            body,
+            request_id,
+            request.received_s,
+            "invoke",
+            document_of(body),
+            trace,
+            options.client_context,
+            target.qualifier,
+            options.wants_log,
+        )
+        if target.qualifier is not None or target.streaming:
+            reply = partial(_answer_stream if target.streaming else _answer_version, request, trace, event)
+        else:
+            reply = partial(_answer, request, trace)
+        try:
+            self._submit(event, reply)
+        except (NotAccepting, FunctionNotFound) as error:
+            raise self._not_taken(event, error) from None
+
+    def _not_taken(self, event: Event, error: EngineError) -> ApiError:
+        if isinstance(error, NotAccepting):
+            return service_error(503, f"Service is unavailable: {error}")
+        return function_not_found(self._account.function_arn(event.function, event.qualifier or LATEST))
+
+    def _answer_at_once(
+        self, request: Request, target: Target, options: InvokeHeaders, request_id: str, trace: str
+    ) -> None:
+        """DryRun looks no further than the function's name; Event ends with its acceptance."""
+        head = (
+            f"Content-Type: {_JSON}\r\nx-amzn-RequestId: {request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+        ).encode()
+        if options.kind is InvocationType.DRY_RUN and not target.asynchronous:
+            request.respond(204, head, b"")
+            return
+        body = request.body
+        if request.too_large or len(body) > ASYNC_LIMIT_BYTES:
+            size = request.too_large or len(body)
+            raise payload_too_large(size, InvocationType.EVENT, ASYNC_LIMIT_BYTES)
+        body = body or b"{}"
+        event = Event(
+            target.function,
+            body,
+            request_id,
+            request.received_s,
+            "event",
+            document=document_of(body),
+            trace_id=trace,
+            qualifier=target.qualifier,
+        )
+        try:
+            self._submit_event(event, _ignore)
+        except (NotAccepting, FunctionNotFound) as error:
+            raise self._not_taken(event, error) from None
+        request.respond(202, head, b"")
+
+
+def _answer(request: Request, trace: str, outcome: Outcome) -> None:
+    """The answer of a RequestResponse invocation of `$LATEST`."""
+    if outcome.status is _SUCCESS and outcome.log_tail is None and not outcome.raw:
+        head = (
+            "Content-Type: application/json\r\nX-Amz-Executed-Version: $LATEST\r\n"
+            f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+        )
+        request.respond(200, head.encode(), outcome.body)
+    else:
+        _answer_fully(request, trace, LATEST, outcome)
+
+
+def _answer_version(request: Request, trace: str, event: Event, outcome: Outcome) -> None:
+    """The answer of a RequestResponse invocation of a version, or of what an alias stood for."""
+    _answer_fully(request, trace, event.version, outcome)
+
+
+def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome) -> None:
+    """Bytes that a handler returned are sent as application/octet-stream; AWS's name is not on record."""
+    if not outcome.ran:
+        _answer_refusal(request, outcome)
+        return
+    lines = _lines(_BYTES if outcome.raw else _JSON, outcome, trace, version)
+    if outcome.status is not _SUCCESS:
+        lines += "X-Amz-Function-Error: Unhandled\r\n"
+    if outcome.log_tail is not None:
+        lines += f"X-Amz-Log-Result: {_base64(outcome.log_tail)}\r\n"
+    request.respond(200, lines.encode(), outcome.body)
+
+
+def _answer_stream(request: Request, trace: str, event: Event, outcome: Outcome) -> None:
+    """The answer of an InvokeWithResponseStream: 200 once it ran, however it ended."""
+    if not outcome.ran:
+        _answer_refusal(request, outcome)
+        return
+    log_result = None if outcome.log_tail is None else _base64(outcome.log_tail)
+    head = _lines(event_stream.CONTENT_TYPE, outcome, trace, event.version).encode()
+    request.respond(200, head, event_stream.stream_of(outcome, log_result))
+
+
+def _lines(content_type: str, outcome: Outcome, trace: str, version: str) -> str:
+    return (
+        f"Content-Type: {content_type}\r\nX-Amz-Executed-Version: {version}\r\n"
+        f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+    )
+
+
+def _answer_refusal(request: Request, outcome: Outcome) -> None:
+    """Answer an invocation that never ran, or that the engine stopped."""
+    if outcome.status is Status.THROTTLED:
+        # its body is AWS's for this very answer
+        request.respond(429, error_head(THROTTLED, outcome.request_id), outcome.body)
+        return
+    error = service_error(500, "The engine stopped before the invocation ended.")
+    request.respond(error.status, error_head(error.code, outcome.request_id), error.body)
+
+
+def _base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """Ignore the outcome: an asynchronous caller has its answer already."""

@@ -1,0 +1,201 @@
+"""Layers: published once, never changed, and put under the code of the functions that name them.
+
+Source: Lambda API reference, PublishLayerVersion and the other operations on layers; recorded answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from engine.packages.records import LayerRecord, LayerVersion
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.configured_functions import iso
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import invalid_parameter, not_found, validation_error, violation
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
+from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.validation import checked_text, read
+
+MAX_LAYERS: Final = 5
+_VERSION_ARN: Final = re.compile(
+    r"arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+):(\d{12}):layer:([a-zA-Z0-9\-_]+):([0-9]+)", re.ASCII
+)
+_MISSING: Final = "The resource you requested does not exist."
+
+
+def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
+    """The folders of the layer versions that a function names. Raises ApiError for what is none."""
+    if len(arns) > MAX_LAYERS:
+        raise invalid_parameter("Cannot reference more than 5 layers.")
+    folders = []
+    seen: set[str] = set()
+    for arn in arns:
+        found = _VERSION_ARN.fullmatch(arn)
+        if found is None:
+            constraint = (
+                "satisfy regular expression pattern: "
+                r"arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"
+            )
+            raise validation_error(violation(arn[:200], "layers", constraint))
+        region, account, name, number = found.groups()
+        layer = registry.state.layers.get(name)
+        ours = (region, account) == (registry.account.region, registry.account.account_id)
+        version = layer.versions.get(number) if layer is not None and ours else None
+        if version is None:
+            raise invalid_parameter(f"Layer version {arn} does not exist.")
+        if name in seen:
+            raise invalid_parameter(
+                "Two different versions of the same layer are not allowed to be referenced "
+                "in the same function."
+            )
+        seen.add(name)
+        folders.append(version.folder)
+    return folders
+
+
+class Layers:
+    """All layers."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._registry = control_plane.registry
+
+    @property
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
+        return {
+            "GetLayerVersion": self.get,
+            "ListLayers": self.list_all,
+            "ListLayerVersions": self.list_versions,
+        }
+
+    @property
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
+        return {"PublishLayerVersion": self.publish, "DeleteLayerVersion": self.delete}
+
+    async def publish(self, call: Call, body: bytes) -> Answer:
+        """PublishLayerVersion: the next version of a layer, or the first of a new one."""
+        name = self._name(call)
+        wanted = read(request_shapes.PUBLISH_LAYER, body)
+        packed = await self._control_plane.pack_layer(wanted["Content"])
+        layer = self._registry.state.layers.setdefault(name, LayerRecord(name=name))
+        version = LayerVersion(
+            version=layer.next_version,
+            folder=packed.folder,
+            size=packed.size,
+            sha256=packed.sha256,
+            created_s=self._registry.now_s(),
+            description=wanted.get("Description", ""),
+            runtimes=wanted.get("CompatibleRuntimes", []),
+            architectures=wanted.get("CompatibleArchitectures", []),
+            license=wanted.get("LicenseInfo", ""),
+        )
+        layer.versions[str(version.version)] = version
+        layer.next_version += 1
+        return Answer(self._document(layer, version))
+
+    async def delete(self, call: Call, _body: bytes) -> Answer:
+        """DeleteLayerVersion: functions that use it keep it. A missing version is no error."""
+        layer = self._registry.state.layers.get(self._name(call))
+        version = layer.versions.pop(self._number(call), None) if layer is not None else None
+        if version is not None:
+            self._control_plane.drop(version.folder)
+        return Answer({})
+
+    def get(self, call: Call) -> Document:
+        """By name and number, or by ARN (`find=LayerVersion`)."""
+        if call.query.get("find") == "LayerVersion":
+            found = _VERSION_ARN.fullmatch(call.query.get("Arn", ""))
+            if found is None:
+                raise not_found(_MISSING)
+            name, number = found[3], found[4]
+        else:
+            name, number = self._name(call), self._number(call)
+        layer = self._registry.state.layers.get(name)
+        version = layer.versions.get(number) if layer is not None else None
+        if layer is None or version is None:
+            raise not_found(_MISSING)
+        return self._document(layer, version)
+
+    def list_all(self, call: Call) -> Document:
+        """Layers with their latest versions, as far as they suit what is asked for."""
+        if call.query.get("find") == "LayerVersion":
+            return self.get(call)
+        latest = {
+            layer.name: versions[-1]
+            for layer in self._registry.state.layers.values()
+            if (versions := [v for v in layer.versions.values() if _suits(v, call)])
+        }
+        page = page_of(sorted(latest), call.query)
+        layers = [
+            {
+                "LayerName": name,
+                "LayerArn": self._arn(name),
+                "LatestMatchingVersion": self._summary(name, latest[name]),
+            }
+            for name in page.keys
+        ]
+        return {"NextMarker": page.next_marker, "Layers": layers}
+
+    def list_versions(self, call: Call) -> Document:
+        """The newest first."""
+        name = self._name(call)
+        layer = self._registry.state.layers.get(name, LayerRecord(name=name))
+        by_key = {f"{10**12 - v.version:013d}": v for v in layer.versions.values() if _suits(v, call)}
+        page = page_of(sorted(by_key), call.query)
+        return {
+            "NextMarker": page.next_marker,
+            "LayerVersions": [self._summary(name, by_key[key]) for key in page.keys],
+        }
+
+    def _name(self, call: Call) -> str:
+        violations = checked_text(request_shapes.LAYER_NAME, call.name, "layerName")
+        if violations:
+            raise validation_error(*violations)
+        return call.name.rpartition(":")[2]
+
+    def _number(self, call: Call) -> str:
+        if not (call.second.isascii() and call.second.isdecimal()):
+            raise validation_error(violation(call.second[:100], "versionNumber", "be a number"))
+        return str(int(call.second[:20]))
+
+    def _arn(self, name: str) -> str:
+        account = self._registry.account
+        return f"arn:aws:lambda:{account.region}:{account.account_id}:layer:{name}"
+
+    def _summary(self, name: str, version: LayerVersion) -> Document:
+        document: Document = {
+            "LayerVersionArn": f"{self._arn(name)}:{version.version}",
+            "Version": version.version,
+            "Description": version.description,
+            "CreatedDate": iso(version.created_s),
+        }
+        if version.runtimes:
+            document["CompatibleRuntimes"] = version.runtimes
+        if version.architectures:
+            document["CompatibleArchitectures"] = version.architectures
+        if version.license:
+            document["LicenseInfo"] = version.license
+        return document
+
+    def _document(self, layer: LayerRecord, version: LayerVersion) -> Document:
+        place = self._control_plane.package_store.archive_path(version.folder)
+        content = {"Location": place.as_uri(), "CodeSha256": version.sha256, "CodeSize": version.size}
+        return {
+            "Content": content,
+            "LayerArn": self._arn(layer.name),
+            **self._summary(layer.name, version),
+        }
+
+
+def _suits(version: LayerVersion, call: Call) -> bool:
+    runtime = call.query.get("CompatibleRuntime")
+    architecture = call.query.get("CompatibleArchitecture")
+    return (not runtime or runtime in version.runtimes) and (
+        not architecture or architecture in version.architectures
+    )

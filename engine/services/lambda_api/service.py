@@ -1,0 +1,126 @@
+"""The Lambda API as a handler of the AWS endpoint: it keeps functions, and invokes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from engine.packages.records import LATEST
+from engine.ports import Host, Sink
+from engine.protocols.aws.router import Scope
+from engine.protocols.http.message import Request
+from engine.services.lambda_api.control_plane import ControlPlane, Spawn
+from engine.services.lambda_api.errors import ApiError, answer_error, function_not_found, service_error
+from engine.services.lambda_api.function_names import addressed
+from engine.services.lambda_api.function_registry import not_in_state
+from engine.services.lambda_api.invoke import Invoker, Target
+from engine.services.lambda_api.operations import Operations
+from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, Call, find
+
+_log = logging.getLogger("engine.lambda")
+
+_MAX_TARGETS: Final = 4096
+_LONGEST_TARGET: Final = 512
+_REJECTIONS: Final = {
+    "ResourceNotFoundException": "unknown_function",
+    "InvalidRequestContentException": "invalid_payload",
+    "RequestEntityTooLargeException": "payload_too_large",
+    "ServiceException": "not_accepting",
+}
+"""What the metrics call a refusal."""
+_INVOKING: Final = (INVOKE, INVOKE_STREAM, INVOKE_ASYNC)
+
+
+class LambdaApi:
+    """`handle` is what `engine.protocols.aws.router.AwsRouter` calls for the service `lambda`.
+
+    The region that a request was signed for is ignored: there is one engine, whatever region an SDK is set
+    to. An ARN, though, must name the engine's own region and account, as on AWS. The listener must accept
+    bodies of `control_plane.BODY_LIMIT_BYTES`; payloads above Lambda's own limit are rejected here, with its
+    message.
+
+    Args:
+        control_plane: What the control plane works with.
+        host: Ids, time, and who hears of rejections.
+        sink: Takes the events.
+        spawn: Starts what goes on after a request was taken.
+        asynchronous: Takes events of type Event; None: as all others.
+    """
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        host: Host,
+        sink: Sink,
+        spawn: Spawn,
+        asynchronous: Sink | None = None,
+    ) -> None:
+        self._registry = control_plane.registry
+        self._account = host.account
+        self._new_request_id: Callable[[], str] = host.new_request_id
+        self._reject = host.reject
+        self._invoker = Invoker(host, sink, asynchronous or sink)
+        self._operations = Operations(control_plane)
+        self._spawn = spawn
+        self._targets: dict[bytes, Target] = {}
+
+    def handle(self, request: Request, _scope: Scope) -> None:
+        """Answer once, now or later. Never raises for a bad request."""
+        request_id = self._new_request_id()
+        try:
+            target = self._targets.get(request.target)
+            if target is None or request.method != "POST":
+                target = self._route(request, request_id)
+            if target is not None:
+                self._invoker.invoke(request, target, request_id)
+        except ApiError as error:
+            if (reason := _REJECTIONS.get(error.code)) is not None:
+                self._reject(reason)
+            answer_error(request, error, request_id)
+
+    def _route(self, request: Request, request_id: str) -> Target | None:
+        """The target if it is an invocation; any other operation is answered by the control plane."""
+        call = find(request.method, request.target)
+        if call.operation in _INVOKING:
+            target = self._target(call)
+            if len(request.target) <= _LONGEST_TARGET:
+                if len(self._targets) >= _MAX_TARGETS:
+                    self._targets.clear()
+                self._targets[request.target] = target
+            return target
+        if self._operations.is_write(call.operation):
+            self._spawn(self._answer_write, request, call, request_id)
+        else:
+            self._operations.answer_read(request, call, request_id)
+        return None
+
+    async def _answer_write(self, request: Request, call: Call, request_id: str) -> None:
+        try:
+            await self._operations.answer_write(request, call, request_id)
+        except Exception:  # a bug of ours: loud, and no end of anything else  # noqa: BLE001
+            _log.exception("%s of %r failed", call.operation, call.name)
+            # Nothing happens if it was answered before.
+            answer_error(request, service_error(500, "The engine has failed; its log says how."), request_id)
+        finally:
+            self._targets.clear()  # any of them may be gone, or stand for something else
+
+    def _target(self, call: Call) -> Target:
+        """The function an invocation is for, and that it can be invoked."""
+        address = addressed(call.name, call.query.get("Qualifier"), self._account)
+        record = self._registry.record(address.name)
+        qualifier = address.qualifier or LATEST
+        known = record is not None and (
+            qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases
+        )
+        if record is None or not known:
+            raise function_not_found(self._account.function_arn(address.name, qualifier))
+        version = self._registry.version(record, qualifier)
+        if version is not None and version.state != "Active":
+            raise not_in_state(version.state)
+        return Target(
+            address.name,
+            address.qualifier,
+            streaming=call.operation == INVOKE_STREAM,
+            asynchronous=call.operation == INVOKE_ASYNC,
+        )

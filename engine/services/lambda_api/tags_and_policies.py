@@ -1,0 +1,219 @@
+"""What hangs on a function and changes nothing that runs: tags, the resource policy, and a few settings.
+
+Policies and recursion settings are kept and shown; nobody is refused anything because of them.
+Source: Lambda API reference, TagResource, AddPermission, GetFunctionCodeSigningConfig and their like.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from engine.packages.records import LATEST, FunctionRecord, MappingRecord, Policy
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import (
+    conflict,
+    invalid_parameter,
+    not_found,
+    validation_error,
+    violation,
+)
+from engine.services.lambda_api.function_registry import Found, agreed
+from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.validation import read
+
+_MAX_TAGS: Final = 50
+_POLICY_BYTES: Final = 20_480
+_SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+_NOTHING: Final = "The resource you requested does not exist."
+
+
+class TagsAndPolicies:
+    """Tags, policies and settings of all functions."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._registry = control_plane.registry
+
+    @property
+    def read_operations(self) -> ReadOperations:
+        """Operations that change nothing, by name."""
+        return {
+            "ListTags": self.list_tags,
+            "GetPolicy": self.get_policy,
+            "GetFunctionCodeSigningConfig": self.code_signing,
+            "GetFunctionRecursionConfig": self.recursion,
+            "GetRuntimeManagementConfig": self.runtime_management,
+        }
+
+    @property
+    def write_operations(self) -> WriteOperations:
+        """Operations that change something, by name."""
+        return {
+            "TagResource": self.tag,
+            "UntagResource": self.untag,
+            "AddPermission": self.add_permission,
+            "RemovePermission": self.remove_permission,
+            "PutFunctionRecursionConfig": self.put_recursion,
+        }
+
+    # ---------------------------------------------------------------- tags
+
+    async def tag(self, call: Call, body: bytes) -> Answer:
+        """TagResource: adds tags, or replaces their values."""
+        wanted = read(request_shapes.TAG, body)["Tags"]
+        record = self._tagged(call)
+        if len(record.tags | wanted) > _MAX_TAGS:
+            raise invalid_parameter("Number of tags exceeds resource tag limit.")
+        record.tags = record.tags | wanted
+        return Answer({})
+
+    async def untag(self, call: Call, _body: bytes) -> Answer:
+        """UntagResource: removes tags; missing ones are ignored."""
+        if not call.repeated.get("tagKeys"):
+            constraint = "Member must not be null"
+            raise validation_error(f"Value null at 'tagKeys' failed to satisfy constraint: {constraint}")
+        record = self._tagged(call)
+        gone = set(call.repeated["tagKeys"])
+        record.tags = {key: value for key, value in record.tags.items() if key not in gone}
+        return Answer({})
+
+    def list_tags(self, call: Call) -> Document:
+        """ListTags: of one function or mapping."""
+        return {"Tags": dict(self._tagged(call).tags)}
+
+    def _tagged(self, call: Call) -> FunctionRecord | MappingRecord:
+        if not call.name.startswith("arn:"):
+            constraint = (
+                "satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:[a-z0-9-]+:\\d{12}:.+"
+            )
+            raise validation_error(violation(call.name[:200], "resource", constraint))
+        _, mark, uuid = call.name.partition(":event-source-mapping:")
+        if mark:
+            mapping = self._registry.state.mappings.get(uuid)
+            if mapping is None:
+                raise not_found(_NOTHING)
+            return mapping
+        return self._registry.whole(self._registry.address(call.name, {}))
+
+    # ---------------------------------------------------------------- policy
+
+    async def add_permission(self, call: Call, body: bytes) -> Answer:
+        """AddPermission: adds a statement to the policy."""
+        wanted = read(request_shapes.ADD_PERMISSION, body)
+        found = self._found(call)
+        policy = found.record.policies.get(found.qualifier)
+        agreed(wanted.get("RevisionId"), "" if policy is None else policy.revision)
+        sid = wanted["StatementId"]
+        if policy is not None and sid in policy.statements:
+            raise conflict(
+                f"The statement id ({sid}) provided already exists. Please provide a new statement id, or "
+                "remove the existing statement."
+            )
+        statement = _statement(wanted, found.arn)
+        statements = {**({} if policy is None else policy.statements), sid: statement}
+        size = len(_policy_text(statements))
+        if size > _POLICY_BYTES:
+            raise invalid_parameter(
+                f"The final policy size ({size}) is bigger than the limit ({_POLICY_BYTES})."
+            )
+        revision = self._registry.new_id()
+        found.record.policies[found.qualifier] = Policy(statements=statements, revision=revision)
+        return Answer({"Statement": _compact(statement)})
+
+    async def remove_permission(self, call: Call, _body: bytes) -> Answer:
+        """RemovePermission: removes a statement from the policy."""
+        found = self._found(call)
+        policy = found.record.policies.get(found.qualifier)
+        if policy is None:
+            raise not_found("No policy is associated with the given resource.")
+        if call.second not in policy.statements:
+            raise not_found(f"Statement {call.second[:200]} is not found in resource policy.")
+        agreed(call.query.get("RevisionId"), policy.revision)
+        del policy.statements[call.second]
+        policy.revision = self._registry.new_id()
+        if not policy.statements:
+            del found.record.policies[found.qualifier]
+        return Answer({})
+
+    def get_policy(self, call: Call) -> Document:
+        """GetPolicy: the policy as JSON text."""
+        found = self._found(call)
+        policy = found.record.policies.get(found.qualifier)
+        if policy is None:
+            raise not_found(_NOTHING)
+        return {"Policy": _policy_text(policy.statements), "RevisionId": policy.revision}
+
+    def _found(self, call: Call) -> Found:
+        return self._registry.find(self._registry.address(call.name, call.query))
+
+    # ---------------------------------------------------------------- settings
+
+    def code_signing(self, call: Call) -> Document:
+        """GetFunctionCodeSigningConfig: always empty."""
+        record = self._registry.whole(self._registry.address(call.name, {}))
+        return {"CodeSigningConfigArn": "", "FunctionName": record.name}
+
+    def recursion(self, call: Call) -> Document:
+        """GetFunctionRecursionConfig. Recursive loops are not detected."""
+        record = self._registry.whole(self._registry.address(call.name, {}))
+        return {"RecursiveLoop": record.recursion}
+
+    async def put_recursion(self, call: Call, body: bytes) -> Answer:
+        """PutFunctionRecursionConfig: stored and shown, without effect."""
+        wanted = read(request_shapes.RECURSION, body)
+        record = self._registry.whole(self._registry.address(call.name, {}))
+        record.recursion = wanted["RecursiveLoop"]
+        return Answer({"RecursiveLoop": record.recursion})
+
+    def runtime_management(self, call: Call) -> Document:
+        """The runtime is this interpreter, and changes when it does."""
+        found = self._found(call)
+        qualifier = None if found.qualifier == LATEST else found.qualifier
+        return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._registry.arn(found.record, qualifier)}
+
+
+def _statement(wanted: dict[str, Any], arn: str) -> dict[str, Any]:
+    principal: Any = wanted["Principal"]
+    if _SERVICE.fullmatch(principal):
+        principal = {"Service": principal}
+    elif re.fullmatch(r"\d{12}", principal):
+        principal = {"AWS": f"arn:aws:iam::{principal}:root"}
+    elif principal.startswith("arn:"):
+        principal = {"AWS": principal}
+    elif principal != "*":
+        raise invalid_parameter(
+            "The provided principal was invalid. Please check the principal and try again."
+        )
+    conditions: dict[str, dict[str, Any]] = {}
+    for member, operator, key in _CONDITIONS:
+        if member in wanted:
+            conditions.setdefault(operator, {})[key] = wanted[member]
+    statement = {
+        "Sid": wanted["StatementId"],
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": wanted["Action"],
+        "Resource": arn,
+    }
+    return {**statement, "Condition": conditions} if conditions else statement
+
+
+_CONDITIONS: Final = (
+    ("SourceAccount", "StringEquals", "AWS:SourceAccount"),
+    ("SourceArn", "ArnLike", "AWS:SourceArn"),
+    ("EventSourceToken", "StringEquals", "lambda:EventSourceToken"),
+    ("PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"),
+    ("FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"),
+    ("InvokedViaFunctionUrl", "Bool", "lambda:InvokedViaFunctionUrl"),
+)
+
+
+def _policy_text(statements: dict[str, dict[str, Any]]) -> str:
+    return _compact({"Version": "2012-10-17", "Id": "default", "Statement": list(statements.values())})
+
+
+def _compact(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))

@@ -1,0 +1,159 @@
+"""Checksums of objects: the algorithms S3 knows, from the libraries that compute them best.
+
+CRC32 is zlib's, the SHAs and MD5 are hashlib's. CRC32C and CRC64NVME come from AWS's own runtime, which is
+an extra (`pip install invocation-engine[s3]`): without it they are computed in Python, some 10 MB a second.
+Source: Amazon S3 User Guide, "Checking object integrity in Amazon S3".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Final, NamedTuple, Protocol
+
+from engine.services.s3.errors import S3Error, not_implemented
+
+try:
+    from awscrt import checksums as _crt
+except ImportError:  # the extra `s3` is not installed
+    _crt = None
+
+CRC32C: Final = 0x82F63B78
+CRC64NVME: Final = 0x9A6C9329AC4BC9B5
+COMPOSITE: Final = "COMPOSITE"
+FULL_OBJECT: Final = "FULL_OBJECT"
+
+
+class Hasher(Protocol):
+    """What hashlib makes."""
+
+    def update(self, data: bytes | memoryview, /) -> object:
+        """Take more."""
+
+    def digest(self) -> bytes:
+        """The digest of all that was taken."""
+
+
+Step = Callable[[bytes | memoryview, int], int]
+"""Continues a CRC, 0 at the beginning, over more bytes."""
+
+
+class _Crc:
+    """A CRC as a `Hasher`."""
+
+    def __init__(self, step: Step, size: int) -> None:
+        self._step, self._size, self._value = step, size, 0
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        self._value = self._step(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._size, "big")
+
+
+class Algorithm(NamedTuple):
+    """One way to sum up an object.
+
+    Attributes:
+        name: As in `x-amz-checksum-algorithm`.
+        size: Bytes of the digest.
+        hasher: Makes a new one.
+        whole: Whether the parts of a multipart upload can be summed up as one (`FULL_OBJECT`).
+    """
+
+    name: str
+    size: int
+    hasher: Callable[[], Hasher]
+    whole: bool
+
+    @property
+    def header(self) -> str:
+        """Name of the header that carries the value."""
+        return f"x-amz-checksum-{self.name.lower()}"
+
+    @property
+    def member(self) -> str:
+        """Name of the XML element that carries the value."""
+        return f"Checksum{self.name}"
+
+
+@cache
+def step_in_python(polynomial: int, size: int) -> Step:
+    """The step of a CRC whose polynomial is given with its bits reversed, as both here are."""
+    ones, table = (1 << 8 * size) - 1, list(range(256))
+    for _ in range(8):
+        table = [value >> 1 ^ (polynomial if value & 1 else 0) for value in table]
+
+    def step(data: bytes | memoryview, value: int) -> int:
+        value ^= ones
+        for byte in data:
+            value = table[(value ^ byte) & 0xFF] ^ value >> 8
+        return value ^ ones
+
+    return step
+
+
+def _crc(name: str, size: int, polynomial: int) -> Callable[[], Hasher]:
+    step: Step | None = getattr(_crt, name, None)
+    return lambda: _Crc(step or step_in_python(polynomial, size), size)
+
+
+_ALL: Final = (
+    Algorithm("CRC32", 4, lambda: _Crc(zlib.crc32, 4), whole=True),
+    Algorithm("CRC32C", 4, _crc("crc32c", 4, CRC32C), whole=True),
+    Algorithm("CRC64NVME", 8, _crc("crc64nvme", 8, CRC64NVME), whole=True),
+    Algorithm("SHA1", 20, lambda: hashlib.sha1(usedforsecurity=False), whole=False),
+    Algorithm("SHA256", 32, hashlib.sha256, whole=False),
+)
+ALGORITHMS: Final[Mapping[str, Algorithm]] = {algorithm.name: algorithm for algorithm in _ALL}
+BY_HEADER: Final[Mapping[str, Algorithm]] = {algorithm.header: algorithm for algorithm in _ALL}
+UNKNOWN_ALGORITHMS: Final = frozenset({"SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"})
+"""Newer ones that S3 takes and this store does not."""
+
+
+class Checksum(NamedTuple):
+    """What is kept with an object: `value` in base64, with `-N` behind it for a composite one."""
+
+    algorithm: str
+    value: str
+    kind: str = FULL_OBJECT
+
+
+def algorithm_named(name: str) -> Algorithm:
+    """By its name in any case; S3Error if S3 has none of that name."""
+    found = ALGORITHMS.get(name.upper())
+    if found is None:
+        if name.upper() in UNKNOWN_ALGORITHMS:
+            raise not_implemented(f"checksums by {name.upper()}")
+        raise S3Error(
+            "InvalidRequest",
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
+            "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+        )
+    return found
+
+
+def b64(digest: bytes) -> str:
+    """Base64 text."""
+    return base64.b64encode(digest).decode("ascii")
+
+
+def unb64(value: str, size: int) -> bytes | None:
+    """The digest of `size` bytes that `value` is the base64 of; None if it is none."""
+    try:
+        digest = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return digest if len(digest) == size else None
+
+
+def md5_hex(pieces: Iterable[bytes | memoryview]) -> str:
+    """What S3 makes ETags of."""
+    summed = hashlib.md5(usedforsecurity=False)
+    for piece in pieces:
+        summed.update(piece)
+    return summed.hexdigest()

@@ -1,0 +1,142 @@
+"""CORS of buckets: PutBucketCors and its kin, preflights, and what answers say to pages of other origins.
+
+Source: Amazon S3 API Reference, PutBucketCors, GetBucketCors, DeleteBucketCors; Amazon S3 User Guide, "Using
+cross-origin resource sharing (CORS)" and "Troubleshooting CORS" (the texts of refusals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+from xml.etree.ElementTree import Element
+
+from engine.protocols.http.cors import Cors, preflight_of
+from engine.services.s3.errors import S3Error
+from engine.services.s3.request import S3Request, S3Response, xml_answer
+from engine.services.s3.xml import element
+from engine.services.s3.xml_input import children, parse, text_of
+
+METHODS: Final = ("GET", "PUT", "POST", "DELETE", "HEAD")
+_MAX_RULES: Final = 100
+_ROOT: Final = "CORSConfiguration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorsRule(Cors):
+    """One rule of a bucket. `id` is empty if nobody gave one."""
+
+    id: str = ""
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The rule that `document` describes. S3 lets cookies be sent wherever it says who may send them."""
+        origins = tuple(document["origins"])
+        return cls(
+            id=document.get("id", ""),
+            origins=origins,
+            methods=tuple(document["methods"]),
+            headers=tuple(document.get("headers", ())),
+            expose=tuple(document.get("expose_headers", ())),
+            max_age_s=document.get("max_age_s"),
+            credentials="*" not in origins,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON values."""
+        return {
+            "id": self.id,
+            "origins": self.origins,
+            "methods": self.methods,
+            "headers": self.headers,
+            "expose_headers": self.expose,
+            "max_age_s": self.max_age_s,
+        }
+
+
+def parsed(body: bytes) -> tuple[CorsRule, ...]:
+    """The rules of a document. Raises S3Error."""
+    root = parse(body, _ROOT)
+    rules = tuple(_rule(one) for one in children(root, "CORSRule"))
+    if not 0 < len(rules) <= _MAX_RULES:
+        raise S3Error("MalformedXML")
+    return rules
+
+
+def _rule(found: Element) -> CorsRule:
+    def texts(name: str) -> list[str]:
+        return [child.text or "" for child in children(found, name)]
+
+    origins, methods, headers = texts("AllowedOrigin"), texts("AllowedMethod"), texts("AllowedHeader")
+    if not origins or not methods:
+        raise S3Error("MalformedXML")
+    for method in methods:
+        if method not in METHODS:
+            message = f"Found unsupported HTTP method in CORS config. Unsupported method is {method[:100]}"
+            raise S3Error("InvalidRequest", message)
+    for kind, value in (*(("AllowedOrigin", v) for v in origins), *(("AllowedHeader", v) for v in headers)):
+        if value.count("*") > 1:
+            raise S3Error("InvalidRequest", f'{kind} "{value[:100]}" can not have more than one wildcard.')
+    expose = texts("ExposeHeader")
+    if any(not value.isprintable() or not value.isascii() for value in (*origins, *headers, *expose)):
+        raise S3Error("MalformedXML")
+    age = text_of(found, "MaxAgeSeconds")
+    if age is not None and not (age.strip().isascii() and age.strip().isdigit() and len(age) < 12):
+        raise S3Error("MalformedXML")
+    return CorsRule.of(
+        {
+            "id": text_of(found, "ID") or "",
+            "origins": origins,
+            "methods": methods,
+            "headers": headers,
+            "expose_headers": expose,
+            "max_age_s": int(age) if age is not None else None,
+        }
+    )
+
+
+def rendered(rules: Iterable[CorsRule]) -> S3Response:
+    """What GetBucketCors answers."""
+    text = ""
+    for rule in rules:
+        members = element("ID", rule.id) if rule.id else ""
+        for name, values in (
+            ("AllowedMethod", rule.methods),
+            ("AllowedOrigin", rule.origins),
+            ("AllowedHeader", rule.headers),
+            ("ExposeHeader", rule.expose),
+        ):
+            members += "".join(element(name, value) for value in values)
+        if rule.max_age_s is not None:
+            members += element("MaxAgeSeconds", str(rule.max_age_s))
+        text += f"<CORSRule>{members}</CORSRule>"
+    return xml_answer(_ROOT, text)
+
+
+def answer_preflight(call: S3Request, rules: tuple[CorsRule, ...]) -> S3Response:
+    """What an OPTIONS request gets. Raises S3Error AccessForbidden where no rule takes what is to follow."""
+    if "origin" not in call.headers:
+        raise S3Error("BadRequest", "Insufficient information. Origin request header needed.")
+    preflight = preflight_of(call.request)
+    if preflight is None or preflight.method not in METHODS:
+        method = call.headers.get("access-control-request-method", "null")[:100]
+        raise S3Error("BadRequest", f"Invalid Access-Control-Request-Method: {method}")
+    if not rules:
+        raise S3Error("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
+    for rule in rules:
+        if rule.takes(preflight.origin, preflight.method, preflight.headers):
+            return S3Response(200, rule.preflight_head(preflight))
+    raise S3Error(
+        "AccessForbidden",
+        "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, "
+        "request method / Access-Control-Request-Method or Access-Control-Request-Headers are not "
+        "whitelisted by the resource's CORS spec.",
+    )
+
+
+def share(call: S3Request, rules: tuple[CorsRule, ...]) -> None:
+    """Let the page that sent `call` read the answer, if a rule does."""
+    origin = call.headers["origin"]
+    rule = next((rule for rule in rules if rule.takes(origin, call.method)), None)
+    if rule is not None:
+        call.request.add_to_answer(rule.head(origin))

@@ -1,0 +1,47 @@
+"""What happened in a bucket, as a value: what notifications are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+_SHIFT: Final = 16
+
+
+class ObjectEvent(NamedTuple):
+    """One change of one object.
+
+    Attributes:
+        event: `ObjectCreated:Put`, ...: without `s3:`.
+        bucket, key: As stored, not encoded.
+        version_id: None where the bucket is not versioned.
+        size: Bytes; None where AWS does not tell it.
+        etag: Without quotes; None where AWS does not tell it.
+        peer: The client's address.
+        request_id, host_id: As answered.
+    """
+
+    event: str
+    bucket: str
+    key: str
+    version_id: str | None
+    size: int | None
+    etag: str | None
+    peer: str
+    request_id: str
+    host_id: str
+
+
+class Sequencers:
+    """Hands out sequencers: 18 hex digits that only grow, over restarts too if the wall clock does."""
+
+    __slots__ = ("_last", "_wall_s")
+
+    def __init__(self, wall_s: Callable[[], float]) -> None:
+        self._wall_s = wall_s
+        self._last = 0
+
+    def next(self) -> str:
+        """A larger one than all before."""
+        self._last = max(self._last + 1, int(self._wall_s() * 1_000_000) << _SHIFT)
+        return f"{self._last:018X}"

@@ -1,0 +1,196 @@
+"""What the store keeps: buckets, versions of objects, uploads and their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from sortedcontainers import SortedDict
+
+from engine.services.s3.blob_store import Content
+from engine.services.s3.checksums import Checksum
+from engine.services.s3.cors import CorsRule
+from engine.services.s3.notification_rules import NotificationConfiguration
+
+NULL_VERSION: Final = "null"
+
+
+class Versioning(StrEnum):
+    """State of a bucket; one that was ever versioned can only be suspended."""
+
+    NEVER = ""
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMetadata:
+    """What the writer of an object says about it.
+
+    Attributes:
+        headers: Content-Type and its kin, given back with the object.
+        metadata: User metadata, names without `x-amz-meta-`.
+        tags: Object tags.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class ObjectVersion:
+    """One version of one object, or a delete marker.
+
+    Attributes:
+        version_id: `null` where the bucket is not versioned.
+        etag: Without quotes; empty for a delete marker.
+        modified_s: Whole seconds since the epoch, as S3 tells it.
+        part_sizes: Bytes of each part, if it was uploaded in parts.
+        number: Grows with each version the store takes; newer is larger.
+        head: The header lines that follow from it, rendered once.
+    """
+
+    __slots__ = (
+        "checksum",
+        "content",
+        "etag",
+        "head",
+        "is_marker",
+        "key",
+        "modified_s",
+        "number",
+        "object_metadata",
+        "part_sizes",
+        "version_id",
+    )
+
+    def __init__(
+        self,
+        key: str,
+        content: Content,
+        etag: str,
+        object_metadata: ObjectMetadata,
+        checksum: Checksum | None = None,
+        part_sizes: tuple[int, ...] = (),
+        version_id: str = NULL_VERSION,
+        modified_s: int = 0,
+        number: int = 0,
+        is_marker: bool = False,  # noqa: FBT001, FBT002  # positional: made once a request
+    ) -> None:
+        self.key = key
+        self.content = content
+        self.etag = etag
+        self.object_metadata = object_metadata
+        self.checksum = checksum
+        self.part_sizes = part_sizes
+        self.version_id = version_id
+        self.modified_s = modified_s
+        self.number = number
+        self.is_marker = is_marker
+        self.head: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.content.size
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON values."""
+        object_metadata = self.object_metadata
+        return {
+            "content": self.content.document(),
+            "etag": self.etag,
+            "headers": dict(object_metadata.headers),
+            "metadata": dict(object_metadata.metadata),
+            "tags": dict(object_metadata.tags),
+            "checksum": self.checksum,
+            "part_sizes": self.part_sizes,
+            "version_id": self.version_id,
+            "modified_s": self.modified_s,
+            "is_marker": self.is_marker,
+        }
+
+    def __repr__(self) -> str:
+        kind = "marker" if self.is_marker else f"{self.size} bytes"
+        return f"<Version {self.key!r} {self.version_id} {kind}>"
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """One part of an upload under way."""
+
+    number: int
+    content: Content
+    etag: str
+    modified_s: int
+    checksum: Checksum | None
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON values."""
+        return {
+            "content": self.content.document(),
+            "etag": self.etag,
+            "modified_s": self.modified_s,
+            "checksum": self.checksum,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Upload:
+    """A multipart upload under way. `algorithm` and `kind` are of the checksum the whole is to get."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    object_metadata: ObjectMetadata
+    begun_s: int
+    algorithm: str | None
+    kind: str
+    parts: dict[int, Part] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON values, without its parts."""
+        object_metadata = self.object_metadata
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "headers": dict(object_metadata.headers),
+            "metadata": dict(object_metadata.metadata),
+            "tags": dict(object_metadata.tags),
+            "begun_s": self.begun_s,
+            "algorithm": self.algorithm,
+            "kind": self.kind,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Bucket:
+    """One bucket. `keys` has a list of versions for each key, the newest last; no list is empty."""
+
+    name: str
+    region: str
+    created_s: int
+    versioning: Versioning = Versioning.NEVER
+    tags: dict[str, str] = field(default_factory=dict)
+    notifications: NotificationConfiguration = field(default_factory=NotificationConfiguration)
+    cors: tuple[CorsRule, ...] = ()
+    keys: SortedDict[str, list[ObjectVersion]] = field(default_factory=SortedDict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON values, without what lies in it."""
+        return {
+            "region": self.region,
+            "created_s": self.created_s,
+            "versioning": self.versioning.value,
+            "tags": dict(self.tags),
+            "notifications": self.notifications.document(),
+            "cors": [rule.document() for rule in self.cors],
+        }
+
+    def latest(self, key: str) -> ObjectVersion | None:
+        """The newest version, which may be a delete marker; None if there is none at all."""
+        versions = self.keys.get(key)
+        return versions[-1] if versions else None

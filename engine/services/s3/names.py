@@ -1,0 +1,88 @@
+"""Names of buckets and keys: which there may be, and where in a request they stand.
+
+Source: Amazon S3 User Guide, "Bucket naming rules", "Naming Amazon S3 objects", "Virtual hosting of buckets".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from engine.protocols.http.request_gate import OWN_HOSTS
+from engine.services.s3.errors import S3Error
+
+LONGEST_KEY: Final = 1024
+"""Bytes of UTF-8."""
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_AWS_HOST: Final = re.compile(r"(?:(.+)\.)?s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?")
+_RESERVED: Final = ("xn--", "sthree-", "amzn-s3-demo-")
+_RESERVED_ENDS: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+def bucket_problem(name: str) -> str | None:
+    """Why there can be no bucket of that name, as the end of a sentence; None if there can."""
+    if not 3 <= len(name) <= 63:
+        return "must be 3 to 63 characters long"
+    if not _BUCKET.fullmatch(name):
+        return "must be of a-z, 0-9, '.' and '-', and begin and end with a letter or digit"
+    if ".." in name or ".-" in name or "-." in name:
+        return "must not hold '..', '.-' or '-.'"
+    if name.startswith(_RESERVED) or name.endswith(_RESERVED_ENDS):
+        return "begins or ends as AWS reserves for itself"
+    try:
+        IPv4Address(name)
+    except ValueError:
+        return None
+    return "must not be an IP address"
+
+
+def decoded_key(raw: bytes) -> str:
+    """A key as it stands in a path or a copy source: percent-encoded UTF-8.
+
+    Raises:
+        S3Error: It is not UTF-8, or too long.
+    """
+    data = unquote_to_bytes(raw) if b"%" in raw else raw
+    if len(data) > LONGEST_KEY:
+        raise S3Error("KeyTooLongError", details={"Size": str(len(data)), "MaxSizeAllowed": str(LONGEST_KEY)})
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise S3Error("InvalidURI") from None
+
+
+def checked_key(key: str) -> str:
+    """A key that came as text; S3Error if it is too long, or no text at all."""
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise S3Error("InvalidURI") from None
+    if size > LONGEST_KEY:
+        raise S3Error("KeyTooLongError", details={"Size": str(size), "MaxSizeAllowed": str(LONGEST_KEY)})
+    return key
+
+
+class Hosts:
+    """Tells the bucket from the host a request names."""
+
+    def __init__(self, own: Iterable[str] = OWN_HOSTS) -> None:
+        self._own = tuple(sorted((host.lower() for host in own), key=len, reverse=True))
+        self._path_style = frozenset(self._own)
+
+    def bucket(self, host: bytes) -> str | None:
+        """The bucket of a virtual host; None for a path-style request."""
+        name = host.decode("latin-1").lower()
+        if not name.startswith("["):
+            name = name.partition(":")[0]
+        name = name.rstrip(".")
+        if name in self._path_style or not name or name[-1].isdigit() or name.endswith("]"):
+            return None
+        for own in self._own:
+            if name.endswith(f".{own}"):
+                return name[: -len(own) - 1]
+        found = _AWS_HOST.fullmatch(name)
+        return found[1] if found else None

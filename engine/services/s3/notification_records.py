@@ -1,0 +1,196 @@
+"""Notifications as AWS writes them: the record of S3 itself, the event of EventBridge, and the test event.
+
+Source: Amazon S3 User Guide, "Event message structure" and "EventBridge event message structure".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote_plus, unquote_plus
+
+from engine.core.function import Account
+from engine.ports import Clock
+from engine.services.s3.events import ObjectEvent, Sequencers
+
+OWNER_ID: Final = "A3NL1KOZZKEXAMPLE"
+"""Who owns every bucket, as records name it."""
+PRINCIPAL_ID: Final = "AWS:AIDAJDPLRKLG7UEXAMPLE"
+"""Who does everything: callers are not told apart."""
+
+_LATER_VERSION: Final = ("ObjectTagging", "ObjectAcl")
+"""Families that came with version 2.3 of the record, and have no sequencer."""
+
+CREATED: Final = "Object Created"
+DELETED: Final = "Object Deleted"
+DETAIL_TYPES: Final[Mapping[str, str]] = {
+    "ObjectTagging:Put": "Object Tags Added",
+    "ObjectTagging:Delete": "Object Tags Deleted",
+    "ObjectAcl:Put": "Object ACL Updated",
+    "ObjectRestore:Post": "Object Restore Initiated",
+    "ObjectRestore:Completed": "Object Restore Completed",
+    "ObjectRestore:Delete": "Object Restore Expired",
+    "LifecycleTransition": "Object Storage Class Changed",
+    "IntelligentTiering": "Object Access Tier Changed",
+}
+"""What EventBridge calls other events than creations and removals."""
+REASONS: Final[Mapping[str, str]] = {
+    "ObjectCreated:Put": "PutObject",
+    "ObjectCreated:Post": "POST Object",
+    "ObjectCreated:Copy": "CopyObject",
+    "ObjectCreated:CompleteMultipartUpload": "CompleteMultipartUpload",
+    "ObjectRemoved": "DeleteObject",
+    "LifecycleExpiration": "Lifecycle Expiration",
+}
+"""Why there are creations and removals, in EventBridge's words: by event, or by its family."""
+
+
+def iso_ms(wall_s: float) -> str:
+    """`2026-01-01T00:00:00.000Z`."""
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def encoded_key(key: str) -> str:
+    """A key as records have it: a space is `+`, a slash stays."""
+    return quote_plus(key, safe="/")
+
+
+class NotificationRecords:
+    """Writes notifications."""
+
+    def __init__(self, account: Account, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._account = account
+        self._clock = clock
+        self._new_id = new_id
+        self._sequencers = Sequencers(clock.wall)
+
+    def sequencer(self) -> str:
+        """The sequencer of one event: all its notifications have the same."""
+        return self._sequencers.next()
+
+    def record(self, object_event: ObjectEvent, rule_id: str, sequencer: str) -> dict[str, Any]:
+        """`{"Records": [...]}` with the one record."""
+        event, bucket, key, version_id, size, etag, peer, request_id, host_id = object_event
+        later = event.startswith(_LATER_VERSION)
+        object_metadata: dict[str, Any] = {"key": encoded_key(key)}
+        if size is not None:
+            object_metadata["size"] = size
+        if etag is not None:
+            object_metadata["eTag"] = etag
+        if version_id is not None:
+            object_metadata["versionId"] = version_id
+        if not later:
+            object_metadata["sequencer"] = sequencer
+        return {
+            "Records": [
+                {
+                    "eventVersion": "2.3" if later else "2.1",
+                    "eventSource": "aws:s3",
+                    "awsRegion": self._account.region,
+                    "eventTime": iso_ms(self._clock.wall()),
+                    "eventName": event,
+                    "userIdentity": {"principalId": PRINCIPAL_ID},
+                    "requestParameters": {"sourceIPAddress": peer},
+                    "responseElements": {"x-amz-request-id": request_id, "x-amz-id-2": host_id},
+                    "s3": {
+                        "s3SchemaVersion": "1.0",
+                        "configurationId": rule_id,
+                        "bucket": bucket_members(bucket),
+                        "object": object_metadata,
+                    },
+                }
+            ]
+        }
+
+    def bridge_event(self, object_event: ObjectEvent, sequencer: str) -> dict[str, Any] | None:
+        """The event EventBridge gets: the key as it is, and other names for everything.
+
+        None if EventBridge is not told of such a thing.
+        """
+        event = object_event.event
+        family = event.partition(":")[0]
+        removed = family in ("ObjectRemoved", "LifecycleExpiration")
+        kind = DELETED if removed else CREATED if family == "ObjectCreated" else DETAIL_TYPES.get(event)
+        if kind is None:
+            return None
+        object_metadata: dict[str, Any] = {"key": object_event.key}
+        if object_event.size is not None:
+            object_metadata["size"] = object_event.size
+        if object_event.etag is not None:
+            object_metadata["etag"] = object_event.etag
+        if object_event.version_id is not None:
+            object_metadata["version-id"] = object_event.version_id
+        detail: dict[str, Any] = {
+            "version": "0",
+            "bucket": {"name": object_event.bucket},
+            "object": object_metadata,
+        }
+        detail["request-id"] = object_event.request_id
+        detail["requester"] = self._account.account_id
+        detail["source-ip-address"] = object_event.peer
+        if kind in (CREATED, DELETED):
+            object_metadata["sequencer"] = sequencer
+            detail["reason"] = REASONS.get(event) or REASONS.get(family, "PutObject")
+        if removed:
+            marked = event.endswith("DeleteMarkerCreated")
+            detail["deletion-type"] = "Delete Marker Created" if marked else "Permanently Deleted"
+        return {
+            "version": "0",
+            "id": self._new_id(),
+            "detail-type": kind,
+            "source": "aws.s3",
+            "account": self._account.account_id,
+            "time": iso_ms(self._clock.wall())[:19] + "Z",
+            "region": self._account.region,
+            "resources": [f"arn:aws:s3:::{object_event.bucket}"],
+            "detail": detail,
+        }
+
+    def test_event(self, bucket: str, request_id: str, host_id: str) -> dict[str, Any]:
+        """What a queue or a topic gets when it is named in a configuration; it has no `Records`."""
+        return {
+            "Service": "Amazon S3",
+            "Event": "s3:TestEvent",
+            "Time": iso_ms(self._clock.wall()),
+            "Bucket": bucket,
+            "RequestId": request_id,
+            "HostId": host_id,
+        }
+
+    def named(self, record: dict[str, Any], rule_id: str) -> dict[str, Any]:
+        """`{"Records": [...]}` of a record from elsewhere, which is told because of that rule."""
+        return {"Records": [{**record, "s3": {**record["s3"], "configurationId": rule_id}}]}
+
+    def bridged(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """A record from elsewhere as EventBridge would tell it; None if it would not."""
+        object_metadata = record["s3"]["object"]
+        object_event = ObjectEvent(
+            record["eventName"],
+            record["s3"]["bucket"]["name"],
+            unquote_plus(object_metadata["key"]),
+            object_metadata.get("versionId"),
+            object_metadata.get("size"),
+            object_metadata.get("eTag"),
+            str(record["requestParameters"].get("sourceIPAddress", "")),
+            str(record["responseElements"].get("x-amz-request-id", "")),
+            "",
+        )
+        made = self.bridge_event(object_event, object_metadata.get("sequencer", ""))
+        if made is not None:
+            made |= {"time": record["eventTime"][:19] + "Z", "region": record["awsRegion"]}
+        return made
+
+    @property
+    def region(self) -> str:
+        """Where everything seems to be."""
+        return self._account.region
+
+    def now(self) -> str:
+        """The present instant as records have it."""
+        return iso_ms(self._clock.wall())
+
+
+def bucket_members(name: str) -> dict[str, Any]:
+    """`s3.bucket` of a record."""
+    return {"name": name, "ownerIdentity": {"principalId": OWNER_ID}, "arn": f"arn:aws:s3:::{name}"}

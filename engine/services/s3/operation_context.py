@@ -1,0 +1,118 @@
+"""What the operations of S3's API work with, and what many of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from engine.core.function import Account
+from engine.ports import Clock
+from engine.services.s3.body import receive
+from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.events import ObjectEvent
+from engine.services.s3.model import NULL_VERSION, Bucket, ObjectVersion, Versioning
+from engine.services.s3.names import decoded_key
+from engine.services.s3.notifier import Notifier
+from engine.services.s3.request import S3Request
+from engine.services.s3.store import Store
+
+MB: Final = 1024 * 1024
+HOST_ID: Final = "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD"
+OWNER: Final = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a"
+"""Canonical id of the one owner there is."""
+OWNER_XML: Final = f"<Owner><ID>{OWNER}</ID></Owner>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Limits:
+    """What one request may cost.
+
+    Attributes:
+        put_bytes: Of a body that is stored: one PutObject or UploadPart. AWS takes 5 GiB; here bodies are
+            held in memory. Multipart uploads lift it: 10,000 parts of this size.
+        get_bytes: Of one answer. AWS has no such limit; larger objects must be read by ranges.
+        xml_bytes: Of a document.
+    """
+
+    put_bytes: int = 256 * MB
+    get_bytes: int = 1024 * MB
+    xml_bytes: int = 2 * MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationContext:
+    """What operations work with: one for an engine."""
+
+    store: Store
+    notifier: Notifier
+    account: Account
+    clock: Clock
+    limits: S3Limits
+    new_rule_id: Callable[[], str]
+
+    def bucket(self, call: S3Request) -> Bucket:
+        """The bucket a call is for. Raises S3Error NoSuchBucket."""
+        return self.store.bucket(call.bucket)
+
+    def version(self, call: S3Request) -> tuple[Bucket, ObjectVersion]:
+        """The object, or the version of it, that a call is for. Raises S3Error if there is none."""
+        bucket = self.bucket(call)
+        return bucket, self.store.get(bucket, call.key, version_asked(call.query))
+
+
+def take_document(context: OperationContext, call: S3Request, *, sums_body: bool = True) -> None:
+    """Check a body that is a document: any operation that takes one.
+
+    Without `sums_body` the checksum in the headers is not of the document, but of the object it is about.
+    """
+    if len(call.request.body) > context.limits.xml_bytes:
+        raise S3Error("MalformedXML")
+    call.received = receive(call.headers, call.request.body, sums_body=sums_body)
+
+
+def version_asked(query: Mapping[str, str]) -> str | None:
+    """`versionId` of the query."""
+    version_id = query.get("versionId")
+    if version_id == "":
+        raise invalid_argument("Version id cannot be the empty string", "versionId", "")
+    return version_id
+
+
+def copy_source(header: str) -> tuple[str, str, str | None]:
+    """Bucket, key and version that `x-amz-copy-source` names. Raises S3Error InvalidArgument."""
+    path, _, query = header.encode("latin-1", "replace").partition(b"?versionId=")
+    path = path.removeprefix(b"/")
+    if b"/" not in path:  # some clients encode the slash too
+        path = unquote_to_bytes(path).removeprefix(b"/").replace(b"%", b"%25")
+    bucket, _, key = path.partition(b"/")
+    if not bucket or not key:
+        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+        raise invalid_argument(message, "x-amz-copy-source", header)
+    return decoded_key(bucket), decoded_key(key), query.decode("latin-1") or None
+
+
+def version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
+    """`x-amz-version-id`, in buckets that have versions."""
+    if bucket.versioning is Versioning.NEVER:
+        return b""
+    return b"x-amz-version-id: %b\r\n" % version.version_id.encode()
+
+
+def event_of(
+    call: S3Request, bucket: Bucket, version: ObjectVersion, event: str, *, sized: bool = True
+) -> ObjectEvent:
+    """The event for notifications."""
+    versioned = bucket.versioning is not Versioning.NEVER or version.version_id != NULL_VERSION
+    return ObjectEvent(
+        event,
+        bucket.name,
+        version.key,
+        version.version_id if versioned else None,
+        version.size if sized else None,
+        version.etag or None,
+        call.request.peer,
+        call.request_id,
+        HOST_ID,
+    )

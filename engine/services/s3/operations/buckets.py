@@ -1,0 +1,186 @@
+"""Operations on buckets, and small settings of theirs: versioning, notifications, probes.
+
+Source: Amazon S3 API Reference of each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.services.s3 import cors
+from engine.services.s3.errors import S3Error
+from engine.services.s3.model import Versioning
+from engine.services.s3.names import bucket_problem
+from engine.services.s3.notification_configuration import ROOT, parsed, rendered, unreachable
+from engine.services.s3.operation_context import (
+    HOST_ID,
+    OWNER,
+    OWNER_XML,
+    OperationContext,
+)
+from engine.services.s3.request import XML_HEAD, S3Request, S3Response, xml_answer
+from engine.services.s3.xml import document, element
+from engine.services.s3.xml_input import parse, text_of
+
+_CLASSIC: Final = "us-east-1"
+_MAX_BUCKET_TAGS: Final = 50
+_XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
+
+
+def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
+    """CreateBucket. A bucket that exists is an error, except in us-east-1."""
+    name, region = call.bucket, context.account.region
+    if bucket_problem(name) is not None:
+        raise S3Error("InvalidBucketName", details={"BucketName": name})
+    constraint = _constraint(call.body())
+    if call.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
+        raise S3Error("NotImplemented", "This object store does not implement object lock.")
+    existing = context.store.buckets.get(name)
+    if existing is None:
+        context.store.create(name, constraint or region)
+    elif region != _CLASSIC or (constraint or _CLASSIC) != _CLASSIC:
+        raise S3Error("BucketAlreadyOwnedByYou", details={"BucketName": name})
+    return S3Response(200, f"location: /{name}\r\n".encode())
+
+
+def _constraint(body: bytes) -> str | None:
+    """`LocationConstraint`: any region is as good as this engine's."""
+    if not body.strip():
+        return None
+    root = parse(body, "CreateBucketConfiguration")
+    return text_of(root, "LocationConstraint") or None
+
+
+def head_bucket(context: OperationContext, call: S3Request) -> S3Response:
+    """HeadBucket."""
+    bucket = context.bucket(call)
+    return S3Response(200, f"x-amz-bucket-region: {bucket.region}\r\n".encode() + XML_HEAD)
+
+
+def delete_bucket(context: OperationContext, call: S3Request) -> S3Response:
+    """DeleteBucket."""
+    context.store.remove(context.bucket(call))
+    return S3Response(204)
+
+
+def get_location(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketLocation: empty for us-east-1, as ever."""
+    region = context.bucket(call).region
+    return S3Response(200, XML_HEAD, document("LocationConstraint", "" if region == _CLASSIC else region))
+
+
+# --- versioning
+
+
+def get_versioning(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketVersioning."""
+    versioning = context.bucket(call).versioning
+    return xml_answer("VersioningConfiguration", element("Status", versioning) if versioning else "")
+
+
+def put_versioning(context: OperationContext, call: S3Request) -> S3Response:
+    """PutBucketVersioning."""
+    bucket = context.bucket(call)
+    root = parse(call.body(), "VersioningConfiguration")
+    if (text_of(root, "MfaDelete") or "Disabled") != "Disabled":
+        raise S3Error("NotImplemented", "This object store does not implement MFA delete.")
+    status = text_of(root, "Status")
+    if status is None:
+        raise S3Error("IllegalVersioningConfigurationException")
+    if status not in (Versioning.ENABLED, Versioning.SUSPENDED):
+        raise S3Error("MalformedXML")
+    context.store.version(bucket, Versioning(status))
+    return S3Response()
+
+
+# --- notifications
+
+
+def get_notifications(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketNotificationConfiguration."""
+    return xml_answer(ROOT, rendered(context.bucket(call).notifications))
+
+
+def put_notifications(context: OperationContext, call: S3Request) -> S3Response:
+    """PutBucketNotificationConfiguration: replaces all that was configured by this call before."""
+    bucket = context.bucket(call)
+    configuration = parsed(call.body(), context.new_rule_id)
+    if call.headers.get("x-amz-skip-destination-validation", "").lower() != "true":
+        for rule in configuration.rules:
+            reason = context.notifier.refusal(rule.target)
+            if reason is not None:
+                raise unreachable(rule.target, reason)
+        context.notifier.test(bucket, configuration.rules, call.request_id, HOST_ID)
+    context.store.notify(bucket, configuration)
+    return S3Response()
+
+
+# --- CORS
+
+
+def get_cors(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketCors."""
+    bucket = context.bucket(call)
+    if not bucket.cors:
+        raise S3Error("NoSuchCORSConfiguration", details={"BucketName": bucket.name})
+    return cors.rendered(bucket.cors)
+
+
+def put_cors(context: OperationContext, call: S3Request) -> S3Response:
+    """PutBucketCors: replaces all rules."""
+    context.store.share(context.bucket(call), cors.parsed(call.body()))
+    return S3Response()
+
+
+def delete_cors(context: OperationContext, call: S3Request) -> S3Response:
+    """DeleteBucketCors: nothing happens if there is none."""
+    context.store.share(context.bucket(call), ())
+    return S3Response(204)
+
+
+def preflight(context: OperationContext, call: S3Request) -> S3Response:
+    """OPTIONS of a bucket or an object, which need not be there."""
+    bucket = context.store.buckets.get(call.bucket)
+    return cors.answer_preflight(call, bucket.cors if bucket is not None else ())
+
+
+# --- what clients ask on the way
+
+
+def get_acl(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketAcl and GetObjectAcl: the owner has full control; callers are not authenticated."""
+    if call.key:
+        context.version(call)
+    else:
+        context.bucket(call)
+    grantee = f"<Grantee {_XSI}><ID>{OWNER}</ID></Grantee>"
+    grant = f"<Grant>{grantee}<Permission>FULL_CONTROL</Permission></Grant>"
+    return xml_answer("AccessControlPolicy", f"{OWNER_XML}<AccessControlList>{grant}</AccessControlList>")
+
+
+_ABSENT: Final = {
+    "policy": "NoSuchBucketPolicy",
+    "lifecycle": "NoSuchLifecycleConfiguration",
+    "website": "NoSuchWebsiteConfiguration",
+    "encryption": "ServerSideEncryptionConfigurationNotFoundError",
+    "object-lock": "ObjectLockConfigurationNotFoundError",
+    "replication": "ReplicationConfigurationNotFoundError",
+    "publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
+    "ownershipControls": "OwnershipControlsNotFoundError",
+}
+_EMPTY: Final = {
+    "accelerate": ("AccelerateConfiguration", ""),
+    "logging": ("BucketLoggingStatus", ""),
+    "requestPayment": ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
+}
+PROBES: Final = (*_ABSENT, *_EMPTY)
+"""Settings of buckets that clients ask for, and that no bucket here has."""
+
+
+def probe(context: OperationContext, call: S3Request) -> S3Response:
+    """The answer of a bucket that does not have the setting."""
+    bucket = context.bucket(call)
+    name = next(name for name in PROBES if name in call.query)
+    if name in _ABSENT:
+        raise S3Error(_ABSENT[name], details={"BucketName": bucket.name})
+    return xml_answer(*_EMPTY[name])

@@ -1,0 +1,121 @@
+"""CopyObject.
+
+Source: Amazon S3 API Reference, CopyObject.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
+from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
+from engine.services.s3.notification_records import iso_ms
+from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.operation_context import OperationContext, copy_source, event_of, version_header
+from engine.services.s3.preconditions import check_read, check_write
+from engine.services.s3.request import Preparation, S3Request, S3Response, xml_answer
+from engine.services.s3.xml import element
+
+
+def find_source(context: OperationContext, call: S3Request) -> ObjectVersion:
+    """The version that `x-amz-copy-source` names, its conditions checked."""
+    name, key, version_id = copy_source(call.headers["x-amz-copy-source"])
+    source = context.store.get(context.store.bucket(name), key, version_id)
+    check_read(call.headers, source, "x-amz-copy-source-")
+    return source
+
+
+def sum_source(context: OperationContext, call: S3Request) -> Preparation:
+    """The copy's ETag is the MD5 of its bytes, even where its source was uploaded in parts."""
+    source = find_source(context, call)
+    context.bucket(call)
+    algorithm = _algorithm_asked(call, source)
+    recompute = algorithm is not None and (
+        source.checksum is None or source.checksum.algorithm != algorithm or bool(source.part_sizes)
+    )
+    call.content = source.content
+    call.etag = source.etag
+    if not source.part_sizes and not recompute:
+        return Preparation(source=source.content)
+    return Preparation(partial(_sum, call, algorithm if recompute else None), source.content)
+
+
+def _sum(call: S3Request, algorithm: str | None) -> None:
+    assert call.content is not None
+    call.etag = md5_hex(call.content.chunks())
+    if algorithm is not None:
+        hasher = ALGORITHMS[algorithm].hasher()
+        for chunk in call.content.chunks():
+            hasher.update(chunk)
+        call.sum = hasher.digest()
+
+
+def _algorithm_asked(call: S3Request, source: ObjectVersion) -> str | None:
+    asked = call.headers.get("x-amz-checksum-algorithm")
+    if asked:
+        return algorithm_named(asked).name
+    return source.checksum.algorithm if source.checksum else None
+
+
+def copy_object(context: OperationContext, call: S3Request) -> S3Response:
+    """CopyObject."""
+    source = find_source(context, call)
+    if source.content is not call.content:  # overwritten while it was summed up
+        raise S3Error("ServiceUnavailable")
+    bucket = context.bucket(call)
+    check_write(call.headers, call.key, bucket.latest(call.key))
+    object_metadata = _copied_metadata(call, source)
+    name, key, version_id = copy_source(call.headers["x-amz-copy-source"])
+    same = (name, key) == (call.bucket, call.key)
+    replaces = call.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
+    changes = replaces or "x-amz-storage-class" in call.headers or version_id is not None
+    if same and not changes and bucket.versioning is not Versioning.ENABLED:
+        message = (
+            "This copy request is illegal because it is trying to copy an object to itself without changing "
+            "the object's metadata, storage class, website redirect location or encryption attributes."
+        )
+        raise S3Error("InvalidRequest", message)
+    checksum = _copied_checksum(call, source)
+    version = context.store.put(bucket, call.key, source.content, call.etag, object_metadata, checksum)
+    head = version_header(bucket, version)
+    if version_id is not None:
+        head += b"x-amz-copy-source-version-id: %b\r\n" % source.version_id.encode()
+    events = (event_of(call, bucket, version, "ObjectCreated:Copy"),)
+    return xml_answer("CopyObjectResult", _copy_result(version, checksum), head, events)
+
+
+def _copied_checksum(call: S3Request, source: ObjectVersion) -> Checksum | None:
+    algorithm = _algorithm_asked(call, source)
+    if algorithm is None or call.sum is None:
+        return source.checksum
+    return Checksum(algorithm, b64(call.sum))
+
+
+def _copy_result(version: ObjectVersion, checksum: Checksum | None) -> str:
+    result = element("ETag", f'"{version.etag}"') + element("LastModified", iso_ms(version.modified_s))
+    if checksum is not None:
+        result += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
+        result += element("ChecksumType", checksum.kind)
+    return result
+
+
+def _copied_metadata(call: S3Request, source: ObjectVersion) -> ObjectMetadata:
+    """Metadata and tags are the source's, unless the caller says `REPLACE`."""
+    own = metadata_of(call.headers)
+    directives = {}
+    for name in ("x-amz-metadata-directive", "x-amz-tagging-directive"):
+        directive = directives[name] = call.headers.get(name, "COPY").upper()
+        if directive not in ("COPY", "REPLACE"):
+            raise invalid_argument(f"Unknown {name.removeprefix('x-amz-')}.", name, directive)
+    replaces = directives["x-amz-metadata-directive"] == "REPLACE"
+    headers = dict(own.headers if replaces else source.object_metadata.headers)
+    headers.pop("x-amz-storage-class", None)
+    if "x-amz-storage-class" in own.headers:
+        headers["x-amz-storage-class"] = own.headers["x-amz-storage-class"]
+    retags = directives["x-amz-tagging-directive"] == "REPLACE"
+    return ObjectMetadata(
+        headers=headers,
+        metadata=own.metadata if replaces else source.object_metadata.metadata,
+        tags=own.tags if retags else source.object_metadata.tags,
+    )

@@ -1,0 +1,110 @@
+"""DeleteObject and DeleteObjects.
+
+Source: Amazon S3 API Reference, DeleteObject and DeleteObjects.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from engine.services.s3.body import has_digest
+from engine.services.s3.errors import S3Error
+from engine.services.s3.events import ObjectEvent
+from engine.services.s3.model import Bucket
+from engine.services.s3.names import checked_key
+from engine.services.s3.operation_context import (
+    OperationContext,
+    event_of,
+    take_document,
+    version_asked,
+    version_header,
+)
+from engine.services.s3.preconditions import check_write
+from engine.services.s3.request import Preparation, S3Request, S3Response, xml_answer
+from engine.services.s3.store import EMPTY_MD5
+from engine.services.s3.xml import element
+from engine.services.s3.xml_input import children, parse, text_of
+
+_MAX_KEYS: Final = 1000
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def delete_object(context: OperationContext, call: S3Request) -> S3Response:
+    """DeleteObject. A missing object is no error."""
+    bucket = context.bucket(call)
+    version_id = version_asked(call.query)
+    if "if-match" in call.headers:
+        check_write({"if-match": call.headers["if-match"]}, call.key, bucket.latest(call.key))
+    head, events = deleted(context, call, bucket, call.key, version_id)
+    return S3Response(204, head, b"", events)
+
+
+def deleted(
+    context: OperationContext, call: S3Request, bucket: Bucket, key: str, version_id: str | None
+) -> tuple[bytes, tuple[ObjectEvent, ...]]:
+    """Delete; returns the header lines of the answer, and the events."""
+    removed, marker = context.store.delete(bucket, key, version_id)
+    if marker is not None:
+        event = "ObjectRemoved:DeleteMarkerCreated"
+        marker_seen = event_of(call, bucket, marker, event, sized=False)._replace(etag=EMPTY_MD5)
+        head = b"x-amz-delete-marker: true\r\n" + version_header(bucket, marker)
+        return head, (marker_seen,)
+    head = b""
+    if version_id is not None:
+        head = b"x-amz-version-id: %b\r\n" % version_id.encode() if _ID.fullmatch(version_id) else b""
+        if removed is not None and removed.is_marker:
+            head = b"x-amz-delete-marker: true\r\n" + head
+    if removed is None:
+        return head, ()
+    gone = event_of(call, bucket, removed, "ObjectRemoved:Delete", sized=False)
+    return head, (gone._replace(etag=None),)
+
+
+def take_list(context: OperationContext, call: S3Request) -> Preparation:
+    """The body of DeleteObjects, which must come with a digest."""
+    if not has_digest(call.headers):
+        message = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
+        raise S3Error("InvalidRequest", message)
+    return Preparation(partial(take_document, context, call))
+
+
+def delete_objects(context: OperationContext, call: S3Request) -> S3Response:
+    """DeleteObjects: each key by itself, all in one answer."""
+    bucket = context.bucket(call)
+    root = parse(call.body(), "Delete")
+    listed = list(children(root, "Object"))
+    if not 1 <= len(listed) <= _MAX_KEYS:
+        raise S3Error("MalformedXML")
+    quiet = (text_of(root, "Quiet") or "").lower() == "true"
+    if any(not text_of(one, "Key") for one in listed):
+        raise S3Error("MalformedXML")
+    parts: list[str] = []
+    events: list[ObjectEvent] = []
+    for one in listed:
+        told, more = _delete_one(context, call, bucket, one)
+        events += more
+        if told.startswith("<Error>") or not quiet:
+            parts.append(told)
+    return xml_answer("DeleteResult", "".join(parts), b"", events)
+
+
+def _delete_one(
+    context: OperationContext, call: S3Request, bucket: Bucket, one: Element
+) -> tuple[str, tuple[ObjectEvent, ...]]:
+    key, version_id = text_of(one, "Key") or "", text_of(one, "VersionId")
+    named = element("Key", key) + (element("VersionId", version_id) if version_id else "")
+    try:
+        checked_key(key)
+        etag = text_of(one, "ETag")
+        if etag is not None:
+            check_write({"if-match": etag}, key, bucket.latest(key))
+    except S3Error as error:
+        return f"<Error>{named}{element('Code', error.code)}{element('Message', error.message)}</Error>", ()
+    head, events = deleted(context, call, bucket, key, version_id or None)
+    if b"x-amz-delete-marker" in head:
+        marker = events[0].version_id if events and not version_id else version_id
+        named += "<DeleteMarker>true</DeleteMarker>" + element("DeleteMarkerVersionId", marker or "null")
+    return f"<Deleted>{named}</Deleted>", events

@@ -1,0 +1,274 @@
+"""Multipart uploads: create, upload and copy parts, complete, abort, list.
+
+Source: Amazon S3 User Guide, "Uploading and copying objects using multipart upload"; API Reference of each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from itertools import pairwise
+from typing import Final, NamedTuple
+from xml.etree.ElementTree import Element
+
+from engine.services.s3.blob_store import Content
+from engine.services.s3.body import sent_checksum
+from engine.services.s3.checksums import (
+    ALGORITHMS,
+    COMPOSITE,
+    FULL_OBJECT,
+    Checksum,
+    algorithm_named,
+    b64,
+    md5_hex,
+    unb64,
+)
+from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.model import Part, Upload
+from engine.services.s3.notification_records import iso_ms
+from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.operation_context import OperationContext, event_of, take_document, version_header
+from engine.services.s3.operations.copies import find_source
+from engine.services.s3.operations.objects import checksum_head, part_number
+from engine.services.s3.preconditions import asked_range, check_write
+from engine.services.s3.request import Preparation, S3Request, S3Response, Work, xml_answer
+from engine.services.s3.xml import element
+from engine.services.s3.xml_input import children, parse, text_of
+
+MIN_PART_BYTES: Final = 5 * 1024 * 1024
+_MAX_PARTS: Final = 10_000
+
+
+def create_upload(context: OperationContext, call: S3Request) -> S3Response:
+    """CreateMultipartUpload."""
+    bucket = context.bucket(call)
+    asked = call.headers.get("x-amz-checksum-algorithm")
+    algorithm = algorithm_named(asked) if asked else None
+    kind = call.headers.get("x-amz-checksum-type", "").upper()
+    if algorithm is not None:
+        kind = kind or (FULL_OBJECT if algorithm.name == "CRC64NVME" else COMPOSITE)
+        whole_only = algorithm.name == "CRC64NVME"
+        if kind not in (COMPOSITE, FULL_OBJECT):
+            raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
+        if (kind == FULL_OBJECT and not algorithm.whole) or (kind == COMPOSITE and whole_only):
+            name = algorithm.name.lower()
+            message = f"The {kind} checksum type cannot be used with the {name} checksum algorithm."
+            raise S3Error("InvalidRequest", message)
+    elif kind:
+        message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+        raise S3Error("InvalidRequest", message)
+    summed_by = algorithm.name if algorithm else None
+    upload = context.store.begin(bucket, call.key, metadata_of(call.headers), summed_by, kind)
+    content = element("Bucket", bucket.name) + element("Key", call.key)
+    content += element("UploadId", upload.upload_id)
+    head = b""
+    if summed_by is not None:
+        head = f"x-amz-checksum-algorithm: {summed_by}\r\nx-amz-checksum-type: {kind}\r\n".encode()
+    return xml_answer("InitiateMultipartUploadResult", content, head)
+
+
+def _upload(context: OperationContext, call: S3Request) -> Upload:
+    return context.store.upload(context.bucket(call), call.key, call.query["uploadId"])
+
+
+def upload_part(context: OperationContext, call: S3Request) -> S3Response:
+    """UploadPart."""
+    upload, number = _upload(context, call), part_number(call)
+    assert call.content is not None
+    assert call.received is not None
+    checksum = call.received.checksum
+    if upload.algorithm and checksum is not None and checksum.algorithm != upload.algorithm:
+        message = (
+            f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, "
+            f"actual checksum Type: {checksum.algorithm.lower()}"
+        )
+        raise S3Error("InvalidRequest", message)
+    context.store.put_part(upload, number, call.content, call.etag, checksum)
+    head = b'etag: "%b"\r\n%b' % (
+        call.etag.encode(),
+        checksum_head(checksum).partition(b"x-amz-checksum-type")[0],
+    )
+    return S3Response(200, head)
+
+
+def sum_part_source(context: OperationContext, call: S3Request) -> Preparation:
+    """UploadPartCopy: cut the part out of its source, and sum it up."""
+    source = find_source(context, call)
+    upload = _upload(context, call)
+    part_number(call)
+    asked = call.headers.get("x-amz-copy-source-range")
+    content = source.content
+    if asked is not None:
+        wanted = asked_range({"range": asked}, source.size)
+        if wanted is None or f"bytes={wanted.start}-{wanted.stop - 1}" != asked.strip():
+            message = (
+                "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last "
+                "are the zero-based offsets of the first and last bytes to copy"
+            )
+            raise invalid_argument(message, "x-amz-copy-source-range", asked)
+        content = content.part(wanted.start, wanted.stop)
+    call.content = content
+    return Preparation(partial(_sum_part, call, upload.algorithm), content)
+
+
+def _sum_part(call: S3Request, algorithm: str | None) -> None:
+    assert call.content is not None
+    call.etag = md5_hex(call.content.chunks())
+    if algorithm is not None:
+        hasher = ALGORITHMS[algorithm].hasher()
+        for chunk in call.content.chunks():
+            hasher.update(chunk)
+        call.sum = hasher.digest()
+
+
+def copy_part(context: OperationContext, call: S3Request) -> S3Response:
+    """UploadPartCopy."""
+    upload, number = _upload(context, call), part_number(call)
+    assert call.content is not None
+    checksum = Checksum(upload.algorithm, b64(call.sum)) if upload.algorithm and call.sum else None
+    part = context.store.put_part(upload, number, call.content, call.etag, checksum)
+    content = element("ETag", f'"{part.etag}"') + element("LastModified", iso_ms(part.modified_s))
+    if checksum is not None:
+        content += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
+    return xml_answer("CopyPartResult", content)
+
+
+# --- the end
+
+
+class _Listed(NamedTuple):
+    number: int
+    etag: str
+    node: Element
+
+
+def take_parts(context: OperationContext, call: S3Request) -> Preparation:
+    """CompleteMultipartUpload: read the list, and sum up the whole where that was asked for."""
+    take = partial(take_document, context, call, sums_body=False)
+    bucket = context.bucket(call)
+    upload = bucket.uploads.get(call.query["uploadId"])
+    if upload is None or upload.kind != FULL_OBJECT or upload.algorithm is None:
+        return Preparation(take)
+    source = Content.joined([part.content for part in upload.parts.values()])
+    return Preparation(partial(_sum_whole, take, call, upload.algorithm, dict(upload.parts)), source)
+
+
+def _sum_whole(take: Work, call: S3Request, algorithm: str, parts: dict[int, Part]) -> None:
+    take()
+    hasher = ALGORITHMS[algorithm].hasher()
+    for listed in _listed(call):
+        if listed.number in parts:
+            for chunk in parts[listed.number].content.chunks():
+                hasher.update(chunk)
+    call.sum = hasher.digest()
+
+
+def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
+    """CompleteMultipartUpload."""
+    bucket, upload = context.bucket(call), _upload(context, call)
+    parts = [_part(upload, listed) for listed in _listed(call)]
+    for part in parts[:-1]:
+        if part.content.size < MIN_PART_BYTES:
+            details = {
+                "ProposedSize": str(part.content.size),
+                "MinSizeAllowed": str(MIN_PART_BYTES),
+                "PartNumber": str(part.number),
+                "ETag": part.etag,
+            }
+            raise S3Error("EntityTooSmall", details=details)
+    content = Content.joined([part.content for part in parts])
+    _check_size(call, content.size)
+    check_write(call.headers, call.key, bucket.latest(call.key))
+    checksum = _whole_checksum(call, upload, parts)
+    digests = b"".join(bytes.fromhex(part.etag) for part in parts)
+    etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+    sizes = tuple(part.content.size for part in parts)
+    version = context.store.put(bucket, call.key, content, etag, upload.object_metadata, checksum, sizes)
+    context.store.end_upload(bucket, upload)
+    host = call.headers.get("host", "localhost")
+    result = element("Location", f"http://{host}/{bucket.name}/{call.key}")
+    result += element("Bucket", bucket.name) + element("Key", call.key) + element("ETag", f'"{etag}"')
+    if checksum is not None:
+        result += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
+        result += element("ChecksumType", checksum.kind)
+    events = (event_of(call, bucket, version, "ObjectCreated:CompleteMultipartUpload"),)
+    return xml_answer("CompleteMultipartUploadResult", result, version_header(bucket, version), events)
+
+
+def _listed(call: S3Request) -> list[_Listed]:
+    """The parts the caller lists, in rising order. Raises S3Error MalformedXML or InvalidPartOrder."""
+    root = parse(call.body(), "CompleteMultipartUpload")
+    listed: list[_Listed] = []
+    for node in children(root, "Part"):
+        number, etag = text_of(node, "PartNumber") or "", text_of(node, "ETag") or ""
+        if not number.isascii() or not number.isdigit() or len(number) > 9 or not etag:
+            raise S3Error("MalformedXML")
+        listed.append(_Listed(int(number), etag.strip().strip('"'), node))
+    if not listed or len(listed) > _MAX_PARTS:
+        raise S3Error("MalformedXML")
+    if any(one.number >= other.number for one, other in pairwise(listed)):
+        raise S3Error("InvalidPartOrder", details={"UploadId": call.query["uploadId"]})
+    return listed
+
+
+def _part(upload: Upload, listed: _Listed) -> Part:
+    part = upload.parts.get(listed.number)
+    details = {"UploadId": upload.upload_id, "PartNumber": str(listed.number), "ETag": listed.etag}
+    if part is None or part.etag != listed.etag.lower():
+        raise S3Error("InvalidPart", details=details)
+    if part.checksum is not None:
+        sent = text_of(listed.node, ALGORITHMS[part.checksum.algorithm].member)
+        if sent is not None and sent != part.checksum.value:
+            raise S3Error("InvalidPart", details=details)
+    return part
+
+
+def _check_size(call: S3Request, size: int) -> None:
+    declared = call.headers.get("x-amz-mp-object-size")
+    if declared is not None and declared != str(size):
+        message = (
+            f"The provided 'x-amz-mp-object-size' header value {declared} does not match what was "
+            f"computed: {size}"
+        )
+        raise S3Error("InvalidRequest", message)
+
+
+def _whole_checksum(call: S3Request, upload: Upload, parts: list[Part]) -> Checksum | None:
+    """Of the object: over its bytes, or over the checksums of its parts."""
+    if upload.algorithm is None:
+        return None
+    algorithm = ALGORITHMS[upload.algorithm]
+    if upload.kind == FULL_OBJECT:
+        if call.sum is None:  # begun as another one while the list was read
+            raise S3Error("ServiceUnavailable")
+        checksum = Checksum(algorithm.name, b64(call.sum), FULL_OBJECT)
+    else:
+        hasher = algorithm.hasher()
+        for part in parts:
+            digest = unb64(part.checksum.value, algorithm.size) if part.checksum is not None else None
+            if digest is None:
+                message = (
+                    f"The upload was created using a {algorithm.name.lower()} checksum. The complete request "
+                    "must include the checksum for each part. It was missing for part "
+                    f"{part.number} in the request."
+                )
+                raise S3Error("InvalidRequest", message)
+            hasher.update(digest)
+        checksum = Checksum(algorithm.name, f"{b64(hasher.digest())}-{len(parts)}", COMPOSITE)
+    sent = sent_checksum(call.headers)
+    if (
+        sent is not None
+        and sent[0] is algorithm
+        and sent[1].partition("-")[0] != checksum.value.partition("-")[0]
+    ):
+        raise S3Error(
+            "BadDigest", f"The {algorithm.name} you specified did not match the calculated checksum."
+        )
+    return checksum
+
+
+def abort_upload(context: OperationContext, call: S3Request) -> S3Response:
+    """AbortMultipartUpload."""
+    bucket = context.bucket(call)
+    context.store.end_upload(bucket, _upload(context, call))
+    return S3Response(204)

@@ -1,0 +1,58 @@
+"""Operations on tags of objects and of buckets.
+
+Source: Amazon S3 API Reference of each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.services.s3.errors import S3Error
+from engine.services.s3.operation_context import OperationContext, event_of, version_header
+from engine.services.s3.request import S3Request, S3Response, xml_answer
+from engine.services.s3.tags import tagging_xml, tags_of_xml
+
+_MAX_BUCKET_TAGS: Final = 50
+
+
+def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    """GetObjectTagging."""
+    bucket, version = context.version(call)
+    return xml_answer("Tagging", tagging_xml(version.object_metadata.tags), version_header(bucket, version))
+
+
+def put_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    """PutObjectTagging."""
+    bucket, version = context.version(call)
+    context.store.tag(bucket, version, tags_of_xml(call.body()))
+    events = event_of(call, bucket, version, "ObjectTagging:Put", sized=False)
+    return S3Response(200, version_header(bucket, version), b"", (events,))
+
+
+def delete_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    """DeleteObjectTagging."""
+    bucket, version = context.version(call)
+    context.store.tag(bucket, version, {})
+    events = event_of(call, bucket, version, "ObjectTagging:Delete", sized=False)
+    return S3Response(204, version_header(bucket, version), b"", (events,))
+
+
+def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketTagging."""
+    bucket = context.bucket(call)
+    if not bucket.tags:
+        raise S3Error("NoSuchTagSet", details={"BucketName": bucket.name})
+    return xml_answer("Tagging", tagging_xml(bucket.tags))
+
+
+def put_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    """PutBucketTagging."""
+    bucket = context.bucket(call)
+    context.store.tag_bucket(bucket, tags_of_xml(call.body(), _MAX_BUCKET_TAGS))
+    return S3Response(204)
+
+
+def delete_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    """DeleteBucketTagging."""
+    context.store.tag_bucket(context.bucket(call), {})
+    return S3Response(204)

@@ -1,0 +1,115 @@
+"""Conditional and ranged requests.
+
+Source: Amazon S3 API Reference, GetObject, PutObject, CopyObject; RFC 9110 sections 13 and 14.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+from engine.services.s3.errors import S3Error, no_such_key, not_implemented
+from engine.services.s3.model import ObjectVersion
+
+_RANGE: Final = re.compile(r"bytes=(\d{0,20})-(\d{0,20})")
+
+
+class Range(NamedTuple):
+    """Bytes `start` to `stop` (exclusive) of `size`."""
+
+    start: int
+    stop: int
+    size: int
+
+
+def check_read(headers: Mapping[str, str], version: ObjectVersion, prefix: str = "") -> None:
+    """Conditions of a read, or with a `prefix` of the source of a copy.
+
+    Raises:
+        S3Error: PreconditionFailed, or NotModified for a read.
+    """
+    match, none_match = headers.get(f"{prefix}if-match"), headers.get(f"{prefix}if-none-match")
+    since_s = _date_s(headers.get(f"{prefix}if-modified-since"))
+    unless_s = _date_s(headers.get(f"{prefix}if-unmodified-since"))
+    if match is not None:
+        if not _lists(match, version.etag):
+            raise _failed(f"{prefix}If-Match")
+    elif unless_s is not None and version.modified_s > unless_s:
+        raise _failed(f"{prefix}If-Unmodified-Since")
+    if none_match is not None:
+        if _lists(none_match, version.etag):
+            raise _unchanged(version, prefix, "If-None-Match")
+    elif since_s is not None and version.modified_s <= since_s:
+        raise _unchanged(version, prefix, "If-Modified-Since")
+
+
+def check_write(headers: Mapping[str, str], key: str, current: ObjectVersion | None) -> None:
+    """Conditions of a write: `If-None-Match: *`, and `If-Match` with an ETag.
+
+    Raises:
+        S3Error: PreconditionFailed; NoSuchKey if there is nothing to match.
+    """
+    match, none_match = headers.get("if-match"), headers.get("if-none-match")
+    if match is None and none_match is None:
+        return
+    exists = current is not None and not current.is_marker
+    if none_match is not None:
+        if none_match.strip() != "*":
+            raise not_implemented("If-None-Match with anything but * on a write")
+        if exists:
+            raise _failed("If-None-Match")
+    if match is not None:
+        if current is None or not exists:
+            raise no_such_key(key)
+        if not _lists(match, current.etag):
+            raise _failed("If-Match")
+
+
+def asked_range(headers: Mapping[str, str], size: int) -> Range | None:
+    """What `Range` asks for; None if there is none, or none that S3 looks at (several ranges, other units).
+
+    Raises:
+        S3Error: InvalidRange.
+    """
+    asked = headers.get("range")
+    found = _RANGE.fullmatch(asked.replace(" ", "")) if asked else None
+    if found is None or not (found[1] or found[2]):
+        return None
+    if found[1]:
+        start, stop = int(found[1]), min(int(found[2]) + 1, size) if found[2] else size
+        if found[2] and int(found[2]) < int(found[1]):
+            return None
+    else:
+        start, stop = max(size - int(found[2]), 0), size
+    if start >= size or start >= stop:
+        details = {"RangeRequested": asked or "", "ActualObjectSize": str(size)}
+        raise S3Error("InvalidRange", details=details)
+    return Range(start, stop, size)
+
+
+def _lists(header: str, etag: str) -> bool:
+    """Whether a list of ETags, quoted or not, holds `etag` or `*`."""
+    listed = {item.strip().removeprefix("W/").strip('"') for item in header.split(",")}
+    return "*" in listed or etag in listed
+
+
+def _date_s(text: str | None) -> float | None:
+    """Seconds since the epoch; None for a date that is absent, or none, which HTTP says to ignore."""
+    if text is None:
+        return None
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _failed(condition: str) -> S3Error:
+    return S3Error("PreconditionFailed", details={"Condition": condition})
+
+
+def _unchanged(version: ObjectVersion, prefix: str, condition: str) -> S3Error:
+    if prefix:
+        return _failed(f"{prefix}{condition}")
+    return S3Error("NotModified", headers=b'etag: "%b"\r\n' % version.etag.encode())

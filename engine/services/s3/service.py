@@ -1,0 +1,169 @@
+"""S3 as a part of the engine: a handler of the AWS endpoint, and a store for use in the process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from engine.core.destinations import DeliveryError, DestinationRecord
+from engine.errors import NotAccepting
+from engine.ports import Host, Offload
+from engine.protocols.aws.router import Scope
+from engine.protocols.http.message import Request
+from engine.services.s3.api import S3Api, Spawn
+from engine.services.s3.blob_store import Blob, Content, read_content
+from engine.services.s3.checksums import md5_hex
+from engine.services.s3.events import ObjectEvent
+from engine.services.s3.model import Bucket, ObjectMetadata, Versioning
+from engine.services.s3.notification_records import NotificationRecords
+from engine.services.s3.notification_rules import NotificationRule
+from engine.services.s3.notification_targets import Invoke, NotificationSender, NotificationTargets
+from engine.services.s3.notifier import Notifier
+from engine.services.s3.open_store import open_store, prepare_buckets
+from engine.services.s3.operation_context import HOST_ID, MB, S3Limits
+from engine.services.s3.settings import BucketSettings, S3Settings
+
+_log = logging.getLogger("engine.s3")
+
+SERVICE: Final = "s3"
+"""Name of the store in `Host.services`: a `S3Service`."""
+
+_NO_SENDERS: Final[Mapping[str, NotificationSender]] = MappingProxyType({})
+_NO_BUCKETS: Final[Mapping[str, BucketSettings]] = MappingProxyType({})
+
+
+class S3Service:
+    """`handle` is what `engine.protocols.aws.router.AwsRouter` calls for the service `s3`.
+
+    There is one set of buckets, whatever region and account a caller signed for. The listener must take
+    bodies of `body_limit_bytes`. Functions hear of nothing before the source `s3` serves: build one
+    (`S3Source.build([], host)`) even if no function of the configuration has an S3 event, because clients
+    may configure notifications. Call `close` when the listener and the tasks of `spawn` have ended.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        spawn: Spawn,
+        offload: Offload,
+        buckets: Mapping[str, BucketSettings] = _NO_BUCKETS,
+        settings: S3Settings | None = None,
+        folder: Path | None = None,
+        senders: Mapping[str, NotificationSender] = _NO_SENDERS,
+        exists: Callable[[str], bool] = lambda _arn: True,
+    ) -> None:
+        """Open the store, which blocks if it lies in a folder.
+
+        Args:
+            host: Ids, time, account, who hears of rejected notifications.
+            spawn: Starts what goes on after a request was taken: a coroutine function and its arguments.
+            offload: Runs what blocks.
+            buckets: The tables `[buckets.NAME]`.
+            settings: The table `[s3]`.
+            folder: Where the store lies; None keeps it in memory.
+            senders: Reach queues (`sqs`), topics (`sns`) and the default event bus (`events`) with
+                notifications. The body is JSON text.
+            exists: Whether there is what an ARN names: asked for each target of a bucket's notifications.
+
+        Raises:
+            OSError: The folder cannot be used, or another engine uses it.
+        """
+        settings = settings or S3Settings()
+        self._host, self._spawn, self._offload = host, spawn, offload
+        self._targets = NotificationTargets(host.account, senders, exists)
+        self.records = NotificationRecords(host.account, host.clock, host.new_request_id)
+        fixed = {name: bucket.rules(name, host.account) for name, bucket in buckets.items()}
+        self.notifier = Notifier(self.records, self._targets, fixed)
+        self.store = open_store(folder, new_id=host.new_request_id, clock=host.clock, offload=offload)
+        prepare_buckets(self.store, buckets, host.account)
+        api = S3Api(
+            self.store,
+            self.notifier,
+            host,
+            spawn=spawn,
+            offload=offload,
+            limits=S3Limits(put_bytes=settings.max_put_mb * MB),
+            hosts=host.hosts,
+        )
+        self.body_limit_bytes = api.body_limit_bytes
+        self.handle: Callable[[Request, Scope], None] = api.handle
+        """Answers a request once, now or later. Never raises for a bad request."""
+        self.api = api
+
+    # --- for the source
+
+    def prepare(self, fixed: Mapping[str, tuple[NotificationRule, ...]]) -> None:
+        """Add rules by bucket that no API call changes; buckets that do not exist are created."""
+        self.notifier.add(fixed)
+        missing = {name: BucketSettings() for name in fixed if name not in self.store.buckets}
+        prepare_buckets(self.store, missing, self._host.account)
+
+    def invoke_by(self, invoke: Invoke) -> None:
+        """Invoke functions by `invoke` from now on."""
+        self._targets.invoke = invoke
+
+    # --- for the process
+
+    async def read(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
+        """The bytes of an object.
+
+        Raises:
+            S3Error: NoSuchBucket, NoSuchKey, NoSuchVersion.
+            OSError: Its file cannot be read.
+        """
+        version = self.store.get(self.store.bucket(bucket), key, version_id)
+        return await read_content(self.store.blob_store, self._offload, version.content)
+
+    def put_record(self, arn: str, record: DestinationRecord) -> None:
+        """Put `record` into the bucket that an ARN names: what asynchronous invocations have as `s3`.
+
+        Raises:
+            DeliveryError: There is no such bucket.
+        """
+        bucket = self.store.buckets.get(arn.rpartition(":")[2])
+        if bucket is None:
+            raise DeliveryError(arn, "there is no such bucket")
+        if self.store.blob_store.blocks:
+            self._spawn(self._put_later, bucket, record)
+        else:
+            self._put(bucket, record, record.body)
+
+    async def _put_later(self, bucket: Bucket, record: DestinationRecord) -> None:
+        blob_store = self.store.blob_store
+        try:
+            blob = await self._offload(partial(blob_store.keep, record.body))
+            if self.store.buckets.get(bucket.name) is bucket:  # it may have been deleted meanwhile
+                self._put(bucket, record, blob)
+            await blob_store.flushed()
+        except OSError as error:
+            _log.error("an object could not be written to the bucket %s: %s", bucket.name, error)
+
+    def _put(self, bucket: Bucket, record: DestinationRecord, blob: Blob) -> None:
+        etag, key = md5_hex((record.body,)), record.key or self._host.new_request_id()
+        object_metadata = ObjectMetadata(headers={"content-type": "application/json"})
+        version = self.store.put(bucket, key, Content.of(blob), etag, object_metadata)
+        version_id = version.version_id if bucket.versioning is not Versioning.NEVER else None
+        event = ObjectEvent(
+            "ObjectCreated:Put",
+            bucket.name,
+            key,
+            version_id,
+            version.size,
+            etag,
+            "lambda.amazonaws.com",
+            self._host.new_request_id(),
+            HOST_ID,
+        )
+        try:
+            self.notifier.notify_targets(bucket, event)
+        except NotAccepting as error:
+            _log.warning("a notification of S3 was dropped: %s", error)
+
+    def close(self) -> None:
+        """Write all changes, and close the store. Blocks if the store is in a folder."""
+        self.store.blob_store.close()

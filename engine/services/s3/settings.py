@@ -1,0 +1,168 @@
+"""What a user says about S3: `[buckets.NAME]`, `[s3]`, and `[[functions.NAME.events]]` with `type = "s3"`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from engine.core.function import Account
+from engine.core.spelling import did_you_mean
+from engine.services.s3.cors import CorsRule
+from engine.services.s3.names import bucket_problem
+from engine.services.s3.notification_rules import EVENT_TYPES, Form, NotificationRule, NotificationTarget
+
+
+def _bucket(name: str) -> str:
+    problem = bucket_problem(name)
+    if problem:
+        raise ValueError(f"bucket name {name!r} {problem} (AWS)")
+    return name
+
+
+def _event(name: str) -> str:
+    if name not in EVENT_TYPES:
+        hint = (
+            did_you_mean(name, EVENT_TYPES)
+            or "; write for example s3:ObjectCreated:* or s3:ObjectRemoved:Delete"
+        )
+        raise ValueError(f"{name!r} is no event type of S3{hint}")
+    return name
+
+
+def _some(events: tuple[str, ...]) -> tuple[str, ...]:
+    if not events:
+        raise ValueError("names no event type")
+    return events
+
+
+def _filter(value: str) -> str:
+    if "*" in value:
+        raise ValueError(f"{value!r} holds '*': a filter is the plain beginning or end of a key")
+    return value
+
+
+EventType = Annotated[str, AfterValidator(_event)]
+Events = Annotated[tuple[EventType, ...], Field(strict=False), AfterValidator(_some)]
+HeaderText = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
+KeyFilter = Annotated[str, Field(max_length=1024), AfterValidator(_filter)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Wanted(_Table):
+    """Which events: their types, and how the key begins and ends."""
+
+    events: Events = ("s3:ObjectCreated:*",)
+    prefix: KeyFilter | None = None
+    suffix: KeyFilter | None = None
+
+    def rule(self, target: NotificationTarget, rule_id: str, form: Form = "s3") -> NotificationRule:
+        """The settings as a rule with that target."""
+        return NotificationRule(
+            id=rule_id,
+            target=target,
+            events=self.events,
+            prefix=self.prefix,
+            suffix=self.suffix,
+            form=form,
+        )
+
+
+class S3Event(_Wanted):
+    """One notification that invokes a function.
+
+    Attributes:
+        bucket: Its name: of `[buckets]`, or of another store whose notifications come by webhook.
+        events: Event types: `s3:ObjectCreated:*`, `s3:ObjectRemoved:Delete`, ...
+        prefix, suffix: Of the key; a special character may be written as it is, or encoded as in a URL.
+        id: What records name as `configurationId`; absent means the function's name and a number.
+        form: `s3`: the record of S3 itself; `eventbridge`: the event that a rule of EventBridge would give.
+    """
+
+    type: Literal["s3"] = "s3"
+    bucket: Annotated[str, AfterValidator(_bucket)]
+    id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    form: Form = "s3"
+
+
+class QueueNotification(_Wanted):
+    """One entry of `[[buckets.NAME.notifications]]`: what goes to a queue. `queue` is its name."""
+
+    queue: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
+
+
+class BucketCors(_Table):
+    """One rule of `[[buckets.NAME.cors]]`, as PutBucketCors takes it.
+
+    Attributes:
+        origins: As browsers send them; one `*` stands for any text.
+        methods: What pages of these may send.
+        headers: With which headers.
+        expose_headers: Which headers of the answer they may read.
+        max_age_s: How long a browser may remember that.
+        id: What GetBucketCors calls it.
+    """
+
+    origins: Annotated[tuple[HeaderText, ...], Field(strict=False, min_length=1)]
+    methods: Annotated[
+        tuple[Literal["GET", "PUT", "POST", "DELETE", "HEAD"], ...], Field(strict=False, min_length=1)
+    ]
+    headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
+    expose_headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
+    max_age_s: Annotated[int, Field(ge=0)] | None = None
+    id: Annotated[str, Field(max_length=255)] = ""
+
+
+class BucketSettings(_Table):
+    """`[buckets.NAME]`.
+
+    Attributes:
+        versioning: Whether the bucket has versions.
+        eventbridge: Whether EventBridge is told of everything.
+        tags: Free labels.
+        notifications: What goes to queues. Functions say themselves what they want to hear of.
+        cors: Which pages of other origins may use the bucket; absent leaves what was put over the API.
+    """
+
+    versioning: bool = False
+    eventbridge: bool = False
+    tags: dict[str, str] = Field(default_factory=dict)
+    notifications: Annotated[tuple[QueueNotification, ...], Field(strict=False)] = ()
+    cors: Annotated[tuple[BucketCors, ...], Field(strict=False, max_length=100)] = ()
+
+    def cors_rules(self) -> tuple[CorsRule, ...]:
+        """`cors` as rules."""
+        return tuple(CorsRule.of(rule.model_dump()) for rule in self.cors)
+
+    def rules(self, name: str, account: Account) -> tuple[NotificationRule, ...]:
+        """`notifications` as rules."""
+        arn = f"arn:aws:sqs:{account.region}:{account.account_id}:"
+        return tuple(
+            one.rule(NotificationTarget("queue", arn + one.queue), f"{name}-{one.queue}-{number}")
+            for number, one in enumerate(self.notifications, 1)
+        )
+
+
+class S3Settings(_Table):
+    """`[s3]`.
+
+    Attributes:
+        max_put_mb: Largest body of one PutObject or UploadPart, in MiB. AWS takes 5 GiB; here bodies are held
+            in memory, and multipart uploads lift the limit.
+        intake_token: What senders of notifications must show; absent means that nobody is asked.
+        intake_confirm_hosts: Hosts, besides those of Amazon SNS, at which subscriptions are confirmed.
+    """
+
+    max_put_mb: Annotated[int, Field(ge=5, le=5120)] = 256
+    intake_token: Annotated[str, Field(min_length=1)] | None = None
+    intake_confirm_hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _hosts_are_names(self) -> Self:
+        for host in self.intake_confirm_hosts:
+            if not host or "/" in host or ":" in host or host != host.strip():
+                raise ValueError(f"{host!r} is not the name of a host")
+        return self

@@ -1,0 +1,72 @@
+"""Tags of objects and buckets: which there may be, as a query string and as XML.
+
+Source: Amazon S3 API Reference, PutObjectTagging and PutBucketTagging; User Guide, "Categorizing your storage
+using tags".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.xml import element
+from engine.services.s3.xml_input import parse, text_of
+
+MAX_OBJECT_TAGS: Final = 10
+_TAG: Final = re.compile(r"[\w\s+\-=.:/@]*")
+
+
+def tags_of(tagging: str) -> dict[str, str]:
+    """Tags as they stand in `x-amz-tagging`: as a query string."""
+    try:
+        pairs = parse_qsl(tagging, keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise invalid_argument(
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
+            "parameters without tag name duplicates.",
+            "x-amz-tagging",
+            tagging,
+        ) from None
+    return checked_tags(pairs)
+
+
+def checked_tags(pairs: list[tuple[str, str]], most: int = MAX_OBJECT_TAGS) -> dict[str, str]:
+    """The pairs as a dict. Raises S3Error InvalidTag or BadRequest, in AWS's words."""
+    tags: dict[str, str] = {}
+    for name, value in pairs:
+        if name in tags:
+            raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", {"TagKey": name})
+        if not 1 <= len(name) <= 128 or not _TAG.fullmatch(name) or name.startswith("aws:"):
+            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", {"TagKey": name[:128]})
+        if len(value) > 256 or not _TAG.fullmatch(value):
+            message = "The TagValue you have provided is invalid"
+            raise S3Error("InvalidTag", message, {"TagKey": name, "TagValue": value[:256]})
+        tags[name] = value
+    if len(tags) > most:
+        what = "Object tags" if most == MAX_OBJECT_TAGS else "Bucket tag count"
+        raise S3Error("BadRequest", f"{what} cannot be greater than {most}")
+    return tags
+
+
+def tags_of_xml(body: bytes, most: int = MAX_OBJECT_TAGS) -> dict[str, str]:
+    """The tags of a `Tagging` document. Raises S3Error."""
+    root = parse(body, "Tagging")
+    tag_set = root.find("TagSet")
+    if tag_set is None:
+        raise S3Error("MalformedXML")
+    pairs = []
+    for node in tag_set:
+        name, value = text_of(node, "Key"), text_of(node, "Value")
+        if node.tag != "Tag" or name is None or value is None:
+            raise S3Error("MalformedXML")
+        pairs.append((name, value))
+    return checked_tags(pairs, most)
+
+
+def tagging_xml(tags: Mapping[str, str]) -> str:
+    """The content of a `Tagging` document."""
+    listed = "".join(f"<Tag>{element('Key', k)}{element('Value', v)}</Tag>" for k, v in tags.items())
+    return f"<TagSet>{listed}</TagSet>"

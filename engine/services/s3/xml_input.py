@@ -1,0 +1,65 @@
+"""Reading XML that clients send, with nothing in it that could harm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
+
+from engine.services.s3.errors import S3Error
+
+_MAX_DEPTH: Final = 32
+
+
+class _BadXml(ValueError):
+    """Not well-formed, or with a document type, which no S3 document has."""
+
+
+class _Builder(TreeBuilder):
+    """Builds the tree, refuses document types (entities could expand without end) and deep nesting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str]) -> Element:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise _BadXml("nested too deep")
+        return super().start(tag.rpartition("}")[2], attrs)
+
+    def end(self, tag: str) -> Element:
+        self._depth -= 1
+        return super().end(tag.rpartition("}")[2])
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise _BadXml("a document type")
+
+
+def parse(body: bytes, root: str) -> Element:
+    """The document, its names without their namespaces.
+
+    Raises:
+        S3Error: MalformedXML: it is not well-formed, or its root is not `root`.
+    """
+    parser = XMLParser(target=_Builder())  # noqa: S314  # the builder refuses what is dangerous
+    try:
+        parser.feed(body)
+        found = parser.close()
+    except (ParseError, ValueError, LookupError):  # LookupError: an encoding nobody knows
+        raise S3Error("MalformedXML") from None
+    if found.tag != root:
+        raise S3Error("MalformedXML")
+    assert isinstance(found, Element)
+    return found
+
+
+def text_of(parent: Element, name: str) -> str | None:
+    """The text of the first child of that name; None if there is none."""
+    child = parent.find(name)
+    return None if child is None else (child.text or "")
+
+
+def children(parent: Element, name: str) -> Iterator[Element]:
+    """All children of that name."""
+    return (child for child in parent if child.tag == name)

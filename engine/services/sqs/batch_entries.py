@@ -1,0 +1,105 @@
+"""The entries of a batch operation: read and checked, and the results of each by its id.
+
+Source: SQS API reference, "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"; recorded
+answers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from engine.protocols.http.message import Request
+from engine.services.sqs.errors import MISSING, UNREADABLE, SqsError, invalid_value, missing
+from engine.services.sqs.parameters import Params, structures, text
+from engine.services.sqs.queue_attributes import QueueAttributes
+from engine.services.sqs.request import Result
+from engine.services.sqs.send_request import SendRequest, read_send_request
+
+MAX_ENTRIES: Final = 10
+_ENTRY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+
+
+class BatchEntry(NamedTuple):
+    """One entry of a batch.
+
+    Attributes:
+        label: The API's name of the entry with its number from 1: `SendMessageBatchRequestEntry.1`.
+        id: Distinct within the batch.
+        params: All members of the entry.
+    """
+
+    label: str
+    id: str
+    params: dict[str, Any]
+
+    def send_request(self, policy: QueueAttributes, request: Request) -> SendRequest | SqsError:
+        """The message to send, or what is wrong with it.
+
+        Raises:
+            SqsError: A member cannot be read at all, which fails the whole batch.
+        """
+        try:
+            return read_send_request(self.params, policy, request)
+        except SqsError as error:
+            if error.shape == UNREADABLE:
+                raise
+            if not self.params.get("MessageBody"):
+                return missing(f"{self.label}.MessageBody")
+            return invalid_value(error.message) if error.shape == MISSING else error
+
+    def body_bytes(self) -> int:
+        """Size of the body, which is what an entry that is wrong counts for in its batch."""
+        return len((text(self.params, "MessageBody") or "").encode())
+
+
+class BatchResult:
+    """The results of a batch, in the order of its entries."""
+
+    def __init__(self) -> None:
+        self._successful: list[Result] = []
+        self._failed: list[Result] = []
+
+    def succeed(self, entry: BatchEntry, result: Result | None = None) -> None:
+        """Add a success; `result` has its members besides `Id`."""
+        self._successful.append({"Id": entry.id, **(result or {})})
+
+    def fail(self, entry: BatchEntry, error: SqsError) -> None:
+        """Add a failure."""
+        self._failed.append(
+            {"Id": entry.id, "SenderFault": True, "Code": error.code, "Message": error.message}
+        )
+
+    def document(self) -> Result:
+        """The members `Successful` and `Failed`, each left out if it is empty."""
+        lists = {"Successful": self._successful, "Failed": self._failed}
+        return {name: results for name, results in lists.items() if results}
+
+
+def read_entries(params: Params, name: str) -> list[BatchEntry]:
+    """The entries of a batch. `name` is what the API calls one of them.
+
+    Raises:
+        SqsError: There are none or too many, or an id is missing, malformed or repeated: the call fails.
+    """
+    entries = structures(params, "Entries")
+    if not entries:
+        raise SqsError("EmptyBatchRequest", f"There should be at least one {name} in the request.")
+    if len(entries) > MAX_ENTRIES:
+        reason = f"Maximum number of entries per request are {MAX_ENTRIES}. You have sent {len(entries)}."
+        raise SqsError("TooManyEntriesInBatchRequest", reason)
+    read: dict[str, BatchEntry] = {}
+    for number, members in enumerate(entries, 1):
+        label, entry_id = f"{name}.{number}", text(members, "Id") or ""
+        if not entry_id:
+            raise missing(f"{label}.Id")
+        if _ENTRY_ID.fullmatch(entry_id) is None:
+            reason = (
+                "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can "
+                "be at most 80 letters long."
+            )
+            raise SqsError("InvalidBatchEntryId", reason)
+        if entry_id in read:
+            raise SqsError("BatchEntryIdsNotDistinct", f"Id {entry_id} repeated.")
+        read[entry_id] = BatchEntry(label, entry_id, members)
+    return list(read.values())

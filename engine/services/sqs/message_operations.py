@@ -1,0 +1,260 @@
+"""The message operations of one queue, bound to it: what SendMessage, ReceiveMessage and so on do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from engine.services.sqs.batch_entries import BatchEntry, BatchResult, read_entries
+from engine.services.sqs.digests import md5_of_attributes
+from engine.services.sqs.errors import (
+    UNREADABLE,
+    SqsError,
+    batch_too_long,
+    invalid_handle,
+    invalid_parameter,
+    missing,
+)
+from engine.services.sqs.long_polls import LongPoll
+from engine.services.sqs.message import Attribute
+from engine.services.sqs.message_content import check_size, token_of, too_long
+from engine.services.sqs.parameters import Params, integer, required, texts
+from engine.services.sqs.queue import Queue, ReceiptStatus
+from engine.services.sqs.queue_attributes import (
+    MAX_MESSAGE_BYTES,
+    MAX_VISIBILITY_S,
+    MAX_WAIT_S,
+    QueueAttributes,
+)
+from engine.services.sqs.receipt_handles import ReceiptHandles
+from engine.services.sqs.request import Result, SqsRequest
+from engine.services.sqs.send_request import SendRequest, read_send_request
+from engine.services.sqs.serialization import SystemAttributes, message_json
+
+
+class MessageContext(NamedTuple):
+    """What the operations of all queues share.
+
+    Attributes:
+        new_id: Ids of messages.
+        system: How system attributes are shown.
+        polls: All receives that wait.
+    """
+
+    new_id: Callable[[], str]
+    system: SystemAttributes
+    polls: set[LongPoll]
+
+
+class MessageOperations:
+    """Operations of one queue; each takes a call and its parameters, and returns what is answered.
+
+    None is returned by a receive that waits: it answers later.
+    """
+
+    __slots__ = ("_context", "handles", "queue")
+
+    def __init__(self, queue: Queue, handles: ReceiptHandles, context: MessageContext) -> None:
+        self.queue = queue
+        self.handles = handles
+        self._context = context
+
+    # --- sending
+
+    def send(self, call: SqsRequest, params: Params) -> Result:
+        """SendMessage."""
+        send_request = read_send_request(params, self.queue.policy, call.request)
+        check_size(send_request.size, self.queue.policy.max_bytes)
+        result = self._accept(send_request, call.now_s)
+        if self.queue.waiting:
+            self.queue.wake_waiters(call.now_s)
+        return result
+
+    def send_batch(self, call: SqsRequest, params: Params) -> Result:
+        """SendMessageBatch: entries succeed or fail one by one; on a FIFO queue all fail with the first."""
+        queue, policy = self.queue, self.queue.policy
+        entries = read_entries(params, "SendMessageBatchRequestEntry")
+        requests = [entry.send_request(policy, call.request) for entry in entries]
+        total = sum(
+            request.size if isinstance(request, SendRequest) else entry.body_bytes()
+            for entry, request in zip(entries, requests, strict=True)
+        )
+        if total > MAX_MESSAGE_BYTES:
+            raise batch_too_long(MAX_MESSAGE_BYTES, total)
+        requests = [_fitting(request, policy) for request in requests]
+        if policy.fifo:
+            for request in requests:
+                if isinstance(request, SqsError):
+                    raise request
+        results = BatchResult()
+        for entry, request in zip(entries, requests, strict=True):
+            if isinstance(request, SqsError):
+                results.fail(entry, request)
+            else:
+                results.succeed(entry, self._accept(request, call.now_s))
+        if queue.waiting:
+            queue.wake_waiters(call.now_s)
+        return results.document()
+
+    def _accept(self, send_request: SendRequest, now_s: float) -> Result:
+        attributes = send_request.attributes
+        sent = self.queue.send(
+            now_s,
+            self._context.new_id(),
+            send_request.body,
+            delay_s=send_request.delay_s,
+            group=send_request.group,
+            dedup_id=send_request.dedup_id,
+            attributes=attributes.by_name if attributes is not None else None,
+            trace=send_request.trace,
+        )
+        result = {"MD5OfMessageBody": send_request.md5, "MessageId": sent.message_id}
+        if attributes is not None:
+            result["MD5OfMessageAttributes"] = md5_of_attributes(attributes.by_name)
+        if send_request.sent_trace and send_request.trace is not None:
+            header = {"AWSTraceHeader": Attribute("String", send_request.trace)}
+            result["MD5OfMessageSystemAttributes"] = md5_of_attributes(header)
+        if sent.sequence_number is not None:
+            result["SequenceNumber"] = sent.sequence_number
+        return result
+
+    # --- receiving
+
+    def receive(self, call: SqsRequest, params: Params) -> Result | None:
+        """ReceiveMessage. Returns None if it waits: a `LongPoll` answers later."""
+        queue, now_s = self.queue, call.now_s
+        max_count = _within(params, "MaxNumberOfMessages", 1, 10, "Must be between 1 and 10, if provided.")
+        seconds = f"Must be >= 0 and <= {MAX_WAIT_S}, if provided."
+        wait_s = _within(params, "WaitTimeSeconds", 0, MAX_WAIT_S, seconds)
+        seconds = f"Must be >= 0 and <= {MAX_VISIBILITY_S}, if provided."
+        timeout_s = _within(params, "VisibilityTimeout", 0, MAX_VISIBILITY_S, seconds)
+        attempt_id = token_of(params, "ReceiveRequestAttemptId") if queue.policy.fifo else None
+        options = ReceiveOptions(
+            1 if max_count is None else max_count,
+            timeout_s,
+            attempt_id,
+            texts(params, "MessageSystemAttributeNames", "AttributeNames"),
+            texts(params, "MessageAttributeNames"),
+        )
+        if wait_s is None:
+            wait_s = queue.policy.wait_s
+        if not (wait_s and queue.waiting):  # those that wait longer are served first
+            messages = self._receive(options, now_s)
+            if messages:
+                return {"Messages": messages}
+        if not wait_s:
+            if not queue.policy.fifo and queue.in_flight >= queue.most_in_flight:
+                reason = "Too many messages in flight: delete some that were received, or let them time out."
+                raise SqsError("OverLimit", reason)
+            return {}
+        queue.tick(now_s)
+        LongPoll(call, queue, partial(self._receive, options), self._context.polls, wait_s)
+        return None
+
+    def _receive(self, options: ReceiveOptions, now_s: float) -> list[dict[str, Any]]:
+        queue, encode, system = self.queue, self.handles.encode, self._context.system
+        max_count, timeout_s, attempt_id, system_names, attribute_names = options
+        messages = [
+            message_json(message, encode(message.receipt), system, system_names, attribute_names)
+            for message in queue.receive(max_count, now_s, timeout_s, attempt_id)
+        ]
+        if queue.waiting:
+            queue.wake_waiters(now_s)
+        return messages
+
+    # --- what becomes of received messages
+
+    def delete(self, call: SqsRequest, params: Params) -> Result:
+        """DeleteMessage."""
+        self._delete(params, call.now_s)
+        if self.queue.waiting:
+            self.queue.wake_waiters(call.now_s)
+        return {}
+
+    def delete_batch(self, call: SqsRequest, params: Params) -> Result:
+        """DeleteMessageBatch."""
+        return self._each(call, read_entries(params, "DeleteMessageBatchRequestEntry"), self._delete)
+
+    def change_visibility(self, call: SqsRequest, params: Params) -> Result:
+        """ChangeMessageVisibility."""
+        if params.get("VisibilityTimeout") is None:
+            raise missing("VisibilityTimeout")
+        self._change(params, call.now_s)
+        if self.queue.waiting:
+            self.queue.wake_waiters(call.now_s)
+        return {}
+
+    def change_visibility_batch(self, call: SqsRequest, params: Params) -> Result:
+        """ChangeMessageVisibilityBatch."""
+        return self._each(
+            call, read_entries(params, "ChangeMessageVisibilityBatchRequestEntry"), self._change
+        )
+
+    def _each(
+        self, call: SqsRequest, entries: list[BatchEntry], act: Callable[[Params, float], None]
+    ) -> Result:
+        results = BatchResult()
+        for entry in entries:
+            try:
+                act(entry.params, call.now_s)
+            except SqsError as error:
+                if error.shape == UNREADABLE:
+                    raise
+                results.fail(entry, error)
+            else:
+                results.succeed(entry)
+        if self.queue.waiting:
+            self.queue.wake_waiters(call.now_s)
+        return results.document()
+
+    def _delete(self, params: Params, now_s: float) -> None:
+        handle = required(params, "ReceiptHandle")
+        receipt = self.handles.decode(handle)
+        if receipt is None:
+            raise invalid_handle(handle)
+        if self.queue.delete(receipt, now_s) == ReceiptStatus.EXPIRED:
+            raise invalid_parameter("ReceiptHandle", handle, "The receipt handle has expired.")
+
+    def _change(self, params: Params, now_s: float) -> None:
+        handle = required(params, "ReceiptHandle")
+        seconds = f"VisibilityTimeout must be an integer between 0 and {MAX_VISIBILITY_S}."
+        timeout_s = _within(params, "VisibilityTimeout", 0, MAX_VISIBILITY_S, seconds)
+        if timeout_s is None:
+            timeout_s = self.queue.policy.visibility_s
+        receipt = self.handles.decode(handle)
+        if receipt is None:
+            raise invalid_handle(handle)
+        status = self.queue.change_visibility(receipt, timeout_s, now_s)
+        if status == ReceiptStatus.GONE:
+            reason = "Message does not exist or is not available for visibility timeout change."
+            raise invalid_parameter("ReceiptHandle", handle, reason)
+        if status == ReceiptStatus.TOO_LONG:
+            reason = (
+                f"Total VisibilityTimeout for the message is beyond the limit [{MAX_VISIBILITY_S} seconds]"
+            )
+            raise invalid_parameter("VisibilityTimeout", timeout_s, reason)
+
+
+class ReceiveOptions(NamedTuple):
+    """Options of ReceiveMessage; `timeout_s` is the visibility timeout, None for the queue's."""
+
+    max_count: int
+    timeout_s: int | None
+    attempt_id: str | None
+    system_names: list[str]
+    attribute_names: list[str]
+
+
+def _within(params: Params, name: str, minimum: int, max_count: int, reason: str) -> int | None:
+    value = integer(params, name)
+    if value is not None and not minimum <= value <= max_count:
+        raise invalid_parameter(name, value, reason)
+    return value
+
+
+def _fitting(request: SendRequest | SqsError, policy: QueueAttributes) -> SendRequest | SqsError:
+    """The same, or an error if the message is too long for this queue."""
+    if isinstance(request, SendRequest) and request.size > policy.max_bytes:
+        return too_long(policy.max_bytes, "are invalid" if policy.fifo else "cannot be validated")
+    return request

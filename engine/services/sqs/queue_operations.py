@@ -1,0 +1,301 @@
+"""SQS's control plane: queues, their attributes and tags, permissions, and message move tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from engine.ports import Clock
+from engine.services.sqs.errors import (
+    invalid_parameter,
+    invalid_value,
+    missing,
+    no_such_queue,
+    unknown_attribute,
+)
+from engine.services.sqs.move_tasks import MAX_LISTED, RUNNING, MoveTask
+from engine.services.sqs.parameters import Params, integer, required, text, text_map, texts
+from engine.services.sqs.queue import Queue
+from engine.services.sqs.queue_attributes import KNOWN
+from engine.services.sqs.queue_timers import QueueTimers, free
+from engine.services.sqs.queues import QueueRecord, Queues
+from engine.services.sqs.request import Result, SqsRequest
+from engine.services.sqs.serialization import Epoch
+
+Operation = Callable[[SqsRequest, Params], Result]
+
+_MAX_PAGE: Final = 1_000
+_HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]_-]{1,255}")
+_LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_MAX_TAGS: Final = 50
+_LONGEST_TAG_KEY: Final = 128
+_LONGEST_TAG_VALUE: Final = 256
+
+
+class QueueOperations:
+    """Everything that is not about single messages.
+
+    `operations` holds what needs no queue, `on_queues` what is said of one.
+    """
+
+    def __init__(
+        self,
+        queues: Queues,
+        clock: Clock,
+        account_id: str,
+        timers: QueueTimers,
+        deleted: Callable[[Queue], None],
+    ) -> None:
+        """`deleted` is called with each queue that was deleted."""
+        self._queues = queues
+        self._account_id = account_id
+        self._epoch = Epoch(clock)
+        self._timers = timers
+        self._deleted = deleted
+        self.operations: Mapping[str, Operation] = {
+            "CreateQueue": self._create,
+            "GetQueueUrl": self._url_of,
+            "ListQueues": self._list,
+            "StartMessageMoveTask": self._start_move,
+            "CancelMessageMoveTask": self._cancel_move,
+            "ListMessageMoveTasks": self._list_moves,
+        }
+        self.on_queues: Mapping[str, Callable[[SqsRequest, Params, QueueRecord], Result]] = {
+            "DeleteQueue": self._delete,
+            "PurgeQueue": self._purge,
+            "GetQueueAttributes": self._attributes,
+            "SetQueueAttributes": self._configure,
+            "TagQueue": self._tag,
+            "UntagQueue": self._untag,
+            "ListQueueTags": self._tags,
+            "ListDeadLetterSourceQueues": self._sources,
+            "AddPermission": self._permit,
+            "RemovePermission": self._forbid,
+        }
+
+    # --- queues
+
+    def _create(self, call: SqsRequest, params: Params) -> Result:
+        name = _queue_name(params)
+        tags = _checked_tags(text_map(params, "tags", "Tags"))
+        queue = self._queues.create(name, text_map(params, "Attributes"), tags, call.now_s)
+        return {"QueueUrl": self._url(call, queue.name)}
+
+    def _url_of(self, call: SqsRequest, params: Params) -> Result:
+        name = _queue_name(params)
+        owner = text(params, "QueueOwnerAWSAccountId")
+        if owner is not None and owner != self._account_id:
+            raise no_such_queue()
+        return {"QueueUrl": self._url(call, self._queues.record(name).queue.name)}
+
+    def _list(self, call: SqsRequest, params: Params) -> Result:
+        names = self._queues.names(text(params, "QueueNamePrefix") or "")
+        urls, token = self._page(call, params, names)
+        result: Result = {"QueueUrls": urls} if urls else {}
+        return {**result, "NextToken": token} if token else result
+
+    def _sources(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        urls, token = self._page(call, params, self._queues.sources_of(record.queue.arn))
+        return {"queueUrls": urls, "NextToken": token} if token else {"queueUrls": urls}
+
+    def _page(self, call: SqsRequest, params: Params, names: list[str]) -> tuple[list[str], str | None]:
+        """URLs of one page, and the token of the next: the last name shown."""
+        max_count, after = integer(params, "MaxResults"), text(params, "NextToken")
+        if max_count is not None and not 1 <= max_count <= _MAX_PAGE:
+            reason = f"MaxResults must be an integer between 1 and {_MAX_PAGE}."
+            raise invalid_value(f"Value for parameter MaxResults is invalid. Reason: {reason}")
+        if after is not None:
+            try:
+                last = bytes.fromhex(after).decode()
+            except ValueError:
+                raise invalid_value("Invalid or expired next token.") from None
+            names = [name for name in names if name > last]
+        page = names[: max_count or _MAX_PAGE]
+        more = max_count is not None and len(names) > len(page)
+        return [self._url(call, name) for name in page], page[-1].encode().hex() if more else None
+
+    def _url(self, call: SqsRequest, name: str) -> str:
+        """The URL of a queue, with the host that the client used."""
+        host = call.request.header(b"host") or b""
+        document = host.decode() if _HOST.fullmatch(host) else "localhost"
+        return f"http://{document}/{self._account_id}/{name}"
+
+    def _delete(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
+        queue, purged = self._queues.delete(record.queue.name, call.now_s)
+        self._deleted(queue)
+        free(purged)
+        return {}
+
+    def _purge(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
+        free(self._queues.purge(record.queue.name, call.now_s))
+        return {}
+
+    # --- attributes and tags
+
+    def _attributes(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        names = texts(params, "AttributeNames")
+        for name in names:
+            if name != "All" and name not in KNOWN:
+                raise unknown_attribute(name)
+        queue = record.queue
+        queue.tick(call.now_s)
+        current = {
+            **queue.policy.attributes(),
+            "QueueArn": queue.arn,
+            "ApproximateNumberOfMessages": str(queue.visible),
+            "ApproximateNumberOfMessagesNotVisible": str(queue.in_flight),
+            "ApproximateNumberOfMessagesDelayed": str(queue.delayed),
+            "CreatedTimestamp": self._epoch.text_s(record.created_s),
+            "LastModifiedTimestamp": self._epoch.text_s(record.modified_s),
+        }
+        document = current if "All" in names else {name: current[name] for name in names if name in current}
+        return {"Attributes": document} if document else {}
+
+    def _configure(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        if params.get("Attributes") is None:
+            raise missing("Attributes")
+        queue = record.queue
+        self._queues.configure(queue.name, text_map(params, "Attributes"), call.now_s)
+        queue.wake_waiters(call.now_s)
+        return {}
+
+    def _tag(self, _call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        if params.get("Tags") is None:
+            raise missing("Tags")
+        record.tags = _checked_tags({**record.tags, **text_map(params, "Tags")})
+        return {}
+
+    def _untag(self, _call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        if params.get("TagKeys") is None:
+            raise missing("TagKeys")
+        for key in texts(params, "TagKeys"):
+            record.tags.pop(key, None)
+        return {}
+
+    def _tags(self, _call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
+        return {"Tags": dict(record.tags)} if record.tags else {}
+
+    # --- permissions: kept, never asked
+
+    def _permit(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        label = _label(params)
+        accounts, actions = texts(params, "AWSAccountIds"), texts(params, "Actions")
+        if not accounts or not actions:
+            raise missing("ActionName" if accounts else "AWSAccountIds")
+        document = _policy(record)
+        statements = document["Statement"]
+        if any(one.get("Sid") == label for one in statements):
+            raise invalid_parameter("Label", label, "Already exists.")
+        principals = [f"arn:aws:iam::{account}:root" for account in accounts]
+        named = [f"SQS:{action}" for action in actions]
+        statements.append(
+            {
+                "Sid": label,
+                "Effect": "Allow",
+                "Principal": {"AWS": principals if len(principals) > 1 else principals[0]},
+                "Action": named if len(named) > 1 else named[0],
+                "Resource": record.queue.arn,
+            }
+        )
+        self._keep_policy(record, document, call.now_s)
+        return {}
+
+    def _forbid(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        label = _label(params)
+        document = _policy(record)
+        kept = [one for one in document["Statement"] if one.get("Sid") != label]
+        if len(kept) == len(document["Statement"]):
+            raise invalid_parameter("Label", label, "can't find label.")
+        document["Statement"] = kept
+        self._keep_policy(record, document, call.now_s)
+        return {}
+
+    def _keep_policy(self, record: QueueRecord, document: Result, now_s: float) -> None:
+        content = orjson.dumps(document).decode() if document["Statement"] else ""
+        record.queue.configure(record.queue.policy.with_text("Policy", content), now_s)
+
+    # --- move tasks
+
+    def _start_move(self, call: SqsRequest, params: Params) -> Result:
+        arn = required(params, "SourceArn")
+        per_s = integer(params, "MaxNumberOfMessagesPerSecond")
+        task = self._queues.start_move(arn, text(params, "DestinationArn"), per_s, call.now_s)
+        self._timers.move_tasks_changed()
+        return {"TaskHandle": task.handle}
+
+    def _cancel_move(self, _call: SqsRequest, params: Params) -> Result:
+        task = self._queues.move_tasks.cancel(required(params, "TaskHandle"))
+        return {"ApproximateNumberOfMessagesMoved": task.moved}
+
+    def _list_moves(self, _call: SqsRequest, params: Params) -> Result:
+        arn, max_count = required(params, "SourceArn"), integer(params, "MaxResults")
+        if max_count is not None and not 1 <= max_count <= MAX_LISTED:
+            raise invalid_parameter(
+                "MaxResults", max_count, f"Must be between 1 and {MAX_LISTED}, if provided."
+            )
+        return {
+            "Results": [
+                self._task_document(task) for task in self._queues.move_tasks_of(arn)[: max_count or 1]
+            ]
+        }
+
+    def _task_document(self, task: MoveTask) -> Result:
+        document: Result = {
+            "Status": task.status,
+            "SourceArn": task.source.arn,
+            "ApproximateNumberOfMessagesMoved": task.moved,
+            "ApproximateNumberOfMessagesToMove": task.to_move,
+            "StartedTimestamp": self._epoch.ms(task.started_s),
+        }
+        if task.destination_arn is not None:
+            document["DestinationArn"] = task.destination_arn
+        if task.per_s is not None:
+            document["MaxNumberOfMessagesPerSecond"] = task.per_s
+        if task.status == RUNNING:
+            document["TaskHandle"] = task.handle
+        if task.failure is not None:
+            document["FailureReason"] = task.failure
+        return document
+
+
+def _queue_name(params: Params) -> str:
+    name = text(params, "QueueName")
+    if not name:
+        raise invalid_value("Value for parameter QueueName is invalid. Reason: Must specify a queue name.")
+    return name
+
+
+def _label(params: Params) -> str:
+    label = required(params, "Label")
+    if _LABEL.fullmatch(label) is None:
+        reason = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+        raise invalid_parameter("Label", label, reason)
+    return label
+
+
+def _policy(record: QueueRecord) -> dict[str, Any]:
+    content = record.queue.policy.text("Policy")
+    document = orjson.loads(content) if content else {}
+    document.setdefault("Version", "2008-10-17")
+    document.setdefault("Id", f"{record.queue.arn}/SQSDefaultPolicy")
+    statements = document.get("Statement")
+    if isinstance(statements, dict):  # one statement may stand without its list
+        document["Statement"] = [statements]
+    elif not isinstance(statements, list) or not all(isinstance(one, dict) for one in statements):
+        document["Statement"] = []
+    assert isinstance(document, dict)  # QueuePolicy takes nothing else
+    return document
+
+
+def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > _MAX_TAGS:
+        raise invalid_parameter("Tags", len(tags), f"A queue can have at most {_MAX_TAGS} tags.")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= _LONGEST_TAG_KEY:
+            raise invalid_parameter("TagKey", key, f"Must be 1 to {_LONGEST_TAG_KEY} characters.")
+        if len(value) > _LONGEST_TAG_VALUE:
+            raise invalid_parameter("TagValue", value, f"Must be at most {_LONGEST_TAG_VALUE} characters.")
+    return tags

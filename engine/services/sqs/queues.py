@@ -1,0 +1,219 @@
+"""All queues of one account and region, by name: creating, finding, deleting, and what ties them together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, no_such_queue, not_found
+from engine.services.sqs.indexes import PurgedMessages
+from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
+from engine.services.sqs.queue import Queue
+from engine.services.sqs.queue_attributes import QueueAttributes, changed
+
+AGAIN_AFTER_S: Final = 60.0
+"""Between two purges, and between deleting and creating, where AWS's pauses are kept."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_FIFO_SUFFIX: Final = ".fifo"
+_LONGEST_NAME: Final = 80
+_NAME_RULE: Final = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+_FIFO_NAME_RULE: Final = (
+    "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end "
+    "with .fifo suffix and be 1 to 80 in length"
+)
+
+_TOO_SOON: Final = (
+    "You must wait 60 seconds after deleting a queue before you can create another with the same name."
+)
+
+
+class QueueRecord:
+    """A queue with its tags and times. Times are those of the queue clock, seconds."""
+
+    __slots__ = ("created_s", "modified_s", "purged_s", "queue", "tags")
+
+    def __init__(self, queue: Queue, tags: dict[str, str], now_s: float) -> None:
+        self.queue = queue
+        self.tags = tags
+        self.created_s = self.modified_s = now_s
+        self.purged_s: float | None = None
+
+
+class Queues:
+    """The queues of an engine. Pure: every method that needs the time is given it.
+
+    Attributes:
+        strict: Keep AWS's pauses of 60 s after deleting and purging.
+        move_tasks: The message move tasks.
+        changes: Rises whenever a name stands for something else than before.
+    """
+
+    def __init__(
+        self, region: str, account_id: str, new_id: Callable[[], str], *, strict: bool = False
+    ) -> None:
+        """`new_id`: ids of moved messages and of tasks."""
+        self.strict = strict
+        self.changes = 0
+        self.move_tasks = MoveTasks(self.find_arn, new_id)
+        self._arn = f"arn:aws:sqs:{region}:{account_id}:"
+        self._records: dict[str, QueueRecord] = {}
+        self._deleted_s: dict[str, float] = {}
+        self.on_created: Callable[[Queue], None] = lambda _: None
+        """Called with each new queue."""
+
+    # --- finding
+
+    def __iter__(self) -> Iterator[Queue]:
+        return iter([record.queue for record in self._records.values()])
+
+    def find(self, name: str) -> Queue | None:
+        """The queue of that name."""
+        record = self._records.get(name)
+        return record.queue if record is not None else None
+
+    def find_arn(self, arn: str) -> Queue | None:
+        """The queue of that ARN."""
+        return self.find(arn[len(self._arn) :]) if arn.startswith(self._arn) else None
+
+    def record(self, name: str) -> QueueRecord:
+        """The record of that name. Raises SqsError if there is none."""
+        record = self._records.get(name)
+        if record is None:
+            raise no_such_queue()
+        return record
+
+    def arn(self, name: str) -> str:
+        """The ARN a queue of that name has."""
+        return self._arn + name
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Names of the queues that begin with `prefix`, sorted."""
+        return sorted(name for name in self._records if name.startswith(prefix))
+
+    def sources_of(self, arn: str) -> list[str]:
+        """Names of the queues whose dead letters go to `arn`, sorted."""
+        return sorted(
+            name
+            for name, record in self._records.items()
+            if (redrive := record.queue.policy.redrive) is not None and redrive.arn == arn
+        )
+
+    # --- changing
+
+    def create(
+        self, name: str, attributes: Mapping[str, str], tags: Mapping[str, str], now_s: float
+    ) -> Queue:
+        """A new queue, or the one of that name if it is as asked.
+
+        Raises:
+            SqsError: A bad name or attribute, or a queue of that name with another value of one.
+        """
+        fifo = _is_fifo(name, attributes)
+        record = self._records.get(name)
+        if record is not None:
+            self._check_same(record.queue, attributes)
+            return record.queue
+        deleted_s = self._deleted_s.pop(name, None)
+        if self.strict and deleted_s is not None and now_s - deleted_s < AGAIN_AFTER_S:
+            self._deleted_s[name] = deleted_s
+            raise SqsError("QueueDeletedRecently", _TOO_SOON)
+        policy = changed(QueueAttributes(fifo=fifo), attributes, creating=True)
+        self._check_redrive(name, policy)
+        queue = Queue(name, self.arn(name), policy, self.find_arn)
+        self._records[name] = QueueRecord(queue, dict(tags), now_s)
+        self.changes += 1
+        self.on_created(queue)
+        return queue
+
+    def _check_same(self, queue: Queue, attributes: Mapping[str, str]) -> None:
+        current = queue.policy.attributes()
+        wanted = changed(queue.policy, attributes, creating=True).attributes()
+        for name in attributes:
+            if wanted.get(name, "") != current.get(name, ""):
+                text = f"A queue already exists with the same name and a different value for attribute {name}"
+                raise SqsError("QueueNameExists", text)
+
+    def configure(self, name: str, attributes: Mapping[str, str], now_s: float) -> None:
+        """SetQueueAttributes. Raises SqsError, and then nothing is changed."""
+        record = self.record(name)
+        policy = changed(record.queue.policy, attributes, creating=False)
+        if policy.redrive != record.queue.policy.redrive:
+            self._check_redrive(name, policy)
+        record.queue.configure(policy, now_s)
+        record.modified_s = now_s
+
+    def delete(self, name: str, now_s: float) -> tuple[Queue, PurgedMessages]:
+        """Delete the queue; its messages are returned to be freed. Waiters are not called."""
+        queue = self.record(name).queue
+        del self._records[name]
+        self.changes += 1
+        self.move_tasks.forget(queue.arn)
+        if self.strict:
+            self._deleted_s[name] = now_s
+        return queue, queue.purge()
+
+    def purge(self, name: str, now_s: float) -> PurgedMessages:
+        """Remove all messages; they are returned to be freed. Raises SqsError."""
+        record = self.record(name)
+        if self.strict and record.purged_s is not None and now_s - record.purged_s < AGAIN_AFTER_S:
+            text = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
+            raise SqsError("PurgeQueueInProgress", text)
+        record.purged_s = now_s
+        return record.queue.purge()
+
+    def start_move(
+        self, source_arn: str, destination_arn: str | None, per_s: int | None, now_s: float
+    ) -> MoveTask:
+        """StartMessageMoveTask. Raises SqsError."""
+        source = self.find_arn(source_arn)
+        if source is None:
+            raise _no_resource("SourceArn")
+        if destination_arn is not None and self.find_arn(destination_arn) is None:
+            raise _no_resource("DestinationArn")
+        if destination_arn == source_arn:
+            raise invalid_value("Source queue arn and destination queue arn cannot be the same.")
+        if not self.sources_of(source_arn):
+            raise invalid_value("Source queue must be configured as a Dead Letter Queue.")
+        if per_s is not None and not 1 <= per_s <= MAX_PER_S:
+            reason = f"Must be between 1 and {MAX_PER_S}, if provided."
+            raise invalid_parameter("MaxNumberOfMessagesPerSecond", per_s, reason)
+        return self.move_tasks.start(source, destination_arn, per_s, now_s)
+
+    def move_tasks_of(self, source_arn: str) -> list[MoveTask]:
+        """ListMessageMoveTasks, the newest first. Raises SqsError."""
+        if self.find_arn(source_arn) is None:
+            raise _no_resource("SourceArn")
+        return self.move_tasks.listed(source_arn)
+
+    def _check_redrive(self, name: str, policy: QueueAttributes) -> None:
+        redrive = policy.redrive
+        if redrive is None:
+            return
+        own = self.arn(name)
+        wrong = f"Value {policy.redrive_text} for parameter RedrivePolicy is invalid. Reason: "
+        target = self.find_arn(redrive.arn)
+        if target is None:
+            raise invalid_value(wrong + "Dead letter target does not exist.")
+        if target.policy.fifo != policy.fifo:
+            raise invalid_value(f"{wrong}Dead-letter queue must be same type of queue as the source.")
+        allow = target.policy.redrive_allow
+        if allow is not None and not allow.allows(own):
+            raise invalid_value(
+                f"{wrong}Queue {own} does not have permission to use {redrive.arn} as its dead-letter queue."
+            )
+
+
+def _no_resource(parameter: str) -> SqsError:
+    return not_found(f"The resource that you specified for the {parameter} parameter doesn't exist.")
+
+
+def _is_fifo(name: str, attributes: Mapping[str, str]) -> bool:
+    """Whether it is to be a FIFO queue. Raises SqsError for a name that no such queue can have."""
+    fifo = attributes.get("FifoQueue", "false").lower() == "true"
+    stem = name.removesuffix(_FIFO_SUFFIX) if fifo else name
+    good = _NAME.fullmatch(stem) is not None and len(name) <= _LONGEST_NAME
+    if not good or fifo != name.endswith(_FIFO_SUFFIX):
+        raise invalid_value(_FIFO_NAME_RULE if fifo else _NAME_RULE)
+    return fifo

@@ -1,0 +1,50 @@
+"""One request to the SQS API, from the moment it is understood until it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from engine.protocols.http.message import Request
+from engine.services.sqs.errors import SqsError
+
+Result = dict[str, Any]
+
+
+class SqsProtocol(Protocol):
+    """The protocol of a request, which writes its answer."""
+
+    def succeed(self, call: SqsRequest, result: Mapping[str, Any]) -> None:
+        """Answer with `result`, in the names of the API's model."""
+
+    def fail(self, call: SqsRequest, error: SqsError) -> None:
+        """Answer with `error`."""
+
+
+class SqsRequest:
+    """What an operation is given besides its parameters.
+
+    Attributes:
+        request: The HTTP request.
+        protocol: Its protocol.
+        operation: AWS's name for what is asked.
+        request_id: What `x-amzn-RequestId` says.
+        now_s: When it came, by queue clock.
+    """
+
+    __slots__ = ("now_s", "operation", "protocol", "request", "request_id")
+
+    def __init__(self, request: Request, protocol: SqsProtocol, operation: str, request_id: str) -> None:
+        self.request = request
+        self.protocol = protocol
+        self.operation = operation
+        self.request_id = request_id
+        self.now_s = request.received_s
+
+    def succeed(self, result: Mapping[str, Any]) -> None:
+        """Send the answer. Called once."""
+        self.protocol.succeed(self, result)
+
+    def fail(self, error: SqsError) -> None:
+        """Send the answer. Called once."""
+        self.protocol.fail(self, error)

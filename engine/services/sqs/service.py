@@ -1,0 +1,236 @@
+"""SQS as a part of the engine: a handler of the AWS endpoint, and queues for use in the process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from engine.ports import Host
+from engine.protocols.aws.router import Scope
+from engine.protocols.http.message import Request
+from engine.services.sqs.errors import SqsError, batch_too_long, missing, no_such_queue
+from engine.services.sqs.json_protocol import TARGET_PREFIX, JsonProtocol, read_params
+from engine.services.sqs.long_polls import LongPoll
+from engine.services.sqs.message_operations import MessageContext, MessageOperations
+from engine.services.sqs.parameters import Params, text
+from engine.services.sqs.query_protocol import QueryProtocol, read_form, structured
+from engine.services.sqs.queue import Queue
+from engine.services.sqs.queue_attributes import MAX_MESSAGE_BYTES
+from engine.services.sqs.queue_operations import QueueOperations
+from engine.services.sqs.queue_timers import QueueTimers
+from engine.services.sqs.queues import Queues
+from engine.services.sqs.receipt_handles import ReceiptHandles
+from engine.services.sqs.request import Result, SqsProtocol, SqsRequest
+from engine.services.sqs.serialization import Epoch, SystemAttributes
+from engine.services.sqs.settings import QueueSettings, with_targets
+
+_MAX_URLS: Final = 4_096
+_LONGEST_URL: Final = 1_024
+_QUEUE_PATH: Final = re.compile(rb"/[^?]*/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
+_NO_OPERATION: Final = b"<UnknownOperationException/>\n"
+_NOT_ON_A_QUEUE: Final = frozenset({"CreateQueue", "ListQueues"})
+_MESSAGES: Final[Mapping[str, Callable[[MessageOperations, SqsRequest, Params], Result | None]]] = {
+    "SendMessage": MessageOperations.send,
+    "SendMessageBatch": MessageOperations.send_batch,
+    "ReceiveMessage": MessageOperations.receive,
+    "DeleteMessage": MessageOperations.delete,
+    "DeleteMessageBatch": MessageOperations.delete_batch,
+    "ChangeMessageVisibility": MessageOperations.change_visibility,
+    "ChangeMessageVisibilityBatch": MessageOperations.change_visibility_batch,
+}
+
+
+class SqsService:
+    """`handle` is what `engine.protocols.aws.router.AwsRouter` calls for the service `sqs`.
+
+    There is one set of queues, whatever region and account a caller signed for. The listener must take
+    bodies of `BODY_LIMIT_BYTES`. Call `stop` before the listener is drained: it ends the long polls.
+
+    Attributes:
+        queues: All queues, for use in the process. After a step on a queue (`send`, `delete`, ...) call its
+            `wake_waiters`.
+        system_attributes: Formats the system attributes of messages.
+    """
+
+    BODY_LIMIT_BYTES: Final = 6 * MAX_MESSAGE_BYTES + 65_536
+    """A batch of 1 MiB with every character escaped for JSON, and the rest of the request."""
+
+    def __init__(self, host: Host, *, strict: bool = False) -> None:
+        """`strict` keeps AWS's pauses of 60 s after DeleteQueue and PurgeQueue."""
+        account = host.account
+        self.queues = Queues(account.region, account.account_id, host.new_request_id, strict=strict)
+        self.system_attributes = SystemAttributes(Epoch(host.clock), account.account_id)
+        self._clock = host.clock
+        self._account_id = account.account_id
+        self._new_id = host.new_request_id
+        self._timers = QueueTimers(self.queues, host.clock)
+        self._polls: set[LongPoll] = set()
+        self._context = MessageContext(host.new_request_id, self.system_attributes, self._polls)
+        self._queue_operations = QueueOperations(
+            self.queues, host.clock, account.account_id, self._timers, self._deleted
+        )
+        self._json: SqsProtocol = JsonProtocol()
+        self._query: SqsProtocol = QueryProtocol()
+        self._targets = {
+            TARGET_PREFIX + name.encode(): name
+            for name in (*_MESSAGES, *self._queue_operations.operations, *self._queue_operations.on_queues)
+        }
+        self._operations = frozenset(self._targets.values())
+        self._by_name: dict[str, MessageOperations] = {}  # by queue name
+        self._by_url: dict[str, MessageOperations] = {}  # by queue URL as sent
+        self._changes = 0
+
+    # --- for the process
+
+    def declare(self, tables: Mapping[str, QueueSettings]) -> None:
+        """Create the queues of `[queues.NAME]` tables, and those they name for dead letters.
+
+        Raises:
+            SqsError: Two tables do not fit together; `settings.queue_problems` tells before.
+        """
+        now_s = self._clock.now()
+        all_tables = with_targets(tables)
+        redrive: dict[str, str] = {}
+        for name, settings in all_tables.items():
+            attributes = settings.attributes(name, self.queues.arn)
+            if "RedrivePolicy" in attributes:
+                redrive[name] = attributes.pop("RedrivePolicy")
+            self.queues.create(name, attributes, settings.tags, now_s)
+        for name, policy in redrive.items():  # queues may name each other
+            self.queues.configure(name, {"RedrivePolicy": policy}, now_s)
+
+    def queue(self, name: str) -> Queue:
+        """The queue of that name, or of that ARN. Raises SqsError if there is none."""
+        queue = self.queues.find_arn(name) if name.startswith("arn:") else self.queues.find(name)
+        if queue is None:
+            raise no_such_queue()
+        return queue
+
+    def handles(self, queue: Queue) -> ReceiptHandles:
+        """Converts receipts of `queue` to the handles that clients see."""
+        return self._operations_of(queue).handles
+
+    def stop(self) -> None:
+        """Answer every long poll without messages, and cancel the timers."""
+        for poll in tuple(self._polls):
+            poll.end()
+        self._timers.stop()
+
+    # --- for clients
+
+    def handle(self, request: Request, _scope: Scope) -> None:
+        """Answer once, now or, for a receive that waits, later. Never raises for a bad request."""
+        target = request.header(b"x-amz-target")
+        if target is not None:
+            name = self._targets.get(target)
+            asked = name or target.decode("latin-1").removeprefix("AmazonSQS.")
+            call = SqsRequest(request, self._json, asked, self._new_id())
+            self._act(call, name, None)
+        else:
+            self._handle_query(request)
+
+    def _handle_query(self, request: Request) -> None:
+        call = SqsRequest(request, self._query, "", self._new_id())
+        try:
+            form = read_form(request)
+        except SqsError as error:
+            call.fail(error)
+            return
+        action = form.get("Action")
+        if action is None and not request.too_large:
+            head = f"Content-Type: text/xml\r\nx-amzn-RequestId: {call.request_id}\r\n"
+            request.respond(404, head.encode(), _NO_OPERATION)
+            return
+        name = action if action in self._operations else None
+        if name in _NOT_ON_A_QUEUE and _QUEUE_PATH.match(request.target):
+            name = None
+        call.operation = name or (action or "")
+        self._act(call, name, form)
+
+    def _act(self, call: SqsRequest, name: str | None, form: Mapping[str, str] | None) -> None:
+        """Run the operation and answer. `form` is None in the JSON protocol."""
+        try:
+            if call.request.too_large:
+                raise _too_large(name, call.request.too_large)
+            if name is None:
+                raise _unknown(call)
+            params = read_params(call.request) if form is None else structured(form)
+            result = self._result(call, name, params)
+        except SqsError as error:
+            call.fail(error)
+        else:
+            if result is not None:
+                call.succeed(result)
+
+    def _result(self, call: SqsRequest, name: str, params: dict[str, Any]) -> Result | None:
+        act = _MESSAGES.get(name)
+        if act is not None:
+            return act(self._addressed(call, params), call, params)
+        operation = self._queue_operations.operations.get(name)
+        if operation is not None:
+            return operation(call, params)
+        record = self.queues.record(self._addressed(call, params).queue.name)
+        return self._queue_operations.on_queues[name](call, params, record)
+
+    def _addressed(self, call: SqsRequest, params: dict[str, Any]) -> MessageOperations:
+        """The operations of the queue that a call is for: by `QueueUrl`, else by the request's own path."""
+        url = params.get("QueueUrl")
+        if self._changes != self.queues.changes:
+            self._by_url.clear()
+            self._changes = self.queues.changes
+        if isinstance(url, str):
+            operations = self._by_url.get(url)
+            if operations is not None:
+                return operations
+        given = text(params, "QueueUrl")
+        if not given:
+            path = call.request.target
+            if not _QUEUE_PATH.match(path):
+                raise missing("QueueUrl")
+            given = path.decode("latin-1").partition("?")[0]
+        queue = self._find(given)
+        if queue is None:
+            raise no_such_queue()
+        operations = self._operations_of(queue)
+        if len(self._by_url) < _MAX_URLS and len(given) <= _LONGEST_URL:
+            self._by_url[given] = operations
+        return operations
+
+    def _find(self, url: str) -> Queue | None:
+        """Find a queue by the last two parts of a URL's path, or by its name alone; the host is ignored."""
+        *before, name = url.rstrip("/").split("/")
+        if before and before[-1] != self._account_id:
+            return None
+        return self.queues.find(name)
+
+    def _operations_of(self, queue: Queue) -> MessageOperations:
+        operations = self._by_name.get(queue.name)
+        if operations is None or operations.queue is not queue:
+            operations = self._by_name[queue.name] = MessageOperations(
+                queue, ReceiptHandles(self._new_id()), self._context
+            )
+        return operations
+
+    def _deleted(self, queue: Queue) -> None:
+        """Cancel the timer and answer the long polls of a deleted queue."""
+        self._timers.forget(queue)
+        self._by_name.pop(queue.name, None)
+        for poll in [one for one in self._polls if one.of(queue)]:
+            poll.end()
+
+
+def _unknown(call: SqsRequest) -> SqsError:
+    text = f"The action {call.operation[:256]} is not valid for this endpoint."
+    return SqsError("UnknownOperationException", text)
+
+
+def _too_large(name: str | None, size: int) -> SqsError:
+    if name == "SendMessage":
+        reason = f"Message must be shorter than {MAX_MESSAGE_BYTES} bytes."
+        return SqsError(
+            "InvalidParameterValueException", f"One or more parameters are invalid. Reason: {reason}"
+        )
+    if name == "SendMessageBatch":
+        return batch_too_long(MAX_MESSAGE_BYTES, size)
+    return SqsError("RequestEntityTooLargeException", f"A request of {size} bytes is too large.")

@@ -1,0 +1,165 @@
+"""From a request to its route, its event and its answer: the hot path of the HTTP source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from engine.core.event import Event
+from engine.core.outcome import Outcome
+from engine.errors import ConfigError, FunctionNotFound, NotAccepting
+from engine.ports import Host, Sink
+from engine.protocols.http.cors import Cors
+from engine.protocols.http.server import Request
+from engine.sources.http.error_responses import no_route
+from engine.sources.http.headers import Tracing
+from engine.sources.http.payload import MAX_EVENT_BYTES, PayloadFormat
+from engine.sources.http.responses import Answer, identified
+from engine.sources.http.routes import Entry, RouteTable, conflicts
+from engine.sources.http.settings import FrontDoor
+from engine.sources.http.target import split_target
+from engine.sources.http.timestamps import Timestamps
+
+_MOST_TARGETS: Final = 4096
+_LONGEST_TARGET: Final = 512
+_SURELY_FITS: Final = 524_288
+"""Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""
+
+
+class Route(NamedTuple):
+    """Which function a request goes to, how it is put, and what pages of other origins may do."""
+
+    function: str
+    payload: PayloadFormat
+    qualifier: str | None = None
+    cors: Cors | None = None
+
+
+class Resolved(NamedTuple):
+    """What one request target means: the route, and the target as the route's format wants it."""
+
+    route: Route
+    target: Any
+
+
+class Router:
+    """Finds the route of a request, and remembers the targets it has seen: bounded in number and length."""
+
+    __slots__ = ("_known", "_max_body", "_nowhere", "_table")
+
+    def __init__(self, entries: Sequence[Entry[Route]]) -> None:
+        problems = conflicts(entries)
+        if problems:
+            raise ConfigError(tuple(problems))
+        payloads = [entry.endpoint.payload for entry in entries]
+        doors = {payload.front_door for payload in payloads}
+        self._max_body = max((payload.max_body for payload in payloads), default=0)
+        self._nowhere = no_route(rest_only=doors == {FrontDoor.REST})
+        self._table = RouteTable(entries)
+        self._known: dict[tuple[str, bytes], Resolved] = {}
+
+    @property
+    def nowhere(self) -> Answer:
+        """The answer to a request that no route takes."""
+        return self._nowhere
+
+    @property
+    def max_body(self) -> int:
+        """Bytes of the largest request body any route takes."""
+        return self._max_body
+
+    def resolve(self, method: str, target: bytes) -> Resolved | None:
+        """The route and the parsed target, or None if no route takes the request."""
+        known = self._known.get((method, target))
+        if known is not None:
+            return known
+        path, query = split_target(target)
+        found = self._table.find(method, path)
+        if found is None and path.endswith("/"):  # a REST API does not tell /pets/ from /pets
+            found = self._table.find(method, path[:-1])
+            if found is not None and found.endpoint.payload.front_door is not FrontDoor.REST:
+                found = None
+        if found is None:
+            return None
+        route = found.endpoint
+        resolved = Resolved(route, route.payload.target(path, query, found.parameters))
+        if len(target) <= _LONGEST_TARGET:
+            if len(self._known) >= _MOST_TARGETS:
+                self._known.clear()
+            self._known[(method, target)] = resolved
+        return resolved
+
+
+class HttpEventHandler:
+    """Takes requests from the server, hands events to the sink, and gives the answers back."""
+
+    __slots__ = ("_new_request_id", "_reject", "_router", "_stamps", "_submit", "_tracing")
+
+    def __init__(self, router: Router, sink: Sink, host: Host) -> None:
+        self._router = router
+        self._submit = sink.submit
+        self._stamps = Timestamps(host.clock)
+        self._tracing = Tracing()
+        self._new_request_id = host.new_request_id
+        self._reject = host.reject
+
+    def reroute(self, router: Router) -> None:
+        """Other routes from now on."""
+        self._router = router
+
+    def take(self, request: Request) -> None:
+        """Answer now what cannot become an event; submit the rest. Never raises for a bad request."""
+        request_id = self._new_request_id()
+        resolved = self._router.resolve(request.method, request.target)
+        if resolved is None:
+            self._reject("unknown_function")
+            _refuse(request, self._router.nowhere, request_id)
+            return
+        route, target = resolved
+        payload = route.payload
+        if request.too_large or len(request.body) > payload.max_body:
+            self._reject("payload_too_large")
+            _refuse(request, payload.refusals.too_large, request_id)
+            return
+        stamp = self._stamps.now()
+        trace = self._tracing.header(request, stamp, request_id)
+        document = payload.event(request, target, request_id, stamp, trace)
+        text: bytes | None = None
+        if len(request.body) > _SURELY_FITS:
+            text = orjson.dumps(document)
+            if len(text) > MAX_EVENT_BYTES:
+                self._reject("payload_too_large")
+                _refuse(request, payload.refusals.too_large, request_id)
+                return
+        event = Event(
+            route.function,
+            text,
+            request_id,
+            request.received_s,
+            "http",
+            document,
+            trace,
+            None,
+            route.qualifier,
+        )
+        try:
+            self._submit(event, partial(_answer, request, payload))
+        except NotAccepting:
+            self._reject("not_accepting")
+            _refuse(request, payload.refusals.unavailable, request_id)
+        except FunctionNotFound:  # taken away since the table was built
+            self._reject("unknown_function")
+            _refuse(request, payload.refusals.failed, request_id)
+
+
+def _answer(request: Request, payload: PayloadFormat, outcome: Outcome) -> None:
+    status, head, body = payload.answer(outcome, request)
+    request.respond(status, head, body)
+
+
+def _refuse(request: Request, answer: Answer, request_id: str) -> None:
+    status, head, body = answer
+    request.respond(status, identified(head, request_id), body)

@@ -1,0 +1,87 @@
+"""Payload format 1.0 of an HTTP API: the event of a REST API, but for what an HTTP API does in its own way.
+
+Source: API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs", payload format 1.0.
+Not confirmed by a primary source: the resource of `$default`, that `path` is decoded and without its stage,
+which bodies are base64 (by content type, as in format 2.0), and that a result without `statusCode` fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.core.outcome import Outcome, Status
+from engine.ports import Binding
+from engine.protocols.http.server import Request
+from engine.sources.http.error_responses import refusals
+from engine.sources.http.headers import text_or_base64
+from engine.sources.http.payload import GatewayIdentity, stable_id
+from engine.sources.http.payload_v1 import PayloadV1, Target
+from engine.sources.http.responses import Answer, base64_bytes, is_encoded, parse, text_bytes
+from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
+from engine.sources.http.target import decoded_pairs, decoded_path, grouped
+from engine.sources.http.timestamps import Timestamp
+
+
+class PayloadV1HttpApi(PayloadV1):
+    """One route in payload format 1.0 of an HTTP API."""
+
+    __slots__ = ("_before",)
+
+    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
+        super().__init__(binding, settings, edge)
+        self.front_door = FrontDoor.HTTP_API
+        self.refusals = refusals(self.front_door)
+        account = edge.account
+        api_id = stable_id("http-api", account.account_id, 10)
+        self._context = {
+            "accountId": account.account_id,
+            "apiId": api_id,
+            "domainName": f"{api_id}.execute-api.{account.region}.amazonaws.com",
+            "domainPrefix": api_id,
+        }
+        self._before = "" if self._stage == DEFAULT_PATH else f"/{self._stage}"
+
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+        """Path, parameters and query values are decoded."""
+        multi = grouped(decoded_pairs(query))
+        single = {name: values[-1] for name, values in multi.items()}
+        decoded = {name: decoded_path(value) for name, value in parameters.items()}
+        return Target(decoded_path(path), single or None, multi or None, decoded or None, self._path, "")
+
+    def event(
+        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
+    ) -> dict[str, Any]:
+        """The event, which says its version; `resourceId` is null."""
+        event = {"version": "1.0", **super().event(request, target, request_id, stamp, trace)}
+        context = event["requestContext"]
+        context["authorizer"] = {"claims": None, "scopes": None}
+        context["path"], context["resourceId"] = self._before + target.path, None
+        return event
+
+    def _body(self, request: Request) -> tuple[str | None, bool]:
+        """Text if its content type holds `json`, `text` or `xml`, else base64."""
+        if not request.body:
+            return None, False
+        kind = (request.header(b"content-type") or b"").lower()
+        is_text = b"json" in kind or b"text" in kind or b"xml" in kind
+        return text_or_base64(request.body, is_text=is_text)
+
+    def answer(self, outcome: Outcome, request: Request) -> Answer:
+        """As a REST API answers, but a result needs its `statusCode`."""
+        if outcome.status is Status.SUCCESS:
+            try:
+                result = parse(outcome.body)
+            except ValueError:
+                return self.refusals.malformed_by(outcome)
+            if type(result) is not dict or result.get("statusCode") is None:
+                return self.refusals.malformed_by(outcome)
+        return super().answer(outcome, request)
+
+    def _answer_body(self, result: dict[str, Any], request: Request) -> bytes:
+        """A body that `isBase64Encoded` says to be so is decoded, whatever the request accepts."""
+        body = result.get("body")
+        if body is None:
+            return b""
+        if type(body) is not str:
+            raise ValueError("body is not a string")
+        return base64_bytes(body) if is_encoded(result) else text_bytes(body)

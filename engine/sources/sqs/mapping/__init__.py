@@ -1,1 +1,0 @@
-"""The event source mapping: turns messages of a queue into invocations of a function."""

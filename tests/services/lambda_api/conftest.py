@@ -1,0 +1,317 @@
+"""What the Lambda API's tests share: a fixed clock, a scripted sink, requests without a socket."""
+
+import io
+import itertools
+import json
+import zipfile
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+
+from engine.core.billing import Rate
+from engine.core.event import MISSING, Event
+from engine.core.failure import throttle_body
+from engine.core.function import Account, Function
+from engine.core.outcome import Outcome, Status
+from engine.errors import EngineError
+from engine.packages.deployment import Readiness
+from engine.packages.store import PackageStore
+from engine.ports import Host
+from engine.protocols.aws.router import AwsRouter
+from engine.protocols.http.message import Request
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.service import LambdaApi
+from engine.services.sqs.service import SqsService
+from engine.sources.sqs.source import SqsSource
+
+RATE = Rate(request_usd=Decimal(0), millisecond_usd=Decimal(0))
+
+
+class FixedClock:
+    """12 March 2020, 19:03:58.390 UTC."""
+
+    def now(self) -> float:
+        return 100.0
+
+    def wall(self) -> float:
+        return 1584039838.390
+
+
+def outcome(event: Event, status: Status = Status.SUCCESS, body: bytes = b"null", **more: object) -> Outcome:
+    """An end of `event`; a success with null if nothing else is said."""
+    return Outcome(status, body, event.request_id, RATE, **more)
+
+
+def echo(event: Event) -> Outcome:
+    """What a handler that returns its event would do."""
+    document, event.document = event.document, MISSING
+    assert document is not MISSING
+    return outcome(event, body=json.dumps(document).encode())
+
+
+class ScriptedSink:
+    """Ends each event at once as `act` says, or raises what it returns; keeps the events."""
+
+    def __init__(self) -> None:
+        self.act: Callable[[Event], Outcome | EngineError] = echo
+        self.events: list[Event] = []
+
+    def submit(self, event: Event, reply: Callable[[Outcome], None], /) -> None:
+        done = self.act(event)
+        if isinstance(done, EngineError):
+            raise done
+        self.events.append(event)
+        reply(done)
+
+    async def invoke(self, event: Event, /) -> Outcome:
+        raise AssertionError("the Lambda API never waits")
+
+
+class Answer:
+    """One answer, its header lines taken apart."""
+
+    def __init__(self, status: int, head: bytes, body: bytes) -> None:
+        self.status, self.head, self.body = status, head, body
+        assert not head or head.endswith(b"\r\n")
+        lines = head.decode("latin-1").split("\r\n")[:-1]
+        self.pairs = [tuple(line.split(": ", 1)) for line in lines]
+        self.headers = {name.lower(): value for name, value in self.pairs}
+
+    @property
+    def document(self) -> object:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> tuple[int, str, object]:
+        """Status, code, body of an error."""
+        return self.status, self.headers["x-amzn-errortype"], self.document
+
+
+class Client:
+    """Stands in for the connection: keeps the answers."""
+
+    peer = "127.0.0.1"
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+
+    def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
+        self.answers.append(Answer(status, head, body))
+
+
+class FakeDeployment:
+    """Keeps what it is told to run; everything is ready at once, and gone at once."""
+
+    def __init__(self) -> None:
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.routes: dict[str, object] = {}
+        self.reserved: dict[str, int | None] = {}
+        self.provisioned: dict[tuple[str, str], int] = {}
+        self.ready = Readiness(0, failing=False)
+        self.refuses: EngineError | None = None
+        self._tell: Callable[[Function], None] = lambda _: None
+
+    async def put(self, function: Function) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        old = self.functions.get((function.name, function.version))
+        self.functions[function.name, function.version] = function
+        if old is not None:
+            self._tell(old)
+
+    def remove(self, name: str, version: str | None = None) -> None:
+        for key in [key for key in self.functions if key[0] == name and version in (None, key[1])]:
+            self._tell(self.functions.pop(key))
+
+    def route(self, name: str, routes: object) -> None:
+        self.routes[name] = routes
+
+    def reserve(self, name: str, reserved: int | None) -> None:
+        self.reserved[name] = reserved
+
+    def provision(self, name: str, version: str, count: int) -> None:
+        self.provisioned[name, version] = count
+
+    def readiness(self, _name: str, _version: str) -> Readiness:
+        return self.ready
+
+    def on_gone(self, tell: Callable[[Function], None]) -> None:
+        self._tell = tell
+
+
+class FakeFunctionUrls:
+    """Function URLs that nobody serves."""
+
+    def __init__(self) -> None:
+        self.urls: dict[str, tuple[str, str | None]] = {}
+
+    def open(self, url_id: str, function: str, qualifier: str | None, cors: object = None) -> None:
+        self.urls[url_id] = function, qualifier
+
+    def close(self, url_id: str) -> None:
+        del self.urls[url_id]
+
+    def address(self, url_id: str) -> str:
+        return f"http://127.0.0.1:3000/_url/{url_id}/"
+
+
+async def inline(work: Callable[[], object]) -> object:
+    """An offload that blocks."""
+    return work()
+
+
+def spawn(function: Callable[..., object], *args: object) -> None:
+    """Runs a coroutine that never has to wait, at once."""
+    coroutine = function(*args)
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits for something")
+
+
+class Bench:
+    """The API in front of a scripted sink and a fake deployment."""
+
+    def __init__(self, functions: list[Function], package_store: PackageStore) -> None:
+        self.sink = ScriptedSink()
+        ids = itertools.count(1)
+        self.host = Host(
+            account=Account(region="eu-west-1", account_id="123456789012"),
+            clock=FixedClock(),
+            new_request_id=lambda: f"0f0e0d0c-0b0a-4908-8706-{next(ids):012x}",
+            listen={},
+        )
+        self.deployment, self.function_urls, self.package_store = (
+            FakeDeployment(),
+            FakeFunctionUrls(),
+            package_store,
+        )
+        self.registry = FunctionRegistry({function.name: function for function in functions}, self.host)
+        service = SqsService(self.host)
+        self.queues, self.mappings = service.queues, SqsSource([], self.host, service)
+        self.control_plane = ControlPlane(
+            self.registry,
+            package_store,
+            self.deployment,
+            self.function_urls,
+            offload=inline,
+            spawn=spawn,
+            mappings=self.mappings,
+        )
+        self.api = LambdaApi(self.control_plane, self.host, self.sink, spawn)
+        self.endpoint = AwsRouter({"lambda": self.api.handle}, self.host.new_request_id)
+
+    def ask(
+        self,
+        method: str,
+        target: str | bytes,
+        headers: dict[str, str] | list[tuple[bytes, bytes]] | None = None,
+        body: bytes = b"",
+        too_large: int = 0,
+    ) -> Answer:
+        """The one answer to a request."""
+        raw = target.encode() if isinstance(target, str) else target
+        if not isinstance(headers, list):
+            headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+        client = Client()
+        request = Request.parsed(client, method, raw, headers, body, 7.0, "1.1", too_large)
+        self.endpoint.handle(request)
+        [answer] = client.answers
+        return answer
+
+    def invoke(self, body: bytes = b"{}", name: str = "hello", too_large: int = 0, **headers: str) -> Answer:
+        """The answer to an Invoke; `x_amz_log_type` is the header X-Amz-Log-Type."""
+        spelled = {key.replace("_", "-").title(): value for key, value in headers.items()}
+        return self.ask("POST", f"/2015-03-31/functions/{name}/invocations", spelled, body, too_large)
+
+    @staticmethod
+    def zipped(files: dict[str, str]) -> str:
+        """An archive of text files, in Base64."""
+        return zipped(files)
+
+    def call(self, method: str, target: str, **members: object) -> Answer:
+        """The answer to a request whose body is an object of `members`."""
+        return self.ask(method, target, body=json.dumps(members).encode())
+
+    def create(self, name: str = "made", files: dict[str, str] | None = None, **members: object) -> Answer:
+        """The answer to a CreateFunction from a small archive."""
+        code = {"ZipFile": zipped(files or {"app.py": "def handler(event, context): return event"})}
+        wanted = {
+            "FunctionName": name,
+            "Role": "arn:aws:iam::123456789012:role/any",
+            "Runtime": "python3.12",
+            "Handler": "app.handler",
+            "Code": code,
+        }
+        kept = {key: value for key, value in {**wanted, **members}.items() if value is not None}
+        return self.call("POST", "/2015-03-31/functions", **kept)
+
+    @property
+    def event(self) -> Event:
+        """The one event that was submitted."""
+        [event] = self.sink.events
+        return event
+
+
+def zipped(files: dict[str, str]) -> str:
+    """An archive of text files, in Base64."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return b64encode(buffer.getvalue()).decode()
+
+
+FUNCTIONS = [
+    Function("hello", handler="hello.handler"),
+    Function(
+        "orders-v2_x",
+        handler="src/orders.handler",
+        memory_mb=512,
+        timeout_s=0.5,
+        reserved_concurrency=100,
+        environment={"TABLE": "orders"},
+        tags={"team": "shop"},
+    ),
+    Function("warm", handler="warm.handler", provisioned_concurrency=7),
+]
+
+
+@pytest.fixture
+def package_store() -> Iterator[PackageStore]:
+    """A folder for packages."""
+    with PackageStore(None) as package_store:
+        yield package_store
+
+
+@pytest.fixture
+def bench(package_store) -> Bench:
+    return Bench(FUNCTIONS, package_store)
+
+
+@pytest.fixture
+def make_bench(package_store) -> Callable[[list[Function]], Bench]:
+    return lambda functions: Bench(functions, package_store)
+
+
+@pytest.fixture
+def end() -> Callable[..., Callable[[Event], Outcome]]:
+    """A script: every event ends so."""
+    return lambda *args, **more: lambda event: outcome(event, *args, **more)
+
+
+@pytest.fixture
+def throttle() -> Callable[[str], Callable[[Event], Outcome]]:
+    """A script: every event is refused for `reason`."""
+    return lambda reason: lambda event: outcome(event, Status.THROTTLED, throttle_body(reason), reason=reason)
+
+
+@pytest.fixture(scope="session")
+def any_bench() -> Iterator[Bench]:
+    """One bench for all examples of a property."""
+    with PackageStore(None) as package_store:
+        yield Bench(FUNCTIONS, package_store)

@@ -180,7 +180,7 @@ class Play:
 
     def function(self, name: str = "f", handler: str = "app.handler", **limits: object) -> Function:
         executor = "auto" if self.factory is not None else self.name
-        limits = {"timeout_s": self.timeout_s if self.is_virtual else 20.0, **limits}
+        limits = {"timeout_s": self.timeout_s if self.is_virtual else 60.0, **limits}
         return Function(name, handler=handler, code=str(self.folder), executor=executor, **limits)
 
     def engine(self, *functions: Function, **settings: object) -> Engine:

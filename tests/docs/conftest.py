@@ -28,11 +28,11 @@ def workspace(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def environment():
-    """Variables for a child process: no proxy, no AWS account of whoever runs the tests."""
+    """Variables for a child process: no proxy, no AWS account of whoever runs the tests, no `make` around."""
     return {
         name: value
         for name, value in os.environ.items()
-        if "proxy" not in name.lower() and not name.startswith("AWS_")
+        if "proxy" not in name.lower() and not name.startswith(("AWS_", "MAKE", "MFLAGS"))
     }
 
 

@@ -26,13 +26,19 @@ def workspace(tmp_path, monkeypatch):
     return make
 
 
+GIVEN = ("PYTHON", "VENV", "LOCK", "PYTEST_ARGS")
+"""What `make test PYTHON=...` hands on to what it runs."""
+
+
 @pytest.fixture(scope="module")
 def environment():
     """Variables for a child process: no proxy, no AWS account of whoever runs the tests, no `make` around."""
     return {
         name: value
         for name, value in os.environ.items()
-        if "proxy" not in name.lower() and not name.startswith(("AWS_", "MAKE", "MFLAGS"))
+        if "proxy" not in name.lower()
+        and not name.startswith(("AWS_", "MAKE", "MFLAGS"))
+        and name not in GIVEN
     }
 
 

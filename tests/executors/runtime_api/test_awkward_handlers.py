@@ -6,6 +6,7 @@ Each runs on `runtime`, where it is awslambdaric that calls it, and on `process`
 
 import asyncio
 import json
+import linecache
 import re
 import runpy
 import sys
@@ -206,6 +207,7 @@ LOGGED_BADLY = (
 def ran(tmp_path_factory):
     """Log format and executor to what became of everything there."""
     folder, found = tmp_path_factory.mktemp("awkward"), {}
+    linecache.clearcache()  # from Python 3.13 on it has the text of `python -c`, which starts workers of tests
     for number, files in enumerate(MODULES.values()):
         for name, text in files.items():
             file = folder / str(number) / name

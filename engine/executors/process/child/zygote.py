@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import linecache
 import os
 import signal
 import socket
@@ -45,6 +46,7 @@ def _clear_main_module(path: Sequence[str]) -> None:
     names = vars(sys.modules["__main__"])
     for name in [name for name in names if not name.startswith("__")]:
         del names[name]
+    linecache.clearcache()  # from Python 3.13 on it has the text of `python -c`, as that of any `<string>`
 
 
 def main(descriptor: int, parent: int) -> NoReturn:

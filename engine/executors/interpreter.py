@@ -172,6 +172,8 @@ def _change(member: Interpreter) -> None:
         _replace(undo, os, "system", _system)
         _replace(undo, subprocess, "_fork_exec", _fork_exec)
         _replace(undo, _posixsubprocess, "fork_exec", _fork_exec)  # for multiprocessing
+        for name in ("posix_spawn", "posix_spawnp"):  # by `subprocess` from Python 3.13 on
+            _replace(undo, os, name, _posix_spawn)
         _replace(undo, threading.Thread, "start", _start)
         _replace(undo, _thread, "start_new_thread", _start_new_thread)
         _replace(undo, ThreadPoolExecutor, "submit", _submit)
@@ -283,6 +285,16 @@ def _fork_exec(original: Callable[..., int]) -> Callable[..., int]:
         return original(*args)
 
     return fork_exec
+
+
+def _posix_spawn(original: Callable[..., int]) -> Callable[..., int]:
+    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+        scope = running.get()
+        if scope is not None and env is None:
+            env = dict(scope.view)
+        return original(path, argv, env, **options)
+
+    return posix_spawn
 
 
 def _system(original: Callable[[Any], int]) -> Callable[[Any], int]:

@@ -32,7 +32,9 @@ def taken(parameter: click.Parameter, context: click.Context) -> Iterator[str]:
     facts = parameter.to_info_dict()
     if isinstance(parameter, click.Argument):
         names = [parameter.make_metavar(context)]
-    elif parameter.name == "help":  # click keeps the names under which a command was first run, perhaps alone
+    elif (
+        "--help" in parameter.opts
+    ):  # click keeps the names under which a command was first run, perhaps alone
         names = context.command.get_help_option_names(context)
     else:
         names = [*parameter.opts, *parameter.secondary_opts]

@@ -207,7 +207,7 @@ LOGGED_BADLY = (
 def ran(tmp_path_factory):
     """Log format and executor to what became of everything there."""
     folder, found = tmp_path_factory.mktemp("awkward"), {}
-    linecache.clearcache()  # from Python 3.13 on it has the text of `python -c`, which starts workers of tests
+    linecache.clearcache()  # from Python 3.13 on it has the text of `python -c`, as which tests may run
     for number, files in enumerate(MODULES.values()):
         for name, text in files.items():
             file = folder / str(number) / name

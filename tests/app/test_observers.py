@@ -63,8 +63,8 @@ async def test_an_observer_sees_every_invocation_and_is_closed(watching):
 
     (watcher,) = module.Watcher.made
 
-    assert outcome.payload == 1
-    assert (counted, watcher.seen) == (1, ["began", "success", "closed"])
+    assert 1 == outcome.payload
+    assert (1, ["began", "success", "closed"]) == (counted, watcher.seen)
 
 
 async def test_an_observer_that_is_not_there_is_one_clear_problem():

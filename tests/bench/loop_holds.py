@@ -276,7 +276,7 @@ def put_all(url: str | None, bucket: str, keys: list[str], body: bytes = b"x") -
         connection.request("PUT", f"/{bucket}/{key}" if bucket else f"/{key}", body)
         response = connection.getresponse()
         response.read()
-        assert response.status == 200, response.status
+        assert 200 == response.status, response.status
         etags.append(response.getheader("ETag") or "")
     return etags
 

@@ -36,7 +36,7 @@ class Reader(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
-        assert self._open.pop() == tag
+        assert tag == self._open.pop()
 
     def handle_data(self, data):
         if self._open and self._open[-1] == "script":

@@ -73,18 +73,18 @@ def test_a_row_is_what_happened_between_two_documents():
     frame = frame_of(BEFORE, AFTER)
     hello = frame.rows[0]
 
-    assert (hello.function, hello.per_s, hello.errors, hello.throttles_per_s) == ("hello", 10.0, 0.25, 4.0)
-    assert (round(hello.p50_s, 6), round(hello.p99_s, 6)) == (0.055, 0.0991)
-    assert (hello.in_flight, hello.queued, hello.environments, hello.cold_per_s) == (3, 1, 5, 2.0)
-    assert (round(hello.usd_per_million, 6), hello.usd_per_s) == (1.0, 0.00001)
-    assert (frame.per_s, frame.ready, frame.desired, round(frame.usd_per_hour, 6)) == (10.0, 5, 4, 0.036)
+    assert ("hello", 10.0, 0.25, 4.0) == (hello.function, hello.per_s, hello.errors, hello.throttles_per_s)
+    assert (0.055, 0.0991) == (round(hello.p50_s, 6), round(hello.p99_s, 6))
+    assert (3, 1, 5, 2.0) == (hello.in_flight, hello.queued, hello.environments, hello.cold_per_s)
+    assert (1.0, 0.00001) == (round(hello.usd_per_million, 6), hello.usd_per_s)
+    assert (10.0, 5, 4, 0.036) == (frame.per_s, frame.ready, frame.desired, round(frame.usd_per_hour, 6))
 
 
 def test_a_function_that_did_nothing_has_no_share_of_errors():
     """Nothing is not zero per cent."""
     idle = frame_of(BEFORE, AFTER).rows[1]
 
-    assert (idle.per_s, idle.errors, idle.p99_s, idle.usd_per_million) == (0.0, None, None, None)
+    assert (0.0, None, None, None) == (idle.per_s, idle.errors, idle.p99_s, idle.usd_per_million)
 
 
 @pytest.mark.parametrize("before", [None, AFTER | {"uptime_s": 9000.0}])
@@ -92,7 +92,7 @@ def test_without_a_document_of_the_same_process_rates_are_zero(before):
     """The first look, and one after a restart."""
     frame = frame_of(before, AFTER)
 
-    assert (frame.per_s, frame.usd_per_hour, frame.span_s, frame.in_flight) == (0.0, 0.0, 0.0, 3)
+    assert (0.0, 0.0, 0.0, 3) == (frame.per_s, frame.usd_per_hour, frame.span_s, frame.in_flight)
 
 
 def test_a_new_function_counts_from_zero_and_one_that_began_anew_never_falls():
@@ -103,7 +103,7 @@ def test_a_new_function_counts_from_zero_and_one_that_began_anew_never_falls():
     later["functions"]["hello"]["cost_usd"] = {"total": "0.000001"}
     rows = {row.function: row for row in frame_of(AFTER, later).rows}
 
-    assert (rows["new"].per_s, rows["hello"].per_s, rows["hello"].usd_per_s) == (3.0, 0.0, 0.0)
+    assert (3.0, 0.0, 0.0) == (rows["new"].per_s, rows["hello"].per_s, rows["hello"].usd_per_s)
 
 
 def test_the_log_says_what_changed():
@@ -111,15 +111,15 @@ def test_the_log_says_what_changed():
     log = EventLog()
     log.add(BEFORE, AFTER | {"rejected": {"unknown_function": 2}})
 
-    assert [str(one) for one in log] == [
+    assert [
         "hello: 6 environments more (demand)",
         "hello: 1 environments fewer (timeout)",
         "hello: 8 throttled (function limit)",
         "hello: 4 ended in error",
         "hello: 1 ended in timeout",
         "the engine: 2 rejected (unknown function)",
-    ]
-    assert [one.tone for one in log] == ["good", "bad", "bad", "bad", "bad", "bad"]
+    ] == [str(one) for one in log]
+    assert ["good", "bad", "bad", "bad", "bad", "bad"] == [one.tone for one in log]
 
 
 def test_what_goes_on_is_one_line_that_counts_up():
@@ -131,7 +131,7 @@ def test_what_goes_on_is_one_line_that_counts_up():
     for before, after in itertools.pairwise(documents):
         log.add(before, after)
 
-    assert [(one.at_s, one.times) for one in log] == [(3.0, 20), (60.0, 570)]
+    assert [(3.0, 20), (60.0, 570)] == [(one.at_s, one.times) for one in log]
 
 
 def test_functions_that_come_and_go_and_a_restart_are_told():
@@ -140,7 +140,7 @@ def test_functions_that_come_and_go_and_a_restart_are_told():
     log.add(document(1.0, a=function()), document(2.0, b=function()))
     log.add(AFTER, document(0.5, hello=function()))
 
-    assert [str(one) for one in log] == ["b: is there", "a: is gone", "the engine: was started anew"]
+    assert ["b: is there", "a: is gone", "the engine: was started anew"] == [str(one) for one in log]
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -152,20 +152,20 @@ def test_the_highest_comes_first_and_equal_ones_by_name(order):
     ).rows
     expected = ["a", "b", "busy"] if order == "name" else ["busy", "a", "b"]
 
-    assert [row.function for row in ordered(rows, order)] == expected
+    assert expected == [row.function for row in ordered(rows, order)]
 
 
 def test_numbers_are_short():
     """Three digits, and the unit that suits."""
-    assert [rate(0), rate(0.25), rate(12.6), rate(12345)] == ["0", "0.2", "13", "12,345"]
-    assert [seconds(None), seconds(0.000123), seconds(0.0123), seconds(2.5)] == [
+    assert ["0", "0.2", "13", "12,345"] == [rate(0), rate(0.25), rate(12.6), rate(12345)]
+    assert [
         "",
         "123 µs",
         "12.3 ms",
         "2.5 s",
-    ]
-    assert [dollars(0), dollars(0.00123), dollars(1234.5)] == ["$0.00", "$0.0012", "$1,234.50"]
-    assert [span(61), span(3661), span(90000)] == ["1 min 01 s", "1 h 01 min", "1 d 1 h"]
+    ] == [seconds(None), seconds(0.000123), seconds(0.0123), seconds(2.5)]
+    assert ["$0.00", "$0.0012", "$1,234.50"] == [dollars(0), dollars(0.00123), dollars(1234.5)]
+    assert ["1 min 01 s", "1 h 01 min", "1 d 1 h"] == [span(61), span(3661), span(90000)]
 
 
 def picture(width=120, height=30, **settings) -> str:
@@ -182,7 +182,7 @@ def test_the_picture_has_totals_functions_and_the_log():
     text = picture()
 
     assert "10 per s   3 in use / 5 ready / 4 desired   1 queued   4.0 throttled/s" in text
-    assert [heading for heading in HEADINGS if heading not in text] == []
+    assert [] == [heading for heading in HEADINGS if heading not in text]
     assert "hello" in text
     assert "6 environments more (demand)" in text
     assert "s sort: rate" in text
@@ -191,14 +191,14 @@ def test_the_picture_has_totals_functions_and_the_log():
 @pytest.mark.parametrize(("width", "height"), [(120, 30), (60, 12), (20, 5)])
 def test_the_picture_is_no_wider_than_the_terminal(width, height):
     """A small window shows less of it."""
-    assert [line for line in picture(width, height).splitlines() if len(line) > width] == []
+    assert [] == [line for line in picture(width, height).splitlines() if len(line) > width]
 
 
 def test_only_the_functions_asked_for_are_shown():
     """Totals are of all."""
     text = picture(pattern="id*")
 
-    assert ("idle" in text, "hello  " in text, "10 per s" in text) == (True, False, True)
+    assert (True, False, True) == ("idle" in text, "hello  " in text, "10 per s" in text)
 
 
 def test_keys_sort_pause_and_quit():
@@ -208,8 +208,8 @@ def test_keys_sort_pause_and_quit():
     going_on = [shown.press(key) for key in "sp?"]
     shown.take(frame_of(None, BEFORE))
 
-    assert going_on == [True, True, True]
-    assert (shown.order, shown.paused, shown.frame.per_s) == ("errors", True, 10.0)
+    assert [True, True, True] == going_on
+    assert ("errors", True, 10.0) == (shown.order, shown.paused, shown.frame.per_s)
     assert shown.press("q") is False
 
 
@@ -219,10 +219,10 @@ def test_plain_lines_leave_out_what_did_nothing():
     Plain(out, "rate", "*").show(frame_of(BEFORE, AFTER), EventLog().add(BEFORE, AFTER))
     lines = out.getvalue().splitlines()
 
-    assert lines[0] == "1 min 42 s  hello: 6 environments more (demand)"
+    assert "1 min 42 s  hello: 6 environments more (demand)" == lines[0]
     assert lines[5].startswith("up 1 min 42 s   10 per s   3 in use")
-    assert " ".join(lines[7].split()) == "hello 10 25 % 4.0 55 ms 99.1 ms 3 1 5 2.0 1.00"
-    assert len(lines) == 8
+    assert "hello 10 25 % 4.0 55 ms 99.1 ms 3 1 5 2.0 1.00" == " ".join(lines[7].split())
+    assert 8 == len(lines)
 
 
 class Engine(http.server.BaseHTTPRequestHandler):
@@ -268,15 +268,15 @@ def test_json_is_one_object_a_look(admin):
     result = CliRunner().invoke(main, ["top", "--url", url, "--json", "--count", "2", "--every", "0.1"])
     first, second = map(json.loads, result.output.splitlines())
 
-    assert result.exit_code == 0
-    assert (first["per_s"], first["rows"][0]["function"], second["per_s"]) == (10.0, "hello", 0.0)
-    assert first["happened"][0] == {
+    assert 0 == result.exit_code
+    assert (10.0, "hello", 0.0) == (first["per_s"], first["rows"][0]["function"], second["per_s"])
+    assert {
         "at_s": 102.0,
         "function": "hello",
         "what": "environments more (demand)",
         "times": 6,
         "tone": "good",
-    }
+    } == first["happened"][0]
 
 
 @pytest.mark.real_time
@@ -286,7 +286,7 @@ def test_a_pipe_gets_plain_lines(admin):
         main, ["top", "--url", admin(BEFORE, AFTER), "--count", "1", "--every", "0.1"]
     )
 
-    assert result.exit_code == 0
+    assert 0 == result.exit_code
     assert "\x1b" not in result.output
     assert "10 per s" in result.output
 
@@ -297,8 +297,8 @@ def test_what_is_no_engine_is_one_line(admin, answer):
     """Not a traceback."""
     result = CliRunner().invoke(main, ["top", "--url", admin(answer), "--plain"])
 
-    assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1
+    assert 2 == result.exit_code
+    assert 1 == result.stderr.count("\n")
     assert "no status of an engine" in result.stderr
 
 
@@ -308,5 +308,5 @@ def test_a_wrong_address_is_one_line(url):
     """It names the address."""
     result = CliRunner().invoke(main, ["top", "--url", url, "--plain"])
 
-    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert (2, 1) == (result.exit_code, result.stderr.count("\n"))
     assert url in result.stderr

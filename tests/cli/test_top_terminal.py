@@ -90,8 +90,8 @@ def test_keys_work_and_the_terminal_is_as_it_was(url, terminal):
         os.write(ours, b"q")
         ended = process.wait(15)
 
-    assert ended == 0
-    assert termios.tcgetattr(theirs) == known
+    assert 0 == ended
+    assert known == termios.tcgetattr(theirs)
 
 
 def test_an_engine_that_is_not_there_is_waited_for(terminal):
@@ -102,4 +102,4 @@ def test_an_engine_that_is_not_there_is_waited_for(terminal):
         os.write(ours, b"q")
         ended = process.wait(15)
 
-    assert ended == 0
+    assert 0 == ended

@@ -193,7 +193,7 @@ def test_loops_are_unrolled_as_cfn_lint_unrolls_them(template):
     assert [] == matches
     resources = (made or theirs.template)["Resources"]
     assert ["Doab", "Doc"] == sorted(resources)
-    assert sorted(len(one["Properties"]["Events"]) for one in resources.values()) == [2, 2]
+    assert [2, 2] == sorted(len(one["Properties"]["Events"]) for one in resources.values())
     assert len(resources) == len(config.functions)
 
 

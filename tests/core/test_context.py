@@ -125,8 +125,8 @@ def test_identity_is_an_object_of_its_own_for_each_invocation(template):
     first, second = template.make("r1", 53.0), template.make("r2", 53.0)
     first.identity.cognito_identity_id = "me"
 
-    assert first.identity.cognito_identity_id == "me"
-    assert (second.identity.cognito_identity_id, second.identity.cognito_identity_pool_id) == (None, None)
+    assert "me" == first.identity.cognito_identity_id
+    assert (None, None) == (second.identity.cognito_identity_id, second.identity.cognito_identity_pool_id)
 
 
 @pytest.mark.parametrize(("now_s", "remaining_ms"), [(50.0, 3000), (52.0005, 999), (53.0, 0), (60.0, 0)])
@@ -164,7 +164,7 @@ def test_log_writes_text_without_a_newline(template, written):
     context.log("a")
     context.log({"b": 1})
 
-    assert written == ["a", "{'b': 1}"]
+    assert ["a", "{'b': 1}"] == written
 
 
 def test_attributes_set_by_a_handler_stay_with_its_invocation(template):
@@ -172,9 +172,9 @@ def test_attributes_set_by_a_handler_stay_with_its_invocation(template):
     first, second = template.make("r1", 53.0), template.make("r2", 53.0)
     first.user, first.function_name = "ada", "renamed"
 
-    assert first.user == "ada"
+    assert "ada" == first.user
     assert not hasattr(second, "user")
-    assert second.function_name == "orders"
+    assert "orders" == second.function_name
     assert isinstance(first, LambdaContext)
 
 
@@ -182,13 +182,13 @@ def test_a_client_context_becomes_objects(template):
     """Known members are taken, unknown ones dropped, missing ones None."""
     context = template.make("r1", 53.0, None, json.dumps(CLIENT)).client_context
 
-    assert (
+    assert ("i1", "shop", None) == (
         context.client.installation_id,
         context.client.app_title,
         context.client.app_package_name,
-    ) == ("i1", "shop", None)
+    )
     assert not hasattr(context.client, "unknown")
-    assert (context.custom, context.env) == ({"colour": "red"}, {"locale": "de"})
+    assert ({"colour": "red"}, {"locale": "de"}) == (context.custom, context.env)
 
 
 @pytest.mark.parametrize("text", ["", "null"])
@@ -218,7 +218,7 @@ def test_w3c_gives_the_trace_context_and_no_more(template, monkeypatch, w3c, exp
 
 def test_w3c_without_a_client_context_is_empty(template):
     """A dict all the same."""
-    assert template.make("r1", 53.0).w3c() == {}
+    assert {} == template.make("r1", 53.0).w3c()
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_client_context_that_is_no_json_is_named(template, text, reason):
         template.make("r1", 53.0, None, text)
 
     assert f"Unable to parse Client Context JSON: {reason}" == str(caught.value)
-    assert caught.value.error_type == "Runtime.LambdaContextUnmarshalError"
+    assert "Runtime.LambdaContextUnmarshalError" == caught.value.error_type
 
 
 @pytest.mark.parametrize("text", ["[]", '"x"', "3", '{"client": "x"}'])

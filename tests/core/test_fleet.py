@@ -70,14 +70,14 @@ def test_ten_requests_are_placed_as_in_the_developer_guide():
         command for number in range(1, 6) for command in fleet.arrive(number, 0.0)
     ]
     for number, env_id in enumerate((a, b, c, d, e), 1):
-        assert fleet.ready(env_id, 0.5) == [Run(env_id, number, cold=True)]
+        assert [Run(env_id, number, cold=True)] == fleet.ready(env_id, 0.5)
     for number, env_id in ((6, a), (7, b), (8, c)):
         fleet.finished(env_id, 1.0 + number)
-        assert list(fleet.arrive(number, 1.0 + number)) == [Run(env_id, number, cold=False)]
-    assert fleet.arrive(9, 10.0) == [Start(f, False)]
-    assert fleet.ready(f, 10.5) == [Run(f, 9, cold=True)]
+        assert [Run(env_id, number, cold=False)] == list(fleet.arrive(number, 1.0 + number))
+    assert [Start(f, False)] == fleet.arrive(9, 10.0)
+    assert [Run(f, 9, cold=True)] == fleet.ready(f, 10.5)
     fleet.finished(d, 11.0)
-    assert list(fleet.arrive(10, 12.0)) == [Run(d, 10, cold=False)]
+    assert [Run(d, 10, cold=False)] == list(fleet.arrive(10, 12.0))
     assert {"busy": 6, "in_flight": 6} == numbers(fleet)
 
 
@@ -244,7 +244,7 @@ def test_the_request_rate_refuses_even_where_environments_are_free(reserved, ref
     fleet.arrive("a", 0.0)
     fleet.finished(1, 0.0)
 
-    assert fleet.arrive("b", 0.0) == (Refuse("b", refusal),)
+    assert (Refuse("b", refusal),) == fleet.arrive("b", 0.0)
     assert [Run(1, "c", cold=False)] == list(fleet.arrive("c", 0.5))
     assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 

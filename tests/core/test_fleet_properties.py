@@ -272,8 +272,8 @@ class Model:
         busy = sum(bool(place.running) for place in self.places.values())
         in_flight = self.running + len(self.waiting)
 
-        assert statistics.starting == self.starting
-        assert statistics.busy == busy
+        assert self.starting == statistics.starting
+        assert busy == statistics.busy
         assert statistics.idle == len(self.idle) == len(self.places) - self.starting - busy
         assert statistics.in_flight == in_flight <= statistics.peak_in_flight
         assert statistics.waiting + statistics.blocked == len(self.line)

@@ -133,7 +133,7 @@ def test_a_provisioned_init_that_keeps_failing_is_tried_again_more_and_more_rare
         fleet.crashed(env_id, now_s)
         pauses.append(fleet.next_due_s() - now_s)
         now_s = fleet.next_due_s()
-        assert fleet.tick(now_s) == [Start(env_id + 1, True)]
+        assert [Start(env_id + 1, True)] == fleet.tick(now_s)
 
     assert [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] == pauses
     fleet.ready(9, now_s)

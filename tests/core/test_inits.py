@@ -189,7 +189,7 @@ def test_cheap_inits_that_queue_for_a_cpu_stay_cheap():
     turns = InitTurns(1)
     turns.take("f", 1, 0.0)
     turns.end("f", 1, cpu_s=0.005)
-    assert begin(turns, "f", 10, 1.0) == 10
+    assert 10 == begin(turns, "f", 10, 1.0)
 
     for number in range(1, 11):
         turns.looked("f", number, Use(0.001, LOOK_S - 0.001), 1.0 + LOOK_S)

@@ -99,4 +99,4 @@ def test_each_call_gives_a_value_of_its_own() -> None:
     first = loads(payload)
     first["list"].append(1)
 
-    assert loads(payload) == {"list": []}
+    assert {"list": []} == loads(payload)

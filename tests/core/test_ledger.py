@@ -35,11 +35,11 @@ def test_init_is_what_it_added_to_the_bill():
     """AWS's example: 250.06 ms alone is billed 251 ms, with an init of 100.77 ms it is 351 ms."""
     ledger = filled([(250_060, 100_770)])
 
-    assert (ledger.billed_ms, ledger.init_ms) == (351, 100)
+    assert (351, 100) == (ledger.billed_ms, ledger.init_ms)
     assert 100 * RATE.millisecond_usd == ledger.cost_usd(Component.INIT)
     assert 251 * RATE.millisecond_usd == ledger.cost_usd(Component.DURATION)
     assert RATE.request_usd == ledger.cost_usd(Component.REQUEST)
-    assert ledger.rounding_us == 351_000 - 350_830
+    assert 351_000 - 350_830 == ledger.rounding_us
 
 
 def test_gigabyte_seconds_go_by_configured_memory():

@@ -15,7 +15,7 @@ def test_the_home_region_has_only_prices_of_its_own():
     sheet = price_sheet("us-east-1")
 
     assert sheet is not None
-    assert (sheet.published, sheet.currency, sheet.assumptions) == ("2026-09-19", "USD", ())
+    assert ("2026-09-19", "USD", ()) == (sheet.published, sheet.currency, sheet.assumptions)
     assert Provisioned(Decimal("0.0000041667"), Decimal("0.0000097222")) == sheet.provisioned[X86_64]
     assert Provisioned(Decimal("0.0000033334"), Decimal("0.0000077778")) == sheet.provisioned[ARM64]
 
@@ -41,7 +41,7 @@ def test_the_fallback_declares_itself():
 
     assert home is not None
     assert ("mars-north-1", home.duration) == (sheet.region, sheet.duration)
-    assert sheet.assumptions == ("mars-north-1: no prices known, those of us-east-1 are used",)
+    assert ("mars-north-1: no prices known, those of us-east-1 are used",) == sheet.assumptions
 
 
 @pytest.mark.parametrize("region", REGIONS)

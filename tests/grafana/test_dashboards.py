@@ -60,7 +60,7 @@ def test_what_is_generated_is_up_to_date():
 @pytest.mark.parametrize("file", DASHBOARDS, ids=lambda file: file.stem)
 def test_dashboards_have_no_findings(file):
     """The rules of Grafana's dashboard-linter, and queries by the types of their metrics."""
-    assert problems_of_dashboard(loaded(file)) == []
+    assert [] == problems_of_dashboard(loaded(file))
 
 
 @pytest.mark.parametrize("file", DASHBOARDS, ids=lambda file: file.stem)
@@ -74,12 +74,12 @@ def test_the_sdk_reads_what_it_wrote(file):
 
 def test_uids_are_stable_and_titles_differ():
     """Links and bookmarks go by them."""
-    assert [board.uid for board in BOARDS] == [
+    assert [
         "engine-scaling",
         "engine-handlers",
         "engine-cost",
         "engine-loadtest",
-    ]
+    ] == [board.uid for board in BOARDS]
     for board in BOARDS:
         titles = [panel.title for panel in board.panels]
         assert len(titles) == len(set(titles))
@@ -88,7 +88,7 @@ def test_uids_are_stable_and_titles_differ():
 @pytest.mark.parametrize("expr", rule_queries())
 def test_rules_have_no_findings(expr):
     """The same types hold for alerts."""
-    assert problems_of_query(expr, BARE) == []
+    assert [] == problems_of_query(expr, BARE)
 
 
 def test_every_metric_is_used():
@@ -96,16 +96,16 @@ def test_every_metric_is_used():
     used = set().union(*map(metrics_of, [*queries(), *rule_queries()]))
     ours = {metric.name for metric in (*CATALOGUE, *LOAD_METRICS)}
 
-    assert ours - used == set()
-    assert {name for name in used if name not in KNOWN} == set()
+    assert set() == ours - used
+    assert set() == {name for name in used if name not in KNOWN}
 
 
 def test_every_metric_is_in_the_documentation():
     """docs/operations.md has the whole table."""
     text = OPERATIONS.read_text(encoding="utf-8")
 
-    assert [metric.name for metric in CATALOGUE if f"| `{metric.name}` |" not in text] == []
-    assert [metric.name for metric in LOAD_METRICS if f"`{metric.name}`" not in text] == []
+    assert [] == [metric.name for metric in CATALOGUE if f"| `{metric.name}` |" not in text]
+    assert [] == [metric.name for metric in LOAD_METRICS if f"`{metric.name}`" not in text]
 
 
 def test_recorded_names_are_those_that_alerts_read():
@@ -113,7 +113,7 @@ def test_recorded_names_are_those_that_alerts_read():
     recorded = {rule["record"] for group in documents()["recording.yml"]["groups"] for rule in group["rules"]}
     read = set(re.findall(r"[a-z]+:[a-z_0-9]+:[a-z_0-9]+", json.dumps(documents()["alerts.yml"])))
 
-    assert read - recorded == set()
+    assert set() == read - recorded
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_each_rule_of_the_dashboard_lint_can_be_broken(rule, change):
 
 def test_queries_choose_job_instance_and_function():
     """What is written by hand in one place holds for all."""
-    assert selector("engine_cold_starts_total") == (
-        'engine_cold_starts_total{job=~"$job",instance=~"$instance",function=~"$function"}'
+    assert ('engine_cold_starts_total{job=~"$job",instance=~"$instance",function=~"$function"}') == selector(
+        "engine_cold_starts_total"
     )
-    assert (
-        level("engine_build_info", how="max") == 'max(engine_build_info{job=~"$job",instance=~"$instance"})'
+    assert 'max(engine_build_info{job=~"$job",instance=~"$instance"})' == level(
+        "engine_build_info", how="max"
     )
     assert rate("engine_cold_starts_total", by="function", over="5m").startswith("sum by(function)(rate(")
     assert quantile(0.5, "engine_init_duration_seconds", by="function").startswith(
@@ -197,7 +197,7 @@ def test_queries_choose_job_instance_and_function():
 
 def test_a_variable_that_nobody_defines_is_an_error():
     """It would be an empty panel."""
-    assert filled("x[$__rate_interval] ${job}", rate_interval_s=2, range_s=9, values=ALL) == "x[2000ms] .+"
+    assert "x[2000ms] .+" == filled("x[$__rate_interval] ${job}", rate_interval_s=2, range_s=9, values=ALL)
     with pytest.raises(KeyError):
         filled("$nonsense", rate_interval_s=1, range_s=1)
 
@@ -212,7 +212,7 @@ def test_what_grafana_and_docker_read_is_yaml_and_names_what_is_there(file):
         for volume in service.get("volumes", ())
     ]
 
-    assert [path for path in mounted if not (ROOT / path).exists()] == []
+    assert [] == [path for path in mounted if not (ROOT / path).exists()]
 
 
 def test_addresses_are_those_at_which_things_listen():
@@ -223,7 +223,7 @@ def test_addresses_are_those_at_which_things_listen():
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraped["scrape_configs"]}
     address = sources["datasources"][0]["url"].removeprefix("http://")
 
-    assert jobs["engine"] == [str(EngineSettings().admin)]
+    assert [str(EngineSettings().admin)] == jobs["engine"]
     assert f"--web.listen-address={address}" in compose["prometheus"]["command"]
 
 

@@ -55,7 +55,7 @@ def test_every_query_of_every_panel_has_data(rig, board):
         if not any(math.isfinite(value) for one in asked(rig, query) for _, value in one.samples)
     ]
 
-    assert empty == []
+    assert [] == empty
 
 
 def test_the_types_that_prometheus_saw_are_those_of_the_catalogue(rig):
@@ -68,7 +68,7 @@ def test_the_types_that_prometheus_saw_are_those_of_the_catalogue(rig):
     # prometheus_client's page names counters without `_total` where OpenMetrics is spoken.
     expected = {metric.name.removesuffix("_total"): metric.kind for metric in (*CATALOGUE, *LOAD_METRICS)}
 
-    assert {name.removesuffix("_total"): kind for name, kind in seen.items()} == expected
+    assert expected == {name.removesuffix("_total"): kind for name, kind in seen.items()}
 
 
 def test_variables_have_values(rig):
@@ -77,7 +77,7 @@ def test_variables_have_values(rig):
     jobs = rig.prometheus.instant("group by(job)(engine_build_info)", rig.ended_s)
 
     assert {one.labels["function"] for one in functions} >= {"quick", "steady", "worker", "lost"}
-    assert [one.labels for one in jobs] == [{"job": "engine"}]
+    assert [{"job": "engine"}] == [one.labels for one in jobs]
 
 
 def test_exemplars_lead_from_a_bucket_to_a_request(rig):
@@ -96,7 +96,7 @@ def test_recording_rules_have_values(rig):
     """What Prometheus would record; it does so every 30 s only."""
     empty = [name for name, expr in RECORDED.items() if not rig.prometheus.instant(expr, rig.ended_s)]
 
-    assert empty == []
+    assert [] == empty
 
 
 def test_the_page_of_a_driven_engine_is_clean(rig):
@@ -107,7 +107,7 @@ def test_the_page_of_a_driven_engine_is_clean(rig):
         ["promtool", "check", "metrics"], input=page, capture_output=True, timeout=20, check=False
     )
 
-    assert (checked.returncode, checked.stderr) == (0, b"")
+    assert (0, b"") == (checked.returncode, checked.stderr)
 
 
 def test_previews_are_drawn_and_say_that_they_are(rig, tmp_path):

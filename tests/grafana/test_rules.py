@@ -28,15 +28,15 @@ def test_rules_and_configuration_are_valid():
     rules = promtool("check", "rules", *RULES)
     scraping = promtool("check", "config", "--syntax-only", ROOT / "prometheus" / "prometheus.yml")
 
-    assert (rules.returncode, rules.stderr) == (0, "")
-    assert (scraping.returncode, scraping.stderr) == (0, "")
+    assert (0, "") == (rules.returncode, rules.stderr)
+    assert (0, "") == (scraping.returncode, scraping.stderr)
 
 
 def test_alerts_fire_when_they_should():
     """Healthy, burning, only failing, without traffic, after a reset, over budget, new."""
     tested = promtool("test", "rules", *TESTS)
 
-    assert tested.returncode == 0, tested.stderr
+    assert 0 == tested.returncode, tested.stderr
 
 
 def test_every_alert_is_seen_to_fire():

@@ -252,7 +252,7 @@ def test_what_if():
     paid = bill(usage, BOOK).usd
     others = what_ifs(usage, BOOK, FreeTierChoice.NONE)
 
-    assert len(others) == 4
+    assert 4 == len(others)
     assert all(usd < paid for usd in others.values())
 
 

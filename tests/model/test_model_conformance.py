@@ -207,7 +207,7 @@ async def test_cold_and_warm_starts(seed):
     workload = drawn(seed, function())
     commands, refused, seen_outcomes, _ = await both([workload], Account())
 
-    assert refused == []
+    assert [] == refused
     assert {"success"} <= {status for status, *_ in seen_outcomes.values()}
     assert 20 < sum("start" in text for text in commands["f"])
     assert any(cold for _, cold, _ in seen_outcomes.values())

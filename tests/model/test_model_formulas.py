@@ -209,7 +209,7 @@ def test_the_quantile_of_concurrency(mean, share):
     below = math.fsum(poisson_weight(j, mean) for j in range(low, k + 1))
 
     assert below >= share - 1e-12
-    assert k == 0 or below - poisson_weight(k, mean) < share
+    assert 0 == k or below - poisson_weight(k, mean) < share
 
 
 @pytest.mark.parametrize(("wrong", "call"), [(1.0, poisson_quantile), (-0.1, poisson_quantile)])

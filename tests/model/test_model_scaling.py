@@ -160,7 +160,7 @@ def test_policies_are_compared_on_the_same_events():
     by_name = {row.policy: row for row in rows}
     ours, aws = by_name["deadline (ours)"], by_name["lambda"]
 
-    assert len(rows) == 9
+    assert 9 == len(rows)
     assert ours.efficient
     assert ours.environment_s < 0.5 * aws.environment_s
     assert ours.p99_s < 1.2 * aws.p99_s

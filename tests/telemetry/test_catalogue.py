@@ -32,7 +32,7 @@ def test_the_metrics_users_rely_on_are_there():
     """Names and labels of the contract."""
     labels = {metric.name: metric.labels for metric in CATALOGUE}
 
-    assert {name: labels.get(name) for name in FIXED} == FIXED
+    assert FIXED == {name: labels.get(name) for name in FIXED}
 
 
 def test_names_are_unique_and_counters_end_in_total():
@@ -40,13 +40,13 @@ def test_names_are_unique_and_counters_end_in_total():
     names = [metric.name for metric in CATALOGUE]
 
     assert len(names) == len(set(names))
-    assert [m.name for m in CATALOGUE if (m.kind == "counter") != m.name.endswith("_total")] == []
+    assert [] == [m.name for m in CATALOGUE if (m.kind == "counter") != m.name.endswith("_total")]
 
 
 def test_buckets_belong_to_histograms_and_rise():
     """Bounds are what the accumulators count by."""
-    assert [m.name for m in CATALOGUE if (m.kind == "histogram") != bool(m.bounds)] == []
-    assert [m.name for m in CATALOGUE if list(m.bounds) != sorted(set(m.bounds))] == []
+    assert [] == [m.name for m in CATALOGUE if (m.kind == "histogram") != bool(m.bounds)]
+    assert [] == [m.name for m in CATALOGUE if list(m.bounds) != sorted(set(m.bounds))]
 
 
 @pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
@@ -59,7 +59,7 @@ def test_what_is_read_has_the_labels_of_the_row_and_only_listed_values(bench, me
             assert names == (
                 metric.labels if function else tuple(n for n in metric.labels if n != "function")
             )
-            assert [(n, v) for n, v in labels if v not in LABEL_VALUES.get(n, (v,))] == []
+            assert [] == [(n, v) for n, v in labels if v not in LABEL_VALUES.get(n, (v,))]
 
 
 def test_the_documentation_has_the_same_tables():

@@ -53,11 +53,11 @@ def test_each_unit_becomes_its_kind_of_metric(bench, ended):
     hello = bench.stats.functions["hello"]
     times, sizes = hello.handler_seconds["shop"]["Checkout"], hello.handler_bytes["shop"]["Basket"]
 
-    assert hello.handler_counts == {"shop": {"Orders": 3.0}}
-    assert hello.handler_values == {"shop": {"Discount": 7.0}}
-    assert (times.count, times.sum) == (2, 0.75)
-    assert (sizes.count, sizes.sum) == (1, 3000.0)
-    assert desk.results == {"parsed": 1}
+    assert {"shop": {"Orders": 3.0}} == hello.handler_counts
+    assert {"shop": {"Discount": 7.0}} == hello.handler_values
+    assert (2, 0.75) == (times.count, times.sum)
+    assert (1, 3000.0) == (sizes.count, sizes.sum)
+    assert {"parsed": 1} == desk.results
 
 
 def test_the_line_goes_on_as_it_is(bench, ended):
@@ -67,8 +67,8 @@ def test_the_line_goes_on_as_it_is(bench, ended):
     for text in texts:
         desk.say(ended, text)
 
-    assert desk.lines == texts
-    assert desk.results == {"parsed": 1, "invalid": 1}
+    assert texts == desk.lines
+    assert {"parsed": 1, "invalid": 1} == desk.results
 
 
 def test_a_counter_never_falls(bench, ended):
@@ -77,7 +77,7 @@ def test_a_counter_never_falls(bench, ended):
     for values in ([5], [-3], [1]):
         desk.say(ended, emf({"Orders": "Count"}, {"Orders": values}))
 
-    assert bench.stats.functions["hello"].handler_counts == {"shop": {"Orders": 6.0}}
+    assert {"shop": {"Orders": 6.0}} == bench.stats.functions["hello"].handler_counts
 
 
 def test_dimensions_are_no_labels(bench, ended):
@@ -86,7 +86,7 @@ def test_dimensions_are_no_labels(bench, ended):
     for customer in ("ada", "bob"):
         desk.say(ended, emf({"Orders": "Count"}, {"Orders": 1, "customer": customer}))
 
-    assert bench.stats.functions["hello"].handler_counts == {"shop": {"Orders": 2.0}}
+    assert {"shop": {"Orders": 2.0}} == bench.stats.functions["hello"].handler_counts
 
 
 def test_series_are_bounded_over_all_functions(bench, ended):
@@ -96,9 +96,9 @@ def test_series_are_bounded_over_all_functions(bench, ended):
     desk.say(ended, emf({"C": "Percent"}, {"C": 1}), function="orders")
     desk.say(ended, emf({"A": "Count"}, {"A": 1}))
 
-    assert bench.stats.functions["hello"].handler_counts == {"shop": {"A": 2.0}}
-    assert bench.stats.functions["orders"].handler_values == {}
-    assert desk.results == {"parsed": 2, "over_cap": 1}
+    assert {"shop": {"A": 2.0}} == bench.stats.functions["hello"].handler_counts
+    assert {} == bench.stats.functions["orders"].handler_values
+    assert {"parsed": 2, "over_cap": 1} == desk.results
 
 
 def test_a_function_that_is_gone_has_no_metrics(bench, ended):
@@ -106,7 +106,7 @@ def test_a_function_that_is_gone_has_no_metrics(bench, ended):
     desk = Desk(bench)
     desk.say(ended, emf({"A": "Count"}, {"A": 1}), function="gone")
 
-    assert desk.results == {}
+    assert {} == desk.results
 
 
 @pytest.mark.parametrize(
@@ -181,5 +181,5 @@ def test_what_powertools_prints_is_read(bench, ended):
     desk.say(ended, out.getvalue().strip())
     hello = bench.stats.functions["hello"]
 
-    assert hello.handler_counts == {"shop": {"OrdersPlaced": 3.0}}
-    assert hello.handler_seconds["shop"]["Checkout"].sum == 0.25
+    assert {"shop": {"OrdersPlaced": 3.0}} == hello.handler_counts
+    assert 0.25 == hello.handler_seconds["shop"]["Checkout"].sum

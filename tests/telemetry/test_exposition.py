@@ -77,7 +77,7 @@ def test_the_text_page_says_what_the_stock_writer_says(new_bench, label_cap):
     content_type, page = writer.page()
     ours, stock = list(parse_text(page.decode())), list(parse_text(generate_latest(registry).decode()))
 
-    assert content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert "text/plain; version=0.0.4; charset=utf-8" == content_type
     assert series(stock) == series(ours)
     assert heads(stock) == heads(ours)
 
@@ -90,7 +90,7 @@ def test_the_openmetrics_page_says_what_the_stock_writer_says(bench):
     stock = list(parse_openmetrics(generate_openmetrics(registry).decode()))
     ours = list(parse_openmetrics(page.decode()))
 
-    assert content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert "application/openmetrics-text; version=1.0.0; charset=utf-8" == content_type
     assert series(stock) == series(ours)
     assert heads(stock) == heads(ours)
 
@@ -108,11 +108,11 @@ def test_slow_invocations_are_exemplars_of_their_bucket(bench):
     bench.run(duration_s=1.7, trace_id=trace)
     found = exemplars(writer.page(OPENMETRICS)[1].decode())
 
-    assert [exemplars(page) for page in pages] == [expected] * 3
-    assert found[2.5] == (
+    assert [expected] * 3 == [exemplars(page) for page in pages]
+    assert (
         {"trace_id": "1-5759e988-bd862e3fe1be46a994272793", "request_id": REQUEST_ID},
         1.7,
-    )
+    ) == found[2.5]
     assert " # {" not in writer.page()[1].decode()
 
 
@@ -132,18 +132,18 @@ def test_values_are_those_of_the_counters(bench):
     page = series(parse_text(exposition(bench)[0].page()[1].decode()))
     hello = ("function", "hello")
 
-    assert page["engine_billed_seconds_total", (hello,)] == 3.351
-    assert page["engine_billed_gigabyte_seconds_total", (hello,)] == 3.351 / 8
-    assert page["engine_cost_dollars_total", (("component", "request"), hello)] == 0.0000004
-    assert page["engine_billing_rounding_seconds_total", (hello,)] == 0.00017
-    assert page["engine_concurrency_in_use", (hello,)] == 4
-    assert page["engine_environments", (hello, ("state", "busy"))] == 3
-    assert page["engine_queue_depth", (hello, ("queue", "admission"))] == 5
-    assert page["engine_throttles_total", (hello, ("reason", "account_limit"))] == 1
-    assert page["engine_concurrency_limit", (("kind", "account"),)] == 1000
-    assert page["engine_init_duration_seconds_bucket", (hello, ("le", "0.25"))] == 1
-    assert page["engine_init_duration_seconds_bucket", (hello, ("le", "0.1"))] == 0
-    assert page["engine_price_dollars", (("architecture", "arm64"), ("item", "gb_second"))] == 0.0000133334
+    assert 3.351 == page["engine_billed_seconds_total", (hello,)]
+    assert 3.351 / 8 == page["engine_billed_gigabyte_seconds_total", (hello,)]
+    assert 0.0000004 == page["engine_cost_dollars_total", (("component", "request"), hello)]
+    assert 0.00017 == page["engine_billing_rounding_seconds_total", (hello,)]
+    assert 4 == page["engine_concurrency_in_use", (hello,)]
+    assert 3 == page["engine_environments", (hello, ("state", "busy"))]
+    assert 5 == page["engine_queue_depth", (hello, ("queue", "admission"))]
+    assert 1 == page["engine_throttles_total", (hello, ("reason", "account_limit"))]
+    assert 1000 == page["engine_concurrency_limit", (("kind", "account"),)]
+    assert 1 == page["engine_init_duration_seconds_bucket", (hello, ("le", "0.25"))]
+    assert 0 == page["engine_init_duration_seconds_bucket", (hello, ("le", "0.1"))]
+    assert 0.0000133334 == page["engine_price_dollars", (("architecture", "arm64"), ("item", "gb_second"))]
 
 
 def test_the_page_follows_functions_and_triggers_that_come_and_go(bench):
@@ -158,8 +158,8 @@ def test_the_page_follows_functions_and_triggers_that_come_and_go(bench):
     after = series(parse_text(writer.page()[1].decode()))
     received = "engine_requests_received_total"
 
-    assert with_both[received, (("function", "hello"), ("trigger", "schedule"))] == 1
-    assert after[received, (("function", "late"), ("trigger", "replay"))] == 1
+    assert 1 == with_both[received, (("function", "hello"), ("trigger", "schedule"))]
+    assert 1 == after[received, (("function", "late"), ("trigger", "replay"))]
     assert not [key for key in after if ("function", "hello") in key[1]]
     assert series(parse_text(generate_latest(registry).decode())) == after
 
@@ -175,11 +175,11 @@ def test_functions_above_the_cap_are_added_up(new_bench):
     page = series(parse_text(writer.page()[1].decode()))
     other = ("function", "__other__")
 
-    assert page["engine_label_overflow_total", (("label", "function"),)] == 2
-    assert page["engine_invocation_duration_seconds_count", (other,)] == 3
-    assert page["engine_billed_seconds_total", (other,)] == 1.0
-    assert page["engine_environments", (other, ("state", "idle"))] == 2
-    assert page["engine_requests_received_total", (other, ("trigger", "replay"))] == 1
+    assert 2 == page["engine_label_overflow_total", (("label", "function"),)]
+    assert 3 == page["engine_invocation_duration_seconds_count", (other,)]
+    assert 1.0 == page["engine_billed_seconds_total", (other,)]
+    assert 2 == page["engine_environments", (other, ("state", "idle"))]
+    assert 1 == page["engine_requests_received_total", (other, ("trigger", "replay"))]
     assert ("engine_function_info", (other,)) not in {(name, labels[:1]) for name, labels in page}
 
 
@@ -187,7 +187,7 @@ def test_an_engine_without_functions_has_a_page(new_bench):
     """A scrape before the first function is no error."""
     page = exposition(new_bench())[0].page()[1].decode()
 
-    assert series(parse_text(page))["engine_event_loop_lag_seconds_count", ()] == 0
+    assert 0 == series(parse_text(page))["engine_event_loop_lag_seconds_count", ()]
 
 
 def test_label_values_are_escaped(new_bench):
@@ -209,8 +209,8 @@ def test_collectors_of_others_are_on_the_page_once(bench):
     writer, _ = exposition(bench, mine)
     text = writer.page()[1].decode()
 
-    assert series(parse_text(text))["shop_orders_total", ()] == 3
-    assert text.count("# TYPE engine_build_info ") == 1
+    assert 3 == series(parse_text(text))["shop_orders_total", ()]
+    assert 1 == text.count("# TYPE engine_build_info ")
 
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
@@ -220,7 +220,7 @@ def test_a_failing_collector_costs_only_its_own_metrics(bench, accept):
     page = writer.page(accept)[1].decode()
     parse = parse_text if accept == "text/plain" else parse_openmetrics
 
-    assert series(parse(page))["engine_scrape_failures_total", ()] == 1
+    assert 1 == series(parse(page))["engine_scrape_failures_total", ()]
 
 
 def test_a_collector_that_takes_our_names_is_refused(bench):
@@ -263,4 +263,4 @@ def test_promtool_finds_nothing_to_say(bench):
         ["promtool", "check", "metrics"], input=writer.page()[1], capture_output=True, timeout=20, check=False
     )
 
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    assert (0, b"", b"") == (checked.returncode, checked.stdout, checked.stderr)

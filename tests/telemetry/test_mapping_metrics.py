@@ -38,7 +38,7 @@ def page(bench) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 def test_the_vocabulary_is_that_of_the_counters():
     """Telemetry and sources do not know one another: this is what holds them together."""
-    assert set(MappingCounts().by_result()) == set(RECORD_RESULTS)
+    assert set(RECORD_RESULTS) == set(MappingCounts().by_result())
     assert COUNTED_BOUNDS == BATCH_BOUNDS
     assert set(ASYNC_RESULTS) <= set(AsyncCounts.__slots__)
 
@@ -50,15 +50,15 @@ def test_a_mapping_shows_what_it_counts(bench):
     shown = page(bench)
     source, hello = ("source", "jobs:hello"), ("function", "hello")
 
-    assert shown["engine_source_records_total", (hello, ("result", "polled"), source)] == 12
-    assert shown["engine_source_batch_records_count", (hello, source)] == 2
-    assert shown["engine_source_batch_records_sum", (hello, source)] == 11
-    assert shown["engine_source_batch_records_bucket", (hello, ("le", "5.0"), source)] == 1
-    assert shown["engine_source_pollers", (hello, source)] == 5
-    assert shown["engine_source_batches_running", (hello, source)] == 2
-    assert shown["engine_source_oldest_age_seconds", (hello, source)] == 2.5
-    assert shown["engine_queue_depth", (hello, ("queue", "source"))] == 40
-    assert shown["engine_queue_oldest_age_seconds", (hello, ("queue", "source"))] == 2.5
+    assert 12 == shown["engine_source_records_total", (hello, ("result", "polled"), source)]
+    assert 2 == shown["engine_source_batch_records_count", (hello, source)]
+    assert 11 == shown["engine_source_batch_records_sum", (hello, source)]
+    assert 1 == shown["engine_source_batch_records_bucket", (hello, ("le", "5.0"), source)]
+    assert 5 == shown["engine_source_pollers", (hello, source)]
+    assert 2 == shown["engine_source_batches_running", (hello, source)]
+    assert 2.5 == shown["engine_source_oldest_age_seconds", (hello, source)]
+    assert 40 == shown["engine_queue_depth", (hello, ("queue", "source"))]
+    assert 2.5 == shown["engine_queue_oldest_age_seconds", (hello, ("queue", "source"))]
 
 
 def test_mappings_come_and_go_with_their_series(bench):
@@ -75,7 +75,7 @@ def test_mappings_come_and_go_with_their_series(bench):
     now.clear()
     none = exposition.page()[1]
 
-    assert (b'source="first:hello"' in first, b'source="first:hello"' in second) == (True, False)
+    assert (True, False) == (b'source="first:hello"' in first, b'source="first:hello"' in second)
     assert b'source="second:hello"' in second
     assert b"source=" not in none
 
@@ -84,7 +84,7 @@ def test_a_mapping_of_a_function_that_is_gone_is_left_out(bench):
     """Its series ended with the function's."""
     bench.stats.mappings.watch(lambda: [reading("gone")])
 
-    assert [key for key in page(bench) if ("function", "gone") in key[1]] == []
+    assert [] == [key for key in page(bench) if ("function", "gone") in key[1]]
 
 
 def test_mappings_of_one_name_and_those_above_the_cap_are_added_up():
@@ -94,13 +94,13 @@ def test_mappings_of_one_name_and_those_above_the_cap_are_added_up():
     mappings.watch(lambda: [reading(source=f"{n}:hello", polled=10, batches=(3,)) for n in range(3)])
     hello = mappings.read()["hello"]
 
-    assert {source: one.records["polled"] for source, one in hello.items()} == {
+    assert {
         "jobs:hello": 3,
         "__other__": 30,
-    }
-    assert (hello["jobs:hello"].backlog, hello["jobs:hello"].oldest_age_s) == (2, 3.0)
-    assert (hello["__other__"].batched, sum(hello["__other__"].batches)) == (9, 3)
-    assert mappings.overflowed == 3
+    } == {source: one.records["polled"] for source, one in hello.items()}
+    assert (2, 3.0) == (hello["jobs:hello"].backlog, hello["jobs:hello"].oldest_age_s)
+    assert (9, 3) == (hello["__other__"].batched, sum(hello["__other__"].batches))
+    assert 3 == mappings.overflowed
 
 
 def test_asynchronous_events_are_shown_once_there_are_any(bench):
@@ -113,13 +113,13 @@ def test_asynchronous_events_are_shown_once_there_are_any(bench):
     shown = page(bench)
     hello = ("function", "hello")
 
-    assert shown["engine_async_events_total", (hello, ("result", "accepted"))] == 5
-    assert shown["engine_async_events_total", (hello, ("result", "expired"))] == 0
-    assert shown["engine_dead_letters_total", (hello, ("result", "failed"))] == 1
-    assert shown["engine_destination_deliveries_total", (hello, ("result", "delivered"))] == 0
-    assert shown["engine_async_event_age_seconds_bucket", (hello, ("le", "120.0"))] == 1
-    assert shown["engine_queue_depth", (hello, ("queue", "async"))] == 2
-    assert shown["engine_queue_oldest_age_seconds", (hello, ("queue", "async"))] == 7.0
+    assert 5 == shown["engine_async_events_total", (hello, ("result", "accepted"))]
+    assert 0 == shown["engine_async_events_total", (hello, ("result", "expired"))]
+    assert 1 == shown["engine_dead_letters_total", (hello, ("result", "failed"))]
+    assert 0 == shown["engine_destination_deliveries_total", (hello, ("result", "delivered"))]
+    assert 1 == shown["engine_async_event_age_seconds_bucket", (hello, ("le", "120.0"))]
+    assert 2 == shown["engine_queue_depth", (hello, ("queue", "async"))]
+    assert 7.0 == shown["engine_queue_oldest_age_seconds", (hello, ("queue", "async"))]
     assert not [
         labels for _, labels in shown if ("queue", "async") in labels and ("function", "orders") in labels
     ]

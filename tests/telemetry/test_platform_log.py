@@ -53,12 +53,12 @@ def test_lines_come_in_the_order_of_things_and_in_one_write(text, ended):
     text.log.line(invocation, "unfinished")
     text.log.ended(invocation, outcome, None)
 
-    assert (text.written, len(text.due)) == ([], 1)
-    assert text.turn() == (
+    assert ([], 1) == (text.written, len(text.due))
+    assert (
         f"START RequestId: {ID} Version: $LATEST\nworking\nunfinished\nEND RequestId: {ID}\n"
         f"REPORT RequestId: {ID}\tDuration: 2.90 ms\tBilled Duration: 3 ms\tMemory Size: 128 MB\t\n"
-    )
-    assert len(text.written) == 1
+    ) == text.turn()
+    assert 1 == len(text.written)
 
 
 def test_a_line_after_a_flush_asks_for_another(text, ended):
@@ -68,9 +68,9 @@ def test_a_line_after_a_flush_asks_for_another(text, ended):
     text.turn()
     text.log.line(invocation, "two\n")
 
-    assert text.turn() == "one\ntwo\n"
+    assert "one\ntwo\n" == text.turn()
     text.log.flush()
-    assert text.written == ["one\n", "two\n"]
+    assert ["one\n", "two\n"] == text.written
 
 
 def test_a_throttle_leaves_no_line(text, ended):
@@ -78,7 +78,7 @@ def test_a_throttle_leaves_no_line(text, ended):
     invocation, outcome = ended(status=Status.THROTTLED)
     text.log.refused(invocation.event, outcome, "function_limit")
 
-    assert text.turn() == ""
+    assert "" == text.turn()
 
 
 def test_a_timeout_says_so_before_end(text, ended):
@@ -102,7 +102,7 @@ def test_notices_are_clear_lines(text):
     ):
         text.log.noticed(notice)
 
-    assert text.turn() == (
+    assert (
         "[engine] hello: Runtime.ImportModuleError: no x\n"
         "INIT_REPORT Init Duration: 100.00 ms\tPhase: init\t"
         "Status: error\tError Type: Runtime.ImportModuleError\n"
@@ -111,7 +111,7 @@ def test_notices_are_clear_lines(text):
         "    app.py:3 in f\n    time.sleep\n"
         "[engine] hello: r let go of the event loop after 2.000 s\n"
         "[engine] hello: r ignored its deadline; its thread could not be stopped and lives on\n"
-    )
+    ) == text.turn()
 
 
 def test_json_events_of_a_cold_success(events, ended):
@@ -123,7 +123,7 @@ def test_json_events_of_a_cold_success(events, ended):
     events.log.began(invocation)
     events.log.ended(invocation, outcome, None)
 
-    assert events.events() == [
+    assert [
         {
             "time": TIME,
             "type": "platform.start",
@@ -165,7 +165,7 @@ def test_json_events_of_a_cold_success(events, ended):
                 },
             },
         },
-    ]
+    ] == events.events()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_json_status_words(events, ended, status, error_type, expected):
     events.log.ended(invocation, outcome, error_type)
     records = [event["record"] for event in events.events()]
 
-    assert [(record["status"], record.get("errorType")) for record in records] == [expected, expected]
+    assert [expected, expected] == [(record["status"], record.get("errorType")) for record in records]
     assert "maxMemoryUsedMB" not in records[1]["metrics"]
 
 
@@ -200,7 +200,7 @@ def test_json_notices(events):
         events.log.noticed(notice)
     written = events.events()
 
-    assert [(event["type"], event["record"].get("status")) for event in written] == [
+    assert [
         ("platform.initStart", None),
         ("platform.initRuntimeDone", "success"),
         ("platform.initReport", "success"),
@@ -210,6 +210,6 @@ def test_json_notices(events):
         ("engine.loopBlocked", None),
         ("engine.loopReleased", None),
         ("engine.threadAbandoned", None),
-    ]
-    assert written[5]["record"]["engine"] == {"function": "hello", "errorMessage": "\ud800"}
-    assert written[6]["record"] == {"function": "hello", "requestId": "r", "blockedMs": 250.0, "stack": "s"}
+    ] == [(event["type"], event["record"].get("status")) for event in written]
+    assert {"function": "hello", "errorMessage": "\ud800"} == written[5]["record"]["engine"]
+    assert {"function": "hello", "requestId": "r", "blockedMs": 250.0, "stack": "s"} == written[6]["record"]

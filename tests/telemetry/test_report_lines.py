@@ -37,7 +37,7 @@ def test_start_names_the_version(ended):
 
 def test_end_is_one_line():
     """Nothing but the id."""
-    assert end_line("x") == "END RequestId: x\n"
+    assert "END RequestId: x\n" == end_line("x")
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_what_the_platform_says_of_a_failure(ended):
         ended(status=Status.ERROR)[1],
     ]
 
-    assert [failure_lines(outcome, None, wall_s) for outcome in outcomes] == [
+    assert [
         f"2026-01-01T00:00:00.000Z {ID} Task timed out after 3.00 seconds\n\n",
         "RequestId: r Error: Runtime exited\nRuntime.ExitError\n",
         "",
-    ]
+    ] == [failure_lines(outcome, None, wall_s) for outcome in outcomes]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_failed_init_has_a_report_of_its_own(error_type, ending):
     """As AWS prints it once the init phase is over."""
     notice = Initialised(function="f", init_s=10.0001, error_type=error_type)
 
-    assert init_report_line(notice) == f"INIT_REPORT Init Duration: 10000.10 ms\tPhase: init\t{ending}"
+    assert f"INIT_REPORT Init Duration: 10000.10 ms\tPhase: init\t{ending}" == init_report_line(notice)
 
 
 def test_the_tail_has_everything_in_order(ended):
@@ -136,10 +136,10 @@ def test_the_tail_has_everything_in_order(ended):
     invocation.log = ["one\n", "two"]
     tail = log_tail(invocation, outcome, None, memory_mb=128, wall_s=0.0).decode()
 
-    assert tail == (
+    assert (
         f"START RequestId: {ID} Version: $LATEST\none\ntwo\nEND RequestId: {ID}\n"
         f"REPORT RequestId: {ID}\tDuration: 2.90 ms\tBilled Duration: 3 ms\tMemory Size: 128 MB\t\n"
-    )
+    ) == tail
 
 
 @pytest.mark.parametrize("padding", range(4))
@@ -155,4 +155,4 @@ def test_the_tail_is_at_most_4096_bytes_and_always_text(ended, padding):
 
 def test_times_are_utc_with_milliseconds():
     """AWS's notation."""
-    assert iso_utc(1767225600.1239) == "2026-01-01T00:00:00.123Z"
+    assert "2026-01-01T00:00:00.123Z" == iso_utc(1767225600.1239)

@@ -50,10 +50,10 @@ def test_an_invocation_is_a_server_span_of_its_whole_time(desk, ended):
     (span,) = desk.made
 
     assert (span.name, span.kind, span.parent) == ("hello", SpanKind.SERVER, None)
-    assert span.end_time - span.start_time == 750_000_000
-    assert span.end_time // 1000 == 1_767_225_600_122_999  # the clock's wall time, as near as a float is
+    assert 750_000_000 == span.end_time - span.start_time
+    assert 1_767_225_600_122_999 == span.end_time // 1000  # the clock's wall time, as near as a float is
     assert span.status.status_code is StatusCode.UNSET
-    assert dict(span.attributes) == {
+    assert {
         "faas.name": "hello",
         "faas.version": "$LATEST",
         "faas.invocation_id": "6f1b2d9e-0000-4000-8000-000000000000",
@@ -66,7 +66,7 @@ def test_an_invocation_is_a_server_span_of_its_whole_time(desk, ended):
         "engine.duration_s": 0.5,
         "engine.billed_ms": 600,
         "engine.init_s": 0.1,
-    }
+    } == dict(span.attributes)
 
 
 def test_a_span_joins_the_trace_of_the_header(desk, ended):
@@ -84,7 +84,7 @@ def test_what_the_caller_does_not_sample_is_not_sampled(desk, ended):
     invocation, outcome = ended(trace_id=TRACE.replace("Sampled=1", "Sampled=0"))
     desk.spans.ended(invocation, outcome, None)
 
-    assert desk.made == ()
+    assert () == desk.made
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_throttle_is_a_span_without_a_length(desk, ended):
     desk.spans.refused(invocation.event, outcome, "function_limit")
     (span,) = desk.made
 
-    assert (span.attributes["error.type"], span.end_time - span.start_time) == ("function_limit", 0)
+    assert ("function_limit", 0) == (span.attributes["error.type"], span.end_time - span.start_time)
 
 
 def test_a_batch_links_to_the_traces_of_its_messages(desk, ended):
@@ -123,8 +123,8 @@ def test_a_batch_links_to_the_traces_of_its_messages(desk, ended):
     (span,) = desk.made
 
     assert (span.name, span.kind) == ("hello process", SpanKind.CONSUMER)
-    assert [link.context.trace_id for link in span.links] == [TRACE_ID]
-    assert span.attributes["faas.trigger"] == "pubsub"
+    assert [TRACE_ID] == [link.context.trace_id for link in span.links]
+    assert "pubsub" == span.attributes["faas.trigger"]
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"Records": 1}', b'{"Records": [1]}', b"nonsense", None])
@@ -134,7 +134,7 @@ def test_a_batch_of_another_shape_has_no_links(desk, ended, body):
     event = Event("hello", body, outcome.request_id, 0.0, "sqs")
     desk.spans.ended(Invocation(event, lambda _: None), outcome, None)
 
-    assert [len(span.links) for span in desk.made] == [0]
+    assert [0] == [len(span.links) for span in desk.made]
 
 
 @pytest.mark.parametrize(
@@ -165,4 +165,4 @@ def test_what_was_not_sent_yet_is_sent_at_the_end(clock, ended):
     spans.ended(invocation, outcome, None)
     spans.close()
 
-    assert [span.name for span in kept.get_finished_spans()] == ["hello"]
+    assert ["hello"] == [span.name for span in kept.get_finished_spans()]

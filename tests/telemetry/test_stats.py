@@ -23,11 +23,11 @@ def test_every_outcome_of_every_foreseen_trigger_exists_from_the_start(bench):
         for name, one in bench.stats.functions.items()
     }
 
-    assert triggers == {
+    assert {
         "hello": {"invoke": {0}, "direct": {0}, "http": {0}},
         "orders": {"invoke": {0}, "direct": {0}, "sqs": {0}},
-    }
-    assert set(bench.stats.functions["hello"].triggers["invoke"].ended) == set(OUTCOMES)
+    } == triggers
+    assert set(OUTCOMES) == set(bench.stats.functions["hello"].triggers["invoke"].ended)
 
 
 @pytest.mark.parametrize("status", RAN)
@@ -36,10 +36,10 @@ def test_what_ran_is_counted_timed_and_billed(bench, status):
     bench.run(status=status, duration_s=0.0123, queue_wait_s=0.2)
     hello = bench.stats.functions["hello"]
 
-    assert (hello.triggers["invoke"].ended[status], hello.triggers["invoke"].received) == (1, 1)
-    assert (hello.duration.count, hello.duration.sum) == (1, 0.0123)
-    assert (hello.queue_wait.count, hello.queue_wait.sum) == (1, 0.2)
-    assert (hello.ledger.requests, hello.ledger.billed_ms) == (1, 13)
+    assert (1, 1) == (hello.triggers["invoke"].ended[status], hello.triggers["invoke"].received)
+    assert (1, 0.0123) == (hello.duration.count, hello.duration.sum)
+    assert (1, 0.2) == (hello.queue_wait.count, hello.queue_wait.sum)
+    assert (1, 13) == (hello.ledger.requests, hello.ledger.billed_ms)
 
 
 def test_a_value_on_a_bound_belongs_below_it(bench):
@@ -48,8 +48,8 @@ def test_a_value_on_a_bound_belongs_below_it(bench):
     bench.run(duration_s=901.0, queue_wait_s=61.0)
     hello = bench.stats.functions["hello"]
 
-    assert (hello.duration.counts[0], hello.duration.counts[-1]) == (1, 1)
-    assert (hello.queue_wait.counts[0], hello.queue_wait.counts[-1]) == (1, 1)
+    assert (1, 1) == (hello.duration.counts[0], hello.duration.counts[-1])
+    assert (1, 1) == (hello.queue_wait.counts[0], hello.queue_wait.counts[-1])
     assert len(hello.duration.counts) == len(HANDLER_BOUNDS_S) + 1
 
 
@@ -58,8 +58,8 @@ def test_a_cold_start_is_counted_and_its_init_billed_apart(bench):
     bench.run(duration_s=0.25006, init_s=0.10077, cold_start=True)
     hello = bench.stats.functions["hello"]
 
-    assert hello.cold_starts == 1
-    assert (hello.ledger.billed_ms, hello.ledger.init_ms) == (351, 100)
+    assert 1 == hello.cold_starts
+    assert (351, 100) == (hello.ledger.billed_ms, hello.ledger.init_ms)
 
 
 def test_a_failed_init_is_billed_but_has_no_handler_time(bench):
@@ -67,9 +67,9 @@ def test_a_failed_init_is_billed_but_has_no_handler_time(bench):
     bench.run(status=Status.INIT_ERROR, init_s=0.2, cold_start=True)
     hello = bench.stats.functions["hello"]
 
-    assert hello.triggers["invoke"].ended[Status.INIT_ERROR] == 1
-    assert (hello.duration.count, hello.queue_wait.count) == (0, 0)
-    assert (hello.ledger.requests, hello.ledger.billed_ms, hello.ledger.init_ms) == (1, 200, 200)
+    assert 1 == hello.triggers["invoke"].ended[Status.INIT_ERROR]
+    assert (0, 0) == (hello.duration.count, hello.queue_wait.count)
+    assert (1, 200, 200) == (hello.ledger.requests, hello.ledger.billed_ms, hello.ledger.init_ms)
 
 
 def test_what_was_cancelled_is_free(bench):
@@ -77,7 +77,7 @@ def test_what_was_cancelled_is_free(bench):
     bench.run(status=Status.CANCELLED, duration_s=1.0)
     hello = bench.stats.functions["hello"]
 
-    assert hello.triggers["invoke"].ended[Status.CANCELLED] == 1
+    assert 1 == hello.triggers["invoke"].ended[Status.CANCELLED]
     assert (hello.duration.count, hello.ledger.requests, hello.ledger.cost_usd()) == (0, 0, Decimal(0))
 
 
@@ -87,9 +87,9 @@ def test_a_throttle_is_received_and_free_and_no_invocation(bench):
     bench.refuse("a reason of somebody's own")
     hello = bench.stats.functions["hello"]
 
-    assert (hello.throttles["function_limit"], hello.throttles["other"]) == (1, 1)
-    assert (hello.triggers["invoke"].received, sum(hello.triggers["invoke"].ended.values())) == (2, 0)
-    assert hello.ledger.cost_usd() == 0
+    assert (1, 1) == (hello.throttles["function_limit"], hello.throttles["other"])
+    assert (2, 0) == (hello.triggers["invoke"].received, sum(hello.triggers["invoke"].ended.values()))
+    assert 0 == hello.ledger.cost_usd()
 
 
 def test_a_refusal_while_closing_is_a_cancellation(bench):
@@ -97,8 +97,8 @@ def test_a_refusal_while_closing_is_a_cancellation(bench):
     bench.refuse("closing", Status.CANCELLED)
     hello = bench.stats.functions["hello"]
 
-    assert sum(hello.throttles.values()) == 0
-    assert hello.triggers["invoke"].ended[Status.CANCELLED] == 1
+    assert 0 == sum(hello.throttles.values())
+    assert 1 == hello.triggers["invoke"].ended[Status.CANCELLED]
 
 
 def test_triggers_are_a_closed_set(bench):
@@ -107,8 +107,8 @@ def test_triggers_are_a_closed_set(bench):
         bench.run(trigger=trigger)
     triggers = bench.stats.functions["hello"].triggers
 
-    assert list(triggers) == ["invoke", "direct", "http", "replay", "other"]
-    assert (triggers["other"].began, triggers["other"].ended[Status.SUCCESS]) == (2, 2)
+    assert ["invoke", "direct", "http", "replay", "other"] == list(triggers)
+    assert (2, 2) == (triggers["other"].began, triggers["other"].ended[Status.SUCCESS])
 
 
 def test_notices_are_counted(bench):
@@ -125,9 +125,9 @@ def test_notices_are_counted(bench):
         bench.stats.noticed(notice)
     hello = bench.stats.functions["hello"]
 
-    assert (hello.init.count, hello.init_failures["import"]) == (3, 1)
-    assert hello.starts == {"on_demand": 2, "provisioned": 1}
-    assert (hello.loop_blocked, hello.blocked_s, hello.threads_abandoned) == (1, 1.5, 1)
+    assert (3, 1) == (hello.init.count, hello.init_failures["import"])
+    assert {"on_demand": 2, "provisioned": 1} == hello.starts
+    assert (1, 1.5, 1) == (hello.loop_blocked, hello.blocked_s, hello.threads_abandoned)
 
 
 def test_rejections_and_loop_lag_have_no_function(bench):
@@ -136,8 +136,8 @@ def test_rejections_and_loop_lag_have_no_function(bench):
     bench.stats.reject("solar wind")
     bench.stats.lagged(0.003)
 
-    assert (bench.stats.rejected["unknown_function"], bench.stats.rejected["other"]) == (1, 1)
-    assert bench.stats.loop_lag.count == 1
+    assert (1, 1) == (bench.stats.rejected["unknown_function"], bench.stats.rejected["other"])
+    assert 1 == bench.stats.loop_lag.count
 
 
 def test_registered_again_a_function_keeps_its_counts(bench):
@@ -146,8 +146,8 @@ def test_registered_again_a_function_keeps_its_counts(bench):
     bench.register("hello", Levels(idle=9), reserved_concurrency=3)
     hello = bench.stats.functions["hello"]
 
-    assert hello.triggers["invoke"].began == 1
-    assert (hello.limits["maximum"], hello.levels().idle) == (3, 9)
+    assert 1 == hello.triggers["invoke"].began
+    assert (3, 9) == (hello.limits["maximum"], hello.levels().idle)
 
 
 def test_a_ledger_has_one_price(bench):
@@ -162,10 +162,10 @@ def test_limits_name_the_one_in_force(bench):
     """With a reservation it is that, without one the account's."""
     limits = {name: one.limits for name, one in bench.stats.functions.items()}
 
-    assert limits == {
+    assert {
         "hello": {"provisioned": 0, "maximum": 1000},
         "orders": {"provisioned": 0, "maximum": 7, "reserved": 7},
-    }
+    } == limits
 
 
 def test_provisioned_concurrency_counts_for_as_long_as_it_stands(new_bench):
@@ -179,7 +179,7 @@ def test_provisioned_concurrency_counts_for_as_long_as_it_stands(new_bench):
     clock.advance(6)
     bench.stats.refresh()
 
-    assert hello.provisioned_gb_s == 0.5 * 4 * 10 + 0.5 * 1 * 6
+    assert 0.5 * 4 * 10 + 0.5 * 1 * 6 == hello.provisioned_gb_s
 
 
 def test_asynchronous_counts_belong_to_a_function_that_is_there(bench):
@@ -188,7 +188,7 @@ def test_asynchronous_counts_belong_to_a_function_that_is_there(bench):
     counts.aged(0.02)
 
     assert bench.stats.async_counts("hello") is counts
-    assert bench.stats.functions["hello"].async_age.count == 1
+    assert 1 == bench.stats.functions["hello"].async_age.count
     with pytest.raises(KeyError):
         bench.stats.async_counts("nobody")
 

@@ -30,33 +30,33 @@ def test_the_document_says_what_was_counted(bench):
     document = json.loads(json.dumps(status_document(bench.stats, uptime_s=12.34567)))
     hello = document["functions"]["hello"]
 
-    assert (document["uptime_s"], document["in_flight"]) == (12.346, 4)
-    assert (hello["in_flight"], hello["queued"]) == (4, 5)
-    assert hello["environments"] == {"starting": 1, "idle": 2, "busy": 3}
-    assert {word: count for word, count in hello["invocations"].items() if count} == {
+    assert (12.346, 4) == (document["uptime_s"], document["in_flight"])
+    assert (4, 5) == (hello["in_flight"], hello["queued"])
+    assert {"starting": 1, "idle": 2, "busy": 3} == hello["environments"]
+    assert {
         "success": 1,
         "error": 1,
-    }
-    assert hello["throttles"] == {"account_limit": 1}
-    assert (hello["cold_starts"], hello["billed_ms"], hello["billed_gb_seconds"]) == (1, 352, "0.044")
-    assert hello["cost_usd"]["request"] == "0.0000004"
-    assert hello["duration_s"]["count"] == 2
-    assert document["functions"]["orders"]["duration_s"] == {
+    } == {word: count for word, count in hello["invocations"].items() if count}
+    assert {"account_limit": 1} == hello["throttles"]
+    assert (1, 352, "0.044") == (hello["cold_starts"], hello["billed_ms"], hello["billed_gb_seconds"])
+    assert "0.0000004" == hello["cost_usd"]["request"]
+    assert 2 == hello["duration_s"]["count"]
+    assert {
         "count": 0,
         "mean": None,
         "approximate": {"p50": None, "p99": None},
         "counts": [0] * 19,
-    }
+    } == document["functions"]["orders"]["duration_s"]
 
 
 def test_a_quantile_is_interpolated_inside_its_bucket():
     """Four values between 1 and 2: the median is put half-way."""
-    assert quantile(histogram([1.1, 1.2, 1.3, 1.9]), 0.5) == 1.5
+    assert 1.5 == quantile(histogram([1.1, 1.2, 1.3, 1.9]), 0.5)
 
 
 def test_above_the_last_bound_nothing_is_known_but_the_bound():
     """As PromQL answers."""
-    assert quantile(histogram([100.0]), 0.99) == 4.0
+    assert 4.0 == quantile(histogram([100.0]), 0.99)
 
 
 def test_without_values_there_is_no_quantile():

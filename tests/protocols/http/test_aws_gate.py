@@ -35,7 +35,7 @@ def test_what_is_passed_on_is_what_the_rule_takes_and_goes_where_it_would(header
     scope = endpoint.plain_scope(request, gate)
 
     if scope is not None:
-        assert endpoint.scope(request) == scope
+        assert scope == endpoint.scope(request)
         assert gate.judge(marks_of(request)) is None
     else:
         assert not gate.passed(request.head)

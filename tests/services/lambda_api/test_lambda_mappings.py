@@ -371,9 +371,9 @@ def test_a_mapping_that_cannot_be_changed_stays_as_it_was(bench):
 
     assert NO_WINDOW == refusal(bench.call("PUT", f"{MAPPINGS}/{uuid}", BatchSize=11))[2]
     assert before == get(bench, uuid)
-    assert json.loads(bench.registry.state.model_dump_json())["mappings"][uuid]["config"] == {
-        "EventSourceArn": QUEUE
-    }
+    assert {"EventSourceArn": QUEUE} == json.loads(bench.registry.state.model_dump_json())["mappings"][uuid][
+        "config"
+    ]
 
 
 def test_provisioned_pollers_take_the_place_of_a_maximum(bench):

@@ -116,7 +116,7 @@ async def test_large_files_go_up_and_down_in_parts(shop):
         shop.client.download_fileobj("photos", "big", got)
         return got.getvalue()
 
-    assert await shop.run(work) == BIG
+    assert BIG == await shop.run(work)
     head = await shop.call("head_object", Bucket="photos", Key="big")
     part = await shop.call("get_object", Bucket="photos", Key="big", PartNumber=3)
     assert (len(BIG), True) == (head["ContentLength"], head["ETag"].endswith('-3"'))

@@ -476,7 +476,7 @@ async def test_no_key_becomes_a_path(serve, tmp_path, ask_endpoint, key):
 
         assert (200, 200, b"hello") == (put.status, got.status, got.body)
         assert [folder] == list(tmp_path.iterdir())
-        assert all(len(name) == 32 for name in files(folder))
+        assert all(32 == len(name) for name in files(folder))
 
 
 async def later(shop, ask_endpoint, *request):

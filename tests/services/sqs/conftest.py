@@ -157,7 +157,7 @@ class Site:
         if name.endswith(".fifo"):
             attributes = {"FifoQueue": "true", **attributes}
         answer = self.json("CreateQueue", QueueName=name, Attributes=attributes)
-        assert answer.status == 200, answer.body
+        assert 200 == answer.status, answer.body
         return answer.document["QueueUrl"]
 
     def bodies(self, most: int = 10, name: str = "q", **params: object) -> list[str]:

@@ -30,7 +30,7 @@ def run(real_site, *command: str, **environment: str) -> str:
     """What a program prints, with this endpoint in its environment."""
     variables = {**ENVIRONMENT, "AWS_ENDPOINT_URL": real_site.endpoint_url, **environment}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=50)
-    assert done.returncode == 0, done.stderr
+    assert 0 == done.returncode, done.stderr
     return done.stdout
 
 

@@ -650,7 +650,7 @@ def test_forms_that_cannot_be_read_are_refused(site, body):
     answer = site.form(body)
 
     assert answer.status in (200, 400)
-    assert site.q("SendMessage", MessageBody="still here").status == 200
+    assert 200 == site.q("SendMessage", MessageBody="still here").status
 
 
 def test_too_much_is_refused_by_name(site):

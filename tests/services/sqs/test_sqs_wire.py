@@ -114,7 +114,7 @@ def test_only_the_attributes_asked_for_are_shown_and_digested(site, asked, expec
         assert "MessageAttributes" not in message
         assert digest is None
     elif expected == "all":
-        assert sent["MD5OfMessageAttributes"] == digest
+        assert digest == sent["MD5OfMessageAttributes"]
     elif expected == "md5":
         assert ["bar.one", "bar.two"] == sorted(message["MessageAttributes"])
     else:

@@ -51,9 +51,9 @@ def assert_valid(answer):
     lines = head.split(b"\r\n")
 
     assert 200 <= status <= 599
-    assert lines[-1] == b""
+    assert b"" == lines[-1]
     assert all(LINE.fullmatch(line) for line in lines[:-1])
-    assert sum(line.startswith(b"x-amzn-requestid: ") for line in lines) == 1
+    assert 1 == sum(line.startswith(b"x-amzn-requestid: ") for line in lines)
     assert isinstance(body, bytes)
 
 
@@ -96,7 +96,7 @@ def test_remembered_heads_do_not_mix_up_equal_values():
     heads = ResponseHeads()
     rendered = [heads.render({"a": value}) for value in ("1", 1, True, "true", 1.0, "1", True)]
 
-    assert [head.split(b"\r\n")[0].removeprefix(b"a: ") for head in rendered] == [
+    assert [
         b"1",
         b"1",
         b"true",
@@ -104,7 +104,7 @@ def test_remembered_heads_do_not_mix_up_equal_values():
         b"1.0",
         b"1",
         b"true",
-    ]
+    ] == [head.split(b"\r\n")[0].removeprefix(b"a: ") for head in rendered]
 
 
 def test_remembered_heads_stay_few():
@@ -131,7 +131,7 @@ def test_each_front_door_has_its_own_refusals(front_door, outcome_of):
     refused = refusals(front_door)
 
     assert isinstance(refused, ErrorResponses)
-    assert (refused.too_large[0], refused.unavailable[0]) == (413, 503)
+    assert (413, 503) == (refused.too_large[0], refused.unavailable[0])
     assert refused.of(outcome_of(b"x", status=Status.ERROR)) == refused.of(
         outcome_of(b"y", status=Status.CRASH)
     )
@@ -139,8 +139,8 @@ def test_each_front_door_has_its_own_refusals(front_door, outcome_of):
 
 def test_no_route_is_answered_as_the_front_doors_do():
     """404 of an HTTP API, 403 where there are REST APIs only."""
-    assert _json(no_route(rest_only=False)) == (404, {"message": "Not Found"})
-    assert _json(no_route(rest_only=True)) == (403, {"message": "Missing Authentication Token"})
+    assert (404, {"message": "Not Found"}) == _json(no_route(rest_only=False))
+    assert (403, {"message": "Missing Authentication Token"}) == _json(no_route(rest_only=True))
 
 
 def _json(answer):

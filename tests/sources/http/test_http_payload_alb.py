@@ -31,7 +31,7 @@ def test_an_alb_event_is_exactly_this(alb, request_of):
     group = event["requestContext"]["elb"]["targetGroupArn"]
 
     assert group.startswith("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/hello/")
-    assert event == {
+    assert {
         "requestContext": {"elb": {"targetGroupArn": group}},
         "httpMethod": "GET",
         "path": "/lam%20bda",
@@ -39,27 +39,27 @@ def test_an_alb_event_is_exactly_this(alb, request_of):
         "headers": {"host": "example.test", "x-two": "last", "connection": "keep-alive", **ADDED},
         "body": "",
         "isBase64Encoded": False,
-    }
+    } == event
 
 
 def test_multi_value_headers_replace_both_maps(alb, request_of):
     """With the attribute on there are only the multi-value maps."""
     event = alb(multi_value_headers=True).event(request_of("GET", b"/?q=a+b&q=last", HEADERS))
 
-    assert event["multiValueQueryStringParameters"] == {"q": ["a+b", "last"]}
-    assert event["multiValueHeaders"] == {
+    assert {"q": ["a+b", "last"]} == event["multiValueQueryStringParameters"]
+    assert {
         "host": ["example.test"],
         "x-two": ["a", "last"],
         "connection": ["keep-alive"],
         **{name: [value] for name, value in ADDED.items()},
-    }
+    } == event["multiValueHeaders"]
     assert not event.keys() & {"headers", "queryStringParameters"}
 
 
 def test_what_is_absent_is_empty(alb, request_of):
     """Maps are empty objects."""
-    assert alb().event(request_of())["queryStringParameters"] == {}
-    assert alb(multi_value_headers=True).event(request_of())["multiValueQueryStringParameters"] == {}
+    assert {} == alb().event(request_of())["queryStringParameters"]
+    assert {} == alb(multi_value_headers=True).event(request_of())["multiValueQueryStringParameters"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_multi_value_mode_reads_multi_value_headers_alone(alb, lines_of):
     result = {"statusCode": 200, "headers": {"a": "b"}, "multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]}}
     _, head, _ = alb(multi_value_headers=True).answer(json.dumps(result).encode())
 
-    assert lines_of(head) == [("set-cookie", "a=1"), ("set-cookie", "b=2"), BYTES]
+    assert [("set-cookie", "a=1"), ("set-cookie", "b=2"), BYTES] == lines_of(head)
 
 
 MALFORMED = [
@@ -136,7 +136,7 @@ def test_what_cannot_be_sent_is_a_bad_gateway(alb, lines_of, result):
     """502 with the load balancer's page."""
     status, head, body = alb().answer(result)
 
-    assert status == 502
+    assert 502 == status
     assert b"<h1>502 Bad Gateway</h1>" in body
     assert ("content-type", "text/html") in lines_of(head)
 
@@ -151,7 +151,7 @@ def test_what_cannot_be_sent_is_a_bad_gateway(alb, lines_of, result):
 )
 def test_bad_multi_value_headers_are_a_bad_gateway(alb, result):
     """They must be lists of clean text."""
-    assert alb(multi_value_headers=True).answer(result)[0] == 502
+    assert 502 == alb(multi_value_headers=True).answer(result)[0]
 
 
 def test_a_response_over_one_megabyte_is_a_bad_gateway(alb):
@@ -159,8 +159,8 @@ def test_a_response_over_one_megabyte_is_a_bad_gateway(alb):
     frame = len(b'{"statusCode":200,"body":""}')
     fits, over = (b'{"statusCode":200,"body":"%b"}' % (b"x" * (1048576 - frame + more)) for more in (0, 1))
 
-    assert alb().answer(fits)[0] == 200
-    assert alb().answer(over)[0] == 502
+    assert 200 == alb().answer(fits)[0]
+    assert 502 == alb().answer(over)[0]
 
 
 @pytest.mark.parametrize(

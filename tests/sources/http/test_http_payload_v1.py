@@ -41,7 +41,7 @@ def test_a_rest_event_is_exactly_this(rest, request_of):
     )
     context = event["requestContext"]
 
-    assert event == {
+    assert {
         "resource": "/{proxy+}",
         "path": "/hello/wor%2Bld/",
         "httpMethod": "POST",
@@ -102,23 +102,23 @@ def test_a_rest_event_is_exactly_this(rest, request_of):
         },
         "body": '{"a":1}',
         "isBase64Encoded": False,
-    }
-    assert tuple(
+    } == event
+    assert (10, 6, 6, 16) == tuple(
         len(context[key]) for key in ("apiId", "deploymentId", "resourceId", "extendedRequestId")
-    ) == (10, 6, 6, 16)
+    )
 
 
 def test_what_is_absent_is_null(rest, request_of):
     """Query, parameters, stage variables and body; the version key does not exist."""
     event = rest(path="/hello").event(request_of("GET", b"/hello"))
 
-    assert sorted(key for key, value in event.items() if value is None) == [
+    assert [
         "body",
         "multiValueQueryStringParameters",
         "pathParameters",
         "queryStringParameters",
         "stageVariables",
-    ]
+    ] == sorted(key for key, value in event.items() if value is None)
     assert event["requestContext"]["identity"]["userAgent"] is None
     assert "version" not in event
 
@@ -143,8 +143,8 @@ def test_the_agent_is_found_however_it_is_spelled(rest, request_of):
     """The client's spelling stays in `headers`."""
     event = rest().event(request_of("GET", b"/a", [(b"user-Agent", b"x/1")]), {"proxy": "a"})
 
-    assert event["requestContext"]["identity"]["userAgent"] == "x/1"
-    assert event["headers"]["user-Agent"] == "x/1"
+    assert "x/1" == event["requestContext"]["identity"]["userAgent"]
+    assert "x/1" == event["headers"]["user-Agent"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_what_cannot_be_sent_is_malformed(rest, lines_of, result):
     status, head, body = rest().answer(result)
 
     assert (status, body) == REFUSED
-    assert lines_of(head) == [JSON, ("x-amzn-errortype", "InternalServerErrorException")]
+    assert [JSON, ("x-amzn-errortype", "InternalServerErrorException")] == lines_of(head)
 
 
 @pytest.mark.parametrize(
@@ -283,8 +283,8 @@ def test_bad_base64_is_malformed_where_it_is_decoded(rest):
     """The text would have passed where it is not."""
     result = b'{"statusCode": 200, "isBase64Encoded": true, "body": "/w"}'
 
-    assert rest(binary_media_types=["*/*"]).answer(result)[::2] == REFUSED
-    assert rest().answer(result)[::2] == (200, b"/w")
+    assert REFUSED == rest(binary_media_types=["*/*"]).answer(result)[::2]
+    assert (200, b"/w") == rest().answer(result)[::2]
 
 
 @pytest.mark.parametrize(

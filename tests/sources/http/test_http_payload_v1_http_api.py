@@ -98,4 +98,4 @@ def test_its_bodies_are_text_by_their_content_type(exchange, request_of):
 def test_its_answers_need_a_status_and_failures_are_an_http_apis(exchange, result, answered):
     status, _, body = exchange(payload_format="1.0", api="http").answer(result)
 
-    assert answered == (status, body)
+    assert (status, body) == answered

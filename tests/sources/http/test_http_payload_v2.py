@@ -42,8 +42,8 @@ def test_a_function_url_event_is_exactly_this(exchange, request_of):
     api_id = event["requestContext"]["apiId"]
 
     assert api_id.isalnum()
-    assert len(api_id) == 32
-    assert event == {
+    assert 32 == len(api_id)
+    assert {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": "/my/p%C3%A4th",
@@ -78,25 +78,25 @@ def test_a_function_url_event_is_exactly_this(exchange, request_of):
         },
         "body": "Hello",
         "isBase64Encoded": False,
-    }
+    } == event
 
 
 def test_what_is_absent_is_left_out(exchange, request_of):
     """No cookies (nor an empty cookie header), query, parameters, stage variables or body: no such keys."""
     event = exchange().event(request_of(headers=[(b"Cookie", b" ; ")]))
 
-    assert list(event)[:6] == [
+    assert [
         "version",
         "routeKey",
         "rawPath",
         "rawQueryString",
         "headers",
         "requestContext",
-    ]
-    assert list(event)[6:] == ["isBase64Encoded"]
-    assert event["rawQueryString"] == ""
-    assert event["headers"] == EVENT_HEADERS
-    assert event["requestContext"]["http"]["userAgent"] == ""
+    ] == list(event)[:6]
+    assert ["isBase64Encoded"] == list(event)[6:]
+    assert "" == event["rawQueryString"]
+    assert EVENT_HEADERS == event["headers"]
+    assert "" == event["requestContext"]["http"]["userAgent"]
 
 
 def test_an_http_api_decodes_the_path_and_shows_its_stage(exchange, request_of):
@@ -105,12 +105,12 @@ def test_an_http_api_decodes_the_path_and_shows_its_stage(exchange, request_of):
     event = api.event(request_of("GET", b"/pets/a%2Fb%20c"), {"id": "a%2Fb%20c"})
     context = event["requestContext"]
 
-    assert (event["rawPath"], event["pathParameters"]) == ("/live/pets/a/b c", {"id": "a/b c"})
-    assert event["stageVariables"] == {"k": "v"}
-    assert (event["routeKey"], context["routeKey"]) == ("GET /pets/{id}", "GET /pets/{id}")
-    assert (context["stage"], context["http"]["path"]) == ("live", "/live/pets/a/b c")
-    assert context["accountId"] == "123456789012"
-    assert context["domainName"] == f"{context['apiId']}.execute-api.eu-west-1.amazonaws.com"
+    assert ("/live/pets/a/b c", {"id": "a/b c"}) == (event["rawPath"], event["pathParameters"])
+    assert {"k": "v"} == event["stageVariables"]
+    assert ("GET /pets/{id}", "GET /pets/{id}") == (event["routeKey"], context["routeKey"])
+    assert ("live", "/live/pets/a/b c") == (context["stage"], context["http"]["path"])
+    assert "123456789012" == context["accountId"]
+    assert f"{context['apiId']}.execute-api.eu-west-1.amazonaws.com" == context["domainName"]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_several_cookie_headers_are_one_list(exchange, request_of):
     """Empty pieces are dropped."""
     event = exchange().event(request_of("GET", b"/", [(b"cookie", b"a=1;b=2"), (b"Cookie", b" ; c=3;")]))
 
-    assert event["cookies"] == ["a=1", "b=2", "c=3"]
+    assert ["a=1", "b=2", "c=3"] == event["cookies"]
     assert "cookie" not in event["headers"]
 
 
@@ -293,8 +293,8 @@ def test_what_cannot_be_sent_is_malformed(exchange, lines_of, result):
     url_status, url_head, url_body = exchange().answer(result)
     api_status, api_head, api_body = exchange(path="/x").answer(result)
 
-    assert (url_status, url_body) == (502, b"Internal Server Error")
-    assert (api_status, api_body) == (500, b'{"message":"Internal Server Error"}')
+    assert (502, b"Internal Server Error") == (url_status, url_body)
+    assert (500, b'{"message":"Internal Server Error"}') == (api_status, api_body)
     assert [JSON] == lines_of(url_head) == lines_of(api_head)
 
 
@@ -302,14 +302,14 @@ def test_an_http_api_takes_an_error_object_for_a_failure(exchange):
     """An object with `errorMessage` and no `statusCode` looks like Lambda's own error; a URL sends it."""
     result = b'{"errorMessage": "test fake error message"}'
 
-    assert exchange(path="/x").answer(result)[0] == 500
-    assert exchange().answer(result)[0] == 200
+    assert 500 == exchange(path="/x").answer(result)[0]
+    assert 200 == exchange().answer(result)[0]
 
 
 @pytest.mark.parametrize("settings", [{}, {"path": "/x"}])
 def test_raw_bytes_count_as_json_if_they_are(exchange, settings):
     """A handler that returns bytes is read like any other."""
-    assert exchange(**settings).answer(b'{"statusCode":204}', raw=True)[0] == 204
+    assert 204 == exchange(**settings).answer(b'{"statusCode":204}', raw=True)[0]
     assert exchange(**settings).answer(b"\x89PNG", raw=True)[0] in (500, 502)
 
 
@@ -336,13 +336,13 @@ def test_a_throttled_function_url_passes_lambdas_message(exchange, lines_of):
 
     assert (429, error) == (url[0], url[2])
     assert ("x-amzn-errortype", "TooManyRequestsException") in lines_of(url[1])
-    assert (api[0], api[2]) == (503, b'{"message":"Service Unavailable"}')
+    assert (503, b'{"message":"Service Unavailable"}') == (api[0], api[2])
 
 
 def test_a_cancelled_invocation_is_unavailable(exchange):
     """The engine stopped before it could end."""
-    assert exchange().answer(b"{}", status=Status.CANCELLED)[0] == 503
-    assert exchange(path="/x").answer(b"{}", status=Status.CANCELLED)[0] == 503
+    assert 503 == exchange().answer(b"{}", status=Status.CANCELLED)[0]
+    assert 503 == exchange(path="/x").answer(b"{}", status=Status.CANCELLED)[0]
 
 
 def test_deep_results_are_sent_or_refused_never_raised(exchange):
@@ -350,9 +350,9 @@ def test_deep_results_are_sent_or_refused_never_raised(exchange):
     # How deep Python itself goes depends on its version: 1,000 on 3.11, 10,000 and more since 3.12.
     deep, deepest = (b"[" * depth + b"]" * depth for depth in (300, 100_000))
 
-    assert exchange().answer(deep)[::2] == (200, deep)
-    assert exchange().answer(deepest)[0] == 502
-    assert exchange().answer(b'{"statusCode": 200, "body": %b}' % deepest)[0] == 502
+    assert (200, deep) == exchange().answer(deep)[::2]
+    assert 502 == exchange().answer(deepest)[0]
+    assert 502 == exchange().answer(b'{"statusCode": 200, "body": %b}' % deepest)[0]
 
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,10}", fullmatch=True).filter(lambda n: "-" not in n[-1:])
@@ -371,7 +371,7 @@ def test_headers_survive_the_way_in_and_out(exchange, request_of, lines_of, pair
     }
     status, head, _ = api.answer(json.dumps(result).encode())
 
-    assert status == 200
+    assert 200 == status
     assert {name.lower(): value for name, value in pairs} == dict(lines_of(head)[:-1])
 
 

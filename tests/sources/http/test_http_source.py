@@ -52,16 +52,16 @@ def test_a_request_becomes_an_event_of_the_routes_function(desk_of, request_of, 
     [(event, reply)] = sink.submitted
     document = event.document
 
-    assert (event.function, event.trigger, event.received_s) == ("hello", "http", 1.5)
+    assert ("hello", "http", 1.5) == (event.function, event.trigger, event.received_s)
     assert event.request_id == document["requestContext"]["requestId"]
     assert event.trace_id == document["headers"]["x-amzn-trace-id"]
-    assert document["pathParameters"] == {"name": "ada"}
+    assert {"name": "ada"} == document["pathParameters"]
     assert json.loads(event.payload) == document
-    assert client.answers == []
+    assert [] == client.answers
 
     reply(outcome_of(b'"hi"'))
 
-    assert [(status, body) for status, _, body in client.answers] == [(200, b"hi")]
+    assert [(200, b"hi")] == [(status, body) for status, _, body in client.answers]
 
 
 def test_routes_with_different_front_doors_share_a_listener(desk_of, request_of):
@@ -74,7 +74,7 @@ def test_routes_with_different_front_doors_share_a_listener(desk_of, request_of)
     for target in (b"/rest", b"/rest/", b"/a", b"/a/", b"/elsewhere"):
         desk.take(request_of("GET", target))
 
-    assert [event.function for event, _ in sink.submitted] == ["rest", "alb", "api", "alb", "alb"]
+    assert ["rest", "alb", "api", "alb", "alb"] == [event.function for event, _ in sink.submitted]
 
 
 def test_a_rest_api_does_not_tell_a_trailing_slash(desk_of, request_of, client):
@@ -83,8 +83,8 @@ def test_a_rest_api_does_not_tell_a_trailing_slash(desk_of, request_of, client):
     for target in (b"/rest/", b"/api/"):
         desk.take(request_of("GET", target, client=client))
 
-    assert [event.document["path"] for event, _ in sink.submitted] == ["/rest/"]
-    assert [status for status, _, _ in client.answers] == [404]
+    assert ["/rest/"] == [event.document["path"] for event, _ in sink.submitted]
+    assert [404] == [status for status, _, _ in client.answers]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_a_request_without_route_is_refused(desk_of, request_of, client, routes,
     desk.take(request_of("GET", b"/nowhere", client=client))
     [(status, head, body)] = client.answers
 
-    assert answer == (status, body)
+    assert (status, body) == answer
     assert b"x-amzn-requestid: 0f0e0d0c-" in head
-    assert sink.submitted == []
+    assert [] == sink.submitted
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_a_body_over_the_front_doors_limit_is_413(desk_of, request_of, client, s
     desk.take(request_of("POST", b"/a", body=b"x" * (limit + 1), client=client))
     desk.take(request_of("POST", b"/a", too_large=10**9, client=client))
 
-    assert [status for status, _, _ in client.answers] == [413, 413]
-    assert sink.submitted == []
+    assert [413, 413] == [status for status, _, _ in client.answers]
+    assert [] == sink.submitted
 
 
 def test_an_event_over_lambdas_limit_is_413(desk_of, request_of, client):
@@ -138,8 +138,8 @@ def test_an_event_over_lambdas_limit_is_413(desk_of, request_of, client):
     desk.take(request_of("POST", b"/", body=b"\xff" * 5_000_000, client=client))
     desk.take(request_of("POST", b"/", body=b"\xff" * 4_000_000, client=client))
 
-    assert [status for status, _, _ in client.answers] == [413]
-    assert len(sink.submitted) == 1
+    assert [413] == [status for status, _, _ in client.answers]
+    assert 1 == len(sink.submitted)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_remembered_targets_stay_few(desk_of, request_of):
     desk.take(request_of("GET", b"/" + b"x" * 5000))
 
     assert before == len(desk._router._known) <= 4096
-    assert sink.submitted[0][0].document["pathParameters"]["name"] == "x" * 5000
+    assert "x" * 5000 == sink.submitted[0][0].document["pathParameters"]["name"]
 
 
 def test_a_known_target_is_asked_again_for_another_method(desk_of, request_of):
@@ -196,7 +196,7 @@ def test_a_known_target_is_asked_again_for_another_method(desk_of, request_of):
     for method in ("GET", "POST", "GET"):
         desk.take(request_of(method, b"/a"))
 
-    assert [event.function for event, _ in sink.submitted] == ["get", "any", "get"]
+    assert ["get", "any", "get"] == [event.function for event, _ in sink.submitted]
 
 
 def test_header_names_of_clients_are_kept_few(desk_of, request_of):
@@ -208,7 +208,7 @@ def test_header_names_of_clients_are_kept_few(desk_of, request_of):
     last = sink.submitted[-1][0].document["headers"]
 
     assert len(names) <= 1024
-    assert (last["x-2999"], last["y" * 100]) == ("v", "w")
+    assert ("v", "w") == (last["x-2999"], last["y" * 100])
 
 
 def test_every_conflict_is_reported_at_once(host):
@@ -218,10 +218,10 @@ def test_every_conflict_is_reported_at_once(host):
             bindings(("a", {}), ("b", {}), ("a", {"path": "/x/{y}"}), ("c", {"path": "/x/{z}"})), host
         )
 
-    assert refused.value.problems == (
+    assert (
         "functions.b.events: ANY $default is taken by function 'a'",
         "functions.c.events: ANY /x/{z} is taken by function 'a'",
-    )
+    ) == refused.value.problems
 
 
 def test_foreign_settings_are_a_bug(host):

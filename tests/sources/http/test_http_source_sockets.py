@@ -119,22 +119,22 @@ async def test_requests_are_answered_over_a_kept_connection(host, outcome_of):
         again = await ask(streams, b"GET /again HTTP/1.1\r\nHost: localhost\r\n")
         await hang_up(streams)
 
-    assert status == 201
+    assert 201 == status
     assert {("x-from", "handler"), ("content-type", "application/json"), ("set-cookie", "a=1")} <= set(
         headers
     )
-    assert tuple(document[key] for key in ("rawPath", "rawQueryString", "cookies")) == (
+    assert (
         "/my/path",
         "a=1&a=2",
         ["b=2"],
-    )
-    assert document["requestContext"]["http"]["sourceIp"] == "127.0.0.1"
+    ) == tuple(document[key] for key in ("rawPath", "rawQueryString", "cookies"))
+    assert "127.0.0.1" == document["requestContext"]["http"]["sourceIp"]
     assert document["headers"]["x-forwarded-port"] == str(serving.port)
-    assert document["headers"]["x-amzn-trace-id"] == "Root=1-2-3"
-    assert tuple(json.loads(post[2])[key] for key in ("body", "isBase64Encoded")) == ('{"a":1}', False)
-    assert broken[::2] == (502, b"Internal Server Error")
+    assert "Root=1-2-3" == document["headers"]["x-amzn-trace-id"]
+    assert ('{"a":1}', False) == tuple(json.loads(post[2])[key] for key in ("body", "isBase64Encoded"))
+    assert (502, b"Internal Server Error") == broken[::2]
     assert not [name for name, _ in broken[1] if name == "c"]
-    assert again[0] == 201
+    assert 201 == again[0]
 
 
 async def test_a_stopping_source_answers_what_it_took(host, outcome_of):
@@ -155,7 +155,7 @@ async def test_a_stopping_source_answers_what_it_took(host, outcome_of):
             await serving.connect()
 
     assert still_serving
-    assert (status, body) == (200, b"late")
+    assert (200, b"late") == (status, body)
 
 
 async def test_a_cancelled_source_drops_everything(host, outcome_of):
@@ -172,7 +172,7 @@ async def test_a_cancelled_source_drops_everything(host, outcome_of):
             rest = await streams[0].read()
             streams[1].close()
 
-    assert rest == b""
+    assert b"" == rest
 
 
 async def test_a_body_over_the_limit_is_refused_by_the_front_door(host, outcome_of):
@@ -185,7 +185,7 @@ async def test_a_body_over_the_limit_is_refused_by_the_front_door(host, outcome_
         )
         await hang_up(streams)
 
-    assert (status, body) == (413, b'{"message":"Request Entity Too Large"}')
+    assert (413, b'{"message":"Request Entity Too Large"}') == (status, body)
     assert "x-amzn-requestid" in dict(headers)
 
 
@@ -194,5 +194,5 @@ async def test_the_address_is_told_when_requests_are_taken(host, outcome_of):
     async with Serving(host, ScriptedSink(outcome_of)) as serving:
         address = serving.address
 
-    assert address == f"http://127.0.0.1:{serving.port}"
+    assert f"http://127.0.0.1:{serving.port}" == address
     assert serving.port > 0

@@ -7,7 +7,7 @@ def test_a_stamp_spells_the_time_as_aws_does(wall_clock):
     """`time`, `timeEpoch` and the start of a trace id."""
     stamp = Timestamps(wall_clock).now()
 
-    assert stamp == (1584039838390, "12/Mar/2020:19:03:58 +0000", "Root=1-5e6a879e-")
+    assert (1584039838390, "12/Mar/2020:19:03:58 +0000", "Root=1-5e6a879e-") == stamp
 
 
 def test_the_text_follows_the_clock_each_second(wall_clock):
@@ -19,16 +19,16 @@ def test_the_text_follows_the_clock_each_second(wall_clock):
         stamp = stamps.now()
         seen.append((stamp.epoch_ms % 1000, stamp.text))
 
-    assert seen == [
+    assert [
         (390, "12/Mar/2020:19:03:58 +0000"),
         (999, "12/Mar/2020:19:03:58 +0000"),
         (0, "12/Mar/2020:19:03:59 +0000"),
         (500, "31/Dec/2019:23:59:59 +0000"),
-    ]
+    ] == seen
 
 
 def test_a_new_trace_id_has_the_shape_of_x_ray(wall_clock):
     """8 hex digits of time, 24 of the request id."""
     trace = new_trace_id(Timestamps(wall_clock).now(), "0f0e0d0c-0b0a-4908-8706-050403020100")
 
-    assert trace == "Root=1-5e6a879e-0504030201000f0e0d0c0b0a"
+    assert "Root=1-5e6a879e-0504030201000f0e0d0c0b0a" == trace

@@ -62,8 +62,8 @@ def test_repeated_names_are_joined_or_grouped():
     """Payload 2.0 joins by commas, 1.0 lists."""
     pairs = [("p", "1"), ("q", "v"), ("p", "2")]
 
-    assert joined(pairs) == {"p": "1,2", "q": "v"}
-    assert grouped(pairs) == {"p": ["1", "2"], "q": ["v"]}
+    assert {"p": "1,2", "q": "v"} == joined(pairs)
+    assert {"p": ["1", "2"], "q": ["v"]} == grouped(pairs)
 
 
 @run_with(deadline=None)

@@ -116,7 +116,7 @@ async def test_every_message_is_acknowledged_or_buried(make_site, count, seed):
 
     assert every(function) == function.done | buried
     assert count == counts.deleted + len(buried)
-    assert all(function.attempts[one] == MOST_RECEIVES for one in buried)
+    assert all(MOST_RECEIVES == function.attempts[one] for one in buried)
     assert counts.polled == counts.delivered == sum(function.attempts.values())
     assert 0 < len(buried) < count * 0.02
 

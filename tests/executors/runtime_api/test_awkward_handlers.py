@@ -1,7 +1,7 @@
 """Handlers that misbehave get the answer, and leave the log, that AWS's own Python client gives them.
 
 Each runs on `runtime`, where it is awslambdaric that calls it, and on `process`. What differs is in
-`DIFFERENCES`, and in a table of `docs/fidelity.md`.
+`DIFFERENCES`, and in a table of `docs/fidelity/handlers.md`.
 """
 
 import asyncio
@@ -106,7 +106,7 @@ DIFFERENCES = {
     "module: no utf-8": "cannot be decoded, so that the report of it is not Latin-1",
     "module: endless recursion": "recurses without end",
 }
-"""Names to what the table in `docs/fidelity.md` calls it. What it has besides is in `test_awslambdaric`."""
+"""Names to what the table in `docs/fidelity/handlers.md` calls it. Other rows: `test_awslambdaric`."""
 
 
 class Run(NamedTuple):
@@ -255,7 +255,7 @@ def test_its_log_is_the_same_in_json(ran, name):
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_what_is_listed_as_different_is_so(ran, name):
     """The list excuses nothing that it need not, and the documents have it."""
-    table = (FOLDER.parents[2] / "docs" / "fidelity.md").read_text()
+    table = (FOLDER.parents[2] / "docs" / "fidelity" / "handlers.md").read_text()
 
     assert ran["text"]["runtime"][name] != ran["text"]["process"][name]
     assert f"\n| {DIFFERENCES[name]} | " in table

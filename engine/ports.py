@@ -293,10 +293,13 @@ class Executor(Protocol):
 
     An executor never watches the deadline: the driver does, for all of them, and then calls `stop`.
 
-    Optional methods: `async prepare()` gets ready what no invocation should wait for; `close()` lets go of
-    everything; `repeat(env_id) -> bool`, called when an init failed or was stopped at its limit, has a new
-    environment under the same number initialise inside its first invocation, as AWS does (True), or
-    leaves it failed (False). `ended` with INIT_ERROR tells that it failed again;
+    Optional methods:
+    `async prepare()` gets ready what no invocation should wait for.
+    `close()` lets go of everything and, as all commands, does not block: it begins what takes time, and
+    `async wait_closed()` returns when that is done. The engine does not end before.
+    `repeat(env_id) -> bool`, called when an init failed or was stopped at its limit, has a new environment
+    under the same number initialise inside its first invocation, as AWS does (True), or leaves it failed
+    (False). `ended` with INIT_ERROR tells that it failed again.
     `preloaded_init_s()` is what an init would take of a CPU at best, seconds, if all that can be imported
     beforehand were, or None if it is, or cannot be.
     `init_use(env_id) -> engine.core.inits.Use | None` says what a running init has had of the CPU, by which

@@ -7,11 +7,13 @@ import logging
 import platform as interpreter
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from functools import cache, partial
 from importlib.metadata import version
 from random import Random
 from typing import Any, Final, Literal, Self, cast
+
+import anyio
 
 from engine.app.async_invoke_configs import AsyncInvokeConfigs
 from engine.app.deployments import Deployments, FunctionDeployment
@@ -77,6 +79,7 @@ class Assembly:
         self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
         self._interrupter = Interrupter(LoopExecutor._serve.__code__, platform.clock.now, self._is_running)
+        self._closing: set[asyncio.Task[None]] = set()  # executors that are being closed
         self._watched = ExitStack()
         self._watching = not platform.watches_loop
         self._commons: dict[str, Any] = {}
@@ -143,12 +146,12 @@ class Assembly:
             ),
         )
 
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opening:
             opening.enter_context(self._capture)
             for observer in self._others:
                 opening.callback(_close, observer)
-            opening.callback(self._close_executors)
+            opening.push_async_callback(self._close_executors)
             opening.callback(self._watched.close)
             self._clashes_in = cache(clashes)  # each folder is read once, however many functions have it
             with paused_collector():
@@ -163,9 +166,9 @@ class Assembly:
             self._held = opening.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
-            self._held.close()
+            await self._held.aclose()
         finally:
             if self._log is not None:
                 self._log.flush()
@@ -204,13 +207,24 @@ class Assembly:
             raise ConfigError((" ".join(message.split()),)) from error
         return Contained(name, built, say=self._complain, count=self.stats.observer_failed)
 
-    def _close_executors(self) -> None:
+    async def _close_executors(self) -> None:
         for executor in self._executors:
-            _close(executor)
+            self._close_executor(executor)
+        with anyio.CancelScope(shield=True):  # what the engine started must not outlive it
+            await asyncio.gather(*self._closing)
 
     def _dismiss(self, part: FunctionDeployment) -> None:
         self._executors.remove(part.executor)
-        _close(part.executor)
+        self._close_executor(part.executor)
+
+    def _close_executor(self, executor: Executor) -> None:
+        """Begin to close it; the engine does not end before that has ended."""
+        _close(executor)
+        wait_closed = getattr(executor, "wait_closed", None)  # optional, as `close` is
+        if wait_closed is not None:
+            closing = self._loop.create_task(wait_closed())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _describe(self, function: Function, levels: Callable[[], Levels]) -> None:
         price = rate(self._sheet, function.memory_mb, function.architecture)

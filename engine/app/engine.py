@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from typing import Any, Final, Self
 
 import orjson
@@ -90,7 +90,7 @@ class Engine:
         self.new_request_id = request_ids()
         self._executor = executor
         self._write_log = write_log
-        self._open = ExitStack()
+        self._open = AsyncExitStack()
         self._dispatcher: Dispatcher | None = None
         self._sink: Sink = _Unopened()
         self._asynchronous: AsyncQueue | None = None
@@ -100,7 +100,7 @@ class Engine:
         if self._dispatcher is not None and self._dispatcher.stage is not Stage.CLOSED:
             raise EngineError("the engine is open already")
         loop = asyncio.get_running_loop()
-        with ExitStack() as opening:
+        async with AsyncExitStack() as opening:
             self._bundles = opening.enter_context(Bundles())
             functions = await self._bundles.prepared(self._configured.functions, self.platform.offload)
             self.config = dataclasses.replace(self._configured, functions=functions)
@@ -113,7 +113,7 @@ class Engine:
                 self.new_request_id,
                 self._endpoint_url,
             )
-            opening.enter_context(assembly)
+            await opening.enter_async_context(assembly)
             await assembly.prepare()
             self._open = opening.pop_all()
         self.stats = assembly.stats
@@ -138,7 +138,7 @@ class Engine:
         self.sink.renew()
 
     async def __aexit__(self, *_: object) -> None:
-        with self._open:
+        async with self._open:
             await self.drain()
 
     @property

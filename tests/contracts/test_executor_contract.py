@@ -281,16 +281,18 @@ class Hand:
         async with asyncio.timeout(20):
             return await self.facts.get()
 
-    def close(self):
+    async def close(self):
         if hasattr(self.executor, "close"):
             self.executor.close()
+        if hasattr(self.executor, "wait_closed"):
+            await self.executor.wait_closed()
 
 
 @pytest.fixture
 async def hand(play, recorder):
     hand = Hand(play, recorder, [])
     yield hand
-    hand.close()
+    await hand.close()
 
 
 async def test_one_stopped_while_it_starts_says_nothing_more(hand):

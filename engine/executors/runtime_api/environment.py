@@ -104,6 +104,8 @@ class RuntimeEnvironment:
             raise
         finally:
             self._spawning = False
+            if self.closed:
+                self._owner.discard(self)  # that it has no process was not known before
         self._watch_process()
 
     def _handle(self, request: Request) -> None:

@@ -8,6 +8,7 @@ a `/tmp` or a user of its own, to hand a streamed response on before it is compl
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from engine.core.failure import InitFailure
 from engine.core.function import Function
@@ -17,6 +18,9 @@ from engine.executors.runtime_api.environment import RuntimeEnvironment
 from engine.executors.runtime_api.process_reaper import ProcessReaper
 from engine.executors.runtime_api.runtime_process import RuntimeProcess
 from engine.ports import Facts, Workshop
+
+_REAP_S: Final = 5.0
+"""What processes that were killed get to exit."""
 
 
 class RuntimeExecutor:
@@ -28,6 +32,8 @@ class RuntimeExecutor:
         self.workshop = workshop
         self._environments: dict[int, RuntimeEnvironment] = {}
         self._closing: set[RuntimeEnvironment] = set()  # closed, and their processes not reaped yet
+        self._none_left = asyncio.Event()  # of those
+        self._none_left.set()
         self._openings: set[asyncio.Task[None]] = set()
         self._reaper: ProcessReaper | None = None
 
@@ -62,15 +68,26 @@ class RuntimeExecutor:
         """Do nothing: a new process reads the code when it starts."""
 
     def close(self) -> None:
-        """Leave no process and no descriptor behind; every environment has been stopped."""
-        for environment in [*self._environments.values(), *self._closing]:
-            environment.close()
-            environment.wait_until_reaped()
-        self._environments.clear()
-        self._closing.clear()
+        """Kill every process; `wait_closed` says when they are gone."""
+        for environment in list(self._environments.values()):
+            self.discard(environment)
+
+    async def wait_closed(self) -> None:
+        """Return when no process and no descriptor is left."""
+        try:
+            async with asyncio.timeout(_REAP_S):
+                if self._openings:
+                    await asyncio.wait(self._openings)
+                await self._none_left.wait()
+        except TimeoutError:
+            pass  # one that the kernel does not let die
+        finally:  # also if the loop is closed meanwhile
+            for environment in self._closing:
+                environment.wait_until_reaped()
+            self._closing.clear()
         if self._reaper is not None:
-            self._reaper.close()
-            self._reaper = None
+            reaper, self._reaper = self._reaper, None
+            await reaper.close()
 
     # ---------------------------------------------------------------- what environments ask for
 
@@ -98,3 +115,4 @@ class RuntimeExecutor:
             self._closing.discard(environment)
         else:
             self._closing.add(environment)
+        (self._none_left.clear if self._closing else self._none_left.set)()

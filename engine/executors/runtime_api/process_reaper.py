@@ -12,6 +12,8 @@ import os
 import subprocess
 from typing import Final
 
+from engine.executors.child_exit import reap
+
 _SCRIPT: Final = """
 trap '' HUP INT TERM
 groups=' '
@@ -51,16 +53,12 @@ class ProcessReaper:
         """Do not kill it any more: it is about to be reaped, and its number may be used again."""
         self._tell(b"- %d\n" % group)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the shell. No group is left."""
         pipe = self._shell.stdin
         if pipe is not None:
             pipe.close()
-        try:
-            self._shell.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._shell.kill()
-            self._shell.wait()
+        await reap(self._shell, _PATIENCE_S)
 
     def _tell(self, line: bytes) -> None:
         pipe = self._shell.stdin

@@ -146,3 +146,30 @@ async def test_what_a_snapshots_init_put_into_the_variables_stays_there(make):
         outcome = await engine.invoke("f", {})
 
     assert "x" == outcome.payload
+
+
+IGNORES_SIGTERM = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def handler(event, context): pass
+"""
+
+
+async def test_the_loop_turns_while_environments_end(make):
+    """One that ignores SIGTERM is waited for, and whoever shares the engine's loop goes on meanwhile."""
+    turns = 0
+
+    async def turn():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.005)
+            turns += 1
+
+    async with make(IGNORES_SIGTERM) as engine:
+        assert (await engine.invoke("f", {})).ok
+        other = asyncio.create_task(turn())
+        await engine.drain()
+        before = turns
+    other.cancel()
+
+    assert turns - before > 10

@@ -525,7 +525,7 @@ def test_a_worker_that_vanished_has_died_if_it_was_to_last(parent, lasting, stat
     assert status == workers.death()
 
 
-def test_the_guardian_forgets_what_is_gone():
+async def test_the_guardian_forgets_what_is_gone():
     """A number that was told and taken back is never killed; it may be another's by then."""
     reaper = ProcessReaper()
     kept, killed = (subprocess.Popen(("sleep", "60"), start_new_session=True) for _ in range(2))
@@ -534,7 +534,7 @@ def test_the_guardian_forgets_what_is_gone():
             reaper.watch(group)
         for group in (kept.pid, 11, 12, 13):
             reaper.forget(group)
-        reaper.close()
+        await reaper.close()
         status = killed.wait(20)
         lives = kept.poll() is None
     finally:

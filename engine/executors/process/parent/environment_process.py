@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import select
 import signal
 import socket
 from collections.abc import Callable
@@ -211,13 +210,6 @@ class EnvironmentProcess:
         self._on_exit = on_exit
         _send(self._pidfd, signal.SIGTERM)
         return True
-
-    def wait(self, max_s: float) -> None:
-        """Block until the process has ended, for `max_s` seconds at most."""
-        if not self.closed:
-            poll = select.poll()
-            poll.register(self._pidfd, select.POLLIN)
-            poll.poll(max(0.0, max_s * 1000))
 
     def close(self) -> None:
         """Kill the process, read its remaining output, close all descriptors. Nothing more is reported."""

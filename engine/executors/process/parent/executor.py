@@ -192,7 +192,7 @@ class ProcessExecutor:
             fork_server.forget(token)
 
     def close(self) -> None:
-        """End every process."""
+        """Begin to end every process: see `ProcessHost.terminate`."""
         for environment in self._environments.values():
             self._admission.forget(environment)
             self._host.terminate(environment)
@@ -202,6 +202,10 @@ class ProcessExecutor:
         if self._preloader is not None:
             self._preloader.renew()
         self._host.release(self._workshop.commons)
+
+    async def wait_closed(self) -> None:
+        """Return when all have ended, if this was the last process executor of the engine."""
+        await self._host.wait_closed()
 
     # ---------------------------------------------------------------- what environments report
 

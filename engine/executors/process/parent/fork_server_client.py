@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from engine.core.failure import InitFailure
+from engine.executors.child_exit import reap
 from engine.executors.handler_loader import InitError
 from engine.executors.handler_runner import init_failure
 from engine.executors.modules import CodeFolder
@@ -299,8 +300,19 @@ class ZygoteClient(ForkServerClient):
                 },
             )
         super().__init__(loop, ours, self._process.pid, say)
+        self._reaping: asyncio.Task[None] | None = None
         setup = {"path": _path(), "preload": list(preload), "tmp_base": tmp_base}
         self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
+
+    @property
+    def is_reaped(self) -> bool:
+        """Whether its process, and all that it had forked, have ended."""
+        return self._reaping is not None and self._reaping.done()
+
+    async def wait_closed(self) -> None:
+        """Return when that is so. To be called after `close`."""
+        if self._reaping is not None:
+            await self._reaping
 
     def _kill(self) -> None:
         self._process.kill()
@@ -309,11 +321,8 @@ class ZygoteClient(ForkServerClient):
         if not self.up.done():
             self._kill()  # it imports what is preloaded, and would see our closed side only after that
         super()._end(failure)
-        try:
-            self._process.wait(_EXIT_S)  # it exits as soon as it sees the socket closed
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        # It exits as soon as it sees the socket closed, and has killed all that it forked.
+        self._reaping = self._loop.create_task(reap(self._process, _EXIT_S))
 
 
 class TemplateClient(ForkServerClient):

@@ -16,7 +16,7 @@ from engine.executors.process.parent.monitor import Monitor
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.machine import descriptors
 from engine.machine.temporary import new_path
-from engine.ports import Clock, Workshop
+from engine.ports import Clock, Offload, Workshop
 
 GRACE_S: Final = 0.5
 """Seconds between SIGTERM and SIGKILL for an environment that is not needed any more.
@@ -32,12 +32,21 @@ _CAP_SYS_NICE: Final = 23
 class ProcessHost:
     """Made by the first process executor of an engine, closed by the last."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, say: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        offload: Offload,
+        say: Callable[[str], object],
+    ) -> None:
         self._loop = loop
         self._say = say
-        self._clock = clock
+        self._offload = offload
         self._zygotes: dict[tuple[str, ...], ZygoteClient] = {}
+        self._replaced: list[ZygoteClient] = []  # that ended before this does
         self._members = 0
+        self._closing: asyncio.Task[None] | None = None
+        self._all_exited = asyncio.Event()
         self._terminating: dict[EnvironmentProcess, asyncio.TimerHandle] = {}
         self._retired: list[SnapshotTemplate] = []
         self._tmp_base = str(new_path("tmp"))
@@ -56,23 +65,26 @@ class ProcessHost:
     def acquire(cls, workshop: Workshop) -> ProcessHost:
         """The host that all executors of an engine share. Each call needs one of `release`."""
         commons = workshop.commons
-        host: ProcessHost = commons.get(_KEY) or cls(workshop.loop, workshop.clock, workshop.say)
-        commons[_KEY] = host
+        host: ProcessHost | None = commons.get(_KEY)
+        if host is None:
+            host = commons[_KEY] = cls(workshop.loop, workshop.clock, workshop.offload, workshop.say)
         host._members += 1
         return host
 
     def release(self, commons: dict[str, Any]) -> None:
-        """Let go of it; the last executor closes it."""
+        """Let go of it. The last executor begins to close it; `wait_closed` says when that is done."""
         self._members -= 1
         if not self._members:
             commons.pop(_KEY, None)
-            self._close()
+            self._closing = self._loop.create_task(self._close())
 
     def zygote(self, preload: Sequence[str]) -> ZygoteClient:
         """The zygote that has imported just these; started when first asked for, and again if it died."""
         key = tuple(sorted(set(preload)))
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.is_over:
+            if zygote is not None:
+                self._replaced = [zygote, *(one for one in self._replaced if not one.is_reaped)]
             zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._tmp_base, self._say)
         return zygote
 
@@ -88,20 +100,36 @@ class ProcessHost:
         template.retire()
         self._retired = [template, *(one for one in self._retired if not one.is_over)]
 
+    async def wait_closed(self) -> None:
+        """Return when no process and no file of it is left; at once while executors still need it."""
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
     def _on_exit(self, environment: EnvironmentProcess) -> None:
         self._terminating.pop(environment).cancel()
+        if not self._terminating:
+            self._all_exited.set()
 
-    def _close(self) -> None:
-        until_s = self._clock.now() + GRACE_S  # blocks the loop: nothing else of the engine runs now
-        for environment in list(self._terminating):
-            environment.wait(until_s - self._clock.now())
-            environment.close()
-        for template in self._retired:
-            template.close()
+    async def _close(self) -> None:
+        """End all processes: idle environments as `terminate` says, then what forked them."""
         self.monitor.close()
         self.admission.close()
-        for zygote in self._zygotes.values():
-            zygote.close()
+        try:
+            if self._terminating:
+                self._all_exited.clear()
+                await self._all_exited.wait()  # `terminate` has set the time
+        finally:  # also if the loop is closed meanwhile
+            for environment in list(self._terminating):
+                environment.close()
+            for template in self._retired:
+                template.close()
+            for zygote in self._zygotes.values():
+                zygote.close()
+        for zygote in (*self._zygotes.values(), *self._replaced):
+            await zygote.wait_closed()
+        await self._offload(self._remove_files)
+
+    def _remove_files(self) -> None:
         if self.groups is not None:
             self.groups.remove()
         shutil.rmtree(self._tmp_base, ignore_errors=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.docs.pages import ADDRESSES, ROOT, blocks, commands, words
+from tests.docs.pages import ADDRESSES, ROOT, blocks, commands, words, write_files
 
 
 @pytest.fixture
@@ -16,9 +16,7 @@ def workspace(tmp_path, monkeypatch):
 
     def make(page):
         (tmp_path / "handlers").symlink_to(ROOT / "handlers")
-        for block in blocks(page):
-            if block.marker.startswith("file: "):
-                (tmp_path / block.marker.removeprefix("file: ")).write_text(block.text)
+        write_files(page, tmp_path)
         monkeypatch.chdir(tmp_path)
         monkeypatch.syspath_prepend(tmp_path)
         return tmp_path
@@ -43,18 +41,18 @@ def environment():
 
 
 @pytest.fixture(scope="module")
-def server(environment):
-    """`engine serve` with the README's command, on free ports; gives its addresses."""
+def server(environment, tmp_path_factory):
+    """`engine serve` with the README's command and files, on free ports; gives its addresses."""
+    page = ROOT / "README.md"
+    folder = tmp_path_factory.mktemp("served")
+    write_files(page, folder)
     [command] = [
-        words(command)
-        for block in blocks(ROOT / "README.md")
-        for command in commands(block)
-        if block.marker == "serve"
+        words(command) for block in blocks(page) for command in commands(block) if block.marker == "serve"
     ]
     listeners = [f"--{name}=127.0.0.1:0" for name in ADDRESSES]
     process = subprocess.Popen(
         [sys.executable, "-m", "engine", *command[1:], *listeners],
-        cwd=ROOT,
+        cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

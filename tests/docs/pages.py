@@ -61,6 +61,13 @@ def blocks(page):
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
+def write_files(page, folder):
+    """Write what `page` shows as `file: NAME` into `folder`."""
+    for block in blocks(page):
+        if block.marker.startswith("file: "):
+            (folder / block.marker.removeprefix("file: ")).write_text(block.text)
+
+
 def chosen(*languages, marker=""):
     """Blocks in one of `languages`, with that marker if one is given."""
     return [

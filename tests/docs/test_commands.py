@@ -14,6 +14,7 @@ from tests.docs.pages import AGAINST_A_SERVER, BLOCKS, ROOT, SHELL, at, commands
 pytestmark = pytest.mark.real_time
 
 NOT_RUN = {
+    "pip install ./invocation-engine": "fetches its build tools; `make environments` installs the clone so",
     "python -Xfrozen_modules=off -m debugpy --listen 127.0.0.1:5678 -m engine serve --debug "
     "handlers.hello.handler": "its port is fixed; tests/cli/test_serve_debug.py runs it with a free one",
     "coverage run --include 'handlers/*' -m engine serve --debug handlers.hello.handler": (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import Any, Final
@@ -25,6 +27,7 @@ def main() -> None:
     the signal's number.
     """
     _open_missing_streams()
+    _buffer_streams()
     serves = sys.argv[1:2] == ["serve"]
     handled: list[int] = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
     if hasattr(signal, "SIGRTMIN"):
@@ -51,7 +54,15 @@ def main() -> None:
     finally:
         process_end = _process_end()
         if process_end is not None:
+            if not serves:
+                _write_all()  # a result is read by somebody, if slowly; what `engine serve` says may not be
             process_end.end_soon(status[0] if status else 1)
+
+
+def _write_all() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # the reader has gone
+            stream.flush()
 
 
 def _process_end() -> Any:
@@ -75,6 +86,18 @@ def _open_missing_streams() -> None:
             os.set_inheritable(number, True)  # noqa: FBT003  # as its signature is
         if getattr(sys, name) is None:
             stream: Any = open(os.devnull, "w" if number else "r", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+def _buffer_streams() -> None:
+    """With `PYTHONUNBUFFERED`, Python drops what is left of a write that a signal cut short."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            encoding, errors = stream.encoding, stream.errors
+            buffered: Any = io.BufferedWriter(stream.detach())
+            stream = io.TextIOWrapper(buffered, encoding, errors, line_buffering=True, write_through=True)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 

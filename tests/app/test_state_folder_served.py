@@ -1,5 +1,6 @@
 """`--state-dir` as a user meets it: nothing of theirs is lost, and nothing that was acknowledged either."""
 
+import json
 import os
 import shutil
 import stat
@@ -250,3 +251,36 @@ def test_a_kill_in_the_midst_of_writes_loses_nothing_that_was_acknowledged(serve
         blobs = [path for path in (folder / "objects" / "blobs").rglob("*") if path.is_file()]
         assert len(keys) == len(blobs)
         assert len(names) == len(os.listdir(folder / "packages"))
+
+
+class Reader(threading.Thread):
+    """Reads the state file again and again, and notes packages that it names and that are gone."""
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        self._folder, self.until, self.missing = folder, threading.Event(), set()
+
+    def run(self):
+        file, text = self._folder / "state.json", b""
+        while not self.until.is_set():
+            there = set(os.listdir(self._folder / "packages"))
+            before, text = text, file.read_bytes()
+            if text != before:
+                continue  # what was listed may be older than the text
+            for record in json.loads(text)["functions"].values():
+                self.missing |= {record["latest"]["folder"]} - there
+
+
+def test_a_package_is_removed_after_the_state_file_stopped_naming_it(serve, tmp_path):
+    """Whenever the engine is killed, the code of every function that it starts with is there."""
+    with serve("--state-dir", str(tmp_path)) as served:
+        for number in range(20):
+            served.create(f"f{number}", "def handler(event, context):\n    return 1\n")
+        reader = Reader(tmp_path)
+        reader.start()
+        for number in range(20):
+            served.lambda_.delete_function(FunctionName=f"f{number}")
+        reader.until.set()
+        reader.join()
+
+    assert set() == reader.missing

@@ -11,6 +11,7 @@ from binascii import Error as NotBase64
 from binascii import a2b_base64
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -298,7 +299,13 @@ class ControlPlane:
         """Remove a folder that no version names and no environment runs from."""
         if not self._running[folder] and folder not in self.registry.state.folders():
             del self._running[folder]
-            self._spawn(self.offload, partial(self.package_store.remove, folder))
+            self._spawn(self._remove, folder)
+
+    async def _remove(self, folder: str) -> None:
+        """Remove a folder once the state file does not name it either: a kill must not leave a name alone."""
+        with suppress(OSError):  # what cannot be saved now is removed at the next start
+            await self.save()
+            await self.offload(partial(self.package_store.remove, folder))
 
     def _release_folder(self, function: Function) -> None:
         folder = Path(function.code).parent.name

@@ -38,19 +38,12 @@ class QueueSender:
         queue.wake_waiters(now_s)
 
 
-class BucketCodeStore:
-    """Packages of functions that lie in buckets: the `CodeStore` of the Lambda API."""
-
-    def __init__(self, service: S3Service) -> None:
-        self._service = service
-
-    async def fetch(self, bucket: str, key: str, version: str | None, /) -> bytes:
-        """The object. Raises ApiError in the words in which Lambda reports S3's errors."""
-        try:
-            return await self._service.read(bucket, key, version)
-        except S3Error as error:
-            message = (
-                f"Error occurred while GetObject. S3 Error Code: {error.code}. "
-                f"S3 Error Message: {error.message}"
-            )
-            raise invalid_parameter(message) from None
+async def fetch_code(service: S3Service, bucket: str, key: str, version: str | None) -> bytes:
+    """The archive of a function that lies in a bucket. Raises ApiError, in Lambda's words."""
+    try:
+        return await service.read(bucket, key, version)
+    except S3Error as error:
+        message = (
+            f"Error occurred while GetObject. S3 Error Code: {error.code}. S3 Error Message: {error.message}"
+        )
+        raise invalid_parameter(message) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from engine.app.async_invoke_configs import InvokeConfig
-from engine.app.destination_senders import BucketCodeStore, QueueSender
+from engine.app.destination_senders import QueueSender, fetch_code
 from engine.app.engine import Engine
 from engine.app.mapping_metrics import mapping_readings
 from engine.config import Config
@@ -21,7 +21,8 @@ from engine.protocols.aws.router import AwsRouter
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import Request
 from engine.registry import resolve
-from engine.services.lambda_api.control_plane import BODY_LIMIT_BYTES, ControlPlane, NoFunctionUrls, Spawn
+from engine.services.lambda_api.code_packages import Spawn
+from engine.services.lambda_api.control_plane import BODY_LIMIT_BYTES, ControlPlane
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.service import LambdaApi
 from engine.services.s3.service import SERVICE as S3
@@ -104,19 +105,22 @@ class Services:
         if (remote := _one(RemoteSqsSource, sources)) is not None:
             engine.stats.mappings.watch(partial(mapping_readings, remote))
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
+        self._registry = FunctionRegistry({function.name: function for function in config.functions}, host)
         self._control_plane = ControlPlane(
-            FunctionRegistry({function.name: function for function in config.functions}, host),
+            self._registry,
             package_store,
             engine.deployments,
-            _one(HttpSource, sources) or NoFunctionUrls(),
+            _one(HttpSource, sources),
             offload=engine.platform.offload,
             spawn=spawn,
-            code_store=BucketCodeStore(self._s3),
+            fetch_code=partial(fetch_code, self._s3),
             mappings=mappings,
-            say=engine.say,
+            log_line=engine.say,
         )
         engine.terms.invoke_config = self._invoke_config
-        lambda_api = LambdaApi(self._control_plane, host, engine.sink, spawn, engine.asynchronous)
+        lambda_api = LambdaApi(
+            self._registry, self._control_plane, host, engine.sink, spawn, engine.asynchronous
+        )
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: webhooks.handle}
         endpoint = AwsRouter(handlers, host.new_request_id)
         gate = AwsGate(gate_of("aws", config), endpoint, self._s3.api, engine.stats.reject)
@@ -158,7 +162,7 @@ class Services:
         return self._engine.asynchronous if getattr(source, "asynchronous", False) else self._engine.sink
 
     def _invoke_config(self, name: str, qualifier: str | None) -> InvokeConfig:
-        record = self._control_plane.registry.record(name)
+        record = self._registry.record(name)
         kept = record.invoking.get(qualifier or LATEST) if record is not None else None
         return _NONE if kept is None else kept.config
 

@@ -167,6 +167,11 @@ class StoredState(Record):
     mappings: dict[str, MappingRecord] = Field(default_factory=dict)
     """By UUID."""
 
+    def layer_version(self, name: str, number: str) -> LayerVersion | None:
+        """A version of a layer; None if there is none."""
+        layer = self.layers.get(name)
+        return layer.versions.get(number) if layer is not None else None
+
     def folders(self) -> set[str]:
         """Every folder that is still needed: by a version, or a layer."""
         code = {v.folder for f in self.functions.values() for v in f.all_versions()}

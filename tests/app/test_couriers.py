@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from engine.app.destination_senders import BucketCodeStore, QueueSender
+from engine.app.destination_senders import QueueSender, fetch_code
 from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.core.function import Account
 from engine.ports import Host
@@ -78,11 +78,10 @@ async def test_a_package_is_fetched_or_lambda_tells_what_s3_said(host):
     service = S3Service(host, spawn=None, offload=virtual_platform().offload)
     service.prepare({"code": ()})
     service.put_record("arn:aws:s3:::code", DestinationRecord(body=b"zip", key="a.zip"))
-    archives = BucketCodeStore(service)
-    fetched = await archives.fetch("code", "a.zip", None)
+    fetched = await fetch_code(service, "code", "a.zip", None)
 
     assert b"zip" == fetched
     with pytest.raises(ApiError, match=r"S3 Error Code: NoSuchKey\. S3 Error Message: The specified key"):
-        await archives.fetch("code", "b.zip", None)
+        await fetch_code(service, "code", "b.zip", None)
     with pytest.raises(ApiError, match=r"S3 Error Code: NoSuchBucket\."):
-        await archives.fetch("codes", "a.zip", None)
+        await fetch_code(service, "codes", "a.zip", None)

@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Final
 
 from engine.packages.archive import UNZIPPED_LIMIT_BYTES, ZIPPED_LIMIT_BYTES
+from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Provisioned
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.configured_functions import code_of, iso
-from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import ApiError, conflict, invalid_parameter
-from engine.services.lambda_api.function_registry import Found
-from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
-from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.function_registry import Found, FunctionRegistry
+from engine.services.lambda_api.operation import Answer, Document, operation
+from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.routing import apply_concurrency
 from engine.services.lambda_api.validation import read
 
 UNRESERVED_MINIMUM: Final = 100
@@ -29,34 +30,16 @@ _CODE_LIMIT_BYTES: Final = 322_122_547_200
 class Concurrency:
     """Operations on reserved and provisioned concurrency."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._control_plane = control_plane
-        self._registry = control_plane.registry
-
-    @property
-    def read_operations(self) -> ReadOperations:
-        """Operations that change nothing, by name."""
-        return {
-            "GetFunctionConcurrency": self.get,
-            "GetProvisionedConcurrencyConfig": self.get_provisioned,
-            "GetAccountSettings": self.account_settings,
-        }
-
-    @property
-    def write_operations(self) -> WriteOperations:
-        """Operations that change something, by name."""
-        return {
-            "PutFunctionConcurrency": self.put,
-            "DeleteFunctionConcurrency": self.delete,
-            "PutProvisionedConcurrencyConfig": self.put_provisioned,
-            "DeleteProvisionedConcurrencyConfig": self.delete_provisioned,
-        }
+    def __init__(self, registry: FunctionRegistry, deployment: Deployment) -> None:
+        self._registry = registry
+        self._deployment = deployment
 
     # ---------------------------------------------------------------- reserved
 
+    @operation("PutFunctionConcurrency", writes=True)
     async def put(self, call: Call, body: bytes) -> Answer:
         """PutFunctionConcurrency: reserve concurrency, which is a guarantee and a limit."""
-        record = self._registry.whole(self._registry.address(call.name, call.query))
+        record = self._registry.function(call.name, call.query)
         wanted: int = read(request_shapes.CONCURRENCY, body)["ReservedConcurrentExecutions"]
         others = sum(self._own(other) for other in self._registry.records() if other is not record)
         left = self._registry.account.concurrency_limit - others - wanted
@@ -72,23 +55,26 @@ class Concurrency:
                 f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
             )
         record.reserved = wanted
-        self._control_plane.deployment.reserve(record.name, wanted)
+        self._deployment.reserve(record.name, wanted)
         return Answer({"ReservedConcurrentExecutions": wanted})
 
+    @operation("DeleteFunctionConcurrency", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunctionConcurrency: remove the reservation."""
-        record = self._registry.whole(self._registry.address(call.name, call.query))
+        record = self._registry.function(call.name, call.query)
         record.reserved = None
-        self._control_plane.deployment.reserve(record.name, None)
+        self._deployment.reserve(record.name, None)
         return Answer({})
 
+    @operation("GetFunctionConcurrency")
     def get(self, call: Call) -> Document:
         """GetFunctionConcurrency: the reservation; empty if there is none."""
-        record = self._registry.whole(self._registry.address(call.name, call.query))
+        record = self._registry.function(call.name, call.query)
         return {} if record.reserved is None else {"ReservedConcurrentExecutions": record.reserved}
 
     # ---------------------------------------------------------------- provisioned
 
+    @operation("PutProvisionedConcurrencyConfig", writes=True)
     async def put_provisioned(self, call: Call, body: bytes) -> Answer:
         """Environments of a version, or of the version an alias stands for, that are kept ready."""
         wanted: int = read(request_shapes.PROVISIONED, body)["ProvisionedConcurrentExecutions"]
@@ -107,26 +93,31 @@ class Concurrency:
             self._fits(record, others + wanted)
         record.provisioned[qualifier] = Provisioned(requested=wanted, modified_s=self._registry.now_s())
         document = self._progress(record, qualifier)
-        self._control_plane.share(record)
+        apply_concurrency(self._deployment, record)
         return Answer({**document, "Status": "IN_PROGRESS", **_NOTHING_YET})
 
+    @operation("DeleteProvisionedConcurrencyConfig", writes=True)
     async def delete_provisioned(self, call: Call, _body: bytes) -> Answer:
         """DeleteProvisionedConcurrencyConfig."""
         found = self._published(call)
         if found.record.provisioned.pop(found.qualifier, None) is not None:
-            self._control_plane.share(found.record)
+            apply_concurrency(self._deployment, found.record)
         return Answer({})
 
+    @operation("GetProvisionedConcurrencyConfig")
     def get_provisioned(self, call: Call) -> Document:
         """How far it is; with `List=ALL` all of the function's."""
         if call.query.get("List") == "ALL":
-            record = self._registry.whole(self._registry.address(call.name, {}))
-            page = page_of(sorted(record.provisioned), call.query)
-            configs = [
-                {"FunctionArn": self._registry.arn(record, one), **self._progress(record, one)}
-                for one in page.keys
-            ]
-            return {"NextMarker": page.next_marker, "ProvisionedConcurrencyConfigs": configs}
+            record = self._registry.function(call.name)
+            return list_document(
+                "ProvisionedConcurrencyConfigs",
+                record.provisioned,
+                call.query,
+                lambda qualifier: {
+                    "FunctionArn": self._registry.arn(record, qualifier),
+                    **self._progress(record, qualifier),
+                },
+            )
         found = self._published(call)
         if found.qualifier not in found.record.provisioned:
             message = "No Provisioned Concurrency Config found for this function"
@@ -135,7 +126,7 @@ class Concurrency:
 
     def _published(self, call: Call) -> Found:
         """A version or alias; `$LATEST` cannot have provisioned environments."""
-        found = self._registry.find(self._registry.address(call.name, call.query))
+        found = self._registry.lookup(call)
         alias = found.record.aliases.get(found.qualifier)
         if LATEST in (found.qualifier, alias and alias.version):
             raise invalid_parameter(
@@ -178,7 +169,7 @@ class Concurrency:
         assert version is not None
         ready, failing = 0, False
         if version.state == "Active":
-            ready, failing = self._control_plane.deployment.readiness(record.name, version.version)
+            ready, failing = self._deployment.readiness(record.name, version.version)
         ready = min(ready, config.requested)
         document: Document = {
             "RequestedProvisionedConcurrentExecutions": config.requested,
@@ -203,6 +194,7 @@ class Concurrency:
 
     # ---------------------------------------------------------------- account
 
+    @operation("GetAccountSettings")
     def account_settings(self, _call: Call) -> Document:
         """GetAccountSettings: limits and usage."""
         records = self._registry.records()

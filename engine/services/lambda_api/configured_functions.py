@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from engine.core.function import Account, Function
-from engine.services.lambda_api.function_names import LATEST
+from engine.packages.records import LATEST
 
 
 class Code(NamedTuple):

@@ -15,9 +15,10 @@ import orjson
 
 from engine.core.variables import EXEC_WRAPPER
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.errors import conflict, invalid_parameter, validation_error, violation
 from engine.services.lambda_api.function_names import addressed
+from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.layers import folders_of
 
 _LONGEST_NAME: Final = 64
@@ -50,9 +51,9 @@ _PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9\-_]+", re.ASCII)
 class CreateFunctionChecks:
     """Rejects invalid functions with AWS's messages."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._control_plane = control_plane
-        self._registry = control_plane.registry
+    def __init__(self, registry: FunctionRegistry, packages: CodePackages) -> None:
+        self._registry = registry
+        self._packages = packages
 
     def new_name(self, text: str) -> str:
         """The name of a new function. Raises ApiError if it is invalid or taken."""
@@ -63,7 +64,7 @@ class CreateFunctionChecks:
         if _PLAIN_NAME.fullmatch(name) is None:
             constraint = "satisfy regular expression pattern: [a-zA-Z0-9-_]+"
             raise validation_error(violation(text, "functionName", constraint))
-        if self._registry.record(name) is not None or name in self._control_plane.busy:
+        if self._registry.record(name) is not None or self._registry.is_changing(name):
             raise conflict(f"Function already exist: {name}")
         return name
 
@@ -110,10 +111,10 @@ class CreateFunctionChecks:
         """Raise ApiError, and remove the package, if it has nothing to run it with."""
         if runtime.startswith("python"):
             return
-        program = self._control_plane.bootstrap(folder)
+        program = self._packages.bootstrap(folder)
         if program is not None and os.access(program, os.X_OK):
             return
-        self._control_plane.drop(folder)
+        self._packages.remove_unused(folder)
         raise invalid_parameter(
             f"This engine runs Python itself. For {runtime} the package, or a layer, must hold an executable "
             "file named bootstrap that serves the Runtime API, and there is none."

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from engine.packages.records import LATEST, Invoking
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import invalid_parameter, not_found
-from engine.services.lambda_api.function_registry import Found
-from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
-from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.function_registry import Found, FunctionRegistry
+from engine.services.lambda_api.operation import Answer, Document, operation
+from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 
@@ -24,54 +23,48 @@ _DESTINATION: Final = re.compile(r"arn:(aws[a-zA-Z-]*)?:(sqs|sns|lambda|events|s
 class EventInvokeConfigs:
     """The event-invoke configs of all functions, versions and aliases."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._registry = control_plane.registry
+    def __init__(self, registry: FunctionRegistry) -> None:
+        self._registry = registry
 
-    @property
-    def read_operations(self) -> ReadOperations:
-        """Operations that change nothing, by name."""
-        return {"GetFunctionEventInvokeConfig": self.get, "ListFunctionEventInvokeConfigs": self.list_all}
-
-    @property
-    def write_operations(self) -> WriteOperations:
-        """Operations that change something, by name."""
-        return {
-            "PutFunctionEventInvokeConfig": self.put,
-            "UpdateFunctionEventInvokeConfig": self.update,
-            "DeleteFunctionEventInvokeConfig": self.delete,
-        }
-
+    @operation("PutFunctionEventInvokeConfig", writes=True)
     async def put(self, call: Call, body: bytes) -> Answer:
         """PutFunctionEventInvokeConfig: replaces the configuration."""
         found, wanted = self._wanted(call, body)
         return self._kept(found, wanted)
 
+    @operation("UpdateFunctionEventInvokeConfig", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionEventInvokeConfig: members that are not given stay."""
         found, wanted = self._wanted(call, body)
         return self._kept(found, self._config(found).config | wanted)
 
+    @operation("DeleteFunctionEventInvokeConfig", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunctionEventInvokeConfig. Raises ApiError (404) if there is none."""
-        found = self._registry.find(self._registry.address(call.name, call.query))
+        found = self._registry.lookup(call)
         self._config(found)
         del found.record.invoking[found.qualifier]
         return Answer({})
 
+    @operation("GetFunctionEventInvokeConfig")
     def get(self, call: Call) -> Document:
         """GetFunctionEventInvokeConfig."""
-        return self._document(self._registry.find(self._registry.address(call.name, call.query)))
+        return self._document(self._registry.lookup(call))
 
+    @operation("ListFunctionEventInvokeConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionEventInvokeConfigs."""
-        record = self._registry.whole(self._registry.address(call.name, {}))
-        page = page_of(sorted(record.invoking), call.query)
-        configs = [self._document(Found(record, one, "")) for one in page.keys]
-        return {"NextMarker": page.next_marker, "FunctionEventInvokeConfigs": configs}
+        record = self._registry.function(call.name)
+        return list_document(
+            "FunctionEventInvokeConfigs",
+            record.invoking,
+            call.query,
+            lambda qualifier: self._document(Found(record, qualifier, "")),
+        )
 
     def _wanted(self, call: Call, body: bytes) -> tuple[Found, dict[str, Any]]:
         wanted = read(request_shapes.EVENT_INVOKE, body)
-        found = self._registry.find(self._registry.address(call.name, call.query))
+        found = self._registry.lookup(call)
         if not wanted:
             raise invalid_parameter("You must specify at least one of error handling or destination setting.")
         own = self._registry.arn(found.record)

@@ -13,7 +13,6 @@ import orjson
 from engine.packages.records import MappingRecord
 from engine.ports import QueueMapping, QueueMappings, QueueMappingSettings
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.event_source_mapping_settings import (
     DEFAULTS,
@@ -24,8 +23,9 @@ from engine.services.lambda_api.event_source_mapping_settings import (
     timeout_s,
 )
 from engine.services.lambda_api.function_names import Addressed, addressed
-from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
-from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.operation import Answer, Document, operation
+from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 
@@ -65,24 +65,21 @@ _SHOWN_IF_THERE: Final = (
 class EventSourceMappings:
     """The event source mappings of all functions."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._registry = control_plane.registry
-        self._mappings = control_plane.mappings
+    def __init__(self, registry: FunctionRegistry, mappings: QueueMappings | None) -> None:
+        """`mappings` polls queues; None in an engine without queues."""
+        self._registry = registry
+        self._mappings = mappings
 
-    @property
-    def read_operations(self) -> ReadOperations:
-        """Operations that change nothing, by name."""
-        return {"GetEventSourceMapping": self.get, "ListEventSourceMappings": self.list_all}
+    def restore(self) -> None:
+        """Poll for the mappings that were created over the API before."""
+        if self._mappings is not None:
+            for uuid, kept in self._registry.state.mappings.items():
+                read_busy_s = busy_reader(self._registry, kept.function, kept.qualifier)
+                settings = settings_of(self._mappings, kept.config)
+                mapping = self._mappings.open(kept.function, kept.qualifier, settings, read_busy_s, uuid=uuid)
+                mapping.modified_s = kept.modified_s
 
-    @property
-    def write_operations(self) -> WriteOperations:
-        """Operations that change something, by name."""
-        return {
-            "CreateEventSourceMapping": self.create,
-            "UpdateEventSourceMapping": self.update,
-            "DeleteEventSourceMapping": self.delete,
-        }
-
+    @operation("CreateEventSourceMapping", writes=True)
     async def create(self, _call: Call, body: bytes) -> Answer:
         """CreateEventSourceMapping: polls from now on."""
         wanted = read(request_shapes.CREATE_MAPPING, body)
@@ -106,6 +103,7 @@ class EventSourceMappings:
         self._keep(mapping, config, wanted.get("Tags", {}))
         return Answer(self._document(mapping, "Creating" if settings.enabled else "Disabled"))
 
+    @operation("UpdateEventSourceMapping", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateEventSourceMapping: applies from the next batch on; members that are not given stay."""
         wanted = read(request_shapes.UPDATE_MAPPING, body)
@@ -133,6 +131,7 @@ class EventSourceMappings:
             state = "Enabling" if settings.enabled else "Disabling"
         return Answer(self._document(mapping, state))
 
+    @operation("DeleteEventSourceMapping", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteEventSourceMapping: stops polling; batches that run may end."""
         mappings, mapping = self._found(call.name)
@@ -141,11 +140,13 @@ class EventSourceMappings:
         self._registry.state.mappings.pop(mapping.uuid, None)
         return Answer(document)
 
+    @operation("GetEventSourceMapping")
     def get(self, call: Call) -> Document:
         """GetEventSourceMapping."""
         _, mapping = self._found(call.name)
         return self._document(mapping)
 
+    @operation("ListEventSourceMappings")
     def list_all(self, call: Call) -> Document:
         """ListEventSourceMappings: of a queue, of a function, or all."""
         arn, function = call.query.get("EventSourceArn"), call.query.get("FunctionName")
@@ -156,11 +157,13 @@ class EventSourceMappings:
             if (address is None or address == (mapping.function, mapping.qualifier))
             and (not arn or arn == self._config(mapping)["EventSourceArn"])
         }
-        page = page_of(sorted(entries), call.query, page=_MAX_LISTED)
-        return {
-            "NextMarker": page.next_marker,
-            "EventSourceMappings": [self._document(entries[uuid]) for uuid in page.keys],
-        }
+        return list_document(
+            "EventSourceMappings",
+            entries,
+            call.query,
+            lambda uuid: self._document(entries[uuid]),
+            page=_MAX_LISTED,
+        )
 
     # --- checks
 

@@ -107,6 +107,5 @@ _COPIED: Final = (
 
 def _layer_size(registry: FunctionRegistry, arn: str) -> int:
     name, number = arn.split(":")[-2:]
-    layer = registry.state.layers.get(name)
-    version = layer.versions.get(number) if layer is not None else None
-    return 0 if version is None else version.size  # a deleted one is used on, its size not known any more
+    version = registry.state.layer_version(name, number)
+    return 0 if version is None else version.size  # of a deleted one, which is still used, it is not known

@@ -11,9 +11,6 @@ from typing import Final, NamedTuple
 from engine.core.function import Account
 from engine.services.lambda_api.errors import ApiError, validation_error, violation
 
-LATEST: Final = "$LATEST"
-"""The one version there is."""
-
 _NAME_PATTERN: Final = (
     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?"
     r"(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"

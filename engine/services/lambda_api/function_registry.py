@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from engine.core.function import Function
 from engine.packages.records import LATEST, Alias, FunctionRecord, StoredState, Version
@@ -16,8 +18,10 @@ from engine.services.lambda_api.errors import (
     precondition_failed,
 )
 from engine.services.lambda_api.function_names import Addressed, addressed
+from engine.services.lambda_api.routes import Call
 
-ONLY_FUNCTIONS = (
+_NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
+_ONLY_FUNCTIONS: Final = (
     "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
     "operation. Please specify either a function name or an unqualified function ARN."
 )
@@ -44,6 +48,7 @@ class FunctionRegistry:
         self.account = host.account
         self.since_s = host.clock.wall()
         self.state = StoredState()
+        self._changing: set[str] = set()
         self._fixed = {
             function.name: FunctionRecord(
                 name=function.name,
@@ -56,6 +61,14 @@ class FunctionRegistry:
             )
             for function in configured.values()
         }
+
+    def restore(self, state: StoredState) -> None:
+        """Replace what came over the API by what was kept of it."""
+        self.state = state
+
+    def restored(self) -> list[FunctionRecord]:
+        """Functions that came over the API, except those whose names the configuration has taken since."""
+        return [record for record in self.state.functions.values() if record.name not in self.configured]
 
     # ---------------------------------------------------------------- looking up
 
@@ -71,12 +84,16 @@ class FunctionRegistry:
         """All functions."""
         return [*self._fixed.values(), *self.state.functions.values()]
 
-    def address(self, text: str, query: Mapping[str, str]) -> Addressed:
-        """What a path says of a function. Raises ApiError for what is no name."""
-        return addressed(text, query.get("Qualifier"), self.account)
+    def address(self, call: Call) -> Addressed:
+        """The name and the qualifier in a call. Raises ApiError if one of them is malformed."""
+        return addressed(call.name, call.query.get("Qualifier"), self.account)
+
+    def lookup(self, call: Call) -> Found:
+        """The function that a call names, and its qualifier. Raises ApiError (400, 404)."""
+        return self.find(self.address(call))
 
     def find(self, address: Addressed) -> Found:
-        """The function, and what its qualifier is. Raises ApiError (404) if one of the two is not there."""
+        """The function of a name, and its qualifier. Raises ApiError (404) if there is no such one."""
         record = self.record(address.name)
         arn = self.account.function_arn(address.name, address.qualifier)
         if record is None:
@@ -86,10 +103,11 @@ class FunctionRegistry:
             raise function_not_found(arn)
         return Found(record, qualifier, arn)
 
-    def whole(self, address: Addressed) -> FunctionRecord:
-        """The function, for operations that know no versions. Raises ApiError (400, 404)."""
+    def function(self, name: str, query: Mapping[str, str] = _NO_QUERY) -> FunctionRecord:
+        """The function of a name or an ARN without a qualifier. Raises ApiError (400, 404)."""
+        address = addressed(name, query.get("Qualifier"), self.account)
         if address.qualifier is not None:
-            raise invalid_parameter(ONLY_FUNCTIONS)
+            raise invalid_parameter(_ONLY_FUNCTIONS)
         return self.find(address).record
 
     def packaged(self, address: Addressed) -> tuple[FunctionRecord, Version]:
@@ -107,6 +125,13 @@ class FunctionRegistry:
             raise invalid_parameter(message)
         return record, record.latest
 
+    def packaged_function(self, address: Addressed) -> tuple[FunctionRecord, Version]:
+        """The same, but a version or an alias is refused."""
+        record, latest = self.packaged(address)
+        if address.qualifier not in (None, LATEST):
+            raise invalid_parameter(_ONLY_FUNCTIONS)
+        return record, latest
+
     def version(self, record: FunctionRecord, qualifier: str) -> Version | None:
         """The version that a qualifier stands for (an alias' main one); None for a configured function's."""
         alias = record.aliases.get(qualifier)
@@ -117,29 +142,50 @@ class FunctionRegistry:
         """Of the function, or of one of its versions or aliases."""
         return self.account.function_arn(record.name, qualifier)
 
-    # ---------------------------------------------------------------- time, identity, agreement
+    # ---------------------------------------------------------------- changes in progress
+
+    @contextmanager
+    def begin_change(self, name: str) -> Iterator[None]:
+        """Mark the function as being changed: if the block raises nothing, until `end_change`."""
+        self._changing.add(name)
+        try:
+            yield
+        except BaseException:
+            self._changing.discard(name)
+            raise
+
+    def end_change(self, name: str) -> None:
+        """The function can be changed again."""
+        self._changing.discard(name)
+
+    def is_changing(self, name: str) -> bool:
+        """Whether the function of that name is being created or changed."""
+        return name in self._changing
+
+    def check_unchanging(self, record: FunctionRecord, *, updating: bool = False) -> None:
+        """Raise ApiError (409) if the function is being changed, or an update of it is in progress."""
+        if updating or self.is_changing(record.name):
+            raise conflict(
+                "The operation cannot be performed at this time. "
+                f"An update is in progress for resource: {self.arn(record)}"
+            )
+
+    def check_changeable(self, record: FunctionRecord, latest: Version, revision: str | None) -> None:
+        """Raise ApiError if the function is being created or changed (409), or is not at `revision` (412)."""
+        if latest.state == "Pending" and not latest.updating:
+            raise not_in_state(latest.state)
+        self.check_unchanging(record, updating=latest.updating)
+        check_revision(revision, latest.revision)
+
+    # ---------------------------------------------------------------- time and identity
 
     def now_s(self) -> float:
-        """Wall time, to the millisecond, as documents tell it."""
+        """Wall time in seconds, to the millisecond, as documents have it."""
         return round(self.host.clock.wall(), 3)
 
     def new_id(self) -> str:
         """A UUID."""
         return self.host.new_request_id()
-
-    def still(self, version: Version, arn: str) -> None:
-        """Raise ApiError (409) while a version is being made or changed."""
-        if version.updating:
-            raise in_progress(arn)
-        if version.state == "Pending":
-            raise not_in_state(version.state)
-
-
-def in_progress(arn: str) -> ApiError:
-    """A function that is being changed already."""
-    return conflict(
-        f"The operation cannot be performed at this time. An update is in progress for resource: {arn}"
-    )
 
 
 def not_in_state(state: str) -> ApiError:
@@ -150,7 +196,7 @@ def not_in_state(state: str) -> ApiError:
     )
 
 
-def agreed(given: str | None, revision: str) -> None:
-    """Raise ApiError (412) if a caller that named a revision looked at an older one."""
+def check_revision(given: str | None, revision: str) -> None:
+    """Raise ApiError (412) if the caller gave another revision than the present one."""
     if given is not None and given != revision:
         raise precondition_failed()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from engine.packages.records import LATEST, FunctionRecord, Url
+from engine.ports import FunctionUrlHost
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.control_plane import ControlPlane
-from engine.services.lambda_api.errors import conflict, not_found, validation_error
-from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
-from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found, validation_error
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.operation import Answer, Document, operation
+from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
 
@@ -20,24 +21,24 @@ from engine.services.lambda_api.validation import checked_text, read
 class FunctionUrls:
     """The URLs of all functions and aliases. IAM settings are kept and shown, and not applied."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._control_plane = control_plane
-        self._registry = control_plane.registry
+    def __init__(self, registry: FunctionRegistry, host: FunctionUrlHost | None) -> None:
+        """`host` is None in an engine without a listener for HTTP events."""
+        self._registry = registry
+        self._host = host
 
-    @property
-    def read_operations(self) -> ReadOperations:
-        """Operations that change nothing, by name."""
-        return {"GetFunctionUrlConfig": self.get, "ListFunctionUrlConfigs": self.list_all}
+    def restore(self) -> None:
+        """Serve the URLs of functions that came over the API before."""
+        if self._host is not None:
+            for record in self._registry.restored():
+                for qualifier, url in record.urls.items():
+                    self._open(record, qualifier, url)
 
-    @property
-    def write_operations(self) -> WriteOperations:
-        """Operations that change something, by name."""
-        return {
-            "CreateFunctionUrlConfig": self.create,
-            "UpdateFunctionUrlConfig": self.update,
-            "DeleteFunctionUrlConfig": self.delete,
-        }
+    def close(self, url: Url) -> None:
+        """Stop serving a URL."""
+        if self._host is not None:
+            self._host.close(url.id)
 
+    @operation("CreateFunctionUrlConfig", writes=True)
     async def create(self, call: Call, body: bytes) -> Answer:
         """CreateFunctionUrlConfig: serves from now on."""
         wanted = read(request_shapes.CREATE_URL, body)
@@ -52,43 +53,59 @@ class FunctionUrls:
         url = Url(
             id=self._registry.new_id().replace("-", ""), config=wanted, created_s=now_s, modified_s=now_s
         )
-        self._control_plane.open_url(record, qualifier, url)
+        self._open(record, qualifier, url)
         record.urls[qualifier] = url
         document = self._document(record, qualifier)
         del document["LastModifiedTime"]
         return Answer(document)
 
+    @operation("UpdateFunctionUrlConfig", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionUrlConfig: members that are not given stay."""
         wanted = read(request_shapes.UPDATE_URL, body)
         record, qualifier = self._of(call)
         url = self._url(record, qualifier)
         url.config = url.config | wanted
-        self._control_plane.open_url(record, qualifier, url)
+        self._open(record, qualifier, url)
         url.modified_s = self._registry.now_s()
         return Answer(self._document(record, qualifier))
 
+    @operation("DeleteFunctionUrlConfig", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunctionUrlConfig."""
         record, qualifier = self._of(call)
-        self._control_plane.function_urls.close(self._url(record, qualifier).id)
+        self.close(self._url(record, qualifier))
         del record.urls[qualifier]
         return Answer({})
 
+    @operation("GetFunctionUrlConfig")
     def get(self, call: Call) -> Document:
         """GetFunctionUrlConfig."""
         return self._document(*self._of(call))
 
+    @operation("ListFunctionUrlConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionUrlConfigs."""
-        record = self._registry.whole(self._registry.address(call.name, {}))
-        page = page_of(sorted(record.urls), call.query)
-        configs = [self._document(record, qualifier) for qualifier in page.keys]
-        return {"NextMarker": page.next_marker, "FunctionUrlConfigs": configs}
+        record = self._registry.function(call.name)
+        return list_document(
+            "FunctionUrlConfigs",
+            record.urls,
+            call.query,
+            lambda qualifier: self._document(record, qualifier),
+        )
+
+    def _open(self, record: FunctionRecord, qualifier: str, url: Url) -> None:
+        """Serve a URL with its present configuration. Raises ApiError."""
+        if self._host is None:
+            message = "This engine serves no function URLs: it has no listener for HTTP events."
+            raise invalid_parameter(message)
+        self._host.open(
+            url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
+        )
 
     def _of(self, call: Call) -> tuple[FunctionRecord, str]:
         """A function or one of its aliases: versions have no URLs."""
-        found = self._registry.find(self._registry.address(call.name, call.query))
+        found = self._registry.lookup(call)
         if found.qualifier != LATEST or call.query.get("Qualifier"):
             violations = checked_text(request_shapes.URL_QUALIFIER, found.qualifier, "qualifier")
             if violations:
@@ -104,7 +121,7 @@ class FunctionUrls:
     def _document(self, record: FunctionRecord, qualifier: str) -> Document:
         url = self._url(record, qualifier)
         return {
-            "FunctionUrl": self._control_plane.function_urls.address(url.id),
+            "FunctionUrl": "" if self._host is None else self._host.address(url.id),
             "FunctionArn": self._registry.arn(record, None if qualifier == LATEST else qualifier),
             "InvokeMode": "BUFFERED",
             **url.config,

@@ -9,18 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
-from engine.services.lambda_api.control_plane import CodePackage, ControlPlane
 from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
 from engine.services.lambda_api.errors import invalid_parameter, not_in_set
 from engine.services.lambda_api.function_documents import defaults, described, set_pending, with_state
-from engine.services.lambda_api.function_registry import ONLY_FUNCTIONS, agreed, in_progress
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.function_runner import FunctionRunner
+from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.layers import folders_of
-from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
+from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.routing import apply_aliases, apply_concurrency
 from engine.services.lambda_api.validation import read
 from engine.services.lambda_api.versions import Versions
 
@@ -30,37 +34,38 @@ _NOT_SETTINGS: Final = frozenset({"FunctionName", "Code", "Publish", "PackageTyp
 class Functions:
     """Operations on functions: code and configuration."""
 
-    def __init__(self, control_plane: ControlPlane, versions: Versions) -> None:
-        self._control_plane = control_plane
-        self._registry = control_plane.registry
+    def __init__(
+        self,
+        registry: FunctionRegistry,
+        packages: CodePackages,
+        runner: FunctionRunner,
+        deployment: Deployment,
+        versions: Versions,
+        urls: FunctionUrls,
+    ) -> None:
+        self._registry = registry
+        self._packages = packages
+        self._runner = runner
+        self._deployment = deployment
         self._versions = versions
-        self._asked = CreateFunctionChecks(control_plane)
+        self._urls = urls
+        self._checks = CreateFunctionChecks(registry, packages)
 
-    @property
-    def read_operations(self) -> ReadOperations:
-        """Operations that change nothing, by name."""
-        return {
-            "GetFunction": self.get,
-            "GetFunctionConfiguration": self.get_configuration,
-            "ListFunctions": self.list_all,
-        }
-
-    @property
-    def write_operations(self) -> WriteOperations:
-        """Operations that change something, by name."""
-        return {
-            "CreateFunction": self.create,
-            "UpdateFunctionCode": self.update_code,
-            "UpdateFunctionConfiguration": self.update_configuration,
-            "DeleteFunction": self.delete,
-        }
+    async def restore(self) -> None:
+        """Start the functions that came over the API before."""
+        for record in self._registry.restored():
+            for version in record.all_versions():
+                await self._runner.run(record, version)
+            apply_aliases(self._deployment, record)
+            apply_concurrency(self._deployment, record)
 
     # ---------------------------------------------------------------- create
 
+    @operation("CreateFunction", writes=True)
     async def create(self, _call: Call, body: bytes) -> Answer:
         """CreateFunction: unpacks the archive, answers Pending, then starts the function."""
         wanted = read(request_shapes.CREATE_FUNCTION, body)
-        name = self._asked.new_name(wanted["FunctionName"])
+        name = self._checks.new_name(wanted["FunctionName"])
         if wanted.get("PackageType", "Zip") != "Zip":
             raise invalid_parameter("This engine runs packages of type Zip only, no container images.")
         for member in ("Runtime", "Handler"):
@@ -68,14 +73,10 @@ class Functions:
                 raise invalid_parameter(
                     f"{member} is mandatory for functions created with deployment packages."
                 )
-        layers = self._asked.checked(name, wanted)
-        self._control_plane.busy.add(name)
-        try:
-            packed = await self._control_plane.pack(wanted["Code"], layers)
-            self._asked.has_runtime(wanted["Runtime"], packed.folder)
-        except BaseException:
-            self._control_plane.busy.discard(name)
-            raise
+        layers = self._checks.checked(name, wanted)
+        with self._registry.begin_change(name):
+            packed = await self._packages.pack(wanted["Code"], layers)
+            self._checks.has_runtime(wanted["Runtime"], packed.folder)
         settings = defaults(name) | {key: wanted[key] for key in wanted.keys() - _NOT_SETTINGS}
         settings["LoggingConfig"] = defaults(name)["LoggingConfig"] | settings["LoggingConfig"]
         record = FunctionRecord(
@@ -104,15 +105,16 @@ class Functions:
         """Start `$LATEST` and the version published with it; the function cannot be changed meanwhile."""
         try:
             assert record.latest is not None
-            await self._control_plane.run(record, record.latest)
+            await self._runner.run(record, record.latest)
             if published is not None:
-                await self._control_plane.run(record, published)
-            self._control_plane.route(record)
+                await self._runner.run(record, published)
+            apply_aliases(self._deployment, record)
         finally:
-            self._control_plane.busy.discard(record.name)
+            self._registry.end_change(record.name)
 
     # ---------------------------------------------------------------- update
 
+    @operation("UpdateFunctionCode", writes=True)
     async def update_code(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionCode: unpacks the archive, answers InProgress, then sends invocations there."""
         wanted = read(request_shapes.UPDATE_CODE, body)
@@ -120,47 +122,33 @@ class Functions:
         if wanted.get("DryRun"):
             return Answer(with_state(described(self._registry, record, latest, None), latest))
         layers = folders_of(self._registry, latest.settings.get("Layers", []))
-        self._control_plane.busy.add(record.name)
-        try:
-            packed = await self._control_plane.pack(wanted, layers)
-            self._asked.has_runtime(latest.settings["Runtime"], packed.folder)
-        except BaseException:
-            self._control_plane.busy.discard(record.name)
-            raise
+        with self._registry.begin_change(record.name):
+            packed = await self._packages.pack(wanted, layers)
+            self._checks.has_runtime(latest.settings["Runtime"], packed.folder)
         settings = dict(latest.settings)
         if "Architectures" in wanted:
             settings["Architectures"] = wanted["Architectures"]
         return self._updated(record, latest, settings, packed, publish=wanted.get("Publish", False))
 
+    @operation("UpdateFunctionConfiguration", writes=True)
     async def update_configuration(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionConfiguration: answers InProgress, then starts environments with the new settings."""
         wanted = read(request_shapes.UPDATE_CONFIGURATION, body)
         record, latest = self._changeable(call, wanted.get("RevisionId"))
-        layers = self._asked.checked(record.name, wanted)
+        layers = self._checks.checked(record.name, wanted)
         settings = latest.settings | {key: wanted[key] for key in wanted.keys() - _NOT_SETTINGS}
         if "LoggingConfig" in wanted:
             settings["LoggingConfig"] = latest.settings["LoggingConfig"] | wanted["LoggingConfig"]
         packed = CodePackage(latest.folder, latest.size, latest.sha256)
-        self._control_plane.busy.add(record.name)
-        try:
+        with self._registry.begin_change(record.name):
             if "Layers" in wanted and wanted["Layers"] != latest.settings.get("Layers", []):
-                packed = await self._control_plane.repack(latest.folder, layers)
-            self._asked.has_runtime(settings["Runtime"], packed.folder)
-        except BaseException:
-            self._control_plane.busy.discard(record.name)
-            raise
+                packed = await self._packages.repack(latest.folder, layers)
+            self._checks.has_runtime(settings["Runtime"], packed.folder)
         return self._updated(record, latest, settings, packed, publish=False)
 
     def _changeable(self, call: Call, revision: str | None) -> tuple[FunctionRecord, Version]:
-        address = self._registry.address(call.name, call.query)
-        record, latest = self._registry.packaged(address)
-        arn = self._registry.arn(record)
-        if address.qualifier not in (None, LATEST):
-            raise invalid_parameter(ONLY_FUNCTIONS)
-        self._registry.still(latest, arn)
-        if record.name in self._control_plane.busy:
-            raise in_progress(arn)
-        agreed(revision, latest.revision)
+        record, latest = self._registry.packaged_function(self._registry.address(call))
+        self._registry.check_changeable(record, latest, revision)
         return record, latest
 
     def _updated(
@@ -186,61 +174,57 @@ class Functions:
     async def _replace(self, record: FunctionRecord, published: Version | None, old_folder: str) -> None:
         await self._start(record, published)
         if record.latest is not None and record.latest.folder != old_folder:
-            self._control_plane.drop(old_folder)
+            self._packages.remove_unused(old_folder)
 
     # ---------------------------------------------------------------- delete
 
+    @operation("DeleteFunction", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunction: invocations that run are finished. With a qualifier, one published version."""
-        address = self._registry.address(call.name, call.query)
+        address = self._registry.address(call)
         record, _ = self._registry.packaged(address)
-        if record.name in self._control_plane.busy:
-            raise in_progress(self._registry.arn(record))
+        self._registry.check_unchanging(record)
         if address.qualifier is not None:
             return self._versions.delete(record, address.qualifier)
         del self._registry.state.functions[record.name]
         for url in record.urls.values():
-            self._control_plane.function_urls.close(url.id)
+            self._urls.close(url)
+        if any(version.state == "Active" for version in record.all_versions()):
+            self._deployment.remove(record.name)
         for version in record.all_versions():
-            if version.state == "Active":
-                self._control_plane.deployment.remove(record.name)
-                break
-        for version in record.all_versions():
-            self._control_plane.drop(version.folder)
+            self._packages.remove_unused(version.folder)
         return Answer({})
 
     # ---------------------------------------------------------------- questions
 
+    @operation("GetFunction")
     def get(self, call: Call) -> Document:
         """GetFunction: configuration, location of the code, tags and reservation."""
-        record = self._registry.find(self._registry.address(call.name, call.query)).record
-        fixed = self._registry.configured.get(record.name)
-        if fixed is not None:
-            place = Path(fixed.code).absolute()
+        record, qualifier, _ = self._registry.lookup(call)
+        version = self._registry.version(record, qualifier)
+        if version is None:
+            place = Path(self._registry.configured[record.name].code).absolute().as_uri()
+            code = {"RepositoryType": "FileSystem", "Location": place}
         else:
-            address = self._registry.address(call.name, call.query)
-            version = self._registry.version(record, address.qualifier or LATEST)
-            assert version is not None
-            place = self._control_plane.package_store.archive_path(version.folder)
-        answer: Document = {
-            "Configuration": self.get_configuration(call),
-            "Code": {"RepositoryType": "S3" if fixed is None else "FileSystem", "Location": place.as_uri()},
-        }
+            code = {"RepositoryType": "S3", "Location": self._packages.location(version.folder)}
+        answer: Document = {"Configuration": self.get_configuration(call), "Code": code}
         if record.tags:
             answer["Tags"] = dict(record.tags)
         if record.reserved is not None:
             answer["Concurrency"] = {"ReservedConcurrentExecutions": record.reserved}
         return answer
 
+    @operation("GetFunctionConfiguration")
     def get_configuration(self, call: Call) -> Document:
         """GetFunctionConfiguration."""
-        address = self._registry.address(call.name, call.query)
+        address = self._registry.address(call)
         found = self._registry.find(address)
         version = self._registry.version(found.record, found.qualifier)
         if version is None:
             return active(self._of_configured(found.record.name, address.qualifier))
         return with_state(described(self._registry, found.record, version, address.qualifier), version)
 
+    @operation("ListFunctions")
     def list_all(self, call: Call) -> Document:
         """ListFunctions: one page sorted by name; with `FunctionVersion=ALL` every version of each."""
         version = call.query.get("FunctionVersion") or None

@@ -13,6 +13,7 @@ from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
+from engine.packages.records import LATEST
 from engine.ports import Host, Sink
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.message import Request
@@ -24,7 +25,6 @@ from engine.services.lambda_api.errors import (
     payload_too_large,
     service_error,
 )
-from engine.services.lambda_api.function_names import LATEST
 from engine.services.lambda_api.invoke_headers import (
     ALL_TYPES,
     STREAMING_TYPES,

@@ -5,18 +5,23 @@ Source: Lambda API reference, PublishLayerVersion and the other operations on la
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
-from engine.packages.records import LayerRecord, LayerVersion
+from engine.packages.layers import unfit_runtimes, unused_modules
+from engine.packages.records import LayerRecord, LayerVersion, Version
+from engine.packages.store import PackageStore
 from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.configured_functions import iso
-from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import invalid_parameter, not_found, validation_error, violation
 from engine.services.lambda_api.function_registry import FunctionRegistry
-from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
-from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.operation import Answer, Document, operation
+from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
 
@@ -42,9 +47,8 @@ def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
             )
             raise validation_error(violation(arn[:200], "layers", constraint))
         region, account, name, number = found.groups()
-        layer = registry.state.layers.get(name)
-        ours = (region, account) == (registry.account.region, registry.account.account_id)
-        version = layer.versions.get(number) if layer is not None and ours else None
+        is_own = (region, account) == (registry.account.region, registry.account.account_id)
+        version = registry.state.layer_version(name, number) if is_own else None
         if version is None:
             raise invalid_parameter(f"Layer version {arn} does not exist.")
         if name in seen:
@@ -57,32 +61,46 @@ def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
     return folders
 
 
+def layer_warnings(
+    registry: FunctionRegistry, package_store: PackageStore, version: Version
+) -> Iterator[str]:
+    """Sentences on layers that have modules for another minor version of Python than the one that runs."""
+    declared = version.settings["Runtime"]
+    if not declared.startswith("python"):
+        return
+    for arn in version.settings.get("Layers", []):
+        name, number = arn.split(":")[-2:]
+        layer = registry.state.layer_version(name, number)
+        if layer is not None:
+            found = _listed(package_store.opt(layer.folder) / "python" / "lib")
+            unused = unused_modules([f"python/lib/{entry}" for entry in found])
+            if reason := unused or unfit_runtimes(layer.runtimes):
+                yield f"layer {arn}: {reason}"
+    running = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if declared != running and (package_store.opt(version.folder) / "python" / "lib").is_dir():
+        yield (
+            f"its runtime is {declared}, and it runs on {running}: of its layers "
+            f"python/lib/{running}/site-packages is used, and that of {declared} is not"
+        )
+
+
+def _listed(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
+
+
 class Layers:
     """All layers."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._control_plane = control_plane
-        self._registry = control_plane.registry
+    def __init__(self, registry: FunctionRegistry, packages: CodePackages) -> None:
+        self._registry = registry
+        self._packages = packages
 
-    @property
-    def read_operations(self) -> ReadOperations:
-        """Operations that change nothing, by name."""
-        return {
-            "GetLayerVersion": self.get,
-            "ListLayers": self.list_all,
-            "ListLayerVersions": self.list_versions,
-        }
-
-    @property
-    def write_operations(self) -> WriteOperations:
-        """Operations that change something, by name."""
-        return {"PublishLayerVersion": self.publish, "DeleteLayerVersion": self.delete}
-
+    @operation("PublishLayerVersion", writes=True)
     async def publish(self, call: Call, body: bytes) -> Answer:
         """PublishLayerVersion: the next version of a layer, or the first of a new one."""
         name = self._name(call)
         wanted = read(request_shapes.PUBLISH_LAYER, body)
-        packed = await self._control_plane.pack_layer(wanted["Content"])
+        packed = await self._packages.pack_layer(wanted["Content"])
         layer = self._registry.state.layers.setdefault(name, LayerRecord(name=name))
         version = LayerVersion(
             version=layer.next_version,
@@ -97,16 +115,18 @@ class Layers:
         )
         layer.versions[str(version.version)] = version
         layer.next_version += 1
-        return Answer(self._document(layer, version))
+        return Answer(self._document(name, version))
 
+    @operation("DeleteLayerVersion", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteLayerVersion: functions that use it keep it. A missing version is no error."""
         layer = self._registry.state.layers.get(self._name(call))
         version = layer.versions.pop(self._number(call), None) if layer is not None else None
         if version is not None:
-            self._control_plane.drop(version.folder)
+            self._packages.remove_unused(version.folder)
         return Answer({})
 
+    @operation("GetLayerVersion")
     def get(self, call: Call) -> Document:
         """By name and number, or by ARN (`find=LayerVersion`)."""
         if call.query.get("find") == "LayerVersion":
@@ -116,12 +136,12 @@ class Layers:
             name, number = found[3], found[4]
         else:
             name, number = self._name(call), self._number(call)
-        layer = self._registry.state.layers.get(name)
-        version = layer.versions.get(number) if layer is not None else None
-        if layer is None or version is None:
+        version = self._registry.state.layer_version(name, number)
+        if version is None:
             raise not_found(_MISSING)
-        return self._document(layer, version)
+        return self._document(name, version)
 
+    @operation("ListLayers")
     def list_all(self, call: Call) -> Document:
         """Layers with their latest versions, as far as they suit what is asked for."""
         if call.query.get("find") == "LayerVersion":
@@ -131,27 +151,26 @@ class Layers:
             for layer in self._registry.state.layers.values()
             if (versions := [v for v in layer.versions.values() if _suits(v, call)])
         }
-        page = page_of(sorted(latest), call.query)
-        layers = [
-            {
+        return list_document(
+            "Layers",
+            latest,
+            call.query,
+            lambda name: {
                 "LayerName": name,
                 "LayerArn": self._arn(name),
                 "LatestMatchingVersion": self._summary(name, latest[name]),
-            }
-            for name in page.keys
-        ]
-        return {"NextMarker": page.next_marker, "Layers": layers}
+            },
+        )
 
+    @operation("ListLayerVersions")
     def list_versions(self, call: Call) -> Document:
         """The newest first."""
         name = self._name(call)
         layer = self._registry.state.layers.get(name, LayerRecord(name=name))
         by_key = {f"{10**12 - v.version:013d}": v for v in layer.versions.values() if _suits(v, call)}
-        page = page_of(sorted(by_key), call.query)
-        return {
-            "NextMarker": page.next_marker,
-            "LayerVersions": [self._summary(name, by_key[key]) for key in page.keys],
-        }
+        return list_document(
+            "LayerVersions", by_key, call.query, lambda key: self._summary(name, by_key[key])
+        )
 
     def _name(self, call: Call) -> str:
         violations = checked_text(request_shapes.LAYER_NAME, call.name, "layerName")
@@ -183,13 +202,13 @@ class Layers:
             document["LicenseInfo"] = version.license
         return document
 
-    def _document(self, layer: LayerRecord, version: LayerVersion) -> Document:
-        place = self._control_plane.package_store.archive_path(version.folder)
-        content = {"Location": place.as_uri(), "CodeSha256": version.sha256, "CodeSize": version.size}
+    def _document(self, name: str, version: LayerVersion) -> Document:
+        place = self._packages.location(version.folder)
+        content = {"Location": place, "CodeSha256": version.sha256, "CodeSize": version.size}
         return {
             "Content": content,
-            "LayerArn": self._arn(layer.name),
-            **self._summary(layer.name, version),
+            "LayerArn": self._arn(name),
+            **self._summary(name, version),
         }
 
 

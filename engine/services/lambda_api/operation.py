@@ -1,9 +1,10 @@
-"""Types of the control plane's operations: what each takes and returns."""
+"""Operations of the control plane: methods that bear AWS's name for what they do, and are found by it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable
+from types import FunctionType, MethodType
+from typing import Any, Final, Literal, NamedTuple, TypeVar, overload
 
 from engine.services.lambda_api.routes import Call
 
@@ -28,5 +29,39 @@ ReadOperation = Callable[[Call], Document]
 WriteOperation = Callable[[Call, bytes], Awaitable[Answer]]
 """Changes something; takes the body as well."""
 
-ReadOperations = Mapping[str, ReadOperation]
-WriteOperations = Mapping[str, WriteOperation]
+Read = TypeVar("Read", bound=Callable[[Any, Call], Document])
+Write = TypeVar("Write", bound=Callable[[Any, Call, bytes], Awaitable[Answer]])
+
+_MARK: Final = "aws_operation"
+
+
+class Operations(NamedTuple):
+    """Operations by AWS's names for them."""
+
+    reads: dict[str, ReadOperation]
+    writes: dict[str, WriteOperation]
+
+
+@overload
+def operation(name: str) -> Callable[[Read], Read]: ...
+@overload
+def operation(name: str, *, writes: Literal[True]) -> Callable[[Write], Write]: ...
+def operation(name: str, *, writes: bool = False) -> Callable[[Any], Any]:
+    """Mark a method as the operation of that name; `writes` if it changes something."""
+
+    def mark(method: FunctionType) -> FunctionType:
+        vars(method)[_MARK] = (name, writes)
+        return method
+
+    return mark
+
+
+def operations_of(parts: Iterable[object]) -> Operations:
+    """The marked methods of `parts`, bound to them."""
+    found = Operations({}, {})
+    for part in parts:
+        for method in vars(type(part)).values():
+            if isinstance(method, FunctionType) and _MARK in vars(method):
+                name, writes = vars(method)[_MARK]
+                (found.writes if writes else found.reads)[name] = MethodType(method, part)
+    return found

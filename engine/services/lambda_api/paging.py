@@ -5,13 +5,14 @@ from __future__ import annotations
 import binascii
 import bisect
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from engine.services.lambda_api.errors import ApiError, validation_error, violation
 
 PAGE: Final = 50
-"""The most a list gives at a time, whatever `MaxItems` says."""
+"""Members of a page at most, whatever `MaxItems` says."""
+_MAX_ITEMS: Final = 10_000
 
 
 class Page(NamedTuple):
@@ -21,27 +22,44 @@ class Page(NamedTuple):
     next_marker: str | None
 
 
-def page_of(keys: Sequence[str], query: Mapping[str, str], most: int = 10_000, page: int = PAGE) -> Page:
-    """The page that `query` asks for of `keys`, which are sorted; `page` keys at the most.
+def list_document(
+    member: str,
+    keys: Iterable[str],
+    query: Mapping[str, str],
+    document: Callable[[str], dict[str, Any]],
+    *,
+    page: int = PAGE,
+) -> dict[str, Any]:
+    """The answer of a List operation: the `document` of each key on the page that `query` asks for.
 
     Raises:
-        ApiError: For a marker that was never given, or a count outside 1 to `most`.
+        ApiError: The marker is malformed, or `MaxItems` is out of range.
+    """
+    shown = page_of(sorted(keys), query, page=page)
+    return {"NextMarker": shown.next_marker, member: [document(key) for key in shown.keys]}
+
+
+def page_of(keys: Sequence[str], query: Mapping[str, str], *, page: int = PAGE) -> Page:
+    """The page that `query` asks for of `keys`, which are sorted; `page` keys at most.
+
+    Raises:
+        ApiError: The marker is malformed, or `MaxItems` is out of range.
     """
     first = bisect.bisect_right(keys, _key_in(query["Marker"])) if query.get("Marker") else 0
-    last = first + min(_max_items(query, most, page), page)
+    last = first + min(_max_items(query, page), page)
     shown = keys[first:last]
     return Page(shown, b64encode(shown[-1].encode()).decode() if last < len(keys) else None)
 
 
-def _max_items(query: Mapping[str, str], most: int, page: int) -> int:
+def _max_items(query: Mapping[str, str], page: int) -> int:
     text = query.get("MaxItems") or str(page)
     if not (text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 20):
         raise ApiError(400, "SerializationException", "STRING_VALUE can not be converted to an Integer")
     value = int(text)
     if value < 1:
         raise validation_error(violation(text, "maxItems", "have value greater than or equal to 1"))
-    if value > most:
-        raise validation_error(violation(text, "maxItems", f"have value less than or equal to {most}"))
+    if value > _MAX_ITEMS:
+        raise validation_error(violation(text, "maxItems", f"have value less than or equal to {_MAX_ITEMS}"))
     return value
 
 

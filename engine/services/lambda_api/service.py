@@ -10,12 +10,11 @@ from engine.packages.records import LATEST
 from engine.ports import Host, Sink
 from engine.protocols.aws.router import Scope
 from engine.protocols.http.message import Request
-from engine.services.lambda_api.control_plane import ControlPlane, Spawn
-from engine.services.lambda_api.errors import ApiError, answer_error, function_not_found, service_error
-from engine.services.lambda_api.function_names import addressed
-from engine.services.lambda_api.function_registry import not_in_state
+from engine.services.lambda_api.code_packages import Spawn
+from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.errors import ApiError, answer_error, service_error
+from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, Target
-from engine.services.lambda_api.operations import Operations
 from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, Call, find
 
 _log = logging.getLogger("engine.lambda")
@@ -41,7 +40,8 @@ class LambdaApi:
     message.
 
     Args:
-        control_plane: What the control plane works with.
+        registry: The functions there are.
+        control_plane: Answers every operation that does not invoke.
         host: Ids, time, and who hears of rejections.
         sink: Takes the events.
         spawn: Starts what goes on after a request was taken.
@@ -50,18 +50,18 @@ class LambdaApi:
 
     def __init__(
         self,
+        registry: FunctionRegistry,
         control_plane: ControlPlane,
         host: Host,
         sink: Sink,
         spawn: Spawn,
         asynchronous: Sink | None = None,
     ) -> None:
-        self._registry = control_plane.registry
-        self._account = host.account
+        self._registry = registry
+        self._control_plane = control_plane
         self._new_request_id: Callable[[], str] = host.new_request_id
         self._reject = host.reject
         self._invoker = Invoker(host, sink, asynchronous or sink)
-        self._operations = Operations(control_plane)
         self._spawn = spawn
         self._targets: dict[bytes, Target] = {}
 
@@ -89,15 +89,15 @@ class LambdaApi:
                     self._targets.clear()
                 self._targets[request.target] = target
             return target
-        if self._operations.is_write(call.operation):
+        if self._control_plane.is_write(call.operation):
             self._spawn(self._answer_write, request, call, request_id)
         else:
-            self._operations.answer_read(request, call, request_id)
+            self._control_plane.answer_read(request, call, request_id)
         return None
 
     async def _answer_write(self, request: Request, call: Call, request_id: str) -> None:
         try:
-            await self._operations.answer_write(request, call, request_id)
+            await self._control_plane.answer_write(request, call, request_id)
         except Exception:  # a bug of ours: loud, and no end of anything else  # noqa: BLE001
             _log.exception("%s of %r failed", call.operation, call.name)
             # Nothing happens if it was answered before.
@@ -107,15 +107,9 @@ class LambdaApi:
 
     def _target(self, call: Call) -> Target:
         """The function an invocation is for, and that it can be invoked."""
-        address = addressed(call.name, call.query.get("Qualifier"), self._account)
-        record = self._registry.record(address.name)
-        qualifier = address.qualifier or LATEST
-        known = record is not None and (
-            qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases
-        )
-        if record is None or not known:
-            raise function_not_found(self._account.function_arn(address.name, qualifier))
-        version = self._registry.version(record, qualifier)
+        address = self._registry.address(call)
+        found = self._registry.find(address._replace(qualifier=address.qualifier or LATEST))
+        version = self._registry.version(found.record, found.qualifier)
         if version is not None and version.state != "Active":
             raise not_in_state(version.state)
         return Target(

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from engine.packages.records import LATEST, FunctionRecord, MappingRecord, Policy
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import (
     conflict,
     invalid_parameter,
@@ -20,8 +19,8 @@ from engine.services.lambda_api.errors import (
     validation_error,
     violation,
 )
-from engine.services.lambda_api.function_registry import Found, agreed
-from engine.services.lambda_api.operation import Answer, Document, ReadOperations, WriteOperations
+from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
+from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 
@@ -34,33 +33,12 @@ _NOTHING: Final = "The resource you requested does not exist."
 class TagsAndPolicies:
     """Tags, policies and settings of all functions."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._registry = control_plane.registry
-
-    @property
-    def read_operations(self) -> ReadOperations:
-        """Operations that change nothing, by name."""
-        return {
-            "ListTags": self.list_tags,
-            "GetPolicy": self.get_policy,
-            "GetFunctionCodeSigningConfig": self.code_signing,
-            "GetFunctionRecursionConfig": self.recursion,
-            "GetRuntimeManagementConfig": self.runtime_management,
-        }
-
-    @property
-    def write_operations(self) -> WriteOperations:
-        """Operations that change something, by name."""
-        return {
-            "TagResource": self.tag,
-            "UntagResource": self.untag,
-            "AddPermission": self.add_permission,
-            "RemovePermission": self.remove_permission,
-            "PutFunctionRecursionConfig": self.put_recursion,
-        }
+    def __init__(self, registry: FunctionRegistry) -> None:
+        self._registry = registry
 
     # ---------------------------------------------------------------- tags
 
+    @operation("TagResource", writes=True)
     async def tag(self, call: Call, body: bytes) -> Answer:
         """TagResource: adds tags, or replaces their values."""
         wanted = read(request_shapes.TAG, body)["Tags"]
@@ -70,6 +48,7 @@ class TagsAndPolicies:
         record.tags = record.tags | wanted
         return Answer({})
 
+    @operation("UntagResource", writes=True)
     async def untag(self, call: Call, _body: bytes) -> Answer:
         """UntagResource: removes tags; missing ones are ignored."""
         if not call.repeated.get("tagKeys"):
@@ -80,6 +59,7 @@ class TagsAndPolicies:
         record.tags = {key: value for key, value in record.tags.items() if key not in gone}
         return Answer({})
 
+    @operation("ListTags")
     def list_tags(self, call: Call) -> Document:
         """ListTags: of one function or mapping."""
         return {"Tags": dict(self._tagged(call).tags)}
@@ -96,16 +76,17 @@ class TagsAndPolicies:
             if mapping is None:
                 raise not_found(_NOTHING)
             return mapping
-        return self._registry.whole(self._registry.address(call.name, {}))
+        return self._registry.function(call.name)
 
     # ---------------------------------------------------------------- policy
 
+    @operation("AddPermission", writes=True)
     async def add_permission(self, call: Call, body: bytes) -> Answer:
         """AddPermission: adds a statement to the policy."""
         wanted = read(request_shapes.ADD_PERMISSION, body)
-        found = self._found(call)
+        found = self._registry.lookup(call)
         policy = found.record.policies.get(found.qualifier)
-        agreed(wanted.get("RevisionId"), "" if policy is None else policy.revision)
+        check_revision(wanted.get("RevisionId"), "" if policy is None else policy.revision)
         sid = wanted["StatementId"]
         if policy is not None and sid in policy.statements:
             raise conflict(
@@ -123,54 +104,57 @@ class TagsAndPolicies:
         found.record.policies[found.qualifier] = Policy(statements=statements, revision=revision)
         return Answer({"Statement": _compact(statement)})
 
+    @operation("RemovePermission", writes=True)
     async def remove_permission(self, call: Call, _body: bytes) -> Answer:
         """RemovePermission: removes a statement from the policy."""
-        found = self._found(call)
+        found = self._registry.lookup(call)
         policy = found.record.policies.get(found.qualifier)
         if policy is None:
             raise not_found("No policy is associated with the given resource.")
         if call.second not in policy.statements:
             raise not_found(f"Statement {call.second[:200]} is not found in resource policy.")
-        agreed(call.query.get("RevisionId"), policy.revision)
+        check_revision(call.query.get("RevisionId"), policy.revision)
         del policy.statements[call.second]
         policy.revision = self._registry.new_id()
         if not policy.statements:
             del found.record.policies[found.qualifier]
         return Answer({})
 
+    @operation("GetPolicy")
     def get_policy(self, call: Call) -> Document:
         """GetPolicy: the policy as JSON text."""
-        found = self._found(call)
+        found = self._registry.lookup(call)
         policy = found.record.policies.get(found.qualifier)
         if policy is None:
             raise not_found(_NOTHING)
         return {"Policy": _policy_text(policy.statements), "RevisionId": policy.revision}
 
-    def _found(self, call: Call) -> Found:
-        return self._registry.find(self._registry.address(call.name, call.query))
-
     # ---------------------------------------------------------------- settings
 
+    @operation("GetFunctionCodeSigningConfig")
     def code_signing(self, call: Call) -> Document:
         """GetFunctionCodeSigningConfig: always empty."""
-        record = self._registry.whole(self._registry.address(call.name, {}))
+        record = self._registry.function(call.name)
         return {"CodeSigningConfigArn": "", "FunctionName": record.name}
 
+    @operation("GetFunctionRecursionConfig")
     def recursion(self, call: Call) -> Document:
         """GetFunctionRecursionConfig. Recursive loops are not detected."""
-        record = self._registry.whole(self._registry.address(call.name, {}))
+        record = self._registry.function(call.name)
         return {"RecursiveLoop": record.recursion}
 
+    @operation("PutFunctionRecursionConfig", writes=True)
     async def put_recursion(self, call: Call, body: bytes) -> Answer:
         """PutFunctionRecursionConfig: stored and shown, without effect."""
         wanted = read(request_shapes.RECURSION, body)
-        record = self._registry.whole(self._registry.address(call.name, {}))
+        record = self._registry.function(call.name)
         record.recursion = wanted["RecursiveLoop"]
         return Answer({"RecursiveLoop": record.recursion})
 
+    @operation("GetRuntimeManagementConfig")
     def runtime_management(self, call: Call) -> Document:
         """The runtime is this interpreter, and changes when it does."""
-        found = self._found(call)
+        found = self._registry.lookup(call)
         qualifier = None if found.qualifier == LATEST else found.qualifier
         return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._registry.arn(found.record, qualifier)}
 

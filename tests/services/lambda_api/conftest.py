@@ -176,7 +176,9 @@ def spawn(function: Callable[..., object], *args: object) -> None:
 class Bench:
     """The API in front of a scripted sink and a fake deployment."""
 
-    def __init__(self, functions: list[Function], package_store: PackageStore) -> None:
+    def __init__(
+        self, functions: list[Function], package_store: PackageStore, *, queues: bool = True
+    ) -> None:
         self.sink = ScriptedSink()
         ids = itertools.count(1)
         self.host = Host(
@@ -200,9 +202,9 @@ class Bench:
             self.function_urls,
             offload=inline,
             spawn=spawn,
-            mappings=self.mappings,
+            mappings=self.mappings if queues else None,
         )
-        self.api = LambdaApi(self.control_plane, self.host, self.sink, spawn)
+        self.api = LambdaApi(self.registry, self.control_plane, self.host, self.sink, spawn)
         self.endpoint = AwsRouter({"lambda": self.api.handle}, self.host.new_request_id)
 
     def ask(
@@ -294,8 +296,8 @@ def bench(package_store) -> Bench:
 
 
 @pytest.fixture
-def make_bench(package_store) -> Callable[[list[Function]], Bench]:
-    return lambda functions: Bench(functions, package_store)
+def make_bench(package_store) -> Callable[..., Bench]:
+    return lambda functions, **more: Bench(functions, package_store, **more)
 
 
 @pytest.fixture

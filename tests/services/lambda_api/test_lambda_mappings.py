@@ -8,8 +8,6 @@ import pytest
 from engine.core.function import Function
 from engine.packages.records import StoredState
 from engine.ports import Binding
-from engine.protocols.aws.router import AwsRouter
-from engine.services.lambda_api.service import LambdaApi
 from engine.sources.sqs.settings import SqsEvent
 
 MAPPINGS = "/2015-03-31/event-source-mappings"
@@ -398,11 +396,9 @@ def test_a_mapping_of_the_configuration_shows_its_maximum(make_bench):
     assert {"MaximumConcurrency": 7} == get(bench, entry.uuid)["ScalingConfig"]
 
 
-def test_an_engine_without_queues_has_no_mappings(bench):
+def test_an_engine_without_queues_has_no_mappings(make_bench):
     """It says so."""
-    bench.control_plane.mappings = None
-    api = LambdaApi(bench.control_plane, bench.host, bench.sink, bench.control_plane._spawn)
-    bench.endpoint = AwsRouter({"lambda": api.handle}, bench.host.new_request_id)
+    bench = make_bench([], queues=False)
 
     assert "Unrecognized event source. This engine has no queues." == refusal(create(bench))[2]
     assert [] == bench.ask("GET", MAPPINGS).document["EventSourceMappings"]

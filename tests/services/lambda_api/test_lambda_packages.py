@@ -869,9 +869,9 @@ def test_a_bug_in_a_change_is_answered_with_500_and_logged(bench, change, monkey
         raise ValueError("a bug")
 
     for owner, name in (
-        (bench.control_plane, "save"),
-        (bench.control_plane, "pack"),
-        (bench.control_plane, "pack_layer"),
+        (bench.deployment, "reserve"),
+        (bench.package_store, "add_code"),
+        (bench.package_store, "add_layer"),
     ):
         monkeypatch.setattr(owner, name, fail)
     method, target, members = CHANGES[change]

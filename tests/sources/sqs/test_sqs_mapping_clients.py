@@ -13,7 +13,7 @@ from engine.packages.store import PackageStore
 from engine.ports import Host
 from engine.protocols.aws.router import AwsRouter
 from engine.protocols.http.server import HttpLimits, HttpServer
-from engine.services.lambda_api.control_plane import ControlPlane, NoFunctionUrls
+from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.service import LambdaApi
 from engine.services.sqs.service import SqsService
@@ -55,16 +55,21 @@ class Server:
             )
             services["sqs"] = sqs = SqsService(host)
             source = SqsSource.build([], host)
+            registry = FunctionRegistry({one.name: one for one in self._functions}, host)
+
+            def spawn(work, *args):
+                return group.create_task(work(*args))
+
             control_plane = ControlPlane(
-                FunctionRegistry({one.name: one for one in self._functions}, host),
+                registry,
                 PackageStore(None),
                 engine.deployments,
-                NoFunctionUrls(),
+                None,
                 offload=engine.platform.offload,
-                spawn=lambda work, *args: group.create_task(work(*args)),
+                spawn=spawn,
                 mappings=source,
             )
-            api = LambdaApi(control_plane, host, engine.sink, control_plane._spawn)
+            api = LambdaApi(registry, control_plane, host, engine.sink, spawn)
             endpoint = AwsRouter({"lambda": api.handle, "sqs": sqs.handle}, engine.new_request_id)
             server = HttpServer(endpoint.handle, engine.platform.clock, HttpLimits(max_body_bytes=2**20))
             group.create_task(source.serve(engine.sink, self._stopping, task_status=Started()))

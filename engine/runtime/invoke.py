@@ -1,0 +1,22 @@
+"""Awaits what a sink answers by a callback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from engine.core.event import Event
+from engine.core.invocation import Reply
+from engine.core.outcome import Outcome
+
+
+async def invoke(submit: Callable[[Event, Reply], None], event: Event) -> Outcome:
+    """Submit `event` and wait for its outcome. Cancelling the wait does not stop the invocation."""
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def reply(outcome: Outcome) -> None:
+        if not future.done():
+            future.set_result(outcome)
+
+    submit(event, reply)
+    return await future

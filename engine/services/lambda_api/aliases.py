@@ -1,0 +1,149 @@
+"""Aliases: names for versions, which may share the invocations of two.
+
+Source: Lambda API reference, CreateAlias and the other operations on aliases; recorded answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.packages.deployment import Deployment
+from engine.packages.records import LATEST, Alias, FunctionRecord
+from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.errors import (
+    conflict,
+    function_not_found,
+    invalid_parameter,
+    not_found,
+    validation_error,
+)
+from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
+from engine.services.lambda_api.function_urls import FunctionUrls
+from engine.services.lambda_api.operation import Answer, Document, operation
+from engine.services.lambda_api.paging import list_document
+from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.routing import apply_aliases, apply_concurrency
+from engine.services.lambda_api.validation import checked_text, read
+
+
+class Aliases:
+    """Aliases of all functions."""
+
+    def __init__(self, registry: FunctionRegistry, deployment: Deployment, urls: FunctionUrls) -> None:
+        self._registry = registry
+        self._deployment = deployment
+        self._urls = urls
+
+    @operation("CreateAlias", writes=True)
+    async def create(self, call: Call, body: bytes) -> Answer:
+        """CreateAlias."""
+        wanted = read(request_shapes.CREATE_ALIAS, body)
+        record = self._registry.function(call.name, call.query)
+        name = wanted["Name"]
+        if name in record.aliases:
+            raise conflict(f"Alias already exists: {self._registry.arn(record, name)}")
+        weights = self._weights(record, wanted["FunctionVersion"], wanted.get("RoutingConfig"))
+        alias = Alias(
+            name=name,
+            version=wanted["FunctionVersion"],
+            description=wanted.get("Description", ""),
+            weights=weights,
+            revision=self._registry.new_id(),
+        )
+        record.aliases[name] = alias
+        apply_aliases(self._deployment, record)
+        return Answer(self._document(record, alias))
+
+    @operation("UpdateAlias", writes=True)
+    async def update(self, call: Call, body: bytes) -> Answer:
+        """UpdateAlias: members that are not given stay; provisioned environments follow the alias."""
+        wanted = read(request_shapes.UPDATE_ALIAS, body)
+        record, alias = self._alias(call)
+        check_revision(wanted.get("RevisionId"), alias.revision)
+        version = wanted.get("FunctionVersion", alias.version)
+        routing = wanted.get("RoutingConfig", {"AdditionalVersionWeights": alias.weights})
+        alias.weights = self._weights(record, version, routing)
+        alias.version = version
+        alias.description = wanted.get("Description", alias.description)
+        alias.revision = self._registry.new_id()
+        apply_aliases(self._deployment, record)
+        if alias.name in record.provisioned:
+            apply_concurrency(self._deployment, record)
+        return Answer(self._document(record, alias))
+
+    @operation("DeleteAlias", writes=True)
+    async def delete(self, call: Call, _body: bytes) -> Answer:
+        """DeleteAlias. A missing alias is no error."""
+        record = self._registry.function(call.name, call.query)
+        if record.aliases.pop(call.second, None) is None:
+            return Answer({})
+        url = record.urls.pop(call.second, None)
+        if url is not None:
+            self._urls.close(url)
+        record.invoking.pop(call.second, None)
+        record.policies.pop(call.second, None)
+        apply_aliases(self._deployment, record)
+        if record.provisioned.pop(call.second, None) is not None:
+            apply_concurrency(self._deployment, record)
+        return Answer({})
+
+    @operation("GetAlias")
+    def get(self, call: Call) -> Document:
+        """GetAlias."""
+        return self._document(*self._alias(call))
+
+    @operation("ListAliases")
+    def list_all(self, call: Call) -> Document:
+        """ListAliases: sorted by name; of one version if `FunctionVersion` is given."""
+        record = self._registry.function(call.name)
+        version = call.query.get("FunctionVersion")
+        aliases = {
+            alias.name: alias
+            for alias in record.aliases.values()
+            if not version or version in (alias.version, *alias.weights)
+        }
+        return list_document(
+            "Aliases", aliases, call.query, lambda name: self._document(record, aliases[name])
+        )
+
+    def _alias(self, call: Call) -> tuple[FunctionRecord, Alias]:
+        violations = checked_text(request_shapes.ALIAS_NAME, call.second, "name")
+        if violations:
+            raise validation_error(*violations)
+        record = self._registry.function(call.name, call.query)
+        alias = record.aliases.get(call.second)
+        if alias is None:
+            raise not_found(f"Cannot find alias arn: {self._registry.arn(record, call.second)}")
+        return record, alias
+
+    def _weights(
+        self, record: FunctionRecord, version: str, routing: dict[str, Any] | None
+    ) -> dict[str, float]:
+        """The additional version with its share. Raises ApiError for what cannot be routed so."""
+        weights: dict[str, float] = (routing or {}).get("AdditionalVersionWeights", {})
+        if len(weights) > 1:
+            raise invalid_parameter("Number of items in AdditionalVersionWeights cannot be greater than 1")
+        if weights and version == LATEST:
+            raise invalid_parameter("$LATEST is not supported for an alias pointing to more than 1 version")
+        if version in weights:
+            message = (
+                f"Invalid function version {version}. Function version {version} is already included in "
+                "routing configuration."
+            )
+            raise invalid_parameter(message)
+        for number in (version, *weights):
+            if number != LATEST and number not in record.versions:
+                raise function_not_found(self._registry.arn(record, number))
+        return dict(weights)
+
+    def _document(self, record: FunctionRecord, alias: Alias) -> Document:
+        document: Document = {
+            "AliasArn": self._registry.arn(record, alias.name),
+            "Name": alias.name,
+            "FunctionVersion": alias.version,
+            "Description": alias.description,
+            "RevisionId": alias.revision,
+        }
+        if alias.weights:
+            document["RoutingConfig"] = {"AdditionalVersionWeights": dict(alias.weights)}
+        return document

@@ -1,0 +1,83 @@
+"""Operations are found by AWS's names for them, each in one place."""
+
+import ast
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+from engine.packages.records import LayerRecord, LayerVersion
+from engine.packages.store import PackageStore
+from engine.services.lambda_api import operation
+from engine.services.lambda_api.code_packages import CodePackages
+from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, ROUTES
+from engine.services.lambda_api.state_persistence import StatePersistence
+
+FOLDER = Path(operation.__file__).parent
+
+
+def marked():
+    """Name and keywords of every `@operation`."""
+    for path in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for mark in node.decorator_list:
+                    if isinstance(mark, ast.Call) and mark.func.id == "operation":
+                        yield mark.args[0].value, bool(mark.keywords)
+
+
+def test_every_operation_with_a_route_is_one_method_of_its_name():
+    """So that whoever looks for PublishVersion finds it by that name, once."""
+    routed = {route.operation for route in ROUTES.values()} - {INVOKE, INVOKE_ASYNC, INVOKE_STREAM}
+
+    assert dict.fromkeys(routed, 1) == Counter(name for name, _ in marked())
+
+
+def test_operations_that_are_not_read_by_GET_write(bench):
+    """They are answered once the state is saved."""
+    by_get = {route.operation for (method, *_), route in ROUTES.items() if method == "GET"}
+
+    assert all(
+        writes == (name not in by_get) == bench.control_plane.is_write(name) for name, writes in marked()
+    )
+
+
+class WatchedStore(PackageStore):
+    """Notes, of each package that is removed, whether the state file names it still."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.named, self._file = [], root / "state.json"
+
+    def remove(self, folder):
+        self.named.append(folder in self._file.read_text())
+        super().remove(folder)
+
+
+async def inline(work):
+    """An offload that blocks."""
+    return work()
+
+
+async def test_a_package_is_removed_after_the_state_file_stopped_naming_it(tmp_path, bench):
+    """Whenever the engine is killed, all packages that its state file names are there."""
+    layers, removals = bench.registry.state.layers, []
+    with WatchedStore(tmp_path / "state") as store:
+        store.begin(store.load())
+        persistence = StatePersistence(bench.registry, store, inline)
+        packages = CodePackages(
+            bench.registry,
+            store,
+            persistence,
+            offload=inline,
+            spawn=lambda work, *args: removals.append(asyncio.ensure_future(work(*args))),
+            fetch_code=None,
+        )
+        folder, size, sha256 = await packages.pack_layer({"ZipFile": bench.zipped({"python/lib.py": ""})})
+        version = LayerVersion(version=1, folder=folder, size=size, sha256=sha256, created_s=0.0)
+        layers["lib"] = LayerRecord(name="lib", versions={"1": version})
+        await persistence.save()
+        layers.clear()
+        packages.remove_unused(folder)
+        await asyncio.gather(*removals)
+
+        assert [False] == store.named

@@ -7,8 +7,18 @@ from pathlib import Path
 import pytest
 
 from engine.config import EngineSettings, FunctionSettings, load_config
+from engine.registry import names, resolve
+from engine.services.s3.settings import BucketSettings, S3Settings
+from engine.services.sqs.settings import QueueSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+SOURCES = PAGE.with_name("sources.md")
+SETTINGS = [
+    *(resolve("source", kind).Settings for kind in names("source")),
+    *(QueueSettings, BucketSettings, S3Settings),
+]
 
 
 def rows(heading):
@@ -42,6 +52,14 @@ def test_every_key_and_its_default_is_documented(heading, model):
     expected = [(key, default(model, key)) for key in model.model_fields]
 
     assert expected == rows(heading)
+
+
+@pytest.mark.parametrize("model", SETTINGS)
+def test_every_key_of_what_feeds_functions_is_documented(model):
+    """docs/sources.md has a row for each; `type` names the source itself."""
+    documented = re.findall(r"^\| `(\w+)` \|", SOURCES.read_text(), re.MULTILINE)
+
+    assert [] == [key for key in model.model_fields if key != "type" and key not in documented]
 
 
 def test_the_documented_example_loads(project):

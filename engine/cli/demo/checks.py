@@ -67,7 +67,7 @@ def promises(
             "under load every request is served", recording.of(HTTP_EVENTS) + recording.of(INVOKE_API)
         ),
         _as_expected(
-            "in the shop every success and every failure is as on Lambda", recording.of(MIXED_TRAFFIC)
+            "in mixed traffic every success and every failure is as on Lambda", recording.of(MIXED_TRAFFIC)
         ),
         _as_expected("the queue and the bucket take all they are given", recording.of(QUEUE_AND_BUCKET)),
         _fed(recording.fed),

@@ -184,7 +184,7 @@ class Drive:
         phase.achieved = f"{tally.per_s:,.0f} per s"
 
     async def _shop(self, phase: DemoPhase) -> None:
-        until_s = self._clock.now() + self._plan.shop_s
+        until_s = self._clock.now() + self._plan.mixed_s
         before = len(self.recording.series)
         with ExitStack() as stack:
             async with asyncio.TaskGroup() as group:

@@ -29,7 +29,7 @@ class DemoSizes:
         burst: How many requests come at once from zero; also the concurrency limit.
         over: How many come at once when the limit is to be crossed.
         connections: How many clients measure the throughput.
-        throughput_s, shop_s: How long these phases drive.
+        throughput_s, mixed_s: How long these phases drive.
         messages, objects: How many go into the queue and the bucket.
         sleep_s: How long the handler of the bursts waits, at least; see `Drive`.
         keep_alive_s: How long idle environments live.
@@ -43,7 +43,7 @@ class DemoSizes:
     over: int = WANTED_PEAK * 3 // 2
     connections: int = 64
     throughput_s: float = 3.0
-    shop_s: float = 4.5
+    mixed_s: float = 4.5
     messages: int = 10_000
     objects: int = _OBJECTS
     sleep_s: float = 1.0
@@ -91,10 +91,10 @@ class DemoSizes:
                 planned_s=self.throughput_s,
             ),
             DemoPhase(
-                title="a mixed shop",
+                title="mixed traffic",
                 target="work, and every way to fail",
                 shows="rate",
-                planned_s=self.shop_s,
+                planned_s=self.mixed_s,
             ),
             DemoPhase(
                 title="a queue and a bucket",

@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 LOCK ?=
 PYTEST_ARGS ?= -n 4 --dist loadfile
 
+# Where it is set, each of the suite's hundreds of interpreters would compile the engine anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench load dashboards previews lock environments clean
 

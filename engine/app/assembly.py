@@ -32,7 +32,7 @@ from engine.core.prices import fallback_sheet, price_sheet
 from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
 from engine.executors.interrupt import Interrupter
-from engine.executors.loop import LoopExecutor
+from engine.executors.loop import ENTRY, LoopExecutor
 from engine.executors.names import clashes
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
@@ -78,7 +78,7 @@ class Assembly:
         self._write_log = write_log
         self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
-        self._interrupter = Interrupter(LoopExecutor._serve.__code__, platform.clock.now, self._is_running)
+        self._interrupter = Interrupter(ENTRY, platform.clock.now, self._is_running)
         self._closing: set[asyncio.Task[None]] = set()  # executors that are being closed
         self._watched = ExitStack()
         self._watching = not platform.watches_loop

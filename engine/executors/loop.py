@@ -14,7 +14,7 @@ import asyncio
 import threading
 from contextvars import Context
 from types import CoroutineType
-from typing import Any
+from typing import Any, Final
 
 from engine.core.context import ContextTemplate
 from engine.core.failure import cancelled_body
@@ -127,7 +127,7 @@ class LoopExecutor:
     def running(self, task: asyncio.Task[Any]) -> Invocation | None:
         """The invocation that `task` runs, if it is one of ours. For the watchdog; not for the hot path."""
         coroutine = task.get_coro()
-        if not isinstance(coroutine, CoroutineType) or coroutine.cr_code is not LoopExecutor._serve.__code__:
+        if not isinstance(coroutine, CoroutineType) or coroutine.cr_code is not ENTRY:
             return None
         frame = coroutine.cr_frame
         if frame is None or frame.f_locals.get("self") is not self:
@@ -250,3 +250,7 @@ class LoopExecutor:
             environment.free.remove(worker)
         if not worker.inbox.cancelled():
             self.run(environment.env_id, worker.inbox.result())
+
+
+ENTRY: Final = LoopExecutor._serve.__code__
+"""The code of the coroutine that calls handlers: `Interrupter` and the watchdog know it among the frames."""

@@ -99,7 +99,7 @@ class Driver:
         self._alarm = Timer(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
         self._fresh: dict[int, float] = {}  # init seconds of environments that have served nothing yet
         self._initialising: dict[int, tuple[asyncio.TimerHandle, bool]] = {}  # limit, and whether provisioned
-        self._overdue: dict[int, float] = {}  # the limit of those that have their last turns
+        self.overdue: dict[int, float] = {}  # the limit of those that have their last turns
         self._delays: dict[int, asyncio.TimerHandle] = {}  # modelled cold starts
         self._failures: dict[int, tuple[InitFailure, float]] = {}
         self._running_in: dict[int, dict[Invocation, None]] = {}  # only where environments are shared
@@ -186,7 +186,7 @@ class Driver:
         """An environment can serve; a modelled cold start is added to the measured one here."""
         if env_id not in self._initialising:
             return  # it was given up meanwhile
-        if self._overdue and init_s is not None and init_s > self._overdue.get(env_id, math.inf):
+        if self.overdue and init_s is not None and init_s > self.overdue.get(env_id, math.inf):
             return  # too late by its own account
         if self._inits is not None:
             use = None if init_s is None else self._use(env_id)
@@ -427,7 +427,7 @@ class Driver:
             timer = self._loop.call_later(after_s, self._init_timed_out, env_id, limit_s, queued_s)
             self._initialising[env_id] = timer, self._initialising[env_id][1]
             return
-        self._overdue[env_id] = limit_s + reprieved_s
+        self.overdue[env_id] = limit_s + reprieved_s
         self._give_last_turns(env_id, limit_s + reprieved_s, self._initialising[env_id], _LAST_TURNS)
 
     def _give_last_turns(
@@ -439,12 +439,12 @@ class Driver:
         socket and its message take a turn each.
         """
         if self._initialising.get(env_id) is not entry:
-            self._overdue.pop(env_id, None)
+            self.overdue.pop(env_id, None)
             return  # it was ready, or was given up
         if turns:
             self._loop.call_soon(self._give_last_turns, env_id, ran_s, entry, turns - 1)
             return
-        del self._overdue[env_id]
+        del self.overdue[env_id]
         self._executor.stop(env_id)
         text = f"Task timed out after {ran_s:.2f} seconds"
         self.failed(env_id, InitFailure("Sandbox.Timedout", text), ran_s)

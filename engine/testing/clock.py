@@ -68,6 +68,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """The loop's time is the clock's."""
         return self.clock.now()
 
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """Those that are set: neither due yet nor cancelled. None are, once everything is closed."""
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        return [timer for timer in timers if not timer.cancelled()]
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Wait for worker threads in real time, however long: a limit would be over at once here."""
         await super().shutdown_default_executor()

@@ -55,10 +55,11 @@ def test_functions_take_turns_however_many_events_each_has():
     burst(other, 1)
 
     begun = []
-    current = many
+    current, env_id = many, 1
     for moment in range(1, 5):
-        current.ready(current.statistics().starting and current._last_id, float(moment))
+        current.ready(env_id, float(moment))
         (command,) = go_on(turns, float(moment))
+        env_id = command.env_id
         current = next(fleet for fleet in fleets if fleet.statistics().starting)
         begun.append(current)
     assert [many, one, other, many] == begun

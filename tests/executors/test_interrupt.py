@@ -11,7 +11,7 @@ import uvloop
 
 from engine import Engine, Function, Status
 from engine.executors.interrupt import SIGNAL, Interrupted, Interrupter
-from engine.executors.loop import LoopExecutor
+from engine.executors.loop import ENTRY
 
 pytestmark = pytest.mark.real_time
 
@@ -231,14 +231,6 @@ def test_nothing_is_raised_in_code_of_the_engine_or_of_the_loop(tmp_path):
     """Signals come at any moment of a handler that writes and schedules: only its own code is struck."""
     frames = []
 
-    class Noting(Interrupter):
-        def _raise(self, number, frame):
-            try:
-                super()._raise(number, frame)
-            except Interrupted:
-                frames.append(frame.f_code.co_filename)
-                raise
-
     (tmp_path / "app.py").write_text(
         "import asyncio, sys\n"
         "async def busy(event, context):\n"
@@ -252,12 +244,22 @@ def test_nothing_is_raised_in_code_of_the_engine_or_of_the_loop(tmp_path):
     async def shower():
         function = Function("busy", handler="app.busy", code=str(tmp_path), executor="loop", timeout_s=0.2)
         over = threading.Event()
-        with Noting(LoopExecutor._serve.__code__, time.monotonic) as noting:
-            noting.end_by(0.0)
+        with Interrupter(ENTRY, time.monotonic) as interrupter:
+            interrupter.end_by(0.0)
+            strike = signal.getsignal(SIGNAL)
+
+            def note(number, frame):
+                try:
+                    strike(number, frame)
+                except Interrupted:
+                    frames.append(frame.f_code.co_filename)
+                    raise
+
+            signal.signal(SIGNAL, note)
 
             def rain():
                 while not over.wait(0.0005):
-                    noting.interrupt()
+                    interrupter.interrupt()
 
             thread = threading.Thread(target=rain)
             thread.start()
@@ -297,7 +299,7 @@ def test_a_signal_that_the_program_uses_itself_is_left_to_it(tmp_path):
     caught = []
     signal.signal(SIGNAL, lambda number, _frame: caught.append(number))
     try:
-        with Interrupter(LoopExecutor._serve.__code__, time.monotonic) as interrupter:
+        with Interrupter(ENTRY, time.monotonic) as interrupter:
             interrupter.interrupt()
             signal.raise_signal(SIGNAL)
     finally:

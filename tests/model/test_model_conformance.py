@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from random import Random
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -105,24 +106,17 @@ async def live(workloads, account):
 
     loop = asyncio.get_running_loop()
     outcomes = {}
+    Refusals.noted = refused = []
     engine = Engine(
         [one.function for one in workloads],
         platform=virtual_platform(),
         executor=executor,
+        observers=[f"{__name__}:Refusals"],
         concurrency_limit=account.concurrency_limit,
         scaling_rate=account.scaling_rate,
         requests_per_concurrency=account.requests_per_concurrency,
     )
-    refused = []
     async with engine:
-        observed = engine.stats.refused
-
-        def note(event, outcome, reason):
-            refused.append((event.request_id, reason))
-            observed(event, outcome, reason)
-
-        for part in engine.sink.drivers.values():
-            part._observer = _Noting(part._observer, note)
         began_s = loop.time()
 
         def submit(name, request_id):
@@ -143,12 +137,26 @@ async def live(workloads, account):
     return commands, refused, seen_outcomes, stops
 
 
-class _Noting:
-    """An observer that hands on everything, and notes refusals in their order."""
+class Refusals:
+    """An observer that notes refusals in their order."""
 
-    def __init__(self, inner, refused):
-        self.began, self.ended, self.noticed = inner.began, inner.ended, inner.noticed
-        self.refused = refused
+    noted: ClassVar[list[tuple[str, str]]] = []
+
+    @classmethod
+    def build(cls, _account, _clock):
+        return cls()
+
+    def began(self, invocation):
+        pass
+
+    def ended(self, invocation, outcome, error_type):
+        pass
+
+    def refused(self, event, _outcome, reason):
+        self.noted.append((event.request_id, reason))
+
+    def noticed(self, notice):
+        pass
 
 
 def _stops(executor):

@@ -100,7 +100,7 @@ class Runtime:
 
     def timers(self) -> int:
         """Timers that are set and not cancelled."""
-        return sum(not timer.cancelled() for timer in self.loop._scheduled)
+        return len(self.loop.timers())
 
     def _log_tail(self, invocation: Invocation, outcome: Outcome, error_type: str | None) -> bytes:
         self.tails.append(f"{invocation.event.request_id} {outcome.status} {error_type}")

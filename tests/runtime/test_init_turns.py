@@ -132,4 +132,4 @@ async def test_nothing_ticks_once_nobody_waits(runtime_class):
 
     await asyncio.gather(*(runtime.send() for _ in range(3)))
     await asyncio.sleep(10)
-    assert [] == [timer for timer in runtime.loop._scheduled if not timer.cancelled()]
+    assert [] == runtime.loop.timers()

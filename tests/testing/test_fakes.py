@@ -71,7 +71,7 @@ async def test_the_scripted_executor_leaves_no_timer_behind():
     outcomes = [await one for one in waiting]
 
     assert {Status.CANCELLED, Status.TIMEOUT} >= {outcome.status for outcome in outcomes}
-    assert [] == [timer for timer in loop._scheduled if not timer.cancelled()]
+    assert [] == loop.timers()
 
 
 async def test_an_act_is_null_at_once_if_nothing_else_is_said():

@@ -20,11 +20,15 @@ MAX_AT_ONCE: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStatistics:
-    """Counts of one queue. `oldest_s` is when the oldest message was sent; None if there is none."""
+    """Counts of one queue, `receipts` of the receipt handles that are known.
+
+    `oldest_s` is when the oldest message was sent; None if there is none.
+    """
 
     visible: int
     in_flight: int
     delayed: int
+    receipts: int
     oldest_s: float | None
 
 
@@ -56,6 +60,10 @@ class MessageStore:
         self._timers, self._ages = Timers(), Ages()
         self._receipts: dict[int, Message] = {}
         self.visible = self.in_flight = self.delayed = 0
+
+    def messages(self) -> list[Message]:
+        """All that are there, in whatever state. O(n)."""
+        return self._ages.messages()
 
     def clear(self) -> PurgedMessages:
         """Remove all messages, in whatever state, and return them to be freed."""
@@ -114,6 +122,7 @@ class MessageStore:
             visible=self.visible,
             in_flight=self.in_flight,
             delayed=self.delayed,
+            receipts=len(self._receipts),
             oldest_s=self._ages.oldest_s(),
         )
 

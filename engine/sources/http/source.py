@@ -68,6 +68,11 @@ class HttpSource:
         for number, sentence in taken([(event.method, event.path, owner) for event, owner in routes]):
             yield Finding(number, sentence)
 
+    @property
+    def router(self) -> Router:
+        """What finds the route of a request, as of now."""
+        return self._router
+
     # ---------------------------------------------------------------- function URLs
 
     def open(

@@ -162,7 +162,7 @@ class Play:
     def left(self):
         """Tasks and timers that are still there, after `close`. To be called in the test's own task."""
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        return tasks, [timer for timer in self.loop._scheduled if not timer.cancelled()]
+        return tasks, self.loop.timers()
 
 
 class HttpPlay(Play):

@@ -91,10 +91,12 @@ class Tenant:
 
 @pytest.fixture
 async def world():
-    """A machine with `TOTAL_KB` of memory, and many descriptors."""
-    world = SimpleNamespace(tenants=[], descriptors=10_000)
+    """A machine with `TOTAL_KB` of memory, used by the tenants alone unless `memory` says otherwise."""
+    world = SimpleNamespace(tenants=[], descriptors=10_000, memory=None)
 
     def gauge() -> Memory:
+        if world.memory is not None:
+            return world.memory
         used = sum(tenant.each_kb for tenant in world.tenants for one in tenant.there if one.initialised)
         return Memory(TOTAL_KB - used, TOTAL_KB)
 
@@ -261,7 +263,7 @@ async def test_a_fork_that_failed_for_want_of_something_is_tried_again(world, co
 async def test_what_can_wait_for_nothing_fails_in_the_end(world):
     """Somebody else has taken all memory."""
     tenant = world.tenant("f", 1000)
-    world.admission._gauge = lambda: Memory(100, TOTAL_KB)
+    world.memory = Memory(100, TOTAL_KB)
     one = tenant.ask()
     await asyncio.sleep(5)
     early = one.failure
@@ -276,10 +278,10 @@ async def test_invocations_that_grow_beyond_all_memory_end_the_largest_environme
     busy, idle = tenant.ask(), tenant.ask()
     tenant.settle()
     idle.running = False
-    world.admission._gauge = lambda: Memory(TOTAL_KB // 60, TOTAL_KB)
+    world.memory = Memory(TOTAL_KB // 60, TOTAL_KB)
     world.admission.relieve()
     after_first = list(tenant.there)
-    world.admission._gauge = lambda: Memory(1000, TOTAL_KB)
+    world.memory = Memory(1000, TOTAL_KB)
     await asyncio.sleep(1)
     world.admission.relieve()
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import boto3
@@ -516,13 +517,22 @@ def test_a_worker_that_died_is_told_by_its_status(parent):
 
 
 @pytest.mark.parametrize(("lasting", "status"), [(True, 0), (False, None)])
-def test_a_worker_that_vanished_has_died_if_it_was_to_last(parent, lasting, status):
+def test_a_worker_that_vanished_has_died_if_it_was_to_last(lasting, status):
     """Its parent has taken its status; a helper may come and go."""
-    workers = WorkerProcesses(parent.pid, lasting=lasting)
-    workers.see()
-    workers._seen |= {b"999999999"} if lasting else set()
+    command = ("sh", "-c", "sleep 60 & echo $!; wait; exec sleep 60")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as parent:
+        try:
+            worker = int(parent.stdout.readline())
+            workers = WorkerProcesses(parent.pid, lasting=lasting)
+            workers.see()
+            os.kill(worker, signal.SIGKILL)
+            while Path(f"/proc/{worker}").exists():
+                time.sleep(0.001)
+            found = workers.death()
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)
 
-    assert status == workers.death()
+    assert status == found
 
 
 async def test_the_guardian_forgets_what_is_gone():

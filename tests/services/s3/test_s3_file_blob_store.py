@@ -436,10 +436,10 @@ async def test_what_could_not_be_committed_is_committed_with_the_next(tmp_path):
         await store.blob_store.flushed()
     failing.append(False)
     await store.blob_store.flushed()
-    rows = store.blob_store._base.execute("SELECT count(*) FROM versions").fetchone()
-
-    assert (1,) == rows
     store.blob_store.close()
+
+    with closing(sqlite3.connect(tmp_path / "index.sqlite3")) as index:
+        assert (1,) == index.execute("SELECT count(*) FROM versions").fetchone()
 
 
 async def test_many_changes_are_one_transaction(tmp_path):

@@ -57,7 +57,7 @@ async def test_a_purged_queue_is_empty_at_once_and_freed_later():
     """What is freed a little at a time cannot be had any more."""
     one, _ = queue()
     fill(one)
-    messages = one._ages.messages()
+    messages = one.messages()
     purged = one.purge()
     none = one.receive(1.0, 10)
     one.send(1.0, "new", "body")

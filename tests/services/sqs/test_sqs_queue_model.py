@@ -147,7 +147,7 @@ class History(RuleBasedStateMachine):
         fine = [one for one in available if one.receives < MOST_RECEIVES]
         got = self.queue.receive(most, self.now_s, timeout_s, attempt)
         ids = [message.id for message in got]
-        buried = {message.id for message in self.dead._ages.messages()} - {
+        buried = {message.id for message in self.dead.messages()} - {
             one.id for one in self.dead_model.messages
         }
 
@@ -256,7 +256,7 @@ class History(RuleBasedStateMachine):
             queue.tick(self.now_s)
             model.tick(self.now_s)
             assert model.counts(self.now_s) == (queue.visible, queue.in_flight, queue.delayed)
-            assert {one.id for one in model.messages} == {one.id for one in queue._ages.messages()}
+            assert {one.id for one in model.messages} == {one.id for one in queue.messages()}
             assert bool(model.available(self.now_s)) == queue.ready()
 
     @invariant()
@@ -274,7 +274,7 @@ class History(RuleBasedStateMachine):
             for queue in (self.queue, self.dead):
                 queue.tick(self.now_s + 2 * RETENTION_S)
                 assert (0, 0, 0) == (queue.visible, queue.in_flight, queue.delayed)
-                assert {} == queue._receipts
+                assert 0 == queue.statistics().receipts
                 assert queue.next_due_s() is None
                 assert not queue.ready()
 

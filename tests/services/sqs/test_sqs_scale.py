@@ -49,9 +49,16 @@ class Steps:
         return self.count
 
 
+def made(name: str) -> Queue:
+    """A queue without messages, and a dead-letter queue it may be told to use."""
+    policy = QueueAttributes(fifo=name.endswith(".fifo"))
+    dead = Queue(f"dead-{name}", "arn:dead", policy)
+    return Queue(name, "arn:q", policy, {dead.arn: dead}.get)
+
+
 def standard(size: int) -> Queue:
     """Without groups: a tenth in flight, a tenth delayed."""
-    queue = Queue("q", "arn:q", QueueAttributes())
+    queue = made("q")
     for _ in range(size // 10):
         queue.send(T, "id", "body")
         queue.send(T, "id", "body", delay_s=900)
@@ -63,7 +70,7 @@ def standard(size: int) -> Queue:
 
 def fair(size: int) -> Queue:
     """Tenants: one of them with half of it all, the others with ten messages each."""
-    queue = Queue("q", "arn:q", QueueAttributes())
+    queue = made("q")
     for n in range(size // 2):
         queue.send(T, "id", "body", group=f"tenant {n // 10}")
         queue.send(T, "id", "body", group="loud")
@@ -73,7 +80,7 @@ def fair(size: int) -> Queue:
 
 def fifo(size: int) -> Queue:
     """Groups of ten messages, the ids of all still known."""
-    queue = Queue("q.fifo", "arn:q", QueueAttributes(fifo=True))
+    queue = made("q.fifo")
     for n in range(size):
         queue.send(T, "id", "body", group=f"group {n // 10}", dedup_id=str(n))
     hold(queue, size)
@@ -88,8 +95,6 @@ def hold(queue: Queue, size: int) -> None:
 
 def life(queue: Queue) -> Iterator[None]:
     """Messages come, are received, come back, are given back, move, and are deleted."""
-    dead = Queue("dead", "arn:dead", QueueAttributes(fifo=queue.policy.fifo))
-    queue._resolve = {"arn:dead": dead}.get
     queue.configure(QueueAttributes(fifo=queue.policy.fifo, redrive=Redrive("arn:dead", 2)), T)
     now_s = T + 1
     for n in range(ROUNDS):

@@ -1,12 +1,22 @@
-"""What every test file keeps to: in a comparison the expected value stands first."""
+"""What every test file keeps to: the expected value stands first, and objects are seen from outside."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent
+ALLOWED = {
+    "_replace": "public, of named tuples",
+    "_exit": "public, of os",
+    "_getframe": "public, of sys",
+    "_epoch_deadline_time_in_ms": "AWS's name, which handlers read",
+    "_get_handler": "of AWS's client, which is compared with",
+    "_run": "of asyncio's handles, which a bench measures",
+}
 
 
 def compared(claim: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -49,17 +59,40 @@ def actual_first(source: str) -> list[int]:
     ]
 
 
-def test_the_expected_value_stands_first() -> None:
-    found = {
-        str(path.relative_to(TESTS)): lines
+def private(tree: ast.AST) -> list[int]:
+    """The lines that use a private attribute of something else than `self`, `cls` or `super()`."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.endswith("__")
+        and node.attr not in ALLOWED
+        and ast.unparse(node.value) not in ("self", "cls", "super()")
+    ]
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.AST]:
+    """Every file of the tests, parsed."""
+    return {
+        str(path.relative_to(TESTS)): ast.parse(path.read_text(encoding="utf-8"))
         for path in sorted(TESTS.rglob("*.py"))
-        if (lines := actual_first(path.read_text(encoding="utf-8")))
     }
+
+
+@pytest.mark.parametrize("rule", [actual_first, private])
+def test_every_file_keeps_to(rule: Callable[[ast.AST], list[int]], trees: dict[str, ast.AST]) -> None:
+    found = {name: lines for name, tree in trees.items() if (lines := rule(tree))}
 
     assert {} == found
 
 
-def test_an_assertion_the_other_way_round_is_found() -> None:
-    source = "assert f() == [1, -2]\nassert all(one.size == 3 for one in x)\nassert 3 == f()\nassert a == b"
+def test_what_does_not_is_found() -> None:
+    orders = ast.parse(
+        "assert f() == [1, -2]\nassert all(x.n == 3 for x in y)\nassert 3 == f()\nassert a == b"
+    )
+    uses = ast.parse("one._size\nself._size\none.two._three\npoint._replace(x=1)\none.__dict__")
 
-    assert [1, 2] == actual_first(source)
+    assert [1, 2] == actual_first(orders)
+    assert [1, 3] == private(uses)

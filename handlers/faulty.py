@@ -54,7 +54,7 @@ def base_exception(parameters):
 
 
 def os_exit(parameters):
-    """The process is gone without a word."""
+    """Ends the process at once, without a message."""
     guard()
     os._exit(int(parameters.get("status", 1)))
 
@@ -66,7 +66,7 @@ def segfault(parameters):
 
 
 def memory(parameters):
-    """Takes memory until the limit strikes."""
+    """Takes memory until the limit is reached."""
     guard()
     hoard = []
     while True:

@@ -27,7 +27,7 @@ def blocking(event, context):
 
 
 def seconds(event):
-    """How long to wait. Raises ValueError for what is no number of seconds from 0 on."""
+    """How long to wait, seconds. Raises ValueError for anything but a number from 0 on."""
     parameters = (
         (event or {}) if "requestContext" not in (event or {}) else event.get("queryStringParameters")
     )
@@ -38,7 +38,7 @@ def seconds(event):
 
 
 def result(event, context, slept_s):
-    """What was waited, and the time that is left until the deadline."""
+    """The time that was waited, and the time left until the deadline."""
     document = {"slept_s": slept_s, "remaining_ms": context.get_remaining_time_in_millis()}
     if "requestContext" not in (event or {}):
         return document

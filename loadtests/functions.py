@@ -1,4 +1,4 @@
-"""The functions of the load tests. They tell what happened by means that do not go through the engine.
+"""The functions of the load tests. They report by means that do not go through the engine.
 
 `holding` answers with the environment in which it ran and the time at which it began. `delivering` writes a
 line for each record it gets into the file that `LOADTEST_DELIVERIES` names. Times are of the monotonic clock,

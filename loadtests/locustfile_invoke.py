@@ -2,7 +2,7 @@
 
 Half of them use Lambda's Invoke API, half an HTTP event of the same function. Run by `loadtests.run`, which
 says where and what by the environment; by hand: `locust -f loadtests/locustfile_invoke.py` with the same
-variables (see README.md).
+variables (docs/load-testing.md).
 
 An answer of 429 is no failure: it gets a row of its own, so that served and refused can be counted apart.
 """
@@ -28,7 +28,7 @@ class InvokeUser(FastHttpUser):
 
     @task
     def invoke(self) -> None:
-        """One invocation. What the handler failed at is a 200 too: the header tells."""
+        """Send one invocation. A failure of the handler is a 200 too: the header says so."""
         path = f"/2015-03-31/functions/{FUNCTION}/invocations"
         with self.client.post(path, data=EVENT, name="invoke", catch_response=True) as answer:
             if answer.status_code == 429:

@@ -31,7 +31,7 @@ class Commands(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import it; None if there is no such command."""
+        """Import the command; None if there is none of that name."""
         home = COMMANDS.get(cmd_name)
         if home is None:
             return None

@@ -1,4 +1,4 @@
-"""`engine check`: says whether a configuration can be run, and what would run."""
+"""`engine check`: checks whether a configuration can be run, and shows what would run."""
 
 from __future__ import annotations
 

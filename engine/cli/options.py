@@ -1,4 +1,4 @@
-"""What several commands share: naming what to run, and saying what is wrong with it."""
+"""Options of several commands that name what to run, and how problems with it are printed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.runtime.process_end import leave_loop
 T = TypeVar("T")
 
 BAD_USAGE = 2
-"""Exit code when nothing was run because of what was asked for."""
+"""Exit code when the arguments or the configuration cannot be run."""
 
 
 def configured(
@@ -30,7 +30,7 @@ def configured(
     overrides: Mapping[str, Any],
     parameters: Sequence[str] = (),
 ) -> Config:
-    """The configuration of `--config FILE`, or of targets; exits with one line for each problem."""
+    """Return the configuration of `--config FILE`, or of targets; exits with one line for each problem."""
     if parameters and path is None:
         complain([f"{PARAMETERS} needs --config FILE"])
     if path is not None and targets:
@@ -49,14 +49,14 @@ def configured(
 
 
 def complain(problems: Sequence[str]) -> NoReturn:
-    """Say what is wrong, a line each, and exit."""
+    """Print each problem on a line of its own, and exit."""
     for problem in problems:
         click.echo(f"error: {printable(problem)}", err=True)
     raise click.exceptions.Exit(BAD_USAGE)
 
 
 def warn(config: Config) -> None:
-    """Say what is legal, yet worth a look."""
+    """Print each warning on a line of its own."""
     for warning in config.warnings:
         click.echo(f"warning: {printable(warning)}", err=True)
 

@@ -37,7 +37,7 @@ def template_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def values_of(texts: Sequence[str]) -> dict[str, str]:
-    """What was given. Raises ConfigError for what is no value of a parameter."""
+    """Return the values that were given. Raises ConfigError for anything that is not `KEY=VALUE`."""
     try:
         return parsed(texts)
     except ValueError as error:

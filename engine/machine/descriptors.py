@@ -1,7 +1,7 @@
 """How many files and sockets this process may still open.
 
 A process that has opened as many as it may gets EMFILE for whatever it tries next, and can neither accept a
-connection nor say so to its client. So some are always kept free: who wants many asks here first, and waits.
+connection nor say so to its client. So some are always kept free: who needs many asks here first, and waits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OPEN: Final = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
 
 def raise_limit() -> int:
-    """Raise the limit (`ulimit -n`) as far as that is allowed; what it is now."""
+    """Raise the limit (`ulimit -n`) as far as is allowed; returns the limit that is then in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -55,7 +55,7 @@ def open_now() -> int:
     """How many are open. Linux 6.2 and later say so at once; else they are counted."""
     try:
         return os.stat(_OPEN).st_size or len(os.listdir(_OPEN))
-    except OSError:  # none is left to list them with
+    except OSError:  # no descriptor is left to list them with
         return limit()
 
 

@@ -1,4 +1,4 @@
-"""How much memory is left before the kernel has to kill something: the machine's, or a control group's.
+"""Reads how much memory is left before the kernel kills something, in the machine and in control groups.
 
 Sources: proc(5), `MemAvailable`; Linux kernel documentation, "Memory Resource Controller" (v1) and "Control
 Group v2".
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 _PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 _MOST_DESCENDANTS: Final = 64
-"""Of one environment; more are not counted. Each costs a look at all of its pages."""
+"""Child processes of one environment that are counted. Each costs a walk over all of its pages."""
 
 _V1: Final = (
     "memory.limit_in_bytes",
@@ -24,7 +24,7 @@ _V2: Final = ("memory.max", "memory.current", (b"inactive_file", b"active_file")
 
 
 class Memory(NamedTuple):
-    """`available_kb`: what can still be taken. `limit_kb`: of how much, by the tightest bound."""
+    """Memory that can still be taken (`available_kb`), and the tightest limit on it (`limit_kb`)."""
 
     available_kb: int
     limit_kb: int
@@ -59,7 +59,7 @@ class MemoryGauge:
 
 
 def reserve_kb(limit_kb: int) -> int:
-    """What is kept free of so much memory: a twentieth, 64 MB at least and 1 GB at most."""
+    """How much of that memory is kept free: a twentieth, 64 MB at least and 1 GB at most."""
     return min(1 << 20, max(1 << 16, limit_kb // 20))
 
 
@@ -108,7 +108,7 @@ def tree_kb(pid: int) -> tuple[int | None, bool]:
 
 
 class Share(NamedTuple):
-    """`own_kb`: pages that nobody else has. `proportional_kb`: those and its part of the shared ones."""
+    """`own_kb`: pages no other process has. `proportional_kb`: those, and its part of the shared ones."""
 
     own_kb: int
     proportional_kb: int

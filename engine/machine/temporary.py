@@ -1,4 +1,4 @@
-"""Folders below `/tmp` of this process's own, and those that processes killed before have left there."""
+"""Makes folders below `/tmp`, and removes those that killed processes have left there."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _NAME: Final = re.compile(r"invocation-engine-([1-9][0-9]{0,9})-[a-z]+-[0-9a-f]{
 
 
 def new_path(kind: str) -> Path:
-    """A name that nobody has: `kind`, lower-case letters, says what it is for."""
+    """Return an unused name; `kind`, lower-case letters, says what the folder is for."""
     name = f"invocation-engine-{os.getpid()}-{kind}-{secrets.token_hex(4)}"
     return Path(tempfile.gettempdir(), name)
 
 
 def claim(folder: Path) -> int:
-    """Make the folder, and a descriptor of it: as long as any process has that open, it is no leftover.
+    """Make the folder and open a descriptor of it: while any process has that open, it is no leftover.
 
-    Process ids come again, and mean nothing in another container with the same `/tmp`: a lock does.
+    Process ids are reused, and mean nothing in another container with the same `/tmp`; a lock does not.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -33,7 +33,7 @@ def claim(folder: Path) -> int:
 
 
 class TemporaryFolder:
-    """One that is removed by `close`."""
+    """A folder that `close` removes."""
 
     def __init__(self, kind: str) -> None:
         self.path = new_path(kind)
@@ -48,10 +48,10 @@ class TemporaryFolder:
 
 
 def remove_leftovers(parent: Path | None = None) -> list[str]:
-    """Remove what engines that were killed have left in `parent`, `/tmp` mostly; the names. It may block.
+    """Remove what killed engines have left in `parent`, mostly `/tmp`; returns the names. May block.
 
-    That is: a folder, no link, of this very user, with a name of the pattern, whose process is not alive, and
-    which nobody has claimed. What cannot be removed stays.
+    A leftover is a folder, not a link, of this user, with a name of the pattern, whose process is not alive
+    and whose descriptor no process holds. What cannot be removed stays.
     """
     parent = parent or Path(tempfile.gettempdir())
     removed: list[str] = []
@@ -76,9 +76,9 @@ def _remove(folder: Path) -> bool:
         if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
             return False
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)  # follows no link on its way
+        shutil.rmtree(folder, ignore_errors=True)  # follows no symbolic link
     except OSError:
-        return False  # somebody uses it
+        return False  # in use
     finally:
         os.close(descriptor)
     return not folder.exists()

@@ -154,7 +154,7 @@ def percentile_curves(series: Series, *, label: str) -> str:
 
 
 def bars(values: Mapping[str, float], shown: Callable[[float], str], *, label: str) -> str:
-    """Return a horizontal bar for each value above 0, longest first; `shown` words a value."""
+    """Return a horizontal bar for each value above 0, longest first; `shown` formats a value."""
     kept = sorted(((name, value) for name, value in values.items() if value > 0), key=lambda one: -one[1])
     if not kept:
         return "<p>Nothing.</p>"
@@ -168,7 +168,7 @@ def stacked_bars(
 
     Args:
         rows: Values by part, by row; all rows have the same parts.
-        shown: Words a value.
+        shown: Formats a value.
         label: What the chart shows.
     """
     longest = max((sum(parts.values()) for parts in rows.values()), default=0.0) or 1.0
@@ -245,7 +245,7 @@ class _Canvas:
                 f"<line class='grid' x1='{_LEFT}' x2='{_WIDTH - _RIGHT}' y1='{up:.1f}' y2='{up:.1f}'/>"
                 f"<text x='{_LEFT - 8}' y='{up + 4:.1f}' text-anchor='end'>{escape(text)}</text>"
             )
-        free = 0.0  # where the last label ends: one that would lie on it is drawn a line lower
+        free = 0.0  # where the last label ends: one that would overlap it is drawn a line lower
         for value, text in self._x.marks():
             across, half = self._across(value), _LABEL_WIDTH * len(text) / 2
             lower = 13 if across - half < free else 0

@@ -32,7 +32,7 @@ class VirtualClock:
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Where a loop would block for t seconds, it becomes t seconds later."""
+    """A selector that moves the clock by t seconds where a loop would block for t seconds."""
 
     def __init__(self, clock: VirtualClock, patience_s: float) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 async def _inline(work: Callable[[], T], /) -> T:
-    """A worker thread would take no virtual time either."""
+    """Run `work` in place: a worker thread would take no virtual time either."""
     return work()
 
 

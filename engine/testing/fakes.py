@@ -38,7 +38,7 @@ class ScriptedExecutor:
     Attributes:
         act: What to do with an invocation; default: succeed at once with null.
         init: Seconds the init of the nth environment (from 1) takes, or its failure.
-        commands: Every command it was given, in order, as text: an oracle for tests.
+        commands: Every command it was given, in order, as text.
     """
 
     facts: Facts
@@ -65,12 +65,12 @@ class ScriptedExecutor:
         self._alive[env_id][invocation] = timer
 
     def stop(self, env_id: int, /) -> None:
-        """Whatever it does, it is gone."""
+        """End the environment, whatever it does."""
         self.commands.append(f"stop {env_id}")
         self._let_go(env_id)
 
     def renew(self) -> None:
-        """Environments have no code here."""
+        """Do nothing: scripted environments have no code."""
         self.commands.append("renew")
 
     def _ready(self, env_id: int, init_s: float) -> None:
@@ -102,19 +102,19 @@ class RecordingObserver:
     begun: int = 0
 
     def began(self, _invocation: Invocation, /) -> None:
-        """Counted."""
+        """Count the beginning."""
         self.begun += 1
 
     def ended(self, _invocation: Invocation, outcome: Outcome, _error_type: str | None, /) -> None:
-        """Kept."""
+        """Keep the outcome."""
         self.outcomes.append(outcome)
 
     def refused(self, _event: Event, _outcome: Outcome, reason: str, /) -> None:
-        """Kept."""
+        """Keep the reason."""
         self.refusals.append(reason)
 
     def noticed(self, notice: EngineEvent, /) -> None:
-        """Kept."""
+        """Keep the engine event."""
         self.notices.append(notice)
 
 
@@ -139,7 +139,7 @@ class ScriptedSource:
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
-        """One source plays all scripts."""
+        """Return one source that plays all scripts."""
         return cls(bindings=bindings, host=host)
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:

@@ -44,7 +44,7 @@ async def _engine(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
 
 
 def _no_engine() -> None:
-    """What there is without pytest-asyncio."""
+    """Raise: the fixture needs pytest-asyncio."""
     raise pytest.UsageError(
         "the fixture `engine` needs pytest-asyncio: pip install 'invocation-engine[testing]'"
     )

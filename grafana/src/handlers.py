@@ -27,7 +27,7 @@ _IN_TIME: Final = 'le="0.9"'
 
 
 def _error_ratio(by: str = "") -> str:
-    """One minus successes over all; right for a function that never had a success, too."""
+    """One minus successes over all; also right for a function that has had no success yet."""
     every = rate("engine_invocations_total", by=by)
     good = rate("engine_invocations_total", _SUCCESS, by=by)
     return f"1 - ({good} or 0 * {every}) / ({every} > 0)"

@@ -30,7 +30,7 @@ class Alert:
 
 
 def _error_ratio(window: str) -> str:
-    """Right for a function that never had a success, too: there its series of successes may be missing."""
+    """Also right for a function that has had no success yet: its series of successes may be missing."""
     every = f"sum by(job,function)(rate(engine_invocations_total[{window}]))"
     good = f'sum by(job,function)(rate(engine_invocations_total{{outcome="success"}}[{window}]))'
     return f"1 - ({good} or 0 * {every}) / ({every} > 0)"

@@ -17,7 +17,7 @@ Document = Mapping[str, Any]
 
 
 class RunCheck(NamedTuple):
-    """One promise, and what came of it."""
+    """One check: what had to hold, whether it did, and what was seen."""
 
     check: str
     held: bool
@@ -25,7 +25,7 @@ class RunCheck(NamedTuple):
 
 
 def verdict(sums: Sequence[RunCheck], generator: Sequence[RunCheck], limits: Sequence[RunCheck]) -> str:
-    """The run in a word. What is lost is lost; of the rest a generator at its limit says nothing."""
+    """Return the verdict: failed by a loss, else limited by the generator, else by the scenario's limits."""
     if not all(one.held for one in sums):
         return FAILED
     if not all(one.held for one in generator):
@@ -34,7 +34,7 @@ def verdict(sums: Sequence[RunCheck], generator: Sequence[RunCheck], limits: Seq
 
 
 def sum_checks(document: Document) -> Iterator[RunCheck]:
-    """Nothing is lost, nothing is answered otherwise than it should be: always asked for."""
+    """Checks of every run: nothing is lost, and every answer is the expected one."""
     client = document["client"]
     answered = sum(row["success"] + row["failure"] + row["throttled"] for row in client["streams"].values())
     yield RunCheck("something was answered", answered > 0, f"{answered:,} requests")

@@ -17,10 +17,10 @@ _SUCCESS, _FAILURE = _ENDS = ("success", "failure")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """One sum that must agree.
+    """A count that must be the same on both sides.
 
     Attributes:
-        what: Of what.
+        what: What is counted.
         sent: As the callers have it.
         found: As the engine has it, or the function and the dead-letter queue together.
         where: Where it was found, in words.

@@ -1,4 +1,4 @@
-"""The result channel: what the function `delivering` wrote, and what the dead-letter queues hold."""
+"""Reads what the function `delivering` wrote, and what the dead-letter queues hold."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def findings(recorder: Recorder) -> dict[str, Any]:
     over = [
         index for index, stage in enumerate(plan.stages) if begins[index] + stage.seconds <= ended_s + 0.001
     ]
-    # What broke the engine holds the generator up too: its lag is not the generator's doing.
+    # A stage that breaks the engine also delays the generator; that lag is not the generator's fault.
     held = over[:-1] if ended_s < plan.seconds else over
     return {
         "begin_s": recorder.begin_s,
@@ -35,7 +35,7 @@ def findings(recorder: Recorder) -> dict[str, Any]:
 
 
 def stage_row(recorder: Recorder, index: int, stream: str | None = None) -> dict[str, Any]:
-    """What one stage came to: rates a second, and the times of what succeeded."""
+    """Figures of one stage: rates a second, and response times of what succeeded."""
     stage = recorder.plan.stages[index]
     counts = {name: recorder.count(stage=index, stream=stream, outcome=name) for name in OUTCOMES}
     served = recorder.tally(stage=index, stream=stream, outcome=SUCCESS)

@@ -29,10 +29,10 @@ _MAX_ANSWER_WAIT_S: Final = 60.0
 """How long after the end of the load answers are waited for."""
 
 _END: Final = "loadtest_end"
-"""What the master tells the workers when nothing more is to be sent."""
+"""Message of the master to the workers: nothing more is to be sent."""
 
 _DONE: Final = "loadtest_done"
-"""What a worker tells the master when everything is answered, with the last of what it counted."""
+"""Message of a worker to the master: everything is answered; with its last counts."""
 
 _LINES: Final = 100
 """Lines of progress of a long run; of a short one there is one each second."""

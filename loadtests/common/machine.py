@@ -1,4 +1,4 @@
-"""What a run ran on, and of what: without it, a number cannot be compared with another."""
+"""Machine and versions of a run: figures compare only where these are the same."""
 
 from __future__ import annotations
 

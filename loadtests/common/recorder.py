@@ -98,7 +98,7 @@ class Recorder:
     def answer(
         self, stage: int, stream: str, intended_s: float, now_s: float, answer: RequestOutcome
     ) -> None:
-        """It was answered, or failed. Times are monotonic."""
+        """Count an answer or a failure. Times are monotonic."""
         self.in_flight -= 1
         key = (stage, stream, answer.outcome)
         if key not in self.answered:
@@ -118,7 +118,7 @@ class Recorder:
         known[environment] = min(after_s, known.get(environment, math.inf))
 
     def surprise(self, text: str) -> None:
-        """An answer was not what that event is to get."""
+        """Count an answer that is not the one expected of its event."""
         self.unexpected[text] += 1
 
     def _second(self, at_s: float) -> list[int]:
@@ -192,7 +192,7 @@ class Recorder:
     def tally(
         self, *, stage: int | None = None, stream: str | None = None, outcome: str | None = None
     ) -> Tally:
-        """The times of all that is asked for, added up; None is any."""
+        """Response times of the chosen stages, streams and outcomes, added up; None chooses all."""
         total = Tally(RESPONSE_BOUNDS_S)
         for (a_stage, a_stream, an_outcome), tally in self.answered.items():
             if stage in (None, a_stage) and stream in (None, a_stream) and outcome in (None, an_outcome):
@@ -208,7 +208,7 @@ class Recorder:
         return total
 
     def count(self, **wanted: Any) -> int:
-        """How many that is: see `tally`."""
+        """The number of those requests."""
         keys = ("stage", "stream", "outcome")
         asked = [(keys.index(name), value) for name, value in wanted.items() if value is not None]
         return sum(

@@ -1,4 +1,4 @@
-"""What the engine says of itself while the load goes on: its /status.json, several times a second."""
+"""Reads the engine's /status.json several times a second while the load goes on."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class RunSampler:
         return status
 
     def _run(self) -> None:
-        """An engine that does not answer leaves a gap; whoever needs it meets that too."""
+        """Take a sample, if the engine answers; otherwise there is a gap."""
         while not self._stopping.wait(self._every_s):
             try:
                 self.take()

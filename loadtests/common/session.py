@@ -28,7 +28,7 @@ _LAST_SCRAPE_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What of a run is said on the command line.
+    """Settings of a run from the command line.
 
     Attributes:
         duration_s: How long the load lasts; None is as long as the scenario says.
@@ -130,7 +130,7 @@ class Session:
         )
 
     def _capacity(self, folder: Path) -> float:
-        """Requests a second of a closed model, flat out; 0 if the scenario has no use for it."""
+        """Measure requests a second of a closed model, flat out; 0 if the scenario has no shares of it."""
         wanted = self._scenario.capacity
         if self._settings.capacity_per_s is not None:
             return self._settings.capacity_per_s
@@ -181,7 +181,7 @@ class Session:
             time.sleep(_POLL_S)
 
     def _prometheus(self, plan: Plan, folder: Path, parts: ExitStack) -> str | None:
-        """The URL of one that scrapes both sides, if there may and can be one."""
+        """The URL of a Prometheus that scrapes engine and generator; None if none is allowed or installed."""
         if PROMETHEUS is None or not self._settings.prometheus:
             return None
         targets = {"engine": plan.urls["admin"], "loadtest": f"http://127.0.0.1:{plan.metrics_port}"}

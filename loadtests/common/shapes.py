@@ -16,7 +16,7 @@ class Arrival(NamedTuple):
         at_s: Seconds from the beginning of the load.
         stage: Index of its stage.
         number: Of its stream, from 0.
-        burst: One of many at the same time: nobody can send those at that very moment.
+        burst: One of many at the same time: no generator can send those at that very moment.
     """
 
     at_s: float

@@ -1,4 +1,4 @@
-"""What came of a run, as one JSON document: run.json, and what report.html shows."""
+"""The result of a run as one JSON document: run.json, and what report.html shows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MONTH_S: Final = 730 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTestRun:
-    """One run, over.
+    """A run that has ended.
 
     Attributes:
         scenario, plan: What was to be done.

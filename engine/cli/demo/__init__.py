@@ -72,7 +72,7 @@ def demo(report: str, *, as_json: bool, plain: bool) -> None:
 
 
 def _driven(view: AbstractContextManager[View]) -> dict[str, Any]:
-    """Run the demo; every error is told in a line or a few, and exits."""
+    """Run the demo; every error is printed in a few lines, and exits."""
     try:
         plan = make_plan()
         with view as shown:
@@ -90,7 +90,7 @@ def _driven(view: AbstractContextManager[View]) -> dict[str, Any]:
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """What a group of errors began with."""
+    """Return the first error of a group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""What the demo promises to show, and whether it did."""
+"""Checks what the demo promises to show."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ REASON: Final = "ConcurrentInvocationLimitExceeded"
 
 
 class Promise(NamedTuple):
-    """One thing that was to be shown.
+    """One promise of the demo.
 
     Attributes:
         promise: What it says.
-        held: Whether it came true.
+        held: Whether it was kept.
         saw: What was seen instead, or as well.
     """
 
@@ -41,7 +41,7 @@ class Promise(NamedTuple):
 def promises(
     plan: DemoSizes, recording: Recording, samples: Sequence[StatusSample], exit_code: int | None
 ) -> list[Promise]:
-    """All of them, in the order of the phases."""
+    """Return every check, in the order of the phases."""
     peak = max(one.in_flight for one in samples)
     at_first = samples[0].environments
     last = samples[-1]

@@ -47,7 +47,7 @@ _FEEDERS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSeries:
-    """Requests of one kind, and what they came to.
+    """Requests of one kind, and their answers.
 
     Attributes:
         name: Which function, and how it was reached.
@@ -164,7 +164,7 @@ class Drive:
             )
         )
         await self._sampler.until(lambda sample: sample.in_flight == 0, _SETTLE_S)
-        await asyncio.sleep(_BREATH_S)  # so that the eye can tell the phases apart
+        await asyncio.sleep(_BREATH_S)  # so that the charts show the phases apart
         return tally
 
     async def _throughput(

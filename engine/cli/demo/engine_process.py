@@ -1,4 +1,4 @@
-"""The engine in a process of its own, as a user would start it, and ended whatever happens."""
+"""Runs the engine in a process of its own, as a user would start it, and ends it in any case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 
 
 class DemoError(EngineError):
-    """The demo cannot go on. `details` are lines that help to see why, such as the engine's last words."""
+    """The demo cannot go on. `details` are lines that help to see why, such as the engine's last lines."""
 
     def __init__(self, reason: str, details: tuple[str, ...] = ()) -> None:
         super().__init__(reason, details)
@@ -52,7 +52,7 @@ class EngineProcess:
     _process: asyncio.subprocess.Process
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        # -P: a folder named `engine` where the user happens to stand must not be taken for this one.
+        # -P: a folder named `engine` in the working directory must not be imported instead of this one.
         self._command = (sys.executable, "-P", "-m", "engine", "serve", *arguments)
         self._said: deque[str] = deque(maxlen=_LAST_LINES)
         self._readers: list[asyncio.Task[None]] = []
@@ -89,7 +89,9 @@ class EngineProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not isinstance(error, asyncio.CancelledError):
-            await self._wait(1.0)  # the end of a connection may be news of its death: let it come
+            await self._wait(
+                1.0
+            )  # a connection that ended may be the first sign that the process did: wait for its end
         died = self.exit_code is not None
         await self._end()
         if died:
@@ -125,7 +127,7 @@ class EngineProcess:
             pass
 
     async def _end(self) -> None:
-        """SIGTERM, time to drain, then SIGKILL: even if whoever waits here is cancelled."""
+        """SIGTERM, time to drain, then SIGKILL: even if the waiting task is cancelled."""
         try:
             if self._process.returncode is None:
                 self._process.terminate()

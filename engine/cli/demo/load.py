@@ -1,4 +1,4 @@
-"""Requests over real sockets, and what came of them: bursts of many at once, and closed loops."""
+"""Sends requests over real sockets and counts the answers: bursts of many at once, and closed loops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Address = tuple[str, int]
 
 _OPENED_AT_ONCE: Final = 64
 _SPARE_FILES: Final = 64
-"""What a process has open besides its connections, and then some."""
+"""Descriptors that a process needs besides its connections, with some to spare."""
 
 OK: Final = "200"
 
@@ -34,7 +34,7 @@ class HttpCall(NamedTuple):
 
 
 class RequestTally:
-    """What one series of requests came to.
+    """The answers to one series of requests.
 
     Attributes:
         latencies_s: Of each kind of answer, in order of arrival: from sent to answered, seconds.

@@ -43,7 +43,7 @@ class View(Protocol):
         """Show that a phase has begun."""
 
     def sampled(self, board: PhaseProgress) -> None:
-        """There are new numbers, some ten times a second."""
+        """Show new numbers; called some ten times a second."""
 
     def ended(self, board: PhaseProgress, phase: DemoPhase) -> None:
         """Show that a phase has ended."""

@@ -27,7 +27,7 @@ _LOOK_EVERY_S: Final = 0.05
 
 
 class QueueAndBucketCounts(NamedTuple):
-    """What came of it.
+    """What was sent, and what was left.
 
     Attributes:
         messages, objects: How many went in.
@@ -89,7 +89,7 @@ async def left_in(connection: HttpConnection, queue: str) -> int:
 async def emptied(connection: HttpConnection, queue: str, limit_s: float, clock: Clock) -> int:
     """Wait until nothing is left in `queue`, at most `limit_s`; what is left then."""
     until_s = clock.now() + limit_s
-    # Another process empties it: there is nothing to wait for but the clock.
+    # Another process empties it, so there is no event to wait for.
     while (left := await left_in(connection, queue)) and clock.now() < until_s:  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_EVERY_S)
     return left

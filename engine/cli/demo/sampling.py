@@ -1,4 +1,4 @@
-"""What the engine says of itself, several times a second: its /status.json, reduced to a line of numbers."""
+"""Reads the engine's /status.json several times a second, and reduces it to a line of numbers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class StatusSampler:
         return self._clock.now() - self._began_s
 
     async def run(self, tell: Callable[[StatusSample], None]) -> None:
-        """Take a sample, tell it, wait; without end.
+        """Take a sample, report it and wait, until cancelled.
 
         Raises:
             DemoError: The admin listener gave no status.
@@ -93,7 +93,7 @@ class StatusSampler:
                 future.set_result(None)
 
     async def until(self, met: Callable[[StatusSample], bool], limit_s: float) -> bool:
-        """Wait for a sample of which `met` is true; whether one came within `limit_s`."""
+        """Wait for a sample of which `met` is true; returns whether one came within `limit_s`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = (met, future)
         self._waiting.append(waiting)

@@ -1,4 +1,4 @@
-"""What the demo is going to do: sizes and times, cut to what this machine allows."""
+"""Sizes and times of the demo, cut to what this machine allows."""
 
 from __future__ import annotations
 

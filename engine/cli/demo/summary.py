@@ -1,4 +1,4 @@
-"""What came of it, as one JSON document: the numbers, the bill, and which promises held."""
+"""The result of a demo as one JSON document: figures, bill, and which promises held."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CURVE_STEPS_PER_DECADE: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoRun:
-    """One run of the demo, over.
+    """A run of the demo that has ended.
 
     Attributes:
         plan: What was to be done.

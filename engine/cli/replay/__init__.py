@@ -71,7 +71,7 @@ def replay(trace: str, url: str, *, as_json: bool, **options: Any) -> None:
 
 
 async def _send(file: Path, calls: Calls, speed: float, function: str | None, limit: int | None) -> str:
-    """What is wrong with the trace, if anything: what came before is sent."""
+    """Problems of the trace; the rows before the first problem are sent."""
     clock = SystemClock()
     began_s = clock.now()
     first_s: float | None = None

@@ -1,4 +1,4 @@
-"""Calls over the Lambda API to a running engine, and what came of them."""
+"""Calls a running engine over the Lambda API, and counts the answers."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Calls:
         await self._room.acquire()
 
     def late(self, by_s: float) -> None:
-        """One was sent so long after its time."""
+        """Note that a call was sent that much after its time."""
         self.sent_late += by_s > _LATE_S
 
     async def call(self, function: str, payload: bytes, clock: Clock) -> None:
-        """Invoke, and note what came of it; never raises."""
+        """Invoke and count the answer; never raises."""
         target = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
         headers = [("Content-Type", "application/json")]
         headers.append(

@@ -76,8 +76,8 @@ def top(
             run(_print(ask, kind(sys.stdout, order, pattern), every_s, count))
     except KeyboardInterrupt:
         pass
-    except BrokenPipeError:  # whoever read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+    except BrokenPipeError:  # the reader closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest has no reader
     except HttpClientError as error:
         complain([f"{url}: {error}"])
 
@@ -140,7 +140,7 @@ async def _print(ask: Asker, out: Plain | Json, every_s: float, count: int | Non
 
 
 async def _watch(ask: Asker, picture: Picture, console: Console, every_s: float, count: int | None) -> None:
-    """Draw until a key says stop. An engine that is gone is waited for."""
+    """Draw until a key says stop. Waits for an engine that does not answer."""
     before: Document | None = None
     pressed = asyncio.Event()
     going_on = True

@@ -1,4 +1,4 @@
-"""The log of `engine top`: what is worth a line, told from what changed between two status documents."""
+"""The log of `engine top`: lines made of the changes between two status documents."""
 
 from __future__ import annotations
 

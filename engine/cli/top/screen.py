@@ -26,11 +26,11 @@ _STYLES: Final = {"quiet": "dim", "good": "green", "bad": "red"}
 
 @dataclass(slots=True, kw_only=True)
 class Picture:
-    """What is shown, and how whoever looks at it wants it.
+    """What is shown, and the choices of the person who looks at it.
 
     Attributes:
         url: Where the engine is.
-        order: One of `words.ORDERS`.
+        order: One of `formatting.ORDERS`.
         pattern: Functions to show, `*` in it.
         paused: The picture stands still; the log goes on.
         trouble: Why there are no new numbers.

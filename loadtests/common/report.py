@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, Final
 
 from engine.cli.demo import charts as run_charts
-from engine.cli.demo.figures import dollars, milliseconds
+from engine.cli.demo.summary_tables import dollars, milliseconds
 from engine.report import page as kit
 from engine.report.page import section
 from engine.report.tables import html_table

@@ -12,10 +12,10 @@ from gevent.pool import Pool
 from locust import FastHttpUser, task
 from locust.exception import StopUser
 
+from loadtests.common.arrivals import arrivals, share_of
 from loadtests.common.plan import Plan
 from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Recorder, RequestOutcome
 from loadtests.common.senders import Sender
-from loadtests.common.shapes import arrivals, share_of
 
 _LOOK_UP_S: Final = 0.25
 """How often a user that waits looks whether the run was ended."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.cli.demo.charts import rates
-from engine.cli.demo.figures import facts, print_summary, sentences
 from engine.cli.demo.report import page
+from engine.cli.demo.summary_tables import facts, print_summary, sentences
 from engine.report.page import DATA_ID
 
 RECORDED = Path(__file__).with_name("test_demo_sample.json").read_text(encoding="utf-8")

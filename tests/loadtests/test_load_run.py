@@ -14,10 +14,10 @@ import pytest
 if find_spec("locust") is None:  # to import it here would patch this whole process for gevent
     pytest.skip("locust is not installed", allow_module_level=True)
 
+from loadtests.common.arrivals import arrivals
 from loadtests.common.plan import Plan
 from loadtests.common.processes import LoadTestError, running_engine
 from loadtests.common.prometheus import PROMETHEUS
-from loadtests.common.shapes import arrivals
 from loadtests.run import main
 
 ROOT = Path(__file__).parents[2]

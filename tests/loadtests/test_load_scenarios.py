@@ -7,11 +7,11 @@ import pytest
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
 from engine.config import load_config
+from loadtests.common.arrivals import arrivals
 from loadtests.common.plan import Plan
 from loadtests.common.processes import CONFIG, ROOT, LoadTestError
 from loadtests.common.scenario import FOLDER, load_scenario, scenario_names
 from loadtests.common.session import _closed
-from loadtests.common.shapes import arrivals
 
 TEN = [
     "failure-storm",

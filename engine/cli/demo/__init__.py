@@ -21,12 +21,12 @@ from rich.console import Console
 from engine.cli.check import printable
 from engine.cli.demo.drive import Drive
 from engine.cli.demo.engine_process import EngineProcess
-from engine.cli.demo.figures import print_summary, sentences
 from engine.cli.demo.phases import PhaseProgress, View
 from engine.cli.demo.report import page
 from engine.cli.demo.sampling import StatusSampler
 from engine.cli.demo.sizes import DemoSizes, make_plan
 from engine.cli.demo.summary import DemoRun, document
+from engine.cli.demo.summary_tables import print_summary, sentences
 from engine.cli.demo.view import Lines, Quiet, Screen
 from engine.cli.options import BAD_USAGE, run
 from engine.errors import EngineError

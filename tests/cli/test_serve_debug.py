@@ -55,7 +55,7 @@ def start(folder):
 
 def ready(stream):
     """The addresses, from the first line of JSON."""
-    for line in iter(stream.readline, ""):
+    for line in stream:
         if line.lstrip().startswith(b"{" if isinstance(line, bytes) else "{"):
             return json.loads(line)
     raise AssertionError("it did not get ready")

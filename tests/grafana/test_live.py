@@ -28,13 +28,20 @@ pytestmark = [
 SCRAPE_S = 0.5
 LOAD_S = 7.0
 RATE_S = 3.0
+TRIES = 3
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
-    """An engine, driven for some seconds; it still runs, and Prometheus still scrapes it."""
+    """An engine, driven for some seconds; it still runs, and Prometheus still scrapes it.
+
+    On a busy machine a rare event may fall between too few scrapes: then it is driven again.
+    """
     with Rig(tmp_path_factory.mktemp("rig"), SCRAPE_S) as rig:
-        rig.drive(LOAD_S)
+        for _ in range(TRIES):
+            rig.drive(LOAD_S)
+            if not any(without_data(rig, board) for board in BOARDS):
+                break
         yield rig
 
 
@@ -45,17 +52,20 @@ def asked(rig, query):
     return rig.prometheus.range(expr, rig.began_s, rig.ended_s, SCRAPE_S)
 
 
-@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
-def test_every_query_of_every_panel_has_data(rig, board):
-    """Not only a series: a finite value, somewhere in it."""
-    empty = [
+def without_data(rig, board):
+    """The queries that give no finite value."""
+    return [
         f"{panel.title}: {query.expr}"
         for panel in board.panels
         for query in panel.queries
         if not any(math.isfinite(value) for one in asked(rig, query) for _, value in one.samples)
     ]
 
-    assert [] == empty
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+def test_every_query_of_every_panel_has_data(rig, board):
+    """Not only a series: a finite value, somewhere in it."""
+    assert [] == without_data(rig, board)
 
 
 def test_the_types_that_prometheus_saw_are_those_of_the_catalogue(rig):

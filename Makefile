@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK ?=
-PYTEST_ARGS ?= -n 4 --dist loadfile
+PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 
 # Where it is set, each of the suite's hundreds of interpreters would compile the engine anew.
 unexport PYTHONDONTWRITEBYTECODE

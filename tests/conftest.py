@@ -10,8 +10,16 @@ import pytest
 from engine.runtime.platform import new_event_loop
 from engine.testing import VirtualTimeLoop
 
-hypothesis.settings.register_profile("default", deadline=None)  # the machine is shared: time proves nothing
+hypothesis.settings.register_profile(  # the machine is shared: time proves nothing
+    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files on the real clock come first: the others fill the workers' time while the last of these end."""
+    waiting = {item.path for item in items if item.get_closest_marker("real_time") is not None}
+    items.sort(key=lambda item: item.path not in waiting)
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable]:

@@ -30,7 +30,7 @@ class Watching:
 
     async def renewal(self) -> None:
         """Wait for one, and for those that come of the same change."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.renewed.acquire()
 
     async def none(self) -> None:
@@ -86,7 +86,7 @@ async def test_data_files_by_a_setting(code, watch):
 async def test_a_folder_that_is_deleted_and_made_again_and_then_changed(code, watch):
     watching = await watch()
     shutil.rmtree(code)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not watching.said:
             await asyncio.sleep(0.05)
     assert [f"--reload: {code} is gone; environments keep what they have until it is there again"] == (

@@ -278,7 +278,7 @@ class Hand:
         self.executor.run(env_id, self.invocation(env_id, payload))
 
     async def next(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.facts.get()
 
     async def close(self):

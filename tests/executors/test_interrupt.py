@@ -172,7 +172,7 @@ def test_what_an_invocation_left_behind_holds_the_loop_for_a_second_only(tmp_pat
 
     met = []
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(asyncio.wait_for(all_of_them(), 15))
+        runner.run(asyncio.wait_for(all_of_them(), 60))
 
     assert [Interrupted] * len(LEAVINGS) == list(map(type, met))
 
@@ -182,7 +182,7 @@ async def test_a_handler_that_refused_the_signals_is_no_protection_for_the_next(
     async with engine(tmp_path, "ignores_signals", "sleeps") as opened:
         await opened.invoke("ignores_signals")
         await asyncio.sleep(0.2)
-        outcome = await asyncio.wait_for(opened.invoke("sleeps"), 10)
+        outcome = await asyncio.wait_for(opened.invoke("sleeps"), 20)
 
     assert Status.TIMEOUT == outcome.status
 

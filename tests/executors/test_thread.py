@@ -131,7 +131,7 @@ class Log:
         self._written.set()
 
     async def find(self, word):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while word not in self.text:
                 self._written.clear()
                 await self._written.wait()

@@ -85,7 +85,7 @@ async def test_a_template_that_does_not_answer_is_replaced_and_the_caller_is_ans
     )
     async with Engine([function], write_log=lines.append) as engine:
         forker = common = (await engine.invoke("f", {})).payload
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "preload" in limits and forker == common:  # until the function has one of its own
                 await asyncio.sleep(0.05)
                 forker = (await engine.invoke("f", {})).payload
@@ -120,7 +120,7 @@ async def test_an_import_that_hangs_does_not_keep_the_engine_from_opening(
         Function("slow", handler=handler, **common, **limits),
         Function("f", handler="app.handler", **common),
     ]
-    async with asyncio.timeout(20), Engine(functions, write_log=lines.append) as engine:
+    async with asyncio.timeout(60), Engine(functions, write_log=lines.append) as engine:
         outcome = await engine.invoke("f", {})
 
     assert (Status.SUCCESS, b"1") == (outcome.status, outcome.body)

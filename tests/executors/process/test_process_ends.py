@@ -169,7 +169,7 @@ async def test_what_an_environment_started_dies_with_it(make, session, alive):
         orphan = (await engine.invoke("f", {"do": "orphan", "session": session})).payload
         lived = alive(orphan)
         await engine.invoke("f", {"do": "_exit", "code": 1})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while alive(orphan):
                 await asyncio.sleep(0.005)
 

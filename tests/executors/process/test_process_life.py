@@ -87,7 +87,7 @@ async def test_one_that_expires_is_asked_too_and_one_that_will_not_go_is_killed(
     source, settings = FAREWELL.format(then="pass"), {"write_log": lines.append}
     async with make(source, settings=settings, keep_alive_s=0) as engine:
         pid = (await engine.invoke("f", {})).payload
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while alive(pid):
                 await asyncio.sleep(0.01)
 

@@ -46,7 +46,7 @@ class Told:
         self.lines = []
 
     async def preload(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := [line for line in self.lines if "preload" in line]):
                 await asyncio.sleep(0.01)
         return found[-1]
@@ -201,7 +201,7 @@ async def test_where_inits_limit_a_run_one_line_says_so_and_what_would_help(make
     settings = {"write_log": told.lines.append, "init_concurrency": 1}
     async with make(source, preload=preload, timeout_s=30, settings=settings) as engine:
         waiting = [asyncio.ensure_future(engine.invoke("f")) for _ in range(20)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (lines := [line for line in told.lines if "inits limit it" in line]):
                 await asyncio.sleep(0.01)
         for one in waiting:

@@ -32,7 +32,7 @@ async def test_inits_that_compute_run_as_many_at_a_time_as_they_may(make, tmp_pa
     engine = make(IMPORT, settings={"init_concurrency": 1}, **limits)
     async with engine:
         outcomes = await asyncio.gather(*(engine.invoke("f") for _ in range(10)))
-        async with asyncio.timeout(30):  # an init that the end of the engine cuts short has no second mark
+        async with asyncio.timeout(60):  # an init that the end of the engine cuts short has no second mark
             while (now := engine.sink.drivers["f"].statistics()).starting or now.pending:
                 await asyncio.sleep(0.01)
 

@@ -101,7 +101,7 @@ def children():
 
 
 async def until(holds, *arguments):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds(*arguments):
             await asyncio.sleep(0.005)
 

@@ -51,7 +51,7 @@ async def fed(tmp_path, until, **event):
         source = RemoteSqsSource.build([Binding(function=function, settings=settings)], host)
         stopping = anyio.Event()
         await group.start(source.serve, engine.sink, stopping)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not until(source, said):
                 await anyio.sleep(0.02)
         stopping.set()

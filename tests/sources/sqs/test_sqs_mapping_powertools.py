@@ -115,7 +115,7 @@ async def test_an_asynchronous_processor_works_too(make_site, make_function):
     )
     async with site:
         site.send('{"fails": false}', '{"fails": true}')
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             while site.entry.counts.deleted < 2:
                 await anyio.sleep(0.05)
 

@@ -154,12 +154,12 @@ class Assembly:
             opening.push_async_callback(self._close_executors)
             opening.callback(self._watched.close)
             self._clashes_in = cache(clashes)  # each folder is read once, however many functions have it
-            with paused_collector():
+            opening.enter_context(GcTuning())
+            with paused_collector():  # what is installed stays
                 for function in self._config.functions:
                     self.deployments.install(function)
                     if function.aliases:
                         self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
-            opening.enter_context(GcTuning())  # what was installed stays: it is not looked at
             self._clashes_in = clashes
             for line in limits_of_the_chosen(self._config.functions):
                 self.say(line)

@@ -23,6 +23,7 @@ from engine.packages.store import PackageStore
 from engine.ports import Clock
 from engine.protocols.http.server import HttpLimits, HttpServer, Request, listening_sockets, named_listener
 from engine.runtime.clock import SystemClock
+from engine.runtime.gc_tuning import paused_collector
 from engine.runtime.signals import StopSignals
 from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
@@ -159,7 +160,8 @@ async def _serve(
             closing = anyio.Event()
             async with anyio.create_task_group() as outer:
                 outer.start_soon(engine.platform.offload, remove_leftovers)
-                listener = admin_listener(engine, signals)
+                with paused_collector():
+                    listener = admin_listener(engine, signals)
                 admin_url = await outer.start(listener.serve, closing)
                 if reloads and config.functions:
                     outer.start_soon(_reloader(config, engine).run, closing)
@@ -210,7 +212,8 @@ async def serve_clients(
     state, stopping, drained = shelf.load(), signals.asked, False
     with ExitStack() as kept, anyio.CancelScope() as life:
         async with Spawner() as spawn, anyio.create_task_group() as group:
-            services = Services(engine, shelf, spawn)
+            with paused_collector():
+                services = Services(engine, shelf, spawn)
             kept.callback(services.close)
             shelf.begin(state)
             await services.restore(state)

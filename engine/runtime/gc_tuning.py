@@ -18,12 +18,16 @@ those of ten. From Python 3.14 on there is none; the second number is how slowly
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """No look at all meanwhile: for what makes much and drops little, as reading ten thousand functions."""
+    """No look at all meanwhile: for what makes much and drops little, as reading ten thousand functions.
+
+    Nor at what was made, at its end and later, until a `GcTuning` ends: the first look would go through it.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if enabled:
             gc.enable()
 

@@ -41,7 +41,8 @@ class Format(Enum):
     OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
 
 
-_MOST_TEXTS: Final = 50_000
+_MAX_TEXTS: Final = 50_000
+_MAX_PATTERNS: Final = 10_000
 GROUP: Final = 20
 """Functions that are shown in one step: up to 16 ms when they are rendered first, and 0.5 ms later."""
 _FOLDED: Final = [metric for metric in CATALOGUE if metric.of_function and metric.folds]
@@ -98,15 +99,16 @@ class Exposition:
     def pieces(self, chosen: Format) -> Pieces:
         """The body in steps of some milliseconds. Only one may be under way for each format."""
         others = self._others(chosen)  # first, so that its failure is counted on this very page
-        return (yield from self._templates[chosen].pieces(self._stats, others))
+        return (yield from self._templates[chosen].pieces(self._stats, self._stats.folded, others))
 
     def prepare(self) -> None:
-        """Render what does not change. It takes tens of milliseconds with hundreds of functions.
+        """Render what does not change, in tens of milliseconds however many functions there are.
 
         Call it before the engine says that it is ready; else the first scrape does it.
         """
-        for chosen in Format:
-            self.page(chosen.value)
+        some = self._stats.folded[:GROUP]  # they look as all that share the label do
+        for template in self._templates.values():
+            at_once(template.pieces(self._stats, some, b""))
 
     def _others(self, chosen: Format) -> bytes:
         write: Callable[[CollectorRegistry], bytes] = (
@@ -134,17 +136,23 @@ class _Template:
         self._heads[0] = self._heads[0].removeprefix(b"\n")
         self._format = chosen
         self._texts = _Texts()
+        self._patterns: _Patterns = {}
         self._groups: list[_Column] = []
-        self._overflow, self._engine = _Column(chosen), _Column(chosen)
+        self._overflow, self._engine = _Column(chosen, self._patterns), _Column(chosen, self._patterns)
 
-    def pieces(self, stats: Stats, others: bytes) -> Pieces:
-        """The page, and then `others`. All lines of a function are of one moment."""
+    def pieces(self, stats: Stats, sharing: list[FunctionStats], others: bytes) -> Pieces:
+        """The page, and then `others`. All lines of a function are of one moment.
+
+        `sharing`: the functions that are added up under one label.
+        """
         readings = stats.readings()
-        labelled, folded = _grouped(stats.labelled), _grouped(stats.folded)
+        labelled, folded = _grouped(stats.labelled), _grouped(sharing)
+        if len(self._patterns) > _MAX_PATTERNS:
+            self._patterns.clear()
         del self._groups[len(labelled) :]
         for index, group in enumerate(labelled):
             if index == len(self._groups):
-                self._groups.append(_Column(self._format))
+                self._groups.append(_Column(self._format, self._patterns))
             for one in group:
                 stats.refresh_one(one, readings)
             self._groups[index].show(group, self._text_of())
@@ -166,7 +174,7 @@ class _Template:
         return b"".join([*chain.from_iterable(zip(*columns, strict=True)), b"\n", others])
 
     def _text_of(self) -> Callable[[float], bytes]:
-        if len(self._texts) > _MOST_TEXTS:
+        if len(self._texts) > _MAX_TEXTS:
             self._texts.clear()
         return self._texts.__getitem__
 
@@ -182,8 +190,10 @@ class _Column:
         texts: What its sections said last, one for each metric.
     """
 
-    def __init__(self, chosen: Format) -> None:
+    def __init__(self, chosen: Format, patterns: _Patterns) -> None:
+        """`patterns` keeps those of all columns."""
         self._format = chosen
+        self._patterns = patterns
         self._described: object = None
         self._shape: object = None
         self._sections: list[_Section | None] = []
@@ -241,16 +251,31 @@ class _Column:
         key = metric.name, function
         known = self._blocks.get(key)
         if known is None or len(known.texts) != len(found):
-            rows = [
-                [f"\n{name}{_label_text(pairs)} ".encode() for name, pairs in lines(metric, labels, leaf)]
-                for labels, leaf in found
-            ]
+            name = b"" if function is None else _escaped(function).encode()
+            patterns = [self._pattern(metric, function, labels, leaf) for labels, leaf in found]
             if metric.kind == "histogram":
                 traced = self._format is Format.OPENMETRICS
-                known = _Block([b""] * len(rows), [_Body(row, traced=traced) for row in rows])
+                bodies = [_Body(pattern, name, traced=traced) for pattern in patterns]
+                known = _Block([b""] * len(found), bodies)
             else:
-                known = _Block([text for row in rows for text in row], [])
+                known = _Block([name.join(line) for pattern in patterns for line in pattern.lines], [])
             self._blocks[key] = known
+        return known
+
+    def _pattern(
+        self, metric: Metric, function: str | None, labels: Labels, leaf: float | Histogram
+    ) -> _Pattern:
+        """How the lines of a child read: made once for all functions that have it."""
+        others = labels if function is None else labels[1:]
+        key = metric.name, function is None, others, leaf.bounds if isinstance(leaf, Histogram) else ()
+        known = self._patterns.get(key)
+        if known is None:
+            known = self._patterns[key] = _Pattern(
+                [
+                    _split_line(name, pairs, has_function=function is not None)
+                    for name, pairs in lines(metric, labels, leaf)
+                ]
+            )
         return known
 
 
@@ -294,6 +319,30 @@ class _Section:
         return self.text
 
 
+class _Pattern:
+    """The lines of one child before their values, cut where the function's name stands.
+
+    Attributes:
+        lines: Each line's parts; joined by the name, they are the line.
+        template: Of all lines with places for their numbers, `%` doubled; to be joined the same way.
+    """
+
+    __slots__ = ("lines", "template")
+
+    def __init__(self, lines: list[list[bytes]]) -> None:
+        self.lines = lines
+        self.template = [b""]
+        for number, line in enumerate(lines, 1):
+            first, *rest = [part.replace(b"%", b"%%") for part in line]
+            self.template[-1] += first
+            self.template += rest
+            self.template[-1] += b"%d" if number < len(lines) else b"%a"
+
+
+_Patterns = dict[tuple[str, bool, Labels, tuple[float, ...]], _Pattern]
+"""By metric, whether it is the engine's own, labels besides the function, and bounds of a histogram."""
+
+
 class _Body:
     """All lines of one histogram, kept until it changes: most have not since the last page.
 
@@ -302,11 +351,11 @@ class _Body:
         text: The lines.
     """
 
-    __slots__ = ("_lines", "_template", "_traced", "counts", "sum", "text")
+    __slots__ = ("_name", "_pattern", "_template", "_traced", "counts", "sum", "text")
 
-    def __init__(self, texts: list[bytes], *, traced: bool) -> None:
-        self._lines = [text.replace(b"%", b"%%") for text in texts]
-        self._template = b"%d".join(self._lines) + b"%a"
+    def __init__(self, pattern: _Pattern, name: bytes, *, traced: bool) -> None:
+        self._pattern, self._name = pattern, name
+        self._template = name.replace(b"%", b"%%").join(pattern.template)
         self._traced = traced
         self.counts: list[int] = []
         self.sum = 0.0
@@ -322,7 +371,7 @@ class _Body:
         return self.text
 
     def _with_exemplars(self, histogram: TracedHistogram) -> bytes:
-        texts = self._lines.copy()
+        texts = [self._name.join(line).replace(b"%", b"%%") for line in self._pattern.lines]
         for bucket, (value, request_id, trace_id) in histogram.exemplars.items():
             labels = _label_text(tuple(exemplar_labels(request_id, trace_id).items()))
             # Behind the number of its own line is before the next one.
@@ -348,6 +397,15 @@ def _head(metric: Metric, chosen: Format) -> bytes:
     if chosen is Format.OPENMETRICS and metric.unit:
         head += f"\n# UNIT {name} {metric.unit}"
     return head.encode()
+
+
+def _split_line(name: str, labels: Labels, *, has_function: bool) -> list[bytes]:
+    """A line before its value; in two parts around the value of the first label, if that is the function."""
+    if not has_function:
+        return [f"\n{name}{_label_text(labels)} ".encode()]
+    (label, _), *others = labels
+    rest = "".join([f',{name}="{_escaped(value)}"' for name, value in others])
+    return [f'\n{name}{{{label}="'.encode(), f'"{rest}}} '.encode()]
 
 
 def _label_text(labels: Labels) -> str:

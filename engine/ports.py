@@ -382,6 +382,8 @@ class Workshop:
     """Takes what a handler in a process of its own wrote; None: written outside of any invocation."""
     say: Callable[[str], None] = lambda _: None
     """Logs a line, without its newline, for whoever runs the engine. Rarely called."""
+    is_async: bool | None = None
+    """Whether the handler's source defines it by `async def` or by `def`; None if it does not tell."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

@@ -8,6 +8,7 @@ import platform as interpreter
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from random import Random
@@ -31,6 +32,7 @@ from engine.core.outcome import Outcome
 from engine.core.prices import fallback_sheet, price_sheet
 from engine.errors import ConfigError, UnknownName
 from engine.executors.capture import Capture
+from engine.executors.handler_loader import looks_async
 from engine.executors.interrupt import Interrupter
 from engine.executors.loop import ENTRY, LoopExecutor
 from engine.executors.names import clashes
@@ -76,13 +78,11 @@ class Assembly:
         self._loop = loop
         self._make = executor
         self._write_log = write_log
-        self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
         self._interrupter = Interrupter(ENTRY, platform.clock.now, self._is_running)
         self._closing: set[asyncio.Task[None]] = set()  # executors that are being closed
         self._watched = ExitStack()
         self._watching = not platform.watches_loop
-        self._commons: dict[str, Any] = {}
         self.chosen: dict[str, str] = {}
         """The executor each function runs on, after `auto` was decided."""
 
@@ -129,6 +129,21 @@ class Assembly:
             forget=self.stats.unregister,
         )
         self._clashes_in: Callable[[str], list[tuple[str, str]]] = clashes
+        self._looks: Callable[[str, str], bool | None] = looks_async
+        self._rate = cache(partial(rate, self._sheet))
+        workshop = Workshop(
+            account=account,
+            clock=platform.clock,
+            loop=loop,
+            offload=platform.offload,
+            notify=self._observer.noticed,
+            log=self._log_text,
+            logs_json=config.log_format == "json",
+            endpoint_url=endpoint_url,
+            output=self._output,
+            say=self.say,
+        )
+        self._workshops = {known: replace(workshop, is_async=known) for known in (None, False, True)}
         self.couriers: dict[str, DestinationSender] = {}
         """By service: those destinations of asynchronous events that exist here, besides functions."""
         self.terms = AsyncInvokeConfigs(account, self.deployments.function)
@@ -153,14 +168,15 @@ class Assembly:
                 opening.callback(_close, observer)
             opening.push_async_callback(self._close_executors)
             opening.callback(self._watched.close)
-            self._clashes_in = cache(clashes)  # each folder is read once, however many functions have it
+            # Each folder and each handler is read once, however many functions have it.
+            self._clashes_in, self._looks = cache(clashes), cache(looks_async)
             opening.enter_context(GcTuning())
             with paused_collector():  # what is installed stays
                 for function in self._config.functions:
                     self.deployments.install(function)
                     if function.aliases:
                         self.deployments.route(function.name, dict.fromkeys(function.aliases, _LATEST))
-            self._clashes_in = clashes
+            self._clashes_in, self._looks = clashes, looks_async
             for line in limits_of_the_chosen(self._config.functions):
                 self.say(line)
             self._held = opening.pop_all()
@@ -227,7 +243,7 @@ class Assembly:
             closing.add_done_callback(self._closing.discard)
 
     def _describe(self, function: Function, levels: Callable[[], Levels]) -> None:
-        price = rate(self._sheet, function.memory_mb, function.architecture)
+        price = self._rate(function.memory_mb, function.architecture)
         known = self.stats.functions.get(function.name)
         if known is not None and (known.ledger.rate, known.ledger.memory_mb) != (price, function.memory_mb):
             self.stats.unregister(function.name)  # a ledger has one price: its counters begin anew
@@ -248,7 +264,7 @@ class Assembly:
             _request_bucket(function, account.requests_per_concurrency, account.concurrency_limit),
             None if self._inits is None else self._inits.turns,
         )
-        price = rate(self._sheet, function.memory_mb, function.architecture)
+        price = self._rate(function.memory_mb, function.architecture)
         driver = Driver(
             function,
             fleet,
@@ -262,20 +278,10 @@ class Assembly:
             meter=self.stats,
             inits=self._inits,
         )
-        workshop = Workshop(
-            account=account,
-            clock=self._platform.clock,
-            loop=self._loop,
-            offload=self._platform.offload,
-            notify=self._observer.noticed,
-            log=self._log_text,
-            logs_json=self._config.log_format == "json",
-            endpoint_url=self._endpoint_url,
-            output=self._output,
-            say=self.say,
-            commons=self._commons,
-        )
-        executor = self._factory(function)(function, driver, workshop)
+        factory = self._factory(function)
+        on_process = self.chosen[function.name] == "process"
+        is_async = self._looks(function.code, function.handler) if on_process else None
+        executor = factory(function, driver, self._workshops[is_async])
         driver.employ(executor)
         self._executors.append(executor)
         if isinstance(executor, LoopExecutor):
@@ -288,7 +294,7 @@ class Assembly:
         if self._make is not None:
             self.chosen[function.name] = "given"
             return self._make
-        choice = choose(function, self._platform)
+        choice = choose(function, self._platform, looks=self._looks)
         name = choice.executor
         if name in _NEED_REAL_TIME and not self._platform.has_threads:
             raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))

@@ -206,11 +206,12 @@ class Deployments:
 
     def _tell_of(self, name: str, crew: _Crew) -> None:
         shown = crew.parts.get(LATEST) or next(iter(crew.parts.values()))
-        crew.function = dataclasses.replace(
-            shown.function,
-            reserved_concurrency=crew.reserved,
-            provisioned_concurrency=sum(crew.provisioned.values()),
-        )
+        function, provisioned = shown.function, sum(crew.provisioned.values())
+        if (function.reserved_concurrency, function.provisioned_concurrency) != (crew.reserved, provisioned):
+            function = dataclasses.replace(
+                function, reserved_concurrency=crew.reserved, provisioned_concurrency=provisioned
+            )
+        crew.function = function
         self._describe(crew.function, crew.levels)
 
     def _retire(self, crew: _Crew, part: FunctionDeployment) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER
 from engine.errors import ConfigError
-from engine.executors.handler_loader import Loader
+from engine.executors.handler_loader import looks_async
 from engine.executors.names import clashes
 from engine.executors.process import support
 from engine.runtime.platform import Platform
@@ -58,7 +57,10 @@ def _listed(names: list[str]) -> str:
 
 
 def choose(
-    function: Function, platform: Platform, unavailable: Callable[[], str | None] = support.unavailable
+    function: Function,
+    platform: Platform,
+    unavailable: Callable[[], str | None] = support.unavailable,
+    looks: Callable[[str, str], bool | None] = looks_async,
 ) -> Choice:
     """The executor of `function`: the one it names, or what `auto` stands for here. Imports no handler.
 
@@ -66,12 +68,13 @@ def choose(
     `async def`, and process for every other, also where the source does not tell (decorated, imported, made
     by a call): process runs both kinds. Where no process can be forked (`unavailable` says why) it is thread,
     and so it is where `platform` has no processes, in a test. On virtual time all handlers run on the loop.
+    `looks` reads the source, by code folder and handler.
     """
     if function.executor != "auto":
         return Choice(function.executor)
     if function.bootstrap or EXEC_WRAPPER in function.environment:
         return Choice("runtime")
-    if not platform.has_threads or Loader(Path(function.code)).looks_async(function.handler):
+    if not platform.has_threads or looks(function.code, function.handler):
         return Choice("loop")
     if not platform.has_processes:
         return Choice("thread")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from functools import cache
 from typing import Final
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from engine.config.handler_file import Code
-from engine.config.handler_source import certain_failure, handler_source
+from engine.config.handler_source import certain_failure
 from engine.config.problems import Place, Problem
 from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER, PATH
-from engine.executors.handler_loader import Loader
+from engine.executors.handler_loader import looks_async
 from engine.packages.layers import unused_modules
 
 _OF_PROCESS: Final = ("snapstart", "preload")
@@ -22,18 +22,30 @@ _OF_PROCESS: Final = ("snapstart", "preload")
 
 def function_warnings(functions: Sequence[Function], spell: Callable[[Place], str]) -> list[str]:
     """What to tell of `functions`, which have no problem; `spell` names a place as the user knows it."""
+    files = _Files()
     return [
         f"{spell(place)}: {sentence}"
         for function in functions
-        for place, sentence in _findings(function, ("functions", function.name))
+        for place, sentence in _findings(function, files, ("functions", function.name))
     ]
 
 
-def _findings(function: Function, place: Place) -> Iterator[Problem]:
-    runs_python = not function.bootstrap and not os.path.exists(os.path.join(function.code, "bootstrap"))
-    source = handler_source(function.handler, Code(function.code, function.inline)) if runs_python else None
-    module, _, name = function.handler.rpartition(":" if ".py:" in function.handler else ".")
-    if source is not None and (failure := certain_failure(source, module.removesuffix(".py"), name)):
+class _Files:
+    """What is said of code; looked up once for all functions that have it."""
+
+    def __init__(self) -> None:
+        self.certain_failure = cache(certain_failure)
+        self.has_bootstrap = cache(_has_bootstrap)
+
+
+def _has_bootstrap(code: str) -> bool:
+    return os.path.exists(os.path.join(code, "bootstrap"))
+
+
+def _findings(function: Function, files: _Files, place: Place) -> Iterator[Problem]:
+    runs_python = not function.bootstrap and not files.has_bootstrap(function.code)
+    code = Code(function.code, function.inline)
+    if runs_python and (failure := files.certain_failure(function.handler, code)):
         yield Problem((*place, "handler"), f"{failure}: every invocation will fail")
     executor = "loop" if _will_be_a_task(function) else function.executor
     if executor in ("loop", "thread"):
@@ -55,7 +67,7 @@ def _will_be_a_task(function: Function) -> bool:
     if function.executor != "auto" or not (function.snapstart or function.preload):
         return False
     runtime = function.bootstrap or EXEC_WRAPPER in function.environment
-    return not runtime and Loader(Path(function.code)).looks_async(function.handler) is True
+    return not runtime and looks_async(function.code, function.handler) is True
 
 
 def _is_there(program: str, function: Function) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -33,6 +34,8 @@ CATCH_ALL: Final[Mapping[str, Any]] = MappingProxyType(
 """What the only function of a configuration gets if it names no event: every route, like a Function URL."""
 
 _TABLES: Final = ("engine", "functions", *RESOURCE_TABLES)
+_Resolver = Callable[[Kind, str], type[Any]]
+"""`registry.resolve`, which is asked once for each name."""
 _SUMMED: Final = {"reserved_concurrency", "provisioned_concurrency", "functions"}
 
 
@@ -115,9 +118,13 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
     if "http" in origin.listen:
         function_tables = _with_catch_all(function_tables)
     engine = validated(EngineSettings, engine_table, ("engine",), problems)
-    events = [_Events(name, _events(name, table, problems)) for name, table in function_tables.items()]
+    resolver: _Resolver = cache(resolve)
+    events = [
+        _Events(name, _events(name, table, resolver, problems)) for name, table in function_tables.items()
+    ]
+    files = _Files(origin.folder)
     functions = tuple(
-        _function(name, table, origin.folder, problems) for name, table in function_tables.items()
+        _function(name, table, files, resolver, problems) for name, table in function_tables.items()
     )
     problems += provisioned_problems(functions)
     findings = examined({function.name: function for function in functions}, events)
@@ -127,7 +134,7 @@ def build(document: Mapping[str, Any], origin: Origin) -> Config:
     if engine is not None:
         problems += _listener_problems(engine, origin.listen)
         for number, name in enumerate(engine.observers):
-            _resolve("observer", name, ("engine", "observers", number), problems)
+            _resolve("observer", name, ("engine", "observers", number), problems, resolver)
     wrong = {problem.place[-1] for problem in problems}
     if engine is not None and not wrong & _SUMMED:  # a sum over wrong numbers would only mislead
         problems += total_problems(engine.concurrency_limit, functions)
@@ -187,7 +194,27 @@ def _with_catch_all(tables: dict[str, Mapping[str, Any]]) -> dict[str, Mapping[s
     return {name: {**table, "events": [dict(CATCH_ALL)]}}
 
 
-def _function(name: str, table: Mapping[str, Any], folder: str, problems: list[Problem]) -> Function:
+class _Files:
+    """What lies below the folder of the document; looked up once for all functions that have it."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.absolute = cache(self._absolute)
+        self.code_problem = cache(code_problem)
+        self.handler_problem = cache(handler_problem)
+        self.has_bootstrap = cache(_has_bootstrap)
+
+    def _absolute(self, path: str) -> str:
+        return os.path.abspath(os.path.join(self._folder, path))
+
+
+def _has_bootstrap(code: str) -> bool:
+    return os.path.exists(os.path.join(code, "bootstrap"))
+
+
+def _function(
+    name: str, table: Mapping[str, Any], files: _Files, resolver: _Resolver, problems: list[Problem]
+) -> Function:
     """The function of `table`; keys that are wrong are reported and have their defaults instead."""
     place = ("functions", name)
     found: list[Problem] = []
@@ -197,30 +224,30 @@ def _function(name: str, table: Mapping[str, Any], folder: str, problems: list[P
         right = {key: value for key, value in table.items() if key not in wrong}
         settings = FunctionSettings.model_validate({"handler": "none.none", **right})
     problems += found
-    code = os.path.abspath(os.path.join(folder, settings.code))
-    layers = tuple(os.path.abspath(os.path.join(folder, layer)) for layer in settings.layers)
+    code = files.absolute(settings.code)
+    layers = tuple(map(files.absolute, settings.layers))
     checked = [("code", code), *((("layers", number), layer) for number, layer in enumerate(layers))]
-    bad = [(key, problem) for key, path in checked if (problem := code_problem(path, key == "code"))]
+    bad = [(key, problem) for key, path in checked if (problem := files.code_problem(path, key == "code"))]
     for key, problem in bad:
         problems.append(Problem((*place, *([key] if isinstance(key, str) else key)), problem))
-    if not bad and not wrong & {"handler", "code", "layers"} and _is_pythons(settings, code):
-        problem = handler_problem(settings.handler, Code(code, settings.inline, layers))
+    if not bad and not wrong & {"handler", "code", "layers"} and _is_pythons(settings, code, files):
+        problem = files.handler_problem(settings.handler, Code(code, settings.inline, layers))
         if problem:
             problems.append(Problem((*place, "handler"), problem))
     problems += program_problems(settings, code, place, wrong)
     if settings.executor != "auto":
-        _resolve("executor", settings.executor, (*place, "executor"), problems)
+        _resolve("executor", settings.executor, (*place, "executor"), problems, resolver)
     return settings.function(name, code, layers)
 
 
-def _is_pythons(settings: FunctionSettings, code: str) -> bool:
+def _is_pythons(settings: FunctionSettings, code: str, files: _Files) -> bool:
     """Whether the handler is looked for as Python does; a bootstrap looks for it in its own way."""
-    own = settings.executor == "runtime" and os.path.exists(os.path.join(code, "bootstrap"))
+    own = settings.executor == "runtime" and files.has_bootstrap(code)
     return not settings.bootstrap and not own
 
 
 def _events(
-    name: str, function: Mapping[str, Any], problems: list[Problem]
+    name: str, function: Mapping[str, Any], resolver: _Resolver, problems: list[Problem]
 ) -> list[tuple[type[Any], str, BaseModel, str | None, int]]:
     """Check each table by the `Settings` of its source; what is no table at all is reported elsewhere."""
     found = []
@@ -233,7 +260,7 @@ def _events(
             wrong = f"{show(table['type'])} is not a string" if "type" in table else "is required"
             problems.append(Problem((*place, "type"), wrong))
             continue
-        source = _resolve("source", table["type"], (*place, "type"), problems)
+        source = _resolve("source", table["type"], (*place, "type"), problems, resolver)
         model = getattr(source, "Settings", None)
         if source is not None and not _is_model(model):
             wrong = f"{show(table['type'])} is not an event source: it has no Settings model"
@@ -274,9 +301,11 @@ def _is_model(found: Any) -> bool:
     return isinstance(found, type) and issubclass(found, BaseModel) and found is not BaseModel
 
 
-def _resolve(kind: Kind, name: str, place: Place, problems: list[Problem]) -> type[Any] | None:
+def _resolve(
+    kind: Kind, name: str, place: Place, problems: list[Problem], resolver: _Resolver
+) -> type[Any] | None:
     try:
-        return resolve(kind, name)
+        return resolver(kind, name)
     except UnknownName as error:
         sentence = f"{show(name)}: {error.reason}"
     known = ("auto", *names(kind)) if kind == "executor" else names(kind)

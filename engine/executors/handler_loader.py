@@ -5,16 +5,13 @@ Source: Lambda Developer Guide, "Define Lambda function handler in Python"; beha
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
-import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -22,6 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from engine.errors import EngineError
 from engine.executors.marshal import Failure, error_body, exit_error_body, exit_status, failure_of
 from engine.executors.modules import Modules, source_below
+from engine.executors.source_names import names_in_file
 
 T = TypeVar("T")
 
@@ -152,17 +150,26 @@ class Loader:
         a condition, not Python source, or not there.
         """
         try:
-            target = self._target(handler)
-            file = source_below(str(target.folder), target.dotted)
-            if file is None:
-                found = self._modules_of(target.folder).locate(target.dotted)
-                if len(found) <= target.dotted.count(".") or not found[-1].has_location:
-                    return None
-                file = found[-1].origin or ""
-            state = os.stat(file)
-            return _definitions(file, (state.st_mtime_ns, state.st_size, state.st_ino)).get(target.function)
+            file = self.file_of(handler)
+            bound = names_in_file(file).names.get(self._target(handler).function) if file else None
         except (InitError, OSError, SyntaxError, ValueError, RecursionError):
             return None
+        return None if bound is None else bound.is_async
+
+    def file_of(self, handler: str) -> str | None:
+        """The file of the handler's module, found without importing anything; None if there is none.
+
+        Raises:
+            InitError, OSError, ValueError: The handler is malformed, or its place cannot be looked at.
+        """
+        target = self._target(handler)
+        file = source_below(str(target.folder), target.dotted)
+        if file is not None:
+            return file
+        found = self._modules_of(target.folder).locate(target.dotted)
+        if len(found) <= target.dotted.count(".") or not found[-1].has_location:
+            return None
+        return found[-1].origin
 
     def _target(self, handler: str) -> _Target:
         """Take `handler` apart as AWS's client does, or by file and function."""
@@ -194,6 +201,11 @@ class Loader:
             if key not in self._shared:
                 self._shared[key] = _run(modules.run, target)
             return self._shared[key]
+
+
+def looks_async(code: str, handler: str) -> bool | None:
+    """As `Loader.looks_async`, of a handler in the folder `code`."""
+    return Loader(Path(code)).looks_async(handler)
 
 
 def _run(run: Callable[[str], T], target: _Target) -> T:
@@ -229,60 +241,3 @@ def _is_async(handler: Any) -> bool:
         and not inspect.isclass(handler)
         and inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004  its kind counts
     )
-
-
-@lru_cache(maxsize=16_384)
-def _definitions(file: str, _state: tuple[int, int, int]) -> Mapping[str, bool | None]:
-    """By name, whether a top-level `async def` defines it; None, or missing, if that cannot be told.
-
-    A file is read once for all handlers in it, as long as its `_state` is the same.
-
-    Raises:
-        OSError, SyntaxError, ValueError, RecursionError: It cannot be read or parsed.
-    """
-    by_name: dict[str, list[ast.stmt]] = {}
-    for statement in ast.parse(Path(file).read_bytes()).body:
-        for name in set(bound_names(statement)):
-            by_name.setdefault(name, []).append(statement)
-    if "*" in by_name:
-        return {}
-    return {name: _defined_async(by_name, name) for name in by_name}
-
-
-def _defined_async(by_name: Mapping[str, list[ast.stmt]], name: str) -> bool | None:
-    """True or False if `name` is bound once, by a bare top-level def or as another name of one; else None."""
-    seen: set[str] = set()
-    while name not in seen:
-        seen.add(name)
-        bindings = by_name.get(name, ())
-        if len(bindings) != 1:
-            return None
-        match bindings[0]:
-            case ast.Assign(value=ast.Name(id=other)):
-                name = other
-            case ast.FunctionDef(decorator_list=[]):
-                return False
-            case ast.AsyncFunctionDef(decorator_list=[]):
-                return True
-            case _:
-                return None
-    return None
-
-
-def bound_names(statement: ast.stmt) -> Iterator[str]:
-    """Names that running `statement` at module level may give a value, or take away; `*` for any."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        yield statement.name
-        return
-    for node in ast.walk(statement):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                yield name
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.alias(name=imported, asname=renamed):
-                yield renamed or imported.partition(".")[0]
-            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name
-            case ast.MatchMapping(rest=str(name)) | ast.ExceptHandler(name=str(name)):
-                yield name

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,7 +100,8 @@ class HandlerRunner:
 
     def locate(self) -> None:
         """Find the handler's file beforehand. Runs nothing of it."""
-        self._loader.looks_async(self._function.handler)
+        with suppress(InitError, OSError, ValueError):  # said when it is loaded
+            self._loader.file_of(self._function.handler)
 
     def unload(self, loaded: Loaded) -> None:
         """Drop a fresh instance that is not needed any more."""

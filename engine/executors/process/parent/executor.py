@@ -23,7 +23,6 @@ from engine.core.inits import Use
 from engine.core.invocation import Invocation
 from engine.core.variables import PATH, Initialisation, lambda_variables
 from engine.executors.cpu_use import use_of_process
-from engine.executors.handler_loader import Loader
 from engine.executors.process.admission import SHORTAGES, Need
 from engine.executors.process.parent.environment_process import EnvironmentProcess
 from engine.executors.process.parent.fork_server_client import ForkServerClient, ZygoteClient, is_lost
@@ -76,9 +75,8 @@ class ProcessExecutor:
         self._encoded: bytes | None = None
         self._template: SnapshotTemplate | None = None
         # Large, and what each fork would pay for: only where the handler is not plainly a function.
-        is_async = Loader(Path(function.code)).looks_async(function.handler)
         preload = () if function.preload == "auto" else function.preload
-        self._preload = preload if is_async is False else ("asyncio", *preload)
+        self._preload = preload if workshop.is_async is False else ("asyncio", *preload)
         self._held_for: set[str] = set()
         self._zygote_due: asyncio.TimerHandle | None = None
         self._preloader = Preloader(self) if function.preload == "auto" and not function.snapstart else None
@@ -102,7 +100,8 @@ class ProcessExecutor:
     async def _wait_until_up(self, up: asyncio.Future[InitFailure | None], what: str) -> bool:
         """Wait, but not for ever: an import that hangs must not keep the engine from opening."""
         limit_s = self._host.patience * _PREPARATION_S
-        await asyncio.wait([up], timeout=limit_s)
+        if not up.done():
+            await asyncio.wait([up], timeout=limit_s)
         if not up.done():
             self._host.patience /= 2  # so that many that hang take no more than twice one limit
             self.say(f"its {what} is not ready after {limit_s:g} s: the engine opens, and its requests wait")

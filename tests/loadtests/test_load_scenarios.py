@@ -1,5 +1,6 @@
 """The scenario files, and how they become plans."""
 
+import re
 import tomllib
 
 import pytest
@@ -8,9 +9,16 @@ pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
 from engine.config import load_config
 from loadtests.common.arrivals import arrivals
-from loadtests.common.plan import Plan
+from loadtests.common.plan import Plan, Stream
 from loadtests.common.processes import CONFIG, ROOT, LoadTestError
-from loadtests.common.scenario import FOLDER, load_scenario, scenario_names
+from loadtests.common.scenario import (
+    FOLDER,
+    Limits,
+    Scenario,
+    ScenarioStage,
+    load_scenario,
+    scenario_names,
+)
 from loadtests.common.session import _closed
 
 TEN = [
@@ -129,6 +137,14 @@ def test_names_have_to_be_known(tmp_path, old, new, problem):
         load_scenario("spike", tmp_path)
 
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize("model", [Scenario, Stream, ScenarioStage, Limits])
+def test_every_key_is_documented(model):
+    """A row of docs/load-testing.md each."""
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "load-testing.md").read_text(), re.MULTILINE)
+
+    assert [] == [key for key in model.model_fields if key not in documented]
 
 
 def test_the_example_in_the_documentation_is_a_scenario(tmp_path):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.executors.handler_loader import InitError
 from engine.executors.process.child.environment import failure_text
 from engine.executors.process.parent.cgroups import ControlGroups
-from engine.executors.process.parent.monitor import LONG, LOOKS, PERIOD_S, Monitor
+from engine.executors.process.parent.monitor import LONG, LOOKS, PERIOD_S, SHARE, Monitor
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.executors.process.protocol import (
     DOWN,
@@ -245,6 +245,31 @@ async def test_of_very_many_each_has_its_turn():
 
     assert LOOKS == one_period
     assert all(tenant.told for tenant in tenants)
+
+
+async def test_looking_keeps_to_its_share_of_a_core():
+    """What waits must not cost what starts meanwhile its time; the machine's memory is still looked at."""
+    looks = periods = 0
+
+    def resident_kb(_pid: int) -> int:
+        nonlocal looks
+        looks += 1
+        return looks
+
+    def also() -> None:
+        nonlocal periods
+        periods += 1
+
+    monitor = Monitor(
+        asyncio.get_running_loop(), resident_kb, also, cpu_s=lambda: looks * 4 * PERIOD_S * SHARE
+    )
+    monitor.add(Tenant(1, cap_kb=1000))
+    monitor.start()
+    await asyncio.sleep(PERIOD_S * 40.5)
+    monitor.close()
+
+    assert 8 <= looks <= 10
+    assert 38 <= periods <= 40
 
 
 def cgroup_tree(root: Path, controllers: str) -> Path:

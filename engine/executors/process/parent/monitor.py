@@ -13,7 +13,15 @@ from engine.machine import memory
 
 PERIOD_S: Final = 0.02
 LOOKS: Final = 100
-"""Environments sampled in one period, which takes half a millisecond. Of more, each is sampled less often."""
+"""Environments sampled at a time. Of more, each is sampled less often."""
+
+SHARE: Final = 0.02
+"""Of a core that sampling may take: after it took long, periods pass without, up to `_LONGEST_PAUSE_S`.
+
+A thousand that sleep must not cost those that start meanwhile their time.
+"""
+
+_LONGEST_PAUSE_S: Final = 0.2
 
 LONG: Final = 5
 """Samples without more memory, after which an invocation counts as one that runs long.
@@ -68,9 +76,15 @@ class Monitor:
         loop: asyncio.AbstractEventLoop,
         resident_kb: Callable[[int], int | None] | None = None,
         also: Callable[[], object] = lambda: None,
+        cpu_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`also` is called in each period. `resident_kb` replaces the reading of /proc in tests."""
+        """`also` is called in each period. `resident_kb` replaces the reading of /proc in tests.
+
+        `cpu_s`: seconds of CPU that the loop's thread has had, by which `SHARE` is kept.
+        """
         self._loop = loop
+        self._cpu_s = cpu_s
+        self._paused_until_s = 0.0
         self._also = also
         self._resident_kb = resident_kb or memory.resident_kb
         self._tree = memory.tree_kb if resident_kb is None else lambda pid: (resident_kb(pid), False)
@@ -106,6 +120,11 @@ class Monitor:
 
     def _look(self) -> None:
         self._timer = None
+        if self._loop.time() < self._paused_until_s:
+            self._also()
+            self.start()
+            return
+        began_s = self._cpu_s()
         seen, self._seen = self._seen, {}
         working = [process for process in self._members if process.pid and process.working()]
         if not working:
@@ -129,6 +148,8 @@ class Monitor:
                 self._members.pop(process, None)
                 self._members[process] = None
             self._look_at(process, self._seen[process])
+        pause_s = min((self._cpu_s() - began_s) / SHARE, _LONGEST_PAUSE_S)
+        self._paused_until_s = self._loop.time() + pause_s
         self.start()
 
     def _look_at(self, process: MonitoredProcess, known: _Seen) -> None:

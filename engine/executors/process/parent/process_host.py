@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -53,7 +54,7 @@ class ProcessHost:
         self.groups = ControlGroups.make()
         descriptors.raise_limit()
         self.admission = Admission(loop, clock, lambda: len(self._terminating))
-        self.monitor = Monitor(loop, also=self.admission.relieve)
+        self.monitor = Monitor(loop, also=self.admission.relieve, cpu_s=time.thread_time)
         self.may_renice = _may_renice()
         """Whether priorities can be raised again, so that they may be lowered."""
         self.patience = 1.0

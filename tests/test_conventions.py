@@ -1,8 +1,9 @@
-"""What every test file keeps to: the expected value stands first, and objects are seen from outside."""
+"""What every test file keeps to: the expected value stands first, and the engine is seen from outside."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def private(tree: ast.AST) -> list[int]:
     ]
 
 
+def patched(tree: ast.AST) -> list[int]:
+    """The lines that put something of a test's in the place of a name of the engine's."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and re.match(r"monkeypatch\.setattr\(['\"]engine\.|(mock\.)?patch(\.object)?\(", ast.unparse(node))
+    ]
+
+
 @pytest.fixture(scope="module")
 def trees() -> dict[str, ast.AST]:
     """Every file of the tests, parsed."""
@@ -81,7 +92,7 @@ def trees() -> dict[str, ast.AST]:
     }
 
 
-@pytest.mark.parametrize("rule", [actual_first, private])
+@pytest.mark.parametrize("rule", [actual_first, private, patched])
 def test_every_file_keeps_to(rule: Callable[[ast.AST], list[int]], trees: dict[str, ast.AST]) -> None:
     found = {name: lines for name, tree in trees.items() if (lines := rule(tree))}
 
@@ -96,3 +107,6 @@ def test_what_does_not_is_found() -> None:
 
     assert [1, 2] == actual_first(orders)
     assert [1, 3] == private(uses)
+    assert [1] == patched(
+        ast.parse("monkeypatch.setattr('engine.x.LIMIT', 1)\nmonkeypatch.setattr(sys, 'path', [])")
+    )

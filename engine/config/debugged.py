@@ -19,15 +19,9 @@ def debugged(config: Config) -> Config:
     print goes straight to the engine's own stdout, so that a debugger's prompt is seen. Functions with a
     runtime of their own (`bootstrap`, `executor = "runtime"`) run as they would, also one at a time.
     """
-    functions = {function.name: _debugged(function) for function in config.functions}
     return replace(
-        config,
+        config.changed(_debugged),
         account=replace(config.account, concurrency_limit=1, scaling_rate=0, requests_per_concurrency=0),
-        functions=tuple(functions.values()),
-        bindings={
-            kind: tuple(replace(one, function=functions[one.function.name]) for one in bindings)
-            for kind, bindings in config.bindings.items()
-        },
         debug=True,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -78,6 +78,18 @@ class Config:
     hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     reload_patterns: tuple[str, ...] = ()
+
+    def changed(self, change: Callable[[Function], Function]) -> Config:
+        """The same with every function changed, also where events are bound to it."""
+        functions = {function.name: change(function) for function in self.functions}
+        return replace(
+            self,
+            functions=tuple(functions.values()),
+            bindings={
+                kind: tuple(replace(one, function=functions[one.function.name]) for one in bindings)
+                for kind, bindings in self.bindings.items()
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.config.overrides import applied
@@ -41,7 +42,11 @@ def from_functions(functions: Iterable[Function], **engine_keys: Any) -> Config:
     engine = {k: v for k, v in engine_keys.items() if k in EngineSettings.model_fields and v is not None}
     listen = tuple(name for name in LISTENERS if name in engine)
     origin = Origin(folder=os.getcwd(), problems=tuple(problems), listen=listen)
-    return build({"engine": engine, "functions": tables}, origin)
+    config = build({"engine": engine, "functions": tables}, origin)
+    init_limits_s = {
+        one.name: one.init_limit_s for one in given if isinstance(one, Function)
+    }  # no table's key
+    return config.changed(lambda function: replace(function, init_limit_s=init_limits_s[function.name]))
 
 
 def from_targets(targets: Sequence[str], overrides: Mapping[str, Any] | None = None) -> Config:

@@ -40,12 +40,14 @@ def test_a_function_made_in_python_comes_back_as_it_was(project):
         cold_start=250,
         environment={"AB": "c"},
         tags={"t": "u"},
+        init_limit_s=3.0,
         events=({"type": "feeds_of_user:FeedSource", "every_s": 1.0},),
     )
 
     config = from_functions([function], concurrency_limit=5000, scaling_rate=0)
 
     assert (function,) == config.functions
+    assert [function] == [one.function for bindings in config.bindings.values() for one in bindings]
     assert (5000, 0) == (config.account.concurrency_limit, config.account.scaling_rate)
 
 

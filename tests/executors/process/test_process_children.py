@@ -113,11 +113,10 @@ async def test_an_import_that_hangs_does_not_keep_the_engine_from_opening(
     (tmp_path / "hangs_at_import.py").write_text("import time\ntime.sleep(600)\n")
     (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("engine.executors.process.parent.executor._PREPARATION_S", 0.5, raising=False)
     lines: list[str] = []
     common = {"code": str(tmp_path), "executor": "process"}
     functions = [
-        Function("slow", handler=handler, **common, **limits),
+        Function("slow", handler=handler, init_limit_s=1.0, **common, **limits),
         Function("f", handler="app.handler", **common),
     ]
     async with asyncio.timeout(60), Engine(functions, write_log=lines.append) as engine:

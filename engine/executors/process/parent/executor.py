@@ -33,8 +33,8 @@ from engine.executors.process.spec import EnvironmentSpec
 from engine.ports import Facts, Workshop
 
 _LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
-_PREPARATION_S: Final = INIT_LIMIT_S / 2
-"""How long the engine waits for a function's preload or template before it opens without."""
+_PREPARATION: Final = 0.5
+"""The part of an init's limit that the engine waits for a preload or a template before it opens without."""
 
 _QUEUE_S: Final = 1.0
 """Seconds that an environment must have waited for its fork before its init limit starts anew."""
@@ -99,7 +99,7 @@ class ProcessExecutor:
 
     async def _wait_until_up(self, up: asyncio.Future[InitFailure | None], what: str) -> bool:
         """Wait, but not for ever: an import that hangs must not keep the engine from opening."""
-        limit_s = self._host.patience * _PREPARATION_S
+        limit_s = self._host.patience * _PREPARATION * self._function.init_limit_s
         if not up.done():
             await asyncio.wait([up], timeout=limit_s)
         if not up.done():

@@ -230,8 +230,18 @@ class QueueMappings(Protocol):
         busy_s: Callable[[], float],
         *,
         uuid: str | None = None,
+        modified_s: float | None = None,
     ) -> QueueMapping:
-        """Add a mapping and poll for it; `busy_s` returns how long a batch may run, seconds."""
+        """Add a mapping and poll for it.
+
+        Args:
+            function: What it runs.
+            qualifier: Of which version or alias; None for the function itself.
+            settings: How it polls.
+            busy_s: Returns how long a batch may run, seconds.
+            uuid: Its UUID; None for a new one.
+            modified_s: Wall time of its last change, seconds; None for now.
+        """
 
     def change(
         self,

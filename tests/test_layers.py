@@ -13,7 +13,7 @@ import engine
 ROOT = Path(engine.__file__).parent
 
 _GROUND = {"errors", "core"}
-_SEAMS = _GROUND | {"ports", "registry", "machine", "protocols", "packages"}
+_SEAMS = _GROUND | {"ports", "registry", "timer", "machine", "protocols", "packages"}
 _SIBLINGS = (
     "runtime",
     "executors",
@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "machine": set(),
     "protocols": _GROUND | {"ports", "machine"},
     "packages": _GROUND | {"machine"},
+    "timer": _GROUND | {"ports"},
     **dict.fromkeys(_SIBLINGS, _SEAMS),
     "model": _GROUND,
     "services": _SEAMS,

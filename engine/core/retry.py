@@ -21,7 +21,7 @@ RETRY_DELAYS_S: Final = (60.0, 120.0)
 
 _FIRST_BACKOFF_S: Final = 1.0
 _LONGEST_BACKOFF_S: Final = 300.0
-_DOUBLINGS: Final = 9  # 2 ** 9 s is above the longest
+_DOUBLINGS: Final = 60  # more of them would only overflow
 
 
 class Condition(StrEnum):
@@ -95,9 +95,14 @@ def after_error(failures: int, age_s: float, terms: AsyncInvokeConfig) -> float 
     return delay_s
 
 
-def backoff_s(refusals: int) -> float:
-    """Seconds until the next attempt after `refusals` (1 or more) throttles or system errors in a row."""
-    return min(_FIRST_BACKOFF_S * 2.0 ** min(refusals - 1, _DOUBLINGS), _LONGEST_BACKOFF_S)
+def backoff_s(
+    refusals: int, first_s: float = _FIRST_BACKOFF_S, longest_s: float = _LONGEST_BACKOFF_S
+) -> float:
+    """Seconds until the next attempt after `refusals` (1 or more) throttles or system errors in a row.
+
+    They double from `first_s` to `longest_s`; the defaults are those of asynchronous events.
+    """
+    return min(first_s * 2.0 ** min(refusals - 1, _DOUBLINGS), longest_s)
 
 
 class AsyncCounts:

@@ -36,7 +36,7 @@ from engine.executors.modules import forget_helpers
 
 
 class HandlerClock(Protocol):
-    """The part of a `Clock` that handlers need."""
+    """A `Clock` of `engine.ports`, which a child process does not import: that would cost it pydantic."""
 
     def now(self) -> float:
         """Monotonic seconds."""

@@ -27,7 +27,8 @@ from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.runtime.destinations import DestinationDelivery, DestinationSender, End
 from engine.runtime.function_queue import FunctionQueue, PendingEvent
-from engine.runtime.timer import Timer
+from engine.runtime.invoke import invoke
+from engine.timer import Timer
 
 _THROTTLED: Final = Status.THROTTLED
 _CANCELLED: Final = Status.CANCELLED
@@ -120,14 +121,7 @@ class AsyncQueue:
 
     async def invoke(self, event: Event, /) -> Outcome:
         """The same; waits until the event is done with, retries and all."""
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-
-        def reply(outcome: Outcome) -> None:
-            if not future.done():
-                future.set_result(outcome)
-
-        self.submit(event, reply)
-        return await future
+        return await invoke(self.submit, event)
 
     # ---------------------------------------------------------------- life
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from engine.core.invocation import Invocation
 from engine.ports import Clock
-from engine.runtime.timer import Timer
+from engine.timer import Timer
 
 
 class Deadlines:

@@ -14,6 +14,7 @@ from engine.core.limits import Pool
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.runtime.driver import Driver
+from engine.runtime.invoke import invoke
 from engine.runtime.qualifiers import LATEST, QualifierRouter, Share
 
 
@@ -113,14 +114,7 @@ class Dispatcher:
 
     async def invoke(self, event: Event, /) -> Outcome:
         """The same, awaited. Cancelling the wait does not stop the invocation (as on Lambda)."""
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-
-        def reply(outcome: Outcome) -> None:
-            if not future.done():
-                future.set_result(outcome)
-
-        self.submit(event, reply)
-        return await future
+        return await invoke(self.submit, event)
 
     def _unwanted(self, event: Event) -> EngineError:
         if self.stage is not Stage.OPEN:

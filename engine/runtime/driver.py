@@ -32,7 +32,7 @@ from engine.core.outcome import Outcome, Status
 from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.deadlines import Deadlines
 from engine.runtime.init_scheduler import InitScheduler
-from engine.runtime.timer import Timer
+from engine.timer import Timer
 
 _RUNNING: Final = Phase.RUNNING  # see core.fleet: members are read once, not once an invocation
 _ENDED: Final = Phase.ENDED

@@ -51,7 +51,7 @@ async def main(messages: int, *, reporting: bool) -> bool:
         async with anyio.create_task_group() as group:
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
             await group.start(source.serve, engine.sink, stopping)
-            while queue.visible + queue.in_flight:
+            while queue.messages.visible + queue.messages.in_flight:
                 await anyio.sleep(0.005)
             took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
             stopping.set()

@@ -63,7 +63,7 @@ async def main(messages: int) -> bool:
     async with anyio.create_task_group() as group:
         await group.start(source.serve, sink, stopping)
         began_s = clock.now()
-        while queue.visible:
+        while queue.messages.visible:
             await anyio.sleep(max(0.0, began_s + len(seen) + 0.05 - clock.now()))
             seen.append(sink.running)
         stopping.set()

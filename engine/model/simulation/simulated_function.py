@@ -24,7 +24,7 @@ Log = list[tuple[float, str, Command[int]]]
 
 MIN_TICK_S: Final = 0.1
 MIN_TIMER_S: Final = 0.001
-"""The live timer for idle expiry (`runtime.timer`) is never set for less than this."""
+"""The live timer for idle expiry (`engine.timer`) is never set for less than this."""
 
 _WARM, _COLD, _THROTTLED, _INIT_FAILED = (int(outcome) for outcome in SimulatedOutcome)
 
@@ -343,7 +343,7 @@ class SimulatedFunction:
     # ---------------------------------------------------------------- time
 
     def _set_timer(self, now_s: float) -> None:
-        """Set the timer as `runtime.timer` does: it only moves earlier, and waits one keep-alive at most."""
+        """Set the timer as `engine.timer` does: it only moves earlier, and waits one keep-alive at most."""
         due_s = self.fleet.next_due_s()
         if due_s is None or self._due_s <= due_s:
             return

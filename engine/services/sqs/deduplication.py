@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Window(Generic[T]):
-    """Values by key, each for five minutes from when it was kept. O(1) amortised."""
+    """Values by key, each kept for five minutes. O(1) amortised."""
 
     __slots__ = ("_ends", "_kept")
 
@@ -34,7 +34,7 @@ class Window(Generic[T]):
         return found[1] if found is not None else None
 
     def keep(self, key: Hashable, value: T, now_s: float) -> None:
-        """Keep `value` from now on."""
+        """Keep `value` for five minutes from `now_s`."""
         end_s = now_s + WINDOW_S
         self._kept[key] = (end_s, value)
         self._ends.append((end_s, key))

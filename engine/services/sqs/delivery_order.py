@@ -1,4 +1,30 @@
-"""In which order a queue gives its visible messages out: standard queues with fairness, FIFO by group.
+"""In which order a queue delivers its visible messages: standard queues with fairness, FIFO by group.
+
+Theory of operation. A delivery order knows visible messages in the order of `seq`, and what is in flight by
+`MessageGroupId`. It forgets lazily: a message that leaves is passed over when it comes up.
+
+A group of a **standard** queue is a tenant. Tenants with visible messages stand in one heap by their first
+message, with the messages that have no group. When `take` meets a tenant with more in flight than its share,
+it sets it aside, and delivers its messages only when nobody else has any. Each `take` first puts back those
+that hold less by now.
+
+             a message is put              met by `take` with too much in flight
+    ABSENT ───────────────────► QUIET ──────────────────────────────────────────► NOISY
+      ▲                          │ ▲                                               │ │
+      │                          │ └── less is in flight, seen by the next `take` ─┘ │
+      └── nothing visible, and ──┴───────────────────────────────────────────────────┘
+          nothing in flight
+
+A group of a **FIFO** queue is available while its first visible message was sent before all that it has in
+flight. Available groups stand in one line, and `take` empties the first group before it turns to the next.
+
+             a message is put               all that may go is in flight
+    ABSENT ───────────────────► AVAILABLE ──────────────────────────────► BLOCKED
+      ▲                          │     ▲                                   │  │
+      │                          │     └─ a message in flight is deleted, ─┘  │
+      │                          │        or visible again                    │
+      └── nothing visible, and ──┴────────────────────────────────────────────┘
+          nothing in flight
 
 Source: SQS Developer Guide, "How Amazon SQS fair queues work", "FIFO queue delivery logic".
 """
@@ -13,9 +39,9 @@ from engine.services.sqs.indexes import LazyIndex
 from engine.services.sqs.message import IN_FLIGHT, VISIBLE, Message
 
 NOISY_IN_FLIGHT: Final = 30
-"""A tenant that holds fewer messages in flight is never noisy."""
+"""A tenant with fewer messages in flight is never noisy."""
 NOISY_SHARE: Final = 10
-"""A tenant is noisy when it holds more than a tenth of what is in flight."""
+"""A tenant is noisy if more than one in this many messages in flight is its own."""
 
 _NEVER: Final = 1 << 62
 
@@ -29,13 +55,13 @@ class DeliveryOrder(Protocol):
     def take(self, max_count: int) -> list[Message]:
         """Remove up to `max_count` messages in the order of delivery, and set them IN_FLIGHT."""
 
-    def took(self, message: Message) -> None:
+    def mark_in_flight(self, message: Message) -> None:
         """Note a message that became IN_FLIGHT without `take`."""
 
-    def released(self, message: Message) -> None:
-        """Note that a message is IN_FLIGHT no longer. Called before `put` if it becomes visible again."""
+    def mark_not_in_flight(self, message: Message) -> None:
+        """Note that a message is no longer IN_FLIGHT. Called before `put` if it becomes visible again."""
 
-    def dropped(self, message: Message) -> None:
+    def mark_gone(self, message: Message) -> None:
         """Note that a visible message is GONE."""
 
     def ready(self) -> bool:
@@ -61,10 +87,10 @@ class Tenant:
 
 
 class FairDeliveryOrder:
-    """In order of sending; but messages of tenants that hold too much wait for those of all others.
+    """In order of sending; but messages of tenants with too much in flight come after those of all others.
 
-    A message without a group is a tenant of its own. Time that consumers spent on a tenant's messages,
-    which AWS looks at too, is not looked at.
+    A message without a group is a tenant of its own. AWS also weighs how long consumers work on a tenant's
+    messages; this order does not.
     """
 
     __slots__ = ("_entries", "_in_flight", "_noisy", "_order", "_quiet", "_tenants")
@@ -102,21 +128,21 @@ class FairDeliveryOrder:
                     taken.append(message)
         else:
             self._requeue_quiet()
-            while len(taken) < max_count and (one := self._next()) is not None:
-                one.state = IN_FLIGHT
+            while len(taken) < max_count and (following := self._next()) is not None:
+                following.state = IN_FLIGHT
                 self._in_flight += 1
-                taken.append(one)
+                taken.append(following)
             return taken
         self._in_flight += len(taken)
         return taken
 
-    def took(self, message: Message) -> None:
+    def mark_in_flight(self, message: Message) -> None:
         """Note a message that became IN_FLIGHT without `take`."""
         self._in_flight += 1
         if message.group is not None:
             self._tenants.setdefault(message.group, Tenant()).in_flight += 1
 
-    def released(self, message: Message) -> None:
+    def mark_not_in_flight(self, message: Message) -> None:
         """Note that a message is IN_FLIGHT no longer."""
         self._in_flight -= 1
         if message.group is not None:
@@ -124,10 +150,10 @@ class FairDeliveryOrder:
             tenant.in_flight -= 1
             self._drop_if_empty(message.group, tenant)
 
-    def dropped(self, message: Message) -> None:
+    def mark_gone(self, message: Message) -> None:
         """Note that a visible message is GONE."""
         if message.group is None:
-            self._order.dropped()
+            self._order.mark_gone()
         else:
             self._drop_if_empty(message.group, self._tenants[message.group])
 
@@ -156,7 +182,7 @@ class FairDeliveryOrder:
 
     def _requeue_quiet(self) -> None:
         """Move tenants that are noisy no longer back to the ordered heap."""
-        for tenant in [one for one in self._noisy if not self._is_noisy(one)]:
+        for tenant in [tenant for tenant in self._noisy if not self._is_noisy(tenant)]:
             self._noisy.remove(tenant)
             if (seq := tenant.head_seq()) != _NEVER:
                 self._enter(tenant, seq)
@@ -168,10 +194,10 @@ class FairDeliveryOrder:
             self._order.pop(head)
             return head
         if tenant is None:
-            waiting = [one for one in self._noisy if one.head_seq() != _NEVER]
+            waiting = [tenant for tenant in self._noisy if tenant.head_seq() != _NEVER]
             if not waiting:
                 return None
-            tenant = min(waiting, key=lambda one: (one.in_flight, one.waiting[0][0]))
+            tenant = min(waiting, key=lambda tenant: (tenant.in_flight, tenant.waiting[0][0]))
         _, message = heapq.heappop(tenant.waiting)
         tenant.in_flight += 1
         return message
@@ -265,16 +291,16 @@ class FifoDeliveryOrder:
                 taken.append(entry[1])
         return taken
 
-    def took(self, message: Message) -> None:
+    def mark_in_flight(self, message: Message) -> None:
         """Note a message that became IN_FLIGHT without `take`."""
         group = self._groups.setdefault(message.group or "", Group())
         heapq.heappush(group.held, (message.seq, message))
 
-    def released(self, message: Message) -> None:
+    def mark_not_in_flight(self, message: Message) -> None:
         """Note that a message is IN_FLIGHT no longer."""
         self._update_group(message.group or "")
 
-    def dropped(self, message: Message) -> None:
+    def mark_gone(self, message: Message) -> None:
         """Note that a visible message is GONE."""
         self._update_group(message.group or "")
 

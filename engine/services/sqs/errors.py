@@ -100,7 +100,7 @@ def invalid_parameter(name: str, value: object, reason: str) -> SqsError:
 
 
 def missing(name: str) -> SqsError:
-    """A parameter that is required is not there."""
+    """A required parameter is missing."""
     return SqsError(MISSING, f"The request must contain the parameter {name}.")
 
 
@@ -127,7 +127,7 @@ def invalid_handle(handle: str) -> SqsError:
 
 
 def unknown_attribute(name: str) -> SqsError:
-    """A queue attribute that there is not, or not on this kind of queue."""
+    """A queue attribute that does not exist, or not on this kind of queue."""
     return SqsError("InvalidAttributeName", f"Unknown Attribute {name[:256]}.")
 
 

@@ -1,4 +1,4 @@
-"""Indexes over messages that forget lazily: who leaves is passed over later, or swept out with others."""
+"""Indexes over messages that forget lazily: messages that left are skipped later, or swept out together."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LazyIndex:
         else:
             self.fresh.popleft()
 
-    def dropped(self) -> None:
+    def mark_gone(self) -> None:
         """Note that a message in the index is GONE; sweeps when half of the index is."""
         self._dropped += 1
         if self._dropped > _FEW and self._dropped * 2 > len(self.fresh) + len(self.returned):

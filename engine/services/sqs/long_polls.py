@@ -54,7 +54,7 @@ class LongPoll:
         self._leave()
         self._call.succeed({})
 
-    def of(self, queue: Queue) -> bool:
+    def is_for(self, queue: Queue) -> bool:
         """Whether it waits for a message of `queue`."""
         return self._queue is queue
 

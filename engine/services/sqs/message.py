@@ -146,12 +146,12 @@ class Message:
 
     def copy(self, seq: int) -> Message:
         """The same content and history as another object; this one becomes GONE."""
-        other = Message(
+        copy = Message(
             self.id, self.body, self.sent_s, seq, self.group, self.dedup_id, self.attributes, self.trace
         )
-        other.receives, other.first_received_s = self.receives, self.first_received_s
-        other.receipt, other.received_s, other.origin = self.receipt, self.received_s, self.origin
-        return other
+        copy.receives, copy.first_received_s = self.receives, self.first_received_s
+        copy.receipt, copy.received_s, copy.origin = self.receipt, self.received_s, self.origin
+        return copy
 
     def __repr__(self) -> str:
         return f"<Message {self.id} {self.state.value} seq={self.seq} receives={self.receives}>"

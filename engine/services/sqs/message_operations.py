@@ -144,11 +144,11 @@ class MessageOperations:
             if messages:
                 return {"Messages": messages}
         if not wait_s:
-            if not queue.policy.fifo and queue.in_flight >= queue.most_in_flight:
+            if not queue.policy.fifo and queue.messages.in_flight >= queue.max_in_flight:
                 reason = "Too many messages in flight: delete some that were received, or let them time out."
                 raise SqsError("OverLimit", reason)
             return {}
-        queue.tick(now_s)
+        queue.messages.tick(now_s)
         LongPoll(call, queue, partial(self._receive, options), self._context.polls, wait_s)
         return None
 

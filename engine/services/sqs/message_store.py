@@ -5,17 +5,19 @@ Source: SQS Developer Guide, "Amazon SQS visibility timeout", "delay queues", "m
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from engine.services.sqs.delivery_order import FairDeliveryOrder, FifoDeliveryOrder
+from engine.services.sqs.delivery_order import DeliveryOrder, FairDeliveryOrder, FifoDeliveryOrder
 from engine.services.sqs.indexes import Ages, PurgedMessages, Timers
 from engine.services.sqs.message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message
-from engine.services.sqs.queue_attributes import QueueAttributes
 
 MAX_AT_ONCE: Final = 5_000
 """Changes that one `tick` makes of each kind: 10 to 20 ms of a core. What is left is due at once."""
+_MAX_SUPERSEDED: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,41 +38,45 @@ class MessageStore:
     """Every message is in one state, and in the indexes of that state; each step is O(log n) or better.
 
     Attributes:
-        policy: What the queue is set to.
         visible, in_flight, delayed: Numbers of messages, up to date after `tick`.
+        receipts: Messages by the number of their last receipt.
     """
 
     __slots__ = (
         "_ages",
+        "_fifo",
+        "_more_is_due",
         "_order",
-        "_receipts",
-        "_seq",
+        "_retention_s",
+        "_superseded",
         "_timers",
         "_tokens",
         "delayed",
         "in_flight",
-        "policy",
+        "receipts",
         "visible",
     )
 
-    def __init__(self, policy: QueueAttributes) -> None:
-        self.policy = policy
-        self._seq = self._tokens = 0  # never used twice: numbers of messages, of receipts and timers
-        self._order = _empty_order(policy)
+    def __init__(
+        self, *, fifo: bool, retention_s: float, more_is_due: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """`more_is_due` arranges that `tick` is called again, at the time it is given."""
+        self._fifo = fifo
+        self._retention_s = retention_s
+        self._more_is_due = more_is_due
+        self._tokens = 0  # never used twice: numbers of receipts and timers
+        self._order = _empty_order(fifo=fifo)
         self._timers, self._ages = Timers(), Ages()
-        self._receipts: dict[int, Message] = {}
+        self._superseded: OrderedDict[int, None] = OrderedDict()  # FIFO: receipts that newer ones replaced
+        self.receipts: dict[int, Message] = {}
         self.visible = self.in_flight = self.delayed = 0
-
-    def messages(self) -> list[Message]:
-        """All that are there, in whatever state. O(n)."""
-        return self._ages.messages()
 
     def clear(self) -> PurgedMessages:
         """Remove all messages, in whatever state, and return them to be freed."""
         purged = PurgedMessages(self._ages, self._timers)
-        self._order = _empty_order(self.policy)
+        self._order = _empty_order(fifo=self._fifo)
         self._timers, self._ages = Timers(), Ages()
-        self._receipts = {}
+        self._superseded, self.receipts = OrderedDict(), {}
         self.visible = self.in_flight = self.delayed = 0
         return purged
 
@@ -79,7 +85,7 @@ class MessageStore:
     def tick(self, now_s: float) -> None:
         """Let delays, timeouts and retention run out. Calls before other methods cost next to nothing.
 
-        Where more than `MAX_AT_ONCE` run out together, the rest is left to the calls that `_more_is_due`
+        Where more than `MAX_AT_ONCE` run out together, the rest is left to the calls that `more_is_due`
         asks for: the numbers of a queue are approximate, as on AWS, and nobody waits for them.
         """
         timers, has_changed = self._timers, False
@@ -94,27 +100,35 @@ class MessageStore:
                     self._order.put(message)
                 else:
                     self._return(message)
-        until_s = now_s - self.policy.retention_s
+        until_s = now_s - self._retention_s
         oldest_s = self._ages.oldest_s()
         if oldest_s is not None and oldest_s <= until_s:
             has_changed = True
             for message in islice(self._ages.sent_until(until_s), MAX_AT_ONCE):
-                self._remove(message)
+                self.remove(message)
         if has_changed:
             due_s = self.next_due_s()
             if due_s is not None and due_s <= now_s:
                 self._more_is_due(now_s)
-
-    def _more_is_due(self, now_s: float) -> None:
-        """Arrange that `tick` is called again soon. Does nothing here; `Queue` overrides it."""
 
     def next_due_s(self) -> float | None:
         """When the next timer or retention period ends; None if none does."""
         due_s, oldest_s = self._timers.next_due_s(), self._ages.oldest_s()
         if oldest_s is None:
             return due_s
-        expires_s = oldest_s + self.policy.retention_s
+        expires_s = oldest_s + self._retention_s
         return expires_s if due_s is None else min(due_s, expires_s)
+
+    def keep_for(self, retention_s: float) -> None:
+        """Change the retention period; it applies to messages that are here already, too."""
+        self._retention_s = retention_s
+
+    def set_timer(self, message: Message, due_s: float) -> None:
+        """End the delay or the visibility timeout of a message at `due_s`, in place of when it would end."""
+        self._tokens += 1
+        self._timers.arm(message, due_s, self._tokens)
+
+    # --- looking
 
     def statistics(self) -> QueueStatistics:
         """The counts as of the last `tick`."""
@@ -122,68 +136,115 @@ class MessageStore:
             visible=self.visible,
             in_flight=self.in_flight,
             delayed=self.delayed,
-            receipts=len(self._receipts),
+            receipts=len(self.receipts),
             oldest_s=self._ages.oldest_s(),
         )
 
+    def can_deliver(self) -> bool:
+        """Whether `take` would return a message."""
+        return self._order.ready()
+
+    def is_superseded(self, receipt: int) -> bool:
+        """Whether a newer receipt has replaced it, on a FIFO queue."""
+        return receipt in self._superseded
+
+    def all_delayed(self) -> list[Message]:
+        """The messages that are delayed, in no order."""
+        return [message for message in self._timers.messages() if message.state is DELAYED]
+
+    def all(self) -> list[Message]:
+        """All messages, in no order."""
+        return self._ages.messages()
+
     # --- changes of state
 
-    def _enter(self, message: Message, delay_s: float) -> None:
+    def add(self, message: Message, delay_s: float) -> None:
         """Add a new message: delayed, or visible at once."""
         self._ages.add(message)
         if delay_s > 0:
             message.state = DELAYED
             self.delayed += 1
-            self._tokens += 1
-            self._timers.arm(message, message.sent_s + delay_s, self._tokens)
+            self.set_timer(message, message.sent_s + delay_s)
         else:
             self.visible += 1
             self._order.put(message)
 
-    def _take(self, max_count: int) -> list[Message]:
+    def take(self, max_count: int) -> list[Message]:
         """Up to `max_count` visible messages, now in flight. Sets no timer and gives no receipt."""
         taken = self._order.take(max_count)
         self.visible -= len(taken)
         self.in_flight += len(taken)
         return taken
 
+    def deliver(self, messages: Sequence[Message], now_s: float, timeout_s: float) -> None:
+        """Give receipts to messages that were taken; they are visible again after `timeout_s`, or at once."""
+        due_s = now_s + timeout_s
+        token, receipts, arm = self._tokens, self.receipts, self._timers.arm
+        for message in messages:
+            message.receives += 1
+            message.received_s = now_s
+            if message.first_received_s is None:
+                message.first_received_s = now_s
+            elif message.receipt:
+                self._supersede(message.receipt)
+            token += 1
+            message.receipt = token
+            receipts[token] = message
+            if timeout_s > 0:
+                arm(message, due_s, token)
+        self._tokens = token
+        if timeout_s <= 0:
+            for message in messages:
+                self._return(message)
+
+    def _supersede(self, receipt: int) -> None:
+        self.receipts.pop(receipt, None)
+        if self._fifo:
+            self._superseded[receipt] = None
+            if len(self._superseded) > _MAX_SUPERSEDED:
+                self._superseded.popitem(last=False)
+
+    def make_visible(self, message: Message) -> None:
+        """End the visibility timeout of a message in flight."""
+        self._timers.disarm(message)
+        self._return(message)
+
     def _return(self, message: Message) -> None:
         """Make a message in flight visible. Its timer must not be set."""
         message.state = VISIBLE
         self.in_flight -= 1
         self.visible += 1
-        self._order.released(message)
+        self._order.mark_not_in_flight(message)
         self._order.put(message)
 
-    def _hide(self, message: Message) -> Message:
-        """Put a copy of a visible message in flight: a delivery order cannot remove one. Returns it."""
-        self._seq += 1
-        other = message.copy(self._seq)
-        self._remove(message)
-        other.state = IN_FLIGHT
-        self._receipts[other.receipt] = other
-        self._ages.add(other)
+    def hide(self, message: Message, seq: int) -> Message:
+        """Put a copy of a visible message in flight: a delivery order cannot remove one. Returns the copy."""
+        copy = message.copy(seq)
+        self.remove(message)
+        copy.state = IN_FLIGHT
+        self.receipts[copy.receipt] = copy
+        self._ages.add(copy)
         self.in_flight += 1
-        self._order.took(other)
-        return other
+        self._order.mark_in_flight(copy)
+        return copy
 
-    def _remove(self, message: Message) -> None:
+    def remove(self, message: Message) -> None:
         """Remove a message in any state."""
         state, message.state = message.state, GONE
         if state is IN_FLIGHT:
             self.in_flight -= 1
             self._timers.disarm(message)
-            self._order.released(message)
+            self._order.mark_not_in_flight(message)
         elif state is VISIBLE:
             self.visible -= 1
-            self._order.dropped(message)
+            self._order.mark_gone(message)
         else:
             self.delayed -= 1
             self._timers.disarm(message)
         if message.receipt:
-            self._receipts.pop(message.receipt, None)
+            self.receipts.pop(message.receipt, None)
         self._ages.trim(self.visible + self.in_flight + self.delayed)
 
 
-def _empty_order(policy: QueueAttributes) -> FairDeliveryOrder | FifoDeliveryOrder:
-    return FifoDeliveryOrder() if policy.fifo else FairDeliveryOrder()
+def _empty_order(*, fifo: bool) -> DeliveryOrder:
+    return FifoDeliveryOrder() if fifo else FairDeliveryOrder()

@@ -36,7 +36,7 @@ class MoveTask:
     Attributes:
         source: Where from.
         destination_arn: Where to; None sends each message back to the queue it came from.
-        per_s: Messages per second at most; None for as fast as can be.
+        per_s: Messages per second at most; None for no limit.
         next_s: When the next step is due.
     """
 
@@ -67,7 +67,7 @@ class MoveTask:
         self.status: str = RUNNING
         self.failure: str | None = None
         self.moved = 0
-        self.to_move = source.visible
+        self.to_move = source.messages.visible
 
     @property
     def handle(self) -> str:
@@ -113,7 +113,7 @@ class MoveTask:
         if target is None:
             self.source.restore(message, now_s)
             return self._end(FAILED, _NO_QUEUE if arn is not None else _NO_SOURCE)
-        target.tick(now_s)
+        target.messages.tick(now_s)
         target.accept_moved(now_s, message, message_id=new_id())
         touched[target.arn] = target
         self.moved += 1
@@ -141,7 +141,7 @@ class MoveTasks:
                 "There is already a task running. Only one active task is allowed for a source queue arn at "
                 "a given time."
             )
-        source.tick(now_s)
+        source.messages.tick(now_s)
         task = MoveTask(self._new_id(), source, destination_arn, per_s, now_s)
         tasks.append(task)
         del tasks[:-MAX_LISTED]
@@ -168,11 +168,12 @@ class MoveTasks:
         """When the next step of a task is due; None if no task runs."""
         return min((task.next_s for task in self._running()), default=None)
 
-    def tick(self, now_s: float) -> None:
-        """Run the steps that are due."""
+    def tick(self, now_s: float) -> float | None:
+        """Run the steps that are due. Returns when the next one is."""
         for task in self._running():
             if task.next_s <= now_s:
                 task.step(now_s, self._find, self._new_id)
+        return self.next_due_s()
 
     def _running(self) -> list[MoveTask]:
         return [tasks[-1] for tasks in self._tasks.values() if tasks and tasks[-1].status == RUNNING]

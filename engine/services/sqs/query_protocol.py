@@ -143,12 +143,12 @@ def _structure(tree: Mapping[str, Any]) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for name, node in tree.items():
         if (listed := _LIST_NAMES.get(name)) is not None:
-            params.setdefault(listed, []).extend(one for one in _numbered(node) if isinstance(one, str))
+            params.setdefault(listed, []).extend(item for item in _numbered(node) if isinstance(item, str))
         elif (mapped := _MAP_NAMES.get(name)) is not None:
             params.setdefault(mapped, {}).update(_map(_numbered(node), text_values="Message" not in mapped))
         elif name in _ENTRY_NAMES:
-            entries = [one if isinstance(one, dict) else {} for one in _numbered(node)]
-            params.setdefault("Entries", []).extend(_structure(one) for one in entries)
+            entries = [item if isinstance(item, dict) else {} for item in _numbered(node)]
+            params.setdefault("Entries", []).extend(_structure(item) for item in entries)
         elif isinstance(node, str):
             params[name] = _integer(name, node) if name in _NUMBERS else node
     return params

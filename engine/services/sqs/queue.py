@@ -7,22 +7,19 @@ logic"; SQS API reference; recorded answers.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final, NamedTuple
 
 from engine.services.sqs.deduplication import Window
 from engine.services.sqs.indexes import PurgedMessages
-from engine.services.sqs.message import DELAYED, IN_FLIGHT, VISIBLE, Attribute, Message, Origin
+from engine.services.sqs.message import IN_FLIGHT, VISIBLE, Attribute, Message, Origin
 from engine.services.sqs.message_store import MessageStore
 from engine.services.sqs.queue_attributes import MAX_VISIBILITY_S, QueueAttributes
 from engine.services.sqs.waiters import Waiter, Waiters
 
 MAX_IN_FLIGHT: Final = 120_000
 """Messages in flight at a time, of either kind of queue (SQS Developer Guide, "message quotas")."""
-
-_MAX_SUPERSEDED: Final = 100_000
 
 
 class Sent(NamedTuple):
@@ -48,7 +45,11 @@ class ReceiptStatus(Enum):
     TOO_LONG = "too long"
 
 
-class Queue(MessageStore):
+def _set_no_timer(_queue: Queue, _due_s: float | None) -> None:
+    """For a queue that nobody waits for a message of."""
+
+
+class Queue:
     """Messages of one name.
 
     Methods that take `now_s` first let the timers run out that are due by then. They never call a waiter: the
@@ -56,20 +57,23 @@ class Queue(MessageStore):
 
     Attributes:
         name, arn: Its own.
-        most_in_flight: Receives beyond it give nothing.
-        set_timer: Called with the time at which `tick` and `wake_waiters` are due, while a waiter waits.
+        policy: Its attributes.
+        messages: Its messages by state.
+        max_in_flight: Receives beyond it give nothing.
     """
 
     __slots__ = (
         "_attempts",
         "_dedup",
         "_resolve",
-        "_superseded",
+        "_seq",
+        "_set_timer",
         "_waiters",
         "arn",
-        "most_in_flight",
+        "max_in_flight",
+        "messages",
         "name",
-        "set_timer",
+        "policy",
     )
 
     def __init__(
@@ -78,16 +82,32 @@ class Queue(MessageStore):
         arn: str,
         policy: QueueAttributes,
         resolve: Callable[[str], Queue | None] = lambda _: None,
-        most_in_flight: int = MAX_IN_FLIGHT,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        set_timer: Callable[[Queue, float | None], None] = _set_no_timer,
     ) -> None:
-        """`resolve` finds the dead-letter queue by its ARN."""
-        super().__init__(policy)
-        self._superseded: OrderedDict[int, None] = OrderedDict()  # FIFO: receipts that newer ones replaced
+        """Create an empty queue.
+
+        Args:
+            name: Its own.
+            arn: Its own.
+            policy: Its attributes.
+            resolve: Finds the dead-letter queue by its ARN.
+            max_in_flight: Receives beyond it give nothing.
+            set_timer: Called with the queue and the time at which `messages.tick` and `wake_waiters` are due,
+                None for no such time, while a waiter waits.
+        """
+        self.name, self.arn = name, arn
+        self.policy = policy
+        self.max_in_flight = max_in_flight
+        self.messages = MessageStore(
+            fifo=policy.fifo,
+            retention_s=policy.retention_s,
+            more_is_due=lambda now_s: set_timer(self, now_s),
+        )
+        self._seq = 0  # of the last message that was accepted
         self._dedup: Window[Sent] = Window()
         self._attempts: Window[tuple[tuple[Message, int, int], ...]] = Window()
-        self.name, self.arn = name, arn
-        self.most_in_flight = most_in_flight
-        self.set_timer: Callable[[float | None], None] = lambda _: None
+        self._set_timer = set_timer
         self._resolve = resolve
         self._waiters = Waiters()
 
@@ -109,12 +129,12 @@ class Queue(MessageStore):
 
         A FIFO queue needs `group`, and `dedup_id` unless it deduplicates by content.
         """
-        self.tick(now_s)
-        policy = self.policy
+        messages, policy = self.messages, self.policy
+        messages.tick(now_s)
         if not policy.fifo:
             self._seq = seq = self._seq + 1
             message = Message(message_id, body, now_s, seq, group, None, attributes, trace)
-            self._enter(message, policy.delay_s if delay_s is None else delay_s)
+            messages.add(message, policy.delay_s if delay_s is None else delay_s)
             return Sent(message_id, None)
         if dedup_id is None:
             dedup_id = hashlib.sha256(body.encode()).hexdigest()
@@ -124,7 +144,7 @@ class Queue(MessageStore):
             return known
         self._seq += 1
         message = Message(message_id, body, now_s, self._seq, group, dedup_id, attributes, trace)
-        self._enter(message, policy.delay_s)
+        messages.add(message, policy.delay_s)
         sent = Sent(message_id, message.sequence_number)
         self._dedup.keep(key, sent, now_s)
         return sent
@@ -147,7 +167,7 @@ class Queue(MessageStore):
         message.receipt, message.received_s = 0, 0.0
         if self.policy.fifo and message.group is None:
             message.group = message.id
-        self._enter(message, 0)
+        self.messages.add(message, 0)
 
     # --- receiving
 
@@ -160,50 +180,24 @@ class Queue(MessageStore):
         `ReceiveRequestAttemptId` of a FIFO queue: asked again within five minutes, it gives the same
         messages with the same receipts if nothing has become of them.
         """
-        self.tick(now_s)
+        messages = self.messages
+        messages.tick(now_s)
         timeout_s = self.policy.visibility_s if visibility_s is None else visibility_s
         if attempt_id is not None and (again := self._again(attempt_id, now_s, timeout_s)):
             return again
         received: list[Message] = []
-        max_count = min(max_count, self.most_in_flight - self.in_flight)
+        max_count = min(max_count, self.max_in_flight - messages.in_flight)
         redrive = self.policy.redrive
-        while len(received) < max_count and (taken := self._take(max_count - len(received))):
+        while len(received) < max_count and (taken := messages.take(max_count - len(received))):
             if redrive is not None:
-                taken = [one for one in taken if not self._moved_to_dlq(one, now_s)]
+                taken = [message for message in taken if not self._moved_to_dlq(message, now_s)]
             received += taken
         if received:
-            self._deliver(received, now_s, timeout_s)
+            messages.deliver(received, now_s, timeout_s)
             if attempt_id is not None:
                 tries = tuple((message, message.receipt, message.timer) for message in received)
                 self._attempts.keep(attempt_id, tries, now_s)
         return received
-
-    def _deliver(self, messages: Sequence[Message], now_s: float, timeout_s: float) -> None:
-        due_s = now_s + timeout_s
-        token, receipts, arm = self._tokens, self._receipts, self._timers.arm
-        for message in messages:
-            message.receives += 1
-            message.received_s = now_s
-            if message.first_received_s is None:
-                message.first_received_s = now_s
-            elif message.receipt:
-                self._supersede(message.receipt)
-            token += 1
-            message.receipt = token
-            receipts[token] = message
-            if timeout_s > 0:
-                arm(message, due_s, token)
-        self._tokens = token
-        if timeout_s <= 0:
-            for message in messages:
-                self._return(message)
-
-    def _supersede(self, receipt: int) -> None:
-        self._receipts.pop(receipt, None)
-        if self.policy.fifo:
-            self._superseded[receipt] = None
-            if len(self._superseded) > _MAX_SUPERSEDED:
-                self._superseded.popitem(last=False)
 
     def _again(self, attempt_id: str, now_s: float, timeout_s: float) -> list[Message]:
         tries = self._attempts.get(attempt_id, now_s) or ()
@@ -212,8 +206,7 @@ class Queue(MessageStore):
                 return []  # deleted, timed out or received again since
         again = []
         for message, receipt, _ in tries:
-            self._tokens += 1
-            self._timers.arm(message, now_s + timeout_s, self._tokens)
+            self.messages.set_timer(message, now_s + timeout_s)
             again.append((message, receipt, message.timer))
         self._attempts.keep(attempt_id, tuple(again), now_s)
         return [message for message, *_ in again]
@@ -227,8 +220,8 @@ class Queue(MessageStore):
         target = self._resolve(redrive.arn)
         if target is None or target is self:
             return False  # the dead-letter queue does not exist: deliver once more
-        self._remove(message)
-        target.tick(now_s)
+        self.messages.remove(message)
+        target.messages.tick(now_s)
         target.accept_moved(now_s, message, origin=self.arn)
         target.wake_waiters(now_s)
         return True
@@ -237,13 +230,14 @@ class Queue(MessageStore):
 
     def delete(self, receipt: int, now_s: float) -> ReceiptStatus:
         """Delete the message of `receipt`. On standard queues an old receipt works too."""
-        self.tick(now_s)
-        message = self._receipts.get(receipt)
+        messages = self.messages
+        messages.tick(now_s)
+        message = messages.receipts.get(receipt)
         if message is None:
-            return ReceiptStatus.EXPIRED if receipt in self._superseded else ReceiptStatus.GONE
+            return ReceiptStatus.EXPIRED if messages.is_superseded(receipt) else ReceiptStatus.GONE
         if message.state is not IN_FLIGHT and self.policy.fifo:
             return ReceiptStatus.EXPIRED
-        self._remove(message)
+        messages.remove(message)
         return ReceiptStatus.DONE
 
     def delete_all(self, receipts: Iterable[int], now_s: float) -> None:
@@ -253,21 +247,21 @@ class Queue(MessageStore):
 
     def change_visibility(self, receipt: int, timeout_s: float, now_s: float) -> ReceiptStatus:
         """Hide the message of `receipt` for `timeout_s` from now on; 0 makes it visible at once."""
-        self.tick(now_s)
-        message = self._receipts.get(receipt)
+        messages = self.messages
+        messages.tick(now_s)
+        message = messages.receipts.get(receipt)
         if message is None or (message.state is not IN_FLIGHT and self.policy.fifo):
             return ReceiptStatus.GONE
         if now_s + timeout_s - message.received_s > MAX_VISIBILITY_S:
             return ReceiptStatus.TOO_LONG
         if timeout_s <= 0:
             if message.state is IN_FLIGHT:
-                self._timers.disarm(message)
-                self._return(message)
+                messages.make_visible(message)
             return ReceiptStatus.DONE
         if message.state is VISIBLE:
-            message = self._hide(message)
-        self._tokens += 1
-        self._timers.arm(message, now_s + timeout_s, self._tokens)
+            self._seq += 1
+            message = messages.hide(message, self._seq)
+        messages.set_timer(message, now_s + timeout_s)
         return ReceiptStatus.DONE
 
     # --- waiting
@@ -279,7 +273,8 @@ class Queue(MessageStore):
 
     def ready(self) -> bool:
         """Whether `receive` would return a message, as of the last `tick`."""
-        return self.visible > 0 and self.in_flight < self.most_in_flight and self._order.ready()
+        messages = self.messages
+        return messages.visible > 0 and messages.in_flight < self.max_in_flight and messages.can_deliver()
 
     def wait(self, waiter: Waiter) -> None:
         """Put `waiter` at the end of those who wait for a message. Then call `wake_waiters`.
@@ -299,46 +294,47 @@ class Queue(MessageStore):
         if waiters:
             waiters.call(self.ready, now_s)
         if waiters:
-            self.set_timer(self.next_due_s())
+            self._set_timer(self, self.messages.next_due_s())
 
     # --- rare things
 
     def configure(self, policy: QueueAttributes, now_s: float) -> None:
         """Replace the attributes, except `fifo`. A FIFO queue applies a new delay to delayed messages."""
-        self.tick(now_s)
+        messages = self.messages
+        messages.tick(now_s)
         before, self.policy = self.policy, policy
+        messages.keep_for(policy.retention_s)
         if policy.fifo and policy.delay_s != before.delay_s:
-            for message in self._timers.messages():
-                if message.state is DELAYED:
-                    self._tokens += 1
-                    self._timers.arm(message, message.sent_s + policy.delay_s, self._tokens)
-        self.tick(now_s)
+            for message in messages.all_delayed():
+                messages.set_timer(message, message.sent_s + policy.delay_s)
+        messages.tick(now_s)
 
     def purge(self) -> PurgedMessages:
         """Forget all messages, in whatever state, and the ids of deduplication.
 
         Returns the messages: the caller frees them in steps, because freeing half a million takes long.
         """
-        self._superseded, self._dedup, self._attempts = OrderedDict(), Window(), Window()
-        return self.clear()
-
-    def _more_is_due(self, now_s: float) -> None:
-        self.set_timer(now_s)
+        self._dedup, self._attempts = Window(), Window()
+        return self.messages.clear()
 
     def take_visible(self, max_count: int, now_s: float) -> list[Message]:
         """Remove and return up to `max_count` visible messages; does not count as a receive."""
-        self.tick(now_s)
-        taken = self._take(max_count)
+        messages = self.messages
+        messages.tick(now_s)
+        taken = messages.take(max_count)
         for message in taken:
-            self._remove(message)
+            messages.remove(message)
         return taken
 
     def restore(self, message: Message, now_s: float) -> None:
         """Undo `take_visible` for one message: it has its place in the order again."""
-        other = message.copy(message.seq)
-        other.receipt = 0
-        self.tick(now_s)
-        self._enter(other, 0)
+        copy = message.copy(message.seq)
+        copy.receipt = 0
+        self.messages.tick(now_s)
+        self.messages.add(copy, 0)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.visible} visible, {self.in_flight} in flight, {self.delayed} delayed"
+        counts = self.messages
+        return (
+            f"{self.name}: {counts.visible} visible, {counts.in_flight} in flight, {counts.delayed} delayed"
+        )

@@ -257,7 +257,7 @@ def _allow(text: str) -> RedriveAllow:
     permission, sources = policy.get("redrivePermission"), policy.get("sourceQueueArns")
     if permission not in ("allowAll", "denyAll", "byQueue"):
         raise _unsupported()
-    if not isinstance(sources, list | None) or not all(isinstance(one, str) for one in sources or ()):
+    if not isinstance(sources, list | None) or not all(isinstance(source, str) for source in sources or ()):
         raise _unsupported()
     if permission == "byQueue" and not sources:
         raise wrong(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -20,10 +21,11 @@ from engine.services.sqs.move_tasks import MAX_LISTED, RUNNING, MoveTask
 from engine.services.sqs.parameters import Params, integer, required, text, text_map, texts
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import KNOWN
-from engine.services.sqs.queue_timers import QueueTimers, free
+from engine.services.sqs.queue_timers import free
 from engine.services.sqs.queues import QueueRecord, Queues
 from engine.services.sqs.request import Result, SqsRequest
 from engine.services.sqs.serialization import Epoch
+from engine.timer import Timer
 
 Operation = Callable[[SqsRequest, Params], Result]
 
@@ -36,9 +38,9 @@ _LONGEST_TAG_VALUE: Final = 256
 
 
 class QueueOperations:
-    """Everything that is not about single messages.
+    """All operations except those on messages.
 
-    `operations` holds what needs no queue, `on_queues` what is said of one.
+    `operations` has the operations that name no queue, `on_queues` those on one queue.
     """
 
     def __init__(
@@ -46,14 +48,14 @@ class QueueOperations:
         queues: Queues,
         clock: Clock,
         account_id: str,
-        timers: QueueTimers,
         deleted: Callable[[Queue], None],
     ) -> None:
         """`deleted` is called with each queue that was deleted."""
         self._queues = queues
         self._account_id = account_id
+        self._clock = clock
         self._epoch = Epoch(clock)
-        self._timers = timers
+        self._move_timer: Timer | None = None  # from the first move task on
         self._deleted = deleted
         self.operations: Mapping[str, Operation] = {
             "CreateQueue": self._create,
@@ -72,9 +74,14 @@ class QueueOperations:
             "UntagQueue": self._untag,
             "ListQueueTags": self._tags,
             "ListDeadLetterSourceQueues": self._sources,
-            "AddPermission": self._permit,
-            "RemovePermission": self._forbid,
+            "AddPermission": self._add_permission,
+            "RemovePermission": self._remove_permission,
         }
+
+    def stop(self) -> None:
+        """Move no more messages."""
+        if self._move_timer is not None:
+            self._move_timer.cancel()
 
     # --- queues
 
@@ -141,13 +148,14 @@ class QueueOperations:
             if name != "All" and name not in KNOWN:
                 raise unknown_attribute(name)
         queue = record.queue
-        queue.tick(call.now_s)
+        messages = queue.messages
+        messages.tick(call.now_s)
         current = {
             **queue.policy.attributes(),
             "QueueArn": queue.arn,
-            "ApproximateNumberOfMessages": str(queue.visible),
-            "ApproximateNumberOfMessagesNotVisible": str(queue.in_flight),
-            "ApproximateNumberOfMessagesDelayed": str(queue.delayed),
+            "ApproximateNumberOfMessages": str(messages.visible),
+            "ApproximateNumberOfMessagesNotVisible": str(messages.in_flight),
+            "ApproximateNumberOfMessagesDelayed": str(messages.delayed),
             "CreatedTimestamp": self._epoch.text_s(record.created_s),
             "LastModifiedTimestamp": self._epoch.text_s(record.modified_s),
         }
@@ -180,14 +188,14 @@ class QueueOperations:
 
     # --- permissions: kept, never asked
 
-    def _permit(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+    def _add_permission(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         label = _label(params)
         accounts, actions = texts(params, "AWSAccountIds"), texts(params, "Actions")
         if not accounts or not actions:
             raise missing("ActionName" if accounts else "AWSAccountIds")
         document = _policy(record)
         statements = document["Statement"]
-        if any(one.get("Sid") == label for one in statements):
+        if any(statement.get("Sid") == label for statement in statements):
             raise invalid_parameter("Label", label, "Already exists.")
         principals = [f"arn:aws:iam::{account}:root" for account in accounts]
         named = [f"SQS:{action}" for action in actions]
@@ -203,10 +211,10 @@ class QueueOperations:
         self._keep_policy(record, document, call.now_s)
         return {}
 
-    def _forbid(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+    def _remove_permission(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         label = _label(params)
         document = _policy(record)
-        kept = [one for one in document["Statement"] if one.get("Sid") != label]
+        kept = [statement for statement in document["Statement"] if statement.get("Sid") != label]
         if len(kept) == len(document["Statement"]):
             raise invalid_parameter("Label", label, "can't find label.")
         document["Statement"] = kept
@@ -223,7 +231,9 @@ class QueueOperations:
         arn = required(params, "SourceArn")
         per_s = integer(params, "MaxNumberOfMessagesPerSecond")
         task = self._queues.start_move(arn, text(params, "DestinationArn"), per_s, call.now_s)
-        self._timers.move_tasks_changed()
+        if self._move_timer is None:
+            self._move_timer = Timer(asyncio.get_running_loop(), self._clock, self._queues.move_tasks.tick)
+        self._move_timer.at(task.next_s)
         return {"TaskHandle": task.handle}
 
     def _cancel_move(self, _call: SqsRequest, params: Params) -> Result:
@@ -284,7 +294,7 @@ def _policy(record: QueueRecord) -> dict[str, Any]:
     statements = document.get("Statement")
     if isinstance(statements, dict):  # one statement may stand without its list
         document["Statement"] = [statements]
-    elif not isinstance(statements, list) or not all(isinstance(one, dict) for one in statements):
+    elif not isinstance(statements, list) or not all(isinstance(statement, dict) for statement in statements):
         document["Statement"] = []
     assert isinstance(document, dict)  # QueuePolicy takes nothing else
     return document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, no_such_queue, not_found
@@ -51,17 +52,32 @@ class Queues:
     """
 
     def __init__(
-        self, region: str, account_id: str, new_id: Callable[[], str], *, strict: bool = False
+        self,
+        region: str,
+        account_id: str,
+        new_id: Callable[[], str],
+        *,
+        set_timer: Callable[[Queue, float | None], None],
+        strict: bool = False,
     ) -> None:
-        """`new_id`: ids of moved messages and of tasks."""
+        """`new_id`: ids of moved messages and of tasks. `set_timer`: see `Queue`."""
         self.strict = strict
         self.changes = 0
         self.move_tasks = MoveTasks(self.find_arn, new_id)
         self._arn = f"arn:aws:sqs:{region}:{account_id}:"
         self._records: dict[str, QueueRecord] = {}
         self._deleted_s: dict[str, float] = {}
-        self.on_created: Callable[[Queue], None] = lambda _: None
-        """Called with each new queue."""
+        self._set_timer = set_timer
+        self._listeners: list[Callable[[Queue], None]] = []
+
+    @contextmanager
+    def announcing(self, listener: Callable[[Queue], None]) -> Iterator[None]:
+        """Call `listener` with each queue that is created within the block."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     # --- finding
 
@@ -121,10 +137,11 @@ class Queues:
             raise SqsError("QueueDeletedRecently", _TOO_SOON)
         policy = changed(QueueAttributes(fifo=fifo), attributes, creating=True)
         self._check_redrive(name, policy)
-        queue = Queue(name, self.arn(name), policy, self.find_arn)
+        queue = Queue(name, self.arn(name), policy, self.find_arn, set_timer=self._set_timer)
         self._records[name] = QueueRecord(queue, dict(tags), now_s)
         self.changes += 1
-        self.on_created(queue)
+        for listener in self._listeners:
+            listener(queue)
         return queue
 
     def _check_same(self, queue: Queue, attributes: Mapping[str, str]) -> None:

@@ -118,5 +118,7 @@ def message_json(
         attributes = chosen(message.attributes, attribute_names)
         if attributes:
             document["MD5OfMessageAttributes"] = md5_of_attributes(attributes)
-            document["MessageAttributes"] = {name: attribute_json(one) for name, one in attributes.items()}
+            document["MessageAttributes"] = {
+                name: attribute_json(value) for name, value in attributes.items()
+            }
     return document

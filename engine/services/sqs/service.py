@@ -59,17 +59,21 @@ class SqsService:
     def __init__(self, host: Host, *, strict: bool = False) -> None:
         """`strict` keeps AWS's pauses of 60 s after DeleteQueue and PurgeQueue."""
         account = host.account
-        self.queues = Queues(account.region, account.account_id, host.new_request_id, strict=strict)
+        self._timers = QueueTimers(host.clock)
+        self.queues = Queues(
+            account.region,
+            account.account_id,
+            host.new_request_id,
+            set_timer=self._timers.set,
+            strict=strict,
+        )
         self.system_attributes = SystemAttributes(Epoch(host.clock), account.account_id)
         self._clock = host.clock
         self._account_id = account.account_id
         self._new_id = host.new_request_id
-        self._timers = QueueTimers(self.queues, host.clock)
         self._polls: set[LongPoll] = set()
         self._context = MessageContext(host.new_request_id, self.system_attributes, self._polls)
-        self._queue_operations = QueueOperations(
-            self.queues, host.clock, account.account_id, self._timers, self._deleted
-        )
+        self._queue_operations = QueueOperations(self.queues, host.clock, account.account_id, self._deleted)
         self._json: SqsProtocol = JsonProtocol()
         self._query: SqsProtocol = QueryProtocol()
         self._targets = {
@@ -116,6 +120,7 @@ class SqsService:
         for poll in tuple(self._polls):
             poll.end()
         self._timers.stop()
+        self._queue_operations.stop()
 
     # --- for clients
 
@@ -126,29 +131,29 @@ class SqsService:
             name = self._targets.get(target)
             asked = name or target.decode("latin-1").removeprefix("AmazonSQS.")
             call = SqsRequest(request, self._json, asked, self._new_id())
-            self._act(call, name, None)
+            self._execute(call, name, None)
         else:
             self._handle_query(request)
 
     def _handle_query(self, request: Request) -> None:
-        call = SqsRequest(request, self._query, "", self._new_id())
+        request_id = self._new_id()
         try:
             form = read_form(request)
         except SqsError as error:
-            call.fail(error)
+            SqsRequest(request, self._query, "", request_id).fail(error)
             return
         action = form.get("Action")
         if action is None and not request.too_large:
-            head = f"Content-Type: text/xml\r\nx-amzn-RequestId: {call.request_id}\r\n"
+            head = f"Content-Type: text/xml\r\nx-amzn-RequestId: {request_id}\r\n"
             request.respond(404, head.encode(), _NO_OPERATION)
             return
         name = action if action in self._operations else None
         if name in _NOT_ON_A_QUEUE and _QUEUE_PATH.match(request.target):
             name = None
-        call.operation = name or (action or "")
-        self._act(call, name, form)
+        call = SqsRequest(request, self._query, name or action or "", request_id)
+        self._execute(call, name, form)
 
-    def _act(self, call: SqsRequest, name: str | None, form: Mapping[str, str] | None) -> None:
+    def _execute(self, call: SqsRequest, name: str | None, form: Mapping[str, str] | None) -> None:
         """Run the operation and answer. `form` is None in the JSON protocol."""
         try:
             if call.request.too_large:
@@ -216,7 +221,7 @@ class SqsService:
         """Cancel the timer and answer the long polls of a deleted queue."""
         self._timers.forget(queue)
         self._by_name.pop(queue.name, None)
-        for poll in [one for one in self._polls if one.of(queue)]:
+        for poll in [poll for poll in self._polls if poll.is_for(queue)]:
             poll.end()
 
 

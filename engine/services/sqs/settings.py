@@ -117,5 +117,5 @@ def queue_problems(tables: Mapping[str, QueueSettings]) -> Iterator[tuple[tuple[
 
 def with_targets(tables: Mapping[str, QueueSettings]) -> dict[str, QueueSettings]:
     """The tables, and one of defaults for each dead-letter queue that has none."""
-    targets = [one.redrive.dead_letter_queue for one in tables.values() if one.redrive is not None]
+    targets = [table.redrive.dead_letter_queue for table in tables.values() if table.redrive is not None]
     return {**{name: QueueSettings() for name in targets}, **tables}

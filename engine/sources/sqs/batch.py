@@ -1,4 +1,4 @@
-"""One batch on its way: messages, receipts and records, which belong together by their places."""
+"""One batch: messages, receipts and records, which correspond by position."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from engine.sources.sqs.records import (
     MAX_BYTES,
     Record,
     fitting,
-    size_at_most,
+    max_size_of,
     size_of,
 )
 
 
 class Batch:
-    """What one invocation is for. Called with its outcome.
+    """The messages of one invocation. It is the invocation's reply: called with the outcome.
 
     Attributes:
         queue: Where its messages are in flight.
@@ -62,7 +62,7 @@ class Batch:
         self.records = records
         self.until_s = until_s
         self.due_s = 0.0
-        self.size = EMPTY_BYTES + sum(map(size_at_most, messages))
+        self.size = EMPTY_BYTES + sum(map(max_size_of, messages))
         self.refusals = 0
         self.began_s = 0.0
         self.rest: Batch | None = None

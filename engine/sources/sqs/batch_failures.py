@@ -1,4 +1,4 @@
-"""What becomes of the messages of a batch, by what the function answered.
+"""Decides which messages of a batch are deleted and which are redelivered, by the function's answer.
 
 Source: Lambda Developer Guide, "Handling errors for an SQS event source in Lambda", "Returning batch item
 failures"; recorded behaviour.
@@ -60,7 +60,7 @@ def reported(body: bytes, ids: Collection[str]) -> set[str] | None:
 
 
 def in_order(failed: Collection[str], messages: Sequence[tuple[str, str | None]]) -> Collection[str]:
-    """With each that failed all later ones of its group, of `(id, group)` in order.
+    """Add to the failed ids all later ones of the same group; `keys` are `(id, group)` in order.
 
     AWS deletes what was not reported, and leaves it to the function to report what comes after a failure;
     this does that in its place.

@@ -1,4 +1,4 @@
-"""What a mapping is to do, and how many batches of it may run at a time."""
+"""The plan of a mapping, and how many of its batches may run at a time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engine.sources.sqs.filters import Criteria
 
 DECIDE_EVERY_S: Final = 0.1
 _SMOOTHING: Final = 0.1
-_FIRST_BACKOFF_S: Final = 0.1
-_LONGEST_BACKOFF_S: Final = 5.0
-_DOUBLINGS: Final = 10
+FIRST_BACKOFF_S: Final = 0.1
+"""Wait after the first throttle of a batch; doubled after each further one, up to `LONGEST_BACKOFF_S`."""
+LONGEST_BACKOFF_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,8 @@ class ConcurrencyController:
     Attributes:
         running: Batches that have a slot.
         allowed: How many may have one.
-        wanted, reason: The policy's words.
-        decided_s: When it was asked for the last time.
+        wanted, reason: What the policy wants, and why.
+        decided_s: When the policy was asked last.
     """
 
     __slots__ = (
@@ -113,6 +113,10 @@ class ConcurrencyController:
         self.running += 1
         self._peak = max(self._peak, self.running)
 
+    def done(self) -> None:
+        """Count a batch that gives its slot back."""
+        self.running -= 1
+
     def ran(self, took_s: float) -> None:
         """Count a batch that the function ran for, whether it failed or not."""
         self._ended += 1
@@ -122,12 +126,7 @@ class ConcurrencyController:
         """Count a batch that failed; `ran` was called before."""
         self._failed += 1
 
-    def refused(self) -> None:
+    def throttled(self) -> None:
         """Count a batch that was throttled."""
         self._ended += 1
         self._failed += 1
-
-
-def backoff_s(refusals: int) -> float:
-    """Seconds until the next attempt after `refusals` (1 or more) throttles in a row."""
-    return min(_FIRST_BACKOFF_S * 2.0 ** min(refusals - 1, _DOUBLINGS), _LONGEST_BACKOFF_S)

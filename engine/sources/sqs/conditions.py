@@ -117,11 +117,11 @@ def _wildcard(pattern: str, refuse: Refuse) -> Callable[[str], bool]:
         if len(value) < len(first) + len(last) or not (value.startswith(first) and value.endswith(last)):
             return False
         position, end = len(first), len(value) - len(last)
-        for one in middle:
-            found = value.find(one, position, end)
+        for part in middle:
+            found = value.find(part, position, end)
             if found < 0:
                 return False
-            position = found + len(one)
+            position = found + len(part)
         return True
 
     return matches
@@ -139,7 +139,7 @@ _TEXTUAL: Final[Mapping[str, Callable[[str, Refuse], Callable[[str], bool]]]] = 
 
 
 def _anything_but(argument: Any, refuse: Refuse) -> Condition:
-    """There must be a value, and none of these. With a match type: one that does not match any of them."""
+    """Matches any value but these. With a match type: a value that matches none of them."""
     if isinstance(argument, dict):
         if len(argument) != 1:
             raise refuse("anything-but of several match types")
@@ -149,14 +149,14 @@ def _anything_but(argument: Any, refuse: Refuse) -> Condition:
             raise refuse("anything-but of an empty array")
         if name not in _TEXTUAL:
             raise refuse(f"Unsupported anything-but pattern: {name}")
-        tests = [_textual(name, one, refuse) for one in given]
+        tests = [_textual(name, value, refuse) for value in given]
         return lambda value: not any(test(value) for test in tests)
     values = argument if isinstance(argument, list) else [argument]
     if not values:
         raise refuse("anything-but of an empty array")
-    if any(isinstance(one, dict | list) for one in values):
+    if any(isinstance(value, dict | list) for value in values):
         raise refuse("anything-but wants texts and numbers")
-    equal = [_equals(one) for one in values]
+    equal = [_equals(value) for value in values]
     return lambda value: not any(test(value) for test in equal)
 
 
@@ -188,7 +188,7 @@ def _numeric(argument: Any, refuse: Refuse) -> Condition:
 
 
 def _exact(number: float) -> int | Decimal:
-    """As it is written: 0.1 is a tenth."""
+    """The number as it is written: 0.1 is exactly a tenth."""
     return number if isinstance(number, int) else Decimal(repr(number))
 
 

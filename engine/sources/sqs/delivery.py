@@ -1,4 +1,4 @@
-"""Runs a function for batches of one mapping, and settles with the queue what becomes of their messages.
+"""Runs a function for batches of one mapping, and deletes or returns their messages.
 
 Source: Lambda Developer Guide, "Using Lambda with Amazon SQS", "Handling errors for an SQS event source in
 Lambda".
@@ -12,12 +12,18 @@ from typing import Final
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
+from engine.core.retry import backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.services.sqs.queue import Queue, ReceiptStatus
 from engine.sources.sqs.batch import Batch
 from engine.sources.sqs.batch_failures import failed_items, in_order
-from engine.sources.sqs.concurrency import ConcurrencyController, MappingPlan, backoff_s
+from engine.sources.sqs.concurrency import (
+    FIRST_BACKOFF_S,
+    LONGEST_BACKOFF_S,
+    ConcurrencyController,
+    MappingPlan,
+)
 from engine.sources.sqs.counts import MappingCounts
 from engine.sources.sqs.settings import EXTRA_VISIBILITY_S
 
@@ -26,7 +32,7 @@ _NOTHING: Final = (b"null", b"{}", b"")
 
 
 class BatchDelivery:
-    """From a batch that was received to messages that are deleted, or come again.
+    """Submits batches, and decides whether their messages are deleted or redelivered.
 
     Args:
         batch_ended: Called with a batch's queue and the time when its slot is free.
@@ -169,9 +175,9 @@ class BatchDelivery:
 
     def _throttled(self, batch: Batch, now_s: float) -> None:
         """Try again later, unless the messages become visible before."""
-        self._controller.refused()
+        self._controller.throttled()
         batch.refusals += 1
-        delay_s = backoff_s(batch.refusals)
+        delay_s = backoff_s(batch.refusals, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
         if now_s + delay_s >= batch.until_s:
             self._counts.returned += len(batch.messages)
             self._return_rest(batch)
@@ -209,7 +215,7 @@ class BatchDelivery:
                 return
             self._return_rest(batch)
         controller = self._controller
-        controller.running -= 1
+        controller.done()
         if not controller.running:
             self.idle.set()
         self._batch_ended(batch.queue, now_s)

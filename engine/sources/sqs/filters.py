@@ -1,4 +1,4 @@
-"""Filter criteria of a mapping: EventBridge patterns, held against the record of a message.
+"""Filter criteria of a mapping: EventBridge patterns, matched against the record of a message.
 
 Source: Lambda Developer Guide, "Using event filtering with an Amazon SQS event source"; EventBridge User
 Guide, "Comparison operators for use in event patterns"; recorded answers.
@@ -59,7 +59,9 @@ class Criteria:
 
     def __init__(self, filters: Iterable[Filter]) -> None:
         self._filters = tuple(filters)
-        self._parses = any(one.inside is not None or one.plain is not None for one in self._filters)
+        self._parses = any(
+            filter_.inside is not None or filter_.plain is not None for filter_ in self._filters
+        )
 
     def __bool__(self) -> bool:
         return bool(self._filters)
@@ -126,10 +128,10 @@ def _filter(document: dict[str, Any]) -> Filter:
 
 
 def _spread(document: dict[str, Any]) -> Filter:
-    """A pattern whose alternatives say something of the body: each is a filter of its own."""
+    """Split a pattern whose alternatives mention the body: each becomes a filter of its own."""
     rest = {key: value for key, value in document.items() if key != _OR}
     common = _filter(rest) if rest else Filter(None, None, None)
-    ways = Criteria(_filter(_object(one)) for one in document[_OR])
+    ways = Criteria(_filter(_object(alternative)) for alternative in document[_OR])
 
     def either(record: Mapping[str, Any]) -> bool:
         return ways.takes(record[_BODY], lambda: record)
@@ -165,7 +167,7 @@ def _node(pattern: dict[str, Any], depth: int) -> Test:
     alternatives: list[tuple[Test, ...]] = []
     for key, wanted in pattern.items():
         if key == _OR and _is_or(wanted):
-            alternatives.append(tuple(_node(_object(one), depth + 1) for one in wanted))
+            alternatives.append(tuple(_node(_object(item), depth + 1) for item in wanted))
         else:
             fields.append((key, _value(key, wanted, depth)))
     return _Node(tuple(fields), tuple(alternatives))
@@ -182,12 +184,12 @@ def _leaf(wanted: Any, key: str) -> Test:
         raise FilterError(f"the value of {key!r} is neither an object nor an array")
     if not wanted:
         raise FilterError(f"the array of {key!r} is empty")
-    return _Leaf([condition(one, FilterError) for one in wanted])
+    return _Leaf([condition(item, FilterError) for item in wanted])
 
 
 def _is_or(wanted: Any) -> bool:
-    """Else `$or` is a field like any other."""
-    return isinstance(wanted, list) and bool(wanted) and all(isinstance(one, dict) for one in wanted)
+    """Whether `$or` is the operator: an array of at least one object; else it is a field like any other."""
+    return isinstance(wanted, list) and bool(wanted) and all(isinstance(item, dict) for item in wanted)
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -224,7 +226,7 @@ class _Node:
 
     def __call__(self, value: Any) -> bool:
         if isinstance(value, list):
-            return any(self(one) for one in _objects(value))
+            return any(self(inner) for inner in _objects(value))
         found = value if isinstance(value, dict) else {}
         for key, test in self._fields:
             if not _at(found, key, test):
@@ -240,13 +242,13 @@ class _Leaf:
     def __init__(self, conditions: list[Condition | None]) -> None:
         """None stands for `{"exists": false}`."""
         self._absent = None in conditions
-        self._conditions = tuple(one for one in conditions if one is not None)
+        self._conditions = tuple(test for test in conditions if test is not None)
 
     def __call__(self, value: Any) -> bool:
-        values = [one for one in _flat(value) if not isinstance(one, dict)] if value is not _ABSENT else []
+        values = [item for item in _flat(value) if not isinstance(item, dict)] if value is not _ABSENT else []
         if not values:
             return self._absent
-        return any(test(one) for test in self._conditions for one in values)
+        return any(test(item) for test in self._conditions for item in values)
 
 
 def _at(found: Mapping[str, Any], key: str, test: Test) -> bool:
@@ -258,29 +260,29 @@ def _at(found: Mapping[str, Any], key: str, test: Test) -> bool:
         return test(_ABSENT)
     inner = found.get(head, _ABSENT)
     if isinstance(inner, list):
-        return any(_at(one, tail, test) for one in _objects(inner))
+        return any(_at(item, tail, test) for item in _objects(inner))
     return _at(inner if isinstance(inner, dict) else {}, tail, test)
 
 
 def _objects(values: list[Any]) -> list[dict[str, Any]]:
     """The objects of an array; if there are none, nothing is there: an empty one."""
-    return [one for one in _flat(values) if isinstance(one, dict)] or [{}]
+    return [item for item in _flat(values) if isinstance(item, dict)] or [{}]
 
 
 def _flat(value: Any) -> list[Any]:
     """What stands in `value`: itself, or the elements of an array, arrays in it taken apart."""
     if not isinstance(value, list):
         return [value]
-    if not any(isinstance(one, list) for one in value):
+    if not any(isinstance(item, list) for item in value):
         return value
     flat: list[Any] = []
     waiting = [iter(value)]
     while waiting:
-        for one in waiting[-1]:
-            if isinstance(one, list):
-                waiting.append(iter(one))
+        for item in waiting[-1]:
+            if isinstance(item, list):
+                waiting.append(iter(item))
                 break
-            flat.append(one)
+            flat.append(item)
         else:
             waiting.pop()
     return flat

@@ -1,4 +1,4 @@
-"""One mapping: takes messages of a queue in batches, and has a function run for each.
+"""One mapping: receives messages of a queue in batches, and invokes a function for each batch.
 
 It works by credit: a message is received when a batch for it may be sent, and not before. How many batches
 may run at a time, a policy of `engine.core.scaling.pollers` says.
@@ -105,15 +105,15 @@ class MappingPoller:
         now_s = self._now()
         queue, controller, oldest_s = self._queue, self._controller, None
         if queue is not None:
-            queue.tick(now_s)
-            oldest_s = queue.statistics().oldest_s
+            queue.messages.tick(now_s)
+            oldest_s = queue.messages.statistics().oldest_s
         if self._open:
             self._decide(now_s)
         return MappingStatistics(
             running=controller.running,
             wanted=controller.wanted,
             reason=controller.reason,
-            backlog=queue.visible if queue is not None else 0,
+            backlog=queue.messages.visible if queue is not None else 0,
             oldest_age_s=max(0.0, now_s - oldest_s) if oldest_s is not None else 0.0,
         )
 
@@ -121,11 +121,13 @@ class MappingPoller:
 
     def _decide(self, now_s: float) -> None:
         queue = self._queue
-        if queue is None or not queue.visible:
+        if queue is None or not queue.messages.visible:
             self._controller.decide(now_s)
         else:
-            oldest_s = queue.statistics().oldest_s or now_s
-            self._controller.decide(now_s, math.ceil(queue.visible / self.plan.batch_size), now_s - oldest_s)
+            oldest_s = queue.messages.statistics().oldest_s or now_s
+            self._controller.decide(
+                now_s, math.ceil(queue.messages.visible / self.plan.batch_size), now_s - oldest_s
+            )
 
     def _schedule(self) -> None:
         """Poll after this turn of the loop, so that messages sent within it share batches."""
@@ -187,7 +189,7 @@ class MappingPoller:
         try:
             now_s = self._now()
             if now_s - controller.decided_s >= DECIDE_EVERY_S:
-                queue.tick(now_s)
+                queue.messages.tick(now_s)
                 self._decide(now_s)
             turns = _BATCHES_A_TURN
             while controller.running < controller.allowed:

@@ -123,19 +123,19 @@ def message_attributes(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     """The member `messageAttributes`: bytes are base64, and the list members are always empty."""
     found = {}
     for name, (data_type, value) in attributes.items():
-        one: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         if isinstance(value, bytes):
-            one["binaryValue"] = base64.b64encode(value).decode()
+            record["binaryValue"] = base64.b64encode(value).decode()
         else:
-            one["stringValue"] = value
-        one["stringListValues"] = []
-        one["binaryListValues"] = []
-        one["dataType"] = data_type
-        found[name] = one
+            record["stringValue"] = value
+        record["stringListValues"] = []
+        record["binaryListValues"] = []
+        record["dataType"] = data_type
+        found[name] = record
     return found
 
 
-def size_at_most(message: Message) -> int:
+def max_size_of(message: Message) -> int:
     """Upper bound, in bytes, of the record of `message` as JSON text: quick to compute, and generous."""
     size = _RECORD_BYTES + _MAX_PER_CHARACTER * len(message.body)
     if message.attributes:
@@ -152,7 +152,7 @@ def size_of(records: Iterable[Record]) -> int:
 
 
 def fitting(records: Sequence[Record]) -> int:
-    """How many of the first fit into one payload: one always does."""
+    """How many of the first records fit into one payload; at least one."""
     size = EMPTY_BYTES
     for count, record in enumerate(records):
         size += _bytes_of(record)

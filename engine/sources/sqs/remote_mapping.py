@@ -1,4 +1,4 @@
-"""One mapping from a queue elsewhere: polls it over the network, and has a function run for each batch.
+"""One mapping from a queue elsewhere: polls it over the network, and invokes a function for each batch.
 
 It has as many pollers as batches may run; each receives one, runs it and is done with it before the next.
 Source: Lambda Developer Guide, "Using Lambda with Amazon SQS", "Handling errors for an SQS event source in
@@ -17,16 +17,18 @@ import anyio
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
+from engine.core.retry import backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE
 from engine.sources.sqs.batch_failures import failed_items, in_order
 from engine.sources.sqs.concurrency import (
     DECIDE_EVERY_S,
+    FIRST_BACKOFF_S,
+    LONGEST_BACKOFF_S,
     ConcurrencyController,
     MappingPlan,
     MappingStatistics,
-    backoff_s,
 )
 from engine.sources.sqs.counts import MappingCounts
 from engine.sources.sqs.records import MAX_BYTES, Record, fitting, size_of
@@ -143,7 +145,7 @@ class RemoteMapping:
             try:
                 await self._deliver(batch)
             finally:
-                self._controller.running -= 1
+                self._controller.done()
 
     async def _gather(self) -> _Batch | None:
         """A batch: what one receive gave, or all of a window."""
@@ -234,7 +236,7 @@ class RemoteMapping:
             part = _Batch(rest.records[:count], rest.keys[:count], rest.until_s)
             rest = _Batch(rest.records[count:], rest.keys[count:], rest.until_s)
             outcome = await self._outcome(part)
-            failed = await self._settle(part, outcome)
+            failed = await self._finish(part, outcome)
             if rest.records and (outcome is None or (failed and self._fifo)):
                 await self._give_back(rest)  # it may hold what comes after a message that failed
                 return
@@ -262,8 +264,8 @@ class RemoteMapping:
                     return outcome
                 self._counts.throttled += 1
             refusals += 1
-            self._controller.refused()
-            delay_s = backoff_s(refusals)
+            self._controller.throttled()
+            delay_s = backoff_s(refusals, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
             if self._now() + delay_s >= part.until_s:
                 self._counts.returned += len(part.keys)
                 return None
@@ -272,8 +274,8 @@ class RemoteMapping:
                 await self._give_back(part)
                 return None
 
-    async def _settle(self, part: _Batch, outcome: Outcome | None) -> bool:
-        """Delete what did not fail; whether some did. It comes again when its timeout is over."""
+    async def _finish(self, part: _Batch, outcome: Outcome | None) -> bool:
+        """Delete the messages that did not fail. Returns whether any failed: those are redelivered."""
         plan, counts, size = self._plan, self._counts, len(part.keys)
         if outcome is None:
             return True

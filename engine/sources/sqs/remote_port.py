@@ -45,10 +45,10 @@ class RemoteQueue(Protocol):
 
 
 def record_of(message: RemoteMessage, arn: str, *, windowed: bool) -> Record:
-    """As Lambda gives it to handlers; `arn` is the queue's. See `Records` for `windowed`."""
+    """The record of a message as handlers get it; `arn` is the queue's. See `Records` for `windowed`."""
     attributes = {
-        name: Attribute(one["DataType"], one.get("StringValue", one.get("BinaryValue", "")))
-        for name, one in message.get("MessageAttributes", {}).items()
+        name: Attribute(value["DataType"], value.get("StringValue", value.get("BinaryValue", "")))
+        for name, value in message.get("MessageAttributes", {}).items()
     }
     record: Record = {
         "messageId": message["MessageId"],

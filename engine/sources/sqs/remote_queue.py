@@ -65,7 +65,7 @@ class AioQueue:
         for part in _parts(handles):
             with _translated():
                 answer = await self._client.change_message_visibility_batch(
-                    QueueUrl=self._url, Entries=[{**one, **timeout} for one in _entries(part)]
+                    QueueUrl=self._url, Entries=[{**entry, **timeout} for entry in _entries(part)]
                 )
             _refuse_failed(answer)
 

@@ -35,13 +35,13 @@ class SqsMapping:
     """One mapping.
 
     Attributes:
-        uuid: Its name.
+        uuid: AWS's name for it.
         function, qualifier: What it runs.
-        settings: How.
-        busy_s: Reads how long a batch may be with the function, seconds.
+        settings: How it polls.
+        busy_s: Returns how long a batch may run, seconds.
         modified_s: Wall time of the last change, seconds.
-        counts: What it did.
-        running: It, while the source serves; None before.
+        counts: Messages by what became of them.
+        running: Its poller while the source serves; None before and after, and while it is disabled.
     """
 
     uuid: str
@@ -75,7 +75,6 @@ class SqsSource:
         self._entries: dict[str, SqsMapping] = {}
         self._leaving: set[MappingPoller] = set()
         self._sink: Sink | None = None
-        self._previous_listener: Callable[[Queue], None] | None = None
         self._configured: list[tuple[Function, SqsEvent]] = []
         for binding in bindings:
             self.bind(binding)
@@ -153,6 +152,7 @@ class SqsSource:
         busy_s: Callable[[], float],
         *,
         uuid: str | None = None,
+        modified_s: float | None = None,
     ) -> SqsMapping:
         """Add a mapping; it polls from now on, or from when the source serves."""
         entry = SqsMapping(
@@ -161,7 +161,7 @@ class SqsSource:
             qualifier=qualifier,
             settings=settings,
             busy_s=busy_s,
-            modified_s=self._host.clock.wall(),
+            modified_s=self._host.clock.wall() if modified_s is None else modified_s,
             counts=MappingCounts(),
         )
         self._entries[entry.uuid] = entry
@@ -216,7 +216,7 @@ class SqsSource:
         running, entry.running = entry.running, None
         if running is not None:
             running.stop()
-            self._leaving = {one for one in self._leaving if not one.idle.is_set()}
+            self._leaving = {mapping for mapping in self._leaving if not mapping.idle.is_set()}
             self._leaving.add(running)
 
     def _records(self, entry: SqsMapping, queue: Queue) -> Records:
@@ -243,8 +243,6 @@ class SqsSource:
 
     def _on_queue_created(self, queue: Queue) -> None:
         """Attach a new queue to the mappings that name it."""
-        if self._previous_listener is not None:
-            self._previous_listener(queue)
         for entry in self._entries.values():
             if entry.running is not None and self.arn(entry.settings) == queue.arn:
                 entry.running.attach(queue, self._records(entry, queue))
@@ -253,23 +251,21 @@ class SqsSource:
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Poll until `stopping`; then let batches that run end, and return all others at once."""
-        queues = self._service.queues
-        self._previous_listener, queues.on_created = queues.on_created, self._on_queue_created
         try:
-            self._prepare_queues()
-            self._sink = sink
-            for entry in self._entries.values():
-                self._start(entry, sink)
-            task_status.started(None)
-            await stopping.wait()
-            self._sink = None
-            for entry in self._entries.values():
-                self._stop(entry)
-            for mapping in tuple(self._leaving):
-                await mapping.idle.wait()
+            with self._service.queues.announcing(self._on_queue_created):
+                self._prepare_queues()
+                self._sink = sink
+                for entry in self._entries.values():
+                    self._start(entry, sink)
+                task_status.started(None)
+                await stopping.wait()
+                self._sink = None
+                for entry in self._entries.values():
+                    self._stop(entry)
+                for mapping in tuple(self._leaving):
+                    await mapping.idle.wait()
         finally:
             self._sink = None
-            queues.on_created, self._previous_listener = self._previous_listener, None
             for entry in self._entries.values():
                 self._stop(entry)
 

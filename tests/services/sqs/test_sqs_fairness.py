@@ -66,13 +66,13 @@ def test_tenants_are_served_as_if_all_were_looked_at(steps):
             for message in naive.visible[how[0] : how[0] + 1]:
                 message.state = GONE
                 naive.visible.remove(message)
-                order.dropped(message)
+                order.mark_gone(message)
         else:
             some = naive.held[-how[0] :] if how[1] else naive.held[: how[0]]
             for message in some:
                 naive.held.remove(message)
                 message.state = GONE if name == "delete" else VISIBLE
-                order.released(message)
+                order.mark_not_in_flight(message)
                 if name == "return":
                     naive.visible.append(message)
                     order.put(message)

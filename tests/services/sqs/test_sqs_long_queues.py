@@ -12,9 +12,9 @@ COUNT = 3 * MAX_AT_ONCE + 7
 
 
 def queue(**policy):
-    one, asked = Queue("q", "arn", QueueAttributes(**policy)), []
-    one.set_timer = asked.append
-    return one, asked
+    asked = []
+    policy = QueueAttributes(**policy)
+    return Queue("q", "arn", policy, set_timer=lambda _queue, due_s: asked.append(due_s)), asked
 
 
 def fill(one, **more):
@@ -27,8 +27,8 @@ def ticks(one, asked, now_s):
     seen = []
     while True:
         asked.clear()
-        one.tick(now_s)
-        numbers = one.statistics()
+        one.messages.tick(now_s)
+        numbers = one.messages.statistics()
         seen.append((numbers.visible, numbers.delayed))
         if not asked:
             return seen
@@ -57,7 +57,7 @@ async def test_a_purged_queue_is_empty_at_once_and_freed_later():
     """What is freed a little at a time cannot be had any more."""
     one, _ = queue()
     fill(one)
-    messages = one.messages()
+    messages = one.messages.all()
     purged = one.purge()
     none = one.receive(1.0, 10)
     one.send(1.0, "new", "body")
@@ -70,4 +70,4 @@ async def test_a_purged_queue_is_empty_at_once_and_freed_later():
     assert [] == list(none)
     assert len(freed) > 3
     assert {GONE} == {message.state for message in messages}
-    assert 1 == one.statistics().visible
+    assert 1 == one.messages.statistics().visible

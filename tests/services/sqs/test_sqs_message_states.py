@@ -40,7 +40,11 @@ def received_before() -> tuple[Queue, int]:
 
 def state_of(queue: Queue) -> MessageState | None:
     """State of the one message; None if the queue is empty."""
-    counts = {VISIBLE: queue.visible, IN_FLIGHT: queue.in_flight, DELAYED: queue.delayed}
+    counts = {
+        VISIBLE: queue.messages.visible,
+        IN_FLIGHT: queue.messages.in_flight,
+        DELAYED: queue.messages.delayed,
+    }
     [*states] = [state for state, count in counts.items() if count]
     assert sum(counts.values()) <= 1
     return states[0] if states else None
@@ -50,17 +54,17 @@ Step = Callable[[Queue, int], object]
 STEPS: list[tuple[str, MessageState | None, MessageState, Step]] = [
     ("sent", None, VISIBLE, lambda queue, _: queue.send(0.0, "m", "m")),
     ("sent with a delay", None, DELAYED, lambda queue, _: queue.send(0.0, "m", "m", delay_s=10)),
-    ("the delay is over", DELAYED, VISIBLE, lambda queue, _: queue.tick(10.0)),
-    ("retention, delayed", DELAYED, GONE, lambda queue, _: queue.tick(RETENTION_S)),
+    ("the delay is over", DELAYED, VISIBLE, lambda queue, _: queue.messages.tick(10.0)),
+    ("retention, delayed", DELAYED, GONE, lambda queue, _: queue.messages.tick(RETENTION_S)),
     ("purged, delayed", DELAYED, GONE, lambda queue, _: queue.purge()),
     ("received", VISIBLE, IN_FLIGHT, lambda queue, _: queue.receive(1, 0.0)),
     ("taken by a move task", VISIBLE, GONE, lambda queue, _: queue.take_visible(1, 0.0)),
-    ("retention, visible", VISIBLE, GONE, lambda queue, _: queue.tick(RETENTION_S)),
+    ("retention, visible", VISIBLE, GONE, lambda queue, _: queue.messages.tick(RETENTION_S)),
     ("purged, visible", VISIBLE, GONE, lambda queue, _: queue.purge()),
-    ("the timeout is over", IN_FLIGHT, VISIBLE, lambda queue, _: queue.tick(TIMEOUT_S)),
+    ("the timeout is over", IN_FLIGHT, VISIBLE, lambda queue, _: queue.messages.tick(TIMEOUT_S)),
     ("given back", IN_FLIGHT, VISIBLE, lambda queue, receipt: queue.change_visibility(receipt, 0, 0.0)),
     ("deleted", IN_FLIGHT, GONE, lambda queue, receipt: queue.delete(receipt, 0.0)),
-    ("retention, in flight", IN_FLIGHT, GONE, lambda queue, _: queue.tick(RETENTION_S)),
+    ("retention, in flight", IN_FLIGHT, GONE, lambda queue, _: queue.messages.tick(RETENTION_S)),
     ("purged, in flight", IN_FLIGHT, GONE, lambda queue, _: queue.purge()),
 ]
 
@@ -127,7 +131,7 @@ def test_no_history_of_a_message_takes_a_step_that_is_not_in_the_table(history, 
         for act in ("tick", step):  # what is due first, on its own
             before = state_of(queue) or GONE
             if act == "tick":
-                queue.tick(now_s)
+                queue.messages.tick(now_s)
             elif act == "receive":
                 receipt = next((message.receipt for message in queue.receive(1, now_s)), receipt)
             elif act == "delete":

@@ -120,9 +120,9 @@ def test_a_receive_attempt_repeated_gives_the_same_receipts():
     first = [(one.id, one.receipt) for one in queue.receive(2, T, 30, "try")]
 
     assert first == [(one.id, one.receipt) for one in queue.receive(2, T + 20, 30, "try")]
-    assert (0, 2) == (queue.visible, queue.in_flight)
-    queue.tick(T + 49)
-    assert 2 == queue.in_flight  # the timeout began anew
+    assert (0, 2) == (queue.messages.visible, queue.messages.in_flight)
+    queue.messages.tick(T + 49)
+    assert 2 == queue.messages.in_flight  # the timeout began anew
 
     queue.delete(first[0][1], T + 49)
 
@@ -154,9 +154,9 @@ def test_a_message_received_too_often_is_buried_at_the_next_receive():
     queue = Queue("q", "arn:q", QueueAttributes(redrive=Redrive("arn:dead", 1)), {"arn:dead": dead}.get)
     sent(queue, "poison")
     got(queue, at_s=T)
-    queue.tick(T + 31)
+    queue.messages.tick(T + 31)
 
-    assert (1, 0) == (queue.visible, dead.visible)
+    assert (1, 0) == (queue.messages.visible, dead.messages.visible)
     assert [] == got(queue, at_s=T + 31)
 
     [message] = dead.receive(1, T + 32)
@@ -173,7 +173,7 @@ def test_a_dead_letter_queue_counts_its_own_receives():
     received = [got(one, at_s=T + 40 * n) for n, one in enumerate([queue] * 3 + [dead] * 3)]
 
     assert [["m"], ["m"], [], ["m"], ["m"], []] == received
-    assert (0, 0, 1) == (queue.visible, dead.visible, last.visible)
+    assert (0, 0, 1) == (queue.messages.visible, dead.messages.visible, last.messages.visible)
 
 
 def test_without_its_dead_letter_queue_a_message_stays():
@@ -194,7 +194,7 @@ def test_a_late_extension_hides_a_standard_message_again():
     assert ReceiptStatus.DONE == queue.change_visibility(message.receipt, 50, T + 20)
     assert [] == got(queue, at_s=T + 60)
     assert ReceiptStatus.DONE == queue.delete(message.receipt, T + 60)
-    assert (0, 0, 0) == (queue.visible, queue.in_flight, queue.delayed)
+    assert (0, 0, 0) == (queue.messages.visible, queue.messages.in_flight, queue.messages.delayed)
 
 
 def test_messages_in_flight_expire_too():
@@ -209,7 +209,7 @@ def test_messages_in_flight_expire_too():
 
 def test_no_more_than_the_limit_is_in_flight():
     """What is deleted makes room."""
-    queue = Queue("q", "arn:q", QueueAttributes(), most_in_flight=3)
+    queue = Queue("q", "arn:q", QueueAttributes(), max_in_flight=3)
     sent(queue, *"abcde")
     first = queue.receive(10, T)
 
@@ -294,8 +294,10 @@ def test_waiters_are_called_in_turn_one_message_each():
 
 def test_the_alarm_is_set_for_whoever_waits():
     """At the time when something becomes visible."""
-    queue, alarms = standard(delay_s=5), []
-    queue.set_timer = alarms.append
+    alarms = []
+    queue = Queue(
+        "q", "arn:q", QueueAttributes(delay_s=5), set_timer=lambda _queue, due_s: alarms.append(due_s)
+    )
     sent(queue, "a")
     queue.wake_waiters(T)
 
@@ -348,7 +350,7 @@ def test_purge_forgets_everything():
     [held] = queue.receive(1, T)
     queue.purge()
 
-    assert (0, 0, 0) == (queue.visible, queue.in_flight, queue.delayed)
+    assert (0, 0, 0) == (queue.messages.visible, queue.messages.in_flight, queue.messages.delayed)
     assert ReceiptStatus.GONE == queue.delete(held.receipt, T)
 
     sent(queue, "g-1")
@@ -368,4 +370,4 @@ def test_indexes_stay_as_small_as_what_they_hold(kind):
         queue.delete(message.receipt, T + n)
 
     assert reachable(queue) < 3_000
-    assert 1 == queue.statistics().receipts
+    assert 1 == queue.messages.statistics().receipts

@@ -147,7 +147,7 @@ class History(RuleBasedStateMachine):
         fine = [one for one in available if one.receives < MOST_RECEIVES]
         got = self.queue.receive(most, self.now_s, timeout_s, attempt)
         ids = [message.id for message in got]
-        buried = {message.id for message in self.dead.messages()} - {
+        buried = {message.id for message in self.dead.messages.all()} - {
             one.id for one in self.dead_model.messages
         }
 
@@ -253,10 +253,14 @@ class History(RuleBasedStateMachine):
         if not hasattr(self, "queue"):
             return
         for queue, model in ((self.queue, self.model), (self.dead, self.dead_model)):
-            queue.tick(self.now_s)
+            queue.messages.tick(self.now_s)
             model.tick(self.now_s)
-            assert model.counts(self.now_s) == (queue.visible, queue.in_flight, queue.delayed)
-            assert {one.id for one in model.messages} == {one.id for one in queue.messages()}
+            assert model.counts(self.now_s) == (
+                queue.messages.visible,
+                queue.messages.in_flight,
+                queue.messages.delayed,
+            )
+            assert {one.id for one in model.messages} == {one.id for one in queue.messages.all()}
             assert bool(model.available(self.now_s)) == queue.ready()
 
     @invariant()
@@ -272,10 +276,10 @@ class History(RuleBasedStateMachine):
         """When all has run out, nothing is left behind in any index."""
         if hasattr(self, "queue"):
             for queue in (self.queue, self.dead):
-                queue.tick(self.now_s + 2 * RETENTION_S)
-                assert (0, 0, 0) == (queue.visible, queue.in_flight, queue.delayed)
-                assert 0 == queue.statistics().receipts
-                assert queue.next_due_s() is None
+                queue.messages.tick(self.now_s + 2 * RETENTION_S)
+                assert (0, 0, 0) == (queue.messages.visible, queue.messages.in_flight, queue.messages.delayed)
+                assert 0 == queue.messages.statistics().receipts
+                assert queue.messages.next_due_s() is None
                 assert not queue.ready()
 
 

@@ -104,7 +104,7 @@ def life(queue: Queue) -> Iterator[None]:
         queue.change_visibility(first.receipt, 0, now_s)
         queue.change_visibility(second.receipt, 30, now_s)
         queue.delete_all([message.receipt for message in rest[:6]], now_s)
-        queue.next_due_s()
+        queue.messages.next_due_s()
         queue.ready()
         yield
 

@@ -451,7 +451,7 @@ def test_too_many_in_flight_is_over_the_limit(site):
     """A short poll of a standard queue says so, of a FIFO queue is empty."""
     for name in ("q", "f.fifo"):
         site.create(name, **({"ContentBasedDeduplication": "true"} if name == "f.fifo" else {}))
-        site.service.queue(name).most_in_flight = 1
+        site.service.queue(name).max_in_flight = 1
         for body in ("a", "b"):
             site.q("SendMessage", name, MessageBody=body, MessageGroupId=body)
 

@@ -151,8 +151,8 @@ class Site:
     def left(self, name: str = "q") -> tuple[int, int]:
         """Visible and in flight, now."""
         queue = self.queue(name)
-        queue.tick(self.clock.now())
-        return queue.visible, queue.in_flight
+        queue.messages.tick(self.clock.now())
+        return queue.messages.visible, queue.messages.in_flight
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.runtime.timer import Timer
+from engine.timer import Timer
 
 
 class Bell:

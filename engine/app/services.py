@@ -92,7 +92,7 @@ class Services:
             self._s3.notifier,
             self._s3.records,
             host,
-            self._s3.handle,
+            self._s3.api.handle,
             spawn=spawn,
             fetch=fetching(engine.platform.offload),
             token=config.resources.s3.intake_token,
@@ -125,7 +125,7 @@ class Services:
         endpoint = AwsRouter(handlers, host.new_request_id)
         gate = AwsGate(gate_of("aws", config), endpoint, self._s3.api, engine.stats.reject)
         self.handle: Callable[[Request], None] = gate.handle
-        limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.body_limit_bytes)
+        limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.api.body_limit_bytes)
         self.body_limit_bytes = max(limits)
 
     async def restore(self, state: StoredState) -> None:

@@ -60,8 +60,8 @@ async def serve(folder: Path | None) -> None:
             host, spawn=group.start_soon, offload=engine.platform.offload, folder=folder
         )
         source = S3Source.build([Binding(function=function, settings=S3Event(bucket="bench"))], host)
-        endpoint = AwsRouter({"s3": service.handle}, new_id)
-        server = HttpServer(endpoint.handle, clock, HttpLimits(max_body_bytes=service.body_limit_bytes))
+        endpoint = AwsRouter({"s3": service.api.handle}, new_id)
+        server = HttpServer(endpoint.handle, clock, HttpLimits(max_body_bytes=service.api.body_limit_bytes))
         _, port = await server.start("127.0.0.1", 0)
         stopping = anyio.Event()
         await group.start(source.serve, engine.asynchronous, stopping)

@@ -19,14 +19,14 @@ from engine.protocols.http.request_gate import OWN_HOSTS
 from engine.services.s3.blob_store import Content, read_content, retained
 from engine.services.s3.body import decoded_length
 from engine.services.s3.chunked_encoding import KINDS
-from engine.services.s3.cors import CorsRule, share
+from engine.services.s3.cors import CorsRule, add_cors_headers
 from engine.services.s3.errors import S3Error
 from engine.services.s3.names import Hosts
 from engine.services.s3.notifier import Notifier
 from engine.services.s3.operation_context import HOST_ID, MB, OperationContext, S3Limits, copy_source
 from engine.services.s3.presigned import check_expiry
-from engine.services.s3.request import XML_HEAD, Preparation, S3Request, S3Response
-from engine.services.s3.routing import RoutedOperation, find, methods_for_pages
+from engine.services.s3.request import XML_HEAD, S3Request, S3Response
+from engine.services.s3.routing import AnyOperation, PreparedOperation, find, methods_for_pages
 from engine.services.s3.store import Store
 
 _log = logging.getLogger("engine.s3")
@@ -48,10 +48,10 @@ class S3Api:
     same. Bodies that are larger than the listener takes are refused here, in S3's words.
 
     Args:
-        store: What is kept.
-        notifier: Hears what has happened.
+        store: Buckets and objects.
+        notifier: Notifies targets of events.
         host: Ids, time, account.
-        spawn: Starts what goes on after a request was taken.
+        spawn: Starts tasks that outlive the request.
         offload: Runs what blocks.
         limits: What one request may cost.
         hosts: Further names of this endpoint, for virtual-host addressing.
@@ -100,7 +100,7 @@ class S3Api:
                 check_expiry(call.query, self._clock.wall())
             operation = find(call)
             if "origin" in call.headers and call.method != "OPTIONS":
-                share(call, self._cors(call.bucket))
+                add_cors_headers(call, self._cors(call.bucket))
             self._check_size(call)
             if self._store.blob_store.blocks or len(request.body) > _LIGHT_BYTES:
                 self._spawn(self._answer_later, call, operation)
@@ -135,7 +135,7 @@ class S3Api:
         preflight = preflight_of(request)
         method = preflight.method if preflight is not None else request.method
         methods = methods_for_pages(call, method)
-        if not methods or not all(self._opens(call.bucket, origin, one) for one in methods):
+        if not methods or not all(self._opens(call.bucket, origin, allowed) for allowed in methods):
             return False
         header = call.headers.get("x-amz-copy-source")
         if header is None:
@@ -161,15 +161,15 @@ class S3Api:
 
     # --- answering
 
-    def _answer_now(self, call: S3Request, operation: RoutedOperation) -> None:
-        if operation.prepare is not None:
-            work, source = operation.prepare(self._context, call)
-            if work is not None:
-                if source is not None and source.size > _LIGHT_BYTES:
-                    self._spawn(self._answer_later, call, operation)
-                    return
-                work()
-        answer = operation.run(self._context, call)
+    def _answer_now(self, call: S3Request, operation: AnyOperation) -> None:
+        if isinstance(operation, PreparedOperation):
+            work, source, reads_source = operation.prepare(self._context, call)
+            if source is not None and reads_source and source.size > _LIGHT_BYTES:
+                self._spawn(self._answer_later, call, operation)
+                return
+            answer = operation.run(self._context, call, work())
+        else:
+            answer = operation.run(self._context, call)
         if answer.events:
             self._notify(call, answer)
         body = answer.body
@@ -177,24 +177,24 @@ class S3Api:
             if body.size > _JOIN_BYTES and len(body.pieces) > 1 and call.method != "HEAD":
                 self._spawn(self._answer_later, call, operation, answer)
                 return
-            body = _stand_in(body.size) if call.method == "HEAD" else body.read()
+            body = _zeros(body.size) if call.method == "HEAD" else body.read()
         self._send(call, answer, body)
 
     def _check_size(self, call: S3Request) -> None:
         """Raise S3Error if the body was too large to be read, or is larger than one object or part may be."""
         is_framed = call.headers.get("x-amz-content-sha256") in KINDS
         size = decoded_length(call.headers) if is_framed else len(call.request.body)
-        size, most = call.request.too_large or size, self._context.limits.put_bytes
-        if call.request.too_large or size > most:
-            details = {"ProposedSize": str(size), "MaxSizeAllowed": str(most)}
+        size, max_size = call.request.too_large or size, self._context.limits.put_bytes
+        if call.request.too_large or size > max_size:
+            details = {"ProposedSize": str(size), "MaxSizeAllowed": str(max_size)}
             raise S3Error("EntityTooLarge", details=details)
 
     async def _answer_later(
-        self, call: S3Request, operation: RoutedOperation, done: S3Response | None = None
+        self, call: S3Request, operation: AnyOperation, done: S3Response | None = None
     ) -> None:
-        """The same in steps: look, compute on a thread, change, make it safe, tell, read on a thread.
+        """The same in steps: prepare on a thread, run, flush the changes, notify, read on a thread.
 
-        `done`: what the operation has answered already; only the reading is left.
+        `done`: the answer of an operation that has run; only the reading is left.
         """
         try:
             answer = done
@@ -215,32 +215,32 @@ class S3Api:
             _refuse(call.request, S3Error("InternalError"), call.request_id)
 
     def _log_disk_error(self, error: OSError) -> None:
-        """Log the error, each kind once a minute at most: while it lasts, every request meets it."""
+        """Log the error, each errno at most once a minute: while it lasts, every request fails."""
         now_s = self._clock.now()
         if now_s >= self._quiet_until_s.get(error.errno, now_s):
             self._quiet_until_s[error.errno] = now_s + _LOG_AGAIN_S
             _log.error("the object store cannot read or write its files: %s", error)
 
-    async def _perform(self, call: S3Request, operation: RoutedOperation) -> S3Response:
-        blob_store, context = self._store.blob_store, self._context
-        work, source = operation.prepare(context, call) if operation.prepare is not None else Preparation()
-        try:
-            with retained(blob_store, source):
-                if work is not None:
-                    await self._offload(work)
-                answer = operation.run(context, call)
-        except BaseException:
-            if source is None and call.content is not None:  # a blob that the work wrote and no version uses
-                with retained(blob_store, call.content):
-                    pass
-            raise
+    async def _perform(self, call: S3Request, operation: AnyOperation) -> S3Response:
+        if isinstance(operation, PreparedOperation):
+            answer = await self._run_prepared(call, operation)
+        else:
+            answer = operation.run(self._context, call)
         if operation.changes:
-            await blob_store.flushed()
+            await self._store.blob_store.flushed()
         return answer
+
+    async def _run_prepared(self, call: S3Request, operation: PreparedOperation) -> S3Response:
+        work, source, _ = operation.prepare(self._context, call)
+        with retained(self._store.blob_store, source):
+            prepared = await self._offload(work)
+            # A new blob that no version came to use is removed at the end of the block.
+            with retained(self._store.blob_store, prepared.content):
+                return operation.run(self._context, call, prepared)
 
     async def _read_and_send(self, call: S3Request, answer: S3Response, content: Content) -> None:
         if call.method == "HEAD":
-            self._send(call, answer, _stand_in(content.size))
+            self._send(call, answer, _zeros(content.size))
             return
         self._send(call, answer, await read_content(self._store.blob_store, self._offload, content))
 
@@ -251,15 +251,15 @@ class S3Api:
         try:
             for event in answer.events:
                 self._notifier.notify_targets(bucket, event)
-        except NotAccepting:  # the engine is stopping: the client is to try again, and so to have it told
+        except NotAccepting:  # the engine stops: the client is to try again, which notifies again
             raise S3Error("ServiceUnavailable") from None
 
     def _send(self, call: S3Request, answer: S3Response, body: bytes) -> None:
         call.request.respond(answer.status, _ids(call.request_id) + answer.head, body)
 
 
-def _stand_in(size: int) -> bytes:
-    """Zeros whose length is that of the answer to HEAD: untouched pages, which take no memory."""
+def _zeros(size: int) -> bytes:
+    """Zeros of the length of the answer to HEAD: untouched pages, which take no memory."""
     try:
         return bytes(size)
     except MemoryError:

@@ -63,7 +63,7 @@ class BlobIndex:
             raise OSError(f"{self._file}: {error}") from error
 
     def begin(self) -> None:
-        """Give it a new number. Called once all that is in it was read; before, nothing is removed."""
+        """Give the index a new number. Called once everything in it was read; nothing is removed before."""
         number = secrets.randbelow(2**31 - 1) + 1
         private_files.replace(self._session, b"%d %d\n" % (self._number, number))
         try:
@@ -78,12 +78,12 @@ class BlobIndex:
         self._number = number
 
     def close(self) -> None:
-        """Let go. SQLite merges its log into the index, and removes it."""
+        """Close the index. SQLite merges its log into it."""
         self._in_use.unlink(missing_ok=True)
         self.base.close()
 
     def _make(self, *, has_blobs: bool) -> None:
-        """An index with no rows, whole when it gets its name."""
+        """Create an empty index; it gets its name when it is complete."""
         if has_blobs or _size(self._session) or _size(self._log):
             how = "is missing" if _size(self._file) is None else "is empty"
             raise OSError(f"{self._file}: {how}, but there are objects beside it: nothing was changed")
@@ -103,7 +103,7 @@ class BlobIndex:
         private_files.sync(self._file.parent)
 
     def _check(self, *, has_blobs: bool) -> None:
-        """Refuse one that is damaged or belongs elsewhere, by a connection that leaves no trace."""
+        """Raise OSError if the index is damaged or belongs elsewhere. Leaves no file behind."""
         with open(self._file, "rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:  # SQLite would throw away the log beside it
                 raise OSError(f"{self._file}: is no index of the engine's: nothing was changed")
@@ -119,9 +119,9 @@ class BlobIndex:
             )
             if tables != set(TABLES) or application not in (0, _APPLICATION):
                 raise OSError(f"{self._file}: is no index of the engine's: nothing was changed")
-            [verdict] = base.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            reason = " ".join(verdict.split())
+            [result] = base.execute("PRAGMA quick_check(1)").fetchone()
+        if result != "ok":
+            reason = " ".join(result.split())
             raise OSError(f"{self._file}: is damaged ({reason}): nothing was changed")
         numbers = self._numbers()
         self.earlier = application == 0 and not numbers
@@ -158,7 +158,7 @@ def _connected(file: Path, mode: str) -> sqlite3.Connection:
 
 
 def _size(file: Path) -> int | None:
-    """None if it is not there."""
+    """Size of the file; None if it does not exist."""
     try:
         return os.lstat(file).st_size
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The body of a request: its framing taken off, and checked against every digest that came with it.
+"""Reads the body of a request: removes its framing, and checks every digest that came with it.
 
 Everything here is a pure function of the request, so that large bodies can be checked on a worker thread.
 Source: Amazon S3 User Guide, "Checking object integrity in Amazon S3"; API Reference, PutObject.
@@ -31,14 +31,14 @@ _PREFIX: Final = "x-amz-checksum-"
 
 
 class Received(NamedTuple):
-    """A body that is what its sender meant. `checksum` is the one that came with it, if one did."""
+    """A checked body. `checksum` is the one that came with it, if any."""
 
     data: bytes
     checksum: Checksum | None
 
 
 def receive(headers: Mapping[str, str], body: bytes, *, sums_body: bool = True) -> Received:
-    """Check a body and take its framing off.
+    """Check a body and remove its framing.
 
     Args:
         headers: Names in lower case.
@@ -76,7 +76,7 @@ def receive(headers: Mapping[str, str], body: bytes, *, sums_body: bool = True) 
 
 
 def has_digest(headers: Mapping[str, str]) -> bool:
-    """Whether a digest of the body came along, as some operations demand."""
+    """Whether the request has a digest of its body, which some operations require."""
     return (
         "content-md5" in headers
         or "x-amz-trailer" in headers

@@ -29,13 +29,13 @@ FULL_OBJECT: Final = "FULL_OBJECT"
 
 
 class Hasher(Protocol):
-    """What hashlib makes."""
+    """A hash object of hashlib, or one like it."""
 
     def update(self, data: bytes | memoryview, /) -> object:
-        """Take more."""
+        """Add `data`."""
 
     def digest(self) -> bytes:
-        """The digest of all that was taken."""
+        """The digest of all data so far."""
 
 
 Step = Callable[[bytes | memoryview, int], int]
@@ -56,7 +56,7 @@ class _Crc:
 
 
 class Algorithm(NamedTuple):
-    """One way to sum up an object.
+    """A checksum algorithm of S3.
 
     Attributes:
         name: As in `x-amz-checksum-algorithm`.
@@ -124,7 +124,7 @@ class Checksum(NamedTuple):
 
 
 def algorithm_named(name: str) -> Algorithm:
-    """By its name in any case; S3Error if S3 has none of that name."""
+    """The algorithm of a name, in any case. Raises S3Error if S3 has none of that name."""
     found = ALGORITHMS.get(name.upper())
     if found is None:
         if name.upper() in UNKNOWN_ALGORITHMS:
@@ -143,7 +143,7 @@ def b64(digest: bytes) -> str:
 
 
 def unb64(value: str, size: int) -> bytes | None:
-    """The digest of `size` bytes that `value` is the base64 of; None if it is none."""
+    """Decode a digest of `size` bytes from base64; None if `value` is not one."""
     try:
         digest = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
@@ -152,7 +152,7 @@ def unb64(value: str, size: int) -> bytes | None:
 
 
 def md5_hex(pieces: Iterable[bytes | memoryview]) -> str:
-    """What S3 makes ETags of."""
+    """MD5 in hex, of which S3 makes ETags."""
     summed = hashlib.md5(usedforsecurity=False)
     for piece in pieces:
         summed.update(piece)

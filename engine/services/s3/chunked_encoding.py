@@ -34,14 +34,14 @@ _MAX_TRAILERS: Final = 32
 
 
 class Decoded(NamedTuple):
-    """The data, and what trailed it: names in lower case."""
+    """The data and the trailing headers, names in lower case."""
 
     data: bytes
     trailers: dict[str, str]
 
 
 def decode(body: bytes, declared_length: int, *, signed: bool, trailing: bool) -> Decoded:
-    """Take the framing off.
+    """Remove the framing.
 
     Args:
         body: The body as HTTP delivered it.
@@ -85,7 +85,7 @@ def _chunk_head(body: bytes, at: int, *, signed: bool) -> tuple[int, int]:
 
 
 def _trailers(body: bytes, at: int) -> dict[str, str]:
-    """What stands behind the last chunk; the empty line at the end may be missing."""
+    """The headers behind the last chunk; the empty line at the end may be missing."""
     rest = body[at:]
     if len(rest) > _LONGEST_LINE * _MAX_TRAILERS:
         raise S3Error("MalformedTrailerError")

@@ -57,7 +57,7 @@ class CorsRule(Cors):
 def parsed(body: bytes) -> tuple[CorsRule, ...]:
     """The rules of a document. Raises S3Error."""
     root = parse(body, _ROOT)
-    rules = tuple(_rule(one) for one in children(root, "CORSRule"))
+    rules = tuple(_rule(node) for node in children(root, "CORSRule"))
     if not 0 < len(rules) <= _MAX_RULES:
         raise S3Error("MalformedXML")
     return rules
@@ -96,7 +96,7 @@ def _rule(found: Element) -> CorsRule:
 
 
 def rendered(rules: Iterable[CorsRule]) -> S3Response:
-    """What GetBucketCors answers."""
+    """The answer of GetBucketCors."""
     text = ""
     for rule in rules:
         members = element("ID", rule.id) if rule.id else ""
@@ -114,7 +114,7 @@ def rendered(rules: Iterable[CorsRule]) -> S3Response:
 
 
 def answer_preflight(call: S3Request, rules: tuple[CorsRule, ...]) -> S3Response:
-    """What an OPTIONS request gets. Raises S3Error AccessForbidden where no rule takes what is to follow."""
+    """Answer a preflight. Raises S3Error AccessForbidden if no rule allows the request that is to follow."""
     if "origin" not in call.headers:
         raise S3Error("BadRequest", "Insufficient information. Origin request header needed.")
     preflight = preflight_of(call.request)
@@ -134,8 +134,8 @@ def answer_preflight(call: S3Request, rules: tuple[CorsRule, ...]) -> S3Response
     )
 
 
-def share(call: S3Request, rules: tuple[CorsRule, ...]) -> None:
-    """Let the page that sent `call` read the answer, if a rule does."""
+def add_cors_headers(call: S3Request, rules: tuple[CorsRule, ...]) -> None:
+    """Add headers that let the page that sent `call` read the answer, if a rule allows it."""
     origin = call.headers["origin"]
     rule = next((rule for rule in rules if rule.takes(origin, call.method)), None)
     if rule is not None:

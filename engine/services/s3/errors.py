@@ -120,7 +120,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
 
 
 class S3Error(Exception):
-    """A refusal, in S3's words.
+    """A request that is answered by an error of S3.
 
     Args:
         code: One of `CODES`.
@@ -165,10 +165,10 @@ def no_such_key(key: str, headers: bytes = b"") -> S3Error:
 
 
 def invalid_argument(message: str, name: str, value: str) -> S3Error:
-    """A parameter or header that cannot be."""
+    """400: a parameter or header has an invalid value."""
     return S3Error("InvalidArgument", message, {"ArgumentName": name, "ArgumentValue": value})
 
 
 def not_implemented(what: str) -> S3Error:
-    """S3 has it, this store has not."""
+    """501: S3 has the feature, this store does not."""
     return S3Error("NotImplemented", f"This object store does not implement {what}.")

@@ -1,4 +1,4 @@
-"""What happened in a bucket, as a value: what notifications are made of."""
+"""Events of buckets, of which notifications are made."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ class Sequencers:
         self._last = 0
 
     def next(self) -> str:
-        """A larger one than all before."""
+        """A sequencer larger than all before."""
         self._last = max(self._last + 1, int(self._wall_s() * 1_000_000) << _SHIFT)
         return f"{self._last:018X}"

@@ -49,7 +49,7 @@ class FileBlobStore:
     blocks = True
 
     def __init__(self, folder: Path, offload: Offload) -> None:
-        """Open, or make.
+        """Open the store, or create it.
 
         Raises:
             OSError: The folder cannot be used, another engine uses it, or its index is not that of its blobs.
@@ -86,12 +86,12 @@ class FileBlobStore:
         return FileBlob(path, name, len(data))
 
     def retain(self, content: Content, /) -> None:
-        """Count one more."""
+        """Count one more use of each file."""
         for file in content.files():
             self._used[file.name] += 1
 
     def release(self, content: Content, /) -> None:
-        """Count one less; at none the file is removed, once the change that let it go is safe."""
+        """Count one use less; a file without a use is removed once that change is on the disk."""
         for file in content.files():
             self._used[file.name] -= 1
             if not self._used[file.name]:
@@ -105,11 +105,11 @@ class FileBlobStore:
     # --- documents
 
     def put(self, table: str, key: tuple[str | int, ...], persistable: Persistable, /) -> None:
-        """To be committed."""
+        """Store a record at the next commit."""
         self._change(table, key, orjson.dumps(persistable.document(), default=list))
 
     def drop(self, table: str, key: tuple[str | int, ...], /) -> None:
-        """To be committed."""
+        """Remove a record at the next commit."""
         self._change(table, key, None)
 
     def _change(self, table: str, key: tuple[str | int, ...], document: bytes | None) -> None:
@@ -154,7 +154,7 @@ class FileBlobStore:
             file.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Commit what is left, and let go."""
+        """Commit what is left, and close the index."""
         _, changes, unused = self._collect()
         try:
             self._commit(changes, unused)
@@ -164,7 +164,7 @@ class FileBlobStore:
     # --- after a restart
 
     def load(self) -> tuple[list[Bucket], int]:
-        """What was remembered: the buckets with all that is in them, and the newest version's number.
+        """Read the buckets with everything in them, and the number of the newest version.
 
         Then removes blobs that nobody names. Blocks.
 

@@ -1,4 +1,4 @@
-"""Walking keys in order: prefixes, delimiters and pages, for all listings alike.
+"""Walks keys in order: prefixes, delimiters and pages of all listings.
 
 Python orders text by code points, which is the order of its UTF-8 bytes, which is S3's.
 """
@@ -46,7 +46,7 @@ def page(
     prefix: str,
     delimiter: str,
     start_after: str,
-    most: int,
+    max_keys: int,
     shown: Callable[[list[ObjectVersion]], bool],
     resumes: bool = True,
 ) -> Page:
@@ -58,7 +58,7 @@ def page(
     found: list[tuple[str, list[ObjectVersion]]] = []
     prefixes: list[str] = []
     last: str | None = None
-    if most <= 0:
+    if max_keys <= 0:
         return Page(found, prefixes, is_truncated=False, last=None)
     floor: str | None = start_after
     inclusive = False
@@ -71,7 +71,7 @@ def page(
     if floor is None:
         return Page(found, prefixes, is_truncated=False, last=None)
     for key, common in _walk(keys, prefix, delimiter, floor, inclusive, shown):
-        if len(found) + len(prefixes) >= most:
+        if len(found) + len(prefixes) >= max_keys:
             return Page(found, prefixes, is_truncated=True, last=last)
         if common:
             prefixes.append(key)

@@ -1,4 +1,4 @@
-"""What the store keeps: buckets, versions of objects, uploads and their parts."""
+"""The content of the store: buckets, versions of objects, uploads and their parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Versioning(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMetadata:
-    """What the writer of an object says about it.
+    """Headers, metadata and tags that the writer of an object gave it.
 
     Attributes:
         headers: Content-Type and its kin, given back with the object.
@@ -97,7 +97,7 @@ class ObjectVersion:
         return self.content.size
 
     def document(self) -> dict[str, Any]:
-        """It as JSON values."""
+        """The same as JSON values."""
         object_metadata = self.object_metadata
         return {
             "content": self.content.document(),
@@ -128,7 +128,7 @@ class Part:
     checksum: Checksum | None
 
     def document(self) -> dict[str, Any]:
-        """It as JSON values."""
+        """The same as JSON values."""
         return {
             "content": self.content.document(),
             "etag": self.etag,
@@ -151,7 +151,7 @@ class Upload:
     parts: dict[int, Part] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """It as JSON values, without its parts."""
+        """The upload as JSON values, without its parts."""
         object_metadata = self.object_metadata
         return {
             "bucket": self.bucket,
@@ -180,7 +180,7 @@ class Bucket:
     uploads: dict[str, Upload] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """It as JSON values, without what lies in it."""
+        """The bucket as JSON values, without its objects and uploads."""
         return {
             "region": self.region,
             "created_s": self.created_s,

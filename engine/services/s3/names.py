@@ -1,4 +1,4 @@
-"""Names of buckets and keys: which there may be, and where in a request they stand.
+"""Names of buckets and keys: which are valid, and where in a request they are.
 
 Source: Amazon S3 User Guide, "Bucket naming rules", "Naming Amazon S3 objects", "Virtual hosting of buckets".
 """
@@ -24,7 +24,7 @@ _RESERVED_ENDS: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 def bucket_problem(name: str) -> str | None:
-    """Why there can be no bucket of that name, as the end of a sentence; None if there can."""
+    """Why a bucket cannot have that name, as the end of a sentence; None if it can."""
     if not 3 <= len(name) <= 63:
         return "must be 3 to 63 characters long"
     if not _BUCKET.fullmatch(name):
@@ -56,7 +56,7 @@ def decoded_key(raw: bytes) -> str:
 
 
 def checked_key(key: str) -> str:
-    """A key that came as text; S3Error if it is too long, or no text at all."""
+    """A key that came as text. Raises S3Error if it is too long or not valid text."""
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
@@ -67,7 +67,7 @@ def checked_key(key: str) -> str:
 
 
 class Hosts:
-    """Tells the bucket from the host a request names."""
+    """Finds the bucket in the host that a request names."""
 
     def __init__(self, own: Iterable[str] = OWN_HOSTS) -> None:
         self._own = tuple(sorted((host.lower() for host in own), key=len, reverse=True))

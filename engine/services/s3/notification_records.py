@@ -106,7 +106,7 @@ class NotificationRecords:
     def bridge_event(self, object_event: ObjectEvent, sequencer: str) -> dict[str, Any] | None:
         """The event EventBridge gets: the key as it is, and other names for everything.
 
-        None if EventBridge is not told of such a thing.
+        None if EventBridge has no such event.
         """
         event = object_event.event
         family = event.partition(":")[0]
@@ -148,7 +148,7 @@ class NotificationRecords:
         }
 
     def test_event(self, bucket: str, request_id: str, host_id: str) -> dict[str, Any]:
-        """What a queue or a topic gets when it is named in a configuration; it has no `Records`."""
+        """The test event, which queues and topics get when a configuration names them."""
         return {
             "Service": "Amazon S3",
             "Event": "s3:TestEvent",
@@ -158,12 +158,12 @@ class NotificationRecords:
             "HostId": host_id,
         }
 
-    def named(self, record: dict[str, Any], rule_id: str) -> dict[str, Any]:
-        """`{"Records": [...]}` of a record from elsewhere, which is told because of that rule."""
+    def with_rule_id(self, record: dict[str, Any], rule_id: str) -> dict[str, Any]:
+        """`{"Records": [...]}` of a record from another store, with the id of the rule that it matched."""
         return {"Records": [{**record, "s3": {**record["s3"], "configurationId": rule_id}}]}
 
-    def bridged(self, record: dict[str, Any]) -> dict[str, Any] | None:
-        """A record from elsewhere as EventBridge would tell it; None if it would not."""
+    def as_bridge_event(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """A record from another store as an event of EventBridge; None if EventBridge has no such event."""
         object_metadata = record["s3"]["object"]
         object_event = ObjectEvent(
             record["eventName"],
@@ -183,7 +183,7 @@ class NotificationRecords:
 
     @property
     def region(self) -> str:
-        """Where everything seems to be."""
+        """Region of all buckets."""
         return self._account.region
 
     def now(self) -> str:

@@ -42,7 +42,7 @@ EVENT_TYPES: Final = frozenset(
 
 
 class NotificationTarget(NamedTuple):
-    """Who is told. `arn` is empty for EventBridge, which each bucket has one of."""
+    """Where notifications go. `arn` is empty for EventBridge, of which each bucket has one."""
 
     kind: TargetKind
     arn: str
@@ -54,10 +54,10 @@ class NotificationRule:
 
     Attributes:
         id: What records name as `configurationId`.
-        target: Who is told.
+        target: Where its notifications go.
         events: As asked for: `s3:ObjectCreated:*`, ...
         prefix, suffix: Of the key; None if not asked for, which is as good as empty.
-        form: Whether it is told as S3 does, or as EventBridge does.
+        form: Whether notifications have the form of S3, or of EventBridge.
     """
 
     id: str
@@ -88,7 +88,7 @@ class NotificationRule:
         )
 
     def document(self) -> dict[str, Any]:
-        """It as JSON values."""
+        """The same as JSON values."""
         return {
             "id": self.id,
             "target": self.target,
@@ -106,12 +106,12 @@ class NotificationConfiguration:
     eventbridge: bool = False
 
     def document(self) -> dict[str, Any]:
-        """It as JSON values."""
+        """The same as JSON values."""
         return {"rules": [rule.document() for rule in self.rules], "eventbridge": self.eventbridge}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> NotificationConfiguration:
-        """What `document()` gave."""
+        """The inverse of `document`."""
         rules = tuple(
             NotificationRule(
                 id=rule["id"],

@@ -1,9 +1,10 @@
-"""Where notifications go: to functions, by the source that serves them, and wherever couriers go."""
+"""Delivers notifications to functions, queues, topics and the event bus."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
@@ -26,37 +27,56 @@ _NAMES: Final[Mapping[TargetKind, str]] = {"lambda": "Lambda", "queue": "queue",
 
 
 class NotificationTargets:
-    """The `Deliveries` of an engine.
+    """Delivers notifications, as far as their targets exist here.
 
-    Args:
-        account: Whose event bus hears of everything.
-        senders: By service: `sqs`, `sns`, `events`. What has none does not exist here.
-        exists: Whether there is what an ARN names: a function, a queue, a topic.
+    Functions are invoked while the source `s3` serves, within `invoking`.
     """
 
     def __init__(
         self, account: Account, senders: Mapping[str, NotificationSender], exists: Callable[[str], bool]
     ) -> None:
+        """Create the targets; functions are invoked within `invoking` only.
+
+        Args:
+            account: Owner of the event bus that buckets with EventBridge notify.
+            senders: By service: `sqs`, `sns`, `events`. What has none does not exist here.
+            exists: Whether there is the function, the queue or the topic of an ARN.
+        """
         self._bus = f"arn:aws:events:{account.region}:{account.account_id}:event-bus/default"
         self._senders = senders
         self._exists = exists
-        self.invoke: Invoke = ignore
-        """Invokes functions; set by the source `s3` while it serves."""
+        self._invoke: Invoke = _reject
+
+    @contextmanager
+    def invoking(self, invoke: Invoke) -> Iterator[None]:
+        """Invoke functions by `invoke` within the block; outside of one, `deliver` raises for them."""
+        self._invoke = invoke
+        try:
+            yield
+        finally:
+            self._invoke = _reject
 
     def refusal(self, target: NotificationTarget, /) -> str | None:
         """Why nothing can be delivered to the target, in AWS's words; None if it can."""
-        reached = target.kind == "lambda" or _SERVICES[target.kind] in self._senders
-        if reached and self._exists(target.arn):
+        is_served = target.kind == "lambda" or _SERVICES[target.kind] in self._senders
+        if is_served and self._exists(target.arn):
             return None
         return f"The destination {_NAMES[target.kind]} does not exist"
 
     def deliver(self, target: NotificationTarget, document: dict[str, Any], /) -> None:
-        """Deliver a notification. A failure to deliver is only logged: AWS reports it to nobody either."""
+        """Deliver a notification. Never blocks.
+
+        A function is invoked asynchronously with the document as its event; a queue gets it as the body of a
+        message. A failure to deliver is only logged: AWS reports it to nobody either.
+
+        Raises:
+            NotAccepting: The engine takes no events: the client is to try again.
+        """
         if target.kind == "lambda":
-            self.invoke(target.arn, document)
+            self._invoke(target.arn, document)
             return
         sender = self._senders.get(_SERVICES[target.kind])
-        if sender is None:  # no such service here: a bucket that tells EventBridge tells nobody
+        if sender is None:  # there is no such service here: what is for EventBridge is dropped
             return
         try:
             sender(target.arn or self._bus, DestinationRecord(body=orjson.dumps(document)))
@@ -64,6 +84,5 @@ class NotificationTargets:
             _log.warning("a notification of S3 was dropped: %s", error)
 
 
-def ignore(_arn: str, _document: dict[str, Any]) -> None:
-    """Drop a notification: the source does not serve."""
+def _reject(_arn: str, _document: dict[str, Any]) -> None:
     raise NotAccepting("not serving")

@@ -1,39 +1,24 @@
 """Notifies the targets of the rules that take an event of a bucket.
 
-A notification is handed on after the change can be seen, and before its client is answered, so that a change
-that was acknowledged was told. Notifications of one key leave in the order of its changes; what becomes of
-that order behind `deliver` is the target's concern, and on AWS there is none. Each happening is told at least
-once: a client that was not answered in time repeats its request, and so the happening.
+A notification is delivered after the change can be seen, and before its client is answered: no change that
+was acknowledged goes without one. Notifications of one key leave in the order of its changes; targets need
+not keep that order, and on AWS there is none. Each event is delivered at least once: a client that was not
+answered in time repeats its request, which makes another event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.model import Bucket
 from engine.services.s3.notification_records import NotificationRecords
 from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
+from engine.services.s3.notification_targets import NotificationTargets
 
 _BRIDGE: Final = NotificationTarget("eventbridge", "")
-
-
-class Deliveries(Protocol):
-    """Delivers notifications to functions, queues and topics."""
-
-    def refusal(self, target: NotificationTarget, /) -> str | None:
-        """Why nothing can be delivered to the target (`The destination queue does not exist`), or None."""
-
-    def deliver(self, target: NotificationTarget, document: dict[str, Any], /) -> None:
-        """Take a notification for `target`, to keep or to change. Never blocks.
-
-        Raises `NotAccepting`, alone, if it can take none: the client is then told to try again.
-
-        A `lambda` is invoked asynchronously with the document as its event; a `queue` gets it as the body
-        of a message, a `topic` as a notification's message with the subject `Amazon S3 Notification`.
-        """
 
 
 class Notifier:
@@ -42,12 +27,12 @@ class Notifier:
     def __init__(
         self,
         records: NotificationRecords,
-        deliveries: Deliveries,
+        targets: NotificationTargets,
         fixed: Mapping[str, Sequence[NotificationRule]] | None = None,
     ) -> None:
         """`fixed`: rules by bucket that no API call changes."""
         self._records = records
-        self._deliveries = deliveries
+        self._targets = targets
         self._fixed: dict[str, tuple[NotificationRule, ...]] = {}
         self.add(fixed or {})
 
@@ -78,16 +63,16 @@ class Notifier:
         """Send the test event to the queues and topics of a new configuration."""
         for target in dict.fromkeys(rule.target for rule in rules):
             if target.kind in ("queue", "topic"):
-                self._deliveries.deliver(target, self._records.test_event(bucket.name, request_id, host_id))
+                self._targets.deliver(target, self._records.test_event(bucket.name, request_id, host_id))
 
     def refusal(self, target: NotificationTarget) -> str | None:
         """Why nothing can be delivered to `target`; None if it can."""
-        return self._deliveries.refusal(target)
+        return self._targets.refusal(target)
 
     def forward(self, record: dict[str, Any]) -> None:
-        """Hand on a record from another store, which is whole.
+        """Notify the targets of a record that another store sent.
 
-        Only the engine's own configuration is asked: it knows no buckets of other stores by itself.
+        Only rules of the engine's own configuration apply: other stores' buckets are not known here.
         """
         entity, records = record["s3"], self._records
         event, key = record["eventName"], unquote_plus(entity["object"]["key"])
@@ -95,10 +80,10 @@ class Notifier:
             if not rule.takes(event, key):
                 continue
             if rule.form == "s3":
-                self._deliver(rule.target, records.named(record, rule.id))
+                self._deliver(rule.target, records.with_rule_id(record, rule.id))
             else:
-                self._deliver(rule.target, records.bridged(record))
+                self._deliver(rule.target, records.as_bridge_event(record))
 
     def _deliver(self, target: NotificationTarget, document: dict[str, Any] | None) -> None:
         if document is not None:
-            self._deliveries.deliver(target, document)
+            self._targets.deliver(target, document)

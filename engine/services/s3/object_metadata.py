@@ -1,4 +1,4 @@
-"""What the writer of an object says about it: read from headers, checked, and given back as headers.
+"""Metadata of objects: read from headers, checked, and written back as headers.
 
 Source: Amazon S3 API Reference, PutObject and GetObject; User Guide, "Working with object metadata".
 """
@@ -49,7 +49,7 @@ _CLASSES: Final = frozenset(
 
 
 def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
-    """What the writer says about an object, from the headers of the request.
+    """Metadata and tags from the headers of a request. Raises S3Error.
 
     Raises:
         S3Error: Too much metadata, bad tags, or what is not implemented.
@@ -100,7 +100,7 @@ def object_head(version: ObjectVersion) -> bytes:
 
 
 def storage_class(version: ObjectVersion) -> str:
-    """As it was asked for: all are alike here."""
+    """The storage class that was asked for; it has no effect."""
     return version.object_metadata.headers.get("x-amz-storage-class", "STANDARD")
 
 

@@ -15,7 +15,7 @@ from engine.services.s3.events import ObjectEvent
 from engine.services.s3.model import NULL_VERSION, Bucket, ObjectVersion, Versioning
 from engine.services.s3.names import decoded_key
 from engine.services.s3.notifier import Notifier
-from engine.services.s3.request import S3Request
+from engine.services.s3.request import Prepared, S3Request
 from engine.services.s3.store import Store
 
 MB: Final = 1024 * 1024
@@ -62,14 +62,14 @@ class OperationContext:
         return bucket, self.store.get(bucket, call.key, version_asked(call.query))
 
 
-def take_document(context: OperationContext, call: S3Request, *, sums_body: bool = True) -> None:
-    """Check a body that is a document: any operation that takes one.
+def take_document(context: OperationContext, call: S3Request, *, sums_body: bool = True) -> Prepared:
+    """Check a body that is a document. Raises S3Error.
 
     Without `sums_body` the checksum in the headers is not of the document, but of the object it is about.
     """
     if len(call.request.body) > context.limits.xml_bytes:
         raise S3Error("MalformedXML")
-    call.received = receive(call.headers, call.request.body, sums_body=sums_body)
+    return Prepared(receive(call.headers, call.request.body, sums_body=sums_body).data)
 
 
 def version_asked(query: Mapping[str, str]) -> str | None:

@@ -68,7 +68,7 @@ def check_write(headers: Mapping[str, str], key: str, current: ObjectVersion | N
 
 
 def asked_range(headers: Mapping[str, str], size: int) -> Range | None:
-    """What `Range` asks for; None if there is none, or none that S3 looks at (several ranges, other units).
+    """The range of the header `Range`; None if it is absent or ignored by S3 (several ranges, other units).
 
     Raises:
         S3Error: InvalidRange.

@@ -1,14 +1,14 @@
-"""One request to S3, taken apart: bucket, key, query and headers; and one answer."""
+"""A parsed request to S3 (bucket, key, query and headers), and an answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from engine.protocols.http.message import Request, header_block
-from engine.services.s3.blob_store import Content
-from engine.services.s3.body import Received
+from engine.services.s3.blob_store import EMPTY, Content
+from engine.services.s3.checksums import Checksum
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.names import Hosts, decoded_key
@@ -18,25 +18,50 @@ _MAX_PARAMETERS: Final = 200
 XML_HEAD: Final = b"content-type: application/xml\r\n"
 
 
-Work = Callable[[], None]
-"""Computes what may take long. Writes to its `S3Request` only, so that it may run on a worker thread."""
+class PostForm(NamedTuple):
+    """The form of a POST: the key of its object, and its fields, names in lower case."""
+
+    key: str
+    fields: Mapping[str, str]
+
+
+class Prepared(NamedTuple):
+    """What was computed from a request before its operation runs. Members that an operation lacks are empty.
+
+    Attributes:
+        document: The checked body of an operation that takes a document.
+        content: What is to be stored: a body that was kept as a blob, or a part of another object.
+        etag: MD5 of the content in hex, or the ETag of the object that is copied.
+        checksum: The checksum that came with the body.
+        digest: Checksum of the content, or of an upload's parts, where it had to be computed.
+        form: The form of a POST.
+    """
+
+    document: bytes = b""
+    content: Content = EMPTY
+    etag: str = ""
+    checksum: Checksum | None = None
+    digest: bytes | None = None
+    form: PostForm | None = None
 
 
 class Preparation(NamedTuple):
-    """What an operation needs before it runs in its one synchronous step.
+    """How an operation gets what it needs before it runs in its one synchronous step.
 
     Attributes:
-        work: Runs first, on a worker thread if it may take long; None for nothing.
-        source: Content of other objects that the work reads. It is retained until the operation has run: a
-            newer version must not remove it meanwhile. None if the work reads the request only.
+        work: Runs first, on a worker thread if it may take long. Changes nothing, but may keep a new blob.
+        source: Content of other objects that is retained until the operation has run: a newer version must
+            not remove it meanwhile. None if the work reads the request only.
+        reads_source: Whether the work reads all of `source`.
     """
 
-    work: Work | None = None
+    work: Callable[[], Prepared]
     source: Content | None = None
+    reads_source: bool = True
 
 
 class S3Request:
-    """A request, and what was found out about it on the way.
+    """A parsed request.
 
     Attributes:
         bucket: Empty for the service itself.
@@ -45,24 +70,9 @@ class S3Request:
         headers: By name in lower case, Latin-1 as HTTP has it; of equal names the values joined by commas.
             Parameters of a presigned URL that stand for headers are among them.
         request_id: 16 hex digits.
-        received: The checked body, once there is one.
-        content: What is to be stored, once it is kept.
-        etag: Of that.
-        sum: The checksum of that, where it had to be computed.
     """
 
-    __slots__ = (
-        "bucket",
-        "content",
-        "etag",
-        "headers",
-        "key",
-        "query",
-        "received",
-        "request",
-        "request_id",
-        "sum",
-    )
+    __slots__ = ("bucket", "headers", "key", "query", "request", "request_id")
 
     def __init__(self, request: Request, hosts: Hosts, request_id: str) -> None:
         """Raises S3Error for an invalid target."""
@@ -82,18 +92,14 @@ class S3Request:
             if parameter[:6].lower() == "x-amz-":
                 header_line(parameter.lower(), value)
                 self.headers.setdefault(parameter.lower(), value)
-        self.received: Received | None = None
-        self.content: Content | None = None
-        self.etag = ""
-        self.sum: bytes | None = None
 
     @property
     def method(self) -> str:
         """The HTTP method."""
         return self.request.method
 
-    def number(self, name: str, default: int, most: int) -> int:
-        """A whole number of the query, no more than `most`. Raises S3Error InvalidArgument."""
+    def number(self, name: str, default: int, maximum: int) -> int:
+        """A whole number of the query, no more than `maximum`. Raises S3Error InvalidArgument."""
         text = self.query.get(name, "")
         if not text:
             return default
@@ -103,22 +109,17 @@ class S3Request:
         if not 0 <= value <= 0x7FFFFFFF:
             message = f"Argument {name} must be an integer between 0 and 2147483647"
             raise invalid_argument(message, name, text)
-        return min(value, most)
-
-    def body(self) -> bytes:
-        """The checked body. A bug if it was not received."""
-        assert self.received is not None
-        return self.received.data
+        return min(value, maximum)
 
 
 class S3Response(NamedTuple):
-    """What goes back, and what has happened.
+    """An answer, and the events of the operation.
 
     Attributes:
         status: HTTP status.
         head: Header lines, each with its CRLF.
         body: Bytes, or the content to be read.
-        events: What is to be told to whoever asked for notifications.
+        events: What targets of notifications are notified of.
     """
 
     status: int = 200
@@ -133,10 +134,10 @@ def xml_answer(root: str, content: str, head: bytes = b"", events: Sequence[Obje
 
 
 def header_line(name: str, value: str) -> bytes:
-    """A header that did not come as one, but in a form or a query string.
+    """A header line of a value that came in a form or a query string.
 
     Raises:
-        S3Error: InvalidArgument: no header could say it.
+        S3Error: InvalidArgument: the value cannot be in a header.
     """
     try:
         return header_block([(name, value)])

@@ -1,11 +1,11 @@
-"""Which operation a request asks for: by method, by what it is about, and by one telling parameter.
+"""Which operation a request asks for: by method, by bucket or object, and by a parameter.
 
 Source: Amazon S3 API Reference, "Operations". What is not in the table answers 501 NotImplemented.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ from engine.services.s3.operations.copies import copy_object, sum_source
 from engine.services.s3.operations.deletes import delete_object, delete_objects, take_list
 from engine.services.s3.operations.objects import get_attributes, get_object, put_object, take_body
 from engine.services.s3.operations.post_object import post_object, take_form
-from engine.services.s3.request import Preparation, S3Request, S3Response
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
 
 
 class RoutedOperation(NamedTuple):
@@ -25,14 +25,36 @@ class RoutedOperation(NamedTuple):
     Attributes:
         name: AWS's.
         run: Answers, in one synchronous step, from what is in memory; changes what is to be changed.
-        prepare: Checks the request first, and returns what has to be computed before `run`; None for nothing.
         changes: Whether it may change anything.
     """
 
     name: str
     run: Callable[[OperationContext, S3Request], S3Response]
-    prepare: Callable[[OperationContext, S3Request], Preparation] | None = None
     changes: bool = True
+
+
+class PreparedOperation(NamedTuple):
+    """An operation that has something to compute first. It may change something.
+
+    Attributes:
+        name: AWS's.
+        run: As that of any operation, with what was computed.
+        prepare: Checks the request, and returns how to compute what `run` needs.
+    """
+
+    name: str
+    run: Callable[[OperationContext, S3Request, Prepared], S3Response]
+    prepare: Callable[[OperationContext, S3Request], Preparation]
+
+    @property
+    def changes(self) -> bool:
+        """True."""
+        return True
+
+
+AnyOperation = RoutedOperation | PreparedOperation
+Table = Mapping[tuple[str, str], AnyOperation]
+"""Operations by method and subresource."""
 
 
 def _document(context: OperationContext, call: S3Request) -> Preparation:
@@ -43,9 +65,9 @@ def _reads(name: str, run: Callable[[OperationContext, S3Request], S3Response]) 
     return RoutedOperation(name, run, changes=False)
 
 
-_SERVICE: Final = {("GET", ""): _reads("ListBuckets", lists.list_buckets)}
-_BUCKET: Final = {
-    ("PUT", ""): RoutedOperation("CreateBucket", buckets.create_bucket, _document),
+_SERVICE: Final[Table] = {("GET", ""): _reads("ListBuckets", lists.list_buckets)}
+_BUCKET: Final[Table] = {
+    ("PUT", ""): PreparedOperation("CreateBucket", buckets.create_bucket, _document),
     ("HEAD", ""): _reads("HeadBucket", buckets.head_bucket),
     ("DELETE", ""): RoutedOperation("DeleteBucket", buckets.delete_bucket),
     ("GET", ""): _reads("ListObjects", lists.list_objects),
@@ -54,42 +76,42 @@ _BUCKET: Final = {
     ("GET", "uploads"): _reads("ListMultipartUploads", multipart_lists.list_uploads),
     ("GET", "location"): _reads("GetBucketLocation", buckets.get_location),
     ("GET", "versioning"): _reads("GetBucketVersioning", buckets.get_versioning),
-    ("PUT", "versioning"): RoutedOperation("PutBucketVersioning", buckets.put_versioning, _document),
+    ("PUT", "versioning"): PreparedOperation("PutBucketVersioning", buckets.put_versioning, _document),
     ("GET", "notification"): _reads("GetBucketNotificationConfiguration", buckets.get_notifications),
-    ("PUT", "notification"): RoutedOperation(
+    ("PUT", "notification"): PreparedOperation(
         "PutBucketNotificationConfiguration", buckets.put_notifications, _document
     ),
     ("GET", "tagging"): _reads("GetBucketTagging", tagging.get_bucket_tagging),
-    ("PUT", "tagging"): RoutedOperation("PutBucketTagging", tagging.put_bucket_tagging, _document),
+    ("PUT", "tagging"): PreparedOperation("PutBucketTagging", tagging.put_bucket_tagging, _document),
     ("DELETE", "tagging"): RoutedOperation("DeleteBucketTagging", tagging.delete_bucket_tagging),
     ("GET", "cors"): _reads("GetBucketCors", buckets.get_cors),
-    ("PUT", "cors"): RoutedOperation("PutBucketCors", buckets.put_cors, _document),
+    ("PUT", "cors"): PreparedOperation("PutBucketCors", buckets.put_cors, _document),
     ("DELETE", "cors"): RoutedOperation("DeleteBucketCors", buckets.delete_cors),
     ("GET", "acl"): _reads("GetBucketAcl", buckets.get_acl),
-    ("POST", "delete"): RoutedOperation("DeleteObjects", delete_objects, take_list),
-    ("POST", ""): RoutedOperation("PostObject", post_object, take_form),
+    ("POST", "delete"): PreparedOperation("DeleteObjects", delete_objects, take_list),
+    ("POST", ""): PreparedOperation("PostObject", post_object, take_form),
     **{("GET", name): _reads("GetBucketSetting", buckets.probe) for name in buckets.PROBES},
 }
-_OBJECT: Final = {
-    ("PUT", ""): RoutedOperation("PutObject", put_object, take_body),
+_OBJECT: Final[Table] = {
+    ("PUT", ""): PreparedOperation("PutObject", put_object, take_body),
     ("GET", ""): _reads("GetObject", get_object),
     ("HEAD", ""): _reads("HeadObject", get_object),
     ("DELETE", ""): RoutedOperation("DeleteObject", delete_object),
     ("POST", "uploads"): RoutedOperation("CreateMultipartUpload", multipart_uploads.create_upload),
-    ("PUT", "uploadId"): RoutedOperation("UploadPart", multipart_uploads.upload_part, take_body),
-    ("POST", "uploadId"): RoutedOperation(
+    ("PUT", "uploadId"): PreparedOperation("UploadPart", multipart_uploads.upload_part, take_body),
+    ("POST", "uploadId"): PreparedOperation(
         "CompleteMultipartUpload", multipart_uploads.complete_upload, multipart_uploads.take_parts
     ),
     ("DELETE", "uploadId"): RoutedOperation("AbortMultipartUpload", multipart_uploads.abort_upload),
     ("GET", "uploadId"): _reads("ListParts", multipart_lists.list_parts),
     ("GET", "tagging"): _reads("GetObjectTagging", tagging.get_object_tagging),
-    ("PUT", "tagging"): RoutedOperation("PutObjectTagging", tagging.put_object_tagging, _document),
+    ("PUT", "tagging"): PreparedOperation("PutObjectTagging", tagging.put_object_tagging, _document),
     ("DELETE", "tagging"): RoutedOperation("DeleteObjectTagging", tagging.delete_object_tagging),
     ("GET", "acl"): _reads("GetObjectAcl", buckets.get_acl),
     ("GET", "attributes"): _reads("GetObjectAttributes", get_attributes),
 }
-_COPY: Final = RoutedOperation("CopyObject", copy_object, sum_source)
-_COPY_PART: Final = RoutedOperation(
+_COPY: Final = PreparedOperation("CopyObject", copy_object, sum_source)
+_COPY_PART: Final = PreparedOperation(
     "UploadPartCopy", multipart_uploads.copy_part, multipart_uploads.sum_part_source
 )
 
@@ -153,7 +175,7 @@ def methods_for_pages(call: S3Request, method: str) -> tuple[str, ...]:
         return ()
 
 
-def find(call: S3Request, method: str = "") -> RoutedOperation:
+def find(call: S3Request, method: str = "") -> AnyOperation:
     """The operation, or the one it would be with another `method`.
 
     Raises S3Error NotImplemented or MethodNotAllowed.

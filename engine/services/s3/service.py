@@ -12,20 +12,19 @@ from typing import Final
 from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.errors import NotAccepting
 from engine.ports import Host, Offload
-from engine.protocols.aws.router import Scope
-from engine.protocols.http.message import Request
 from engine.services.s3.api import S3Api, Spawn
 from engine.services.s3.blob_store import Blob, Content, read_content
 from engine.services.s3.checksums import md5_hex
 from engine.services.s3.events import ObjectEvent
+from engine.services.s3.file_blob_store import FileBlobStore
 from engine.services.s3.model import Bucket, ObjectMetadata, Versioning
 from engine.services.s3.notification_records import NotificationRecords
-from engine.services.s3.notification_rules import NotificationRule
-from engine.services.s3.notification_targets import Invoke, NotificationSender, NotificationTargets
+from engine.services.s3.notification_rules import NotificationConfiguration, NotificationRule
+from engine.services.s3.notification_targets import NotificationSender, NotificationTargets
 from engine.services.s3.notifier import Notifier
-from engine.services.s3.open_store import open_store, prepare_buckets
 from engine.services.s3.operation_context import HOST_ID, MB, S3Limits
 from engine.services.s3.settings import BucketSettings, S3Settings
+from engine.services.s3.store import Store
 
 _log = logging.getLogger("engine.s3")
 
@@ -37,12 +36,19 @@ _NO_BUCKETS: Final[Mapping[str, BucketSettings]] = MappingProxyType({})
 
 
 class S3Service:
-    """`handle` is what `engine.protocols.aws.router.AwsRouter` calls for the service `s3`.
+    """The object store of an engine, its API, and its notifications.
 
-    There is one set of buckets, whatever region and account a caller signed for. The listener must take
-    bodies of `body_limit_bytes`. Functions hear of nothing before the source `s3` serves: build one
-    (`S3Source.build([], host)`) even if no function of the configuration has an S3 event, because clients
-    may configure notifications. Call `close` when the listener and the tasks of `spawn` have ended.
+    There is one set of buckets, whatever region and account a caller signed for. Functions are notified of
+    nothing before the source `s3` serves: build one (`S3Source.build([], host)`) even if no function of the
+    configuration has an S3 event, because clients may configure notifications. Call `close` when the listener
+    and the tasks of `spawn` have ended.
+
+    Attributes:
+        api: Answers clients: `api.handle` is what `engine.protocols.aws.router.AwsRouter` calls for `s3`.
+        store: Buckets and objects.
+        notifier: Notifies targets of events.
+        targets: Delivers those notifications.
+        records: Builds the notifications.
     """
 
     def __init__(
@@ -75,13 +81,13 @@ class S3Service:
         """
         settings = settings or S3Settings()
         self._host, self._spawn, self._offload = host, spawn, offload
-        self._targets = NotificationTargets(host.account, senders, exists)
+        self.targets = NotificationTargets(host.account, senders, exists)
         self.records = NotificationRecords(host.account, host.clock, host.new_request_id)
         fixed = {name: bucket.rules(name, host.account) for name, bucket in buckets.items()}
-        self.notifier = Notifier(self.records, self._targets, fixed)
-        self.store = open_store(folder, new_id=host.new_request_id, clock=host.clock, offload=offload)
-        prepare_buckets(self.store, buckets, host.account)
-        api = S3Api(
+        self.notifier = Notifier(self.records, self.targets, fixed)
+        self.store = _open_store(folder, host, offload)
+        self._prepare_buckets(buckets)
+        self.api = S3Api(
             self.store,
             self.notifier,
             host,
@@ -90,10 +96,6 @@ class S3Service:
             limits=S3Limits(put_bytes=settings.max_put_mb * MB),
             hosts=host.hosts,
         )
-        self.body_limit_bytes = api.body_limit_bytes
-        self.handle: Callable[[Request, Scope], None] = api.handle
-        """Answers a request once, now or later. Never raises for a bad request."""
-        self.api = api
 
     # --- for the source
 
@@ -101,11 +103,22 @@ class S3Service:
         """Add rules by bucket that no API call changes; buckets that do not exist are created."""
         self.notifier.add(fixed)
         missing = {name: BucketSettings() for name in fixed if name not in self.store.buckets}
-        prepare_buckets(self.store, missing, self._host.account)
+        self._prepare_buckets(missing)
 
-    def invoke_by(self, invoke: Invoke) -> None:
-        """Invoke functions by `invoke` from now on."""
-        self._targets.invoke = invoke
+    def _prepare_buckets(self, buckets: Mapping[str, BucketSettings]) -> None:
+        """Create the buckets of the configuration; existing ones keep their objects."""
+        store = self.store
+        for name, settings in buckets.items():
+            bucket = store.buckets.get(name) or store.create(name, self._host.account.region)
+            if settings.versioning and bucket.versioning is not Versioning.ENABLED:
+                store.set_versioning(bucket, Versioning.ENABLED)
+            if settings.eventbridge and not bucket.notifications.eventbridge:
+                rules = bucket.notifications.rules
+                store.set_notifications(bucket, NotificationConfiguration(rules=rules, eventbridge=True))
+            if settings.cors and settings.cors_rules() != bucket.cors:
+                store.set_cors(bucket, settings.cors_rules())
+            if settings.tags and settings.tags != bucket.tags:
+                store.set_bucket_tags(bucket, dict(settings.tags))
 
     # --- for the process
 
@@ -167,3 +180,15 @@ class S3Service:
     def close(self) -> None:
         """Write all changes, and close the store. Blocks if the store is in a folder."""
         self.store.blob_store.close()
+
+
+def _open_store(folder: Path | None, host: Host, offload: Offload) -> Store:
+    def new_id() -> str:
+        return host.new_request_id().replace("-", "")
+
+    if folder is None:
+        return Store(None, new_id, host.clock.wall)
+    blob_store = FileBlobStore(folder, offload)
+    store = Store(blob_store, new_id, host.clock.wall)
+    store.restore(*blob_store.load())
+    return store

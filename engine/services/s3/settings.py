@@ -141,8 +141,10 @@ class BucketSettings(_Table):
         """`notifications` as rules."""
         arn = f"arn:aws:sqs:{account.region}:{account.account_id}:"
         return tuple(
-            one.rule(NotificationTarget("queue", arn + one.queue), f"{name}-{one.queue}-{number}")
-            for number, one in enumerate(self.notifications, 1)
+            notification.rule(
+                NotificationTarget("queue", arn + notification.queue), f"{name}-{notification.queue}-{number}"
+            )
+            for number, notification in enumerate(self.notifications, 1)
         )
 
 

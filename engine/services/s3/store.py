@@ -29,7 +29,7 @@ _MARKER = b"x-amz-delete-marker: true\r\n"
 
 
 class Deletion(NamedTuple):
-    """What became of a delete.
+    """The result of a delete.
 
     Attributes:
         removed: The version that is gone, if one is; its `version_id` is the one asked for.
@@ -83,22 +83,22 @@ class Store:
         del self.buckets[bucket.name]
         self.blob_store.drop("buckets", (bucket.name,))
 
-    def version(self, bucket: Bucket, versioning: Versioning) -> None:
+    def set_versioning(self, bucket: Bucket, versioning: Versioning) -> None:
         """Set the state of versioning."""
         bucket.versioning = versioning
         self.blob_store.put("buckets", (bucket.name,), bucket)
 
-    def notify(self, bucket: Bucket, configuration: NotificationConfiguration) -> None:
+    def set_notifications(self, bucket: Bucket, configuration: NotificationConfiguration) -> None:
         """Replace the notification configuration."""
         bucket.notifications = configuration
         self.blob_store.put("buckets", (bucket.name,), bucket)
 
-    def share(self, bucket: Bucket, cors: tuple[CorsRule, ...]) -> None:
+    def set_cors(self, bucket: Bucket, cors: tuple[CorsRule, ...]) -> None:
         """Replace the CORS configuration."""
         bucket.cors = cors
         self.blob_store.put("buckets", (bucket.name,), bucket)
 
-    def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:
+    def set_bucket_tags(self, bucket: Bucket, tags: dict[str, str]) -> None:
         """Replace the tags of a bucket."""
         bucket.tags = tags
         self.blob_store.put("buckets", (bucket.name,), bucket)
@@ -165,7 +165,7 @@ class Store:
         self._add(bucket, marker)
         return Deletion(None, marker)
 
-    def tag(self, bucket: Bucket, version: ObjectVersion, tags: dict[str, str]) -> None:
+    def set_tags(self, bucket: Bucket, version: ObjectVersion, tags: dict[str, str]) -> None:
         """Replace the tags of one version."""
         version.object_metadata = ObjectMetadata(
             headers=version.object_metadata.headers, metadata=version.object_metadata.metadata, tags=tags
@@ -201,7 +201,7 @@ class Store:
 
     # --- uploads in parts
 
-    def begin(
+    def create_upload(
         self, bucket: Bucket, key: str, object_metadata: ObjectMetadata, algorithm: str | None, kind: str
     ) -> Upload:
         """Start a multipart upload."""

@@ -1,4 +1,4 @@
-"""Tags of objects and buckets: which there may be, as a query string and as XML.
+"""Tags of objects and buckets: which are valid, as a query string and as XML.
 
 Source: Amazon S3 API Reference, PutObjectTagging and PutBucketTagging; User Guide, "Categorizing your storage
 using tags".
@@ -33,7 +33,7 @@ def tags_of(tagging: str) -> dict[str, str]:
     return checked_tags(pairs)
 
 
-def checked_tags(pairs: list[tuple[str, str]], most: int = MAX_OBJECT_TAGS) -> dict[str, str]:
+def checked_tags(pairs: list[tuple[str, str]], max_tags: int = MAX_OBJECT_TAGS) -> dict[str, str]:
     """The pairs as a dict. Raises S3Error InvalidTag or BadRequest, in AWS's words."""
     tags: dict[str, str] = {}
     for name, value in pairs:
@@ -45,13 +45,13 @@ def checked_tags(pairs: list[tuple[str, str]], most: int = MAX_OBJECT_TAGS) -> d
             message = "The TagValue you have provided is invalid"
             raise S3Error("InvalidTag", message, {"TagKey": name, "TagValue": value[:256]})
         tags[name] = value
-    if len(tags) > most:
-        what = "Object tags" if most == MAX_OBJECT_TAGS else "Bucket tag count"
-        raise S3Error("BadRequest", f"{what} cannot be greater than {most}")
+    if len(tags) > max_tags:
+        what = "Object tags" if max_tags == MAX_OBJECT_TAGS else "Bucket tag count"
+        raise S3Error("BadRequest", f"{what} cannot be greater than {max_tags}")
     return tags
 
 
-def tags_of_xml(body: bytes, most: int = MAX_OBJECT_TAGS) -> dict[str, str]:
+def tags_of_xml(body: bytes, max_tags: int = MAX_OBJECT_TAGS) -> dict[str, str]:
     """The tags of a `Tagging` document. Raises S3Error."""
     root = parse(body, "Tagging")
     tag_set = root.find("TagSet")
@@ -63,7 +63,7 @@ def tags_of_xml(body: bytes, most: int = MAX_OBJECT_TAGS) -> dict[str, str]:
         if node.tag != "Tag" or name is None or value is None:
             raise S3Error("MalformedXML")
         pairs.append((name, value))
-    return checked_tags(pairs, most)
+    return checked_tags(pairs, max_tags)
 
 
 def tagging_xml(tags: Mapping[str, str]) -> str:

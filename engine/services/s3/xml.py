@@ -1,4 +1,4 @@
-"""Writing XML as S3 speaks it."""
+"""Writes XML in the form of S3."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def element(name: str, value: str) -> str:
 
 
 def document(root: str, content: str) -> bytes:
-    """A whole answer in S3's namespace."""
+    """A complete document in S3's namespace."""
     return f'{DECLARATION}<{root} xmlns="{NAMESPACE}">{content}</{root}>'.encode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""The event source `s3`: which functions hear of which buckets, and how a notification becomes an event."""
+"""The event source `s3`: the functions that buckets notify, and how a notification becomes an event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from engine.core.outcome import Outcome
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
-from engine.services.s3.notification_targets import ignore
 from engine.services.s3.service import SERVICE, S3Service
 from engine.services.s3.settings import S3Event
 
@@ -60,34 +59,30 @@ class S3Source:
 
     @classmethod
     def examine(cls, bindings: Sequence[Binding], _wall_s: float) -> Iterator[Finding]:
-        """Events of one bucket that overlap: here each function hears of it, and AWS refuses it."""
-        events = [cast("S3Event", one.settings) for one in bindings]
+        """Events of one bucket that overlap: AWS refuses them, here each function is invoked."""
+        events = [cast("S3Event", binding.settings) for binding in bindings]
         for number, event in enumerate(events):
-            other = next((one for one in range(number) if overlap(events[one], event)), None)
-            if other is not None:
+            earlier = next((earlier for earlier in range(number) if overlap(events[earlier], event)), None)
+            if earlier is not None:
                 sentence = (
-                    f"overlaps an event of function {bindings[other].function.name!r} on bucket "
+                    f"overlaps an event of function {bindings[earlier].function.name!r} on bucket "
                     f"{event.bucket!r}: AWS refuses notifications that share an event type, a prefix and a "
                     "suffix; here both are invoked"
                 )
                 yield Finding(number, sentence, refused=False)
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
-        """Pass notifications on until `stopping`, then await what was passed on."""
+        """Invoke functions until `stopping`, then wait for the outcomes."""
 
         def invoke(arn: str, document: dict[str, Any]) -> None:
             self._invoke(sink, arn, document)
 
-        self._service.invoke_by(invoke)
-        try:
+        with self._service.targets.invoking(invoke):
             task_status.started(None)
             await stopping.wait()
-            self._service.invoke_by(ignore)
-            while self._open:
-                self._idle = anyio.Event()
-                await self._idle.wait()
-        finally:
-            self._service.invoke_by(ignore)
+        while self._open:
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     def _invoke(self, sink: Sink, arn: str, document: dict[str, Any]) -> None:
         function, qualifier = function_of(arn)
@@ -112,17 +107,17 @@ class S3Source:
             self._idle.set()
 
 
-def overlap(one: S3Event, other: S3Event) -> bool:
-    """Whether AWS refuses the two on one bucket: one event of one key may be meant by both.
+def overlap(first: S3Event, second: S3Event) -> bool:
+    """Whether AWS refuses the two on one bucket: both may match one event of one key.
 
     Source: Amazon S3 User Guide, "Configuring event notifications using object key name filtering",
     "Examples of ... invalid prefix and suffix overlap".
     """
-    if one.bucket != other.bucket or "eventbridge" in (one.form, other.form):
+    if first.bucket != second.bucket or "eventbridge" in (first.form, second.form):
         return False
-    types = any(_share(first, second) for first in one.events for second in other.events)
-    prefixes = one.prefix or "", other.prefix or ""
-    suffixes = one.suffix or "", other.suffix or ""
+    types = any(_share(a, b) for a in first.events for b in second.events)
+    prefixes = first.prefix or "", second.prefix or ""
+    suffixes = first.suffix or "", second.suffix or ""
     return (
         types
         and (prefixes[0].startswith(prefixes[1]) or prefixes[1].startswith(prefixes[0]))

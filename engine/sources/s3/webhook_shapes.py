@@ -53,14 +53,14 @@ class UnknownShape(ValueError):
 def records_of(
     document: Any, records: NotificationRecords, peer: str, depth: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """AWS records, one for each thing that happened; none for a test event or what is no object.
+    """AWS records, one for each event; none for a test event, or an event that is not of an object.
 
     Raises:
         UnknownShape: `document` is no notification.
     """
     if isinstance(document, list):
-        for one in document:
-            yield from records_of(one, records, peer, depth)
+        for item in document:
+            yield from records_of(item, records, peer, depth)
     elif not isinstance(document, dict):
         raise UnknownShape("not a JSON object")
     elif isinstance(document.get("Records"), list):

@@ -88,7 +88,7 @@ class Webhooks:
             self._others(request, scope)
 
     def _receive(self, request: Request) -> None:
-        if not self._may(request):
+        if not self._is_authorized(request):
             _answer(request, 403, "the token is missing or wrong")
         elif request.method in ("GET", "HEAD"):
             _answer(request, 200, None)
@@ -144,7 +144,7 @@ class Webhooks:
         assert isinstance(url, str)
         return url
 
-    def _may(self, request: Request) -> bool:
+    def _is_authorized(self, request: Request) -> bool:
         if self._token is None:
             return True
         sent = (request.header(b"authorization") or b"").decode("latin-1")
@@ -158,7 +158,7 @@ class Webhooks:
         query = request.target.partition(b"?")[2].decode("latin-1")
         shown += [value for name, value in parse_qsl(query) if name == "token"]
         wanted = self._token.encode()
-        return any(hmac.compare_digest(one.encode("utf-8", "replace"), wanted) for one in shown)
+        return any(hmac.compare_digest(token.encode("utf-8", "replace"), wanted) for token in shown)
 
 
 class _NoRedirect(HTTPRedirectHandler):

@@ -111,7 +111,7 @@ class Script:
 
     def share(self, number, _):
         rule = {"id": f"r{number}", "origins": ["http://a.test"], "methods": ["GET"], "max_age_s": number}
-        self.store.share(self.bucket, (CorsRule.of(rule),) if number % 2 else ())
+        self.store.set_cors(self.bucket, (CorsRule.of(rule),) if number % 2 else ())
 
     def put(self, number, data):
         blob = self.store.blob_store.keep(data)
@@ -129,12 +129,14 @@ class Script:
         self.store.delete(self.bucket, f"k{number % 3}", version_id)
 
     def version(self, number, _):
-        self.store.version(self.bucket, Versioning.ENABLED if number % 2 else Versioning.SUSPENDED)
+        self.store.set_versioning(self.bucket, Versioning.ENABLED if number % 2 else Versioning.SUSPENDED)
 
     def part(self, number, data):
         upload = next(iter(self.bucket.uploads.values()), None)
         if upload is None or number > 7:
-            upload = self.store.begin(self.bucket, f"k{number % 3}", ObjectMetadata(), "CRC32", "COMPOSITE")
+            upload = self.store.create_upload(
+                self.bucket, f"k{number % 3}", ObjectMetadata(), "CRC32", "COMPOSITE"
+            )
         blob = self.store.blob_store.keep(data)
         self.store.put_part(upload, number, Content.of(blob), md5_hex((data,)), Checksum("CRC32", "AAAAAA=="))
 
@@ -155,8 +157,10 @@ class Script:
             self.store.end_upload(self.bucket, upload)
 
     def tag(self, number, _):
-        self.store.tag_bucket(self.bucket, {"n": str(number)})
-        self.store.notify(self.bucket, NotificationConfiguration(rules=(RULE,), eventbridge=bool(number % 2)))
+        self.store.set_bucket_tags(self.bucket, {"n": str(number)})
+        self.store.set_notifications(
+            self.bucket, NotificationConfiguration(rules=(RULE,), eventbridge=bool(number % 2))
+        )
 
 
 steps = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9), st.binary(max_size=5)), max_size=15)

@@ -45,7 +45,12 @@ def entries(found):
 def test_a_page_is_what_the_definition_says(names, prefix, delimiter, start_after, most):
     expected = folded(names, prefix, delimiter, start_after)
     found = page(
-        versions(names), prefix=prefix, delimiter=delimiter, start_after=start_after, most=most, shown=shown
+        versions(names),
+        prefix=prefix,
+        delimiter=delimiter,
+        start_after=start_after,
+        max_keys=most,
+        shown=shown,
     )
 
     assert expected[:most] == entries(found)
@@ -56,7 +61,7 @@ def test_a_page_is_what_the_definition_says(names, prefix, delimiter, start_afte
 def test_pages_put_together_are_the_whole(names, prefix, delimiter, most):
     store, last, seen = versions(names), "", []
     while True:
-        found = page(store, prefix=prefix, delimiter=delimiter, start_after=last, most=most, shown=shown)
+        found = page(store, prefix=prefix, delimiter=delimiter, start_after=last, max_keys=most, shown=shown)
         seen += entries(found)
         if not found.is_truncated:
             break

@@ -57,7 +57,7 @@ class Bench:
             for table in events
         ]
         self.source = S3Source.build(bindings, self.host)
-        self.endpoint = AwsRouter({"s3": self.service.handle}, self.host.new_request_id)
+        self.endpoint = AwsRouter({"s3": self.service.api.handle}, self.host.new_request_id)
 
     def _spawn(self, work, *arguments):
         task = asyncio.get_running_loop().create_task(work(*arguments))

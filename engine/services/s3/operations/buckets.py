@@ -18,7 +18,7 @@ from engine.services.s3.operation_context import (
     OWNER_XML,
     OperationContext,
 )
-from engine.services.s3.request import XML_HEAD, S3Request, S3Response, xml_answer
+from engine.services.s3.request import XML_HEAD, Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.xml import document, element
 from engine.services.s3.xml_input import parse, text_of
 
@@ -27,12 +27,12 @@ _MAX_BUCKET_TAGS: Final = 50
 _XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
 
 
-def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
+def create_bucket(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """CreateBucket. A bucket that exists is an error, except in us-east-1."""
     name, region = call.bucket, context.account.region
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
-    constraint = _constraint(call.body())
+    constraint = _constraint(prepared.document)
     if call.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
         raise S3Error("NotImplemented", "This object store does not implement object lock.")
     existing = context.store.buckets.get(name)
@@ -44,7 +44,7 @@ def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
 
 
 def _constraint(body: bytes) -> str | None:
-    """`LocationConstraint`: any region is as good as this engine's."""
+    """`LocationConstraint`; any region is accepted."""
     if not body.strip():
         return None
     root = parse(body, "CreateBucketConfiguration")
@@ -64,7 +64,7 @@ def delete_bucket(context: OperationContext, call: S3Request) -> S3Response:
 
 
 def get_location(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketLocation: empty for us-east-1, as ever."""
+    """GetBucketLocation: empty for us-east-1, as on AWS."""
     region = context.bucket(call).region
     return S3Response(200, XML_HEAD, document("LocationConstraint", "" if region == _CLASSIC else region))
 
@@ -78,10 +78,10 @@ def get_versioning(context: OperationContext, call: S3Request) -> S3Response:
     return xml_answer("VersioningConfiguration", element("Status", versioning) if versioning else "")
 
 
-def put_versioning(context: OperationContext, call: S3Request) -> S3Response:
+def put_versioning(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutBucketVersioning."""
     bucket = context.bucket(call)
-    root = parse(call.body(), "VersioningConfiguration")
+    root = parse(prepared.document, "VersioningConfiguration")
     if (text_of(root, "MfaDelete") or "Disabled") != "Disabled":
         raise S3Error("NotImplemented", "This object store does not implement MFA delete.")
     status = text_of(root, "Status")
@@ -89,7 +89,7 @@ def put_versioning(context: OperationContext, call: S3Request) -> S3Response:
         raise S3Error("IllegalVersioningConfigurationException")
     if status not in (Versioning.ENABLED, Versioning.SUSPENDED):
         raise S3Error("MalformedXML")
-    context.store.version(bucket, Versioning(status))
+    context.store.set_versioning(bucket, Versioning(status))
     return S3Response()
 
 
@@ -101,17 +101,17 @@ def get_notifications(context: OperationContext, call: S3Request) -> S3Response:
     return xml_answer(ROOT, rendered(context.bucket(call).notifications))
 
 
-def put_notifications(context: OperationContext, call: S3Request) -> S3Response:
+def put_notifications(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutBucketNotificationConfiguration: replaces all that was configured by this call before."""
     bucket = context.bucket(call)
-    configuration = parsed(call.body(), context.new_rule_id)
+    configuration = parsed(prepared.document, context.new_rule_id)
     if call.headers.get("x-amz-skip-destination-validation", "").lower() != "true":
         for rule in configuration.rules:
             reason = context.notifier.refusal(rule.target)
             if reason is not None:
                 raise unreachable(rule.target, reason)
         context.notifier.test(bucket, configuration.rules, call.request_id, HOST_ID)
-    context.store.notify(bucket, configuration)
+    context.store.set_notifications(bucket, configuration)
     return S3Response()
 
 
@@ -126,20 +126,20 @@ def get_cors(context: OperationContext, call: S3Request) -> S3Response:
     return cors.rendered(bucket.cors)
 
 
-def put_cors(context: OperationContext, call: S3Request) -> S3Response:
+def put_cors(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutBucketCors: replaces all rules."""
-    context.store.share(context.bucket(call), cors.parsed(call.body()))
+    context.store.set_cors(context.bucket(call), cors.parsed(prepared.document))
     return S3Response()
 
 
 def delete_cors(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteBucketCors: nothing happens if there is none."""
-    context.store.share(context.bucket(call), ())
+    context.store.set_cors(context.bucket(call), ())
     return S3Response(204)
 
 
 def preflight(context: OperationContext, call: S3Request) -> S3Response:
-    """OPTIONS of a bucket or an object, which need not be there."""
+    """OPTIONS of a bucket or an object, which need not exist."""
     bucket = context.store.buckets.get(call.bucket)
     return cors.answer_preflight(call, bucket.cors if bucket is not None else ())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
@@ -14,7 +15,7 @@ from engine.services.s3.notification_records import iso_ms
 from engine.services.s3.object_metadata import metadata_of
 from engine.services.s3.operation_context import OperationContext, copy_source, event_of, version_header
 from engine.services.s3.preconditions import check_read, check_write
-from engine.services.s3.request import Preparation, S3Request, S3Response, xml_answer
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.xml import element
 
 
@@ -34,21 +35,22 @@ def sum_source(context: OperationContext, call: S3Request) -> Preparation:
     recompute = algorithm is not None and (
         source.checksum is None or source.checksum.algorithm != algorithm or bool(source.part_sizes)
     )
-    call.content = source.content
-    call.etag = source.etag
+    content = source.content
     if not source.part_sizes and not recompute:
-        return Preparation(source=source.content)
-    return Preparation(partial(_sum, call, algorithm if recompute else None), source.content)
+        prepared = Prepared(content=content, etag=source.etag)
+        return Preparation(lambda: prepared, content, reads_source=False)
+    return Preparation(partial(sums_of, content, algorithm if recompute else None), content)
 
 
-def _sum(call: S3Request, algorithm: str | None) -> None:
-    assert call.content is not None
-    call.etag = md5_hex(call.content.chunks())
-    if algorithm is not None:
-        hasher = ALGORITHMS[algorithm].hasher()
-        for chunk in call.content.chunks():
-            hasher.update(chunk)
-        call.sum = hasher.digest()
+def sums_of(content: Content, algorithm: str | None) -> Prepared:
+    """The content with its MD5, and with its checksum by `algorithm` if that is given. Reads the content."""
+    etag = md5_hex(content.chunks())
+    if algorithm is None:
+        return Prepared(content=content, etag=etag)
+    hasher = ALGORITHMS[algorithm].hasher()
+    for chunk in content.chunks():
+        hasher.update(chunk)
+    return Prepared(content=content, etag=etag, digest=hasher.digest())
 
 
 def _algorithm_asked(call: S3Request, source: ObjectVersion) -> str | None:
@@ -58,10 +60,10 @@ def _algorithm_asked(call: S3Request, source: ObjectVersion) -> str | None:
     return source.checksum.algorithm if source.checksum else None
 
 
-def copy_object(context: OperationContext, call: S3Request) -> S3Response:
+def copy_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """CopyObject."""
     source = find_source(context, call)
-    if source.content is not call.content:  # overwritten while it was summed up
+    if source.content is not prepared.content:  # overwritten while it was summed up
         raise S3Error("ServiceUnavailable")
     bucket = context.bucket(call)
     check_write(call.headers, call.key, bucket.latest(call.key))
@@ -76,8 +78,8 @@ def copy_object(context: OperationContext, call: S3Request) -> S3Response:
             "the object's metadata, storage class, website redirect location or encryption attributes."
         )
         raise S3Error("InvalidRequest", message)
-    checksum = _copied_checksum(call, source)
-    version = context.store.put(bucket, call.key, source.content, call.etag, object_metadata, checksum)
+    checksum = _copied_checksum(call, source, prepared.digest)
+    version = context.store.put(bucket, call.key, source.content, prepared.etag, object_metadata, checksum)
     head = version_header(bucket, version)
     if version_id is not None:
         head += b"x-amz-copy-source-version-id: %b\r\n" % source.version_id.encode()
@@ -85,11 +87,11 @@ def copy_object(context: OperationContext, call: S3Request) -> S3Response:
     return xml_answer("CopyObjectResult", _copy_result(version, checksum), head, events)
 
 
-def _copied_checksum(call: S3Request, source: ObjectVersion) -> Checksum | None:
+def _copied_checksum(call: S3Request, source: ObjectVersion, digest: bytes | None) -> Checksum | None:
     algorithm = _algorithm_asked(call, source)
-    if algorithm is None or call.sum is None:
+    if algorithm is None or digest is None:
         return source.checksum
-    return Checksum(algorithm, b64(call.sum))
+    return Checksum(algorithm, b64(digest))
 
 
 def _copy_result(version: ObjectVersion, checksum: Checksum | None) -> str:

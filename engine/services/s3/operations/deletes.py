@@ -23,7 +23,7 @@ from engine.services.s3.operation_context import (
     version_header,
 )
 from engine.services.s3.preconditions import check_write
-from engine.services.s3.request import Preparation, S3Request, S3Response, xml_answer
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.store import EMPTY_MD5
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
@@ -48,10 +48,9 @@ def deleted(
     """Delete; returns the header lines of the answer, and the events."""
     removed, marker = context.store.delete(bucket, key, version_id)
     if marker is not None:
-        event = "ObjectRemoved:DeleteMarkerCreated"
-        marker_seen = event_of(call, bucket, marker, event, sized=False)._replace(etag=EMPTY_MD5)
+        created = event_of(call, bucket, marker, "ObjectRemoved:DeleteMarkerCreated", sized=False)
         head = b"x-amz-delete-marker: true\r\n" + version_header(bucket, marker)
-        return head, (marker_seen,)
+        return head, (created._replace(etag=EMPTY_MD5),)
     head = b""
     if version_id is not None:
         head = b"x-amz-version-id: %b\r\n" % version_id.encode() if _ID.fullmatch(version_id) else b""
@@ -59,8 +58,8 @@ def deleted(
             head = b"x-amz-delete-marker: true\r\n" + head
     if removed is None:
         return head, ()
-    gone = event_of(call, bucket, removed, "ObjectRemoved:Delete", sized=False)
-    return head, (gone._replace(etag=None),)
+    event = event_of(call, bucket, removed, "ObjectRemoved:Delete", sized=False)
+    return head, (event._replace(etag=None),)
 
 
 def take_list(context: OperationContext, call: S3Request) -> Preparation:
@@ -71,34 +70,34 @@ def take_list(context: OperationContext, call: S3Request) -> Preparation:
     return Preparation(partial(take_document, context, call))
 
 
-def delete_objects(context: OperationContext, call: S3Request) -> S3Response:
+def delete_objects(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """DeleteObjects: each key by itself, all in one answer."""
     bucket = context.bucket(call)
-    root = parse(call.body(), "Delete")
+    root = parse(prepared.document, "Delete")
     listed = list(children(root, "Object"))
     if not 1 <= len(listed) <= _MAX_KEYS:
         raise S3Error("MalformedXML")
     quiet = (text_of(root, "Quiet") or "").lower() == "true"
-    if any(not text_of(one, "Key") for one in listed):
+    if any(not text_of(item, "Key") for item in listed):
         raise S3Error("MalformedXML")
     parts: list[str] = []
     events: list[ObjectEvent] = []
-    for one in listed:
-        told, more = _delete_one(context, call, bucket, one)
-        events += more
-        if told.startswith("<Error>") or not quiet:
-            parts.append(told)
+    for item in listed:
+        result, item_events = _delete_one(context, call, bucket, item)
+        events += item_events
+        if result.startswith("<Error>") or not quiet:
+            parts.append(result)
     return xml_answer("DeleteResult", "".join(parts), b"", events)
 
 
 def _delete_one(
-    context: OperationContext, call: S3Request, bucket: Bucket, one: Element
+    context: OperationContext, call: S3Request, bucket: Bucket, item: Element
 ) -> tuple[str, tuple[ObjectEvent, ...]]:
-    key, version_id = text_of(one, "Key") or "", text_of(one, "VersionId")
+    key, version_id = text_of(item, "Key") or "", text_of(item, "VersionId")
     named = element("Key", key) + (element("VersionId", version_id) if version_id else "")
     try:
         checked_key(key)
-        etag = text_of(one, "ETag")
+        etag = text_of(item, "ETag")
         if etag is not None:
             check_write({"if-match": etag}, key, bucket.latest(key))
     except S3Error as error:

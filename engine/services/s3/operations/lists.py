@@ -18,27 +18,27 @@ from engine.services.s3.operation_context import OWNER_XML, OperationContext
 from engine.services.s3.request import S3Request, S3Response, xml_answer
 from engine.services.s3.xml import element
 
-_MOST: Final = 1000
+_MAX_KEYS: Final = 1000
 _MAX_BUCKETS: Final = 10_000
 _TOKEN_MARK: Final = b"1"
 
 
 def list_buckets(context: OperationContext, call: S3Request) -> S3Response:
     """ListBuckets."""
-    most = call.number("max-buckets", _MAX_BUCKETS, _MAX_BUCKETS)
+    max_buckets = call.number("max-buckets", _MAX_BUCKETS, _MAX_BUCKETS)
     after = _from_token(call, "continuation-token")
     prefix = call.query.get("prefix", "")
     names = [name for name in sorted(context.store.buckets) if name > after and name.startswith(prefix)]
     listed = ""
-    for name in names[:most]:
+    for name in names[:max_buckets]:
         bucket = context.store.buckets[name]
         listed += f"<Bucket>{element('Name', name)}{element('CreationDate', iso_ms(bucket.created_s))}"
         if {"max-buckets", "continuation-token", "prefix"} & call.query.keys():
             listed += element("BucketRegion", bucket.region)
         listed += "</Bucket>"
     content = f"{OWNER_XML}<Buckets>{listed}</Buckets>"
-    if len(names) > most:
-        content += element("ContinuationToken", _token(names[most - 1]))
+    if len(names) > max_buckets:
+        content += element("ContinuationToken", _token(names[max_buckets - 1]))
     if prefix:
         content += element("Prefix", prefix)
     return xml_answer("ListAllMyBucketsResult", content)
@@ -50,9 +50,9 @@ def list_objects_v2(context: OperationContext, call: S3Request) -> S3Response:
     token = query.get("continuation-token")
     start_after = query.get("start-after", "")
     behind = start_after if token is None else _from_token(call, "continuation-token")
-    most = call.number("max-keys", _MOST, _MOST)
-    encoding, found = _found(context, call, behind, most, resumes=token is not None)
-    content = _common(call, encoding, most, found)
+    max_keys = call.number("max-keys", _MAX_KEYS, _MAX_KEYS)
+    encoding, found = _found(context, call, behind, max_keys, resumes=token is not None)
+    content = _common(call, encoding, max_keys, found)
     content += element("KeyCount", str(len(found.found) + len(found.prefixes)))
     if token is not None:
         content += element("ContinuationToken", token)
@@ -68,9 +68,9 @@ def list_objects_v2(context: OperationContext, call: S3Request) -> S3Response:
 def list_objects(context: OperationContext, call: S3Request) -> S3Response:
     """ListObjects, the first version, which s3cmd and rclone still use."""
     marker = call.query.get("marker", "")
-    most = call.number("max-keys", _MOST, _MOST)
-    encoding, found = _found(context, call, marker, most)
-    content = _common(call, encoding, most, found) + element("Marker", encoded(marker, encoding))
+    max_keys = call.number("max-keys", _MAX_KEYS, _MAX_KEYS)
+    encoding, found = _found(context, call, marker, max_keys)
+    content = _common(call, encoding, max_keys, found) + element("Marker", encoded(marker, encoding))
     if found.is_truncated and found.last is not None and call.query.get("delimiter"):
         content += element("NextMarker", encoded(found.last, encoding))
     content += _contents(found, encoding, OWNER_XML) + prefixes_xml(found.prefixes, encoding)
@@ -78,7 +78,7 @@ def list_objects(context: OperationContext, call: S3Request) -> S3Response:
 
 
 def _found(
-    context: OperationContext, call: S3Request, behind: str, most: int, *, resumes: bool = True
+    context: OperationContext, call: S3Request, behind: str, max_keys: int, *, resumes: bool = True
 ) -> tuple[str | None, Page]:
     bucket = context.bucket(call)
     encoding = encoding_asked(call)
@@ -87,7 +87,7 @@ def _found(
         prefix=call.query.get("prefix", ""),
         delimiter=call.query.get("delimiter", ""),
         start_after=behind,
-        most=most,
+        max_keys=max_keys,
         shown=_has_object,
         resumes=resumes,
     )
@@ -95,7 +95,7 @@ def _found(
 
 
 def encoding_asked(call: S3Request) -> str | None:
-    """`encoding-type`. Raises S3Error InvalidArgument for one there is not."""
+    """`encoding-type`. Raises S3Error InvalidArgument for an unknown one."""
     encoding = call.query.get("encoding-type") or None
     if encoding not in (None, "url"):
         raise invalid_argument("Invalid Encoding Method specified in Request", "encoding-type", encoding)
@@ -106,14 +106,14 @@ def _has_object(versions: list[ObjectVersion]) -> bool:
     return not versions[-1].is_marker
 
 
-def _common(call: S3Request, encoding: str | None, most: int, found: Page) -> str:
+def _common(call: S3Request, encoding: str | None, max_keys: int, found: Page) -> str:
     delimiter = call.query.get("delimiter", "")
     content = element("Name", call.bucket) + element(
         "Prefix", encoded(call.query.get("prefix", ""), encoding)
     )
     if delimiter:
         content += element("Delimiter", encoded(delimiter, encoding))
-    content += element("MaxKeys", str(most))
+    content += element("MaxKeys", str(max_keys))
     if encoding:
         content += element("EncodingType", encoding)
     return content + element("IsTruncated", str(found.is_truncated).lower())
@@ -128,7 +128,7 @@ def _contents(found: Page, encoding: str | None, owner: str) -> str:
 
 
 def described(version: ObjectVersion) -> str:
-    """What every listing says of an object."""
+    """The elements that every listing has of an object."""
     content = element("LastModified", iso_ms(version.modified_s)) + element("ETag", f'"{version.etag}"')
     if version.checksum is not None:
         content += element("ChecksumAlgorithm", version.checksum.algorithm)
@@ -143,14 +143,14 @@ def list_object_versions(context: OperationContext, call: S3Request) -> S3Respon
     if id_marker and not key_marker:
         message = "A version-id marker cannot be specified without a key marker."
         raise invalid_argument(message, "version-id-marker", id_marker)
-    most, encoding = call.number("max-keys", _MOST, _MOST), encoding_asked(call)
+    max_keys, encoding = call.number("max-keys", _MAX_KEYS, _MAX_KEYS), encoding_asked(call)
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    shown, is_cut = _versions(bucket, prefix, delimiter, (key_marker, id_marker), most)
+    shown, is_cut = _versions(bucket, prefix, delimiter, (key_marker, id_marker), max_keys)
     content = element("Name", bucket.name) + element("Prefix", encoded(prefix, encoding))
     content += element("KeyMarker", encoded(key_marker, encoding)) + element("VersionIdMarker", id_marker)
     if is_cut:
         content += _next_markers(shown[-1], encoding)
-    content += element("MaxKeys", str(most))
+    content += element("MaxKeys", str(max_keys))
     if delimiter:
         content += element("Delimiter", encoded(delimiter, encoding))
     if encoding:
@@ -164,10 +164,10 @@ def list_object_versions(context: OperationContext, call: S3Request) -> S3Respon
 
 
 def _versions(
-    bucket: Bucket, prefix: str, delimiter: str, behind: tuple[str, str], most: int
+    bucket: Bucket, prefix: str, delimiter: str, behind: tuple[str, str], max_keys: int
 ) -> tuple[list[ObjectVersion | str], bool]:
-    """Up to `most` versions and common prefixes behind a version of a key; whether there are more."""
-    if most <= 0:
+    """Up to `max_keys` versions and common prefixes behind a version of a key; whether there are more."""
+    if max_keys <= 0:
         return [], False
     key, version_id = behind
     entries: list[ObjectVersion | str] = []
@@ -178,12 +178,17 @@ def _versions(
         )
         entries += versions[at + 1 :]
     found = page(
-        bucket.keys, prefix=prefix, delimiter=delimiter, start_after=key, most=most, shown=lambda _: True
+        bucket.keys,
+        prefix=prefix,
+        delimiter=delimiter,
+        start_after=key,
+        max_keys=max_keys,
+        shown=lambda _: True,
     )
     keys = dict(found.found)
     for name in sorted((*keys, *found.prefixes)):
         entries += reversed(keys[name]) if name in keys else [name]
-    return entries[:most], len(entries) > most or found.is_truncated
+    return entries[:max_keys], len(entries) > max_keys or found.is_truncated
 
 
 def _next_markers(last: ObjectVersion | str, encoding: str | None) -> str:

@@ -16,7 +16,7 @@ from engine.services.s3.operations.lists import encoding_asked
 from engine.services.s3.request import S3Request, S3Response, xml_answer
 from engine.services.s3.xml import element
 
-_MOST: Final = 1000
+_MAX_LISTED: Final = 1000
 _INITIATOR: Final = f"<Initiator><ID>{OWNER}</ID></Initiator>"
 
 
@@ -24,14 +24,14 @@ def list_parts(context: OperationContext, call: S3Request) -> S3Response:
     """ListParts."""
     bucket = context.bucket(call)
     upload = context.store.upload(bucket, call.key, call.query["uploadId"])
-    most = call.number("max-parts", _MOST, _MOST)
+    max_parts = call.number("max-parts", _MAX_LISTED, _MAX_LISTED)
     marker = call.number("part-number-marker", 0, 10_000)
     numbers = sorted(number for number in upload.parts if number > marker)
-    listed = numbers[:most]
+    listed = numbers[:max_parts]
     content = element("Bucket", bucket.name) + element("Key", upload.key)
     content += element("UploadId", upload.upload_id) + element("PartNumberMarker", str(marker))
     content += element("NextPartNumberMarker", str(listed[-1] if listed else 0))
-    content += element("MaxParts", str(most))
+    content += element("MaxParts", str(max_parts))
     content += element("IsTruncated", str(len(numbers) > len(listed)).lower())
     content += "".join(_part_xml(upload.parts[number]) for number in listed)
     content += _INITIATOR + OWNER_XML + element("StorageClass", "STANDARD")
@@ -62,14 +62,14 @@ def list_uploads(context: OperationContext, call: S3Request) -> S3Response:
     bucket, query = context.bucket(call), call.query
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     key_marker, id_marker = query.get("key-marker", ""), query.get("upload-id-marker", "")
-    most, encoding = call.number("max-uploads", _MOST, _MOST), encoding_asked(call)
+    max_uploads, encoding = call.number("max-uploads", _MAX_LISTED, _MAX_LISTED), encoding_asked(call)
     under_way = sorted(
         (upload for upload in bucket.uploads.values() if upload.key.startswith(prefix)),
         key=lambda upload: (upload.key, upload.begun_s, upload.upload_id),
     )
     if key_marker:
         under_way = _behind(under_way, key_marker, id_marker)
-    found = _page(under_way, len(prefix), delimiter, key_marker, most)
+    found = _page(under_way, len(prefix), delimiter, key_marker, max_uploads)
     content = element("Bucket", bucket.name) + element("KeyMarker", encoded(key_marker, encoding))
     content += element("UploadIdMarker", id_marker)
     if found.last is not None:
@@ -81,13 +81,13 @@ def list_uploads(context: OperationContext, call: S3Request) -> S3Response:
         content += element("Delimiter", encoded(delimiter, encoding))
     if encoding:
         content += element("EncodingType", encoding)
-    content += element("MaxUploads", str(most)) + element("IsTruncated", str(found.is_cut).lower())
+    content += element("MaxUploads", str(max_uploads)) + element("IsTruncated", str(found.is_cut).lower())
     content += "".join(_upload_xml(upload, encoding) for upload in found.uploads)
     return xml_answer("ListMultipartUploadsResult", content + prefixes_xml(found.prefixes, encoding))
 
 
-def _page(uploads: list[Upload], skip: int, delimiter: str, key_marker: str, most: int) -> _Page:
-    """Up to `most` of them, folded at the first delimiter behind `skip` characters of the key."""
+def _page(uploads: list[Upload], skip: int, delimiter: str, key_marker: str, max_uploads: int) -> _Page:
+    """Up to `max_uploads` of them, folded at the first delimiter behind `skip` characters of the key."""
     listed: list[Upload] = []
     prefixes: list[str] = []
     last: tuple[str, str] | None = None
@@ -96,8 +96,8 @@ def _page(uploads: list[Upload], skip: int, delimiter: str, key_marker: str, mos
         common = upload.key[: end + len(delimiter)] if end >= 0 else ""
         if common and (common in prefixes or key_marker.startswith(common)):
             continue
-        if len(listed) + len(prefixes) >= most:
-            return _Page(listed, prefixes, last, most > 0)
+        if len(listed) + len(prefixes) >= max_uploads:
+            return _Page(listed, prefixes, last, max_uploads > 0)
         if common:
             prefixes.append(common)
             last = common, ""

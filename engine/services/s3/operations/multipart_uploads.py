@@ -6,6 +6,7 @@ Source: Amazon S3 User Guide, "Uploading and copying objects using multipart upl
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -20,7 +21,6 @@ from engine.services.s3.checksums import (
     Checksum,
     algorithm_named,
     b64,
-    md5_hex,
     unb64,
 )
 from engine.services.s3.errors import S3Error, invalid_argument
@@ -28,10 +28,10 @@ from engine.services.s3.model import Part, Upload
 from engine.services.s3.notification_records import iso_ms
 from engine.services.s3.object_metadata import metadata_of
 from engine.services.s3.operation_context import OperationContext, event_of, take_document, version_header
-from engine.services.s3.operations.copies import find_source
+from engine.services.s3.operations.copies import find_source, sums_of
 from engine.services.s3.operations.objects import checksum_head, part_number
 from engine.services.s3.preconditions import asked_range, check_write
-from engine.services.s3.request import Preparation, S3Request, S3Response, Work, xml_answer
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
@@ -58,7 +58,7 @@ def create_upload(context: OperationContext, call: S3Request) -> S3Response:
         message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
         raise S3Error("InvalidRequest", message)
     summed_by = algorithm.name if algorithm else None
-    upload = context.store.begin(bucket, call.key, metadata_of(call.headers), summed_by, kind)
+    upload = context.store.create_upload(bucket, call.key, metadata_of(call.headers), summed_by, kind)
     content = element("Bucket", bucket.name) + element("Key", call.key)
     content += element("UploadId", upload.upload_id)
     head = b""
@@ -71,21 +71,19 @@ def _upload(context: OperationContext, call: S3Request) -> Upload:
     return context.store.upload(context.bucket(call), call.key, call.query["uploadId"])
 
 
-def upload_part(context: OperationContext, call: S3Request) -> S3Response:
+def upload_part(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """UploadPart."""
     upload, number = _upload(context, call), part_number(call)
-    assert call.content is not None
-    assert call.received is not None
-    checksum = call.received.checksum
+    checksum = prepared.checksum
     if upload.algorithm and checksum is not None and checksum.algorithm != upload.algorithm:
         message = (
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, "
             f"actual checksum Type: {checksum.algorithm.lower()}"
         )
         raise S3Error("InvalidRequest", message)
-    context.store.put_part(upload, number, call.content, call.etag, checksum)
+    context.store.put_part(upload, number, prepared.content, prepared.etag, checksum)
     head = b'etag: "%b"\r\n%b' % (
-        call.etag.encode(),
+        prepared.etag.encode(),
         checksum_head(checksum).partition(b"x-amz-checksum-type")[0],
     )
     return S3Response(200, head)
@@ -107,26 +105,15 @@ def sum_part_source(context: OperationContext, call: S3Request) -> Preparation:
             )
             raise invalid_argument(message, "x-amz-copy-source-range", asked)
         content = content.part(wanted.start, wanted.stop)
-    call.content = content
-    return Preparation(partial(_sum_part, call, upload.algorithm), content)
+    return Preparation(partial(sums_of, content, upload.algorithm), content)
 
 
-def _sum_part(call: S3Request, algorithm: str | None) -> None:
-    assert call.content is not None
-    call.etag = md5_hex(call.content.chunks())
-    if algorithm is not None:
-        hasher = ALGORITHMS[algorithm].hasher()
-        for chunk in call.content.chunks():
-            hasher.update(chunk)
-        call.sum = hasher.digest()
-
-
-def copy_part(context: OperationContext, call: S3Request) -> S3Response:
+def copy_part(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """UploadPartCopy."""
     upload, number = _upload(context, call), part_number(call)
-    assert call.content is not None
-    checksum = Checksum(upload.algorithm, b64(call.sum)) if upload.algorithm and call.sum else None
-    part = context.store.put_part(upload, number, call.content, call.etag, checksum)
+    digest = prepared.digest
+    checksum = Checksum(upload.algorithm, b64(digest)) if upload.algorithm and digest else None
+    part = context.store.put_part(upload, number, prepared.content, prepared.etag, checksum)
     content = element("ETag", f'"{part.etag}"') + element("LastModified", iso_ms(part.modified_s))
     if checksum is not None:
         content += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
@@ -153,20 +140,22 @@ def take_parts(context: OperationContext, call: S3Request) -> Preparation:
     return Preparation(partial(_sum_whole, take, call, upload.algorithm, dict(upload.parts)), source)
 
 
-def _sum_whole(take: Work, call: S3Request, algorithm: str, parts: dict[int, Part]) -> None:
-    take()
+def _sum_whole(
+    take: Callable[[], Prepared], call: S3Request, algorithm: str, parts: dict[int, Part]
+) -> Prepared:
+    prepared = take()
     hasher = ALGORITHMS[algorithm].hasher()
-    for listed in _listed(call):
+    for listed in _listed(call, prepared.document):
         if listed.number in parts:
             for chunk in parts[listed.number].content.chunks():
                 hasher.update(chunk)
-    call.sum = hasher.digest()
+    return prepared._replace(digest=hasher.digest())
 
 
-def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
+def complete_upload(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """CompleteMultipartUpload."""
     bucket, upload = context.bucket(call), _upload(context, call)
-    parts = [_part(upload, listed) for listed in _listed(call)]
+    parts = [_part(upload, listed) for listed in _listed(call, prepared.document)]
     for part in parts[:-1]:
         if part.content.size < MIN_PART_BYTES:
             details = {
@@ -179,7 +168,7 @@ def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
     content = Content.joined([part.content for part in parts])
     _check_size(call, content.size)
     check_write(call.headers, call.key, bucket.latest(call.key))
-    checksum = _whole_checksum(call, upload, parts)
+    checksum = _whole_checksum(call, upload, parts, prepared.digest)
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
     sizes = tuple(part.content.size for part in parts)
@@ -195,9 +184,9 @@ def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
     return xml_answer("CompleteMultipartUploadResult", result, version_header(bucket, version), events)
 
 
-def _listed(call: S3Request) -> list[_Listed]:
+def _listed(call: S3Request, document: bytes) -> list[_Listed]:
     """The parts the caller lists, in rising order. Raises S3Error MalformedXML or InvalidPartOrder."""
-    root = parse(call.body(), "CompleteMultipartUpload")
+    root = parse(document, "CompleteMultipartUpload")
     listed: list[_Listed] = []
     for node in children(root, "Part"):
         number, etag = text_of(node, "PartNumber") or "", text_of(node, "ETag") or ""
@@ -206,7 +195,7 @@ def _listed(call: S3Request) -> list[_Listed]:
         listed.append(_Listed(int(number), etag.strip().strip('"'), node))
     if not listed or len(listed) > _MAX_PARTS:
         raise S3Error("MalformedXML")
-    if any(one.number >= other.number for one, other in pairwise(listed)):
+    if any(first.number >= second.number for first, second in pairwise(listed)):
         raise S3Error("InvalidPartOrder", details={"UploadId": call.query["uploadId"]})
     return listed
 
@@ -233,27 +222,29 @@ def _check_size(call: S3Request, size: int) -> None:
         raise S3Error("InvalidRequest", message)
 
 
-def _whole_checksum(call: S3Request, upload: Upload, parts: list[Part]) -> Checksum | None:
+def _whole_checksum(
+    call: S3Request, upload: Upload, parts: list[Part], digest: bytes | None
+) -> Checksum | None:
     """Of the object: over its bytes, or over the checksums of its parts."""
     if upload.algorithm is None:
         return None
     algorithm = ALGORITHMS[upload.algorithm]
     if upload.kind == FULL_OBJECT:
-        if call.sum is None:  # begun as another one while the list was read
+        if digest is None:  # begun as another one while the list was read
             raise S3Error("ServiceUnavailable")
-        checksum = Checksum(algorithm.name, b64(call.sum), FULL_OBJECT)
+        checksum = Checksum(algorithm.name, b64(digest), FULL_OBJECT)
     else:
         hasher = algorithm.hasher()
         for part in parts:
-            digest = unb64(part.checksum.value, algorithm.size) if part.checksum is not None else None
-            if digest is None:
+            summed = unb64(part.checksum.value, algorithm.size) if part.checksum is not None else None
+            if summed is None:
                 message = (
                     f"The upload was created using a {algorithm.name.lower()} checksum. The complete request "
                     "must include the checksum for each part. It was missing for part "
                     f"{part.number} in the request."
                 )
                 raise S3Error("InvalidRequest", message)
-            hasher.update(digest)
+            hasher.update(summed)
         checksum = Checksum(algorithm.name, f"{b64(hasher.digest())}-{len(parts)}", COMPOSITE)
     sent = sent_checksum(call.headers)
     if (

@@ -16,7 +16,7 @@ from engine.services.s3.model import ObjectVersion
 from engine.services.s3.object_metadata import http_date, metadata_of, object_head, storage_class
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.preconditions import asked_range, check_read, check_write
-from engine.services.s3.request import Preparation, S3Request, S3Response, header_line, xml_answer
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, header_line, xml_answer
 from engine.services.s3.xml import element
 
 _OVERRIDES: Final = {
@@ -41,24 +41,21 @@ def take_body(context: OperationContext, call: S3Request) -> Preparation:
     return Preparation(partial(_take_body, context, call))
 
 
-def _take_body(context: OperationContext, call: S3Request) -> None:
-    call.received = receive(call.headers, call.request.body)
-    data = call.received.data
-    call.etag = md5_hex((data,))
-    call.content = Content.of(context.store.blob_store.keep(data))
+def _take_body(context: OperationContext, call: S3Request) -> Prepared:
+    data, checksum = receive(call.headers, call.request.body)
+    etag = md5_hex((data,))
+    return Prepared(b"", Content.of(context.store.blob_store.keep(data)), etag, checksum)
 
 
-def put_object(context: OperationContext, call: S3Request) -> S3Response:
+def put_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutObject."""
     bucket = context.bucket(call)
-    assert call.content is not None
-    assert call.received is not None
     check_write(call.headers, call.key, bucket.latest(call.key))
     object_metadata = metadata_of(call.headers)
-    checksum = call.received.checksum
-    version = context.store.put(bucket, call.key, call.content, call.etag, object_metadata, checksum)
+    _, content, etag, checksum, *_ = prepared
+    version = context.store.put(bucket, call.key, content, etag, object_metadata, checksum)
     head = b'etag: "%b"\r\n%b%b' % (
-        call.etag.encode(),
+        etag.encode(),
         version_header(bucket, version),
         checksum_head(checksum),
     )

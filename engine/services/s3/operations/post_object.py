@@ -1,4 +1,4 @@
-"""Uploads by HTML forms: `multipart/form-data` posted to a bucket, held against the policy they carry.
+"""Uploads by HTML forms: `multipart/form-data` posted to a bucket, checked against the policy in the form.
 
 Source: Amazon S3 API Reference, "POST Object" and "Browser-based uploads using POST".
 """
@@ -25,7 +25,15 @@ from engine.services.s3.model import ObjectVersion
 from engine.services.s3.names import checked_key
 from engine.services.s3.object_metadata import metadata_of
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
-from engine.services.s3.request import XML_HEAD, Preparation, S3Request, S3Response, header_line
+from engine.services.s3.request import (
+    XML_HEAD,
+    PostForm,
+    Preparation,
+    Prepared,
+    S3Request,
+    S3Response,
+    header_line,
+)
 from engine.services.s3.tags import tags_of_xml
 from engine.services.s3.xml import DECLARATION, element
 
@@ -44,12 +52,12 @@ class _Form(NamedTuple):
 
 
 def take_form(context: OperationContext, call: S3Request) -> Preparation:
-    """Read the form, hold it against its policy, and keep the file."""
+    """Read the form, check it against its policy, and store the file as a blob."""
     context.bucket(call)
     return Preparation(partial(_take_form, context, call))
 
 
-def _take_form(context: OperationContext, call: S3Request) -> None:
+def _take_form(context: OperationContext, call: S3Request) -> Prepared:
     form = _parsed(call.headers.get("content-type", ""), call.request.body)
     fields = form.fields
     if "key" not in fields:
@@ -59,11 +67,9 @@ def _take_form(context: OperationContext, call: S3Request) -> None:
         )
     if fields.get("policy"):
         _check_policy(fields, call.bucket, len(form.data), context.clock.wall())
-    call.key = checked_key(fields["key"].replace("${filename}", form.file_name))
-    if not call.key:
+    key = checked_key(fields["key"].replace("${filename}", form.file_name))
+    if not key:
         raise _bad("User key must have a length greater than 0.")
-    host = call.headers.get("host", "localhost")
-    call.headers = {"content-type": "binary/octet-stream", **fields, "host": host}
     sent = sent_checksum(fields)
     if sent is not None:
         hasher = sent[0].hasher()
@@ -72,27 +78,33 @@ def _take_form(context: OperationContext, call: S3Request) -> None:
             raise S3Error(
                 "BadDigest", f"The {sent[0].name} you specified did not match the calculated checksum."
             )
-    call.etag = md5_hex((form.data,))
-    call.content = Content.of(context.store.blob_store.keep(form.data))
+    return Prepared(
+        content=Content.of(context.store.blob_store.keep(form.data)),
+        etag=md5_hex((form.data,)),
+        checksum=Checksum(sent[0].name, sent[1]) if sent else None,
+        form=PostForm(key, fields),
+    )
 
 
-def post_object(context: OperationContext, call: S3Request) -> S3Response:
+def post_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PostObject."""
     bucket = context.bucket(call)
-    assert call.content is not None
-    fields = call.headers
-    sent = sent_checksum(fields)
-    checksum = Checksum(sent[0].name, sent[1]) if sent else None
+    assert prepared.form is not None
+    key, given = prepared.form
+    host = call.headers.get("host", "localhost")
+    fields = {"content-type": "binary/octet-stream", **given, "host": host}
     tagging = fields.pop("tagging", None)
     if tagging:
         fields["x-amz-tagging"] = urlencode(tags_of_xml(tagging.encode()))
     object_metadata = metadata_of(fields)
     for name, value in (*object_metadata.headers.items(), *object_metadata.metadata.items()):
         header_line(name, value)
-    version = context.store.put(bucket, call.key, call.content, call.etag, object_metadata, checksum)
+    version = context.store.put(
+        bucket, key, prepared.content, prepared.etag, object_metadata, prepared.checksum
+    )
     events = (event_of(call, bucket, version, "ObjectCreated:Post"),)
     head = version_header(bucket, version)
-    where = f"http://{fields['host']}/{bucket.name}/{call.key}"
+    where = f"http://{host}/{bucket.name}/{key}"
     try:
         head += header_block([("etag", f'"{version.etag}"'), ("location", where)])
         redirect = fields.get("success_action_redirect") or fields.get("redirect")
@@ -104,9 +116,9 @@ def post_object(context: OperationContext, call: S3Request) -> S3Response:
         head = version_header(bucket, version)
     status = fields.get("success_action_status")
     if status == "201":
-        told = element("Location", where) + element("Bucket", bucket.name) + element("Key", call.key)
-        told += element("ETag", f'"{version.etag}"')
-        body = f"{DECLARATION}<PostResponse>{told}</PostResponse>".encode("utf-8", "replace")
+        result = element("Location", where) + element("Bucket", bucket.name) + element("Key", key)
+        result += element("ETag", f'"{version.etag}"')
+        body = f"{DECLARATION}<PostResponse>{result}</PostResponse>".encode("utf-8", "replace")
         return S3Response(201, head + XML_HEAD, body, events)
     return S3Response(200 if status == "200" else 204, head, b"", events)
 
@@ -195,8 +207,8 @@ def _check_policy(fields: Mapping[str, str], bucket: str, size: int, wall_s: flo
             _check_length(int(name), int(wanted), size)
             continue
         value = values.get(name, "")
-        held = value == wanted if kind == "eq" else value.startswith(str(wanted))
-        if name not in _NEEDS_NO_CONDITION and not held:
+        is_met = value == wanted if kind == "eq" else value.startswith(str(wanted))
+        if name not in _NEEDS_NO_CONDITION and not is_met:
             shown = orjson.dumps([kind, f"${name}", wanted]).decode()
             raise S3Error("AccessDenied", f"Invalid according to Policy: Policy Condition failed: {shown}")
 
@@ -215,10 +227,10 @@ def _condition(condition: Any) -> tuple[str, str, Any]:
     return kind, str(name).removeprefix("$").lower(), value
 
 
-def _check_length(least: int, most: int, size: int) -> None:
-    if size > most:
-        details = {"ProposedSize": str(size), "MaxSizeAllowed": str(most)}
+def _check_length(min_size: int, max_size: int, size: int) -> None:
+    if size > max_size:
+        details = {"ProposedSize": str(size), "MaxSizeAllowed": str(max_size)}
         raise S3Error("EntityTooLarge", details=details)
-    if size < least:
-        details = {"ProposedSize": str(size), "MinSizeAllowed": str(least)}
+    if size < min_size:
+        details = {"ProposedSize": str(size), "MinSizeAllowed": str(min_size)}
         raise S3Error("EntityTooSmall", details=details)

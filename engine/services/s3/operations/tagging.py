@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.services.s3.errors import S3Error
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
-from engine.services.s3.request import S3Request, S3Response, xml_answer
+from engine.services.s3.request import Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.tags import tagging_xml, tags_of_xml
 
 _MAX_BUCKET_TAGS: Final = 50
@@ -21,10 +21,10 @@ def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response
     return xml_answer("Tagging", tagging_xml(version.object_metadata.tags), version_header(bucket, version))
 
 
-def put_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
+def put_object_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutObjectTagging."""
     bucket, version = context.version(call)
-    context.store.tag(bucket, version, tags_of_xml(call.body()))
+    context.store.set_tags(bucket, version, tags_of_xml(prepared.document))
     events = event_of(call, bucket, version, "ObjectTagging:Put", sized=False)
     return S3Response(200, version_header(bucket, version), b"", (events,))
 
@@ -32,7 +32,7 @@ def put_object_tagging(context: OperationContext, call: S3Request) -> S3Response
 def delete_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteObjectTagging."""
     bucket, version = context.version(call)
-    context.store.tag(bucket, version, {})
+    context.store.set_tags(bucket, version, {})
     events = event_of(call, bucket, version, "ObjectTagging:Delete", sized=False)
     return S3Response(204, version_header(bucket, version), b"", (events,))
 
@@ -45,14 +45,14 @@ def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response
     return xml_answer("Tagging", tagging_xml(bucket.tags))
 
 
-def put_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
+def put_bucket_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutBucketTagging."""
     bucket = context.bucket(call)
-    context.store.tag_bucket(bucket, tags_of_xml(call.body(), _MAX_BUCKET_TAGS))
+    context.store.set_bucket_tags(bucket, tags_of_xml(prepared.document, _MAX_BUCKET_TAGS))
     return S3Response(204)
 
 
 def delete_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteBucketTagging."""
-    context.store.tag_bucket(context.bucket(call), {})
+    context.store.set_bucket_tags(context.bucket(call), {})
     return S3Response(204)

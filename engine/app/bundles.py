@@ -22,7 +22,7 @@ from engine.core.function import Function
 from engine.errors import ConfigError
 from engine.machine.temporary import TemporaryFolder
 from engine.packages.archive import ArchiveError, unpack
-from engine.packages.layers import overlay, put_under
+from engine.packages.layers import install_layers, overlay
 from engine.ports import Offload
 
 _NOT_CODE: Final = frozenset({".aws-sam", ".git", ".venv", "__pycache__", "node_modules"})
@@ -103,7 +103,7 @@ def _fill(folder: Path, function: Function) -> None:
         _unpacked(layer, folder / f"layer-{number}") if os.path.isfile(layer) else Path(layer)
         for number, layer in enumerate(function.layers)
     ]
-    put_under(task, folder / "opt", layers)
+    install_layers(task, folder / "opt", layers)
 
 
 def _unpacked(archive: str, folder: Path) -> Path:

@@ -54,14 +54,14 @@ class ArchiveError(EngineError):
 
 
 class _Entry(NamedTuple):
-    """One file to be: its path below the folder, and where the archive has it."""
+    """A file to extract: its path below the folder, and its entry in the archive."""
 
     path: str
     info: ZipInfo
 
 
 def unpack(data: bytes, folder: Path) -> None:
-    """Unpack the archive `data` into `folder`, which is made; blocks, so keep it off the event loop.
+    """Create `folder` and unpack the archive `data` into it. Blocks: not for the event loop.
 
     Only plain files and folders below `folder` ever come out of it, for their owner alone: their modes are
     600, or 700 if the archive has them executable. Left behind half done if it raises: unpack beside, then
@@ -110,7 +110,7 @@ def _check_directory(data: bytes) -> None:
 
 
 def _plan(infos: list[ZipInfo], zipped: int) -> tuple[list[str], list[_Entry]]:
-    """The folders and files to make. Nothing is written before all of them are known to be good."""
+    """The folders and files to create. Nothing is written before all of them are checked."""
     if len(infos) > MAX_FILES:
         raise _refused(f"it holds more than {MAX_FILES} files")
     declared = sum(info.file_size for info in infos)
@@ -140,7 +140,7 @@ def _plan(infos: list[ZipInfo], zipped: int) -> tuple[list[str], list[_Entry]]:
 
 
 def _path(info: ZipInfo) -> str:
-    """Where it goes, relative and without detours; a backslash separates, as archives of Windows have it."""
+    """The path of an entry, relative and normalised; a backslash separates too, as in archives of Windows."""
     name = info.orig_filename.replace("\\", "/")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in _PLAIN_KINDS:

@@ -1,4 +1,4 @@
-"""The seam between those who keep packages and those who run them: what a running engine can be asked."""
+"""The seam between what stores functions and what runs them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Routes = Mapping[str, Sequence[tuple[str, float]]]
 
 
 class Readiness(NamedTuple):
-    """How far the provisioned environments of a version are: initialised ones, and whether some fail."""
+    """Provisioned environments of a version: how many are initialised, and whether any fail to."""
 
     ready: int
     failing: bool
 
 
 class Deployment(Protocol):
-    """Changes what runs while it runs. Called on the event loop; nothing here blocks or waits."""
+    """Changes which functions a running engine has. Called on the event loop; nothing here blocks."""
 
     async def put(self, function: Function) -> None:
         """Run `function.version` of `function.name`: once it is ready, new events go there.
@@ -34,16 +34,16 @@ class Deployment(Protocol):
         """Take no more events for a version, or for the whole function; what was taken is finished."""
 
     def route(self, name: str, routes: Routes) -> None:
-        """Which versions the function's qualifiers stand for; replaces what was said before."""
+        """Set which versions the function's qualifiers stand for, in place of what was set before."""
 
     def reserve(self, name: str, reserved: int | None) -> None:
-        """The function's reservation, which all of its versions share; None for none."""
+        """Set the function's reservation, which all of its versions share; None removes it."""
 
     def provision(self, name: str, version: str, count: int) -> None:
-        """How many environments of a version are kept ready."""
+        """Set how many environments of a version are kept ready."""
 
     def readiness(self, name: str, version: str) -> Readiness:
         """How far the provisioned environments of a version are."""
 
-    def on_gone(self, tell: Callable[[Function], None]) -> None:
-        """Have `tell` called whenever something that was removed or replaced has ended for good."""
+    def on_gone(self, listener: Callable[[Function], None]) -> None:
+        """Call `listener` whenever a version that was removed or replaced has ended for good."""

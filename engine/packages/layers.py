@@ -1,4 +1,4 @@
-"""Puts layers under a function's code: what Lambda has at /opt becomes importable from the code's own folder.
+"""Merges layers into a function's code: what Lambda has at /opt becomes importable from the code's folder.
 
 Source: Lambda Developer Guide, "Packaging your layer content" and "Working with layers for Python Lambda
 functions" (search order: the code, then python/lib/python3.x/site-packages, then python).
@@ -23,7 +23,7 @@ HERE: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LIBRARY: Final = re.compile(r"python/lib/(python3\.\d+)(?:/|$)")
 
 
-def put_under(task: Path, opt: Path, layers: Sequence[Path]) -> None:
+def install_layers(task: Path, opt: Path, layers: Sequence[Path]) -> None:
     """Merge `layers`, the later over the earlier, into `opt`, and their Python modules into `task`.
 
     A module of the code itself wins over one of a layer of the same name, as the search path has it;
@@ -52,7 +52,7 @@ def put_under(task: Path, opt: Path, layers: Sequence[Path]) -> None:
 
 
 def unused_modules(names: Iterable[str]) -> str | None:
-    """That a layer's modules for other minor versions of Python are not imported; None if it fits.
+    """A sentence if all modules of a layer are for other minor versions of Python; else None.
 
     `names` are paths of what is in the layer, at least of what is directly in `python/lib`.
     """
@@ -65,7 +65,7 @@ def unused_modules(names: Iterable[str]) -> str | None:
 
 
 def unfit_runtimes(runtimes: Sequence[str]) -> str | None:
-    """That a layer's CompatibleRuntimes name Python, and not the one that runs; None if it fits."""
+    """A sentence if a layer's CompatibleRuntimes name Python, but not the one that runs; else None."""
     pythons = [runtime for runtime in runtimes if runtime.startswith("python")]
     if not pythons or HERE in pythons:
         return None
@@ -79,7 +79,7 @@ def _size(folder: Path) -> int:
 
 
 def overlay(source: Path, target: Path, left_out: Collection[str] = ()) -> None:
-    """Every file of `source` into `target`, in place of what has its name there.
+    """Copy every file of `source` into `target`, over files of the same name.
 
     `left_out` names entries of `source` itself that do not go there.
     """
@@ -100,7 +100,7 @@ def overlay(source: Path, target: Path, left_out: Collection[str] = ()) -> None:
 
 
 def _underlay(source: Path, target: Path, left_out: set[str]) -> None:
-    """What `source` has into `target`, but for modules that `target` has already."""
+    """Copy `source` into `target`, except modules that `target` has already."""
     taken = {_module(entry.name): entry for entry in os.scandir(target)}
     for entry in os.scandir(source):
         if entry.name in left_out:

@@ -16,21 +16,23 @@ _FILE: Final = 0o600
 
 
 def make_folder(path: Path) -> None:
-    """Make `path`, and what is missing above it. A folder that is there already is left as it is.
+    """Create `path` and its missing parents. An existing folder is left as it is.
 
     Raises:
         OSError: It cannot be made, or its name is taken by something else, a link included.
     """
     try:
-        _make_one(path)
+        _make_folder(path)
     except FileNotFoundError:
         if path.parent == path:
             raise
         make_folder(path.parent)
-        _make_one(path)  # there are folders in which none can be made, and that say no more than this: /proc
+        _make_folder(
+            path
+        )  # there are folders in which none can be made, and that say no more than this: /proc
 
 
-def _make_one(path: Path) -> None:
+def _make_folder(path: Path) -> None:
     try:
         os.mkdir(path, _FOLDER)
     except FileExistsError:
@@ -41,7 +43,7 @@ def _make_one(path: Path) -> None:
 
 
 def create(path: Path, *, executable: bool = False, anew: bool = False) -> int:
-    """A descriptor of the new file `path`, to write to; `anew` empties one that is there already.
+    """Create the file `path` and return a descriptor to write to; `anew` empties an existing file.
 
     Raises:
         OSError: It cannot be made, or is there already, or its name is taken by a link.
@@ -54,7 +56,7 @@ def create(path: Path, *, executable: bool = False, anew: bool = False) -> int:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Give the file `path` the content `data`: after a crash it is the old one or the new one, whole.
+    """Replace the content of the file `path` by `data`: a crash leaves the old one or the new one.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written.
@@ -69,7 +71,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have what was written to the file or folder `path` on the disk."""
+    """Flush the file or folder `path` to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

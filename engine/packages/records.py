@@ -1,4 +1,4 @@
-"""What is remembered of functions and layers that came as packages: the content of the state file.
+"""Functions, layers and mappings that came over the Lambda API: the content of the state file.
 
 Members of AWS documents keep AWS's names; everything the engine made itself is spelled its own way.
 """
@@ -29,7 +29,7 @@ FolderName = Annotated[str, AfterValidator(_package_name)]
 
 
 class Record(BaseModel):
-    """What all have in common: no unknown member, no conversion of types."""
+    """Base of all records: no unknown members, no conversion of types."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -90,7 +90,7 @@ class Url(Record):
     modified_s: float
 
 
-class Invoking(Record):
+class StoredInvokeConfig(Record):
     """An event-invoke config; `config` holds the members the caller chose."""
 
     config: dict[str, Any]
@@ -105,7 +105,7 @@ class Policy(Record):
 
 
 class FunctionRecord(Record):
-    """One function with all that hangs on it; maps are keyed by qualifier, `$LATEST` for none."""
+    """One function and everything configured of it; maps are keyed by qualifier, `$LATEST` for none."""
 
     name: str
     latest: Version | None = None
@@ -115,7 +115,7 @@ class FunctionRecord(Record):
     tags: dict[str, str] = Field(default_factory=dict)
     reserved: int | None = None
     provisioned: dict[str, Provisioned] = Field(default_factory=dict)
-    invoking: dict[str, Invoking] = Field(default_factory=dict)
+    invoking: dict[str, StoredInvokeConfig] = Field(default_factory=dict)
     urls: dict[str, Url] = Field(default_factory=dict)
     policies: dict[str, Policy] = Field(default_factory=dict)
     recursion: str = "Terminate"

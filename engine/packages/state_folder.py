@@ -91,17 +91,17 @@ def examine(root: Path) -> Examined:
         examined = _read_marker(root / MARKER)
         _check_parts(root, entries, examined)
         return examined
-    if all(map(_is_beginning, entries.values())):
+    if all(map(_is_unfinished_start, entries.values())):
         return Examined(Standing.NEW)
-    stranger = _stranger(root, entries)
-    if stranger is None:
+    foreign = _foreign_entry(root, entries)
+    if foreign is None:
         return Examined(Standing.EARLIER)
-    reason = f"is neither empty nor a state folder of the engine ({stranger}); name an empty or a new folder"
+    reason = f"is neither empty nor a state folder of the engine ({foreign}); name an empty or a new folder"
     raise StateError(str(root), reason)
 
 
 def mark(root: Path, folder_id: str) -> None:
-    """Make `root`, which is there, the engine's, and note whether objects are kept in it. Raises OSError."""
+    """Write the marker into `root`, and note whether objects are kept in it. Raises OSError."""
     document: dict[str, object] = {"invocation_engine": "state folder", "format": _FORMAT, "id": folder_id}
     if has_objects(root):
         document["objects"] = True
@@ -155,8 +155,8 @@ def _entries(folder: Path) -> Mapping[str, os.DirEntry[str]]:
         return {}
 
 
-def _is_beginning(entry: os.DirEntry[str]) -> bool:
-    """Whether an engine left it that was killed before it had written the marker."""
+def _is_unfinished_start(entry: os.DirEntry[str]) -> bool:
+    """Whether the entry was left by an engine that was killed before it had written the marker."""
     if entry.name not in (LOCK, f"{MARKER}.new") or not _is_file(entry):
         return False
     found = entry.stat(follow_symlinks=False)
@@ -192,8 +192,8 @@ def _read_marker(file: Path) -> Examined:
     return Examined(Standing.OWN, folder_id, document.get("objects") is True)
 
 
-def _stranger(root: Path, entries: Mapping[str, os.DirEntry[str]]) -> str | None:
-    """What in a folder without a marker no engine put there, or None."""
+def _foreign_entry(root: Path, entries: Mapping[str, os.DirEntry[str]]) -> str | None:
+    """The first thing in a folder without a marker that no engine created, or None."""
     for name, entry in entries.items():
         if not (
             _is_file(entry) if name in _EARLIER_FILES else name in (PACKAGES, OBJECTS) and _is_dir(entry)
@@ -208,10 +208,10 @@ def _stranger(root: Path, entries: Mapping[str, os.DirEntry[str]]) -> str | None
             return f"it holds {PACKAGES + '/' + name!r}"
     if STATE not in entries and any(map(is_package_name, packages)):
         return f"it holds packages, but no {STATE!r}"
-    return _stranger_to_objects(root / OBJECTS)
+    return _foreign_object(root / OBJECTS)
 
 
-def _stranger_to_objects(objects: Path) -> str | None:
+def _foreign_object(objects: Path) -> str | None:
     entries = _entries(objects)
     for name, entry in entries.items():
         if not (_is_file(entry) if name in _EARLIER_INDEX else name == "blobs" and _is_dir(entry)):

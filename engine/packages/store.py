@@ -1,4 +1,4 @@
-"""The folder with all packages: unpacked code, layers, and the file that says what belongs to what.
+"""The folder of all packages: unpacked code, layers, and the state file that names them.
 
     <root>/.invocation-engine-state   says that the folder is the engine's, and its id
     <root>/state.json                 the records and the same id, replaced whole and atomically
@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from engine.machine.temporary import TemporaryFolder
 from engine.packages import private_files
 from engine.packages.archive import unpack
-from engine.packages.layers import put_under
+from engine.packages.layers import install_layers
 from engine.packages.records import FORMAT, StoredState
 from engine.packages.state_folder import (
     LOCK,
@@ -60,31 +60,31 @@ class PackageStore:
         self._notes_objects = False
 
     def __enter__(self) -> Self:
-        """Take the folder.
+        """Lock the folder, and create what is missing in it.
 
         Raises:
             StateError: It may hold what is not the engine's, another engine has it, or it cannot be made.
         """
         try:
             if self.lasting:
-                self._take()
+                self._lock_folder()
             private_files.make_folder(self._packages)
         except OSError as error:
-            self._let_go()
+            self._release()
             place = str(error.filename or self._root)
             raise StateError(place, f"cannot be used as state folder: {error.strerror}") from None
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._let_go()
+        self._release()
         if self._temporary is not None:
             self._temporary.close()
 
     def inspect(self) -> None:
-        """Raise StateError if `with` or `load` would, in the same words. Changes nothing, locks nothing."""
+        """Raise the StateError that `with` or `load` would raise. Changes and locks nothing."""
         try:
             standing, self._id, _ = examine(self._root)
             if standing is Standing.NEW:
@@ -97,7 +97,7 @@ class PackageStore:
             place = str(error.filename or self._root)
             raise StateError(place, f"cannot be used as state folder: {error.strerror}") from None
 
-    def _take(self) -> None:
+    def _lock_folder(self) -> None:
         """Lock the folder, and mark it if it is new. One that may be somebody else's is not even locked."""
         if examine(self._root).standing is Standing.NEW:
             private_files.make_folder(self._root)
@@ -116,7 +116,7 @@ class PackageStore:
             self._id = uuid.uuid4().hex
             mark(self._root, self._id)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -124,7 +124,7 @@ class PackageStore:
     # ---------------------------------------------------------------- state
 
     def load(self) -> StoredState:
-        """What was saved last; nothing, in a new folder. Changes nothing.
+        """The state that was saved last; an empty one in a new folder. Changes nothing.
 
         Raises:
             StateError: The file is damaged, of a newer engine or of another folder, or it is missing beside
@@ -183,7 +183,9 @@ class PackageStore:
         beside = self._packages / f"{UNFINISHED}{folder}"
         try:
             unpack(data, beside / "task")
-            put_under(beside / "task", beside / "opt", [self._packages / layer / "opt" for layer in layers])
+            install_layers(
+                beside / "task", beside / "opt", [self._packages / layer / "opt" for layer in layers]
+            )
             _write(beside / "code.zip", data)
             os.rename(beside, self._packages / folder)
         except BaseException:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from engine.packages.archive import ArchiveError
-from engine.packages.layers import put_under
+from engine.packages.layers import install_layers
 
 SITE = f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
@@ -32,7 +32,7 @@ def tree(folder):
 def test_a_layers_modules_become_importable(made, tmp_path):
     task = made("task", {"app.py": "app"})
     layer = made("layer", {"python/lib_a.py": "a", f"{SITE}/lib_b/__init__.py": "b", "bin/tool": "t"})
-    put_under(task, tmp_path / "opt", [layer])
+    install_layers(task, tmp_path / "opt", [layer])
 
     assert {"app.py": "app", "lib_a.py": "a", "lib_b/__init__.py": "b"} == tree(task)
     assert "t" == (tmp_path / "opt/bin/tool").read_text()
@@ -49,7 +49,7 @@ def test_the_code_wins_over_site_packages_and_these_over_the_rest(made, tmp_path
             f"{SITE}/two/__init__.py": "site",
         },
     )
-    put_under(task, tmp_path / "opt", [layer])
+    install_layers(task, tmp_path / "opt", [layer])
 
     assert {"one.py": "task", "two/__init__.py": "site"} == tree(task)
 
@@ -57,7 +57,7 @@ def test_the_code_wins_over_site_packages_and_these_over_the_rest(made, tmp_path
 def test_later_layers_win_over_earlier_ones(made, tmp_path):
     task = made("task", {})
     layers = [made("a", {"python/m.py": "a", "python/n.py": "a"}), made("b", {"python/m.py": "b"})]
-    put_under(task, tmp_path / "opt", layers)
+    install_layers(task, tmp_path / "opt", layers)
 
     assert {"m.py": "b", "n.py": "a"} == tree(task)
 
@@ -65,7 +65,7 @@ def test_later_layers_win_over_earlier_ones(made, tmp_path):
 def test_a_later_layers_file_may_replace_a_folder_and_the_other_way_round(made, tmp_path):
     task = made("task", {})
     layers = [made("a", {"x/y": "a", "z": "a"}), made("b", {"x": "b", "z/y": "b"})]
-    put_under(task, tmp_path / "opt", layers)
+    install_layers(task, tmp_path / "opt", layers)
 
     assert {"x": "b", "z/y": "b"} == tree(tmp_path / "opt")
 
@@ -73,7 +73,7 @@ def test_a_later_layers_file_may_replace_a_folder_and_the_other_way_round(made, 
 def test_namespace_packages_of_both_are_merged(made, tmp_path):
     task = made("task", {"acme/shop.py": "task"})
     layer = made("layer", {"python/acme/tools.py": "layer", "python/acme/shop.py": "layer"})
-    put_under(task, tmp_path / "opt", [layer])
+    install_layers(task, tmp_path / "opt", [layer])
 
     assert {"acme/shop.py": "task", "acme/tools.py": "layer"} == tree(task)
 
@@ -84,11 +84,11 @@ def test_code_and_layers_together_have_a_limit(made, tmp_path):
         file.truncate(262_144_000)  # a hole: no disk is filled
 
     with pytest.raises(ArchiveError, match="combined with layers exceeds"):
-        put_under(task, tmp_path / "opt", [layer])
+        install_layers(task, tmp_path / "opt", [layer])
 
 
 def test_links_save_the_copies(made, tmp_path):
     task, layer = made("task", {}), made("layer", {"python/m.py": "x"})
-    put_under(task, tmp_path / "opt", [layer])
+    install_layers(task, tmp_path / "opt", [layer])
 
     assert 3 == (layer / "python/m.py").stat().st_nlink

@@ -1,4 +1,4 @@
-"""Reserved and provisioned concurrency, and what the account has.
+"""Reserved and provisioned concurrency, and the account's limits.
 
 Source: Lambda API reference, PutFunctionConcurrency, PutProvisionedConcurrencyConfig and their like,
 GetAccountSettings; Lambda Developer Guide, "Understanding Lambda function scaling"; recorded answers.
@@ -76,7 +76,7 @@ class Concurrency:
 
     @operation("PutProvisionedConcurrencyConfig", writes=True)
     async def put_provisioned(self, call: Call, body: bytes) -> Answer:
-        """Environments of a version, or of the version an alias stands for, that are kept ready."""
+        """PutProvisionedConcurrencyConfig: keep environments of a version, or of an alias' version, ready."""
         wanted: int = read(request_shapes.PROVISIONED, body)["ProvisionedConcurrentExecutions"]
         found = self._published(call)
         record, qualifier = found.record, found.qualifier
@@ -106,7 +106,7 @@ class Concurrency:
 
     @operation("GetProvisionedConcurrencyConfig")
     def get_provisioned(self, call: Call) -> Document:
-        """How far it is; with `List=ALL` all of the function's."""
+        """GetProvisionedConcurrencyConfig; with `List=ALL` ListProvisionedConcurrencyConfigs."""
         if call.query.get("List") == "ALL":
             record = self._registry.function(call.name)
             return list_document(
@@ -141,11 +141,11 @@ class Concurrency:
                 "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned "
                 "version"
             )
-        for other in record.aliases.values():
+        for named in record.aliases.values():
             if (
                 alias is None
-                and other.name in record.provisioned
-                and qualifier in (other.version, *other.weights)
+                and named.name in record.provisioned
+                and qualifier in (named.version, *named.weights)
             ):
                 raise conflict("Version is pointed by a Provisioned Concurrency alias")
 
@@ -186,10 +186,10 @@ class Concurrency:
     def _provisioned(self, record: FunctionRecord) -> int:
         fixed = self._registry.configured.get(record.name)
         own = 0 if fixed is None else fixed.provisioned_concurrency
-        return own + sum(one.requested for one in record.provisioned.values())
+        return own + sum(config.requested for config in record.provisioned.values())
 
     def _own(self, record: FunctionRecord) -> int:
-        """What a function takes out of the account's pool, used or not."""
+        """Concurrency that a function takes out of the account's pool, used or not."""
         return self._provisioned(record) if record.reserved is None else record.reserved
 
     # ---------------------------------------------------------------- account

@@ -22,7 +22,7 @@ from engine.packages.records import LATEST
 
 
 class Code(NamedTuple):
-    """A function's code, as far as it is told: the one file its handler is defined in.
+    """The code of a function, which here is the one file its handler is defined in.
 
     AWS speaks of the uploaded archive, which does not exist here. What the file imports is not looked at.
     The file is read anew each time, so that an edit shows.
@@ -39,7 +39,7 @@ class Code(NamedTuple):
 
 
 def code_of(function: Function) -> Code:
-    """Read the handler's file. Never raises: a file that cannot be read is none."""
+    """Read the handler's file. Never raises: a file that cannot be read counts as missing."""
     for path in _candidates(function):
         try:
             if not path.is_file():

@@ -69,7 +69,7 @@ class CreateFunctionChecks:
         return name
 
     def checked(self, name: str, wanted: Mapping[str, Any]) -> list[str]:
-        """Check what goes beyond single members; returns the folders of the layers."""
+        """Check what goes beyond single members. Returns the folders of the layers. Raises ApiError."""
         runtime = wanted.get("Runtime")
         if runtime is not None and runtime not in request_shapes.RUNTIMES:
             raise invalid_parameter(
@@ -77,12 +77,12 @@ class CreateFunctionChecks:
                 f"value set: [{', '.join(request_shapes.RUNTIMES)}] or be a valid ARN"
             )
         variables = wanted.get("Environment", {}).get("Variables", {})
-        taken = [key for key in variables if key in _RESERVED]
-        if taken:
+        reserved = [key for key in variables if key in _RESERVED]
+        if reserved:
             raise invalid_parameter(
                 "Lambda was unable to configure your environment variables because the environment variables "
                 "you have provided contains reserved keys that are currently not supported for modification. "
-                f"Reserved keys used in this request: {', '.join(taken)}"
+                f"Reserved keys used in this request: {', '.join(reserved)}"
             )
         text = orjson.dumps(variables)
         if len(text) > _VARIABLES_BYTES:

@@ -1,4 +1,4 @@
-"""Event-invoke configs: what becomes of asynchronous invocations. Kept and checked here, used by the queue.
+"""Event-invoke configs: retries and destinations of asynchronous invocations. The event queue applies them.
 
 Source: Lambda API reference, PutFunctionEventInvokeConfig and its like; recorded answers.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from engine.packages.records import LATEST, Invoking
+from engine.packages.records import LATEST, StoredInvokeConfig
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import Found, FunctionRegistry
@@ -81,10 +81,12 @@ class EventInvokeConfigs:
         return found, wanted
 
     def _kept(self, found: Found, config: dict[str, Any]) -> Answer:
-        found.record.invoking[found.qualifier] = Invoking(config=config, modified_s=self._registry.now_s())
+        found.record.invoking[found.qualifier] = StoredInvokeConfig(
+            config=config, modified_s=self._registry.now_s()
+        )
         return Answer(self._document(found))
 
-    def _config(self, found: Found) -> Invoking:
+    def _config(self, found: Found) -> StoredInvokeConfig:
         config = found.record.invoking.get(found.qualifier)
         if config is None:
             arn = self._registry.arn(found.record, found.qualifier)

@@ -1,4 +1,4 @@
-"""Event source mappings in the members of AWS's API, and as what polls the queue knows them."""
+"""Converts event source mappings between members of AWS's API and settings of the poller."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ def config_of(settings: QueueMappingSettings, arn: str) -> Config:
         "FunctionResponseTypes": [_REPORTING] if settings.report_batch_item_failures else [],
     }
     if settings.filters:
-        texts = [one if isinstance(one, str) else orjson.dumps(one).decode() for one in settings.filters]
+        texts = [
+            pattern if isinstance(pattern, str) else orjson.dumps(pattern).decode()
+            for pattern in settings.filters
+        ]
         config["FilterCriteria"] = {"Filters": [{"Pattern": text} for text in texts]}
     if settings.maximum_concurrency is not None:
         config["ScalingConfig"] = {"MaximumConcurrency": settings.maximum_concurrency}
@@ -112,7 +115,7 @@ def timeout_s(registry: FunctionRegistry, name: str, qualifier: str | None) -> f
 
 
 def busy_reader(registry: FunctionRegistry, name: str, qualifier: str | None) -> Callable[[], float]:
-    """Returns a reader of how long a batch may run, seconds: the timeout of a package may change."""
+    """Returns a function that reads how long a batch may run now, seconds."""
     configured = registry.configured.get(name)
     if configured is not None:
         busy_s = answered_within_s(configured)

@@ -76,8 +76,14 @@ class EventSourceMappings:
             for uuid, kept in self._registry.state.mappings.items():
                 read_busy_s = busy_reader(self._registry, kept.function, kept.qualifier)
                 settings = settings_of(self._mappings, kept.config)
-                mapping = self._mappings.open(kept.function, kept.qualifier, settings, read_busy_s, uuid=uuid)
-                mapping.modified_s = kept.modified_s
+                self._mappings.open(
+                    kept.function,
+                    kept.qualifier,
+                    settings,
+                    read_busy_s,
+                    uuid=uuid,
+                    modified_s=kept.modified_s,
+                )
 
     @operation("CreateEventSourceMapping", writes=True)
     async def create(self, _call: Call, body: bytes) -> Answer:

@@ -15,7 +15,7 @@ _CREATING: Final = "The function is being created."
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """Members of a configuration that nobody chose."""
+    """Members of a configuration that the caller left out."""
     return {
         "Description": "",
         "Timeout": 3,
@@ -31,7 +31,7 @@ def defaults(name: str) -> dict[str, Any]:
 def described(
     registry: FunctionRegistry, record: FunctionRecord, version: Version, qualifier: str | None
 ) -> dict[str, Any]:
-    """The document of one version, without its state, as lists give it; `qualifier` as the caller put it."""
+    """The document of one version without its state, as lists have it; `qualifier` as the caller gave it."""
     settings = version.settings
     document: dict[str, Any] = {
         "FunctionName": record.name,
@@ -64,7 +64,7 @@ def described(
 
 
 def with_state(document: dict[str, Any], version: Version) -> dict[str, Any]:
-    """`document` with where the version is in its life, as GetFunction and every change give it."""
+    """`document` with the state of the version, as GetFunction and every change answer it."""
     document["State"] = version.state
     if version.reason:
         document["StateReason"] = version.reason
@@ -85,7 +85,7 @@ def with_state(document: dict[str, Any], version: Version) -> dict[str, Any]:
 
 
 def set_pending(version: Version) -> None:
-    """A version that is not there yet."""
+    """Mark a version as being created."""
     version.state, version.reason, version.code = "Pending", _CREATING, "Creating"
 
 

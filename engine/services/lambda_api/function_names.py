@@ -1,4 +1,4 @@
-"""What a caller may put for a function's name: a name, a partial or full ARN, each with a qualifier or not.
+"""Parses what names a function: a name, a partial or a full ARN, each with or without a qualifier.
 
 Source: Lambda API reference, Invoke, `FunctionName`; patterns of botocore's Lambda model.
 """
@@ -87,7 +87,7 @@ def _qualifier_violations(qualifier: str) -> list[str]:
 
 
 def _foreign(text: str, account: Account) -> ApiError:
-    """A function of another account: nobody ever gave this caller a right to it. The text is AWS's style."""
+    """403: a function of another account, to which the caller has no right. The text is AWS's style."""
     message = (
         f"User: arn:aws:iam::{account.account_id}:root is not authorized to perform this action on resource: "
         f"{text} because no resource-based policy allows it"

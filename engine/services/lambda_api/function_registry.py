@@ -1,4 +1,4 @@
-"""The functions there are, from the engine's configuration and from packages, and how they are found."""
+"""All functions, of the engine's configuration and of the API, and how they are found."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ONLY_FUNCTIONS: Final = (
 
 
 class Found(NamedTuple):
-    """A function as it was addressed: its record, and what the qualifier is (`$LATEST` for none)."""
+    """A function as it was addressed: its record, its qualifier (`$LATEST` for none), and its ARN."""
 
     record: FunctionRecord
     qualifier: str
@@ -38,8 +38,8 @@ class Found(NamedTuple):
 class FunctionRegistry:
     """All functions and layers. A function of the configuration has a record too, without a version.
 
-    What hangs on such a function (tags, reservation, aliases, URLs, ...) may be changed like any
-    other's, until the engine stops; its code and configuration may not.
+    Tags, reservation, aliases, URLs and the like of such a function can be changed, until the engine stops;
+    its code and configuration cannot.
     """
 
     def __init__(self, configured: Mapping[str, Function], host: Host) -> None:
@@ -63,7 +63,7 @@ class FunctionRegistry:
         }
 
     def restore(self, state: StoredState) -> None:
-        """Replace what came over the API by what was kept of it."""
+        """Replace everything that came over the API by `state`."""
         self.state = state
 
     def restored(self) -> list[FunctionRecord]:
@@ -139,7 +139,7 @@ class FunctionRegistry:
         return record.latest if number == LATEST else record.versions[number]
 
     def arn(self, record: FunctionRecord, qualifier: str | None = None) -> str:
-        """Of the function, or of one of its versions or aliases."""
+        """ARN of the function, or of one of its versions or aliases."""
         return self.account.function_arn(record.name, qualifier)
 
     # ---------------------------------------------------------------- changes in progress
@@ -189,7 +189,7 @@ class FunctionRegistry:
 
 
 def not_in_state(state: str) -> ApiError:
-    """A function that cannot be used, or changed, in the state it is in."""
+    """409: a function cannot be used or changed in its present state."""
     return conflict(
         "The operation cannot be performed at this time. "
         f"The function is currently in the following state: {state}"

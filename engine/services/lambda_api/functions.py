@@ -231,7 +231,9 @@ class Functions:
         if version not in (None, "ALL"):
             raise not_in_set(version, "functionVersion", ("ALL",))
         page = page_of(self._registry.names(), call.query)
-        documents = [one for name in page.keys for one in self._listed(name, every=version is not None)]
+        documents = [
+            document for name in page.keys for document in self._listed(name, every=version is not None)
+        ]
         return {"NextMarker": page.next_marker, "Functions": documents}
 
     def _listed(self, name: str, *, every: bool) -> list[Document]:
@@ -241,7 +243,9 @@ class Functions:
             return [self._of_configured(name, LATEST if every else None)]
         if not every:
             return [described(self._registry, record, record.latest, None)]
-        return [described(self._registry, record, one, one.version) for one in record.all_versions()]
+        return [
+            described(self._registry, record, version, version.version) for version in record.all_versions()
+        ]
 
     def _of_configured(self, name: str, qualifier: str | None) -> Document:
         registry = self._registry

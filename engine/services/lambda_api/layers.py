@@ -1,4 +1,4 @@
-"""Layers: published once, never changed, and put under the code of the functions that name them.
+"""Layers: published once, never changed, and merged into the code of functions that name them.
 
 Source: Lambda API reference, PublishLayerVersion and the other operations on layers; recorded answers.
 """
@@ -33,7 +33,7 @@ _MISSING: Final = "The resource you requested does not exist."
 
 
 def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
-    """The folders of the layer versions that a function names. Raises ApiError for what is none."""
+    """The folders of the layer versions that a function names. Raises ApiError if one does not exist."""
     if len(arns) > MAX_LAYERS:
         raise invalid_parameter("Cannot reference more than 5 layers.")
     folders = []
@@ -128,7 +128,7 @@ class Layers:
 
     @operation("GetLayerVersion")
     def get(self, call: Call) -> Document:
-        """By name and number, or by ARN (`find=LayerVersion`)."""
+        """GetLayerVersion by name and number, or GetLayerVersionByArn (`find=LayerVersion`)."""
         if call.query.get("find") == "LayerVersion":
             found = _VERSION_ARN.fullmatch(call.query.get("Arn", ""))
             if found is None:
@@ -143,7 +143,7 @@ class Layers:
 
     @operation("ListLayers")
     def list_all(self, call: Call) -> Document:
-        """Layers with their latest versions, as far as they suit what is asked for."""
+        """ListLayers: each with its latest version that suits the request."""
         if call.query.get("find") == "LayerVersion":
             return self.get(call)
         latest = {
@@ -164,7 +164,7 @@ class Layers:
 
     @operation("ListLayerVersions")
     def list_versions(self, call: Call) -> Document:
-        """The newest first."""
+        """ListLayerVersions: the newest first."""
         name = self._name(call)
         layer = self._registry.state.layers.get(name, LayerRecord(name=name))
         by_key = {f"{10**12 - v.version:013d}": v for v in layer.versions.values() if _suits(v, call)}

@@ -1,4 +1,4 @@
-"""Long lists in pages. A `Marker` is opaque to clients: it is the last key before the page."""
+"""Splits lists into pages. A `Marker`, opaque to clients, is the last key before the page."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ INVOKE_STREAM: Final = "InvokeWithResponseStream"
 
 
 class Call(NamedTuple):
-    """One request, taken apart.
+    """One parsed request.
 
     Attributes:
-        operation: What is asked, by AWS's name for it.
+        operation: AWS's name of the operation.
         name: `FunctionName`, `LayerName`, `UUID` or `Resource`, percent-decoded; empty where there is none.
         query: Parameters, decoded; of equal names the first counts.
         second: The second variable of the path: an alias, a statement, a layer's version; or empty.
@@ -113,7 +113,7 @@ _SHOWN: Final = 200
 
 
 def find(method: str, target: bytes) -> Call:
-    """The call in a request line. A slash at the path's end is one too many, and forgiven.
+    """Parse the target of a request. A slash at the end of the path is ignored.
 
     Raises:
         ApiError: 501 `NotImplementedException` for what may be one of the API's many other operations,
@@ -123,7 +123,7 @@ def find(method: str, target: bytes) -> Call:
     parts = path.removeprefix("/").removesuffix("/").split("/")
     for route, variables in _readings(method, parts):
         if route is not None:
-            name, second = ([unquote(one) for one in variables] + ["", ""])[:2]
+            name, second = ([unquote(variable) for variable in variables] + ["", ""])[:2]
             repeated: dict[str, list[str]] = {}
             for key, value in parse_qsl(query, keep_blank_values=True):
                 repeated.setdefault(key, []).append(value)
@@ -136,10 +136,10 @@ def find(method: str, target: bytes) -> Call:
 
 
 def _readings(method: str, parts: list[str]) -> list[tuple[Route | None, list[str]]]:
-    """Each way to read a path: with one variable, the name, or with two."""
-    one, two = parts[:2] + [_ANY] * (len(parts) > 2) + parts[3:], parts[:]
-    two[2::2] = [_ANY] * len(two[2::2])
+    """Route and variables for each way to read a path: with one variable, or with two."""
+    with_name, with_two = parts[:2] + [_ANY] * (len(parts) > 2) + parts[3:], parts[:]
+    with_two[2::2] = [_ANY] * len(with_two[2::2])
     return [
-        (ROUTES.get((method, *one)), parts[2:3]),
-        (ROUTES.get((method, *two)), parts[2::2]),
+        (ROUTES.get((method, *with_name)), parts[2:3]),
+        (ROUTES.get((method, *with_two)), parts[2::2]),
     ]

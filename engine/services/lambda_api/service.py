@@ -27,7 +27,7 @@ _REJECTIONS: Final = {
     "RequestEntityTooLargeException": "payload_too_large",
     "ServiceException": "not_accepting",
 }
-"""What the metrics call a refusal."""
+"""Error code to the label of the metric that counts it."""
 _INVOKING: Final = (INVOKE, INVOKE_STREAM, INVOKE_ASYNC)
 
 
@@ -42,10 +42,10 @@ class LambdaApi:
     Args:
         registry: The functions there are.
         control_plane: Answers every operation that does not invoke.
-        host: Ids, time, and who hears of rejections.
+        host: Ids, time, and what counts rejections.
         sink: Takes the events.
-        spawn: Starts what goes on after a request was taken.
-        asynchronous: Takes events of type Event; None: as all others.
+        spawn: Starts tasks that outlive the request.
+        asynchronous: Takes events of type Event; None sends them to `sink` like all others.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class LambdaApi:
             # Nothing happens if it was answered before.
             answer_error(request, service_error(500, "The engine has failed; its log says how."), request_id)
         finally:
-            self._targets.clear()  # any of them may be gone, or stand for something else
+            self._targets.clear()  # any of them may be deleted, or stand for another version
 
     def _target(self, call: Call) -> Target:
-        """The function an invocation is for, and that it can be invoked."""
+        """The function that an invocation is for. Raises ApiError if it cannot be invoked."""
         address = self._registry.address(call)
         found = self._registry.find(address._replace(qualifier=address.qualifier or LATEST))
         version = self._registry.version(found.record, found.qualifier)

@@ -1,6 +1,6 @@
-"""What hangs on a function and changes nothing that runs: tags, the resource policy, and a few settings.
+"""Tags, resource policies, and settings of functions that are stored and have no effect.
 
-Policies and recursion settings are kept and shown; nobody is refused anything because of them.
+Policies and recursion settings are stored and shown; no request is refused because of them.
 Source: Lambda API reference, TagResource, AddPermission, GetFunctionCodeSigningConfig and their like.
 """
 
@@ -55,8 +55,8 @@ class TagsAndPolicies:
             constraint = "Member must not be null"
             raise validation_error(f"Value null at 'tagKeys' failed to satisfy constraint: {constraint}")
         record = self._tagged(call)
-        gone = set(call.repeated["tagKeys"])
-        record.tags = {key: value for key, value in record.tags.items() if key not in gone}
+        removed = set(call.repeated["tagKeys"])
+        record.tags = {key: value for key, value in record.tags.items() if key not in removed}
         return Answer({})
 
     @operation("ListTags")
@@ -153,7 +153,7 @@ class TagsAndPolicies:
 
     @operation("GetRuntimeManagementConfig")
     def runtime_management(self, call: Call) -> Document:
-        """The runtime is this interpreter, and changes when it does."""
+        """GetRuntimeManagementConfig: `Auto`, because the runtime is this interpreter."""
         found = self._registry.lookup(call)
         qualifier = None if found.qualifier == LATEST else found.qualifier
         return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._registry.arn(found.record, qualifier)}

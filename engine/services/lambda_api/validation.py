@@ -1,7 +1,7 @@
 """Request bodies of the Lambda API: their members, checked against the constraints of the API's model.
 
-All constraints that are broken are told at once, in AWS's words; a member of the wrong JSON type is a
-SerializationException, and members nobody knows are ignored, as on AWS.
+All constraints that are broken are reported at once, in AWS's words; a member of the wrong JSON type is a
+SerializationException, and unknown members are ignored, as on AWS.
 Source: Lambda API reference; the API model of botocore.
 """
 

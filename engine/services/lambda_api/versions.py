@@ -97,13 +97,13 @@ class Versions:
 
     @operation("ListVersionsByFunction")
     def list_all(self, call: Call) -> Document:
-        """`$LATEST` first, then numbers in their order."""
+        """ListVersionsByFunction: `$LATEST` first, then numbers in their order."""
         record = self._registry.function(call.name, call.query)
         if record.latest is None:
             registry = self._registry
             fixed = registry.configured[record.name]
-            one = active(configuration(fixed, registry.account, registry.since_s, LATEST))
-            return {"NextMarker": None, "Versions": [one]}
+            latest = active(configuration(fixed, registry.account, registry.since_s, LATEST))
+            return {"NextMarker": None, "Versions": [latest]}
         by_key = {_key(version): version for version in record.all_versions()}
         return list_document("Versions", by_key, call.query, lambda key: self._document(record, by_key[key]))
 

@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
 @contextmanager
 def rows_of(file: Path, form: Format = "auto") -> Iterator[Iterator[Row]]:
-    """The rows of `file`, read as they are asked for. A name that ends in `.gz` is unpacked on the way.
+    """The rows of `file`, read lazily. A file whose name ends in `.gz` is decompressed.
 
     Raises:
         TraceError: Here if it cannot be opened; from the iterator if a line is wrong.
@@ -87,7 +87,7 @@ def _open(file: Path) -> TextIO:
 
 
 def _translated(rows: Iterator[Row], file: str) -> Iterator[Row]:
-    """What the machine says of a file, in our words."""
+    """Raise what goes wrong with a file as TraceError."""
     try:
         yield from rows
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The replay source: sends the events of a trace in its own time, or faster, and says how that went."""
+"""The replay source: sends the events of a trace in its own time, or faster, and logs a summary."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Summary:
 
 
 class ReplaySource:
-    """All traces of an engine, each on its own. It ends by itself when all are over.
+    """All traces of an engine, independent of each other. It ends when all are over.
 
     Attributes:
         summaries: One for each trace, in the order of the configuration.
@@ -107,7 +107,8 @@ class ReplaySource:
     Settings: ClassVar[type[BaseModel]] = ReplayTrace
 
     def __init__(self, bindings: Sequence[Binding], host: Host) -> None:
-        self._replays = [_Replay(binding, host) for binding in bindings]
+        self._bindings, self._host = bindings, host
+        self.summaries = [Summary() for _ in bindings]
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
@@ -139,55 +140,49 @@ class ReplaySource:
                 )
                 yield Finding(number, f"{sentence}; timestamps are seconds", "file", refused=False)
 
-    @property
-    def summaries(self) -> list[Summary]:
-        """How each trace goes, or went."""
-        return [replay.summary for replay in self._replays]
-
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Replay all, until they are over or `stopping`; then wait for what was sent."""
         async with anyio.create_task_group() as group:
-            for replay in self._replays:
-                group.start_soon(replay.run, sink, stopping)
+            for binding, summary in zip(self._bindings, self.summaries, strict=True):
+                group.start_soon(_Replay(binding, self._host, sink, stopping, summary).run)
             task_status.started(None)
 
 
 class _Replay:
-    """One trace at work."""
+    """The replay of one trace."""
 
-    def __init__(self, binding: Binding, host: Host) -> None:
+    def __init__(
+        self, binding: Binding, host: Host, sink: Sink, stopping: anyio.Event, summary: Summary
+    ) -> None:
         self._settings = cast("ReplayTrace", binding.settings)
         self._function = binding.function.name
         self._host = host
         self._now = host.clock.now
-        self.summary = Summary()
-        self._in_flight = 0
-        self._landed = asyncio.Event()
-        self._stop: anyio.Event
-        self._sink: Sink
-        self._progress_s = 0.0
-
-    async def run(self, sink: Sink, stopping: anyio.Event) -> None:
-        """Send all rows, wait for their outcomes, and say how it went."""
+        self.summary = summary
         self._sink, self._stop = sink, stopping
+        self._in_flight = 0
+        self._ended = asyncio.Event()
         self._progress_s = self._now() + _PROGRESS_S
+
+    async def run(self) -> None:
+        """Send all rows, wait for their outcomes, and log a summary."""
         try:
             async with anyio.create_task_group() as watching:
                 watching.start_soon(self._wake_when_stopping)
                 await self._send_all()
                 watching.cancel_scope.cancel()
             while self._in_flight:
-                self._landed.clear()
-                await self._landed.wait()
+                self._ended.clear()
+                await self._ended.wait()
         finally:
             if self._in_flight and self.summary.error is None:
                 self.summary.error = f"{self._in_flight} events were still under way"
             self._host.say(f"replay {self._settings.file}: {self.summary}")
 
     async def _wake_when_stopping(self) -> None:
-        """Whoever waits for room is to see it."""
+        """Wake `_send_in_time`, which may wait for an outcome."""
         await self._stop.wait()
-        self._landed.set()
+        self._ended.set()
 
     async def _send_all(self) -> None:
         while not self._stop.is_set():
@@ -206,19 +201,19 @@ class _Replay:
                 return
 
     async def _send_in_time(self, due_s: float, row: Row) -> bool:
-        """Whether to go on."""
+        """Send a row when it is due. Returns whether to go on."""
         while (left_s := due_s - self._now()) > 0:
-            self._tell_progress()
+            self._log_progress()
             with anyio.move_on_after(min(left_s, max(self._progress_s - self._now(), 0.001))):
                 await self._stop.wait()
             if self._stop.is_set():
                 return False
         while self._in_flight >= self._settings.most_in_flight and not self._stop.is_set():
-            self._landed.clear()
-            await self._landed.wait()
+            self._ended.clear()
+            await self._ended.wait()
         if self.summary.sent % _TURN == 0:
             await asyncio.sleep(0)
-            self._tell_progress()
+            self._log_progress()
         if self._stop.is_set():
             return False
         self._send(row, max(0.0, self._now() - due_s) if self._settings.speed else 0.0)
@@ -230,7 +225,7 @@ class _Replay:
         event = Event(function, row.payload, self._host.new_request_id(), self._now(), "replay")
         self._in_flight += 1
         try:
-            self._sink.submit(event, self._land)
+            self._sink.submit(event, self._on_outcome)
         except (FunctionNotFound, NotAccepting) as error:
             self._in_flight -= 1
             summary.refused += 1
@@ -242,7 +237,7 @@ class _Replay:
             summary.late += 1
             summary.latest_s = max(summary.latest_s, late_s)
 
-    def _land(self, outcome: Outcome) -> None:
+    def _on_outcome(self, outcome: Outcome) -> None:
         self._in_flight -= 1
         if outcome.ok:
             self.summary.succeeded += 1
@@ -250,9 +245,9 @@ class _Replay:
             self.summary.throttled += 1
         else:
             self.summary.failed += 1
-        self._landed.set()
+        self._ended.set()
 
-    def _tell_progress(self) -> None:
+    def _log_progress(self) -> None:
         if self._now() >= self._progress_s:
             self._progress_s = self._now() + _PROGRESS_S
             self._host.say(f"replay {self._settings.file}: {self.summary}, {self._in_flight} under way")
@@ -265,7 +260,7 @@ def _longest_wait_s(times_s: Sequence[float]) -> float:
 def _paced(
     rows: Iterator[Row], settings: ReplayTrace, began_s: float, summary: Summary
 ) -> Iterator[tuple[float, Row | None]]:
-    """Rows with the engine time at which each is due; None now and then while rows are left out.
+    """Rows with the engine time at which each is due; at times None, to give way, while rows are skipped.
 
     A row that stands after later ones is due with those: a trace is sent in the order of the file.
     """

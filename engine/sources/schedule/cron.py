@@ -23,7 +23,7 @@ Days = Callable[[int, int], Sequence[int]]
 
 
 class Field(NamedTuple):
-    """What a field may hold: its name, bounds and words."""
+    """What a field may hold: its name, its bounds, and names for its values."""
 
     name: str
     low: int
@@ -40,7 +40,7 @@ _YEAR: Final = Field("year", FIRST_YEAR, LAST_YEAR, {})
 
 
 class Cron(NamedTuple):
-    """A cron expression, parsed. Times are local and naive: a time zone is for whoever asks."""
+    """A parsed cron expression. Times are local and naive: callers apply the time zone."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -50,7 +50,7 @@ class Cron(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cron:
-        """What stands between the brackets of `cron(...)`. Raises ValueError with one sentence."""
+        """Parse what is between the brackets of `cron(...)`. Raises ValueError with one sentence."""
         fields = text.upper().split()
         if len(fields) != 6:
             raise ValueError(
@@ -68,7 +68,7 @@ class Cron(NamedTuple):
         )
 
     def moments(self, since: datetime) -> Iterator[datetime]:
-        """All moments at or after `since`, rising; none after the last year."""
+        """All moments at or after `since`, in order; none after the last year."""
         for year in self.years:
             for month in self.months:
                 if (year, month) < (since.year, since.month):

@@ -37,7 +37,7 @@ Expression = Rate | Cron | At
 
 
 def parse(text: str) -> Expression:
-    """Raises ValueError with one sentence for what EventBridge would not take."""
+    """Parse an expression. Raises ValueError, with one sentence, for what EventBridge rejects."""
     found = _KINDS.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"{text!r} is neither 'rate(...)', 'cron(...)' nor 'at(...)'")
@@ -64,7 +64,7 @@ def zone(name: str) -> tzinfo:
 
 
 def moments(expression: Cron | At, after_s: float, where: tzinfo) -> Iterator[float]:
-    """All moments after `after_s`, rising; all in seconds since the Unix epoch.
+    """All moments after `after_s`, in order, in seconds since the Unix epoch.
 
     A local time that daylight saving time skips is left out, and one that it repeats counts once, the
     first time.

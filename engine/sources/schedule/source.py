@@ -71,7 +71,7 @@ class ScheduleEvent(BaseModel):
 
 
 class Ticks:
-    """When one rule fires: each moment once, in order, as engine time.
+    """The moments at which one rule fires: each once, in order, as engine time.
 
     A rate counts from the start and goes by the monotonic clock; cron and at go by wall time. Moments that
     passed while nobody could look (the machine slept, the loop was held) are not made up: the latest of
@@ -89,14 +89,14 @@ class Ticks:
         self._next_s = self._first_after(self._seen_s)
 
     def left_s(self) -> float:
-        """Seconds until the next one; 0 or less when it is due, infinity if there is none."""
+        """Seconds until the next moment; 0 or less when it is due, infinity if there is none."""
         if isinstance(self._expression, Rate):
             due_s = self._began_s + (self._last + 1) * self._expression.period_s
             return due_s - self._clock.now()
         return self._next_s - self._clock.wall()
 
     def take(self) -> float | None:
-        """The one that is due, as wall time, seconds; None if it is too long ago."""
+        """The moment that is due, as wall time in seconds; None if it is too long ago."""
         if isinstance(self._expression, Rate):
             over = int((self._clock.now() - self._began_s) / self._expression.period_s)
             over = max(over, self._last + 1)
@@ -134,12 +134,13 @@ class ScheduleSource:
     asynchronous: ClassVar[bool] = True
 
     def __init__(self, bindings: Sequence[Binding], host: Host) -> None:
-        self._rules = [_Rule(binding, host) for binding in bindings]
+        self._bindings = bindings
         self._host = host
+        self._rules: list[_Rule] = []  # while it serves, and after
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
-        """Nothing runs yet."""
+        """Build the source. It fires nothing before `serve`."""
         return cls(bindings, host)
 
     @property
@@ -154,7 +155,7 @@ class ScheduleSource:
 
     @classmethod
     def examine(cls, bindings: Sequence[Binding], wall_s: float) -> Iterator[Finding]:
-        """Schedules that never fire from now on."""
+        """Schedules that will never fire."""
         for number, binding in enumerate(bindings):
             settings = cast("ScheduleEvent", binding.settings)
             expression = parse(settings.schedule)
@@ -165,34 +166,29 @@ class ScheduleSource:
                 yield Finding(number, f"{settings.schedule!r} never fires", "schedule", refused=False)
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
-        """Fire until `stopping`, or until nothing is left that will."""
+        """Fire until `stopping`, or until no rule has moments left."""
         async with anyio.create_task_group() as group:
+            self._rules = [_Rule(binding, self._host, sink) for binding in self._bindings]
             for rule in self._rules:
-                rule.begin()
-                group.start_soon(rule.run, sink, stopping)
+                group.start_soon(rule.run, stopping)
             task_status.started(None)
 
 
 class _Rule:
-    """One binding at work."""
+    """Fires the events of one binding, for the moments from its construction on."""
 
-    def __init__(self, binding: Binding, host: Host) -> None:
-        self._settings = cast("ScheduleEvent", binding.settings)
+    def __init__(self, binding: Binding, host: Host, sink: Sink) -> None:
+        settings = cast("ScheduleEvent", binding.settings)
         self._function, self._qualifier = binding.function.name, binding.qualifier
         self._host = host
-        self._form = Form(self._settings, self._function, host.account)
-        self.ticks: Ticks | None = None
+        self._sink = sink
+        self._payload = ScheduledPayload(settings, self._function, host.account)
+        where = zone(settings.time_zone or "UTC")
+        self.ticks = Ticks(parse(settings.schedule), where, host.clock) if settings.enabled else None
         self.fired = 0
 
-    def begin(self) -> None:
-        """From now on moments count."""
-        settings = self._settings
-        if settings.enabled:
-            where = zone(settings.time_zone or "UTC")
-            self.ticks = Ticks(parse(settings.schedule), where, self._host.clock)
-
-    async def run(self, sink: Sink, stopping: anyio.Event) -> None:
-        """Fire each moment until stopping."""
+    async def run(self, stopping: anyio.Event) -> None:
+        """Fire each moment until `stopping`."""
         if self.ticks is None:
             return
         while (left_s := self.ticks.left_s()) < math.inf:
@@ -202,11 +198,11 @@ class _Rule:
             if stopping.is_set():
                 return
             if self.ticks.left_s() <= 0 and (moment_s := self.ticks.take()) is not None:
-                self._fire(sink, moment_s)
+                self._fire(moment_s)
 
-    def _fire(self, sink: Sink, moment_s: float) -> None:
+    def _fire(self, moment_s: float) -> None:
         new_id = self._host.new_request_id
-        payload = self._form.payload(new_id(), moment_s)
+        payload = self._payload.render(new_id(), moment_s)
         event = Event(
             self._function,
             payload,
@@ -216,7 +212,7 @@ class _Rule:
             qualifier=self._qualifier,
         )
         try:
-            sink.submit(event, _ignore)
+            self._sink.submit(event, _ignore)
         except FunctionNotFound:
             self._host.reject("unknown_function")
         except NotAccepting:
@@ -225,8 +221,8 @@ class _Rule:
             self.fired += 1
 
 
-class Form:
-    """What the events of one rule or schedule look like."""
+class ScheduledPayload:
+    """The payloads of the events of one rule or schedule."""
 
     def __init__(self, settings: ScheduleEvent, function: str, account: Account) -> None:
         is_scheduler = settings.time_zone is not None or settings.schedule.strip().startswith("at(")
@@ -240,7 +236,7 @@ class Form:
         self._detail: object = "{}" if is_scheduler else {}  # Scheduler gives a string
         self._constant = orjson.dumps(settings.input) if "input" in settings.model_fields_set else None
 
-    def payload(self, event_id: str, moment_s: float) -> bytes:
+    def render(self, event_id: str, moment_s: float) -> bytes:
         """One event as JSON text: `Input` if there is one, else EventBridge's."""
         if self._constant is not None:
             return self._constant
@@ -260,4 +256,4 @@ class Form:
 
 
 def _ignore(_outcome: Outcome) -> None:
-    """Nobody waits."""
+    """Drop the outcome."""

@@ -82,6 +82,28 @@ def test_engine_commands_parse(arguments):
             assert command is parsed.command
 
 
+def in_sentences(pattern):
+    """Commands between backticks in the sentences of the pages."""
+    for page in PAGES:
+        for found in re.findall(rf"`({pattern}[^`]*)`", FENCE.sub("", page.read_text())):
+            yield pytest.param(words(" ".join(found.split())), id=f"{page.name}: {found[:50]}")
+
+
+@pytest.mark.parametrize("arguments", [*in_sentences(r"engine \w+ [^`]*--")])
+def test_options_named_in_sentences_exist(arguments):
+    """What stands for a value there (FILE, TRACE) is not looked at."""
+    with click.Context(main) as context:
+        _, command, rest = main.resolve_command(context, arguments[1:])
+        with click.Context(command, parent=context) as own:
+            command.make_parser(own).parse_args(list(rest))
+
+
+@pytest.mark.parametrize("arguments", [*in_sentences(r"(?:\.venv/bin/)?python [\w/]+\.py")])
+def test_scripts_named_in_sentences_exist(arguments):
+    """By their path from the root."""
+    assert (ROOT / arguments[1]).is_file()
+
+
 def test_make_targets_exist():
     """Whatever a page says to make is in the Makefile."""
     known = set(MAKE_TARGET.findall((ROOT / "Makefile").read_text()))

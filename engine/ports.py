@@ -266,6 +266,9 @@ class Facts(Protocol):
         None: its init is to be part of its first invocation, as on AWS after a reset.
         """
 
+    def initialised(self, env_id: int) -> None:
+        """An environment that was `ready` with None has done its init: another one may begin."""
+
     def waits(self, env_id: int) -> None:
         """It has not begun to initialise yet, or does so just now: the limit of its init starts over."""
 

@@ -44,6 +44,7 @@ from engine.runtime.cores import usable_cores
 from engine.runtime.destinations import DestinationSender
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
+from engine.runtime.executor_hooks import ExecutorHooks
 from engine.runtime.gc_tuning import GcTuning, paused_collector
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
@@ -80,7 +81,7 @@ class Assembly:
         self._write_log = write_log
         self._executors: list[Executor] = []
         self._interrupter = Interrupter(ENTRY, platform.clock.now, self._is_running)
-        self._closing: set[asyncio.Task[None]] = set()  # executors that are being closed
+        self._closing: set[asyncio.Future[None]] = set()  # executors that are being closed
         self._watched = ExitStack()
         self._watching = not platform.watches_loop
         self.chosen: dict[str, str] = {}
@@ -165,7 +166,7 @@ class Assembly:
         async with AsyncExitStack() as opening:
             opening.enter_context(self._capture)
             for observer in self._others:
-                opening.callback(_close, observer)
+                opening.callback(observer.close)
             opening.push_async_callback(self._close_executors)
             opening.callback(self._watched.close)
             # Each folder and each handler is read once, however many functions have it.
@@ -196,9 +197,7 @@ class Assembly:
     async def prepare(self) -> None:
         """Let executors get ready what no invocation should wait for."""
         for executor in self._executors:
-            prepare = getattr(executor, "prepare", None)  # optional, as `close` is
-            if prepare is not None:
-                await prepare()
+            await ExecutorHooks.of(executor).prepare()
 
     def say(self, text: str) -> None:
         """Log a line, without its newline, for whoever runs the engine."""
@@ -212,7 +211,7 @@ class Assembly:
         elif self._write_log is None:
             _log.warning(text)
 
-    def _made_observer(self, name: str) -> Observer:
+    def _made_observer(self, name: str) -> Contained:
         try:
             built: Observer = resolve("observer", name).build(self._config.account, self._platform.clock)
         except UnknownName as error:
@@ -235,12 +234,11 @@ class Assembly:
 
     def _close_executor(self, executor: Executor) -> None:
         """Begin to close it; the engine does not end before that has ended."""
-        _close(executor)
-        wait_closed = getattr(executor, "wait_closed", None)  # optional, as `close` is
-        if wait_closed is not None:
-            closing = self._loop.create_task(wait_closed())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+        hooks = ExecutorHooks.of(executor)
+        hooks.close()
+        closing = asyncio.ensure_future(hooks.wait_closed())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _describe(self, function: Function, levels: Callable[[], Levels]) -> None:
         price = self._rate(function.memory_mb, function.architecture)
@@ -274,7 +272,7 @@ class Assembly:
             self._platform.clock,
             log_tail=partial(self._log_tail, function.memory_mb),
             pool=self._pool,
-            on_release=self.dispatcher.released,
+            on_capacity_released=self.dispatcher.on_capacity_released,
             meter=self.stats,
             inits=self._inits,
         )
@@ -282,7 +280,7 @@ class Assembly:
         on_process = self.chosen[function.name] == "process"
         is_async = self._looks(function.code, function.handler) if on_process else None
         executor = factory(function, driver, self._workshops[is_async])
-        driver.employ(executor)
+        driver.set_executor(executor)
         self._executors.append(executor)
         if isinstance(executor, LoopExecutor):
             self._watch()
@@ -356,12 +354,6 @@ class Assembly:
             self._log.line(None, text)
         elif self._write_log is None:  # as what a module prints in process, while it is imported
             sys.stdout.write(text)
-
-
-def _close(part: Executor | Observer) -> None:
-    close = getattr(part, "close", None)  # optional: not every one holds something
-    if close is not None:
-        close()
 
 
 def _request_bucket(function: Function, per_unit: int, account_limit: int) -> TokenBucket | None:

@@ -18,6 +18,7 @@ from engine.packages.records import LATEST
 from engine.ports import Executor
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
+from engine.runtime.executor_hooks import ExecutorHooks
 from engine.telemetry.function_stats import Levels
 
 
@@ -104,9 +105,7 @@ class Deployments:
         """Run it once its executor is ready; what ran in its place finishes what it took."""
         part = self._hired(function)
         try:
-            prepare = getattr(part.executor, "prepare", None)  # optional
-            if prepare is not None:
-                await prepare()
+            await ExecutorHooks.of(part.executor).prepare()
         except BaseException:
             self._dismiss(part)
             raise
@@ -202,7 +201,7 @@ class Deployments:
                 pool.limit = crew.reserved - sum(crew.provisioned.values())
             for version, part in crew.parts.items():
                 part.driver.adjust(pool, crew.provisioned[version])
-        self._dispatcher.released()
+        self._dispatcher.on_capacity_released()
 
     def _tell_of(self, name: str, crew: _Crew) -> None:
         shown = crew.parts.get(LATEST) or next(iter(crew.parts.values()))

@@ -34,7 +34,7 @@ _IDLE: Final = State.IDLE
 _BUSY: Final = State.BUSY
 _new_tuple: Final = tuple.__new__
 
-_OUTDATED: Final = -1
+_NO_GENERATION: Final = -1
 """A generation that never is the present one."""
 
 _FIRST_RETRY_S = 1.0
@@ -154,12 +154,12 @@ class Fleet(Generic[Item]):
         """Environments that were asked for so far: as many as Lambda would have made."""
         self._pending = 0
         self._pending_provisioned = 0  # of them
-        self._in_init_line = False
+        self._is_in_init_queue = False
         self._waiting: deque[Item] = deque()
         self._blocked: deque[tuple[Item, float]] = deque()
         self._in_flight = 0
         self._peak_in_flight = 0
-        self._in_pool_line = False
+        self._is_in_pool_queue = False
         self._scaling_due_s: float | None = None
         self._refill_due_s: float | None = None
         self._retry_s = _FIRST_RETRY_S
@@ -184,7 +184,7 @@ class Fleet(Generic[Item]):
         environment = line[-1]
         if environment.state is not _IDLE:
             return 0
-        if self._in_flight >= self._own and (self._reserved or not self._pool.take()):
+        if self._in_flight >= self._own and (self._reserved or not self._pool.acquire()):
             return 0
         del line[-1]
         self._in_flight += 1
@@ -213,30 +213,34 @@ class Fleet(Generic[Item]):
             if environment is not None:
                 return (self._place(environment, item, now_s, cold=False),)
             commands: list[Command[Item]] = []
-            refusal = self._line_up(item, now_s, commands)
+            refusal = self._enqueue(item, now_s, commands)
             if refusal is None:
                 return commands
         if not self._limits.queue_limit:
             return (Refuse(item, refusal),)
-        self._wait_for(refusal, now_s)
+        self._schedule_retry(refusal, now_s)
         return self._block(item, now_s)
 
-    def ready(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
-        """An environment finished its init."""
+    def ready(self, env_id: int, now_s: float, *, initialised: bool = True) -> Sequence[Command[Item]]:
+        """An environment can serve. If it is not `initialised`, it does that inside its first invocation.
+
+        Then it keeps its turn to initialise until `computed`.
+        """
         environment = self._environments[env_id]
         environment.send(Signal.READY, now_s)
-        self._end_init(env_id)
+        self._starting -= 1
+        if initialised:
+            self._end_turn(env_id)
         self._retry_s = _FIRST_RETRY_S
-        return self._offer(environment, now_s)
+        return self._assign_events(environment, now_s)
 
     def computed(self, env_id: int, cpu_s: float | None) -> None:
-        """An environment that is not ready yet needs no CPU any more; its init took `cpu_s`, if known."""
-        if self._inits is not None:
-            self._inits.end(self, env_id, cpu_s)
+        """An init needs no CPU any more, ready or not: its turn ends. It took `cpu_s` of a CPU, if known."""
+        self._end_turn(env_id, cpu_s)
 
     def begin(self, now_s: float) -> Sequence[Command[Item]]:
         """It is this fleet's turn to initialise an environment."""
-        self._in_init_line = False
+        self._is_in_init_queue = False
         if not self._pending:
             return ()  # nobody waits for one any more
         provisioned = self._pending == self._pending_provisioned
@@ -244,7 +248,7 @@ class Fleet(Generic[Item]):
         self._pending_provisioned -= provisioned
         if self._inits is not None:
             self._inits.begin(self, self._last_id + 1, now_s)
-        self._line_up_pending()
+        self._wait_for_init_turn()
         return (self._start(now_s, provisioned=provisioned),)
 
     def finished(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
@@ -255,14 +259,14 @@ class Fleet(Generic[Item]):
         environment.served += 1
         if environment.in_flight:
             environment.send(Signal.YIELD, now_s)
-            return self._offer(environment, now_s)
+            return self._assign_events(environment, now_s)
         environment.send(_RELEASE, now_s)
         self._busy -= 1
         if self._partial:
             self._partial.pop(environment, None)
         if self._waiting or self._blocked or self._closed or environment.generation != self._generation:
-            return self._offer(environment, now_s)
-        self._rest(environment)
+            return self._assign_events(environment, now_s)
+        self._keep_idle(environment)
         return ()
 
     def crashed(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
@@ -289,7 +293,7 @@ class Fleet(Generic[Item]):
         """Time passed: retire what was idle too long, refuse what waited too long, refill."""
         commands: list[Command[Item]] = []
         self._retire_idle(now_s, commands)
-        self._refuse_late(now_s, commands)
+        self._refuse_overdue(now_s, commands)
         if self._refill_due_s is not None and now_s >= self._refill_due_s:
             self._refill(now_s, commands)
         if self._scaling_due_s is not None and now_s >= self._scaling_due_s:
@@ -300,7 +304,7 @@ class Fleet(Generic[Item]):
 
     def unblock(self, now_s: float) -> Sequence[Command[Item]]:
         """The account's pool has a unit again, and it is this fleet's turn."""
-        self._in_pool_line = False
+        self._is_in_pool_queue = False
         commands: list[Command[Item]] = []
         self._admit_blocked(now_s, commands)
         return commands
@@ -309,7 +313,7 @@ class Fleet(Generic[Item]):
         """The code changed: idle environments go now, busy and starting ones after their work."""
         self._generation += 1
         if self._inits is not None:
-            self._inits.forget(self)
+            self._inits.forget_cost(self)
         self._partial.clear()  # nothing more goes into an outdated environment
         commands: list[Command[Item]] = []
         for environment in [e for e in self._environments.values() if e.state is State.IDLE]:
@@ -329,7 +333,7 @@ class Fleet(Generic[Item]):
         if environment.state is State.IDLE:
             self._remove(environment, Signal.RETIRE, now_s)
             return (Stop(env_id),)
-        environment.generation = _OUTDATED
+        environment.generation = _NO_GENERATION
         self._partial.pop(environment, None)
         return ()
 
@@ -348,7 +352,7 @@ class Fleet(Generic[Item]):
         self._reserved = False
         self._pool = pool
         pool.used += max(0, self._in_flight - provisioned)
-        self._in_pool_line = False
+        self._is_in_pool_queue = False
         commands: list[Command[Item]] = []
         self._release_surplus()
         self._refill(now_s, commands)
@@ -384,13 +388,13 @@ class Fleet(Generic[Item]):
             self._release_claim()
         self._scaling_due_s = self._refill_due_s = None
         if self._inits is not None:
-            self._inits.leave(self)
+            self._inits.remove(self)
         return commands
 
     # ---------------------------------------------------------------- questions
 
     @property
-    def restless(self) -> bool:
+    def may_be_due_sooner(self) -> bool:
         """Whether `next_due_s` may have come nearer: more is awaited than the next idle expiry."""
         return bool(self._blocked) or self._scaling_due_s is not None or self._refill_due_s is not None
 
@@ -447,13 +451,13 @@ class Fleet(Generic[Item]):
 
     # ---------------------------------------------------------------- admitting events
 
-    def _line_up(self, item: Item, now_s: float, commands: list[Command[Item]]) -> ThrottleReason | None:
+    def _enqueue(self, item: Item, now_s: float, commands: list[Command[Item]]) -> ThrottleReason | None:
         """Line up `item`, which holds its claim, behind a starting environment; ask for one if need be."""
         if len(self._waiting) >= (self._starting + self._pending) * self._capacity:
             if self._scaling is not None and not self._scaling.take(now_s):
                 self._release_claim()
                 return ThrottleReason.SCALE_RATE
-            self._want(now_s, commands, provisioned=False)
+            self._request_environment(now_s, commands, provisioned=False)
         self._waiting.append(item)
         if self._in_flight > self._peak_in_flight:
             self._peak_in_flight = self._in_flight
@@ -467,7 +471,7 @@ class Fleet(Generic[Item]):
         return ()
 
     def _admit_blocked(self, now_s: float, commands: list[Command[Item]]) -> None:
-        if self._in_pool_line and self._in_flight >= self._own:
+        if self._is_in_pool_queue and self._in_flight >= self._own:
             return  # a unit just given back belongs to whoever is first in the pool's line
         while self._blocked:
             refusal = self._claim()
@@ -477,19 +481,19 @@ class Fleet(Generic[Item]):
                     item, _ = self._blocked.popleft()
                     commands.append(self._place(environment, item, now_s, cold=False))
                     continue
-                refusal = self._line_up(self._blocked[0][0], now_s, commands)
+                refusal = self._enqueue(self._blocked[0][0], now_s, commands)
             if refusal is not None:
-                self._wait_for(refusal, now_s)
+                self._schedule_retry(refusal, now_s)
                 return
             self._blocked.popleft()
 
-    def _wait_for(self, refusal: ThrottleReason, now_s: float) -> None:
+    def _schedule_retry(self, refusal: ThrottleReason, now_s: float) -> None:
         """See to it that the blocked events are looked at again when `refusal` may have passed.
 
         A function limit needs nothing: the next handler to end looks at them.
         """
-        if refusal is ThrottleReason.ACCOUNT_LIMIT and not self._in_pool_line:
-            self._in_pool_line = True
+        if refusal is ThrottleReason.ACCOUNT_LIMIT and not self._is_in_pool_queue:
+            self._is_in_pool_queue = True
             self._pool.block(self)
         elif refusal is ThrottleReason.SCALE_RATE and self._scaling is not None:
             self._scaling_due_s = self._scaling.next_s(now_s)
@@ -498,7 +502,7 @@ class Fleet(Generic[Item]):
         if self._in_flight >= self._own:
             if self._reserved:
                 return ThrottleReason.FUNCTION_LIMIT
-            if not self._pool.take():
+            if not self._pool.acquire():
                 return self._pool.refusal
         self._in_flight += 1
         return None
@@ -506,7 +510,7 @@ class Fleet(Generic[Item]):
     def _release_claim(self) -> None:
         self._in_flight -= 1
         if self._in_flight >= self._own and not self._reserved:
-            self._pool.give()
+            self._pool.release()
 
     def _rate_refusal(self) -> ThrottleReason:
         if self._limits.reserved is None and self._pool.refusal is ThrottleReason.ACCOUNT_LIMIT:
@@ -543,11 +547,11 @@ class Fleet(Generic[Item]):
                 self._partial.pop(environment, None)
         return _new_tuple(Run, (environment.id, item, cold))  # what Run(...) does, in half its time
 
-    def _rest(self, environment: Environment) -> None:
+    def _keep_idle(self, environment: Environment) -> None:
         """Nothing to do: last in line to expire, first in line for the next event."""
         (self._idle_provisioned if environment.provisioned else self._idle).append(environment)
 
-    def _offer(self, environment: Environment, now_s: float) -> Sequence[Command[Item]]:
+    def _assign_events(self, environment: Environment, now_s: float) -> Sequence[Command[Item]]:
         """An environment has room: give it the next events, or keep it idle, or let it go if outdated."""
         if environment.generation != self._generation:
             return self._retire_outdated(environment, now_s)
@@ -562,7 +566,7 @@ class Fleet(Generic[Item]):
                 self._remove(environment, Signal.RETIRE, now_s)
                 commands.append(Stop(environment.id))
             else:
-                self._rest(environment)
+                self._keep_idle(environment)
         elif environment.in_flight < self._capacity:
             self._partial[environment] = None
         if self._blocked:
@@ -580,22 +584,22 @@ class Fleet(Generic[Item]):
         self._admit_blocked(now_s, commands)
         return commands
 
-    def _want(self, now_s: float, commands: list[Command[Item]], *, provisioned: bool) -> None:
+    def _request_environment(self, now_s: float, commands: list[Command[Item]], *, provisioned: bool) -> None:
         """Have one environment more, now or when its turn to initialise comes."""
         self.wanted += 1
         self._provisioned += provisioned
-        if self._inits is None or self._inits.take(self, self._last_id + 1, now_s):
+        if self._inits is None or self._inits.try_begin(self, self._last_id + 1, now_s):
             commands.append(self._start(now_s, provisioned=provisioned))
             return
         self._pending += 1
         self._pending_provisioned += provisioned
-        self._line_up_pending()
+        self._wait_for_init_turn()
 
-    def _line_up_pending(self) -> None:
+    def _wait_for_init_turn(self) -> None:
         """Wait for a turn, as long as anything is pending; those for events come before provisioned ones."""
-        if self._pending and not self._in_init_line and self._inits is not None:
-            self._in_init_line = True
-            self._inits.join(self)
+        if self._pending and not self._is_in_init_queue and self._inits is not None:
+            self._is_in_init_queue = True
+            self._inits.enqueue(self)
 
     def _drop_pending(self) -> None:
         """Give up what is pending though no event needs it, and it is not provisioned."""
@@ -610,8 +614,9 @@ class Fleet(Generic[Item]):
         return Start(environment.id, provisioned)
 
     def _remove(self, environment: Environment, signal: Signal, now_s: float) -> None:
+        self._end_turn(environment.id)
         if environment.state is State.STARTING:
-            self._end_init(environment.id)
+            self._starting -= 1
         elif environment.state is State.BUSY:
             self._busy -= 1
             self._partial.pop(environment, None)
@@ -619,10 +624,9 @@ class Fleet(Generic[Item]):
         del self._environments[environment.id]
         self._provisioned -= environment.provisioned
 
-    def _end_init(self, env_id: int) -> None:
-        self._starting -= 1
+    def _end_turn(self, env_id: int, cpu_s: float | None = None) -> None:
         if self._inits is not None:
-            self._inits.end(self, env_id)
+            self._inits.end(self, env_id, cpu_s)
 
     @property
     def _lacks_environment(self) -> bool:
@@ -642,14 +646,14 @@ class Fleet(Generic[Item]):
             if self._scaling is not None and not self._scaling.take(now_s):
                 self._scaling_due_s = self._scaling.next_s(now_s)
                 return
-            self._want(now_s, commands, provisioned=False)
+            self._request_environment(now_s, commands, provisioned=False)
 
     def _refill(self, now_s: float, commands: list[Command[Item]]) -> None:
         self._refill_due_s = None
         if len(self._idle_provisioned) > 2 * self._limits.provisioned:  # mostly GONE, and none expires
             self._idle_provisioned = deque(e for e in self._idle_provisioned if e.state is _IDLE)
         while not self._closed and self._provisioned < self._limits.provisioned:
-            self._want(now_s, commands, provisioned=True)
+            self._request_environment(now_s, commands, provisioned=True)
 
     def _release_surplus(self) -> None:
         """More are provisioned than wanted: those that idle longest become ordinary, then any others."""
@@ -688,6 +692,6 @@ class Fleet(Generic[Item]):
                 commands.append(Stop(environment.id))
             self._idle.popleft()
 
-    def _refuse_late(self, now_s: float, commands: list[Command[Item]]) -> None:
+    def _refuse_overdue(self, now_s: float, commands: list[Command[Item]]) -> None:
         while self._blocked and self._blocked[0][1] + self._limits.queue_wait_s <= now_s:
             commands.append(Refuse(self._blocked.popleft()[0], ThrottleReason.QUEUE_TIMEOUT))

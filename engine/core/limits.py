@@ -105,14 +105,14 @@ class Pool:
         self.contended = False
         self._blocked: deque[Hashable] = deque()
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Claim one unit if there is one."""
         if self.used >= self.limit:
             return False
         self.used += 1
         return True
 
-    def give(self) -> None:
+    def release(self) -> None:
         """Return one unit."""
         self.used -= 1
 

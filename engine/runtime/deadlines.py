@@ -16,25 +16,25 @@ from engine.timer import Timer
 
 
 class Deadlines:
-    """Calls `strike(invocation, now_s)` for each invocation that is still here at its deadline."""
+    """Calls `time_out(invocation, now_s)` for each invocation that is still here at its deadline."""
 
-    __slots__ = ("_alarm", "_running", "_strike")
+    __slots__ = ("_running", "_time_out", "_timer")
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
-        strike: Callable[[Invocation, float], None],
+        time_out: Callable[[Invocation, float], None],
     ) -> None:
         self._running: OrderedDict[Invocation, None] = OrderedDict()
-        self._strike = strike
-        self._alarm = Timer(loop, clock, self._ring)
+        self._time_out = time_out
+        self._timer = Timer(loop, clock, self._on_due)
 
     def add(self, invocation: Invocation) -> None:
         """Watch it; its `deadline_s` is not before that of any other."""
         self._running[invocation] = None
-        if not self._alarm.armed:
-            self._alarm.at(invocation.deadline_s)
+        if not self._timer.armed:
+            self._timer.at(invocation.deadline_s)
 
     def remove(self, invocation: Invocation) -> None:
         """It ended."""
@@ -44,17 +44,17 @@ class Deadlines:
         """Stop watching, and say what was running."""
         running = list(self._running)
         self._running.clear()
-        self._alarm.cancel()
+        self._timer.cancel()
         return running
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def _ring(self, now_s: float) -> float | None:
+    def _on_due(self, now_s: float) -> float | None:
         while self._running:
             invocation = next(iter(self._running))
             if invocation.deadline_s > now_s:
                 return invocation.deadline_s
             del self._running[invocation]
-            self._strike(invocation, now_s)
+            self._time_out(invocation, now_s)
         return None

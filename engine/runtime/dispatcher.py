@@ -42,62 +42,62 @@ class Dispatcher:
         self._loop = loop
         self._pool = pool
         self._draw = draw
-        self._switches: dict[str, QualifierRouter] = {}
+        self._routers: dict[str, QualifierRouter] = {}
         self._by_fleet: dict[Fleet[Invocation], Driver] = {}
-        self._leaving: dict[Driver, Callable[[], None]] = {}
+        self._retiring: dict[Driver, Callable[[], None]] = {}
         self._submits: dict[str, Callable[[Event, Reply], None]] = {}  # empty unless open
-        self._quiet = asyncio.Event()
+        self._is_idle = asyncio.Event()
 
     @property
     def drivers(self) -> Mapping[str, Driver]:
         """The driver of each function's `$LATEST`, by name."""
-        return {name: s.drivers[LATEST] for name, s in self._switches.items() if LATEST in s.drivers}
+        return {name: s.drivers[LATEST] for name, s in self._routers.items() if LATEST in s.drivers}
 
     def add(self, driver: Driver, fleet: Fleet[Invocation]) -> None:
         """Take charge of one version of a function; it takes the place of another driver of that version."""
         name = driver.function.name
-        switch = self._switches.setdefault(name, QualifierRouter(self._draw))
-        switch.drivers[driver.function.version] = driver
+        router = self._routers.setdefault(name, QualifierRouter(self._draw))
+        router.drivers[driver.function.version] = driver
         self._by_fleet[fleet] = driver
-        self._turn(name)
+        self._update_route(name)
         if self.stage is Stage.OPEN:
             driver.open()
 
     def remove(self, driver: Driver) -> None:
         """Hand it no more events. It is to be retired then."""
         name = driver.function.name
-        switch = self._switches[name]
-        del switch.drivers[driver.function.version]
-        if not switch.drivers:
-            del self._switches[name]
-        self._turn(name)
+        router = self._routers[name]
+        del router.drivers[driver.function.version]
+        if not router.drivers:
+            del self._routers[name]
+        self._update_route(name)
 
     def route(self, name: str, routes: Mapping[str, Share]) -> None:
         """Which versions the qualifiers of a function stand for, beside the versions' own numbers."""
-        self._switches[name].routes = dict(routes)
-        self._turn(name)
+        self._routers[name].routes = dict(routes)
+        self._update_route(name)
 
     def retire(self, driver: Driver, ended: Callable[[], None]) -> None:
         """Let a driver that gets no more events finish what it took; then `ended` is called."""
-        self._leaving[driver] = ended
+        self._retiring[driver] = ended
         driver.close()
-        self._loop.call_soon(self._see_off)
+        self._loop.call_soon(self._abandon_finished)
 
-    def _turn(self, name: str) -> None:
+    def _update_route(self, name: str) -> None:
         """The function's events go another way from now on."""
         if self.stage is Stage.OPEN:
-            switch = self._switches.get(name)
-            if switch is None:
+            router = self._routers.get(name)
+            if router is None:
                 self._submits.pop(name, None)
             else:
-                self._submits[name] = switch.entry()
+                self._submits[name] = router.entry()
 
-    def _see_off(self) -> None:
+    def _abandon_finished(self) -> None:
         """Let go of those that have finished. At the very end all go, finished or not: see `abandon`."""
         if self.stage is Stage.CLOSED:
             return
-        for driver in [driver for driver in self._leaving if not driver.statistics().in_flight]:
-            ended = self._leaving.pop(driver)
+        for driver in [driver for driver in self._retiring if not driver.statistics().in_flight]:
+            ended = self._retiring.pop(driver)
             driver.abandon()  # environments that only initialise
             self._by_fleet = {fleet: other for fleet, other in self._by_fleet.items() if other is not driver}
             ended()
@@ -109,14 +109,14 @@ class Dispatcher:
         try:
             submit = self._submits[event.function]
         except KeyError:
-            raise self._unwanted(event) from None
+            raise self._rejection(event) from None
         submit(event, reply)
 
     async def invoke(self, event: Event, /) -> Outcome:
         """The same, awaited. Cancelling the wait does not stop the invocation (as on Lambda)."""
         return await invoke(self.submit, event)
 
-    def _unwanted(self, event: Event) -> EngineError:
+    def _rejection(self, event: Event) -> EngineError:
         if self.stage is not Stage.OPEN:
             return NotAccepting(self.stage.value)
         return FunctionNotFound(event.function)
@@ -126,13 +126,13 @@ class Dispatcher:
     def open(self) -> None:
         """Start to take events, and bring up what is provisioned."""
         self.stage = Stage.OPEN
-        self._submits = {name: switch.entry() for name, switch in self._switches.items()}
-        for driver in self._at_work():
+        self._submits = {name: router.entry() for name, router in self._routers.items()}
+        for driver in self._active_drivers():
             driver.open()
 
     def renew(self) -> None:
         """The code of the functions changed."""
-        for driver in self._at_work():
+        for driver in self._active_drivers():
             driver.renew()
 
     async def drain(self, grace_s: float) -> bool:
@@ -144,12 +144,12 @@ class Dispatcher:
             return True
         self.stage = Stage.DRAINING
         self._submits = {}
-        for driver in self._at_work():
+        for driver in self._active_drivers():
             driver.close()
-        self._look_whether_quiet()
+        self._check_idle()
         try:
             async with asyncio.timeout(grace_s):
-                await self._quiet.wait()
+                await self._is_idle.wait()
         except TimeoutError:
             return False
         finally:
@@ -163,22 +163,24 @@ class Dispatcher:
         for driver in list(self._by_fleet.values()):
             driver.abandon()
 
-    def released(self) -> None:
+    def on_capacity_released(self) -> None:
         """A driver gave concurrency back: whoever waits for it may go on."""
-        if self._leaving:
-            self._loop.call_soon(self._see_off)  # not now: the driver is still about its last invocation
+        if self._retiring:
+            self._loop.call_soon(
+                self._abandon_finished
+            )  # not now: the driver is still about its last invocation
         if self.stage is Stage.DRAINING:
-            self._look_whether_quiet()
+            self._check_idle()
         while (fleet := self._pool.next_blocked()) is not None:
             self._by_fleet[cast("Fleet[Invocation]", fleet)].unblock()
 
-    def _look_whether_quiet(self) -> None:
+    def _check_idle(self) -> None:
         if not any(_in_flight(self._by_fleet.values())):
-            self._quiet.set()
+            self._is_idle.set()
 
-    def _at_work(self) -> list[Driver]:
+    def _active_drivers(self) -> list[Driver]:
         """All that may still get events."""
-        return [driver for driver in self._by_fleet.values() if driver not in self._leaving]
+        return [driver for driver in self._by_fleet.values() if driver not in self._retiring]
 
 
 def _in_flight(drivers: Iterable[Driver]) -> Iterable[int]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Hashable
 from typing import Protocol
 
-from engine.core.inits import LOOK_S, InitTurns, Use
+from engine.core.inits import OBSERVE_EVERY_S, InitTurns, Use
 from engine.ports import Clock
 
 
@@ -29,7 +29,7 @@ class InitScheduler:
         self._clock = clock
         self._initialisers: dict[Hashable, Initialiser] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._going_on = False
+        self._is_beginning = False
 
     def add(self, fleet: Hashable, initialiser: Initialiser) -> None:
         """Tell `initialiser` from now on when it is the turn of `fleet`."""
@@ -42,23 +42,23 @@ class InitScheduler:
             self._timer.cancel()
             self._timer = None
 
-    def go_on(self) -> None:
+    def begin_waiting(self) -> None:
         """Begin what may begin. Called after whatever can end an init, or ask for one."""
         turns = self.turns
-        if not turns.contended or self._going_on:
+        if not turns.contended or self._is_beginning:
             return
-        self._going_on = True
+        self._is_beginning = True
         try:
             while (fleet := turns.next()) is not None:
                 self._initialisers[fleet].begin_init()
         finally:
-            self._going_on = False
+            self._is_beginning = False
         if self._timer is None and turns.contended:
-            self._timer = self._loop.call_later(LOOK_S, self._look)
+            self._timer = self._loop.call_later(OBSERVE_EVERY_S, self._observe)
 
-    def _look(self) -> None:
+    def _observe(self) -> None:
         self._timer = None
         now_s = self._clock.now()
-        for fleet, env_id in self.turns.due():
-            self.turns.looked(fleet, env_id, self._initialisers[fleet].init_use(env_id), now_s)
-        self.go_on()
+        for fleet, env_id in self.turns.to_observe():
+            self.turns.observe(fleet, env_id, self._initialisers[fleet].init_use(env_id), now_s)
+        self.begin_waiting()

@@ -367,6 +367,9 @@ class Recorder:
     def ended(self, invocation: Invocation, result: Result) -> None:
         self.facts.put_nowait(("ended", invocation.env_id, result.status.value))
 
+    def initialised(self, _env_id: int) -> None:
+        """Others may begin."""
+
     def waits(self, _env_id: int) -> None:
         """Nobody limits its init."""
 

@@ -85,11 +85,11 @@ def test_who_waited_too_long_is_refused_when_due():
     fleet.arrive("b", 1.0)
     fleet.arrive("c", 2.0)
 
-    assert fleet.restless
+    assert fleet.may_be_due_sooner
     assert [] == fleet.tick(3.999)
     assert (4.0, [Refuse("b", ThrottleReason.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(4.0))
     assert (5.0, [Refuse("c", ThrottleReason.QUEUE_TIMEOUT)]) == (fleet.next_due_s(), fleet.tick(5.0))
-    assert (None, False) == (fleet.next_due_s(), fleet.restless)
+    assert (None, False) == (fleet.next_due_s(), fleet.may_be_due_sooner)
     assert {"busy": 1, "in_flight": 1} == numbers(fleet)
 
 
@@ -112,7 +112,7 @@ def test_the_scaling_rate_wakes_those_that_wait_for_it():
     fleet.arrive("b", 0.0)
     fleet.arrive("c", 0.0)
 
-    assert fleet.restless
+    assert fleet.may_be_due_sooner
     assert {"starting": 1, "in_flight": 1, "waiting": 1, "blocked": 2} == numbers(fleet)
     assert (0.5, [Start(2, False)]) == (fleet.next_due_s(), fleet.tick(0.5))
     assert (1.0, [Start(3, False)]) == (fleet.next_due_s(), fleet.tick(1.0))

@@ -119,7 +119,7 @@ def test_a_provisioned_environment_that_crashed_is_replaced_at_the_next_tick(bus
         fleet.arrive("a", 1.0)
 
     assert [] == list(fleet.crashed(2, 5.0))
-    assert fleet.restless
+    assert fleet.may_be_due_sooner
     assert (5.0, [Start(3, True)]) == (fleet.next_due_s(), fleet.tick(5.0))
     assert {"starting": 1, "idle": 1} == numbers(fleet)
 
@@ -224,7 +224,7 @@ def test_a_replacement_waits_for_the_scaling_rate_too():
 
     assert [Fail("a", 1)] == fleet.crashed(1, 0.5)
     assert {"in_flight": 1, "waiting": 1} == numbers(fleet)
-    assert (True, 1.0) == (fleet.restless, fleet.next_due_s())
+    assert (True, 1.0) == (fleet.may_be_due_sooner, fleet.next_due_s())
     assert [Start(2, False)] == fleet.tick(1.0)
     assert [Run(2, "b", cold=True)] == fleet.ready(2, 1.5)
 

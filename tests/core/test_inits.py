@@ -3,7 +3,7 @@
 import pytest
 
 from engine.core.fleet import Fleet, FleetLimits, Run, Start, Stop
-from engine.core.inits import BLIND_S, LOOK_S, WHOLE_S, InitTurns, Use
+from engine.core.inits import BLIND_S, OBSERVE_EVERY_S, WHOLE_S, InitTurns, Use
 from engine.core.limits import Pool, TokenBucket
 
 
@@ -118,69 +118,69 @@ def test_a_change_of_what_is_provisioned_gives_pending_ones_up():
 
 def begin(turns: InitTurns, fleet: str, count: int, now_s: float) -> int:
     """How many of `count` may begin at once; their numbers begin at 1."""
-    return sum(turns.take(fleet, number, now_s) for number in range(1, count + 1))
+    return sum(turns.try_begin(fleet, number, now_s) for number in range(1, count + 1))
 
 
 def test_an_init_that_sleeps_or_waits_for_the_network_takes_no_core():
     turns = InitTurns(2)
     assert 2 == begin(turns, "f", 3, 0.0)
 
-    turns.looked("f", 1, Use(0.004, 0.001), LOOK_S)
-    assert turns.take("g", 1, LOOK_S)
-    assert not turns.take("g", 2, LOOK_S)
+    turns.observe("f", 1, Use(0.004, 0.001), OBSERVE_EVERY_S)
+    assert turns.try_begin("g", 1, OBSERVE_EVERY_S)
+    assert not turns.try_begin("g", 2, OBSERVE_EVERY_S)
 
 
 def test_one_look_at_a_pause_begins_no_flood():
     turns = InitTurns(1)
-    turns.take("f", 1, 0.0)
-    turns.looked("f", 1, Use(0.0, 0.0), LOOK_S)
+    turns.try_begin("f", 1, 0.0)
+    turns.observe("f", 1, Use(0.0, 0.0), OBSERVE_EVERY_S)
 
-    assert [True, False] == [turns.take("f", number, LOOK_S) for number in (2, 3)]
+    assert [True, False] == [turns.try_begin("f", number, OBSERVE_EVERY_S) for number in (2, 3)]
 
 
 def test_an_init_that_computes_again_counts_again():
     turns = InitTurns(1)
-    turns.take("f", 1, 0.0)
-    turns.looked("f", 1, Use(0.001, 0.0), LOOK_S)
-    turns.looked("f", 1, Use(0.001, 0.0), 2 * LOOK_S)
-    turns.looked("f", 1, Use(0.001 + LOOK_S, 0.0), 3 * LOOK_S)
+    turns.try_begin("f", 1, 0.0)
+    turns.observe("f", 1, Use(0.001, 0.0), OBSERVE_EVERY_S)
+    turns.observe("f", 1, Use(0.001, 0.0), 2 * OBSERVE_EVERY_S)
+    turns.observe("f", 1, Use(0.001 + OBSERVE_EVERY_S, 0.0), 3 * OBSERVE_EVERY_S)
 
-    assert not turns.take("g", 1, 3 * LOOK_S)
+    assert not turns.try_begin("g", 1, 3 * OBSERVE_EVERY_S)
 
 
 def test_an_init_that_waits_for_a_cpu_counts_as_one_that_has_it():
     turns = InitTurns(1)
-    turns.take("f", 1, 0.0)
-    turns.looked("f", 1, Use(0.002, LOOK_S - 0.002), LOOK_S)
+    turns.try_begin("f", 1, 0.0)
+    turns.observe("f", 1, Use(0.002, OBSERVE_EVERY_S - 0.002), OBSERVE_EVERY_S)
 
-    assert not turns.take("g", 1, LOOK_S)
+    assert not turns.try_begin("g", 1, OBSERVE_EVERY_S)
 
 
 def test_an_init_that_is_ready_counts_though_its_wait_is_not_added_up_yet():
     """The kernel adds it when the process gets to run; asleep, with the same times, it would want nothing."""
     turns = InitTurns(1)
-    turns.take("f", 1, 0.0)
-    turns.looked("f", 1, Use(0.002, 0.0, ready=True), LOOK_S)
-    turns.looked("f", 1, Use(0.002, 0.0, ready=True), 2 * LOOK_S)
-    assert not turns.take("g", 1, 2 * LOOK_S)
+    turns.try_begin("f", 1, 0.0)
+    turns.observe("f", 1, Use(0.002, 0.0, ready=True), OBSERVE_EVERY_S)
+    turns.observe("f", 1, Use(0.002, 0.0, ready=True), 2 * OBSERVE_EVERY_S)
+    assert not turns.try_begin("g", 1, 2 * OBSERVE_EVERY_S)
 
-    turns.looked("f", 1, Use(0.002, 0.0), 3 * LOOK_S)
-    assert turns.take("g", 1, 3 * LOOK_S)
+    turns.observe("f", 1, Use(0.002, 0.0), 3 * OBSERVE_EVERY_S)
+    assert turns.try_begin("g", 1, 3 * OBSERVE_EVERY_S)
 
 
 def test_an_init_counts_while_its_process_is_still_to_be_forked_and_when_it_is():
     turns = InitTurns(1)
-    turns.take("f", 1, 0.0)
+    turns.try_begin("f", 1, 0.0)
 
-    turns.looked("f", 1, Use(0.0, LOOK_S), LOOK_S)
-    turns.looked("f", 1, Use(0.001, 0.0), 2 * LOOK_S)
-    assert not turns.take("f", 2, 2 * LOOK_S)
+    turns.observe("f", 1, Use(0.0, OBSERVE_EVERY_S), OBSERVE_EVERY_S)
+    turns.observe("f", 1, Use(0.001, 0.0), 2 * OBSERVE_EVERY_S)
+    assert not turns.try_begin("f", 2, 2 * OBSERVE_EVERY_S)
 
 
 def test_many_cheap_inits_are_one_expensive_one():
     """Else each would wait for a round trip, and a machine's cold starts per second were fewer."""
     turns = InitTurns(2)
-    turns.take("f", 1, 0.0)
+    turns.try_begin("f", 1, 0.0)
     turns.end("f", 1, cpu_s=WHOLE_S / 20)
 
     assert 40 <= begin(turns, "f", 200, 1.0) <= 50
@@ -188,23 +188,23 @@ def test_many_cheap_inits_are_one_expensive_one():
 
 def test_cheap_inits_that_queue_for_a_cpu_stay_cheap():
     turns = InitTurns(1)
-    turns.take("f", 1, 0.0)
+    turns.try_begin("f", 1, 0.0)
     turns.end("f", 1, cpu_s=0.005)
     assert 10 == begin(turns, "f", 10, 1.0)
 
     for number in range(1, 11):
-        turns.looked("f", number, Use(0.001, LOOK_S - 0.001), 1.0 + LOOK_S)
-    assert turns.take("f", 11, 1.0 + LOOK_S)
+        turns.observe("f", number, Use(0.001, OBSERVE_EVERY_S - 0.001), 1.0 + OBSERVE_EVERY_S)
+    assert turns.try_begin("f", 11, 1.0 + OBSERVE_EVERY_S)
 
 
 def test_one_that_cannot_be_measured_counts_for_a_time():
     turns = InitTurns(1)
-    turns.take("f", 1, 0.0)
+    turns.try_begin("f", 1, 0.0)
 
-    turns.looked("f", 1, None, BLIND_S - 0.01)
-    assert not turns.take("f", 2, BLIND_S - 0.01)
-    turns.looked("f", 1, None, BLIND_S + LOOK_S)
-    assert turns.take("f", 2, BLIND_S + LOOK_S)
+    turns.observe("f", 1, None, BLIND_S - 0.01)
+    assert not turns.try_begin("f", 2, BLIND_S - 0.01)
+    turns.observe("f", 1, None, BLIND_S + OBSERVE_EVERY_S)
+    assert turns.try_begin("f", 2, BLIND_S + OBSERVE_EVERY_S)
 
 
 def test_a_fleet_that_is_held_begins_none_and_holds_up_nobody():
@@ -226,10 +226,10 @@ def test_what_is_looked_at_each_time_is_bounded():
     turns = InitTurns(1)
     for number in range(1, 1001):
         turns.begin("f", number, 0.0)
-        turns.looked("f", number, Use(0.0, 0.0), LOOK_S)
+        turns.observe("f", number, Use(0.0, 0.0), OBSERVE_EVERY_S)
 
-    first = turns.due()
+    first = turns.to_observe()
     for fleet, number in first:
-        turns.looked(fleet, number, Use(0.0, 0.0), 2 * LOOK_S)
+        turns.observe(fleet, number, Use(0.0, 0.0), 2 * OBSERVE_EVERY_S)
     assert len(first) < 100
-    assert not set(first) & set(turns.due())
+    assert not set(first) & set(turns.to_observe())

@@ -165,22 +165,22 @@ def test_a_pool_gives_no_more_units_than_its_limit():
     """Taking stops at the limit and goes on when a unit came back."""
     pool = Pool(2)
 
-    assert [True, True, False] == [pool.take() for _ in range(3)]
-    pool.give()
-    assert [True, False] == [pool.take() for _ in range(2)]
+    assert [True, True, False] == [pool.acquire() for _ in range(3)]
+    pool.release()
+    assert [True, False] == [pool.acquire() for _ in range(2)]
     assert 2 == pool.used
 
 
 def test_fleets_that_wait_for_the_pool_are_woken_in_turn():
     """First in line, first woken; nobody is while there is no unit."""
     pool = Pool(1)
-    pool.take()
+    pool.acquire()
     pool.block("a")
     pool.block("b")
 
     assert pool.contended
     assert pool.next_blocked() is None
-    pool.give()
+    pool.release()
     assert ["a", "b", None] == [pool.next_blocked() for _ in range(3)]
     assert not pool.contended
 
@@ -204,7 +204,7 @@ def test_a_pool_of_nothing_wakes_nobody():
     pool = Pool(0)
     pool.block("a")
 
-    assert not pool.take()
+    assert not pool.acquire()
     assert pool.next_blocked() is None
 
 

@@ -70,11 +70,11 @@ class Runtime:
             self.clock,
             log_tail=self._log_tail,
             pool=self.pool,
-            on_release=self.dispatcher.released,
+            on_capacity_released=self.dispatcher.on_capacity_released,
             inits=self.inits,
         )
         executor = ScriptedExecutor(facts=driver, loop=self.loop, act=act, init=init)
-        driver.employ(executor)
+        driver.set_executor(executor)
         self.executors[name] = executor
         self.dispatcher.add(driver, fleet)
         return driver

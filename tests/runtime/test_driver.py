@@ -131,7 +131,7 @@ async def test_an_init_that_was_ready_in_time_has_not_failed_because_the_loop_wa
 
     assert succeeds is (outcome.status is Status.SUCCESS)
     assert (init_s if succeeds else 10.0) == outcome.init_s
-    assert {} == driver.overdue
+    assert (0, 0) == (runtime.levels().starting, runtime.levels().waiting)
 
 
 async def test_an_init_that_fails_answers_one_waiter_each_and_the_next_tries_again(runtime):

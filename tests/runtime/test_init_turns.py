@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from engine.core.failure import InitFailure
 from engine.core.inits import Use
 from engine.core.outcome import Status
 from engine.testing import Act, ScriptedExecutor
@@ -30,11 +31,11 @@ class Sleeping(ScriptedExecutor):
         return Use(0.001, 0.0)
 
 
-def employ(runtime, kind: type[ScriptedExecutor], name: str = "f") -> ScriptedExecutor:
+def set_kind(runtime, kind: type[ScriptedExecutor], name: str = "f") -> ScriptedExecutor:
     """Have the function's environments be of that kind."""
     scripted = runtime.executors[name]
     executor = kind(facts=scripted.facts, loop=scripted.loop, act=scripted.act, init=scripted.init)
-    runtime.dispatcher.drivers[name].employ(executor)
+    runtime.dispatcher.drivers[name].set_executor(executor)
     runtime.executors[name] = executor
     return executor
 
@@ -42,7 +43,7 @@ def employ(runtime, kind: type[ScriptedExecutor], name: str = "f") -> ScriptedEx
 async def test_inits_that_compute_run_one_after_the_other_and_each_has_the_whole_limit(runtime_class):
     runtime = runtime_class(cores=1)
     runtime.add(init=lambda _: 4.0, act=lambda _: Act(takes_s=100.0), timeout_s=200)
-    employ(runtime, Busy)
+    set_kind(runtime, Busy)
     runtime.open()
 
     outcomes = await asyncio.gather(*(runtime.send() for _ in range(8)))
@@ -54,7 +55,7 @@ async def test_inits_that_compute_run_one_after_the_other_and_each_has_the_whole
 async def test_an_event_that_is_served_by_another_environment_is_no_cold_start(runtime_class):
     runtime = runtime_class(cores=1)
     runtime.add(init=lambda _: 1.0, act=lambda _: Act(takes_s=0.1))
-    employ(runtime, Busy)
+    set_kind(runtime, Busy)
     runtime.open()
 
     outcomes = await asyncio.gather(*(runtime.send() for _ in range(5)))
@@ -66,7 +67,7 @@ async def test_an_event_that_is_served_by_another_environment_is_no_cold_start(r
 async def test_a_thousand_inits_that_sleep_run_side_by_side(runtime_class):
     runtime = runtime_class(cores=2)
     runtime.add(init=lambda _: 2.0, act=lambda _: Act(takes_s=60.0), timeout_s=100)
-    employ(runtime, Sleeping)
+    set_kind(runtime, Sleeping)
     runtime.open()
 
     began_s = runtime.clock.now()
@@ -77,7 +78,7 @@ async def test_a_thousand_inits_that_sleep_run_side_by_side(runtime_class):
 async def test_time_without_a_cpu_does_not_count_towards_the_limit(runtime_class):
     runtime = runtime_class(cores=1)
     runtime.add(init=lambda _: 15.0)
-    executor = employ(runtime, Busy)
+    executor = set_kind(runtime, Busy)
     executor.queued_s = 6.0
     runtime.open()
     assert Status.SUCCESS is (await runtime.call()).status
@@ -86,7 +87,7 @@ async def test_time_without_a_cpu_does_not_count_towards_the_limit(runtime_class
 async def test_time_with_one_does(runtime_class):
     runtime = runtime_class(cores=1)
     runtime.add(init=lambda _: 15.0)
-    executor = employ(runtime, Busy)
+    executor = set_kind(runtime, Busy)
     executor.queued_s = 4.0
     runtime.open()
     began_s = runtime.clock.now()
@@ -99,7 +100,7 @@ async def test_one_functions_storm_does_not_keep_another_waiting(runtime_class):
     runtime = runtime_class(cores=1)
     for name in ("storm", "calm"):
         runtime.add(name, init=lambda _: 1.0, act=lambda _: Act(takes_s=1000.0), timeout_s=900)
-        employ(runtime, Busy, name)
+        set_kind(runtime, Busy, name)
     runtime.open()
 
     storm = [runtime.send("storm") for _ in range(50)]
@@ -113,7 +114,7 @@ async def test_one_functions_storm_does_not_keep_another_waiting(runtime_class):
 async def test_an_executor_that_is_short_of_memory_holds_its_inits_back(runtime_class):
     runtime = runtime_class(cores=1)
     driver = runtime.add(init=lambda _: 1.0)
-    executor = employ(runtime, Busy)
+    executor = set_kind(runtime, Busy)
     runtime.open()
     driver.hold()
 
@@ -127,9 +128,53 @@ async def test_an_executor_that_is_short_of_memory_holds_its_inits_back(runtime_
 async def test_nothing_ticks_once_nobody_waits(runtime_class):
     runtime = runtime_class(cores=1)
     runtime.add(init=lambda _: 1.0, keep_alive_s=1.0)
-    employ(runtime, Busy)
+    set_kind(runtime, Busy)
     runtime.open()
 
     await asyncio.gather(*(runtime.send() for _ in range(3)))
     await asyncio.sleep(10)
     assert [] == runtime.loop.timers()
+
+
+class Repeating(ScriptedExecutor):
+    """Inits that failed are repeated inside the first invocation."""
+
+    def repeat(self, env_id: int) -> bool:
+        self.commands.append(f"repeat {env_id}")
+        self._alive[env_id] = {}
+        return True
+
+
+async def test_a_repeated_init_keeps_the_turn_of_the_one_that_failed(runtime_class):
+    """It computes as the first one did, though the environment serves already; another one waits for it."""
+    runtime = runtime_class(cores=1)
+    broken = InitFailure("Runtime.ExitError", "no table")
+    runtime.add("f", init=lambda _: broken, act=lambda _: Act(takes_s=2.0))
+    other = runtime.add("g", init=lambda _: 0.0)
+    executor = set_kind(runtime, Repeating)
+    set_kind(runtime, Busy, "g")
+    runtime.open()
+
+    first = runtime.send("f")
+    second = runtime.send("g")
+    await asyncio.sleep(0.1)
+    assert ["start 1", "repeat 1"] == executor.commands[:2]
+    assert (1, []) == (other.statistics().pending, runtime.executors["g"].commands)
+    executor.facts.initialised(1)
+    assert ["start 1"] == runtime.executors["g"].commands
+    assert (await second).ok
+    assert (await first).ok
+
+
+async def test_the_turn_of_a_repeated_init_ends_with_its_environment(runtime_class):
+    runtime = runtime_class(cores=1)
+    broken = InitFailure("Runtime.ExitError", "no table")
+    runtime.add("f", init=lambda _: broken, act=lambda _: Act(takes_s=100.0), timeout_s=1)
+    runtime.add("g", init=lambda _: 0.0)
+    set_kind(runtime, Repeating)
+    set_kind(runtime, Busy, "g")
+    runtime.open()
+
+    first, second = runtime.send("f"), runtime.send("g")
+    assert Status.TIMEOUT is (await first).status
+    assert (await second).ok

@@ -292,7 +292,7 @@ class SimulatedFunction:
                     self._released(now_s)
                 case _:
                     assert_never(command)
-        if self._due_s == math.inf or self.fleet.restless:
+        if self._due_s == math.inf or self.fleet.may_be_due_sooner:
             self._set_timer(now_s)
 
     def _run(self, now_s: float, env_id: int, item: int, *, cold: bool) -> None:

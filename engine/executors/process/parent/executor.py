@@ -239,6 +239,8 @@ class ProcessExecutor:
     def initialised(self, environment: EnvironmentProcess) -> None:
         """Measure what it needs for its start."""
         self._admission.initialised(environment, self.need)
+        if environment.served:
+            self._facts.initialised(environment.env_id)
 
     def ready(self, environment: EnvironmentProcess, init_s: float) -> None:
         """Report it ready, with the seconds its init counts as."""

@@ -116,11 +116,11 @@ async def test_an_import_that_hangs_does_not_keep_the_engine_from_opening(
     lines: list[str] = []
     common = {"code": str(tmp_path), "executor": "process"}
     functions = [
-        Function("slow", handler=handler, init_limit_s=1.0, **common, **limits),
+        Function("slow", handler=handler, init_limit_s=4.0, **common, **limits),
         Function("f", handler="app.handler", **common),
     ]
     async with asyncio.timeout(60), Engine(functions, write_log=lines.append) as engine:
         outcome = await engine.invoke("f", {})
 
     assert (Status.SUCCESS, b"1") == (outcome.status, outcome.body)
-    assert 1 == sum(f"slow: its {what} is not ready after 0.5 s" in line for line in lines)
+    assert 1 == sum(f"slow: its {what} is not ready after 2 s" in line for line in lines)

@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench load dashboards previews lock environments clean
+.PHONY: help demo collect test check bench load dashboards previews lock environments clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ endif
 
 demo: $(VENV)/.installed ## a burst from zero to a thousand and back, live, in under a minute
 	$(BIN)/engine demo
+
+collect: $(VENV)/.installed ## import every test once, so that the workers of `make test` find them compiled
+	$(BIN)/python -m pytest --collect-only -qqq
 
 test: $(VENV)/.installed ## the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -150,6 +150,7 @@ def test_too_many_files_are_refused(tmp_path):
 
 
 def test_a_directory_that_would_fill_the_memory_is_not_read(tmp_path):
+    """Its size is a number that anybody can write."""
     data = bytearray(archive(("a", "x")))
     struct.pack_into("<L", data, len(data) - 22 + 12, 0x7FFFFFFF)
 

@@ -88,6 +88,7 @@ def test_code_and_layers_together_have_a_limit(made, tmp_path):
 
 
 def test_links_save_the_copies(made, tmp_path):
+    """A layer's file is one file, however many functions use it."""
     task, layer = made("task", {}), made("layer", {"python/m.py": "x"})
     install_layers(task, tmp_path / "opt", [layer])
 

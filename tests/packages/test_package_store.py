@@ -81,6 +81,7 @@ def test_what_no_record_speaks_of_is_swept(tmp_path):
 
 
 def test_without_a_root_all_is_gone_at_the_end():
+    """The folder is a temporary one."""
     with PackageStore(None) as shelf:
         shelf.add_code(ONE, zipped(app=""), [])
         task = shelf.task(ONE)
@@ -99,6 +100,7 @@ def test_a_refused_archive_leaves_nothing(tmp_path):
 
 
 def test_a_layer_lies_under_the_code_and_is_kept_by_it(tmp_path):
+    """Also when the layer itself is deleted."""
     with PackageStore(tmp_path) as shelf:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:

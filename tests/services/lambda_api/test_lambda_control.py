@@ -60,6 +60,7 @@ def test_a_configuration_says_all_the_engine_knows(bench):
 
 
 def test_limits_and_variables_show(bench):
+    """A timeout in whole seconds, rounded up."""
     document = get(bench, f"/2015-03-31/functions/{ARN}orders-v2_x/configuration")
 
     assert ("src/orders.handler", 512, 1, {"Variables": {"TABLE": "orders"}}) == (
@@ -89,6 +90,7 @@ def test_a_function_comes_with_code_tags_and_reservation(bench):
 
 @pytest.mark.parametrize("handler", ["pkg/mod.handler", "pkg.mod.handler", "pkg/mod.py:handler"])
 def test_code_is_the_file_of_the_handler(make_bench, tmp_path, handler):
+    """Its size, digest and time, as of now."""
     (tmp_path / "pkg").mkdir()
     file = tmp_path / "pkg" / "mod.py"
     file.write_bytes(b"def handler(event, context): ...\n")
@@ -112,6 +114,7 @@ def test_code_is_the_file_of_the_handler(make_bench, tmp_path, handler):
 
 @pytest.mark.parametrize("handler", ["handler", "no\0file.handler", "x" * 5000 + ".handler", ":", ".", ""])
 def test_code_that_is_not_found_is_none(make_bench, tmp_path, handler):
+    """Zero bytes, and the digest of nothing."""
     bench = make_bench([Function("f", handler=handler, code=str(tmp_path))])
     document = get(bench, "/2015-03-31/functions/f/configuration")
 
@@ -141,6 +144,7 @@ def test_functions_are_listed_by_name_without_state(bench, slash):
 
 
 def test_all_versions_are_the_latest_one(bench):
+    """Functions of the configuration have no other."""
     document = get(bench, "/2015-03-31/functions?FunctionVersion=ALL&MasterRegion=us-east-1")
 
     assert f"{ARN}hello:$LATEST" == document["Functions"][0]["FunctionArn"]

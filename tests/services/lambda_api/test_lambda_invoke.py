@@ -220,6 +220,7 @@ def test_a_malformed_name_is_a_validation_error(bench, name, query, violations):
 
 
 def test_two_qualifiers_must_agree(bench):
+    """The one in the name and the one in the query."""
     message = "The derived qualifier from the function name does not match the specified qualifier."
 
     assert (400, "InvalidParameterValueException", {"Type": "User", "message": message}) == bench.ask(
@@ -353,6 +354,7 @@ def test_a_throttle_is_429_with_its_reason(bench, throttle, reason):
 
 
 def test_an_invocation_the_engine_gave_up_is_a_service_error(bench, end):
+    """Cancelled, as at the end of the grace period: clients try again."""
     bench.sink.act = end(Status.CANCELLED, b"{}")
     status, code, document = bench.invoke().error
 
@@ -385,6 +387,7 @@ def test_without_asking_there_is_no_log(bench):
 
 
 def test_an_event_is_accepted_whatever_becomes_of_it(bench, throttle):
+    """Also if it is throttled at first; neither log nor client context goes along."""
     bench.sink.act = throttle("ConcurrentInvocationLimitExceeded")
     answer = bench.invoke(
         b"[1]",
@@ -424,6 +427,7 @@ def test_the_legacy_operation_is_an_event(bench, slash):
 
 
 def test_targets_remembered_are_bounded(bench):
+    """A client that invents queries all day costs no memory."""
     sizes = []
     for numbers in (range(4_000), range(4_000, 6_000)):
         for number in numbers:
@@ -436,6 +440,7 @@ def test_targets_remembered_are_bounded(bench):
 
 
 def test_a_remembered_target_is_for_post_alone(bench):
+    """Another method on the same path is another operation."""
     assert 200 == bench.invoke().status
     for method in ("GET", "PUT", "DELETE", "HEAD"):
         status, code, _ = bench.ask(method, "/2015-03-31/functions/hello/invocations").error

@@ -348,6 +348,7 @@ def test_an_outdated_revision_is_refused(made):
 
 
 def test_an_update_that_fails_leaves_the_old_code_at_work(made):
+    """The function stays active, and says why the update failed."""
     made.deployment.refuses = ConfigError(("no such executor",))
     before = made.deployment.functions["made", "$LATEST"]
     made.call("PUT", f"{FUNCTIONS}/made/code", ZipFile=zipped(made, "x = 2"))
@@ -362,6 +363,7 @@ def test_an_update_that_fails_leaves_the_old_code_at_work(made):
 
 
 def test_one_update_at_a_time(made):
+    """Code, configuration and versions alike."""
     made.registry.record("made").latest.updating = True
     expected = (
         409,
@@ -410,6 +412,7 @@ def test_code_and_configuration_of_a_configured_function_stay(bench, method, pat
 
 
 def test_deleting_takes_everything_along(published):
+    """Versions, and the packages on disk."""
     assert 200 == published.ask("DELETE", f"{FUNCTIONS}/made").status
     assert {} == published.deployment.functions
     assert 404 == published.ask("GET", f"{FUNCTIONS}/made").status
@@ -751,6 +754,7 @@ def test_a_url_is_made_changed_and_taken_away(published):
 
 
 def test_tags_come_and_go(made):
+    """Fifty at most."""
     arn = f"{ARN}made".replace(":", "%3A")
     tagged = made.call("POST", f"/2017-03-31/tags/{arn}", Tags={"a": "1", "b": "2", "c": "3"})
     untagged = made.ask("DELETE", f"/2017-03-31/tags/{arn}?tagKeys=a&tagKeys=c")

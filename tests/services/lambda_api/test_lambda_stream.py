@@ -59,11 +59,13 @@ def test_results_of_any_size_are_framed(bench, end, body):
 
 
 def test_a_throttle_is_no_stream(bench, throttle):
+    """It is a plain error."""
     bench.sink.act = throttle("ConcurrentInvocationLimitExceeded")
 
     assert (429, "TooManyRequestsException") == bench.ask("POST", TARGET).error[:2]
 
 
 def test_a_dry_run_streams_nothing_and_an_event_is_no_choice(bench):
+    """The two other invocation types."""
     assert 204 == bench.ask("POST", TARGET, {"X-Amz-Invocation-Type": "DryRun"}).status
     assert 400 == bench.ask("POST", TARGET, {"X-Amz-Invocation-Type": "Event"}).status

@@ -121,6 +121,7 @@ def test_a_put_is_taken_only_if_it_is_sound(shop, headers, expected):
     ],
 )
 def test_framed_bodies_are_taken_only_if_they_are_sound(shop, kind, length, body, expected):
+    """Nothing of the others is stored."""
     headers = {"x-amz-content-sha256": kind, "x-amz-decoded-content-length": length}
     if kind == UNSIGNED:
         headers["x-amz-trailer"] = "x-amz-checksum-crc32"
@@ -227,6 +228,7 @@ def test_a_body_over_the_limit_is_refused_in_s3s_words(make_shop):
 
 
 def test_an_answer_over_the_limit_must_be_asked_for_in_ranges(make_shop):
+    """Its headers and its pieces can be had."""
     shop = make_shop(limits=S3Limits(get_bytes=10))
     shop.ask("PUT", "/b-1")
     shop.ask("PUT", "/b-1/k", b"x" * 11)
@@ -276,6 +278,7 @@ def test_a_url_signed_wrongly_is_refused(shop, query, expected):
     ],
 )
 def test_what_makes_a_url_a_signed_one_must_be_whole(shop, query, expected):
+    """It has not expired either; `Signature` alone is a parameter like any other."""
     shop.ask("PUT", "/b-1/k", b"1")
     answer = shop.ask("GET", f"/b-1/k?{query}")
 
@@ -355,6 +358,7 @@ def test_a_field_that_the_policy_does_not_name_is_refused(shop):
     ],
 )
 def test_a_form_is_held_against_its_policy(shop, fields, expected):
+    """It can be read, has not expired, and its conditions hold; key and file are needed."""
     body, headers = form(*fields)
     answer = shop.ask("POST", "/b-1", body, headers)
 
@@ -426,6 +430,7 @@ header_values = st.dictionaries(
 @settings(max_examples=300)
 @given(method=methods, target=targets, body=bodies, headers=header_values)
 def test_no_request_is_a_bug(make_shop, method, target, body, headers):
+    """Any method, target, headers and body: an answer below 500, or 501; the store goes on."""
     shop = make_shop()
     shop.ask("PUT", "/b-1")
     shop.ask("PUT", "/b-1/k", b"hello")
@@ -482,6 +487,7 @@ def test_a_form_cannot_say_what_no_header_could(shop, name, value):
 
 
 def test_a_query_string_cannot_say_what_no_header_could(shop):
+    """A line break in it would end the header it becomes."""
     put = shop.ask("PUT", "/b-1/k?x-amz-meta-a=1%0D%0Ax-evil:%201", b"")
     fine = shop.ask("PUT", "/b-1/k?x-amz-meta-a=1", b"")
 

@@ -96,6 +96,7 @@ async def test_every_checksum_is_checked_kept_and_given_back(shop, algorithm):
 
 
 async def test_a_range_is_a_piece(shop):
+    """From one byte to another, to the end, or the last ones; a range that begins behind the end is 416."""
     await shop.call("put_object", Bucket="photos", Key="k", Body=b"0123456789")
     pieces = {
         asked: (await shop.call("get_object", Bucket="photos", Key="k", Range=asked))
@@ -124,6 +125,8 @@ async def test_large_files_go_up_and_down_in_parts(shop):
 
 
 async def test_copies_of_large_objects_are_whole(shop):
+    """In parts, as boto3 copies them, and in one piece."""
+
     def work():
         shop.client.upload_fileobj(io.BytesIO(BIG), "photos", "big")
         shop.client.copy({"Bucket": "photos", "Key": "big"}, "photos", "parts")
@@ -197,6 +200,7 @@ async def test_deleting_many_keys_takes_one_request(shop):
 
 
 async def test_what_is_not_there_is_told(shop):
+    """As error of its kind; to delete a key that is not there is no error."""
     assert (404, "NoSuchBucket") == await failure(shop.call("list_objects_v2", Bucket="no-such-bucket"))
     assert (404, "NoSuchKey") == await failure(shop.call("get_object", Bucket="photos", Key="no"))
     assert (404, "404") == await failure(shop.call("head_object", Bucket="photos", Key="no"))
@@ -209,6 +213,7 @@ async def test_what_is_not_there_is_told(shop):
 
 
 async def test_conditions_hold(shop):
+    """If-Match and If-None-Match, of reads and writes."""
     names = {"Bucket": "photos", "Key": "k"}
     put = await shop.call("put_object", **names, Body=b"1", IfNoneMatch="*")
 
@@ -238,6 +243,7 @@ async def test_a_presigned_url_needs_no_credentials(shop, new_client):
 
 
 async def test_a_form_upload_is_an_object(shop):
+    """With the name of the file in its key, and only within the sizes of the policy."""
     form = shop.client.generate_presigned_post(
         "photos",
         "in/${filename}",

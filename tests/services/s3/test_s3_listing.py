@@ -72,6 +72,7 @@ def test_pages_put_together_are_the_whole(names, prefix, delimiter, most):
 
 @given(texts, texts)
 def test_after_lies_behind_all_that_begin_so(prefix, rest):
+    """The bound by which a listing goes on behind a folded prefix."""
     bound = after(prefix)
 
     assert bound is None or prefix + rest < bound
@@ -95,6 +96,7 @@ def test_start_after_inside_a_folder_still_shows_the_folder(shop):
 
 @pytest.mark.parametrize("key", ["a b", "ä", "a&<>b", "\x01", "%41", "+", "a//b", "..", "/lead", "trail/"])
 def test_every_key_is_found_again(shop, key):
+    """Whatever characters it has: by a read and in a listing."""
     raw = "".join(f"%{byte:02X}" for byte in key.encode())
     shop.ask("PUT", f"/b-1/{raw}", b"hello")
     got = shop.ask("GET", f"/b-1/{raw}")

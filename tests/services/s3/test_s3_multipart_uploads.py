@@ -79,6 +79,7 @@ def test_parts_have_the_algorithm_of_their_upload(shop):
     [("SHA256", "COMPOSITE", SHA256, COMPOSITE), ("CRC32", "FULL_OBJECT", CRC32, CRC32)],
 )
 def test_the_whole_has_a_checksum_too(shop, algorithm, kind, sent, value):
+    """A wrong one is refused, the right one is kept and shown."""
     name = f"x-amz-checksum-{algorithm.lower()}"
     upload_id = begin(shop, x_amz_checksum_algorithm=algorithm, x_amz_checksum_type=kind)
     part(shop, upload_id, **{name: sent})
@@ -217,6 +218,7 @@ def test_uploads_are_listed_in_order_folded_and_cut(many, query, keys, prefixes,
 
 
 def test_a_page_of_uploads_may_end_between_two_of_one_key(many):
+    """The marker of the id tells where."""
     shop, ids = many
     first = shop.ask("GET", "/b-1?uploads&max-uploads=1")
     [key], [upload_id] = first.text("NextKeyMarker"), first.text("NextUploadIdMarker")

@@ -116,6 +116,7 @@ def test_each_happening_has_the_members_aws_gives_it(shop):
 
 
 def test_what_changed_nothing_is_not_told(shop):
+    """A delete of what is not there, a refused put, a begun upload, a read."""
     configure(shop, function(("s3:ObjectCreated:*", "s3:ObjectRemoved:*")))
     shop.ask("DELETE", "/b-1/never")
     shop.ask("PUT", "/b-1/k", b"x", {"content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="})
@@ -275,6 +276,7 @@ def test_rules_of_the_configuration_file_stay_whatever_the_api_does(make_shop):
 
 
 def test_a_change_that_could_not_be_told_is_to_be_tried_again(shop):
+    """An engine that drains answers 503."""
     configure(shop, function())
 
     def deliver(_target, _document):

@@ -70,6 +70,7 @@ def test_a_read_is_conditional(kept, headers, status):
     ],
 )
 def test_a_range_is_one_that_can_be_or_is_not_looked_at(header, size, expected):
+    """Several ranges and other units are ignored, as by S3."""
     try:
         found = asked_range({} if header is None else {"range": header}, size)
     except S3Error as error:
@@ -100,6 +101,7 @@ def test_an_empty_object_is_whole_as_a_part_too(shop):
 
 
 def test_the_query_says_what_headers_are_to_be(kept):
+    """`response-content-type` and its like; none that would break the header."""
     answer = kept.ask("GET", "/b-1/k?response-content-type=image/png&response-cache-control=no-store")
 
     assert ("image/png", "no-store", "1") == (
@@ -210,6 +212,7 @@ def _b64(digest):
     ],
 )
 def test_a_form_answers_as_it_says(shop, fields, status, location):
+    """By its status, or by a redirect."""
     parts = [*fields, ("key", "up"), ("file", "x")]
     body = "".join(f'--X\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in parts)
     headers = {"content-type": "multipart/form-data; boundary=X"}

@@ -48,6 +48,7 @@ def test_a_delete_hides_behind_a_marker(versioned):
 
 
 def test_suspended_keeps_one_version_without_an_id(versioned):
+    """The versions of before stay beside it."""
     first = put(versioned, b"1")
     versioned.ask("PUT", "/b-1?versioning", SUSPEND)
     ids = [put(versioned, b"2"), put(versioned, b"3")]
@@ -75,6 +76,7 @@ def test_versions_are_listed_newest_first_in_pages(versioned):
 
 
 def test_many_deletes_tell_of_markers(versioned):
+    """One for each key, also for a key that was not there."""
     put(versioned, b"1")
     body = b"<Delete><Object><Key>k</Key></Object><Object><Key>new</Key></Object></Delete>"
     answer = versioned.ask("POST", "/b-1?delete", body, {"content-md5": _md5(body)})

@@ -194,6 +194,7 @@ def test_every_store_ends_as_awss_record(post, document):
 
 
 def test_what_a_store_says_is_kept(post):
+    """Time, region, sequencer, and the address of who asked."""
     for document in (MINIO, CEPH, BRIDGE):
         post(document)
     minio, ceph, bridge = post.shop.deliveries.records
@@ -447,6 +448,7 @@ def confirm(post, url):
     ],
 )
 def test_strangers_are_kept_out_by_the_token(make_shop, headers, target, status):
+    """In `Authorization`, in each of its forms, or in the query."""
     post = Post(make_shop, token="s3cret")
     answer = post(MINIO, headers, target)
 
@@ -455,10 +457,12 @@ def test_strangers_are_kept_out_by_the_token(make_shop, headers, target, status)
 
 
 def test_a_sender_may_look_before_it_sends(post):
+    """HEAD and GET find that there is somebody."""
     assert [200, 200, 405] == [post(b"", method=method).status for method in ("HEAD", "GET", "PUT")]
 
 
 def test_too_much_is_refused(post):
+    """Two megabytes."""
     answer = post(b"[" + b" " * 2 * 1024 * 1024 + b"]")
 
     assert 413 == answer.status

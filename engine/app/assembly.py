@@ -22,6 +22,7 @@ from engine.app.executor_choice import choose, clash_problems, limits_of_the_cho
 from engine.app.observers import Contained, Observers
 from engine.config import Config
 from engine.core.billing import rate
+from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
@@ -41,7 +42,6 @@ from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
 from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.runtime.cores import usable_cores
-from engine.runtime.destinations import DestinationSender
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
 from engine.runtime.executor_hooks import ExecutorHooks
@@ -145,7 +145,7 @@ class Assembly:
             say=self.say,
         )
         self._workshops = {known: replace(workshop, is_async=known) for known in (None, False, True)}
-        self.couriers: dict[str, DestinationSender] = {}
+        self.senders: dict[str, DestinationSender] = {}
         """By service: those destinations of asynchronous events that exist here, besides functions."""
         self.terms = AsyncInvokeConfigs(account, self.deployments.function)
         self.asynchronous = AsyncQueue(
@@ -156,7 +156,7 @@ class Assembly:
                 account=account,
                 terms=self.terms.terms,
                 counts=self.stats.async_counts,
-                couriers=self.couriers,
+                senders=self.senders,
                 new_request_id=new_request_id,
                 notify=self._observer.noticed,
             ),

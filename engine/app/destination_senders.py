@@ -14,19 +14,19 @@ from engine.services.sqs.service import SqsService
 
 
 class QueueSender:
-    """A courier for the service `sqs`: each parcel becomes a message."""
+    """A sender for the service `sqs`: each record becomes a message."""
 
     def __init__(self, service: SqsService, host: Host) -> None:
         self._service = service
         self._now = host.clock.now
         self._new_id = host.new_request_id
 
-    def __call__(self, arn: str, parcel: DestinationRecord) -> None:
+    def __call__(self, arn: str, record: DestinationRecord) -> None:
         """Send it. Raises DeliveryError if the queue does not exist or would not take it from a client."""
         try:
             queue = self._service.queue(arn)
-            body, raw = body_of({"MessageBody": parcel.body.decode("utf-8", "replace")})
-            attributes = {name: Attribute(*pair) for name, pair in parcel.attributes.items()}
+            body, raw = body_of({"MessageBody": record.body.decode("utf-8", "replace")})
+            attributes = {name: Attribute(*pair) for name, pair in record.attributes.items()}
             size = sum(len(name) + len(kind) + len(value) for name, (kind, value) in attributes.items())
             check_size(len(raw) + size, queue.policy.max_bytes)
         except SqsError as error:

@@ -119,7 +119,7 @@ class Engine:
         self.stats = assembly.stats
         self.deployments = assembly.deployments
         self.chosen = assembly.chosen
-        self.couriers = assembly.couriers
+        self.senders = assembly.senders
         self.say = assembly.say
         self.terms = assembly.terms
         self.end_by = assembly.end_by

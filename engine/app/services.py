@@ -76,7 +76,7 @@ class Services:
         self._engine = engine
         self._sqs = shared[SQS] = SqsService(host)
         self._sqs.declare(config.resources.queues)
-        engine.couriers[SQS] = QueueSender(self._sqs, host)
+        engine.senders[SQS] = QueueSender(self._sqs, host)
         self._s3 = shared[S3] = S3Service(
             host,
             spawn=spawn,
@@ -84,10 +84,10 @@ class Services:
             buckets=config.resources.buckets,
             settings=config.resources.s3,
             folder=Path(config.state_dir).absolute() / _OBJECTS if config.state_dir else None,
-            senders=engine.couriers,
+            senders=engine.senders,
             exists=self._exists,
         )
-        engine.couriers[S3] = self._s3.put_record
+        engine.senders[S3] = self._s3.put_record
         webhooks = Webhooks(
             self._s3.notifier,
             self._s3.records,

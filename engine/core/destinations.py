@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -65,6 +65,10 @@ class DestinationRecord:
     body: bytes
     attributes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     key: str | None = None
+
+
+DestinationSender = Callable[[str, DestinationRecord], None]
+"""Sends a record to a destination, an ARN, or raises `DeliveryError`. It must not block."""
 
 
 def target_of(arn: str) -> Target | None:
@@ -146,7 +150,7 @@ class CompletedEvent:
             parts.append(b'"responsePayload":' + _embedded(self.last.body))
         return b",".join(parts) + b"}"
 
-    def parcel(self, target: Target, arn: str) -> DestinationRecord:
+    def record_for(self, target: Target, arn: str) -> DestinationRecord:
         """The record, as the service of `target` gets it."""
         record = self.record()
         if target.service == "events":

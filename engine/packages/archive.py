@@ -40,7 +40,7 @@ _ENCRYPTED: Final = 0x1
 
 
 class ArchiveError(EngineError):
-    """An archive that is not unpacked; `reason` is one sentence or two for whoever sent it.
+    """An archive that is not unpacked; `reason` is one sentence or two for its sender.
 
     `too_large`: it was refused for the size it came in, before anybody looked into it.
     """

@@ -20,7 +20,7 @@ from engine.errors import EngineError
 from engine.packages import private_files
 
 MARKER: Final = ".invocation-engine-state"
-"""Name of the file that says whose the folder is."""
+"""Name of the file that marks the folder as the engine's."""
 LOCK: Final = "lock"
 STATE: Final = "state.json"
 PACKAGES: Final = "packages"
@@ -169,7 +169,7 @@ def _is_unfinished_start(entry: os.DirEntry[str]) -> bool:
 
 
 def _check_parts(root: Path, entries: Mapping[str, os.DirEntry[str]], examined: Examined) -> None:
-    """Refuse a folder of the engine's from which somebody took a part: it would start as if it were new."""
+    """Refuse a folder of the engine's with a part missing: the engine would start as if it were new."""
     missing = None
     if STATE in entries and PACKAGES not in entries:
         missing = root / PACKAGES

@@ -98,7 +98,7 @@ class PackageStore:
             raise StateError(place, f"cannot be used as state folder: {error.strerror}") from None
 
     def _lock_folder(self) -> None:
-        """Lock the folder, and mark it if it is new. One that may be somebody else's is not even locked."""
+        """Lock the folder, and mark it if it is new. One that may be foreign is not even locked."""
         if examine(self._root).standing is Standing.NEW:
             private_files.make_folder(self._root)
         self._lock = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

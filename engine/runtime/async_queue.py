@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from engine.core.billing import Rate
+from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent, EventDropped, EventsAbandoned
 from engine.core.event import Event
 from engine.core.failure import cancelled_body
@@ -25,7 +26,7 @@ from engine.core.outcome import Outcome, Status
 from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
-from engine.runtime.destinations import DestinationDelivery, DestinationSender, End
+from engine.runtime.destinations import DestinationDelivery, End
 from engine.runtime.function_queue import FunctionQueue, PendingEvent
 from engine.runtime.invoke import invoke
 from engine.timer import Timer
@@ -49,7 +50,7 @@ class AsyncParts:
         account: For ARNs.
         terms: What applies to an event now; it knows every function, those that are gone too.
         counts: The counters of a function. Raises KeyError if there is no such function.
-        couriers: By service (`sqs`, `sns`, `events`, `s3`): those destinations that exist here. `lambda`
+        senders: By service (`sqs`, `sns`, `events`, `s3`): those destinations that exist here. `lambda`
             always does.
         new_request_id: For events that records become.
         notify: Told what an operator should know.
@@ -60,7 +61,7 @@ class AsyncParts:
     account: Account
     terms: Callable[[Event], AsyncInvokeConfig]
     counts: Callable[[str], AsyncCounts]
-    couriers: Mapping[str, DestinationSender]
+    senders: Mapping[str, DestinationSender]
     new_request_id: Callable[[], str]
     notify: Callable[[EngineEvent], None]
 
@@ -88,7 +89,7 @@ class AsyncQueue:
             self.submit,
             parts.clock,
             parts.account,
-            couriers=parts.couriers,
+            senders=parts.senders,
             new_request_id=parts.new_request_id,
             notify=parts.notify,
         )

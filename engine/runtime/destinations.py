@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from engine.core.destinations import CompletedEvent, DeliveryError, DestinationRecord, Target, target_of
+from engine.core.destinations import (
+    CompletedEvent,
+    DeliveryError,
+    DestinationRecord,
+    DestinationSender,
+    Target,
+    target_of,
+)
 from engine.core.engine_events import DeliveryFailed, EngineEvent
 from engine.core.event import Event
 from engine.core.function import Account
@@ -16,9 +23,6 @@ from engine.core.outcome import Outcome
 from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock
-
-DestinationSender = Callable[[str, DestinationRecord], None]
-"""Hands a parcel to a destination, an ARN, or raises `DeliveryError`. It must not block."""
 
 
 class End(NamedTuple):
@@ -31,13 +35,13 @@ class End(NamedTuple):
 
 
 class DestinationDelivery:
-    """Writes the records and has couriers carry them. A failure is counted and told, never raised.
+    """Writes records and sends them to destinations. A failure is counted and notified, never raised.
 
     Args:
         submit: Takes the events that records become whose destination is a function.
         clock: For the time in a record.
         account: For ARNs.
-        couriers: By service: `sqs`, `sns`, `events`, `s3`.
+        senders: By service: `sqs`, `sns`, `events`, `s3`.
         new_request_id: For those events, and for keys of objects.
         notify: Told of what could not be handed over.
     """
@@ -48,14 +52,14 @@ class DestinationDelivery:
         clock: Clock,
         account: Account,
         *,
-        couriers: Mapping[str, DestinationSender],
+        senders: Mapping[str, DestinationSender],
         new_request_id: Callable[[], str],
         notify: Callable[[EngineEvent], None],
     ) -> None:
         self._submit = submit
         self._clock = clock
         self._account = account
-        self._couriers = couriers
+        self._senders = senders
         self._new_request_id = new_request_id
         self._notify = notify
 
@@ -93,7 +97,7 @@ class DestinationDelivery:
         )
 
     def _hand_over(self, ending: CompletedEvent, arn: str, counts: AsyncCounts) -> bool:
-        if self._deliver(ending, arn, partial(ending.parcel, arn=arn)):
+        if self._deliver(ending, arn, partial(ending.record_for, arn=arn)):
             counts.destinations += 1
             return True
         counts.destinations_failed += 1
@@ -120,19 +124,19 @@ class DestinationDelivery:
             raise DeliveryError(arn, "is no ARN")
         if target.service == "lambda":
             self._invoke_next(target, arn, pack(target))
-        elif (courier := self._couriers.get(target.service)) is not None:
-            courier(arn, pack(target))
+        elif (sender := self._senders.get(target.service)) is not None:
+            sender(arn, pack(target))
         else:
             raise DeliveryError(arn, f"the engine has no {target.service}")
 
-    def _invoke_next(self, target: Target, arn: str, parcel: DestinationRecord) -> None:
+    def _invoke_next(self, target: Target, arn: str, record: DestinationRecord) -> None:
         account = self._account
         if (target.region, target.account_id) != (account.region, account.account_id):
             raise DeliveryError(arn, "is of another region or account")
         name, _, qualifier = target.resource.removeprefix("function:").partition(":")
         event = Event(
             name,
-            parcel.body,
+            record.body,
             self._new_request_id(),
             self._clock.now(),
             "event",

@@ -24,7 +24,7 @@ class Bench:
         self.began_s = self.loop.time()
         self.result = ERROR
         self.runs = []
-        self.parcels = []
+        self.records = []
 
     def engine(self, *functions, **settings):
         return Engine(
@@ -41,14 +41,14 @@ class Bench:
         self.runs.append((round(self.loop.time() - self.began_s), invocation.event.function))
         return Act(takes_s=1.0, result=self.result)
 
-    def carry(self, arn, parcel):
+    def carry(self, arn, record):
         if arn.endswith("nowhere"):
             raise DeliveryError(arn, "there is no such queue")
-        self.parcels.append((arn.removeprefix(QUEUE_ARN), json.loads(parcel.body)))
+        self.records.append((arn.removeprefix(QUEUE_ARN), json.loads(record.body)))
 
     @property
     def conditions(self):
-        return [(to, record["requestContext"]["condition"]) for to, record in self.parcels]
+        return [(to, record["requestContext"]["condition"]) for to, record in self.records]
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_a_function_says_where_its_events_go(bench):
     """Names become ARNs of the engine's region and account."""
     function = bench.function(maximum_retry_attempts=0, on_success="done", on_failure="failed")
     async with bench.engine(function) as engine:
-        engine.couriers["sqs"] = bench.carry
+        engine.senders["sqs"] = bench.carry
         await engine.submit("f", 1)
         await asyncio.sleep(5)
         bench.result = Result(Status.SUCCESS, b"2")
@@ -117,7 +117,7 @@ async def test_a_stop_gives_up_what_waits_and_lets_end_what_runs(bench):
     """The failure destination has the one; the other ends well."""
     lost = bench.function("lost", on_failure="failed")
     async with bench.engine(lost, bench.function()) as engine:
-        engine.couriers["sqs"] = bench.carry
+        engine.senders["sqs"] = bench.carry
         await engine.submit("lost", 1)
         await asyncio.sleep(10)
         bench.result = Result(Status.SUCCESS, b"2")

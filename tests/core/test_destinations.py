@@ -93,7 +93,7 @@ def test_eventbridge_gets_the_record_in_an_envelope():
     arn = "arn:aws:events:us-east-1:000000000000:event-bus/default"
     one = ending(Condition.EVENT_AGE_EXCEEDED, 0)
 
-    entry = json.loads(one.parcel(target_of(arn), arn).body)
+    entry = json.loads(one.record_for(target_of(arn), arn).body)
 
     detail = json.loads(one.record())
     assert {
@@ -108,30 +108,30 @@ def test_a_bucket_gets_an_object_named_by_function_and_time():
     """One object a record."""
     arn = "arn:aws:s3:::lost"
 
-    parcel = ending(Condition.RETRIES_EXHAUSTED, 3, Status.CRASH).parcel(target_of(arn), arn)
+    record = ending(Condition.RETRIES_EXHAUSTED, 3, Status.CRASH).record_for(target_of(arn), arn)
 
-    assert "aws/lambda/async/f/2026/01/01/2026-01-01T00.00.01-uuid" == parcel.key
+    assert "aws/lambda/async/f/2026/01/01/2026-01-01T00.00.01-uuid" == record.key
 
 
 def test_a_dead_letter_is_the_event_itself():
     """What went wrong stands in the attributes; the message is cut at a kilobyte."""
     body = json.dumps({"errorMessage": "é" * 600}).encode()
 
-    parcel = ending(Condition.RETRIES_EXHAUSTED, 3, Status.ERROR, body).dead_letter()
+    record = ending(Condition.RETRIES_EXHAUSTED, 3, Status.ERROR, body).dead_letter()
 
-    assert b'{"n": 1}' == parcel.body
+    assert b'{"n": 1}' == record.body
     assert {
         "RequestID": ("String", "id-1"),
         "ErrorCode": ("Number", "200"),
         "ErrorMessage": ("String", "é" * 512),
-    } == parcel.attributes
+    } == record.attributes
 
 
 def test_a_dead_letter_that_never_ran_says_so():
     """The status of a throttle."""
-    parcel = ending(Condition.EVENT_AGE_EXCEEDED, 0).dead_letter()
+    record = ending(Condition.EVENT_AGE_EXCEEDED, 0).dead_letter()
 
-    assert ("Number", "429") == parcel.attributes["ErrorCode"]
+    assert ("Number", "429") == record.attributes["ErrorCode"]
 
 
 @pytest.mark.parametrize(

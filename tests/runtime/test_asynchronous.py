@@ -25,7 +25,7 @@ HOUR_S = 3600
 
 
 class Queue:
-    """An `AsyncQueue` before a runtime, with couriers that remember."""
+    """An `AsyncQueue` before a runtime, with senders that remember."""
 
     def __init__(self, runtime):
         self.runtime = runtime
@@ -35,7 +35,7 @@ class Queue:
         self.counts = {}
         self.ages = []
         self.notices = []
-        self.parcels = []
+        self.delivered = []
         self.full = False
         self.outcomes = []
         self.queue = AsyncQueue(
@@ -46,16 +46,16 @@ class Queue:
                 account=ACCOUNT,
                 terms=lambda event: self.terms.get(event.function, AsyncInvokeConfig()),
                 counts=self.counts.__getitem__,
-                couriers=dict.fromkeys(("sqs", "s3", "events"), self.carry),
+                senders=dict.fromkeys(("sqs", "s3", "events"), self.carry),
                 new_request_id=lambda: "new-id",
                 notify=self.notices.append,
             ),
         )
 
-    def carry(self, arn, parcel):
+    def carry(self, arn, record):
         if self.full:
             raise DeliveryError(arn, "it is full")
-        self.parcels.append((arn.rpartition(":")[2], parcel))
+        self.delivered.append((arn.rpartition(":")[2], record))
 
     def add(self, name="f", act=lambda _: Act(), terms=None, **keys):
         """A function; `attempts` is when each of its attempts began, and of which event."""
@@ -82,7 +82,7 @@ class Queue:
         return event
 
     def records(self, name):
-        return [json.loads(parcel.body) for to, parcel in self.parcels if to == name]
+        return [json.loads(record.body) for to, record in self.delivered if to == name]
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ async def test_a_throttled_event_expires_at_its_maximum_age(narrow):
     assert ("EventAgeExceeded", 0) == tuple(record["requestContext"].values())[2:]
     assert "responsePayload" not in record
     assert [("dead", ("Number", "429"))] == [
-        (to, parcel.attributes["ErrorCode"]) for to, parcel in narrow.parcels if parcel.attributes
+        (to, record.attributes["ErrorCode"]) for to, record in narrow.delivered if record.attributes
     ]
     assert [Status.THROTTLED] == [outcome.status for outcome in narrow.outcomes]
     assert (1, 1, 0) == (
@@ -404,7 +404,7 @@ async def test_a_dead_letter_queue_gets_the_event_and_a_destination_its_record(q
     await asyncio.sleep(1)
 
     assert [("lost", True, None), ("dead", False, ("String", "no"))] == [
-        (to, parcel.key is not None, parcel.attributes.get("ErrorMessage")) for to, parcel in queue.parcels
+        (to, record.key is not None, record.attributes.get("ErrorMessage")) for to, record in queue.delivered
     ]
     assert (1, 1) == (queue.counts["f"].destinations, queue.counts["f"].dead_letters)
 

@@ -1,6 +1,6 @@
 """FunctionConfiguration documents of functions that the engine's configuration defines.
 
-Left out because the engine has nothing true to say: RuntimeVersionConfig, VpcConfig, Layers and the rest
+Left out because the engine has no true values for them: RuntimeVersionConfig, VpcConfig, Layers and the rest
 of the optional members. Source: Lambda API reference, FunctionConfiguration.
 """
 
@@ -24,7 +24,7 @@ from engine.packages.records import LATEST
 class Code(NamedTuple):
     """The code of a function, which here is the one file its handler is defined in.
 
-    AWS speaks of the uploaded archive, which does not exist here. What the file imports is not looked at.
+    On AWS this is the uploaded archive, which does not exist here. What the file imports does not count.
     The file is read anew each time, so that an edit shows.
 
     Attributes:

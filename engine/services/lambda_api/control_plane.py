@@ -67,7 +67,7 @@ class ControlPlane:
             spawn: Starts what outlives a request.
             fetch_code: Reads archives out of buckets; None in an engine without S3.
             mappings: Polls queues; None in an engine without queues.
-            log_line: Logs a line for whoever runs the engine.
+            log_line: Logs a line for the operator.
         """
         self._persistence = StatePersistence(registry, package_store, offload)
         packages = CodePackages(

@@ -19,7 +19,7 @@ _QUALIFIER_PATTERN: Final = r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
 _LONGEST_NAME: Final = 256
 _LONGEST_QUALIFIER: Final = 128
 
-# The model's pattern, with its parts told apart. `-_` in a class of it is meant as two characters.
+# The model's pattern, with its parts named. `-_` in a class of it is meant as two characters.
 _NAME: Final = re.compile(
     r"(?:(?P<arn>arn:(?:aws[a-zA-Z-]*)?:lambda:))?"
     r"(?:(?P<region>(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d):)?"

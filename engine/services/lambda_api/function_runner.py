@@ -36,7 +36,7 @@ class FunctionRunner:
         offload: Offload,
         log_line: Callable[[str], None],
     ) -> None:
-        """`log_line` logs a line for whoever runs the engine."""
+        """`log_line` logs a line for the operator."""
         self._registry = registry
         self._package_store = package_store
         self._packages = packages
@@ -56,7 +56,7 @@ class FunctionRunner:
         except OSError as error:
             _log.error("version %s of %r could not be run: %s", version.version, record.name, error)
             _set_failed(version, f"The engine's files: {error}")
-        except Exception as error:  # a bug of ours: as loud, and nobody waits for the version for ever  # noqa: BLE001
+        except Exception as error:  # a bug of the engine: logged, and the version does not stay Pending  # noqa: BLE001
             _log.exception("version %s of %r could not be run", version.version, record.name)
             _set_failed(version, f"The engine has failed: {error!r}")
         else:

@@ -1,4 +1,4 @@
-"""Operations of the control plane: methods that bear AWS's name for what they do, and are found by it."""
+"""Operations of the control plane: methods that are marked with AWS's name for them, and found by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function's record says of aliases and concurrency, passed to the engine that runs it."""
+"""Applies the aliases and the concurrency in a function's record to the engine that runs it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class S3Api:
             return False
 
     def names(self, request: Request, origin: str) -> bool:
-        """Whether CORS opens `request` to `origin`: an operation on objects, by what their buckets say.
+        """Whether CORS of the buckets opens `request`, an operation on objects, to `origin`.
 
         The bucket of the request must name `origin` and take its method; that of a copy's source, GET.
         """

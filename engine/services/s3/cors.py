@@ -1,4 +1,4 @@
-"""CORS of buckets: PutBucketCors and its kin, preflights, and what answers say to pages of other origins.
+"""CORS of buckets: PutBucketCors and its siblings, preflights, and headers for pages of other origins.
 
 Source: Amazon S3 API Reference, PutBucketCors, GetBucketCors, DeleteBucketCors; Amazon S3 User Guide, "Using
 cross-origin resource sharing (CORS)" and "Troubleshooting CORS" (the texts of refusals).
@@ -24,13 +24,13 @@ _ROOT: Final = "CORSConfiguration"
 
 @dataclass(frozen=True, kw_only=True)
 class CorsRule(Cors):
-    """One rule of a bucket. `id` is empty if nobody gave one."""
+    """One rule of a bucket. `id` is empty if none was given."""
 
     id: str = ""
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """The rule that `document` describes. S3 lets cookies be sent wherever it says who may send them."""
+        """The rule that `document` describes. S3 allows credentials wherever it names the origin."""
         origins = tuple(document["origins"])
         return cls(
             id=document.get("id", ""),

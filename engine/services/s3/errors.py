@@ -124,7 +124,7 @@ class S3Error(Exception):
 
     Args:
         code: One of `CODES`.
-        message: Where AWS says something else than usual.
+        message: Text in place of the code's usual one.
         details: Further members of the XML, in order.
         headers: Further header lines.
     """

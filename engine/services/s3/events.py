@@ -15,8 +15,8 @@ class ObjectEvent(NamedTuple):
         event: `ObjectCreated:Put`, ...: without `s3:`.
         bucket, key: As stored, not encoded.
         version_id: None where the bucket is not versioned.
-        size: Bytes; None where AWS does not tell it.
-        etag: Without quotes; None where AWS does not tell it.
+        size: Bytes; None where AWS leaves it out.
+        etag: Without quotes; None where AWS leaves it out.
         peer: The client's address.
         request_id, host_id: As answered.
     """

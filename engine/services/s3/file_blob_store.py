@@ -5,7 +5,7 @@
 
 No name that a client chose ever becomes the name of a file, and no file is removed but blobs, known by their
 names and places. A blob is written before the document that names it is committed, and removed after the one
-that named it is gone: what a crash leaves behind is a blob that nobody names, which the next start removes.
+that named it is gone: a crash can leave a blob that no record names, which the next start removes.
 Commits are safe from the end of the process; power that fails may take the last of them, but leaves all
 before whole (SQLite's write-ahead log, `synchronous=NORMAL`).
 """
@@ -166,7 +166,7 @@ class FileBlobStore:
     def load(self) -> tuple[list[Bucket], int]:
         """Read the buckets with everything in them, and the number of the newest version.
 
-        Then removes blobs that nobody names. Blocks.
+        Then removes blobs that no record names. Blocks.
 
         Raises:
             OSError: The index is damaged, or not that of the blobs; nothing was changed.

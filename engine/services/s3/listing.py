@@ -50,10 +50,10 @@ def page(
     shown: Callable[[list[ObjectVersion]], bool],
     resumes: bool = True,
 ) -> Page:
-    """The next page behind `start_after`, of no more than `most` keys and common prefixes together.
+    """The next page behind `start_after`, of no more than `max_keys` keys and common prefixes together.
 
-    `shown` tells which keys are listed at all. With `resumes` a common prefix that `start_after` lies in was
-    listed before; without, it is listed if there are keys in it behind `start_after`.
+    `shown` decides which keys are listed at all. With `resumes` a common prefix that `start_after` lies in
+    was listed before; without, it is listed if there are keys in it behind `start_after`.
     """
     found: list[tuple[str, list[ObjectVersion]]] = []
     prefixes: list[str] = []

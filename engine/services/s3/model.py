@@ -46,7 +46,7 @@ class ObjectVersion:
     Attributes:
         version_id: `null` where the bucket is not versioned.
         etag: Without quotes; empty for a delete marker.
-        modified_s: Whole seconds since the epoch, as S3 tells it.
+        modified_s: Whole seconds since the epoch, as S3 has it.
         part_sizes: Bytes of each part, if it was uploaded in parts.
         number: Grows with each version the store takes; newer is larger.
         head: The header lines that follow from it, rendered once.

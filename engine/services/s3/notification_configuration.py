@@ -100,7 +100,7 @@ def _filters(node: Element) -> dict[str, str]:
 
 
 def unreachable(target: NotificationTarget, reason: str) -> S3Error:
-    """The target cannot be told anything."""
+    """The error for a target that nothing can be delivered to."""
     return S3Error(
         "InvalidArgument",
         "Unable to validate the following destination configurations",

@@ -17,7 +17,7 @@ from engine.services.s3.events import ObjectEvent, Sequencers
 OWNER_ID: Final = "A3NL1KOZZKEXAMPLE"
 """Who owns every bucket, as records name it."""
 PRINCIPAL_ID: Final = "AWS:AIDAJDPLRKLG7UEXAMPLE"
-"""Who does everything: callers are not told apart."""
+"""The principal of all events: callers are not authenticated."""
 
 _LATER_VERSION: Final = ("ObjectTagging", "ObjectAcl")
 """Families that came with version 2.3 of the record, and have no sequencer."""

@@ -9,15 +9,12 @@ from typing import Any, Final
 
 import orjson
 
-from engine.core.destinations import DeliveryError, DestinationRecord
+from engine.core.destinations import DeliveryError, DestinationRecord, DestinationSender
 from engine.core.function import Account
 from engine.errors import NotAccepting
 from engine.services.s3.notification_rules import NotificationTarget, TargetKind
 
 _log = logging.getLogger("engine.s3")
-
-NotificationSender = Callable[[str, DestinationRecord], None]
-"""Sends a record to a destination, an ARN, or raises `DeliveryError`. It must not block."""
 
 Invoke = Callable[[str, dict[str, Any]], None]
 """Invokes the function that an ARN names, asynchronously. Raises `NotAccepting` if it took nothing."""
@@ -33,7 +30,7 @@ class NotificationTargets:
     """
 
     def __init__(
-        self, account: Account, senders: Mapping[str, NotificationSender], exists: Callable[[str], bool]
+        self, account: Account, senders: Mapping[str, DestinationSender], exists: Callable[[str], bool]
     ) -> None:
         """Create the targets; functions are invoked within `invoking` only.
 

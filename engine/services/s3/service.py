@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from engine.core.destinations import DeliveryError, DestinationRecord
+from engine.core.destinations import DeliveryError, DestinationRecord, DestinationSender
 from engine.errors import NotAccepting
 from engine.ports import Host, Offload
 from engine.services.s3.api import S3Api, Spawn
@@ -20,7 +20,7 @@ from engine.services.s3.file_blob_store import FileBlobStore
 from engine.services.s3.model import Bucket, ObjectMetadata, Versioning
 from engine.services.s3.notification_records import NotificationRecords
 from engine.services.s3.notification_rules import NotificationConfiguration, NotificationRule
-from engine.services.s3.notification_targets import NotificationSender, NotificationTargets
+from engine.services.s3.notification_targets import NotificationTargets
 from engine.services.s3.notifier import Notifier
 from engine.services.s3.operation_context import HOST_ID, MB, S3Limits
 from engine.services.s3.settings import BucketSettings, S3Settings
@@ -31,7 +31,7 @@ _log = logging.getLogger("engine.s3")
 SERVICE: Final = "s3"
 """Name of the store in `Host.services`: a `S3Service`."""
 
-_NO_SENDERS: Final[Mapping[str, NotificationSender]] = MappingProxyType({})
+_NO_SENDERS: Final[Mapping[str, DestinationSender]] = MappingProxyType({})
 _NO_BUCKETS: Final[Mapping[str, BucketSettings]] = MappingProxyType({})
 
 
@@ -60,13 +60,13 @@ class S3Service:
         buckets: Mapping[str, BucketSettings] = _NO_BUCKETS,
         settings: S3Settings | None = None,
         folder: Path | None = None,
-        senders: Mapping[str, NotificationSender] = _NO_SENDERS,
+        senders: Mapping[str, DestinationSender] = _NO_SENDERS,
         exists: Callable[[str], bool] = lambda _arn: True,
     ) -> None:
         """Open the store, which blocks if it lies in a folder.
 
         Args:
-            host: Ids, time, account, who hears of rejected notifications.
+            host: Ids, time, account, and what counts rejected notifications.
             spawn: Starts what goes on after a request was taken: a coroutine function and its arguments.
             offload: Runs what blocks.
             buckets: The tables `[buckets.NAME]`.

@@ -1,4 +1,4 @@
-"""What a user says about S3: `[buckets.NAME]`, `[s3]`, and `[[functions.NAME.events]]` with `type = "s3"`."""
+"""The settings of S3: `[buckets.NAME]`, `[s3]`, and `[[functions.NAME.events]]` with `type = "s3"`."""
 
 from __future__ import annotations
 
@@ -121,9 +121,9 @@ class BucketSettings(_Table):
 
     Attributes:
         versioning: Whether the bucket has versions.
-        eventbridge: Whether EventBridge is told of everything.
+        eventbridge: Whether EventBridge is notified of all events.
         tags: Free labels.
-        notifications: What goes to queues. Functions say themselves what they want to hear of.
+        notifications: Those to queues. Functions have event tables of their own.
         cors: Which pages of other origins may use the bucket; absent leaves what was put over the API.
     """
 
@@ -154,7 +154,7 @@ class S3Settings(_Table):
     Attributes:
         max_put_mb: Largest body of one PutObject or UploadPart, in MiB. AWS takes 5 GiB; here bodies are held
             in memory, and multipart uploads lift the limit.
-        intake_token: What senders of notifications must show; absent means that nobody is asked.
+        intake_token: What senders of notifications must show; if it is absent, senders are not authenticated.
         intake_confirm_hosts: Hosts, besides those of Amazon SNS, at which subscriptions are confirmed.
     """
 

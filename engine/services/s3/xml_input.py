@@ -46,7 +46,7 @@ def parse(body: bytes, root: str) -> Element:
     try:
         parser.feed(body)
         found = parser.close()
-    except (ParseError, ValueError, LookupError):  # LookupError: an encoding nobody knows
+    except (ParseError, ValueError, LookupError):  # LookupError: an unknown encoding
         raise S3Error("MalformedXML") from None
     if found.tag != root:
         raise S3Error("MalformedXML")

@@ -5,8 +5,8 @@ Theory of operation. A delivery order knows visible messages in the order of `se
 
 A group of a **standard** queue is a tenant. Tenants with visible messages stand in one heap by their first
 message, with the messages that have no group. When `take` meets a tenant with more in flight than its share,
-it sets it aside, and delivers its messages only when nobody else has any. Each `take` first puts back those
-that hold less by now.
+it sets the tenant aside, and delivers its messages only when there are no others. Each `take` first puts back
+tenants that have less in flight by now.
 
              a message is put              met by `take` with too much in flight
     ABSENT ───────────────────► QUIET ──────────────────────────────────────────► NOISY
@@ -36,7 +36,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from engine.services.sqs.indexes import LazyIndex
-from engine.services.sqs.message import IN_FLIGHT, VISIBLE, Message
+from engine.services.sqs.message import IN_FLIGHT, VISIBLE, Message, MessageState
 
 NOISY_IN_FLIGHT: Final = 30
 """A tenant with fewer messages in flight is never noisy."""
@@ -68,8 +68,15 @@ class DeliveryOrder(Protocol):
         """Whether `take` would return a message."""
 
 
+def _first_seq(entries: list[tuple[int, Message]], state: MessageState) -> int:
+    """`seq` of the first entry of a heap in that state, `_NEVER` for none. Drops the entries before it."""
+    while entries and entries[0][1].state is not state:
+        heapq.heappop(entries)
+    return entries[0][0] if entries else _NEVER
+
+
 class Tenant:
-    """The messages of one `MessageGroupId` on a standard queue."""
+    """The messages of one `MessageGroupId` on a standard queue: visible ones, and how many are in flight."""
 
     __slots__ = ("entry_seq", "in_flight", "waiting")
 
@@ -77,13 +84,6 @@ class Tenant:
         self.waiting: list[tuple[int, Message]] = []
         self.in_flight = 0
         self.entry_seq = _NEVER  # its one valid entry in the heap of quiet tenants
-
-    def head_seq(self) -> int:
-        """`seq` of its first visible message; `_NEVER` if there is none."""
-        waiting = self.waiting
-        while waiting and waiting[0][1].state is not VISIBLE:
-            heapq.heappop(waiting)
-        return waiting[0][0] if waiting else _NEVER
 
 
 class FairDeliveryOrder:
@@ -165,11 +165,11 @@ class FairDeliveryOrder:
         while quiet:
             seq, _, tenant = quiet[0]
             if seq == tenant.entry_seq:
-                if tenant.head_seq() != _NEVER:
+                if _first_seq(tenant.waiting, VISIBLE) != _NEVER:
                     return True
                 tenant.entry_seq = _NEVER
             heapq.heappop(quiet)
-        return any(tenant.head_seq() != _NEVER for tenant in self._noisy)
+        return any(_first_seq(tenant.waiting, VISIBLE) != _NEVER for tenant in self._noisy)
 
     def _is_noisy(self, tenant: Tenant) -> bool:
         held = tenant.in_flight
@@ -184,7 +184,7 @@ class FairDeliveryOrder:
         """Move tenants that are noisy no longer back to the ordered heap."""
         for tenant in [tenant for tenant in self._noisy if not self._is_noisy(tenant)]:
             self._noisy.remove(tenant)
-            if (seq := tenant.head_seq()) != _NEVER:
+            if (seq := _first_seq(tenant.waiting, VISIBLE)) != _NEVER:
                 self._enter(tenant, seq)
 
     def _next(self) -> Message | None:
@@ -194,7 +194,7 @@ class FairDeliveryOrder:
             self._order.pop(head)
             return head
         if tenant is None:
-            waiting = [tenant for tenant in self._noisy if tenant.head_seq() != _NEVER]
+            waiting = [tenant for tenant in self._noisy if _first_seq(tenant.waiting, VISIBLE) != _NEVER]
             if not waiting:
                 return None
             tenant = min(waiting, key=lambda tenant: (tenant.in_flight, tenant.waiting[0][0]))
@@ -210,7 +210,7 @@ class FairDeliveryOrder:
             if seq != tenant.entry_seq:
                 heapq.heappop(quiet)
                 continue
-            head_seq = tenant.head_seq()
+            head_seq = _first_seq(tenant.waiting, VISIBLE)
             if head_seq == seq and not self._is_noisy(tenant):
                 return tenant
             if head_seq == _NEVER or self._is_noisy(tenant):
@@ -225,7 +225,7 @@ class FairDeliveryOrder:
 
     def _drop_if_empty(self, group: str, tenant: Tenant) -> None:
         """Remove a tenant without messages; its stale entry in the heap is skipped later."""
-        if not tenant.in_flight and tenant.head_seq() == _NEVER:
+        if not tenant.in_flight and _first_seq(tenant.waiting, VISIBLE) == _NEVER:
             del self._tenants[group]
             tenant.entry_seq = _NEVER
             if tenant in self._noisy:
@@ -233,7 +233,10 @@ class FairDeliveryOrder:
 
 
 class Group:
-    """The messages of one `MessageGroupId` on a FIFO queue."""
+    """The messages of one `MessageGroupId` on a FIFO queue: visible ones, and those in flight.
+
+    Messages that were sent after the first one in flight are not delivered.
+    """
 
     __slots__ = ("held", "queued", "waiting")
 
@@ -241,20 +244,6 @@ class Group:
         self.waiting: list[tuple[int, Message]] = []
         self.held: list[tuple[int, Message]] = []
         self.queued = False  # whether it is in `FifoDeliveryOrder._order`
-
-    def head_seq(self) -> int:
-        """`seq` of its first visible message; `_NEVER` if there is none."""
-        waiting = self.waiting
-        while waiting and waiting[0][1].state is not VISIBLE:
-            heapq.heappop(waiting)
-        return waiting[0][0] if waiting else _NEVER
-
-    def barrier_seq(self) -> int:
-        """`seq` of its first message in flight: messages after it are not delivered. `_NEVER` for none."""
-        held = self.held
-        while held and held[0][1].state is not IN_FLIGHT:
-            heapq.heappop(held)
-        return held[0][0] if held else _NEVER
 
 
 class FifoDeliveryOrder:
@@ -273,7 +262,7 @@ class FifoDeliveryOrder:
         if group is None:
             group = self._groups[key] = Group()
         heapq.heappush(group.waiting, (message.seq, message))
-        if not group.queued and message.seq < group.barrier_seq():
+        if not group.queued and message.seq < _first_seq(group.held, IN_FLIGHT):
             group.queued = True
             self._order.append(group)
 
@@ -283,8 +272,8 @@ class FifoDeliveryOrder:
         while self._order and len(taken) < max_count:
             group = self._order.popleft()
             group.queued = False
-            barrier_seq = group.barrier_seq()
-            while len(taken) < max_count and group.head_seq() < barrier_seq:
+            barrier_seq = _first_seq(group.held, IN_FLIGHT)
+            while len(taken) < max_count and _first_seq(group.waiting, VISIBLE) < barrier_seq:
                 entry = heapq.heappop(group.waiting)
                 entry[1].state = IN_FLIGHT
                 heapq.heappush(group.held, entry)
@@ -308,7 +297,7 @@ class FifoDeliveryOrder:
         """Whether `take` would return a message."""
         order = self._order
         while order:
-            if order[0].head_seq() < order[0].barrier_seq():
+            if _first_seq(order[0].waiting, VISIBLE) < _first_seq(order[0].held, IN_FLIGHT):
                 return True
             order.popleft().queued = False
         return False
@@ -318,7 +307,7 @@ class FifoDeliveryOrder:
         group = self._groups.get(key)
         if group is None:
             return
-        head_seq, barrier_seq = group.head_seq(), group.barrier_seq()
+        head_seq, barrier_seq = _first_seq(group.waiting, VISIBLE), _first_seq(group.held, IN_FLIGHT)
         if head_seq < barrier_seq and not group.queued:
             group.queued = True
             self._order.append(group)

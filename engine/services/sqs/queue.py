@@ -1,4 +1,4 @@
-"""One queue as a state machine: it is told the time, does no I/O, and every step is O(log n) or better.
+"""One queue as a state machine: time is passed in, it does no I/O, and every step is O(log n) or better.
 
 Source: SQS Developer Guide, "Amazon SQS visibility timeout", "dead-letter queues", "FIFO queue delivery
 logic"; SQS API reference; recorded answers.
@@ -46,7 +46,7 @@ class ReceiptStatus(Enum):
 
 
 def _set_no_timer(_queue: Queue, _due_s: float | None) -> None:
-    """For a queue that nobody waits for a message of."""
+    """Does nothing: for a queue without waiters."""
 
 
 class Queue:
@@ -174,7 +174,7 @@ class Queue:
     def receive(
         self, max_count: int, now_s: float, visibility_s: float | None = None, attempt_id: str | None = None
     ) -> list[Message]:
-        """Up to `max_count` messages, which nobody else gets for `visibility_s` (or the queue's own timeout).
+        """Up to `max_count` messages, hidden from others for `visibility_s` (or the queue's own timeout).
 
         What was received too often goes to the dead-letter queue instead. `attempt_id` is the
         `ReceiveRequestAttemptId` of a FIFO queue: asked again within five minutes, it gives the same
@@ -277,7 +277,7 @@ class Queue:
         return messages.visible > 0 and messages.in_flight < self.max_in_flight and messages.can_deliver()
 
     def wait(self, waiter: Waiter) -> None:
-        """Put `waiter` at the end of those who wait for a message. Then call `wake_waiters`.
+        """Add `waiter` behind all others. Call `wake_waiters` afterwards.
 
         It is called once, in turn. One that still wants messages waits again; not within its call,
         unless `ready` says no.

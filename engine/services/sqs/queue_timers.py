@@ -21,14 +21,14 @@ def free(purged: PurgedMessages) -> None:
 
 
 class QueueTimers:
-    """Wakes those who wait when a delay, a timeout or a retention period of their queue ends."""
+    """Wakes waiters when a delay, a visibility timeout or a retention period of their queue ends."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._timers: dict[Queue, Timer] = {}
 
     def set(self, queue: Queue, due_s: float | None) -> None:
-        """Update `queue` and wake who waits for it at `due_s` or before; None changes nothing."""
+        """Update `queue` and wake its waiters at `due_s` or before; None changes nothing."""
         timer = self._timers.get(queue)
         if timer is None:
             loop = asyncio.get_running_loop()

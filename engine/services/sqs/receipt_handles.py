@@ -18,7 +18,7 @@ class ReceiptHandles:
     __slots__ = ("_prefix",)
 
     def __init__(self, unique_id: str) -> None:
-        """`unique_id`: text of a UUID; its end tells queues apart."""
+        """`unique_id`: text of a UUID; its end distinguishes queues."""
         uid = bytes.fromhex(unique_id.replace("-", ""))[-_UID_BYTES:]
         self._prefix = binascii.b2a_base64(_VERSION + uid, newline=False).decode()
 

@@ -28,7 +28,7 @@ class SqsRequest:
         request: The HTTP request.
         protocol: Its protocol.
         operation: AWS's name for what is asked.
-        request_id: What `x-amzn-RequestId` says.
+        request_id: Value of `x-amzn-RequestId`.
         now_s: When it came, by queue clock.
     """
 

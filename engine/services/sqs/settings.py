@@ -1,4 +1,4 @@
-"""What a user says about a queue: `[queues.NAME]` in engine.toml.
+"""The settings of a queue: `[queues.NAME]` in engine.toml.
 
 Source of the bounds: SQS API reference, "CreateQueue"; SQS Developer Guide, "message quotas".
 """
@@ -52,7 +52,7 @@ class QueueSettings(BaseModel):
         visibility_timeout_s: How long a received message is hidden.
         delay_s: How long a new message is hidden.
         retention_s: How long a message is kept.
-        receive_wait_s: How long a receive waits that does not say.
+        receive_wait_s: How long a receive waits by default.
         maximum_message_bytes: Body and attributes of one message.
         redrive: Where messages go that were received too often.
         content_based_deduplication, deduplication_scope, throughput_limit: Of FIFO queues.

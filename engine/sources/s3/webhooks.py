@@ -49,7 +49,7 @@ class Webhooks:
     `?token=TOKEN`. Subscriptions are confirmed at hosts of Amazon SNS, or at those named, and nowhere else.
 
     Args:
-        notifier: Knows which functions and queues are to be told.
+        notifier: Notifies functions and queues.
         records: Fills in what senders leave out.
         host: Its `reject` counts requests that are rejected.
         others: Answers requests for any other path: the service `s3`.

@@ -22,7 +22,7 @@ from engine.sources.schedule.expression import Expression, Rate, moments, parse,
 _LONGEST_SLEEP_S: Final = 60.0
 """Wall time may be set, and machines sleep: how late that is noticed."""
 _LONGEST_LOOK_BACK_S: Final = 86_400.0
-"""Moments that passed longer ago are gone: nobody counts the minutes of a year."""
+"""Moments that passed longer ago are not counted as missed."""
 
 
 class ScheduleEvent(BaseModel):

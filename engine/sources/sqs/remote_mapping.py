@@ -104,7 +104,7 @@ class RemoteMapping:
         """Poll until `stopping`; then let batches that run end, and return all others to the queue."""
         async with anyio.create_task_group() as group:
             while self._open and not stopping.is_set():
-                # How many messages wait nobody says. If the last receive was full: as many as are in work.
+                # The backlog is unknown. If the last receive was full, it is taken to be what is in work.
                 self._controller.decide(self._now(), max(self._controller.running, 1) if self._full else 0)
                 for _ in range(self._controller.allowed - self._pollers):
                     self._pollers += 1

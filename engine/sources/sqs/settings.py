@@ -1,4 +1,4 @@
-"""What a user says about a mapping: `[[functions.NAME.events]]` with `type = "sqs"` or `"sqs_remote"`.
+"""The settings of a mapping: `[[functions.NAME.events]]` with `type = "sqs"` or `"sqs_remote"`.
 
 Source of the bounds: Lambda API reference, "CreateEventSourceMapping"; Lambda Developer Guide, "Using
 Lambda with Amazon SQS".

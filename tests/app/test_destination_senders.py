@@ -44,15 +44,15 @@ async def queues(host):
 
 async def test_a_parcel_becomes_a_message(host, queues):
     """With its attributes."""
-    parcel = DestinationRecord(body=b'{"a": "\xc3\xa9"}', attributes={"ErrorCode": ("Number", "200")})
-    QueueSender(queues, host)(f"{ARN}plain", parcel)
+    record = DestinationRecord(body=b'{"a": "\xc3\xa9"}', attributes={"ErrorCode": ("Number", "200")})
+    QueueSender(queues, host)(f"{ARN}plain", record)
     [message] = queues.queue("plain").receive(10, host.clock.now())
 
     assert ('{"a": "é"}', ("Number", "200")) == (message.body, message.attributes["ErrorCode"])
 
 
 @pytest.mark.parametrize(
-    ("queue", "parcel", "reason"),
+    ("queue", "record", "reason"),
     [
         ("nowhere", DestinationRecord(body=b"1"), "The specified queue does not exist."),
         ("small", DestinationRecord(body=b"1" * 1025), "Message must be shorter than 1024 bytes"),
@@ -66,11 +66,11 @@ async def test_a_parcel_becomes_a_message(host, queues):
     ],
 )
 async def test_what_a_queue_would_not_take_from_a_client_is_not_delivered(
-    host, queues, queue, parcel, reason
+    host, queues, queue, record, reason
 ):
     """And says why."""
     with pytest.raises(DeliveryError, match=reason):
-        QueueSender(queues, host)(f"{ARN}{queue}", parcel)
+        QueueSender(queues, host)(f"{ARN}{queue}", record)
 
 
 async def test_a_package_is_fetched_or_lambda_tells_what_s3_said(host):

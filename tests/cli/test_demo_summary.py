@@ -1,5 +1,6 @@
 """The demo's arithmetic: percentiles, the sums of the document, and which promises held."""
 
+import dataclasses
 import json
 from decimal import Decimal
 
@@ -10,9 +11,11 @@ from engine.cli.demo.drive import (
     FROM_ZERO,
     MIXED_TRAFFIC,
     OVER_THE_LIMIT,
+    QUEUE_AND_BUCKET,
     THROTTLED,
     Recording,
     RequestSeries,
+    sent_series,
 )
 from engine.cli.demo.load import OK, RequestTally, kind_of
 from engine.cli.demo.queue_and_bucket import QueueAndBucketCounts
@@ -192,7 +195,7 @@ def test_a_refusal_needs_the_right_reason():
     assert 1 == len(broken(promises(PLAN, recording, samples(), 0)))
 
 
-def test_an_unexpected_answer_in_the_shop_is_named():
+def test_an_unexpected_answer_in_mixed_traffic_is_named():
     """Which series, how many, what."""
     recording = good_recording()
     recording.series[MIXED_TRAFFIC].tally.add(0.0, 0.1, Response(502, [], b""))
@@ -226,6 +229,17 @@ def test_a_message_or_an_object_that_is_lost_breaks_a_promise(fed, saw):
     (broke,) = [one for one in promises(PLAN, recording, samples(), 0) if not one.held]
 
     assert saw == broke.saw
+
+
+def test_a_bucket_that_is_sent_nothing_breaks_no_promise():
+    """Without Pillow there is no handler for objects, and the demo sends none."""
+    plan = dataclasses.replace(PLAN, thumbnails=False, objects=0)
+    recording = good_recording()
+    sent = answered(1000, Response(200, [], b"{}"))
+    recording.series[QUEUE_AND_BUCKET:] = sent_series(plan, sent, RequestTally())
+    recording.fed = FED._replace(objects=0, noticed=0)
+
+    assert [] == broken(promises(plan, recording, samples(), 0))
 
 
 def test_a_run_that_saw_nothing_keeps_no_promise_about_answers():

@@ -122,14 +122,14 @@ def test_a_sparkline_hides_nothing_but_zero(values, text):
     assert text == sparkline(values, width=3)
 
 
-def test_the_shop_asks_for_every_way_to_fail():
+def test_mixed_traffic_asks_for_every_way_to_fail():
     """A new way to fail in handlers/faulty.py must be added; each costs one environment at most."""
     tried = {*EXPECTED_FAILURES, "malformed", "sleep"}  # sleep is another name for timeout
 
     assert set(HOW) == tried
 
 
-def test_the_shop_leaves_thumbnails_out_without_pillow():
+def test_mixed_traffic_leaves_thumbnails_out_without_pillow():
     """The rest goes on."""
     with_pillow = {one.name for one in traffic_classes(thumbnails=True)}
 

@@ -114,7 +114,7 @@ class Drive:
             with self._board.during(phase) as shown:
                 await self._throughput(phase, shown, name, listener, call)
         with self._board.during(MIXED_TRAFFIC) as shown:
-            await self._shop(shown)
+            await self._mixed_traffic(shown)
         with self._board.during(QUEUE_AND_BUCKET) as shown:
             await self._queue_and_bucket(shown)
         with self._board.during(TO_ZERO) as shown:
@@ -183,7 +183,7 @@ class Drive:
         )
         phase.achieved = f"{tally.per_s:,.0f} per s"
 
-    async def _shop(self, phase: DemoPhase) -> None:
+    async def _mixed_traffic(self, phase: DemoPhase) -> None:
         until_s = self._clock.now() + self._plan.mixed_s
         before = len(self.recording.series)
         with ExitStack() as stack:
@@ -233,12 +233,7 @@ class Drive:
             put = await send_all(clients, object_calls(plan.objects), self._clock)
         wanted = before + plan.objects
         await self._sampler.until(lambda _: self._sampler.succeeded("thumbnails") >= wanted, _SETTLE_S)
-        for name, tally in (("messages, SendMessageBatch of 10", sent), ("objects, PutObject", put)):
-            self.recording.series.append(
-                RequestSeries(
-                    name=name, phase=QUEUE_AND_BUCKET, form="loop", tally=tally, expected=frozenset({OK})
-                )
-            )
+        self.recording.series += sent_series(plan, sent, put)
         noticed = self._sampler.succeeded("thumbnails") - before
         self.recording.fed = QueueAndBucketCounts(plan.messages, left, dead, plan.objects, noticed, took_s)
         per_s = plan.messages / took_s
@@ -257,3 +252,16 @@ class Drive:
             phase.achieved = f"0 environments after {took_s:.1f} s"
         else:
             phase.achieved = f"{self._board.history[-1].environments:,} environments still there"
+
+
+def sent_series(plan: DemoSizes, messages: RequestTally, objects: RequestTally) -> list[RequestSeries]:
+    """The requests that fill the queue and the bucket; none for a kind of which the plan has none."""
+    kinds = [
+        ("messages, SendMessageBatch of 10", plan.messages, messages),
+        ("objects, PutObject", plan.objects, objects),
+    ]
+    return [
+        RequestSeries(name=name, phase=QUEUE_AND_BUCKET, form="loop", tally=tally, expected=frozenset({OK}))
+        for name, count, tally in kinds
+        if count
+    ]

@@ -147,14 +147,14 @@ class Assembly:
         self._workshops = {known: replace(workshop, is_async=known) for known in (None, False, True)}
         self.senders: dict[str, DestinationSender] = {}
         """By service: those destinations of asynchronous events that exist here, besides functions."""
-        self.terms = AsyncInvokeConfigs(account, self.deployments.function)
+        self.async_configs = AsyncInvokeConfigs(account, self.deployments.function)
         self.asynchronous = AsyncQueue(
             self.dispatcher,
             AsyncParts(
                 loop=loop,
                 clock=platform.clock,
                 account=account,
-                terms=self.terms.terms,
+                config_of=self.async_configs.config_of,
                 counts=self.stats.async_counts,
                 senders=self.senders,
                 new_request_id=new_request_id,

@@ -1,4 +1,4 @@
-"""What applies to asynchronous events: a function's own keys, and the event-invoke configs of the API."""
+"""Configs of asynchronous events: a function's own keys, and the event-invoke configs of the API."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ _NONE: Final[InvokeConfig] = {}
 
 
 class AsyncInvokeConfigs:
-    """Reads what applies to an event now. It is asked at every end of one, so it keeps what it made.
+    """Finds the config of an event, and keeps what it made: it is asked at the end of every event.
 
     Attributes:
-        invoke_config: Reads the config of a function and qualifier, `{}` for none; set by whoever keeps them.
+        invoke_config: Returns the event-invoke config of a function and qualifier, `{}` for none; set by the
+            service that has them.
     """
 
     def __init__(self, account: Account, find: Callable[[str], Function | None]) -> None:
-        """`find`: the function of that name as it is now, None if it is gone."""
+        """`find` returns the function of a name as it is now, None if it is gone."""
         self.invoke_config: Callable[[str, str | None], InvokeConfig] = lambda _name, _qualifier: _NONE
         self._find = find
         self._expand = partial(expanded, account=account)
         self._made: dict[tuple[str, str | None], tuple[Function, InvokeConfig, AsyncInvokeConfig]] = {}
 
-    def terms(self, event: Event) -> AsyncInvokeConfig:
-        """What applies to `event`; of a function that is gone, nothing but the defaults."""
+    def config_of(self, event: Event) -> AsyncInvokeConfig:
+        """The config that applies to `event` now; the defaults if its function is gone."""
         key = event.function, event.qualifier
         function = self._find(event.function)
         if function is None:
@@ -42,6 +43,6 @@ class AsyncInvokeConfigs:
         config = self.invoke_config(*key)
         made = self._made.get(key)
         if made is None or made[0] is not function or made[1] is not config:
-            terms = AsyncInvokeConfig.of(function, config, expand=self._expand)
-            made = self._made[key] = function, config, terms
+            known = AsyncInvokeConfig.of(function, config, expand=self._expand)
+            made = self._made[key] = function, config, known
         return made[2]

@@ -121,7 +121,7 @@ class Engine:
         self.chosen = assembly.chosen
         self.senders = assembly.senders
         self.say = assembly.say
-        self.terms = assembly.terms
+        self.async_configs = assembly.async_configs
         self.end_by = assembly.end_by
         self._asynchronous = assembly.asynchronous
         self._sink = self._dispatcher = assembly.dispatcher

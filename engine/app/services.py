@@ -117,7 +117,7 @@ class Services:
             mappings=mappings,
             log_line=engine.say,
         )
-        engine.terms.invoke_config = self._invoke_config
+        engine.async_configs.invoke_config = self._invoke_config
         lambda_api = LambdaApi(
             self._registry, self._control_plane, host, engine.sink, spawn, engine.asynchronous
         )

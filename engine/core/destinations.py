@@ -1,4 +1,4 @@
-"""Where asynchronous events go when they are done with, and what of them: AWS's records, byte for byte.
+"""Destinations of completed asynchronous events, and the records they get: AWS's, byte for byte.
 
 Source: Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations", "Adding a
 dead-letter queue"; recorded answers.
@@ -32,7 +32,7 @@ _ERROR_MESSAGE_BYTES: Final = 1024
 
 
 class DeliveryError(EngineError):
-    """A record could not be handed over: no such queue, function or bucket, or it refused."""
+    """A record could not be delivered: no such queue, function or bucket, or it refused the record."""
 
     def __init__(self, arn: str, reason: str) -> None:
         super().__init__(arn, reason)
@@ -53,7 +53,7 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationRecord:
-    """What is handed over.
+    """What a destination gets.
 
     Attributes:
         body: The record as JSON text, or the event itself for a dead-letter queue. For EventBridge the
@@ -109,10 +109,10 @@ def problem(role: Role, arn: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedEvent:
-    """How an event was done with.
+    """An asynchronous event for which no more is done.
 
     Attributes:
-        event: What it was.
+        event: The event.
         condition: Why no more is done.
         runs: Attempts that ran: `approximateInvokeCount`.
         last: The outcome of the last of them, or None.
@@ -151,7 +151,7 @@ class CompletedEvent:
         return b",".join(parts) + b"}"
 
     def record_for(self, target: Target, arn: str) -> DestinationRecord:
-        """The record, as the service of `target` gets it."""
+        """The record in the form that the service of `target` gets."""
         record = self.record()
         if target.service == "events":
             word = "Success" if self.condition is Condition.SUCCESS else "Failure"

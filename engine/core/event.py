@@ -83,6 +83,10 @@ class Event:
             payload = self._payload = orjson.dumps(self.document)
         return payload
 
+    def freeze_payload(self) -> None:
+        """Make the text now, if it was left to be made. Raises what `payload` does."""
+        self.payload  # noqa: B018
+
     def __repr__(self) -> str:
         return f"Event({self.function} {self.request_id} by {self.trigger})"
 

@@ -13,9 +13,9 @@ from typing import Any, Final, Self
 
 from engine.core.function import Function
 
-MOST_EVENT_AGE_S: Final = 21_600
-LEAST_EVENT_AGE_S: Final = 60
-MOST_RETRIES: Final = 2
+MAX_EVENT_AGE_S: Final = 21_600
+MIN_EVENT_AGE_S: Final = 60
+MAX_RETRIES: Final = 2
 RETRY_DELAYS_S: Final = (60.0, 120.0)
 """How long after a function error the next attempt is, by the number of attempts that failed."""
 
@@ -45,8 +45,8 @@ class AsyncInvokeConfig:
         disabled: The function's reserved concurrency is 0: nothing is tried at all.
     """
 
-    maximum_event_age_s: float = MOST_EVENT_AGE_S
-    maximum_retry_attempts: int = MOST_RETRIES
+    maximum_event_age_s: float = MAX_EVENT_AGE_S
+    maximum_retry_attempts: int = MAX_RETRIES
     on_success: str | None = None
     on_failure: str | None = None
     dead_letter_queue: str | None = None
@@ -82,15 +82,15 @@ class AsyncInvokeConfig:
         )
 
 
-def after_error(failures: int, age_s: float, terms: AsyncInvokeConfig) -> float | Condition:
+def after_error(failures: int, age_s: float, config: AsyncInvokeConfig) -> float | Condition:
     """Seconds until the next attempt after `failures` failed ones, or why there is none.
 
     Whether a retry would come too late is known now, so an event is not kept until it is.
     """
-    if failures > terms.maximum_retry_attempts:
+    if failures > config.maximum_retry_attempts:
         return Condition.RETRIES_EXHAUSTED
     delay_s = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S)) - 1]
-    if age_s + delay_s > terms.maximum_event_age_s:
+    if age_s + delay_s > config.maximum_event_age_s:
         return Condition.EVENT_AGE_EXCEEDED
     return delay_s
 

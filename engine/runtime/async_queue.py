@@ -33,11 +33,11 @@ from engine.timer import Timer
 
 _THROTTLED: Final = Status.THROTTLED
 _CANCELLED: Final = Status.CANCELLED
-_FREE: Final = Rate(request_usd=Decimal(0), millisecond_usd=Decimal(0))
+_NO_RATE: Final = Rate(request_usd=Decimal(0), millisecond_usd=Decimal(0))
 _SOON_S: Final = backoff_s(1)
 _STOPPED: Final = "EngineStopped"
-_AT_ONCE: Final = 256
-"""How many events one turn of the loop tries, so that a long queue does not hold it."""
+_BATCH: Final = 256
+"""How many held events one turn of the loop tries, so that a long queue does not hold it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +46,20 @@ class AsyncParts:
 
     Attributes:
         loop: For timers.
-        clock: Age is told by it.
+        clock: The engine clock.
         account: For ARNs.
-        terms: What applies to an event now; it knows every function, those that are gone too.
+        config_of: The config that applies to an event now, also of a function that is gone.
         counts: The counters of a function. Raises KeyError if there is no such function.
-        senders: By service (`sqs`, `sns`, `events`, `s3`): those destinations that exist here. `lambda`
+        senders: The destinations that exist here, by service (`sqs`, `sns`, `events`, `s3`). `lambda`
             always does.
         new_request_id: For events that records become.
-        notify: Told what an operator should know.
+        notify: Takes the operational events.
     """
 
     loop: asyncio.AbstractEventLoop
     clock: Clock
     account: Account
-    terms: Callable[[Event], AsyncInvokeConfig]
+    config_of: Callable[[Event], AsyncInvokeConfig]
     counts: Callable[[str], AsyncCounts]
     senders: Mapping[str, DestinationSender]
     new_request_id: Callable[[], str]
@@ -69,9 +69,9 @@ class AsyncParts:
 class AsyncQueue:
     """Takes events whose callers wait for nothing, and runs each until it ends well or is given up.
 
-    A `Sink`: `submit` returns once the event is taken. `reply` is called once, when the event is done
-    with, with the outcome of its last attempt. At least once: an event is never lost between attempts, and
-    may run more than once. The request id is the same in all attempts.
+    A `Sink`: `submit` returns once the event is accepted. `reply` is called once, when no more is done for
+    the event, with the outcome of its last attempt. Events run at least once: none is lost between attempts,
+    and one may run more than once. The request id is the same in all attempts.
     """
 
     def __init__(self, sink: Sink, parts: AsyncParts) -> None:
@@ -79,13 +79,13 @@ class AsyncQueue:
         self._parts = parts
         self._loop = parts.loop
         self._now = parts.clock.now
-        self._alarm = Timer(parts.loop, parts.clock, self._ring)
-        self._agenda: list[tuple[float, int, PendingEvent | FunctionQueue]] = []  # a heap: retries and probes
-        self._lanes: dict[tuple[str, str | None], FunctionQueue] = {}
-        self._lanes_of: dict[str, dict[FunctionQueue, None]] = {}  # by function; none that is empty
+        self._timer = Timer(parts.loop, parts.clock, self._on_due)
+        self._due: list[tuple[float, int, PendingEvent | FunctionQueue]] = []  # a heap: retries and probes
+        self._queues: dict[tuple[str, str | None], FunctionQueue] = {}
+        self._queues_of: dict[str, dict[FunctionQueue, None]] = {}  # by function; none that is empty
         self._order = itertools.count()
         self._closed = False
-        self._handover = DestinationDelivery(
+        self._destinations = DestinationDelivery(
             self.submit,
             parts.clock,
             parts.account,
@@ -97,31 +97,31 @@ class AsyncQueue:
     # ---------------------------------------------------------------- Sink
 
     def submit(self, event: Event, reply: Reply, /) -> None:
-        """Take `event`. Raises FunctionNotFound or NotAccepting, and then it was not taken."""
+        """Accept `event`. Raises FunctionNotFound or NotAccepting, and then it was not accepted."""
         if self._closed:
             raise NotAccepting("draining")
         key = (event.function, event.qualifier)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._new_lane(key)
-        event.payload  # noqa: B018  # its document goes to the handler: the text is made while it is there
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._new_queue(key)
+        event.freeze_payload()  # for further attempts: the handler gets, and may change, its document
         now_s = self._now()
-        delivery = PendingEvent(event, reply, lane, now_s, next(self._order))
-        lane.open[delivery] = None
-        lane.counts.accepted += 1
-        if lane.held:
-            self._join(delivery)
+        pending = PendingEvent(event, reply, queue, now_s, next(self._order))
+        queue.open[pending] = None
+        queue.counts.accepted += 1
+        if queue.held:
+            self._hold_and_probe(pending)
             return
-        lane.counts.aged(0.0)
+        queue.counts.aged(0.0)
         try:
-            self._sink.submit(event, partial(self._ended, delivery))
+            self._sink.submit(event, partial(self._attempt_ended, pending))
         except (FunctionNotFound, NotAccepting):
-            lane.counts.accepted -= 1
-            self._forget(delivery)
+            queue.counts.accepted -= 1
+            self._forget(pending)
             raise
 
     async def invoke(self, event: Event, /) -> Outcome:
-        """The same; waits until the event is done with, retries and all."""
+        """Submit `event` and wait until no more is done for it, retries included."""
         return await invoke(self.submit, event)
 
     # ---------------------------------------------------------------- life
@@ -135,172 +135,172 @@ class AsyncQueue:
         if self._closed:
             return 0
         self._closed = True
-        self._alarm.cancel()
-        self._agenda.clear()
+        self._timer.cancel()
+        self._due.clear()
         abandoned = 0
-        for lane in list(self._lanes.values()):
-            lane.held.clear()
-            abandoned += self._abandon_waiting(lane)
+        for queue in list(self._queues.values()):
+            queue.held.clear()
+            abandoned += self._abandon_waiting(queue)
         return abandoned
 
     @property
     def waiting(self) -> int:
         """Events that wait for their next attempt."""
-        return sum(delivery.waiting for lane in self._lanes.values() for delivery in lane.open)
+        return sum(pending.waiting for queue in self._queues.values() for pending in queue.open)
 
     @property
     def unfinished(self) -> int:
         """Events that are not done with: those that wait, and those that run."""
-        return sum(len(lane.open) for lane in self._lanes.values())
+        return sum(len(queue.open) for queue in self._queues.values())
 
-    # ---------------------------------------------------------------- what an attempt came to
+    # ---------------------------------------------------------------- results of attempts
 
-    def _ended(self, delivery: PendingEvent, outcome: Outcome) -> None:
+    def _attempt_ended(self, pending: PendingEvent, outcome: Outcome) -> None:
         status = outcome.status
         if status is _THROTTLED or status is _CANCELLED:
-            self._not_run(delivery, outcome)
+            self._refused(pending, outcome)
             return
-        lane = delivery.lane
-        delivery.runs += 1
-        delivery.last = outcome
-        lane.refusals = 0
+        queue = pending.queue
+        pending.runs += 1
+        pending.last = outcome
+        queue.refusals = 0
         if outcome.ok:
-            self._succeeded(delivery, outcome)
+            self._succeeded(pending, outcome)
         else:
-            self._failed(delivery)
-        if lane.held:
-            lane.credits += 1
-            self._schedule(lane)
+            self._failed(pending)
+        if queue.held:
+            queue.credits += 1
+            self._release_soon(queue)
 
-    def _succeeded(self, delivery: PendingEvent, outcome: Outcome) -> None:
-        delivery.lane.counts.delivered += 1
-        on_success = self._parts.terms(delivery.event).on_success
+    def _succeeded(self, pending: PendingEvent, outcome: Outcome) -> None:
+        pending.queue.counts.delivered += 1
+        on_success = self._parts.config_of(pending.event).on_success
         if on_success is not None:
-            end = End(delivery.event, Condition.SUCCESS, delivery.runs, outcome)
-            self._handover.succeeded(end, on_success, delivery.lane.counts)
-        self._forget(delivery)
-        delivery.reply(outcome)
+            end = End(pending.event, Condition.SUCCESS, pending.runs, outcome)
+            self._destinations.succeeded(end, on_success, pending.queue.counts)
+        self._forget(pending)
+        pending.reply(outcome)
 
-    def _failed(self, delivery: PendingEvent) -> None:
+    def _failed(self, pending: PendingEvent) -> None:
         if self._closed:
-            self._abandon(delivery, _STOPPED)
+            self._abandon(pending, _STOPPED)
             return
-        age_s = self._now() - delivery.accepted_s
-        verdict = after_error(delivery.runs, age_s, self._parts.terms(delivery.event))
-        if isinstance(verdict, Condition):
-            self._give_up(delivery, verdict)
+        age_s = self._now() - pending.accepted_s
+        decision = after_error(pending.runs, age_s, self._parts.config_of(pending.event))
+        if isinstance(decision, Condition):
+            self._give_up(pending, decision)
             return
-        delivery.lane.counts.retried += 1
-        self._wait(delivery)
-        self._put_on_agenda(self._now() + verdict, delivery)
+        pending.queue.counts.retried += 1
+        self._wait(pending)
+        self._set_due(self._now() + decision, pending)
 
-    def _not_run(self, delivery: PendingEvent, outcome: Outcome) -> None:
-        """A throttle; or what took it was replaced before it could run."""
-        lane = delivery.lane
-        delivery.refused = outcome
+    def _refused(self, pending: PendingEvent, outcome: Outcome) -> None:
+        """Hold an event that was throttled, or whose driver was replaced before it could run."""
+        queue = pending.queue
+        pending.refusal = outcome
         if self._closed:
-            self._abandon(delivery, _STOPPED)
+            self._abandon(pending, _STOPPED)
             return
-        terms = self._parts.terms(delivery.event)
-        if terms.disabled:
-            self._give_up(delivery, Condition.ZERO_RESERVED_CONCURRENCY)
+        config = self._parts.config_of(pending.event)
+        if config.disabled:
+            self._give_up(pending, Condition.ZERO_RESERVED_CONCURRENCY)
             return
-        self._hold(delivery)
-        if lane.probe_s is None:
-            self._back_off(lane, terms)
+        self._hold(pending)
+        if queue.probe_s is None:
+            self._schedule_probe(queue, config)
 
-    def _back_off(self, lane: FunctionQueue, terms: AsyncInvokeConfig) -> None:
-        """There is no concurrency: look again later, and give up those that will be too old by then."""
-        lane.refusals += 1
-        lane.probe_s = self._now() + backoff_s(lane.refusals)
-        self._put_on_agenda(lane.probe_s, lane)
-        while lane.held and lane.held[0][1].accepted_s + terms.maximum_event_age_s < lane.probe_s:
-            _, delivery = heapq.heappop(lane.held)
-            self._give_up(delivery, Condition.EVENT_AGE_EXCEEDED)
+    def _schedule_probe(self, queue: FunctionQueue, config: AsyncInvokeConfig) -> None:
+        """Try again later whether there is concurrency; give up events that will be too old by then."""
+        queue.refusals += 1
+        queue.probe_s = self._now() + backoff_s(queue.refusals)
+        self._set_due(queue.probe_s, queue)
+        while queue.held and queue.held[0][1].accepted_s + config.maximum_event_age_s < queue.probe_s:
+            _, pending = heapq.heappop(queue.held)
+            self._give_up(pending, Condition.EVENT_AGE_EXCEEDED)
 
     # ---------------------------------------------------------------- attempts
 
-    def _hold(self, delivery: PendingEvent) -> None:
-        lane = delivery.lane
-        self._wait(delivery)
-        heapq.heappush(lane.held, (delivery.number, delivery))
+    def _hold(self, pending: PendingEvent) -> None:
+        queue = pending.queue
+        self._wait(pending)
+        heapq.heappush(queue.held, (pending.number, pending))
 
-    def _wait(self, delivery: PendingEvent) -> None:
-        if not delivery.waiting:
-            delivery.waiting = True
-            delivery.lane.counts.waiting += 1
+    def _wait(self, pending: PendingEvent) -> None:
+        if not pending.waiting:
+            pending.waiting = True
+            pending.queue.counts.waiting += 1
 
-    def _put_on_agenda(self, due_s: float, what: PendingEvent | FunctionQueue) -> None:
-        heapq.heappush(self._agenda, (due_s, next(self._order), what))
-        self._alarm.at(due_s)
+    def _set_due(self, due_s: float, what: PendingEvent | FunctionQueue) -> None:
+        heapq.heappush(self._due, (due_s, next(self._order), what))
+        self._timer.at(due_s)
 
-    def _ring(self, now_s: float) -> float | None:
-        while self._agenda and self._agenda[0][0] <= now_s:
-            _, _, what = heapq.heappop(self._agenda)
+    def _on_due(self, now_s: float) -> float | None:
+        while self._due and self._due[0][0] <= now_s:
+            _, _, what = heapq.heappop(self._due)
             if isinstance(what, PendingEvent):
                 self._retry(what)
-            elif what.probe_s is not None and what.probe_s <= now_s:  # else it was moved
+            elif what.probe_s is not None and what.probe_s <= now_s:  # else the probe was moved
                 what.probe_s = None
-                self._release(what, _AT_ONCE)
-        return self._agenda[0][0] if self._agenda else None
+                self._release(what, _BATCH)
+        return self._due[0][0] if self._due else None
 
-    def _retry(self, delivery: PendingEvent) -> None:
-        if delivery.lane.held:
-            self._join(delivery)
+    def _retry(self, pending: PendingEvent) -> None:
+        if pending.queue.held:
+            self._hold_and_probe(pending)
         else:
-            self._try(delivery)
+            self._attempt(pending)
 
-    def _join(self, delivery: PendingEvent) -> None:
-        """Wait with the others, and have it tried soon: its own back-off has only begun."""
-        lane = delivery.lane
-        self._hold(delivery)
+    def _hold_and_probe(self, pending: PendingEvent) -> None:
+        """Hold it with the others, and try soon: its own back-off has only begun."""
+        queue = pending.queue
+        self._hold(pending)
         soon_s = self._now() + _SOON_S
-        if lane.probe_s is None or lane.probe_s > soon_s:
-            lane.probe_s = soon_s
-            self._put_on_agenda(soon_s, lane)
+        if queue.probe_s is None or queue.probe_s > soon_s:
+            queue.probe_s = soon_s
+            self._set_due(soon_s, queue)
 
-    def _schedule(self, lane: FunctionQueue) -> None:
-        """Let some of those that are held go, but not now: the driver is still about its last invocation."""
-        if not lane.scheduled:
-            lane.scheduled = True
-            self._loop.call_soon(self._spend, lane)
+    def _release_soon(self, queue: FunctionQueue) -> None:
+        """Use the credits at the next turn of the loop: the driver is not done with its last invocation."""
+        if not queue.is_release_scheduled:
+            queue.is_release_scheduled = True
+            self._loop.call_soon(self._use_credits, queue)
 
-    def _spend(self, lane: FunctionQueue) -> None:
-        lane.scheduled = False
-        count, lane.credits = lane.credits, 0
-        self._release(lane, count)
+    def _use_credits(self, queue: FunctionQueue) -> None:
+        queue.is_release_scheduled = False
+        count, queue.credits = queue.credits, 0
+        self._release(queue, count)
 
-    def _release(self, lane: FunctionQueue, count: int) -> None:
-        """Try up to `count` of those that are held, oldest first, until one is refused."""
+    def _release(self, queue: FunctionQueue, count: int) -> None:
+        """Try up to `count` of those that are held, oldest first, until one is throttled."""
         for _ in range(count):
-            if not lane.held:
+            if not queue.held:
                 return
-            _, delivery = heapq.heappop(lane.held)
-            self._try(delivery)
-            if delivery.waiting:
+            _, pending = heapq.heappop(queue.held)
+            self._attempt(pending)
+            if pending.waiting:
                 return
-            lane.refusals = 0
-        if lane.held and count == _AT_ONCE:
-            lane.credits += _AT_ONCE
-            self._schedule(lane)
+            queue.refusals = 0
+        if queue.held and count == _BATCH:
+            queue.credits += _BATCH
+            self._release_soon(queue)
 
-    def _try(self, delivery: PendingEvent) -> None:
+    def _attempt(self, pending: PendingEvent) -> None:
         now_s = self._now()
-        delivery.waiting = False
-        counts = delivery.lane.counts
+        pending.waiting = False
+        counts = pending.queue.counts
         counts.waiting -= 1
-        counts.aged(now_s - delivery.accepted_s)
-        event = delivery.event = _again(delivery.event, now_s)
+        counts.aged(now_s - pending.accepted_s)
+        event = pending.event = _for_retry(pending.event, now_s)
         try:
-            self._sink.submit(event, partial(self._ended, delivery))
+            self._sink.submit(event, partial(self._attempt_ended, pending))
         except (FunctionNotFound, NotAccepting) as error:
-            self._abandon(delivery, str(error))
+            self._abandon(pending, str(error))
 
     # ---------------------------------------------------------------- ends
 
-    def _give_up(self, delivery: PendingEvent, condition: Condition) -> None:
-        """AWS would give it up too."""
-        counts = delivery.lane.counts
+    def _give_up(self, pending: PendingEvent, condition: Condition) -> None:
+        """Drop it as AWS would."""
+        counts = pending.queue.counts
         match condition:
             case Condition.EVENT_AGE_EXCEEDED:
                 counts.expired += 1
@@ -308,85 +308,87 @@ class AsyncQueue:
                 counts.refused += 1
             case _:
                 counts.exhausted += 1
-        self._tell_dropped(delivery, condition.value, handed_over=self._hand_over(delivery, condition))
-        self._finish(delivery)
+        self._notify_dropped(pending, condition.value, handed_over=self._send_failure(pending, condition))
+        self._finish(pending)
 
-    def _abandon(self, delivery: PendingEvent, reason: str) -> None:
-        """Its function is gone, or the engine stops: no time is left for it."""
-        delivery.lane.counts.abandoned += 1
-        handed_over = self._hand_over(delivery, Condition.EVENT_AGE_EXCEEDED)
-        self._tell_dropped(delivery, reason, handed_over=handed_over)
-        self._finish(delivery)
+    def _abandon(self, pending: PendingEvent, reason: str) -> None:
+        """Drop it because its function is gone, or the engine stops."""
+        pending.queue.counts.abandoned += 1
+        handed_over = self._send_failure(pending, Condition.EVENT_AGE_EXCEEDED)
+        self._notify_dropped(pending, reason, handed_over=handed_over)
+        self._finish(pending)
 
-    def _abandon_waiting(self, lane: FunctionQueue) -> int:
-        """The engine stops: one notice for all of them, which may be many. Returns how many."""
-        waiting = [delivery for delivery in lane.open if delivery.waiting]
+    def _abandon_waiting(self, queue: FunctionQueue) -> int:
+        """Drop all that wait, since the engine stops, with one notice; returns how many."""
+        waiting = [pending for pending in queue.open if pending.waiting]
         if not waiting:
             return 0
-        counts, handed_over = lane.counts, 0
-        for delivery in waiting:
+        counts, handed_over = queue.counts, 0
+        for pending in waiting:
             counts.abandoned += 1
-            handed_over += self._hand_over(delivery, Condition.EVENT_AGE_EXCEEDED)
-            self._finish(delivery)
-        self._parts.notify(EventsAbandoned(function=lane.key[0], count=len(waiting), handed_over=handed_over))
+            handed_over += self._send_failure(pending, Condition.EVENT_AGE_EXCEEDED)
+            self._finish(pending)
+        self._parts.notify(
+            EventsAbandoned(function=queue.key[0], count=len(waiting), handed_over=handed_over)
+        )
         return len(waiting)
 
-    def _hand_over(self, delivery: PendingEvent, condition: Condition) -> bool:
-        """Whether somebody else has it now."""
-        end = End(delivery.event, condition, delivery.runs, delivery.last)
-        return self._handover.failed(end, self._parts.terms(delivery.event), delivery.lane.counts)
+    def _send_failure(self, pending: PendingEvent, condition: Condition) -> bool:
+        """Send the record or the event to its destinations; returns whether any has it now."""
+        end = End(pending.event, condition, pending.runs, pending.last)
+        return self._destinations.failed(end, self._parts.config_of(pending.event), pending.queue.counts)
 
-    def _tell_dropped(self, delivery: PendingEvent, reason: str, *, handed_over: bool) -> None:
-        event = delivery.event
+    def _notify_dropped(self, pending: PendingEvent, reason: str, *, handed_over: bool) -> None:
+        event = pending.event
         self._parts.notify(
             EventDropped(
                 function=event.function,
                 request_id=event.request_id,
                 reason=reason,
-                runs=delivery.runs,
+                runs=pending.runs,
                 handed_over=handed_over,
             )
         )
 
-    def _finish(self, delivery: PendingEvent) -> None:
-        """Forget it, and tell whoever waits for it all the same."""
-        self._forget(delivery)
-        delivery.reply(delivery.last or delivery.refused or _never_run(delivery.event.request_id))
+    def _finish(self, pending: PendingEvent) -> None:
+        """Forget it, and reply to whoever waits for it."""
+        self._forget(pending)
+        pending.reply(pending.last or pending.refusal or _not_run_outcome(pending.event.request_id))
 
-    # ---------------------------------------------------------------- lanes
+    # ---------------------------------------------------------------- queues
 
-    def _new_lane(self, key: tuple[str, str | None]) -> FunctionQueue:
+    def _new_queue(self, key: tuple[str, str | None]) -> FunctionQueue:
         try:
             counts = self._parts.counts(key[0])
         except KeyError:
             raise FunctionNotFound(key[0]) from None
-        lane = self._lanes[key] = FunctionQueue(key, counts)
-        lanes = self._lanes_of.setdefault(key[0], {})
-        lanes[lane] = None
-        counts.oldest_age_s = partial(self._oldest_age_s, lanes)
-        return lane
+        queue = self._queues[key] = FunctionQueue(key, counts)
+        queues = self._queues_of.setdefault(key[0], {})
+        queues[queue] = None
+        counts.oldest_age_s = partial(self._oldest_age_s, queues)
+        return queue
 
-    def _forget(self, delivery: PendingEvent) -> None:
-        lane = delivery.lane
-        del lane.open[delivery]
-        if delivery.waiting:
-            delivery.waiting = False
-            lane.counts.waiting -= 1
-        if not lane.open:
-            del self._lanes[lane.key]
-            lanes = self._lanes_of[lane.key[0]]
-            del lanes[lane]
-            if not lanes:
-                del self._lanes_of[lane.key[0]]
+    def _forget(self, pending: PendingEvent) -> None:
+        queue = pending.queue
+        del queue.open[pending]
+        if pending.waiting:
+            pending.waiting = False
+            queue.counts.waiting -= 1
+        if not queue.open:
+            del self._queues[queue.key]
+            queues = self._queues_of[queue.key[0]]
+            del queues[queue]
+            if not queues:
+                del self._queues_of[queue.key[0]]
 
-    def _oldest_age_s(self, lanes: dict[FunctionQueue, None]) -> float:
-        """Of the events in the lanes of one function. Read at each scrape only."""
-        oldest = [next(iter(lane.open)).accepted_s for lane in lanes if lane.open]
+    def _oldest_age_s(self, queues: dict[FunctionQueue, None]) -> float:
+        """Age of the oldest event in the queues of one function, seconds. Called at each scrape."""
+        oldest = [next(iter(queue.open)).accepted_s for queue in queues if queue.open]
         return self._now() - min(oldest) if oldest else 0.0
 
 
-def _again(event: Event, now_s: float) -> Event:
-    """The same event for another attempt: its wait begins now, and its document is decoded afresh."""
+def _for_retry(event: Event, now_s: float) -> Event:
+    """The same event for another attempt: its wait begins now, and its document is decoded anew."""
     again = Event(
         event.function,
         event.payload,
@@ -401,5 +403,5 @@ def _again(event: Event, now_s: float) -> Event:
     return again
 
 
-def _never_run(request_id: str) -> Outcome:
-    return Outcome(_CANCELLED, cancelled_body(request_id), request_id, _FREE)
+def _not_run_outcome(request_id: str) -> Outcome:
+    return Outcome(_CANCELLED, cancelled_body(request_id), request_id, _NO_RATE)

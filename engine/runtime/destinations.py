@@ -1,4 +1,4 @@
-"""Hands asynchronous events that are done with to their destinations and dead-letter queues."""
+"""Sends the records of completed asynchronous events to destinations and dead-letter queues."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from engine.ports import Clock
 
 
 class End(NamedTuple):
-    """How an event was done with: why, after how many runs, and the outcome of the last of them."""
+    """How an event was completed: why, after how many runs, and the outcome of the last of them."""
 
     event: Event
     condition: Condition
@@ -35,15 +35,15 @@ class End(NamedTuple):
 
 
 class DestinationDelivery:
-    """Writes records and sends them to destinations. A failure is counted and notified, never raised.
+    """Makes the records and passes them to senders. A failure is counted and reported, never raised.
 
     Args:
         submit: Takes the events that records become whose destination is a function.
-        clock: For the time in a record.
+        clock: Gives the time in a record.
         account: For ARNs.
-        senders: By service: `sqs`, `sns`, `events`, `s3`.
+        senders: The destinations that exist here, by service: `sqs`, `sns`, `events`, `s3`.
         new_request_id: For those events, and for keys of objects.
-        notify: Told of what could not be handed over.
+        notify: Takes a `DeliveryFailed` for each record that could not be delivered.
     """
 
     def __init__(
@@ -64,26 +64,26 @@ class DestinationDelivery:
         self._notify = notify
 
     def succeeded(self, end: End, arn: str, counts: AsyncCounts) -> None:
-        """Its record goes to OnSuccess."""
-        self._hand_over(self._ending(end), arn, counts)
+        """Send the record of a success to OnSuccess."""
+        self._deliver_record(self._completed(end), arn, counts)
 
-    def failed(self, end: End, terms: AsyncInvokeConfig, counts: AsyncCounts) -> bool:
-        """Its record goes to OnFailure, itself to the dead-letter queue. Whether anybody has it now."""
-        if terms.on_failure is None and terms.dead_letter_queue is None:
+    def failed(self, end: End, config: AsyncInvokeConfig, counts: AsyncCounts) -> bool:
+        """Send the record to OnFailure, the event to the dead-letter queue; returns whether any has it."""
+        if config.on_failure is None and config.dead_letter_queue is None:
             return False
-        ending = self._ending(end)
+        completed = self._completed(end)
         handed_over = False
-        if terms.on_failure is not None:
-            handed_over = self._hand_over(ending, terms.on_failure, counts)
-        if terms.dead_letter_queue is not None:
-            if self._deliver(ending, terms.dead_letter_queue, lambda _: ending.dead_letter()):
+        if config.on_failure is not None:
+            handed_over = self._deliver_record(completed, config.on_failure, counts)
+        if config.dead_letter_queue is not None:
+            if self._deliver(completed, config.dead_letter_queue, lambda _: completed.dead_letter()):
                 counts.dead_letters += 1
                 handed_over = True
             else:
                 counts.dead_letters_failed += 1
         return handed_over
 
-    def _ending(self, end: End) -> CompletedEvent:
+    def _completed(self, end: End) -> CompletedEvent:
         event = end.event
         wall = datetime.fromtimestamp(self._clock.wall(), UTC)
         return CompletedEvent(
@@ -96,21 +96,23 @@ class DestinationDelivery:
             record_id=self._new_request_id(),
         )
 
-    def _hand_over(self, ending: CompletedEvent, arn: str, counts: AsyncCounts) -> bool:
-        if self._deliver(ending, arn, partial(ending.record_for, arn=arn)):
+    def _deliver_record(self, completed: CompletedEvent, arn: str, counts: AsyncCounts) -> bool:
+        if self._deliver(completed, arn, partial(completed.record_for, arn=arn)):
             counts.destinations += 1
             return True
         counts.destinations_failed += 1
         return False
 
-    def _deliver(self, ending: CompletedEvent, arn: str, pack: Callable[[Target], DestinationRecord]) -> bool:
+    def _deliver(
+        self, completed: CompletedEvent, arn: str, make_record: Callable[[Target], DestinationRecord]
+    ) -> bool:
         try:
-            self._carry(arn, pack)
+            self._send(arn, make_record)
         except DeliveryError as error:
             self._notify(
                 DeliveryFailed(
-                    function=ending.event.function,
-                    request_id=ending.event.request_id,
+                    function=completed.event.function,
+                    request_id=completed.event.request_id,
                     destination=arn,
                     reason=error.reason,
                 )
@@ -118,14 +120,14 @@ class DestinationDelivery:
             return False
         return True
 
-    def _carry(self, arn: str, pack: Callable[[Target], DestinationRecord]) -> None:
+    def _send(self, arn: str, make_record: Callable[[Target], DestinationRecord]) -> None:
         target = target_of(arn)
         if target is None:
             raise DeliveryError(arn, "is no ARN")
         if target.service == "lambda":
-            self._invoke_next(target, arn, pack(target))
+            self._invoke_next(target, arn, make_record(target))
         elif (sender := self._senders.get(target.service)) is not None:
-            sender(arn, pack(target))
+            sender(arn, make_record(target))
         else:
             raise DeliveryError(arn, f"the engine has no {target.service}")
 
@@ -149,4 +151,4 @@ class DestinationDelivery:
 
 
 def _ignore(_outcome: Outcome) -> None:
-    """Nobody waits for what a record sets off."""
+    """No caller waits for the function that a record invokes."""

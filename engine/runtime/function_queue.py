@@ -11,19 +11,19 @@ from engine.core.retry import AsyncCounts
 class PendingEvent:
     """One event until it is done with."""
 
-    __slots__ = ("accepted_s", "event", "lane", "last", "number", "refused", "reply", "runs", "waiting")
+    __slots__ = ("accepted_s", "event", "last", "number", "queue", "refusal", "reply", "runs", "waiting")
 
     def __init__(
-        self, event: Event, reply: Reply, lane: FunctionQueue, accepted_s: float, number: int
+        self, event: Event, reply: Reply, queue: FunctionQueue, accepted_s: float, number: int
     ) -> None:
         self.event = event
         self.reply = reply
-        self.lane = lane
+        self.queue = queue
         self.accepted_s = accepted_s
         self.number = number  # in the order of acceptance
         self.runs = 0
         self.last: Outcome | None = None  # of those that ran
-        self.refused: Outcome | None = None
+        self.refusal: Outcome | None = None
         self.waiting = False
 
 
@@ -40,7 +40,7 @@ class FunctionQueue:
         credits: Runs that ended since: each lets one of those that are held go at once.
     """
 
-    __slots__ = ("counts", "credits", "held", "key", "open", "probe_s", "refusals", "scheduled")
+    __slots__ = ("counts", "credits", "held", "is_release_scheduled", "key", "open", "probe_s", "refusals")
 
     def __init__(self, key: tuple[str, str | None], counts: AsyncCounts) -> None:
         self.key = key
@@ -50,4 +50,4 @@ class FunctionQueue:
         self.refusals = 0
         self.probe_s: float | None = None
         self.credits = 0
-        self.scheduled = False
+        self.is_release_scheduled = False

@@ -31,7 +31,7 @@ class Queue:
         self.runtime = runtime
         self.clock, self.loop = runtime.clock, runtime.loop
         self.began_s = self.clock.now()
-        self.terms = {}
+        self.configs = {}
         self.counts = {}
         self.ages = []
         self.notices = []
@@ -44,7 +44,7 @@ class Queue:
                 loop=self.loop,
                 clock=self.clock,
                 account=ACCOUNT,
-                terms=lambda event: self.terms.get(event.function, AsyncInvokeConfig()),
+                config_of=lambda event: self.configs.get(event.function, AsyncInvokeConfig()),
                 counts=self.counts.__getitem__,
                 senders=dict.fromkeys(("sqs", "s3", "events"), self.carry),
                 new_request_id=lambda: "new-id",
@@ -73,7 +73,7 @@ class Queue:
                 for key, value in terms.items()
                 if key in ("on_success", "on_failure", "dead_letter_queue")
             }
-            self.terms[name] = AsyncInvokeConfig(**{**terms, **destinations})
+            self.configs[name] = AsyncInvokeConfig(**{**terms, **destinations})
         return attempts
 
     def send(self, name="f", **keys):

@@ -39,9 +39,11 @@ class LoopWorker:
     sets stay set for the next one of the same worker, like everything else it leaves in its environment.
     """
 
-    __slots__ = ("inbox", "task")
+    __slots__ = ("inbox", "invocation", "task")
 
     inbox: asyncio.Future[Invocation]
+    invocation: Invocation | None
+    """What it runs; None while it waits for its next one."""
     task: asyncio.Task[None]
 
 
@@ -76,6 +78,7 @@ class LoopExecutor:
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
         self._environments: dict[int, LoopEnvironment] = {}
+        self._workers: dict[asyncio.Task[None], LoopWorker] = {}
         self._await_load: dict[int, float] | None = None  # waiting for the newest import
 
     def start(self, env_id: int, /) -> None:
@@ -102,8 +105,11 @@ class LoopExecutor:
             else:
                 return
         worker = LoopWorker()
+        worker.invocation = invocation
         environment.workers.append(worker)
         worker.task = self._loop.create_task(self._serve(environment, worker, invocation), context=Context())
+        self._workers[worker.task] = worker
+        worker.task.add_done_callback(self._forget)
 
     def stop(self, env_id: int, /) -> None:
         """Cancel what runs there. A handler that swallows the cancellation runs on, unheeded."""
@@ -125,18 +131,12 @@ class LoopExecutor:
         self._interpreter.release(self._workshop.commons)
 
     def running(self, task: asyncio.Task[Any]) -> Invocation | None:
-        """The invocation that `task` runs, if it is one of ours. For the watchdog; not for the hot path."""
-        coroutine = task.get_coro()
-        if not isinstance(coroutine, CoroutineType) or coroutine.cr_code is not ENTRY:
-            return None
-        frame = coroutine.cr_frame
-        if frame is None or frame.f_locals.get("self") is not self:
-            return None
-        found = frame.f_locals
-        if found["worker"] in found["environment"].free:
-            return None  # it waits for its next one
-        invocation: Invocation = found["invocation"]
-        return invocation
+        """The invocation that `task` runs, or None. The watchdog calls it, from its own thread."""
+        worker = self._workers.get(task)
+        return None if worker is None else worker.invocation
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        del self._workers[task]
 
     async def _load(self, waiting: dict[int, float]) -> None:
         began_s = self._clock.now()
@@ -229,6 +229,7 @@ class LoopExecutor:
                 self.stop(environment.env_id)
                 facts.ended(invocation, result)
                 return
+            worker.invocation = None
             worker.inbox = self._loop.create_future()
             environment.free.append(worker)  # first: what is told now may bring the next invocation at once
             if result is None:
@@ -237,7 +238,7 @@ class LoopExecutor:
                 facts.ended(invocation, result)
             document = context = value = body = None  # may be large, and the next one may be long in coming
             try:
-                invocation = await worker.inbox
+                worker.invocation = invocation = await worker.inbox
             except asyncio.CancelledError:
                 if environment.open:
                     self._close_worker(environment, worker)

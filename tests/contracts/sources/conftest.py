@@ -223,7 +223,7 @@ class SqsPlay(Play):
         queue.wake_waiters(now_s)
 
     async def unanswered(self):
-        return self.service.queue("jobs").in_flight
+        return self.service.queue("jobs").messages.in_flight
 
     async def close(self):
         self.service.stop()

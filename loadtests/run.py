@@ -98,9 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run one load test against an engine of its own.",
     )
     parser.add_argument("scenario", nargs="?", choices=scenario_names(), default="spike", metavar="SCENARIO")
-    parser.add_argument(
-        "--list", action="store_true", help="say which scenarios there are, and what they ask"
-    )
+    parser.add_argument("--list", action="store_true", help="list the scenarios and what they ask")
     parser.add_argument(
         "--duration", type=_positive, metavar="S", help="seconds of load; default: the scenario's"
     )
@@ -112,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
         help="requests a second that shares are of; default: measured",
     )
     parser.add_argument("--users", type=_whole, metavar="N", help="closed model with N users on each stream")
-    parser.add_argument("--processes", type=_whole, default=1, metavar="N", help="of Locust; default: 1")
+    parser.add_argument(
+        "--processes", type=_whole, default=1, metavar="N", help="Locust processes; default: 1"
+    )
     parser.add_argument("--seed", type=int, default=1, help="same seed, same arrivals; default: 1")
     parser.add_argument("--out", metavar="DIR", help="a new folder for the report")
     parser.add_argument("--no-prometheus", dest="prometheus", action="store_false", help="do not start one")

@@ -115,7 +115,7 @@ def money_options(command: F) -> F:
     options = (
         click.option("--region", default="us-east-1", show_default=True),
         click.option("--prices", metavar="FILE", help="a JSON file of prices that replace the shipped ones"),
-        click.option("--free-tier", is_flag=True, help="take the always-free part off"),
+        click.option("--free-tier", is_flag=True, help="subtract the free tier"),
         click.option("--savings-plan", type=click.Choice(list(SAVINGS_PLANS)), help="Compute Savings Plan"),
         click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="of a month"),
     )

@@ -46,7 +46,7 @@ def sum_checks(document: Document) -> Iterator[RunCheck]:
     )
     unexpected = client["unexpected"]
     saw = ", ".join(f"{count:,} {text}" for text, count in list(unexpected.items())[:5])
-    yield RunCheck("every request got the answer it was to get", not unexpected, saw or "no other answer")
+    yield RunCheck("every request got the expected answer", not unexpected, saw or "no other answer")
     open_requests = client["unanswered"]
     yield RunCheck("every request was answered", not open_requests, f"{open_requests:,} were not")
 

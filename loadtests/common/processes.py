@@ -74,7 +74,7 @@ def running_engine(
             raise LoadTestError(f"the engine did not stop within {_STOP_S:g} s of SIGTERM") from None
         except LoadTestError as error:
             process.kill()
-            raise LoadTestError(f"{error}; the engine's last words:\n{_end_of(said)}") from None
+            raise LoadTestError(f"{error}; the engine's last lines:\n{_end_of(said)}") from None
         finally:
             _kill_group(process)
 
@@ -113,15 +113,15 @@ def run_locust(plan: Plan, folder: Path, tell: Callable[[dict[str, Any]], None])
                     tell(json.loads(line.removeprefix(PROGRESS)))
             status = process.wait(_STOP_S)
         except (subprocess.TimeoutExpired, TimeoutError):
-            raise LoadTestError(f"Locust did not end in time; its last words:\n{_end_of(log)}") from None
+            raise LoadTestError(f"Locust did not end in time; its last lines:\n{_end_of(log)}") from None
         finally:
             _kill_group(process)
         if status:
-            raise LoadTestError(f"Locust ended with status {status}; its last words:\n{_end_of(log)}")
+            raise LoadTestError(f"Locust ended with status {status}; its last lines:\n{_end_of(log)}")
         try:
             found: dict[str, Any] = json.loads(Path(plan.result).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise LoadTestError(f"Locust wrote no result: {error}; its last words:\n{_end_of(log)}") from None
+            raise LoadTestError(f"Locust wrote no result: {error}; its last lines:\n{_end_of(log)}") from None
     return found
 
 

@@ -71,7 +71,7 @@ class PlannedUser(FastHttpUser):
         finally:
             recorder.answer(stage, self.stream, intended_s, time.monotonic(), answer)
         if request.fails and answer.outcome == SUCCESS:
-            recorder.surprise(f"{self.stream}: a request succeeded that was to fail")
+            recorder.surprise(f"{self.stream}: a request succeeded that was expected to fail")
         elif answer.outcome == FAILURE and not request.fails:
             recorder.surprise(f"{self.stream}: {answer.error}")
 

@@ -146,7 +146,7 @@ def test_an_engine_that_does_not_start_says_why():
     with pytest.raises(LoadTestError) as raised, running_engine(["--memory-mb", "1"]):
         pytest.fail("it started")
 
-    assert str(raised.value).startswith("the engine ended before it was ready; the engine's last words:\n")
+    assert str(raised.value).startswith("the engine ended before it was ready; the engine's last lines:\n")
     assert "memory_mb: 1 is below 128" in str(raised.value)
 
 

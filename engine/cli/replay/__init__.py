@@ -27,9 +27,9 @@ _FAILED = 1
 @click.option(
     "--speed", type=number(above=True), default=1.0, show_default=True, help="10 = ten times as fast"
 )
-@click.option("--function", help="the function of events that name none")
+@click.option("--function", help="function of events that name none")
 @click.option("--asynchronous", is_flag=True, help="events, not requests: none waits for an answer")
-@click.option("--limit", type=click.IntRange(min=1), help="send only so many")
+@click.option("--limit", type=click.IntRange(min=1), help="stop after this many events")
 @click.option(
     "--most", type=click.IntRange(min=1), default=1000, show_default=True, help="under way at a time"
 )

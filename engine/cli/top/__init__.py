@@ -39,14 +39,18 @@ _PLAIN_EVERY_S: Final = 5.0
     "every_s",
     metavar="SECONDS",
     type=click.FloatRange(0.1, 3600),
-    help="between two looks; default 1, or 5 with --plain and --json",
+    help="between two samples; default 1, or 5 with --plain and --json",
 )
-@click.option("--count", type=click.IntRange(1), help="stop after so many looks")
+@click.option("--count", type=click.IntRange(1), help="stop after this many samples")
 @click.option("--sort", "order", type=click.Choice(ORDERS), default="rate", show_default=True)
 @click.option(
-    "--functions", "pattern", metavar="PATTERN", default="*", help="only these; * stands for anything"
+    "--functions",
+    "pattern",
+    metavar="PATTERN",
+    default="*",
+    help="only these functions; * stands for anything",
 )
-@click.option("--plain", is_flag=True, help="lines instead of a picture: what a pipe gets anyway")
+@click.option("--plain", is_flag=True, help="lines instead of a live screen, as in a pipe")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
 def top(
     url: str,
@@ -60,7 +64,7 @@ def top(
 ) -> None:
     """Show what a running engine does: rates, times, levels and cost of each function.
 
-    Percentiles are of the time between two looks, and interpolated inside buckets (≈). Keys: s sorts by the
+    Percentiles are of the time between two samples, and interpolated inside buckets (≈). Keys: s sorts by the
     next column, p pauses, q quits.
     """
     host, port = _address(url)
@@ -116,7 +120,7 @@ class Asker:
             document = None
         if response.status != 200 or not isinstance(document, dict) or "duration_bounds_s" not in document:
             self.close()
-            raise HttpClientError("no status of an engine: is it its admin listener?")
+            raise HttpClientError("no status of an engine: is this the admin listener?")
         return document
 
     def close(self) -> None:

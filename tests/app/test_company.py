@@ -119,7 +119,7 @@ def test_a_subscription_is_confirmed_where_sniffio_is_installed(company):
     body = {"Type": "SubscriptionConfirmation", "SubscribeURL": "http://127.0.0.1:1/"}
     asked = Request(f"{company.addresses['aws']}/_intake/s3", json.dumps(body).encode(), method="POST")
     with pytest.raises(HTTPError) as answer:
-        urlopen(asked, timeout=20)
+        urlopen(asked, timeout=60)
 
     assert 502 == answer.value.code
     assert b"could not be confirmed" in answer.value.read()

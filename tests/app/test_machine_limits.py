@@ -38,7 +38,7 @@ def serve(tmp_path):
     yield serve
     for process, log in started:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
         log.close()
 
@@ -62,7 +62,7 @@ def test_too_few_descriptors_to_work_with_are_one_line_at_the_start(serve, tmp_p
     """Sixteen."""
     process, url = serve(16)
 
-    assert (None, 2) == (url, process.wait(20))
+    assert (None, 2) == (url, process.wait(60))
     assert ["error: the limit of open files (ulimit -n) is 16: the engine needs 40 at least"] == said(
         tmp_path
     )

@@ -260,7 +260,7 @@ def test_layers_of_another_python_are_told_of(serve, package, tmp_path):
             )
             levels.append(served.invoke(f"f{number}")[0])
         served.process.terminate()
-        log = served.process.communicate(timeout=15)[1].decode()
+        log = served.process.communicate(timeout=60)[1].decode()
     here = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
     assert [30, 20, 10] == levels
@@ -282,7 +282,7 @@ def test_a_layer_for_another_python_is_one_line(serve, package):
         ]
         served.create("f", "def handler(event, context): return 1", Layers=arns)
         served.process.terminate()
-        log = served.process.communicate(timeout=15)[1].decode()
+        log = served.process.communicate(timeout=60)[1].decode()
 
     assert 1 == log.count(f"f: layer {arns[0]}: its modules in python/lib are for python3.6: ")
     assert 1 == log.count(f"f: layer {arns[1]}: it is compatible with python3.8: ")

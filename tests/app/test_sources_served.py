@@ -296,7 +296,7 @@ def test_all_of_it_is_on_the_metrics_page(shop, ear):
     messages(shop, "metered-dead")
     shop.sqs.send_message(QueueUrl=url(shop, "metered"), MessageBody="one")
     ear.hear("metered", 2)
-    with urllib.request.urlopen(f"{shop.addresses['admin']}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{shop.addresses['admin']}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
 
     for line in (
@@ -337,7 +337,7 @@ def test_a_stop_loses_nothing_that_was_accepted(tmp_path, serve):
         ear.hear("begun")
         served.process.send_signal(signal.SIGTERM)
         [ended] = ear.hear("slow")
-        _, said = served.process.communicate(timeout=15)
+        _, said = served.process.communicate(timeout=60)
     with serve("--config", path) as again:
         s3 = again.client("s3")
         [listed] = s3.list_objects_v2(Bucket="failed")["Contents"]
@@ -364,7 +364,7 @@ def test_a_second_signal_ends_the_grace_period(tmp_path, serve):
         served.process.send_signal(signal.SIGTERM)
         ear.hear("slow")  # it still ends, after the first signal
         served.process.send_signal(signal.SIGTERM)
-        _, said = served.process.communicate(timeout=15)
+        _, said = served.process.communicate(timeout=60)
     ear.close()
 
     assert (0, b"warning: not everything ended within 10 s\n") == (served.process.returncode, said)

@@ -71,7 +71,7 @@ def stack(tmp_path, serve):
 
 def put(engine, body, kind):
     """The event's parts that the handler tells of a PUT of `body`."""
-    connection = http.client.HTTPConnection(engine.addresses["http"].removeprefix("http://"), timeout=20)
+    connection = http.client.HTTPConnection(engine.addresses["http"].removeprefix("http://"), timeout=60)
     connection.request("PUT", "/upload", body, {"Content-Type": kind})
     with connection.getresponse() as answer:
         told = json.loads(answer.read())

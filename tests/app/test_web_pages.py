@@ -25,7 +25,7 @@ import json, os, urllib.request
 
 def handler(event, context):
     url = f"{os.environ['SITE']}/seen/{context.function_name}{event.get('rawPath', '')}"
-    urllib.request.urlopen(url, timeout=10).close()
+    urllib.request.urlopen(url, timeout=60).close()
     return {"statusCode": 200, "headers": {"access-control-allow-origin": "none"}, "body": "done"}
 """
 QUEUE = "/000000000000/jobs"
@@ -211,7 +211,7 @@ def browsing(url, folder):
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def attack_on(engine):
@@ -220,7 +220,7 @@ def attack_on(engine):
 
 
 def rejected(engine):
-    with urllib.request.urlopen(engine.addresses["admin"] + "/status.json", timeout=10) as answer:
+    with urllib.request.urlopen(engine.addresses["admin"] + "/status.json", timeout=60) as answer:
         return json.load(answer)["rejected"]["forbidden"]
 
 
@@ -298,7 +298,7 @@ class Answer:
 
 def ask(url, method, path, body=None, **headers):
     """The answer to one request; underscores of header names are dashes."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
     try:
         connection.putrequest(method, path, skip_host="host" in headers, skip_accept_encoding=True)
         if body is not None:

@@ -22,11 +22,11 @@ def test_with_no_function_named_it_starts_and_says_so_in_one_line(tmp_path, text
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
     try:
         addresses = json.loads(process.stdout.readline())
-        with urlopen(f"{addresses['aws']}/2015-03-31/functions", timeout=10) as answer:
+        with urlopen(f"{addresses['aws']}/2015-03-31/functions", timeout=60) as answer:
             listed = json.loads(answer.read())["Functions"]
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
 
     assert (0, []) == (process.returncode, listed)
     assert f"no functions are named: they come over the Lambda API at {addresses['aws']}\n" == said.decode()

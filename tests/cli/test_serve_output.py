@@ -62,7 +62,7 @@ def started(folder, fate, *arguments):
 
 
 def served(url):
-    with urllib.request.urlopen(url, timeout=20) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         return response.read().decode()
 
 
@@ -81,7 +81,7 @@ def test_nobody_who_reads_stops_nothing(tmp_path, fate, handler):
         answers = {served(addresses["http"]) for _ in range(40)}
         page = served(f"{addresses['admin']}/metrics").splitlines()
         process.terminate()
-        exit_code = process.wait(15)
+        exit_code = process.wait(60)
         if fate == "gone":
             process.stdout = process.stderr = None
     (dropped,) = (float(line.split()[-1]) for line in page if line.startswith(DROPPED))
@@ -96,7 +96,7 @@ def test_engine_invoke_answers_whatever_became_of_the_log(tmp_path, fate):
     """The payload is on standard output; the exit code is the function's."""
     with started(tmp_path, fate, "invoke", "app.on_the_loop") as process:
         answer = process.stdout.read()
-        exit_code = process.wait(15)
+        exit_code = process.wait(60)
 
     assert b'"made"' == answer.strip().splitlines()[-1]
     assert 0 == exit_code

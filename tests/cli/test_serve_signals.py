@@ -26,6 +26,7 @@ def slow(event, context):
     return "done"
 
 async def blocks(event, context):
+    open(__file__ + ".begun", "w").close()
     time.sleep(60)
 """
 SERVE = ["-m", "engine", "serve", *(f"--{name}=127.0.0.1:0" for name in ("http", "aws", "admin"))]
@@ -61,7 +62,7 @@ def test_what_runs_is_answered_and_the_exit_code_is_0(tmp_path, number):
         answered = pool.submit(is_served, addresses["http"])
         wait_until_busy(addresses)
         process.send_signal(number)
-        exit_code = process.wait(15)
+        exit_code = process.wait(60)
 
         assert answered.result()
         assert 0 == exit_code
@@ -76,7 +77,7 @@ def test_before_it_is_ready_it_ends_at_once_and_says_nothing(tmp_path, after_s):
                 time.sleep(0.005)
         time.sleep(after_s)
         process.send_signal(signal.SIGINT if after_s > 0.2 else signal.SIGTERM)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
 
     assert b"Traceback" not in err
     assert 0 == process.returncode
@@ -99,7 +100,7 @@ def test_nohup_is_obeyed(tmp_path):
 
         process.terminate()
 
-        assert 0 == process.wait(15)
+        assert 0 == process.wait(60)
 
 
 def test_a_handler_that_holds_the_loop_does_not_hold_up_the_end(tmp_path):
@@ -109,6 +110,7 @@ def test_a_handler_that_holds_the_loop_does_not_hold_up_the_end(tmp_path):
         '[[functions.f.events]]\ntype = "http"\npath = "/"\nmethod = "GET"\n'
     )
     (tmp_path / "app.py").write_text(SOURCE)
+    begun = tmp_path / "app.py.begun"
     command = [sys.executable, *SERVE, "--config", "engine.toml"]
     for numbers in ([signal.SIGTERM], [signal.SIGHUP, signal.SIGTERM]):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tmp_path)
@@ -116,12 +118,14 @@ def test_a_handler_that_holds_the_loop_does_not_hold_up_the_end(tmp_path):
             host, port = json.loads(process.stdout.readline())["http"].removeprefix("http://").split(":")
             with socket.create_connection((host, int(port))) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                time.sleep(0.5)
+                while not begun.exists():
+                    time.sleep(0.02)
+                begun.unlink()
                 for number in numbers:
                     process.send_signal(number)
                     time.sleep(0.1)
                 answer = client.recv(100)
-                exit_code = process.wait(15)
+                exit_code = process.wait(30)
         finally:
             process.kill()
             process.communicate()
@@ -148,4 +152,4 @@ def test_as_the_first_process_of_a_container_it_is_not_deaf(tmp_path):
                         time.sleep(0.005)
             os.kill(int(pids[0]), signal.SIGTERM)
 
-            assert 0 == process.wait(15)
+            assert 0 == process.wait(60)

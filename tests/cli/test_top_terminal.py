@@ -88,7 +88,7 @@ def test_keys_work_and_the_terminal_is_as_it_was(url, terminal):
         os.write(ours, b"p")
         read_until(ours, b"paused")
         os.write(ours, b"q")
-        ended = process.wait(15)
+        ended = process.wait(60)
 
     assert 0 == ended
     assert known == termios.tcgetattr(theirs)
@@ -100,6 +100,6 @@ def test_an_engine_that_is_not_there_is_waited_for(terminal):
     with top("http://127.0.0.1:1", theirs) as process:
         read_until(ours, b"cannot connect to 127.0.0.1:1")
         os.write(ours, b"q")
-        ended = process.wait(15)
+        ended = process.wait(60)
 
     assert 0 == ended

@@ -220,7 +220,7 @@ class Play:
 
 def _take(semaphore: threading.Semaphore, count: int) -> None:
     for _ in range(count):
-        assert semaphore.acquire(timeout=20)
+        assert semaphore.acquire(timeout=60)
 
 
 def scripted_act(invocation: Invocation) -> Act:

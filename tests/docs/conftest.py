@@ -62,4 +62,4 @@ def server(environment, tmp_path_factory):
             yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)

@@ -161,7 +161,7 @@ def test_the_readmes_python_client_is_answered(server, workspace, environment):
 def test_the_readmes_metrics_are_there(server):
     """Every metric the README names is on the page it names."""
     named = set(re.findall(r"`(engine_\w+)", (ROOT / "README.md").read_text()))
-    connection = http.client.HTTPConnection(server["admin"].removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(server["admin"].removeprefix("http://"), timeout=60)
     connection.request("GET", "/metrics")
     with connection.getresponse() as answer:
         metrics = answer.read().decode()

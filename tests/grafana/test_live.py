@@ -111,7 +111,7 @@ def test_recording_rules_have_values(rig):
 
 def test_the_page_of_a_driven_engine_is_clean(rig):
     """`promtool check metrics` on what is really served."""
-    with urllib.request.urlopen(f"{rig.admin}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{rig.admin}/metrics", timeout=60) as answer:
         page = answer.read()
     checked = subprocess.run(
         ["promtool", "check", "metrics"], input=page, capture_output=True, timeout=20, check=False

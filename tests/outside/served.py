@@ -87,7 +87,7 @@ def successes(addresses: dict[str, Any]) -> int:
 
 def fetched(url: str, body: bytes | None = None, method: str | None = None, **headers: str) -> bytes:
     """The body of the answer."""
-    with urlopen(Request(url, body, headers, method=method), timeout=20) as answer:
+    with urlopen(Request(url, body, headers, method=method), timeout=60) as answer:
         found: bytes = answer.read()
     return found
 
@@ -109,7 +109,7 @@ def started() -> Iterator[dict[str, Any]]:
         yield json.loads(process.stdout.readline())
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def paths(value: Any, above: str = "") -> Iterator[str]:

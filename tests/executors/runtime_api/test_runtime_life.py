@@ -341,7 +341,7 @@ def test_a_process_that_is_being_started_when_the_loop_goes_is_not_left(code):
             if not opened.is_set():
                 return work()
             asked.set()
-            went.wait(10)
+            went.wait(60)
             try:
                 return work()
             finally:
@@ -351,7 +351,8 @@ def test_a_process_that_is_being_started_when_the_loop_goes_is_not_left(code):
 
     async def main():
         platform = Platform(offload=offload)
-        async with Engine([function(code, bootstrap=("sleep", "60"))], platform=platform) as engine:
+        slow = function(code, bootstrap=("sleep", "60"))
+        async with Engine([slow], platform=platform, grace_s=0.2) as engine:
             opened.set()
             invoking = asyncio.ensure_future(engine.invoke("f", {}))
             await asyncio.to_thread(asked.wait)
@@ -361,7 +362,7 @@ def test_a_process_that_is_being_started_when_the_loop_goes_is_not_left(code):
     before = children()
     asyncio.run(main())
 
-    assert done.wait(10)
+    assert done.wait(60)
     assert set() == children() - before
 
 
@@ -545,7 +546,7 @@ async def test_the_guardian_forgets_what_is_gone():
         for group in (kept.pid, 11, 12, 13):
             reaper.forget(group)
         await reaper.close()
-        status = killed.wait(20)
+        status = killed.wait(60)
         lives = kept.poll() is None
     finally:
         for process in (kept, killed):

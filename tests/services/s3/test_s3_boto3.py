@@ -236,7 +236,7 @@ async def test_a_presigned_url_needs_no_credentials(shop, new_client):
         get = signer.generate_presigned_url("get_object", Params=names)
 
         def work(put=put, get=get):
-            return requests.put(put, data=b"signed", timeout=10), requests.get(get, timeout=10)
+            return requests.put(put, data=b"signed", timeout=60), requests.get(get, timeout=60)
 
         answers = await shop.run(work)
         assert [(200, b""), (200, b"signed")] == [(a.status_code, a.content) for a in answers]
@@ -257,7 +257,7 @@ async def test_a_form_upload_is_an_object(shop):
 
     def post(data):
         return requests.post(
-            form["url"], data=form["fields"], files={"file": ("cat.jpg", data, "image/jpeg")}, timeout=10
+            form["url"], data=form["fields"], files={"file": ("cat.jpg", data, "image/jpeg")}, timeout=60
         )
 
     done = await shop.run(lambda: post(b"\r\n--meow\r\n"))
@@ -297,7 +297,7 @@ async def test_https_style_uploads_in_aws_chunks_are_read(shop):
         "x-amz-trailer": "x-amz-checksum-crc32",
     }
     done = await shop.run(
-        lambda: requests.put(f"{shop.url}/photos/k", data=iter([body]), headers=headers, timeout=10)
+        lambda: requests.put(f"{shop.url}/photos/k", data=iter([body]), headers=headers, timeout=60)
     )
     got = await shop.call("head_object", Bucket="photos", Key="k", ChecksumMode="ENABLED")
 
@@ -310,8 +310,8 @@ async def test_the_bucket_may_stand_in_the_host(shop):
 
     def work():
         headers = {"host": f"photos.localhost:{port}"}
-        put = requests.put(f"{shop.url}/a/k", data=b"virtual", headers=headers, timeout=10)
-        return put, requests.get(f"{shop.url}/?list-type=2", headers=headers, timeout=10)
+        put = requests.put(f"{shop.url}/a/k", data=b"virtual", headers=headers, timeout=60)
+        return put, requests.get(f"{shop.url}/?list-type=2", headers=headers, timeout=60)
 
     put, listed = await shop.run(work)
     got = await shop.call("get_object", Bucket="photos", Key="a/k")

@@ -210,7 +210,7 @@ class RealSite:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
 
     async def _serve(self) -> None:

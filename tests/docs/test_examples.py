@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.cli import main
 from engine.config import load_config
 from engine.ports import Host
 from engine.registry import resolve
+from engine.runtime.signals import SIGNALS
 from engine.telemetry.status import status_document
 from engine.testing import virtual_platform
 from tests.docs.pages import (
@@ -168,6 +170,19 @@ def test_the_readmes_metrics_are_there(server):
     connection.close()
 
     assert set() == {name for name in named if f"\n{name}" not in f"\n{metrics}"}
+
+
+def test_the_signals_that_drain_are_those_of_the_page():
+    """docs/operations.md names every one, in their order."""
+    row = next(
+        line
+        for line in (ROOT / "docs" / "operations.md").read_text().splitlines()
+        if line.startswith("| SIGTERM")
+    )
+    offset = signal.SIGRTMIN + 3
+    names = ["SIGRTMIN+3" if number == offset else signal.Signals(number).name for number in SIGNALS]
+
+    assert names == row.split("|")[1].strip().split(", ")
 
 
 async def test_the_example_source_delivers(workspace):

@@ -7,12 +7,12 @@ whose idle times are longer than the histogram is left out: those get the fixed 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from engine.core.fleet import Command, Fleet
 from engine.core.limits import Pool
+from engine.model.simulation.schedule import Schedule
 
 
 class KeepAliveWindow(NamedTuple):
@@ -137,12 +137,6 @@ class _Owner(Protocol):
     def died(self, env_id: int, now_s: float) -> None: ...
 
 
-class _Schedule(Protocol):
-    def __call__(
-        self, when_s: float, what: Callable[[float, int, int], None], a: int = 0, b: int = 0, /
-    ) -> None: ...
-
-
 class KeepAliveController:
     """Applies a policy to the fleet of one function, through nothing but facts the fleet knows.
 
@@ -150,7 +144,7 @@ class KeepAliveController:
     be there is asked for as provisioned, and let become an ordinary one at once.
     """
 
-    def __init__(self, policy: KeepAlive, owner: _Owner, pool: Pool, at: _Schedule) -> None:
+    def __init__(self, policy: KeepAlive, owner: _Owner, pool: Pool, at: Schedule) -> None:
         self._policy, self._owner, self._pool, self._at = policy, owner, pool, at
         self._idle: dict[int, int] = {}  # environment to the number of its rest
         self._idle_periods = 0

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from engine.core.retry import AsyncInvokeConfig, after_error, backoff_s
+from engine.model.simulation.schedule import Schedule
 from engine.model.simulation.workload import Workload
-
-
-class _Schedule(Protocol):
-    def __call__(
-        self, when_s: float, what: Callable[[float, int, int], None], a: int = 0, b: int = 0, /
-    ) -> None: ...
 
 
 class Retrying:
@@ -36,7 +30,7 @@ class Retrying:
         "waiting",
     )
 
-    def __init__(self, workload: Workload, at: _Schedule, again: Callable[[float, int, int], None]) -> None:
+    def __init__(self, workload: Workload, at: Schedule, again: Callable[[float, int, int], None]) -> None:
         self._config = AsyncInvokeConfig.of(workload.function)
         self._at_s = workload.at_s
         self._at, self._retry = at, again

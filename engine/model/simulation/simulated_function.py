@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
 from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
@@ -16,10 +16,10 @@ from engine.core.limits import Pool, ThrottleReason, TokenBucket
 from engine.model.simulation.hold_times import TIMEOUT, holds
 from engine.model.simulation.keep_alive import KeepAlive, KeepAliveController
 from engine.model.simulation.retries import Retrying
+from engine.model.simulation.schedule import Schedule, TimedCallback
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
 from engine.model.simulation.workload import FAILS, AttemptEnding, SimulatedOutcome, Trigger, Workload
 
-TimedCallback = Callable[[float, int, int], None]
 Log = list[tuple[float, str, Command[int]]]
 
 MIN_TICK_S: Final = 0.1
@@ -27,13 +27,6 @@ MIN_TIMER_S: Final = 0.001
 """The live timer for idle expiry (`engine.timer`) is never set for less than this."""
 
 _WARM, _COLD, _THROTTLED, _INIT_FAILED = (int(outcome) for outcome in SimulatedOutcome)
-
-
-class ScheduledFact(Protocol):
-    """Schedules a callback."""
-
-    def __call__(self, when_s: float, what: TimedCallback, a: int = 0, b: int = 0, /) -> None:
-        """Schedule `what(when_s, a, b)` for `when_s`."""
 
 
 class SimulatedFunction:
@@ -60,7 +53,7 @@ class SimulatedFunction:
         bucket: TokenBucket | None,
         requests: TokenBucket | None,
         *,
-        at: ScheduledFact,
+        at: Schedule,
         account_pool: Pool,
         released: Callable[[float], None],
         horizon_s: float = math.inf,

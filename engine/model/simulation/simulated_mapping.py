@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from engine.core.scaling.pollers import AnyPolicy, Load, SqsPollers
+from engine.model.simulation.schedule import Schedule
 
 _EVALUATE_EVERY_S: Final = 1.0
 """How often the policy decides."""
@@ -48,12 +49,6 @@ class _Function(Protocol):
     def add(self, now_s: float, service_s: float) -> None: ...
 
 
-class _Schedule(Protocol):
-    def __call__(
-        self, when_s: float, what: Callable[[float, int, int], None], a: int = 0, b: int = 0, /
-    ) -> None: ...
-
-
 class SimulatedMapping:
     """A queue and its mapping during a run.
 
@@ -64,7 +59,7 @@ class SimulatedMapping:
         receives: Calls that brought messages, what SQS bills beside empty ones.
     """
 
-    def __init__(self, simulated: _Function, load: QueueLoad, at: _Schedule) -> None:
+    def __init__(self, simulated: _Function, load: QueueLoad, at: Schedule) -> None:
         self.simulated, self._load, self._at = simulated, load, at
         simulated.on_attempt_end = self._attempt_ended
         self.ages_s: list[float] = []

@@ -16,8 +16,9 @@ from engine.core.function import Account, Function
 from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
 from engine.model.simulation.keep_alive import KeepAlive
 from engine.model.simulation.run_statistics import LevelSampler, Observation
+from engine.model.simulation.schedule import TimedCallback
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
-from engine.model.simulation.simulated_function import Log, SimulatedFunction, TimedCallback
+from engine.model.simulation.simulated_function import Log, SimulatedFunction
 from engine.model.simulation.simulated_mapping import QueueLoad, SimulatedMapping
 from engine.model.simulation.workload import Workload
 

@@ -12,6 +12,7 @@ import orjson
 
 from engine.errors import EngineError
 
+BOM: Final = b"\xef\xbb\xbf"
 _INT64_DIGITS: Final = 19
 _LONG_NUMBER: Final = b"0" * _INT64_DIGITS
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
@@ -27,9 +28,17 @@ class NotJson(EngineError):
             None; -1 if it is not known.
     """
 
-    def __init__(self, reason: str, text: str | None, position: int) -> None:
+    def __init__(
+        self, reason: str, text: str | None, position: int, beginning: str = "", start: int = 0
+    ) -> None:
         super().__init__(reason, text, position)
         self.reason, self.text, self.position = reason, text, position
+        self._beginning, self._start = beginning, start
+
+    @property
+    def before(self) -> str:
+        """Text that ends at `position` and leaves the same container open; shorter than all before it."""
+        return self._beginning + (self.text or "")[self._start : self.position]
 
     def __str__(self) -> str:
         return self.reason
@@ -57,14 +66,20 @@ def loads(payload: bytes) -> Any:
             return orjson.loads(payload)
         except orjson.JSONDecodeError:
             pass  # not JSON, or one of the things only the other parser takes
-    return _read_slowly(payload)
+    return read_text(text_of(payload))
 
 
-def _read_slowly(payload: bytes) -> Any:
+def text_of(payload: bytes) -> str:
+    """The text without its byte order mark. Raises `NotJson` if it is not UTF-8."""
+    start = len(BOM) if payload.startswith(BOM) else 0
     try:
-        text = payload.decode("utf-8-sig")
+        return str(memoryview(payload)[start:], "utf-8")
     except UnicodeDecodeError as error:
-        raise NotJson("Invalid UTF-8", None, error.start) from None
+        raise NotJson("Invalid UTF-8", None, start + error.start) from None
+
+
+def read_text(text: str) -> Any:
+    """The same of text, by the slower parser, which says what is wrong and where. Raises `NotJson`."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

@@ -14,12 +14,14 @@ import asyncio
 import threading
 from contextvars import Context
 from types import CoroutineType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from engine.core.context import ContextTemplate
+from engine.core.event import MISSING
 from engine.core.failure import cancelled_body
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
+from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Status
 from engine.executors.capture import current
 from engine.executors.forks import exit_child
@@ -27,9 +29,12 @@ from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.interrupt import Interrupted
-from engine.executors.marshal import encode, exit_status
+from engine.executors.large_json import encode_in_pieces, read_document
+from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
+
+T = TypeVar("T")
 
 
 class LoopWorker:
@@ -201,11 +206,17 @@ class LoopExecutor:
             try:
                 if now() >= invocation.deadline_s:
                     raise Interrupted  # another handler held the loop: this one must not even begin
+                event = invocation.event
+                if event.document is MISSING and len(event.payload) > LARGE_BYTES:
+                    await _in_turns(read_document(event))
                 document, context = runner.arguments(template, invocation)
                 value = handler(document, context)
                 if type(value) is CoroutineType:
                     value = await value
-                body, raw = encode(value)
+                encoded = encode_up_to(LARGE_BYTES, value)
+                if encoded is None:
+                    encoded = await _in_turns(encode_in_pieces(value))
+                body, raw = encoded
             except Interrupted:  # after the deadline the driver has answered; else the engine is stopping
                 result = Result(Status.CANCELLED, cancelled_body(invocation.event.request_id))
             except Exception as error:  # noqa: BLE001  # whatever the handler raises is its outcome
@@ -255,3 +266,14 @@ class LoopExecutor:
 
 ENTRY: Final = LoopExecutor._serve.__code__
 """The code of the coroutine that calls handlers: `Interrupter` and the watchdog know it among the frames."""
+
+
+async def _in_turns(steps: Steps[T]) -> T:
+    """Take each step in another turn of the loop, and return the result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        await asyncio.sleep(0)

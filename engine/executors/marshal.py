@@ -11,6 +11,7 @@ import json.encoder
 import math
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -33,7 +34,7 @@ _CALLERS: Final = (str(Path(__file__).parents[1]) + os.sep, os.path.dirname(os._
 
 # orjson cannot write JSON with the spaces that AWS's has. But what it accepts under these options, built-in
 # types all the way down, the standard library's encoder, which is fast, writes just as simplejson would.
-_BUILT_IN_ONLY: Final = (
+BUILT_IN_ONLY: Final = (
     orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 )
 
@@ -84,8 +85,12 @@ def decode(payload: bytes) -> Any:
         raise UnmarshalError(str(error)) from None
 
 
-def encode(result: object) -> tuple[bytes, bool]:
-    """What the caller gets for a handler's `result`, and whether it is raw bytes instead of JSON.
+Encoded = tuple[bytes, bool]
+"""What the caller gets, and whether it is raw bytes instead of JSON."""
+
+
+def encode(result: object) -> Encoded:
+    """Encode a handler's `result` for its caller.
 
     JSON is UTF-8 with a space after each comma and colon; `NaN` and infinities stand in it as such.
 
@@ -93,13 +98,22 @@ def encode(result: object) -> tuple[bytes, bool]:
         MarshalError: With the words of AWS's client. One case AWS meets later and takes for a
             crash: a lone surrogate, which has no UTF-8.
     """
+    encoded = encode_up_to(sys.maxsize, result)
+    if encoded is None:
+        raise AssertionError("no text is that long")
+    return encoded
+
+
+def encode_up_to(max_bytes: int, result: object) -> Encoded | None:
+    """Do the same, but return None if JSON of built-in types would be longer than `max_bytes`."""
     if result is None:
         return b"null", False
     if isinstance(result, bytes):
         return result, True
     try:
-        orjson.dumps(result, None, _BUILT_IN_ONLY)
-        return _encode_plain(result).encode(), False
+        if len(orjson.dumps(result, None, BUILT_IN_ONLY)) > max_bytes:
+            return None
+        return encode_plain(result).encode(), False
     except (TypeError, ValueError):
         pass  # subclasses, keys that are not text, long integers, lone surrogates: for the other encoder
     try:
@@ -133,7 +147,7 @@ class _Encoder(simplejson.JSONEncoder):
 
 
 _ENCODER: Final = _Encoder()
-_encode_plain: Final = _make_plain_encoder()
+encode_plain: Final = _make_plain_encoder()
 
 
 class Failure(NamedTuple):

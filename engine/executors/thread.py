@@ -24,10 +24,12 @@ from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
 from engine.core.engine_events import ThreadAbandoned
+from engine.core.event import MISSING
 from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation, Result
+from engine.core.json_pieces import LARGE_BYTES, take_all
 from engine.core.outcome import Status
 from engine.executors.capture import current
 from engine.executors.cpu_use import cpu_beside_this_thread
@@ -35,7 +37,8 @@ from engine.executors.forks import exit_child
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, init_failure
 from engine.executors.interpreter import Interpreter
-from engine.executors.marshal import encode, exit_status
+from engine.executors.large_json import encode_in_pieces, read_document
+from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.executors.thread_loop import ThreadLoop
 from engine.ports import Facts, Workshop
@@ -148,11 +151,14 @@ class ThreadWorker:
         environment = self.environment
         call = environment.call
         try:
+            event = invocation.event
+            if event.document is MISSING and len(event.payload) > LARGE_BYTES:
+                take_all(read_document(event))
             document, context = call.arguments(environment.template, invocation)
             value = environment.loaded.callable(document, context)  # type: ignore[union-attr]  # it is loaded
             if type(value) is CoroutineType:
                 value = self._await(value)
-            body, raw = encode(value)
+            body, raw = encode_up_to(LARGE_BYTES, value) or take_all(encode_in_pieces(value))
             return Result(_SUCCESS, body, raw, None, None)
         except DeadlineStruck:
             raise

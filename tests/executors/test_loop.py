@@ -66,6 +66,9 @@ async def sets_a_variable(event, context):
     var.set(event)
     return before
 
+async def echo(event, context):
+    return event
+
 async def holds(event, context):
     return len(event)
 """
@@ -93,6 +96,29 @@ async def test_all_environments_of_a_function_share_one_module(make):
 
     assert 1 == len({outcome.payload["id"] for outcome in outcomes})
     assert {50} == {outcome.payload["seen"] for outcome in outcomes}
+
+
+async def test_the_loop_turns_while_a_large_payload_is_read_and_a_large_result_is_written(make):
+    """One call of a parser or an encoder for all of it would hold everything else."""
+    turns = 0
+
+    async def turn():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    large = [{"n": number} for number in range(150_000)]
+    async with make("echo") as engine:
+        turning = asyncio.create_task(turn())
+        small = await engine.invoke("echo", [])
+        turns_for_small, turns = turns, 0
+        outcome = await engine.invoke("echo", large)
+        turning.cancel()
+
+    assert [] == small.payload
+    assert large == outcome.payload
+    assert turns > turns_for_small + 2 * len(outcome.body) // 131_072
 
 
 async def test_a_plain_handler_runs_on_the_loop_if_asked_to(make):

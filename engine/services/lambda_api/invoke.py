@@ -6,17 +6,20 @@ Source: Lambda API reference, Invoke and InvokeWithResponseStream.
 from __future__ import annotations
 
 from binascii import b2a_base64
+from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from engine.core.event import Event
+from engine.core.event import MISSING, Event
 from engine.core.function import Account
+from engine.core.json_pieces import Steps
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.message import Request
+from engine.protocols.http.turns import answer_in_turns
 from engine.services.lambda_api import event_stream
 from engine.services.lambda_api.errors import (
     ApiError,
@@ -33,7 +36,13 @@ from engine.services.lambda_api.invoke_headers import (
     option_names,
     read_options,
 )
-from engine.services.lambda_api.invoke_payload import ASYNC_LIMIT_BYTES, SYNC_LIMIT_BYTES, document_of
+from engine.services.lambda_api.invoke_payload import (
+    ASYNC_LIMIT_BYTES,
+    SYNC_LIMIT_BYTES,
+    document_in_pieces,
+    document_of,
+    is_large,
+)
 from engine.services.lambda_api.trace_header import Traces
 
 THROTTLED: Final = "TooManyRequestsException"
@@ -62,19 +71,25 @@ class Target(NamedTuple):
 class Invoker:
     """Submits events and answers their callers."""
 
-    __slots__ = ("_account", "_names", "_options", "_submit", "_submit_event", "_traces")
+    __slots__ = ("_account", "_names", "_options", "_refuse", "_submit", "_submit_event", "_traces")
 
-    def __init__(self, host: Host, sink: Sink, asynchronous: Sink) -> None:
-        """`asynchronous` takes events of type Event."""
+    def __init__(
+        self, host: Host, sink: Sink, asynchronous: Sink, refuse: Callable[[Request, ApiError, str], object]
+    ) -> None:
+        """`asynchronous` takes events of type Event; `refuse` answers what is refused later than at once."""
         self._account: Account = host.account
         self._submit = sink.submit
         self._submit_event = asynchronous.submit
+        self._refuse = refuse
         self._traces = Traces(host.clock)
         self._names = option_names()
         self._options = HeaderCache[InvokeHeaders]()
 
-    def invoke(self, request: Request, target: Target, request_id: str) -> None:
-        """Submit it and answer, now or later. Raises ApiError for what is refused before it is an event."""
+    def invoke(self, request: Request, target: Target, request_id: str, document: Any = MISSING) -> None:
+        """Submit it and answer, now or later. Raises ApiError for what is refused before it is an event.
+
+        `document` is what the body holds, if it has been read.
+        """
         options = self._options.get(request.head)
         if options is None or target.streaming:
             allowed = STREAMING_TYPES if target.streaming else ALL_TYPES
@@ -83,20 +98,25 @@ class Invoker:
         sent = options.trace
         trace = self._traces.new(request_id) if sent is None else self._traces.complete(sent, request_id)
         if target.asynchronous or options.kind is not _REQUEST_RESPONSE:
-            self._answer_at_once(request, target, options, request_id, trace)
+            self._answer_at_once(request, target, options, request_id, trace, document)
             return
         body = request.body
         if request.too_large or len(body) > SYNC_LIMIT_BYTES:
             size = request.too_large or len(body)
             raise payload_too_large(size, _REQUEST_RESPONSE, SYNC_LIMIT_BYTES)
         body = body or b"{}"
+        if document is MISSING:
+            if is_large(body):
+                answer_in_turns(request, self._read_and_invoke(request, target, request_id))
+                return
+            document = document_of(body)
         event = Event(
             target.function,
             body,
             request_id,
             request.received_s,
             "invoke",
-            document_of(body),
+            document,
             trace,
             options.client_context,
             target.qualifier,
@@ -111,13 +131,26 @@ class Invoker:
         except (NotAccepting, FunctionNotFound) as error:
             raise self._not_taken(event, error) from None
 
+    def _read_and_invoke(self, request: Request, target: Target, request_id: str) -> Steps[None]:
+        try:
+            document = yield from document_in_pieces(request.body)
+            self.invoke(request, target, request_id, document)
+        except ApiError as error:
+            self._refuse(request, error, request_id)
+
     def _not_taken(self, event: Event, error: EngineError) -> ApiError:
         if isinstance(error, NotAccepting):
             return service_error(503, f"Service is unavailable: {error}")
         return function_not_found(self._account.function_arn(event.function, event.qualifier or LATEST))
 
     def _answer_at_once(
-        self, request: Request, target: Target, options: InvokeHeaders, request_id: str, trace: str
+        self,
+        request: Request,
+        target: Target,
+        options: InvokeHeaders,
+        request_id: str,
+        trace: str,
+        document: Any,
     ) -> None:
         """DryRun looks no further than the function's name; Event ends with its acceptance."""
         head = (
@@ -131,13 +164,18 @@ class Invoker:
             size = request.too_large or len(body)
             raise payload_too_large(size, InvocationType.EVENT, ASYNC_LIMIT_BYTES)
         body = body or b"{}"
+        if document is MISSING:
+            if is_large(body):
+                answer_in_turns(request, self._read_and_invoke(request, target, request_id))
+                return
+            document = document_of(body)
         event = Event(
             target.function,
             body,
             request_id,
             request.received_s,
             "event",
-            document=document_of(body),
+            document=document,
             trace_id=trace,
             qualifier=target.qualifier,
         )

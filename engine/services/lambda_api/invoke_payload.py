@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 
 from engine.core.json_document import NotJson, loads
+from engine.core.json_pieces import LARGE_BYTES, Steps, loads_in_pieces
 from engine.services.lambda_api.errors import ApiError
 
 SYNC_LIMIT_BYTES: Final = 6_291_456
@@ -29,8 +30,24 @@ def document_of(payload: bytes) -> Any:
     try:
         return loads(payload)
     except NotJson as error:
-        message = _PREFIX + _jackson_text(error, payload)
-        raise ApiError(400, "InvalidRequestContentException", message) from None
+        raise _not_json(error, payload) from None
+
+
+def is_large(payload: bytes) -> bool:
+    """Whether `document_in_pieces` is worth it: `document_of` would hold the event loop for long."""
+    return len(payload) > LARGE_BYTES
+
+
+def document_in_pieces(payload: bytes) -> Steps[Any]:
+    """The same as `document_of`, in steps."""
+    try:
+        return (yield from loads_in_pieces(payload))
+    except NotJson as error:
+        raise _not_json(error, payload) from None
+
+
+def _not_json(error: NotJson, payload: bytes) -> ApiError:
+    return ApiError(400, "InvalidRequestContentException", _PREFIX + _jackson_text(error, payload))
 
 
 def _jackson_text(error: NotJson, payload: bytes) -> str:
@@ -46,17 +63,18 @@ def _jackson_text(error: NotJson, payload: bytes) -> str:
     if reason in ("Expecting value", "Extra data") and (token := _TOKEN.match(text, at)):
         word = token[0][:_LONGEST_TOKEN]
         return f"Unrecognized token '{word}': was expecting {_VALUES}{_location(text, at + len(word))}"
-    return _wrong_character(reason, text, at) + _location(text, at)
+    return _wrong_character(error, text, at) + _location(text, at)
 
 
-def _wrong_character(reason: str, text: str, at: int) -> str:
+def _wrong_character(error: NotJson, text: str, at: int) -> str:
+    reason = error.reason
     if reason.startswith("Invalid \\"):
         return f"Unrecognized character escape {_character(text[at + 1 : at + 2] or text[at])}"
     character = _character(text[at])
     if reason.startswith("Invalid control character"):
         remedy = "has to be escaped using backslash to be included in string value"
         return f"Illegal unquoted character ({character}): {remedy}"
-    return f"Unexpected character ({character}): {_expected(reason, text, at)}"
+    return f"Unexpected character ({character}): {_expected(error)}"
 
 
 _CUT_OFF: Final = "Unexpected end-of-input: "
@@ -68,20 +86,21 @@ _END: Final = {
 }
 
 
-def _expected(reason: str, text: str, at: int) -> str:
+def _expected(error: NotJson) -> str:
+    reason = error.reason
     if reason.startswith("Expecting property name"):
         return "was expecting double-quote to start field name"
     if reason.startswith("Expecting ':'"):
         return "was expecting a colon to separate field name and value"
     if reason.startswith("Expecting ','"):
-        return f"was expecting comma to separate {_container(text, at)} entries"
+        return f"was expecting comma to separate {_open_container(error.before)} entries"
     return f"expected a valid value {_VALUES}"
 
 
-def _container(text: str, at: int) -> str:
-    """What is open at `at`: `Object` or `Array`."""
+def _open_container(text: str) -> str:
+    """What is open at the end of `text`: `Object` or `Array`."""
     open_brackets = []
-    for found in _OUTSIDE_STRINGS.finditer(text, 0, at):
+    for found in _OUTSIDE_STRINGS.finditer(text):
         if found[0] in "[{":
             open_brackets.append(found[0])
         elif found[0] in "]}":

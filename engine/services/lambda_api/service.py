@@ -61,7 +61,7 @@ class LambdaApi:
         self._control_plane = control_plane
         self._new_request_id: Callable[[], str] = host.new_request_id
         self._reject = host.reject
-        self._invoker = Invoker(host, sink, asynchronous or sink)
+        self._invoker = Invoker(host, sink, asynchronous or sink, self._refuse)
         self._spawn = spawn
         self._targets: dict[bytes, Target] = {}
 
@@ -75,9 +75,12 @@ class LambdaApi:
             if target is not None:
                 self._invoker.invoke(request, target, request_id)
         except ApiError as error:
-            if (reason := _REJECTIONS.get(error.code)) is not None:
-                self._reject(reason)
-            answer_error(request, error, request_id)
+            self._refuse(request, error, request_id)
+
+    def _refuse(self, request: Request, error: ApiError, request_id: str) -> None:
+        if (reason := _REJECTIONS.get(error.code)) is not None:
+            self._reject(reason)
+        answer_error(request, error, request_id)
 
     def _route(self, request: Request, request_id: str) -> Target | None:
         """The target if it is an invocation; any other operation is answered by the control plane."""

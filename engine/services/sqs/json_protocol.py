@@ -10,12 +10,15 @@ from typing import Any, Final
 
 import orjson
 
+from engine.core.json_document import NotJson
+from engine.core.json_pieces import Steps, loads_in_pieces
 from engine.protocols.http.message import Request
 from engine.services.sqs.errors import SqsError, malformed
 from engine.services.sqs.request import SqsRequest
 
 TARGET_PREFIX: Final = b"AmazonSQS."
 _HEAD: Final = "Content-Type: application/x-amz-json-1.0\r\nx-amzn-RequestId: "
+_NOT_JSON: Final = "The request body is not valid JSON."
 _dumps = orjson.dumps
 
 
@@ -39,7 +42,20 @@ def read_params(request: Request) -> dict[str, Any]:
     try:
         params = orjson.loads(request.body or b"{}")
     except orjson.JSONDecodeError:
-        raise malformed("The request body is not valid JSON.") from None
+        raise malformed(_NOT_JSON) from None
+    return _object(params)
+
+
+def read_large_params(request: Request) -> Steps[dict[str, Any]]:
+    """The same of a large body, in steps. Raises SqsError."""
+    try:
+        params = yield from loads_in_pieces(request.body)
+    except NotJson:
+        raise malformed(_NOT_JSON) from None
+    return _object(params)
+
+
+def _object(params: Any) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise malformed("The request body is not a JSON object.")
     return params

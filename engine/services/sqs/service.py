@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from engine.core.json_pieces import Steps
 from engine.ports import Host
 from engine.protocols.aws.router import Scope
 from engine.protocols.http.message import Request
+from engine.protocols.http.turns import answer_in_turns
 from engine.services.sqs.errors import SqsError, batch_too_long, missing, no_such_queue
-from engine.services.sqs.json_protocol import TARGET_PREFIX, JsonProtocol, read_params
+from engine.services.sqs.json_protocol import TARGET_PREFIX, JsonProtocol, read_large_params, read_params
 from engine.services.sqs.long_polls import LongPoll
 from engine.services.sqs.message_operations import MessageContext, MessageOperations
 from engine.services.sqs.parameters import Params, text
@@ -25,6 +27,8 @@ from engine.services.sqs.request import Result, SqsProtocol, SqsRequest
 from engine.services.sqs.serialization import Epoch, SystemAttributes
 from engine.services.sqs.settings import QueueSettings, with_targets
 
+_MAX_AT_ONCE_BYTES: Final = MAX_MESSAGE_BYTES + 65_536
+"""A request with messages of the largest size is read at once, unless much of it is escaped."""
 _MAX_URLS: Final = 4_096
 _LONGEST_URL: Final = 1_024
 _QUEUE_PATH: Final = re.compile(rb"/[^?]*/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
@@ -160,7 +164,20 @@ class SqsService:
                 raise _too_large(name, call.request.too_large)
             if name is None:
                 raise _unknown(call)
+            if form is None and len(call.request.body) > _MAX_AT_ONCE_BYTES:
+                answer_in_turns(call.request, self._read_and_act(call, name))
+                return
             params = read_params(call.request) if form is None else structured(form)
+            result = self._result(call, name, params)
+        except SqsError as error:
+            call.fail(error)
+        else:
+            if result is not None:
+                call.succeed(result)
+
+    def _read_and_act(self, call: SqsRequest, name: str) -> Steps[None]:
+        try:
+            params = yield from read_large_params(call.request)
             result = self._result(call, name, params)
         except SqsError as error:
             call.fail(error)

@@ -8,16 +8,18 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from engine.core.event import Event
+from engine.core.event import MISSING, Event
+from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Host, Sink
 from engine.protocols.http.cors import Cors
 from engine.protocols.http.server import Request
+from engine.protocols.http.turns import answer_in_turns
 from engine.sources.http.error_responses import no_route
 from engine.sources.http.headers import Tracing
 from engine.sources.http.payload import MAX_EVENT_BYTES, PayloadFormat
-from engine.sources.http.responses import Answer, identified
+from engine.sources.http.responses import Answer, identified, parse_in_pieces
 from engine.sources.http.routes import Entry, RouteTable, conflicts
 from engine.sources.http.settings import FrontDoor
 from engine.sources.http.target import split_target
@@ -156,8 +158,19 @@ class HttpEventHandler:
 
 
 def _answer(request: Request, payload: PayloadFormat, outcome: Outcome) -> None:
+    if len(outcome.body) > LARGE_BYTES:
+        answer_in_turns(request, _read_and_answer(request, payload, outcome))
+        return
     status, head, body = payload.answer(outcome, request)
     request.respond(status, head, body)
+
+
+def _read_and_answer(request: Request, payload: PayloadFormat, outcome: Outcome) -> Steps[None]:
+    try:
+        result = yield from parse_in_pieces(outcome.body)
+    except ValueError:
+        result = MISSING  # the format finds out again, and answers accordingly
+    request.respond(*payload.answer(outcome, request, result))
 
 
 def _refuse(request: Request, answer: Answer, request_id: str) -> None:

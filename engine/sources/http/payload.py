@@ -6,6 +6,7 @@ from base64 import b32encode
 from hashlib import sha256
 from typing import Any, Final, Protocol
 
+from engine.core.event import MISSING
 from engine.core.function import Account
 from engine.core.outcome import Outcome
 from engine.protocols.http.server import Request
@@ -52,8 +53,11 @@ class PayloadFormat(Protocol):
     ) -> dict[str, Any]:
         """The event, fresh: the handler may change all of it."""
 
-    def answer(self, outcome: Outcome, request: Request) -> Answer:
-        """Status, header lines and body. Never raises: what cannot be sent is the refusal `malformed`."""
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
+        """Status, header lines and body. Never raises: what cannot be sent is the refusal `malformed`.
+
+        `result` is what the outcome's body holds, if it has been read.
+        """
 
 
 def stable_id(kind: str, name: str, length: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
@@ -117,7 +118,7 @@ class PayloadAlb:
         event["body"], event["isBase64Encoded"] = _event_body(request.body, headers)
         return event
 
-    def answer(self, outcome: Outcome, request: Request) -> Answer:
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """An object with an integer `statusCode`; anything else is malformed, and so is JSON over 1 MB.
 
         `statusDescription` must be text and is not sent: the server writes the standard reason. With
@@ -129,7 +130,8 @@ class PayloadAlb:
         if len(outcome.body) > MAX_BYTES:
             return self.refusals.malformed_by(outcome)
         try:
-            result = parse(outcome.body)
+            if result is MISSING:
+                result = parse(outcome.body)
             if type(result) is not dict or type(result.get("statusCode")) is not int:
                 return self.refusals.malformed_by(outcome)
             if type(result.get("statusDescription", "")) not in (str, type(None)):

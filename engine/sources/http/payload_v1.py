@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
@@ -208,7 +209,7 @@ class PayloadV1:
                 return text_or_base64(request.body, is_text=False)
         return request.body.decode("utf-8", "replace"), False
 
-    def answer(self, outcome: Outcome, request: Request) -> Answer:
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """A response object with known keys only; anything else is malformed.
 
         Without `statusCode` it is a 200 unless it is empty. `multiValueHeaders` go before `headers` of the
@@ -218,7 +219,8 @@ class PayloadV1:
         if outcome.status is not Status.SUCCESS:
             return self.refusals.of(outcome)
         try:
-            result = parse(outcome.body)
+            if result is MISSING:
+                result = parse(outcome.body)
             if type(result) is not dict or not result or not result.keys() <= _ALLOWED:
                 return self.refusals.malformed_by(outcome)
             code = result.get("statusCode")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
@@ -66,16 +67,17 @@ class PayloadV1HttpApi(PayloadV1):
         is_text = b"json" in kind or b"text" in kind or b"xml" in kind
         return text_or_base64(request.body, is_text=is_text)
 
-    def answer(self, outcome: Outcome, request: Request) -> Answer:
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """As a REST API answers, but a result needs its `statusCode`."""
         if outcome.status is Status.SUCCESS:
             try:
-                result = parse(outcome.body)
+                if result is MISSING:
+                    result = parse(outcome.body)
             except ValueError:
                 return self.refusals.malformed_by(outcome)
             if type(result) is not dict or result.get("statusCode") is None:
                 return self.refusals.malformed_by(outcome)
-        return super().answer(outcome, request)
+        return super().answer(outcome, request, result)
 
     def _answer_body(self, result: dict[str, Any], request: Request) -> bytes:
         """A body that `isBase64Encoded` says to be so is decoded, whatever the request accepts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.header_cache import HeaderCache
@@ -188,7 +189,7 @@ class PayloadV2:
         kind = headers.get("content-type", "").lower()
         return Sent(headers, cookies or None, is_text="json" in kind or "text" in kind or "xml" in kind)
 
-    def answer(self, outcome: Outcome, request: Request) -> Answer:
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """A result with `statusCode` is a response; any other JSON value is a 200 with itself as body.
 
         A string goes out unquoted. `multiValueHeaders` and unknown keys are ignored. Not confirmed by a
@@ -197,7 +198,8 @@ class PayloadV2:
         if outcome.status is not Status.SUCCESS:
             return self.refusals.of(outcome)
         try:
-            result = parse(outcome.body)
+            if result is MISSING:
+                result = parse(outcome.body)
             if type(result) is not dict or "statusCode" not in result:
                 return self._bare(result, outcome)
             status = http_status(result["statusCode"])

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import orjson
 
+from engine.core.json_document import NotJson
+from engine.core.json_pieces import Steps, loads_in_pieces
 from engine.protocols.http.server import SERVER_HEADERS, header_block
 
 Answer = tuple[int, bytes, bytes]
@@ -35,6 +37,14 @@ def parse(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     return _slow_loads(body)
+
+
+def parse_in_pieces(body: bytes) -> Steps[Any]:
+    """The same as `parse`, in steps. Raises ValueError."""
+    try:
+        return (yield from loads_in_pieces(body))
+    except NotJson:
+        return parse(body)  # it may hold NaN
 
 
 def compact(value: Any) -> bytes:

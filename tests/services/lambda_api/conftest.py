@@ -216,14 +216,25 @@ class Bench:
         too_large: int = 0,
     ) -> Answer:
         """The one answer to a request."""
+        [answer] = self.ask_later(method, target, headers, body, too_large)
+        return answer
+
+    def ask_later(
+        self,
+        method: str,
+        target: str | bytes,
+        headers: dict[str, str] | list[tuple[bytes, bytes]] | None = None,
+        body: bytes = b"",
+        too_large: int = 0,
+    ) -> list[Answer]:
+        """Where the answers to a request are put."""
         raw = target.encode() if isinstance(target, str) else target
         if not isinstance(headers, list):
             headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         client = Client()
         request = Request.parsed(client, method, raw, headers, body, 7.0, "1.1", too_large)
         self.endpoint.handle(request)
-        [answer] = client.answers
-        return answer
+        return client.answers
 
     def invoke(self, body: bytes = b"{}", name: str = "hello", too_large: int = 0, **headers: str) -> Answer:
         """The answer to an Invoke; `x_amz_log_type` is the header X-Amz-Log-Type."""

@@ -1,5 +1,6 @@
 """Invoke: what becomes an event, and what its caller is told."""
 
+import asyncio
 import base64
 import json
 
@@ -19,6 +20,60 @@ def encoded(text: str) -> str:
 
 
 # ---------------------------------------------------------------- what is submitted
+
+
+LARGE = json.dumps([{"n": number} for number in range(60_000)]).encode()
+
+
+@pytest.mark.parametrize("kind", ["RequestResponse", "Event"])
+async def test_a_large_payload_is_read_a_piece_in_each_turn_of_the_loop(bench, kind):
+    """It is submitted when it has been read; the event is the same as a small one's."""
+    target = "/2015-03-31/functions/hello/invocations"
+    answers = bench.ask_later("POST", target, {"X-Amz-Invocation-Type": kind}, LARGE)
+    turns = 0
+    while not answers:
+        turns += 1
+        await asyncio.sleep(0)
+    event = bench.event
+
+    assert [200 if kind == "RequestResponse" else 202] == [answer.status for answer in answers]
+    assert turns > len(LARGE) // 131_072
+    assert (LARGE, FIRST_ID) == (event.payload, event.request_id)
+
+
+@pytest.mark.parametrize(
+    ("ending", "description"),
+    [
+        (b' {"a": 1 "b"}]', "was expecting comma to separate Object entries"),
+        (b" [], 1 2]", "was expecting comma to separate Array entries"),
+        (b" nope]", "Unrecognized token 'nope'"),
+        (b" 1", "expected close marker"),
+    ],
+)
+async def test_a_large_payload_with_a_mistake_is_refused_as_a_small_one(bench, ending, description):
+    """The column counts from the beginning."""
+    beginning = LARGE[:-1] + b","
+    answers = bench.ask_later("POST", "/2015-03-31/functions/hello/invocations", {}, beginning + ending)
+    while not answers:
+        await asyncio.sleep(0)
+    status, code, document = answers[0].error
+    message, column = document["message"].rsplit(": ", 1)
+    small_message, small_column = bench.invoke(b"[0," + ending).document["message"].rsplit(": ", 1)
+
+    assert (400, "InvalidRequestContentException") == (status, code)
+    assert description in message
+    assert small_message == message
+    assert len(beginning) - len(b"[0,") == int(column.rstrip("]")) - int(small_column.rstrip("]"))
+    assert [] == bench.sink.events
+
+
+async def test_a_function_that_goes_while_its_payload_is_read_is_not_found(bench):
+    bench.sink.act = lambda event: FunctionNotFound(event.function)
+    answers = bench.ask_later("POST", "/2015-03-31/functions/hello/invocations", {}, LARGE)
+    while not answers:
+        await asyncio.sleep(0)
+
+    assert 404 == answers[0].status
 
 
 def test_a_plain_request_becomes_an_event(bench):

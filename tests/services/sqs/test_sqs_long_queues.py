@@ -1,8 +1,9 @@
 """What happens to very many messages at once happens a part at a time: no step is long."""
 
 import asyncio
+import gc
 
-from engine.services.sqs.message import GONE
+from engine.services.sqs.message import GONE, Message
 from engine.services.sqs.message_store import MAX_AT_ONCE
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes
@@ -51,6 +52,26 @@ def test_retention_that_ends_together_ends_in_parts():
     steps = [MAX_AT_ONCE, 2 * MAX_AT_ONCE, 3 * MAX_AT_ONCE, COUNT]
 
     assert [(COUNT - done, 0) for done in steps] == ticks(one, asked, 61.0)
+
+
+def test_messages_whose_retention_ends_are_freed_with_the_step_that_removes_them():
+    """Not half of the queue in one of the steps."""
+
+    def alive():
+        return sum(type(found) is Message for found in gc.get_objects())
+
+    one, asked = queue(retention_s=60)
+    fill(one)
+    before, freed = alive(), []
+    while True:
+        asked.clear()
+        one.messages.tick(61.0)
+        freed.append(before - alive())
+        before -= freed[-1]
+        if not asked:
+            break
+
+    assert [MAX_AT_ONCE, MAX_AT_ONCE, MAX_AT_ONCE, COUNT - 3 * MAX_AT_ONCE] == freed
 
 
 async def test_a_purged_queue_is_empty_at_once_and_freed_later():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 
@@ -55,6 +56,23 @@ def test_attribute_digests_are_awss(attributes, expected):
 def test_body_digests_are_awss():
     """MD5 of the UTF-8 bytes."""
     assert "19c9e282d65f9733bc6b35d50062c7ee" == md5_of_body("message-body-1")
+
+
+@pytest.mark.parametrize(("ending", "status"), [("", 200), ("]", 400)])
+async def test_a_large_request_is_read_a_piece_in_each_turn_of_the_loop(site, ending, status):
+    """It may consist of anything."""
+    url = site.create("q")
+    many = [{"n": number} for number in range(120_000)]
+    params = {"QueueUrl": url, "MessageBody": "hello", "Unknown": many}
+    body = (json.dumps(params) + ending).encode()
+    client, turns = site.start_json("SendMessage", body), 0
+    while not client.answers:
+        turns += 1
+        await asyncio.sleep(0)
+
+    assert [status] == [answer[0] for answer in client.answers]
+    assert turns > len(body) // 131_072
+    assert (["hello"] if status == 200 else []) == site.bodies()
 
 
 def test_a_message_comes_back_as_it_was_sent(site):

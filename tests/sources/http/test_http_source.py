@@ -1,6 +1,8 @@
 """HttpSource without sockets: requests to events, outcomes to answers, refusals."""
 
+import asyncio
 import json
+import math
 
 import pytest
 from pydantic import BaseModel
@@ -62,6 +64,39 @@ def test_a_request_becomes_an_event_of_the_routes_function(desk_of, request_of, 
     reply(outcome_of(b'"hi"'))
 
     assert [(200, b"hi")] == [(status, body) for status, _, body in client.answers]
+
+
+LARGE = [{"n": number} for number in range(60_000)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "result", "expected"),
+    [
+        ({}, LARGE, (200, json.dumps(LARGE, separators=(",", ":")).encode())),
+        ({"path": "/a"}, {"statusCode": 201, "body": "x" * 600_000}, (201, b"x" * 600_000)),
+        ({"path": "/a", "payload_format": "1.0"}, {"body": "x", "more": LARGE}, (502, None)),
+        ({"path": "/a", "payload_format": "1.0", "api": "http"}, LARGE, (500, None)),
+        ({"payload_format": "alb"}, LARGE, (502, None)),
+        ({}, [*LARGE, math.nan], (200, json.dumps([*LARGE, math.nan], separators=(",", ":")).encode())),
+    ],
+)
+async def test_a_large_result_is_read_a_piece_in_each_turn_of_the_loop(
+    desk_of, request_of, outcome_of, client, settings, result, expected
+):
+    """The answer is that to a small one."""
+    desk, sink = desk_of(("f", settings))
+    desk.take(request_of("GET", b"/a", client=client))
+    [(_, reply)] = sink.submitted
+    body = json.dumps(result).encode()
+    reply(outcome_of(body))
+    turns = 0
+    while not client.answers:
+        turns += 1
+        await asyncio.sleep(0)
+    [(status, _, sent)] = client.answers
+
+    assert expected == (status, sent if expected[1] is not None else None)
+    assert turns > len(body) // 131_072
 
 
 def test_routes_with_different_front_doors_share_a_listener(desk_of, request_of):

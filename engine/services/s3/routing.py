@@ -34,22 +34,19 @@ class RoutedOperation(NamedTuple):
 
 
 class PreparedOperation(NamedTuple):
-    """An operation that has something to compute first. It may change something.
+    """An operation that has something to compute first.
 
     Attributes:
         name: AWS's.
         run: As that of any operation, with what was computed.
         prepare: Checks the request, and returns how to compute what `run` needs.
+        changes: Whether it may change anything.
     """
 
     name: str
     run: Callable[[OperationContext, S3Request, Prepared], S3Response]
     prepare: Callable[[OperationContext, S3Request], Preparation]
-
-    @property
-    def changes(self) -> bool:
-        """True."""
-        return True
+    changes: bool = True
 
 
 AnyOperation = RoutedOperation | PreparedOperation

@@ -6,7 +6,8 @@ Theory of operation. A delivery order knows visible messages in the order of `se
 A group of a **standard** queue is a tenant. Tenants with visible messages stand in one heap by their first
 message, with the messages that have no group. When `take` meets a tenant with more in flight than its share,
 it sets the tenant aside, and delivers its messages only when there are no others. Each `take` first puts back
-tenants that have less in flight by now.
+tenants that have less in flight by now. A tenant with nothing visible has no place in either, and
+keeps its count of messages in flight.
 
              a message is put              met by `take` with too much in flight
     ABSENT ───────────────────► QUIET ──────────────────────────────────────────► NOISY

@@ -364,8 +364,7 @@ class FunctionSettings(Settings):
 
     def function(self, name: str, code: str, layers: tuple[str, ...] = ()) -> Function:
         """The `Function` of that name, its code in `code`, with those `layers`: absolute paths."""
-        keys = {key: getattr(self, key) for key in type(self).model_fields}
-        return Function(name, **{**keys, "code": code, "layers": layers})
+        return Function(name, **{**vars(self), "code": code, "layers": layers})
 
 
 def _plain(value: Any) -> Any:

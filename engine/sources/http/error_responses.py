@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from engine.core.outcome import Outcome, Status
 from engine.protocols.http.server import header_block
@@ -48,6 +49,7 @@ class ErrorResponses:
         return status, identified(head, outcome.request_id), body
 
 
+@cache
 def refusals(front_door: FrontDoor) -> ErrorResponses:
     """The refusals of `front_door`.
 

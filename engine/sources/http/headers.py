@@ -29,6 +29,8 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 """Headers about the client's connection, which ends at the front door."""
+NOT_SHOWN: Final = HOP_BY_HOP | REPLACED
+"""What events of an API or a URL do not have from the request."""
 
 _MOST_NAMES: Final = 1024
 _LONGEST_NAME: Final = 64

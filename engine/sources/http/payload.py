@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b32encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Protocol
 
@@ -60,6 +61,7 @@ class PayloadFormat(Protocol):
         """
 
 
+@lru_cache(maxsize=1024)  # most are an account's, the same for each route
 def stable_id(kind: str, name: str, length: int) -> str:
     """An identifier like those AWS draws (lower-case letters and digits), the same on every run."""
     digest = sha256(f"{kind}:{name}".encode()).digest()

@@ -14,9 +14,8 @@ from engine.ports import Binding
 from engine.protocols.http.server import Request
 from engine.sources.http.error_responses import refusals
 from engine.sources.http.headers import (
-    HOP_BY_HOP,
     LEFT_OUT,
-    REPLACED,
+    NOT_SHOWN,
     HeaderNames,
     forwarded_for,
     text_or_base64,
@@ -107,7 +106,7 @@ class PayloadV1:
         self._variables = settings.stage_variables
         self._binary = settings.binary_media_types
         self._edge = edge
-        self._names = HeaderNames(_spelling, HOP_BY_HOP | REPLACED)
+        self._names = HeaderNames(_spelling, NOT_SHOWN)
         self._heads = ResponseHeads()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:

@@ -15,9 +15,8 @@ from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.server import Request, header_block
 from engine.sources.http.error_responses import refusals
 from engine.sources.http.headers import (
-    HOP_BY_HOP,
     LEFT_OUT,
-    REPLACED,
+    NOT_SHOWN,
     HeaderNames,
     forwarded_for,
     lower_case,
@@ -109,7 +108,7 @@ class PayloadV2:
         self._route_key = settings.route_key
         self._variables = settings.stage_variables
         self._edge = edge
-        self._names = HeaderNames(lower_case, HOP_BY_HOP | REPLACED)
+        self._names = HeaderNames(lower_case, NOT_SHOWN)
         self._heads = ResponseHeads()
         self._known = HeaderCache[Sent]()
 

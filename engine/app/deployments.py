@@ -7,39 +7,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
 
-from engine.core.fleet import Fleet
+from engine.app.deployment_builder import DeploymentBuilder, FunctionDeployment
 from engine.core.function import Function
-from engine.core.invocation import Invocation
 from engine.core.limits import Pool, ThrottleReason
 from engine.packages.deployment import Readiness, Routes
 from engine.packages.records import LATEST
-from engine.ports import Executor
 from engine.runtime.dispatcher import Dispatcher
-from engine.runtime.driver import Driver
 from engine.runtime.executor_hooks import ExecutorHooks
 from engine.telemetry.function_stats import Levels
 
 
-class FunctionDeployment(NamedTuple):
-    """What runs one version."""
-
-    function: Function
-    driver: Driver
-    fleet: Fleet[Invocation]
-    executor: Executor
-
-
-class _Crew:
+class _DeployedFunction:
     """All that runs for one function."""
 
-    __slots__ = ("function", "leaving", "parts", "pool", "provisioned", "reserved")
+    __slots__ = ("function", "leaving", "pool", "provisioned", "reserved", "versions")
 
     def __init__(self, function: Function) -> None:
         reserved = function.reserved_concurrency
         self.function = function  # as metrics and limits know it: all versions together
-        self.parts: dict[str, FunctionDeployment] = {}
+        self.versions: dict[str, FunctionDeployment] = {}
         self.leaving: list[FunctionDeployment] = []  # replaced or removed, and still at work
         self.reserved = reserved
         self.provisioned: dict[str, int] = {}
@@ -52,177 +39,169 @@ class _Crew:
 
     def levels(self) -> Levels:
         """Of all versions together."""
-        parts = (*self.parts.values(), *self.leaving)
-        all_of_them = [part.fleet.statistics() for part in parts]
-        slots = [part.function.environment_concurrency for part in parts]
+        versions = (*self.versions.values(), *self.leaving)
+        statistics = [deployment.fleet.statistics() for deployment in versions]
+        slots = [deployment.function.environment_concurrency for deployment in versions]
         return Levels(
-            starting=sum(s.starting for s in all_of_them),
-            idle=sum(s.idle for s in all_of_them),
-            busy=sum(s.busy for s in all_of_them),
-            in_flight=sum(s.in_flight for s in all_of_them),
-            queued=sum(s.waiting + s.blocked for s in all_of_them),
-            oldest_wait_s=max((part.driver.oldest_wait_s() for part in parts), default=0.0),
-            ready=sum((s.idle + s.busy) * n for s, n in zip(all_of_them, slots, strict=True)),
-            desired=max(sum(s.in_flight + s.blocked for s in all_of_them), sum(self.provisioned.values())),
-            pending=sum(s.pending for s in all_of_them),
+            starting=sum(s.starting for s in statistics),
+            idle=sum(s.idle for s in statistics),
+            busy=sum(s.busy for s in statistics),
+            in_flight=sum(s.in_flight for s in statistics),
+            queued=sum(s.waiting + s.blocked for s in statistics),
+            oldest_wait_s=max((deployment.driver.oldest_wait_s() for deployment in versions), default=0.0),
+            ready=sum((s.idle + s.busy) * n for s, n in zip(statistics, slots, strict=True)),
+            desired=max(sum(s.in_flight + s.blocked for s in statistics), sum(self.provisioned.values())),
+            pending=sum(s.pending for s in statistics),
         )
 
 
 class Deployments:
-    """Implements `engine.packages.deployment.Deployment`.
-
-    Args:
-        hire: Makes what runs a function, its concurrency drawn from the given pool.
-        dismiss: Lets go of it.
-        describe: Tells metrics and logs of a function: its configuration, and where its levels are read.
-        forget: Tells them that a function is gone.
-    """
+    """Implements `engine.packages.deployment.Deployment`."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         account_pool: Pool,
-        *,
-        hire: Callable[[Function, Pool], FunctionDeployment],
-        dismiss: Callable[[FunctionDeployment], None],
-        describe: Callable[[Function, Callable[[], Levels]], None],
-        forget: Callable[[str], None],
+        builder: DeploymentBuilder,
     ) -> None:
+        """`builder` makes what runs a function."""
         self._dispatcher = dispatcher
         self._account_pool = account_pool
         self._account_limit = account_pool.limit
-        self._hire, self._dismiss = hire, dismiss
-        self._describe, self._forget = describe, forget
-        self._crews: dict[str, _Crew] = {}
+        self._builder = builder
+        self._functions: dict[str, _DeployedFunction] = {}
         self._own: dict[str, int] = {}  # by function: what `_own_total` has of it
         self._own_total = 0
-        self._gone: list[_Crew] = []  # removed, but still at work
-        self._tell: Callable[[Function], None] = lambda _: None
+        self._removed: list[_DeployedFunction] = []  # removed, but still at work
+        self._on_gone: Callable[[Function], None] = lambda _: None
 
     # ---------------------------------------------------------------- Deployment
 
     async def put(self, function: Function) -> None:
         """Run it once its executor is ready; what ran in its place finishes what it took."""
-        part = self._hired(function)
+        deployment = self._built(function)
         try:
-            await ExecutorHooks.of(part.executor).prepare()
+            await ExecutorHooks.of(deployment.executor).prepare()
         except BaseException:
-            self._dismiss(part)
+            self._builder.close(deployment)
             raise
-        self._install(part)
+        self._install(deployment)
 
     def install(self, function: Function) -> None:
         """The same at once, for what is there when the engine starts."""
-        self._install(self._hired(function))
+        self._install(self._built(function))
 
-    def _hired(self, function: Function) -> FunctionDeployment:
-        crew = self._crews.get(function.name)
-        if crew is not None and function.version in crew.parts:
-            kept = crew.provisioned[function.version]
+    def _built(self, function: Function) -> FunctionDeployment:
+        deployed = self._functions.get(function.name)
+        if deployed is not None and function.version in deployed.versions:
+            kept = deployed.provisioned[function.version]
             function = dataclasses.replace(function, provisioned_concurrency=kept)
-        return self._hire(function, self._account_pool)  # `_relimit` gives it the right pool
+        return self._builder.build(function, self._account_pool)  # `_relimit` gives it the right pool
 
-    def _install(self, part: FunctionDeployment) -> None:
-        function = part.function
-        crew = self._crews.setdefault(function.name, _Crew(function))
-        old = crew.parts.get(function.version)
-        crew.provisioned[function.version] = function.provisioned_concurrency
-        crew.parts[function.version] = part
+    def _install(self, deployment: FunctionDeployment) -> None:
+        function = deployment.function
+        deployed = self._functions.setdefault(function.name, _DeployedFunction(function))
+        old = deployed.versions.get(function.version)
+        deployed.provisioned[function.version] = function.provisioned_concurrency
+        deployed.versions[function.version] = deployment
         self._relimit(function.name)
-        self._tell_of(function.name, crew)
-        self._dispatcher.add(part.driver, part.fleet)
+        self._describe(deployed)
+        self._dispatcher.add(deployment.driver, deployment.fleet)
         if old is not None:
-            self._retire(crew, old)
+            self._retire(deployed, old)
 
     def remove(self, name: str, version: str | None = None) -> None:
         """Take no more events for it; what was taken is finished."""
-        crew = self._crews[name]
-        leaving = list(crew.parts) if version is None else [version]
-        for one in leaving:
-            part = crew.parts.pop(one)
-            crew.provisioned.pop(one, None)
-            self._dispatcher.remove(part.driver)
-            self._retire(crew, part)
-        if not crew.parts:
-            del self._crews[name]
-            self._gone.append(crew)
+        deployed = self._functions[name]
+        leaving = list(deployed.versions) if version is None else [version]
+        for number in leaving:
+            deployment = deployed.versions.pop(number)
+            deployed.provisioned.pop(number, None)
+            self._dispatcher.remove(deployment.driver)
+            self._retire(deployed, deployment)
+        if not deployed.versions:
+            del self._functions[name]
+            self._removed.append(deployed)
         self._relimit(name)
 
     def route(self, name: str, routes: Routes) -> None:
         """Which versions the function's qualifiers stand for."""
-        if name in self._crews:  # else it could not be run
+        if name in self._functions:  # else it could not be run
             self._dispatcher.route(name, routes)
 
     def reserve(self, name: str, reserved: int | None) -> None:
         """All versions share it."""
-        crew = self._crews.get(name)
-        if crew is None:
+        deployed = self._functions.get(name)
+        if deployed is None:
             return  # it could not be run
-        crew.reserved = reserved
+        deployed.reserved = reserved
         self._relimit(name)
-        self._tell_of(name, crew)
+        self._describe(deployed)
 
     def provision(self, name: str, version: str, count: int) -> None:
         """Kept ready from now on; surplus ones become ordinary ones and expire when idle."""
-        crew = self._crews.get(name)
-        if crew is None or version not in crew.parts:
+        deployed = self._functions.get(name)
+        if deployed is None or version not in deployed.versions:
             return  # it could not be run
-        crew.provisioned[version] = count
+        deployed.provisioned[version] = count
         self._relimit(name)
-        self._tell_of(name, crew)
+        self._describe(deployed)
 
     def readiness(self, name: str, version: str) -> Readiness:
         """How far provisioned environments are."""
-        fleet = self._crews[name].parts[version].fleet
+        fleet = self._functions[name].versions[version].fleet
         return Readiness(fleet.provisioned_ready, fleet.provisioning_fails)
 
     def on_gone(self, tell: Callable[[Function], None]) -> None:
         """Have `tell` called when something that was replaced or removed has ended."""
-        self._tell = tell
+        self._on_gone = tell
 
     def function(self, name: str) -> Function | None:
         """The function of that name as it is now, with the concurrency of all its versions."""
-        crew = self._crews.get(name)
-        return None if crew is None else crew.function
+        deployed = self._functions.get(name)
+        return None if deployed is None else deployed.function
 
     # ---------------------------------------------------------------- inside
 
     def _relimit(self, name: str) -> None:
         """Share the account's concurrency out anew, and tell the fleets of one function."""
-        crew = self._crews.get(name)
-        own = 0 if crew is None else crew.own
+        deployed = self._functions.get(name)
+        own = 0 if deployed is None else deployed.own
         self._own_total += own - self._own.pop(name, 0)  # not summed anew: there may be ten thousand
         self._account_pool.limit = self._account_limit - self._own_total
-        if crew is not None:
+        if deployed is not None:
             self._own[name] = own
             pool = self._account_pool
-            if crew.reserved is not None:
-                pool = crew.pool
-                pool.limit = crew.reserved - sum(crew.provisioned.values())
-            for version, part in crew.parts.items():
-                part.driver.adjust(pool, crew.provisioned[version])
+            if deployed.reserved is not None:
+                pool = deployed.pool
+                pool.limit = deployed.reserved - sum(deployed.provisioned.values())
+            for version, deployment in deployed.versions.items():
+                deployment.driver.adjust(pool, deployed.provisioned[version])
         self._dispatcher.on_capacity_released()
 
-    def _tell_of(self, name: str, crew: _Crew) -> None:
-        shown = crew.parts.get(LATEST) or next(iter(crew.parts.values()))
-        function, provisioned = shown.function, sum(crew.provisioned.values())
-        if (function.reserved_concurrency, function.provisioned_concurrency) != (crew.reserved, provisioned):
+    def _describe(self, deployed: _DeployedFunction) -> None:
+        shown = deployed.versions.get(LATEST) or next(iter(deployed.versions.values()))
+        function, provisioned = shown.function, sum(deployed.provisioned.values())
+        if (function.reserved_concurrency, function.provisioned_concurrency) != (
+            deployed.reserved,
+            provisioned,
+        ):
             function = dataclasses.replace(
-                function, reserved_concurrency=crew.reserved, provisioned_concurrency=provisioned
+                function, reserved_concurrency=deployed.reserved, provisioned_concurrency=provisioned
             )
-        crew.function = function
-        self._describe(crew.function, crew.levels)
+        deployed.function = function
+        self._builder.describe(deployed.function, deployed.levels)
 
-    def _retire(self, crew: _Crew, part: FunctionDeployment) -> None:
-        crew.leaving.append(part)
+    def _retire(self, deployed: _DeployedFunction, deployment: FunctionDeployment) -> None:
+        deployed.leaving.append(deployment)
 
         def ended() -> None:
-            crew.leaving.remove(part)
-            self._dismiss(part)
-            if crew in self._gone and not crew.leaving:
-                self._gone.remove(crew)
-                if part.function.name not in self._crews:  # it may have been created anew meanwhile
-                    self._forget(part.function.name)
-            self._tell(part.function)
+            deployed.leaving.remove(deployment)
+            self._builder.close(deployment)
+            if deployed in self._removed and not deployed.leaving:
+                self._removed.remove(deployed)
+                if deployment.function.name not in self._functions:  # it may have been created anew meanwhile
+                    self._builder.forget(deployment.function.name)
+            self._on_gone(deployment.function)
 
-        self._dispatcher.retire(part.driver, ended)
+        self._dispatcher.retire(deployment.driver, ended)

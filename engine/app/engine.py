@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final, Self
 
 import orjson
 
 from engine.app.assembly import Assembly
+from engine.app.async_invoke_configs import AsyncInvokeConfigs
 from engine.app.bundles import Bundles
+from engine.app.deployments import Deployments
 from engine.config import Config, from_functions
+from engine.core.destinations import DestinationSender
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Reply
@@ -25,6 +28,7 @@ from engine.runtime.async_queue import AsyncQueue
 from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
+from engine.telemetry.stats import Stats
 
 EVENT_LIMIT_BYTES: Final = 6_291_456
 """6 MiB: the largest payload of a synchronous invocation."""
@@ -91,13 +95,12 @@ class Engine:
         self._executor = executor
         self._write_log = write_log
         self._open = AsyncExitStack()
-        self._dispatcher: Dispatcher | None = None
+        self._assembly: Assembly | None = None
         self._sink: Sink = _Unopened()
-        self._asynchronous: AsyncQueue | None = None
         self._now = self.platform.clock.now
 
     async def __aenter__(self) -> Self:
-        if self._dispatcher is not None and self._dispatcher.stage is not Stage.CLOSED:
+        if self._assembly is not None and self._assembly.dispatcher.stage is not Stage.CLOSED:
             raise EngineError("the engine is open already")
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as opening:
@@ -114,18 +117,9 @@ class Engine:
                 self._endpoint_url,
             )
             await opening.enter_async_context(assembly)
-            await assembly.prepare()
             self._open = opening.pop_all()
-        self.stats = assembly.stats
-        self.deployments = assembly.deployments
-        self.chosen = assembly.chosen
-        self.senders = assembly.senders
-        self.say = assembly.say
-        self.async_configs = assembly.async_configs
-        self.end_by = assembly.end_by
-        self._asynchronous = assembly.asynchronous
-        self._sink = self._dispatcher = assembly.dispatcher
-        self._dispatcher.open()
+        self._assembly, self._sink = assembly, assembly.dispatcher
+        assembly.dispatcher.open()
         return self
 
     async def renew(self) -> None:
@@ -141,19 +135,58 @@ class Engine:
         async with self._open:
             await self.drain()
 
+    # ---------------------------------------------------------------- its parts, once it is open
+
+    @property
+    def _parts(self) -> Assembly:
+        if self._assembly is None:
+            raise NotAccepting(Stage.NEW.value)
+        return self._assembly
+
     @property
     def sink(self) -> Dispatcher:
-        """What sources feed. Raises `NotAccepting` before the engine was opened."""
-        if self._dispatcher is None:
-            raise NotAccepting(Stage.NEW.value)
-        return self._dispatcher
+        """What sources feed. Raises `NotAccepting`, as the other parts do, before the engine was opened."""
+        return self._parts.dispatcher
 
     @property
     def asynchronous(self) -> AsyncQueue:
-        """The sink for events whose callers wait for nothing. Raises `NotAccepting` as `sink` does."""
-        if self._asynchronous is None:
-            raise NotAccepting(Stage.NEW.value)
-        return self._asynchronous
+        """The sink for events whose callers wait for nothing."""
+        return self._parts.asynchronous
+
+    @property
+    def stats(self) -> Stats:
+        """All counters."""
+        return self._parts.stats
+
+    @property
+    def deployments(self) -> Deployments:
+        """Adds and removes functions."""
+        return self._parts.deployments
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """The executor each function runs on, after `auto` was decided."""
+        return self._parts.builder.chosen
+
+    @property
+    def senders(self) -> dict[str, DestinationSender]:
+        """By service, what delivers to the destinations of asynchronous events that exist here."""
+        return self._parts.senders
+
+    @property
+    def async_invoke_configs(self) -> AsyncInvokeConfigs:
+        """What applies to asynchronous events."""
+        return self._parts.async_invoke_configs
+
+    def say(self, text: str) -> None:
+        """Log a line, without its newline, for whoever runs the engine."""
+        self._parts.output.say(text)
+
+    def end_by(self, latest_s: float) -> None:
+        """From then on (engine clock) no handler holds the loop; may be called by a signal's handler."""
+        self._parts.watch.end_by(latest_s)
+
+    # ---------------------------------------------------------------- use
 
     async def drain(self, grace_s: float | None = None) -> bool:
         """Take nothing new and let end what was accepted, within the grace period; see `Dispatcher.drain`.
@@ -161,10 +194,10 @@ class Engine:
         `grace_s`: what is left of that period; None: all of it.
         Asynchronous events that wait for another attempt are given up: see `AsyncQueue.close`.
         """
-        if self._dispatcher is None or self._asynchronous is None:
+        if self._assembly is None:
             return True
-        self._asynchronous.close()
-        return await self._dispatcher.drain(self.config.grace_s if grace_s is None else grace_s)
+        self._assembly.asynchronous.close()
+        return await self._assembly.dispatcher.drain(self.config.grace_s if grace_s is None else grace_s)
 
     async def invoke(self, function: str, payload: Any = None) -> Outcome:
         """Run `function` with `payload`, any JSON value, and await its outcome (`RequestResponse`).
@@ -184,7 +217,7 @@ class Engine:
         PayloadError above 1 MiB already.
         """
         event = self._event(function, payload, "event", ASYNC_LIMIT_BYTES)
-        (self._asynchronous or self._sink).submit(event, _ignore)
+        (self._sink if self._assembly is None else self._assembly.asynchronous).submit(event, _ignore)
         return event.request_id
 
     def _event(self, function: str, payload: Any, trigger: str, limit_bytes: int) -> Event:

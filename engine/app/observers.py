@@ -7,9 +7,12 @@ from typing import Any, Final
 
 from engine.core.engine_events import EngineEvent
 from engine.core.event import Event
+from engine.core.function import Account
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
-from engine.ports import Observer
+from engine.errors import ConfigError, UnknownName
+from engine.ports import Clock, Observer
+from engine.registry import resolve
 
 
 class Observers:
@@ -39,6 +42,26 @@ class Observers:
         """Passed on."""
         for observer in self._observers:
             observer.noticed(notice)
+
+
+def observer_named(
+    name: str,
+    account: Account,
+    clock: Clock,
+    *,
+    say: Callable[[str], object],
+    count: Callable[[str], object],
+) -> Contained:
+    """The observer of that name. Raises ConfigError if it cannot be built."""
+    try:
+        built: Observer = resolve("observer", name).build(account, clock)
+    except UnknownName as error:
+        hint = "; `pip install invocation-engine[otel]`" if name == "otel" else ""
+        raise ConfigError((f"engine.observers: {error}{hint}",)) from None
+    except Exception as error:
+        message = f"engine.observers: {name!r} cannot be built: {type(error).__name__}: {error}"
+        raise ConfigError((" ".join(message.split()),)) from error
+    return Contained(name, built, say=say, count=count)
 
 
 _LONGEST: Final = 200

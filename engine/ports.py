@@ -54,6 +54,32 @@ class Binding:
     """The alias by which the event calls it; None for the function itself."""
 
 
+class ServiceRegistry:
+    """The services of one engine, found by their class; closed in the reverse of the order they came in."""
+
+    def __init__(self) -> None:
+        self._by_class: dict[type[Any], Any] = {}
+        self._closing: list[Callable[[], None]] = []
+
+    def add(self, service: T, close: Callable[[], None] | None = None) -> T:
+        """Register `service`, the only one of its class, and return it. `close` lets go of it."""
+        if self._by_class.setdefault(type(service), service) is not service:
+            raise ValueError(f"there is a {type(service).__name__} already")
+        if close is not None:
+            self._closing.append(close)
+        return service
+
+    def find(self, kind: type[T]) -> T | None:
+        """The service of that class; None if there is none."""
+        service: T | None = self._by_class.get(kind)
+        return service
+
+    def close(self) -> None:
+        """Close all, the last one first."""
+        while self._closing:
+            self._closing.pop()()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """What a source is built with besides its bindings."""
@@ -71,8 +97,8 @@ class Host:
     `payload_too_large`, `not_accepting` or `forbidden`."""
     say: Callable[[str], None] = lambda _: None
     """Takes one line, without its newline, for whoever runs the engine. Rarely called."""
-    services: Mapping[str, object] = field(default_factory=dict)
-    """What sources of one engine share, by name: `sqs`, the queues that mappings poll in process."""
+    services: ServiceRegistry = field(default_factory=ServiceRegistry)
+    """What sources of one engine share: the queues that mappings poll in process, the buckets."""
 
 
 class Finding(NamedTuple):

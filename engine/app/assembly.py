@@ -47,7 +47,7 @@ class Assembly:
         builder: Makes what runs each function.
         deployments: Adds and removes functions.
         senders: By service, what delivers to the destinations of asynchronous events that exist here.
-        async_invoke_configs: What applies to asynchronous events.
+        async_configs: What applies to asynchronous events.
         asynchronous: Their queue.
         watch: Watches the event loop.
     """
@@ -88,7 +88,7 @@ class Assembly:
         self.builder = DeploymentBuilder(parts, executor, endpoint_url)
         self.deployments = Deployments(self.dispatcher, pool, self.builder)
         self.senders: dict[str, DestinationSender] = {}
-        self.async_invoke_configs = AsyncInvokeConfigs(config.account, self.deployments.function)
+        self.async_configs = AsyncInvokeConfigs(config.account, self.deployments.function)
         self.asynchronous = self._async_queue(new_request_id)
 
     async def __aenter__(self) -> Self:
@@ -136,7 +136,7 @@ class Assembly:
                 loop=self._loop,
                 clock=self._platform.clock,
                 account=self._config.account,
-                terms=self.async_invoke_configs.of_event,
+                config_of=self.async_configs.config_of,
                 counts=self.stats.async_counts,
                 senders=self.senders,
                 new_request_id=new_request_id,

@@ -19,19 +19,18 @@ _NONE: Final[InvokeConfig] = {}
 
 
 class AsyncInvokeConfigs:
-    """Finds the config of an event, and keeps what it made: it is asked at the end of every event.
-
-    Attributes:
-        invoke_config: Returns the event-invoke config of a function and qualifier, `{}` for none; set by the
-            service that has them.
-    """
+    """Finds the config of an event, and keeps what it made: it is asked at the end of every event."""
 
     def __init__(self, account: Account, find: Callable[[str], Function | None]) -> None:
         """`find` returns the function of a name as it is now, None if it is gone."""
-        self.invoke_config: Callable[[str, str | None], InvokeConfig] = lambda _name, _qualifier: _NONE
+        self._read: Callable[[str, str | None], InvokeConfig] = lambda _name, _qualifier: _NONE
         self._find = find
         self._expand = partial(expanded, account=account)
         self._made: dict[tuple[str, str | None], tuple[Function, InvokeConfig, AsyncInvokeConfig]] = {}
+
+    def read_from(self, read: Callable[[str, str | None], InvokeConfig]) -> None:
+        """Have `read` return the event-invoke config of a function and qualifier, `{}` for none."""
+        self._read = read
 
     def config_of(self, event: Event) -> AsyncInvokeConfig:
         """The config that applies to `event` now; the defaults if its function is gone."""
@@ -40,7 +39,7 @@ class AsyncInvokeConfigs:
         if function is None:
             self._made.pop(key, None)
             return _GONE
-        config = self.invoke_config(*key)
+        config = self._read(*key)
         made = self._made.get(key)
         if made is None or made[0] is not function or made[1] is not config:
             known = AsyncInvokeConfig.of(function, config, expand=self._expand)

@@ -181,13 +181,11 @@ class Deployments:
 
     def _describe(self, deployed: _DeployedFunction) -> None:
         shown = deployed.versions.get(LATEST) or next(iter(deployed.versions.values()))
-        function, provisioned = shown.function, sum(deployed.provisioned.values())
-        if (function.reserved_concurrency, function.provisioned_concurrency) != (
-            deployed.reserved,
-            provisioned,
-        ):
+        function, reserved = shown.function, deployed.reserved
+        provisioned = sum(deployed.provisioned.values())
+        if (function.reserved_concurrency, function.provisioned_concurrency) != (reserved, provisioned):
             function = dataclasses.replace(
-                function, reserved_concurrency=deployed.reserved, provisioned_concurrency=provisioned
+                function, reserved_concurrency=reserved, provisioned_concurrency=provisioned
             )
         deployed.function = function
         self._builder.describe(deployed.function, deployed.levels)

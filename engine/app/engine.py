@@ -174,9 +174,9 @@ class Engine:
         return self._parts.senders
 
     @property
-    def async_invoke_configs(self) -> AsyncInvokeConfigs:
+    def async_configs(self) -> AsyncInvokeConfigs:
         """What applies to asynchronous events."""
-        return self._parts.async_invoke_configs
+        return self._parts.async_configs
 
     def say(self, text: str) -> None:
         """Log a line, without its newline, for whoever runs the engine."""

@@ -36,7 +36,7 @@ class EngineOutput:
         stats: Stats,
         write_log: Callable[[str], object] | None,
     ) -> None:
-        """`write_log` takes the text of the log; None: there is none, and handlers print where Python does."""
+        """`write_log` takes the log's text; None: there is no log, and handlers print where Python does."""
         self._goes_nowhere = write_log is None
         self.log: PlatformLog | None = None
         if write_log is not None and config.log_format != "off":

@@ -15,7 +15,7 @@ from engine.config import Config
 from engine.core.destinations import target_of
 from engine.packages.records import LATEST, StoredState
 from engine.packages.store import PackageStore
-from engine.ports import EventSource, Host, Sink
+from engine.ports import EventSource, Host, ServiceRegistry, Sink
 from engine.protocols.aws.gate import AwsGate
 from engine.protocols.aws.router import AwsRouter
 from engine.protocols.http.request_gate import RequestGate
@@ -60,73 +60,23 @@ class Services:
             ConfigError: A source cannot be built as configured.
             OSError: The state folder cannot be used.
         """
-        config = engine.config
-        shared: dict[str, object] = {}
-        host = self._host = Host(
-            account=config.account,
-            clock=engine.platform.clock,
-            new_request_id=engine.new_request_id,
-            listen=config.listeners,
-            hosts=config.hosts,
-            allowed_origins=config.allowed_origins,
-            reject=engine.stats.reject,
-            say=engine.say,
-            services=shared,
-        )
-        self._engine = engine
-        self._sqs = shared[SQS] = SqsService(host)
-        self._sqs.declare(config.resources.queues)
-        engine.senders[SQS] = QueueSender(self._sqs, host)
-        self._s3 = shared[S3] = S3Service(
-            host,
-            spawn=spawn,
-            offload=engine.platform.offload,
-            buckets=config.resources.buckets,
-            settings=config.resources.s3,
-            folder=Path(config.state_dir).absolute() / _OBJECTS if config.state_dir else None,
-            senders=engine.senders,
-            exists=self._exists,
-        )
-        engine.senders[S3] = self._s3.put_record
-        webhooks = Webhooks(
-            self._s3.notifier,
-            self._s3.records,
-            host,
-            self._s3.api.handle,
-            spawn=spawn,
-            fetch=fetching(engine.platform.offload),
-            token=config.resources.s3.intake_token,
-            confirm_hosts=config.resources.s3.intake_confirm_hosts,
-        )
-        sources = self._built()
-        mappings = _one(SqsSource, sources)
-        assert mappings is not None
-        engine.stats.mappings.watch(partial(mapping_readings, mappings))
-        if (remote := _one(RemoteSqsSource, sources)) is not None:
-            engine.stats.mappings.watch(partial(mapping_readings, remote))
+        self._engine, self._config, self._spawn = engine, engine.config, spawn
+        self._registry = ServiceRegistry()
+        self._host = self._make_host()
+        self._sqs = self._add_sqs()
+        self._s3 = self._add_s3()
+        sources = self._make_sources()
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
-        self._registry = FunctionRegistry({function.name: function for function in config.functions}, host)
-        self._control_plane = ControlPlane(
-            self._registry,
-            package_store,
-            engine.deployments,
-            _one(HttpSource, sources),
-            offload=engine.platform.offload,
-            spawn=spawn,
-            fetch_code=partial(fetch_code, self._s3),
-            mappings=mappings,
-            log_line=engine.say,
+        self._show_mappings(sources)
+        self._functions = FunctionRegistry(
+            {function.name: function for function in self._config.functions}, self._host
         )
-        engine.async_configs.invoke_config = self._invoke_config
-        lambda_api = LambdaApi(
-            self._registry, self._control_plane, host, engine.sink, spawn, engine.asynchronous
+        self._control_plane = self._make_control_plane(package_store, sources)
+        engine.async_configs.read_from(self._invoke_config)
+        self.handle: Callable[[Request], None] = self._make_gate().handle
+        self.body_limit_bytes = max(
+            BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.api.body_limit_bytes
         )
-        handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: webhooks.handle}
-        endpoint = AwsRouter(handlers, host.new_request_id)
-        gate = AwsGate(gate_of("aws", config), endpoint, self._s3.api, engine.stats.reject)
-        self.handle: Callable[[Request], None] = gate.handle
-        limits = (BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.api.body_limit_bytes)
-        self.body_limit_bytes = max(limits)
 
     async def restore(self, state: StoredState) -> None:
         """Run what came over the Lambda API before. Called once, before anything is served."""
@@ -138,14 +88,49 @@ class Services:
 
     def close(self) -> None:
         """Make safe what is kept in the state folder. Blocks."""
-        self._s3.close()
+        self._registry.close()
 
-    # ---------------------------------------------------------------- inside
+    # ---------------------------------------------------------------- steps of building
 
-    def _built(self) -> dict[str, EventSource]:
-        host, config = self._host, self._engine.config
+    def _make_host(self) -> Host:
+        engine, config = self._engine, self._config
+        return Host(
+            account=config.account,
+            clock=engine.platform.clock,
+            new_request_id=engine.new_request_id,
+            listen=config.listeners,
+            hosts=config.hosts,
+            allowed_origins=config.allowed_origins,
+            reject=engine.stats.reject,
+            say=engine.say,
+            services=self._registry,
+        )
+
+    def _add_sqs(self) -> SqsService:
+        service = self._registry.add(SqsService(self._host))
+        service.declare(self._config.resources.queues)
+        self._engine.senders[SQS] = QueueSender(service, self._host)
+        return service
+
+    def _add_s3(self) -> S3Service:
+        config, resources = self._config, self._config.resources
+        service = S3Service(
+            self._host,
+            spawn=self._spawn,
+            offload=self._engine.platform.offload,
+            buckets=resources.buckets,
+            settings=resources.s3,
+            folder=Path(config.state_dir).absolute() / _OBJECTS if config.state_dir else None,
+            senders=self._engine.senders,
+            exists=self._exists,
+        )
+        self._engine.senders[S3] = service.put_record
+        return self._registry.add(service, close=service.close)
+
+    def _make_sources(self) -> dict[str, EventSource]:
+        host = self._host
         sources: dict[str, EventSource] = {}
-        for kind, bindings in config.bindings.items():
+        for kind, bindings in self._config.bindings.items():
             if kind == "http" and "http" not in host.listen:
                 continue  # an engine in a Python program that was told of no address
             sources[kind] = resolve("source", kind).build(bindings, host)
@@ -161,8 +146,56 @@ class Services:
         """Events whose outcome nobody waits for go through the queue: `asynchronous`, optional, says so."""
         return self._engine.asynchronous if getattr(source, "asynchronous", False) else self._engine.sink
 
+    def _show_mappings(self, sources: Mapping[str, EventSource]) -> None:
+        """Have the metrics page show what polls queues."""
+        for source in (_one(SqsSource, sources), _one(RemoteSqsSource, sources)):
+            if source is not None:
+                self._engine.stats.mappings.watch(partial(mapping_readings, source))
+
+    def _make_control_plane(
+        self, package_store: PackageStore, sources: Mapping[str, EventSource]
+    ) -> ControlPlane:
+        engine, mappings = self._engine, _one(SqsSource, sources)
+        assert mappings is not None  # it is made even if no event asks for it
+        return ControlPlane(
+            self._functions,
+            package_store,
+            engine.deployments,
+            _one(HttpSource, sources),
+            offload=engine.platform.offload,
+            spawn=self._spawn,
+            fetch_code=partial(fetch_code, self._s3),
+            mappings=mappings,
+            log_line=engine.say,
+        )
+
+    def _make_gate(self) -> AwsGate:
+        """What answers requests to the aws listener, by the service they are for."""
+        engine, host = self._engine, self._host
+        lambda_api = LambdaApi(
+            self._functions, self._control_plane, host, engine.sink, self._spawn, engine.asynchronous
+        )
+        handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
+        router = AwsRouter(handlers, host.new_request_id)
+        return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject)
+
+    def _make_webhooks(self) -> Webhooks:
+        settings = self._config.resources.s3
+        return Webhooks(
+            self._s3.notifier,
+            self._s3.records,
+            self._host,
+            self._s3.api.handle,
+            spawn=self._spawn,
+            fetch=fetching(self._engine.platform.offload),
+            token=settings.intake_token,
+            confirm_hosts=settings.intake_confirm_hosts,
+        )
+
+    # ---------------------------------------------------------------- what they ask for
+
     def _invoke_config(self, name: str, qualifier: str | None) -> InvokeConfig:
-        record = self._registry.record(name)
+        record = self._functions.record(name)
         kept = record.invoking.get(qualifier or LATEST) if record is not None else None
         return _NONE if kept is None else kept.config
 

@@ -95,7 +95,7 @@ async def test_the_terms_follow_the_config_and_the_concurrency_of_the_moment(ben
     """Of the API, by function and qualifier; they are made once for each state of things."""
     configs = {("f", None): {"MaximumRetryAttempts": 1}}
     async with bench.engine(bench.function(maximum_event_age_s=100)) as engine:
-        engine.async_configs.invoke_config = lambda name, qualifier: configs.get((name, qualifier), {})
+        engine.async_configs.read_from(lambda name, qualifier: configs.get((name, qualifier), {}))
 
         def terms(name="f", qualifier=None):
             return engine.async_configs.config_of(Event(name, b"1", "id", 0.0, qualifier=qualifier))

@@ -17,7 +17,7 @@ import anyio
 
 from engine import Engine, Function
 from engine.cli.options import run
-from engine.ports import Binding, Host
+from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.sqs.service import SqsService
 from engine.sources.sqs.settings import SqsEvent
 from engine.sources.sqs.source import SqsSource
@@ -32,7 +32,7 @@ async def main(messages: int, *, reporting: bool) -> bool:
     async with Engine([function]) as engine:
         await engine.invoke("noop")
         clock = engine.platform.clock
-        services: dict[str, object] = {}
+        services = ServiceRegistry()
         host = Host(
             account=engine.config.account,
             clock=clock,
@@ -40,7 +40,7 @@ async def main(messages: int, *, reporting: bool) -> bool:
             listen={},
             services=services,
         )
-        service = services["sqs"] = SqsService(host)
+        service = services.add(SqsService(host))
         queue = service.queues.create("q", {}, {}, clock.now())
         for number in range(messages):
             queue.send(clock.now(), engine.new_request_id(), f'{{"order": {number}}}')

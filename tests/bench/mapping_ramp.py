@@ -19,7 +19,7 @@ from engine.core.event import Event
 from engine.core.function import Account, Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
-from engine.ports import Binding, Host
+from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.sqs.service import SqsService
 from engine.sources.sqs.settings import SqsEvent
 from engine.sources.sqs.source import SqsSource
@@ -50,9 +50,9 @@ async def main(messages: int) -> bool:
     """Fill, let the mapping go, and look once a second; whether it kept to the closed form."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
-    clock, services = loop.clock, dict[str, object]()
+    clock, services = loop.clock, ServiceRegistry()
     host = Host(account=Account(), clock=clock, new_request_id=str, listen={}, services=services)
-    service = services["sqs"] = SqsService(host)
+    service = services.add(SqsService(host))
     queue = service.queues.create("q", {}, {}, clock.now())
     for _ in range(messages):
         queue.send(clock.now(), "0f0e0d0c-0b0a-4908-8706-050403020100", "x")

@@ -33,7 +33,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from engine import Engine, Function
-from engine.ports import Binding, Host
+from engine.ports import Binding, Host, ServiceRegistry
 from engine.protocols.aws.router import AwsRouter
 from engine.protocols.http.server import HttpLimits, HttpServer
 from engine.services.s3.service import S3Service
@@ -52,12 +52,12 @@ async def serve(folder: Path | None) -> None:
     here = str(Path(__file__).parent)
     function = Function("noop", handler="noop.on_loop", code=here, executor="loop")
     async with Engine([function]) as engine, anyio.create_task_group() as group:
-        services: dict[str, object] = {}
+        services = ServiceRegistry()
         clock, new_id = engine.platform.clock, engine.new_request_id
         account = engine.config.account
         host = Host(account=account, clock=clock, new_request_id=new_id, listen={}, services=services)
-        service = services["s3"] = S3Service(
-            host, spawn=group.start_soon, offload=engine.platform.offload, folder=folder
+        service = services.add(
+            S3Service(host, spawn=group.start_soon, offload=engine.platform.offload, folder=folder)
         )
         source = S3Source.build([Binding(function=function, settings=S3Event(bucket="bench"))], host)
         endpoint = AwsRouter({"s3": service.api.handle}, new_id)

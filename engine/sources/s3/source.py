@@ -15,7 +15,7 @@ from engine.core.outcome import Outcome
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
-from engine.services.s3.service import SERVICE, S3Service
+from engine.services.s3.service import S3Service
 from engine.services.s3.settings import S3Event
 
 _log = logging.getLogger("engine.s3")
@@ -52,8 +52,8 @@ class S3Source:
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Build the source. Raises ConfigError if the engine has no buckets."""
-        service = host.services.get(SERVICE)
-        if not isinstance(service, S3Service):
+        service = host.services.find(S3Service)
+        if service is None:
             raise ConfigError(("events of type 's3' need the buckets of the engine's aws listener",))
         return cls(bindings, host, service)
 

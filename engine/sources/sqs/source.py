@@ -82,8 +82,8 @@ class SqsSource:
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Build the source. Raises ConfigError if the engine has no queues."""
-        service = host.services.get(SERVICE)
-        if not isinstance(service, SqsService):
+        service = host.services.find(SqsService)
+        if service is None:
             raise ConfigError(("events of type 'sqs' need the queues of the engine's aws listener",))
         return cls(bindings, host, service)
 

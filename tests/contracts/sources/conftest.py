@@ -16,7 +16,7 @@ from engine.core.billing import Rate
 from engine.core.destinations import DestinationRecord
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
-from engine.ports import Binding, Host
+from engine.ports import Binding, Host, ServiceRegistry
 from engine.registry import resolve
 from engine.services.s3.service import S3Service
 from engine.services.sqs.service import SqsService
@@ -97,7 +97,7 @@ class Play:
         self.stopping = anyio.Event()
         self.announced = []
         self.said, self.rejected = [], []
-        self.services = {}
+        self.services = ServiceRegistry()
         ids = itertools.count(1)
         self.host = Host(
             account=Account(),
@@ -211,7 +211,7 @@ class SqsPlay(Play):
     kind = "sqs"
 
     def prepare(self):
-        self.service = self.services["sqs"] = SqsService(self.host)
+        self.service = self.services.add(SqsService(self.host))
 
     def settings(self):
         return {"queue": "jobs", "batch_size": 1}
@@ -236,14 +236,14 @@ class S3Play(Play):
     kind = "s3"
 
     def prepare(self):
-        self.services["s3"] = S3Service(self.host, spawn=None, offload=None)
+        self.s3 = self.services.add(S3Service(self.host, spawn=None, offload=None))
 
     def settings(self):
         return {"bucket": "photos"}
 
     async def offer(self, count):
         for _ in range(count):
-            self.services["s3"].put_record("arn:aws:s3:::photos", DestinationRecord(body=b"x"))
+            self.s3.put_record("arn:aws:s3:::photos", DestinationRecord(body=b"x"))
 
 
 class SchedulePlay(Play):

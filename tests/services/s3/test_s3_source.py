@@ -15,7 +15,7 @@ from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
 from engine.errors import ConfigError, FunctionNotFound
-from engine.ports import Binding, Host
+from engine.ports import Binding, Host, ServiceRegistry
 from engine.protocols.aws.router import AwsRouter
 from engine.runtime.clock import SystemClock
 from engine.runtime.platform import offload_to_thread
@@ -37,7 +37,7 @@ class Bench:
         self.ask_of = ask
         self.rejected, self.events, self.replies, self.carried = [], [], [], []
         self.tasks = set()
-        services = {}
+        services = ServiceRegistry()
         self.host = Host(
             account=Account(region="us-east-2", account_id="123456789012"),
             clock=clock or asyncio.get_running_loop().clock,
@@ -51,7 +51,7 @@ class Bench:
             "senders": {"sqs": self._carry, "events": self._carry},
             **options,
         }
-        self.service = services["s3"] = S3Service(self.host, spawn=self._spawn, **options)
+        self.service = services.add(S3Service(self.host, spawn=self._spawn, **options))
         bindings = [
             Binding(function=Function("f", handler="a.b"), settings=S3Event.model_validate(table))
             for table in events

@@ -15,7 +15,7 @@ import pytest
 from engine import Engine, Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
-from engine.ports import Binding, Host
+from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.service import SqsService
 from engine.services.sqs.settings import QueueSettings
@@ -72,7 +72,7 @@ class Site:
                 Engine(self.functions, platform=platform, executor=self._executor, **self.settings)
             )
             self.clock = self.engine.platform.clock
-            services: dict[str, object] = {}
+            services = ServiceRegistry()
             self.host = Host(
                 account=self.engine.config.account,
                 clock=self.clock,
@@ -81,7 +81,7 @@ class Site:
                 say=self.said.append,
                 services=services,
             )
-            self.service = services["sqs"] = SqsService(self.host)
+            self.service = services.add(SqsService(self.host))
             opening.callback(self.service.stop)
             self.service.declare({name: QueueSettings(**table) for name, table in self.tables.items()})
             bindings = [Binding(function=self.functions[0], settings=event) for event in self.events]

@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from engine import Engine, Function
 from engine.packages.store import PackageStore
-from engine.ports import Host
+from engine.ports import Host, ServiceRegistry
 from engine.protocols.aws.router import AwsRouter
 from engine.protocols.http.server import HttpLimits, HttpServer
 from engine.services.lambda_api.control_plane import ControlPlane
@@ -45,7 +45,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self._loop, self._stopping = loop, asyncio.Event()
         async with Engine(self._functions) as engine, asyncio.TaskGroup() as group:
-            services = {}
+            services = ServiceRegistry()
             host = Host(
                 account=engine.config.account,
                 clock=engine.platform.clock,
@@ -53,7 +53,7 @@ class Server:
                 listen={},
                 services=services,
             )
-            services["sqs"] = sqs = SqsService(host)
+            sqs = services.add(SqsService(host))
             source = SqsSource.build([], host)
             registry = FunctionRegistry({one.name: one for one in self._functions}, host)
 

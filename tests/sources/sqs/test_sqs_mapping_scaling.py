@@ -10,7 +10,7 @@ from engine.core.billing import Rate
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
 from engine.core.scaling.pollers import Reason
-from engine.ports import Binding, Host
+from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.sqs.service import SqsService
 from engine.sources.sqs.settings import SqsEvent
 from engine.sources.sqs.source import SqsSource
@@ -42,9 +42,9 @@ class Ramp:
 
     def __init__(self, messages, **event):
         self.clock = asyncio.get_running_loop().clock
-        services = {}
+        services = ServiceRegistry()
         host = Host(account=Account(), clock=self.clock, new_request_id=str, listen={}, services=services)
-        services["sqs"] = service = SqsService(host)
+        service = services.add(SqsService(host))
         self.queue = service.queues.create("q", {}, {}, self.clock.now())
         for _ in range(messages):
             self.queue.send(self.clock.now(), "id", "x")

@@ -12,11 +12,9 @@ from typing import Any, Final, Self
 import orjson
 
 from engine.app.assembly import Assembly
-from engine.app.async_invoke_configs import AsyncInvokeConfigs
 from engine.app.bundles import Bundles
 from engine.app.deployments import Deployments
 from engine.config import Config, from_functions
-from engine.core.destinations import DestinationSender
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Reply
@@ -138,7 +136,8 @@ class Engine:
     # ---------------------------------------------------------------- its parts, once it is open
 
     @property
-    def _parts(self) -> Assembly:
+    def parts(self) -> Assembly:
+        """All its parts, for what is built around it."""
         if self._assembly is None:
             raise NotAccepting(Stage.NEW.value)
         return self._assembly
@@ -146,45 +145,35 @@ class Engine:
     @property
     def sink(self) -> Dispatcher:
         """What sources feed. Raises `NotAccepting`, as the other parts do, before the engine was opened."""
-        return self._parts.dispatcher
+        return self.parts.dispatcher
 
     @property
     def asynchronous(self) -> AsyncQueue:
         """The sink for events whose callers wait for nothing."""
-        return self._parts.asynchronous
+        return self.parts.asynchronous
 
     @property
     def stats(self) -> Stats:
         """All counters."""
-        return self._parts.stats
+        return self.parts.stats
 
     @property
     def deployments(self) -> Deployments:
         """Adds and removes functions."""
-        return self._parts.deployments
+        return self.parts.deployments
 
     @property
     def chosen(self) -> Mapping[str, str]:
         """The executor each function runs on, after `auto` was decided."""
-        return self._parts.builder.chosen
-
-    @property
-    def senders(self) -> dict[str, DestinationSender]:
-        """By service, what delivers to the destinations of asynchronous events that exist here."""
-        return self._parts.senders
-
-    @property
-    def async_configs(self) -> AsyncInvokeConfigs:
-        """What applies to asynchronous events."""
-        return self._parts.async_configs
+        return self.parts.builder.chosen
 
     def say(self, text: str) -> None:
         """Log a line, without its newline, for whoever runs the engine."""
-        self._parts.output.say(text)
+        self.parts.output.say(text)
 
     def end_by(self, latest_s: float) -> None:
         """From then on (engine clock) no handler holds the loop; may be called by a signal's handler."""
-        self._parts.watch.end_by(latest_s)
+        self.parts.watch.end_by(latest_s)
 
     # ---------------------------------------------------------------- use
 

@@ -72,7 +72,7 @@ class Services:
             {function.name: function for function in self._config.functions}, self._host
         )
         self._control_plane = self._make_control_plane(package_store, sources)
-        engine.async_configs.read_from(self._invoke_config)
+        engine.parts.async_configs.read_from(self._invoke_config)
         self.handle: Callable[[Request], None] = self._make_gate().handle
         self.body_limit_bytes = max(
             BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.api.body_limit_bytes
@@ -109,7 +109,7 @@ class Services:
     def _add_sqs(self) -> SqsService:
         service = self._registry.add(SqsService(self._host))
         service.declare(self._config.resources.queues)
-        self._engine.senders[SQS] = QueueSender(service, self._host)
+        self._engine.parts.senders[SQS] = QueueSender(service, self._host)
         return service
 
     def _add_s3(self) -> S3Service:
@@ -121,10 +121,10 @@ class Services:
             buckets=resources.buckets,
             settings=resources.s3,
             folder=Path(config.state_dir).absolute() / _OBJECTS if config.state_dir else None,
-            senders=self._engine.senders,
+            senders=self._engine.parts.senders,
             exists=self._exists,
         )
-        self._engine.senders[S3] = service.put_record
+        self._engine.parts.senders[S3] = service.put_record
         return self._registry.add(service, close=service.close)
 
     def _make_sources(self) -> dict[str, EventSource]:

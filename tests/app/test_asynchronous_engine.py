@@ -70,7 +70,7 @@ async def test_a_function_says_where_its_events_go(bench):
     """Names become ARNs of the engine's region and account."""
     function = bench.function(maximum_retry_attempts=0, on_success="done", on_failure="failed")
     async with bench.engine(function) as engine:
-        engine.senders["sqs"] = bench.carry
+        engine.parts.senders["sqs"] = bench.carry
         await engine.submit("f", 1)
         await asyncio.sleep(5)
         bench.result = Result(Status.SUCCESS, b"2")
@@ -95,10 +95,10 @@ async def test_the_terms_follow_the_config_and_the_concurrency_of_the_moment(ben
     """Of the API, by function and qualifier; they are made once for each state of things."""
     configs = {("f", None): {"MaximumRetryAttempts": 1}}
     async with bench.engine(bench.function(maximum_event_age_s=100)) as engine:
-        engine.async_configs.read_from(lambda name, qualifier: configs.get((name, qualifier), {}))
+        engine.parts.async_configs.read_from(lambda name, qualifier: configs.get((name, qualifier), {}))
 
         def terms(name="f", qualifier=None):
-            return engine.async_configs.config_of(Event(name, b"1", "id", 0.0, qualifier=qualifier))
+            return engine.parts.async_configs.config_of(Event(name, b"1", "id", 0.0, qualifier=qualifier))
 
         first, again = terms(), terms()
         of_alias = terms(qualifier="live")
@@ -117,7 +117,7 @@ async def test_a_stop_gives_up_what_waits_and_lets_end_what_runs(bench):
     """The failure destination has the one; the other ends well."""
     lost = bench.function("lost", on_failure="failed")
     async with bench.engine(lost, bench.function()) as engine:
-        engine.senders["sqs"] = bench.carry
+        engine.parts.senders["sqs"] = bench.carry
         await engine.submit("lost", 1)
         await asyncio.sleep(10)
         bench.result = Result(Status.SUCCESS, b"2")

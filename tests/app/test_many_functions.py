@@ -57,3 +57,12 @@ async def test_twice_as_many_functions_are_twice_the_work_to_start(tmp_path, own
     many = await calls_to_start(configured(tmp_path / "many", 2 * FEW, own=own))
 
     assert many <= 2.05 * few
+
+
+@pytest.mark.parametrize(("own", "most"), [(False, 650), (True, 820)], ids=["one file", "a file each"])
+async def test_a_function_more_costs_few_calls_at_start(tmp_path, own, most):
+    """What all of them share is not made, looked up or checked for each."""
+    few = await calls_to_start(configured(tmp_path / "few", FEW, own=own))
+    many = await calls_to_start(configured(tmp_path / "many", 2 * FEW, own=own))
+
+    assert (many - few) / FEW < most

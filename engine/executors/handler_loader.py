@@ -171,6 +171,17 @@ class Loader:
             return None
         return found[-1].origin
 
+    def source(self, handler: str) -> tuple[str, str] | None:
+        """Name and file of the handler's module if it is plainly a file of the code folder, else None."""
+        try:
+            target = self._target(handler)
+        except InitError:
+            return None
+        if target.folder != self._code or "." in target.dotted:
+            return None
+        file = source_below(str(self._code), target.dotted)
+        return None if file is None else (target.dotted, file)
+
     def _target(self, handler: str) -> _Target:
         """Take `handler` apart as AWS's client does, or by file and function."""
         file, colon, function = handler.rpartition(":")

@@ -1,5 +1,6 @@
 """On the process executor the handler's modules are its own: nothing of the engine's stands before them."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -61,6 +62,41 @@ def handler(event, context):
     return {{**EARLY, **late}}
 """
     assert dict.fromkeys(names, True) == await answer(make(source))
+
+
+LOADED = """
+import sys, warnings
+def handler(event, context):
+    module = sys.modules[__name__]
+    kind = type(module.__loader__).__name__
+    names = [module.__name__, module.__file__, module.__spec__.origin, module.__cached__]
+    return [VALUE, kind, sorted(vars(module.__loader__)), names, module.__spec__.loader is module.__loader__]
+"""
+
+
+async def test_every_environment_has_the_module_that_is_there_then(make, tmp_path):
+    """The first ones read it themselves, further ones find it read; a change is seen by the next."""
+    written = f"VALUE = 1{LOADED}", f"VALUE = 2{LOADED}"
+    found = []
+    async with make(written[0], keep_alive_s=0) as engine:
+
+        async def start(times: int) -> None:
+            for _ in range(times):
+                found.append((await engine.invoke("f")).payload)
+                while engine.sink.drivers["f"].statistics().idle:
+                    await asyncio.sleep(0.01)
+
+        await start(5)
+        write(tmp_path, {"app.py": written[1]})
+        await start(5)
+        write(tmp_path, {"app/__init__.py": f"VALUE = 3{LOADED}"})
+        await start(1)
+
+    first, second, third = found[:5], found[5:10], found[10]
+    assert [1] * 5 == [values[0] for values in first]
+    assert [2] * 5 == [values[0] for values in second]
+    assert (3, str(tmp_path / "code/app/__init__.py")) == (third[0], third[3][1])
+    assert all(values[1:] == found[0][1:] for values in (*first, *second))
 
 
 async def test_what_awss_client_imports_is_not_the_folders(make, tmp_path):

@@ -30,6 +30,7 @@ from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner
 from engine.executors.log_format import LogStyle
 from engine.executors.marshal import decode, encode, exit_status, of_handler, run_log_json, run_log_text
+from engine.executors.process.child.compiled_module import CompiledModule
 from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.preloading import imported_from_outside
 from engine.executors.process.child.private_modules import (
@@ -98,6 +99,8 @@ class ChildEnvironment:
         self.call.locate()
         self._early = shadowed_modules(spec.function.code)
         self._plain = plain_packages(spec.function.code, spec.function.handler)
+        source = self.call.source()
+        self._compiled = None if source is None else CompiledModule(*source)
         self.template: ContextTemplate
         self.loaded: Loaded
         self.connection: socket.socket
@@ -121,8 +124,10 @@ class ChildEnvironment:
         except OSError:
             pass  # the handler will not be found: that is for the init to say
 
-    def make_context_template(self) -> None:
-        """Set the log stream's name; before the fork, in the process that forks."""
+    def before_fork(self) -> None:
+        """Set the log stream's name, and read the handler's module; in the process that forks."""
+        if self._compiled is not None:
+            self._compiled.renew()
         self.template = self.call.make_context_template()
         if _LOG_STREAM in self.spec.variables:
             os.environ[_LOG_STREAM] = self.template.make("", 0.0).log_stream_name
@@ -131,6 +136,8 @@ class ChildEnvironment:
         """Import the handler. Raises InitError."""
         tells = self.spec.function.preload == "auto" and not self.is_prepared
         before = set(sys.modules) if tells else ()
+        if self._compiled is not None:
+            self.private.expect(self._compiled.spec)
         self.loaded = self.call.load(fresh=True)
         if tells:
             self._imported = imported_from_outside(self.spec.function.code, before)

@@ -224,11 +224,11 @@ class ForkServer:
         os._exit(0)
 
     def _set_environment(self, environment: ChildEnvironment) -> None:
-        """Set what the next child of this function inherits: variables and the Context's template."""
+        """Set what the next child of this function inherits: variables, and what it makes before a fork."""
         if self._environment_set_for is not environment:
             set_variables(environment.spec.variables)
             self._environment_set_for = environment
-        environment.make_context_template()
+        environment.before_fork()
 
     def _visible_to(self, environment: ChildEnvironment) -> list[str]:
         """Folders below `/tmp` that stay visible when its own `/tmp` is mounted over them."""

@@ -52,6 +52,7 @@ class PrivateModules:
     def __init__(self, modules: Mapping[str, ModuleType]) -> None:
         self._modules = dict(modules)
         self._folders: Mapping[str, str] = {}
+        self._expected: ModuleSpec | None = None
 
     @classmethod
     def take(cls) -> PrivateModules:
@@ -64,10 +65,18 @@ class PrivateModules:
         self._folders = folders
         sys.meta_path.insert(0, self)
 
+    def expect(self, spec: ModuleSpec | None) -> None:
+        """Have the module that is imported next by the name of `spec` be found by it."""
+        self._expected = spec
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
     ) -> ModuleSpec | None:
         """Called by the import system."""
+        expected = self._expected
+        if expected is not None and expected.name == fullname:
+            self._expected = None
+            return expected
         folder = self._folders.get(fullname)
         if folder is not None:
             package = ModuleSpec(fullname, None, is_package=True)

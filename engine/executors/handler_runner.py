@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -128,7 +128,7 @@ class HandlerRunner:
 
     def make_context_template(self) -> ContextTemplate:
         """What the contexts of a new environment share, such as its log stream."""
-        day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
+        day = time.strftime("%Y/%m/%d", time.gmtime(self._clock.wall()))
         return ContextTemplate(
             self._function,
             self._arn,

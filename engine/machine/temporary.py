@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from engine.machine.folder_claim import claim
+
 _NAME: Final = re.compile(r"invocation-engine-([1-9][0-9]{0,9})-[a-z]+-[0-9a-f]{8}")
 
 
@@ -19,17 +21,6 @@ def new_path(kind: str) -> Path:
     """Return an unused name; `kind`, lower-case letters, says what the folder is for."""
     name = f"invocation-engine-{os.getpid()}-{kind}-{secrets.token_hex(4)}"
     return Path(tempfile.gettempdir(), name)
-
-
-def claim(folder: Path) -> int:
-    """Make the folder and open a descriptor of it: while any process has that open, it is no leftover.
-
-    Process ids are reused, and mean nothing in another container with the same `/tmp`; a lock does not.
-    """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    return descriptor
 
 
 class TemporaryFolder:

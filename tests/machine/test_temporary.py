@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.machine.temporary import TemporaryFolder, claim, remove_leftovers
+from engine.machine.folder_claim import claim
+from engine.machine.temporary import TemporaryFolder, remove_leftovers
 
 KIND = "tmp-0123abcd"
 

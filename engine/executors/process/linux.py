@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from typing import Final
+from typing import Any, Final
 
 CLONE_NEWNS: Final = 0x00020000
 MS_NOSUID: Final = 0x2
@@ -18,40 +18,53 @@ MS_REC: Final = 0x4000
 MS_SLAVE: Final = 0x80000
 
 _PR_SET_PDEATHSIG: Final = 1
+_SIGKILL: Final = int(signal.SIGKILL)
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def _function(name: str, *types: Any) -> Any:
+    """A function of the C library that returns an int. Given its types, ctypes has less to find out."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    function.argtypes = types
+    return function
+
+
+_prctl: Final = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
+_unshare: Final = _function("unshare", ctypes.c_int)
+_setns: Final = _function("setns", ctypes.c_int, ctypes.c_int)
+_mount: Final = _function("mount", *[ctypes.c_char_p] * 3, ctypes.c_ulong, ctypes.c_char_p)
 
 
 def die_with_parent(parent: int) -> None:
     """Have this process killed when `parent`, its parent, dies; at once if that happened already."""
-    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _check("prctl", _prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def outlive_parent() -> None:
     """Take back `die_with_parent`."""
-    _call("prctl", _PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    _check("prctl", _prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0))
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent dies."""
-    _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _check("prctl", _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def unshare_mounts() -> None:
     """Give this process mounts of its own, a copy of those it has. Raises OSError (mostly EPERM)."""
-    _call("unshare", CLONE_NEWNS)
+    _check("unshare", _unshare(CLONE_NEWNS))
 
 
 def enter_mounts(namespace: int) -> None:
     """Take the mounts of `namespace`, a descriptor of `/proc/PID/ns/mnt`; cwd is `/` then. Raises OSError."""
-    _call("setns", namespace, CLONE_NEWNS)
+    _check("setns", _setns(namespace, CLONE_NEWNS))
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     """Show `source` at the folder `target`, with the flags and data of the system call. Raises OSError."""
-    _call("mount", os.fsencode(source), os.fsencode(target), _text(kind), ctypes.c_ulong(flags), _text(data))
+    _check("mount", _mount(os.fsencode(source), os.fsencode(target), _text(kind), flags, _text(data)))
 
 
 def children() -> list[int] | None:
@@ -67,7 +80,7 @@ def _text(value: str | None) -> bytes | None:
     return None if value is None else os.fsencode(value)
 
 
-def _call(name: str, *arguments: object) -> None:
-    if getattr(_LIBC, name)(*arguments) < 0:
+def _check(name: str, result: int) -> None:
+    if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")

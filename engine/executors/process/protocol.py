@@ -206,6 +206,12 @@ def receive_message(connection: socket.socket) -> ControlMessage | None:
     return ControlMessage(kind, token, value, data[_MESSAGE.size :], descriptors)
 
 
+def send_with_descriptors(connection: socket.socket, message: bytes, descriptors: tuple[int, ...]) -> None:
+    """Send `message` with `descriptors` beside it: `socket.send_fds`, in a few operations."""
+    packed = Struct(f"{len(descriptors)}i").pack(*descriptors)
+    connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)])
+
+
 # ---------------------------------------------------------------- both sides
 
 NICE: Final = 5

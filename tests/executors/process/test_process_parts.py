@@ -110,6 +110,28 @@ def test_a_reply_that_is_whole_is_told_from_one_that_is_not():
     assert whole_reply(b"") is None
 
 
+def test_what_all_are_forked_from_imports_nothing_large():
+    """Each fork pays for what is there: its memory is mapped, and its hooks after a fork run."""
+    code = "import engine.executors.process.child.zygote, sys; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    large = {
+        "asyncio",
+        "hashlib",
+        "http",
+        "multiprocessing",
+        "random",
+        "secrets",
+        "shutil",
+        "ssl",
+        "subprocess",
+        "tempfile",
+    }
+    assert set() == large & set(found)
+
+
 class Tenant:
     """What the watch looks at, without a process."""
 

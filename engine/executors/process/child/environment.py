@@ -130,7 +130,7 @@ class ChildEnvironment:
             self._compiled.renew()
         self.template = self.call.make_context_template()
         if _LOG_STREAM in self.spec.variables:
-            os.environ[_LOG_STREAM] = self.template.make("", 0.0).log_stream_name
+            os.environ[_LOG_STREAM] = self.template.log_stream_name
 
     def initialise(self) -> None:
         """Import the handler. Raises InitError."""

@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import socket
-from contextlib import ExitStack
 from typing import Final
 
 from engine.executors.process.child import cgroup
@@ -40,6 +39,7 @@ from engine.executors.process.protocol import (
     ControlMessage,
     pack_message,
     receive_message,
+    send_with_descriptors,
 )
 from engine.executors.process.spec import EnvironmentSpec
 
@@ -72,7 +72,7 @@ class ForkServer:
         self._tokens: dict[int, int] = {}  # process id to token
         self._forgotten: set[int] = set()  # tokens to let go of as soon as they are dead
         self._cgroups: dict[int, str] = {}
-        self._visible: dict[str, list[str]] = {}
+        self._shown: dict[str, tuple[list[str], str | None]] = {}
         self._environment_set_for: ChildEnvironment | None = template
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
@@ -140,25 +140,33 @@ class ForkServer:
 
     def _fork(self, message: ControlMessage) -> None:
         """Fork, and send the descriptors to the engine. Raises OSError, with nothing left open."""
-        with ExitStack() as ends:
-            kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
-            ours, theirs = _socket.socketpair(
-                socket.AF_UNIX, kind
-            )  # `socket.socketpair` looks up what a handler may replace
-            ends.callback(ours.close)
-            ends.callback(theirs.close)
+        kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
+        # `socket.socketpair` looks up what a handler may replace.
+        ours, theirs = _socket.socketpair(socket.AF_UNIX, kind)
+        try:
             output, write_end = os.pipe2(os.O_CLOEXEC)
-            ends.callback(os.close, output)
-            ends.callback(os.close, write_end)
-            pid, pidfd = self._fork_with(message, ours, theirs, output, write_end)
-            ends.callback(os.close, pidfd)
-            self._tokens[pid] = token = message.token
-            self._alive.add(token)
             try:
-                descriptors = [ours.fileno(), output, pidfd]
-                socket.send_fds(self._connection, [pack_message(message.kind, token, pid)], descriptors)
-            except OSError:
-                pass  # the engine is gone: the next read says so
+                pid, pidfd = self._fork_with(message, ours, theirs, output, write_end)
+                try:
+                    self._hand_over(message, pid, (ours.fileno(), output, pidfd))
+                finally:
+                    os.close(pidfd)
+            finally:
+                os.close(output)
+                os.close(write_end)
+        finally:
+            ours.close()
+            theirs.close()
+
+    def _hand_over(self, message: ControlMessage, pid: int, descriptors: tuple[int, int, int]) -> None:
+        """Send the engine what it needs of the new process."""
+        token = message.token
+        self._tokens[pid] = token
+        self._alive.add(token)
+        try:
+            send_with_descriptors(self._connection, pack_message(message.kind, token, pid), descriptors)
+        except OSError:
+            pass  # the engine is gone: the next read says so
 
     def _fork_with(
         self,
@@ -172,8 +180,7 @@ class ForkServer:
         token, environment = message.token, self._template or self._environment(message.body)
         spec = environment.spec
         # All that can be done before the fork is: a child pays for each page that it is the first to change.
-        visible = self._visible_to(environment)
-        layers = layers_of(spec.function.code)
+        visible, layers = self._shown_to(environment)
         self._tmp_dirs.enter(token, spec.function.ephemeral_storage_mb, message.value, visible, layers)
         try:
             bootstrap = ChildBootstrap(
@@ -230,15 +237,14 @@ class ForkServer:
             self._environment_set_for = environment
         environment.before_fork()
 
-    def _visible_to(self, environment: ChildEnvironment) -> list[str]:
-        """Folders below `/tmp` that stay visible when its own `/tmp` is mounted over them."""
-        if not self._tmp_dirs.mounted:
-            return []
+    def _shown_to(self, environment: ChildEnvironment) -> tuple[list[str], str | None]:
+        """Folders below `/tmp` that stay visible when its own is mounted over them; where its layers lie."""
         code = environment.spec.function.code
-        visible = self._visible.get(code)
-        if visible is None:
-            visible = self._visible[code] = visible_below(TMP, code)
-        return visible
+        shown = self._shown.get(code)
+        if shown is None:
+            visible = visible_below(TMP, code) if self._tmp_dirs.mounted else []
+            shown = self._shown[code] = visible, layers_of(code)
+        return shown
 
     def _environment(self, text: bytes) -> ChildEnvironment:
         """What all environments of the function start with; made once for each spec."""

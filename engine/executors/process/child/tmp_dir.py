@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from fcntl import F_DUPFD_CLOEXEC, fcntl
+from importlib import import_module
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from engine.executors.process.linux import (
     MS_BIND,
@@ -26,7 +26,7 @@ from engine.executors.process.linux import (
     mount,
     unshare_mounts,
 )
-from engine.machine.temporary import claim
+from engine.machine.folder_claim import claim
 
 OPT: Final = "/opt"
 TMP: Final = "/tmp"  # noqa: S108  # Lambda's; each environment has its own
@@ -43,7 +43,7 @@ class TmpDirs(Protocol):
     """Whether `/tmp` itself is their own, and its size is kept by the file system."""
 
     def enter(
-        self, token: int, size_mb: int, kept: int, visible: Iterable[str], layers: str | None = None
+        self, token: int, size_mb: int, kept: int, visible: Collection[str], layers: str | None = None
     ) -> None:
         """Before the fork: make the `/tmp` of `token`, or take over that of `kept` if it is not 0.
 
@@ -82,7 +82,7 @@ class MountedTmpDirs:
         self._namespaces: dict[int, int] = {}
 
     def enter(
-        self, token: int, size_mb: int, kept: int, visible: Iterable[str], layers: str | None = None
+        self, token: int, size_mb: int, kept: int, visible: Collection[str], layers: str | None = None
     ) -> None:
         """See `TmpDirs`."""
         known = self._namespaces.pop(kept, None)
@@ -94,10 +94,13 @@ class MountedTmpDirs:
         try:
             if layers is not None and os.path.isdir(OPT):
                 _mount_opt(layers)
-            _mount_tmp(size_mb, list(visible), copied=self._snapshot)
+            _mount_tmp(size_mb, visible, copied=self._snapshot)
             # Numbered apart from all others, so that a child can close thousands of them in one call.
-            with open(_OWN_MOUNTS, "rb", buffering=0) as namespace:
-                self._namespaces[token] = _numbered_from(self._apart, namespace.fileno())
+            namespace = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._namespaces[token] = _numbered_from(self._apart, namespace)
+            finally:
+                os.close(namespace)
         except OSError:
             self.exit()  # the next one must not be forked in a namespace that is half done
             raise
@@ -133,9 +136,10 @@ class FolderTmpDirs:
         self._base = Path(base)
         self._claim = claim(self._base)
         self._names: dict[int, str] = {}
+        self._remove = _shutil().rmtree
 
     def enter(
-        self, token: int, size_mb: int, kept: int, visible: Iterable[str], layers: str | None = None
+        self, token: int, size_mb: int, kept: int, visible: Collection[str], layers: str | None = None
     ) -> None:
         """See `TmpDirs`. The size is for the child to look after."""
         name = self._names.pop(kept, None) or f"{os.getpid()}-{token}"
@@ -153,7 +157,7 @@ class FolderTmpDirs:
         """See `TmpDirs`."""
         name = self._names.pop(token, None)
         if name is not None:
-            shutil.rmtree(self._base / name, ignore_errors=True)
+            self._remove(self._base / name, ignore_errors=True)
 
     def close_in_child(self) -> None:
         """See `TmpDirs`."""
@@ -218,11 +222,15 @@ def visible_below(root: str, code: str) -> list[str]:
     return [path for path in below if not any(path.startswith(other + os.sep) for other in below)]
 
 
-def _mount_tmp(size_mb: int, visible: list[str], *, copied: bool) -> None:
+def _mount_tmp(size_mb: int, visible: Collection[str], *, copied: bool) -> None:
+    options = f"size={size_mb}m,mode=1777"
+    if not visible and not copied:
+        mount("tmpfs", TMP, "tmpfs", MS_NOSUID | MS_NODEV, options)
+        return
     held = [(path, os.open(path, os.O_PATH)) for path in visible]
     before = os.open(TMP, os.O_RDONLY)
     try:
-        mount("tmpfs", TMP, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size_mb}m,mode=1777")
+        mount("tmpfs", TMP, "tmpfs", MS_NOSUID | MS_NODEV, options)
         if copied:  # a template's: what its init wrote is part of the snapshot, as on Lambda
             bound = {os.path.relpath(path, TMP).partition(os.sep)[0] for path in visible}
             _copy(f"/proc/self/fd/{before}", bound)
@@ -260,7 +268,13 @@ def _bind(descriptor: int, path: str) -> None:
     mount(source, path, None, MS_BIND | MS_REC)
 
 
+def _shutil() -> Any:
+    """The module, only where it is needed: with all that it imports, each fork would pay for it."""
+    return import_module("shutil")
+
+
 def _copy(source: str, leave_out: set[str]) -> None:
+    shutil = _shutil()
     for name in os.listdir(source):
         path, copy = f"{source}/{name}", f"{TMP}/{name}"
         if name in leave_out:

@@ -49,12 +49,14 @@ class ChildBootstrap:
             environment.prepare()
         reseed()
         environment.attach(self.connection)
+        environment.notice_copies()
         try:
             environment.initialise()
         except InitError as error:
             environment.failed(error, _now() - began_s)
         environment.ready(_now() - began_s)
         environment.serve()
+        os._exit(0)
 
     def as_template(self) -> socket.socket:
         """Initialise the handler and run the hooks before the snapshot, or import `spec.imports`.
@@ -92,6 +94,7 @@ class ChildBootstrap:
         began_s = self._set_up()
         environment = self.environment
         environment.attach(self.connection)
+        environment.notice_copies()
         try:
             os.chdir(environment.spec.function.code)
             run_after_restore()
@@ -99,6 +102,7 @@ class ChildBootstrap:
             environment.failed(error, _now() - began_s, AFTER_RESTORE_STATUS)
         environment.ready(_now() - began_s)
         environment.serve()
+        os._exit(0)
 
     def _set_up(self, *, serves: bool = True) -> float:
         """Set up the process; returns the monotonic time in seconds at which that began."""

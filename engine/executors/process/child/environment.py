@@ -56,7 +56,7 @@ from engine.executors.process.spec import EnvironmentSpec
 
 _NOTHING: Final = b"\0\0\0\0"
 _MB: Final = 1024 * 1024
-_LOG_STREAM: Final = "AWS_LAMBDA_LOG_STREAM_NAME"
+LOG_STREAM: Final = "AWS_LAMBDA_LOG_STREAM_NAME"
 
 
 class ProcessClock:
@@ -129,8 +129,8 @@ class ChildEnvironment:
         if self._compiled is not None:
             self._compiled.renew()
         self.template = self.call.make_context_template()
-        if _LOG_STREAM in self.spec.variables:
-            os.environ[_LOG_STREAM] = self.template.log_stream_name
+        if LOG_STREAM in self.spec.variables:
+            os.environ[LOG_STREAM] = self.template.log_stream_name
 
     def initialise(self) -> None:
         """Import the handler. Raises InitError."""
@@ -149,13 +149,22 @@ class ChildEnvironment:
             self.template = (
                 self.call.make_context_template()
             )  # each environment of a snapshot has a log stream of its own
-        os.register_at_fork(after_in_child=self._be_copy)
         try:
             self._own_memory = move_to_high_number(
                 os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
             )
         except OSError:
             self._own_memory = None  # the peak is then that of the whole life of the process
+
+    def notice_copies(self) -> None:
+        """Have a copy of this process that the handler forks exit when it returns from the handler."""
+        os.register_at_fork(after_in_child=self._be_copy)
+
+    def release(self) -> None:
+        """Close what `attach` opened."""
+        self.connection.close()
+        if self._own_memory is not None:
+            os.close(self._own_memory)
 
     # ---------------------------------------------------------------- replies to the engine
 
@@ -225,7 +234,7 @@ class ChildEnvironment:
 
     # ---------------------------------------------------------------- running handlers
 
-    def serve(self) -> NoReturn:
+    def serve(self) -> None:
         """Run the handler for one request after the other, until the engine closes the socket."""
         call, handler, template = self.call, self.loaded.callable, self.template
         receive = FrameReader(self.connection).next
@@ -242,7 +251,7 @@ class ChildEnvironment:
             except OSError:
                 self.kill_self()
             if request is None:
-                os._exit(0)
+                return
             number, invocation.deadline_s, event.request_id, event.qualifier, trace, client, payload = request
             event.client_context = client
             if trace != self._trace:

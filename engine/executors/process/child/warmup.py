@@ -1,42 +1,95 @@
-"""Runs an invocation some times in the zygote, so that its children start with everything warm.
+"""Starts an environment some times in the zygote and has it serve, so that its children find all of it warm.
 
-Lazy imports are made, caches filled and bytecode specialised before the memory is shared by all.
+Lazy imports are made, caches filled and bytecode specialised before the memory is shared by all: a child pays
+for each page that it is the first to change.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
+import os
+import socket
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from engine.core.event import Event
 from engine.core.function import Account, Function
-from engine.core.invocation import Invocation
-from engine.executors.handler_runner import HandlerRunner
-from engine.executors.marshal import UnmarshalError, decode, encode
-from engine.executors.process.child.environment import CallContext, ProcessClock, ignore_outcome
+from engine.executors.marshal import UnmarshalError, decode
+from engine.executors.process.child.environment import LOG_STREAM, ChildEnvironment
+from engine.executors.process.child.handler_log import HandlerLog
+from engine.executors.process.child.preloading import reseed
+from engine.executors.process.child.private_modules import PrivateModules
+from engine.executors.process.child.process_setup import redirect
+from engine.executors.process.linux import adopt_orphans, die_with_parent
+from engine.executors.process.protocol import pack_request
+from engine.executors.process.spec import EnvironmentSpec
 
 _TIMES: Final = 20
 _MODULE: Final = "warmup_handler"
+_PAYLOAD: Final = b'{"a": [1, null, "x"]}'
+_HOOKS: Final = ((threading, "_after_fork"), (logging, "_after_at_fork_child_reinit_locks"))
+"""What runs in each child before anything of ours does. They change nothing where there is one thread."""
 
 
-def warm_up() -> None:
-    """Load a handler as those of functions are loaded, and run it `_TIMES` times."""
+def warm_up(log: HandlerLog, private: PrivateModules) -> None:
+    """Take `_TIMES` times the steps of a child, but for those that cannot be undone."""
     importlib.invalidate_caches()
     folder = str(Path(__file__).parent)
     function = Function("warmup", handler=f"{_MODULE}.handler", code=folder)
-    services = CallContext(account=Account(), clock=ProcessClock(), log=lambda *_: None, logs_json=False)
-    call = HandlerRunner(function, services, alone=True)
-    sys.path.insert(0, folder)
+    spec = EnvironmentSpec(
+        function=function, account=Account(), variables={LOG_STREAM: ""}, generation=0, cgroup=None
+    )
+    environment = ChildEnvironment(spec, log, private, own_tmp=True)
+    parent = os.getppid()
     for _ in range(_TIMES):
-        loaded = call.load(fresh=True)
-        invocation = Invocation(Event(function.name, b"", "", 0.0), ignore_outcome)
-        invocation.event.document = decode(b'{"a": [1, null, "x"]}')
-        document, context = call.arguments(call.make_context_template(), invocation)
-        encode(loaded.callable(document, context))
-        del sys.modules[_MODULE]
-    sys.path.remove(folder)
+        environment.before_fork()
+        with _undone():
+            for module, name in _HOOKS:
+                vars(module).get(name, int)()
+            die_with_parent(parent)
+            adopt_orphans()
+            _serve_once(environment)
+    log.invocation = None
+    sys.path_importer_cache.pop(folder, None)
     with suppress(UnmarshalError):
         decode(b"{")  # the parser looks for its exception by name, once: later that name may be a handler's
+
+
+def _serve_once(environment: ChildEnvironment) -> None:
+    ours, theirs = socket.socketpair()
+    read_end, write_end = os.pipe()
+    with ours:
+        redirect(write_end)
+        environment.prepare()
+        reseed()
+        environment.attach(theirs.detach())
+        environment.initialise()
+        environment.ready(0.0)
+        ours.sendall(pack_request(1, 0.0, "", None, None, None, len(_PAYLOAD)) + _PAYLOAD)
+        ours.shutdown(socket.SHUT_WR)
+        environment.serve()
+        environment.release()
+    os.close(read_end)
+
+
+@contextmanager
+def _undone() -> Iterator[None]:
+    """Restore what a child changes in its process: modules and where they come from, folder, streams."""
+    path, finders, modules = sys.path[:], sys.meta_path[:], set(sys.modules)
+    folder = os.open(".", os.O_PATH)
+    streams = [os.dup(number) for number in range(3)]
+    try:
+        yield
+    finally:
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.fchdir(folder)
+        os.close(folder)
+        sys.path[:], sys.meta_path[:] = path, finders
+        for name in set(sys.modules) - modules:
+            del sys.modules[name]

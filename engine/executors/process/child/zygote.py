@@ -63,8 +63,8 @@ def main(descriptor: int, parent: int) -> NoReturn:
     log = HandlerLog()
     log.install()
     copy_used_modules()
-    warm_up()
     private = PrivateModules.take()
+    warm_up(log, private)
     _clear_main_module(setup["path"])
     problem = _preload(setup["preload"])
     if problem is not None:

@@ -53,6 +53,16 @@ class Script(NamedTuple):
 
 
 _FIRST = ("what", "p50_ms", "p95_ms", "at_most_ms", "load_average")
+_STORM = (
+    "what",
+    "requests",
+    "busy_at_once",
+    "refused",
+    "total_s",
+    "wait_p50_s",
+    "wait_p99_s",
+    "load_average",
+)
 SCRIPTS = {
     "process": Script(
         ("process_throughput", "noop"),
@@ -68,6 +78,8 @@ SCRIPTS = {
     ),
     "process_first": Script(("process_cold", "first"), _FIRST),
     "process_snapstart": Script(("process_cold", "snapstart"), _FIRST),
+    "process_storm": Script(("process_storm", "sleeper"), _STORM),
+    "process_storm_boto3": Script(("process_storm", "boto3"), (*_STORM, "at_most_s")),
     "sqs": Script(
         ("sqs_load", "--boto3"), ("send", "receive_delete", "signed", "at_least", "load_average", "boto3")
     ),

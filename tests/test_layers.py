@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -138,6 +139,64 @@ def _dotted(path: Path) -> str:
 def _place(module: str, order: tuple[str, ...]) -> int:
     part = module.split(".")[2]
     return order.index(part) if part in order else -1  # -1: `engine/model/__init__.py`
+
+
+def imported_directly(source: str, known: Iterable[str]) -> set[str]:
+    """Modules of the engine that `source` names in its imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(known)
+            found |= inner or {node.module or ""}
+    return found & set(known)
+
+
+def circle_in(tree: dict[str, str]) -> list[str]:
+    """Modules that import each other in a circle, in order; empty if there is none."""
+    imports_of = {name: imported_directly(source, tree) for name, source in tree.items()}
+    finished: set[str] = set()
+
+    def search(name: str, path: tuple[str, ...]) -> list[str]:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in finished:
+            return []
+        for lower in sorted(imports_of[name]):
+            if circle := search(lower, (*path, name)):
+                return circle
+        finished.add(name)
+        return []
+
+    return next(filter(None, (search(name, ()) for name in tree)), [])
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Also not for annotations only: `TYPE_CHECKING` and imports inside functions are refused above."""
+    assert [] == circle_in(sources())
+
+
+def test_a_circle_would_be_found():
+    """However long it is."""
+    tree = {
+        "engine.a": "import engine.b",
+        "engine.b": "from engine import c",
+        "engine.c": "from engine.a import x",
+    }
+
+    assert ["engine.a", "engine.b", "engine.c", "engine.a"] == circle_in(tree)
+
+
+def test_no_folder_two_levels_down_holds_more_than_an_eighth_of_the_code():
+    """A folder that grows larger has two subjects: 12 % of the lines of `engine/` at most."""
+    lines: Counter[str] = Counter()
+    for path in modules():
+        folders = path.relative_to(ROOT).parts[:-1]
+        lines["/".join(folders[:2])] += len(path.read_text().splitlines())
+    limit = 0.12 * lines.total()
+
+    assert {} == {folder: count for folder, count in lines.items() if "/" in folder and count > limit}
 
 
 def test_the_layers_have_no_cycle():

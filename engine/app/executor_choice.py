@@ -35,7 +35,7 @@ _SHARED: Final = (
     "time zone, locale, working folder, umask and socket time-outs are the engine's and shared; "
     'executor = "process" has none of these limits'
 )
-_MOST_NAMES: Final = 10
+_MAX_NAMES: Final = 10
 
 
 def limits_of_the_chosen(functions: Iterable[Function]) -> list[str]:
@@ -52,8 +52,8 @@ def limits_of_the_chosen(functions: Iterable[Function]) -> list[str]:
 
 
 def _listed(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def choose(

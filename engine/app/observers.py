@@ -113,12 +113,12 @@ class Contained:
             if self._silent:
                 self._silent = False
                 self._say(
-                    f"the observer {self._name} raised {_told(error)} in {method}(); from now on its errors "
-                    "are counted in engine_observer_failures_total, and not logged"
+                    f"the observer {self._name} raised {_text_of(error)} in {method}(); from now on its "
+                    "errors are counted in engine_observer_failures_total, and not logged"
                 )
 
 
-def _told(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     """Class and message, on one line, whatever its `__str__` does."""
     try:
         text = " ".join(str(error).split())[:_LONGEST]

@@ -36,7 +36,7 @@ PATTERNS: Final = ("*.py", "*.pyx", "*.pyd", "*.so")
 
 _LOOK_EVERY_S: Final = 1.0
 _SETTLE_S: Final = 0.1
-_MOST_SETTLES: Final = 50
+_MAX_SETTLES: Final = 50
 _IGNORED: Final = frozenset(watchfiles.DefaultFilter.ignore_dirs)
 
 Stamp = tuple[int, int, int]
@@ -161,7 +161,7 @@ class Reloader:
     async def _settled(self, known: Snapshot) -> Snapshot:
         """What is there, once it does not change any more: a build writes many files, one after the other."""
         now = await self._look()
-        for _ in range(_MOST_SETTLES):
+        for _ in range(_MAX_SETTLES):
             if now == known:
                 break
             before = now

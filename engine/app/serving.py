@@ -41,7 +41,7 @@ class Announcement:
     admin: str | None = None
 
 
-class Listener:
+class HttpListener:
     """An HTTP listener that is no event source: `handle` answers each request."""
 
     def __init__(
@@ -174,7 +174,7 @@ async def _serve(
             return drained
 
 
-def admin_listener(engine: Engine, signals: StopSignals) -> Listener:
+def admin_listener(engine: Engine, signals: StopSignals) -> HttpListener:
     """Metrics and status of `engine`, which is open."""
     admin = Admin(
         engine.stats,
@@ -182,7 +182,7 @@ def admin_listener(engine: Engine, signals: StopSignals) -> Listener:
         is_ready=lambda: not signals.asked.is_set(),
         gate=gate_of("admin", engine.config, navigations=True),
     )
-    return Listener(
+    return HttpListener(
         "admin", admin.handle, engine.platform.clock, engine.config.listeners["admin"], 0, engine.say
     )
 
@@ -223,7 +223,7 @@ async def serve_clients(
             clock = engine.platform.clock
             if at_aws:
                 address, limit_bytes = engine.config.listeners["aws"], services.body_limit_bytes
-                aws = Listener(
+                aws = HttpListener(
                     "aws", services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws
                 )
                 urls["aws"] = await group.start(aws.serve, stopping)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
-from engine.config.handler_file import Code
+from engine.config.handler_file import HandlerCode
 from engine.config.handler_source import certain_failure
 from engine.config.problems import Place, Problem
 from engine.core.function import Function
@@ -22,7 +22,7 @@ _OF_PROCESS: Final = ("snapstart", "preload")
 
 def function_warnings(functions: Sequence[Function], spell: Callable[[Place], str]) -> list[str]:
     """What to tell of `functions`, which have no problem; `spell` names a place as the user knows it."""
-    files = _Files()
+    files = _CodeFindings()
     return [
         f"{spell(place)}: {sentence}"
         for function in functions
@@ -30,7 +30,7 @@ def function_warnings(functions: Sequence[Function], spell: Callable[[Place], st
     ]
 
 
-class _Files:
+class _CodeFindings:
     """What is said of code; looked up once for all functions that have it."""
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ def _has_bootstrap(code: str) -> bool:
     return os.path.exists(os.path.join(code, "bootstrap"))
 
 
-def _findings(function: Function, files: _Files, place: Place) -> Iterator[Problem]:
+def _findings(function: Function, files: _CodeFindings, place: Place) -> Iterator[Problem]:
     runs_python = not function.bootstrap and not files.has_bootstrap(function.code)
-    code = Code(function.code, function.inline)
+    code = HandlerCode(function.code, function.inline)
     if runs_python and (failure := files.certain_failure(function.handler, code)):
         yield Problem((*place, "handler"), f"{failure}: every invocation will fail")
     executor = "loop" if _will_be_a_task(function) else function.executor

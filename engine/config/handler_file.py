@@ -15,7 +15,7 @@ _PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LAYER_FOLDERS: Final = (("python",), ("python", "lib", _PYTHON, "site-packages"))
 
 
-class Code(NamedTuple):
+class HandlerCode(NamedTuple):
     """Where a handler may be: a folder, archive or file, or the text `inline`; and layers. Absolute paths."""
 
     path: str
@@ -36,7 +36,7 @@ def code_problem(code: str, may_be_a_file: bool) -> str | None:  # noqa: FBT001 
     return f"no folder {code!r}{did_you_mean(name, _names_in(parent))}"
 
 
-def handler_problem(handler: str, where: Code) -> str | None:
+def handler_problem(handler: str, where: HandlerCode) -> str | None:
     """Why `handler` (well-formed) has no file in its code, its layers or on `sys.path`; None if it has one.
 
     Only the file is looked for: whether it defines the function is known when it is imported.
@@ -53,7 +53,7 @@ def handler_problem(handler: str, where: Code) -> str | None:
     parts = module.split(".")
     if where.inline is not None:
         return None if module == "index" else f"{handler!r} is not in index.py, which is all of its code"
-    packed = _packed_names(where)
+    packed = _names_in_archive(where)
     if packed & {"/".join(parts) + ".py", "/".join((*parts, "__init__.py"))}:
         return None
     if parts[0] in sys.builtin_module_names:
@@ -66,7 +66,7 @@ def handler_problem(handler: str, where: Code) -> str | None:
     )
 
 
-def _packed_names(where: Code) -> set[str]:
+def _names_in_archive(where: HandlerCode) -> set[str]:
     """Files at the top of what is imported from, of archives and of code that is one file."""
     names: set[str] = set()
     for path in filter(os.path.isfile, (where.path, *where.layers)):

@@ -6,14 +6,14 @@ import os
 from typing import Final
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
-from engine.config.handler_file import Code
+from engine.config.handler_file import HandlerCode
 from engine.core.spelling import did_you_mean
 from engine.executors.source_names import SourceNames, names_in_file, source_names
 
 _UNREADABLE: Final = (OSError, BadZipFile, ValueError, RuntimeError, NotImplementedError)
 
 
-def certain_failure(handler: str, where: Code) -> str | None:
+def certain_failure(handler: str, where: HandlerCode) -> str | None:
     """Why no invocation of `handler` can succeed, in the words of AWS's client; None if one may.
 
     Said only where it is certain: its module is in the code itself, and is no Python, binds no such name
@@ -40,7 +40,7 @@ def certain_failure(handler: str, where: Code) -> str | None:
     return f"Handler '{name}' of module '{label}' is {kind}, which cannot be called" if kind else None
 
 
-def _names(handler: str, where: Code) -> SourceNames | None:
+def _names(handler: str, where: HandlerCode) -> SourceNames | None:
     """The names of the handler's module if it is in the code itself; None if it lies elsewhere."""
     file, colon, _ = handler.rpartition(":")
     module = file if colon else handler.rpartition(".")[0].replace(".", "/")

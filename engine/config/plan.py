@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from engine.config.function_warnings import function_warnings
-from engine.config.handler_file import Code, code_problem, handler_problem
+from engine.config.handler_file import HandlerCode, code_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
 from engine.config.listeners import EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
@@ -93,7 +93,7 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class DocumentOrigin:
     """What the reader of a document adds to it.
 
     Attributes:
@@ -119,7 +119,7 @@ class _Events:
     found: list[tuple[type[Any], str, BaseModel, str | None, int]]
 
 
-def build(document: Mapping[str, Any], origin: Origin) -> Config:
+def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
     """Check `document` (the tables of engine.toml, parsed) as a whole.
 
     Raises:
@@ -243,7 +243,7 @@ def _function(
     for key, problem in bad:
         problems.append(Problem((*place, *([key] if isinstance(key, str) else key)), problem))
     if not bad and not wrong & {"handler", "code", "layers"} and _is_pythons(settings, code, files):
-        problem = files.handler_problem(settings.handler, Code(code, settings.inline, layers))
+        problem = files.handler_problem(settings.handler, HandlerCode(code, settings.inline, layers))
         if problem:
             problems.append(Problem((*place, "handler"), problem))
     problems += program_problems(settings, code, place, wrong)
@@ -350,7 +350,7 @@ def _bindings(functions: Mapping[str, Function], events: list[_Events]) -> Mappi
     return MappingProxyType({key: tuple(bindings) for key, bindings in grouped.items()})
 
 
-def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: Origin) -> list[str]:
+def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: DocumentOrigin) -> list[str]:
     warnings = [
         f"{origin.spell(('engine', name))}: {engine.listeners[name]} exposes {EXPOSES[name]} "
         "to whoever can reach this machine"
@@ -369,7 +369,7 @@ def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: O
 
 
 def _destination_warnings(
-    engine: EngineSettings, functions: tuple[Function, ...], origin: Origin
+    engine: EngineSettings, functions: tuple[Function, ...], origin: DocumentOrigin
 ) -> list[str]:
     """What nothing can be handed to, as far as it can be told before the engine runs."""
     names = [function.name for function in functions]

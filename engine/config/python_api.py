@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from engine.config.overrides import applied
-from engine.config.plan import LISTENERS, Config, Origin, build
+from engine.config.plan import LISTENERS, Config, DocumentOrigin, build
 from engine.config.problems import Place, Problem, dotted, show
 from engine.config.settings import EngineSettings, FunctionSettings
 from engine.core.function import Function
@@ -41,7 +41,7 @@ def from_functions(functions: Iterable[Function], **engine_keys: Any) -> Config:
             problems.append(Problem(("engine", key), f"unknown key{hint}"))
     engine = {k: v for k, v in engine_keys.items() if k in EngineSettings.model_fields and v is not None}
     listen = tuple(name for name in LISTENERS if name in engine)
-    origin = Origin(folder=os.getcwd(), problems=tuple(problems), listen=listen)
+    origin = DocumentOrigin(folder=os.getcwd(), problems=tuple(problems), listen=listen)
     config = build({"engine": engine, "functions": tables}, origin)
     init_limits_s = {
         one.name: one.init_limit_s for one in given if isinstance(one, Function)
@@ -72,7 +72,7 @@ def from_targets(targets: Sequence[str], overrides: Mapping[str, Any] | None = N
         for name, table in tables.items():
             table["events"] = [_route(path.format(name=name)) for path in _ROUTES]
     document = applied({"functions": tables}, overrides or {})
-    return build(document, Origin(folder=os.getcwd(), spell=_spell_target, problems=tuple(problems)))
+    return build(document, DocumentOrigin(folder=os.getcwd(), spell=_spell_target, problems=tuple(problems)))
 
 
 def _route(path: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from engine.config.problems import Place, Problem, show, validated
-from engine.core.destinations import Target, expanded, target_of
+from engine.core.destinations import ArnParts, expanded, target_of
 from engine.core.function import Account, Function
 from engine.services.s3.names import bucket_problem
 from engine.services.s3.settings import BucketSettings, S3Settings
@@ -40,7 +40,7 @@ class Destination(NamedTuple):
     """Where a function's asynchronous events go: the key that says so, and what it names."""
 
     place: Place
-    target: Target
+    target: ArnParts
 
 
 def resources(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.config.overrides import applied
-from engine.config.plan import Config, Origin, build
+from engine.config.plan import Config, DocumentOrigin, build
 from engine.config.text_file import read_text
 from engine.errors import ConfigError
 
@@ -33,7 +33,7 @@ def load(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = Non
     except ValueError as error:  # an integer of thousands of digits
         raise ConfigError((f"{os.fspath(path)}: {error}",)) from error
     folder = os.path.dirname(os.path.abspath(path))
-    return build(applied(document, overrides or {}), Origin(folder=folder))
+    return build(applied(document, overrides or {}), DocumentOrigin(folder=folder))
 
 
 def _syntax_problem(path: str, text: str, message: str) -> str:

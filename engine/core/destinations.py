@@ -42,7 +42,7 @@ class DeliveryError(EngineError):
         return f"{self.arn}: {self.reason}"
 
 
-class Target(NamedTuple):
+class ArnParts(NamedTuple):
     """An ARN in parts."""
 
     service: str
@@ -71,10 +71,10 @@ DestinationSender = Callable[[str, DestinationRecord], None]
 """Sends a record to a destination, an ARN, or raises `DeliveryError`. It must not block."""
 
 
-def target_of(arn: str) -> Target | None:
+def target_of(arn: str) -> ArnParts | None:
     """The parts of an ARN, or None if it is none."""
     found = _ARN.fullmatch(arn)
-    return Target(*found.groups()) if found else None
+    return ArnParts(*found.groups()) if found else None
 
 
 def expanded(text: str, account: Account) -> str:
@@ -150,7 +150,7 @@ class CompletedEvent:
             parts.append(b'"responsePayload":' + _embedded(self.last.body))
         return b",".join(parts) + b"}"
 
-    def record_for(self, target: Target, arn: str) -> DestinationRecord:
+    def record_for(self, target: ArnParts, arn: str) -> DestinationRecord:
         """The record in the form that the service of `target` gets."""
         record = self.record()
         if target.service == "events":

@@ -54,14 +54,14 @@ class Capture:
         self._open_lines: dict[Invocation, list[str]] = {}  # pieces written without a newline so far
         self._tidy_at = _OPEN_LINES
         self._lock = threading.RLock()
-        self._routers: dict[str, Router] = {}
+        self._routers: dict[str, StreamRouter] = {}
         self._root_level = logging.NOTSET
 
     def __enter__(self) -> Self:
         for name in ("stdout", "stderr"):
             stream: TextIO | None = getattr(sys, name)
             if stream is not None:
-                self._routers[name] = Router(stream, self.take)
+                self._routers[name] = StreamRouter(stream, self.take)
                 setattr(sys, name, self._routers[name])
         root = logging.getLogger()
         self._root_level = root.level
@@ -137,7 +137,7 @@ class Capture:
             self._tidy_at = _OPEN_LINES + 2 * len(self._open_lines)
 
 
-class Router:
+class StreamRouter:
     """Stands in for a text stream: writes inside an invocation are taken, the rest is the stream's."""
 
     def __init__(self, stream: TextIO, take: Callable[[Invocation, str, TextIO], None]) -> None:
@@ -179,7 +179,7 @@ class Router:
     def beyond(self) -> TextIO:
         """The stream itself, past routers that take nothing any more."""
         stream = self._stream
-        while isinstance(stream, Router) and stream._take is None:
+        while isinstance(stream, StreamRouter) and stream._take is None:
             stream = stream._stream
         return stream
 
@@ -190,7 +190,7 @@ class Router:
 def write_past_the_engine() -> None:
     """In a child that a handler forked: see `Capture.be_a_copy`."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, Router) and stream.capture is not None:
+        if isinstance(stream, StreamRouter) and stream.capture is not None:
             stream.capture.be_a_copy()
 
 

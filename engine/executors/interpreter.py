@@ -41,7 +41,7 @@ from engine.executors.scope import ScopedEnviron, running
 from engine.ports import Workshop
 
 _KEY: Final = "interpreter"
-_MOST_LOADS: Final = 3
+_MAX_LOADS: Final = 3
 """How often a handler is imported until it holds nothing half-made: once more is enough, odd ones aside."""
 
 _SHARERS: Final = "_sharers"
@@ -102,7 +102,7 @@ class Interpreter:
             number, alone = self._loads, not self._loading
             self._loading += 1
         try:
-            for _ in range(_MOST_LOADS):
+            for _ in range(_MAX_LOADS):
                 loaded = self._load(call, fresh=fresh)
                 if alone and number == self._loads:
                     break  # nobody else imported anything meanwhile

@@ -32,7 +32,7 @@ AGAIN_AFTER_S: Final = 0.1
 _CALLER: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "loop.py")
 
 _PLACE_FRAMES: Final = 4
-_MOST_PLACES: Final = 1000
+_MAX_PLACES: Final = 1000
 """A place is a function and its outermost four frames; so many are remembered as told."""
 
 _PATIENT_AFTER: Final = 50
@@ -155,6 +155,6 @@ class Watchdog:
         if place in self._told:
             first = frames[0]
             return f'  File "{first.filename}", line {first.lineno}, in {first.name} (as before)\n'
-        if len(self._told) < _MOST_PLACES:
+        if len(self._told) < _MAX_PLACES:
             self._told.add(place)
         return "".join(traceback.format_list(frames))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
-_MOST_DESCENDANTS: Final = 64
+_MAX_DESCENDANTS: Final = 64
 """Child processes of one environment that are counted. Each costs a walk over all of its pages."""
 
 _V1: Final = (
@@ -96,7 +96,7 @@ def tree_kb(pid: int) -> tuple[int | None, bool]:
         return own_kb, False
     share = share_of(pid)
     total_kb = share.proportional_kb if share is not None else own_kb
-    for _ in range(_MOST_DESCENDANTS):
+    for _ in range(_MAX_DESCENDANTS):
         if not pending:
             break
         child = pending.pop()

@@ -74,7 +74,7 @@ class Alias(Record):
     revision: str
 
 
-class Provisioned(Record):
+class ProvisionedConfig(Record):
     """Environments asked for, for one version or alias."""
 
     requested: int
@@ -114,7 +114,7 @@ class FunctionRecord(Record):
     aliases: dict[str, Alias] = Field(default_factory=dict)
     tags: dict[str, str] = Field(default_factory=dict)
     reserved: int | None = None
-    provisioned: dict[str, Provisioned] = Field(default_factory=dict)
+    provisioned: dict[str, ProvisionedConfig] = Field(default_factory=dict)
     invoking: dict[str, StoredInvokeConfig] = Field(default_factory=dict)
     urls: dict[str, Url] = Field(default_factory=dict)
     policies: dict[str, Policy] = Field(default_factory=dict)

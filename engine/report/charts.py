@@ -23,7 +23,7 @@ _LABEL_WIDTH: Final = 7
 """About the width of a character of a tick's label."""
 
 _PERCENTILES: Final = (0, 50, 90, 99, 99.9, 99.99)
-_LEAST_MS: Final = 0.1
+_MIN_MS: Final = 0.1
 
 Points = Sequence[tuple[float, float]]
 Series = Mapping[str, Points]
@@ -132,7 +132,7 @@ def percentile_curves(series: Series, *, label: str) -> str:
         series: (percent, milliseconds) by name; less than 0.1 ms is drawn as 0.1 ms.
         label: What the chart shows.
     """
-    values_ms = [max(value, _LEAST_MS) for one in series.values() for _, value in one]
+    values_ms = [max(value, _MIN_MS) for one in series.values() for _, value in one]
     highest = max((percent for one in series.values() for percent, _ in one), default=0.0)
     x = Axis(
         "percentile",

@@ -8,11 +8,11 @@ from functools import partial
 from typing import NamedTuple
 
 from engine.core.destinations import (
+    ArnParts,
     CompletedEvent,
     DeliveryError,
     DestinationRecord,
     DestinationSender,
-    Target,
     target_of,
 )
 from engine.core.engine_events import DeliveryFailed, EngineEvent
@@ -104,7 +104,7 @@ class DestinationDelivery:
         return False
 
     def _deliver(
-        self, completed: CompletedEvent, arn: str, make_record: Callable[[Target], DestinationRecord]
+        self, completed: CompletedEvent, arn: str, make_record: Callable[[ArnParts], DestinationRecord]
     ) -> bool:
         try:
             self._send(arn, make_record)
@@ -120,7 +120,7 @@ class DestinationDelivery:
             return False
         return True
 
-    def _send(self, arn: str, make_record: Callable[[Target], DestinationRecord]) -> None:
+    def _send(self, arn: str, make_record: Callable[[ArnParts], DestinationRecord]) -> None:
         target = target_of(arn)
         if target is None:
             raise DeliveryError(arn, "is no ARN")
@@ -131,7 +131,7 @@ class DestinationDelivery:
         else:
             raise DeliveryError(arn, f"the engine has no {target.service}")
 
-    def _invoke_next(self, target: Target, arn: str, record: DestinationRecord) -> None:
+    def _invoke_next(self, target: ArnParts, arn: str, record: DestinationRecord) -> None:
         account = self._account
         if (target.region, target.account_id) != (account.region, account.account_id):
             raise DeliveryError(arn, "is of another region or account")

@@ -58,7 +58,7 @@ class OutputWriter:
         self._size = 0  # bytes kept, and those that are being written
         self._dropping = False
         self._failing = False
-        self._untold = 0  # lines dropped since the last that `gap` worded
+        self._unreported = 0  # lines dropped since the last that `gap` worded
         self._written = 0
         self._closed = False
         self._changed = threading.Condition(threading.Lock())
@@ -117,20 +117,20 @@ class OutputWriter:
     def _drop(self, data: bytes) -> None:
         lines = data.count(b"\n") or 1
         self.dropped += lines
-        self._untold += lines
+        self._unreported += lines
 
     def _run(self) -> None:
         at_line_start = True
         while (taken := self._take()) is not None:
-            data, untold = taken
-            told = self._gap(untold) if untold else ""
-            if told:
-                data = ("" if at_line_start else "\n").encode() + told.encode() + data
+            data, unreported = taken
+            line = self._gap(unreported) if unreported else ""
+            if line:
+                data = ("" if at_line_start else "\n").encode() + line.encode() + data
             left = self._send(data)
             with self._changed:
                 self._failing = bool(left)
                 if left:
-                    self._untold += untold  # they are still to be told of
+                    self._unreported += unreported  # they are still to be reported
                     self._drop(left[-len(taken[0]) :])
                 elif data:
                     at_line_start = data.endswith(b"\n")
@@ -141,7 +141,7 @@ class OutputWriter:
             self._size = sum(map(len, self._kept))
             while not self._kept:
                 self._dropping = self._closed
-                if self._untold and not self._failing:
+                if self._unreported and not self._failing:
                     break
                 if self._closed:
                     return None
@@ -150,9 +150,9 @@ class OutputWriter:
             data = b"".join(self._kept)
             self._kept.clear()
             # Lines were dropped after those that are kept now, unless a write failed: those came before.
-            untold = self._untold if self._failing or not data else 0
-            self._untold -= untold
-            return data, untold
+            unreported = self._unreported if self._failing or not data else 0
+            self._unreported -= unreported
+            return data, unreported
 
     def _send(self, data: bytes) -> bytes:
         """What could not be written."""
@@ -192,75 +192,75 @@ class StandardOutput:
         self.gap: Callable[[str, int], str] = "{1} lines for {0} were dropped\n".format
 
     def __enter__(self) -> Self:
-        self._outlets = [
-            _Outlet(1, sys.stdout, self._gap_of_stdout, between=self._between),
-            _Outlet(2, sys.stderr, self._gap_of_stderr, between=self._between),
+        self._streams = [
+            _RedirectedStream(1, sys.stdout, self._report_gap_of_stdout, between=self._between),
+            _RedirectedStream(2, sys.stderr, self._report_gap_of_stderr, between=self._between),
         ]
-        self.out, self.err = (outlet.writer for outlet in self._outlets)
+        self.out, self.err = (redirected.writer for redirected in self._streams)
         self._stop, self._stopper = os.pipe()
         self._reader = threading.Thread(target=self._read, name="engine-output-reader", daemon=True)
         self._reader.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for outlet in self._outlets:
-            outlet.give_back()
+        for redirected in self._streams:
+            redirected.restore()
         os.write(
             self._stopper, b"."
         )  # closing it is not enough: a child that a handler forked may have it too
         os.close(self._stopper)
         self._reader.join()
         os.close(self._stop)
-        for outlet in self._outlets:
-            os.close(outlet.source)
+        for redirected in self._streams:
+            os.close(redirected.source)
         self.out.close(self.err)
-        for outlet in self._outlets:
-            outlet.close()
+        for redirected in self._streams:
+            redirected.close()
 
     def dropped(self) -> dict[str, int]:
         """Lines that nobody will ever read, by stream."""
         return {"stdout": self.out.dropped, "stderr": self.err.dropped}
 
-    def _gap_of_stdout(self, count: int) -> str:
+    def _report_gap_of_stdout(self, count: int) -> str:
         self.err.write(self.gap("stdout", count))  # standard output may be a program's: nothing of ours there
         return ""
 
-    def _gap_of_stderr(self, count: int) -> str:
+    def _report_gap_of_stderr(self, count: int) -> str:
         return self.gap("stderr", count)
 
     def _read(self) -> None:
         polled = select.poll()
         polled.register(self._stop, select.POLLIN)
-        outlets = {outlet.source: outlet for outlet in self._outlets}
-        for source in outlets:
+        streams = {redirected.source: redirected for redirected in self._streams}
+        for source in streams:
             polled.register(source, select.POLLIN)
-        going_on = True
-        while going_on:
+        is_running = True
+        while is_running:
             for descriptor, _ in polled.poll():
                 if descriptor == self._stop:
-                    going_on = False
-                elif not outlets[descriptor].read():
+                    is_running = False
+                elif not streams[descriptor].read():
                     polled.unregister(descriptor)
-        for outlet in self._outlets:
+        for redirected in self._streams:
             for _ in range(_LAST_READS):  # not until it is empty: a child process may write for ever
-                if not outlet.read():
+                if not redirected.read():
                     break
 
 
-class _Outlet:
+class _RedirectedStream:
     """One of the two: its reader's descriptor, the pipe in its place, and what writes on."""
 
     def __init__(self, number: int, stream: object, gap: Callable[[int], str], *, between: bool) -> None:
         self._number = number
-        self._beyond = os.dup(number)
+        self._original = os.dup(number)
         self.source, sink = os.pipe()
         os.set_blocking(self.source, False)
         if between:
             os.dup2(sink, number)
         os.close(sink)
         if number == 2 and faulthandler.is_enabled():
-            faulthandler.enable(self._beyond)  # what it writes while the process dies, nobody would pass on
-        self.writer = OutputWriter(self._beyond, gap, encoding=getattr(stream, "encoding", None) or "utf-8")
+            faulthandler.enable(self._original)  # what it writes while the process dies, nobody would pass on
+        self.writer = OutputWriter(self._original, gap, encoding=getattr(stream, "encoding", None) or "utf-8")
 
     def read(self) -> bool:
         """Pass on what is there; False if there is nothing, now or for ever."""
@@ -272,23 +272,23 @@ class _Outlet:
             self.writer.put(data)
         return bool(data)
 
-    def give_back(self) -> None:
+    def restore(self) -> None:
         """The descriptor is the reader's own again: nothing new comes down the pipe from this process."""
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and not stream.closed:
                 stream.flush()
-        os.dup2(self._beyond, self._number)
+        os.dup2(self._original, self._number)
 
     def close(self) -> None:
         """See whether the reader will take what comes from now on, now that all is written or dropped."""
-        if self.writer.failing or not _is_writable(self._beyond, 0):
+        if self.writer.failing or not _is_writable(self._original, 0):
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, self._number)
             os.close(nothing)
         if self._number == 2 and faulthandler.is_enabled():
             faulthandler.enable(2)
         if self.writer.is_done:
-            os.close(self._beyond)
+            os.close(self._original)
 
 
 def _is_writable(descriptor: int, wait_ms: int | None) -> bool:

@@ -23,7 +23,7 @@ _MARK: Final = '"_aws"'
 _LONGEST_LINE: Final = 1_048_576
 """Source: the specification, "maximum size of an EMF log event": 1 MB."""
 _LONGEST_NAME: Final = 256
-_MOST_VALUES: Final = 100
+_MAX_VALUES: Final = 100
 
 _SECONDS: Final = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
 _BYTES: Final = {
@@ -161,7 +161,7 @@ def readings(text: str) -> Iterator[Reading]:
 def _values(value: Any) -> tuple[float, ...]:
     """Powertools always gives a list; the specification allows a number too."""
     listed = value if isinstance(value, list) else [value]
-    if not listed or len(listed) > _MOST_VALUES:
+    if not listed or len(listed) > _MAX_VALUES:
         raise ValueError("no value, or more than 100")
     for one in listed:
         if isinstance(one, bool) or not isinstance(one, int | float) or not math.isfinite(one):

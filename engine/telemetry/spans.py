@@ -51,7 +51,7 @@ _TRIGGERS: Final = {
 }
 """Ours to OpenTelemetry's `faas.trigger`."""
 _ANSWERED: Final = ("invoke", "http", "direct")
-_MOST_LINKS: Final = 100
+_MAX_LINKS: Final = 100
 _LAST_SEND_S: Final = 3.0
 
 
@@ -168,7 +168,7 @@ def span_context(header: str | None) -> SpanContext | None:
 def _links(event: Event) -> Iterator[Link]:
     """One for each message of a batch that came with a trace header."""
     try:
-        records = orjson.loads(event.payload)["Records"][:_MOST_LINKS]
+        records = orjson.loads(event.payload)["Records"][:_MAX_LINKS]
     except (ValueError, KeyError, TypeError):  # the document went to a handler, or is of another shape
         return
     for record in records:

@@ -22,7 +22,7 @@ from loadtests.common.summary import LoadTestRun, document
 
 _POLL_S: Final = 0.25
 _SAMPLE_S: Final = 0.2
-_MOST_SAMPLES: Final = 1500
+_MAX_SAMPLES: Final = 1500
 _LAST_SCRAPE_S: Final = 2.0
 
 
@@ -72,7 +72,7 @@ class Session:
                 Channel(deliveries, [name for name, one in plan.streams.items() if one.numbered])
             )
             prometheus = self._prometheus(plan, folder, parts)
-            every_s = max(_SAMPLE_S, plan.seconds / _MOST_SAMPLES)
+            every_s = max(_SAMPLE_S, plan.seconds / _MAX_SAMPLES)
             sampler = parts.enter_context(RunSampler(engine, every_s))
             since_s = time.monotonic()
             client = run_locust(plan, folder, self._tell)

@@ -1,7 +1,7 @@
 """Thousands of environments alive at once, each having served: their memory, and what is left after.
 
 Run: `python tests/bench/process_crowd.py [environments]`; prints one JSON line, and exits with 1 if a
-call failed, a process is left over, or they take more memory than their share of `MOST_MB`. Memory is
+call failed, a process is left over, or they take more memory than their share of `MAX_MB`. Memory is
 proportional (PSS), over the zygote and all it has forked, from /proc/PID/smaps_rollup.
 """
 
@@ -20,7 +20,7 @@ from engine.cli.options import run
 
 SOURCE = "import time\ndef handler(event, context):\n    time.sleep(event)\n"
 KEEP_ALIVE_S = 60.0
-MOST_MB = 8192
+MAX_MB = 8192
 """Of 3,000 environments."""
 
 
@@ -95,7 +95,7 @@ async def main(crowd: int) -> bool:
             await asyncio.sleep(2)
             result |= {"processes_after": len(forked()), "machine_mb_after": before_mb - available_mb()}
         at_the_end = len(forked())
-        most_mb = MOST_MB * crowd // 3000
+        most_mb = MAX_MB * crowd // 3000
         print(json.dumps({**result, "at_most_mb": most_mb, "processes_at_the_end": at_the_end}))
         return not result["failed"] and not at_the_end and result["pss_mb"] <= most_mb
 

@@ -74,7 +74,7 @@ EXIT_CODES = {"keeps_the_interpreter_at_exit": {1}, "readable_for_ever": {0, 1}}
 """0 but for these: what keeps the interpreter or the loop's last turn is ended from outside of it."""
 
 GRACE_S = 2
-MOST_S = 8.0
+MAX_S = 8.0
 """Far more than the grace period and a second, for busy machines; without an end of its own it never ends."""
 
 
@@ -107,7 +107,7 @@ def test_what_a_handler_left_behind_does_not_hold_up_the_end(tmp_path, handler):
     with served(tmp_path, handler) as (process, addresses):
         assert b"null" == invoke(addresses)
         process.send_signal(signal.SIGTERM)
-        exit_code = process.wait(MOST_S)
+        exit_code = process.wait(MAX_S)
 
     assert exit_code in EXIT_CODES.get(handler, {0})
 
@@ -130,7 +130,7 @@ def test_invoke_prints_the_answer_and_ends(tmp_path, handler):
         [sys.executable, "-m", "engine", "invoke", "f", "--config", "engine.toml"],
         capture_output=True,
         cwd=tmp_path,
-        timeout=MOST_S,
+        timeout=MAX_S,
     )
 
     assert (0, b"null\n") == (done.returncode, done.stdout)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import EngineSettings, FunctionSettings, load_config
-from engine.config.plan import Config, Origin, build
+from engine.config.plan import Config, DocumentOrigin, build
 from engine.config.templates.names import BUCKET, QUEUE
 from engine.config.templates.sam import READERS
 from engine.config.templates.sources import BUCKET_KEYS, EVENT_KEYS, EVENTS, QUEUE_KEYS
@@ -75,7 +75,9 @@ def outcome(make):
 @given(DOCUMENTS)
 def test_any_document_is_a_config_or_a_config_error(document):
     """One line a problem, never another exception."""
-    assert isinstance(outcome(lambda: build(document, Origin(folder=os.getcwd()))), Config | ConfigError)
+    assert isinstance(
+        outcome(lambda: build(document, DocumentOrigin(folder=os.getcwd()))), Config | ConfigError
+    )
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

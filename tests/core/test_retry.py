@@ -36,13 +36,13 @@ def test_back_off_doubles_from_a_second_to_five_minutes():
 
 
 @given(st.integers(1, 10), st.floats(0, 30_000), st.integers(0, 2), st.floats(60, 21_600))
-def test_no_retry_starts_after_the_maximum_age(failures, age_s, attempts, most_s):
+def test_no_retry_starts_after_the_maximum_age(failures, age_s, attempts, max_s):
     """Whatever the numbers."""
-    terms = AsyncInvokeConfig(maximum_event_age_s=most_s, maximum_retry_attempts=attempts)
+    terms = AsyncInvokeConfig(maximum_event_age_s=max_s, maximum_retry_attempts=attempts)
 
     verdict = after_error(failures, age_s, terms)
 
-    assert isinstance(verdict, Condition) or (age_s + verdict <= most_s and failures <= attempts)
+    assert isinstance(verdict, Condition) or (age_s + verdict <= max_s and failures <= attempts)
 
 
 def test_an_event_invoke_config_goes_before_the_functions_own_keys():

@@ -114,7 +114,7 @@ async def _demonstrate(plan: DemoSizes, view: View) -> dict[str, Any]:
         board = PhaseProgress(plan.phases(), sampler.elapsed_s, view)
         drive = Drive(plan, engine.addresses, sampler, board, clock)
         async with asyncio.TaskGroup() as group:
-            sampling = group.create_task(sampler.run(board.told))
+            sampling = group.create_task(sampler.run(board.show_sample))
             await drive.run()
             sampling.cancel()
         sampler.close()

@@ -71,7 +71,7 @@ class PhaseProgress:
         phase.ended_s = self.elapsed_s()
         self._view.ended(self, phase)
 
-    def told(self, sample: StatusSample) -> None:
+    def show_sample(self, sample: StatusSample) -> None:
         """Take over a new sample."""
         self.history.append(sample)
         self._view.sampled(self)

@@ -85,7 +85,7 @@ async def _send(file: Path, calls: Calls, speed: float, function: str | None, li
                     first_s = row.at_s if first_s is None else first_s
                     due_s = began_s + (row.at_s - first_s) / speed
                     await asyncio.sleep(max(0.0, due_s - clock.now()))
-                    await calls.room()
+                    await calls.wait_for_room()
                     calls.late(clock.now() - due_s)
                     group.create_task(calls.call(row.function or function or "", row.payload, clock))
         except TraceError as error:

@@ -45,7 +45,7 @@ class Calls:
         self._busy_ms = 0.0
         self._usd = Decimal(0)
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until one more may be under way."""
         await self._room.acquire()
 

@@ -57,7 +57,7 @@ class Live:
         done = asyncio.Event()
         async with asyncio.TaskGroup() as both:
             watching = both.create_task(watch(self.function, self.payload, horizon_s / SAMPLES, done))
-            outcomes = await _play(self.function, account, at_s, self.payload)
+            outcomes = await _send_all(self.function, account, at_s, self.payload)
             done.set()
         return watching.result(), figures(outcomes, horizon_s)
 
@@ -89,7 +89,9 @@ def figures(outcomes: Sequence[Outcome], horizon_s: float) -> dict[str, float]:
     }
 
 
-async def _play(function: Function, account: Account, at_s: Sequence[float], payload: Any) -> list[Outcome]:
+async def _send_all(
+    function: Function, account: Account, at_s: Sequence[float], payload: Any
+) -> list[Outcome]:
     clock = SystemClock()
     made = Engine(
         [function],

@@ -16,7 +16,7 @@ from engine.model.traffic.shapes import Shape, Spread, arrivals
 from engine.model.traffic.traces import LAYOUTS, Invocations, TraceFault, read
 from engine.sources.replay.reader import TraceError, rows_of
 
-MOST_REQUESTS = 20_000_000
+MAX_REQUESTS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Recipe:
 def from_shape(recipe: Recipe, shape: Shape, horizon_s: float) -> list[Workload]:
     """One function under a shape."""
     expected = shape.mean_per_s(horizon_s) * horizon_s
-    if expected > MOST_REQUESTS:
+    if expected > MAX_REQUESTS:
         refuse([f"--traffic {shape}: {expected:,.0f} requests are too many to simulate; see `engine plan`"])
     calls = Invocations(arrivals(shape, horizon_s, recipe.rng))
     return [recipe.workload(recipe.function.name, calls)]
@@ -72,7 +72,7 @@ def from_population(recipe: Recipe, count: int, horizon_s: float) -> list[Worklo
     """Made-up applications with the published facts: those that are called in that time."""
     made = []
     for one in synthetic.applications(count, recipe.rng):
-        if one.rate_per_s * horizon_s > MOST_REQUESTS / 10:
+        if one.rate_per_s * horizon_s > MAX_REQUESTS / 10:
             continue
         at_s = synthetic.arrivals(one, horizon_s, recipe.rng)
         if at_s:

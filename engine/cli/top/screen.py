@@ -19,7 +19,7 @@ from engine.cli.top.reading import TopSnapshot
 
 _HISTORY: Final = 120
 _LOG_LINES: Final = 8
-_LEAST_ROWS: Final = 3
+_MIN_ROWS: Final = 3
 _OTHER_LINES: Final = 9  # header, sparklines, headings, keys, and what stands between
 _STYLES: Final = {"quiet": "dim", "good": "green", "bad": "red"}
 
@@ -72,7 +72,7 @@ class Picture:
             return Text(self.trouble or f"asking {self.url} …")
         rows = [row for row in frame.rows if fnmatchcase(row.function, self.pattern)]
         logged_events = list(self.log)[-_LOG_LINES:]
-        room = max(_LEAST_ROWS, console.height - _OTHER_LINES - len(logged_events))
+        room = max(_MIN_ROWS, console.height - _OTHER_LINES - len(logged_events))
         shown = ordered(rows, self.order)[:room]
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for number, heading in enumerate(HEADINGS):

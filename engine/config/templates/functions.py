@@ -65,7 +65,7 @@ def read_function(logical: str, kind: str, template: Template) -> None:
     code = _code(logical, kind, properties, draft, template)
     if code is None:
         del reading.functions[name]  # nothing more can be said of a function whose code is not here
-        template.ledger.told(place)
+        template.ledger.mark_reported(place)
         return
     draft.table = {
         **code,
@@ -269,7 +269,7 @@ def _target(
     properties = template.properties(logical)
     found = template.reading.find(properties.get(key), properties.place[:-1])
     if found is None:
-        template.ledger.told(properties.place)
+        template.ledger.mark_reported(properties.place)
         return None
     return found[0], properties, found[1]
 

@@ -181,4 +181,4 @@ class Template:
         """Say why the part at `place` is not read at all, and nothing more of it."""
         self.reading.warn(place, why)
         self.reading.left_out.append(place)
-        self.ledger.told(place)
+        self.ledger.mark_reported(place)

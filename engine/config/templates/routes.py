@@ -180,7 +180,7 @@ def _add_route(
         uri = arn[1] if arn is not None else uri
     found = template.reading.find(uri, place)
     if found is None:
-        template.ledger.told(place)
+        template.ledger.mark_reported(place)
         return
     payload_format = "1.0" if api.rest else version
     method = "ANY" if method == _ANY_METHOD else method
@@ -249,7 +249,7 @@ def read_route(logical: str, _kind: str, template: Template) -> None:
     if integration.get("IntegrationType") not in _PROXY:
         kind = f"integrations of type {integration.get('IntegrationType')} are not supported, left out"
         template.leave_out(properties.place[:-1], kind)
-        template.ledger.told(integration.place)
+        template.ledger.mark_reported(integration.place)
         return
     key = any_text(plain(properties.get("RouteKey", _DEFAULT_ROUTE)))
     method, _, path = key.partition(" ")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from engine.config.cfn_document import place_routes, place_urls, spell
 from engine.config.overrides import applied
-from engine.config.plan import Config, Origin, build
+from engine.config.plan import Config, DocumentOrigin, build
 from engine.config.problems import Place, Problem, refuse, show
 from engine.config.templates import samconfig
 from engine.config.templates.functions import (
@@ -148,7 +148,7 @@ def load(
         refuse(reading.problems, {})
         notes = dict.fromkeys(reading.warnings)
         raise ConfigError((f"{name}: no function in it can be run here", *notes))
-    origin = Origin(
+    origin = DocumentOrigin(
         folder=os.path.dirname(os.path.abspath(path)),
         spell=lambda place: spell(place, reading.places),
         problems=tuple(reading.problems),
@@ -276,7 +276,7 @@ def _tell_others(kinds: Mapping[str, str], raw: Mapping[Any, Any], template: Tem
         place = (*template.prefix, "Resources", logical)
         if kind in known:
             continue
-        template.ledger.told(place)
+        template.ledger.mark_reported(place)
         if _concerns_us(kind, template.resources[logical].source, template):
             why = "not checked here" if kind.endswith(_UNCHECKED) else "not supported here"
             template.reading.warn(place, f"{kind} is {why}, left out")
@@ -311,7 +311,9 @@ def _judge(template: Template, parameters: Parameters) -> None:
     """What is known only once deployed is a warning among variables and a problem anywhere else."""
     reading, skip = template.reading, len(template.prefix)
     for place, sentence in dict.fromkeys(template.resolver.doubts):
-        if any(place[: len(where)] == where for where in reading.left_out) or template.ledger.is_told(place):
+        if any(place[: len(where)] == where for where in reading.left_out) or template.ledger.is_reported(
+            place
+        ):
             continue
         inside = place[skip:]
         key = inside[3] if inside[2:3] == ("Properties",) and len(inside) > 3 else None

@@ -37,7 +37,7 @@ class UnreadKeys:
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
         self._tables: list[TemplateTable] = []
-        self._told: list[Place] = []
+        self._reported: list[Place] = []
 
     def table(self, raw: Mapping[Any, Any], place: Place, base: TemplateTable | None = None) -> TemplateTable:
         """A table of the template, to be read. `base` has what it does not say itself."""
@@ -55,13 +55,13 @@ class UnreadKeys:
         self._tables.append(merged)
         return merged
 
-    def told(self, place: Place) -> None:
+    def mark_reported(self, place: Place) -> None:
         """Nothing more is to be said of what stands at `place` or below: a warning or problem names it."""
-        self._told.append(place)
+        self._reported.append(place)
 
-    def is_told(self, place: Place) -> bool:
+    def is_reported(self, place: Place) -> bool:
         """Whether that was said of `place`, or of something it stands in."""
-        return any(place[: len(told)] == told for told in self._told)
+        return any(place[: len(reported)] == reported for reported in self._reported)
 
     def wrapped(self, raw: Any, place: Place) -> Any:
         """`raw` for a reader: a table if it is one, a list of such, or the value itself."""
@@ -75,7 +75,7 @@ class UnreadKeys:
 
     def unread(self) -> list[str]:
         """One warning for each key of a table that nobody asked for, in the order of their tables."""
-        places = [place for table in self._tables for place in table.unread() if not self.is_told(place)]
+        places = [place for table in self._tables for place in table.unread() if not self.is_reported(place)]
         return [f"{dotted(place)}: {_WHY.get(str(place[-1]), UNREAD)}" for place in places]
 
 

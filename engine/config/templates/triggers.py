@@ -54,7 +54,7 @@ def read_schedule(logical: str, _kind: str, template: Template) -> None:
 def _schedule(kind: str, own: Mapping[str, Any], target: TemplateTable, template: Template) -> None:
     found = template.reading.find(target.get("Arn"), target.place)
     if found is None:
-        template.ledger.told(target.place)
+        template.ledger.mark_reported(target.place)
         return
     draft, qualifier = found
     given = {"Input": target["Input"]} if "Input" in target else {}
@@ -77,7 +77,7 @@ def read_mapping(logical: str, _kind: str, template: Template) -> None:
         return
     found = template.reading.find(properties.get("FunctionName"), place)
     if found is None:
-        template.ledger.told(place)
+        template.ledger.mark_reported(place)
         return
     event = {**EVENTS["SQS"](properties), "queue": source}
     template.reading.add_event(found[0], event, properties.place, found[1])
@@ -100,7 +100,7 @@ def read_bucket(logical: str, _kind: str, template: Template) -> None:
         if is_table(rule):
             found = template.reading.find(rule.get("Function"), rule.place)
             if found is None:
-                template.ledger.told(rule.place)
+                template.ledger.mark_reported(rule.place)
                 continue
             event = EVENTS["S3"](_as_sam(rule, name))
             template.reading.add_event(found[0], event, rule.place, found[1])

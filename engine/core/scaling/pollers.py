@@ -23,14 +23,14 @@ IDLE_CONCURRENCY: Final = 2
 GROWTH_PER_S: Final = 300 / 60
 """Concurrent invocations a mapping may add: 300 a minute."""
 
-MOST_CONCURRENCY: Final = 1_250
+MAX_CONCURRENCY: Final = 1_250
 """Concurrent invocations of one mapping, at most."""
 
 POLLER_CONCURRENCY: Final = 10
 """Concurrent invocations of one poller in provisioned mode."""
 
 PROVISIONED_GROWTH_PER_S: Final = 1_000 / 60
-MOST_PROVISIONED_CONCURRENCY: Final = 20_000
+MAX_PROVISIONED_CONCURRENCY: Final = 20_000
 
 
 class Reason(StrEnum):
@@ -89,7 +89,7 @@ class Decision(NamedTuple):
 M = TypeVar("M")
 
 
-class Policy(Protocol[M]):
+class PollerPolicy(Protocol[M]):
     """Says how many units are wanted. A frozen value: its fields are its parameters."""
 
     def begin(self, now_s: float, /) -> M:
@@ -99,7 +99,7 @@ class Policy(Protocol[M]):
         """How many units `load` wants at `now_s` (never before the last decision), and what to remember."""
 
 
-AnyPolicy = Policy[Any]
+AnyPolicy = PollerPolicy[Any]
 
 
 class Ramp(NamedTuple):
@@ -138,7 +138,7 @@ class SqsPollers:
     @property
     def most(self) -> int:
         """Concurrent batches at the most."""
-        return self.maximum_concurrency or MOST_CONCURRENCY
+        return self.maximum_concurrency or MAX_CONCURRENCY
 
     def begin(self, now_s: float, /) -> Ramp:
         """At five, or less if that is the maximum."""
@@ -169,7 +169,7 @@ class ProvisionedPollers:
     @property
     def most(self) -> int:
         """Concurrent invocations at the most."""
-        return min(self.maximum_pollers * POLLER_CONCURRENCY, MOST_PROVISIONED_CONCURRENCY)
+        return min(self.maximum_pollers * POLLER_CONCURRENCY, MAX_PROVISIONED_CONCURRENCY)
 
     def begin(self, now_s: float, /) -> Ramp:
         """With the pollers that are always there."""

@@ -429,9 +429,9 @@ class Admission:
             first = known and (logged_s is None or now_s - logged_s > _LOG_AGAIN_S)
             if first:
                 self._logged_s[by] = now_s
-            function.notify(self._notice(function, by, first=first))
+            function.notify(self._held_event(function, by, first=first))
 
-    def _notice(self, function: AdmittedFunction, by: str, *, first: bool) -> Held:
+    def _held_event(self, function: AdmittedFunction, by: str, *, first: bool) -> Held:
         memory = self._memory or Memory(0, 0)
         need_kb = function.need.kb(memory.limit_kb)
         there = sum(of is function for of in self._begun.values()) if first else 0

@@ -148,12 +148,12 @@ def tuned(
     fit = [one for one in sizes if one.fits]
     if not fit:
         raise ValueError(f"no size has room for the {measured.peak_mb:.0f} MB that were seen")
-    most_usd = max(one.usd_per_million for one in fit)
-    most_s = max(one.mean_s for one in fit)
+    max_usd = max(one.usd_per_million for one in fit)
+    max_s = max(one.mean_s for one in fit)
 
     def both(one: Size) -> float:
-        money = float(one.usd_per_million / most_usd) if most_usd else 0.0
-        return cost_weight * money + (1 - cost_weight) * (one.mean_s / most_s if most_s else 0.0)
+        money = float(one.usd_per_million / max_usd) if max_usd else 0.0
+        return cost_weight * money + (1 - cost_weight) * (one.mean_s / max_s if max_s else 0.0)
 
     return Tuning(
         sizes=sizes,

@@ -21,8 +21,8 @@ FREE_RESPONSE_MB: Final = 6
 
 _MB_PER_GB: Final = 1024
 _DAY_S: Final = 86_400
-_SNAPSTART_LEAST_S: Final = 3 * 3600
-_POLLER_LEAST_S: Final = 60
+_SNAPSTART_MIN_S: Final = 3 * 3600
+_POLLER_MIN_S: Final = 60
 _MANAGED_FEE: Final = Decimal("0.15")
 _SQS_CHUNK_BYTES: Final = 64 * 1024
 _HTTP_API_CHUNK_BYTES: Final = 512 * 1024
@@ -82,7 +82,7 @@ def snapstart(restores: int, memory_mb: int, active_s: float, versions: int = 1)
     """SnapStart of a Python or .NET function: its cache while versions are active, and each restore."""
     with exactly():
         gb = Decimal(memory_mb) / _MB_PER_GB
-        cached_s = Decimal(round(max(active_s, _SNAPSTART_LEAST_S) * 1000)) / 1000
+        cached_s = Decimal(round(max(active_s, _SNAPSTART_MIN_S) * 1000)) / 1000
         return {
             "lambda.snapstart.cache": gb * cached_s * versions,
             "lambda.snapstart.restore": gb * restores,
@@ -104,7 +104,7 @@ def tenants(environments: int, memory_mb: int, architecture: str = "x86_64") -> 
 def pollers(kind: str, units: int, enabled_s: float) -> Usage:
     """Provisioned pollers: event poller units for "sqs" or "kafka", by the second, a minute at least."""
     with exactly():
-        seconds = Decimal(round(max(enabled_s, _POLLER_LEAST_S)))
+        seconds = Decimal(round(max(enabled_s, _POLLER_MIN_S)))
         return {f"lambda.poller.{kind}": units * seconds / 3600}
 
 

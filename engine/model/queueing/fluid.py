@@ -20,8 +20,8 @@ from engine.model.queueing.formulas import blocking_of_many
 from engine.model.queueing.warm_pool import approximate_warm_pool, exact_warm_pool
 
 _EXACT_UP_TO: Final = 100.0
-_LEAST_LOAD: Final = 1e-3
-_LOG_LEAST: Final = math.log(_LEAST_LOAD)
+_MIN_LOAD: Final = 1e-3
+_LOG_LEAST: Final = math.log(_MIN_LOAD)
 _POINTS: Final = 4
 """Of the table of stationary pools, for each factor e of load."""
 
@@ -143,9 +143,9 @@ class _Pools:
         self._keep_alive_s = keep_alive_s
         self._shares: list[float] = []
         self._spares: list[float] = []  # environments beyond the load, in standard deviations of it
-        count = max(0, math.ceil(math.log(max(most, _LEAST_LOAD) / _LEAST_LOAD) * _POINTS)) + 2
+        count = max(0, math.ceil(math.log(max(most, _MIN_LOAD) / _MIN_LOAD) * _POINTS)) + 2
         for place in range(count):
-            load = _LEAST_LOAD * math.exp(place / _POINTS)
+            load = _MIN_LOAD * math.exp(place / _POINTS)
             formula = exact_warm_pool if load <= _EXACT_UP_TO else approximate_warm_pool
             pool = formula(load / service_s, service_s, keep_alive_s)
             self._shares.append(pool.cold_share)
@@ -154,7 +154,7 @@ class _Pools:
     def moving(self, load: float, growth_per_s: float) -> tuple[float, _Renewed]:
         """Environments needed for `load` while it grows, and how many of them are renewed."""
         share, need = self._at(load)
-        if load <= _LEAST_LOAD:
+        if load <= _MIN_LOAD:
             return need, _Renewed(share, 1.0)
         scale = 1 / math.log(need / load) if need > load else math.inf
         x = growth_per_s * self._keep_alive_s / scale
@@ -167,8 +167,8 @@ class _Pools:
 
     def _at(self, load: float) -> tuple[float, float]:
         """Cold share and environments of the stationary pool."""
-        if load <= _LEAST_LOAD:
-            return self._shares[0], self._spares[0] * load / math.sqrt(_LEAST_LOAD)
+        if load <= _MIN_LOAD:
+            return self._shares[0], self._spares[0] * load / math.sqrt(_MIN_LOAD)
         place = (math.log(load) - _LOG_LEAST) * _POINTS
         low = min(int(place), len(self._shares) - 2)
         part = place - low

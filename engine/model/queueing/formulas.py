@@ -19,7 +19,7 @@ _NORMAL_FROM: Final = 1e6
 MANY_SERVERS: Final = 20_000
 """Servers from which Erlang B is worth its limit: it is off by less than a thousandth there."""
 
-_MOST_STATES: Final = 2_000_000
+_MAX_STATES: Final = 2_000_000
 
 
 def offered_load(rate_per_s: float, duration_s: float, cold_share: float = 0.0, init_s: float = 0.0) -> float:
@@ -235,4 +235,4 @@ def _level(
 
 def _jobs_worth_counting(rate: float, service: float, servers: int, setup: float) -> int:
     slowest = max(rate / (servers * service), rate / (rate + servers * setup))
-    return min(_MOST_STATES // servers, servers + math.ceil(-36 / math.log(slowest)) + 50)
+    return min(_MAX_STATES // servers, servers + math.ceil(-36 / math.log(slowest)) + 50)

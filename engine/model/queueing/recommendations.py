@@ -24,10 +24,10 @@ FACTORS: Final = (1, 3, 10, 30, 100, 300, 1000)
 KEEP_ALIVES_S: Final = (60.0, 300.0, 600.0, 1200.0)
 _FEW_REFUSED: Final = 0.01
 _FEW_STEPS: Final = 720
-_MOST_IN_FLIGHT: Final = 1e7
+_MAX_IN_FLIGHT: Final = 1e7
 _RARE: Final = 1e-6
 _TOO_MANY_REFUSED: Final = 0.001
-_MOST_LISTED: Final = 200_000.0
+_MAX_LISTED: Final = 200_000.0
 """Erlangs up to which a number of environments is looked for one by one."""
 
 
@@ -69,7 +69,7 @@ def scaled(
     rows: list[Scaled] = []
     for factor in factors:
         one = shape.scaled(factor)
-        if one.peak_per_s(horizon_s) * service.mean_s > _MOST_IN_FLIGHT:
+        if one.peak_per_s(horizon_s) * service.mean_s > _MAX_IN_FLIGHT:
             break
         found = predict(
             function, account, one, horizon_s=horizon_s, service=service, init=init, steps=_FEW_STEPS
@@ -109,7 +109,7 @@ def provisions(
     """
     mean_s = Capped(service, function.timeout_s).mean_s
     load = offered_load(found.mean_per_s, mean_s)
-    if load > _MOST_LISTED or found.throttled_share > _TOO_MANY_REFUSED:
+    if load > _MAX_LISTED or found.throttled_share > _TOO_MANY_REFUSED:
         return []
     least = float(break_even(book, function.architecture))
     chosen = [

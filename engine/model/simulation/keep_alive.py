@@ -69,7 +69,7 @@ class HybridHistogram:
         head, tail: Shares of the idle times that the window leaves out before, and covers in all.
         margin: The window is widened by this share at both ends.
         representative: Coefficient of variation of the bin counts from which the histogram is used.
-        most_out_of_bounds: Share of idle times out of bounds above which it is not.
+        max_out_of_bounds: Share of idle times out of bounds above which it is not.
         fixed_s: Keep-alive until then, and if it is not.
     """
 
@@ -79,7 +79,7 @@ class HybridHistogram:
     tail: float = 0.99
     margin: float = 0.1
     representative: float = 2.0
-    most_out_of_bounds: float = 0.5
+    max_out_of_bounds: float = 0.5
     fixed_s: float = 600.0
     counts: list[int] = field(default_factory=list)
     seen: int = 0
@@ -115,7 +115,7 @@ class HybridHistogram:
 
     def _useful(self) -> bool:
         within = self.seen - self.beyond
-        if within < 2 or self.beyond > self.most_out_of_bounds * self.seen:
+        if within < 2 or self.beyond > self.max_out_of_bounds * self.seen:
             return False
         mean = within / self.bins
         variance = sum((one - mean) ** 2 for one in self.counts) / self.bins

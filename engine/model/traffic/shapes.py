@@ -32,7 +32,7 @@ class RateStep(NamedTuple):
 
     from_s: float
     to_s: float
-    most_per_s: float
+    max_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Shape:
 
     def peak_per_s(self, horizon_s: float) -> float:
         """Requests a second at the most, up to `horizon_s`."""
-        return max(piece.most_per_s for piece in self.pieces(horizon_s))
+        return max(piece.max_per_s for piece in self.pieces(horizon_s))
 
     def scaled(self, factor: float) -> Shape:
         """The same with `factor` times as many requests, at the same times."""

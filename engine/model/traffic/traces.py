@@ -67,7 +67,7 @@ def read(
         head = next(reader, None)
         if head is None:
             raise TraceFault(1, "is empty: the first line names the columns")
-        found = _READERS[layout](_Table(head, reader), rng, how)
+        found = _READERS[layout](_TraceTable(head, reader), rng, how)
     except csv.Error as error:
         raise TraceFault(reader.line_num, f"is no CSV: {error}") from None
     called = {name: one for name, one in found.items() if one.at_s}
@@ -84,7 +84,7 @@ def durations_of_2019(lines: Iterable[str]) -> Mapping[str, tuple[float, ...]]:
     head = next(reader, None)
     if head is None:
         raise TraceFault(1, "is empty: the first line names the columns")
-    table = _Table(head, reader)
+    table = _TraceTable(head, reader)
     columns = [table.column(f"percentile_Average_{p}") for p in (0, 1, 25, 50, 75, 99, 100)]
     name = table.column("HashFunction")
     return {
@@ -92,7 +92,7 @@ def durations_of_2019(lines: Iterable[str]) -> Mapping[str, tuple[float, ...]]:
     }
 
 
-class _Table:
+class _TraceTable:
     """Rows with the number of their line, and columns by name."""
 
     def __init__(self, head: Sequence[str], reader: Iterator[list[str]]) -> None:
@@ -137,7 +137,7 @@ class _Table:
         return int(value)
 
 
-def _azure2019(table: _Table, rng: Random, how: Spread) -> Mapping[str, Invocations]:
+def _azure2019(table: _TraceTable, rng: Random, how: Spread) -> Mapping[str, Invocations]:
     """A function a line, a minute of its day a column: `HashOwner,HashApp,HashFunction,Trigger,1,2,...`."""
     name = table.column("HashFunction")
     minutes = [table.column(str(number)) for number in range(1, _MINUTES + 1) if str(number) in table.head]
@@ -150,7 +150,7 @@ def _azure2019(table: _Table, rng: Random, how: Spread) -> Mapping[str, Invocati
     return found
 
 
-def _azure2021(table: _Table, _rng: Random, _how: Spread) -> Mapping[str, Invocations]:
+def _azure2021(table: _TraceTable, _rng: Random, _how: Spread) -> Mapping[str, Invocations]:
     """An invocation a line: `app,func,end_timestamp,duration`, seconds."""
     app, func = table.column("app"), table.column("func")
     end, duration = table.column("end_timestamp"), table.column("duration")
@@ -163,7 +163,7 @@ def _azure2021(table: _Table, _rng: Random, _how: Spread) -> Mapping[str, Invoca
     return found
 
 
-def _huawei2023(table: _Table, rng: Random, how: Spread) -> Mapping[str, Invocations]:
+def _huawei2023(table: _TraceTable, rng: Random, how: Spread) -> Mapping[str, Invocations]:
     """Requests by second or minute, a function a column: `day,time,0,1,2,...`, time in seconds."""
     time = table.column("time")
     names = [place for place, name in enumerate(table.head) if name not in ("day", "time")]
@@ -185,7 +185,7 @@ def _huawei2023(table: _Table, rng: Random, how: Spread) -> Mapping[str, Invocat
     return found
 
 
-def _huawei2025(table: _Table, _rng: Random, _how: Spread) -> Mapping[str, Invocations]:
+def _huawei2025(table: _TraceTable, _rng: Random, _how: Spread) -> Mapping[str, Invocations]:
     """A request a line; `time_frontend` and `runtimeCost` in seconds (their other columns are not needed)."""
     name, at, cost = (table.column(one) for one in ("funcName", "time_frontend", "runtimeCost"))
     found: dict[str, Invocations] = defaultdict(Invocations)
@@ -199,7 +199,7 @@ def _huawei2025(table: _Table, _rng: Random, _how: Spread) -> Mapping[str, Invoc
 _COUNTED: Final = ("azure2019", "huawei2023")
 """Layouts that count in bins, whose first begins at 0."""
 
-_READERS: Final[Mapping[str, Callable[[_Table, Random, Spread], Mapping[str, Invocations]]]] = {
+_READERS: Final[Mapping[str, Callable[[_TraceTable, Random, Spread], Mapping[str, Invocations]]]] = {
     "azure2019": _azure2019,
     "azure2021": _azure2021,
     "huawei2023": _huawei2023,

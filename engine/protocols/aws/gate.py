@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from engine.protocols.aws.router import ACCESS_DENIED, AwsRouter, Scope
+from engine.protocols.aws.router import ACCESS_DENIED, AwsRouter, CredentialScope
 from engine.protocols.http.cors import Cors, preflight_of
 from engine.protocols.http.message import Request
 from engine.protocols.http.request_gate import GateRefusal, Marks, RequestGate, is_browser, marks_of
@@ -78,7 +78,7 @@ class AwsGate:
         elif not self._shares(request, marks):
             self._handle_api(request, scope)
 
-    def _is_allowed(self, request: Request, scope: Scope, refusal: GateRefusal) -> bool:
+    def _is_allowed(self, request: Request, scope: CredentialScope, refusal: GateRefusal) -> bool:
         """Whether the bucket it is for takes it all the same."""
         if refusal.final or scope.service != "s3":
             return False
@@ -98,7 +98,7 @@ class AwsGate:
         request.add_to_answer(cors.head(marks.origins[0]))
         return False
 
-    def _handle_api(self, request: Request, scope: Scope) -> None:
+    def _handle_api(self, request: Request, scope: CredentialScope) -> None:
         """What a browser sends to an API of JSON documents says that it is one: else a form could send it."""
         is_json = scope.service == "lambda" or request.header(b"x-amz-target") is not None
         kind = (request.header(b"content-type") or b"").partition(b";")[0].strip().lower().decode("latin-1")

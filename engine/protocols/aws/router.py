@@ -21,10 +21,10 @@ from engine.protocols.http.request_gate import RequestGate
 
 _log = logging.getLogger("engine.protocols")
 
-_MOST_NAMES: Final = 1024
+_MAX_NAMES: Final = 1024
 _LONGEST_NAME: Final = 64
-_MOST_SCOPES: Final = 1024
-_MOST_URLS: Final = 4096
+_MAX_SCOPES: Final = 1024
+_MAX_URLS: Final = 4096
 _LONGEST_URL: Final = 256
 _LONGEST_CREDENTIAL: Final = 512
 
@@ -48,7 +48,7 @@ _FAILURES: Final = {"lambda": "ServiceException", "s3": "InternalError"}
 _REST_XML: Final = frozenset({"s3", "s3control", "route53", "cloudfront"})
 
 
-class Scope(NamedTuple):
+class CredentialScope(NamedTuple):
     """What the caller signed for. Signatures are not checked: any key is taken for a good one.
 
     Attributes:
@@ -62,11 +62,11 @@ class Scope(NamedTuple):
     account: str | None = None
 
 
-_LAMBDA: Final = Scope("lambda")
-_SQS: Final = Scope("sqs")
-_S3: Final = Scope("s3")
+_LAMBDA: Final = CredentialScope("lambda")
+_SQS: Final = CredentialScope("sqs")
+_S3: Final = CredentialScope("s3")
 
-Handler = Callable[[Request, Scope], None]
+Handler = Callable[[Request, CredentialScope], None]
 """Answers the request once, now or later, and names it by `x-amzn-requestid`. Raises only by a bug."""
 
 
@@ -83,7 +83,7 @@ class FieldNames(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         field = self._wanted.get(name.lower(), 0)
-        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+        if len(self) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
             self[name] = field
         return field
 
@@ -101,7 +101,7 @@ class AwsRouter:
         self._lambda = self._handlers.get("lambda", self._refuse)
         self._new_request_id = new_request_id
         self._names = FieldNames(*_WANTED, *_OF_BROWSERS)
-        self._scopes: dict[bytes, Scope] = {}
+        self._scopes: dict[bytes, CredentialScope] = {}
         self._lambda_urls: set[bytes] = set()
         self._plain = HeaderCache[bool]()  # heads with neither a signature nor a target
 
@@ -117,7 +117,7 @@ class AwsRouter:
             return
         self.pass_on(request, self.scope(request))
 
-    def pass_on(self, request: Request, scope: Scope) -> None:
+    def pass_on(self, request: Request, scope: CredentialScope) -> None:
         """The same, of one whose scope is known."""
         handler = self._handlers.get(scope.service, self._refuse)
         try:
@@ -125,7 +125,7 @@ class AwsRouter:
         except Exception:  # a bug of ours  # noqa: BLE001
             self._failed(request, scope)
 
-    def scope(self, request: Request) -> Scope:
+    def scope(self, request: Request) -> CredentialScope:
         """Whom the request is for."""
         if self._plain.get(request.head):
             return self._unsigned(request, b"")
@@ -144,7 +144,7 @@ class AwsRouter:
             self._plain.keep(request.head, value=True)
         return self._unsigned(request, target)
 
-    def plain_scope(self, request: Request, gate: RequestGate) -> Scope | None:
+    def plain_scope(self, request: Request, gate: RequestGate) -> CredentialScope | None:
         """The same, if a program sent it to a name of ours; None if `gate` has more to look at.
 
         One pass over the headers for both: those of signed requests are never the same.
@@ -174,17 +174,17 @@ class AwsRouter:
             self._plain.keep(request.head, value=True)
         return self._unsigned(request, target)
 
-    def _signed(self, credential: bytes) -> Scope | None:
+    def _signed(self, credential: bytes) -> CredentialScope | None:
         """From an `Authorization` header up to its first comma: that is remembered."""
         algorithm, _, value = credential.partition(b"Credential=")
         scope = _parse_credential(value.rstrip(), regional=b"ECDSA" not in algorithm)
         if scope is not None and len(credential) <= _LONGEST_CREDENTIAL:
-            if len(self._scopes) >= _MOST_SCOPES:
+            if len(self._scopes) >= _MAX_SCOPES:
                 self._scopes.clear()  # scopes carry the day: the old ones are never seen again
             self._scopes[credential] = scope
         return scope
 
-    def _unsigned(self, request: Request, target: bytes) -> Scope:
+    def _unsigned(self, request: Request, target: bytes) -> CredentialScope:
         """From the shape of a request without a signature of version 4, or with one in its query."""
         url = request.target
         if not target and url in self._lambda_urls:
@@ -195,28 +195,28 @@ class AwsRouter:
                 return scope
         if target:
             prefix = target.partition(b".")[0]
-            return Scope(_TARGETS.get(prefix) or prefix.decode("latin-1"))
+            return CredentialScope(_TARGETS.get(prefix) or prefix.decode("latin-1"))
         if _is_query(request):
             return _SQS
         if _API_VERSION_PATH.match(url):
-            if b"?" not in url and len(url) <= _LONGEST_URL and len(self._lambda_urls) < _MOST_URLS:
+            if b"?" not in url and len(url) <= _LONGEST_URL and len(self._lambda_urls) < _MAX_URLS:
                 self._lambda_urls.add(url)
             return _LAMBDA
         return _SQS if _QUEUE_PATH.match(url) else _S3
 
-    def _failed(self, request: Request, scope: Scope) -> None:
+    def _failed(self, request: Request, scope: CredentialScope) -> None:
         """500, with the code that the service has for it; called while the exception is handled."""
         _log.exception("the handler of %r failed", request)
         code = _FAILURES.get(scope.service, _FAILURE)
         self.refuse(request, scope, 500, code, "The engine has failed; its log says how.")
 
-    def _refuse(self, request: Request, scope: Scope) -> None:
+    def _refuse(self, request: Request, scope: CredentialScope) -> None:
         """501: there is no such service here."""
         served = ", ".join(sorted(self._handlers)) or "nothing"
         message = _NOT_SERVED.format(scope.service[:64], served)
         self.refuse(request, scope, 501, UNSERVED, message)
 
-    def refuse(self, request: Request, scope: Scope, status: int, code: str, message: str) -> None:
+    def refuse(self, request: Request, scope: CredentialScope, status: int, code: str, message: str) -> None:
         """Answer with an error in the protocol the caller speaks: JSON 1.x, Query, REST-XML or REST-JSON."""
         request_id = self._new_request_id()
         kind, body = _error(request, scope.service, code, message, request_id)
@@ -247,14 +247,14 @@ UNSERVED: Final = "NotImplementedException"
 """Error code for services and operations that AWS has and this engine has not. SDKs do not retry 501."""
 
 
-def _parse_credential(credential: bytes, *, regional: bool) -> Scope | None:
+def _parse_credential(credential: bytes, *, regional: bool) -> CredentialScope | None:
     """`<key id>/<date>/[<region>/]<service>/aws4_request`; None if it is not of that form."""
     parts = credential.decode("latin-1").rsplit("/", 4 if regional else 3)
     if len(parts) != (5 if regional else 4) or parts[-1] != "aws4_request" or not parts[-2]:
         return None
     key_id, service = parts[0], parts[-2]
     account = key_id if _ACCOUNT.fullmatch(key_id) else None
-    return Scope(service, parts[2] if regional else None, account)
+    return CredentialScope(service, parts[2] if regional else None, account)
 
 
 def _error(request: Request, service: str, code: str, message: str, request_id: str) -> tuple[str, bytes]:

@@ -363,12 +363,12 @@ class Connection(RequestParser):
                 self._feed(piece)
             except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
                 self._interrupted(error, piece)
-            self._settle(len(piece))
+            self._after_parsing(len(piece))
             if self._pause_if_full():
                 self._held = bytes(view[start + self._slice :])
                 break
 
-    def _settle(self, size: int) -> None:
+    def _after_parsing(self, size: int) -> None:
         """After parsing: `size` bytes were fed, and may have ended within a request."""
         if self._phase != IDLE or not self._waiting:
             self._unfinished(size)

@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-MOST_HEADS: Final = 1024
+MAX_HEADS: Final = 1024
 _LONGEST_HEAD: Final = 1024
 _NEVER_SENT_AGAIN: Final = b"Signature="  # signed for this very request and second
 
@@ -19,7 +19,7 @@ class HeaderCache(Generic[T]):
 
     __slots__ = ("_known", "_most", "get")
 
-    def __init__(self, most: int = MOST_HEADS) -> None:
+    def __init__(self, most: int = MAX_HEADS) -> None:
         self._most = most
         self._known: dict[bytes, T] = {}
         self.get = self._known.get

@@ -16,13 +16,13 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from engine.protocols.http.header_cache import MOST_HEADS, HeaderCache
+from engine.protocols.http.header_cache import MAX_HEADS, HeaderCache
 from engine.protocols.http.message import Request
 
 OWN_HOSTS: Final = ("localhost", "s3.localhost", "s3.localhost.localstack.cloud", "host.docker.internal")
 """Names the listeners are called by, besides addresses. What stands before one is a name of theirs too."""
 
-_MOST_VALUES: Final = 1024
+_MAX_VALUES: Final = 1024
 _LONGEST_VALUE: Final = 512
 _LAST_PORT: Final = 65_535
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,254})(?::([0-9]{0,5}))?")
@@ -124,7 +124,7 @@ class RequestGate:
         hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
         navigations: bool = False,
-        remember: int = MOST_HEADS,
+        remember: int = MAX_HEADS,
     ) -> None:
         self._bound = _bare(bound)
         self._single = not is_loopback(self._bound)
@@ -159,7 +159,7 @@ class RequestGate:
             found = authority(host.decode("latin-1"))
             known = found is not None and self._is_own(found.name)
             if len(host) <= _LONGEST_VALUE:
-                if len(self._known) >= _MOST_VALUES:
+                if len(self._known) >= _MAX_VALUES:
                     self._known.clear()
                 self._known[host] = known
         return known

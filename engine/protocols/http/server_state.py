@@ -15,7 +15,7 @@ from engine.protocols.http.listening import Listening
 from engine.protocols.http.message import Request, status_line
 
 
-class Client(Protocol):
+class ServedConnection(Protocol):
     """A connection, as its server sees it."""
 
     @property
@@ -66,7 +66,7 @@ class ServerState:
         self.clock = clock
         self.limits = limits
         self.now_s = clock.now()  # while there are connections not older than one sweep, or than a hold-up
-        self.connections: set[Client] = set()
+        self.connections: set[ServedConnection] = set()
         self.listening: Listening | None = None
         self.ok_head = b""  # head(200), which is rarely anything else
         self.requests = 0
@@ -81,7 +81,7 @@ class ServerState:
         self._sweep_every_s = limits.sweep_every_s()
         self._sweep_due_s = 0.0
 
-    def joined(self, connection: Client) -> None:
+    def joined(self, connection: ServedConnection) -> None:
         """A connection was made."""
         self.connections.add(connection)
         self.gone.clear()
@@ -96,7 +96,7 @@ class ServerState:
         for connection in tuple(self.connections):
             connection.make_room(now_s)
 
-    def left(self, connection: Client) -> None:
+    def left(self, connection: ServedConnection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         if self.listening is not None:

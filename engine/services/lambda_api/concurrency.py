@@ -10,11 +10,11 @@ from typing import Final
 
 from engine.packages.archive import UNZIPPED_LIMIT_BYTES, ZIPPED_LIMIT_BYTES
 from engine.packages.deployment import Deployment
-from engine.packages.records import LATEST, FunctionRecord, Provisioned
+from engine.packages.records import LATEST, FunctionRecord, ProvisionedConfig
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.configured_functions import code_of, iso
 from engine.services.lambda_api.errors import ApiError, conflict, invalid_parameter
-from engine.services.lambda_api.function_registry import Found, FunctionRegistry
+from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
@@ -91,7 +91,7 @@ class Concurrency:
                 )
         else:
             self._fits(record, others + wanted)
-        record.provisioned[qualifier] = Provisioned(requested=wanted, modified_s=self._registry.now_s())
+        record.provisioned[qualifier] = ProvisionedConfig(requested=wanted, modified_s=self._registry.now_s())
         document = self._progress(record, qualifier)
         apply_concurrency(self._deployment, record)
         return Answer({**document, "Status": "IN_PROGRESS", **_NOTHING_YET})
@@ -124,7 +124,7 @@ class Concurrency:
             raise ApiError(404, "ProvisionedConcurrencyConfigNotFoundException", message)
         return self._progress(found.record, found.qualifier)
 
-    def _published(self, call: Call) -> Found:
+    def _published(self, call: Call) -> FoundFunction:
         """A version or alias; `$LATEST` cannot have provisioned environments."""
         found = self._registry.lookup(call)
         alias = found.record.aliases.get(found.qualifier)

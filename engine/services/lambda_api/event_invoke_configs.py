@@ -11,7 +11,7 @@ from typing import Any, Final
 from engine.packages.records import LATEST, StoredInvokeConfig
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import invalid_parameter, not_found
-from engine.services.lambda_api.function_registry import Found, FunctionRegistry
+from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
@@ -59,10 +59,10 @@ class EventInvokeConfigs:
             "FunctionEventInvokeConfigs",
             record.invoking,
             call.query,
-            lambda qualifier: self._document(Found(record, qualifier, "")),
+            lambda qualifier: self._document(FoundFunction(record, qualifier, "")),
         )
 
-    def _wanted(self, call: Call, body: bytes) -> tuple[Found, dict[str, Any]]:
+    def _wanted(self, call: Call, body: bytes) -> tuple[FoundFunction, dict[str, Any]]:
         wanted = read(request_shapes.EVENT_INVOKE, body)
         found = self._registry.lookup(call)
         if not wanted:
@@ -80,20 +80,20 @@ class EventInvokeConfigs:
                 )
         return found, wanted
 
-    def _kept(self, found: Found, config: dict[str, Any]) -> Answer:
+    def _kept(self, found: FoundFunction, config: dict[str, Any]) -> Answer:
         found.record.invoking[found.qualifier] = StoredInvokeConfig(
             config=config, modified_s=self._registry.now_s()
         )
         return Answer(self._document(found))
 
-    def _config(self, found: Found) -> StoredInvokeConfig:
+    def _config(self, found: FoundFunction) -> StoredInvokeConfig:
         config = found.record.invoking.get(found.qualifier)
         if config is None:
             arn = self._registry.arn(found.record, found.qualifier)
             raise not_found(f"The function {arn} doesn't have an EventInvokeConfig")
         return config
 
-    def _document(self, found: Found) -> Document:
+    def _document(self, found: FoundFunction) -> Document:
         config = self._config(found)
         return {
             "LastModified": config.modified_s,

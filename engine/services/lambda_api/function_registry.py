@@ -27,7 +27,7 @@ _ONLY_FUNCTIONS: Final = (
 )
 
 
-class Found(NamedTuple):
+class FoundFunction(NamedTuple):
     """A function as it was addressed: its record, its qualifier (`$LATEST` for none), and its ARN."""
 
     record: FunctionRecord
@@ -88,11 +88,11 @@ class FunctionRegistry:
         """The name and the qualifier in a call. Raises ApiError if one of them is malformed."""
         return addressed(call.name, call.query.get("Qualifier"), self.account)
 
-    def lookup(self, call: Call) -> Found:
+    def lookup(self, call: Call) -> FoundFunction:
         """The function that a call names, and its qualifier. Raises ApiError (400, 404)."""
         return self.find(self.address(call))
 
-    def find(self, address: Addressed) -> Found:
+    def find(self, address: Addressed) -> FoundFunction:
         """The function of a name, and its qualifier. Raises ApiError (404) if there is no such one."""
         record = self.record(address.name)
         arn = self.account.function_arn(address.name, address.qualifier)
@@ -101,7 +101,7 @@ class FunctionRegistry:
         qualifier = address.qualifier or LATEST
         if not (qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases):
             raise function_not_found(arn)
-        return Found(record, qualifier, arn)
+        return FoundFunction(record, qualifier, arn)
 
     def function(self, name: str, query: Mapping[str, str] = _NO_QUERY) -> FunctionRecord:
         """The function of a name or an ARN without a qualifier. Raises ApiError (400, 404)."""

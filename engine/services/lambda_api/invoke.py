@@ -52,7 +52,7 @@ _REQUEST_RESPONSE: Final = InvocationType.REQUEST_RESPONSE
 _SUCCESS: Final = Status.SUCCESS
 
 
-class Target(NamedTuple):
+class InvokeTarget(NamedTuple):
     """What the path of an invocation says.
 
     Attributes:
@@ -85,7 +85,9 @@ class Invoker:
         self._names = option_names()
         self._options = HeaderCache[InvokeHeaders]()
 
-    def invoke(self, request: Request, target: Target, request_id: str, document: Any = MISSING) -> None:
+    def invoke(
+        self, request: Request, target: InvokeTarget, request_id: str, document: Any = MISSING
+    ) -> None:
         """Submit it and answer, now or later. Raises ApiError for what is refused before it is an event.
 
         `document` is what the body holds, if it has been read.
@@ -131,7 +133,7 @@ class Invoker:
         except (NotAccepting, FunctionNotFound) as error:
             raise self._not_taken(event, error) from None
 
-    def _read_and_invoke(self, request: Request, target: Target, request_id: str) -> Steps[None]:
+    def _read_and_invoke(self, request: Request, target: InvokeTarget, request_id: str) -> Steps[None]:
         try:
             document = yield from document_in_pieces(request.body)
             self.invoke(request, target, request_id, document)
@@ -146,7 +148,7 @@ class Invoker:
     def _answer_at_once(
         self,
         request: Request,
-        target: Target,
+        target: InvokeTarget,
         options: InvokeHeaders,
         request_id: str,
         trace: str,

@@ -36,7 +36,7 @@ class Call(NamedTuple):
     repeated: Mapping[str, Sequence[str]] = {}
 
 
-class Route(NamedTuple):
+class OperationRoute(NamedTuple):
     """An operation, and the status of its success."""
 
     operation: str
@@ -101,7 +101,7 @@ DELETE 2015-03-31/event-source-mappings/*                      DeleteEventSource
 GET    2016-08-19/account-settings                             GetAccountSettings                 200
 """
 ROUTES: Final = {
-    (method, *path.split("/")): Route(operation, int(status))
+    (method, *path.split("/")): OperationRoute(operation, int(status))
     for method, path, operation, status in map(str.split, _TABLE.strip().splitlines())
 }
 """Method and the parts of a path, `*` for a variable, to what they name."""
@@ -121,7 +121,7 @@ def find(method: str, target: bytes) -> Call:
     """
     path, _, query = target.decode("latin-1").partition("?")
     parts = path.removeprefix("/").removesuffix("/").split("/")
-    for route, variables in _readings(method, parts):
+    for route, variables in _candidates(method, parts):
         if route is not None:
             name, second = ([unquote(variable) for variable in variables] + ["", ""])[:2]
             repeated: dict[str, list[str]] = {}
@@ -135,7 +135,7 @@ def find(method: str, target: bytes) -> Call:
     raise ApiError(404, "UnknownOperationException", f"{shown} is no operation of the Lambda API")
 
 
-def _readings(method: str, parts: list[str]) -> list[tuple[Route | None, list[str]]]:
+def _candidates(method: str, parts: list[str]) -> list[tuple[OperationRoute | None, list[str]]]:
     """Route and variables for each way to read a path: with one variable, or with two."""
     with_name, with_two = parts[:2] + [_ANY] * (len(parts) > 2) + parts[3:], parts[:]
     with_two[2::2] = [_ANY] * len(with_two[2::2])

@@ -8,13 +8,13 @@ from typing import Final
 
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
-from engine.protocols.aws.router import Scope
+from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import ApiError, answer_error, service_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
-from engine.services.lambda_api.invoke import Invoker, Target
+from engine.services.lambda_api.invoke import Invoker, InvokeTarget
 from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, Call, find
 
 _log = logging.getLogger("engine.lambda")
@@ -63,9 +63,9 @@ class LambdaApi:
         self._reject = host.reject
         self._invoker = Invoker(host, sink, asynchronous or sink, self._refuse)
         self._spawn = spawn
-        self._targets: dict[bytes, Target] = {}
+        self._targets: dict[bytes, InvokeTarget] = {}
 
-    def handle(self, request: Request, _scope: Scope) -> None:
+    def handle(self, request: Request, _scope: CredentialScope) -> None:
         """Answer once, now or later. Never raises for a bad request."""
         request_id = self._new_request_id()
         try:
@@ -82,7 +82,7 @@ class LambdaApi:
             self._reject(reason)
         answer_error(request, error, request_id)
 
-    def _route(self, request: Request, request_id: str) -> Target | None:
+    def _route(self, request: Request, request_id: str) -> InvokeTarget | None:
         """The target if it is an invocation; any other operation is answered by the control plane."""
         call = find(request.method, request.target)
         if call.operation in _INVOKING:
@@ -108,14 +108,14 @@ class LambdaApi:
         finally:
             self._targets.clear()  # any of them may be deleted, or stand for another version
 
-    def _target(self, call: Call) -> Target:
+    def _target(self, call: Call) -> InvokeTarget:
         """The function that an invocation is for. Raises ApiError if it cannot be invoked."""
         address = self._registry.address(call)
         found = self._registry.find(address._replace(qualifier=address.qualifier or LATEST))
         version = self._registry.version(found.record, found.qualifier)
         if version is not None and version.state != "Active":
             raise not_in_state(version.state)
-        return Target(
+        return InvokeTarget(
             address.name,
             address.qualifier,
             streaming=call.operation == INVOKE_STREAM,

@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.errors import NotAccepting
 from engine.ports import Host, Offload
-from engine.protocols.aws.router import Scope
+from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.cors import preflight_of
 from engine.protocols.http.message import Request
 from engine.protocols.http.request_gate import OWN_HOSTS
@@ -90,7 +90,7 @@ class S3Api:
             new_rule_id=host.new_request_id,
         )
 
-    def handle(self, request: Request, _scope: Scope) -> None:
+    def handle(self, request: Request, _scope: CredentialScope) -> None:
         """Answer once, now or later. Never raises for a bad request."""
         long_id = self._new_request_id()
         request_id = (long_id[19:23] + long_id[24:]).upper()

@@ -17,7 +17,7 @@ from engine.services.s3.xml import element
 _LAST: Final = 0x10FFFF
 
 
-class Page(NamedTuple):
+class ListingPage(NamedTuple):
     """One page of a listing.
 
     Attributes:
@@ -49,7 +49,7 @@ def page(
     max_keys: int,
     shown: Callable[[list[ObjectVersion]], bool],
     resumes: bool = True,
-) -> Page:
+) -> ListingPage:
     """The next page behind `start_after`, of no more than `max_keys` keys and common prefixes together.
 
     `shown` decides which keys are listed at all. With `resumes` a common prefix that `start_after` lies in
@@ -59,7 +59,7 @@ def page(
     prefixes: list[str] = []
     last: str | None = None
     if max_keys <= 0:
-        return Page(found, prefixes, is_truncated=False, last=None)
+        return ListingPage(found, prefixes, is_truncated=False, last=None)
     floor: str | None = start_after
     inclusive = False
     if prefix > start_after:
@@ -69,16 +69,16 @@ def page(
         if cut >= 0:
             floor, inclusive = after(start_after[: cut + len(delimiter)]), True
     if floor is None:
-        return Page(found, prefixes, is_truncated=False, last=None)
+        return ListingPage(found, prefixes, is_truncated=False, last=None)
     for key, common in _walk(keys, prefix, delimiter, floor, inclusive, shown):
         if len(found) + len(prefixes) >= max_keys:
-            return Page(found, prefixes, is_truncated=True, last=last)
+            return ListingPage(found, prefixes, is_truncated=True, last=last)
         if common:
             prefixes.append(key)
         else:
             found.append((key, keys[key]))
         last = key
-    return Page(found, prefixes, is_truncated=False, last=last)
+    return ListingPage(found, prefixes, is_truncated=False, last=last)
 
 
 def _walk(

@@ -22,7 +22,7 @@ MAX_IN_FLIGHT: Final = 120_000
 """Messages in flight at a time, of either kind of queue (SQS Developer Guide, "message quotas")."""
 
 
-class Sent(NamedTuple):
+class SendResult(NamedTuple):
     """The result of a send. `sequence_number` is None on a standard queue."""
 
     message_id: str
@@ -105,7 +105,7 @@ class Queue:
             more_is_due=lambda now_s: set_timer(self, now_s),
         )
         self._seq = 0  # of the last message that was accepted
-        self._dedup: Window[Sent] = Window()
+        self._dedup: Window[SendResult] = Window()
         self._attempts: Window[tuple[tuple[Message, int, int], ...]] = Window()
         self._set_timer = set_timer
         self._resolve = resolve
@@ -124,7 +124,7 @@ class Queue:
         dedup_id: str | None = None,
         attributes: dict[str, Attribute] | None = None,
         trace: str | None = None,
-    ) -> Sent:
+    ) -> SendResult:
         """Accept a message; a FIFO queue may know it already, then nothing is added.
 
         A FIFO queue needs `group`, and `dedup_id` unless it deduplicates by content.
@@ -135,7 +135,7 @@ class Queue:
             self._seq = seq = self._seq + 1
             message = Message(message_id, body, now_s, seq, group, None, attributes, trace)
             messages.add(message, policy.delay_s if delay_s is None else delay_s)
-            return Sent(message_id, None)
+            return SendResult(message_id, None)
         if dedup_id is None:
             dedup_id = hashlib.sha256(body.encode()).hexdigest()
         key = (group, dedup_id) if policy.deduplication_scope == "messageGroup" else dedup_id
@@ -145,7 +145,7 @@ class Queue:
         self._seq += 1
         message = Message(message_id, body, now_s, self._seq, group, dedup_id, attributes, trace)
         messages.add(message, policy.delay_s)
-        sent = Sent(message_id, message.sequence_number)
+        sent = SendResult(message_id, message.sequence_number)
         self._dedup.keep(key, sent, now_s)
         return sent
 
@@ -215,7 +215,7 @@ class Queue:
         """Move a message that was received too often to the dead-letter queue; False if it stays."""
         redrive = self.policy.redrive
         received_before = message.origin.receives if message.origin is not None else 0
-        if redrive is None or message.receives - received_before < redrive.most_receives:
+        if redrive is None or message.receives - received_before < redrive.max_receives:
             return False
         target = self._resolve(redrive.arn)
         if target is None or target is self:

@@ -29,7 +29,7 @@ class Redrive(NamedTuple):
     """`RedrivePolicy`: where messages go that were received too often."""
 
     arn: str
-    most_receives: int
+    max_receives: int
 
 
 class RedriveAllow(NamedTuple):

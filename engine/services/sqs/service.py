@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from engine.core.json_pieces import Steps
 from engine.ports import Host
-from engine.protocols.aws.router import Scope
+from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
 from engine.protocols.http.turns import answer_in_turns
 from engine.services.sqs.errors import SqsError, batch_too_long, missing, no_such_queue
@@ -128,7 +128,7 @@ class SqsService:
 
     # --- for clients
 
-    def handle(self, request: Request, _scope: Scope) -> None:
+    def handle(self, request: Request, _scope: CredentialScope) -> None:
         """Answer once, now or, for a receive that waits, later. Never raises for a bad request."""
         target = request.header(b"x-amz-target")
         if target is not None:

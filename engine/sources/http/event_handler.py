@@ -25,7 +25,7 @@ from engine.sources.http.settings import FrontDoor
 from engine.sources.http.target import split_target
 from engine.sources.http.timestamps import Timestamps
 
-_MOST_TARGETS: Final = 4096
+_MAX_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
 _SURELY_FITS: Final = 524_288
 """Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""
@@ -89,7 +89,7 @@ class Router:
         route = found.endpoint
         resolved = Resolved(route, route.payload.target(path, query, found.parameters))
         if len(target) <= _LONGEST_TARGET:
-            if len(self._known) >= _MOST_TARGETS:
+            if len(self._known) >= _MAX_TARGETS:
                 self._known.clear()
             self._known[(method, target)] = resolved
         return resolved

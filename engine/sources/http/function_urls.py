@@ -9,7 +9,7 @@ from engine.ports import Binding
 from engine.protocols.http.cors import Cors
 from engine.sources.http.event_handler import Route
 from engine.sources.http.payload import GatewayIdentity
-from engine.sources.http.payload_v2 import PayloadV2, Target
+from engine.sources.http.payload_v2 import PayloadV2, TargetV2
 from engine.sources.http.routes import Entry
 from engine.sources.http.settings import ANY, HttpEvent
 
@@ -32,7 +32,7 @@ class UrlPayload(PayloadV2):
         self._api_id = url_id
         self._domain = f"{url_id}.lambda-url.{edge.account.region}.on.aws"
 
-    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
         """As sent, without the prefix, and no path parameters: a function URL has none."""
         below = path.split("/", 3)[3:]
         return super().target("/" + "".join(below), query, {})

@@ -32,7 +32,7 @@ HOP_BY_HOP: Final = frozenset(
 NOT_SHOWN: Final = HOP_BY_HOP | REPLACED
 """What events of an API or a URL do not have from the request."""
 
-_MOST_NAMES: Final = 1024
+_MAX_NAMES: Final = 1024
 _LONGEST_NAME: Final = 64
 
 
@@ -46,7 +46,7 @@ class HeaderNames(dict[bytes, str]):
 
     def __missing__(self, name: bytes) -> str:
         spelling = LEFT_OUT if name.lower() in self._left_out else self._spell(name)
-        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+        if len(self) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
             self[name] = spelling
         return spelling
 

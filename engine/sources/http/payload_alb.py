@@ -44,7 +44,7 @@ MAX_BYTES: Final = 1024 * 1024
 _TEXT_TYPES: Final = frozenset({"application/json", "application/javascript", "application/xml"})
 
 
-class Target(NamedTuple):
+class TargetAlb(NamedTuple):
     """`path` and the query as they were sent."""
 
     path: str
@@ -83,12 +83,12 @@ class PayloadAlb:
         self._names = HeaderNames(lower_case, REPLACED | {b"transfer-encoding"})
         self._heads = ResponseHeads("application/octet-stream")
 
-    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetAlb:
         """A load balancer knows no path parameters."""
-        return Target(path, grouped(sent_pairs(query)))
+        return TargetAlb(path, grouped(sent_pairs(query)))
 
     def event(
-        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetAlb, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event: one pair of maps, single (the last value wins) or multi-value, never both."""
         event: dict[str, Any] = {

@@ -54,7 +54,7 @@ _NOBODY: Final = (
 )
 
 
-class Target(NamedTuple):
+class TargetV1(NamedTuple):
     """`path` as it was sent; the three maps are None when empty."""
 
     path: str
@@ -109,7 +109,7 @@ class PayloadV1:
         self._names = HeaderNames(_spelling, NOT_SHOWN)
         self._heads = ResponseHeads()
 
-    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV1:
         """Query values are decoded; path and parameters keep their percent-encoding.
 
         A `{name+}` parameter loses a trailing slash that `path` keeps.
@@ -123,7 +123,7 @@ class PayloadV1:
             parameters = {**parameters, self._greedy: parameters[self._greedy].removesuffix("/")}
         multi = grouped(decoded_pairs(query))
         single = {name: values[-1] for name, values in multi.items()}
-        return Target(
+        return TargetV1(
             path,
             single or None,
             multi or None,
@@ -133,7 +133,7 @@ class PayloadV1:
         )
 
     def event(
-        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetV1, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event; single-value maps hold the last value of a repeated name."""
         headers, multi_headers = self._headers(request, trace)

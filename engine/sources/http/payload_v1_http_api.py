@@ -16,7 +16,7 @@ from engine.protocols.http.server import Request
 from engine.sources.http.error_responses import refusals
 from engine.sources.http.headers import text_or_base64
 from engine.sources.http.payload import GatewayIdentity, stable_id
-from engine.sources.http.payload_v1 import PayloadV1, Target
+from engine.sources.http.payload_v1 import PayloadV1, TargetV1
 from engine.sources.http.responses import Answer, base64_bytes, is_encoded, parse, text_bytes
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
 from engine.sources.http.target import decoded_pairs, decoded_path, grouped
@@ -42,15 +42,15 @@ class PayloadV1HttpApi(PayloadV1):
         }
         self._before = "" if self._stage == DEFAULT_PATH else f"/{self._stage}"
 
-    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV1:
         """Path, parameters and query values are decoded."""
         multi = grouped(decoded_pairs(query))
         single = {name: values[-1] for name, values in multi.items()}
         decoded = {name: decoded_path(value) for name, value in parameters.items()}
-        return Target(decoded_path(path), single or None, multi or None, decoded or None, self._path, "")
+        return TargetV1(decoded_path(path), single or None, multi or None, decoded or None, self._path, "")
 
     def event(
-        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetV1, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event, which says its version; `resourceId` is null."""
         event = {"version": "1.0", **super().event(request, target, request_id, stamp, trace)}

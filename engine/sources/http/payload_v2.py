@@ -42,7 +42,7 @@ from engine.sources.http.timestamps import Timestamp
 _MAX_BODY: Final = {FrontDoor.URL: 6 * 1024 * 1024, FrontDoor.HTTP_API: 10 * 1024 * 1024}
 
 
-class Target(NamedTuple):
+class TargetV2(NamedTuple):
     """`path` and `raw_query` as the event has them; the two maps are None when empty."""
 
     path: str
@@ -112,15 +112,15 @@ class PayloadV2:
         self._heads = ResponseHeads()
         self._known = HeaderCache[Sent]()
 
-    def target(self, path: str, query: str, parameters: dict[str, str]) -> Target:
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
         """Query values are decoded, repeated ones joined by a comma."""
         if self.front_door is not FrontDoor.URL:
             path = self._prefix + decoded_path(path)
             parameters = {name: decoded_path(value) for name, value in parameters.items()}
-        return Target(path, query, joined(decoded_pairs(query)) or None, parameters or None)
+        return TargetV2(path, query, joined(decoded_pairs(query)) or None, parameters or None)
 
     def event(
-        self, request: Request, target: Target, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetV2, request_id: str, stamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event. A text body is one whose content type holds `json`, `text` or `xml`."""
         sent = self._known.get(request.head)

@@ -24,7 +24,7 @@ SERVER_OWNED: Final = SERVER_HEADERS | {"te", "trailer", "x-amzn-requestid"}
 """Handler headers that are dropped: the server frames and dates the answer itself, and names the request."""
 
 JSON_TYPE: Final = "application/json"
-_MOST_HEADS: Final = 256
+_MAX_HEADS: Final = 256
 _LONGEST_HEAD: Final = 1024
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 19  # may not fit the 64 bits orjson reads exactly
@@ -163,7 +163,7 @@ class ResponseHeads:
             return known
         head = self.lines((name, header_text(value)) for name, value in key if value is not None)
         if len(head) <= _LONGEST_HEAD and all(type(value) is str for value in headers.values()):
-            if len(self._known) >= _MOST_HEADS:
+            if len(self._known) >= _MAX_HEADS:
                 self._known.clear()
             self._known[key] = head
         return head

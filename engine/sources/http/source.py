@@ -24,7 +24,7 @@ from engine.sources.http.routes import Entry, taken
 from engine.sources.http.settings import HttpEvent
 
 LISTENER: Final = "http"
-_MOST_TARGETS: Final = 4096
+_MAX_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
 _SURELY_FITS: Final = 524_288
 """Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""

@@ -22,7 +22,7 @@ import orjson
 
 from engine.errors import NotAccepting
 from engine.ports import Host, Offload
-from engine.protocols.aws.router import Scope
+from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
 from engine.services.s3.notification_records import NotificationRecords
 from engine.services.s3.notifier import Notifier
@@ -64,7 +64,7 @@ class Webhooks:
         notifier: Notifier,
         records: NotificationRecords,
         host: Host,
-        others: Callable[[Request, Scope], None],
+        others: Callable[[Request, CredentialScope], None],
         *,
         spawn: Callable[..., object],
         fetch: Fetch,
@@ -80,7 +80,7 @@ class Webhooks:
         self._token = token
         self._confirm_hosts = frozenset(confirm_hosts)
 
-    def handle(self, request: Request, scope: Scope) -> None:
+    def handle(self, request: Request, scope: CredentialScope) -> None:
         """Answer once, now or later. Never raises for a bad request."""
         if request.target.partition(b"?")[0] == WEBHOOKS_PATH:
             self._receive(request)

@@ -18,10 +18,10 @@ _KINDS: Final = re.compile(r"(rate|cron|at)\((.*)\)")
 _RATE: Final = re.compile(r"([0-9]+) (minute|hour|day)(s?)")
 _UNITS_S: Final = {"minute": 60, "hour": 3600, "day": 86_400}
 _AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
-_MOST_DIGITS: Final = 9
+_MAX_DIGITS: Final = 9
 
 
-class Rate(NamedTuple):
+class RateExpression(NamedTuple):
     """Once every `period_s` seconds, counted from the start."""
 
     period_s: int
@@ -33,7 +33,7 @@ class At(NamedTuple):
     moment: datetime
 
 
-Expression = Rate | Cron | At
+Expression = RateExpression | Cron | At
 
 
 def parse(text: str) -> Expression:
@@ -82,16 +82,16 @@ def moments(expression: Cron | At, after_s: float, where: tzinfo) -> Iterator[fl
             yield moment_s
 
 
-def _rate(text: str) -> Rate:
+def _rate(text: str) -> RateExpression:
     found = _RATE.fullmatch(text.strip())
-    if found is None or len(found[1]) > _MOST_DIGITS:
+    if found is None or len(found[1]) > _MAX_DIGITS:
         raise ValueError("is not of the form 'rate(5 minutes)': a number, then minutes, hours or days")
     number, unit, plural = int(found[1]), found[2], found[3]
     if number < 1:
         raise ValueError("must be 1 or more")
     if (number == 1) == bool(plural):
         raise ValueError(f"write {number} {unit if number == 1 else unit + 's'} (AWS)")
-    return Rate(number * _UNITS_S[unit])
+    return RateExpression(number * _UNITS_S[unit])
 
 
 def _at(text: str) -> At:
@@ -100,6 +100,6 @@ def _at(text: str) -> At:
     return At(datetime.fromisoformat(text.strip()))
 
 
-def stamp(wall_s: float) -> str:
+def timestamp(wall_s: float) -> str:
     """`2026-01-01T00:00:00Z`."""
     return datetime.fromtimestamp(int(wall_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

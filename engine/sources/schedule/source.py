@@ -17,7 +17,7 @@ from engine.core.function import Account
 from engine.core.outcome import Outcome
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Binding, Clock, EventSource, Finding, Host, Sink
-from engine.sources.schedule.expression import Expression, Rate, moments, parse, stamp, zone
+from engine.sources.schedule.expression import Expression, RateExpression, moments, parse, timestamp, zone
 
 _LONGEST_SLEEP_S: Final = 60.0
 """Wall time may be set, and machines sleep: how late that is noticed."""
@@ -90,14 +90,14 @@ class Ticks:
 
     def left_s(self) -> float:
         """Seconds until the next moment; 0 or less when it is due, infinity if there is none."""
-        if isinstance(self._expression, Rate):
+        if isinstance(self._expression, RateExpression):
             due_s = self._began_s + (self._last + 1) * self._expression.period_s
             return due_s - self._clock.now()
         return self._next_s - self._clock.wall()
 
     def take(self) -> float | None:
         """The moment that is due, as wall time in seconds; None if it is too long ago."""
-        if isinstance(self._expression, Rate):
+        if isinstance(self._expression, RateExpression):
             over = int((self._clock.now() - self._began_s) / self._expression.period_s)
             over = max(over, self._last + 1)
             self.missed += over - self._last - 1
@@ -117,7 +117,7 @@ class Ticks:
         return latest
 
     def _first_after(self, wall_s: float) -> float:
-        if isinstance(self._expression, Rate):
+        if isinstance(self._expression, RateExpression):
             return math.inf
         return next(moments(self._expression, wall_s, self._where), math.inf)
 
@@ -160,7 +160,7 @@ class ScheduleSource:
             settings = cast("ScheduleEvent", binding.settings)
             expression = parse(settings.schedule)
             where = zone(settings.time_zone or "UTC")
-            if isinstance(expression, Rate) or not settings.enabled:
+            if isinstance(expression, RateExpression) or not settings.enabled:
                 continue
             if next(moments(expression, wall_s, where), None) is None:
                 yield Finding(number, f"{settings.schedule!r} never fires", "schedule", refused=False)
@@ -247,7 +247,7 @@ class ScheduledPayload:
                 "detail-type": "Scheduled Event",
                 "source": self._source,
                 "account": self._account.account_id,
-                "time": stamp(moment_s),
+                "time": timestamp(moment_s),
                 "region": self._account.region,
                 "resources": [self._arn],
                 "detail": self._detail,

@@ -170,7 +170,7 @@ def _node(pattern: dict[str, Any], depth: int) -> Test:
             alternatives.append(tuple(_node(_object(item), depth + 1) for item in wanted))
         else:
             fields.append((key, _value(key, wanted, depth)))
-    return _Node(tuple(fields), tuple(alternatives))
+    return _ObjectPattern(tuple(fields), tuple(alternatives))
 
 
 def _value(key: str, wanted: Any, depth: int) -> Test:
@@ -213,7 +213,7 @@ def _text(pattern: Mapping[str, Any]) -> str:
 # --- matching
 
 
-class _Node:
+class _ObjectPattern:
     """An object of a pattern. Of an array of objects one must match, with all its fields."""
 
     __slots__ = ("_alternatives", "_fields")

@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
 from engine.core.function import Function, answered_within_s
-from engine.core.scaling.pollers import MOST_CONCURRENCY
+from engine.core.scaling.pollers import MAX_CONCURRENCY
 from engine.errors import ConfigError
 from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.sources.sqs.concurrency import MappingStatistics
@@ -52,7 +52,7 @@ class Feed:
     async def run(self, sink: Sink, stopping: anyio.Event) -> None:
         """Poll until `stopping`. While the queue cannot be found, look again."""
         host, settings = self._host, self._settings
-        connections = self._plan.max_concurrency or MOST_CONCURRENCY
+        connections = self._plan.max_concurrency or MAX_CONCURRENCY
         pause_s, said = _FIRST_PAUSE_S, False
         while not stopping.is_set():
             try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.protocols.aws.router import AwsRouter, FieldNames, Scope
+from engine.protocols.aws.router import AwsRouter, CredentialScope, FieldNames
 from engine.protocols.http.message import Request
 from tests.reachable import reachable
 
@@ -37,9 +37,9 @@ class Client:
 class Service:
     """Remembers the scopes it was called with."""
 
-    scopes: list[Scope] = field(default_factory=list)
+    scopes: list[CredentialScope] = field(default_factory=list)
 
-    def handle(self, request: Request, scope: Scope) -> None:
+    def handle(self, request: Request, scope: CredentialScope) -> None:
         self.scopes.append(scope)
         request.respond(200, b"", b"")
 
@@ -56,13 +56,16 @@ def signed(credential: bytes, name: bytes = b"Authorization") -> tuple[bytes, by
 @pytest.mark.parametrize(
     ("credential", "expected"),
     [
-        (b"test/20261121/us-east-1/lambda/aws4_request", Scope("lambda", "us-east-1")),
-        (b"AKIA/20261121/eu-west-3/sqs/aws4_request", Scope("sqs", "eu-west-3")),
-        (b"123456789012/20261121/us-east-1/s3/aws4_request", Scope("s3", "us-east-1", "123456789012")),
-        (b"key/with/slash/20261121/us-east-1/s3/aws4_request", Scope("s3", "us-east-1")),
+        (b"test/20261121/us-east-1/lambda/aws4_request", CredentialScope("lambda", "us-east-1")),
+        (b"AKIA/20261121/eu-west-3/sqs/aws4_request", CredentialScope("sqs", "eu-west-3")),
+        (
+            b"123456789012/20261121/us-east-1/s3/aws4_request",
+            CredentialScope("s3", "us-east-1", "123456789012"),
+        ),
+        (b"key/with/slash/20261121/us-east-1/s3/aws4_request", CredentialScope("s3", "us-east-1")),
     ],
 )
-def test_the_credential_scope_names_the_service(credential: bytes, expected: Scope) -> None:
+def test_the_credential_scope_names_the_service(credential: bytes, expected: CredentialScope) -> None:
     made = endpoint()
 
     for name in (b"Authorization", b"authorization", b"AUTHORIZATION"):
@@ -74,7 +77,7 @@ def test_a_scope_signed_for_several_regions_has_none() -> None:
         b"AWS4-ECDSA-P256-SHA256 Credential=AKIA/20261121/s3/aws4_request, SignedHeaders=host, Signature=0"
     )
 
-    assert Scope("s3") == endpoint().scope(Client().request(b"/b/k", (b"Authorization", value)))
+    assert CredentialScope("s3") == endpoint().scope(Client().request(b"/b/k", (b"Authorization", value)))
 
 
 def test_the_credential_scope_wins_over_target_and_path() -> None:
@@ -84,13 +87,13 @@ def test_the_credential_scope_wins_over_target_and_path() -> None:
         signed(b"test/20261121/us-east-1/s3/aws4_request"),
     )
 
-    assert Scope("s3", "us-east-1") == endpoint().scope(request)
+    assert CredentialScope("s3", "us-east-1") == endpoint().scope(request)
 
 
 def test_a_presigned_url_carries_its_scope_in_the_query() -> None:
     target = b"/b/k?X-Amz-Expires=60&X-Amz-Credential=AK%2F20261121%2Fus-west-2%2Fs3%2Faws4_request"
 
-    assert Scope("s3", "us-west-2") == endpoint().scope(Client().request(target, method="GET"))
+    assert CredentialScope("s3", "us-west-2") == endpoint().scope(Client().request(target, method="GET"))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_a_presigned_url_carries_its_scope_in_the_query() -> None:
 def test_an_authorization_of_another_kind_says_nothing(authorization: bytes) -> None:
     request = Client().request(b"/2015-03-31/functions/", (b"Authorization", authorization))
 
-    assert Scope("lambda") == endpoint().scope(request)
+    assert CredentialScope("lambda") == endpoint().scope(request)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_an_unsigned_request_is_told_by_its_shape(
 ) -> None:
     request = Client().request(target, *headers, method=method, body=body)
 
-    assert Scope(service) == endpoint().scope(request)
+    assert CredentialScope(service) == endpoint().scope(request)
 
 
 def test_the_service_gets_the_request_with_its_scope() -> None:
@@ -142,7 +145,7 @@ def test_the_service_gets_the_request_with_its_scope() -> None:
     for _ in range(2):
         made.handle(client.request(b"/", signed(b"test/20261121/eu-west-1/lambda/aws4_request")))
 
-    assert [Scope("lambda", "eu-west-1")] * 2 == functions.scopes
+    assert [CredentialScope("lambda", "eu-west-1")] * 2 == functions.scopes
     assert [(200, b"", b"")] * 2 == client.answers
 
 
@@ -261,7 +264,7 @@ def test_what_is_remembered_of_clients_is_bounded() -> None:
 def test_a_bug_in_a_service_is_answered_in_its_protocol_and_logged(target, headers, expected, caplog) -> None:
     """By each of the ways that a request can take, the one of known heads too."""
 
-    def fail(_request: Request, _scope: Scope) -> None:
+    def fail(_request: Request, _scope: CredentialScope) -> None:
         raise ValueError("a bug")
 
     made = AwsRouter(dict.fromkeys(("lambda", "sqs", "s3"), fail), lambda: "the-id")

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine.services.sqs.queue import Queue, ReceiptStatus
 from engine.services.sqs.queue_attributes import QueueAttributes, Redrive
 
-MOST_RECEIVES = 3
+MAX_RECEIVES = 3
 RETENTION_S = 3_600
 GROUPS = ["a", "b", "c"]
 STEPS_S = st.sampled_from([0.0, 0.5, 1.0, 7.0, 30.0, 290.0, 301.0, 3_000.0])
@@ -97,7 +97,7 @@ class History(RuleBasedStateMachine):
             fifo=self.fifo,
             delay_s=delay_s,
             retention_s=RETENTION_S,
-            redrive=Redrive("arn:dead", MOST_RECEIVES),
+            redrive=Redrive("arn:dead", MAX_RECEIVES),
         )
         self.queue = Queue("live", "arn:live", live, {"arn:dead": self.dead}.get)
         self.delay_s = delay_s
@@ -143,8 +143,8 @@ class History(RuleBasedStateMachine):
             return
         self.dead_model.tick(self.now_s)
         available = self.model.available(self.now_s)
-        doomed = [one for one in available if one.receives >= MOST_RECEIVES]
-        fine = [one for one in available if one.receives < MOST_RECEIVES]
+        doomed = [one for one in available if one.receives >= MAX_RECEIVES]
+        fine = [one for one in available if one.receives < MAX_RECEIVES]
         got = self.queue.receive(most, self.now_s, timeout_s, attempt)
         ids = [message.id for message in got]
         buried = {message.id for message in self.dead.messages.all()} - {
@@ -176,9 +176,7 @@ class History(RuleBasedStateMachine):
 
     def _check_fifo(self, ids: list[str], most: int, available: list[Plain], buried: set[str]) -> None:
         """As many as can be, each group in order without a gap."""
-        assert (
-            min(most, len([one for one in available if one.receives < MOST_RECEIVES])) <= len(ids) or buried
-        )
+        assert min(most, len([one for one in available if one.receives < MAX_RECEIVES])) <= len(ids) or buried
         assert len(ids) <= most
         for group in GROUPS:
             line = [one.id for one in available if one.group == group and one.id not in buried]

@@ -16,7 +16,7 @@ from engine.core.outcome import Status
 from engine.testing import Act
 
 TIMEOUT_S = 3.0
-MOST_RECEIVES = 4
+MAX_RECEIVES = 4
 LATE = 60.0
 MANY = int(os.environ.get("ENGINE_SCALE_MESSAGES", "50000"))
 
@@ -75,7 +75,7 @@ class Unreliable:
 
     def given_up(self, message_id):
         """The next receive buries it."""
-        return self.attempts[message_id] >= MOST_RECEIVES
+        return self.attempts[message_id] >= MAX_RECEIVES
 
 
 async def play(make_site, queue, count, seed, *, groups=0, **more):
@@ -88,7 +88,7 @@ async def play(make_site, queue, count, seed, *, groups=0, **more):
         queues={
             queue: {
                 "visibility_timeout_s": 5,
-                "redrive": {"dead_letter_queue": dead, "max_receive_count": MOST_RECEIVES},
+                "redrive": {"dead_letter_queue": dead, "max_receive_count": MAX_RECEIVES},
             }
         },
         function={"timeout_s": TIMEOUT_S, **more},
@@ -121,7 +121,7 @@ async def test_every_message_is_acknowledged_or_buried(make_site, count, seed):
 
     assert every(function) == function.done | buried
     assert count == counts.deleted + len(buried)
-    assert all(MOST_RECEIVES == function.attempts[one] for one in buried)
+    assert all(MAX_RECEIVES == function.attempts[one] for one in buried)
     assert counts.polled == counts.delivered == sum(function.attempts.values())
     assert 0 < len(buried) < count * 0.02
 

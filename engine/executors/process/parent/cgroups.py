@@ -40,7 +40,7 @@ class ControlGroups:
             except OSError:
                 continue
             groups = cls(folder)
-            if groups._works():
+            if groups._is_usable():
                 return groups
             groups.remove()
         return None
@@ -53,7 +53,7 @@ class ControlGroups:
                     with suppress(OSError):
                         group.rmdir()
 
-    def _works(self) -> bool:
+    def _is_usable(self) -> bool:
         probe = self.folder / "probe"
         try:
             (self.folder / "cgroup.subtree_control").write_text("+memory")

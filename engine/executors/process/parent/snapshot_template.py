@@ -78,7 +78,7 @@ class SnapshotTemplate:
         self._output = OutputPipe(self._loop, output, self._take_output)
         self._pidfd = pidfd
         self._client = TemplateClient(self._loop, connection, pid, self._say, self._kill)
-        self._client.up.add_done_callback(self._settle)
+        self._client.up.add_done_callback(self._on_up)
 
     def spawn_failed(self, failure: InitFailure, code: int = 0) -> None:
         """Fail all that wait: the template could not be forked."""
@@ -95,7 +95,7 @@ class SnapshotTemplate:
         self._fail(InitFailure(error_type, exit_reason(status)))
         self._release()
 
-    def _settle(self, up: asyncio.Future[InitFailure | None]) -> None:
+    def _on_up(self, up: asyncio.Future[InitFailure | None]) -> None:
         failure = up.result()
         if failure is not None:
             if not is_lost(failure):  # else the exit status, which follows, says more

@@ -10,7 +10,7 @@ import binascii
 from typing import Final
 
 from engine.services.s3.errors import invalid_argument
-from engine.services.s3.listing import Page, encoded, page, prefixes_xml
+from engine.services.s3.listing import ListingPage, encoded, page, prefixes_xml
 from engine.services.s3.model import Bucket, ObjectVersion
 from engine.services.s3.notification_records import iso_ms
 from engine.services.s3.object_metadata import storage_class
@@ -79,7 +79,7 @@ def list_objects(context: OperationContext, call: S3Request) -> S3Response:
 
 def _found(
     context: OperationContext, call: S3Request, behind: str, max_keys: int, *, resumes: bool = True
-) -> tuple[str | None, Page]:
+) -> tuple[str | None, ListingPage]:
     bucket = context.bucket(call)
     encoding = encoding_asked(call)
     found = page(
@@ -106,7 +106,7 @@ def _has_object(versions: list[ObjectVersion]) -> bool:
     return not versions[-1].is_marker
 
 
-def _common(call: S3Request, encoding: str | None, max_keys: int, found: Page) -> str:
+def _common(call: S3Request, encoding: str | None, max_keys: int, found: ListingPage) -> str:
     delimiter = call.query.get("delimiter", "")
     content = element("Name", call.bucket) + element(
         "Prefix", encoded(call.query.get("prefix", ""), encoding)
@@ -119,7 +119,7 @@ def _common(call: S3Request, encoding: str | None, max_keys: int, found: Page) -
     return content + element("IsTruncated", str(found.is_truncated).lower())
 
 
-def _contents(found: Page, encoding: str | None, owner: str) -> str:
+def _contents(found: ListingPage, encoding: str | None, owner: str) -> str:
     return "".join(
         f"<Contents>{element('Key', encoded(key, encoding))}{described(versions[-1])}{owner}"
         f"{element('StorageClass', storage_class(versions[-1]))}</Contents>"

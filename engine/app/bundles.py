@@ -3,8 +3,8 @@
     <folder>/<name>/task/    what the handler is imported from
     <folder>/<name>/opt/     its layers, merged
 
-as the packages that come over the Lambda API lie (`shelf`). A function whose code is a plain folder is left
-alone.
+as the packages that come over the Lambda API lie (`engine.packages.store`). A function whose code is a
+plain folder is left alone.
 """
 
 from __future__ import annotations

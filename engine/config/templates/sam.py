@@ -1,7 +1,7 @@
 """An AWS SAM or CloudFormation template as a `Config`.
 
 Which types of resources are read is the table `READERS`. Whatever of them, or of another resource that has
-to do with functions, routes or events, is not read becomes a warning (`cfn_table`).
+to do with functions, routes or events, is not read becomes a warning (`table`).
 Sources: SAM developer guide; CloudFormation reference; both cited where each type is read.
 """
 

@@ -1,7 +1,7 @@
 """What a scaling policy is given and answers, and AWS's own policies for the pollers of a queue.
 
 A policy is a pure function of the load it is shown, what it remembered, and the time: it reads no clock
-and counts no ticks, so it may be asked at any rhythm. Policies that scale environments are in `autoscale`.
+and counts no ticks, so it may be asked at any rhythm. Policies that scale environments are in `environments`.
 
 Source: Lambda Developer Guide, "Configuring scaling behavior for SQS event source mappings"; AWS News
 Blog, "AWS Lambda enhances event processing with provisioned mode for SQS event-source mapping".

@@ -1,9 +1,9 @@
 """The short way for the common request: alone and whole in one read, HTTP/1.1, with a body of known length.
 
 HEAD is not among them, because its answer is not. The parser checks every byte and decides where the message
-ends, as on the long way (`http_intake`); what is saved is one call for each piece of it. A head that it has
-checked before says the same again, so then only the length of the body is left to check. Headers are cut from
-the checked head when somebody asks for them.
+ends, as on the long way (`request_parser`); what is saved is one call for each piece of it. A head that was
+checked before says the same again, so only the length of the body is left to check. Headers are cut from the
+checked head when they are asked for.
 """
 
 from __future__ import annotations

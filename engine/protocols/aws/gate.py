@@ -34,7 +34,7 @@ class Buckets(Protocol):
     def reads_object(self, request: Request) -> bool:
         """Whether it is GetObject or HeadObject."""
 
-    def names(self, request: Request, origin: str) -> bool:
+    def allows_origin(self, request: Request, origin: str) -> bool:
         """Whether CORS opens it to `origin`: an operation on objects, of buckets whose CORS names that."""
 
 
@@ -84,7 +84,7 @@ class AwsGate:
             return False
         if refusal.origin is None:
             return self._buckets.reads_object(request)
-        return self._buckets.names(request, refusal.origin)
+        return self._buckets.allows_origin(request, refusal.origin)
 
     def _shares(self, request: Request, marks: Marks) -> bool:
         """Let an allowed page read the answer; whether it was a preflight, which is answered here."""

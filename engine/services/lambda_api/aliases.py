@@ -37,16 +37,16 @@ class Aliases:
     @operation("CreateAlias", writes=True)
     async def create(self, call: Call, body: bytes) -> Answer:
         """CreateAlias."""
-        wanted = read(request_shapes.CREATE_ALIAS, body)
+        members = read(request_shapes.CREATE_ALIAS, body)
         record = self._registry.function(call.name, call.query)
-        name = wanted["Name"]
+        name = members["Name"]
         if name in record.aliases:
             raise conflict(f"Alias already exists: {self._registry.arn(record, name)}")
-        weights = self._weights(record, wanted["FunctionVersion"], wanted.get("RoutingConfig"))
+        weights = self._weights(record, members["FunctionVersion"], members.get("RoutingConfig"))
         alias = Alias(
             name=name,
-            version=wanted["FunctionVersion"],
-            description=wanted.get("Description", ""),
+            version=members["FunctionVersion"],
+            description=members.get("Description", ""),
             weights=weights,
             revision=self._registry.new_id(),
         )
@@ -57,14 +57,14 @@ class Aliases:
     @operation("UpdateAlias", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateAlias: members that are not given stay; provisioned environments follow the alias."""
-        wanted = read(request_shapes.UPDATE_ALIAS, body)
+        members = read(request_shapes.UPDATE_ALIAS, body)
         record, alias = self._alias(call)
-        check_revision(wanted.get("RevisionId"), alias.revision)
-        version = wanted.get("FunctionVersion", alias.version)
-        routing = wanted.get("RoutingConfig", {"AdditionalVersionWeights": alias.weights})
+        check_revision(members.get("RevisionId"), alias.revision)
+        version = members.get("FunctionVersion", alias.version)
+        routing = members.get("RoutingConfig", {"AdditionalVersionWeights": alias.weights})
         alias.weights = self._weights(record, version, routing)
         alias.version = version
-        alias.description = wanted.get("Description", alias.description)
+        alias.description = members.get("Description", alias.description)
         alias.revision = self._registry.new_id()
         apply_aliases(self._deployment, record)
         if alias.name in record.provisioned:

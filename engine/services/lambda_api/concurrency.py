@@ -40,23 +40,23 @@ class Concurrency:
     async def put(self, call: Call, body: bytes) -> Answer:
         """PutFunctionConcurrency: reserve concurrency, which is a guarantee and a limit."""
         record = self._registry.function(call.name, call.query)
-        wanted: int = read(request_shapes.CONCURRENCY, body)["ReservedConcurrentExecutions"]
-        others = sum(self._own(other) for other in self._registry.records() if other is not record)
-        left = self._registry.account.concurrency_limit - others - wanted
+        requested: int = read(request_shapes.CONCURRENCY, body)["ReservedConcurrentExecutions"]
+        others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
+        left = self._registry.account.concurrency_limit - others - requested
         provisioned = self._provisioned(record)
-        if wanted < provisioned:
+        if requested < provisioned:
             raise invalid_parameter(
-                f" ReservedConcurrentExecutions  {wanted} should not be lower than function's total "
+                f" ReservedConcurrentExecutions  {requested} should not be lower than function's total "
                 f"provisioned concurrency [{provisioned}]."
             )
-        if wanted and left < UNRESERVED_MINIMUM:
+        if requested and left < UNRESERVED_MINIMUM:
             raise invalid_parameter(
                 "Specified ReservedConcurrentExecutions for function decreases account's "
                 f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
             )
-        record.reserved = wanted
-        self._deployment.reserve(record.name, wanted)
-        return Answer({"ReservedConcurrentExecutions": wanted})
+        record.reserved = requested
+        self._deployment.reserve(record.name, requested)
+        return Answer({"ReservedConcurrentExecutions": requested})
 
     @operation("DeleteFunctionConcurrency", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
@@ -77,21 +77,23 @@ class Concurrency:
     @operation("PutProvisionedConcurrencyConfig", writes=True)
     async def put_provisioned(self, call: Call, body: bytes) -> Answer:
         """PutProvisionedConcurrencyConfig: keep environments of a version, or of an alias' version, ready."""
-        wanted: int = read(request_shapes.PROVISIONED, body)["ProvisionedConcurrentExecutions"]
+        requested: int = read(request_shapes.PROVISIONED, body)["ProvisionedConcurrentExecutions"]
         found = self._published(call)
         record, qualifier = found.record, found.qualifier
-        self._without_clash(record, qualifier)
+        self._check_no_overlap(record, qualifier)
         before = record.provisioned.get(qualifier)
         others = self._provisioned(record) - (0 if before is None else before.requested)
         if record.reserved is not None:
-            if others + wanted > record.reserved:
+            if others + requested > record.reserved:
                 raise invalid_parameter(
                     "Requested Provisioned Concurrency should not be greater than the "
                     "reservedConcurrentExecution for function"
                 )
         else:
-            self._fits(record, others + wanted)
-        record.provisioned[qualifier] = ProvisionedConfig(requested=wanted, modified_s=self._registry.now_s())
+            self._check_unreserved(record, others + requested)
+        record.provisioned[qualifier] = ProvisionedConfig(
+            requested=requested, modified_s=self._registry.now_s()
+        )
         document = self._progress(record, qualifier)
         apply_concurrency(self._deployment, record)
         return Answer({**document, "Status": "IN_PROGRESS", **_NOTHING_YET})
@@ -134,7 +136,7 @@ class Concurrency:
             )
         return found
 
-    def _without_clash(self, record: FunctionRecord, qualifier: str) -> None:
+    def _check_no_overlap(self, record: FunctionRecord, qualifier: str) -> None:
         alias = record.aliases.get(qualifier)
         if alias is not None and {alias.version, *alias.weights} & record.provisioned.keys():
             raise conflict(
@@ -149,15 +151,15 @@ class Concurrency:
             ):
                 raise conflict("Version is pointed by a Provisioned Concurrency alias")
 
-    def _fits(self, record: FunctionRecord, wanted: int) -> None:
-        others = sum(self._own(other) for other in self._registry.records() if other is not record)
+    def _check_unreserved(self, record: FunctionRecord, requested: int) -> None:
+        others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         unreserved = self._registry.account.concurrency_limit - others
-        if wanted > unreserved:
+        if requested > unreserved:
             raise invalid_parameter(
                 "Specified ConcurrentExecutions for function is greater than account's unreserved "
                 f"concurrency [{unreserved}]."
             )
-        if unreserved - wanted < UNRESERVED_MINIMUM:
+        if unreserved - requested < UNRESERVED_MINIMUM:
             raise invalid_parameter(
                 "Specified ConcurrentExecutions for function decreases account's "
                 f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
@@ -188,7 +190,7 @@ class Concurrency:
         own = 0 if fixed is None else fixed.provisioned_concurrency
         return own + sum(config.requested for config in record.provisioned.values())
 
-    def _own(self, record: FunctionRecord) -> int:
+    def _claimed(self, record: FunctionRecord) -> int:
         """Concurrency that a function takes out of the account's pool, used or not."""
         return self._provisioned(record) if record.reserved is None else record.reserved
 
@@ -207,7 +209,7 @@ class Concurrency:
                 "CodeSizeUnzipped": UNZIPPED_LIMIT_BYTES,
                 "CodeSizeZipped": ZIPPED_LIMIT_BYTES,
                 "ConcurrentExecutions": limit,
-                "UnreservedConcurrentExecutions": limit - sum(map(self._own, records)),
+                "UnreservedConcurrentExecutions": limit - sum(map(self._claimed, records)),
             },
             "AccountUsage": {"TotalCodeSize": packages + files, "FunctionCount": len(records)},
         }

@@ -68,15 +68,15 @@ class CreateFunctionChecks:
             raise conflict(f"Function already exist: {name}")
         return name
 
-    def checked(self, name: str, wanted: Mapping[str, Any]) -> list[str]:
+    def check(self, name: str, members: Mapping[str, Any]) -> list[str]:
         """Check what goes beyond single members. Returns the folders of the layers. Raises ApiError."""
-        runtime = wanted.get("Runtime")
+        runtime = members.get("Runtime")
         if runtime is not None and runtime not in request_shapes.RUNTIMES:
             raise invalid_parameter(
                 f"Value {runtime[:200]} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
                 f"value set: [{', '.join(request_shapes.RUNTIMES)}] or be a valid ARN"
             )
-        variables = wanted.get("Environment", {}).get("Variables", {})
+        variables = members.get("Environment", {}).get("Variables", {})
         reserved = [key for key in variables if key in _RESERVED]
         if reserved:
             raise invalid_parameter(
@@ -99,13 +99,13 @@ class CreateFunctionChecks:
                 f"{EXEC_WRAPPER} wraps a runtime that is started as a program. For Python that is "
                 "awslambdaric, which is not installed beside this engine: pip install awslambdaric."
             )
-        dead_letters = wanted.get("DeadLetterConfig", {}).get("TargetArn")
+        dead_letters = members.get("DeadLetterConfig", {}).get("TargetArn")
         if dead_letters and not re.match(r"arn:[^:]+:(sqs|sns):", dead_letters):
             message = f"The provided target ARN {dead_letters[:200]} is not one of an SQS queue or SNS topic."
             raise invalid_parameter(message)
         if dead_letters == self._registry.account.function_arn(name):
             raise invalid_parameter("You can't specify the function as a destination for itself.")
-        return folders_of(self._registry, wanted.get("Layers", []))
+        return folders_of(self._registry, members.get("Layers", []))
 
     def has_runtime(self, runtime: str, folder: str) -> None:
         """Raise ApiError, and remove the package, if it has nothing to run it with."""

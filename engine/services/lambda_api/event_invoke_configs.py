@@ -29,14 +29,14 @@ class EventInvokeConfigs:
     @operation("PutFunctionEventInvokeConfig", writes=True)
     async def put(self, call: Call, body: bytes) -> Answer:
         """PutFunctionEventInvokeConfig: replaces the configuration."""
-        found, wanted = self._wanted(call, body)
-        return self._kept(found, wanted)
+        found, members = self._read_members(call, body)
+        return self._store(found, members)
 
     @operation("UpdateFunctionEventInvokeConfig", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionEventInvokeConfig: members that are not given stay."""
-        found, wanted = self._wanted(call, body)
-        return self._kept(found, self._config(found).config | wanted)
+        found, members = self._read_members(call, body)
+        return self._store(found, self._config(found).config | members)
 
     @operation("DeleteFunctionEventInvokeConfig", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
@@ -62,13 +62,13 @@ class EventInvokeConfigs:
             lambda qualifier: self._document(FoundFunction(record, qualifier, "")),
         )
 
-    def _wanted(self, call: Call, body: bytes) -> tuple[FoundFunction, dict[str, Any]]:
-        wanted = read(request_shapes.EVENT_INVOKE, body)
+    def _read_members(self, call: Call, body: bytes) -> tuple[FoundFunction, dict[str, Any]]:
+        members = read(request_shapes.EVENT_INVOKE, body)
         found = self._registry.lookup(call)
-        if not wanted:
+        if not members:
             raise invalid_parameter("You must specify at least one of error handling or destination setting.")
         own = self._registry.arn(found.record)
-        for destination in wanted.get("DestinationConfig", {}).values():
+        for destination in members.get("DestinationConfig", {}).values():
             arn = destination.get("Destination")
             if arn is None:
                 continue
@@ -78,9 +78,9 @@ class EventInvokeConfigs:
                 raise invalid_parameter(
                     f"The provided destination config DestinationConfig is invalid: {arn}"
                 )
-        return found, wanted
+        return found, members
 
-    def _kept(self, found: FoundFunction, config: dict[str, Any]) -> Answer:
+    def _store(self, found: FoundFunction, config: dict[str, Any]) -> Answer:
         found.record.invoking[found.qualifier] = StoredInvokeConfig(
             config=config, modified_s=self._registry.now_s()
         )

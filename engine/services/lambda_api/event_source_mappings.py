@@ -88,16 +88,16 @@ class EventSourceMappings:
     @operation("CreateEventSourceMapping", writes=True)
     async def create(self, _call: Call, body: bytes) -> Answer:
         """CreateEventSourceMapping: polls from now on."""
-        wanted = read(request_shapes.CREATE_MAPPING, body)
+        members = read(request_shapes.CREATE_MAPPING, body)
         mappings = self._mappings
-        if ":sqs:" not in wanted.get("EventSourceArn", ""):
+        if ":sqs:" not in members.get("EventSourceArn", ""):
             raise invalid_parameter(_UNRECOGNIZED)
         if mappings is None:
             raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
         _reject_stream_members(body)
-        config = _settings_members(wanted)
+        config = _settings_members(members)
         settings = settings_of(mappings, config)
-        address = self._function(wanted["FunctionName"])
+        address = self._function(members["FunctionName"])
         self._check_queue(mappings, settings, address)
         self._check_unique(mappings, settings, address)
         mapping = mappings.open(
@@ -106,20 +106,20 @@ class EventSourceMappings:
             settings,
             busy_reader(self._registry, address.name, address.qualifier),
         )
-        self._keep(mapping, config, wanted.get("Tags", {}))
+        self._keep(mapping, config, members.get("Tags", {}))
         return Answer(self._document(mapping, "Creating" if settings.enabled else "Disabled"))
 
     @operation("UpdateEventSourceMapping", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateEventSourceMapping: applies from the next batch on; members that are not given stay."""
-        wanted = read(request_shapes.UPDATE_MAPPING, body)
+        members = read(request_shapes.UPDATE_MAPPING, body)
         mappings, mapping = self._found(call.name)
         _reject_stream_members(body)
-        before, config = mapping.settings, {**self._config(mapping), **_settings_members(wanted)}
+        before, config = mapping.settings, {**self._config(mapping), **_settings_members(members)}
         settings = settings_of(mappings, config, mapping.settings)
         address = Addressed(mapping.function, mapping.qualifier)
-        if "FunctionName" in wanted:
-            address = self._function(wanted["FunctionName"])
+        if "FunctionName" in members:
+            address = self._function(members["FunctionName"])
         self._check_queue(mappings, settings, address)
         self._check_unique(mappings, settings, address, mapping)
         mappings.change(
@@ -254,8 +254,8 @@ class EventSourceMappings:
         return document
 
 
-def _settings_members(wanted: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in wanted.items() if name not in ("FunctionName", "Tags")}
+def _settings_members(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name not in ("FunctionName", "Tags")}
 
 
 def _reject_stream_members(body: bytes) -> None:

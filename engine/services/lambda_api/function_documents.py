@@ -28,7 +28,7 @@ def defaults(name: str) -> dict[str, Any]:
     }
 
 
-def described(
+def version_document(
     registry: FunctionRegistry, record: FunctionRecord, version: Version, qualifier: str | None
 ) -> dict[str, Any]:
     """The document of one version without its state, as lists have it; `qualifier` as the caller gave it."""

@@ -41,8 +41,8 @@ class FunctionUrls:
     @operation("CreateFunctionUrlConfig", writes=True)
     async def create(self, call: Call, body: bytes) -> Answer:
         """CreateFunctionUrlConfig: serves from now on."""
-        wanted = read(request_shapes.CREATE_URL, body)
-        record, qualifier = self._of(call)
+        members = read(request_shapes.CREATE_URL, body)
+        record, qualifier = self._named(call)
         if qualifier in record.urls:
             arn = self._registry.arn(record, None if qualifier == LATEST else qualifier)
             raise conflict(
@@ -51,7 +51,7 @@ class FunctionUrls:
             )
         now_s = self._registry.now_s()
         url = Url(
-            id=self._registry.new_id().replace("-", ""), config=wanted, created_s=now_s, modified_s=now_s
+            id=self._registry.new_id().replace("-", ""), config=members, created_s=now_s, modified_s=now_s
         )
         self._open(record, qualifier, url)
         record.urls[qualifier] = url
@@ -62,10 +62,10 @@ class FunctionUrls:
     @operation("UpdateFunctionUrlConfig", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionUrlConfig: members that are not given stay."""
-        wanted = read(request_shapes.UPDATE_URL, body)
-        record, qualifier = self._of(call)
+        members = read(request_shapes.UPDATE_URL, body)
+        record, qualifier = self._named(call)
         url = self._url(record, qualifier)
-        url.config = url.config | wanted
+        url.config = url.config | members
         self._open(record, qualifier, url)
         url.modified_s = self._registry.now_s()
         return Answer(self._document(record, qualifier))
@@ -73,7 +73,7 @@ class FunctionUrls:
     @operation("DeleteFunctionUrlConfig", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunctionUrlConfig."""
-        record, qualifier = self._of(call)
+        record, qualifier = self._named(call)
         self.close(self._url(record, qualifier))
         del record.urls[qualifier]
         return Answer({})
@@ -81,7 +81,7 @@ class FunctionUrls:
     @operation("GetFunctionUrlConfig")
     def get(self, call: Call) -> Document:
         """GetFunctionUrlConfig."""
-        return self._document(*self._of(call))
+        return self._document(*self._named(call))
 
     @operation("ListFunctionUrlConfigs")
     def list_all(self, call: Call) -> Document:
@@ -103,7 +103,7 @@ class FunctionUrls:
             url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
         )
 
-    def _of(self, call: Call) -> tuple[FunctionRecord, str]:
+    def _named(self, call: Call) -> tuple[FunctionRecord, str]:
         """A function or one of its aliases: versions have no URLs."""
         found = self._registry.lookup(call)
         if found.qualifier != LATEST or call.query.get("Qualifier"):

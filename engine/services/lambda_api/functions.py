@@ -16,7 +16,7 @@ from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
 from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
 from engine.services.lambda_api.errors import invalid_parameter, not_in_set
-from engine.services.lambda_api.function_documents import defaults, described, set_pending, with_state
+from engine.services.lambda_api.function_documents import defaults, set_pending, version_document, with_state
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.function_urls import FunctionUrls
@@ -64,29 +64,29 @@ class Functions:
     @operation("CreateFunction", writes=True)
     async def create(self, _call: Call, body: bytes) -> Answer:
         """CreateFunction: unpacks the archive, answers Pending, then starts the function."""
-        wanted = read(request_shapes.CREATE_FUNCTION, body)
-        name = self._checks.new_name(wanted["FunctionName"])
-        if wanted.get("PackageType", "Zip") != "Zip":
+        members = read(request_shapes.CREATE_FUNCTION, body)
+        name = self._checks.new_name(members["FunctionName"])
+        if members.get("PackageType", "Zip") != "Zip":
             raise invalid_parameter("This engine runs packages of type Zip only, no container images.")
         for member in ("Runtime", "Handler"):
-            if member not in wanted:
+            if member not in members:
                 raise invalid_parameter(
                     f"{member} is mandatory for functions created with deployment packages."
                 )
-        layers = self._checks.checked(name, wanted)
+        layers = self._checks.check(name, members)
         with self._registry.begin_change(name):
-            packed = await self._packages.pack(wanted["Code"], layers)
-            self._checks.has_runtime(wanted["Runtime"], packed.folder)
-        settings = defaults(name) | {key: wanted[key] for key in wanted.keys() - _NOT_SETTINGS}
+            packed = await self._packages.pack(members["Code"], layers)
+            self._checks.has_runtime(members["Runtime"], packed.folder)
+        settings = defaults(name) | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
         settings["LoggingConfig"] = defaults(name)["LoggingConfig"] | settings["LoggingConfig"]
         record = FunctionRecord(
-            name=name, latest=self._version(settings, packed), tags=wanted.get("Tags", {})
+            name=name, latest=self._version(settings, packed), tags=members.get("Tags", {})
         )
         latest = record.latest
         assert latest is not None
         self._registry.state.functions[name] = record
-        published = self._versions.add(record, "") if wanted.get("Publish") else None
-        document = described(self._registry, record, published or latest, _number(published))
+        published = self._versions.add(record, "") if members.get("Publish") else None
+        document = version_document(self._registry, record, published or latest, _number(published))
         return Answer(with_state(document, published or latest), partial(self._start, record, published))
 
     def _version(self, settings: dict[str, Any], packed: CodePackage) -> Version:
@@ -117,31 +117,31 @@ class Functions:
     @operation("UpdateFunctionCode", writes=True)
     async def update_code(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionCode: unpacks the archive, answers InProgress, then sends invocations there."""
-        wanted = read(request_shapes.UPDATE_CODE, body)
-        record, latest = self._changeable(call, wanted.get("RevisionId"))
-        if wanted.get("DryRun"):
-            return Answer(with_state(described(self._registry, record, latest, None), latest))
+        members = read(request_shapes.UPDATE_CODE, body)
+        record, latest = self._changeable(call, members.get("RevisionId"))
+        if members.get("DryRun"):
+            return Answer(with_state(version_document(self._registry, record, latest, None), latest))
         layers = folders_of(self._registry, latest.settings.get("Layers", []))
         with self._registry.begin_change(record.name):
-            packed = await self._packages.pack(wanted, layers)
+            packed = await self._packages.pack(members, layers)
             self._checks.has_runtime(latest.settings["Runtime"], packed.folder)
         settings = dict(latest.settings)
-        if "Architectures" in wanted:
-            settings["Architectures"] = wanted["Architectures"]
-        return self._updated(record, latest, settings, packed, publish=wanted.get("Publish", False))
+        if "Architectures" in members:
+            settings["Architectures"] = members["Architectures"]
+        return self._updated(record, latest, settings, packed, publish=members.get("Publish", False))
 
     @operation("UpdateFunctionConfiguration", writes=True)
     async def update_configuration(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionConfiguration: answers InProgress, then starts environments with the new settings."""
-        wanted = read(request_shapes.UPDATE_CONFIGURATION, body)
-        record, latest = self._changeable(call, wanted.get("RevisionId"))
-        layers = self._checks.checked(record.name, wanted)
-        settings = latest.settings | {key: wanted[key] for key in wanted.keys() - _NOT_SETTINGS}
-        if "LoggingConfig" in wanted:
-            settings["LoggingConfig"] = latest.settings["LoggingConfig"] | wanted["LoggingConfig"]
+        members = read(request_shapes.UPDATE_CONFIGURATION, body)
+        record, latest = self._changeable(call, members.get("RevisionId"))
+        layers = self._checks.check(record.name, members)
+        settings = latest.settings | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
+        if "LoggingConfig" in members:
+            settings["LoggingConfig"] = latest.settings["LoggingConfig"] | members["LoggingConfig"]
         packed = CodePackage(latest.folder, latest.size, latest.sha256)
         with self._registry.begin_change(record.name):
-            if "Layers" in wanted and wanted["Layers"] != latest.settings.get("Layers", []):
+            if "Layers" in members and members["Layers"] != latest.settings.get("Layers", []):
                 packed = await self._packages.repack(latest.folder, layers)
             self._checks.has_runtime(settings["Runtime"], packed.folder)
         return self._updated(record, latest, settings, packed, publish=False)
@@ -167,7 +167,7 @@ class Functions:
         latest.revision = self._registry.new_id()
         latest.updating = True
         published = self._versions.add(record, "") if publish else None
-        document = described(self._registry, record, published or latest, _number(published))
+        document = version_document(self._registry, record, published or latest, _number(published))
         with_state(document, latest)
         return Answer(document, partial(self._replace, record, published, old_folder))
 
@@ -222,7 +222,7 @@ class Functions:
         version = self._registry.version(found.record, found.qualifier)
         if version is None:
             return active(self._of_configured(found.record.name, address.qualifier))
-        return with_state(described(self._registry, found.record, version, address.qualifier), version)
+        return with_state(version_document(self._registry, found.record, version, address.qualifier), version)
 
     @operation("ListFunctions")
     def list_all(self, call: Call) -> Document:
@@ -242,9 +242,10 @@ class Functions:
         if record.latest is None:
             return [self._of_configured(name, LATEST if every else None)]
         if not every:
-            return [described(self._registry, record, record.latest, None)]
+            return [version_document(self._registry, record, record.latest, None)]
         return [
-            described(self._registry, record, version, version.version) for version in record.all_versions()
+            version_document(self._registry, record, version, version.version)
+            for version in record.all_versions()
         ]
 
     def _of_configured(self, name: str, qualifier: str | None) -> Document:

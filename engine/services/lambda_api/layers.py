@@ -99,8 +99,8 @@ class Layers:
     async def publish(self, call: Call, body: bytes) -> Answer:
         """PublishLayerVersion: the next version of a layer, or the first of a new one."""
         name = self._name(call)
-        wanted = read(request_shapes.PUBLISH_LAYER, body)
-        packed = await self._packages.pack_layer(wanted["Content"])
+        members = read(request_shapes.PUBLISH_LAYER, body)
+        packed = await self._packages.pack_layer(members["Content"])
         layer = self._registry.state.layers.setdefault(name, LayerRecord(name=name))
         version = LayerVersion(
             version=layer.next_version,
@@ -108,10 +108,10 @@ class Layers:
             size=packed.size,
             sha256=packed.sha256,
             created_s=self._registry.now_s(),
-            description=wanted.get("Description", ""),
-            runtimes=wanted.get("CompatibleRuntimes", []),
-            architectures=wanted.get("CompatibleArchitectures", []),
-            license=wanted.get("LicenseInfo", ""),
+            description=members.get("Description", ""),
+            runtimes=members.get("CompatibleRuntimes", []),
+            architectures=members.get("CompatibleArchitectures", []),
+            license=members.get("LicenseInfo", ""),
         )
         layer.versions[str(version.version)] = version
         layer.next_version += 1

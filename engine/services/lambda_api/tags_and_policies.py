@@ -41,11 +41,11 @@ class TagsAndPolicies:
     @operation("TagResource", writes=True)
     async def tag(self, call: Call, body: bytes) -> Answer:
         """TagResource: adds tags, or replaces their values."""
-        wanted = read(request_shapes.TAG, body)["Tags"]
+        members = read(request_shapes.TAG, body)["Tags"]
         record = self._tagged(call)
-        if len(record.tags | wanted) > _MAX_TAGS:
+        if len(record.tags | members) > _MAX_TAGS:
             raise invalid_parameter("Number of tags exceeds resource tag limit.")
-        record.tags = record.tags | wanted
+        record.tags = record.tags | members
         return Answer({})
 
     @operation("UntagResource", writes=True)
@@ -83,17 +83,17 @@ class TagsAndPolicies:
     @operation("AddPermission", writes=True)
     async def add_permission(self, call: Call, body: bytes) -> Answer:
         """AddPermission: adds a statement to the policy."""
-        wanted = read(request_shapes.ADD_PERMISSION, body)
+        members = read(request_shapes.ADD_PERMISSION, body)
         found = self._registry.lookup(call)
         policy = found.record.policies.get(found.qualifier)
-        check_revision(wanted.get("RevisionId"), "" if policy is None else policy.revision)
-        sid = wanted["StatementId"]
+        check_revision(members.get("RevisionId"), "" if policy is None else policy.revision)
+        sid = members["StatementId"]
         if policy is not None and sid in policy.statements:
             raise conflict(
                 f"The statement id ({sid}) provided already exists. Please provide a new statement id, or "
                 "remove the existing statement."
             )
-        statement = _statement(wanted, found.arn)
+        statement = _statement(members, found.arn)
         statements = {**({} if policy is None else policy.statements), sid: statement}
         size = len(_policy_text(statements))
         if size > _POLICY_BYTES:
@@ -146,9 +146,9 @@ class TagsAndPolicies:
     @operation("PutFunctionRecursionConfig", writes=True)
     async def put_recursion(self, call: Call, body: bytes) -> Answer:
         """PutFunctionRecursionConfig: stored and shown, without effect."""
-        wanted = read(request_shapes.RECURSION, body)
+        members = read(request_shapes.RECURSION, body)
         record = self._registry.function(call.name)
-        record.recursion = wanted["RecursiveLoop"]
+        record.recursion = members["RecursiveLoop"]
         return Answer({"RecursiveLoop": record.recursion})
 
     @operation("GetRuntimeManagementConfig")
@@ -159,8 +159,8 @@ class TagsAndPolicies:
         return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._registry.arn(found.record, qualifier)}
 
 
-def _statement(wanted: dict[str, Any], arn: str) -> dict[str, Any]:
-    principal: Any = wanted["Principal"]
+def _statement(members: dict[str, Any], arn: str) -> dict[str, Any]:
+    principal: Any = members["Principal"]
     if _SERVICE.fullmatch(principal):
         principal = {"Service": principal}
     elif re.fullmatch(r"\d{12}", principal):
@@ -173,13 +173,13 @@ def _statement(wanted: dict[str, Any], arn: str) -> dict[str, Any]:
         )
     conditions: dict[str, dict[str, Any]] = {}
     for member, operator, key in _CONDITIONS:
-        if member in wanted:
-            conditions.setdefault(operator, {})[key] = wanted[member]
+        if member in members:
+            conditions.setdefault(operator, {})[key] = members[member]
     statement = {
-        "Sid": wanted["StatementId"],
+        "Sid": members["StatementId"],
         "Effect": "Allow",
         "Principal": principal,
-        "Action": wanted["Action"],
+        "Action": members["Action"],
         "Resource": arn,
     }
     return {**statement, "Condition": conditions} if conditions else statement

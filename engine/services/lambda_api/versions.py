@@ -14,7 +14,7 @@ from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
 from engine.services.lambda_api.errors import conflict, invalid_parameter
-from engine.services.lambda_api.function_documents import described, set_pending, with_state
+from engine.services.lambda_api.function_documents import set_pending, version_document, with_state
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.operation import Answer, Document, operation
@@ -43,10 +43,10 @@ class Versions:
     @operation("PublishVersion", writes=True)
     async def publish(self, call: Call, body: bytes) -> Answer:
         """PublishVersion: a version of the present `$LATEST`; the last one again if nothing changed since."""
-        wanted = read(request_shapes.PUBLISH_VERSION, body)
+        members = read(request_shapes.PUBLISH_VERSION, body)
         record, latest = self._registry.packaged(self._registry.address(call))
-        self._registry.check_changeable(record, latest, wanted.get("RevisionId"))
-        expected = wanted.get("CodeSha256")
+        self._registry.check_changeable(record, latest, members.get("RevisionId"))
+        expected = members.get("CodeSha256")
         if expected and expected != latest.sha256:
             message = (
                 f"CodeSHA256 ({expected}) is different from current CodeSHA256 in $LATEST ({latest.sha256}). "
@@ -54,9 +54,9 @@ class Versions:
             )
             raise invalid_parameter(message)
         known = record.versions.get(str(record.next_version - 1))
-        if known is not None and _same(known, latest, wanted.get("Description")):
+        if known is not None and _is_unchanged(known, latest, members.get("Description")):
             return Answer(self._document(record, known))
-        version = self.add(record, wanted.get("Description", ""))
+        version = self.add(record, members.get("Description", ""))
         document = self._document(record, version)
         return Answer(document, partial(self._run, record, version))
 
@@ -113,10 +113,10 @@ class Versions:
         self._registry.end_change(record.name)
 
     def _document(self, record: FunctionRecord, version: Version) -> Document:
-        return with_state(described(self._registry, record, version, version.version), version)
+        return with_state(version_document(self._registry, record, version, version.version), version)
 
 
-def _same(published: Version, latest: Version, description: str | None) -> bool:
+def _is_unchanged(published: Version, latest: Version, description: str | None) -> bool:
     """Whether `latest` is what was published: code, settings, and the description if one was given."""
 
     def documented(version: Version) -> dict[str, Any]:

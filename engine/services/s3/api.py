@@ -124,7 +124,7 @@ class S3Api:
         except S3Error:
             return False
 
-    def names(self, request: Request, origin: str) -> bool:
+    def allows_origin(self, request: Request, origin: str) -> bool:
         """Whether CORS of the buckets opens `request`, an operation on objects, to `origin`.
 
         The bucket of the request must name `origin` and take its method; that of a copy's source, GET.

@@ -119,7 +119,7 @@ class MessageStore:
         expires_s = oldest_s + self._retention_s
         return expires_s if due_s is None else min(due_s, expires_s)
 
-    def keep_for(self, retention_s: float) -> None:
+    def set_retention(self, retention_s: float) -> None:
         """Change the retention period; it applies to messages that are here already, too."""
         self._retention_s = retention_s
 

@@ -303,7 +303,7 @@ class Queue:
         messages = self.messages
         messages.tick(now_s)
         before, self.policy = self.policy, policy
-        messages.keep_for(policy.retention_s)
+        messages.set_retention(policy.retention_s)
         if policy.fifo and policy.delay_s != before.delay_s:
             for message in messages.all_delayed():
                 messages.set_timer(message, message.sent_s + policy.delay_s)

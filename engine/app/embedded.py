@@ -91,8 +91,8 @@ class EmbeddedEngine(Engine):
             )
             with named_listener("aws"):
                 at_aws = listening_sockets(*listeners["aws"]) if "aws" in listeners else []
-            for one in at_aws:
-                kept.enter_context(one)
+            for listening in at_aws:
+                kept.enter_context(listening)
             if at_aws:
                 self._endpoint_url = url_from_here(at_aws[0])
             await super().__aenter__()

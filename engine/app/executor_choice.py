@@ -92,9 +92,9 @@ def clash_problems(
     if executor not in IN_PROCESS:
         return ()
     return tuple(
-        f"functions.{function.name}.code: {file} cannot be imported, {other} has its name and is in use: "
+        f"functions.{function.name}.code: {file} cannot be imported, {in_use} has its name and is in use: "
         f'on the executor {executor!r} both would be one module; rename it, or take executor = "process"'
-        for file, other in clashes_in(os.path.abspath(function.code))
+        for file, in_use in clashes_in(os.path.abspath(function.code))
     )
 
 

@@ -28,8 +28,8 @@ def serving_problems(config: Config) -> list[str]:
     for name, listener in config.listeners.items():
         try:
             with named_listener(name):
-                for one in listening_sockets(listener.host, 0):
-                    one.close()
+                for listening in listening_sockets(listener.host, 0):
+                    listening.close()
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 found.append(str(error))

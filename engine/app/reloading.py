@@ -86,7 +86,7 @@ class Reloader:
         self._say = say
         self._offload = offload
         self._watched = watched
-        self._gone: set[str] = set()
+        self._missing: set[str] = set()
         self._links: tuple[str, ...] = ()  # below the roots: what they lead to has to be watched by itself
         self._blind = False  # the machine can watch no more
 
@@ -96,8 +96,8 @@ class Reloader:
         async with aclosing(self._moments(closing)) as moments:
             async for _ in moments:
                 now = await self._settled(known)
-                self._tell_gone()
-                if now == known or self._gone:  # what is half there would only fail: it is awaited
+                self._say_what_is_missing()
+                if now == known or self._missing:  # what is half there would only fail: it is awaited
                     continue
                 known = now
                 try:
@@ -144,11 +144,11 @@ class Reloader:
             found[place] = there.st_dev, there.st_ino, changed_ns
         return found
 
-    def _tell_gone(self) -> None:
-        gone = {root for root in self._roots if not os.path.exists(root)}
-        for root in sorted(gone - self._gone):
+    def _say_what_is_missing(self) -> None:
+        missing = {root for root in self._roots if not os.path.exists(root)}
+        for root in sorted(missing - self._missing):
             self._say(f"--reload: {root} is gone; environments keep what they have until it is there again")
-        self._gone = gone
+        self._missing = missing
 
     # ---------------------------------------------------------------- what is there
 

@@ -148,8 +148,8 @@ async def _serve(
         # First of all: an environment that initialises knows the address, and what it sends there waits.
         with named_listener("aws"):
             at_aws = listening_sockets(*config.listeners["aws"])
-        for one in at_aws:
-            kept.enter_context(one)
+        for listening in at_aws:
+            kept.enter_context(listening)
         endpoint_url = url_from_here(at_aws[0])
         async with Engine.from_config(config, write_log=write_log, endpoint_url=endpoint_url) as engine:
             if lines_dropped is not None:

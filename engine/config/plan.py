@@ -86,7 +86,9 @@ class Config:
             self,
             functions=tuple(functions.values()),
             bindings={
-                kind: tuple(replace(one, function=functions[one.function.name]) for one in bindings)
+                kind: tuple(
+                    replace(binding, function=functions[binding.function.name]) for binding in bindings
+                )
                 for kind, bindings in self.bindings.items()
             },
         )
@@ -293,10 +295,11 @@ def examined(functions: Mapping[str, Function], events: list[_Events]) -> list[t
     """What sources say of all their events together, and whether it keeps them from being run."""
     places: dict[type[Any], list[Place]] = {}
     bindings: dict[type[Any], list[Binding]] = {}
-    for one in events:
-        for source, _, settings, qualifier, number in one.found:
-            places.setdefault(source, []).append(("functions", one.function, "events", number))
-            binding = Binding(function=functions[one.function], settings=settings, qualifier=qualifier)
+    for of_function in events:
+        name = of_function.function
+        for source, _, settings, qualifier, number in of_function.found:
+            places.setdefault(source, []).append(("functions", name, "events", number))
+            binding = Binding(function=functions[name], settings=settings, qualifier=qualifier)
             bindings.setdefault(source, []).append(binding)
     wall_s = SystemClock().wall()
     found = []
@@ -329,12 +332,12 @@ def _resolve(
 
 
 def _listener_problems(engine: EngineSettings, listen: Sequence[str]) -> list[Problem]:
-    problems, taken = [], dict[Listener, str]()
+    problems, users = [], dict[Listener, str]()
     for name in listen:
         listener = engine.listeners[name]
-        if listener.port and listener in taken:
-            problems.append(Problem(("engine", name), f"{listener} is taken by {taken[listener]!r}"))
-        taken.setdefault(listener, name)
+        if listener.port and listener in users:
+            problems.append(Problem(("engine", name), f"{listener} is taken by {users[listener]!r}"))
+        users.setdefault(listener, name)
     return problems
 
 
@@ -342,10 +345,12 @@ def _bindings(functions: Mapping[str, Function], events: list[_Events]) -> Mappi
     """Grouped by source class, so that one instance serves all, whatever name it was written by."""
     types: dict[type[Any], str] = {}
     grouped: dict[str, list[Binding]] = {}
-    for one in events:
-        for source, written, settings, qualifier, _ in one.found:
+    for of_function in events:
+        for source, written, settings, qualifier, _ in of_function.found:
             key = types.setdefault(source, written)
-            binding = Binding(function=functions[one.function], settings=settings, qualifier=qualifier)
+            binding = Binding(
+                function=functions[of_function.function], settings=settings, qualifier=qualifier
+            )
             grouped.setdefault(key, []).append(binding)
     return MappingProxyType({key: tuple(bindings) for key, bindings in grouped.items()})
 

@@ -44,7 +44,7 @@ def from_functions(functions: Iterable[Function], **engine_keys: Any) -> Config:
     origin = DocumentOrigin(folder=os.getcwd(), problems=tuple(problems), listen=listen)
     config = build({"engine": engine, "functions": tables}, origin)
     init_limits_s = {
-        one.name: one.init_limit_s for one in given if isinstance(one, Function)
+        function.name: function.init_limit_s for function in given if isinstance(function, Function)
     }  # no table's key
     return config.changed(lambda function: replace(function, init_limit_s=init_limits_s[function.name]))
 
@@ -64,8 +64,8 @@ def from_targets(targets: Sequence[str], overrides: Mapping[str, Any] | None = N
     for target in targets:
         name, handler = _split(target)
         if name in tables:
-            other = tables[name]["handler"]
-            sentence = f"{other!r} and {handler!r} have the same name; write NAME=MODULE.FUNCTION"
+            known = tables[name]["handler"]
+            sentence = f"{known!r} and {handler!r} have the same name; write NAME=MODULE.FUNCTION"
             problems.append(Problem(("functions", name), sentence))
         tables[name] = {"handler": handler}
     if len(tables) > 1:

@@ -57,7 +57,7 @@ def resources(
     ]
     s3 = validated(S3Settings, _table(document, ("s3",), problems), ("s3",), problems)
     for settings in buckets.values():
-        queues |= {one.queue: QueueSettings() for one in settings.notifications if one.queue not in queues}
+        queues |= {rule.queue: QueueSettings() for rule in settings.notifications if rule.queue not in queues}
     for place, target in destinations(functions, account):
         if target.service == "sqs" and QUEUE_NAME.fullmatch(target.resource) is None:
             problems.append(Problem(place, f"the name of a queue {QUEUE_NAME_RULE}"))

@@ -113,10 +113,10 @@ def _free_name(logical: str, properties: TemplateTable, template: Template) -> s
     """What the function is called; None, and a problem, if another one is called that."""
     properties.read("FunctionName")
     name = template.resolver.physical_name(logical)
-    other = template.reading.functions.get(name)
-    if other is None:
+    namesake = template.reading.functions.get(name)
+    if namesake is None:
         return name
-    sentence = f"{name!r} is the name of {other.place[-2]} too"
+    sentence = f"{name!r} is the name of {namesake.place[-2]} too"
     place = (*template.prefix, "Resources", logical, "Properties", "FunctionName")
     template.reading.problems.append(Problem(place, sentence))
     return None
@@ -181,7 +181,7 @@ def read_layer(logical: str, kind: str, template: Template) -> None:
     place = (*template.prefix, "Resources", logical, "Properties")
     properties = template.properties(logical)
     properties.read("LayerName", "LicenseInfo", "RetentionPolicy", "CompatibleArchitectures")
-    runtimes = [text(one) for one in _list(properties.plain("CompatibleRuntimes", []))]
+    runtimes = [text(runtime) for runtime in _list(properties.plain("CompatibleRuntimes", []))]
     if sentence := unfit_runtimes(runtimes):
         template.reading.warn((*place, "CompatibleRuntimes"), sentence)
     key = "ContentUri" if kind.startswith("AWS::Serverless") else "Content"

@@ -207,7 +207,7 @@ class Resolver:
                 for key, value in raw.items()
             }
         if isinstance(raw, list):
-            return [self._replaced(one, identifier, item, depth + 1) for one in raw]
+            return [self._replaced(part, identifier, item, depth + 1) for part in raw]
         if isinstance(raw, str):
             bare = re.sub(r"[^A-Za-z0-9]", "", item)
             return raw.replace(f"${{{identifier}}}", item).replace(f"&{{{identifier}}}", bare)

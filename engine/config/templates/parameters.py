@@ -83,8 +83,8 @@ def parsed(texts: Sequence[str]) -> dict[str, str]:
         ValueError: What is neither; its text is the rest of a sentence.
     """
     values: dict[str, str] = {}
-    for one in texts:
-        for word in shlex.split(one):
+    for text in texts:
+        for word in shlex.split(text):
             pair = _PAIR.fullmatch(word)
             key, equals, value = (pair["key"], "=", pair["value"]) if pair else word.partition("=")
             if not equals or not key:

@@ -74,7 +74,9 @@ class TemplateReading:
     resources: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"queues": {}, "buckets": {}}
     )  # kind -> name -> table
-    taken: dict[tuple[str, str], Place] = field(default_factory=dict)  # service and name -> whose template's
+    names_in_use: dict[tuple[str, str], Place] = field(
+        default_factory=dict
+    )  # service and name -> whose template's
     layers: dict[str, str] = field(default_factory=dict)  # ARN -> folder or archive
     routes: list[TemplateRoute] = field(default_factory=list)
     urls: list[TemplateUrl] = field(default_factory=list)

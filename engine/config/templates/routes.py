@@ -81,7 +81,7 @@ def _media_types(types: Any) -> Any:
     types = [types] if isinstance(types, str) else types
     if not isinstance(types, list):
         return types
-    return [one.replace("~1", "/") if isinstance(one, str) else one for one in types]
+    return [kind.replace("~1", "/") if isinstance(kind, str) else kind for kind in types]
 
 
 def _texts(table: Any) -> Any:

@@ -263,9 +263,9 @@ def _name_apart(kinds: Mapping[str, str], template: Template) -> None:
         if kind not in KINDS or KINDS[kind].name_key in template.properties(logical):
             continue
         name, service = template.resolver.physical_name(logical), KINDS[kind].name_key
-        if reading.taken.setdefault((service, name), prefix) != prefix:
-            other = "-".join((*map(str, prefix[1::2]), name))
-            name = template.resolver.rename(logical, other.lower() if kind == BUCKET else other)
+        if reading.names_in_use.setdefault((service, name), prefix) != prefix:
+            full_name = "-".join((*map(str, prefix[1::2]), name))
+            name = template.resolver.rename(logical, full_name.lower() if kind == BUCKET else full_name)
             reading.warn((*prefix, "Resources", logical), f"called {name!r} here: its name is taken")
 
 
@@ -345,7 +345,9 @@ def _read_nested(logical: str, kind: str, template: Template) -> Callable[[str],
         try:
             return _read_template(path, given if isinstance(given, Mapping) else {}, template.reading, place)
         except ConfigError as error:
-            template.reading.problems += [Problem((*place, "Properties", key), one) for one in error.problems]
+            template.reading.problems += [
+                Problem((*place, "Properties", key), text) for text in error.problems
+            ]
     return _nothing
 
 

@@ -58,7 +58,7 @@ def read(path: str) -> SamConfig:
         values |= _overrides(path, section.get("parameter_overrides", ()))
     names = [template] if isinstance(template, str) else _TEMPLATES
     found = [os.path.join(folder, name) for name in names]
-    there = next((one for one in found if os.path.isfile(one)), found[0])
+    there = next((path for path in found if os.path.isfile(path)), found[0])
     return SamConfig(path, there, values)
 
 

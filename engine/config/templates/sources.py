@@ -93,7 +93,7 @@ def _sqs(settings: Mapping[str, Any]) -> Table:
     event: Table = {"type": "sqs", **picked(settings, {key: EVENT_KEYS[key] for key in keys})}
     if "ReportBatchItemFailures" in _list(settings.get("FunctionResponseTypes")):
         event["report_batch_item_failures"] = True
-    filters = [at(one, "Pattern") for one in _list(at(settings, "FilterCriteria.Filters"))]
+    filters = [at(pattern, "Pattern") for pattern in _list(at(settings, "FilterCriteria.Filters"))]
     if filters:
         event["filters"] = filters
     pollers = picked(
@@ -195,11 +195,11 @@ def bucket_table(properties: Mapping[str, Any]) -> Table:
     if notifications:
         table["notifications"] = [
             {
-                "queue": str(at(one, "Queue")).rpartition(":")[2],
-                "events": plain(_list(at(one, "Event"))),
-                **_filters(one),
+                "queue": str(at(notification, "Queue")).rpartition(":")[2],
+                "events": plain(_list(at(notification, "Event"))),
+                **_filters(notification),
             }
-            for one in notifications
+            for notification in notifications
         ]
     rules = _list(at(properties, "CorsConfiguration.CorsRules"))
     if rules:

@@ -19,7 +19,7 @@ from engine.cli.model_options import (
 from engine.cli.plan.tables import bill_rows, dollars, price_line
 from engine.core.billing import exactly
 from engine.model.cost.bill import bill, plain
-from engine.model.cost.monthly import FRONT_DOORS, Month, document, what_ifs
+from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document, what_ifs
 from engine.report.tables import text_table
 
 _COUNT = click.IntRange(min=0, max=10**15)
@@ -53,7 +53,14 @@ def _decimal(text: str) -> Decimal:
 @click.option("--response-kb", type=_COUNT, default=0, help="that leaves AWS with each response")
 @click.option("--log-bytes", type=_COUNT, default=0, help="log lines of each invocation")
 @click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
-@click.option("--sqs-batch", type=click.IntRange(1, 10), default=10, show_default=True)
+@click.option("--sqs-batch", type=click.IntRange(1, 10_000), default=10, show_default=True)
+@click.option(
+    "--sqs-send-batch",
+    type=click.IntRange(1, 10),
+    default=1,
+    show_default=True,
+    help="messages that producers send in one call",
+)
 @money_options
 @click.option("--budget", type=Text("usd", _decimal), help="exit with 3 if the bill is higher")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
@@ -73,7 +80,9 @@ def cost(*, budget: Decimal | None, as_json: bool, **options: Any) -> None:
     others = what_ifs(usage, book, free_tier)
     requests = month.requests + month.provisioned_requests
     found = document(sum_up, requests)
+    granted = [*book.assumptions, *assumptions(month)]
     if as_json:
+        found["assumptions"] = granted
         found["what_if"] = {name: plain(usd) for name, usd in others.items()}
         click.echo(json.dumps(found, indent=2))
     else:
@@ -84,7 +93,7 @@ def cost(*, budget: Decimal | None, as_json: bool, **options: Any) -> None:
             click.echo(f"\n{each} for a million requests")
         click.echo("\n".join(text_table((f"  {name}", dollars(usd)) for name, usd in others.items())))
         click.echo(f"\n{price_line(sum_up)}")
-        for assumption in book.assumptions:
+        for assumption in granted:
             click.echo(f"- {assumption}")
     if budget is not None and sum_up.usd > budget:
         click.echo(f"FAILS: {dollars(sum_up.usd)} is above the budget of {dollars(budget)}", err=True)

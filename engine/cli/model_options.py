@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
@@ -32,6 +33,19 @@ def refuse(problems: Iterable[str]) -> NoReturn:
         line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in problem)
         click.echo(f"error: {line}", err=True)
     raise click.exceptions.Exit(BAD_USAGE)
+
+
+def is_given(context: click.Context, name: str) -> bool:
+    """Whether the user wrote that option."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def refuse_unused(context: click.Context, reason: str, *names: str) -> None:
+    """Exit if one of these options was given: each would change nothing, for that reason."""
+    words = {one.name: one.opts[0] for one in context.command.params}
+    given = [words[name] for name in names if is_given(context, name)]
+    if given:
+        refuse(f"{word}: would change nothing: {reason}" for word in given)
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -106,6 +120,13 @@ def function_options(command: F) -> F:
             show_default=True,
             help="environments that may be added per 10 s; 0 = any number",
         ),
+        click.option(
+            "--requests-per-concurrency",
+            type=_COUNT,
+            default=10,
+            show_default=True,
+            help="synchronous requests/s that each unit of concurrency admits; 0 = any number",
+        ),
     )
     return _all(command, options)
 
@@ -128,6 +149,12 @@ def objective_options(command: F) -> F:
         click.option("--p99-ms", type=number(above=True), help="objective: 99 % of responses within"),
         click.option("--cold", "cold_percent", type=number(0, 100), help="objective: % of cold starts"),
         click.option("--throttles", "throttled_percent", type=number(0, 100), help="objective: % refused"),
+        click.option(
+            "--failures",
+            "failed_percent",
+            type=number(0, 100),
+            help="objective: % of attempts that fail, time-outs included; more than 0.1 warns in any case",
+        ),
         click.option("--budget", "usd_per_month", type=number(), help="objective: US dollars a month"),
     )
     return _all(command, options)
@@ -154,6 +181,7 @@ def function_of(options: dict[str, Any]) -> tuple[Function, Account, Distributio
         region=options["region"],
         concurrency_limit=options.pop("concurrency_limit"),
         scaling_rate=options.pop("scaling_rate"),
+        requests_per_concurrency=options.pop("requests_per_concurrency"),
     )
     ceiling = account.concurrency_limit if reserved is None else reserved
     if provisioned > ceiling:
@@ -185,7 +213,9 @@ def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
 
 def objectives_of(options: dict[str, Any]) -> Objectives:
     """What is asked for, taken out of `options`."""
-    return Objectives(**take(options, "p99_ms", "cold_percent", "throttled_percent", "usd_per_month"))
+    return Objectives(
+        **take(options, "p99_ms", "cold_percent", "throttled_percent", "failed_percent", "usd_per_month")
+    )
 
 
 def price_file(path: str) -> Mapping[str, Any]:

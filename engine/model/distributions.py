@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from statistics import NormalDist
 from typing import Final, Protocol
@@ -17,6 +18,7 @@ from typing import Final, Protocol
 _NORMAL: Final = NormalDist()
 _P99: Final = _NORMAL.inv_cdf(0.99)
 _PIECES: Final = 256
+_NEVER_S: Final = 1e12
 
 
 class Distribution(Protocol):
@@ -179,9 +181,21 @@ class Capped:
     limit_s: float
 
     @property
+    def late_share(self) -> float:
+        """P(X >= the deadline): what times out."""
+        return 1 - self.distribution.below(math.nextafter(self.limit_s, 0.0))
+
+    @property
     def mean_s(self) -> float:
-        """By 2,048 equal pieces, where the deadline matters."""
-        if self.distribution.below(self.limit_s) >= 1 - 1e-9:
+        """In closed form where there is one, else by 2,048 equal pieces, where the deadline matters."""
+        match self.distribution:
+            case Exponential(mean_s):
+                return -mean_s * math.expm1(-self.limit_s / mean_s)
+            case LogNormal(mu, sigma):
+                late = (math.log(self.limit_s) - mu) / sigma
+                answered = self.distribution.mean_s * _NORMAL.cdf(late - sigma)
+                return answered + self.limit_s * _NORMAL.cdf(-late)
+        if not self.late_share:
             return self.distribution.mean_s
         pieces = 8 * _PIECES
         return sum(self.quantile_s((place + 0.5) / pieces) for place in range(pieces)) / pieces
@@ -203,6 +217,44 @@ class Capped:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A distribution under a deadline, as callers see it: what takes longer is never answered well."""
+
+    distribution: Distribution
+    limit_s: float
+
+    @property
+    def share(self) -> float:
+        """Of all, what is answered."""
+        return self.distribution.below(math.nextafter(self.limit_s, 0.0))
+
+    @property
+    def mean_s(self) -> float:
+        """Of what is answered; infinite if nothing is."""
+        share = self.share
+        if not share:
+            return math.inf
+        capped_s = Capped(self.distribution, self.limit_s).mean_s
+        return (capped_s - self.limit_s * (1 - share)) / share
+
+    @property
+    def fixed(self) -> bool:
+        return self.distribution.fixed
+
+    def below(self, seconds: float, /) -> float:
+        """P(X <= seconds), which stays below 1."""
+        return self.share if seconds >= self.limit_s else self.distribution.below(seconds)
+
+    def quantile_s(self, share: float, /) -> float:
+        """The quantile; infinite where it timed out."""
+        return self.distribution.quantile_s(share) if share <= self.share else math.inf
+
+    def draw_s(self, rng: Random, /) -> float:
+        drawn_s = self.distribution.draw_s(rng)
+        return drawn_s if drawn_s < self.limit_s else math.inf
+
+
+@dataclass(frozen=True, slots=True)
 class Mixture:
     """`share` of one distribution, the rest of another: response times of warm and cold requests together."""
 
@@ -213,7 +265,8 @@ class Mixture:
     @property
     def mean_s(self) -> float:
         """The weighted mean."""
-        return self.share * self.cold.mean_s + (1 - self.share) * self.warm.mean_s
+        cold = self.share * self.cold.mean_s if self.share else 0.0
+        return cold + ((1 - self.share) * self.warm.mean_s if self.share < 1 else 0.0)
 
     @property
     def fixed(self) -> bool:
@@ -240,10 +293,12 @@ class _Distribution(Protocol):
 
 
 def quantile_s(below: _Distribution, share: float, guess_s: float) -> float:
-    """Invert a distribution function by bisection, to about 1e-12 of the answer."""
-    high = max(guess_s, 1e-6)
-    while below(high) < share and high < 1e12:
+    """Invert a distribution function by bisection, to about 1e-12; infinite if it never gets there."""
+    high = max(guess_s, 1e-6) if guess_s < math.inf else 1e-6
+    while below(high) < share:
         high *= 2
+        if high > _NEVER_S:
+            return math.inf
     low = 0.0
     for _ in range(80):
         middle = (low + high) / 2
@@ -252,6 +307,31 @@ def quantile_s(below: _Distribution, share: float, guess_s: float) -> float:
         else:
             low = middle
     return high
+
+
+def excess_s(distribution: Distribution, pieces: int) -> list[float]:
+    """Age in seconds of requests that are under way at a random moment: the middles of `pieces` equal shares.
+
+    The density of that time is P(X > u) / E[X]; it is taken along 512 equal shares of X.
+    """
+    mean_s = distribution.mean_s
+    if distribution.fixed:
+        return [(number + 0.5) / pieces * mean_s for number in range(pieces)]
+    count = 2 * _PIECES
+    ends_s = [0.0, *(distribution.quantile_s((number + 0.5) / count) for number in range(count))]
+    shares, below = [0.0], 0.0
+    for number, (low_s, high_s) in enumerate(pairwise(ends_s)):
+        below += (high_s - low_s) * (1 - number / count)
+        shares.append(below)
+    found: list[float] = []
+    place = 0
+    for number in range(pieces):
+        wanted = (number + 0.5) / pieces * below
+        while shares[place + 1] < wanted:
+            place += 1
+        part = (wanted - shares[place]) / ((shares[place + 1] - shares[place]) or 1.0)
+        found.append(ends_s[place] + part * (ends_s[place + 1] - ends_s[place]))
+    return found
 
 
 def log_normal(median_s: float, p99_s: float) -> LogNormal:

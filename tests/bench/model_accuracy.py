@@ -16,7 +16,8 @@ from random import Random
 from runpy import run_path
 
 from engine.core.function import Account, Function
-from engine.model.queueing.fluid import flow
+from engine.model.distributions import Exponential
+from engine.model.queueing.fluid import FlowLimits, flow
 from engine.model.queueing.warm_pool import exact_warm_pool
 from engine.model.simulation import fast_simulator
 from engine.model.simulation.workload import Workload
@@ -64,8 +65,8 @@ def wave(scale):
     totals = fast_simulator.run(
         workload, Account(concurrency_limit=10**7, scaling_rate=0), horizon_s=horizon_s
     ).totals
-    rates = [shape.rate_per_s(second + 0.5) for second in range(int(horizon_s))]
-    found = flow(rates, 1.0, service_s=SERVICE_S, keep_alive_s=KEEP_S, burst=0)
+    limits = FlowLimits(keep_alive_s=KEEP_S, burst=0)
+    found = flow(shape, horizon_s, service=Exponential(SERVICE_S), limits=limits)
     return {
         "requests": len(at_s),
         "mean_in_flight": round(750 * scale * SERVICE_S),

@@ -7,7 +7,6 @@ of several short runs. Kernel: Poisson 1,000/s, 100 ms exponential, as on a func
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 import time
@@ -17,12 +16,13 @@ from random import Random
 
 from engine.core.function import Account, Function
 from engine.model.distributions import Constant, Exponential
-from engine.model.queueing.fluid import flow
+from engine.model.queueing.fluid import FlowLimits, flow
 from engine.model.simulation import kernel
 from engine.model.simulation.compiled_kernel import run as compiled
 from engine.model.simulation.kernel import Rules
 from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import poisson_workload
+from engine.model.traffic.shapes import Shape
 
 BOUNDS = {
     "kernel_numba_per_s": 5_000_000,
@@ -78,16 +78,15 @@ def kernel_run(play, at_s, service_s):
     arguments = kept if play is compiled else (list(at_s), list(service_s))
 
     def run():
-        out = bytearray(size), array("d", bytes(8 * size)), array("d", bytes(8 * size))
+        out = bytearray(size), array("d", bytes(8 * size)), array("d", bytes(8 * size)), bytearray()
         play(*arguments, bytearray(), array("d", [0.3]), at_s[-1], Rules(), *out)
 
     return run
 
 
 def fluid_day():
-    """A million requests a second on average, for a day, in steps of ten seconds."""
-    rates = [1e6 + 5e5 * math.sin(2 * math.pi * step / 8640) for step in range(8640)]
-    flow(rates, 10.0, service_s=0.1, keep_alive_s=600.0)
+    """A million requests a second on average, for a day."""
+    flow(Shape("sine", (1e6, 5e5, 86_400.0)), 86_400.0, service=Exponential(0.1), limits=FlowLimits())
 
 
 def command(words):

@@ -281,7 +281,7 @@ def test_provisioned_concurrency_is_billed_in_steps_of_five_minutes():
     [
         ([usage.idle_polling(5, 30)], FreeTierChoice.ALWAYS, "0.00"),
         ([usage.idle_polling(5, 30)], FreeTierChoice.NONE, "0.26"),
-        ([usage.sqs(100 * M, batch=10)], FreeTierChoice.ALWAYS, "11.60"),
+        ([usage.sqs(100 * M, batch=10, send_batch=10)], FreeTierChoice.ALWAYS, "11.60"),
         ([usage.sqs(100 * M)], FreeTierChoice.ALWAYS, "119.60"),
         ([usage.http_api(500 * M)], FreeTierChoice.NONE, "480.00"),
         ([usage.rest_api(2_000 * M)], FreeTierChoice.NONE, "5413.10"),
@@ -309,7 +309,7 @@ HUGE = 2_592_000 * M
         (usage.http_api(HUGE), FreeTierChoice.NONE, "2332830.00"),
         (usage.rest_api(HUGE), FreeTierChoice.NONE, "3931973.10"),
         (usage.sqs(HUGE), FreeTierChoice.ALWAYS, "1888239.60"),
-        (usage.sqs(HUGE, batch=10), FreeTierChoice.ALWAYS, "208623.60"),
+        (usage.sqs(HUGE, batch=10, send_batch=10), FreeTierChoice.ALWAYS, "208623.60"),
     ],
 )
 def test_a_million_requests_a_second_for_a_month(one, free_tier, expected):

@@ -12,7 +12,13 @@ from engine.core.function import Account, Function
 from engine.model.distributions import Constant, Exponential
 from engine.model.simulation import fast_simulator
 from engine.model.simulation.simulator import Simulation
-from engine.model.simulation.workload import FAILS, Trigger, Workload, poisson_workload
+from engine.model.simulation.workload import (
+    FAILS,
+    ColdStartRule,
+    Trigger,
+    Workload,
+    poisson_workload,
+)
 
 
 def function(**keys):
@@ -31,10 +37,10 @@ def drawn(seed, one, *, rate_per_s=20.0, n_s=25.0, mean_s=0.3, init=None, **shar
     )
 
 
-def agree(workload, account, compiled):
+def agree(workload, account, compiled, rule=ColdStartRule.FIRST_FREE):
     """Assert that both say the same of every request, and of the environments."""
-    ran = fast_simulator.run(workload, account, compiled=compiled)
-    simulation = Simulation([workload], account)
+    ran = fast_simulator.run(workload, account, cold_start=rule, compiled=compiled)
+    simulation = Simulation([workload], account, cold_start=rule)
     (seen,) = simulation.run().functions
     (simulated,) = simulation.functions
     inits_s = {item: one for item, one in enumerate(ran.inits_s) if one}
@@ -43,7 +49,9 @@ def agree(workload, account, compiled):
     assert simulated.started_s == ran.started_s
     assert simulated.inits_s == inits_s
     assert (simulated.created, seen.peak_concurrency) == (ran.totals.created, ran.totals.peak)
-    assert simulated.environment_s() == pytest.approx(ran.totals.environment_s)
+    assert simulated.is_inside == ran.inside
+    assert seen.peak_environments == ran.totals.peak_environments
+    assert seen.environment_s == pytest.approx(ran.totals.environment_s)
     return ran
 
 
@@ -60,20 +68,21 @@ def agree(workload, account, compiled):
     crash_share=st.sampled_from([0.0, 0.05]),
     scaling=st.sampled_from([0, 5, 50]),
     requests=st.sampled_from([0, 10]),
+    rule=st.sampled_from(ColdStartRule),
 )
-def test_the_same_outcomes_under_any_limits(seed, keys, crash_share, scaling, requests):
+def test_the_same_outcomes_under_any_limits(seed, keys, crash_share, scaling, requests, rule):
     """Deadlines, crashes, reservations, rates, long and short keep-alive."""
     workload = drawn(seed, function(**keys), n_s=15, crash_share=crash_share)
     account = Account(concurrency_limit=12, scaling_rate=scaling, requests_per_concurrency=requests)
-    agree(workload, account, compiled=False)
+    agree(workload, account, compiled=False, rule=rule)
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32), provisioned=st.integers(1, 5))
-def test_the_same_outcomes_with_provisioned_environments(seed, provisioned):
+@given(seed=st.integers(0, 2**32), provisioned=st.integers(1, 5), rule=st.sampled_from(ColdStartRule))
+def test_the_same_outcomes_with_provisioned_environments(seed, provisioned, rule):
     """They are used first and do not expire."""
     one = function(provisioned_concurrency=provisioned, timeout_s=900.0)
-    agree(drawn(seed, one), Account(concurrency_limit=9), compiled=False)
+    agree(drawn(seed, one), Account(concurrency_limit=9), compiled=False, rule=rule)
 
 
 @pytest.mark.parametrize("service", [Constant(0.1), Constant(0.25)])
@@ -93,6 +102,7 @@ def test_the_same_outcomes_when_compiled():
 
     assert agree(crashes, account, compiled=True).compiled
     assert agree(ready, account, compiled=True).compiled
+    assert agree(crashes, account, compiled=True, rule=ColdStartRule.OWN).compiled
 
 
 def test_observations_are_equal():
@@ -148,4 +158,4 @@ def test_nothing_comes():
     """No request, no environment."""
     workload = Workload(function=function(), at_s=[], service_s=[])
 
-    assert (0, 0, 0.0, 0.0) == fast_simulator.run(workload, compiled=False).totals
+    assert (0, 0, 0.0, 0.0, 0) == fast_simulator.run(workload, compiled=False).totals

@@ -84,7 +84,6 @@ def test_off_is_off():
         ("poisson:many", "RATE 'many' is not a number"),
         ("wave:3", "no such traffic (known: poisson, constant, sine, step, spike, onoff)"),
         ("sine:10:5", "must be sine:MEAN:AMPLITUDE:PERIOD_S"),
-        ("sine:10:11:60", "AMPLITUDE must not exceed MEAN"),
     ],
 )
 def test_a_shape_that_is_none_is_one_clear_line(text, problem):

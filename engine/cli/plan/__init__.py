@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from engine.cli.model_options import (
     objective_options,
     objectives_of,
     output_options,
+    refuse_unused,
     write,
 )
 from engine.cli.plan.page import ReportContent, page
@@ -29,15 +31,17 @@ from engine.cli.plan.tables import (
     fact_rows,
     percent,
     price_line,
+    span,
     time_rows,
 )
 from engine.model.cost.bill import Bill, bill
-from engine.model.cost.monthly import FRONT_DOORS, Month, around
+from engine.model.cost.monthly import FRONT_DOORS, Month, around, assumptions
 from engine.model.cost.usage import total
 from engine.model.queueing import recommendations
 from engine.model.queueing.analytic import predict
 from engine.model.queueing.objectives import ObjectiveCheck, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
+from engine.model.simulation.workload import Trigger
 from engine.model.traffic.shapes import parse_shape
 from engine.report.tables import text_table
 
@@ -54,24 +58,49 @@ _DAY_S = 86_400
 )
 @click.option("--hours", type=number(above=True), default=24.0, show_default=True, help="looked at")
 @function_options
+@click.option("--asynchronous", is_flag=True, help="events are tried again, as Lambda does")
+@click.option("--errors", type=number(0, 100), default=0.0, help="% of invocations that fail")
 @click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
+@click.option("--sqs-batch", type=click.IntRange(1, 10_000), default=10, show_default=True)
+@click.option(
+    "--sqs-send-batch",
+    type=click.IntRange(1, 10),
+    default=1,
+    show_default=True,
+    help="messages that producers send in one call",
+)
 @click.option("--log-bytes", type=click.IntRange(min=0), default=0, help="of log lines, each invocation")
 @money_options
 @objective_options
 @output_options
-def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **options: Any) -> None:
+@click.pass_context
+def plan(
+    context: click.Context, /, *, as_json: bool, html: str | None, hours: float, traffic: Any, **options: Any
+) -> None:
     """Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.
 
     Steady traffic is answered by queueing formulas, any other by the fluid model. Prints the verdict on
     the objectives first; exit code 3 if one is not kept.
     """
+    if options["front_door"] != "sqs":
+        refuse_unused(context, "needs --front-door sqs", "sqs_batch", "sqs_send_batch")
     objectives = objectives_of(options)
     function, account, service, init = function_of(options)
     book, free_tier, days = book_of(options)
     horizon_s, month_s = hours * 3600, days * _DAY_S
-    found = predict(function, account, traffic, horizon_s=horizon_s, service=service, init=init)
+    found = predict(
+        function,
+        account,
+        traffic,
+        horizon_s=horizon_s,
+        service=service,
+        init=init,
+        error_share=options.pop("errors") / 100,
+        trigger=Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS,
+    )
     month = Month(requests=0, days=days, **options)
     monthly = round(found.requests * month_s / horizon_s)
+    found = replace(found, assumptions=(*found.assumptions, *assumptions(month)))
     priced = bill(total(found.usage(month_s), around(month, monthly)), book, free_tier=free_tier)
     checks = objectives.checks(found, priced.usd)
     provided = recommendations.provisions(function, found, service, book, month_s, free_tier)
@@ -110,7 +139,12 @@ def plan(*, as_json: bool, html: str | None, hours: float, traffic: Any, **optio
             html,
             page(
                 ReportContent(
-                    title=title, prediction=found, bill=priced, checks=checks, days=days, document=document
+                    title=title,
+                    prediction=found,
+                    bill=priced,
+                    bill_of=f"a month of {days} days",
+                    checks=checks,
+                    document=document,
                 )
             ),
         )
@@ -127,7 +161,8 @@ def show(
 ) -> None:
     """Print verdict, figures, bill and recommendations."""
     lines = [*check_lines(checks), ""] if checks else []
-    lines += [f"{found.method}: {found.error}", ""]
+    drawn = "nothing is drawn" if found.seed is None else f"seed {found.seed}"
+    lines += [f"{found.method}: {found.error}; {span(found.horizon_s)}; {drawn}", ""]
     lines += [*text_table(fact_rows(found), text_columns=2), "", *text_table(time_rows(found)), ""]
     lines += [f"a month of {days} days", *text_table(bill_rows(priced)), price_line(priced)]
     if document.get("traffic_times"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -23,7 +24,7 @@ class ReportContent:
     Attributes:
         title: Its heading.
         prediction: What was predicted.
-        bill: Of a month of `days`.
+        bill, bill_of: What it costs, and what that is the bill of.
         checks: The objectives.
         document: All of it, as JSON values.
         tables: Further tables, rows under their first one, by heading.
@@ -34,7 +35,7 @@ class ReportContent:
     prediction: Prediction
     bill: Bill
     checks: Sequence[ObjectiveCheck]
-    days: int
+    bill_of: str
     document: Mapping[str, Any]
     tables: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     sections: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +49,7 @@ def page(shown: ReportContent) -> str:
         ("In numbers", html_table([("", ""), *fact_rows(shown.prediction)], text_columns=2)),
         *_over_time(shown.prediction),
         ("Response times", _curves(shown.prediction) + html_table(time_rows(shown.prediction))),
-        (f"Cost of a month of {shown.days} days", _cost(shown.bill)),
+        (f"Cost of {shown.bill_of}", _cost(shown.bill)),
         *((name, html_table(rows)) for name, rows in shown.tables.items()),
         *shown.sections.items(),
         ("Recommendations", kit.bullet_list(shown.document.get("recommendations", ()))),
@@ -94,13 +95,13 @@ def _over_time(prediction: Prediction) -> list[tuple[str, str]]:
 
 def _curves(prediction: Prediction) -> str:
     series = {
-        name: [(max(s * 1000, 1e-3), p) for p, s in sorted(one.percentiles_s.items())]
+        name: [(max(s * 1000, 1e-3), p) for p, s in sorted(one.percentiles_s.items()) if s < math.inf]
         for name, one in (
             ("all", prediction.all_times),
             ("warm", prediction.warm_times),
             ("cold", prediction.cold_times),
         )
-        if one.count
+        if one.count and min(one.percentiles_s.values()) < math.inf
     }
     if not series:
         return ""
@@ -110,5 +111,5 @@ def _curves(prediction: Prediction) -> str:
 
 def _cost(bill: Bill) -> str:
     meters = {line.meter: float(line.usd) for line in bill.lines}
-    chart = charts.bars(meters, lambda usd: f"${usd:,.2f}", label="Cost of a month by meter, US dollars")
+    chart = charts.bars(meters, lambda usd: f"${usd:,.2f}", label="Cost by meter, US dollars")
     return chart + html_table(bill_rows(bill)) + kit.note(price_line(bill))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -10,6 +11,9 @@ from engine.model.cost.bill import Bill, cents, plain
 from engine.model.queueing.objectives import ObjectiveCheck
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.run_statistics import Times
+
+_FEW: Final = 30
+"""Requests below which their number is said beside a share of them."""
 
 _SHOWN: Final = ((50.0, "p50"), (90.0, "p90"), (95.0, "p95"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max"))
 
@@ -27,12 +31,25 @@ def count(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Three digits; what is less than one in a billion is nothing."""
-    return f"{100 * share:.3g} %" if share >= 1e-9 else "0 %"
+    """Three digits; what is less than one in a billion is said to be that."""
+    if 0 < share < 1e-9:
+        return "less than 1e-07 %"
+    return f"{100 * share:.3g} %" if share else "0 %"
+
+
+def counted_percent(share: float, interval: tuple[float, float], of: float) -> str:
+    """A share that was counted, and the interval around it."""
+    low, high = interval
+    if not share:
+        return f"0 % (at most {_digits(high)} %)"
+    few = f"; {'one request' if of == 1 else f'{of:.0f} requests'}" if of < _FEW else ""
+    return f"{_digits(share)} % ({_digits(low)} to {_digits(high)} %{few})"
 
 
 def seconds(value_s: float) -> str:
-    """Milliseconds, or seconds from ten of them on."""
+    """Milliseconds, or seconds from ten of them on; what is infinite timed out."""
+    if value_s == math.inf:
+        return "timed out"
     return f"{value_s:.4g} s" if value_s >= 10 else f"{1000 * value_s:.4g} ms"
 
 
@@ -50,13 +67,16 @@ def bill_rows(bill: Bill) -> list[Sequence[str]]:
 def fact_rows(prediction: Prediction) -> list[tuple[str, str]]:
     """The figures, by name."""
     cold = percent(prediction.cold_share)
-    if prediction.cold_error is not None:
-        cold += f" ± {percent(prediction.cold_error)}"
+    if prediction.cold_interval is not None:
+        cold = counted_percent(prediction.cold_share, prediction.cold_interval, prediction.ran)
     refused = ", ".join(f"{name} {count(number)}" for name, number in prediction.refusals.items())
     in_flight = f"{prediction.concurrency:,.4g} mean, {count(prediction.concurrency_p99)} for 99 % of time"
     environments = f"{prediction.environments:,.4g} mean, {count(prediction.environments_peak)} peak"
+    requests = f"{count(prediction.requests)} in {span(prediction.horizon_s)}"
+    if round(prediction.ran) > round(prediction.requests):
+        requests += f"; {count(prediction.ran)} attempts, each of them billed"
     rows = [
-        ("requests", f"{count(prediction.requests)} in {span(prediction.horizon_s)}"),
+        ("requests", requests),
         ("requests/s", f"{prediction.mean_per_s:,.4g} mean, {prediction.peak_per_s:,.4g} peak"),
         ("in flight", f"{in_flight}, {count(prediction.concurrency_peak)} peak"),
         (
@@ -66,6 +86,23 @@ def fact_rows(prediction: Prediction) -> list[tuple[str, str]]:
         ("cold starts", f"{cold}; they show from percentile {100 * (1 - prediction.cold_share):.6g}"),
         ("throttles", percent(prediction.throttled_share) + (f" ({refused})" if refused else "")),
     ]
+    if prediction.on_engine is not None:
+        there = prediction.on_engine
+        started = f"{count(there.created)} environments started"
+        rows.insert(5, ("cold on this engine", f"{percent(there.cold_share)}, {started}"))
+    if prediction.failed_share or prediction.lost_share:
+        rows.append(
+            (
+                "failures",
+                ", ".join(
+                    (
+                        f"{percent(prediction.failed_share)} of what ran",
+                        f"{percent(prediction.timeout_share)} timed out",
+                        f"{percent(prediction.lost_share)} of the events never succeed",
+                    )
+                ),
+            )
+        )
     if prediction.inside_share:
         rows.append(("inside provisioned", percent(prediction.inside_share)))
     return rows
@@ -109,6 +146,11 @@ def price_line(bill: Bill) -> str:
 def assumption_lines(document: Mapping[str, Any], *more: str) -> list[str]:
     """What is taken for granted."""
     return [f"- {one}" for one in (*document["assumptions"], *more)]
+
+
+def _digits(share: float) -> str:
+    """As percent, two digits; 100 where it is all."""
+    return f"{100 * share:.4g}" if share > 0.1 else f"{100 * share:.2g}"
 
 
 def _percentiles(times: Times) -> list[str]:

@@ -98,6 +98,7 @@ async def _send_all(
         region=account.region,
         concurrency_limit=account.concurrency_limit,
         scaling_rate=account.scaling_rate,
+        requests_per_concurrency=account.requests_per_concurrency,
     )
     async with made as engine, asyncio.TaskGroup() as calls:
         began_s = clock.now()

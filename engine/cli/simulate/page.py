@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.cli.plan.page import ReportContent
 from engine.cli.plan.page import page as plan_page
-from engine.cli.plan.tables import count
+from engine.cli.plan.tables import count, span
 from engine.cli.simulate.result import SimulationResult
 from engine.cli.simulate.text import comparison_rows, function_rows, policy_rows
 from engine.report import charts
@@ -15,6 +15,8 @@ from engine.report import charts
 def page(result: SimulationResult) -> str:
     """Return the HTML of the page."""
     first = result.predictions[0]
+    several = len(result.predictions)
+    named = first.function.name if several == 1 else f"{several} functions"
     tables: dict[str, Any] = {}
     sections: dict[str, str] = {}
     if len(result.predictions) > 1:
@@ -29,11 +31,13 @@ def page(result: SimulationResult) -> str:
         )
     return plan_page(
         ReportContent(
-            title=f"{first.function.name}: {count(first.requests)} requests simulated",
+            title=f"{named}: {count(result.requests)} requests simulated",
             prediction=first,
             bill=result.bill,
             checks=result.checks,
-            days=result.days,
+            bill_of=f"this run of {span(result.horizon_s)}"
+            if result.days is None
+            else f"a month of {result.days} days",
             document=result.document(),
             tables=tables,
             sections=sections,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.cli.model_options import refuse
 from engine.core.function import Account
 from engine.model.cost.price_book import PriceBook
+from engine.model.cost.usage import Usage, sqs_calls
 from engine.model.queueing.prediction import Prediction, levels_of, prediction_of
 from engine.model.simulation import fast_simulator, policies
 from engine.model.simulation.run_statistics import FunctionObservation
 from engine.model.simulation.simulated_mapping import QueueLoad
 from engine.model.simulation.simulator import Simulation
-from engine.model.simulation.workload import Workload
+from engine.model.simulation.workload import ColdStartRule, Trigger, Workload
 
 _SAMPLES: Final = 300
 _RULES_UP_TO: Final = 1_000_000
@@ -22,75 +24,119 @@ _RULES_UP_TO: Final = 1_000_000
 
 _ASSUMPTIONS: Final = (
     "service and init times are independent of each other and of the load",
-    "one run: another seed gives other numbers; the interval of cold starts takes them as independent",
+    "one run: another seed gives other numbers",
+    "an environment whose invocation timed out is gone: the next request initialises one (AWS does not say)",
 )
 
 
-def predict(
-    workloads: Sequence[Workload],
-    account: Account,
-    horizon_s: float,
-    *,
-    seed: int,
-    method: str,
-    sqs_batch: int | None,
-) -> list[Prediction]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How workloads are simulated.
+
+    Attributes:
+        account: The limits they share.
+        horizon_s: When observation ends; infinity = when the last attempt is over.
+        seed: Of what was drawn.
+        method: "auto", "rules" or "fast".
+        sqs_batch, sqs_send_batch: Messages of one invocation, through a queue (None: no queue), and of one
+            call of who sends them.
+    """
+
+    account: Account
+    horizon_s: float
+    seed: int
+    method: str
+    sqs_batch: int | None = None
+    sqs_send_batch: int = 1
+
+    def rules(self, workloads: Sequence[Workload]) -> Sequence[ColdStartRule]:
+        """The rules of cold starts to simulate: Lambda's first, where it applies; then this engine's."""
+        shared = any(one.function.environment_concurrency > 1 for one in workloads)
+        return (ColdStartRule.FIRST_FREE,) if shared else (ColdStartRule.OWN, ColdStartRule.FIRST_FREE)
+
+
+def predict(workloads: Sequence[Workload], run: Run) -> list[Prediction]:
     """What became of each function; exits if the method cannot play it."""
     requests = sum(len(one.at_s) for one in workloads)
     reason = fast_simulator.unsuited(workloads[0]) if len(workloads) == 1 else "there are several functions"
-    if sqs_batch is not None:
+    if run.sqs_batch is not None:
         reason = "events come through a queue"
-    if method == "fast" and reason is not None:
+    if run.method == "fast" and reason is not None:
         refuse([f"--method fast: {reason}: the live rules are needed"])
-    if method == "fast" or (method == "auto" and requests > _RULES_UP_TO and reason is None):
-        return [_by_kernel(workloads[0], account, horizon_s, seed)]
-    return _by_rules(workloads, account, horizon_s, seed, sqs_batch)
+    if workloads[0].trigger is Trigger.ASYNCHRONOUS or run.sqs_batch is not None:
+        # Only synchronous requests are counted against the rate for each unit of concurrency.
+        run = replace(run, account=replace(run.account, requests_per_concurrency=0))
+    fast = run.method == "fast" or (run.method == "auto" and requests > _RULES_UP_TO and reason is None)
+    first, *engine = (
+        [_by_kernel(workloads[0], run, rule)] if fast else _by_rules(workloads, run, rule)
+        for rule in run.rules(workloads)
+    )
+    if not engine:
+        return first
+    return [replace(one, on_engine=there) for one, there in zip(first, engine[0], strict=True)]
 
 
-def _by_kernel(workload: Workload, account: Account, horizon_s: float, seed: int) -> Prediction:
-    ran = fast_simulator.run(workload, account, horizon_s=horizon_s)
-    seen = fast_simulator.observe(workload, ran)
+def _by_kernel(workload: Workload, run: Run, rule: ColdStartRule) -> Prediction:
+    ran = fast_simulator.run(workload, run.account, horizon_s=run.horizon_s, cold_start=rule)
+    horizon_s = run.horizon_s
+    if horizon_s == math.inf:
+        horizon_s = fast_simulator.end_s(ran.outcomes, ran.started_s, ran.hold_s, workload.at_s[-1])
+    seen = fast_simulator.observe(workload, ran, horizon_s)
     return prediction_of(
         seen,
         horizon_s,
         method="simulated",
         error=f"the fast kernel ({'numba' if ran.compiled else 'Python'}), one run of {seen.arrivals:,}",
         peak_per_s=_peak(workload.at_s),
-        seed=seed,
-        assumptions=_ASSUMPTIONS,
+        seed=run.seed,
+        cold_rule=rule,
+        assumptions=(*_ASSUMPTIONS, *_rate_rule(run.account)),
     )
 
 
-def _by_rules(
-    workloads: Sequence[Workload], account: Account, horizon_s: float, seed: int, sqs_batch: int | None
-) -> list[Prediction]:
+def _by_rules(workloads: Sequence[Workload], run: Run, rule: ColdStartRule) -> list[Prediction]:
     queues: dict[str, QueueLoad] = {}
-    if sqs_batch is not None:
+    sent = [one.at_s for one in workloads]
+    last_s = max((at_s[-1] for at_s in sent if len(at_s)), default=0.0)
+    if run.sqs_batch is not None:
         queues = {
-            one.function.name: QueueLoad(at_s=one.at_s, batch_s=one.service_s or [0.0], batch_size=sqs_batch)
+            one.function.name: QueueLoad(
+                at_s=one.at_s,
+                batch_s=one.service_s or [0.0],
+                endings=one.endings,
+                batch_size=run.sqs_batch,
+            )
             for one in workloads
         }
-        workloads = [replace(one, at_s=[], service_s=[], endings=[]) for one in workloads]
+        workloads = [
+            replace(one, at_s=[], service_s=[], endings=[], trigger=Trigger.SYNCHRONOUS) for one in workloads
+        ]
     simulation = Simulation(
-        workloads, account, horizon_s=horizon_s, sample_every_s=horizon_s / _SAMPLES, queues=queues
+        workloads,
+        run.account,
+        horizon_s=run.horizon_s,
+        sample_every_s=max(last_s / _SAMPLES, 1.0) if run.horizon_s == math.inf else run.horizon_s / _SAMPLES,
+        queues=queues,
+        cold_start=rule,
     )
     observed = simulation.run()
+    invocations = sum(one.arrivals for one in observed.functions)
+    several = f" of {len(workloads)} functions" if len(workloads) > 1 else ""
     predictions = []
     for number, seen in enumerate(observed.functions):
-        levels = levels_of(observed, number)
-        sent = queues[seen.function.name].at_s if queues else workloads[number].at_s
+        messages = len(sent[number])
         predictions.append(
             prediction_of(
                 seen,
-                horizon_s,
+                observed.horizon_s,
                 method="simulated",
-                error=f"the live rules, one run of {seen.arrivals:,} invocations",
-                peak_per_s=_peak(sent),
-                in_flight=levels["in_flight"],
-                seed=seed,
-                inside_share=_inside(levels["in_flight"], seen.function.provisioned_concurrency),
-                samples=levels,
-                assumptions=_ASSUMPTIONS,
+                error=f"the live rules, one run of {invocations:,} invocations{several}",
+                peak_per_s=_peak(sent[number]),
+                seed=run.seed,
+                cold_rule=rule,
+                around=_queue_usage(seen, messages, run) if queues else None,
+                samples=levels_of(observed, number),
+                assumptions=(*_ASSUMPTIONS, *_rate_rule(run.account), *_queue_assumptions(run)),
                 more=_further(seen),
             )
         )
@@ -124,10 +170,24 @@ def _peak(at_s: Sequence[float]) -> float:
     return float(most)
 
 
-def _inside(in_flight: Sequence[float], provisioned: int) -> float:
-    """Share of the work inside provisioned concurrency: it is used first."""
-    everything = sum(in_flight)
-    return sum(min(one, provisioned) for one in in_flight) / everything if everything else 0.0
+def _rate_rule(account: Account) -> tuple[str, ...]:
+    if not account.requests_per_concurrency:
+        return ()
+    rate = account.requests_per_concurrency
+    return (f"{rate} requests/s for each unit of concurrency, in a bucket of one second (AWS does not say)",)
+
+
+def _queue_assumptions(run: Run) -> tuple[str, ...]:
+    if run.sqs_batch is None:
+        return ()
+    return (
+        f"SQS: messages are sent {run.sqs_send_batch} at a time; empty receives are not counted",
+        "SQS: pollers begin at 5 and grow by 5 a second (by 300 each minute it takes up to 34 s longer)",
+    )
+
+
+def _queue_usage(seen: FunctionObservation, messages: int, run: Run) -> Usage:
+    return sqs_calls(-(-messages // run.sqs_send_batch) + seen.receives + seen.deletes)
 
 
 def _further(seen: FunctionObservation) -> dict[str, Any]:

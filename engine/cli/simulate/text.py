@@ -14,9 +14,11 @@ from engine.cli.plan.tables import (
     percent,
     price_line,
     seconds,
+    span,
     time_rows,
 )
 from engine.cli.simulate.result import SimulationResult
+from engine.model.queueing.prediction import Prediction
 from engine.report.tables import text_table
 
 
@@ -24,18 +26,16 @@ def lines(result: SimulationResult) -> list[str]:
     """Return the verdict, the figures and the bill, line by line."""
     first = result.predictions[0]
     shown = [*check_lines(result.checks), ""] if result.checks else []
-    shown += [f"{first.method}: {first.error}; seed {first.seed}", ""]
+    shown += [f"{first.method}: {first.error}; {span(result.horizon_s)}; seed {first.seed}", ""]
     if len(result.predictions) == 1:
         shown += [*text_table(fact_rows(first), text_columns=2), "", *text_table(time_rows(first))]
         shown += [f"{name.replace('_', ' ')}: {value}" for name, value in first.more.items()]
     else:
         shown += text_table(function_rows(result))
-    shown += [
-        "",
-        f"a month of {result.days} days",
-        *text_table(bill_rows(result.bill)),
-        price_line(result.bill),
-    ]
+    shown += ["", f"this run of {span(result.horizon_s)}", *text_table(bill_rows(result.run_bill))]
+    if result.days is not None:
+        shown += ["", result.month_line(), *text_table(bill_rows(result.bill))]
+    shown.append(price_line(result.bill))
     if result.policies:
         shown += [
             "",
@@ -48,11 +48,11 @@ def lines(result: SimulationResult) -> list[str]:
 
 
 def function_rows(result: SimulationResult) -> list[Sequence[str]]:
-    """Return a row for each function."""
+    """Return a row for each function that is listed, for the others together, and for all."""
     rows: list[Sequence[str]] = [
         ("function", "requests", "p50", "p99", "cold", "refused", "environments", "peak in flight")
     ]
-    for one in result.predictions:
+    for one in result.predictions[: result.shown]:
         times_s = one.all_times.percentiles_s
         rows.append(
             (
@@ -66,7 +66,28 @@ def function_rows(result: SimulationResult) -> list[Sequence[str]]:
                 count(one.concurrency_peak),
             )
         )
+    others = result.predictions[result.shown :]
+    if others:
+        rows.append(_sum_row(f"{len(others)} others", others))
+    rows.append(_sum_row(f"all {len(result.predictions)}", result.predictions))
     return rows
+
+
+def _sum_row(name: str, predictions: Sequence[Prediction]) -> Sequence[str]:
+    requests = sum(one.requests for one in predictions)
+    ran = sum(one.ran for one in predictions)
+    cold = sum(one.cold_share * one.ran for one in predictions)
+    refused = sum(one.throttled_share * one.requests for one in predictions)
+    return (
+        name,
+        count(requests),
+        "",
+        "",
+        percent(cold / ran if ran else 0.0),
+        percent(refused / requests if requests else 0.0),
+        f"{sum(one.environments for one in predictions):.4g}",
+        "",
+    )
 
 
 def policy_rows(result: SimulationResult) -> list[Sequence[str]]:

@@ -62,10 +62,14 @@ def from_shape(recipe: Recipe, shape: Shape, horizon_s: float) -> list[Workload]
     return [recipe.workload(recipe.function.name, calls)]
 
 
-def from_trace(recipe: Recipe, file: str, layout: str, how: Spread, top: int) -> list[Workload]:
-    """The busiest functions of a trace; exits with the line where it is wrong."""
+def from_trace(recipe: Recipe, file: str, layout: str, how: Spread, until_s: float) -> list[Workload]:
+    """The functions of a trace, busiest first, up to `until_s`; exits with the line where it is wrong."""
     found = events(file) if layout == "events" else _published(file, layout, how, recipe.rng)
-    return [recipe.workload(name, calls) for name, calls in list(found.items())[:top]]
+    calls = {name: one.until(until_s) for name, one in found.items()}
+    requests = sum(len(one.at_s) for one in calls.values())
+    if requests > MOST_REQUESTS:
+        refuse([f"{file}: {requests:,} requests are too many to simulate; cut it by --seconds"])
+    return [recipe.workload(name, one) for name, one in calls.items() if one.at_s]
 
 
 def from_population(recipe: Recipe, count: int, horizon_s: float) -> list[Workload]:

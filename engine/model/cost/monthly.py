@@ -53,7 +53,8 @@ class Month:
         response_kb: What leaves AWS with each response.
         log_bytes: What each invocation logs.
         front_door: One of `FRONT_DOORS`.
-        sqs_batch: Messages in a batch, if the front door is a queue.
+        sqs_batch, sqs_send_batch: Messages in a batch of the function, and in one of who sends them, if the
+            front door is a queue.
     """
 
     requests: int
@@ -75,6 +76,7 @@ class Month:
     log_bytes: int = 0
     front_door: str = "none"
     sqs_batch: int = 10
+    sqs_send_batch: int = 1
 
     def usage(self) -> Usage:
         """What it uses, by meter."""
@@ -117,7 +119,8 @@ def around(month: Month, requests: int) -> Usage:
     elif month.front_door == "rest":
         used.append(rest_api(requests))
     elif month.front_door == "sqs":  # an invocation gets a batch
-        used.append(sqs(requests * month.sqs_batch, batch=month.sqs_batch))
+        messages = requests * month.sqs_batch
+        used.append(sqs(messages, batch=month.sqs_batch, send_batch=month.sqs_send_batch))
         if not requests:
             used.append(idle_polling(_IDLE_POLLERS, month.days))
     if month.log_bytes:
@@ -125,6 +128,15 @@ def around(month: Month, requests: int) -> Usage:
     if month.response_kb:
         used.append(transfer_out(requests, month.response_kb * 1024))
     return total(*used)
+
+
+def assumptions(month: Month) -> tuple[str, ...]:
+    """What is taken for granted of what stands before a function, a sentence each."""
+    if month.front_door != "sqs":
+        return ()
+    return (
+        f"SQS: full batches of {month.sqs_batch}, sent {month.sqs_send_batch} at a time, calls up to 64 KB",
+    )
 
 
 def document(month_bill: Bill, requests: int) -> dict[str, Any]:

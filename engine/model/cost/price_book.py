@@ -123,10 +123,10 @@ def overridden(book: PriceBook, document: Mapping[str, Any]) -> PriceBook:
 
 
 def with_savings_plan(book: PriceBook, payment: str) -> PriceBook:
-    """`book` with the first duration tier at the rates of a Compute Savings Plan (us-east-1 only).
+    """`book` with the rates of a Compute Savings Plan for duration and provisioned concurrency.
 
     Raises:
-        ConfigError: The region is another one, or there is no such payment.
+        ConfigError: The region is not us-east-1, or there is no such payment.
     """
     rates = SAVINGS_PLANS.get(payment)
     if rates is None:
@@ -134,12 +134,15 @@ def with_savings_plan(book: PriceBook, payment: str) -> PriceBook:
     if book.region != HOME_REGION:
         raise ConfigError((f"savings plan: its rates are known for {HOME_REGION} only, not {book.region}",))
     changed = dict(book.meters)
-    for architecture, usd in rates.items():
-        name = f"lambda.duration.{architecture}"
+    for name, usd in rates.items():
         unit, (first, *rest) = changed[name]
         changed[name] = PriceMeter(unit, (Band(first.up_to, Decimal(usd)), *rest))
-    note = f"duration of the first tier at Compute Savings Plan rates ({payment}), the commitment fully used"
-    return replace(book, meters=changed, assumptions=(*book.assumptions, note))
+    notes = [f"Compute Savings Plan rates ({payment}; first tier of duration), the commitment fully used"]
+    covered = [name for name in book.meters if name.startswith(("lambda.duration.", "lambda.provisioned."))]
+    missing = [name for name in covered if name not in rates]
+    if missing:
+        notes.append(f"covered by the plan, its rate not found, priced on demand: {', '.join(missing)}")
+    return replace(book, meters=changed, assumptions=(*book.assumptions, *notes))
 
 
 def _book(sheet: PriceSheet) -> PriceBook:

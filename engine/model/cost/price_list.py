@@ -59,10 +59,22 @@ def allowances() -> tuple[Allowance, ...]:
 
 
 SAVINGS_PLANS: Final[Mapping[str, Mapping[str, str]]] = {
-    "no-upfront": {"x86_64": "0.0000147", "arm64": "0.0000117"},
-    "all-upfront": {"x86_64": "0.0000138", "arm64": "0.0000111"},
+    "no-upfront": {
+        "lambda.duration.x86_64": "0.0000147",
+        "lambda.duration.arm64": "0.0000117",
+        "lambda.provisioned.standing.x86_64": "0.00000367",
+        "lambda.provisioned.duration.x86_64": "0.00000856",
+    },
+    "all-upfront": {
+        "lambda.duration.x86_64": "0.0000138",
+        "lambda.duration.arm64": "0.0000111",
+    },
 }
-"""Compute Savings Plan: US dollars per GB-second of the first duration tier, by payment and architecture."""
+"""Compute Savings Plan: US dollars per GB-second by payment and meter; of duration, the first tier.
+
+AWS prints three digits. Source: offer AWSComputeSavingsPlan of 2026-09-25, us-east-1. Plans cover duration,
+provisioned concurrency and the duration inside it; the rates that are missing here were not found.
+"""
 
 
 def flat(unit: str, usd: str) -> PriceMeter:

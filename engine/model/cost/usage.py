@@ -24,6 +24,9 @@ _DAY_S: Final = 86_400
 _SNAPSTART_MIN_S: Final = 3 * 3600
 _POLLER_MIN_S: Final = 60
 _MANAGED_FEE: Final = Decimal("0.15")
+SQS_BATCH: Final = 10
+"""Messages of one call, at most."""
+
 _SQS_CHUNK_BYTES: Final = 64 * 1024
 _HTTP_API_CHUNK_BYTES: Final = 512 * 1024
 _EDGE_UNIT_MB: Final = 128
@@ -138,17 +141,33 @@ def microvm(vcpu_s: Decimal, gb_s: Decimal) -> Usage:
 # -------------------------------------------------------------------- what stands around them
 
 
-def sqs(messages: int, *, batch: int = 1, message_bytes: int = 1024, kind: str = "standard") -> Usage:
-    """Messages that are sent, received and deleted, `batch` (1 to 10) at a time: three calls each.
+def sqs(
+    messages: int,
+    *,
+    batch: int = 1,
+    send_batch: int = 1,
+    message_bytes: int = 1024,
+    kind: str = "standard",
+) -> Usage:
+    """Messages that are sent `send_batch` (1 to 10) at a time, received and deleted `batch` at a time.
 
-    Every call counts once for each 64 KB of its payload; deleting carries none.
+    Batches are full; one of more than 10 is made of several receives. Every call counts once for each 64 KB
+    of its payload; deleting carries none.
     """
-    calls = -(-messages // batch)
-    chunks = max(1, -(-batch * message_bytes // _SQS_CHUNK_BYTES))
-    usage = {f"sqs.{'fifo' if kind == 'fifo' else 'standard'}": Decimal(calls * (2 * chunks + 1))}
+    received = min(batch, SQS_BATCH)
+    sends, receives = -(-messages // send_batch), -(-messages // received)
+    sent_chunks = max(1, -(-send_batch * message_bytes // _SQS_CHUNK_BYTES))
+    received_chunks = max(1, -(-received * message_bytes // _SQS_CHUNK_BYTES))
+    calls = sends * sent_chunks + receives * received_chunks + receives
+    usage = {f"sqs.{'fifo' if kind == 'fifo' else 'standard'}": Decimal(calls)}
     if kind == "fair":
-        usage["sqs.fair"] = Decimal(calls * chunks)
+        usage["sqs.fair"] = Decimal(sends * sent_chunks)
     return usage
+
+
+def sqs_calls(calls: int) -> Usage:
+    """Calls of a standard queue, each of up to 64 KB."""
+    return {"sqs.standard": Decimal(calls)}
 
 
 def idle_polling(pollers: int, days: int, wait_s: int = 20) -> Usage:

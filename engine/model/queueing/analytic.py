@@ -1,23 +1,30 @@
-"""One function under steady or slowly moving load, answered by formulas: nothing is drawn, nothing counted.
+"""One function under steady or moving load, answered by formulas: nothing is drawn, unless it says so.
 
-Steady load: Little, Erlang B, the warm pool. Moving load: `fluid`, with the same response times. A cold
-request is taken to wait for its own environment, as on Lambda; the engine gives it the first that is free.
+Poisson arrivals at a steady rate: Little, Erlang B, the warm pool. Arrivals at equal distances: `regular`.
+Any other: `fluid`, with the same response times. What runs, is billed and takes a place is an attempt; a cold
+request waits for its own environment, as on Lambda; the engine gives it the first that is free.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
 from engine.core.function import Account, Function
 from engine.core.limits import SCALING_PERIOD_S
-from engine.model.distributions import Capped, Distribution, Mixture, Sum
-from engine.model.queueing.fluid import flow
+from engine.core.retry import AsyncInvokeConfig
+from engine.model.distributions import Answered, Capped, Distribution, Exponential, Mixture, Sum
+from engine.model.queueing.fluid import FlowLimits, Level, blocking_of, flow
 from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of_many, poisson_quantile
-from engine.model.queueing.prediction import Prediction
-from engine.model.queueing.warm_pool import warm_pool
+from engine.model.queueing.highest_count import median_highest
+from engine.model.queueing.offered_load import in_flight_quantile
+from engine.model.queueing.prediction import RULES, Prediction
+from engine.model.queueing.regular import regular
+from engine.model.queueing.warm_pool import WarmPool, approximate_warm_pool, warm_pool
 from engine.model.simulation.run_statistics import PERCENTILES, Times
+from engine.model.simulation.workload import ColdStartRule, Trigger
 from engine.model.traffic.shapes import Shape
 
 _HIGHEST_SHARE: Final = 1 - 1e-6
@@ -26,8 +33,99 @@ _HIGHEST_SHARE: Final = 1 - 1e-6
 _IDLE: Final = (
     "the environment used last is taken first, an idle one lives {:g} s: AWS documents neither (unverified)"
 )
-STEPS: Final = 4_320
-"""Steps of the fluid model, over the whole horizon."""
+_HARDLY_LATE: Final = 1e-5
+"""Share of time-outs that is too small to change what a formula says."""
+
+FLUID_ERROR: Final = (
+    "fluid: cold starts within 20 %, environments within 10 %, refusals within 4 points of a simulation"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLoad:
+    """What is asked: a function in an account, and what comes to it.
+
+    Attributes:
+        function, account: Limits; the function has the account to itself.
+        shape: The traffic, in events.
+        horizon_s: How long is looked at.
+        service: In the handler, seconds.
+        init: Of an environment, seconds.
+        error_share: Of the attempts, how many fail by an error of the handler.
+        trigger: Who sends the events.
+    """
+
+    function: Function
+    account: Account
+    shape: Shape
+    horizon_s: float
+    service: Distribution
+    init: Distribution
+    error_share: float = 0.0
+    trigger: Trigger = Trigger.SYNCHRONOUS
+
+    @property
+    def capped(self) -> Capped:
+        """How long an attempt runs: to its deadline."""
+        return Capped(self.service, self.function.timeout_s)
+
+    @property
+    def failed_share(self) -> float:
+        """Of the attempts, how many do not succeed, time-outs included."""
+        late = self.capped.late_share
+        return late + (1 - late) * self.error_share
+
+    @property
+    def attempts(self) -> float:
+        """Attempts for each event: 1 + e + e^2 of asynchronous ones, which are tried again."""
+        if self.trigger is Trigger.SYNCHRONOUS:
+            return 1.0
+        return math.fsum(self.failed_share**number for number in range(self._retries + 1))
+
+    @property
+    def lost_share(self) -> float:
+        """Of the events, how many never succeed."""
+        if self.trigger is Trigger.SYNCHRONOUS:
+            return self.failed_share
+        return float(self.failed_share ** (self._retries + 1))
+
+    @property
+    def limit(self) -> int:
+        """Concurrency it may reach."""
+        return limit_of(self.function, self.account)
+
+    @property
+    def requests_per_s(self) -> float:
+        """Requests that may be let in, a second; infinite if nothing limits them but places."""
+        if self.trigger is Trigger.ASYNCHRONOUS or not self.account.requests_per_concurrency:
+            return math.inf
+        return float(self.account.requests_per_concurrency * self.limit)
+
+    @property
+    def _retries(self) -> int:
+        return AsyncInvokeConfig.of(self.function).maximum_retry_attempts
+
+    def assumptions(self) -> tuple[str, ...]:
+        """What is taken for granted whatever the method, a sentence each."""
+        function = self.function
+        said = [_IDLE.format(function.keep_alive_s), RULES[ColdStartRule.OWN]]
+        said.append(
+            "this engine gives it the first that is free: fewer requests are cold, as many environments start"
+        )
+        if self.requests_per_s < math.inf:
+            rate = self.account.requests_per_concurrency
+            said.append(f"{rate} requests/s for each unit of concurrency; AWS does not say how it measures")
+        if self.capped.late_share:
+            said.append("an environment whose invocation timed out is gone (AWS does not say)")
+        if self.trigger is Trigger.ASYNCHRONOUS:
+            said.append(
+                "a failed event is tried again after 1 and 2 minutes; a refused one until it is let in"
+            )
+        else:
+            said.append("a refused request is not tried again")
+        if function.provisioned_concurrency:
+            said.append("provisioned environments take requests first, whatever their rate (unverified)")
+        return tuple(said)
 
 
 def predict(
@@ -38,7 +136,9 @@ def predict(
     horizon_s: float,
     service: Distribution,
     init: Distribution,
-    steps: int = STEPS,
+    error_share: float = 0.0,
+    trigger: Trigger = Trigger.SYNCHRONOUS,
+    rough: bool = False,
 ) -> Prediction:
     """Predict what `shape` does to `function`, alone in its account.
 
@@ -49,12 +149,16 @@ def predict(
         horizon_s: How long it lasts.
         service: In the handler, seconds.
         init: Of an environment, seconds.
-        steps: Of the fluid model, if the traffic moves.
+        error_share: Of the attempts, how many fail by an error of the handler.
+        trigger: Who sends the events.
+        rough: Whether it may be less exact, and faster.
     """
-    capped = Capped(service, function.timeout_s)
-    if shape.kind in ("poisson", "constant"):
-        return _steady(function, account, shape, horizon_s, capped, init)
-    return _moving(function, account, shape, horizon_s, capped, init, steps)
+    load = PlannedLoad(function, account, shape, horizon_s, service, init, error_share, trigger)
+    if shape.kind == "poisson":
+        return _steady(load)
+    if shape.kind == "constant":
+        return _regular(load, rough=rough)
+    return _moving(load, rough=rough)
 
 
 def limit_of(function: Function, account: Account) -> int:
@@ -79,119 +183,282 @@ def mean_billed_ms(distribution: Capped) -> float:
     return total
 
 
-def _steady(
-    function: Function, account: Account, shape: Shape, horizon_s: float, service: Capped, init: Distribution
-) -> Prediction:
-    rate, mean_s, limit = shape.numbers[0], service.mean_s, limit_of(function, account)
-    load = rate * mean_s
-    lost = _blocking(load, limit)
-    admitted = rate * (1 - lost)
+# -------------------------------------------------------------------- steady
+
+
+def _steady(load: PlannedLoad) -> Prediction:
+    function, horizon_s, capped = load.function, load.horizon_s, load.capped
+    mean_s, limit = capped.mean_s, load.limit
+    rate = load.shape.numbers[0] * load.attempts
     pool = warm_pool(rate, mean_s, function.keep_alive_s, function.provisioned_concurrency)
-    environments = min(pool.environments, float(limit))
-    cold = pool.cold_share
-    if environments >= limit:  # none expires any more: each is started once
-        cold = min(cold, limit / max(admitted * horizon_s, 1.0))
-    busy = admitted * mean_s
-    inside = 1 - _blocking(load, function.provisioned_concurrency)
-    created = admitted * cold * horizon_s
-    init_ms = created * init.mean_s * 1000
-    peak = min(poisson_quantile(load, _HIGHEST_SHARE), limit)
-    times = _times(admitted * horizon_s, cold, service, init)
-    return Prediction(
-        method="analytic",
-        error=(
-            "exact for Poisson arrivals and exponential service"
-            if pool.method == "exact"
-            else "within 1 % of the exact formula at this size"
-        )
-        + "; against AWS's published measurements 3 % for environments, 13 % for cold starts",
-        function=function,
-        horizon_s=horizon_s,
-        requests=rate * horizon_s,
-        peak_per_s=rate,
-        concurrency=busy,
-        concurrency_p99=min(poisson_quantile(load, 0.99), limit),
-        concurrency_peak=peak,
-        environments=environments,
-        environments_peak=max(peak, environments),
-        created=created + function.provisioned_concurrency,
-        cold_share=cold,
-        throttled_share=lost,
-        refusals=_refused(function, rate * lost * horizon_s),
-        all_times=times[0],
-        warm_times=times[1],
-        cold_times=times[2],
-        billed_ms=admitted * horizon_s * mean_billed_ms(service) + init_ms,
-        init_ms=init_ms,
-        inside_share=inside,
-        assumptions=(
-            "arrivals are Poisson, independent of each other, at the same rate all the time",
-            _IDLE.format(function.keep_alive_s),
-            "a refused request is not tried again",
+    outside = _blocking(rate * mean_s, function.provisioned_concurrency)
+    late = capped.late_share
+    cold = min(1.0, late * outside + (1 - late) * pool.cold_share)
+    hold_s = mean_s + cold * load.init.mean_s
+    by_rate = max(0.0, 1 - load.requests_per_s / rate)
+    let_in = rate * (1 - by_rate)
+    by_limit = _refused_at(load, let_in * hold_s, limit)
+    lost = by_rate + (1 - by_rate) * by_limit
+    admitted = rate * (1 - lost)
+    environments = _pool_with_losses(load, rate, pool, late)
+    if environments >= limit:  # none expires any more: each is started once, or after a time-out
+        environments = float(limit)
+        cold = min(cold, late + limit / max(admitted * horizon_s, 1.0))
+    offered = let_in * hold_s
+    ran = admitted * horizon_s
+    created = ran * cold
+    quantile = min(poisson_quantile(offered, 0.99), limit)
+    peak = min(median_highest(offered, let_in, horizon_s), limit)
+    exact = isinstance(load.service, Exponential) and late < _HARDLY_LATE and by_limit < _HARDLY_LATE
+    return _prediction(
+        load,
+        _Found(
+            method="analytic",
+            error=(
+                "exact for Poisson arrivals and exponential runs"
+                if exact and pool.method == "exact"
+                else "cold starts within 10 %, environments within 5 % of exponential runs without a limit"
+            )
+            + "; against AWS's published measurements 3 % for environments, 13 % for cold starts",
+            requests=load.shape.numbers[0] * horizon_s,
+            ran=ran,
+            peak_per_s=load.shape.numbers[0],
+            concurrency=admitted * (mean_s + cold * load.init.mean_s),
+            concurrency_p99=quantile,
+            concurrency_peak=peak,
+            environments=max(environments, admitted * hold_s),
+            environments_peak=max(peak, math.ceil(environments)),
+            cold=created,
+            cold_error=0.0 if exact else 0.1,
+            throttled=lost,
+            by_rate=by_rate * rate * horizon_s,
+            by_limit=(lost - by_rate) * rate * horizon_s,
+            inside=ran * (1 - outside),
+            assumptions=(
+                "arrivals are Poisson, independent of each other, at the same rate all the time",
+                "in the long run: the first environments, started from none, come on top",
+            ),
         ),
     )
 
 
-def _moving(
-    function: Function,
-    account: Account,
-    shape: Shape,
-    horizon_s: float,
-    service: Capped,
-    init: Distribution,
-    steps: int,
-) -> Prediction:
-    mean_s, limit = service.mean_s, limit_of(function, account)
-    step_s = max(horizon_s / steps, 1e-3)
-    rates = [shape.rate_per_s((number + 0.5) * step_s) for number in range(round(horizon_s / step_s))]
-    ran = flow(
-        rates,
-        step_s,
-        service_s=mean_s,
+def _refused_at(load: PlannedLoad, offered: float, limit: int) -> float:
+    """Share that finds no place; an event that is tried again until it is let in is lost in overload only."""
+    if load.trigger is Trigger.ASYNCHRONOUS:
+        return max(0.0, 1 - limit / offered) if offered else 0.0
+    return _blocking(offered, limit)
+
+
+def _pool_with_losses(load: PlannedLoad, rate: float, pool: WarmPool, late: float) -> float:
+    """Environments where some are lost to time-outs: a peak is forgotten before a keep-alive is over."""
+    lost_per_s = rate * late
+    if late < _HARDLY_LATE or not pool.busy:
+        return pool.environments
+    function = load.function
+    keep_s, provisioned = function.keep_alive_s, function.provisioned_concurrency
+    mean_s = load.capped.mean_s
+    found = pool.environments
+    for _ in range(12):
+        # A peak k environments higher is exp(theta k) rarer, and is forgotten by one environment a time-out.
+        theta = math.log(max(found / pool.busy, 1.0 + 1e-9))
+        forgotten_per_s = theta * lost_per_s
+        window_s = -math.expm1(-forgotten_per_s * keep_s) / forgotten_per_s
+        there = approximate_warm_pool(rate, mean_s, window_s, provisioned).environments
+        found = (found + there) / 2
+    return found
+
+
+# -------------------------------------------------------------------- at equal distances
+
+
+def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
+    function, horizon_s, capped = load.function, load.horizon_s, load.capped
+    rate = load.shape.numbers[0]
+    found = regular(
+        rate,
+        capped,
+        load.init,
         keep_alive_s=function.keep_alive_s,
-        limit=limit,
         provisioned=function.provisioned_concurrency,
-        burst=account.scaling_rate,
-        growth_per_s=account.scaling_rate / SCALING_PERIOD_S,
+        limit=load.limit,
+        requests_per_s=load.requests_per_s,
+        rough=rough,
     )
-    cold = ran.cold / ran.ran if ran.ran else 0.0
-    init_ms = ran.cold * init.mean_s * 1000
-    busiest = sorted(level.in_flight for level in ran.levels)
-    top = poisson_quantile(busiest[math.ceil(0.99 * len(busiest)) - 1], 0.5) if busiest else 0.0
-    p = function.provisioned_concurrency
-    inside_s = sum(min(level.in_flight, p) for level in ran.levels) * step_s if p else 0.0
-    keys = ("at_s", "rate_per_s", "in_flight", "environments", "cold_per_s", "throttled_per_s")
-    shown = ran.levels[:: max(1, len(ran.levels) // 720)]
-    times = _times(ran.ran, cold, service, init)
-    samples = dict(zip(keys, (list(column) for column in zip(*shown, strict=True)), strict=True))
+    attempts = load.attempts
+    admitted = rate * (1 - found.refused_share)
+    ran = admitted * horizon_s * attempts
+    retries = () if attempts == 1 else ("retries are taken to come at equal distances, too",)
+    return _prediction(
+        load,
+        _Found(
+            method="analytic",
+            error=found.error,
+            requests=rate * horizon_s,
+            ran=ran,
+            peak_per_s=rate,
+            concurrency=admitted * attempts * (capped.mean_s + found.cold_share * load.init.mean_s),
+            concurrency_p99=found.in_flight_p99,
+            concurrency_peak=found.in_flight_peak,
+            environments=found.environments,
+            environments_peak=max(found.in_flight_peak, math.ceil(found.environments - 1e-9)),
+            cold=ran * found.cold_share,
+            cold_interval=found.cold_interval,
+            throttled=found.refused_share,
+            by_rate=found.by_rate * rate * horizon_s,
+            by_limit=(found.refused_share - found.by_rate) * rate * horizon_s,
+            inside=ran * found.inside_share,
+            seed=found.seed,
+            assumptions=(
+                "arrivals come at equal distances, for ever: the first inits are over",
+                *retries,
+            ),
+        ),
+    )
+
+
+# -------------------------------------------------------------------- moving
+
+
+def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
+    function, account, capped = load.function, load.account, load.capped
+    attempts, limit = load.attempts, load.limit
+    shape = load.shape.scaled(attempts) if attempts != 1 else load.shape
+    provisioned = function.provisioned_concurrency
+    late = capped.late_share
+    ran = flow(
+        shape,
+        load.horizon_s,
+        service=capped,
+        init_s=load.init.mean_s,
+        lost_share=late,
+        rough=rough,
+        limits=FlowLimits(
+            keep_alive_s=function.keep_alive_s,
+            limit=limit,
+            provisioned=provisioned,
+            burst=account.scaling_rate,
+            growth_per_s=account.scaling_rate / SCALING_PERIOD_S,
+            requests_per_s=0.0 if load.requests_per_s == math.inf else load.requests_per_s,
+        ),
+    )
+    offered = [(level.load, level.seconds) for level in ran.levels]
+    admitted = [
+        (level.rate_per_s - level.throttled_per_s, blocking_of(level.load, provisioned), level.seconds)
+        for level in ran.levels
+    ]
+    inside = math.fsum(per_s * (1 - out) * seconds for per_s, out, seconds in admitted) if provisioned else 0
+    return _prediction(
+        load,
+        _Found(
+            method="fluid",
+            error=FLUID_ERROR,
+            requests=load.shape.requests(load.horizon_s),
+            ran=ran.ran,
+            peak_per_s=load.shape.peak_per_s(load.horizon_s),
+            concurrency=(ran.ran * capped.mean_s + ran.cold * load.init.mean_s) / load.horizon_s,
+            concurrency_p99=min(in_flight_quantile(offered, 0.99), limit),
+            concurrency_peak=min(ran.highest, limit),
+            environments=ran.environment_s / load.horizon_s,
+            environments_peak=ran.peak_environments,
+            cold=ran.cold,
+            cold_error=0.2,
+            throttled=ran.throttled / ran.requests if ran.requests else 0.0,
+            by_limit=ran.throttled,
+            inside=inside,
+            samples=_samples(ran.levels),
+            assumptions=(
+                "rates are expectations; arrivals are Poisson about them; it begins with no environment",
+                *(("retries come at the moment of the failure",) if attempts != 1 else ()),
+            ),
+        ),
+    )
+
+
+def _samples(levels: tuple[Level, ...]) -> dict[str, list[float]]:
+    shown = levels[:: max(1, len(levels) // 720)]
+    names = ("at_s", "rate_per_s", "in_flight", "environments", "cold_per_s", "throttled_per_s")
+    return {name: [getattr(level, name) for level in shown] for name in names}
+
+
+# -------------------------------------------------------------------- what they have in common
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a method found; the rest of a prediction follows from it. Names as in `Prediction`.
+
+    Attributes:
+        cold: Cold starts.
+        cold_error: Share by which that may be off; `cold_interval` goes first.
+        throttled: Share of the attempts that is refused.
+        by_rate, by_limit: How many attempts are refused, by reason.
+        inside: Attempts inside provisioned concurrency.
+    """
+
+    method: str
+    error: str
+    requests: float
+    ran: float
+    peak_per_s: float
+    concurrency: float
+    concurrency_p99: float
+    concurrency_peak: float
+    environments: float
+    environments_peak: float
+    cold: float
+    cold_error: float = 0.0
+    cold_interval: tuple[float, float] | None = None
+    throttled: float
+    by_rate: float = 0.0
+    by_limit: float = 0.0
+    inside: float = 0.0
+    seed: int | None = None
+    samples: dict[str, list[float]] | None = None
+    assumptions: tuple[str, ...] = ()
+
+
+def _prediction(load: PlannedLoad, found: _Found) -> Prediction:
+    function, capped = load.function, load.capped
+    cold = found.cold / found.ran if found.ran else 0.0
+    billed_ms = mean_billed_ms(capped)
+    init_ms = found.cold * load.init.mean_s * 1000
+    answered = Answered(load.service, function.timeout_s)
+    times = _times(found.ran, cold, answered, load.init)
+    interval = found.cold_interval
+    if interval is None and found.cold_error:
+        interval = cold * (1 - found.cold_error), min(1.0, cold * (1 + found.cold_error))
     return Prediction(
-        method="fluid",
-        error="cold starts within 10 %, environments within 5 % of a simulation at 75 in flight; less above",
+        method=found.method,
+        error=found.error,
         function=function,
-        horizon_s=horizon_s,
-        requests=ran.requests,
-        peak_per_s=max(rates),
-        concurrency=ran.busy_s / ran.horizon_s,
-        concurrency_p99=min(top, limit),
-        concurrency_peak=min(poisson_quantile(ran.peak_in_flight, 0.999), limit),
-        environments=ran.environment_s / ran.horizon_s,
-        environments_peak=ran.peak_environments,
-        created=ran.cold + p,
+        horizon_s=load.horizon_s,
+        requests=found.requests,
+        ran=found.ran,
+        peak_per_s=found.peak_per_s,
+        concurrency=found.concurrency,
+        concurrency_p99=found.concurrency_p99,
+        concurrency_peak=found.concurrency_peak,
+        busy=found.ran * capped.mean_s / load.horizon_s,
+        environments=found.environments,
+        environments_peak=found.environments_peak,
+        created=found.cold + function.provisioned_concurrency,
         cold_share=cold,
-        throttled_share=ran.throttled / ran.requests if ran.requests else 0.0,
-        refusals=_refused(function, ran.throttled),
+        cold_interval=interval,
+        throttled_share=found.throttled,
+        refusals=_refusals(function, found),
+        failed_share=load.failed_share,
+        timeout_share=capped.late_share,
+        lost_share=load.lost_share,
         all_times=times[0],
         warm_times=times[1],
         cold_times=times[2],
-        billed_ms=ran.ran * mean_billed_ms(service) + init_ms,
+        billed_ms=found.ran * billed_ms + init_ms,
         init_ms=init_ms,
-        inside_share=inside_s / ran.busy_s if ran.busy_s else 0.0,
-        assumptions=(
-            "rates are levels, not requests: chance is taken from the stationary formulas",
-            _IDLE.format(function.keep_alive_s),
-            "a refused request is not tried again",
-        ),
-        samples=samples,
+        inside=found.inside,
+        inside_ms=found.inside * billed_ms,
+        seed=found.seed,
+        assumptions=(*found.assumptions, *load.assumptions()),
+        samples=found.samples or {},
     )
 
 
@@ -199,11 +466,11 @@ def _blocking(load: float, servers: int) -> float:
     return blocking(load, servers) if servers <= MANY_SERVERS else blocking_of_many(load, servers)
 
 
-def _times(ran: float, cold: float, service: Capped, init: Distribution) -> tuple[Times, Times, Times]:
+def _times(ran: float, cold: float, answered: Answered, init: Distribution) -> tuple[Times, Times, Times]:
     """Return the response times of all, of warm and of cold requests."""
-    slow = Sum(init, service)
-    both = Mixture(cold, slow, service)
-    return _read(both, ran), _read(service, ran * (1 - cold)), _read(slow, ran * cold)
+    slow = Sum(init, answered)
+    both = Mixture(cold, slow, answered)
+    return _read(both, ran), _read(answered, ran * (1 - cold)), _read(slow, ran * cold)
 
 
 def _read(distribution: Distribution, number: float) -> Times:
@@ -215,7 +482,10 @@ def _read(distribution: Distribution, number: float) -> Times:
     )
 
 
-def _refused(function: Function, number: float) -> dict[str, float]:
-    if number < 1e-9:
-        return {}
-    return {"function_limit" if function.reserved_concurrency is not None else "account_limit": number}
+def _refusals(function: Function, found: _Found) -> dict[str, float]:
+    reserved = function.reserved_concurrency is not None
+    named = {
+        "reserved_request_rate" if reserved else "request_rate": found.by_rate,
+        "function_limit" if reserved else "account_limit": found.by_limit,
+    }
+    return {name: number for name, number in named.items() if number >= 1e-9}

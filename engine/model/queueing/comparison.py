@@ -38,7 +38,7 @@ def figures(prediction: Prediction, cost_usd: float) -> dict[str, float]:
     percentiles_s = prediction.all_times.percentiles_s
     return {
         "requests": prediction.requests,
-        "concurrency": prediction.concurrency,
+        "concurrency": prediction.busy,
         "cold_starts": prediction.cold_share * prediction.ran,
         "throttles": prediction.throttled_share * prediction.requests,
         "mean_ms": 1000 * prediction.all_times.mean_s,

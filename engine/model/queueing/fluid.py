@@ -1,48 +1,76 @@
-"""Load too large to count requests: rates and environments as continuous levels over time.
+"""Load that moves, or is too large to count requests: rates and environments as continuous levels over time.
 
-A pool follows the highest need of the last keep-alive, as fast as the scaling rate lets it. The need is
-that of the stationary warm pool, corrected for a load that moves: the maximum of a window in which the load
-grew by x standard units is that of a window shorter by (1 - exp(-x)) / x, and cold starts that only replace
-what expired become rarer by x / (exp(x) - 1), those that the growth itself needs coming on top. (Extreme
-values of a Poisson count are nearly Gumbel; the unit is their scale.) It is meant for many environments:
-against the kernel its error falls with size (docs/modelling.md has the table).
+What is offered is followed exactly (`OfferedLoad`), and so is the number of environments (`MovingPool`), both
+in expectation. Where a limit refuses requests, the load that is let in follows the offered one with the
+stationary relation between load and refusals (Erlang B) in every moment; runs are taken for exponential then.
+Steps are short where the rate jumps and long where nothing moves; of a rate that repeats itself one period is
+followed once it gives the same as the one before. docs/modelling.md has the errors against the simulator.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
-from engine.model.queueing.formulas import blocking_of_many
-from engine.model.queueing.warm_pool import approximate_warm_pool, exact_warm_pool
+from engine.model.distributions import Distribution
+from engine.model.queueing.formulas import blocking, blocking_of_many
+from engine.model.queueing.moving_pool import MovingPool
+from engine.model.queueing.offered_load import OfferedLoad
+from engine.model.traffic.shapes import Shape
 
-_EXACT_UP_TO: Final = 100.0
-_MIN_LOAD: Final = 1e-3
-_LOG_LEAST: Final = math.log(_MIN_LOAD)
-_POINTS: Final = 4
-"""Of the table of stationary pools, for each factor e of load."""
+_POINTS: Final = 144
+"""Steps of a period of a sine."""
+
+_FEW_POINTS: Final = 32
+"""And of one that is short beside a keep-alive, or where a rough answer will do."""
+
+_SLOW_GROWTH: Final = 1.08
+_GROWTH: Final = 1.25
+_ROUGH_GROWTH: Final = 1.6
+"""Each step after a jump is longer than the last by this factor: after one that comes once, after one that
+comes in every period, and where a rough answer will do."""
+
+_MAX_SETTLING: Final = 4_000
+"""Steps after which a piece of constant rate is taken to have settled, whatever it does."""
+
+_SAME: Final = 2e-3
+_MANY_SERVERS: Final = 100.0
+_ENDLESS: Final = 1e15
+_HARDLY: Final = 1e-10
+"""Share of refusals below which the load is no longer held back by a limit."""
 
 
 class Level(NamedTuple):
     """One step: what holds in it.
 
     Attributes:
-        at_s: When it begins.
+        at_s, step_s: When it begins, and how long it is.
+        times: How often it comes: in each of so many periods.
         rate_per_s: Requests a second that come.
-        in_flight: Requests at work.
+        load: Mean busy count at its end if nothing were refused, without those that initialise.
+        in_flight: Requests at work or waiting for an init.
         environments: Environments, idle ones included.
         cold_per_s, throttled_per_s: Requests a second that wait for an init, and that are refused.
     """
 
     at_s: float
+    step_s: float
+    times: float
     rate_per_s: float
+    load: float
     in_flight: float
     environments: float
     cold_per_s: float
     throttled_per_s: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it holds in all."""
+        return self.step_s * self.times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +80,11 @@ class Flow:
     Attributes:
         horizon_s: How long it was.
         requests, cold, throttled: How many came, waited for an init, were refused.
-        busy_s, environment_s: Seconds in flight, and of environments, in sum.
-        peak_in_flight, peak_environments: At the most.
+        started: Environments that were started on demand.
+        in_flight_s, environment_s: Seconds in flight, and of environments, in sum.
+        peak_in_flight: The highest mean.
+        highest: The highest count: one time in two it is not more.
+        peak_environments: At the most.
         levels: Each step.
     """
 
@@ -61,9 +92,11 @@ class Flow:
     requests: float
     cold: float
     throttled: float
-    busy_s: float
+    started: float
+    in_flight_s: float
     environment_s: float
     peak_in_flight: float
+    highest: float
     peak_environments: float
     levels: tuple[Level, ...]
 
@@ -73,143 +106,376 @@ class Flow:
         return self.requests - self.throttled
 
 
-def flow(
-    rates_per_s: Sequence[float],
-    step_s: float,
-    *,
-    service_s: float,
-    keep_alive_s: float = 600.0,
-    limit: float = math.inf,
-    provisioned: float = 0.0,
-    burst: float = 1000.0,
-    growth_per_s: float = 100.0,
-) -> Flow:
-    """Follow rates that are constant within steps.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowLimits:
+    """What holds a flow back.
 
-    Args:
-        rates_per_s: Requests a second, one for each step; 0 or more.
-        step_s: Length of a step.
-        service_s: Mean service.
+    Attributes:
         keep_alive_s: How long an idle environment lives.
         limit: Requests in flight at most.
         provisioned: Environments that are always there.
-        burst: Environments that may be started at once; 0 = no limit.
-        growth_per_s: And each second after that.
+        burst, growth_per_s: Environments that may be started at once (0 = any number), and a second later on.
+        requests_per_s: Requests that are let in, in a bucket of one second; 0 = any number.
     """
-    pools = _Pools(service_s, keep_alive_s, max(rates_per_s, default=0.0) * service_s)
-    needs = _Highest(max(1, round(keep_alive_s / step_s)))
-    decay = math.exp(-step_s / service_s)
-    tokens, offered = burst, 0.0
-    levels: list[Level] = []
-    for number, rate in enumerate(rates_per_s):
-        before, target = offered, rate * service_s
-        offered = target + (before - target) * decay  # at the end of the step
-        mean = target + (before - offered) * service_s / step_s
-        need, renewed = pools.moving(offered, max(0.0, offered - before) / step_s)
-        need = min(need, limit)
-        there = max(needs.highest, provisioned)
-        new = max(0.0, need - there)
-        if burst:
-            tokens = min(burst, tokens + (growth_per_s * step_s if number else 0.0))
-            new = min(new, tokens)
-            tokens -= new
-        needs.add(min(need, there + new))
-        environments = max(needs.highest, provisioned)
-        capacity = min(limit, environments)
-        lost = blocking_of_many(mean, capacity) if capacity < need or capacity >= limit else 0.0
-        cold = new / step_s
-        if environments > provisioned and offered:
-            # Below the highest need of the window chance seldom reaches it: Gumbel's tail.
-            rarer = math.exp(-max(0.0, environments - need) / renewed.scale)
-            cold += rate * renewed.share * rarer * (1 - lost)
-        served = rate * (1 - lost)
-        levels.append(
-            Level(number * step_s, rate, mean * (1 - lost), environments, min(cold, served), rate - served)
+
+    keep_alive_s: float = 600.0
+    limit: float = math.inf
+    provisioned: float = 0.0
+    burst: float = 1000.0
+    growth_per_s: float = 100.0
+    requests_per_s: float = 0.0
+
+
+def flow(
+    shape: Shape,
+    horizon_s: float,
+    *,
+    service: Distribution,
+    limits: FlowLimits,
+    init_s: float = 0.0,
+    lost_share: float = 0.0,
+    rough: bool = False,
+) -> Flow:
+    """Follow `shape` from nothing to `horizon_s`.
+
+    Args:
+        shape: The traffic.
+        horizon_s: How long it is followed, seconds.
+        service: In the handler, seconds.
+        limits: What holds it back.
+        init_s: Mean time of an init, seconds.
+        lost_share: Of what runs, how often its environment is gone after it.
+        rough: Whether long steps will do.
+    """
+    moving = _Moving(shape, horizon_s, service, limits, init_s, lost_share, rough)
+    moving.run()
+    return moving.flow()
+
+
+@dataclass(slots=True)
+class _Moving:
+    """A flow while it is followed."""
+
+    shape: Shape
+    horizon_s: float
+    service: Distribution
+    limits: FlowLimits
+    init_s: float
+    lost_share: float
+    rough: bool
+    levels: list[Level] = field(default_factory=list)
+    started: float = 0.0
+    offered: OfferedLoad = field(init=False)
+    pool: MovingPool = field(init=False)
+    now_s: float = 0.0
+    carried: float = 0.0
+    environments: float = 0.0
+    start_tokens: float = field(init=False)
+    request_tokens: float = field(init=False)
+    inits: deque[tuple[float, float]] = field(default_factory=deque)
+    held_back: bool = False
+    in_step: float = 0.0
+    steady_from_s: float = math.inf
+    peak_environments: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.offered = OfferedLoad(self.shape, self.service)
+        most = self.shape.peak_per_s(self.horizon_s) * (self.offered.service_s + self.init_s)
+        limits = self.limits
+        self.environments = self.peak_environments = limits.provisioned
+        self.pool = MovingPool(limits.keep_alive_s, most, limits.provisioned, limits.limit)
+        self.start_tokens, self.request_tokens = limits.burst, limits.requests_per_s
+
+    # ---------------------------------------------------------------- pieces of time
+
+    def run(self) -> None:
+        """Follow it to its end."""
+        period_s = self.shape.period_s
+        whole = math.floor(self.horizon_s / period_s + 1e-9) if period_s < math.inf else 0
+        done, before = 0, None
+        while done < whole:
+            begin = len(self.levels)
+            self.pool.mark()
+            self._through(done * period_s, (done + 1) * period_s)
+            done += 1
+            seen = self._sums(begin)
+            window_s = self.limits.keep_alive_s * (0.3 if self.rough else 1.0)
+            known_s = window_s + 10 * self.offered.longest_s
+            settled = before is not None and all(
+                abs(one - other) <= _SAME * max(abs(one), 1e-9)
+                for one, other in zip(seen, before, strict=True)
+            )
+            before = seen
+            if settled and self.now_s > known_s and done < whole:
+                self._repeat(begin, whole - done)
+                break
+        rest_s = self.horizon_s - whole * period_s if whole else self.horizon_s
+        if rest_s > 1e-9 * self.horizon_s:
+            begin_s = whole * period_s if whole else 0.0
+            self._skip_to(begin_s)
+            self._through(begin_s, self.horizon_s)
+
+    def _through(self, begin_s: float, end_s: float) -> None:
+        for from_s, to_s in self._pieces(begin_s, end_s):
+            if self.shape.kind == "sine":
+                self._plateau(to_s)
+            else:
+                self._after_jump(from_s, to_s)
+
+    def _pieces(self, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
+        if self.shape.kind != "sine":
+            cuts = self.shape.cuts(begin_s, end_s)
+        else:
+            few = self.rough or self.shape.period_s < self.limits.keep_alive_s / 4
+            width_s = min(self.shape.period_s, end_s) / (_FEW_POINTS if few else _POINTS)
+            count = max(1, math.ceil((end_s - begin_s) / width_s - 1e-9))
+            cuts = [begin_s + (end_s - begin_s) * place / count for place in range(count + 1)]
+        yield from pairwise(cuts)
+
+    def _after_jump(self, from_s: float, to_s: float) -> None:
+        """A piece of constant rate: short steps at first."""
+        self.steady_from_s = from_s
+        once = self.shape.period_s == math.inf and not self.rough
+        part, growth = (30, _SLOW_GROWTH) if once else (3, _ROUGH_GROWTH) if self.rough else (10, _GROWTH)
+        step_s = max(self.offered.service_s / part, (to_s - from_s) / 1000)
+        step_s = min(step_s, (to_s - from_s) / 8)
+        settling_s = from_s + 2 * self.offered.longest_s + self.init_s
+        while self.now_s < min(to_s, settling_s) - 1e-9:
+            self._step(self._until(step_s, to_s))
+            step_s = min(step_s * growth, self._widest_s(to_s - from_s))
+        self._plateau(to_s)
+
+    def _plateau(self, to_s: float) -> None:
+        """Nothing jumps any more: steps of a part of a keep-alive until nothing changes, then one."""
+        length_s = to_s - self.now_s
+        begin_s, last = self.now_s, None
+        for number in range(_MAX_SETTLING):
+            if self.now_s >= to_s - 1e-9:
+                return
+            self._step(self._until(self._widest_s(length_s), to_s))
+            level = self.levels[-1]
+            seen = (level.environments, level.cold_per_s, level.throttled_per_s)
+            same = last is not None and all(
+                abs(one - other) <= _SAME * max(abs(one), 1e-9) for one, other in zip(seen, last, strict=True)
+            )
+            last = seen
+            long = self.now_s - begin_s > 1.3 * self.limits.keep_alive_s
+            if long and ((self.rough and not self.held_back) or (same and number > 4)):
+                break
+        if self.now_s < to_s - 1e-9:
+            self._extend(to_s)
+
+    def _until(self, step_s: float, to_s: float) -> float:
+        """When the next step ends: right before the environments of a peak expire, and right after that."""
+        to_s = min(to_s, self.now_s + step_s)
+        expires_s, moment_s = self.pool.next_drop_s(), 3e-6 * self.limits.keep_alive_s
+        if self.now_s < expires_s - 2 * moment_s < to_s:
+            return expires_s - moment_s
+        return expires_s if self.now_s < expires_s < to_s else to_s
+
+    def _widest_s(self, length_s: float) -> float:
+        window_s = self.limits.keep_alive_s / (1.5 if self.rough else 6.0)
+        if self.held_back:  # environments come at a limited rate
+            window_s = min(window_s, max(length_s / (12 if self.rough else 100), self.offered.service_s))
+        return min(length_s, max(window_s, self.offered.service_s / 4))
+
+    # ---------------------------------------------------------------- one step
+
+    def _step(self, to_s: float) -> None:
+        step_s = to_s - self.now_s
+        limits = self.limits
+        came = self.shape.requests(to_s) - self.shape.requests(self.now_s)
+        load = self.offered.at(to_s, self.steady_from_s)
+        mean = self.offered.at(self.now_s + step_s / 2, self.steady_from_s)
+        admitted = came
+        if limits.requests_per_s:
+            tokens = self.request_tokens + limits.requests_per_s * step_s
+            admitted = min(came, tokens)
+            self.request_tokens = min(limits.requests_per_s, tokens - admitted)
+        most = self.start_tokens + limits.growth_per_s * step_s if limits.burst else math.inf
+        capacity = min(limits.limit, self.environments + most)
+        waiting, late = self._initialising(to_s)
+        wanted = load + late
+        waiting += max(0.0, min(wanted, capacity) - max(self.environments, self.carried))
+        refused_by_rate = came - admitted
+        if self._is_tight(wanted, capacity) or refused_by_rate:
+            carried, lost = self._held_back(step_s, admitted, waiting, capacity)
+            lost += self._refused_in_step(step_s, admitted, lost, capacity)
+            self.held_back = lost > _HARDLY or abs(carried - wanted) > 1e-3 * wanted or refused_by_rate > 0
+            in_flight = (self.carried + carried) / 2
+        else:
+            carried, lost, self.held_back = wanted, 0.0, False
+            self.in_step = self._synchrony()
+            in_flight = mean + late
+        found = self.pool.step(to_s, step_s, admitted / step_s, (in_flight, carried), most)
+        if limits.burst:
+            self.start_tokens = min(limits.burst, most - found.started)
+        ran = admitted * (1 - lost)
+        lost_environments = self.lost_share * ran * self._outside(load)
+        cold = min(ran, found.started + lost_environments)
+        self.started += found.started + lost_environments
+        if cold and self.init_s:
+            self.inits.append((to_s - step_s / 2, cold))
+        before, self.environments = self.environments, max(found.environments, carried)
+        self.peak_environments = max(self.peak_environments, self.environments)
+        self.levels.append(
+            Level(
+                at_s=self.now_s,
+                step_s=step_s,
+                times=1.0,
+                rate_per_s=came / step_s,
+                load=min(load, carried) if refused_by_rate else load,
+                in_flight=in_flight,
+                environments=(before + self.environments) / 2,
+                cold_per_s=cold / step_s,
+                throttled_per_s=(came - ran) / step_s,
+            )
         )
-    return _summed(levels, step_s)
+        self.carried, self.now_s = carried, to_s
+
+    def _synchrony(self) -> float:
+        """Runs by which a jump over the limit lets fewer in than exponential runs say, for each place.
+
+        Places taken at once are given back at once: by renewal theory (1 - cv^2) / 2 runs later, on average.
+        """
+        return (1 - self.offered.variation) / 2
+
+    def _refused_in_step(self, step_s: float, admitted: float, lost: float, capacity: float) -> float:
+        """The part of that which falls into this step: it is spread over one mean run."""
+        overloaded = admitted / step_s * self.offered.service_s > capacity
+        if not overloaded or not admitted:
+            return 0.0
+        part = self._synchrony() * min(1.0, step_s / self.offered.service_s)
+        part = min(part, self.in_step) if part > 0 else max(part, self.in_step)
+        more = max(-lost, min(1 - lost, part * capacity / admitted))
+        self.in_step -= more * admitted / capacity
+        return more
+
+    def _outside(self, load: float) -> float:
+        """Share of requests that run on demand."""
+        provisioned = self.limits.provisioned
+        return blocking_of(load, provisioned) if provisioned else 1.0
+
+    def _initialising(self, now_s: float) -> tuple[float, float]:
+        """Cold requests that initialise now; and those that still run only because they initialised."""
+        service_s = self.offered.service_s
+        while self.inits and self.inits[0][0] < now_s - self.init_s - service_s:
+            self.inits.popleft()
+        waiting = sum(count for at_s, count in self.inits if at_s > now_s - self.init_s)
+        late = sum(count for at_s, count in self.inits if at_s <= now_s - service_s)
+        return waiting, late
+
+    def _is_tight(self, wanted: float, capacity: float) -> bool:
+        return self.held_back or wanted + 6 * math.sqrt(wanted) + 6 > capacity
+
+    def _held_back(
+        self, step_s: float, admitted: float, waiting: float, capacity: float
+    ) -> tuple[float, float]:
+        """What is carried at the end of the step, and the share refused in it, by the equivalent load."""
+        if capacity <= 0:
+            return 0.0, 1.0
+        decay = step_s / self.offered.service_s
+        target = self.carried + admitted + min(waiting, self.carried) * decay
+
+        def beyond(load: float) -> float:
+            lost = blocking_of(load, capacity)
+            return load * (1 - lost) * (1 + decay) + admitted * lost - target
+
+        load = _root(beyond, max(capacity, target, 1e-9))
+        lost = blocking_of(load, capacity)
+        return min(load * (1 - lost), capacity), lost
+
+    # ---------------------------------------------------------------- what repeats itself
+
+    def _extend(self, to_s: float) -> None:
+        """Go on as in the last step."""
+        last = self.levels[-1]
+        step_s = to_s - self.now_s
+        self.levels.append(last._replace(at_s=self.now_s, step_s=step_s, environments=self.environments))
+        self.pool.extend(step_s / last.step_s)
+        self.started += last.cold_per_s * step_s
+        self._skip_to(to_s)
+
+    def _repeat(self, begin: int, times: float) -> None:
+        """What came since `begin` comes so often again."""
+        self.pool.repeat(times)
+        for place in range(begin, len(self.levels)):
+            level = self.levels[place]
+            self.levels[place] = level._replace(times=1.0 + times)
+            self.started += level.cold_per_s * level.step_s * times
+
+    def _skip_to(self, now_s: float) -> None:
+        passed_s = now_s - self.now_s
+        if passed_s > 0:
+            self.pool.skip(passed_s)
+            self.inits = deque((at_s + passed_s, count) for at_s, count in self.inits)
+            self.now_s = now_s
+
+    def _sums(self, begin: int) -> tuple[float, float, float]:
+        levels = self.levels[begin:]
+        return (
+            math.fsum(one.cold_per_s * one.step_s for one in levels),
+            math.fsum(one.throttled_per_s * one.step_s for one in levels),
+            math.fsum(one.environments * one.step_s for one in levels),
+        )
+
+    def flow(self) -> Flow:
+        """What came of it."""
+
+        def total(name: str) -> float:
+            return math.fsum(getattr(level, name) * level.seconds for level in self.levels)
+
+        return Flow(
+            horizon_s=self.horizon_s,
+            requests=self.shape.requests(self.horizon_s),
+            cold=total("cold_per_s"),
+            throttled=total("throttled_per_s"),
+            started=self.started,
+            in_flight_s=total("in_flight"),
+            environment_s=total("environments"),
+            peak_in_flight=max((level.in_flight for level in self.levels), default=0.0),
+            highest=min(self.pool.highest(), self.limits.limit),
+            peak_environments=self.peak_environments,
+            levels=tuple(self.levels),
+        )
 
 
-class _Renewed(NamedTuple):
-    """Share of requests that replace an expired environment at the highest need, and Gumbel's scale there."""
-
-    share: float
-    scale: float
-
-
-class _Pools:
-    """Cold share and environments of the stationary warm pool for any load, between points of a table."""
-
-    def __init__(self, service_s: float, keep_alive_s: float, most: float) -> None:
-        self._keep_alive_s = keep_alive_s
-        self._shares: list[float] = []
-        self._spares: list[float] = []  # environments beyond the load, in standard deviations of it
-        count = max(0, math.ceil(math.log(max(most, _MIN_LOAD) / _MIN_LOAD) * _POINTS)) + 2
-        for place in range(count):
-            load = _MIN_LOAD * math.exp(place / _POINTS)
-            formula = exact_warm_pool if load <= _EXACT_UP_TO else approximate_warm_pool
-            pool = formula(load / service_s, service_s, keep_alive_s)
-            self._shares.append(pool.cold_share)
-            self._spares.append((pool.environments - load) / math.sqrt(load))
-
-    def moving(self, load: float, growth_per_s: float) -> tuple[float, _Renewed]:
-        """Environments needed for `load` while it grows, and how many of them are renewed."""
-        share, need = self._at(load)
-        if load <= _MIN_LOAD:
-            return need, _Renewed(share, 1.0)
-        scale = 1 / math.log(need / load) if need > load else math.inf
-        x = growth_per_s * self._keep_alive_s / scale
-        if 1e-6 < x < 500:
-            share *= x / math.expm1(x)
-            need -= scale * math.log(x / -math.expm1(-x))
-        elif x >= 500:
-            share, need = 0.0, need - scale * math.log(x)
-        return max(need, load), _Renewed(share, scale)
-
-    def _at(self, load: float) -> tuple[float, float]:
-        """Cold share and environments of the stationary pool."""
-        if load <= _MIN_LOAD:
-            return self._shares[0], self._spares[0] * load / math.sqrt(_MIN_LOAD)
-        place = (math.log(load) - _LOG_LEAST) * _POINTS
-        low = min(int(place), len(self._shares) - 2)
-        part = place - low
-        share = self._shares[low] + part * (self._shares[low + 1] - self._shares[low])
-        spare = self._spares[low] + part * (self._spares[low + 1] - self._spares[low])
-        return share, load + spare * math.sqrt(load)
+def _root(function: Callable[[float], float], high: float) -> float:
+    """Where a rising function is 0, to 1e-5 of it, by false position; `high` is doubled until it is above."""
+    low, below = 0.0, function(0.0)
+    if below >= 0:
+        return 0.0
+    above = function(high)
+    while above < 0 and high < _ENDLESS:
+        low, below, high = high, above, 4 * high
+        above = function(high)
+    side = 0
+    for _ in range(60):
+        middle = (low * above - high * below) / (above - below)
+        value = function(middle)
+        if value < 0:
+            low, below = middle, value
+            above = above / 2 if side < 0 else above  # Illinois: the other end must not stay for ever
+            side = -1
+        else:
+            high, above = middle, value
+            below = below / 2 if side > 0 else below
+            side = 1
+        if high - low < 1e-5 * high or abs(value) < 1e-9:
+            break
+    return middle
 
 
-class _Highest:
-    """The maximum of the last `count` values; adding one takes constant time on average."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._seen = 0
-        self._kept: deque[tuple[int, float]] = deque()
-        self.highest = 0.0
-
-    def add(self, value: float) -> None:
-        """Add the newest value and drop the oldest."""
-        kept = self._kept
-        while kept and kept[-1][1] <= value:
-            kept.pop()
-        kept.append((self._seen, value))
-        self._seen += 1
-        if kept[0][0] <= self._seen - 1 - self._count:
-            kept.popleft()
-        self.highest = kept[0][1]
-
-
-def _summed(levels: Sequence[Level], step_s: float) -> Flow:
-    def total(place: int) -> float:
-        return math.fsum(level[place] for level in levels) * step_s
-
-    return Flow(
-        horizon_s=len(levels) * step_s,
-        requests=total(1),
-        busy_s=total(2),
-        environment_s=total(3),
-        cold=total(4),
-        throttled=total(5),
-        peak_in_flight=max((level.in_flight for level in levels), default=0.0),
-        peak_environments=max((level.environments for level in levels), default=0.0),
-        levels=tuple(levels),
-    )
+def blocking_of(load: float, servers: float) -> float:
+    """Erlang B, also between whole numbers of servers; for many of them, its limit."""
+    if load <= 0:
+        return 0.0 if servers > 0 else 1.0
+    if servers >= _MANY_SERVERS:
+        return blocking_of_many(load, servers)
+    low = math.floor(servers)
+    lost = blocking(load, low)
+    part = servers - low
+    if not part:
+        return lost
+    more = load * lost / (low + 1 + load * lost)
+    return float(lost ** (1 - part) * more**part)

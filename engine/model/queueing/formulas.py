@@ -13,6 +13,8 @@ from statistics import NormalDist
 from typing import Final
 
 _NORMAL: Final = NormalDist()
+_DENSITY: Final = 1 / math.sqrt(2 * math.pi)
+_HALF_ROOT: Final = math.sqrt(0.5)
 _NORMAL_FROM: Final = 1e6
 """Mean from which a Poisson number is taken for normal: its skewness is a thousandth."""
 
@@ -157,7 +159,7 @@ def delay_limit(beta: float) -> float:
 
 def blocking_limit(beta: float) -> float:
     """B sqrt(rho), as the load grows, with rho + beta sqrt(rho) servers."""
-    return _NORMAL.pdf(beta) / _NORMAL.cdf(beta)
+    return _DENSITY * math.exp(-0.5 * beta * beta) / (0.5 * math.erfc(-beta * _HALF_ROOT))
 
 
 def blocking_of_many(erlangs: float, servers: float) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.model.queueing.prediction import Prediction
 
@@ -17,6 +18,13 @@ class Verdict(StrEnum):
     OK = "ok"
     AT_RISK = "at risk"  # kept, but by less than its margin or than the error of the answer
     FAILS = "fails"
+
+
+FAILED_PERCENT: Final = 0.1
+"""Share of attempts that do not succeed above which an answer warns, whether that was asked for or not."""
+
+_MOST_TIME_OUT: Final = 50.0
+"""Percent of time-outs from which a function does not do its work: that fails, asked for or not."""
 
 
 class ObjectiveCheck(NamedTuple):
@@ -33,8 +41,8 @@ class Objectives:
     """Upper bounds; None = not asked for.
 
     Attributes:
-        p99_ms: Response time of 99 % of the requests.
-        cold_percent, throttled_percent: Shares.
+        p99_ms: Response time of 99 % of the requests; what times out counts as never answered.
+        cold_percent, throttled_percent, failed_percent: Shares; of what failed, time-outs are part.
         usd_per_month: The whole bill.
         margin: A value above this share of its bound is at risk.
     """
@@ -42,29 +50,39 @@ class Objectives:
     p99_ms: float | None = None
     cold_percent: float | None = None
     throttled_percent: float | None = None
+    failed_percent: float | None = None
     usd_per_month: float | None = None
     margin: float = 0.9
 
     def checks(self, prediction: Prediction, usd_per_month: Decimal | None) -> list[ObjectiveCheck]:
-        """Return a check for each objective that was given."""
-        cold_error = 100 * (prediction.cold_error or 0.0)
+        """Return a check for each objective that was given, and one of failures where they are many."""
+        cold = 100 * prediction.cold_share
+        cold_high = 100 * prediction.cold_interval[1] if prediction.cold_interval is not None else cold
+        p99_ms = 1000 * prediction.all_times.percentiles_s.get(99.0, 0.0)
+        throttled, failed = 100 * prediction.throttled_share, 100 * prediction.failed_share
         found: list[tuple[str, float | None, float, float]] = [
-            ("p99 (ms)", self.p99_ms, 1000 * prediction.all_times.percentiles_s.get(99.0, 0.0), 0.0),
-            ("cold starts (%)", self.cold_percent, 100 * prediction.cold_share, cold_error),
-            ("throttles (%)", self.throttled_percent, 100 * prediction.throttled_share, 0.0),
+            ("p99 (ms)", self.p99_ms, p99_ms, p99_ms),
+            ("cold starts (%)", self.cold_percent, cold, cold_high),
+            ("throttles (%)", self.throttled_percent, throttled, throttled),
+            ("failures (%)", self.failed_percent, failed, failed),
         ]
         if usd_per_month is not None:
-            found.append(("USD per month", self.usd_per_month, float(usd_per_month), 0.0))
-        return [
-            ObjectiveCheck(name, bound, value, self._verdict(bound, value, error))
-            for name, bound, value, error in found
+            found.append(("USD per month", self.usd_per_month, float(usd_per_month), float(usd_per_month)))
+        checks = [
+            ObjectiveCheck(name, bound, value, self._verdict(bound, value, high))
+            for name, bound, value, high in found
             if bound is not None
         ]
+        if self.failed_percent is None and failed > FAILED_PERCENT:
+            useless = 100 * prediction.timeout_share > _MOST_TIME_OUT
+            verdict = Verdict.FAILS if useless else Verdict.AT_RISK
+            checks.append(ObjectiveCheck("failures (%)", FAILED_PERCENT, failed, verdict))
+        return checks
 
-    def _verdict(self, bound: float, value: float, error: float) -> Verdict:
+    def _verdict(self, bound: float, value: float, high: float) -> Verdict:
         if value > bound:
             return Verdict.FAILS
-        return Verdict.AT_RISK if value + error > self.margin * bound and value else Verdict.OK
+        return Verdict.AT_RISK if high > self.margin * bound and value else Verdict.OK
 
 
 def overall(checks: list[ObjectiveCheck]) -> Verdict:
@@ -76,5 +94,12 @@ def overall(checks: list[ObjectiveCheck]) -> Verdict:
 
 
 def documents(checks: list[ObjectiveCheck]) -> list[Mapping[str, Any]]:
-    """Return the checks as JSON values."""
-    return [{**check._asdict(), "verdict": check.verdict.value} for check in checks]
+    """Return the checks as JSON values; None for what is infinite."""
+    return [
+        {
+            **check._asdict(),
+            "value": check.value if check.value < math.inf else None,
+            "verdict": check.verdict.value,
+        }
+        for check in checks
+    ]

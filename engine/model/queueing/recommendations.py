@@ -23,7 +23,6 @@ from engine.model.traffic.shapes import Shape
 FACTORS: Final = (1, 3, 10, 30, 100, 300, 1000)
 KEEP_ALIVES_S: Final = (60.0, 300.0, 600.0, 1200.0)
 _FEW_REFUSED: Final = 0.01
-_FEW_STEPS: Final = 720
 _MAX_IN_FLIGHT: Final = 1e7
 _RARE: Final = 1e-6
 _TOO_MANY_REFUSED: Final = 0.001
@@ -71,9 +70,7 @@ def scaled(
         one = shape.scaled(factor)
         if one.peak_per_s(horizon_s) * service.mean_s > _MAX_IN_FLIGHT:
             break
-        found = predict(
-            function, account, one, horizon_s=horizon_s, service=service, init=init, steps=_FEW_STEPS
-        )
+        found = predict(function, account, one, horizon_s=horizon_s, service=service, init=init, rough=True)
         load = offered_load(one.peak_per_s(horizon_s), Capped(service, function.timeout_s).mean_s)
         rows.append(
             Scaled(
@@ -90,9 +87,12 @@ def scaled(
 
 
 def crossing_per_s(function: Function, account: Account, service: Distribution) -> float:
-    """Poisson requests a second from which one in a hundred is refused."""
+    """Poisson requests a second from which one in a hundred is refused: for places, or for their rate."""
     mean_s = Capped(service, function.timeout_s).mean_s
-    return load_for_blocking(limit_of(function, account), _FEW_REFUSED) / mean_s if mean_s else math.inf
+    limit = limit_of(function, account)
+    by_places = load_for_blocking(limit, _FEW_REFUSED) / mean_s if mean_s else math.inf
+    per_s = account.requests_per_concurrency * limit
+    return min(by_places, per_s / (1 - _FEW_REFUSED)) if per_s else by_places
 
 
 def provisions(
@@ -128,7 +128,9 @@ def provisions(
 
 def _with(found: Prediction, environments: int, inside: float) -> Prediction:
     function = replace(found.function, provisioned_concurrency=environments)
-    return replace(found, function=function, inside_share=inside if environments else 0.0)
+    share = inside if environments else 0.0
+    run_ms = found.billed_ms - found.init_ms
+    return replace(found, function=function, inside=found.ran * share, inside_ms=run_ms * share)
 
 
 def keep_alives(

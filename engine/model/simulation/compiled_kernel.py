@@ -23,6 +23,7 @@ def run(
     outcomes: bytearray,
     started_s: Any,
     billed_init_s: Any,
+    inside: bytearray,
 ) -> Totals:
     """As `kernel.run`; whatever comes is seen as arrays without a copy where that can be."""
     return Totals(
@@ -36,5 +37,6 @@ def run(
             numpy.frombuffer(outcomes, dtype=numpy.uint8),
             numpy.asarray(started_s),
             numpy.asarray(billed_init_s),
+            numpy.frombuffer(inside, dtype=numpy.uint8),
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.core.function import Function
 from engine.model.simulation.workload import AttemptEnding, Workload
 
 TIMEOUT: Final = len(AttemptEnding)
@@ -12,16 +13,23 @@ TIMEOUT: Final = len(AttemptEnding)
 
 def holds(workload: Workload) -> tuple[list[float], bytearray]:
     """How long each event holds its environment, and what happens then."""
-    timeout_s = workload.function.timeout_s
+    function = workload.function
     hold_s = list(map(float, workload.service_s))
     kinds = bytearray(workload.endings) if len(workload.endings) else bytearray(len(hold_s))
-    if hold_s and max(hold_s) >= timeout_s:
-        shared = workload.function.environment_concurrency > 1
+    if hold_s and max(hold_s) >= function.timeout_s:
         for item, service_s in enumerate(hold_s):
-            if service_s < timeout_s:
-                continue
-            if not shared:
-                hold_s[item], kinds[item] = timeout_s, TIMEOUT
-            elif kinds[item] != AttemptEnding.CRASH:
-                kinds[item] = TIMEOUT  # answered at its deadline, it holds its place until it ends
+            if service_s >= function.timeout_s:
+                hold_s[item], kinds[item] = hold(function, service_s, kinds[item])
     return hold_s, kinds
+
+
+def hold(function: Function, service_s: float, ending: int) -> tuple[float, int]:
+    """How long one attempt holds its environment, and how it ends.
+
+    In an environment that is shared, an attempt answered at its deadline holds its place until it ends.
+    """
+    if service_s < function.timeout_s:
+        return service_s, ending
+    if function.environment_concurrency == 1:
+        return function.timeout_s, TIMEOUT
+    return service_s, ending if ending == AttemptEnding.CRASH else TIMEOUT

@@ -37,6 +37,7 @@ class Rules(NamedTuple):
         keep_alive_s: How long an idle environment lives.
         burst, refill_s: Environments that may be started at once, and seconds until one more may; 0 = any.
         requests, request_s: The same for requests; 0 = any.
+        own: Whether a request that found no environment free waits for one of its own.
     """
 
     limit: int = 1000
@@ -46,6 +47,7 @@ class Rules(NamedTuple):
     refill_s: float = 0.01
     requests: int = 0
     request_s: float = 0.0
+    own: bool = False
 
 
 class Totals(NamedTuple):
@@ -56,12 +58,14 @@ class Totals(NamedTuple):
         peak: Requests in flight at most.
         environment_s: Seconds that environments lived up to the horizon, in sum.
         busy_s: Seconds of service of all that ran, in sum.
+        peak_environments: Environments at once, at most.
     """
 
     created: int
     peak: int
     environment_s: float
     busy_s: float
+    peak_environments: int
 
 
 def run(  # one loop: a call would cost numba nothing, and CPython half its speed
@@ -74,8 +78,9 @@ def run(  # one loop: a call would cost numba nothing, and CPython half its spee
     outcomes: Any,
     started_s: Floats,
     billed_init_s: Floats,
-) -> tuple[int, int, float, float]:
-    """Bring every request to its end; fills the last three arrays, one entry a request.
+    inside: Any,
+) -> tuple[int, int, float, float, int]:
+    """Bring every request to its end; fills the last four arrays, one entry a request.
 
     Args:
         at_s: When each comes, ascending.
@@ -87,13 +92,15 @@ def run(  # one loop: a call would cost numba nothing, and CPython half its spee
         outcomes: Set to 0 (warm), 1 (cold) or 2 (throttled).
         started_s: When it began to run, or was refused.
         billed_init_s: Initialisation billed with it, else 0.
+        inside: Set to 1 where it ran in a provisioned environment; empty = nobody asks.
 
     Returns:
         The fields of `Totals`.
     """
-    limit, provisioned, keep_alive_s, burst, refill_s, max_requests, request_s = rules
+    limit, provisioned, keep_alive_s, burst, refill_s, max_requests, request_s, own = rules
     max_timer_s = max(keep_alive_s, _MIN_TICK_S)
     killing = len(kills) > 0
+    telling_inside = len(inside) > 0
     init_count = len(inits_s)
 
     # numba infers what a list holds from a first item: each of these lists is made with one, and emptied
@@ -115,7 +122,7 @@ def run(  # one loop: a call would cost numba nothing, and CPython half its spee
         heappush(agenda, (inits_s[created % init_count], order, _READY + created))
         order += 1
         created += 1
-    alive = starting = provisioned
+    alive = starting = peak_alive = provisioned
 
     size = len(at_s)
     item = 0
@@ -174,6 +181,8 @@ def run(  # one loop: a call would cost numba nothing, and CPython half its spee
                 started_s[waiting_item] = due_s
                 billed_init_s[waiting_item] = unbilled_init_s
                 busy_s += hold_s[waiting_item]
+                if telling_inside and kind == _ENDED_PROVISIONED:
+                    inside[waiting_item] = 1
                 if killing and kills[waiting_item]:
                     kind = _KILLED
                 heappush(agenda, (due_s + hold_s[waiting_item], order, kind))
@@ -236,10 +245,31 @@ def run(  # one loop: a call would cost numba nothing, and CPython half its spee
                         next_start_token_s = arrived_s + refill_s
                     start_tokens -= 1
                 environment_s -= min(arrived_s, horizon_s)
-                heappush(agenda, (arrived_s + inits_s[created % init_count], order, _READY + created))
-                order += 1
                 created += 1
                 alive += 1
+                peak_alive = max(peak_alive, alive)
+                if own:  # it runs from now on, in the first of those that wait, and initialises first
+                    waiting.append(arriving)
+                    waiting_item = waiting[served]
+                    served += 1
+                    if served == len(waiting):
+                        waiting.clear()
+                        served = 0
+                    unbilled_init_s = inits_s[(created - 1) % init_count]
+                    outcomes[waiting_item] = _COLD
+                    started_s[waiting_item] = arrived_s + unbilled_init_s
+                    billed_init_s[waiting_item] = unbilled_init_s
+                    busy_s += hold_s[waiting_item]
+                    kind = _KILLED if killing and kills[waiting_item] else _ENDED
+                    heappush(agenda, (arrived_s + unbilled_init_s + hold_s[waiting_item], order, kind))
+                    order += 1
+                    in_flight += 1
+                    peak = max(peak, in_flight)
+                    continue
+                heappush(
+                    agenda, (arrived_s + inits_s[(created - 1) % init_count], order, _READY + created - 1)
+                )
+                order += 1
                 starting += 1
             waiting.append(arriving)
             in_flight += 1
@@ -251,8 +281,10 @@ def run(  # one loop: a call would cost numba nothing, and CPython half its spee
         started_s[arriving] = arrived_s
         billed_init_s[arriving] = unbilled_init_s
         busy_s += hold_s[arriving]
+        if telling_inside and kind == _ENDED_PROVISIONED:
+            inside[arriving] = 1
         if killing and kills[arriving]:
             kind = _KILLED
         heappush(agenda, (arrived_s + hold_s[arriving], order, kind))
         order += 1
-    return created, peak, environment_s + alive * horizon_s, busy_s
+    return created, peak, environment_s + alive * horizon_s, busy_s, peak_alive

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any, Final
 
 from engine.core.function import Function
-from engine.model.simulation.simulated_function import SimulatedFunction
+from engine.model.intervals import dispersion
+from engine.model.simulation.hold_times import TIMEOUT
+from engine.model.simulation.levels import seconds_at_levels
+from engine.model.simulation.simulated_function import Attempt, SimulatedFunction
 from engine.model.simulation.simulated_mapping import SimulatedMapping
 from engine.model.simulation.workload import AttemptEnding, SimulatedOutcome
 
@@ -18,45 +23,53 @@ PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Response times of a kind of requests, seconds, by percentile; 100 is the longest."""
+    """Response times of a kind of requests, seconds, by percentile; 100 is the longest.
+
+    What times out is never answered well: its time is infinite, and left out of the mean.
+    """
 
     count: int = 0
     mean_s: float = 0.0
     percentiles_s: Mapping[float, float] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """Return the times as JSON values, milliseconds."""
-        named = {
-            ("max" if p == 100 else f"p{p:g}"): round(s * 1000, 6) for p, s in self.percentiles_s.items()
-        }
-        return {"count": self.count, "mean_ms": round(self.mean_s * 1000, 6), **named}
+        """Return the times as JSON values, milliseconds; None where they are infinite."""
+        named = {("max" if p == 100 else f"p{p:g}"): _ms(s) for p, s in self.percentiles_s.items()}
+        return {"count": self.count, "mean_ms": _ms(self.mean_s), **named}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionObservation:
-    """Count what was recorded of one function.
+    """Count what was recorded of one function. What runs, is billed and takes a place is an attempt.
 
     Attributes:
         function: Its limits.
         arrivals: Events (for a mapped one: batches).
-        ran: Events whose last attempt ran. `cold` of them waited for an init.
+        ran: Attempts that ran, each of them a billed request. `cold` of them waited for an init.
+        cold_clusters: How many cold starts come together, on average; 1 = each by itself.
         throttled: Events refused at their last attempt; `refusals` counts each refusal by its reason.
         failed_inits: Events whose environment never came up.
-        timeouts, crashes, errors: How those that ran and did not succeed ended.
+        timeouts, crashes, errors: How attempts that ran and did not succeed ended.
         retries, dropped: Of asynchronous events: attempts beyond the first, and events given up.
-        created: Environments that were started.
-        environment_s, busy_s: Seconds environments lived up to the horizon, and worked, in sum.
+        created: Environments that were started; at most `peak_environments` lived at once.
+        environment_s, busy_s, in_flight_s: Seconds environments lived up to the horizon, worked, and were
+            in use, their init included; in sum.
         peak_concurrency: Most in flight at once.
         billed_ms, init_ms: Billed milliseconds of all that ran, and the part that is initialisation.
-        all_times, warm_times, cold_times: From arrival to answer, by whether they waited for an init.
+        inside, inside_ms: Attempts that ran in provisioned environments, and their part of `billed_ms`.
+        all_times, warm_times, cold_times: From when an attempt was due to its answer, by whether it waited
+            for an init.
+        in_flight: When each attempt was admitted and when it was over, in the order of both.
         queue_ages: Of mapped messages, from sent to done.
         backlog_peak, dead_letters: Of mapped messages: most waiting, and given up.
+        receives, deletes: Calls of the queue's mapping.
     """
 
     function: Function
     arrivals: int
     ran: int
     cold: int
+    cold_clusters: float
     throttled: int
     refusals: Mapping[str, int]
     failed_inits: int
@@ -66,17 +79,24 @@ class FunctionObservation:
     retries: int
     dropped: int
     created: int
+    peak_environments: int
     environment_s: float
     busy_s: float
+    in_flight_s: float
     peak_concurrency: int
     billed_ms: int
     init_ms: int
+    inside: int
+    inside_ms: int
+    in_flight: tuple[Sequence[float], Sequence[float]] = field(repr=False)
     all_times: Times
     warm_times: Times
     cold_times: Times
     queue_ages: Times | None = None
     backlog_peak: int = 0
     dead_letters: int = 0
+    receives: int = 0
+    deletes: int = 0
 
     @property
     def cold_share(self) -> float:
@@ -87,6 +107,15 @@ class FunctionObservation:
     def throttled_share(self) -> float:
         """Throttles as a share of all requests."""
         return self.throttled / self.arrivals if self.arrivals else 0.0
+
+    @property
+    def failed(self) -> int:
+        """Attempts that did not succeed, time-outs and inits that failed included."""
+        return self.timeouts + self.crashes + self.errors + self.failed_inits
+
+    def seconds_at_levels(self, horizon_s: float) -> list[float]:
+        """For how many seconds so many were in flight: 0, 1, 2, ..."""
+        return seconds_at_levels(*self.in_flight, horizon_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +146,15 @@ class RunRecord:
     started_s: Sequence[float]
     inits_s: Mapping[int, float]
     cut_short: Mapping[int, tuple[int, float]] = field(default_factory=dict)
+    is_inside: bytearray = field(default_factory=bytearray)
+    earlier: Sequence[Attempt] = ()
+    due_s: Mapping[int, float] = field(default_factory=dict)
+    arrived_s: Mapping[int, float] = field(default_factory=dict)
+    failed_inits_s: Sequence[float] = ()
     created: int
     environment_s: float
     peak: int
+    peak_environments: int
     refusals: Mapping[str, int]
     retries: int = 0
     dropped: int = 0
@@ -154,7 +189,9 @@ class LevelSampler:
         }
         return Observation(
             horizon_s=horizon_s,
-            functions=tuple(_observed(simulated, queues.get(id(simulated))) for simulated in self._functions),
+            functions=tuple(
+                _observed(simulated, queues.get(id(simulated)), horizon_s) for simulated in self._functions
+            ),
             samples={"at_s": self._at_s, "every_s": self._every_s, "functions": samples},
         )
 
@@ -184,65 +221,138 @@ def times_of(seconds: list[float]) -> Times:
     seconds.sort()
     size = len(seconds)
     percentiles_s = {p: seconds[max(0, math.ceil(p / 100 * size - 1e-9) - 1)] for p in PERCENTILES}
-    return Times(count=size, mean_s=math.fsum(seconds) / size, percentiles_s=percentiles_s)
+    answered = seconds[: bisect_left(seconds, math.inf)] if seconds[-1] == math.inf else seconds
+    mean_s = math.fsum(answered) / len(answered) if answered else math.inf
+    return Times(count=size, mean_s=mean_s, percentiles_s=percentiles_s)
 
 
-def billed(holds_s: Sequence[float], inits_s: Mapping[int, float], ran: Sequence[int]) -> tuple[int, int]:
-    """Billed milliseconds of the items in `ran`, and what initialisation added: rounded up one by one."""
+def billed(holds_s: Iterable[float], inits_s: Iterable[float]) -> tuple[int, int]:
+    """Billed milliseconds, and what initialisation added to them: rounded up one by one; 0 = no init."""
     total = added = 0
-    for item in ran:
-        us = round(holds_s[item] * 1e6)
+    for hold_s, init_s in zip(holds_s, inits_s, strict=True):
+        us = round(hold_s * 1e6)
         ms = -(-us // 1000)
-        if item in inits_s:
-            both = -(-(us + round(inits_s[item] * 1e6)) // 1000)
+        if init_s:
+            both = -(-(us + round(init_s * 1e6)) // 1000)
             added += both - ms
             ms = both
         total += ms
     return total, added
 
 
-def observed(record: RunRecord) -> FunctionObservation:
+def observed(record: RunRecord, horizon_s: float) -> FunctionObservation:
     """Count what was recorded of one function."""
-    at_s, started_s, outcomes, kinds = record.at_s, record.started_s, record.outcomes, record.kinds
-    limit_s = record.function.timeout_s
-    warm, cold = int(SimulatedOutcome.WARM), int(SimulatedOutcome.COLD)
-    ran = [item for item, outcome in enumerate(outcomes) if outcome <= cold]
-    answer_s = [min(one, limit_s) for one in record.hold_s]
-    if record.cut_short:
-        kinds = kinds[:]
-        for item, (ending, ran_s) in record.cut_short.items():
-            kinds[item], answer_s[item] = ending, ran_s
-    times = {warm: [0.0] * 0, cold: [0.0] * 0}
-    for item in ran:
-        times[outcomes[item]].append(started_s[item] - at_s[item] + answer_s[item])
-    ends = Counter(kinds[item] for item in ran)
-    billed_ms, init_ms = billed(answer_s, record.inits_s, ran)
+    attempts = _Attempts(record)
+    outcomes = record.outcomes
+    clipped = [min(end_s, horizon_s) for end_s in attempts.ends_s]
+    cold_s = [due_s for due_s, is_cold in zip(attempts.due_s, attempts.cold, strict=True) if is_cold]
+    answers_s = attempts.answers_s()
+    warm = [s for s, is_cold in zip(answers_s, attempts.cold, strict=True) if not is_cold]
+    cold = [s for s, is_cold in zip(answers_s, attempts.cold, strict=True) if is_cold]
+    ends = Counter(attempts.kinds)
+    billed_ms, init_ms = billed(attempts.holds_s, attempts.inits_s)
+    failed_ms, _ = billed(record.failed_inits_s, repeat(0.0, len(record.failed_inits_s)))
+    inside = attempts.inside
     return FunctionObservation(
         function=record.function,
-        arrivals=len(at_s),
-        ran=len(ran),
-        cold=len(times[cold]),
+        arrivals=len(record.at_s),
+        ran=len(attempts.kinds),
+        cold=len(cold),
+        cold_clusters=dispersion(cold_s, horizon_s) if horizon_s else 1.0,
         throttled=outcomes.count(int(SimulatedOutcome.THROTTLED)),
         refusals=record.refusals,
         failed_inits=outcomes.count(int(SimulatedOutcome.INIT_FAILED)),
-        timeouts=ends[len(AttemptEnding)],
+        timeouts=ends[TIMEOUT],
         crashes=ends[AttemptEnding.CRASH],
         errors=ends[AttemptEnding.ERROR],
         retries=record.retries,
         dropped=record.dropped,
         created=record.created,
+        peak_environments=record.peak_environments,
         environment_s=record.environment_s,
-        busy_s=math.fsum(record.hold_s[item] for item in ran),
+        busy_s=sum(max(0.0, end - s) for end, s in zip(clipped, attempts.started_s, strict=True)),
+        in_flight_s=sum(max(0.0, end - s) for end, s in zip(clipped, attempts.arrived_s, strict=True)),
         peak_concurrency=record.peak,
-        billed_ms=billed_ms,
-        init_ms=init_ms,
-        all_times=times_of(times[warm] + times[cold]),
-        warm_times=times_of(times[warm]),
-        cold_times=times_of(times[cold]),
+        billed_ms=billed_ms + failed_ms,
+        init_ms=init_ms + failed_ms,
+        inside=len(inside),
+        inside_ms=billed([attempts.holds_s[n] for n in inside], [attempts.inits_s[n] for n in inside])[0],
+        in_flight=(attempts.arrived_s, attempts.ends_s),
+        all_times=times_of(warm + cold),
+        warm_times=times_of(warm),
+        cold_times=times_of(cold),
     )
 
 
-def _observed(simulated: SimulatedFunction, mapping: SimulatedMapping | None) -> FunctionObservation:
+class _Attempts:
+    """All attempts of a run that ran, in parallel lists: the last of each event, then the earlier ones.
+
+    Attributes:
+        due_s, arrived_s, started_s, ends_s: When each was due, was admitted, began to run, was over.
+        holds_s: How long it ran: to its deadline, where it shares an environment.
+        kinds, cold, inits_s: How it ended, whether it waited for an init, and the init billed with it.
+        inside: Those in provisioned environments, by their place.
+    """
+
+    def __init__(self, record: RunRecord) -> None:
+        outcomes, at_s, started_s = record.outcomes, record.at_s, record.started_s
+        is_cold = int(SimulatedOutcome.COLD)
+        items = [item for item, outcome in enumerate(outcomes) if outcome <= is_cold]
+        limit_s, hold_s, kinds = record.function.timeout_s, record.hold_s, record.kinds
+        self._limit_s = limit_s
+        self.started_s = [started_s[item] for item in items]
+        self.ends_s = [started_s[item] + hold_s[item] for item in items]
+        self.holds_s = [min(hold_s[item], limit_s) for item in items]
+        self.kinds = [kinds[item] for item in items]
+        self.cold = [outcomes[item] == is_cold for item in items]
+        self.due_s = [at_s[item] for item in items]
+        self.inits_s = [record.inits_s.get(item, 0.0) for item in items]
+        self.inside = (
+            [n for n, item in enumerate(items) if record.is_inside[item]] if record.is_inside else []
+        )
+        if record.cut_short:
+            for n, item in enumerate(items):
+                if item in record.cut_short:
+                    self.kinds[n], self.holds_s[n] = record.cut_short[item]
+                    self.ends_s[n] = self.started_s[n] + self.holds_s[n]
+        if record.due_s or record.arrived_s:
+            self.due_s = [record.due_s.get(item, at_s[item]) for item in items]
+            self.arrived_s = [record.arrived_s.get(item, at_s[item]) for item in items]
+        else:
+            self.arrived_s = list(self.due_s)
+        if record.function.overflow == "queue":  # what waits for a limit takes no place
+            self.arrived_s = list(self.started_s)
+        for attempt in record.earlier:
+            self._add(attempt)
+
+    def _add(self, attempt: Attempt) -> None:
+        if attempt.is_inside:
+            self.inside.append(len(self.kinds))
+        self.due_s.append(attempt.due_s)
+        self.arrived_s.append(attempt.arrived_s)
+        self.started_s.append(attempt.started_s)
+        self.ends_s.append(attempt.started_s + attempt.hold_s)
+        self.holds_s.append(min(attempt.hold_s, self._limit_s))
+        self.kinds.append(attempt.kind)
+        self.cold.append(attempt.outcome == SimulatedOutcome.COLD)
+        self.inits_s.append(attempt.init_s)
+
+    def answers_s(self) -> list[float]:
+        """From when each was due to its answer; infinite for what timed out."""
+        answered = zip(self.started_s, self.due_s, self.holds_s, strict=True)
+        found = [started_s - due_s + hold_s for started_s, due_s, hold_s in answered]
+        if TIMEOUT in self.kinds:
+            found = [math.inf if kind == TIMEOUT else s for kind, s in zip(self.kinds, found, strict=True)]
+        return found
+
+
+def _ms(seconds: float) -> float | None:
+    return round(seconds * 1000, 6) if seconds < math.inf else None
+
+
+def _observed(
+    simulated: SimulatedFunction, mapping: SimulatedMapping | None, horizon_s: float
+) -> FunctionObservation:
     retrying = simulated.retrying
     seen = observed(
         RunRecord(
@@ -254,13 +364,20 @@ def _observed(simulated: SimulatedFunction, mapping: SimulatedMapping | None) ->
             started_s=simulated.started_s,
             inits_s=simulated.inits_s,
             cut_short=simulated.cut_short,
+            is_inside=simulated.is_inside,
+            earlier=simulated.earlier,
+            due_s=simulated.due_s,
+            arrived_s=simulated.arrived_s,
+            failed_inits_s=simulated.failed_inits_s,
             created=simulated.created,
-            environment_s=simulated.environment_s(),
+            environment_s=simulated.environment_s(horizon_s),
             peak=simulated.fleet.statistics().peak_in_flight,
+            peak_environments=simulated.peak_environments,
             refusals={refusal.value: number for refusal, number in simulated.refusals.items()},
             retries=retrying.attempts if retrying is not None else 0,
             dropped=retrying.dropped if retrying is not None else 0,
-        )
+        ),
+        horizon_s,
     )
     if mapping is None:
         return seen
@@ -269,4 +386,6 @@ def _observed(simulated: SimulatedFunction, mapping: SimulatedMapping | None) ->
         queue_ages=times_of(list(mapping.ages_s)),
         backlog_peak=max((waiting for _, waiting in mapping.backlog), default=0),
         dead_letters=mapping.dead_letters,
+        receives=mapping.receives,
+        deletes=mapping.deletes,
     )

@@ -8,17 +8,24 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
 from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
 from engine.core.limits import Pool, ThrottleReason, TokenBucket
-from engine.model.simulation.hold_times import TIMEOUT, holds
+from engine.model.simulation.hold_times import TIMEOUT, hold, holds
 from engine.model.simulation.keep_alive import KeepAlive, KeepAliveController
 from engine.model.simulation.retries import Retrying
 from engine.model.simulation.schedule import Schedule, TimedCallback
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
-from engine.model.simulation.workload import FAILS, AttemptEnding, SimulatedOutcome, Trigger, Workload
+from engine.model.simulation.workload import (
+    FAILS,
+    AttemptEnding,
+    ColdStartRule,
+    SimulatedOutcome,
+    Trigger,
+    Workload,
+)
 
 Log = list[tuple[float, str, Command[int]]]
 
@@ -29,19 +36,46 @@ MIN_TIMER_S: Final = 0.001
 _WARM, _COLD, _THROTTLED, _INIT_FAILED = (int(outcome) for outcome in SimulatedOutcome)
 
 
+class Attempt(NamedTuple):
+    """A start of the handler that failed and was followed by another for the same event.
+
+    Attributes:
+        due_s: When the event came, or was sent again.
+        arrived_s: When it was admitted: later than `due_s` if it was refused before.
+        started_s, hold_s: When it began to run, and how long it held its environment.
+        kind, outcome: As in `SimulatedFunction.kinds` and `outcomes`.
+        init_s: Initialisation billed with it, else 0.
+        is_inside: Whether it ran in a provisioned environment.
+    """
+
+    due_s: float
+    arrived_s: float
+    started_s: float
+    hold_s: float
+    kind: int
+    outcome: int
+    init_s: float
+    is_inside: bool
+
+
 class SimulatedFunction:
     """One function. Items are the indexes of its events.
 
     Attributes:
         fleet: The rules.
-        hold_s: Seconds each event holds its environment.
-        kinds: How each event ends: index of `end_callbacks`.
+        hold_s: Seconds the last attempt of each event holds its environment.
+        kinds: How it ends: index of `end_callbacks`.
         started_s: When each began to run, or was refused, for the last time.
         outcomes: What became of each, as `SimulatedOutcome`.
         inits_s: Init seconds billed with an event, by item.
         unbilled_inits_s: Init seconds of environments that have served nothing yet.
+        failed_inits_s: Seconds of initialisation on demand that came to nothing, one by one.
+        is_inside: Whether each event ran in a provisioned environment; empty if there is none.
         refusals: Refusals by reason.
-        attempts: Runs beyond the first, of asynchronous events.
+        earlier: Attempts before the last one, of asynchronous events.
+        due_s: When an event whose attempt failed was sent again, by item.
+        arrived_s: When an event was sent again, after a failure or a throttle, by item.
+        peak_environments: Most environments at once.
         cut_short: (ending, seconds) of events that ended early because their shared environment crashed.
         on_attempt_end: Told the end of each attempt that a mapping made: (now_s, item, whether it went well).
     """
@@ -59,9 +93,14 @@ class SimulatedFunction:
         horizon_s: float = math.inf,
         scaler: ScheduledScaling | None = None,
         keep_alive: KeepAlive | None = None,
+        cold_start: ColdStartRule = ColdStartRule.FIRST_FREE,
         log: Log | None = None,
     ) -> None:
         function = workload.function
+        if cold_start is ColdStartRule.OWN and function.environment_concurrency > 1:
+            raise ValueError(
+                f"{function.name}: events that share an environment do not wait for one of their own"
+            )
         if keep_alive is not None and (
             function.provisioned_concurrency or function.environment_concurrency > 1
         ):
@@ -81,17 +120,25 @@ class SimulatedFunction:
         self.outcomes = bytearray(len(workload.at_s))
         self.inits_s: dict[int, float] = {}
         self.unbilled_inits_s: dict[int, float] = {}
+        self.failed_inits_s: list[float] = []
+        self.is_inside = bytearray(len(workload.at_s) if function.provisioned_concurrency else 0)
+        self.earlier: list[Attempt] = []
+        self.due_s: dict[int, float] = {}
+        self.arrived_s: dict[int, float] = {}
         self.refusals: dict[ThrottleReason, int] = {}
         self.cut_short: dict[int, tuple[int, float]] = {}
         self.on_attempt_end: Callable[[float, int, bool], None] | None = None
         self.retrying = (
             Retrying(workload, at, self._retry) if workload.trigger is Trigger.ASYNCHRONOUS else None
         )
-        self.created = 0
+        self.created = self.peak_environments = 0
         self.past_environments_s = 0.0  # that environments which are gone lived up to the horizon, in sum
         self._horizon_s = horizon_s
         self._started_at_s: dict[int, float] = {}
         self._initialising: dict[int, float] = {}
+        self._own = cold_start is ColdStartRule.OWN
+        self._provisioned: set[int] = set()
+        self._runs: dict[int, int] = {}  # attempts that ran and failed, by item
         self._shared = function.environment_concurrency > 1
         self._running: dict[int, list[int]] = {}  # only where environments are shared
         self._at, self._released, self._log = at, released, log
@@ -122,7 +169,8 @@ class SimulatedFunction:
     @property
     def is_plain(self) -> bool:
         """Whether nothing but the fleet looks at arrivals."""
-        return self.keep_alive is None and not self._shared and self._log is None
+        watched = self.keep_alive is not None or self._log is not None or self.is_inside
+        return not watched and not self._shared
 
     @property
     def has_work(self) -> bool:
@@ -132,19 +180,30 @@ class SimulatedFunction:
             levels.in_flight or levels.blocked or (self.retrying is not None and self.retrying.waiting)
         )
 
-    def environment_s(self) -> float:
+    def environment_s(self, horizon_s: float) -> float:
         """Seconds that environments lived, in sum, up to the horizon."""
-        alive_s = (max(0.0, self._horizon_s - start_s) for start_s in self._started_at_s.values())
+        alive_s = (max(0.0, horizon_s - start_s) for start_s in self._started_at_s.values())
         return self.past_environments_s + sum(alive_s)
 
-    def add(self, now_s: float, service_s: float) -> None:
+    def last_end_s(self) -> float:
+        """When the last attempt that ran was over; 0 if none ran."""
+        ran = (
+            start_s + hold_s
+            for start_s, hold_s, outcome in zip(self.started_s, self.hold_s, self.outcomes, strict=True)
+            if outcome <= _COLD
+        )
+        return max(ran, default=0.0)
+
+    def add(self, now_s: float, service_s: float, ending: int = AttemptEnding.SUCCESS) -> None:
         """Invoke the function once more, for a mapping."""
         item = len(self.hold_s)
         self.at_s.append(now_s)
-        timeout_s = self.function.timeout_s
-        self.hold_s.append(min(service_s, timeout_s))
-        self.kinds.append(TIMEOUT if service_s >= timeout_s else AttemptEnding.SUCCESS)
+        hold_s, kind = hold(self.function, service_s, ending)
+        self.hold_s.append(hold_s)
+        self.kinds.append(kind)
         self.started_s.append(now_s)
+        if self.function.provisioned_concurrency:
+            self.is_inside.append(0)
         self.outcomes.append(_WARM)
         self.arrive(now_s, item, self.fleet.reserve(now_s))
 
@@ -177,7 +236,37 @@ class SimulatedFunction:
         self.execute(self.fleet.crashed(env_id, now_s), now_s)
 
     def _retry(self, now_s: float, item: int, _b: int) -> None:
+        outcome = self.outcomes[item]
+        if outcome <= _COLD:
+            self._begin_attempt(now_s, item)
+        if outcome != _THROTTLED:
+            self.due_s[item] = now_s
+        self.arrived_s[item] = now_s
         self.arrive(now_s, item, self.fleet.reserve(now_s))
+
+    def _begin_attempt(self, now_s: float, item: int) -> None:
+        """Put down the attempt that failed, and take service time and ending of the next."""
+        ending, hold_s = self.cut_short.pop(item, (self.kinds[item], self.hold_s[item]))
+        arrived_s = self.arrived_s.get(item, self.at_s[item])
+        self.earlier.append(
+            Attempt(
+                due_s=self.due_s.get(item, self.at_s[item]),
+                arrived_s=arrived_s,
+                started_s=self.started_s[item],
+                hold_s=hold_s,
+                kind=ending,
+                outcome=self.outcomes[item],
+                init_s=self.inits_s.pop(item, 0.0),
+                is_inside=bool(self.is_inside and self.is_inside[item]),
+            )
+        )
+        number = self._runs.get(item, 0)
+        self._runs[item] = number + 1
+        workload = self.workload
+        if number < len(workload.retry_service_s):
+            ending = workload.retry_endings[number][item] if workload.retry_endings else AttemptEnding.SUCCESS
+            service_s = workload.retry_service_s[number][item]
+            self.hold_s[item], self.kinds[item] = hold(self.function, service_s, ending)
 
     def _ready(self, now_s: float, env_id: int, _b: int) -> None:
         init_s = self._initialising.pop(env_id, None)
@@ -191,6 +280,8 @@ class SimulatedFunction:
     def _failed(self, now_s: float, env_id: int, _b: int) -> None:
         """Tell the fleet that an environment failed to initialise."""
         if self._initialising.pop(env_id, None) is not None:
+            if env_id not in self._provisioned:
+                self.failed_inits_s.append(now_s - self._started_at_s[env_id])
             self.died(env_id, now_s)
             self._released(now_s)
 
@@ -289,10 +380,14 @@ class SimulatedFunction:
             self._set_timer(now_s)
 
     def _run(self, now_s: float, env_id: int, item: int, *, cold: bool) -> None:
-        self.started_s[item] = now_s
-        self.outcomes[item] = _COLD if cold else _WARM
         if self.unbilled_inits_s and (init_s := self.unbilled_inits_s.pop(env_id, None)) is not None:
             self.inits_s[item] = self.inits_s.get(item, 0.0) + init_s
+            if self._own and env_id not in self._provisioned:
+                now_s += init_s  # the environment is its own from the start: it waits the init out here
+        self.started_s[item] = now_s
+        self.outcomes[item] = _COLD if cold else _WARM
+        if self.is_inside:
+            self.is_inside[item] = env_id in self._provisioned
         if self._shared:
             self._run_shared(now_s, env_id, item)
         if self.keep_alive is not None:
@@ -308,6 +403,9 @@ class SimulatedFunction:
     def _start(self, now_s: float, env_id: int, *, provisioned: bool) -> None:
         self._started_at_s[env_id] = now_s
         self.created += 1
+        self.peak_environments = max(self.peak_environments, len(self._started_at_s))
+        if provisioned:
+            self._provisioned.add(env_id)
         inits_s = self.workload.inits_s
         init_s = inits_s[(env_id - 1) % len(inits_s)]
         limit_s = max(PROVISIONED_INIT_LIMIT_S, self.function.timeout_s) if provisioned else INIT_LIMIT_S
@@ -316,6 +414,8 @@ class SimulatedFunction:
             self._at(now_s, self._failed, env_id)
         elif init_s >= limit_s:
             self._at(now_s + limit_s, self._failed, env_id)
+        elif self._own and not provisioned:
+            self._at(now_s, self._ready, env_id)
         else:
             self._at(now_s + init_s, self._ready, env_id)
 

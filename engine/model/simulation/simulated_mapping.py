@@ -18,6 +18,9 @@ from engine.model.simulation.schedule import Schedule
 _EVALUATE_EVERY_S: Final = 1.0
 """How often the policy decides."""
 
+_MAX_MESSAGES: Final = 10
+"""Messages of one call of SQS, at most: a larger batch takes several."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLoad:
@@ -26,6 +29,7 @@ class QueueLoad:
     Attributes:
         at_s: When messages are sent, ascending seconds.
         batch_s: How long the invocation with the n-th batch takes (over again when there are more).
+        endings: How it ends, likewise; empty = all succeed.
         batch_size: Messages in one invocation, at most.
         window_s: How long a batch that is not full may wait for more.
         visibility_s: How long a message that failed stays out of sight.
@@ -35,6 +39,7 @@ class QueueLoad:
 
     at_s: Sequence[float]
     batch_s: Sequence[float]
+    endings: Sequence[int] = ()
     batch_size: int = 10
     window_s: float = 0.0
     visibility_s: float = 30.0
@@ -46,7 +51,7 @@ class _Function(Protocol):
     on_attempt_end: Callable[[float, int, bool], None] | None
     hold_s: list[float]
 
-    def add(self, now_s: float, service_s: float) -> None: ...
+    def add(self, now_s: float, service_s: float, ending: int = 0) -> None: ...
 
 
 class SimulatedMapping:
@@ -56,7 +61,7 @@ class SimulatedMapping:
         ages_s: How old each message was when its invocation succeeded.
         backlog: (seconds, messages that wait), once a second.
         dead_letters: Messages given up.
-        receives: Calls that brought messages, what SQS bills beside empty ones.
+        receives, deletes: Calls that brought messages, and that deleted them: what SQS bills beside sends.
     """
 
     def __init__(self, simulated: _Function, load: QueueLoad, at: Schedule) -> None:
@@ -65,7 +70,7 @@ class SimulatedMapping:
         self.ages_s: list[float] = []
         self.backlog: list[tuple[float, int]] = []
         self.dead_letters = 0
-        self.receives = 0
+        self.receives = self.deletes = 0
         self._visible: deque[int] = deque()
         self._hidden = 0
         self._sent = 0
@@ -121,14 +126,15 @@ class SimulatedMapping:
                 return
             batch = [self._visible.popleft() for _ in range(min(size, len(self._visible)))]
             self._waiting_until_s = math.inf
-            self.receives += 1
+            self.receives += -(-len(batch) // _MAX_MESSAGES)
             for message in batch:
                 self._deliveries[message] = self._deliveries.get(message, 0) + 1
             item = len(self.simulated.hold_s)
             self._running[item] = batch
             self._peak = max(self._peak, len(self._running))
-            batch_s = self._load.batch_s
-            self.simulated.add(now_s, batch_s[item % len(batch_s)])
+            batch_s, endings = self._load.batch_s, self._load.endings
+            ending = endings[item % len(endings)] if endings else 0
+            self.simulated.add(now_s, batch_s[item % len(batch_s)], ending)
 
     def _waited(self, now_s: float) -> bool:
         """Whether a batch that is not full has waited long enough for more messages."""
@@ -146,6 +152,7 @@ class SimulatedMapping:
         batch = self._running.pop(item)
         self._ended += 1
         if well:
+            self.deletes += -(-len(batch) // _MAX_MESSAGES)
             sent_s = self._load.at_s
             self.ages_s.extend(now_s - sent_s[message] for message in batch)
         else:

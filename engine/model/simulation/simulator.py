@@ -7,6 +7,7 @@ an event loop: arrivals, ends, deadlines, inits, idle expiry, retries. Nothing h
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, cast
@@ -20,7 +21,7 @@ from engine.model.simulation.schedule import TimedCallback
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
 from engine.model.simulation.simulated_function import Log, SimulatedFunction
 from engine.model.simulation.simulated_mapping import QueueLoad, SimulatedMapping
-from engine.model.simulation.workload import Workload
+from engine.model.simulation.workload import ColdStartRule, Workload
 
 _MAX_DRAIN_S: Final = 8 * 3600.0
 """What is asynchronous may be tried for six hours."""
@@ -33,12 +34,13 @@ class Simulation:
         workloads: One a function.
         account: The limits they share.
         horizon_s: When observation ends; what has arrived by then is still brought to its end. By
-            default the last arrival.
+            default the last arrival; infinity = when the last attempt is over.
         sample_every_s: How often levels are written down; 0 = never.
         scalers: Policies by function name that say how many environments to keep; events of such a
             function wait for one.
         keep_alives: Policies by function name that say how long an idle environment lives.
         queues: Messages by function name that reach it through a mapping.
+        cold_start: Where an event runs that found no environment free.
         log: Where every command of every fleet is written, as (time, function, command).
     """
 
@@ -52,12 +54,14 @@ class Simulation:
         scalers: Mapping[str, ScheduledScaling] | None = None,
         keep_alives: Mapping[str, KeepAlive] | None = None,
         queues: Mapping[str, QueueLoad] | None = None,
+        cold_start: ColdStartRule = ColdStartRule.FIRST_FREE,
         log: Log | None = None,
     ) -> None:
         account = account or Account()
         self._agenda: list[tuple[float, int, TimedCallback, int, int]] = []
         self._order = count()
-        self._horizon_s = _last(workloads, queues or {}) if horizon_s is None else horizon_s
+        self._last_arrival_s = _last(workloads, queues or {})
+        self._horizon_s = self._last_arrival_s if horizon_s is None else horizon_s
         dedicated = sum(_dedicated(one.function) for one in workloads)
         self.pool = Pool(account.concurrency_limit - dedicated)
         self.functions = [
@@ -72,6 +76,7 @@ class Simulation:
                 horizon_s=self._horizon_s,
                 scaler=(scalers or {}).get(workload.function.name),
                 keep_alive=(keep_alives or {}).get(workload.function.name),
+                cold_start=cold_start,
                 log=log,
             )
             for workload in workloads
@@ -102,6 +107,9 @@ class Simulation:
         else:
             self._run_all()
         self._drain()
+        if self._horizon_s == math.inf:
+            ends_s = max((one.last_end_s() for one in self.functions), default=0.0)
+            self._horizon_s = max(ends_s, self._last_arrival_s)
         return self._sampler.observation(self._horizon_s, self.mappings)
 
     # ---------------------------------------------------------------- the two loops
@@ -133,15 +141,17 @@ class Simulation:
 
     def _drain(self) -> None:
         """The rest, to the end of observation and until nothing is left to do."""
-        agenda, latest_s = self._agenda, self._horizon_s + _MAX_DRAIN_S
+        until_done = self._horizon_s == math.inf
+        observed_s = self._last_arrival_s if until_done else self._horizon_s
+        agenda, latest_s = self._agenda, observed_s + _MAX_DRAIN_S
         while agenda and agenda[0][0] <= latest_s:
-            if agenda[0][0] > self._horizon_s and not self._at_work():
+            if (until_done or agenda[0][0] > observed_s) and not self._at_work():
                 return
             due_s, _, what, a, b = heapq.heappop(agenda)
             what(due_s, a, b)
 
     def _at_work(self) -> bool:
-        return any(one.has_work for one in self.functions) or any(one.has_work for one in self.mappings)
+        return any(one.has_work for one in self.mappings) or any(one.has_work for one in self.functions)
 
     # ---------------------------------------------------------------- the account
 

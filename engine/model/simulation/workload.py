@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from random import Random
 from typing import Final
 
 from engine.core.function import Function
+from engine.core.retry import MOST_RETRIES
 from engine.model.distributions import Distribution
 
 
@@ -40,6 +41,13 @@ class SimulatedOutcome(IntEnum):
     INIT_FAILED = 3  # the environment it waited for never came up
 
 
+class ColdStartRule(StrEnum):
+    """Where an event runs that found no environment free, and had one started."""
+
+    OWN = "own"  # it waits for that one, as on Lambda (assumed: AWS does not say)
+    FIRST_FREE = "first-free"  # it takes whichever is free first, as this engine does
+
+
 FAILS: Final = -1.0
 """As an init time: the environment never comes up."""
 
@@ -55,6 +63,8 @@ class Workload:
         endings: How each ends; empty = all succeed.
         inits_s: How long the n-th environment initialises (over again when there are more), or `FAILS`.
         trigger: Who sends them.
+        retry_service_s, retry_endings: The same two for the second attempt of each event, and for the
+            third; empty = as at the first.
     """
 
     function: Function
@@ -63,6 +73,8 @@ class Workload:
     endings: Sequence[int] = ()
     inits_s: Sequence[float] = field(default=(0.0,))
     trigger: Trigger = Trigger.SYNCHRONOUS
+    retry_service_s: Sequence[Sequence[float]] = ()
+    retry_endings: Sequence[Sequence[int]] = ()
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be simulated."""
@@ -113,20 +125,33 @@ def drawn_workload(
     crash_share: float = 0.0,
     trigger: Trigger = Trigger.SYNCHRONOUS,
 ) -> Workload:
-    """Return a workload of the given arrivals, with everything else drawn."""
-    endings: list[int] = []
-    if error_share or crash_share:
-        for _ in at_s:
-            draw = rng.random()
-            crashed, failed = draw < crash_share, draw < crash_share + error_share
-            endings.append(
-                AttemptEnding.CRASH if crashed else AttemptEnding.ERROR if failed else AttemptEnding.SUCCESS
-            )
+    """Return a workload of the given arrivals, with everything else drawn.
+
+    Of each round of attempts exactly the given shares fail, in random order: the same seed gives the same
+    service times with errors and without.
+    """
+    size = len(at_s)
+    service_s = [service.draw_s(rng) for _ in range(size)]
+    inits_s = [init.draw_s(rng) for _ in range(1 if init.fixed else 1009)]
+    fails = bool(error_share or crash_share)
+    rounds = MOST_RETRIES if trigger is Trigger.ASYNCHRONOUS else 0
+    endings = _endings(size, error_share, crash_share, rng) if fails else []
     return Workload(
         function=function,
         at_s=at_s,
-        service_s=[service.draw_s(rng) for _ in at_s],
+        service_s=service_s,
         endings=endings,
-        inits_s=[init.draw_s(rng) for _ in range(1 if init.fixed else 1009)],
+        inits_s=inits_s,
         trigger=trigger,
+        retry_service_s=[[service.draw_s(rng) for _ in range(size)] for _ in range(rounds)],
+        retry_endings=[_endings(size, error_share, crash_share, rng) for _ in range(rounds if fails else 0)],
     )
+
+
+def _endings(size: int, error_share: float, crash_share: float, rng: Random) -> list[int]:
+    crashed = round(size * crash_share)
+    failed = min(size - crashed, round(size * error_share))
+    endings = [int(AttemptEnding.CRASH)] * crashed + [int(AttemptEnding.ERROR)] * failed
+    endings += [int(AttemptEnding.SUCCESS)] * (size - crashed - failed)
+    rng.shuffle(endings)
+    return endings

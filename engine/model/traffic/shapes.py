@@ -1,8 +1,9 @@
 """Shapes of traffic: how many requests a second come when, in a few words, and arrivals drawn from them.
 
 `poisson:100`, `constant:100`, `sine:MEAN:AMPLITUDE:PERIOD_S`, `step:BEFORE:AFTER:AT_S`,
-`spike:BASE:PEAK:AT_S:LENGTH_S`, `onoff:RATE:ON_S:OFF_S`; rates are requests a second. All but `constant`,
-which comes at equal distances, are Poisson with that rate.
+`spike:BASE:PEAK:AT_S:LENGTH_S`, `onoff:RATE:ON_S:OFF_S`; rates are requests a second, and a sine that would
+go below 0 is cut there. All but `constant`, which comes at equal distances, are Poisson with that rate. Means
+and numbers of requests are integrals in closed form; nothing is sampled.
 """
 
 from __future__ import annotations
@@ -45,11 +46,22 @@ class Shape:
     def __str__(self) -> str:
         return ":".join([self.kind, *(f"{number:g}" for number in self.numbers)])
 
+    @property
+    def period_s(self) -> float:
+        """After how long it repeats itself; infinity = never."""
+        match self.kind, self.numbers:
+            case "sine", (_, _, period_s):
+                return period_s
+            case "onoff", (_, on_s, off_s):
+                return on_s + off_s
+            case _:
+                return math.inf
+
     def rate_per_s(self, at_s: float) -> float:
         """Requests a second at that moment."""
         match self.kind, self.numbers:
             case "sine", (mean, amplitude, period_s):
-                return mean + amplitude * math.sin(2 * math.pi * at_s / period_s)
+                return max(0.0, mean + amplitude * math.sin(2 * math.pi * at_s / period_s))
             case "step", (before, after, moment_s):
                 return after if at_s >= moment_s else before
             case "spike", (base, peak, moment_s, length_s):
@@ -60,25 +72,48 @@ class Shape:
                 return self.numbers[0]
 
     def pieces(self, horizon_s: float) -> Iterator[RateStep]:
-        """The time up to `horizon_s`, cut where the rate jumps."""
+        """The time up to `horizon_s`, cut where the rate jumps or turns."""
         cuts = [0.0, *(one for one in self._jumps(horizon_s) if 0 < one < horizon_s), horizon_s]
         for from_s, to_s in pairwise(cuts):
-            most = self.rate_per_s(from_s)
-            if self.kind == "sine":
-                most = self.numbers[0] + self.numbers[1]
+            middle = self.rate_per_s((from_s + to_s) / 2)
+            most = middle
+            if self.kind == "sine" and middle:  # between two turns it is highest at an end
+                most = max(self.rate_per_s(from_s), self.rate_per_s(to_s))
             yield RateStep(from_s, to_s, most)
+
+    def cuts(self, begin_s: float, end_s: float) -> list[float]:
+        """From `begin_s` to `end_s`, with every moment between them at which the rate jumps."""
+        period_s = self.period_s
+        whole = math.floor(begin_s / period_s + 1e-9) * period_s if period_s < math.inf else 0.0
+        jumps = (whole + one for one in self._jumps(end_s - whole))
+        return [begin_s, *(one for one in jumps if begin_s + 1e-9 < one < end_s - 1e-9), end_s]
+
+    def requests(self, to_s: float) -> float:
+        """How many come before `to_s`, on average: the integral of the rate."""
+        match self.kind, self.numbers:
+            case "sine", (mean, amplitude, period_s):
+                return _sine_requests(mean, amplitude, period_s, to_s)
+            case "step", (before, after, moment_s):
+                return before * min(to_s, moment_s) + after * max(0.0, to_s - moment_s)
+            case "spike", (base, peak, moment_s, length_s):
+                return base * to_s + (peak - base) * min(length_s, max(0.0, to_s - moment_s))
+            case "onoff", (rate, on_s, off_s):
+                turns, rest_s = divmod(to_s, on_s + off_s)
+                return rate * (turns * on_s + min(on_s, rest_s))
+            case _:
+                return self.numbers[0] * to_s
 
     def mean_per_s(self, horizon_s: float) -> float:
         """Requests a second, on average up to `horizon_s`."""
-        if self.kind == "sine":
-            mean, amplitude, period_s = self.numbers
-            turn = 2 * math.pi * horizon_s / period_s
-            return mean + amplitude * (1 - math.cos(turn)) / turn
-        return sum((to_s - from_s) * rate for from_s, to_s, rate in self.pieces(horizon_s)) / horizon_s
+        return self.requests(horizon_s) / horizon_s
 
     def peak_per_s(self, horizon_s: float) -> float:
         """Requests a second at the most, up to `horizon_s`."""
-        return max(piece.max_per_s for piece in self.pieces(horizon_s))
+        return max(piece.max_per_s for piece in self.pieces(min(horizon_s, self._told_s())))
+
+    def _told_s(self) -> float:
+        """After how long everything has happened that ever will, or will again."""
+        return math.inf if self.period_s == math.inf else 2 * self.period_s
 
     def scaled(self, factor: float) -> Shape:
         """The same with `factor` times as many requests, at the same times."""
@@ -97,6 +132,13 @@ class Shape:
             case "onoff", (_, on_s, off_s):
                 turns = range(math.ceil(horizon_s / (on_s + off_s)))
                 return [turn * (on_s + off_s) + part for turn in turns for part in (0.0, on_s)]
+            case "sine", (mean, amplitude, period_s):
+                quarters = [0.25, 0.75]
+                if amplitude > mean:
+                    low = math.asin(mean / amplitude) / (2 * math.pi)
+                    quarters = [0.25, 0.5 + low, 0.75, 1 - low]
+                turns = range(math.ceil(horizon_s / period_s))
+                return [(turn + part) * period_s for turn in turns for part in quarters]
             case _:
                 return []
 
@@ -117,8 +159,6 @@ def parse_shape(text: str) -> Shape:
     if len(texts) != len(words):
         raise ValueError(f"{text!r}: must be {':'.join((kind, *words))}")
     numbers = tuple(_number(text, one, word) for one, word in zip(texts, words, strict=True))
-    if kind == "sine" and numbers[1] > numbers[0]:
-        raise ValueError(f"{text!r}: AMPLITUDE must not exceed MEAN: rates are not negative")
     return Shape(kind, numbers)
 
 
@@ -152,6 +192,28 @@ def spread(counts: Sequence[int], width_s: float, how: Spread, rng: Random) -> l
         else:
             at_s.extend(sorted(begins_s + rng.random() * width_s for _ in range(count)))
     return at_s
+
+
+def _sine_requests(mean: float, amplitude: float, period_s: float, to_s: float) -> float:
+    """The integral of max(0, mean + amplitude sin(w t)) up to `to_s`."""
+    w = 2 * math.pi / period_s
+    if amplitude <= mean:
+        return mean * to_s + amplitude * (1 - math.cos(w * to_s)) / w
+    low = math.asin(mean / amplitude)
+    zero_s, again_s = (math.pi + low) / w, (2 * math.pi - low) / w
+
+    def area(until_s: float) -> float:
+        """Within the first period."""
+        found = 0.0
+        for from_s, end_s in ((0.0, zero_s), (again_s, period_s)):
+            top_s = min(until_s, end_s)
+            if top_s > from_s:
+                wave = math.cos(w * from_s) - math.cos(w * top_s)
+                found += mean * (top_s - from_s) + amplitude * wave / w
+        return found
+
+    turns, rest_s = divmod(to_s, period_s)
+    return turns * area(period_s) + area(rest_s)
 
 
 def _number(text: str, word: str, name: str) -> float:

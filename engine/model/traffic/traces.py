@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,11 @@ class Invocations:
 
     at_s: list[float] = field(default_factory=list)
     service_s: list[float] = field(default_factory=list)
+
+    def until(self, end_s: float) -> Invocations:
+        """What comes before `end_s`, if it is in order of time."""
+        size = bisect_left(self.at_s, end_s)
+        return Invocations(self.at_s[:size], self.service_s[:size])
 
     def sorted(self, origin_s: float) -> Invocations:
         """In order of time, counted from `origin_s`."""

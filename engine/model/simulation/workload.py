@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from engine.core.function import Function
-from engine.core.retry import MOST_RETRIES
+from engine.core.retry import MAX_RETRIES
 from engine.model.distributions import Distribution
 
 
@@ -134,7 +134,7 @@ def drawn_workload(
     service_s = [service.draw_s(rng) for _ in range(size)]
     inits_s = [init.draw_s(rng) for _ in range(1 if init.fixed else 1009)]
     fails = bool(error_share or crash_share)
-    rounds = MOST_RETRIES if trigger is Trigger.ASYNCHRONOUS else 0
+    rounds = MAX_RETRIES if trigger is Trigger.ASYNCHRONOUS else 0
     endings = _endings(size, error_share, crash_share, rng) if fails else []
     return Workload(
         function=function,

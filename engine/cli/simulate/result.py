@@ -9,11 +9,11 @@ from typing import Any, Final
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import Usage, total
-from engine.model.intervals import count_interval
 from engine.model.queueing import comparison
 from engine.model.queueing.objectives import ObjectiveCheck, Objectives, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation import policies
+from engine.model.simulation.intervals import count_interval
 
 _DAY_S: Final = 86_400
 

@@ -67,7 +67,7 @@ def from_trace(recipe: Recipe, file: str, layout: str, how: Spread, until_s: flo
     found = events(file) if layout == "events" else _published(file, layout, how, recipe.rng)
     calls = {name: one.until(until_s) for name, one in found.items()}
     requests = sum(len(one.at_s) for one in calls.values())
-    if requests > MOST_REQUESTS:
+    if requests > MAX_REQUESTS:
         refuse([f"{file}: {requests:,} requests are too many to simulate; cut it by --seconds"])
     return [recipe.workload(name, one) for name, one in calls.items() if one.at_s]
 

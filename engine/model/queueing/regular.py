@@ -17,10 +17,10 @@ from statistics import NormalDist
 from typing import Final
 
 from engine.model.distributions import Capped, Distribution, Exponential
-from engine.model.intervals import share_interval
 from engine.model.queueing.formulas import blocking
 from engine.model.queueing.warm_pool import warm_pool
 from engine.model.simulation import kernel
+from engine.model.simulation.intervals import share_interval
 from engine.model.simulation.kernel import Rules
 
 _ARRIVALS: Final = 60_000

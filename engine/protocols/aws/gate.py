@@ -1,4 +1,4 @@
-"""Stands before the endpoint for AWS clients: turns away pages of other sites, and answers preflights.
+"""Checks requests of the endpoint for AWS clients: refuses pages of other sites, and answers preflights.
 
 Source: Fetch Standard, "CORS protocol" and "CORS-safelisted request-header" (what a page may send without
 being asked for its origin). AWS's own APIs answer preflights, and let pages of any origin read their answers.

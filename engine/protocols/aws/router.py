@@ -22,11 +22,11 @@ from engine.protocols.http.request_gate import RequestGate
 _log = logging.getLogger("engine.protocols")
 
 _MAX_NAMES: Final = 1024
-_LONGEST_NAME: Final = 64
+_MAX_NAME_BYTES: Final = 64
 _MAX_SCOPES: Final = 1024
 _MAX_URLS: Final = 4096
-_LONGEST_URL: Final = 256
-_LONGEST_CREDENTIAL: Final = 512
+_MAX_URL_BYTES: Final = 256
+_MAX_CREDENTIAL_BYTES: Final = 512
 
 AUTHORIZATION: Final = 1
 TARGET: Final = 2
@@ -83,7 +83,7 @@ class FieldNames(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         field = self._wanted.get(name.lower(), 0)
-        if len(self) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
+        if len(self) < _MAX_NAMES and len(name) <= _MAX_NAME_BYTES:
             self[name] = field
         return field
 
@@ -118,7 +118,7 @@ class AwsRouter:
         self.pass_on(request, self.scope(request))
 
     def pass_on(self, request: Request, scope: CredentialScope) -> None:
-        """The same, of one whose scope is known."""
+        """Answer a request whose scope is known, by its service's handler if there is one."""
         handler = self._handlers.get(scope.service, self._refuse)
         try:
             handler(request, scope)
@@ -126,7 +126,7 @@ class AwsRouter:
             self._failed(request, scope)
 
     def scope(self, request: Request) -> CredentialScope:
-        """Whom the request is for."""
+        """Return the service, region and account that the request is for."""
         if self._plain.get(request.head):
             return self._unsigned(request, b"")
         names = self._names
@@ -178,7 +178,7 @@ class AwsRouter:
         """From an `Authorization` header up to its first comma: that is remembered."""
         algorithm, _, value = credential.partition(b"Credential=")
         scope = _parse_credential(value.rstrip(), regional=b"ECDSA" not in algorithm)
-        if scope is not None and len(credential) <= _LONGEST_CREDENTIAL:
+        if scope is not None and len(credential) <= _MAX_CREDENTIAL_BYTES:
             if len(self._scopes) >= _MAX_SCOPES:
                 self._scopes.clear()  # scopes carry the day: the old ones are never seen again
             self._scopes[credential] = scope
@@ -199,7 +199,7 @@ class AwsRouter:
         if _is_query(request):
             return _SQS
         if _API_VERSION_PATH.match(url):
-            if b"?" not in url and len(url) <= _LONGEST_URL and len(self._lambda_urls) < _MAX_URLS:
+            if b"?" not in url and len(url) <= _MAX_URL_BYTES and len(self._lambda_urls) < _MAX_URLS:
                 self._lambda_urls.add(url)
             return _LAMBDA
         return _SQS if _QUEUE_PATH.match(url) else _S3

@@ -1,4 +1,4 @@
-"""The outgoing half of an HTTP/1.1 connection: hands requests on, answers them, and ends in time."""
+"""One HTTP/1.1 connection: passes requests to the handler, writes their answers, and enforces time limits."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Final
 
 import httptools
 
+from engine.protocols.http.connection_states import (
+    CLOSED,
+    DISCARDING,
+    IDLE,
+    LINGERING,
+    READING_BODY,
+    READING_HEAD,
+)
 from engine.protocols.http.fast_path import FastPathParser
 from engine.protocols.http.message import Request, plain_text, without_body
-from engine.protocols.http.request_parser import (
-    BODY,
-    CLOSING,
-    DEAF,
-    HEAD,
-    IDLE,
-    LINGER,
-    ParseRefusal,
-    RequestParser,
-)
+from engine.protocols.http.request_parser import ParseRefusal, RequestParser
 from engine.protocols.http.server_state import ServerState
 
 _log = logging.getLogger("engine.protocols")
@@ -29,45 +28,43 @@ _JOIN_UP_TO: Final = 65_536  # bytes of body copied behind the head to make it o
 _PIECE: Final = 1 << 20
 """Bytes of an answer that are written at a time: a socket with a quick reader takes all it is given, at some
 GB/s, and the loop waits."""
-_SURELY_IDLE_S: Final = 2.0
+_UNUSED_AFTER_S: Final = 2.0
 _TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(RequestParser):
-    """One client."""
+    """The connection of one client. Its transport and its server call it; `Request.respond` answers by it."""
 
     __slots__ = (
         "_current",
-        "_eof",
-        "_express",
-        "_held",
-        "_pumping",
+        "_fast_path",
+        "_is_eof",
+        "_is_handling",
+        "_next_write",
         "_read_paused",
-        "_rest",
-        "_stalled_at",
+        "_stalled_bytes",
         "_stalled_s",
         "_transport",
+        "_unparsed",
+        "_unwritten",
         "_write",
         "_write_paused",
-        "_writes_on",
     )
     _transport: asyncio.Transport
     _write: Callable[[bytes | memoryview], object]
 
     def __init__(self, shared: ServerState) -> None:
         super().__init__(shared)
-        self._current: Request | None = None  # handed on, not answered
-        # There is an express exactly while nothing is out of the ordinary: not within a request that came in
-        # pieces, not draining, not deaf, reading not paused.
-        self._express: FastPathParser | None = FastPathParser(shared.limits, shared.heads)
-        self._held: bytes | None = None  # read, not parsed: the line was full
-        self._pumping = self._eof = self._read_paused = self._write_paused = False
-        self._rest: memoryview | None = (
-            None  # of an answer that is written in pieces; until then writing is paused
-        )
-        self._writes_on: asyncio.Handle | None = None  # its next piece, unless the peer is waited for
-        self._stalled_at = 0  # bytes that the peer had not taken at `_stalled_s`
+        self._current: Request | None = None  # passed to the handler, not answered
+        # None within a request that came in pieces, while draining, discarding, and while reading is paused.
+        self._fast_path: FastPathParser | None = FastPathParser(shared.limits, shared.known_heads)
+        self._unparsed: bytes | None = None  # read, not parsed: too many requests waited
+        self._is_handling = self._is_eof = self._read_paused = self._write_paused = False
+        # The rest of an answer that is written in pieces. Meanwhile `_write_paused` is set.
+        self._unwritten: memoryview | None = None
+        self._next_write: asyncio.Handle | None = None  # its next piece, unless the peer is waited for
+        self._stalled_bytes = 0  # bytes that the peer had not taken at `_stalled_s`
         self._stalled_s = 0.0
 
     @property
@@ -77,43 +74,43 @@ class Connection(RequestParser):
             self._current is not None
             or bool(self._waiting)
             or self._refusal is not None
-            or self._rest is not None
+            or self._unwritten is not None
         )
 
     # --- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; or leave at once, if the server is draining."""
+        """Keep the transport. Close it at once if the server is draining."""
         self._transport = transport  # type: ignore[assignment]  # a stream server makes no other kind
         self._write = self._transport.write
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if address else ""
-        self._shared.joined(self)
+        self._shared.add(self)
         self._since_s = self._shared.clock.now()
         if self._shared.draining:
             self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget everything: an answer that comes later reaches nobody."""
+        """Drop all state. An answer that comes later is ignored."""
         self._current = None
         self._waiting.clear()
-        self._refusal = self._held = self._rest = None
-        if self._writes_on is not None:
-            self._writes_on.cancel()
-            self._writes_on = None
-        self._deafen()
-        self._phase = CLOSING
-        self._feed = len  # type: ignore[assignment]  # nothing comes any more; a bound method would be a cycle
-        self._parser = None  # it holds bound methods of this object
-        self._write = len  # and this the transport
-        self._shared.left(self)
+        self._refusal = self._unparsed = self._unwritten = None
+        if self._next_write is not None:
+            self._next_write.cancel()
+            self._next_write = None
+        self._stop_parsing()
+        self.state = CLOSED
+        # Bound methods of this object and of the transport would keep both alive.
+        self._feed = self._write = _ignore
+        self._parser = None
+        self._shared.remove(self)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what became complete."""
-        express, shared = self._express, self._shared
-        if express is not None:
+        """Parse `data`, and pass the requests that it completes to the handler."""
+        fast_path, shared = self._fast_path, self._shared
+        if fast_path is not None:
             shared.now_s = now_s = shared.clock.now()
-            request = express.take(data, self, now_s)
+            request = fast_path.parse(data, self, now_s)
             if request is not None:
                 shared.requests += 1
                 if self._current is None and not self._waiting and not self._write_paused:
@@ -126,113 +123,115 @@ class Connection(RequestParser):
                     self._waiting.append(request)
                     self._pause_if_full()
                 return
-            self._express = None
-        self._take(data)
-        if self._phase == IDLE and not self._read_paused and not shared.draining:
-            self._express = FastPathParser(shared.limits, shared.heads)
+            self._fast_path = None
+        self._parse(data)
+        if self.state is IDLE and not self._read_paused and not shared.draining:
+            self._fast_path = FastPathParser(shared.limits, shared.known_heads)
 
     def eof_received(self) -> bool:
-        """The client sends no more; what it is owed is still answered."""
-        self._eof = True
+        """Stop parsing, because the client sends no more. Return whether an answer is owed to it."""
+        self._is_eof = True
         if self.busy:
-            if self._phase < DEAF:
-                self._deafen()
+            if self._parses():
+                self._discard_input()
             return True
-        self._deafen()
-        self._phase = CLOSING  # the transport closes itself
+        self._stop_parsing()
+        self.state = CLOSED  # the transport closes itself
         self._since_s = self._shared.now_s
         return False
 
     def pause_writing(self) -> None:
-        """The peer does not read: nothing more is handed on until it does."""
+        """Pass on no further requests until the client reads again."""
         self._write_paused = True
-        if self._writes_on is not None:
-            self._writes_on.cancel()
-            self._writes_on = None
-        self._stalled_at = self._unsent()
+        if self._next_write is not None:
+            self._next_write.cancel()
+            self._next_write = None
+        self._stalled_bytes = self._unsent()
         self._stalled_s = self._shared.now_s
 
     def resume_writing(self) -> None:
-        """The peer reads again."""
-        if self._rest is not None:
-            self._write_on()
+        """Go on: the client reads again."""
+        if self._unwritten is not None:
+            self._write_next_piece()
             return
         self._write_paused = False
-        self._pump()
+        self._handle_waiting()
 
     # --- called by the server
 
     def check(self, now_s: float) -> None:
-        """End what has taken too long."""
-        limits, phase, waited_s = self._shared.limits, self._phase, now_s - self._since_s
+        """End what has lasted longer than its limit."""
+        limits, state, waited_s = self._shared.limits, self.state, now_s - self._since_s
         if self._write_paused:
             self._check_stall(now_s)
-        elif phase == IDLE:
+        elif state is IDLE:
             if waited_s > limits.idle_timeout_s and self._is_idle():
                 self._close()
-        elif phase == HEAD:
+        elif state is READING_HEAD:
             if waited_s > limits.header_timeout_s and not self._read_paused:
                 self._refuse(ParseRefusal("header_timeout", 408, "the headers took too long"))
-                self._pump()
-        elif phase == BODY:
+                self._handle_waiting()
+        elif state is READING_BODY:
             if waited_s > limits.body_timeout_s and not self._read_paused:
                 self._refuse(ParseRefusal("body_timeout", 408, "the body took too long"))
-                self._pump()
-        elif phase == LINGER:
+                self._handle_waiting()
+        elif state is LINGERING:
             if waited_s > limits.linger_s:
                 self._close()
-        elif phase == CLOSING and waited_s > limits.write_timeout_s:
+        elif state is CLOSED and waited_s > limits.write_timeout_s:
             self._transport.abort()
 
-    def begin_anew(self, now_s: float) -> None:
-        """Whatever it waits for: the time for it begins now."""
+    def restart_timeouts(self, now_s: float) -> None:
+        """Begin all time limits anew."""
         self._since_s = self._stalled_s = now_s
 
     def drain(self) -> None:
         """Close if idle. A busy connection closes after its last answer, because the server is draining."""
-        self._express = None
+        self._fast_path = None
         if self._is_idle():
             self._close()
 
-    def make_room(self, now_s: float) -> None:
+    def close_if_unused(self, now_s: float) -> None:
         """Close if idle for longer than a client needs to send what it has connected for."""
-        if self._is_idle() and now_s - self._since_s > _SURELY_IDLE_S:
+        if self._is_idle() and now_s - self._since_s > _UNUSED_AFTER_S:
             self._close()
 
     def abort(self) -> None:
-        """End now."""
-        self._deafen()
-        self._phase = CLOSING
+        """Close at once, and drop what is not yet sent."""
+        self._stop_parsing()
+        self.state = CLOSED
         self._transport.abort()
 
     def _check_stall(self, now_s: float) -> None:
         unsent = self._unsent()
-        if unsent < self._stalled_at:
+        if unsent < self._stalled_bytes:
             self._stalled_s = now_s
         elif now_s - self._stalled_s > self._shared.limits.write_timeout_s:
             self._shared.count_refused("write_timeout")
             self.abort()
-        self._stalled_at = unsent
+        self._stalled_bytes = unsent
 
     def _unsent(self) -> int:
-        return self._transport.get_write_buffer_size() + (0 if self._rest is None else len(self._rest))
+        return self._transport.get_write_buffer_size() + (
+            0 if self._unwritten is None else len(self._unwritten)
+        )
 
     # --- answers
 
     def awaits(self, request: Request) -> bool:
-        """Whether an answer to `request`, which was handed on, would still reach the client."""
-        return self._current is request and not self._eof and not self._transport.is_closing()
+        """Return whether an answer to `request` would still reach the client."""
+        return self._current is request and not self._is_eof and not self._transport.is_closing()
 
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
-        """Write the answer; then go on with what waits."""
+        """Write the answer, then pass on the next request."""
         if self._current is not request:
             return  # answered before, or the client has gone
         self._current = None
         shared = self._shared
         if (
-            self._express is not None
+            self._fast_path is not None
             and status == 200
-            and request.head  # it came by the express: HTTP/1.1, and not HEAD
+            and request.head  # it came by the fast path: HTTP/1.1, and not HEAD
             and len(body) <= _JOIN_UP_TO
         ):
             try:
@@ -241,14 +240,14 @@ class Connection(RequestParser):
                 return
             self._since_s = shared.now_s
             if self._waiting:
-                self._pump()
+                self._handle_waiting()
         else:
-            self._answer_aside(request, status, head, body)
-            self._pump()
+            self._answer_in_full(request, status, head, body)
+            self._handle_waiting()
 
-    def _answer_aside(self, request: Request, status: int, head: bytes, body: bytes) -> None:
-        """Every answer but the plain 200 of a connection that goes on."""
-        if self._phase == CLOSING or self._transport.is_closing():
+    def _answer_in_full(self, request: Request, status: int, head: bytes, body: bytes) -> None:
+        """Write any answer; `answer` itself writes only a 200 after which nothing changes."""
+        if self.state is CLOSED or self._transport.is_closing():
             return
         if not 200 <= status <= 999:
             _log.error("%r was answered with status %r", request, status)
@@ -263,9 +262,9 @@ class Connection(RequestParser):
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
         self._send(b"".join(lines), b"" if without_body(request.method, status) else body)
-        if self._phase == IDLE:
+        if self.state is IDLE:
             self._since_s = self._shared.now_s
-        if last and self._rest is None:
+        if last and self._unwritten is None:
             self._finish()
 
     def _answer_refusal(self, refusal: ParseRefusal) -> None:
@@ -284,33 +283,33 @@ class Connection(RequestParser):
             if len(body) <= _PIECE:
                 self._write(body)
             else:
-                self._rest = memoryview(body)
+                self._unwritten = memoryview(body)
                 self._write_paused = True
                 self._stalled_s = self._shared.now_s
-                self._write_on()
+                self._write_next_piece()
 
-    def _write_on(self) -> None:
+    def _write_next_piece(self) -> None:
         """Write a piece; the next one in another turn of the loop, or when the peer has taken this one."""
-        self._writes_on = None
-        rest = self._rest
+        self._next_write = None
+        rest = self._unwritten
         if rest is None or self._transport.is_closing():
             return
-        self._rest = rest[_PIECE:] if len(rest) > _PIECE else None
+        self._unwritten = rest[_PIECE:] if len(rest) > _PIECE else None
         loop = asyncio.get_running_loop()
-        if self._rest is None:
-            self._writes_on = loop.call_soon(self._written)
+        if self._unwritten is None:
+            self._next_write = loop.call_soon(self._all_written)
         else:
-            self._writes_on = loop.call_soon(self._write_on)
+            self._next_write = loop.call_soon(self._write_next_piece)
         self._write(rest[:_PIECE])  # which may say that the peer is slow
 
-    def _written(self) -> None:
-        """The answer is out of our hands, and the peer is not slow."""
-        self._writes_on = None
+    def _all_written(self) -> None:
+        """Go on: all of an answer in pieces is written, and the client is not slow."""
+        self._next_write = None
         self.resume_writing()
 
     # --- going on, and ending
 
-    def _hand_on(self, request: Request) -> None:
+    def _handle(self, request: Request) -> None:
         self._current = request
         try:
             self._shared.handle(request)
@@ -318,43 +317,43 @@ class Connection(RequestParser):
             self._failed(request, error)
 
     def _failed(self, request: Request, error: Exception) -> None:
-        """A bug of ours: it must be loud, and must not end the server."""
+        """Log an exception of the handler, which is a bug, and answer 500."""
         _log.error("the handler of %r failed", request, exc_info=error)
         request.respond(500, _TEXT, plain_text(500, "internal error"))
 
-    def _pump(self) -> None:
-        """Hand on what waits, one at a time; then look what else the connection needs."""
-        if self._pumping:
+    def _handle_waiting(self) -> None:
+        """Pass on waiting requests, one at a time; then do what else the connection needs."""
+        if self._is_handling:
             return
-        self._pumping = True
+        self._is_handling = True
         waiting = self._waiting
         while waiting and self._current is None and not self._write_paused:
             request = waiting.popleft()
             request.received_s = self._shared.clock.now()
-            self._hand_on(request)
-        self._pumping = False
-        idle = self._phase == IDLE and not self._read_paused and not self._shared.draining
+            self._handle(request)
+        self._is_handling = False
+        idle = self.state is IDLE and not self._read_paused and not self._shared.draining
         if self._current is None and not waiting and not idle:
-            self._catch_up()
+            self._continue_idle()
 
-    def _catch_up(self) -> None:
-        """Nothing is in hand or in line."""
-        if self._rest is not None or self._transport.is_closing():
+    def _continue_idle(self) -> None:
+        """Do what waited until no request was being handled or waiting."""
+        if self._unwritten is not None or self._transport.is_closing():
             return
         if self._refusal is not None:
             self._answer_refusal(self._refusal)
-        elif self._read_paused and self._phase < DEAF:
-            self._read_on()
-        elif self._phase == BODY and self._expects:
+        elif self._read_paused and self._parses():
+            self._continue_reading()
+        elif self.state is READING_BODY and self._expects:
             self._expects = False
             self._write(_CONTINUE)
-        elif self._phase == DEAF or (self._shared.draining and self._is_idle()):
+        elif self.state is DISCARDING or (self._shared.draining and self._is_idle()):
             self._finish()
 
-    def _take(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         """Parse in slices: one read can hold thousands of small requests."""
-        if self._held is not None:
-            self._held += data
+        if self._unparsed is not None:
+            self._unparsed += data
             return
         view = memoryview(data)
         for start in range(0, len(data), self._slice):
@@ -362,25 +361,25 @@ class Connection(RequestParser):
             try:
                 self._feed(piece)
             except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-                self._interrupted(error, piece)
+                self._handle_parser_error(error, piece)
             self._after_parsing(len(piece))
             if self._pause_if_full():
-                self._held = bytes(view[start + self._slice :])
+                self._unparsed = bytes(view[start + self._slice :])
                 break
 
     def _after_parsing(self, size: int) -> None:
         """After parsing: `size` bytes were fed, and may have ended within a request."""
-        if self._phase != IDLE or not self._waiting:
-            self._unfinished(size)
-        if self._dropped > self._shared.limits.linger_bytes:
-            if self._phase == LINGER:
+        if self.state is not IDLE or not self._waiting:
+            self._note_unfinished(size)
+        if self._discarded_bytes > self._shared.limits.linger_bytes:
+            if self.state is LINGERING:
                 self._close()
-            elif self._phase == DEAF:
+            elif self.state is DISCARDING:
                 self._pause_reading()
-        self._pump()
+        self._handle_waiting()
 
     def _pause_if_full(self) -> bool:
-        full = bool(self._waiting) and self._line_is_full()
+        full = bool(self._waiting) and self._is_queue_full()
         if full:
             self._pause_reading()
         return full
@@ -388,7 +387,7 @@ class Connection(RequestParser):
     def _pause_reading(self) -> None:
         if not self._read_paused and not self._transport.is_closing():
             self._read_paused = True
-            self._express = None
+            self._fast_path = None
             self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
@@ -396,32 +395,33 @@ class Connection(RequestParser):
             self._read_paused = False
             self._transport.resume_reading()
 
-    def _read_on(self) -> None:
+    def _continue_reading(self) -> None:
         self._resume_reading()
         self._since_s = self._shared.now_s
-        held, self._held = self._held, None
+        held, self._unparsed = self._unparsed, None
         if held:
-            self._take(held)
+            self._parse(held)
 
-    def _deafen(self) -> None:
-        self._express = None
-        super()._deafen()
+    def _stop_parsing(self) -> None:
+        """Let go of what was in progress, and of the fast path. The caller sets the state."""
+        self._fast_path = None
+        super()._stop_parsing()
 
     def _is_idle(self) -> bool:
-        return self._phase == IDLE and not self.busy and self._held is None
+        return self.state is IDLE and not self.busy and self._unparsed is None
 
     def _is_last(self) -> bool:
-        if self.busy or self._held is not None:
+        if self.busy or self._unparsed is not None:
             return False
-        return self._phase == DEAF or (self._phase == IDLE and self._shared.draining)
+        return self.state is DISCARDING or (self.state is IDLE and self._shared.draining)
 
     def _finish(self) -> None:
-        """All is answered. Where the client may still be sending, give it time to read the answer."""
+        """Close after the last answer, or linger if the client may still be sending."""
         limits = self._shared.limits
-        may_send = self._lingers and not self._eof and not self._transport.is_closing()
-        if may_send and self._dropped <= limits.linger_bytes:
-            self._deafen()
-            self._phase = LINGER
+        may_send = self._may_still_send and not self._is_eof and not self._transport.is_closing()
+        if may_send and self._discarded_bytes <= limits.linger_bytes:
+            self._stop_parsing()
+            self.state = LINGERING
             self._since_s = self._shared.now_s
             self._transport.write_eof()
             self._resume_reading()
@@ -429,8 +429,12 @@ class Connection(RequestParser):
             self._close()
 
     def _close(self) -> None:
-        if self._phase != CLOSING:
-            self._deafen()
-            self._phase = CLOSING
+        if self.state is not CLOSED:
+            self._stop_parsing()
+            self.state = CLOSED
             self._since_s = self._shared.now_s
             self._transport.close()
+
+
+def _ignore(_data: bytes | memoryview) -> None:
+    """Stand in for parsing and for writing once the connection is lost."""

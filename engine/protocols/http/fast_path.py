@@ -1,13 +1,13 @@
-"""The short way for the common request: alone and whole in one read, HTTP/1.1, with a body of known length.
+"""Parses the common request: alone and whole in one read, HTTP/1.1, with a body of known length.
 
-HEAD is not among them, because its answer is not. The parser checks every byte and decides where the message
-ends, as on the long way (`request_parser`); what is saved is one call for each piece of it. A head that was
-checked before says the same again, so only the length of the body is left to check. Headers are cut from the
-checked head when they are asked for.
+HEAD is not among them, because its answer has no body. httptools checks every byte and decides where the
+message ends, as in `request_parser`; what is saved is a call into Python for each piece. Of a head that was
+checked before only the length of the body is compared. Headers are cut from the head when they are read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
@@ -18,12 +18,12 @@ from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.message import Request, ResponseWriter
 
 _METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
-_SHORTEST_HEADER: Final = len(b"a:\r\n")
-_LONGEST_READ: Final = 16_384  # what is longer goes the long way, where copying dominates
+_MIN_HEADER_BYTES: Final = len(b"a:\r\n")
+_MAX_READ_BYTES: Final = 16_384  # what is longer goes the long way, where copying dominates
 
 
-class Known(NamedTuple):
-    """What a head says, from its first byte up to the empty line."""
+class KnownHead(NamedTuple):
+    """A head that was parsed: everything from its first byte up to the empty line."""
 
     method: str
     target: bytes
@@ -32,30 +32,21 @@ class Known(NamedTuple):
 
 
 class FastPathParser:
-    """Takes one read at a time. One that it did not take spoils it: the long way parses that again."""
+    """Parses one read at a time. After a read that it did not take it must not be used again."""
 
-    __slots__ = ("_events", "_feed", "_known", "_longest_read", "_max_headers", "_surely_few")
+    __slots__ = ("_events", "_feed", "_known", "_max_headers", "_max_read_bytes", "_uncounted_bytes")
 
-    def __init__(self, limits: HttpLimits, known: HeaderCache[Known]) -> None:
+    def __init__(self, limits: HttpLimits, known: HeaderCache[KnownHead]) -> None:
         self._known = known
-        # What the parser saw: pieces of bodies, and after each message whether the connection is kept.
-        # All callbacks are C functions, so that it runs through without entering Python: each step of `ends`
-        # appends the parser's answer, which the parser knows only while it is calling back.
         self._events: list[Any] = []
-        parser = httptools.HttpRequestParser.__new__(httptools.HttpRequestParser)
-        ends = map(self._events.append, iter(parser.should_keep_alive, None))
-        # Made before its callbacks, because one of them asks it.
-        parser.__init__(  # type: ignore[misc]  # the very class, not a subclass
-            SimpleNamespace(on_body=self._events.append, on_message_complete=ends.__next__)
-        )
-        self._feed = parser.feed_data
-        self._longest_read = min(_LONGEST_READ, limits.max_header_bytes, limits.max_body_bytes)
+        self._feed = parser_into(self._events)
+        self._max_read_bytes = min(_MAX_READ_BYTES, limits.max_header_bytes, limits.max_body_bytes)
         self._max_headers = limits.max_headers
-        self._surely_few = limits.max_headers * _SHORTEST_HEADER  # a head of so few bytes need not be counted
+        self._uncounted_bytes = limits.max_headers * _MIN_HEADER_BYTES  # fewer cannot be too many headers
 
-    def take(self, data: bytes, connection: ResponseWriter, now_s: float) -> Request | None:
+    def parse(self, data: bytes, connection: ResponseWriter, now_s: float) -> Request | None:
         """Return the one request that `data` is, or None if it is anything else."""
-        if len(data) > self._longest_read:
+        if len(data) > self._max_read_bytes:
             return None
         whole, _, rest = data.partition(b"\r\n\r\n")
         known = self._known.get(whole)
@@ -79,7 +70,22 @@ class FastPathParser:
         # The rest is more than the body where there are chunks or a second message.
         if rest != body or sent_as is None or head[:10] != b"HTTP/1.1\r\n":
             return None
-        if len(head) > self._surely_few and head.count(b"\r\n") > self._max_headers:
+        if len(head) > self._uncounted_bytes and head.count(b"\r\n") > self._max_headers:
             return None
-        self._known.keep(whole, Known(sent_as, target, head, len(body)))
+        self._known.keep(whole, KnownHead(sent_as, target, head, len(body)))
         return Request(connection, sent_as, target, head, None, body, "1.1", connection.peer, now_s)
+
+
+def parser_into(events: list[Any]) -> Callable[[bytes], None]:
+    """Return the `feed_data` of a parser that runs no Python code while it parses.
+
+    It appends to `events` each piece of a body and, at the end of each message, whether the connection is
+    kept. The parser knows that only while it calls back, so the callback asks it: each step of `ends` appends
+    the next value of an iterator that never ends. The parser is made before its callbacks: one refers to it.
+    """
+    parser = httptools.HttpRequestParser.__new__(httptools.HttpRequestParser)
+    ends = map(events.append, iter(parser.should_keep_alive, None))
+    callbacks = SimpleNamespace(on_body=events.append, on_message_complete=ends.__next__)
+    parser.__init__(callbacks)  # type: ignore[misc]  # the very class, not a subclass
+    feed: Callable[[bytes], None] = parser.feed_data
+    return feed

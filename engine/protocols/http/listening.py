@@ -21,8 +21,8 @@ BACKLOG: Final = 4_096
 _AT_A_TIME: Final = 16
 """Connections accepted in one turn of asyncio's own loop, which are not asked about in between."""
 
-_LOOK_S: Final = 0.05
-_TELL_AGAIN_S: Final = 60.0
+_CHECK_EVERY_S: Final = 0.05
+_SAY_AGAIN_S: Final = 60.0
 
 
 class Listening:
@@ -30,30 +30,30 @@ class Listening:
 
     Args:
         make: Makes the protocol of a connection.
-        crowded: Called repeatedly while accepting pauses: close what can be closed.
-        tell: Takes one line for whoever runs the engine.
+        on_shortage: Called repeatedly while accepting pauses: close what can be closed.
+        say: Takes one line for the person who runs the engine.
         spare: How many descriptors may be opened.
     """
 
     def __init__(
         self,
         make: Callable[[], asyncio.Protocol],
-        crowded: Callable[[], object],
-        tell: Callable[[str], object],
+        on_shortage: Callable[[], object],
+        say: Callable[[str], object],
         spare: Callable[[], int] = descriptors.spare,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._make = make
-        self._crowded = crowded
-        self._tell = tell
+        self._on_shortage = on_shortage
+        self._say = say
         self._spare = spare
         self._sockets: list[socket.socket] = []  # kept beside the server's own, so that the queue stays
         self._servers: list[asyncio.Server] = []
-        self._open = self._most = 0
-        self._until_look = 1
+        self._open = self._max_open = 0
+        self._until_check = 1
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._told_s: float | None = None
+        self._said_s: float | None = None
         self._closed = False
 
     async def open(self, host: str, port: int, sockets: Sequence[socket.socket] = ()) -> tuple[str, int]:
@@ -70,26 +70,29 @@ class Listening:
             kept = socket.socket(fileno=os.dup(own.fileno()))
             kept.listen(BACKLOG)
             self._sockets.append(kept)
-        self._most = descriptors.share(self._spare())
+        self._max_open = descriptors.share(self._spare())
         address = self._sockets[0].getsockname()
         return address[0], address[1]
 
-    def took(self, connections: int) -> None:
-        """One was accepted; there are so many now. Mostly this counts down to when it is worth a look."""
-        self._until_look -= 1
-        if self._until_look <= 0:
+    def connection_opened(self, connections: int) -> None:
+        """A connection was accepted; `connections` are open now.
+
+        Descriptors are counted at some of these calls only.
+        """
+        self._until_check -= 1
+        if self._until_check <= 0:
             self._open = connections
             room = self._room()
-            self._until_look = max(1, room // 8)  # others take descriptors as well meanwhile
+            self._until_check = max(1, room // 8)  # others take descriptors as well meanwhile
             if room <= 0:
                 self._pause()
 
-    def left(self, connections: int) -> None:
-        """One is gone; there are so many now."""
+    def connection_closed(self, connections: int) -> None:
+        """A connection was closed; `connections` are open now."""
         self._open = connections
 
     def close(self) -> None:
-        """Accept nothing more."""
+        """Stop accepting, and close the sockets."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -99,32 +102,32 @@ class Listening:
         self._sockets.clear()
 
     def _room(self) -> int:
-        return min(self._spare(), self._most - self._open)
+        return min(self._spare(), self._max_open - self._open)
 
     def _pause(self) -> None:
         if self._timer is None and self._task is None and not self._closed:
             self._stop()
             now_s = self._loop.time()
-            if self._told_s is None or now_s - self._told_s > _TELL_AGAIN_S:
-                self._told_s = now_s
-                self._tell(
+            if self._said_s is None or now_s - self._said_s > _SAY_AGAIN_S:
+                self._said_s = now_s
+                self._say(
                     f"file descriptors run short (the limit, ulimit -n, is {descriptors.limit()}): "
                     "new connections wait until others end"
                 )
-            self._timer = self._loop.call_later(_LOOK_S, self._look)
+            self._timer = self._loop.call_later(_CHECK_EVERY_S, self._check_room)
 
     def _stop(self) -> None:
         for server in self._servers:
             server.close()
         self._servers.clear()
 
-    def _look(self) -> None:
+    def _check_room(self) -> None:
         self._timer = None
         if self._room() > len(self._sockets):
             self._task = self._loop.create_task(self._resume())
         else:
-            self._crowded()
-            self._timer = self._loop.call_later(_LOOK_S, self._look)
+            self._on_shortage()
+            self._timer = self._loop.call_later(_CHECK_EVERY_S, self._check_room)
 
     async def _resume(self) -> None:
         try:
@@ -136,8 +139,8 @@ class Listening:
         except OSError:  # somebody was quicker
             self._stop()
         self._task = None
-        self._until_look = 1
+        self._until_check = 1
         if self._closed:
             self._stop()
         elif len(self._servers) < len(self._sockets):
-            self._timer = self._loop.call_later(_LOOK_S, self._look)
+            self._timer = self._loop.call_later(_CHECK_EVERY_S, self._check_room)

@@ -19,17 +19,17 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class ResponseWriter(Protocol):
-    """Where an answer goes: the connection that a request came by."""
+    """The connection by which a request came, and by which it is answered."""
 
     @property
     def peer(self) -> str:
         """The client's address, without the port."""
 
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
-        """Send it, in the order of the requests."""
+        """Send the answer. Answers leave in the order of the requests."""
 
     def awaits(self, request: Request) -> bool:
-        """Whether an answer to it would still reach the client."""
+        """Return whether an answer to it would still reach the client."""
 
 
 class Request:

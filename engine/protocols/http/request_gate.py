@@ -23,8 +23,8 @@ OWN_HOSTS: Final = ("localhost", "s3.localhost", "s3.localhost.localstack.cloud"
 """Names the listeners are called by, besides addresses. What stands before one is a name of theirs too."""
 
 _MAX_VALUES: Final = 1024
-_LONGEST_VALUE: Final = 512
-_LAST_PORT: Final = 65_535
+_MAX_VALUE_BYTES: Final = 512
+_MAX_PORT: Final = 65_535
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,254})(?::([0-9]{0,5}))?")
 _ORIGIN: Final = re.compile(r"(https?)://([^/?#@\\\s]+)")
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
@@ -45,7 +45,7 @@ class Authority(NamedTuple):
 
 
 class GateRefusal(NamedTuple):
-    """What stands against a request.
+    """Why a request is refused.
 
     Attributes:
         status: 403, or 400 for a `Host` that cannot be.
@@ -62,7 +62,7 @@ class GateRefusal(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """What of a request counts, as sent.
+    """What the rule looks at of a request, as sent.
 
     Attributes:
         method: GET, POST, ...
@@ -149,7 +149,7 @@ class RequestGate:
         return plain
 
     def remember(self, head: bytes) -> None:
-        """Let `head` pass from now on: it is that of a program, and names one Host of ours."""
+        """Let `head` pass from now on. It must be that of a program, with one Host that is a name of ours."""
         self._memo.keep(head, value=True)
 
     def knows(self, host: bytes) -> bool:
@@ -158,14 +158,14 @@ class RequestGate:
         if known is None:
             found = authority(host.decode("latin-1"))
             known = found is not None and self._is_own(found.name)
-            if len(host) <= _LONGEST_VALUE:
+            if len(host) <= _MAX_VALUE_BYTES:
                 if len(self._known) >= _MAX_VALUES:
                     self._known.clear()
                 self._known[host] = known
         return known
 
     def judge(self, marks: Marks) -> GateRefusal | None:
-        """The rule."""
+        """Return why the request is refused, or None."""
         if len(marks.hosts) > 1:
             return GateRefusal(400, "More than one Host header.", final=True)
         if not marks.hosts and marks.version != "1.0":
@@ -205,7 +205,7 @@ class RequestGate:
         return GateRefusal(403, message, shown)
 
     def _judge_site(self, marks: Marks) -> GateRefusal | None:
-        """Nobody is named: browsers tell at least whether it is another site."""
+        """Judge a request without `Origin` by `Sec-Fetch-Site`."""
         if marks.site in ("", "none", "same-origin", "same-site"):
             return None
         if self._navigations and marks.method == "GET":
@@ -215,7 +215,9 @@ class RequestGate:
         return GateRefusal(403, "Pages of other sites are not allowed here: see [engine] allowed_origins.")
 
     def _judge_unsaid(self, marks: Marks, host: Authority | None) -> GateRefusal | None:
-        """Not even that: browsers say nothing to addresses other than loopback, and old ones never do.
+        """Judge a request of a browser that does not name a site.
+
+        Browsers do not name it to addresses other than loopback, and old ones never do.
 
         A link into a tab and one into a frame look the same then, and both are taken where links are.
         """
@@ -252,7 +254,7 @@ class RequestGate:
 
 
 def marks_of(request: Request) -> Marks:
-    """What of `request` counts."""
+    """Read the marks of `request`."""
     found: dict[str, list[str]] = {}
     for name, value in request.headers:
         found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
@@ -290,7 +292,7 @@ def authority(text: str) -> Authority | None:
         if not all(name.split(".")):
             return None
     port = found[2] or ""
-    if port and not 0 < int(port) <= _LAST_PORT:
+    if port and not 0 < int(port) <= _MAX_PORT:
         return None
     return Authority(name, port)
 

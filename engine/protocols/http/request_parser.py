@@ -1,4 +1,4 @@
-"""The incoming half of an HTTP/1.1 connection: bytes become requests in line, or the reason for a refusal."""
+"""The parsing half of an HTTP/1.1 connection: bytes become waiting requests, or the reason for a refusal."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from typing import Any, Final, NoReturn
 
 import httptools
 
+from engine.protocols.http.connection_states import (
+    DISCARDING,
+    IDLE,
+    READING_BODY,
+    READING_HEAD,
+    ConnectionState,
+)
 from engine.protocols.http.message import Request
 from engine.protocols.http.server_state import ServerState
 
 _log = logging.getLogger("engine.protocols")
-
-# Phases. A request in hand is no phase: more may be read while it is answered.
-IDLE: Final = 0  # between two requests
-HEAD: Final = 1  # within request line and headers
-BODY: Final = 2
-DEAF: Final = 3  # nothing more is parsed; answers may still be owed
-LINGER: Final = 4  # all is answered; what the client still sends is dropped, so that it comes to read
-CLOSING: Final = 5  # the transport was closed; what is buffered may still go out
 
 _SLICE: Final = 16_384  # bytes parsed before looking whether the line of waiting requests is full
 _WIRE_PER_BODY_BYTE: Final = 16  # a body in chunks of one byte costs 6 bytes each; more than this is abuse
 
 
 class ParseRefusal(Exception):
-    """The server answers by itself and ends the connection. Raised in a callback it ends the parser's run."""
+    """Why the server answers by itself and closes. Raised in a callback of the parser it stops the parser."""
 
     def __init__(self, kind: str, status: int, reason: str) -> None:
         super().__init__(kind, status, reason)
@@ -37,7 +36,12 @@ class ParseRefusal(Exception):
 
 
 class RequestParser:
-    """Parses, checks and limits: the whole of HTTP/1.1, whatever the pieces it arrives in."""
+    """Parses HTTP/1.1 in pieces of any size, and checks it against the limits.
+
+    Attributes:
+        peer: The client's address, without the port.
+        state: What is done with what the client sends.
+    """
 
     __slots__ = (
         "_body",
@@ -45,16 +49,15 @@ class RequestParser:
         "_body_checked",
         "_chunked",
         "_completed",
-        "_dropped",
+        "_discarded_bytes",
         "_expects",
         "_feed",
         "_head_bytes",
         "_headers",
-        "_lingers",
         "_max_body_bytes",
         "_max_headers",
+        "_may_still_send",
         "_parser",
-        "_phase",
         "_refusal",
         "_shared",
         "_since_s",
@@ -66,6 +69,7 @@ class RequestParser:
         "_waiting",
         "_wire_bytes",
         "peer",
+        "state",
     )
     _parser: Any  # an HttpRequestParser, until the connection is lost
     _feed: Callable[[bytes | memoryview], None]
@@ -77,22 +81,22 @@ class RequestParser:
         self._max_headers = limits.max_headers
         self._max_body_bytes = limits.max_body_bytes
         self._slice = min(_SLICE, limits.max_header_bytes)  # so that a head over the limit spans two
-        self._waiting: deque[Request] = deque()  # complete, not handed on
+        self._waiting: deque[Request] = deque()  # complete, not passed on
         self._stopped_by: ParseRefusal | None = None  # raised in a callback
         self._refusal: ParseRefusal | None = None  # to be answered after them
-        self._lingers = False  # the client may still be sending what was refused
-        self._dropped = 0  # bytes read since nothing is parsed any more
-        self._since_s = 0.0  # when the phase began; in BODY: when the last bytes came
+        self._may_still_send = False  # the client may still be sending what was refused
+        self._discarded_bytes = 0  # bytes read since nothing is parsed any more
+        self._since_s = 0.0  # when the state began; in READING_BODY: when the last bytes came
         self._new_parser()
 
     def _new_parser(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._feed = self._parser.feed_data
         self._completed = False  # a request was completed by the bytes fed last
-        self._begin_anew()
+        self._reset()
 
-    def _begin_anew(self) -> None:
-        self._phase = IDLE
+    def _reset(self) -> None:
+        self.state: ConnectionState = IDLE
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._trailers: list[tuple[bytes, bytes]] = []
@@ -106,12 +110,12 @@ class RequestParser:
     # --- called by the parser
 
     def on_url(self, part: bytes) -> None:
-        """A request line, or a piece of one."""
-        self._phase = HEAD
+        """Take the target of a request line, or a piece of it."""
+        self.state = READING_HEAD
         self._target = self._target + part if self._target else part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. Trailers come here too, after the chunks."""
+        """Take a header, or after chunks a trailer."""
         if not self._chunked:
             self._headers.append((name, value.rstrip()))
             return
@@ -121,8 +125,8 @@ class RequestParser:
             self._stop(ParseRefusal("headers", 431, "trailers are too large"))
 
     def on_headers_complete(self) -> None:
-        """Refuse here what must not be read on."""
-        self._phase = BODY
+        """Check version and headers. Refuses a request whose body must not be read."""
+        self.state = READING_BODY
         self._version = version = self._parser.get_http_version()
         if version != "1.1" and version != "1.0":
             self._stop(ParseRefusal("version", 505, f"HTTP/{version} is not spoken here, HTTP/1.1 is"))
@@ -138,7 +142,7 @@ class RequestParser:
         raise refusal
 
     def on_chunk_header(self) -> None:
-        """A chunk begins. The first one is the place to look at `Transfer-Encoding`."""
+        """Check `Transfer-Encoding` when the first chunk begins."""
         if self._chunked:
             return
         self._chunked = True
@@ -149,7 +153,7 @@ class RequestParser:
             self._stop(ParseRefusal("malformed", 501, "no transfer coding but chunked is known"))
 
     def on_body(self, piece: bytes) -> None:
-        """Most bodies come in one piece, which is not copied."""
+        """Take a piece of the body. If there is only one, it is not copied."""
         self._body_bytes += len(piece)
         if isinstance(self._body, BytesIO):
             self._body.write(piece)
@@ -161,7 +165,7 @@ class RequestParser:
             self._body.write(piece)
 
     def on_message_complete(self) -> None:
-        """Put the request in line, and begin anew."""
+        """Add the request to those that wait, and prepare for the next."""
         body = self._body
         keep_alive = self._parser.should_keep_alive()
         if self._body_bytes > self._max_body_bytes:
@@ -170,9 +174,9 @@ class RequestParser:
             # Of a BytesIO it is no copy, which takes 40 ms for 100 MB.
             self._enqueue(body if isinstance(body, bytes) else body.getvalue(), too_large=0)
         self._completed = True
-        self._begin_anew()
+        self._reset()
         if not keep_alive:
-            self._deafen()
+            self._discard_input()
 
     def _enqueue(self, body: bytes, too_large: int) -> None:
         shared = self._shared
@@ -188,16 +192,16 @@ class RequestParser:
 
     @abstractmethod
     def awaits(self, request: Request) -> bool:
-        """Whether the client waits: the outgoing half knows."""
+        """Return whether an answer would reach the client. `Connection` implements it."""
 
     @abstractmethod
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
-        """Send an answer: the outgoing half does."""
+        """Send an answer. `Connection` implements it."""
 
     # --- called between two reads
 
-    def _interrupted(self, error: Exception, data: bytes | memoryview) -> None:
-        """The parser stopped within `data`: because of us, of an upgrade, or of what it read."""
+    def _handle_parser_error(self, error: Exception, data: bytes | memoryview) -> None:
+        """Refuse what the parser stopped at, or go on without the upgrade that stopped it within `data`."""
         while isinstance(error, httptools.HttpParserUpgrade):
             request = self._waiting.pop()
             self._shared.requests -= 1
@@ -211,22 +215,22 @@ class RequestParser:
                 return
             except (httptools.HttpParserError, httptools.HttpParserUpgrade) as another:
                 error = another
-        if self._phase < DEAF:  # else: bytes after the last request of this connection
+        if self._parses():  # else: bytes after the last request of this connection
             self._refuse(self._stopped_by or _refusal_for(error))
 
-    def _unfinished(self, size: int) -> None:
-        """The bytes fed last, `size` of them, ended within a request."""
+    def _note_unfinished(self, size: int) -> None:
+        """Count the `size` bytes fed last, which ended within a request, against the limits."""
         if self._completed:  # most of them belong to the one before
             self._completed = False
             size = 0
-        if self._phase <= HEAD:
+        if self.state is IDLE or self.state is READING_HEAD:
             if not self._head_bytes:
                 self._since_s = self._shared.clock.now()
-            self._phase = HEAD
+            self.state = READING_HEAD
             self._head_bytes += size or 1
             if self._head_bytes > self._shared.limits.max_header_bytes:
                 self._refuse(self._head_too_large())
-        elif self._phase == BODY:
+        elif self.state is READING_BODY:
             self._since_s = self._shared.clock.now()
             self._wire_bytes += size
             self._check_body()
@@ -243,38 +247,47 @@ class RequestParser:
             self._expects = False  # the client did not wait
         if length > self._max_body_bytes:
             self._enqueue(b"", too_large=length)
-            self._deafen()
-            self._lingers = True
+            self._discard_input()
+            self._may_still_send = True
         elif self._wire_bytes > self._shared.limits.max_header_bytes + _WIRE_PER_BODY_BYTE * length:
             self._refuse(ParseRefusal("headers", 431, "trailers or chunk extensions are too large"))
 
     def _refuse(self, refusal: ParseRefusal) -> None:
         self._shared.count_refused(refusal.kind)
         self._refusal = refusal
-        self._deafen()
-        self._lingers = True
+        self._discard_input()
+        self._may_still_send = True
 
     def _head_too_large(self) -> ParseRefusal:
         limit = self._shared.limits.max_header_bytes
         return ParseRefusal("headers", 431, f"request line and headers exceed {limit} bytes")
 
-    def _line_is_full(self) -> bool:
+    def _is_queue_full(self) -> bool:
         waiting = self._waiting
         return (
             len(waiting) >= self._shared.limits.max_pipelined
             or sum(len(request.body) for request in waiting) > self._max_body_bytes
         )
 
-    def _deafen(self) -> None:
-        """Parse nothing more, and let go of what was in progress."""
-        self._phase = DEAF
-        self._feed = self._drop
+    def _discard_input(self) -> None:
+        """Parse nothing more; owed answers are still given."""
+        self._stop_parsing()
+        self.state = DISCARDING
+
+    def _stop_parsing(self) -> None:
+        """Let go of what was in progress. The caller sets the state."""
+        self._feed = self._discard
         self._headers = []
         self._target = self._body = b""
         self._body_bytes = 0
 
-    def _drop(self, data: bytes | memoryview) -> None:
-        self._dropped += len(data)
+    def _parses(self) -> bool:
+        """Whether what the client sends is still parsed."""
+        state = self.state
+        return state is IDLE or state is READING_HEAD or state is READING_BODY
+
+    def _discard(self, data: bytes | memoryview) -> None:
+        self._discarded_bytes += len(data)
 
 
 def _without_upgrade(request: Request) -> bytes:

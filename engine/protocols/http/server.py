@@ -113,10 +113,10 @@ class HttpServer:
         handle: Callable[[Request], None],
         clock: Clock,
         limits: HttpLimits,
-        tell: Callable[[str], object] = lambda _: None,
+        say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`tell` takes a line for whoever runs the engine."""
-        self._tell = tell
+        """`say` takes one line for the person who runs the engine."""
+        self._say = say
         self._handle = handle
         self._clock = clock
         self._limits = limits
@@ -134,18 +134,18 @@ class HttpServer:
         shared = self._shared = ServerState(self._handle, self._clock, self._limits)
         # A Connection has all that is asked of a protocol, without the base class: see tools/compile.py.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
-        self._listening = shared.listening = Listening(make, shared.make_room, self._tell)
+        self._listening = shared.listening = Listening(make, shared.close_if_unused, self._say)
         return await self._listening.open(host, port, sockets)
 
     async def drain(self) -> None:
-        """Stop accepting, close idle connections, let busy ones answer; return when all are gone."""
+        """Stop accepting, close idle connections, let busy ones answer; return when all are closed."""
         if self._listening is None or self._shared is None:
             return
         self._listening.close()
         self._shared.draining = True
         for connection in tuple(self._shared.connections):
             connection.drain()
-        await self._shared.gone.wait()
+        await self._shared.all_closed.wait()
 
     def close(self) -> None:
         """Stop accepting and end all connections, whatever they wait for."""

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from typing import Protocol
 
 from engine.ports import Clock
-from engine.protocols.http.fast_path import Known
+from engine.protocols.http.fast_path import KnownHead
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.listening import Listening
@@ -16,43 +16,43 @@ from engine.protocols.http.message import Request, status_line
 
 
 class ServedConnection(Protocol):
-    """A connection, as its server sees it."""
+    """What the server calls of a connection."""
 
     @property
     def busy(self) -> bool:
         """Whether an answer is owed."""
 
     def check(self, now_s: float) -> None:
-        """End what has taken too long."""
+        """End what has lasted longer than its limit."""
 
-    def begin_anew(self, now_s: float) -> None:
-        """Whatever it waits for: the time for it begins now."""
+    def restart_timeouts(self, now_s: float) -> None:
+        """Begin all time limits anew."""
 
     def drain(self) -> None:
         """Close if idle."""
 
-    def make_room(self, now_s: float) -> None:
+    def close_if_unused(self, now_s: float) -> None:
         """Close if idle for longer than a client needs to send what it has connected for."""
 
     def abort(self) -> None:
-        """End now."""
+        """Close at once."""
 
 
 class ServerState:
     """One per server. The sweeper runs while there are connections: one timer for all their timeouts."""
 
     __slots__ = (
-        "_heads",
         "_loop",
+        "_response_heads",
         "_sweep_due_s",
         "_sweep_every_s",
         "_sweeper",
+        "all_closed",
         "clock",
         "connections",
         "draining",
-        "gone",
         "handle",
-        "heads",
+        "known_heads",
         "limits",
         "listening",
         "now_s",
@@ -71,58 +71,58 @@ class ServerState:
         self.ok_head = b""  # head(200), which is rarely anything else
         self.requests = 0
         self.refused: dict[str, int] = {}
-        self.heads = HeaderCache[Known](limits.remembered_heads)
+        self.known_heads = HeaderCache[KnownHead](limits.remembered_heads)
         self.draining = False
-        self.gone = asyncio.Event()  # set while there is no connection
-        self.gone.set()
+        self.all_closed = asyncio.Event()  # set while there is no connection
+        self.all_closed.set()
         self._loop = asyncio.get_running_loop()
-        self._heads: dict[int, bytes] = {}
+        self._response_heads: dict[int, bytes] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweep_every_s = limits.sweep_every_s()
         self._sweep_due_s = 0.0
 
-    def joined(self, connection: ServedConnection) -> None:
-        """A connection was made."""
+    def add(self, connection: ServedConnection) -> None:
+        """Add a connection that was made."""
         self.connections.add(connection)
-        self.gone.clear()
+        self.all_closed.clear()
         if self._sweeper is None:
             self._refresh()
         if self.listening is not None:
-            self.listening.took(len(self.connections))
+            self.listening.connection_opened(len(self.connections))
 
-    def make_room(self) -> None:
-        """Others wait for a connection: those that have been idle for a while go."""
+    def close_if_unused(self) -> None:
+        """Close the connections that have been idle for a while, because descriptors run short."""
         now_s = self.clock.now()
         for connection in tuple(self.connections):
-            connection.make_room(now_s)
+            connection.close_if_unused(now_s)
 
-    def left(self, connection: ServedConnection) -> None:
-        """A connection is gone."""
+    def remove(self, connection: ServedConnection) -> None:
+        """Remove a connection that was closed."""
         self.connections.discard(connection)
         if self.listening is not None:
-            self.listening.left(len(self.connections))
+            self.listening.connection_closed(len(self.connections))
         if not self.connections:
-            self.gone.set()
+            self.all_closed.set()
             if self._sweeper is not None:
                 self._sweeper.cancel()
                 self._sweeper = None
 
     def count_refused(self, kind: str) -> None:
-        """A request or a client was refused by the server itself."""
+        """Count a request or a client that the server itself refused."""
         self.refused[kind] = self.refused.get(kind, 0) + 1
 
     def head(self, status: int) -> bytes:
         """Status line and date, rendered once a second and status."""
-        head = self._heads.get(status)
+        head = self._response_heads.get(status)
         if head is None:
             date = formatdate(self.clock.wall(), usegmt=True)
             head = b"%bdate: %b\r\n" % (status_line(status), date.encode("ascii"))
-            self._heads[status] = head
+            self._response_heads[status] = head
         return head
 
     def _refresh(self) -> None:
         self.now_s = self.clock.now()
-        self._heads.clear()
+        self._response_heads.clear()
         self.ok_head = self.head(200)
         self._sweep_due_s = self.now_s + self._sweep_every_s
         self._sweeper = self._loop.call_later(self._sweep_every_s, self._sweep)
@@ -138,6 +138,6 @@ class ServerState:
         held_up = self.now_s - due_s > self._sweep_every_s
         for connection in tuple(self.connections):
             if held_up:
-                connection.begin_anew(self.now_s)
+                connection.restart_timeouts(self.now_s)
             else:
                 connection.check(self.now_s)

@@ -50,8 +50,8 @@ class ErrorResponses:
 
 
 @cache
-def refusals(front_door: FrontDoor) -> ErrorResponses:
-    """The refusals of `front_door`.
+def error_responses(front_door: FrontDoor) -> ErrorResponses:
+    """Return how `front_door` answers errors.
 
     Sources: Lambda Developer Guide, "Handling Lambda errors with an API Gateway API" and "Lambda function
     URLs"; Elastic Load Balancing, "Lambda functions as targets". Not confirmed by a primary source: the

@@ -26,8 +26,8 @@ from engine.sources.http.target import split_target
 from engine.sources.http.timestamps import Timestamps
 
 _MAX_TARGETS: Final = 4096
-_LONGEST_TARGET: Final = 512
-_SURELY_FITS: Final = 524_288
+_MAX_TARGET_BYTES: Final = 512
+_FITS_UP_TO_BYTES: Final = 524_288
 """Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""
 
 
@@ -50,7 +50,7 @@ class Resolved(NamedTuple):
 class Router:
     """Finds the route of a request, and remembers the targets it has seen: bounded in number and length."""
 
-    __slots__ = ("_known", "_max_body", "_nowhere", "_table")
+    __slots__ = ("_known", "_max_body", "_no_route_response", "_table")
 
     def __init__(self, entries: Sequence[Entry[Route]]) -> None:
         problems = conflicts(entries)
@@ -59,14 +59,14 @@ class Router:
         payloads = [entry.endpoint.payload for entry in entries]
         doors = {payload.front_door for payload in payloads}
         self._max_body = max((payload.max_body for payload in payloads), default=0)
-        self._nowhere = no_route(rest_only=doors == {FrontDoor.REST})
+        self._no_route_response = no_route(rest_only=doors == {FrontDoor.REST})
         self._table = RouteTable(entries)
         self._known: dict[tuple[str, bytes], Resolved] = {}
 
     @property
-    def nowhere(self) -> Answer:
+    def no_route_response(self) -> Answer:
         """The answer to a request that no route takes."""
-        return self._nowhere
+        return self._no_route_response
 
     @property
     def max_body(self) -> int:
@@ -88,7 +88,7 @@ class Router:
             return None
         route = found.endpoint
         resolved = Resolved(route, route.payload.target(path, query, found.parameters))
-        if len(target) <= _LONGEST_TARGET:
+        if len(target) <= _MAX_TARGET_BYTES:
             if len(self._known) >= _MAX_TARGETS:
                 self._known.clear()
             self._known[(method, target)] = resolved
@@ -98,43 +98,43 @@ class Router:
 class HttpEventHandler:
     """Takes requests from the server, hands events to the sink, and gives the answers back."""
 
-    __slots__ = ("_new_request_id", "_reject", "_router", "_stamps", "_submit", "_tracing")
+    __slots__ = ("_new_request_id", "_reject", "_router", "_submit", "_timestamps", "_tracing")
 
     def __init__(self, router: Router, sink: Sink, host: Host) -> None:
         self._router = router
         self._submit = sink.submit
-        self._stamps = Timestamps(host.clock)
+        self._timestamps = Timestamps(host.clock)
         self._tracing = Tracing()
         self._new_request_id = host.new_request_id
         self._reject = host.reject
 
     def reroute(self, router: Router) -> None:
-        """Other routes from now on."""
+        """Use `router` from now on."""
         self._router = router
 
-    def take(self, request: Request) -> None:
+    def handle(self, request: Request) -> None:
         """Answer now what cannot become an event; submit the rest. Never raises for a bad request."""
         request_id = self._new_request_id()
         resolved = self._router.resolve(request.method, request.target)
         if resolved is None:
             self._reject("unknown_function")
-            _refuse(request, self._router.nowhere, request_id)
+            _refuse(request, self._router.no_route_response, request_id)
             return
         route, target = resolved
         payload = route.payload
         if request.too_large or len(request.body) > payload.max_body:
             self._reject("payload_too_large")
-            _refuse(request, payload.refusals.too_large, request_id)
+            _refuse(request, payload.error_responses.too_large, request_id)
             return
-        stamp = self._stamps.now()
-        trace = self._tracing.header(request, stamp, request_id)
-        document = payload.event(request, target, request_id, stamp, trace)
+        timestamp = self._timestamps.now()
+        trace = self._tracing.header(request, timestamp, request_id)
+        document = payload.event(request, target, request_id, timestamp, trace)
         text: bytes | None = None
-        if len(request.body) > _SURELY_FITS:
+        if len(request.body) > _FITS_UP_TO_BYTES:
             text = orjson.dumps(document)
             if len(text) > MAX_EVENT_BYTES:
                 self._reject("payload_too_large")
-                _refuse(request, payload.refusals.too_large, request_id)
+                _refuse(request, payload.error_responses.too_large, request_id)
                 return
         event = Event(
             route.function,
@@ -151,10 +151,10 @@ class HttpEventHandler:
             self._submit(event, partial(_answer, request, payload))
         except NotAccepting:
             self._reject("not_accepting")
-            _refuse(request, payload.refusals.unavailable, request_id)
+            _refuse(request, payload.error_responses.unavailable, request_id)
         except FunctionNotFound:  # taken away since the table was built
             self._reject("unknown_function")
-            _refuse(request, payload.refusals.failed, request_id)
+            _refuse(request, payload.error_responses.failed, request_id)
 
 
 def _answer(request: Request, payload: PayloadFormat, outcome: Outcome) -> None:

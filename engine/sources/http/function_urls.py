@@ -26,11 +26,11 @@ class UrlPayload(PayloadV2):
 
     __slots__ = ()
 
-    def __init__(self, url_id: str, function: str, edge: GatewayIdentity) -> None:
+    def __init__(self, url_id: str, function: str, gateway: GatewayIdentity) -> None:
         binding = Binding(function=Function(function, handler="-"), settings=HttpEvent())
-        super().__init__(binding, HttpEvent(), edge)
+        super().__init__(binding, HttpEvent(), gateway)
         self._api_id = url_id
-        self._domain = f"{url_id}.lambda-url.{edge.account.region}.on.aws"
+        self._domain = f"{url_id}.lambda-url.{gateway.account.region}.on.aws"
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
         """As sent, without the prefix, and no path parameters: a function URL has none."""
@@ -39,10 +39,10 @@ class UrlPayload(PayloadV2):
 
 
 def url_entries(
-    url_id: str, function: str, qualifier: str | None, edge: GatewayIdentity, cors: Cors | None = None
+    url_id: str, function: str, qualifier: str | None, gateway: GatewayIdentity, cors: Cors | None = None
 ) -> list[Entry[Route]]:
     """The routes of one function URL: itself, and everything below it."""
-    route = Route(function, UrlPayload(url_id, function, edge), qualifier, cors)
+    route = Route(function, UrlPayload(url_id, function, gateway), qualifier, cors)
     prefix = prefix_of(url_id)
     paths = (prefix, f"{prefix}/", f"{prefix}/{{below+}}")
     return [Entry(ANY, path, function, route) for path in paths]

@@ -1,4 +1,4 @@
-"""Stands before the routes: turns away what pages of other sites send, and does what a route's CORS says.
+"""Checks requests before they are routed: refuses pages of other sites, and applies the CORS of routes.
 
 Source: API Gateway Developer Guide, "Configure CORS for HTTP APIs" (preflights are answered without the
 function; the function's own CORS headers are ignored) and "Enable CORS on a REST API" (its answers are the
@@ -23,44 +23,44 @@ _HEAD: Final = header_block([("content-type", JSON_TYPE), ("x-amzn-errortype", "
 
 
 class HttpGate:
-    """`take` is the handler of the http listener: it passes on to `take` of a desk."""
+    """The handler of the http listener: checks each request, and passes it to `handle`."""
 
     def __init__(
         self,
         gate: RequestGate,
         router: Router,
-        take: Callable[[Request], None],
+        handle: Callable[[Request], None],
         reject: Callable[[str], None],
         new_request_id: Callable[[], str],
     ) -> None:
         self._gate = gate
         self._passed = gate.passed
         self._router = router
-        self._take = take
+        self._handle = handle
         self._reject = reject
         self._new_request_id = new_request_id
 
     def reroute(self, router: Router) -> None:
-        """Other routes from now on."""
+        """Use `router` from now on."""
         self._router = router
 
-    def take(self, request: Request) -> None:
+    def handle(self, request: Request) -> None:
         """Answer `request`, now or later. Never raises for a bad one."""
         if self._passed(request.head) or self._gate.is_plain(request):
-            self._take(request)
+            self._handle(request)
         else:
-            self._look(request)
+            self._check(request)
 
-    def _look(self, request: Request) -> None:
+    def _check(self, request: Request) -> None:
         marks = marks_of(request)
         refusal = self._gate.judge(marks)
         preflight = preflight_of(request)
         route = self._route(request, preflight)
         cors = route.cors if route is not None else None
-        if refusal is not None and not _is_opened(request, refusal, cors):
+        if refusal is not None and not _is_allowed_by_cors(request, refusal, cors):
             self._refuse(request, refusal)
         elif route is None or cors is None or not marks.origins:
-            self._take(request)
+            self._handle(request)
         elif preflight is not None:
             is_url = route.payload.front_door is FrontDoor.URL
             granted = cors.takes(preflight.origin, preflight.method, preflight.headers)
@@ -68,7 +68,7 @@ class HttpGate:
             request.respond(200 if is_url else 204, identified(head, self._new_request_id()), b"")
         else:
             self._share(request, route, cors, marks.origins[0])
-            self._take(request)
+            self._handle(request)
 
     def _route(self, request: Request, preflight: Preflight | None) -> Route | None:
         """The route it is for: of a preflight, the one of the request that is to follow, if that has CORS."""
@@ -93,7 +93,7 @@ class HttpGate:
         request.respond(refusal.status, identified(_HEAD, self._new_request_id()), body)
 
 
-def _is_opened(request: Request, refusal: GateRefusal, cors: Cors | None) -> bool:
+def _is_allowed_by_cors(request: Request, refusal: GateRefusal, cors: Cors | None) -> bool:
     """Whether the CORS of its route names the origin, and takes the method. Preflights are only answered."""
     origin = refusal.origin
     if refusal.final or origin is None or cors is None or not cors.names(origin):

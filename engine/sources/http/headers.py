@@ -33,7 +33,7 @@ NOT_SHOWN: Final = HOP_BY_HOP | REPLACED
 """What events of an API or a URL do not have from the request."""
 
 _MAX_NAMES: Final = 1024
-_LONGEST_NAME: Final = 64
+_MAX_NAME_BYTES: Final = 64
 
 
 class HeaderNames(dict[bytes, str]):
@@ -46,7 +46,7 @@ class HeaderNames(dict[bytes, str]):
 
     def __missing__(self, name: bytes) -> str:
         spelling = LEFT_OUT if name.lower() in self._left_out else self._spell(name)
-        if len(self) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
+        if len(self) < _MAX_NAMES and len(name) <= _MAX_NAME_BYTES:
             self[name] = spelling
         return spelling
 
@@ -64,17 +64,17 @@ class Tracing:
     def __init__(self) -> None:
         self._untraced = HeaderCache[bool]()  # heads without one
 
-    def header(self, request: Request, stamp: Timestamp, request_id: str) -> str:
+    def header(self, request: Request, timestamp: Timestamp, request_id: str) -> str:
         """The client's if it names a root, else a new one with the client's fields after it."""
         if self._untraced.get(request.head):
-            return new_trace_id(stamp, request_id)
+            return new_trace_id(timestamp, request_id)
         sent = request.header(b"x-amzn-trace-id")
         if sent is None:
             self._untraced.keep(request.head, value=True)
-            return new_trace_id(stamp, request_id)
+            return new_trace_id(timestamp, request_id)
         if b"Root=" in sent:
             return sent.decode("latin-1")
-        return f"{new_trace_id(stamp, request_id)};{sent.decode('latin-1')}"
+        return f"{new_trace_id(timestamp, request_id)};{sent.decode('latin-1')}"
 
 
 def forwarded_for(sent: str | None, peer: str) -> str:

@@ -1,4 +1,4 @@
-"""What the three payload formats have in common: the promise they make, and the edge they stand at."""
+"""What the three payload formats have in common: their protocol, and the gateway's identity."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PayloadFormat(Protocol):
 
     front_door: FrontDoor
     max_body: int
-    refusals: ErrorResponses
+    error_responses: ErrorResponses
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> Any:
         """What `event` needs to know of a request target. Never changed afterwards: it is shared.
@@ -50,7 +50,7 @@ class PayloadFormat(Protocol):
         """
 
     def event(
-        self, request: Request, target: Any, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: Any, request_id: str, timestamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event, fresh: the handler may change all of it."""
 

@@ -12,7 +12,7 @@ from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
-from engine.sources.http.error_responses import refusals
+from engine.sources.http.error_responses import error_responses
 from engine.sources.http.headers import (
     LEFT_OUT,
     REPLACED,
@@ -59,27 +59,27 @@ class PayloadAlb:
     """
 
     __slots__ = (
-        "_edge",
+        "_gateway",
         "_group",
         "_heads",
         "_multi",
         "_names",
+        "error_responses",
         "front_door",
         "max_body",
-        "refusals",
     )
 
-    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
+    def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
         self.front_door = FrontDoor.ALB
         self.max_body = MAX_BYTES
-        self.refusals = refusals(self.front_door)
-        account, name = edge.account, binding.function.name
+        self.error_responses = error_responses(self.front_door)
+        account, name = gateway.account, binding.function.name
         self._group = (
             f"arn:aws:elasticloadbalancing:{account.region}:{account.account_id}"
             f":targetgroup/{name[:32]}/{stable_id('target-group', name, 16)}"
         )
         self._multi = settings.multi_value_headers
-        self._edge = edge
+        self._gateway = gateway
         self._names = HeaderNames(lower_case, REPLACED | {b"transfer-encoding"})
         self._heads = ResponseHeads("application/octet-stream")
 
@@ -88,7 +88,7 @@ class PayloadAlb:
         return TargetAlb(path, grouped(sent_pairs(query)))
 
     def event(
-        self, request: Request, target: TargetAlb, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetAlb, request_id: str, timestamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event: one pair of maps, single (the last value wins) or multi-value, never both."""
         event: dict[str, Any] = {
@@ -101,7 +101,7 @@ class PayloadAlb:
         headers.pop(LEFT_OUT, None)
         added = {
             "x-forwarded-for": forwarded_for(headers.get("x-forwarded-for"), request.peer),
-            "x-forwarded-port": self._edge.port,
+            "x-forwarded-port": self._gateway.port,
             "x-forwarded-proto": "http",
             "x-amzn-trace-id": trace,
         }
@@ -126,16 +126,16 @@ class PayloadAlb:
         primary source: the default content type application/octet-stream.
         """
         if outcome.status is not Status.SUCCESS:
-            return self.refusals.of(outcome)
+            return self.error_responses.of(outcome)
         if len(outcome.body) > MAX_BYTES:
-            return self.refusals.malformed_by(outcome)
+            return self.error_responses.malformed_by(outcome)
         try:
             if result is MISSING:
                 result = parse(outcome.body)
             if type(result) is not dict or type(result.get("statusCode")) is not int:
-                return self.refusals.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome)
             if type(result.get("statusDescription", "")) not in (str, type(None)):
-                return self.refusals.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome)
             status = http_status(result["statusCode"])
             if self._multi:
                 head = self._heads.lines(_multi_pairs(header_map(result.get("multiValueHeaders"))))
@@ -143,7 +143,7 @@ class PayloadAlb:
                 head = self._heads.render(result.get("headers"))
             return status, identified(head, outcome.request_id), _answer_body(result)
         except ValueError:
-            return self.refusals.malformed_by(outcome)
+            return self.error_responses.malformed_by(outcome)
 
 
 def _event_body(body: bytes, headers: dict[str, str]) -> tuple[str, bool]:

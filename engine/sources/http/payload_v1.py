@@ -12,7 +12,7 @@ from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
-from engine.sources.http.error_responses import refusals
+from engine.sources.http.error_responses import error_responses
 from engine.sources.http.headers import (
     LEFT_OUT,
     NOT_SHOWN,
@@ -71,7 +71,7 @@ class PayloadV1:
     __slots__ = (
         "_binary",
         "_context",
-        "_edge",
+        "_gateway",
         "_greedy",
         "_heads",
         "_identity",
@@ -79,16 +79,16 @@ class PayloadV1:
         "_path",
         "_stage",
         "_variables",
+        "error_responses",
         "front_door",
         "max_body",
-        "refusals",
     )
 
-    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
+    def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
         self.front_door = FrontDoor.REST
         self.max_body = 10 * 1024 * 1024
-        self.refusals = refusals(self.front_door)
-        account = edge.account
+        self.error_responses = error_responses(self.front_door)
+        account = gateway.account
         api_id = stable_id("rest-api", account.account_id, 10)
         self._context = {
             "accountId": account.account_id,
@@ -105,7 +105,7 @@ class PayloadV1:
         self._stage = settings.stage_name
         self._variables = settings.stage_variables
         self._binary = settings.binary_media_types
-        self._edge = edge
+        self._gateway = gateway
         self._names = HeaderNames(_spelling, NOT_SHOWN)
         self._heads = ResponseHeads()
 
@@ -133,7 +133,7 @@ class PayloadV1:
         )
 
     def event(
-        self, request: Request, target: TargetV1, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetV1, request_id: str, timestamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event; single-value maps hold the last value of a repeated name."""
         headers, multi_headers = self._headers(request, trace)
@@ -165,8 +165,8 @@ class PayloadV1:
                 "path": f"/{self._stage}{target.path}",
                 "protocol": f"HTTP/{request.version}",
                 "requestId": request_id,
-                "requestTime": stamp.text,
-                "requestTimeEpoch": stamp.epoch_ms,
+                "requestTime": timestamp.text,
+                "requestTimeEpoch": timestamp.epoch_ms,
                 "resourceId": target.resource_id,
                 "resourcePath": target.resource,
                 "stage": self._stage,
@@ -189,7 +189,7 @@ class PayloadV1:
         sent = multi.get("X-Forwarded-For")
         added = {
             "X-Forwarded-For": forwarded_for(", ".join(sent) if sent else None, request.peer),
-            "X-Forwarded-Port": self._edge.port,
+            "X-Forwarded-Port": self._gateway.port,
             "X-Forwarded-Proto": "http",
             "X-Amzn-Trace-Id": trace,
         }
@@ -216,12 +216,12 @@ class PayloadV1:
         type of the request's `Accept` is a binary media type; else the base64 text itself is sent.
         """
         if outcome.status is not Status.SUCCESS:
-            return self.refusals.of(outcome)
+            return self.error_responses.of(outcome)
         try:
             if result is MISSING:
                 result = parse(outcome.body)
             if type(result) is not dict or not result or not result.keys() <= _ALLOWED:
-                return self.refusals.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome)
             code = result.get("statusCode")
             status = 200 if code is None else http_status(code)
             multi = result.get("multiValueHeaders")
@@ -232,7 +232,7 @@ class PayloadV1:
             )
             return status, identified(head, outcome.request_id), self._answer_body(result, request)
         except ValueError:
-            return self.refusals.malformed_by(outcome)
+            return self.error_responses.malformed_by(outcome)
 
     def _answer_body(self, result: dict[str, Any], request: Request) -> bytes:
         body = result.get("body")

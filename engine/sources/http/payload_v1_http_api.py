@@ -13,7 +13,7 @@ from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
-from engine.sources.http.error_responses import refusals
+from engine.sources.http.error_responses import error_responses
 from engine.sources.http.headers import text_or_base64
 from engine.sources.http.payload import GatewayIdentity, stable_id
 from engine.sources.http.payload_v1 import PayloadV1, TargetV1
@@ -28,11 +28,11 @@ class PayloadV1HttpApi(PayloadV1):
 
     __slots__ = ("_before",)
 
-    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
-        super().__init__(binding, settings, edge)
+    def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
+        super().__init__(binding, settings, gateway)
         self.front_door = FrontDoor.HTTP_API
-        self.refusals = refusals(self.front_door)
-        account = edge.account
+        self.error_responses = error_responses(self.front_door)
+        account = gateway.account
         api_id = stable_id("http-api", account.account_id, 10)
         self._context = {
             "accountId": account.account_id,
@@ -50,10 +50,10 @@ class PayloadV1HttpApi(PayloadV1):
         return TargetV1(decoded_path(path), single or None, multi or None, decoded or None, self._path, "")
 
     def event(
-        self, request: Request, target: TargetV1, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetV1, request_id: str, timestamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event, which says its version; `resourceId` is null."""
-        event = {"version": "1.0", **super().event(request, target, request_id, stamp, trace)}
+        event = {"version": "1.0", **super().event(request, target, request_id, timestamp, trace)}
         context = event["requestContext"]
         context["authorizer"] = {"claims": None, "scopes": None}
         context["path"], context["resourceId"] = self._before + target.path, None
@@ -74,9 +74,9 @@ class PayloadV1HttpApi(PayloadV1):
                 if result is MISSING:
                     result = parse(outcome.body)
             except ValueError:
-                return self.refusals.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome)
             if type(result) is not dict or result.get("statusCode") is None:
-                return self.refusals.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome)
         return super().answer(outcome, request, result)
 
     def _answer_body(self, result: dict[str, Any], request: Request) -> bytes:

@@ -13,7 +13,7 @@ from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.server import Request, header_block
-from engine.sources.http.error_responses import refusals
+from engine.sources.http.error_responses import error_responses
 from engine.sources.http.headers import (
     LEFT_OUT,
     NOT_SHOWN,
@@ -77,7 +77,7 @@ class PayloadV2:
         "_account_id",
         "_api_id",
         "_domain",
-        "_edge",
+        "_gateway",
         "_heads",
         "_known",
         "_names",
@@ -85,16 +85,16 @@ class PayloadV2:
         "_route_key",
         "_stage",
         "_variables",
+        "error_responses",
         "front_door",
         "max_body",
-        "refusals",
     )
 
-    def __init__(self, binding: Binding, settings: HttpEvent, edge: GatewayIdentity) -> None:
+    def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
         self.front_door = settings.front_door
         self.max_body = _MAX_BODY[self.front_door]
-        self.refusals = refusals(self.front_door)
-        account = edge.account
+        self.error_responses = error_responses(self.front_door)
+        account = gateway.account
         if self.front_door is FrontDoor.URL:
             self._account_id = "anonymous"
             self._api_id = stable_id("url", binding.function.name, 32)
@@ -107,7 +107,7 @@ class PayloadV2:
         self._prefix = "" if self._stage == DEFAULT_PATH else f"/{self._stage}"
         self._route_key = settings.route_key
         self._variables = settings.stage_variables
-        self._edge = edge
+        self._gateway = gateway
         self._names = HeaderNames(lower_case, NOT_SHOWN)
         self._heads = ResponseHeads()
         self._known = HeaderCache[Sent]()
@@ -120,7 +120,7 @@ class PayloadV2:
         return TargetV2(path, query, joined(decoded_pairs(query)) or None, parameters or None)
 
     def event(
-        self, request: Request, target: TargetV2, request_id: str, stamp: Timestamp, trace: str
+        self, request: Request, target: TargetV2, request_id: str, timestamp: Timestamp, trace: str
     ) -> dict[str, Any]:
         """The event. A text body is one whose content type holds `json`, `text` or `xml`."""
         sent = self._known.get(request.head)
@@ -131,7 +131,7 @@ class PayloadV2:
         headers["x-forwarded-for"] = (
             forwarded_for(headers["x-forwarded-for"], peer) if "x-forwarded-for" in headers else peer
         )
-        headers["x-forwarded-port"] = self._edge.port
+        headers["x-forwarded-port"] = self._gateway.port
         headers["x-forwarded-proto"] = "http"
         headers["x-amzn-trace-id"] = trace
         event: dict[str, Any] = {
@@ -160,8 +160,8 @@ class PayloadV2:
             "requestId": request_id,
             "routeKey": self._route_key,
             "stage": self._stage,
-            "time": stamp.text,
-            "timeEpoch": stamp.epoch_ms,
+            "time": timestamp.text,
+            "timeEpoch": timestamp.epoch_ms,
         }
         if target.parameters is not None:
             event["pathParameters"] = target.parameters.copy()
@@ -195,7 +195,7 @@ class PayloadV2:
         primary source: a `body` that is not a string is sent as compact JSON.
         """
         if outcome.status is not Status.SUCCESS:
-            return self.refusals.of(outcome)
+            return self.error_responses.of(outcome)
         try:
             if result is MISSING:
                 result = parse(outcome.body)
@@ -208,13 +208,13 @@ class PayloadV2:
                 head += _set_cookies(cookies)
             return status, identified(head, outcome.request_id), _body(result)
         except ValueError:
-            return self.refusals.malformed_by(outcome)
+            return self.error_responses.malformed_by(outcome)
 
     def _bare(self, result: Any, outcome: Outcome) -> Answer:
         """An HTTP API takes an object that looks like Lambda's error for one (recorded)."""
         looks_failed = type(result) is dict and "errorMessage" in result
         if looks_failed and self.front_door is FrontDoor.HTTP_API:
-            return self.refusals.malformed_by(outcome)
+            return self.error_responses.malformed_by(outcome)
         head = self._heads.render(None)
         return 200, identified(head, outcome.request_id), plain_body(result, outcome.body)
 

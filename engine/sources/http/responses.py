@@ -25,7 +25,7 @@ SERVER_OWNED: Final = SERVER_HEADERS | {"te", "trailer", "x-amzn-requestid"}
 
 JSON_TYPE: Final = "application/json"
 _MAX_HEADS: Final = 256
-_LONGEST_HEAD: Final = 1024
+_MAX_HEAD_BYTES: Final = 1024
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 19  # may not fit the 64 bits orjson reads exactly
 
@@ -162,7 +162,7 @@ class ResponseHeads:
         if known is not None:
             return known
         head = self.lines((name, header_text(value)) for name, value in key if value is not None)
-        if len(head) <= _LONGEST_HEAD and all(type(value) is str for value in headers.values()):
+        if len(head) <= _MAX_HEAD_BYTES and all(type(value) is str for value in headers.values()):
             if len(self._known) >= _MAX_HEADS:
                 self._known.clear()
             self._known[key] = head

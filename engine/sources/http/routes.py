@@ -117,9 +117,9 @@ def _descend(
         values.pop()
     if node.rest:
         leaf = _of_method(node.rest, method)
-        taken = "/".join(segments[depth:])
-        if leaf is not None and taken:
-            values.append(taken)
+        tail = "/".join(segments[depth:])
+        if leaf is not None and tail:
+            values.append(tail)
             return leaf
     return None
 
@@ -132,11 +132,11 @@ def conflicts(entries: Sequence[Entry[T]]) -> list[str]:
     """One line for each method and path that two entries claim; variable names do not tell routes apart."""
     return [
         f"functions.{entries[number].owner}.events: {sentence}"
-        for number, sentence in taken([(entry.method, entry.path, entry.owner) for entry in entries])
+        for number, sentence in duplicates([(entry.method, entry.path, entry.owner) for entry in entries])
     ]
 
 
-def taken(routes: Sequence[tuple[str, str, str]]) -> Iterator[tuple[int, str]]:
+def duplicates(routes: Sequence[tuple[str, str, str]]) -> Iterator[tuple[int, str]]:
     """The position of each (method, path, owner) that an earlier one claims, and by whom."""
     owners: dict[tuple[str, str], str] = {}
     for number, (method, path, owner) in enumerate(routes):

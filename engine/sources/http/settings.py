@@ -77,7 +77,7 @@ class CorsSettings(BaseModel):
         return values
 
     def rule(self) -> Cors:
-        """It as a rule."""
+        """Return the rule that these settings describe."""
         return Cors(
             origins=self.origins,
             methods=self.methods,

@@ -20,14 +20,10 @@ from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
 from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
-from engine.sources.http.routes import Entry, taken
+from engine.sources.http.routes import Entry, duplicates
 from engine.sources.http.settings import HttpEvent
 
 LISTENER: Final = "http"
-_MAX_TARGETS: Final = 4096
-_LONGEST_TARGET: Final = 512
-_SURELY_FITS: Final = 524_288
-"""Bytes of body that, at six bytes of JSON each and with the headers, stay below `MAX_EVENT_BYTES`."""
 _FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, GatewayIdentity], PayloadFormat]]] = {
     "2.0": PayloadV2,
     "1.0": PayloadV1,
@@ -45,32 +41,32 @@ class HttpSource:
 
     Settings: ClassVar[type[BaseModel]] = HttpEvent
 
-    def __init__(self, entries: Sequence[Entry[Route]], host: Host, edge: GatewayIdentity) -> None:
+    def __init__(self, entries: Sequence[Entry[Route]], host: Host, gateway: GatewayIdentity) -> None:
         self._entries = entries
         self._urls: dict[str, list[Entry[Route]]] = {}
         self._router = Router(entries)
-        self._desk: HttpEventHandler | None = None
+        self._event_handler: HttpEventHandler | None = None
         self._gate: HttpGate | None = None
         self._host = host
-        self._edge = edge
+        self._gateway = gateway
         self._base = ""
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Compile the routes. Raises ConfigError with one line for each route claimed twice."""
-        edge = GatewayIdentity(host.account, host.listen[LISTENER][1])
-        return cls([_entry(binding, edge) for binding in bindings], host, edge)
+        gateway = GatewayIdentity(host.account, host.listen[LISTENER][1])
+        return cls([_entry(binding, gateway) for binding in bindings], host, gateway)
 
     @classmethod
     def examine(cls, bindings: Sequence[Binding], _wall_s: float) -> Iterator[Finding]:
         """Routes that are claimed twice."""
         routes = [(cast("HttpEvent", one.settings), one.function.name) for one in bindings]
-        for number, sentence in taken([(event.method, event.path, owner) for event, owner in routes]):
+        for number, sentence in duplicates([(event.method, event.path, owner) for event, owner in routes]):
             yield Finding(number, sentence)
 
     @property
     def router(self) -> Router:
-        """What finds the route of a request, as of now."""
+        """Finds the route of a request."""
         return self._router
 
     # ---------------------------------------------------------------- function URLs
@@ -79,11 +75,11 @@ class HttpSource:
         self, url_id: str, function: str, qualifier: str | None, cors: Mapping[str, Any] | None = None
     ) -> None:
         """Serve a function URL from now on; `cors` is the member `Cors` of its configuration."""
-        self._urls[url_id] = url_entries(url_id, function, qualifier, self._edge, cors_of_url(cors))
+        self._urls[url_id] = url_entries(url_id, function, qualifier, self._gateway, cors_of_url(cors))
         self._reroute()
 
     def close(self, url_id: str) -> None:
-        """Serve it no more."""
+        """Stop serving a function URL."""
         if self._urls.pop(url_id, None) is not None:
             self._reroute()
 
@@ -92,30 +88,34 @@ class HttpSource:
         return f"{self._base}{prefix_of(url_id)}/"
 
     def _reroute(self) -> None:
-        self._router = Router([*self._entries, *(one for entries in self._urls.values() for one in entries)])
-        if self._desk is not None and self._gate is not None:
-            self._desk.reroute(self._router)
+        self._router = Router(
+            [*self._entries, *(entry for entries in self._urls.values() for entry in entries)]
+        )
+        if self._event_handler is not None and self._gate is not None:
+            self._event_handler.reroute(self._router)
             self._gate.reroute(self._router)
 
     # ---------------------------------------------------------------- serving
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
-        """Listen until `stopping`, then answer what was taken. Starts with `http://host:port`."""
+        """Listen until `stopping`, then answer the requests that came before. Starts with `http://host:port`."""
         host = self._host
-        desk = self._desk = HttpEventHandler(self._router, sink, host)
+        event_handler = self._event_handler = HttpEventHandler(self._router, sink, host)
         rule = RequestGate(
             host.listen[LISTENER][0],
             hosts=host.hosts,
             allowed_origins=host.allowed_origins,
             navigations=True,
         )
-        gate = self._gate = HttpGate(rule, self._router, desk.take, host.reject, host.new_request_id)
+        gate = self._gate = HttpGate(
+            rule, self._router, event_handler.handle, host.reject, host.new_request_id
+        )
         limits = HttpLimits(max_body_bytes=max(self._router.max_body, URL_MAX_BODY))
-        server = HttpServer(gate.take, host.clock, limits, host.say)
+        server = HttpServer(gate.handle, host.clock, limits, host.say)
         try:
             with named_listener(LISTENER):
                 address, port = await server.start(*host.listen[LISTENER])
-            self._edge.port = str(port)
+            self._gateway.port = str(port)
             shown = f"[{address}]" if ":" in address else address
             self._base = f"http://{shown}:{port}"
             task_status.started(self._base)
@@ -125,12 +125,12 @@ class HttpSource:
             server.close()
 
 
-def _entry(binding: Binding, edge: GatewayIdentity) -> Entry[Route]:
+def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:
     settings = binding.settings
     if not isinstance(settings, HttpEvent):
         raise TypeError(f"an HTTP event needs HttpEvent settings, not {type(settings).__name__}")
-    form = PayloadV1HttpApi if settings.api == "http" else _FORMATS[settings.payload_format]
-    payload = form(binding, settings, edge)
+    payload_class = PayloadV1HttpApi if settings.api == "http" else _FORMATS[settings.payload_format]
+    payload = payload_class(binding, settings, gateway)
     name = binding.function.name
     cors = settings.cors.rule() if settings.cors is not None else None
     return Entry(settings.method, settings.path, name, Route(name, payload, binding.qualifier, cors))

@@ -48,6 +48,6 @@ class Timestamps:
         return Timestamp(epoch_ms, self._text, self._trace)
 
 
-def new_trace_id(stamp: Timestamp, request_id: str) -> str:
+def new_trace_id(timestamp: Timestamp, request_id: str) -> str:
     """`Root=1-<time>-<24 hex>`, the 24 taken from the request's UUID, so that both can be matched."""
-    return f"{stamp.trace}{request_id[24:36]}{request_id[:8]}{request_id[9:13]}"
+    return f"{timestamp.trace}{request_id[24:36]}{request_id[:8]}{request_id[9:13]}"

@@ -54,14 +54,14 @@ class Exchange:
         self.settings = HttpEvent(**settings)
         self.clock = FixedClock()
         binding = Binding(function=Function("hello", handler="m.f"), settings=self.settings)
-        edge = GatewayIdentity(Account(region="eu-west-1", account_id="123456789012"), 3000)
+        gateway = GatewayIdentity(Account(region="eu-west-1", account_id="123456789012"), 3000)
         form = PayloadV1HttpApi if self.settings.api == "http" else FORMATS[self.settings.payload_format]
-        self.format = form(binding, self.settings, edge)
+        self.format = form(binding, self.settings, gateway)
 
     def event(self, request, parameters=None):
         target = self.format.target(*split_target(request.target), parameters or {})
-        stamp = Timestamps(self.clock).now()
-        return self.format.event(request, target, REQUEST_ID, stamp, "Root=1-5e6a88de-aa")
+        timestamp = Timestamps(self.clock).now()
+        return self.format.event(request, target, REQUEST_ID, timestamp, "Root=1-5e6a88de-aa")
 
     def answer(self, body, request=None, **outcome):
         return self.format.answer(an_outcome(body, **outcome), request or a_request())

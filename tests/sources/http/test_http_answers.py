@@ -10,7 +10,7 @@ from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from engine.core.outcome import Status
-from engine.sources.http.error_responses import ErrorResponses, no_route, refusals
+from engine.sources.http.error_responses import ErrorResponses, error_responses, no_route
 from engine.sources.http.responses import ResponseHeads, http_status, parse, plain_body
 from engine.sources.http.settings import FrontDoor
 from tests.reachable import reachable
@@ -129,7 +129,7 @@ def test_what_is_no_status_is_refused(value):
 @pytest.mark.parametrize("front_door", list(FrontDoor))
 def test_each_front_door_has_its_own_refusals(front_door, outcome_of):
     """413 for a body that is too large, 503 while stopping."""
-    refused = refusals(front_door)
+    refused = error_responses(front_door)
 
     assert isinstance(refused, ErrorResponses)
     assert (413, 503) == (refused.too_large[0], refused.unavailable[0])

@@ -50,7 +50,7 @@ def desk_of(host):
 def test_a_request_becomes_an_event_of_the_routes_function(desk_of, request_of, outcome_of, client):
     """Payload and document say the same; the answer reaches the client once the outcome is there."""
     desk, sink = desk_of(("hello", {"path": "/hello/{name}"}), ("other", {}))
-    desk.take(request_of("GET", b"/hello/ada?x=1", client=client))
+    desk.handle(request_of("GET", b"/hello/ada?x=1", client=client))
     [(event, reply)] = sink.submitted
     document = event.document
 
@@ -85,7 +85,7 @@ async def test_a_large_result_is_read_a_piece_in_each_turn_of_the_loop(
 ):
     """The answer is that to a small one."""
     desk, sink = desk_of(("f", settings))
-    desk.take(request_of("GET", b"/a", client=client))
+    desk.handle(request_of("GET", b"/a", client=client))
     [(_, reply)] = sink.submitted
     body = json.dumps(result).encode()
     reply(outcome_of(body))
@@ -107,7 +107,7 @@ def test_routes_with_different_front_doors_share_a_listener(desk_of, request_of)
         ("api", {"path": "/a"}),
     )
     for target in (b"/rest", b"/rest/", b"/a", b"/a/", b"/elsewhere"):
-        desk.take(request_of("GET", target))
+        desk.handle(request_of("GET", target))
 
     assert ["rest", "alb", "api", "alb", "alb"] == [event.function for event, _ in sink.submitted]
 
@@ -116,7 +116,7 @@ def test_a_rest_api_does_not_tell_a_trailing_slash(desk_of, request_of, client):
     """/pets/ is /pets for a REST API, and another path for an HTTP API."""
     desk, sink = desk_of(("rest", {"path": "/rest", "payload_format": "1.0"}), ("api", {"path": "/api"}))
     for target in (b"/rest/", b"/api/"):
-        desk.take(request_of("GET", target, client=client))
+        desk.handle(request_of("GET", target, client=client))
 
     assert ["/rest/"] == [event.document["path"] for event, _ in sink.submitted]
     assert [404] == [status for status, _, _ in client.answers]
@@ -140,7 +140,7 @@ def test_a_rest_api_does_not_tell_a_trailing_slash(desk_of, request_of, client):
 def test_a_request_without_route_is_refused(desk_of, request_of, client, routes, answer):
     """404, or 403 where every route is a REST API's; nothing is submitted, the request has an id."""
     desk, sink = desk_of(*routes)
-    desk.take(request_of("GET", b"/nowhere", client=client))
+    desk.handle(request_of("GET", b"/nowhere", client=client))
     [(status, head, body)] = client.answers
 
     assert (status, body) == answer
@@ -160,8 +160,8 @@ def test_a_request_without_route_is_refused(desk_of, request_of, client, routes,
 def test_a_body_over_the_front_doors_limit_is_413(desk_of, request_of, client, settings, limit):
     """Whether the server refused it already or not."""
     desk, sink = desk_of(("f", settings))
-    desk.take(request_of("POST", b"/a", body=b"x" * (limit + 1), client=client))
-    desk.take(request_of("POST", b"/a", too_large=10**9, client=client))
+    desk.handle(request_of("POST", b"/a", body=b"x" * (limit + 1), client=client))
+    desk.handle(request_of("POST", b"/a", too_large=10**9, client=client))
 
     assert [413, 413] == [status for status, _, _ in client.answers]
     assert [] == sink.submitted
@@ -170,8 +170,8 @@ def test_a_body_over_the_front_doors_limit_is_413(desk_of, request_of, client, s
 def test_an_event_over_lambdas_limit_is_413(desk_of, request_of, client):
     """5 MB of binary body is more than 6 MB as base64."""
     desk, sink = desk_of(("f", {}))
-    desk.take(request_of("POST", b"/", body=b"\xff" * 5_000_000, client=client))
-    desk.take(request_of("POST", b"/", body=b"\xff" * 4_000_000, client=client))
+    desk.handle(request_of("POST", b"/", body=b"\xff" * 5_000_000, client=client))
+    desk.handle(request_of("POST", b"/", body=b"\xff" * 4_000_000, client=client))
 
     assert [413] == [status for status, _, _ in client.answers]
     assert 1 == len(sink.submitted)
@@ -189,7 +189,7 @@ def test_an_event_over_lambdas_limit_is_413(desk_of, request_of, client):
 def test_a_refusing_engine_is_answered_for(desk_of, request_of, client, refusal, settings, answer):
     """503 while it takes nothing; a function that is gone looks like one that fails."""
     desk, _ = desk_of(("f", settings), refusal=refusal)
-    desk.take(request_of("GET", b"/a", client=client))
+    desk.handle(request_of("GET", b"/a", client=client))
 
     assert [answer] == [(status, body) for status, _, body in client.answers]
 
@@ -206,7 +206,7 @@ def test_a_refusing_engine_is_answered_for(desk_of, request_of, client, refusal,
 def test_a_trace_goes_on_or_begins(desk_of, request_of, sent, trace):
     """The client's root is kept, or one is made; event and header agree."""
     desk, sink = desk_of(("f", {}))
-    desk.take(request_of("GET", b"/", [(b"X-Amzn-Trace-Id", sent)] if sent else []))
+    desk.handle(request_of("GET", b"/", [(b"X-Amzn-Trace-Id", sent)] if sent else []))
     [(event, _)] = sink.submitted
 
     assert (trace, trace) == (event.trace_id, event.document["headers"]["x-amzn-trace-id"])
@@ -218,10 +218,10 @@ def test_remembered_targets_stay_few(desk_of, request_of):
     sizes = []
     for most in (4_000, 10_000):
         for number in range(most):
-            desk.take(request_of("GET", b"/%d" % number))
+            desk.handle(request_of("GET", b"/%d" % number))
             sink.submitted.clear()
         sizes.append(reachable(desk))
-    desk.take(request_of("GET", b"/" + b"x" * 5000))
+    desk.handle(request_of("GET", b"/" + b"x" * 5000))
     [(event, _)] = sink.submitted
     sink.submitted.clear()
 
@@ -234,7 +234,7 @@ def test_a_known_target_is_asked_again_for_another_method(desk_of, request_of):
     """The method is part of what is remembered."""
     desk, sink = desk_of(("get", {"method": "GET", "path": "/a"}), ("any", {"path": "/a"}))
     for method in ("GET", "POST", "GET"):
-        desk.take(request_of(method, b"/a"))
+        desk.handle(request_of(method, b"/a"))
 
     assert ["get", "any", "get"] == [event.function for event, _ in sink.submitted]
 
@@ -246,7 +246,7 @@ def test_header_names_of_clients_are_kept_few(desk_of, request_of):
     for most in (1_500, 3_000):
         for number in range(most):
             sink.submitted.clear()
-            desk.take(request_of("GET", b"/", [(b"X-%d" % number, b"v"), (b"Y" * 100, b"w")]))
+            desk.handle(request_of("GET", b"/", [(b"X-%d" % number, b"v"), (b"Y" * 100, b"w")]))
         last = sink.submitted.pop()[0].document["headers"]
         sizes.append(reachable(desk))
 

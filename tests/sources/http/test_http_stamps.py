@@ -5,9 +5,9 @@ from engine.sources.http.timestamps import Timestamps, new_trace_id
 
 def test_a_stamp_spells_the_time_as_aws_does(wall_clock):
     """`time`, `timeEpoch` and the start of a trace id."""
-    stamp = Timestamps(wall_clock).now()
+    timestamp = Timestamps(wall_clock).now()
 
-    assert (1584039838390, "12/Mar/2020:19:03:58 +0000", "Root=1-5e6a879e-") == stamp
+    assert (1584039838390, "12/Mar/2020:19:03:58 +0000", "Root=1-5e6a879e-") == timestamp
 
 
 def test_the_text_follows_the_clock_each_second(wall_clock):
@@ -16,8 +16,8 @@ def test_the_text_follows_the_clock_each_second(wall_clock):
     seen = []
     for wall_s in (1584039838.390, 1584039838.999, 1584039839.0, 1577836799.5):
         wall_clock.wall_s = wall_s
-        stamp = stamps.now()
-        seen.append((stamp.epoch_ms % 1000, stamp.text))
+        timestamp = stamps.now()
+        seen.append((timestamp.epoch_ms % 1000, timestamp.text))
 
     assert [
         (390, "12/Mar/2020:19:03:58 +0000"),

@@ -72,7 +72,7 @@ class MappingPoller:
         )
         self.idle = self._delivery.idle
         self._queue: Queue | None = None
-        self._records: Records
+        self._records: Records | None = None  # of the queue
         self._open = True
         self._pumping = self._scheduled = self._waiting = False
         self._tick: asyncio.TimerHandle | None = None
@@ -245,22 +245,25 @@ class MappingPoller:
         held_s = plan.window_s + plan.busy_s()
         visibility_s: float = queue.policy.visibility_s
         extended_s = held_s + EXTRA_VISIBILITY_S if held_s > visibility_s else None
-        messages = queue.receive(max_count, now_s, extended_s)
+        messages, records = queue.receive(max_count, now_s, extended_s), self._records
         if not messages:
             return None
+        assert records is not None  # they came with the queue
         self.counts.polled += len(messages)
         if plan.criteria:
-            messages = self._passing(queue, messages, now_s)
+            messages = self._passing(queue, records, messages, now_s)
         until_s = now_s + (visibility_s if extended_s is None else extended_s)
         receipts = [message.receipt for message in messages]
-        return Batch(queue, messages, receipts, self._records.make(messages, now_s), until_s)
+        return Batch(queue, messages, receipts, records.make(messages, now_s), until_s)
 
-    def _passing(self, queue: Queue, messages: list[Message], now_s: float) -> list[Message]:
+    def _passing(
+        self, queue: Queue, records: Records, messages: list[Message], now_s: float
+    ) -> list[Message]:
         """The messages that a filter matches; the others are deleted."""
         takes = self.plan.criteria.takes
         passing, dropped = [], []
         for message in messages:
-            if takes(message.body, partial(self._records.one, message, now_s)):
+            if takes(message.body, partial(records.one, message, now_s)):
                 passing.append(message)
             else:
                 dropped.append(message.receipt)

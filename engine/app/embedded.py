@@ -13,6 +13,7 @@ import anyio
 
 from engine.app.engine import Engine
 from engine.app.serving import Announcement, admin_listener, plain_errors, serve_clients, url_from_here
+from engine.config import Config
 from engine.core.function import Function
 from engine.packages.store import PackageStore
 from engine.ports import ExecutorFactory
@@ -39,12 +40,11 @@ class EmbeddedEngine(Engine):
     """
 
     addresses = _NOWHERE
-    _opens = False
     _served: asyncio.Task[None] | None = None
 
     def __init__(
         self,
-        functions: Iterable[Function],
+        functions: Iterable[Function] | Config,
         *,
         platform: Platform | None = None,
         executor: ExecutorFactory | None = None,
@@ -54,7 +54,8 @@ class EmbeddedEngine(Engine):
         super().__init__(functions, platform=platform, executor=executor, write_log=write_log, **settings)
         config = self.config
         sources = config.bindings.keys() - ({"http"} - config.listeners.keys())
-        self._opens = bool(config.listeners or sources or config.state_dir)
+        opens = bool(config.listeners or sources or config.state_dir)
+        self._opens = opens and not isinstance(functions, Config)  # one `from_config` opens nothing
 
     async def __aenter__(self) -> Self:
         if not self._opens:

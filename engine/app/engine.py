@@ -38,7 +38,7 @@ class Engine:
     """Functions, ready to be invoked: `async with Engine([Function(...)]) as engine`.
 
     Args:
-        functions: What to run; each as one `[functions.NAME]` table of engine.toml.
+        functions: What to run; each as one `[functions.NAME]` table of engine.toml. See also `from_config`.
         platform: Clock and threads; `engine.testing.virtual_platform()` for virtual time.
         executor: Makes every function's executor instead of the one it names; for tests.
         write_log: Where platform and handler log lines go; None = nowhere.
@@ -50,14 +50,26 @@ class Engine:
 
     def __init__(
         self,
-        functions: Iterable[Function],
+        functions: Iterable[Function] | Config,
         *,
         platform: Platform | None = None,
         executor: ExecutorFactory | None = None,
         write_log: Callable[[str], object] | None = None,
         **settings: Any,
     ) -> None:
-        self._assemble_from(from_functions(functions, **settings), platform, executor, write_log)
+        config = functions if isinstance(functions, Config) else from_functions(functions, **settings)
+        self.config = self._configured = config
+        self._bundles = Bundles()
+        # One without a listener of its own leaves handlers what whoever started it points AWS clients at.
+        self._endpoint_url = host_variables().get("AWS_ENDPOINT_URL")
+        self.platform = platform or Platform()
+        self.new_request_id = request_ids()
+        self._executor = executor
+        self._write_log = write_log
+        self._open = AsyncExitStack()
+        self._assembly: Assembly | None = None
+        self._sink: Sink = _Unopened()
+        self._now = self.platform.clock.now
 
     @classmethod
     def from_config(
@@ -72,30 +84,9 @@ class Engine:
 
         `endpoint_url`: where its listener for AWS clients is, for handlers to find.
         """
-        engine = cls.__new__(cls)
-        engine._assemble_from(config, platform, None, write_log, endpoint_url)
+        engine = cls(config, platform=platform, write_log=write_log)
+        engine._endpoint_url = endpoint_url or engine._endpoint_url
         return engine
-
-    def _assemble_from(
-        self,
-        config: Config,
-        platform: Platform | None,
-        executor: ExecutorFactory | None,
-        write_log: Callable[[str], object] | None,
-        endpoint_url: str | None = None,
-    ) -> None:
-        self.config = self._configured = config
-        self._bundles = Bundles()
-        # One without a listener of its own leaves handlers what whoever started it points AWS clients at.
-        self._endpoint_url = endpoint_url or host_variables().get("AWS_ENDPOINT_URL")
-        self.platform = platform or Platform()
-        self.new_request_id = request_ids()
-        self._executor = executor
-        self._write_log = write_log
-        self._open = AsyncExitStack()
-        self._assembly: Assembly | None = None
-        self._sink: Sink = _Unopened()
-        self._now = self.platform.clock.now
 
     async def __aenter__(self) -> Self:
         if self._assembly is not None and self._assembly.dispatcher.stage is not Stage.CLOSED:

@@ -69,7 +69,7 @@ def serve(
         if debug:
             config = debugged(config)
         warn(config)
-        output.gap = partial(gap_line, config.log_format, SystemClock())
+        output.report_gaps_by(partial(gap_line, config.log_format, SystemClock()))
 
         def announce(addresses: Announcement) -> None:
             if not config.functions:

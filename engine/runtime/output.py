@@ -184,12 +184,15 @@ class StandardOutput:
     Attributes:
         out: Writes to standard output.
         err: Writes to standard error.
-        gap: Words what is said on standard error, from the name of a stream and a number of dropped lines.
     """
 
     def __init__(self, *, between: bool = True) -> None:
         self._between = between
-        self.gap: Callable[[str, int], str] = "{1} lines for {0} were dropped\n".format
+        self._gap: Callable[[str, int], str] = "{1} lines for {0} were dropped\n".format
+
+    def report_gaps_by(self, words: Callable[[str, int], str]) -> None:
+        """Say on standard error what `words` returns for a stream's name and a count of dropped lines."""
+        self._gap = words
 
     def __enter__(self) -> Self:
         self._streams = [
@@ -222,11 +225,13 @@ class StandardOutput:
         return {"stdout": self.out.dropped, "stderr": self.err.dropped}
 
     def _report_gap_of_stdout(self, count: int) -> str:
-        self.err.write(self.gap("stdout", count))  # standard output may be a program's: nothing of ours there
+        self.err.write(
+            self._gap("stdout", count)
+        )  # standard output may be a program's: nothing of ours there
         return ""
 
     def _report_gap_of_stderr(self, count: int) -> str:
-        return self.gap("stderr", count)
+        return self._gap("stderr", count)
 
     def _read(self) -> None:
         polled = select.poll()

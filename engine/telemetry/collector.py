@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
@@ -18,13 +19,22 @@ class StatsCollector(Collector):
     """Snapshots `Stats` when it is collected. Call it on the event loop's thread only.
 
     The stock writer takes tens of milliseconds for what it yields at 200 functions, and the loop stands
-    still meanwhile: serve pages with `telemetry.exposition.Exposition`, which sets `silent` while it
+    still meanwhile: serve pages with `telemetry.exposition.Exposition`, which silences it while it
     lets the stock writer add everybody else's metrics.
     """
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        self.silent = False
+        self._is_silent = False
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Between `with` and its end, `collect` yields nothing."""
+        self._is_silent = True
+        try:
+            yield
+        finally:
+            self._is_silent = False
 
     def describe(self) -> Iterator[Family]:
         """The families without samples: how a registry finds name clashes."""
@@ -32,7 +42,7 @@ class StatsCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Every family with its samples of this moment."""
-        if self.silent:
+        if self._is_silent:
             return
         snapshot = Snapshot(self._stats)
         for metric in CATALOGUE:

@@ -114,14 +114,12 @@ class Exposition:
         write: Callable[[CollectorRegistry], bytes] = (
             openmetrics.generate_latest if chosen is Format.OPENMETRICS else generate_latest
         )
-        self._collector.silent = True
         try:
-            return write(self._registry)
+            with self._collector.silenced():
+                return write(self._registry)
         except Exception:  # noqa: BLE001 - another's collector may raise anything; our numbers must survive it
             self._stats.scrape_failures += 1
             return b"# EOF\n" if chosen is Format.OPENMETRICS else b""
-        finally:
-            self._collector.silent = False
 
 
 class _Template:

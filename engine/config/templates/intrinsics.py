@@ -57,7 +57,14 @@ class Resolver:
     """
 
     def __init__(
-        self, template: Mapping[str, Any], account: Account, parameters: Parameters, prefix: Place = ()
+        self,
+        template: Mapping[str, Any],
+        account: Account,
+        parameters: Parameters,
+        prefix: Place,
+        *,
+        outputs: Callable[[str, str], Any],
+        include: Callable[[str], Any],
     ) -> None:
         self._parameters = parameters
         self._mappings = _table(template, "Mappings")
@@ -96,8 +103,8 @@ class Resolver:
         }
         self.doubts: list[tuple[Place, str]] = []
         self.notes: list[tuple[Place, str]] = []
-        self.outputs: Callable[[str, str], Any] = _no_output
-        self.include: Callable[[str], Any] = lambda _location: None
+        self._outputs = outputs
+        self._include = include
 
     # ---------------------------------------------------------------- values
 
@@ -300,7 +307,7 @@ class Resolver:
         attribute = text(self.value(attribute, place, depth))
         if attribute.startswith("Outputs."):
             try:
-                return self.outputs(logical, attribute.partition(".")[2])
+                return self._outputs(logical, attribute.partition(".")[2])
             except LookupError:
                 raise _Unknown(f"{logical}.{attribute}") from None
         kind = _kind(self.resources.get(logical))
@@ -384,7 +391,7 @@ class Resolver:
     def _transform(self, argument: Any, place: Place, depth: int) -> Any:
         if argument.get("Name") == "AWS::Include":
             location = self.value(argument["Parameters"]["Location"], place, depth)
-            document = self.include(location) if isinstance(location, str) else None
+            document = self._include(location) if isinstance(location, str) else None
             if document is not None:
                 return self.value(document, place, depth)
         raise _Unknown("<Fn::Transform>")
@@ -470,7 +477,3 @@ def _table(template: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _kind(resource: Any) -> str:
     return str(resource.get("Type")) if isinstance(resource, Mapping) else ""
-
-
-def _no_output(logical: str, name: str) -> Any:
-    raise LookupError(logical, name)

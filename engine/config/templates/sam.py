@@ -182,18 +182,23 @@ def _read_template(
         given = {**_of_project(project, document.get("Parameters"), reading), **given}
     parameters = Parameters(document.get("Parameters"), given, prefix)
     reading.problems += parameters.problems()
-    resolver = Resolver(document, reading.account, parameters, prefix)
-    ledger = UnreadKeys(resolver)
     folder = os.path.dirname(os.path.abspath(path))
-    resolver.include = lambda location: include(location, folder)
+    stacks: dict[str, Callable[[str], Any]] = {}
+    resolver = Resolver(
+        document,
+        reading.account,
+        parameters,
+        prefix,
+        outputs=lambda logical, name: stacks[logical](name),
+        include=lambda location: include(location, folder),
+    )
+    ledger = UnreadKeys(resolver)
     section = document.get("Globals")
     defaults = ledger.table(section if isinstance(section, Mapping) else {}, (*prefix, "Globals"))
     template = Template(reading, resolver, ledger, folder, prefix, defaults)
     _read_sections(document, template)
     kinds = _present(document["Resources"], template)
     _name_apart(kinds, template)
-    stacks: dict[str, Callable[[str], Any]] = {}
-    resolver.outputs = lambda logical, name: stacks[logical](name)
     for logical, kind in kinds.items():
         if kind in (_APPLICATION, _STACK):
             stacks[logical] = _read_nested(logical, kind, template)

@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
+from engine.core.cpu_law import CpuLaw
 from engine.core.engine_events import EngineEvent
 from engine.core.event import Event
 from engine.core.failure import InitFailure
@@ -423,6 +424,8 @@ class Workshop:
     """Logs a line, without its newline, for whoever runs the engine. Rarely called."""
     is_async: bool | None = None
     """Whether the handler's source defines it by `async def` or by `def`; None if it does not tell."""
+    cpu: CpuLaw = "host"
+    """Whose CPU the environments of functions have that do not say."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

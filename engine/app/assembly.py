@@ -24,9 +24,9 @@ from engine.core.engine_events import EngineEvent
 from engine.core.inits import InitTurns
 from engine.core.limits import Pool
 from engine.core.prices import PriceSheet, fallback_sheet, price_sheet
+from engine.machine.cores import usable_cores
 from engine.ports import ExecutorFactory, Observer
 from engine.runtime.async_queue import AsyncParts, AsyncQueue
-from engine.runtime.cores import usable_cores
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.gc_tuning import GcTuning, paused_collector
 from engine.runtime.init_scheduler import InitScheduler

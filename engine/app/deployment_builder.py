@@ -104,6 +104,7 @@ class DeploymentBuilder:
             endpoint_url=endpoint_url,
             output=parts.output.write_of_process,
             say=parts.output.say,
+            cpu=parts.config.cpu,
         )
         self._workshops = {known: replace(workshop, is_async=known) for known in (None, False, True)}
 

@@ -19,6 +19,7 @@ from engine.config.problems import Place, Problem, dotted, refuse, show, validat
 from engine.config.programs import program_problems
 from engine.config.resources import RESOURCE_TABLES, Resources, destinations, resources
 from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
+from engine.core.cpu_law import CpuLaw
 from engine.core.function import Account, Function
 from engine.core.prices import price_sheet
 from engine.core.spelling import did_you_mean
@@ -58,6 +59,7 @@ class Config:
         debug: Handlers are to be stopped at breakpoints; see `debugged`.
         reload_patterns: Globs of data files that `serve --reload` watches besides code.
         init_concurrency: Inits that may compute at a time, or None: as many as there are cores.
+        cpu: Whose CPU the environments of functions have that do not say.
         hosts: Further names that clients call the listeners by.
         allowed_origins: Origins of web pages that may use all listeners.
     """
@@ -75,6 +77,7 @@ class Config:
     resources: Resources = field(default_factory=Resources)
     debug: bool = False
     init_concurrency: int | None = None
+    cpu: CpuLaw = "host"
     hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     reload_patterns: tuple[str, ...] = ()
@@ -163,6 +166,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         grace_s=engine.grace_s,
         monthly_budget_usd=engine.monthly_budget_usd,
         init_concurrency=engine.init_concurrency,
+        cpu=engine.cpu,
         reload_patterns=engine.reload_patterns,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin), *notes),
         observers=engine.observers,

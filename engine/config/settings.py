@@ -24,6 +24,7 @@ from pydantic import (
 
 from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
+from engine.core.cpu_law import CpuLaw
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
 from engine.core.variables import EXEC_WRAPPER
@@ -246,6 +247,7 @@ class EngineSettings(Settings):
             (10 on AWS); 0 leaves it out.
         init_concurrency: Environments of all functions that may initialise, and compute, at a time, 1 or
             more; absent = as many as there are cores for this process.
+        cpu: `host`, or `lambda`: environments on process have the share of a CPU that Lambda gives them.
         log_format: text, json or off.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
@@ -267,6 +269,7 @@ class EngineSettings(Settings):
     scaling_rate: Count = _ACCOUNT.scaling_rate
     requests_per_concurrency: Count = _ACCOUNT.requests_per_concurrency
     init_concurrency: Annotated[int, Field(ge=1)] | None = None
+    cpu: CpuLaw = "host"
     log_format: Literal["text", "json", "off"] = "text"
     grace_s: Seconds = 10.0
     monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -310,6 +313,7 @@ class FunctionSettings(Settings):
     layers: Annotated[tuple[Annotated[str, AfterValidator(_folder)], ...], Field(strict=False)] = ()
     executor: str = "auto"
     memory_mb: Annotated[int, Field(ge=128, le=10240)] = 128
+    cpu: CpuLaw | None = None
     timeout_s: Annotated[float, Field(gt=0, le=900, allow_inf_nan=False)] = 3.0
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     reserved_concurrency: Count | None = None

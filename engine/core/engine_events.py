@@ -111,6 +111,39 @@ class InitsLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CpuLimited:
+    """Lambda's CPU law is in force. Sent once, for the first function that has it.
+
+    `mechanism`: the file of a control group by which CPU is limited, or `duty cycle`. `cores`: those of this
+    machine. `fit`: environments of this function that can be at work at once and have what they are promised.
+    """
+
+    function: str
+    mechanism: str
+    cores: int
+    memory_mb: int
+    fit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuMeasured:
+    """How far this machine keeps Lambda's CPU law. Sent twice a second while invocations run.
+
+    `got_s`: CPU seconds that environments had. `promised_s`: those they could have used within their share.
+    `environments`: those that were at work; `fit` of them can have all that they are promised. `first`: they
+    got less than they were promised, and not so before.
+    """
+
+    function: str
+    got_s: float
+    promised_s: float
+    environments: int
+    memory_mb: int
+    fit: int
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventDropped:
     """An asynchronous event was given up. `reason`: AWS's condition, or what the engine calls it.
 
@@ -145,6 +178,8 @@ class EventsAbandoned:
 
 EngineEvent = (
     Confined
+    | CpuLimited
+    | CpuMeasured
     | DeliveryFailed
     | EndedForMemory
     | EventDropped

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal
 
+from engine.core.cpu_law import CpuLaw
+
 INIT_LIMIT_S: Final = 10.0
 """Seconds an on-demand environment may take to initialise (Lambda Developer Guide, init phase)."""
 
@@ -25,6 +27,8 @@ class Function:
         layers: Folders or zip archives with layers, the later over the earlier.
         executor: `auto`, `loop`, `thread`, `process`, another registered name, or `module:Class`.
         memory_mb: Configured memory, 128 to 10240 MB; what billing uses.
+        cpu: On the process executor, `lambda` for the share of a CPU that Lambda gives this memory, `host`
+            for all that this machine has to give; None for what `[engine]` says.
         timeout_s: Deadline of one invocation, seconds, more than 0 up to 900.
         reserved_concurrency: Guarantee and ceiling, or None.
         provisioned_concurrency: Environments started ahead and kept.
@@ -62,6 +66,7 @@ class Function:
     layers: tuple[str, ...] = ()
     executor: str = "auto"
     memory_mb: int = 128
+    cpu: CpuLaw | None = None
     timeout_s: float = 3.0
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     reserved_concurrency: int | None = None

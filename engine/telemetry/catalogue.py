@@ -207,6 +207,11 @@ CATALOGUE: Final = (
         lambda f: {} if f.memory_used is None else f.memory_used,
         bounds=RATIO_BOUNDS,
     ),
+    Metric(
+        "engine_cpu_law_seconds_total", "counter", ("function", "kind"),
+        "CPU of environments under Lambda's CPU law: promised and of use to them, and got of it.",
+        lambda f: {"promised": f.cpu_promised_s, "got": f.cpu_got_s} if f.cpu_promised_s else {},
+    ),
     # Environments
     Metric(
         "engine_environments", "gauge", ("function", "state"),

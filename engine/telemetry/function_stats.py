@@ -84,6 +84,8 @@ class FunctionStats:
         "blocked_s",
         "children",
         "cold_starts",
+        "cpu_got_s",
+        "cpu_promised_s",
         "deadline_base",
         "deadline_late",
         "duration",
@@ -150,6 +152,7 @@ class FunctionStats:
         self.starts = dict.fromkeys(START_KINDS, 0)
         self.cold_starts = 0
         self.wanted = 0
+        self.cpu_got_s = self.cpu_promised_s = 0.0
         self.init_failures = dict.fromkeys(INIT_FAILURES, 0)
         self.held = dict.fromkeys(HOLDS, 0)
         self.loop_blocked = 0

@@ -11,6 +11,8 @@ import orjson
 
 from engine.core.engine_events import (
     Confined,
+    CpuLimited,
+    CpuMeasured,
     DeliveryFailed,
     EndedForMemory,
     EngineEvent,
@@ -175,7 +177,7 @@ class _Text:
                 )
             case Confined():
                 return _confined_line(notice)
-            case EndedForMemory() | Held():
+            case CpuLimited() | CpuMeasured() | EndedForMemory() | Held():
                 return machine_line(notice)
             case InitsLimit():
                 return _inits_limit_line(notice)
@@ -250,7 +252,7 @@ class _Json:
                 if isinstance(notice, LoopBlocked):
                     return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
                 return _line(time, "engine.loopReleased", {**record, "interrupted": notice.interrupted})
-            case EndedForMemory() | Held():
+            case CpuLimited() | CpuMeasured() | EndedForMemory() | Held():
                 record = machine_record(notice)
                 return _line(time, "engine.shortage", record) if record else ""
             case InitsLimit():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.core.engine_events import EndedForMemory, Held
+from engine.core.engine_events import CpuLimited, CpuMeasured, EndedForMemory, Held
+
+MachineEvent = CpuLimited | CpuMeasured | EndedForMemory | Held
 
 
-def machine_line(notice: EndedForMemory | Held) -> str:
+def machine_line(notice: MachineEvent) -> str:
     """With its newline; nothing for a repetition."""
     text = _text(notice)
     return f"[engine] {notice.function}: {text}\n" if text else ""
 
 
-def machine_record(notice: EndedForMemory | Held) -> dict[str, Any]:
+def machine_record(notice: MachineEvent) -> dict[str, Any]:
     """The same as members of a JSON object; none for a repetition."""
     text = _text(notice)
     if not text:
@@ -24,10 +26,14 @@ def machine_record(notice: EndedForMemory | Held) -> dict[str, Any]:
             record |= {"by": notice.by, "environmentMB": notice.environment_mb, "fit": notice.fit}
         case EndedForMemory():
             record["residentMB"] = notice.resident_mb
+        case CpuLimited():
+            record |= {"mechanism": notice.mechanism, "cores": notice.cores, "fit": notice.fit}
+        case CpuMeasured():
+            record |= {"share": round(notice.got_s / notice.promised_s, 3), "fit": notice.fit}
     return record
 
 
-def _text(notice: EndedForMemory | Held) -> str:
+def _text(notice: MachineEvent) -> str:
     match notice:
         case EndedForMemory():
             return (
@@ -35,8 +41,19 @@ def _text(notice: EndedForMemory | Held) -> str:
                 f"({notice.resident_mb} MB) was ended so that the others can go on. A smaller "
                 "concurrency_limit keeps that from happening"
             )
-        case Held(first=False):
+        case CpuLimited():
+            return (
+                f"CPU as on Lambda, by {notice.mechanism}: {notice.fit} environments of {notice.memory_mb} "
+                f"MB can be at work at once on {notice.cores} cores"
+            )
+        case Held(first=False) | CpuMeasured(first=False):
             return ""
+        case CpuMeasured():
+            return (
+                f"this machine gives {notice.got_s / notice.promised_s:.0%} of the CPU that Lambda would "
+                f"give: {notice.environments} environments of {notice.memory_mb} MB are at work, and "
+                f"{notice.fit} can be; durations are that much longer"
+            )
         case Held(by="memory"):
             measured = "takes" if notice.measured else "may take"
             return (

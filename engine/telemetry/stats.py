@@ -8,6 +8,7 @@ from typing import Final
 
 from engine.core.billing import Rate
 from engine.core.engine_events import (
+    CpuMeasured,
     EngineEvent,
     Held,
     Initialised,
@@ -252,6 +253,9 @@ class Stats:
                 stats.starts["provisioned" if provisioned else "on_demand"] += 1
             case Held(by=by):
                 stats.held[by] += 1
+            case CpuMeasured(got_s=got_s, promised_s=promised_s):
+                stats.cpu_got_s += got_s
+                stats.cpu_promised_s += promised_s
             case LoopBlocked():
                 stats.loop_blocked += 1
             case LoopReleased(blocked_s=blocked_s):

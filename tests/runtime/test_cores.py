@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from engine.runtime.cores import usable_cores
+from engine.machine.cores import usable_cores
 
 HERE = len(os.sched_getaffinity(0))
 

@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import json
-import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import click
 
 from engine.cli.model_options import book_of, json_of, money_options, number, refuse
-from engine.cli.options import run
+from engine.cli.options import configured, run
 from engine.cli.plan.tables import dollars, seconds
-from engine.cli.tune.measure import profile
+from engine.cli.template_options import TemplateCommand, template_options
+from engine.cli.tune.measure import probe_of, profile, runs_at
+from engine.core.cpu_law import share
+from engine.core.function import Function
 from engine.errors import EngineError
-from engine.model.cost.memory_sizes import SIZES_MB, ServiceTime, Tuning, tuned
+from engine.machine.cores import usable_cores
+from engine.model.cost.memory_sizes import SIZES_MB, HandlerRun, ServiceTime, Tuning, tuned
 from engine.report.tables import text_table
 
 
-@click.command("tune")
-@click.argument("handler", metavar="MODULE.FUNCTION")
+@click.command("tune", cls=TemplateCommand)
+@click.argument("handler", metavar="FUNCTION")
+@click.option(
+    "--config", "config_path", metavar="FILE", help="measure FUNCTION of this engine.toml or template.yaml"
+)
+@template_options
+@click.option(
+    "--env", "variables", metavar="NAME=VALUE", multiple=True, help="a variable for the handler; repeatable"
+)
 @click.option("--code", default=".", show_default=True, help="folder it is imported from")
 @click.option("--event", "path", metavar="FILE", help="JSON of the event; default: {}")
 @click.option("--runs", type=click.IntRange(5, 10_000), default=30, show_default=True)
 @click.option(
     "--sizes", default=",".join(map(str, SIZES_MB)), show_default=True, help="memory sizes, MB, by commas"
+)
+@click.option(
+    "--cpu",
+    type=click.Choice(["lambda", "host"]),
+    default="lambda",
+    show_default=True,
+    help="run each size with the CPU that Lambda gives it, or extrapolate from one vCPU of this machine",
 )
 @click.option("--balance", type=number(0, 1), default=0.5, show_default=True, help="0 = speed, 1 = cost")
 @click.option(
@@ -37,31 +57,27 @@ from engine.report.tables import text_table
 @click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
 @money_options
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def tune(handler: str, code: str, path: str | None, *, as_json: bool, **options: Any) -> None:
-    """Run HANDLER here, in processes of its own, and extrapolate to other memory sizes.
+def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> None:
+    """Run FUNCTION here, in processes of its own, at each memory size, and price it.
 
-    Of its time the CPU part shrinks with memory up to one vCPU (1,769 MB), waiting does not.
+    FUNCTION is a name with --config, else a handler: MODULE.FUNCTION. It has the memory, and the share of a
+    CPU, that Lambda gives each size; sizes with more CPUs than this machine has are extrapolated: of the time
+    the CPU part shrinks with memory up to one vCPU (1,769 MB), waiting does not.
     """
     book, _, _ = book_of(options)
     sizes = _sizes(options["sizes"])
     payload = {} if path is None else json_of(path)
+    probe = probe_of(_function(handler, options))
     try:
-        measured = run(
-            profile(
-                handler,
-                os.path.abspath(code),
-                payload,
-                runs=options["runs"],
-                environment={},
-                speed=options["host_speed"],
-            )
-        )
+        measured = run(profile(probe, payload, runs=options["runs"], speed=options["host_speed"]))
+        runs = _runs_at(probe, payload, sizes, options) if options["cpu"] == "lambda" else {}
         found = tuned(
             measured,
             book,
             architecture=options["architecture"],
             sizes_mb=sizes,
             cost_weight=options["balance"],
+            runs_at=runs,
         )
     except (EngineError, ValueError) as error:
         refuse(str(error).splitlines())
@@ -69,6 +85,40 @@ def tune(handler: str, code: str, path: str | None, *, as_json: bool, **options:
         click.echo(json.dumps(_document(handler, measured, found), indent=2))
     else:
         click.echo("\n".join(_lines(measured, found)))
+
+
+def _function(handler: str, options: Mapping[str, Any]) -> Function:
+    """What is to be measured."""
+    path = options["config_path"]
+    config = configured(path, () if path else (handler,), {}, options["parameters"])
+    function = next((one for one in config.functions if path is None or one.name == handler), None)
+    if function is None:
+        names = ", ".join(one.name for one in config.functions) or "none"
+        refuse([f"{path}: no function {handler!r}; it has {names}"])
+    if path is None:
+        function = replace(function, code=options["code"])
+    variables = {}
+    for text in options["variables"]:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            refuse([f"--env {text}: must be NAME=VALUE"])
+        variables[name] = value
+    return replace(function, environment={**function.environment, **variables})
+
+
+def _runs_at(
+    probe: Function, payload: Any, sizes: Sequence[int], options: Mapping[str, Any]
+) -> dict[int, list[HandlerRun]]:
+    """Runs at each size that this machine has CPUs for; tells on a terminal which one runs."""
+    found = {}
+    here = [size for size in sorted(set(sizes)) if share(size) <= usable_cores()]
+    for number, size in enumerate(here, 1):
+        if sys.stderr.isatty():
+            click.echo(f"\r{size:,} MB ({number} of {len(here)}) ...   ", nl=False, err=True)
+        found[size] = run(runs_at(probe, payload, size, runs=options["runs"]))
+    if sys.stderr.isatty():
+        click.echo("\r" + " " * 40 + "\r", nl=False, err=True)
+    return found
 
 
 def _document(handler: str, measured: ServiceTime, found: Tuning) -> dict[str, Any]:
@@ -87,9 +137,10 @@ def _document(handler: str, measured: ServiceTime, found: Tuning) -> dict[str, A
 def _lines(measured: ServiceTime, found: Tuning) -> list[str]:
     memory = "memory not measured" if measured.peak_mb is None else f"{measured.peak_mb:.0f} MB at the most"
     marks = {"cheapest": found.cheapest, "fastest": found.fastest, "balanced": found.balanced}
-    rows = [("MB", "mean", "p50", "p99", "per million", "")]
+    rows = [("MB", "mean", "p50", "p99", "per million", "", "")]
     for one in found.sizes:
         named = ", ".join(name for name, size in marks.items() if size is one)
+        how = "measured" if one.measured else "extrapolated"
         rows.append(
             (
                 f"{one.memory_mb:,}",
@@ -97,7 +148,8 @@ def _lines(measured: ServiceTime, found: Tuning) -> list[str]:
                 seconds(one.p50_s),
                 seconds(one.p99_s),
                 dollars(Decimal(one.usd_per_million)),
-                named if one.fits else "too little memory",
+                how if one.fits else "too little memory",
+                named,
             )
         )
     cpu = f"{100 * measured.cpu_share:.3g} % of the time is CPU"

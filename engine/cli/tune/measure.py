@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,12 @@ from engine.model.distributions import Empirical, empirical
 _SHORT_S: Final = 0.05
 _UNTIL_GONE_S: Final = 0.16
 """An idle environment that lives for `_SHORT_S` is gone after this."""
+
+_SIZE_S: Final = 20.0
+"""Seconds of invocations, after which a size has been measured with fewer runs than were asked for."""
+
+_PAUSE_S: Final = 0.06
+"""Between two invocations: three periods of the CPU law, so that none begins with what another left."""
 
 _WARM_UP: Final = 3
 _LEAST: Final = 5
@@ -72,30 +77,36 @@ async def watch(function: Function, payload: Any, every_s: float, done: asyncio.
     return Measured(service=empirical(service_s), startup=empirical(startup_s))
 
 
-async def profile(
-    handler: str, code: str, payload: Any, *, runs: int, environment: Mapping[str, str], speed: float
-) -> ServiceTime:
-    """How much of the handler's time is CPU, from `runs` warm invocations in processes of its own.
-
-    `code` is the absolute path of its folder.
-
-    Raises:
-        HandlerFails: An invocation did not succeed.
-    """
-    function = Function(
-        "probe",
+def probe_of(function: Function) -> Function:
+    """What calls the handler of `function` in a process of its own and tells its CPU time."""
+    code = str(Path(function.code).absolute())
+    return replace(
+        function,
+        name="probe",
         handler=f"{_PROBE}:handler",
         code=code,
         executor="process",
         memory_mb=10_240,
         timeout_s=900.0,
         keep_alive_s=900.0,
-        environment={**environment, "PROBED_CODE": code, "PROBED_HANDLER": handler},
+        reserved_concurrency=None,
+        provisioned_concurrency=0,
+        environment_concurrency=1,
+        events=(),
+        environment={**function.environment, "PROBED_CODE": code, "PROBED_HANDLER": function.handler},
     )
-    async with Engine([function]) as engine:
+
+
+async def profile(probe: Function, payload: Any, *, runs: int, speed: float) -> ServiceTime:
+    """How much of the handler's time is CPU, from `runs` warm invocations with a whole vCPU.
+
+    Raises:
+        HandlerFails: An invocation did not succeed.
+    """
+    async with Engine([replace(probe, cpu="host")]) as engine:
         first = await _invoke(engine, "probe", payload)
         outcomes = [await _invoke(engine, "probe", payload) for _ in range(runs + _WARM_UP)][_WARM_UP:]
-    runs_seen = tuple(_run(one.duration_s, orjson.loads(one.body)["cpu_s"]) for one in outcomes)
+    runs_seen = tuple(map(_seen, outcomes))
     init_cpu_s = orjson.loads(first.body)["init_cpu_s"]
     memory = [one.max_memory_mb for one in outcomes if one.max_memory_mb is not None]
     return ServiceTime(
@@ -104,6 +115,36 @@ async def profile(
         peak_mb=max(memory, default=None),
         speed=speed,
     )
+
+
+async def runs_at(probe: Function, payload: Any, memory_mb: int, *, runs: int) -> list[HandlerRun]:
+    """Warm invocations with the memory and the share of a CPU that Lambda gives this size.
+
+    As many as `runs`, or at least five and as many as end within `_SIZE_S`. None if it needs more memory.
+
+    Raises:
+        HandlerFails: An invocation did not succeed, for another reason.
+    """
+    function = replace(probe, memory_mb=memory_mb, cpu="lambda")
+    seen: list[HandlerRun] = []
+    spent_s = 0.0
+    async with Engine([function]) as engine:
+        try:
+            await _invoke(engine, "probe", payload)
+            while len(seen) < runs and (spent_s < _SIZE_S or len(seen) < _LEAST):
+                await asyncio.sleep(_PAUSE_S)
+                outcome = await _invoke(engine, "probe", payload)
+                spent_s += outcome.duration_s
+                seen.append(_seen(outcome))
+        except HandlerFails as error:
+            if error.status == Status.OOM.value:
+                return []
+            raise
+    return seen
+
+
+def _seen(outcome: Outcome) -> HandlerRun:
+    return _run(outcome.duration_s, orjson.loads(outcome.body)["cpu_s"])
 
 
 def _run(took_s: float, cpu_s: float) -> HandlerRun:

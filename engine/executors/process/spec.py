@@ -20,7 +20,8 @@ class EnvironmentSpec:
         account: For the ARN of the Context.
         variables: All environment variables, but for the log stream's name.
         generation: Which version of the code this is about: where its modules lie is remembered.
-        cgroup: Folder to make each environment's control group in, or None.
+        visible_cpus: What `os.cpu_count` says; None for those of this machine.
+        cgroups: Folders to make a control group of each environment in, with its limits by file.
         imports: For a zygote of the function's own: what it imports. None for whatever has the handler.
     """
 
@@ -28,7 +29,8 @@ class EnvironmentSpec:
     account: Account
     variables: Mapping[str, str]
     generation: int
-    cgroup: str | None
+    cgroups: Mapping[str, Mapping[str, str]]
+    visible_cpus: int | None = None
     imports: tuple[str, ...] | None = None
 
     def encode(self) -> bytes:
@@ -40,6 +42,7 @@ class EnvironmentSpec:
             if field.init and field.name not in ("events", "tags", "environment")
         }
         document |= {"function": function, "account": dataclasses.asdict(self.account)}
+        document |= {"cgroups": {folder: dict(limits) for folder, limits in self.cgroups.items()}}
         return json.dumps({**document, "variables": dict(self.variables)}).encode()
 
     @classmethod

@@ -6,15 +6,16 @@ Lambda function memory". A handler that runs on one thread gains nothing beyond 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from engine.core.billing import billed_ms, exactly, gb_seconds
+from engine.core.cpu_law import MB_PER_VCPU, share
 from engine.model.cost.price_book import PriceBook
 
-MB_PER_VCPU: Final = 1769.0
 SIZES_MB: Final = (128, 256, 512, 1024, 1536, 1769, 2048, 3008)
 _HEADROOM: Final = 1.1
 _MILLION: Final = 1_000_000
@@ -48,10 +49,15 @@ class ServiceTime:
     speed: float = 1.0
     threads: float = 1.0
 
-    def seconds_at(self, memory_mb: float) -> list[float]:
+    def seconds_at(self, memory_mb: int) -> list[float]:
         """Each run at that size, ascending."""
-        share = min(self.threads, memory_mb / MB_PER_VCPU) * self.speed
-        return sorted(run.wait_s + run.cpu_s / share for run in self.runs)
+        vcpus = min(self.threads, share(memory_mb)) * self.speed
+        return sorted(run.wait_s + run.cpu_s / vcpus for run in self.runs)
+
+    def seconds_of(self, runs: Sequence[HandlerRun], memory_mb: int) -> list[float]:
+        """Runs that had the share of that size on this machine, as they would be on Lambda's CPU; ascending."""
+        saved = (1 - 1 / self.speed) / min(self.threads, share(memory_mb))
+        return sorted(run.wait_s + run.cpu_s - saved * run.cpu_s for run in runs)
 
     @property
     def init_s(self) -> float:
@@ -88,6 +94,7 @@ class Size(NamedTuple):
         mean_s, p50_s, p99_s: Duration.
         usd_per_million: A million invocations: duration rounded up, and requests.
         fits: Whether there is memory enough.
+        measured: Whether it ran with the CPU of this size; else it is extrapolated.
     """
 
     memory_mb: int
@@ -96,6 +103,7 @@ class Size(NamedTuple):
     p99_s: float
     usd_per_million: Decimal
     fits: bool
+    measured: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +146,17 @@ def tuned(
     architecture: str = "x86_64",
     sizes_mb: Sequence[int] = SIZES_MB,
     cost_weight: float = 0.5,
+    runs_at: Mapping[int, Sequence[HandlerRun]] = MappingProxyType({}),
 ) -> Tuning:
     """Price and time at each size; `cost_weight` (0 to 1) is how much money counts in "balanced".
+
+    Sizes in `runs_at` were measured with their share of a CPU, and did not have memory enough if there are no
+    runs; all others are extrapolated.
 
     Raises:
         ValueError: No size has memory enough.
     """
-    sizes = tuple(_size(measured, book, architecture, one) for one in sorted(set(sizes_mb)))
+    sizes = tuple(_size(measured, book, architecture, one, runs_at.get(one)) for one in sorted(set(sizes_mb)))
     fit = [one for one in sizes if one.fits]
     if not fit:
         raise ValueError(f"no size has room for the {measured.peak_mb:.0f} MB that were seen")
@@ -163,8 +175,14 @@ def tuned(
     )
 
 
-def _size(measured: ServiceTime, book: PriceBook, architecture: str, memory_mb: int) -> Size:
-    took_s = measured.seconds_at(memory_mb)
+def _size(
+    measured: ServiceTime,
+    book: PriceBook,
+    architecture: str,
+    memory_mb: int,
+    runs: Sequence[HandlerRun] | None,
+) -> Size:
+    took_s = measured.seconds_of(runs, memory_mb) if runs else measured.seconds_at(memory_mb)
     usd = book.meters[f"lambda.duration.{architecture}"].bands[0].usd
     request_usd = book.meters["lambda.requests"].bands[0].usd
     with exactly():
@@ -176,5 +194,6 @@ def _size(measured: ServiceTime, book: PriceBook, architecture: str, memory_mb: 
         took_s[(len(took_s) - 1) // 2],
         took_s[max(0, -(-99 * len(took_s) // 100) - 1)],
         round(per_million, 8),
-        measured.fits(memory_mb),
+        measured.fits(memory_mb) if runs is None else bool(runs),
+        bool(runs),
     )

@@ -306,7 +306,7 @@ def test_without_a_memory_controller_there_are_no_control_groups(tmp_path):
     """Then the watch looks at memory instead."""
     own = cgroup_tree(tmp_path / "cgroup", "cpu pids")
 
-    assert ControlGroups.make(tmp_path / "cgroup", own) is None
+    assert ControlGroups.for_memory(tmp_path / "cgroup", own) is None
     assert ["cgroup.subtree_control"] == [path.name for path in (tmp_path / "cgroup").iterdir()]
 
 
@@ -316,7 +316,7 @@ def test_what_only_looks_like_control_groups_is_not_used(tmp_path, there):
     root = tmp_path / "cgroup"
     own = cgroup_tree(root, "cpu memory") if there else tmp_path / "nowhere"
 
-    assert ControlGroups.make(root, own) is None
+    assert ControlGroups.for_memory(root, own) is None
 
 
 @pytest.mark.real_time
@@ -330,7 +330,7 @@ def test_control_groups_of_killed_engines_are_removed_at_the_next_start(tmp_path
     others = {f"invocation-engine-{os.getppid()}-0123ab", f"{left}.bak", f"my-{left}"}
     for name in (left, *others):
         (root / name / "environment").mkdir(parents=True)
-    ControlGroups.make(root, own)
+    ControlGroups.for_memory(root, own)
 
     assert not (root / left).exists()
     assert others == {name for name in others if (root / name / "environment").is_dir()}
@@ -339,7 +339,7 @@ def test_control_groups_of_killed_engines_are_removed_at_the_next_start(tmp_path
 @pytest.mark.real_time
 def test_control_groups_that_work_are_removed_in_the_end():
     """Where this machine has them; else there is nothing to remove."""
-    groups = ControlGroups.make()
+    groups = ControlGroups.for_memory()
     if groups is None:
         pytest.skip("no cgroup v2 with a memory controller that can be written")
     existed = groups.folder.exists()

@@ -14,7 +14,13 @@ from engine.executors.handler_loader import InitError
 from engine.executors.process.child import cgroup
 from engine.executors.process.child.environment import ChildEnvironment, failure_text
 from engine.executors.process.child.preloading import import_all, reseed
-from engine.executors.process.child.process_setup import add_variables, redirect, set_signal, set_up_process
+from engine.executors.process.child.process_setup import (
+    add_variables,
+    redirect,
+    set_signal,
+    set_up_process,
+    show_cpus,
+)
 from engine.executors.process.child.snapshot_hooks import (
     AFTER_RESTORE_STATUS,
     BEFORE_SNAPSHOT_STATUS,
@@ -110,8 +116,10 @@ class ChildBootstrap:
         set_up_process(self.parent, serves=serves)
         redirect(self.output)
         spec = self.environment.spec
-        if serves and spec.cgroup is not None:
-            cgroup.join(f"{spec.cgroup}/{self.token}", spec.function.memory_mb)
+        if serves:
+            cgroup.join(spec.cgroups)
+        if spec.visible_cpus is not None:
+            show_cpus(spec.visible_cpus)
         if self.variables:
             add_variables(self.variables)
         return began_s

@@ -71,7 +71,7 @@ class ForkServer:
         self._alive: set[int] = set()  # tokens
         self._tokens: dict[int, int] = {}  # process id to token
         self._forgotten: set[int] = set()  # tokens to let go of as soon as they are dead
-        self._cgroups: dict[int, str] = {}
+        self._cgroups: dict[int, tuple[str, ...]] = {}  # folders of control groups, by process id
         self._shown: dict[str, tuple[list[str], str | None]] = {}
         self._environment_set_for: ChildEnvironment | None = template
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -211,8 +211,8 @@ class ForkServer:
                     os._exit(1)
         finally:
             self._tmp_dirs.exit()
-        if spec.cgroup is not None:
-            self._cgroups[token] = f"{spec.cgroup}/{token}"
+        if spec.cgroups:
+            self._cgroups[pid] = tuple(spec.cgroups)
         try:
             return pid, os.pidfd_open(pid)
         except OSError:
@@ -278,8 +278,7 @@ class ForkServer:
                 break
             token = self._handle_exit(pid)
             if token is not None:
-                group = self._cgroups.pop(token, None)
-                out_of_memory = group is not None and cgroup.remove(group)
+                out_of_memory = cgroup.remove(self._cgroups.pop(pid, ()), pid)
                 kind = OUT_OF_MEMORY if out_of_memory else EXITED
                 self._send(kind, token, os.waitstatus_to_exitcode(status))
         for pid in children() or ():  # orphans of an environment that exited

@@ -68,6 +68,13 @@ def move_to_high_number(descriptor: int) -> int:
     return moved
 
 
+def show_cpus(count: int) -> None:
+    """Have Python say that there are so many CPUs; those of the machine are used as before."""
+    for name in ("cpu_count", "process_cpu_count"):
+        if hasattr(os, name):
+            setattr(os, name, lambda: count)
+
+
 def redirect(output: int) -> None:
     """Make standard input empty and both outputs the pipe `output`, which is closed."""
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from engine.core.engine_events import Confined, EngineEvent
+from engine.core.cpu_law import share, visible_vcpus
+from engine.core.engine_events import Confined, CpuLimited, CpuMeasured, EngineEvent
 from engine.core.failure import InitFailure
 from engine.core.function import INIT_LIMIT_S, Function
 from engine.core.inits import Use
@@ -24,12 +25,16 @@ from engine.core.invocation import Invocation
 from engine.core.variables import PATH, Initialisation, lambda_variables
 from engine.executors.cpu_use import use_of_process
 from engine.executors.process.admission import SHORTAGES, Need
+from engine.executors.process.parent.cgroups import memory_limit
+from engine.executors.process.parent.cpu_limiter import CpuLimiter
+from engine.executors.process.parent.cpu_shares import CpuShares
 from engine.executors.process.parent.environment_process import EnvironmentProcess
 from engine.executors.process.parent.fork_server_client import ForkServerClient, ZygoteClient, is_lost
 from engine.executors.process.parent.preloader import Preloader
 from engine.executors.process.parent.process_host import ProcessHost
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.executors.process.spec import EnvironmentSpec
+from engine.machine.cores import usable_cores
 from engine.ports import Facts, Workshop
 
 _LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
@@ -41,6 +46,9 @@ _QUEUE_S: Final = 1.0
 
 _FORKED_S: Final = 0.0045
 """CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
+
+_SHORT: Final = 0.95
+"""Of the CPU that was promised: below it an operator should know."""
 
 _MAX_RESETS: Final = 1000
 """Reset environments whose `/tmp` is kept, at most, for those that take their places."""
@@ -65,11 +73,15 @@ class ProcessExecutor:
         """Environments whose `/tmp` is kept: fork server, token, and since when."""
         self._host = ProcessHost.acquire(workshop)
         self._admission = self._host.admission
-        self.need = Need(function.name, self.memory_mb * 1024)
         self.notify: Callable[[EngineEvent], None] = workshop.notify
+        self.need = Need(function.name, self.memory_mb * 1024)
         self._monitor = self._host.monitor
         self.may_renice = self._host.may_renice
         self.cap_kb = function.memory_mb * 1024 if self._host.groups is None else 0
+        law = function.cpu or workshop.cpu
+        self._cpu = self._host.cpu_limiter() if law == "lambda" else None
+        self._cpu_shares = self._measure_shares(self._cpu) if self._cpu is not None else None
+        self._environment_class = EnvironmentProcess if self._cpu is None else self._cpu.environment_class
         self._limits_renewed_s = 0.0
         self._generation = 0
         self._encoded: bytes | None = None
@@ -92,9 +104,12 @@ class ProcessExecutor:
             await self._wait_until_up(self._live_template().up, "SnapStart template")
         if is_ready and not self._host.has_logged_limits:
             self._host.has_logged_limits = True
-            memory_by = "watch" if self.cap_kb else "cgroup"
             self._workshop.notify(
-                Confined(function=self._function.name, memory_by=memory_by, own_tmp=zygote.own_tmp)
+                Confined(
+                    function=self._function.name,
+                    memory_by="watch" if self.cap_kb else "cgroup",
+                    own_tmp=zygote.own_tmp,
+                )
             )
 
     async def _wait_until_up(self, up: asyncio.Future[InitFailure | None], what: str) -> bool:
@@ -125,7 +140,7 @@ class ProcessExecutor:
         return True
 
     def _open(self, env_id: int, *, suppressed: bool) -> EnvironmentProcess:
-        environment = self._environments[env_id] = EnvironmentProcess(
+        environment = self._environments[env_id] = self._environment_class(
             self, env_id, self._now(), shared=self._shared
         )
         environment.served = suppressed
@@ -151,7 +166,10 @@ class ProcessExecutor:
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:
         """Send the invocation to the environment's process."""
-        self._environments[env_id].run(invocation)
+        environment = self._environments[env_id]
+        environment.run(invocation)
+        if self._cpu_shares is not None:
+            self._cpu_shares.begin(environment)
         if not self._monitor.is_running:
             self._monitor.start()
 
@@ -196,6 +214,8 @@ class ProcessExecutor:
             self._admission.forget(environment)
             self._host.terminate(environment)
         self._environments.clear()
+        if self._cpu_shares is not None:
+            self._cpu_shares.close()
         if self._template is not None:
             self._host.retire(self._template)
         if self._preloader is not None:
@@ -237,7 +257,9 @@ class ProcessExecutor:
         return False
 
     def initialised(self, environment: EnvironmentProcess) -> None:
-        """Measure what it needs for its start."""
+        """Measure what it needs for its start, and give it its share of CPU from now on."""
+        if self._cpu is not None:
+            self._cpu.initialised(environment, self.memory_mb)
         self._admission.initialised(environment, self.need)
         if environment.served:
             self._facts.initialised(environment.env_id)
@@ -405,11 +427,54 @@ class ProcessExecutor:
         )
         if "PATH" not in function.environment:
             variables["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
-        groups = self._host.groups
         return EnvironmentSpec(
             function=replace(function, code=code),
             account=workshop.account,
             variables=variables,
             generation=self._generation,
-            cgroup=str(groups.folder) if groups is not None else None,
+            cgroups=self._control_groups(),
+            visible_cpus=None if self._cpu is None else visible_vcpus(self.memory_mb),
         )
+
+    def _measure_shares(self, cpu: CpuLimiter) -> CpuShares:
+        cores = usable_cores()
+        fit = int(cores / share(self.memory_mb))
+        is_short = False
+        if not self._host.has_logged_cpu:
+            self._host.has_logged_cpu = True
+            self.notify(
+                CpuLimited(
+                    function=self._function.name,
+                    mechanism=cpu.mechanism,
+                    cores=cores,
+                    memory_mb=self.memory_mb,
+                    fit=fit,
+                )
+            )
+
+        def report(got_s: float, promised_s: float, environments: int) -> None:
+            nonlocal is_short
+            was_short, is_short = is_short, got_s < _SHORT * promised_s
+            self.notify(
+                CpuMeasured(
+                    function=self._function.name,
+                    got_s=got_s,
+                    promised_s=promised_s,
+                    environments=environments,
+                    fit=fit,
+                    memory_mb=self.memory_mb,
+                    first=is_short and not was_short,
+                )
+            )
+
+        return CpuShares(self.loop, self._workshop.clock, self.memory_mb, cpu.throttled_s, report)
+
+    def _control_groups(self) -> dict[str, dict[str, str]]:
+        """Limits of an environment at its start by file, by the folder in which it gets a control group."""
+        groups: dict[str, dict[str, str]] = {}
+        if self._host.groups is not None:
+            groups[str(self._host.groups.folder)] = dict(memory_limit(self.memory_mb))
+        if self._cpu is not None:
+            for folder, limits in self._cpu.groups().items():
+                groups.setdefault(folder, {}).update(limits)
+        return groups

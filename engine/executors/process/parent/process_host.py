@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.executors.process.admission import Admission
 from engine.executors.process.parent.cgroups import ControlGroups
+from engine.executors.process.parent.cpu_limiter import CpuLimiter, make_cpu_limiter
 from engine.executors.process.parent.environment_process import EnvironmentProcess
 from engine.executors.process.parent.fork_server_client import ZygoteClient
 from engine.executors.process.parent.monitor import Monitor
@@ -51,7 +52,8 @@ class ProcessHost:
         self._terminating: dict[EnvironmentProcess, asyncio.TimerHandle] = {}
         self._retired: list[SnapshotTemplate] = []
         self._tmp_base = str(new_path("tmp"))
-        self.groups = ControlGroups.make()
+        self.groups = ControlGroups.for_memory()
+        self._cpu_limiter: CpuLimiter | None = None
         descriptors.raise_limit()
         self.admission = Admission(loop, clock, lambda: len(self._terminating))
         self.monitor = Monitor(loop, also=self.admission.relieve, cpu_s=time.thread_time)
@@ -61,6 +63,8 @@ class ProcessHost:
         """The share of the usual time for which the next function is waited for before the engine opens."""
         self.has_logged_limits = False
         """Whether it was logged what this machine allows."""
+        self.has_logged_cpu = False
+        """Whether it was logged how Lambda's CPU law is enforced."""
 
     @classmethod
     def acquire(cls, workshop: Workshop) -> ProcessHost:
@@ -88,6 +92,12 @@ class ProcessHost:
                 self._replaced = [zygote, *(one for one in self._replaced if not one.is_reaped)]
             zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._tmp_base, self._say)
         return zygote
+
+    def cpu_limiter(self) -> CpuLimiter:
+        """What holds environments to Lambda's CPU law; made when it is first asked for."""
+        if self._cpu_limiter is None:
+            self._cpu_limiter = make_cpu_limiter(self.groups)
+        return self._cpu_limiter
 
     def terminate(self, environment: EnvironmentProcess) -> None:
         """End an environment that is not needed: an idle one gets SIGTERM, and SIGKILL `GRACE_S` later."""
@@ -131,6 +141,8 @@ class ProcessHost:
         await self._offload(self._remove_files)
 
     def _remove_files(self) -> None:
+        if self._cpu_limiter is not None:
+            self._cpu_limiter.close()
         if self.groups is not None:
             self.groups.remove()
         shutil.rmtree(self._tmp_base, ignore_errors=True)

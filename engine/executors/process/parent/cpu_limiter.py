@@ -1,0 +1,162 @@
+"""Gives each environment the CPU that Lambda gives it: by control groups, else by stopping it in turn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+from engine.core.cpu_law import quota_s
+from engine.core.invocation import Invocation
+from engine.executors.process.parent.cgroups import ControlGroups
+from engine.executors.process.parent.environment_process import EnvironmentEvents, EnvironmentProcess
+
+DUTY_CYCLE: Final = "duty cycle"
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from engine.executors.process.child.duty_cycle import main; main()"
+)
+
+
+class CpuLimiter(Protocol):
+    """Holds environments to their shares, from the end of their init on; until then they have a whole vCPU.
+
+    Attributes:
+        mechanism: How: the name of a control group's file, or `DUTY_CYCLE`.
+        environment_class: What stands for an environment that is limited so.
+    """
+
+    mechanism: str
+    environment_class: type[EnvironmentProcess]
+
+    def groups(self) -> Mapping[str, Mapping[str, str]]:
+        """Control groups that an environment enters at its start: limits by file, by the folder of groups."""
+
+    def initialised(self, environment: EnvironmentProcess, memory_mb: int) -> None:
+        """Limit an environment of this size from now on."""
+
+    def throttled_s(self, pid: int) -> float:
+        """Seconds for which a process could have run, but for its quota. Raises OSError if it has exited."""
+
+    def close(self) -> None:
+        """Limit none any more."""
+
+
+def make_cpu_limiter(memory_groups: ControlGroups | None) -> CpuLimiter:
+    """The best that this machine has. `memory_groups`: where memory is limited, if by control groups."""
+    groups = ControlGroups.for_cpu(memory_groups)
+    if groups is None:
+        return DutyCycleLimiter()
+    return GroupLimiter(groups, owned=groups is not memory_groups)
+
+
+class GroupLimiter:
+    """Limits CPU by control groups."""
+
+    environment_class = EnvironmentProcess
+
+    def __init__(self, groups: ControlGroups, *, owned: bool) -> None:
+        self._groups = groups
+        self._owned = owned
+        self.mechanism = groups.mechanism
+
+    def groups(self) -> Mapping[str, Mapping[str, str]]:
+        """See `CpuLimiter`."""
+        return {str(self._groups.folder): self._groups.cpu_limit(None)}
+
+    def initialised(self, environment: EnvironmentProcess, memory_mb: int) -> None:
+        """See `CpuLimiter`."""
+        with suppress(OSError):  # it has exited
+            self._groups.limit_cpu(environment.pid, memory_mb)
+
+    def throttled_s(self, pid: int) -> float:
+        """See `CpuLimiter`."""
+        return self._groups.throttled_s(pid)
+
+    def close(self) -> None:
+        """Remove the groups, unless they are somebody else's."""
+        if self._owned:
+            self._groups.remove()
+
+
+class DutyCycleLimiter:
+    """Limits CPU by a process that stops and continues others: see `child/duty_cycle.py`."""
+
+    mechanism = DUTY_CYCLE
+    environment_class: type[EnvironmentProcess]
+
+    def __init__(self) -> None:
+        self.environment_class = DutyCycledEnvironment
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
+            [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[4])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def groups(self) -> Mapping[str, Mapping[str, str]]:
+        """None."""
+        return {}
+
+    def initialised(self, environment: EnvironmentProcess, memory_mb: int) -> None:
+        """Limit it whenever something runs in it."""
+        assert isinstance(environment, DutyCycledEnvironment)
+        environment.limit(self, quota_s(memory_mb))
+
+    def throttled_s(self, _pid: int) -> float:
+        """None: what is stopped cannot run."""
+        return 0.0
+
+    def write(self, line: str) -> None:
+        """Send the process a line; without it environments run unlimited."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+    def close(self) -> None:
+        """End the process, which lets all others run on."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        self._process.wait()
+
+
+class DutyCycledEnvironment(EnvironmentProcess):
+    """An environment that says when something runs in it."""
+
+    __slots__ = ("_limiter", "_quota_s")
+
+    def __init__(self, events: EnvironmentEvents, env_id: int, since_s: float, *, shared: bool) -> None:
+        super().__init__(events, env_id, since_s, shared=shared)
+        self._limiter: DutyCycleLimiter | None = None
+        self._quota_s = 0.0
+
+    def limit(self, limiter: DutyCycleLimiter, quota_s: float) -> None:
+        """Limit it whenever something runs in it."""
+        self._limiter, self._quota_s = limiter, quota_s
+        if self.running:  # an environment that replaces one that was reset, in its first invocation
+            self._begin()
+
+    def run(self, invocation: Invocation) -> None:
+        """See `EnvironmentProcess`."""
+        self._begin()
+        super().run(invocation)
+
+    def close(self) -> None:
+        """See `EnvironmentProcess`."""
+        if self._limiter is not None and not self.closed:
+            self._limiter.write(f"x {self.pid}\n")
+        super().close()
+
+    def _take_reply(self, kind: int, number: int, peak_kb: int, init_s: float, body: bytes) -> None:
+        super()._take_reply(kind, number, peak_kb, init_s, body)
+        if self._limiter is not None and not self.running and not self.closed:
+            self._limiter.write(f"- {self.pid}\n")
+
+    def _begin(self) -> None:
+        if self._limiter is not None:
+            self._limiter.write(f"+ {self.pid} {self._quota_s}\n")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,13 +15,16 @@ from engine.cli.model_options import book_of, json_of, money_options, number, re
 from engine.cli.options import configured, run
 from engine.cli.plan.tables import dollars, seconds
 from engine.cli.template_options import TemplateCommand, template_options
-from engine.cli.tune.measure import probe_of, profile, runs_at
+from engine.cli.tune.measure import RunsAtSize, probe_of, profile, runs_at
 from engine.core.cpu_law import share
 from engine.core.function import Function
 from engine.errors import EngineError
 from engine.machine.cores import usable_cores
-from engine.model.cost.memory_sizes import SIZES_MB, HandlerRun, ServiceTime, Tuning, tuned
+from engine.model.cost.memory_sizes import SIZES_MB, ServiceTime, Tuning, tuned
 from engine.report.tables import text_table
+
+_SHORT: Final = 0.95
+"""Of the CPU that Lambda would give: times with less are said to be too long."""
 
 
 @click.command("tune", cls=TemplateCommand)
@@ -70,21 +73,21 @@ def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> No
     probe = probe_of(_function(handler, options))
     try:
         measured = run(profile(probe, payload, runs=options["runs"], speed=options["host_speed"]))
-        runs = _runs_at(probe, payload, sizes, options) if options["cpu"] == "lambda" else {}
+        at_sizes = _runs_at(probe, payload, sizes, options) if options["cpu"] == "lambda" else {}
         found = tuned(
             measured,
             book,
             architecture=options["architecture"],
             sizes_mb=sizes,
             cost_weight=options["balance"],
-            runs_at=runs,
+            runs_at={size: one.runs for size, one in at_sizes.items()},
         )
     except (EngineError, ValueError) as error:
         refuse(str(error).splitlines())
     if as_json:
-        click.echo(json.dumps(_document(handler, measured, found), indent=2))
+        click.echo(json.dumps(_document(handler, measured, found, at_sizes), indent=2))
     else:
-        click.echo("\n".join(_lines(measured, found)))
+        click.echo("\n".join(_lines(measured, found, at_sizes)))
 
 
 def _function(handler: str, options: Mapping[str, Any]) -> Function:
@@ -108,20 +111,22 @@ def _function(handler: str, options: Mapping[str, Any]) -> Function:
 
 def _runs_at(
     probe: Function, payload: Any, sizes: Sequence[int], options: Mapping[str, Any]
-) -> dict[int, list[HandlerRun]]:
+) -> dict[int, RunsAtSize]:
     """Runs at each size that this machine has CPUs for; tells on a terminal which one runs."""
     found = {}
     here = [size for size in sorted(set(sizes)) if share(size) <= usable_cores()]
-    for number, size in enumerate(here, 1):
+    for place, size in enumerate(here, 1):
         if sys.stderr.isatty():
-            click.echo(f"\r{size:,} MB ({number} of {len(here)}) ...   ", nl=False, err=True)
+            click.echo(f"\r{size:,} MB ({place} of {len(here)}) ...   ", nl=False, err=True)
         found[size] = run(runs_at(probe, payload, size, runs=options["runs"]))
     if sys.stderr.isatty():
         click.echo("\r" + " " * 40 + "\r", nl=False, err=True)
     return found
 
 
-def _document(handler: str, measured: ServiceTime, found: Tuning) -> dict[str, Any]:
+def _document(
+    handler: str, measured: ServiceTime, found: Tuning, at_sizes: Mapping[int, RunsAtSize]
+) -> dict[str, Any]:
     return {
         "method": "measured",
         "handler": handler,
@@ -130,11 +135,23 @@ def _document(handler: str, measured: ServiceTime, found: Tuning) -> dict[str, A
         "init_ms": round(1000 * measured.init_s, 3),
         "peak_mb": measured.peak_mb,
         **found.document(),
-        "assumptions": measured.assumptions(),
+        "cpu_given": {size: round(one.given, 4) for size, one in at_sizes.items() if one.runs},
+        "assumptions": _assumptions(measured, found, at_sizes),
     }
 
 
-def _lines(measured: ServiceTime, found: Tuning) -> list[str]:
+def _assumptions(measured: ServiceTime, found: Tuning, at_sizes: Mapping[int, RunsAtSize]) -> list[str]:
+    """What the figures take for granted, and where this machine gave less than Lambda would."""
+    short = [f"{size:,} MB {one.given:.0%}" for size, one in at_sizes.items() if one.given < _SHORT]
+    less = (
+        f"this machine gave less CPU than Lambda would, so times are too long: {', '.join(short)} of it; "
+        "other programs use it"
+    )
+    everywhere = all(one.measured or not one.fits for one in found.sizes)
+    return [*measured.assumptions(extrapolates=not everywhere), *((less,) if short else ())]
+
+
+def _lines(measured: ServiceTime, found: Tuning, at_sizes: Mapping[int, RunsAtSize]) -> list[str]:
     memory = "memory not measured" if measured.peak_mb is None else f"{measured.peak_mb:.0f} MB at the most"
     marks = {"cheapest": found.cheapest, "fastest": found.fastest, "balanced": found.balanced}
     rows = [("MB", "mean", "p50", "p99", "per million", "", "")]
@@ -158,7 +175,7 @@ def _lines(measured: ServiceTime, found: Tuning) -> list[str]:
         "",
         *text_table(rows, text_columns=0),
         "",
-        *(f"- {one}" for one in measured.assumptions()),
+        *(f"- {one}" for one in _assumptions(measured, found, at_sizes)),
     ]
 
 

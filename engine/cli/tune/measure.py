@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -25,6 +25,9 @@ _SIZE_S: Final = 20.0
 
 _PAUSE_S: Final = 0.06
 """Between two invocations: three periods of the CPU law, so that none begins with what another left."""
+
+_MEASURED_S: Final = 0.6
+"""Until the CPU of the last invocations has been measured."""
 
 _WARM_UP: Final = 3
 _LEAST: Final = 5
@@ -117,10 +120,22 @@ async def profile(probe: Function, payload: Any, *, runs: int, speed: float) -> 
     )
 
 
-async def runs_at(probe: Function, payload: Any, memory_mb: int, *, runs: int) -> list[HandlerRun]:
+class RunsAtSize(NamedTuple):
+    """What was measured at one memory size.
+
+    Attributes:
+        runs: Warm invocations; none if it needs more memory.
+        given: Of the CPU that Lambda would have given them, what this machine gave; 1 = all.
+    """
+
+    runs: list[HandlerRun]
+    given: float
+
+
+async def runs_at(probe: Function, payload: Any, memory_mb: int, *, runs: int) -> RunsAtSize:
     """Warm invocations with the memory and the share of a CPU that Lambda gives this size.
 
-    As many as `runs`, or at least five and as many as end within `_SIZE_S`. None if it needs more memory.
+    As many as `runs`, or at least five and as many as end within `_SIZE_S`.
 
     Raises:
         HandlerFails: An invocation did not succeed, for another reason.
@@ -138,9 +153,12 @@ async def runs_at(probe: Function, payload: Any, memory_mb: int, *, runs: int) -
                 seen.append(_seen(outcome))
         except HandlerFails as error:
             if error.status == Status.OOM.value:
-                return []
+                return RunsAtSize([], 1.0)
             raise
-    return seen
+        await asyncio.sleep(_MEASURED_S)
+        stats = engine.stats.functions["probe"]
+        given = stats.cpu_got_s / stats.cpu_promised_s if stats.cpu_promised_s else 1.0
+    return RunsAtSize(seen, given)
 
 
 def _seen(outcome: Outcome) -> HandlerRun:

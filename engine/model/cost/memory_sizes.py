@@ -55,7 +55,7 @@ class ServiceTime:
         return sorted(run.wait_s + run.cpu_s / vcpus for run in self.runs)
 
     def seconds_of(self, runs: Sequence[HandlerRun], memory_mb: int) -> list[float]:
-        """Runs that had the share of that size on this machine, as they would be on Lambda's CPU; ascending."""
+        """Runs that had the share of that size here, as they would be on Lambda's CPU; ascending."""
         saved = (1 - 1 / self.speed) / min(self.threads, share(memory_mb))
         return sorted(run.wait_s + run.cpu_s - saved * run.cpu_s for run in runs)
 
@@ -75,14 +75,17 @@ class ServiceTime:
         """Whether the memory seen, and a tenth more, has room there."""
         return self.peak_mb is None or self.peak_mb * _HEADROOM <= memory_mb
 
-    def assumptions(self) -> list[str]:
-        """What an extrapolation takes for granted."""
-        return [
+    def assumptions(self, *, extrapolates: bool = True) -> list[str]:
+        """What the figures take for granted; `extrapolates`: not all sizes were measured."""
+        extrapolated = [
             f"CPU is memory / {MB_PER_VCPU:g} MB vCPU, and the handler keeps {self.threads:g} busy at most",
-            f"one vCPU of Lambda is {self.speed:g} times as fast as one of this machine (see --host-speed)",
             "what is not CPU time is waiting (for a busy machine, too), and takes as long at every size",
-            "initialisation has a whole vCPU at every size",
             "memory needed is what was seen here, and a tenth more",
+        ]
+        return [
+            f"one vCPU of Lambda is {self.speed:g} times as fast as one of this machine (see --host-speed)",
+            "initialisation has a whole vCPU at every size",
+            *(extrapolated if extrapolates else ()),
         ]
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
+from engine.app.cpu_in_force import cpu_in_force
 from engine.app.executor_choice import choose, refuse_clashes
 from engine.app.preflight import queue_warnings, serving_problems
 from engine.cli.template_options import TemplateCommand, template_options, values_of
@@ -89,6 +90,8 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
             "scaling_rate": account.scaling_rate,
             "requests_per_concurrency": account.requests_per_concurrency,
             "init_concurrency": config.init_concurrency,
+            "cpu": config.cpu,
+            "cpu_by": cpu_in_force(config.functions, config.cpu, Platform()).mechanism,
             "log_format": config.log_format,
             "grace_s": config.grace_s,
         },
@@ -168,6 +171,9 @@ def _event(event: Mapping[str, Any]) -> str:
 def _print_notes(config: Config) -> None:
     account = config.account
     click.echo(f"\naccount {account.account_id} in {account.region}: {account.concurrency_limit} at a time")
+    cpu = cpu_in_force(config.functions, config.cpu, Platform())
+    if cpu.mechanism is not None or cpu.unlimited:
+        click.echo(f"cpu: {cpu}")
     for name, listener in config.listeners.items():
         click.echo(f"{name} at {listener}")
     for kind, tables in (("queues", config.resources.queues), ("buckets", config.resources.buckets)):

@@ -12,6 +12,7 @@ import click
 
 from engine.app import Announcement
 from engine.app import serve as serve_config
+from engine.app.cpu_in_force import cpu_in_force
 from engine.cli.options import complain, configured, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import debugged
@@ -19,6 +20,7 @@ from engine.errors import EngineError
 from engine.machine.descriptors import FEWEST, raise_limit
 from engine.runtime.clock import SystemClock
 from engine.runtime.output import StandardOutput
+from engine.runtime.platform import Platform
 from engine.telemetry.log import gap_line
 
 
@@ -76,7 +78,9 @@ def serve(
                 output.err.write(
                     f"no functions are named: they come over the Lambda API at {addresses.aws}\n"
                 )
-            output.out.write(json.dumps({"ready": True, **dataclasses.asdict(addresses)}) + "\n")
+            cpu = str(cpu_in_force(config.functions, config.cpu, Platform()))
+            ready = {"ready": True, **dataclasses.asdict(addresses), "cpu": cpu}
+            output.out.write(json.dumps(ready) + "\n")
 
         served = serve_config(
             config,

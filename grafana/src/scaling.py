@@ -26,6 +26,9 @@ def _happened(metric: str, by: str = "") -> str:
     return increase(metric, by=by, over=RANGE)
 
 
+_GOT: Final = 'kind="got"'
+_PROMISED: Final = 'kind="promised"'
+
 _CONCURRENCY: Final = PanelRow(
     "Concurrency",
     (
@@ -150,6 +153,20 @@ _ENVIRONMENTS: Final = PanelRow(
                 Query(rate("engine_environment_starts_total"), "initialised"),
             ),
             unit=PER_S,
+        ),
+        Panel(
+            "CPU as on Lambda",
+            "Of the CPU that Lambda would give environments, and they could use, what this machine gives "
+            '(cpu = "lambda").',
+            "timeseries",
+            (
+                Query(
+                    f"{rate('engine_cpu_law_seconds_total', _GOT, by='function')} / "
+                    f"({rate('engine_cpu_law_seconds_total', _PROMISED, by='function')} > 0)",
+                    "{{function}}",
+                ),
+            ),
+            unit=SHARE,
         ),
         Panel(
             "Scaled to zero",

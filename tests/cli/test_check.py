@@ -255,3 +255,20 @@ def test_a_value_that_no_parameter_can_have_is_a_problem(run, given, problem):
 
     assert 2 == result.exit_code
     assert any(line.startswith(problem) for line in result.stderr.splitlines())
+
+
+def test_the_cpu_law_in_force_and_its_mechanism_are_said(run):
+    """And which functions it cannot hold."""
+    text = GOOD.replace("[engine]", '[engine]\ncpu = "lambda"')
+    told = run(text).stdout
+    document = json.loads(run(text, "--json").stdout)
+
+    assert "cpu: lambda, by " in told
+    assert ", not for jobs: only process can" in told
+    assert "lambda" == document["engine"]["cpu"]
+    assert document["engine"]["cpu_by"] in ("cpu.max", "cpu.cfs_quota_us", "duty cycle")
+
+
+def test_without_the_law_nothing_is_said_of_it(run):
+    assert "cpu:" not in run(GOOD).stdout
+    assert json.loads(run(GOOD, "--json").stdout)["engine"]["cpu_by"] is None

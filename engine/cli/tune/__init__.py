@@ -28,9 +28,12 @@ _SHORT: Final = 0.95
 
 
 @click.command("tune", cls=TemplateCommand)
-@click.argument("handler", metavar="FUNCTION")
+@click.argument("handler", metavar="MODULE.FUNCTION")
 @click.option(
-    "--config", "config_path", metavar="FILE", help="measure FUNCTION of this engine.toml or template.yaml"
+    "--config",
+    "config_path",
+    metavar="FILE",
+    help="measure a function of this engine.toml or template.yaml, by its name",
 )
 @template_options
 @click.option(
@@ -61,9 +64,9 @@ _SHORT: Final = 0.95
 @money_options
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> None:
-    """Run FUNCTION here, in processes of its own, at each memory size, and price it.
+    """Run a handler here, in processes of its own, at each memory size, and price it.
 
-    FUNCTION is a name with --config, else a handler: MODULE.FUNCTION. It has the memory, and the share of a
+    With --config it is named as there. It has the memory, and the share of a
     CPU, that Lambda gives each size; sizes with more CPUs than this machine has are extrapolated: of the time
     the CPU part shrinks with memory up to one vCPU (1,769 MB), waiting does not.
     """

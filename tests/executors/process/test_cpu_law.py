@@ -1,5 +1,6 @@
 """`cpu = "lambda"`: environments on process have the share of a CPU that Lambda gives their memory."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -169,3 +170,15 @@ def test_a_tree_of_the_first_cgroups_is_made_and_removed():
     assert used_s <= quota_s(128) * (took_s / PERIOD_S + 3)
     assert throttled_s > 0
     assert not groups.folder.exists()
+
+
+async def test_what_the_machine_gave_of_the_law_is_counted(code):
+    """Never more than was promised; how much less depends on what else runs here."""
+    function = Function("f", handler="app.handler", code=code, executor="process", timeout_s=50)
+    async with Engine([function], cpu="lambda") as engine:
+        await asyncio.gather(*(engine.invoke("f", {"cpu_s": 0.05}) for _ in range(4)))
+        stats = engine.stats.functions["f"]
+        while not stats.cpu_promised_s:
+            await asyncio.sleep(0.05)
+
+    assert 0 < stats.cpu_got_s <= stats.cpu_promised_s

@@ -53,6 +53,16 @@ def make_cpu_limiter(memory_groups: ControlGroups | None) -> CpuLimiter:
     return GroupLimiter(groups, owned=groups is not memory_groups)
 
 
+def mechanism_here() -> str:
+    """How CPU would be limited on this machine. Tries it, and leaves nothing behind."""
+    memory_groups = ControlGroups.for_memory()
+    groups = ControlGroups.for_cpu(memory_groups)
+    for made in {memory_groups, groups} - {None}:
+        assert made is not None
+        made.remove()
+    return DUTY_CYCLE if groups is None else groups.mechanism
+
+
 class GroupLimiter:
     """Limits CPU by control groups."""
 

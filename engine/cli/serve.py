@@ -78,8 +78,10 @@ def serve(
                 output.err.write(
                     f"no functions are named: they come over the Lambda API at {addresses.aws}\n"
                 )
-            cpu = str(cpu_in_force(config.functions, config.cpu, Platform()))
-            ready = {"ready": True, **dataclasses.asdict(addresses), "cpu": cpu}
+            ready = {"ready": True, **dataclasses.asdict(addresses)}
+            cpu = cpu_in_force(config.functions, config.cpu, Platform())
+            if cpu.mechanism is not None:
+                ready["cpu"] = str(cpu)
             output.out.write(json.dumps(ready) + "\n")
 
         served = serve_config(

@@ -41,7 +41,7 @@ def warm_up(log: HandlerLog, private: PrivateModules) -> None:
     folder = str(Path(__file__).parent)
     function = Function("warmup", handler=f"{_MODULE}.handler", code=folder)
     spec = EnvironmentSpec(
-        function=function, account=Account(), variables={LOG_STREAM: ""}, generation=0, cgroup=None
+        function=function, account=Account(), variables={LOG_STREAM: ""}, generation=0, cgroups={}
     )
     environment = ChildEnvironment(spec, log, private, own_tmp=True)
     parent = os.getppid()

@@ -130,8 +130,8 @@ class CpuMeasured:
     """How far this machine keeps Lambda's CPU law. Sent twice a second while invocations run.
 
     `got_s`: CPU seconds that environments had. `promised_s`: those they could have used within their share.
-    `environments`: those that were at work; `fit` of them can have all that they are promised. `first`: they
-    got less than they were promised, and not so before.
+    `environments`: those that were at work; `fit` of them can have all that they are promised. `worse`: they
+    got clearly less than they were promised, and less than was said before.
     """
 
     function: str
@@ -140,7 +140,7 @@ class CpuMeasured:
     environments: int
     memory_mb: int
     fit: int
-    first: bool
+    worse: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

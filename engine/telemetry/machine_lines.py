@@ -46,13 +46,18 @@ def _text(notice: MachineEvent) -> str:
                 f"CPU as on Lambda, by {notice.mechanism}: {notice.fit} environments of {notice.memory_mb} "
                 f"MB can be at work at once on {notice.cores} cores"
             )
-        case Held(first=False) | CpuMeasured(first=False):
+        case Held(first=False) | CpuMeasured(worse=False):
             return ""
         case CpuMeasured():
+            why = "other programs use it"
+            if notice.environments > notice.fit:
+                why = (
+                    f"{notice.environments} environments of {notice.memory_mb} MB are at work, "
+                    f"and {notice.fit} can be"
+                )
             return (
                 f"this machine gives {notice.got_s / notice.promised_s:.0%} of the CPU that Lambda would "
-                f"give: {notice.environments} environments of {notice.memory_mb} MB are at work, and "
-                f"{notice.fit} can be; durations are that much longer"
+                f"give: {why}; durations are that much longer"
             )
         case Held(by="memory"):
             measured = "takes" if notice.measured else "may take"

@@ -10,7 +10,7 @@ from engine.telemetry.machine_lines import machine_line, machine_record
 
 LIMITED = CpuLimited(function="f", mechanism="cpu.cfs_quota_us", cores=2, memory_mb=128, fit=27)
 SHORT = CpuMeasured(
-    function="f", got_s=0.55, promised_s=1.0, environments=50, memory_mb=128, fit=27, first=True
+    function="f", got_s=0.55, promised_s=1.0, environments=50, memory_mb=128, fit=27, worse=True
 )
 
 
@@ -23,14 +23,15 @@ def test_the_mechanism_and_how_many_fit_are_said():
     assert expected == machine_line(LIMITED)
 
 
-def test_a_share_that_is_too_small_is_said_when_it_becomes_so():
+def test_a_share_that_is_too_small_is_said_with_its_reason():
     expected = (
         "[engine] f: this machine gives 55% of the CPU that Lambda would give: 50 environments of 128 MB "
         "are at work, and 27 can be; durations are that much longer\n"
     )
 
     assert expected == machine_line(SHORT)
-    assert "" == machine_line(replace(SHORT, first=False))
+    assert "" == machine_line(replace(SHORT, worse=False))
+    assert "give: other programs use it; durations" in machine_line(replace(SHORT, environments=2))
 
 
 @pytest.mark.parametrize(
@@ -44,4 +45,4 @@ def test_a_log_of_json_has_the_numbers(notice, members):
     record = json.loads(json.dumps(machine_record(notice)))
 
     assert members == {name: record[name] for name in members}
-    assert {} == machine_record(replace(SHORT, first=False))
+    assert {} == machine_record(replace(SHORT, worse=False))

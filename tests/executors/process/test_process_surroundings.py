@@ -334,7 +334,7 @@ def test_the_documents_of_a_spec_survive_the_way(tmp_path):
         account=Account(),
         variables={"A": "é"},
         generation=3,
-        cgroup=None,
+        cgroups={"/sys/fs/cgroup/x": {"cpu.max": "1447 20000"}},
     )
     decoded = EnvironmentSpec.decode(spec.encode())
 

@@ -50,6 +50,9 @@ _FORKED_S: Final = 0.0045
 _SHORT: Final = 0.95
 """Of the CPU that was promised: below it an operator should know."""
 
+_WORSE: Final = 0.1
+"""By how much less than was said before it must be to be said again."""
+
 _MAX_RESETS: Final = 1000
 """Reset environments whose `/tmp` is kept, at most, for those that take their places."""
 
@@ -439,7 +442,7 @@ class ProcessExecutor:
     def _measure_shares(self, cpu: CpuLimiter) -> CpuShares:
         cores = usable_cores()
         fit = int(cores / share(self.memory_mb))
-        is_short = False
+        told = _SHORT + _WORSE
         if not self._host.has_logged_cpu:
             self._host.has_logged_cpu = True
             self.notify(
@@ -453,8 +456,10 @@ class ProcessExecutor:
             )
 
         def report(got_s: float, promised_s: float, environments: int) -> None:
-            nonlocal is_short
-            was_short, is_short = is_short, got_s < _SHORT * promised_s
+            nonlocal told
+            worse = got_s / promised_s < told - _WORSE
+            if worse:
+                told = got_s / promised_s
             self.notify(
                 CpuMeasured(
                     function=self._function.name,
@@ -463,7 +468,7 @@ class ProcessExecutor:
                     environments=environments,
                     fit=fit,
                     memory_mb=self.memory_mb,
-                    first=is_short and not was_short,
+                    worse=worse,
                 )
             )
 

@@ -251,6 +251,10 @@ class ContextTemplate:
         name: str = self._shared["log_stream_name"]
         return name
 
+    def rename(self, log_stream_name: str) -> None:
+        """Make it that of another environment."""
+        self._shared["log_stream_name"] = log_stream_name
+
     def epoch_ms(self, at_s: float) -> int:
         """A moment of `now_s` in milliseconds since the Unix epoch."""
         return int((self._wall_s() + at_s - self.now_s()) * 1000)

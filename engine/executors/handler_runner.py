@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
 from engine.core.event import MISSING
@@ -33,6 +33,8 @@ from engine.executors.marshal import (
     run_log_text,
 )
 from engine.executors.modules import forget_helpers
+
+_DAY_S: Final = 86_400
 
 
 class HandlerClock(Protocol):
@@ -81,6 +83,7 @@ class HandlerRunner:
         self.code = Path(function.code).absolute()  # now: a handler may change the working directory
         self._loader = Loader(self.code, alone=alone)
         self._closed = False
+        self._day = -1, ""  # since the Unix epoch, and its text
 
     def load(self, *, fresh: bool) -> Loaded:
         """Import the handler; `fresh`: from a module instance of its own. Raises `InitError`."""
@@ -126,13 +129,19 @@ class HandlerRunner:
         self._closed = True
         self._loader.close()
 
+    def new_log_stream_name(self) -> str:
+        """One that no other environment has."""
+        number = int(self._clock.wall() // _DAY_S)
+        if number != self._day[0]:
+            self._day = number, time.strftime("%Y/%m/%d", time.gmtime(number * _DAY_S))
+        return log_stream_name(self._day[1], os.urandom(16).hex(), self._function.version)
+
     def make_context_template(self) -> ContextTemplate:
         """What the contexts of a new environment share, such as its log stream."""
-        day = time.strftime("%Y/%m/%d", time.gmtime(self._clock.wall()))
         return ContextTemplate(
             self._function,
             self._arn,
-            log_stream_name(day, os.urandom(16).hex(), self._function.version),
+            self.new_log_stream_name(),
             now_s=self._clock.now,
             wall_s=self._clock.wall,
             log=_write,

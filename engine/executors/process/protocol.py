@@ -179,6 +179,9 @@ OUT_OF_MEMORY: Final = 7  # zygote: the kernel killed it at its memory limit
 KILL: Final = 8  # engine: kill the environment; the engine could not open its pidfd
 
 _MESSAGE: Final = Struct("<BIi")
+_DESCRIPTOR: Final = Struct("i")
+_DESCRIPTORS: Final = Struct("3i")
+_BESIDE_BYTES: Final = socket.CMSG_SPACE(_DESCRIPTORS.size)
 MESSAGE_BYTES: Final = 131_072
 
 
@@ -199,17 +202,22 @@ def pack_message(kind: int, token: int = 0, value: int = 0, body: bytes = b"") -
 
 def receive_message(connection: socket.socket) -> ControlMessage | None:
     """The next message; None when the other side is gone. Raises BlockingIOError as `recv` does."""
-    data, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 8)
+    data, beside, _, _ = connection.recvmsg(MESSAGE_BYTES, _BESIDE_BYTES)
     if len(data) < _MESSAGE.size:
         return None
+    descriptors = []
+    for _, _, packed in beside:  # fewer than were sent if this process may not have more
+        descriptors += [number for (number,) in _DESCRIPTOR.iter_unpack(packed)]
     kind, token, value = _MESSAGE.unpack_from(data)
     return ControlMessage(kind, token, value, data[_MESSAGE.size :], descriptors)
 
 
-def send_with_descriptors(connection: socket.socket, message: bytes, descriptors: tuple[int, ...]) -> None:
+def send_with_descriptors(
+    connection: socket.socket, message: bytes, descriptors: tuple[int, int, int]
+) -> None:
     """Send `message` with `descriptors` beside it: `socket.send_fds`, in a few operations."""
-    packed = Struct(f"{len(descriptors)}i").pack(*descriptors)
-    connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)])
+    beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTORS.pack(*descriptors))]
+    connection.sendmsg([message], beside)
 
 
 # ---------------------------------------------------------------- both sides

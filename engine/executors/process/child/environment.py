@@ -20,7 +20,6 @@ from importlib import import_module
 from types import CoroutineType
 from typing import Any, Final, NoReturn
 
-from engine.core.context import ContextTemplate
 from engine.core.event import Event
 from engine.core.failure import MAX_RESPONSE_BYTES
 from engine.core.function import Account
@@ -101,7 +100,7 @@ class ChildEnvironment:
         self._plain = plain_packages(spec.function.code, spec.function.handler)
         source = self.call.source()
         self._compiled = None if source is None else CompiledModule(*source)
-        self.template: ContextTemplate
+        self.template = self.call.make_context_template()
         self.loaded: Loaded
         self.connection: socket.socket
         self._loop: Any = None
@@ -128,7 +127,7 @@ class ChildEnvironment:
         """Set the log stream's name, and read the handler's module; in the process that forks."""
         if self._compiled is not None:
             self._compiled.renew()
-        self.template = self.call.make_context_template()
+        self.template.rename(self.call.new_log_stream_name())
         if LOG_STREAM in self.spec.variables:
             os.environ[LOG_STREAM] = self.template.log_stream_name
 
@@ -146,9 +145,8 @@ class ChildEnvironment:
         """Take over the descriptor of the socket to the engine."""
         self.connection = socket.socket(fileno=move_to_high_number(connection))
         if self.spec.function.snapstart:
-            self.template = (
-                self.call.make_context_template()
-            )  # each environment of a snapshot has a log stream of its own
+            # Each environment of a snapshot has a log stream of its own.
+            self.template.rename(self.call.new_log_stream_name())
         try:
             self._own_memory = move_to_high_number(
                 os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)

@@ -1,11 +1,12 @@
 """Waits for `seconds`: as a coroutine without blocking the loop, and as a plain function."""
 
-import asyncio
 import time
 
 
 async def handler(event, context):
     """Return the event after the wait."""
+    import asyncio  # of which an environment of `blocking` must not import the whole
+
     await asyncio.sleep(event["seconds"])
     return event
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.event import Event
+from engine.executors.process.child.compiled_module import CompiledModule
 
 pytestmark = pytest.mark.real_time
 
@@ -97,6 +98,28 @@ async def test_every_environment_has_the_module_that_is_there_then(make, tmp_pat
     assert [2] * 5 == [values[0] for values in second]
     assert (3, str(tmp_path / "code/app/__init__.py")) == (third[0], third[3][1])
     assert all(values[1:] == found[0][1:] for values in (*first, *second))
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "is_read"),
+    [
+        ("app", "VALUE = 1\n", True),
+        ("runpy", "VALUE = 1\n", False),  # the interpreter has that frozen, and imports it before any file
+        ("app", "def handler(:\n", False),
+        ("app", "VALUE = 1 is 1\n", False),
+    ],
+)
+def test_what_a_child_would_import_otherwise_or_complain_of_is_left_to_it(tmp_path, name, source, is_read):
+    """And nothing is read at the first fork: that child may say something of it."""
+    file = tmp_path / f"{name}.py"
+    file.write_text(source)
+    module = CompiledModule(name, str(file))
+    found = []
+    for _ in range(4):
+        module.renew()
+        found.append(module.spec is not None)
+
+    assert [False, is_read] == [found[0], found[-1]]
 
 
 async def test_what_awss_client_imports_is_not_the_folders(make, tmp_path):

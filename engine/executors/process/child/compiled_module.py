@@ -16,7 +16,7 @@ _State = tuple[int, int, int, int]
 
 
 class CompiledModule:
-    """The module `name` in `file`, which nothing that is imported by that name goes before.
+    """The module `name` in `file`, which nothing else in its folder goes before.
 
     Attributes:
         spec: What a child is to import it by; None if it has to find it itself.
@@ -26,7 +26,8 @@ class CompiledModule:
         self._name, self._file = name, file
         self._folder = os.path.dirname(file)
         self._state: _State | None = None
-        self._is_read = FrozenImporter.find_spec(name) is not None  # that goes before it
+        self._is_frozen = FrozenImporter.find_spec(name) is not None  # that goes before any file
+        self._is_read = False
         self.spec: ModuleSpec | None = None
 
     def renew(self) -> None:
@@ -34,6 +35,8 @@ class CompiledModule:
 
         So whatever is to be said of it, an error or a warning, the first child says in its own log.
         """
+        if self._is_frozen:
+            return
         state = self._look()
         if state is None or state != self._state:
             self._state, self.spec, self._is_read = state, None, False

@@ -43,6 +43,7 @@ class Recorder:
         ended_s: When the load ended, seconds from its beginning; None while it goes on.
         in_flight: Requests without an answer.
         users: Users of a closed model that are active.
+        walking: Users of an open model that still have something to send or to hear.
         cpu_percent: The highest that this process used of a core.
         answered: Times of the requests, by stage, stream and outcome.
         lag: How late requests were sent, by stage; those of bursts are left out.
@@ -55,7 +56,7 @@ class Recorder:
         self.begin_s = math.inf
         self.ended_s: float | None = None
         self.in_flight = 0
-        self.users = 0
+        self.users = self.walking = 0
         self.cpu_percent = 0.0
         # In flight, users and `done` of other processes.
         self.elsewhere: dict[str, tuple[int, int, bool]] = {}
@@ -177,7 +178,7 @@ class Recorder:
         """Whether the load ended and everything was answered, in this process and in those it adds up."""
         return (
             self.ended_s is not None
-            and self.all_in_flight() == 0
+            and self.walking == self.all_in_flight() == 0
             and all(o[2] for o in self.elsewhere.values())
         )
 

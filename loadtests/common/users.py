@@ -90,6 +90,7 @@ class OpenUser(PlannedUser):
     There is one such user for each process, with a greenlet for each request. A server that stalls so does
     not slow the load down, and what waited for it is counted from the moment at which it was due. Arrivals
     that find too many unanswered requests are dropped, and counted; those of a burst wait for their turn.
+    What was due before the end of the run is sent, also by a process that the machine let wait at the end.
 
     Attributes:
         part: Which of `plan.workers` equal parts of the arrivals this one sends.
@@ -102,10 +103,11 @@ class OpenUser(PlannedUser):
     def walk(self) -> None:
         """The whole plan, then the end."""
         recorder, pool = self.recorder, Pool(self.plan.most_in_flight)
+        recorder.walking += 1
         every = arrivals(self.plan.stages, self.stream, spacing=self.plan.spacing, seed=self.plan.seed)
         for turn, arrival in enumerate(share_of(every, self.part, self.plan.workers), 1):
             due_s = recorder.begin_s + arrival.at_s
-            if not self.until(due_s):
+            if not self.until(due_s) and arrival.at_s >= (recorder.ended_s or 0.0):
                 break
             if turn % _RUSH == 0:
                 gevent.sleep(0)
@@ -115,6 +117,7 @@ class OpenUser(PlannedUser):
             else:
                 recorder.drop(self.stream)
         pool.join()
+        recorder.walking -= 1
         raise StopUser
 
 

@@ -55,11 +55,11 @@ def p95_ms(folder):
 
 
 def test_a_stall_shows_in_the_open_model_and_hides_in_the_closed_one(tmp_path):
-    """Half a second in four: p95 above 100 ms where requests count from when due, else below 10 ms."""
+    """Half a second in four: p95 above 100 ms where requests count from when due, else a quarter at most."""
     for _ in range(TRIES):
         seen = p95_ms(tmp_path / "run")
-        if seen["closed"] < 10:
+        if 4 * seen["closed"] < seen["open"]:
             break
 
     assert seen["open"] > 100
-    assert seen["closed"] < 10
+    assert 4 * seen["closed"] < seen["open"]

@@ -19,6 +19,7 @@ from engine.services.sqs.request import SqsRequest
 TARGET_PREFIX: Final = b"AmazonSQS."
 _HEAD: Final = "Content-Type: application/x-amz-json-1.0\r\nx-amzn-RequestId: "
 _NOT_JSON: Final = "The request body is not valid JSON."
+_NO_OBJECT: Final = "The request body is not a JSON object."
 _dumps = orjson.dumps
 
 
@@ -43,7 +44,9 @@ def read_params(request: Request) -> dict[str, Any]:
         params = orjson.loads(request.body or b"{}")
     except orjson.JSONDecodeError:
         raise malformed(_NOT_JSON) from None
-    return _object(params)
+    if not isinstance(params, dict):
+        raise malformed(_NO_OBJECT)
+    return params
 
 
 def read_large_params(request: Request) -> Steps[dict[str, Any]]:
@@ -52,10 +55,6 @@ def read_large_params(request: Request) -> Steps[dict[str, Any]]:
         params = yield from loads_in_pieces(request.body)
     except NotJson:
         raise malformed(_NOT_JSON) from None
-    return _object(params)
-
-
-def _object(params: Any) -> dict[str, Any]:
     if not isinstance(params, dict):
-        raise malformed("The request body is not a JSON object.")
+        raise malformed(_NO_OBJECT)
     return params

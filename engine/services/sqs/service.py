@@ -164,10 +164,13 @@ class SqsService:
                 raise _too_large(name, call.request.too_large)
             if name is None:
                 raise _unknown(call)
-            if form is None and len(call.request.body) > _MAX_AT_ONCE_BYTES:
+            if form is not None:
+                params = structured(form)
+            elif len(call.request.body) > _MAX_AT_ONCE_BYTES:
                 answer_in_turns(call.request, self._read_and_act(call, name))
                 return
-            params = read_params(call.request) if form is None else structured(form)
+            else:
+                params = read_params(call.request)
             result = self._result(call, name, params)
         except SqsError as error:
             call.fail(error)

@@ -48,7 +48,7 @@ def page(document: Document) -> str:
             run_charts.concurrency(document),
             note="As the engine says of itself, up to five times a second.",
         ),
-        section("Cold starts", charts.cold_starts(document)),
+        section("Cold starts", charts.cold_starts(document), note=_environments(document["engine"])),
         section("Throttles and failures", charts.throttled_and_failed(document), _errors(document)),
         section("Cost", run_charts.cost(document), _cost(document), note=_bill(document)),
         section("Conservation", _conservation(document), note="Nothing may be lost on the way."),
@@ -89,6 +89,15 @@ def facts(document: Document) -> list[tuple[str, str]]:
 def _slowest_p99(client: Mapping[str, Any]) -> float:
     spreads = [one["latency_ms"].get("success") for one in client["streams"].values()]
     return max((spread["p99"] for spread in spreads if spread), default=0.0)
+
+
+def _environments(engine: Mapping[str, Any]) -> str:
+    """How many environments were made, and how many Lambda would have made."""
+    return (
+        f"{engine['environments_made']:,} environments were made; Lambda would have made "
+        f"{engine['environments_wanted']:,}, one for each event that found none free. Here such an event "
+        "takes whatever is free first, and an environment that no event needs any more is not begun."
+    )
 
 
 def _stages(document: Document) -> str:

@@ -175,6 +175,8 @@ def _engine(run: LoadTestRun, samples: Mapping[str, Sequence[float]]) -> dict[st
         "throttles": sum(sum(one["throttles"].values()) for one in functions),
         "peak_concurrency": max(samples["in_flight"]),
         "peak_environments": max(samples["environments"]),
+        "environments_made": sum(sum(one["scaled"]["up"].values()) for one in functions),
+        "environments_wanted": sum(one["environments_wanted"] for one in functions),
         "cpu_s": round(cpu_s, 3),
         "invocations_per_cpu_s": round(invocations / cpu_s, 1) if cpu_s else 0.0,
         "overhead_p99_ms": round(1000 * _overhead_s(run.metrics, 0.99), 3),

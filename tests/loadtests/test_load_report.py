@@ -110,6 +110,13 @@ def test_the_report_shows_the_facts(document):
     assert "engines like this one" in text
 
 
+def test_the_report_says_how_many_environments_lambda_would_have_made(document):
+    """Beside those that were made here, where inits take turns."""
+    document["engine"] |= {"environments_made": 7, "environments_wanted": 1_234}
+
+    assert "7 environments were made; Lambda would have made 1,234," in page(document)
+
+
 @pytest.mark.parametrize(
     ("verdict", "heading"),
     [

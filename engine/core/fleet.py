@@ -1,16 +1,21 @@
-"""The kernel: all environments and the queue of one function, as a state machine without I/O.
+"""The kernel: all environments and the queues of one function, as a state machine without I/O.
 
-Facts come in with `now_s`; commands come out. Each step is O(1) in the number of environments and of
-waiting events (a step that retires n environments or wakes n events is O(n), once for each of them).
-An environment is reserved in the very step that chooses it.
+Each method takes a fact and its time, `now_s`, and returns the commands that follow. A step is O(1) in the
+number of environments and of waiting events (one that retires n environments or wakes n events is O(n)).
+An environment is reserved in the step that chooses it.
 
-Two lines of events: `waiting` holds those that were admitted and wait for an environment to become
-free; `blocked` (only with `overflow = "queue"`) those that wait for a limit. Both are first in, first
-out, and an event passes from the second to the first, so order holds across both.
+There are two queues of events: `waiting` holds those that were admitted and wait for an environment to
+become free; `blocked` (only with `overflow = "queue"`) those that wait for a limit. Both are first in,
+first out, and an event passes from the second to the first, so order holds across both.
 
-An environment is wanted in the step in which an event finds none free, as on Lambda. Where `InitTurns`
+An environment is requested in the step in which an event finds none free, as on Lambda. Where `InitTurns`
 limit how many initialise at a time, it is `pending` until its turn comes, and then started. An event takes
 whatever environment is free first, so one that is pending may no longer be needed: then it is dropped.
+
+The rules of the common case stand three times, because they are run for every event: `reserve` repeats
+what `arrive` does by `_claim`, `_free_environment` and `_place`, and
+`engine/model/simulation/fast_simulator.py` repeats both over arrays. A change here is a change there:
+tests/core/test_fleet_properties.py and tests/model/test_model_kernel.py hold the three together.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ _BUSY: Final = State.BUSY
 _new_tuple: Final = tuple.__new__
 
 _NO_GENERATION: Final = -1
-"""A generation that never is the present one."""
+"""A generation that is never the present one."""
 
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 60.0
@@ -57,7 +62,7 @@ class Run(NamedTuple, Generic[Item]):
 
 
 class Stop(NamedTuple):
-    """Let an idle or starting environment go."""
+    """End an idle or starting environment."""
 
     env_id: int
 
@@ -70,7 +75,7 @@ class Refuse(NamedTuple, Generic[Item]):
 
 
 class Fail(NamedTuple, Generic[Item]):
-    """Answer `item` with the init error of `env_id`: the environment it waited for never came up."""
+    """Answer `item` with the init error of `env_id`, the environment it waited for."""
 
     item: Item
     env_id: int
@@ -151,7 +156,7 @@ class Fleet(Generic[Item]):
         self._provisioned = 0  # pending ones included
 
         self.wanted = 0
-        """Environments that were asked for so far: as many as Lambda would have made."""
+        """Environments requested so far: as many as Lambda would have made."""
         self._pending = 0
         self._pending_provisioned = 0  # of them
         self._is_in_init_queue = False
@@ -239,10 +244,10 @@ class Fleet(Generic[Item]):
         self._end_turn(env_id, cpu_s)
 
     def begin(self, now_s: float) -> Sequence[Command[Item]]:
-        """It is this fleet's turn to initialise an environment."""
+        """The fleet's turn to initialise an environment has come."""
         self._is_in_init_queue = False
         if not self._pending:
-            return ()  # nobody waits for one any more
+            return ()  # none is needed any more
         provisioned = self._pending == self._pending_provisioned
         self._pending -= 1
         self._pending_provisioned -= provisioned
@@ -270,7 +275,7 @@ class Fleet(Generic[Item]):
         return ()
 
     def crashed(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
-        """An environment is gone, in whatever state, with all that ran in it.
+        """An environment has ended, in whatever state, with all that ran in it.
 
         The driver answers what ran. If it was starting, one waiting event fails with it.
         """
@@ -391,11 +396,11 @@ class Fleet(Generic[Item]):
             self._inits.remove(self)
         return commands
 
-    # ---------------------------------------------------------------- questions
+    # ---------------------------------------------------------------- state
 
     @property
     def may_be_due_sooner(self) -> bool:
-        """Whether `next_due_s` may have come nearer: more is awaited than the next idle expiry."""
+        """Whether `next_due_s` may be sooner than the next idle expiry."""
         return bool(self._blocked) or self._scaling_due_s is not None or self._refill_due_s is not None
 
     def next_due_s(self) -> float | None:
@@ -452,7 +457,7 @@ class Fleet(Generic[Item]):
     # ---------------------------------------------------------------- admitting events
 
     def _enqueue(self, item: Item, now_s: float, commands: list[Command[Item]]) -> ThrottleReason | None:
-        """Line up `item`, which holds its claim, behind a starting environment; ask for one if need be."""
+        """Queue `item`, which holds its claim, for a starting environment; request one if there is none."""
         if len(self._waiting) >= (self._starting + self._pending) * self._capacity:
             if self._scaling is not None and not self._scaling.take(now_s):
                 self._release_claim()
@@ -472,7 +477,7 @@ class Fleet(Generic[Item]):
 
     def _admit_blocked(self, now_s: float, commands: list[Command[Item]]) -> None:
         if self._is_in_pool_queue and self._in_flight >= self._own:
-            return  # a unit just given back belongs to whoever is first in the pool's line
+            return  # a unit just released belongs to the first in the pool's queue
         while self._blocked:
             refusal = self._claim()
             if refusal is None:
@@ -488,7 +493,7 @@ class Fleet(Generic[Item]):
             self._blocked.popleft()
 
     def _schedule_retry(self, refusal: ThrottleReason, now_s: float) -> None:
-        """See to it that the blocked events are looked at again when `refusal` may have passed.
+        """Have the blocked events looked at again when `refusal` may have passed.
 
         A function limit needs nothing: the next handler to end looks at them.
         """
@@ -548,11 +553,11 @@ class Fleet(Generic[Item]):
         return _new_tuple(Run, (environment.id, item, cold))  # what Run(...) does, in half its time
 
     def _keep_idle(self, environment: Environment) -> None:
-        """Nothing to do: last in line to expire, first in line for the next event."""
+        """Put it where the next event takes it first, and where it expires last."""
         (self._idle_provisioned if environment.provisioned else self._idle).append(environment)
 
     def _assign_events(self, environment: Environment, now_s: float) -> Sequence[Command[Item]]:
-        """An environment has room: give it the next events, or keep it idle, or let it go if outdated."""
+        """Give an environment with room the next events, or keep it idle, or end it if it is outdated."""
         if environment.generation != self._generation:
             return self._retire_outdated(environment, now_s)
         fresh = not environment.served and not environment.in_flight
@@ -585,7 +590,7 @@ class Fleet(Generic[Item]):
         return commands
 
     def _request_environment(self, now_s: float, commands: list[Command[Item]], *, provisioned: bool) -> None:
-        """Have one environment more, now or when its turn to initialise comes."""
+        """Start one more environment, now or when its turn to initialise comes."""
         self.wanted += 1
         self._provisioned += provisioned
         if self._inits is None or self._inits.try_begin(self, self._last_id + 1, now_s):
@@ -596,13 +601,13 @@ class Fleet(Generic[Item]):
         self._wait_for_init_turn()
 
     def _wait_for_init_turn(self) -> None:
-        """Wait for a turn, as long as anything is pending; those for events come before provisioned ones."""
+        """Queue for a turn while anything is pending; those for events come before provisioned ones."""
         if self._pending and not self._is_in_init_queue and self._inits is not None:
             self._is_in_init_queue = True
             self._inits.enqueue(self)
 
     def _drop_pending(self) -> None:
-        """Give up what is pending though no event needs it, and it is not provisioned."""
+        """Drop pending environments that no event needs and that are not provisioned."""
         needed = -(-len(self._waiting) // self._capacity) - self._starting
         self._pending = max(self._pending_provisioned, min(self._pending, needed))
 
@@ -630,11 +635,11 @@ class Fleet(Generic[Item]):
 
     @property
     def _lacks_environment(self) -> bool:
-        """Whether an admitted event waits for which none starts, or will."""
+        """Whether an admitted event waits for which no environment starts, or will."""
         return len(self._waiting) > (self._starting + self._pending) * self._capacity
 
     def _is_surplus(self, environment: Environment) -> bool:
-        """Starting, though nobody waits for it."""
+        """Whether it starts though no event waits for it."""
         return (
             environment.state is State.STARTING
             and len(self._waiting) <= (self._starting - 1) * self._capacity

@@ -21,7 +21,7 @@ GIVEN_UP = frozenset(
         """
         advice alarm bench birth born bring buried bury cradle conduct courier crew deaf desk
         dismiss dress employ errand express fate foresee fronts furnish guardian handover happening
-        happenings hire house intake keeper lane landlord law laws linger mail memo nest nestling
+        happenings hire house intake keeper lane landlord laws linger mail memo nest nestling
         nursery office outlet pace packed parcel rehearsal rouse rubbish scratch settle shelf shop
         stamp stamps stock strike surroundings switch timekeeper timepiece told unborn vanish works
         """,

@@ -31,7 +31,7 @@ from engine.cli.model_options import (
 )
 from engine.cli.simulate.live import Live, live
 from engine.cli.simulate.page import page
-from engine.cli.simulate.predictions import Run, by_policy, predict
+from engine.cli.simulate.predictions import SimulatedRun, by_policy, predict
 from engine.cli.simulate.result import SimulationResult
 from engine.cli.simulate.text import lines
 from engine.cli.simulate.workloads import Recipe, from_population, from_shape, from_trace, layouts
@@ -146,7 +146,7 @@ def simulate(
         times, seen = live_run.held(account, at_s, horizon_s)
         recipe = replace(recipe, service=times.service, init=times.startup)
         workloads = [recipe.workload(recipe.function.name, Invocations(list(at_s)))]
-    run = Run(
+    run = SimulatedRun(
         account=account,
         horizon_s=horizon_s,
         seed=seed,

@@ -30,7 +30,7 @@ _ASSUMPTIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class SimulatedRun:
     """How workloads are simulated.
 
     Attributes:
@@ -55,7 +55,7 @@ class Run:
         return (ColdStartRule.FIRST_FREE,) if shared else (ColdStartRule.OWN, ColdStartRule.FIRST_FREE)
 
 
-def predict(workloads: Sequence[Workload], run: Run) -> list[Prediction]:
+def predict(workloads: Sequence[Workload], run: SimulatedRun) -> list[Prediction]:
     """What became of each function; exits if the method cannot play it."""
     requests = sum(len(one.at_s) for one in workloads)
     reason = fast_simulator.unsuited(workloads[0]) if len(workloads) == 1 else "there are several functions"
@@ -76,7 +76,7 @@ def predict(workloads: Sequence[Workload], run: Run) -> list[Prediction]:
     return [replace(one, on_engine=there) for one, there in zip(first, engine[0], strict=True)]
 
 
-def _by_kernel(workload: Workload, run: Run, rule: ColdStartRule) -> Prediction:
+def _by_kernel(workload: Workload, run: SimulatedRun, rule: ColdStartRule) -> Prediction:
     ran = fast_simulator.run(workload, run.account, horizon_s=run.horizon_s, cold_start=rule)
     horizon_s = run.horizon_s
     if horizon_s == math.inf:
@@ -94,7 +94,7 @@ def _by_kernel(workload: Workload, run: Run, rule: ColdStartRule) -> Prediction:
     )
 
 
-def _by_rules(workloads: Sequence[Workload], run: Run, rule: ColdStartRule) -> list[Prediction]:
+def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartRule) -> list[Prediction]:
     queues: dict[str, QueueLoad] = {}
     sent = [one.at_s for one in workloads]
     last_s = max((at_s[-1] for at_s in sent if len(at_s)), default=0.0)
@@ -177,7 +177,7 @@ def _rate_rule(account: Account) -> tuple[str, ...]:
     return (f"{rate} requests/s for each unit of concurrency, in a bucket of one second (AWS does not say)",)
 
 
-def _queue_assumptions(run: Run) -> tuple[str, ...]:
+def _queue_assumptions(run: SimulatedRun) -> tuple[str, ...]:
     if run.sqs_batch is None:
         return ()
     return (
@@ -186,7 +186,7 @@ def _queue_assumptions(run: Run) -> tuple[str, ...]:
     )
 
 
-def _queue_usage(seen: FunctionObservation, messages: int, run: Run) -> Usage:
+def _queue_usage(seen: FunctionObservation, messages: int, run: SimulatedRun) -> Usage:
     return sqs_calls(-(-messages // run.sqs_send_batch) + seen.receives + seen.deletes)
 
 

@@ -109,9 +109,9 @@ class Shape:
 
     def peak_per_s(self, horizon_s: float) -> float:
         """Requests a second at the most, up to `horizon_s`."""
-        return max(piece.max_per_s for piece in self.pieces(min(horizon_s, self._told_s())))
+        return max(piece.max_per_s for piece in self.pieces(min(horizon_s, self._described_s())))
 
-    def _told_s(self) -> float:
+    def _described_s(self) -> float:
         """After how long everything has happened that ever will, or will again."""
         return math.inf if self.period_s == math.inf else 2 * self.period_s
 

@@ -27,7 +27,7 @@ MODULES: Final = (
     "core/limits.py",
     "executors/handler_runner.py",
     "executors/marshal.py",
-    "runtime/timer.py",
+    "timer.py",
     "runtime/deadlines.py",
     "runtime/dispatcher.py",
     "runtime/driver.py",

@@ -31,17 +31,17 @@ class Deadlines:
         self._timer = Timer(loop, clock, self._on_due)
 
     def add(self, invocation: Invocation) -> None:
-        """Watch it; its `deadline_s` is not before that of any other."""
+        """Watch an invocation, whose `deadline_s` is not before that of any other."""
         self._running[invocation] = None
         if not self._timer.armed:
             self._timer.at(invocation.deadline_s)
 
     def remove(self, invocation: Invocation) -> None:
-        """It ended."""
+        """Stop watching an invocation that ended."""
         del self._running[invocation]
 
     def clear(self) -> list[Invocation]:
-        """Stop watching, and say what was running."""
+        """Stop watching all; returns the invocations that were running."""
         running = list(self._running)
         self._running.clear()
         self._timer.cancel()

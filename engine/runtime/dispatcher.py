@@ -1,4 +1,4 @@
-"""The sink that every source feeds: finds the function's driver, keeps the account's pool fair, drains."""
+"""The sink of every source: finds the function's driver, keeps the account's pool fair, drains."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Dispatcher:
         return {name: s.drivers[LATEST] for name, s in self._routers.items() if LATEST in s.drivers}
 
     def add(self, driver: Driver, fleet: Fleet[Invocation]) -> None:
-        """Take charge of one version of a function; it takes the place of another driver of that version."""
+        """Add the driver of one version of a function, in place of another one of that version."""
         name = driver.function.name
         router = self._routers.setdefault(name, QualifierRouter(self._draw))
         router.drivers[driver.function.version] = driver
@@ -64,7 +64,7 @@ class Dispatcher:
             driver.open()
 
     def remove(self, driver: Driver) -> None:
-        """Hand it no more events. It is to be retired then."""
+        """Send it no more events. To be followed by `retire`."""
         name = driver.function.name
         router = self._routers[name]
         del router.drivers[driver.function.version]
@@ -73,18 +73,18 @@ class Dispatcher:
         self._update_route(name)
 
     def route(self, name: str, routes: Mapping[str, Share]) -> None:
-        """Which versions the qualifiers of a function stand for, beside the versions' own numbers."""
+        """Set which versions the qualifiers of a function stand for, besides the versions' own numbers."""
         self._routers[name].routes = dict(routes)
         self._update_route(name)
 
     def retire(self, driver: Driver, ended: Callable[[], None]) -> None:
-        """Let a driver that gets no more events finish what it took; then `ended` is called."""
+        """Let a removed driver finish what it accepted; then `ended` is called."""
         self._retiring[driver] = ended
         driver.close()
         self._loop.call_soon(self._abandon_finished)
 
     def _update_route(self, name: str) -> None:
-        """The function's events go another way from now on."""
+        """Send the function's events where its router says now."""
         if self.stage is Stage.OPEN:
             router = self._routers.get(name)
             if router is None:
@@ -93,7 +93,7 @@ class Dispatcher:
                 self._submits[name] = router.entry()
 
     def _abandon_finished(self) -> None:
-        """Let go of those that have finished. At the very end all go, finished or not: see `abandon`."""
+        """Abandon retired drivers that have finished. `abandon` ends all, finished or not."""
         if self.stage is Stage.CLOSED:
             return
         for driver in [driver for driver in self._retiring if not driver.statistics().in_flight]:
@@ -124,19 +124,19 @@ class Dispatcher:
     # ---------------------------------------------------------------- life
 
     def open(self) -> None:
-        """Start to take events, and bring up what is provisioned."""
+        """Begin to accept events, and start the provisioned environments."""
         self.stage = Stage.OPEN
         self._submits = {name: router.entry() for name, router in self._routers.items()}
         for driver in self._active_drivers():
             driver.open()
 
     def renew(self) -> None:
-        """The code of the functions changed."""
+        """Renew every driver: the code of the functions has changed."""
         for driver in self._active_drivers():
             driver.renew()
 
     async def drain(self, grace_s: float) -> bool:
-        """Take nothing new, let what was admitted end, then let everything go.
+        """Accept nothing new, let what was admitted end, then end all environments.
 
         Returns whether all ended by themselves within `grace_s` seconds; what did not was cancelled.
         """
@@ -157,14 +157,14 @@ class Dispatcher:
         return True
 
     def abandon(self) -> None:
-        """Let everything go at once; whoever waits is answered with a cancellation."""
+        """End everything at once, and answer those who wait with a cancellation."""
         self.stage = Stage.CLOSED
         self._submits = {}
         for driver in list(self._by_fleet.values()):
             driver.abandon()
 
     def on_capacity_released(self) -> None:
-        """A driver gave concurrency back: whoever waits for it may go on."""
+        """Let blocked fleets go on: a driver has released concurrency."""
         if self._retiring:
             self._loop.call_soon(
                 self._abandon_finished
@@ -179,7 +179,7 @@ class Dispatcher:
             self._is_idle.set()
 
     def _active_drivers(self) -> list[Driver]:
-        """All that may still get events."""
+        """The drivers that may still get events."""
         return [driver for driver in self._by_fleet.values() if driver not in self._retiring]
 
 

@@ -51,7 +51,7 @@ LogTail = Callable[[Invocation, Outcome, str | None], bytes]
 
 
 class Driver:
-    """One function, live. Also the `Facts` its executor reports to."""
+    """Runs one version of a function. Also the `Facts` that its executor reports to."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Driver:
         meter: Meter | None = None,
         inits: InitScheduler | None = None,
     ) -> None:
-        """`inits`: what gives its fleet the turns to initialise, if the fleet has to wait for them."""
+        """`inits` gives the fleet its turns to initialise; None if it need not wait for any."""
         self.function = function
         self._fleet = fleet
         self._rate = rate
@@ -98,18 +98,18 @@ class Driver:
         self._running_in: dict[int, dict[Invocation, None]] = {}  # only where environments are shared
 
     def set_executor(self, executor: Executor) -> None:
-        """Give it the executor that does the work; needed before `open`."""
+        """Set the executor that does the work. To be called before `open`."""
         self._executor = executor
         self._hooks = ExecutorHooks.of(executor)
 
-    # ---------------------------------------------------------------- from above
+    # ---------------------------------------------------------------- called by the dispatcher
 
     def open(self) -> None:
-        """Bring up what is provisioned."""
+        """Start the provisioned environments."""
         self._execute(self._fleet.open(self._now()))
 
     def submit(self, event: Event, reply: Reply) -> None:
-        """Take an event: `reply` is called once, now or later."""
+        """Accept an event; `reply` is called once, now or later."""
         now_s = self._now()
         if now_s >= self._meter.next_sample_s:
             reply = self._meter.sample(event, reply, now_s)
@@ -122,33 +122,33 @@ class Driver:
             self._execute(self._fleet.arrive(invocation, now_s), "demand")
 
     def unblock(self) -> None:
-        """The account has room again, and it is this function's turn."""
+        """Admit blocked events: the account has concurrency again, and it is this function's turn."""
         self._execute(self._fleet.unblock(self._now()))
 
     def begin_init(self) -> None:
-        """It is this function's turn to initialise an environment."""
+        """Start an environment that waited for its turn to initialise."""
         self._execute(self._fleet.begin(self._now()))
 
     def init_use(self, env_id: int) -> Use | None:
-        """What a running init has used of the CPU so far; None if the executor cannot tell."""
+        """What a running init has used of a CPU so far; None if the executor cannot tell."""
         return self._hooks.init_use(env_id)
 
     def renew(self) -> None:
-        """The code changed: new environments get it, busy ones finish."""
+        """Let busy environments finish and end the idle ones: the code has changed."""
         self._executor.renew()
         self._execute(self._fleet.renew(self._now()), "renewed")
 
     def adjust(self, pool: Pool, provisioned: int) -> None:
-        """Draw concurrency on `pool` from now on, and keep so many environments ready."""
+        """Draw concurrency from `pool` from now on, and keep `provisioned` environments ready."""
         self._execute(self._fleet.adjust(pool, provisioned, self._now()), "limit")
 
     def close(self) -> None:
-        """Start nothing more; what was admitted still runs."""
+        """Refuse events that are not admitted yet; what was admitted still runs."""
         self._closing = True
         self._execute(self._fleet.close(self._now()), "closing")
 
     def abandon(self) -> None:
-        """The grace period is over: answer everything with a cancellation and let everything go."""
+        """Answer everything with a cancellation, and end all environments."""
         now_s = self._now()
         commands = self._fleet.abandon(now_s)
         for invocation in self._deadlines.clear():
@@ -165,7 +165,7 @@ class Driver:
         return self._fleet.statistics()
 
     def oldest_wait_s(self) -> float:
-        """How long the event that has waited longest has; 0 if none waits."""
+        """Seconds that the oldest waiting event has waited; 0 if none waits."""
         oldest = self._fleet.oldest
         return 0.0 if oldest is None else max(0.0, self._now() - oldest.event.received_s)
 
@@ -190,7 +190,7 @@ class Driver:
             self._inits.begin_waiting()
 
     def _report_init_limit(self, cpu_s: float, cores: int) -> None:
-        """Say so, once, if inits hold up more than a few events."""
+        """Report once that inits hold up more than a few events."""
         waiting = self._fleet.statistics().pending
         if cpu_s < _LIGHT_INIT_S or waiting * cpu_s < _REPORTED_WAIT_S * cores:
             return
@@ -207,7 +207,7 @@ class Driver:
         )
 
     def waits(self, env_id: int) -> None:
-        """An environment's init begins later than it was asked for: its time is counted from now."""
+        """Count the time of an init from now on: it had not begun."""
         self._initialising.restart(env_id)
 
     def initialised(self, env_id: int) -> None:
@@ -217,18 +217,18 @@ class Driver:
             self._inits.begin_waiting()
 
     def hold(self) -> None:
-        """No further environment is to begin its init until `resume`. Those that want to wait their turn."""
+        """Let no further environment begin its init until `resume`."""
         if self._inits is not None:
             self._inits.turns.hold(self._fleet)
 
     def resume(self) -> None:
-        """They may begin again."""
+        """Let environments begin their inits again."""
         if self._inits is not None:
             self._inits.turns.resume(self._fleet)
             self._inits.begin_waiting()
 
     def give_up(self, env_id: int) -> bool:
-        """The machine needs the room of an environment; whether it goes, now or after its work."""
+        """End an environment for others, now or after its work; False if it is to stay."""
         commands = self._fleet.give_up(env_id, self._now())
         if commands is None:
             return False
@@ -307,7 +307,7 @@ class Driver:
         self._after_end(commands)
 
     def died(self, env_id: int) -> None:
-        """An environment in which nothing ran is gone."""
+        """An environment in which nothing ran has ended."""
         self._unreported_init_s.pop(env_id, None)
         commands = self._fleet.crashed(env_id, self._now())
         self._meter.scaled_down("crash")
@@ -321,7 +321,7 @@ class Driver:
         if self._closing or self._pool.contended:
             self._on_capacity_released()
 
-    # ---------------------------------------------------------------- obeying the fleet
+    # ---------------------------------------------------------------- commands of the fleet
 
     def _execute(self, commands: Sequence[Command[Invocation]], reason: str = "demand") -> None:
         stopped = 0
@@ -394,7 +394,7 @@ class Driver:
     # ---------------------------------------------------------------- ends
 
     def _time_out(self, invocation: Invocation, now_s: float) -> None:
-        """The deadline: the caller is answered now, and the environment goes, whatever runs in it.
+        """Answer the caller at the deadline, and end the environment, whatever runs in it.
 
         A shared environment stays, as on Managed Instances, where timeouts do not end the code: the
         invocation holds its place until it ends by itself.
@@ -410,7 +410,7 @@ class Driver:
         self._on_capacity_released()
 
     def _finish_late(self, invocation: Invocation, result: Result, now_s: float) -> None:
-        """One that was answered at its deadline ends, and leaves its place in a shared environment."""
+        """Free the place of an invocation in a shared environment that was answered at its deadline."""
         if result.ends_environment:
             self._crashed(invocation, result, now_s)
             return
@@ -418,7 +418,7 @@ class Driver:
         self._after_end(self._fleet.finished(invocation.env_id, now_s))
 
     def _crashed(self, invocation: Invocation, result: Result, now_s: float) -> None:
-        """The environment died under `invocation`, and with it all else that ran there."""
+        """Answer `invocation`, whose environment has died, and all others that ran there."""
         env_id = invocation.env_id
         commands = self._fleet.crashed(env_id, now_s)
         self._meter.scaled_down("crash")

@@ -14,14 +14,14 @@ class Initialiser(Protocol):
     """What starts the environments of one fleet: its driver."""
 
     def begin_init(self) -> None:
-        """It is its fleet's turn."""
+        """Start an environment: it is the fleet's turn."""
 
     def init_use(self, env_id: int) -> Use | None:
-        """What a running init has used so far; None if it cannot be told."""
+        """What a running init has used so far; None if that is not known."""
 
 
 class InitScheduler:
-    """One for each engine. Costs nothing while every init may begin at once."""
+    """Gives turns to the fleets of one engine; costs nothing while every init may begin at once."""
 
     def __init__(self, turns: InitTurns, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.turns = turns
@@ -32,18 +32,18 @@ class InitScheduler:
         self._is_beginning = False
 
     def add(self, fleet: Hashable, initialiser: Initialiser) -> None:
-        """Tell `initialiser` from now on when it is the turn of `fleet`."""
+        """Call `initialiser.begin_init` whenever it is the turn of `fleet`."""
         self._initialisers[fleet] = initialiser
 
     def remove(self, fleet: Hashable) -> None:
-        """The fleet was abandoned."""
+        """Forget a fleet that was abandoned."""
         self._initialisers.pop(fleet, None)
         if self._timer is not None and not self.turns.contended:
             self._timer.cancel()
             self._timer = None
 
     def begin_waiting(self) -> None:
-        """Begin what may begin. Called after whatever can end an init, or ask for one."""
+        """Begin the inits that may begin. To be called after whatever can end an init or request one."""
         turns = self.turns
         if not turns.contended or self._is_beginning:
             return

@@ -84,6 +84,19 @@ SCRIPTS = {
         ("sqs_load", "--boto3"), ("send", "receive_delete", "signed", "at_least", "load_average", "boto3")
     ),
     "mapping": Script(("mapping_drain",), ("messages", "per_s", "per_cpu_s")),
+    "model_speed": Script(
+        ("model_speed",),
+        (
+            "kernel_numba_per_s",
+            "kernel_python_per_s",
+            "simulator_per_s",
+            "fluid_day_s",
+            "engine_cost_s",
+            "engine_plan_s",
+            "engine_plan_short_cycles_s",
+        ),
+    ),
+    "model_grid": Script(("model_grid",), ("workloads", "different", "at_most", "differences")),
     "s3": Script(
         ("s3_put",),
         ("put_1kb_per_s", "put_1kb_per_server_cpu_s", "at_least", "boto3_per_s", "objects", "delivered"),

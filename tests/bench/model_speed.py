@@ -31,10 +31,12 @@ BOUNDS = {
     "fluid_day_s": 1.0,
     "engine_cost_s": 1.5,
     "engine_plan_s": 1.5,
+    "engine_plan_short_cycles_s": 1.5,
 }
 COMMANDS = {
     "engine_cost_s": ["cost", "--requests", "3000000", "--duration-ms", "120", "--json"],
     "engine_plan_s": ["plan", "--traffic", "sine:1000:500:86400", "--json"],
+    "engine_plan_short_cycles_s": ["plan", "--traffic", "onoff:100:1:9", "--json"],
 }
 
 

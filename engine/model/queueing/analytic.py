@@ -8,7 +8,7 @@ request waits for its own environment, as on Lambda; the engine gives it the fir
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
@@ -16,7 +16,7 @@ from engine.core.function import Account, Function
 from engine.core.limits import SCALING_PERIOD_S
 from engine.core.retry import AsyncInvokeConfig
 from engine.model.distributions import Answered, Capped, Distribution, Exponential, Mixture, Sum
-from engine.model.queueing.fluid import FlowLimits, Level, blocking_of, flow
+from engine.model.queueing.fluid import Flow, FlowLimits, Level, blocking_of, flow
 from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of_many, poisson_quantile
 from engine.model.queueing.highest_count import median_highest
 from engine.model.queueing.offered_load import in_flight_quantile
@@ -37,7 +37,8 @@ _HARDLY_LATE: Final = 1e-5
 """Share of time-outs that is too small to change what a formula says."""
 
 FLUID_ERROR: Final = (
-    "fluid: cold starts within 20 %, environments within 10 %, refusals within 4 points of a simulation"
+    "within 20 % of a simulation for cold starts, 10 % for environments (25 % if some time out), "
+    "4 points for refusals"
 )
 
 
@@ -190,17 +191,18 @@ def _steady(load: PlannedLoad) -> Prediction:
     function, horizon_s, capped = load.function, load.horizon_s, load.capped
     mean_s, limit = capped.mean_s, load.limit
     rate = load.shape.numbers[0] * load.attempts
-    pool = warm_pool(rate, mean_s, function.keep_alive_s, function.provisioned_concurrency)
-    outside = _blocking(rate * mean_s, function.provisioned_concurrency)
+    by_rate = max(0.0, 1 - load.requests_per_s / rate)
+    let_in = rate * (1 - by_rate)
+    pool = warm_pool(let_in, mean_s, function.keep_alive_s, function.provisioned_concurrency)
+    outside = _blocking(let_in * mean_s, function.provisioned_concurrency)
     late = capped.late_share
     cold = min(1.0, late * outside + (1 - late) * pool.cold_share)
     hold_s = mean_s + cold * load.init.mean_s
-    by_rate = max(0.0, 1 - load.requests_per_s / rate)
-    let_in = rate * (1 - by_rate)
     by_limit = _refused_at(load, let_in * hold_s, limit)
-    lost = by_rate + (1 - by_rate) * by_limit
+    by_scaling = _refused_by_scaling(load, let_in * cold * (1 - by_limit), let_in)
+    lost = by_rate + (1 - by_rate) * (by_limit + by_scaling)
     admitted = rate * (1 - lost)
-    environments = _pool_with_losses(load, rate, pool, late)
+    environments = _pool_with_losses(load, let_in, pool, late)
     if environments >= limit:  # none expires any more: each is started once, or after a time-out
         environments = float(limit)
         cold = min(cold, late + limit / max(admitted * horizon_s, 1.0))
@@ -217,7 +219,8 @@ def _steady(load: PlannedLoad) -> Prediction:
             error=(
                 "exact for Poisson arrivals and exponential runs"
                 if exact and pool.method == "exact"
-                else "cold starts within 10 %, environments within 5 % of exponential runs without a limit"
+                else "within 10 % for cold starts, 5 % for environments (25 % if some time out), "
+                "1 point for refusals (4 by their rate)"
             )
             + "; against AWS's published measurements 3 % for environments, 13 % for cold starts",
             requests=load.shape.numbers[0] * horizon_s,
@@ -232,7 +235,8 @@ def _steady(load: PlannedLoad) -> Prediction:
             cold_error=0.0 if exact else 0.1,
             throttled=lost,
             by_rate=by_rate * rate * horizon_s,
-            by_limit=(lost - by_rate) * rate * horizon_s,
+            by_limit=let_in * by_limit * horizon_s,
+            by_scaling=let_in * by_scaling * horizon_s,
             inside=ran * (1 - outside),
             assumptions=(
                 "arrivals are Poisson, independent of each other, at the same rate all the time",
@@ -249,23 +253,41 @@ def _refused_at(load: PlannedLoad, offered: float, limit: int) -> float:
     return _blocking(offered, limit)
 
 
+def _refused_by_scaling(load: PlannedLoad, cold_per_s: float, rate: float) -> float:
+    """Share of `rate` requests a second that start more environments than may be started, in the long run."""
+    growth_per_s = load.account.scaling_rate / SCALING_PERIOD_S
+    if not growth_per_s or not rate:
+        return 0.0
+    return max(0.0, cold_per_s - growth_per_s) / rate
+
+
 def _pool_with_losses(load: PlannedLoad, rate: float, pool: WarmPool, late: float) -> float:
     """Environments where some are lost to time-outs: a peak is forgotten before a keep-alive is over."""
-    lost_per_s = rate * late
     if late < _HARDLY_LATE or not pool.busy:
         return pool.environments
+    window_s = _window_s(load, rate, late)
+    provisioned = load.function.provisioned_concurrency
+    return approximate_warm_pool(rate, load.capped.mean_s, window_s, provisioned).environments
+
+
+def _window_s(load: PlannedLoad, rate: float, late: float) -> float:
+    """How long a peak is remembered if it loses environments to time-outs, as a keep-alive without them.
+
+    A peak k environments higher is exp(theta k) rarer, and is forgotten by one environment a time-out.
+    """
     function = load.function
     keep_s, provisioned = function.keep_alive_s, function.provisioned_concurrency
     mean_s = load.capped.mean_s
-    found = pool.environments
+    busy = rate * mean_s
+    found = approximate_warm_pool(rate, mean_s, keep_s, provisioned).environments
+    window_s = keep_s
     for _ in range(12):
-        # A peak k environments higher is exp(theta k) rarer, and is forgotten by one environment a time-out.
-        theta = math.log(max(found / pool.busy, 1.0 + 1e-9))
-        forgotten_per_s = theta * lost_per_s
+        theta = math.log(max(found / busy, 1.0 + 1e-9))
+        forgotten_per_s = theta * rate * late
         window_s = -math.expm1(-forgotten_per_s * keep_s) / forgotten_per_s
         there = approximate_warm_pool(rate, mean_s, window_s, provisioned).environments
         found = (found + there) / 2
-    return found
+    return window_s
 
 
 # -------------------------------------------------------------------- at equal distances
@@ -285,7 +307,10 @@ def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
         rough=rough,
     )
     attempts = load.attempts
-    admitted = rate * (1 - found.refused_share)
+    cold_per_s = rate * (1 - found.refused_share) * attempts * found.cold_share
+    by_scaling = _refused_by_scaling(load, cold_per_s, rate)
+    refused = min(1.0, found.refused_share + by_scaling)
+    admitted = rate * (1 - refused)
     ran = admitted * horizon_s * attempts
     retries = () if attempts == 1 else ("retries are taken to come at equal distances, too",)
     return _prediction(
@@ -303,9 +328,10 @@ def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
             environments_peak=max(found.in_flight_peak, math.ceil(found.environments - 1e-9)),
             cold=ran * found.cold_share,
             cold_interval=found.cold_interval,
-            throttled=found.refused_share,
+            throttled=refused,
             by_rate=found.by_rate * rate * horizon_s,
             by_limit=(found.refused_share - found.by_rate) * rate * horizon_s,
+            by_scaling=by_scaling * rate * horizon_s,
             inside=ran * found.inside_share,
             seed=found.seed,
             assumptions=(
@@ -325,22 +351,33 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
     shape = load.shape.scaled(attempts) if attempts != 1 else load.shape
     provisioned = function.provisioned_concurrency
     late = capped.late_share
-    ran = flow(
-        shape,
-        load.horizon_s,
-        service=capped,
-        init_s=load.init.mean_s,
-        lost_share=late,
-        rough=rough,
-        limits=FlowLimits(
-            keep_alive_s=function.keep_alive_s,
-            limit=limit,
-            provisioned=provisioned,
-            burst=account.scaling_rate,
-            growth_per_s=account.scaling_rate / SCALING_PERIOD_S,
-            requests_per_s=0.0 if load.requests_per_s == math.inf else load.requests_per_s,
-        ),
+    limits = FlowLimits(
+        keep_alive_s=function.keep_alive_s,
+        limit=limit,
+        provisioned=provisioned,
+        burst=account.scaling_rate,
+        growth_per_s=account.scaling_rate / SCALING_PERIOD_S,
+        requests_per_s=0.0 if load.requests_per_s == math.inf else load.requests_per_s,
     )
+
+    def follow(limits: FlowLimits, lost_share: float) -> Flow:
+        return flow(
+            shape,
+            load.horizon_s,
+            service=capped,
+            limits=limits,
+            init_s=load.init.mean_s,
+            lost_share=lost_share,
+            rough=rough,
+        )
+
+    ran = remembered = follow(limits, late)
+    if late >= _HARDLY_LATE:
+        window_s = _window_s(load, shape.mean_per_s(load.horizon_s), late)
+        if shape.kind == "onoff":  # nothing is lost, and so nothing forgotten, while nothing comes
+            rate, _, off_s = shape.numbers
+            window_s = min(function.keep_alive_s, _window_s(load, rate, late) + off_s)
+        remembered = follow(replace(limits, keep_alive_s=window_s), late)
     offered = [(level.load, level.seconds) for level in ran.levels]
     admitted = [
         (level.rate_per_s - level.throttled_per_s, blocking_of(level.load, provisioned), level.seconds)
@@ -358,8 +395,8 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
             concurrency=(ran.ran * capped.mean_s + ran.cold * load.init.mean_s) / load.horizon_s,
             concurrency_p99=min(in_flight_quantile(offered, 0.99), limit),
             concurrency_peak=min(ran.highest, limit),
-            environments=ran.environment_s / load.horizon_s,
-            environments_peak=ran.peak_environments,
+            environments=remembered.environment_s / load.horizon_s,
+            environments_peak=remembered.peak_environments,
             cold=ran.cold,
             cold_error=0.2,
             throttled=ran.throttled / ran.requests if ran.requests else 0.0,
@@ -391,7 +428,7 @@ class _Found:
         cold: Cold starts.
         cold_error: Share by which that may be off; `cold_interval` goes first.
         throttled: Share of the attempts that is refused.
-        by_rate, by_limit: How many attempts are refused, by reason.
+        by_rate, by_limit, by_scaling: How many attempts are refused, by reason.
         inside: Attempts inside provisioned concurrency.
     """
 
@@ -411,6 +448,7 @@ class _Found:
     throttled: float
     by_rate: float = 0.0
     by_limit: float = 0.0
+    by_scaling: float = 0.0
     inside: float = 0.0
     seed: int | None = None
     samples: dict[str, list[float]] | None = None
@@ -487,5 +525,6 @@ def _refusals(function: Function, found: _Found) -> dict[str, float]:
     named = {
         "reserved_request_rate" if reserved else "request_rate": found.by_rate,
         "function_limit" if reserved else "account_limit": found.by_limit,
+        "scaling_rate": found.by_scaling,
     }
     return {name: number for name, number in named.items() if number >= 1e-9}

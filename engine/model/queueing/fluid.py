@@ -51,7 +51,7 @@ class Level(NamedTuple):
         at_s, step_s: When it begins, and how long it is.
         times: How often it comes: in each of so many periods.
         rate_per_s: Requests a second that come.
-        load: Mean busy count at its end if nothing were refused, without those that initialise.
+        load: Mean in flight at its end if nothing were refused for want of a place.
         in_flight: Requests at work or waiting for an init.
         environments: Environments, idle ones included.
         cold_per_s, throttled_per_s: Requests a second that wait for an init, and that are refused.
@@ -308,10 +308,13 @@ class _Moving:
             self.in_step = self._synchrony()
             in_flight = mean + late
         found = self.pool.step(to_s, step_s, admitted / step_s, (in_flight, carried), most)
-        if limits.burst:
-            self.start_tokens = min(limits.burst, most - found.started)
         ran = admitted * (1 - lost)
         lost_environments = self.lost_share * ran * self._outside(load)
+        if limits.burst:
+            renewed = min(lost_environments, max(0.0, most - found.started))
+            ran -= lost_environments - renewed
+            lost_environments = renewed
+            self.start_tokens = min(limits.burst, most - found.started - renewed)
         cold = min(ran, found.started + lost_environments)
         self.started += found.started + lost_environments
         if cold and self.init_s:
@@ -324,7 +327,7 @@ class _Moving:
                 step_s=step_s,
                 times=1.0,
                 rate_per_s=came / step_s,
-                load=min(load, carried) if refused_by_rate else load,
+                load=min(wanted, carried) if refused_by_rate else wanted,
                 in_flight=in_flight,
                 environments=(before + self.environments) / 2,
                 cold_per_s=cold / step_s,

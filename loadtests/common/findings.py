@@ -23,6 +23,7 @@ def findings(recorder: Recorder) -> dict[str, Any]:
         "ended_s": round(ended_s, 3),
         "streams": {name: _stream(recorder, name) for name in plan.streams},
         "stages": [_stage(recorder, index, begins[index]) for index in over],
+        "served_after_end": recorder.completed_in(len(plan.stages), outcome=SUCCESS),
         "timeline": _timeline(recorder),
         "lag_ms": recorder.lag_of(held).spread_ms(),
         "dropped": sum(recorder.dropped.values()),
@@ -35,15 +36,26 @@ def findings(recorder: Recorder) -> dict[str, Any]:
 
 
 def stage_row(recorder: Recorder, index: int, stream: str | None = None) -> dict[str, Any]:
-    """Figures of one stage: rates a second, and response times of what succeeded."""
+    """Figures of one stage: rates a second, and response times of what was due in it and succeeded.
+
+    `offered_per_s` and the outcomes are of what was due in the stage; `served_per_s`, `answered` and
+    `open_at_end` go by the clock: what was answered in its time, whenever it was due, and what was due by
+    its end and had no answer then. So what is served never is more than the engine can do.
+    """
     stage = recorder.plan.stages[index]
     counts = {name: recorder.count(stage=index, stream=stream, outcome=name) for name in OUTCOMES}
+    answered = {name: recorder.completed_in(index, stream, name) for name in OUTCOMES}
+    open_at_end = sum(
+        recorder.offered_in(one, stream) - recorder.completed_in(one, stream) for one in range(index + 1)
+    )
     served = recorder.tally(stage=index, stream=stream, outcome=SUCCESS)
     return {
         "target_per_s": round(_target(stage, stream), 1),
-        "offered_per_s": round(sum(counts.values()) / stage.seconds, 1),
-        "served_per_s": round(counts[SUCCESS] / stage.seconds, 1),
+        "offered_per_s": round(recorder.offered_in(index, stream) / stage.seconds, 1),
+        "served_per_s": round(answered[SUCCESS] / stage.seconds, 1),
         **counts,
+        "answered": answered,
+        "open_at_end": open_at_end,
         "p50_ms": served.ms(50),
         "p99_ms": served.ms(99),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,9 @@ SUCCESS, FAILURE, THROTTLED = OUTCOMES
 
 COLUMNS: Final = ("due", "sent", *OUTCOMES)
 """What is counted for each second."""
+
+_DROPPED: Final = "dropped"
+"""How a request was over that never was sent: it waits for no answer."""
 
 _COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
 
@@ -47,6 +51,9 @@ class Recorder:
         cpu_percent: The highest that this process used of a core.
         answered: Times of the requests, by stage, stream and outcome.
         lag: How late requests were sent, by stage; those of bursts are left out.
+        offered: Requests that were due, by the stage in which they were, and stream.
+        completed: Answers by the stage in whose time they came, stream and outcome; those that came after the
+            last stage have the number after its own.
         asked: Requests that were due, by stream.
         dropped: Those of them that were never sent, by stream.
     """
@@ -60,11 +67,14 @@ class Recorder:
         self.cpu_percent = 0.0
         # In flight, users and `done` of other processes.
         self.elsewhere: dict[str, tuple[int, int, bool]] = {}
+        self._begins = plan.begins()
         self._clear()
 
     def _clear(self) -> None:
         self.answered: dict[tuple[int, str, str], Tally] = {}
         self.lag: dict[int, Tally] = {}
+        self.offered: Counter[tuple[int, str]] = Counter()
+        self.completed: Counter[tuple[int, str, str]] = Counter()
         self.asked: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.records: Counter[str] = Counter()
@@ -79,11 +89,13 @@ class Recorder:
     def due(self, stream: str, at_s: float) -> None:
         """A request is due now, `at_s` seconds after the beginning."""
         self.asked[stream] += 1
+        self.offered[self._stage_of(at_s), stream] += 1
         self._second(at_s)[_COLUMN["due"]] += 1
 
-    def drop(self, stream: str) -> None:
+    def drop(self, stream: str, at_s: float = 0.0) -> None:
         """Count a request that is not sent because too many are unanswered."""
         self.dropped[stream] += 1
+        self.completed[self._stage_of(at_s), stream, _DROPPED] += 1
 
     def sent(self, stage: int, at_s: float, lag_s: float, *, burst: bool) -> None:
         """Count a request that is sent now, `lag_s` later than intended."""
@@ -105,7 +117,9 @@ class Recorder:
         if key not in self.answered:
             self.answered[key] = Tally(RESPONSE_BOUNDS_S)
         self.answered[key].add(now_s - intended_s)
-        self._second(now_s - self.begin_s)[_COLUMN[answer.outcome]] += 1
+        after_s = now_s - self.begin_s
+        self._second(after_s)[_COLUMN[answer.outcome]] += 1
+        self.completed[self._stage_of(after_s), stream, answer.outcome] += 1
         self.records[stream] += answer.records
         if answer.error:
             self.errors[answer.error] += 1
@@ -122,6 +136,12 @@ class Recorder:
         """Count an answer that is not the one expected of its event."""
         self.unexpected[text] += 1
 
+    def _stage_of(self, at_s: float) -> int:
+        """The stage in whose time that moment is; the number of stages once all are over."""
+        if at_s >= self.plan.seconds:
+            return len(self._begins)
+        return max(0, bisect_right(self._begins, at_s) - 1)
+
     def _second(self, at_s: float) -> list[int]:
         row = self.seconds.get(int(at_s))
         if row is None:
@@ -135,6 +155,8 @@ class Recorder:
         taken = {
             "answered": [[*key, tally.packed()] for key, tally in self.answered.items()],
             "lag": [[stage, tally.packed()] for stage, tally in self.lag.items()],
+            "offered": [[*key, count] for key, count in self.offered.items()],
+            "completed": [[*key, count] for key, count in self.completed.items()],
             "asked": dict(self.asked),
             "dropped": dict(self.dropped),
             "records": dict(self.records),
@@ -156,6 +178,10 @@ class Recorder:
             self.answered.setdefault((stage, stream, outcome), Tally(RESPONSE_BOUNDS_S)).merge(other)
         for stage, packed in taken["lag"]:
             self.lag.setdefault(stage, Tally(LAG_BOUNDS_S)).merge(Tally.unpacked(packed, LAG_BOUNDS_S))
+        for stage, stream, count in taken["offered"]:
+            self.offered[stage, stream] += count
+        for stage, stream, outcome, count in taken["completed"]:
+            self.completed[stage, stream, outcome] += count
         self.asked.update(taken["asked"])
         self.dropped.update(taken["dropped"])
         self.records.update(taken["records"])
@@ -199,6 +225,19 @@ class Recorder:
             if stage in (None, a_stage) and stream in (None, a_stream) and outcome in (None, an_outcome):
                 total.merge(tally)
         return total
+
+    def offered_in(self, stage: int, stream: str | None = None) -> int:
+        """How many were due in that stage."""
+        due = self.offered.items()
+        return sum(count for (one, name), count in due if one == stage and stream in (None, name))
+
+    def completed_in(self, stage: int, stream: str | None = None, outcome: str | None = None) -> int:
+        """How many were answered in the time of that stage, whenever they were due."""
+        return sum(
+            count
+            for (one, name, ending), count in self.completed.items()
+            if one == stage and stream in (None, name) and outcome in (None, ending)
+        )
 
     def lag_of(self, stages: Iterable[int]) -> Tally:
         """How late requests were sent, in several stages together."""

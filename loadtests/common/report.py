@@ -109,13 +109,25 @@ def _stages(document: Document) -> str:
                 stage["name"],
                 f"{stage['seconds']:.4g} s",
                 *(f"{cell:,.1f}" for cell in cells),
-                f"{stage['throttled']:,}",
-                f"{stage['failure']:,}",
+                f"{stage['answered']['throttled']:,}",
+                f"{stage['answered']['failure']:,}",
+                f"{stage['open_at_end']:,}",
                 milliseconds(stage["p50_ms"]),
                 milliseconds(stage["p99_ms"]),
             )
         )
-    head = ("stage", "for", "target per s", "offered", "served", "throttled", "failed", "p50, ms", "p99, ms")
+    head = (
+        "stage",
+        "for",
+        "target per s",
+        "offered",
+        "served",
+        "throttled",
+        "failed",
+        "open at its end",
+        "p50, ms",
+        "p99, ms",
+    )
     return html_table([head, *rows], text_columns=1)
 
 

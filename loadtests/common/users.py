@@ -115,7 +115,7 @@ class OpenUser(PlannedUser):
             if arrival.burst or pool.free_count() > 0:
                 pool.spawn(self.send, arrival.stage, arrival.number, due_s, burst=arrival.burst)
             else:
-                recorder.drop(self.stream)
+                recorder.drop(self.stream, arrival.at_s)
         pool.join()
         recorder.walking -= 1
         raise StopUser

@@ -151,6 +151,70 @@ def test_findings_say_what_each_stage_came_to():
     assert 2 == found["streams"]["b"]["records"]
 
 
+LOG = (
+    (0, 0, 0.2, SUCCESS),
+    (2, 2, 2.2, SUCCESS),
+    (4, 4, 10.5, SUCCESS),
+    (6, 6, 11, SUCCESS),
+    (8, 8.1, 12, THROTTLED),
+    (10, 10, 10.1, SUCCESS),
+    (12, 12.5, 19, SUCCESS),
+    (14, 14, 21, SUCCESS),
+    (16, 16, 17, FAILURE),
+    (18, 19, 29, SUCCESS),
+    (20, 20, 20.3, SUCCESS),
+    (25, 25, 31, SUCCESS),
+)
+"""When each request was due, sent and done, and how it ended; three stages of ten seconds."""
+
+
+def test_what_a_stage_served_is_what_was_answered_in_its_time():
+    """By the clock of the answer; what was due and has none yet is open, and comes up later."""
+    stages = tuple(LoadStage(name=name, seconds=10, per_s={"a": 0.5}) for name in ("one", "two", "three"))
+    one = Recorder(PLAN.model_copy(update={"stages": stages}))
+    one.begin_s = 100.0
+    for due_s, sent_s, done_s, outcome in LOG:
+        one.due("a", due_s)
+        one.sent(int(due_s // 10), sent_s, sent_s - due_s, burst=False)
+        one.answer(int(due_s // 10), "a", 100 + due_s, 100 + done_s, RequestOutcome(outcome))
+    one.ended_s = 30.0
+    found = findings(one)
+    rows = found["stages"]
+
+    assert [0.5, 0.5, 0.2] == [row["offered_per_s"] for row in rows]
+    assert [0.2, 0.4, 0.3] == [row["served_per_s"] for row in rows]
+    assert [0, 1, 0] == [row["answered"][THROTTLED] for row in rows]
+    assert [0, 1, 0] == [row["answered"][FAILURE] for row in rows]
+    assert [3, 2, 1] == [row["open_at_end"] for row in rows]
+    assert 1 == found["served_after_end"]
+
+
+@given(st.floats(5, 60), st.floats(1, 40))
+def test_a_stage_never_serves_more_than_the_engine_can(offered, capacity):
+    """First in, first out at a fixed capacity, from empty: the backlog is (a - c) L, and gone later."""
+    seconds = 10.0
+    stages = (
+        LoadStage(name="load", seconds=seconds, per_s={"a": offered}),
+        LoadStage(name="rest", seconds=9),
+    )
+    one = Recorder(PLAN.model_copy(update={"stages": stages}))
+    one.begin_s = 0.0
+    done_s = 0.0
+    for number in range(math.floor(offered * seconds)):
+        due_s = number / offered
+        done_s = max(done_s, due_s) + 1 / capacity
+        one.due("a", due_s)
+        one.sent(0, due_s, 0.0, burst=False)
+        one.answer(0, "a", due_s, done_s, RequestOutcome(SUCCESS))
+    one.ended_s = 19.0
+    load, rest = findings(one)["stages"]
+    everything = (load["served_per_s"] * 10 + rest["served_per_s"] * 9) + findings(one)["served_after_end"]
+
+    assert load["served_per_s"] <= capacity + 0.06
+    assert abs(load["open_at_end"] - max(0.0, offered - capacity) * seconds) <= 2 + offered / capacity
+    assert abs(everything - math.floor(offered * seconds)) < 2
+
+
 def test_a_stage_that_was_not_finished_is_left_out():
     """A run that ended early has rates only for whole stages."""
     one = recorder()

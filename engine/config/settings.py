@@ -27,6 +27,7 @@ from engine.config.problems import show
 from engine.core.cpu_law import CpuLaw
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
+from engine.core.keep_alive import KEEP_ALIVE_S
 from engine.core.variables import EXEC_WRAPPER
 from engine.protocols.http.request_gate import authority
 
@@ -319,7 +320,7 @@ class FunctionSettings(Settings):
     reserved_concurrency: Count | None = None
     provisioned_concurrency: Count = 0
     environment_concurrency: Annotated[int, Field(ge=1, le=1600)] = 1
-    keep_alive_s: Seconds = 300.0
+    keep_alive_s: Seconds = KEEP_ALIVE_S
     overflow: Literal["throttle", "queue"] = "throttle"
     queue_limit: Count = 100_000
     cold_start: Annotated[Literal["measured"] | float, PlainValidator(_cold_start)] = "measured"

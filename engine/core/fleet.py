@@ -27,6 +27,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from engine.core.environment import Environment, Signal, State
 from engine.core.inits import InitTurns
+from engine.core.keep_alive import KEEP_ALIVE_S, next_expiry_s, take_expired
 from engine.core.limits import Pool, ThrottleReason, TokenBucket
 
 Item = TypeVar("Item")
@@ -100,7 +101,7 @@ class FleetLimits:
     reserved: int | None = None
     provisioned: int = 0
     environment_concurrency: int = 1
-    keep_alive_s: float = 300.0
+    keep_alive_s: float = KEEP_ALIVE_S
     queue_limit: int = 0
     queue_wait_s: float = 3.0
 
@@ -405,11 +406,8 @@ class Fleet(Generic[Item]):
 
     def next_due_s(self) -> float | None:
         """When `tick` has something to do, if nothing else happens before; None = never."""
-        due = [at_s for at_s in (self._scaling_due_s, self._refill_due_s) if at_s is not None]
-        while self._idle and self._idle[0].state is State.GONE:
-            self._idle.popleft()
-        if self._idle:
-            due.append(self._idle[0].since_s + self._limits.keep_alive_s)
+        expiry_s = next_expiry_s(self._idle, self._limits.keep_alive_s)
+        due = [at_s for at_s in (self._scaling_due_s, self._refill_due_s, expiry_s) if at_s is not None]
         if self._blocked:
             due.append(self._blocked[0][1] + self._limits.queue_wait_s)
         return min(due, default=None)
@@ -688,14 +686,9 @@ class Fleet(Generic[Item]):
             self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S)
 
     def _retire_idle(self, now_s: float, commands: list[Command[Item]]) -> None:
-        while self._idle:
-            environment = self._idle[0]
-            if environment.state is State.IDLE:
-                if environment.since_s + self._limits.keep_alive_s > now_s:
-                    return
-                self._remove(environment, Signal.RETIRE, now_s)
-                commands.append(Stop(environment.id))
-            self._idle.popleft()
+        for environment in take_expired(self._idle, self._limits.keep_alive_s, now_s):
+            self._remove(environment, Signal.RETIRE, now_s)
+            commands.append(Stop(environment.id))
 
     def _refuse_overdue(self, now_s: float, commands: list[Command[Item]]) -> None:
         while self._blocked and self._blocked[0][1] + self._limits.queue_wait_s <= now_s:

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal
 
 from engine.core.cpu_law import CpuLaw
+from engine.core.keep_alive import KEEP_ALIVE_S
 
 INIT_LIMIT_S: Final = 10.0
 """Seconds an on-demand environment may take to initialise (Lambda Developer Guide, init phase)."""
@@ -72,7 +73,7 @@ class Function:
     reserved_concurrency: int | None = None
     provisioned_concurrency: int = 0
     environment_concurrency: int = 1
-    keep_alive_s: float = 300.0
+    keep_alive_s: float = KEEP_ALIVE_S
     overflow: Literal["throttle", "queue"] = "throttle"
     queue_limit: int = 100_000
     cold_start: Literal["measured"] | float = "measured"

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import orjson
 
@@ -19,6 +19,7 @@ from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
+from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
 from engine.errors import EngineError, NotAccepting, PayloadError
 from engine.executors.scope import host_variables
 from engine.ports import ExecutorFactory, Sink
@@ -27,11 +28,6 @@ from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
 from engine.telemetry.stats import Stats
-
-EVENT_LIMIT_BYTES: Final = 6_291_456
-"""6 MiB: the largest payload of a synchronous invocation."""
-ASYNC_LIMIT_BYTES: Final = 1_048_576
-"""1 MiB: the largest of an asynchronous one (Lambda Developer Guide, "Lambda quotas")."""
 
 
 class Engine:
@@ -187,7 +183,7 @@ class Engine:
             PayloadError: If `payload` is not a JSON value, or over 6 MiB.
             NotAccepting: If the engine is not started, or is draining.
         """
-        return await self._sink.invoke(self._event(function, payload, "direct", EVENT_LIMIT_BYTES))
+        return await self._sink.invoke(self._event(function, payload, "direct", MAX_EVENT_BYTES))
 
     async def submit(self, function: str, payload: Any = None) -> str:
         """Have `function` run with `payload`, and return its request id at once (`Event`).
@@ -196,7 +192,7 @@ class Engine:
         the outcome is seen in logs, metrics and destinations only. Raises what `invoke` raises;
         PayloadError above 1 MiB already.
         """
-        event = self._event(function, payload, "event", ASYNC_LIMIT_BYTES)
+        event = self._event(function, payload, "event", MAX_ASYNC_EVENT_BYTES)
         (self._sink if self._assembly is None else self._assembly.asynchronous).submit(event, _ignore)
         return event.request_id
 

@@ -6,10 +6,9 @@ Source: recorded answers of AWS Lambda (November 2025), and the Runtime Interfac
 from __future__ import annotations
 
 import json
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-MAX_RESPONSE_BYTES: Final = 6_291_556
-"""6 MiB + 100: the largest result a buffered invocation may return."""
+from engine.core.payload_limits import MAX_RESPONSE_BYTES
 
 
 class InitFailure(NamedTuple):

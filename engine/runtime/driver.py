@@ -14,7 +14,6 @@ from engine.core.billing import Rate, billed_ms
 from engine.core.engine_events import Initialised, InitsLimit
 from engine.core.event import Event
 from engine.core.failure import (
-    MAX_RESPONSE_BYTES,
     InitFailure,
     cancelled_body,
     init_error_body,
@@ -29,6 +28,7 @@ from engine.core.inits import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
 from engine.core.limits import Pool, ThrottleReason
 from engine.core.outcome import Outcome, Status
+from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.deadlines import Deadlines
 from engine.runtime.executor_hooks import ExecutorHooks

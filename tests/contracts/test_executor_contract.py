@@ -11,9 +11,9 @@ import pytest
 
 from engine import Status
 from engine.core.event import Event
-from engine.core.failure import MAX_RESPONSE_BYTES
 from engine.core.function import Account
 from engine.core.invocation import Invocation
+from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.ports import Workshop
 from engine.registry import EXECUTORS, resolve
 

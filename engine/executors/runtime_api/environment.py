@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from engine.core.context import log_stream_name
-from engine.core.failure import MAX_RESPONSE_BYTES, InitFailure, init_error_body
+from engine.core.failure import InitFailure, init_error_body
 from engine.core.function import Function
 from engine.core.inits import Use
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
+from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.executors.cpu_use import use_of_process
 from engine.executors.marshal import exit_reason
 from engine.executors.runtime_api import responses

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import orjson
 
-from engine.core.failure import MAX_RESPONSE_BYTES, InitFailure
+from engine.core.failure import InitFailure
 from engine.core.invocation import Invocation
+from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.protocols.http.server import Request, header_block
 
 _JSON: Final = b"content-type: application/json\r\n"

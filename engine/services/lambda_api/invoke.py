@@ -14,6 +14,7 @@ from engine.core.event import MISSING, Event
 from engine.core.function import Account
 from engine.core.json_pieces import Steps
 from engine.core.outcome import Outcome, Status
+from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
@@ -37,8 +38,6 @@ from engine.services.lambda_api.invoke_headers import (
     read_options,
 )
 from engine.services.lambda_api.invoke_payload import (
-    ASYNC_LIMIT_BYTES,
-    SYNC_LIMIT_BYTES,
     document_in_pieces,
     document_of,
     is_large,
@@ -103,9 +102,9 @@ class Invoker:
             self._answer_at_once(request, target, options, request_id, trace, document)
             return
         body = request.body
-        if request.too_large or len(body) > SYNC_LIMIT_BYTES:
+        if request.too_large or len(body) > MAX_EVENT_BYTES:
             size = request.too_large or len(body)
-            raise payload_too_large(size, _REQUEST_RESPONSE, SYNC_LIMIT_BYTES)
+            raise payload_too_large(size, _REQUEST_RESPONSE, MAX_EVENT_BYTES)
         body = body or b"{}"
         if document is MISSING:
             if is_large(body):
@@ -162,9 +161,9 @@ class Invoker:
             request.respond(204, head, b"")
             return
         body = request.body
-        if request.too_large or len(body) > ASYNC_LIMIT_BYTES:
+        if request.too_large or len(body) > MAX_ASYNC_EVENT_BYTES:
             size = request.too_large or len(body)
-            raise payload_too_large(size, InvocationType.EVENT, ASYNC_LIMIT_BYTES)
+            raise payload_too_large(size, InvocationType.EVENT, MAX_ASYNC_EVENT_BYTES)
         body = body or b"{}"
         if document is MISSING:
             if is_large(body):

@@ -14,9 +14,6 @@ from engine.core.json_document import NotJson, loads
 from engine.core.json_pieces import LARGE_BYTES, Steps, loads_in_pieces
 from engine.services.lambda_api.errors import ApiError
 
-SYNC_LIMIT_BYTES: Final = 6_291_456
-ASYNC_LIMIT_BYTES: Final = 1_048_576
-
 _PREFIX: Final = "Could not parse request body into json: Could not parse payload into json: "
 _SOURCE: Final = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)"
 _VALUES: Final = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"

@@ -11,6 +11,7 @@ import orjson
 from engine.core.event import MISSING, Event
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Host, Sink
 from engine.protocols.http.cors import Cors
@@ -18,7 +19,7 @@ from engine.protocols.http.server import Request
 from engine.protocols.http.turns import answer_in_turns
 from engine.sources.http.error_responses import no_route
 from engine.sources.http.headers import Tracing
-from engine.sources.http.payload import MAX_EVENT_BYTES, PayloadFormat
+from engine.sources.http.payload import PayloadFormat
 from engine.sources.http.responses import Answer, identified, parse_in_pieces
 from engine.sources.http.routes import Entry, RouteTable, conflicts
 from engine.sources.http.settings import FrontDoor

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from engine.core.function import Function
 from engine.ports import Binding
 from engine.protocols.http.cors import Cors
@@ -12,8 +10,6 @@ from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.payload_v2 import PayloadV2, TargetV2
 from engine.sources.http.routes import Entry
 from engine.sources.http.settings import ANY, HttpEvent
-
-URL_MAX_BODY: Final = 6 * 1024 * 1024
 
 
 def prefix_of(url_id: str) -> str:

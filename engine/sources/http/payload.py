@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b32encode
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from engine.core.event import MISSING
 from engine.core.function import Account
@@ -15,9 +15,6 @@ from engine.sources.http.error_responses import ErrorResponses
 from engine.sources.http.responses import Answer
 from engine.sources.http.settings import FrontDoor
 from engine.sources.http.timestamps import Timestamp
-
-MAX_EVENT_BYTES: Final = 6_291_456
-"""Payload of a synchronous invocation (Lambda Developer Guide, quotas)."""
 
 
 class GatewayIdentity:

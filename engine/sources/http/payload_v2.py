@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.server import Request, header_block
@@ -39,7 +40,7 @@ from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
 from engine.sources.http.target import decoded_pairs, decoded_path, joined
 from engine.sources.http.timestamps import Timestamp
 
-_MAX_BODY: Final = {FrontDoor.URL: 6 * 1024 * 1024, FrontDoor.HTTP_API: 10 * 1024 * 1024}
+_MAX_BODY: Final = {FrontDoor.URL: MAX_EVENT_BYTES, FrontDoor.HTTP_API: 10 * 1024 * 1024}
 
 
 class TargetV2(NamedTuple):

@@ -9,11 +9,12 @@ import anyio
 from anyio.abc import TaskStatus
 from pydantic import BaseModel
 
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
-from engine.sources.http.function_urls import URL_MAX_BODY, prefix_of, url_entries
+from engine.sources.http.function_urls import prefix_of, url_entries
 from engine.sources.http.gate import HttpGate, cors_of_url
 from engine.sources.http.payload import GatewayIdentity, PayloadFormat
 from engine.sources.http.payload_alb import PayloadAlb
@@ -110,7 +111,7 @@ class HttpSource:
         gate = self._gate = HttpGate(
             rule, self._router, event_handler.handle, host.reject, host.new_request_id
         )
-        limits = HttpLimits(max_body_bytes=max(self._router.max_body, URL_MAX_BODY))
+        limits = HttpLimits(max_body_bytes=max(self._router.max_body, MAX_EVENT_BYTES))
         server = HttpServer(gate.handle, host.clock, limits, host.say)
         try:
             with named_listener(LISTENER):

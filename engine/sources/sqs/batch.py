@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.core.outcome import Outcome
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.services.sqs.message import Message
 from engine.services.sqs.queue import Queue
 from engine.sources.sqs.records import (
     EMPTY_BYTES,
-    MAX_BYTES,
     Record,
     fitting,
     max_size_of,
@@ -83,9 +83,9 @@ class Batch:
 
     def too_large(self) -> bool:
         """Whether its records exceed one payload."""
-        if self.size > MAX_BYTES:
+        if self.size > MAX_EVENT_BYTES:
             self.size = size_of(self.records)
-        return self.size > MAX_BYTES
+        return self.size > MAX_EVENT_BYTES
 
     def cut(self) -> Batch | None:
         """Keep what fits into one payload; the others, or None, are a batch of their own.

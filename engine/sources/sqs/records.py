@@ -12,11 +12,9 @@ from typing import Any, Final
 
 import orjson
 
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.services.sqs.digests import md5_of_attributes
 from engine.services.sqs.message import Attribute, Message
-
-MAX_BYTES: Final = 6_291_456
-"""Of the event of a batch, as JSON text: 6 MiB."""
 
 EMPTY_BYTES: Final = len(b'{"Records":[]}')
 """What stands around the records."""
@@ -156,7 +154,7 @@ def fitting(records: Sequence[Record]) -> int:
     size = EMPTY_BYTES
     for count, record in enumerate(records):
         size += _bytes_of(record)
-        if size > MAX_BYTES and count:
+        if size > MAX_EVENT_BYTES and count:
             return count
     return len(records)
 

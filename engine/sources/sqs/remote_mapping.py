@@ -17,6 +17,7 @@ import anyio
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.core.retry import backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
@@ -31,7 +32,7 @@ from engine.sources.sqs.concurrency import (
     MappingStatistics,
 )
 from engine.sources.sqs.counts import MappingCounts
-from engine.sources.sqs.records import MAX_BYTES, Record, fitting, size_of
+from engine.sources.sqs.records import Record, fitting, size_of
 from engine.sources.sqs.remote_port import (
     LONGEST_WAIT_S,
     RemoteError,
@@ -154,7 +155,7 @@ class RemoteMapping:
         due_s = self._now() + plan.window_s
         while batch is not None and self._open:
             left_s, room = due_s - self._now(), plan.batch_size - len(batch.records)
-            if left_s <= 0 or room <= 0 or size_of(batch.records) >= MAX_BYTES:
+            if left_s <= 0 or room <= 0 or size_of(batch.records) >= MAX_EVENT_BYTES:
                 break
             if left_s < 1:  # a receive waits for whole seconds
                 await self._pause(left_s)

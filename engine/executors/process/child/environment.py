@@ -21,10 +21,10 @@ from types import CoroutineType
 from typing import Any, Final, NoReturn
 
 from engine.core.event import Event
-from engine.core.failure import MAX_RESPONSE_BYTES
 from engine.core.function import Account
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
+from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner
 from engine.executors.log_format import LogStyle

@@ -19,6 +19,7 @@ from engine.ports import Clock, Sink
 from engine.services.sqs.message import Message
 from engine.services.sqs.queue import Queue
 from engine.sources.sqs.batch import Batch
+from engine.sources.sqs.batching_window import BatchingWindow
 from engine.sources.sqs.concurrency import (
     DECIDE_EVERY_S,
     ConcurrencyController,
@@ -76,8 +77,7 @@ class MappingPoller:
         self._open = True
         self._pumping = self._scheduled = self._waiting = False
         self._tick: asyncio.TimerHandle | None = None
-        self._gathered: Batch | None = None
-        self._window: asyncio.TimerHandle | None = None
+        self._window = BatchingWindow(plan.batch_size, plan.window_s, loop, self._pump)
 
     # --- from above
 
@@ -91,11 +91,10 @@ class MappingPoller:
         """Stop receiving. Batches that run may end; messages not submitted yet are returned at once."""
         self._open = False
         self._stop_waiting()
-        for timer in (self._tick, self._window):
-            if timer is not None:
-                timer.cancel()
-        self._tick = self._window = None
-        gathered, self._gathered = self._gathered, None
+        if self._tick is not None:
+            self._tick.cancel()
+        self._tick = None
+        gathered = self._window.close()
         if gathered is not None:
             self._delivery.give_back(gathered)
         self._delivery.stop()
@@ -141,10 +140,6 @@ class MappingPoller:
 
     def _ticked(self) -> None:
         self._tick = None
-        self._pump()
-
-    def _window_over(self) -> None:
-        self._window = None
         self._pump()
 
     def _batch_ended(self, queue: Queue, now_s: float) -> None:
@@ -200,7 +195,7 @@ class MappingPoller:
                 if not self._serve(queue, now_s):
                     return
             if self._tick is None and self._open:
-                if self._gathered is not None or queue.ready():
+                if self._window.is_open or queue.ready():
                     self._tick = self._loop.call_later(DECIDE_EVERY_S, self._ticked)
                 else:
                     self._wait_for_messages(queue, now_s)
@@ -209,35 +204,18 @@ class MappingPoller:
 
     def _serve(self, queue: Queue, now_s: float) -> bool:
         """Use one free slot; False if there is nothing more to do now."""
-        gathered, plan = self._gathered, self.plan
-        wanted = plan.batch_size
-        if gathered is not None:
-            if len(gathered) >= wanted or now_s >= gathered.due_s or gathered.too_large():
-                self._gathered = None
-                self._delivery.send(gathered, now_s)
-                return self._open  # the engine may have stopped the mapping
-            wanted -= len(gathered)
-        received = self._receive(queue, min(wanted, _MAX_AT_ONCE), now_s)
-        if received is None:
-            self._wait_for_messages(queue, now_s)
-            return False
-        if not received.messages:  # none of them passed the filters
-            return True
-        if not plan.window_s:
-            self._delivery.send(received, now_s)
-        elif gathered is not None:
-            gathered.add(received)
-        else:
-            self._open_window(received, now_s)
-        return self._open
-
-    def _open_window(self, batch: Batch, now_s: float) -> None:
-        """Keep a batch until its window is over or it is full."""
-        self._gathered = batch
-        batch.due_s = now_s + self.plan.window_s
-        if self._window is not None:
-            self._window.cancel()
-        self._window = self._loop.call_later(self.plan.window_s, self._window_over)
+        complete = self._window.take_complete(now_s)
+        if complete is None:
+            received = self._receive(queue, min(self._window.room, _MAX_AT_ONCE), now_s)
+            if received is None:
+                self._wait_for_messages(queue, now_s)
+                return False
+            if not received.messages:  # none of them passed the filters
+                return True
+            complete = self._window.gather(received, now_s)
+        if complete is not None:
+            self._delivery.send(complete, now_s)
+        return self._open  # the engine may have stopped the mapping
 
     def _receive(self, queue: Queue, max_count: int, now_s: float) -> Batch | None:
         """Receive up to `max_count` messages; None if there are none. Deletes those no filter matches."""

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from engine.core.invocation import Result
 from engine.core.outcome import Status
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import ConfigError
 from engine.ports import Host
 from engine.services.sqs.message import Attribute
-from engine.sources.sqs.records import MAX_BYTES
 from engine.sources.sqs.settings import SqsEvent
 from engine.sources.sqs.source import SqsSource
 from engine.testing import Act
@@ -94,7 +94,7 @@ async def test_a_batch_is_no_larger_than_a_payload_may_be(make_site):
 
         assert [6, 2] == [len(batch) for batch in site.batches]
         assert [0.0, 2.0] == site.times
-        assert all(len(orjson.dumps({"Records": run.records})) <= MAX_BYTES for run in site.runs)
+        assert all(len(orjson.dumps({"Records": run.records})) <= MAX_EVENT_BYTES for run in site.runs)
         assert {"1"} == {record["attributes"]["ApproximateReceiveCount"] for record in site.runs[1].records}
         assert (0, 0) == site.left()
 

@@ -332,7 +332,9 @@ async def measured(names: list[str]) -> bool:
 def all_queues() -> Any:
     """The queues of the engine that runs here, wherever it keeps them."""
 
+    gc.unfreeze()  # what was made before the engine's collector was set up is not listed else
     (queues,) = (one for one in gc.get_objects() if isinstance(one, Queues))
+    gc.freeze()
     return queues
 
 

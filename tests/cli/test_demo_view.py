@@ -44,7 +44,7 @@ def test_plain_lines_tell_each_phase_and_every_two_seconds_between(watch):
     with board.during(0) as phase:
         for at_s in (0.5, 1.0, 2.0, 2.1, 3.9):
             watch.at_s = at_s
-            board.told(sample(at_s, in_flight=1000, environments=1000, invocations=int(at_s * 10)))
+            board.show_sample(sample(at_s, in_flight=1000, environments=1000, invocations=int(at_s * 10)))
         phase.achieved = "1,000 at a time"
 
     numbers = "1,000 in flight, 1,000 environments, 10 per s, 20 invocations, 3 refused, $0.000013"
@@ -60,7 +60,7 @@ def test_nothing_is_said_between_two_phases(watch):
     out = io.StringIO()
     board = PhaseProgress(PLAN.phases(), watch, Lines(out))
     watch.at_s = 9.0
-    board.told(sample(9.0))
+    board.show_sample(sample(9.0))
 
     assert "" == out.getvalue()
 
@@ -71,7 +71,7 @@ def test_the_picture_shows_every_phase_target_and_what_came(watch):
     with board.during(0) as phase:
         phase.achieved = "1,000 at a time, 0 refused"
     with board.during(1):
-        board.told(sample(0.1, in_flight=812, environments=1000))
+        board.show_sample(sample(0.1, in_flight=812, environments=1000))
         out = io.StringIO()
         Console(file=out, width=130, color_system=None).print(screen(board))
 
@@ -100,11 +100,11 @@ def test_the_remaining_time_is_that_of_the_plan(watch):
 def test_the_rate_is_that_of_the_last_second(watch):
     """Older samples do not count; one sample has no rate."""
     board = PhaseProgress(PLAN.phases(), watch, Quiet())
-    board.told(sample(0.0, invocations=0))
+    board.show_sample(sample(0.0, invocations=0))
 
     assert 0.0 == board.per_s
     for at_s, count in ((1.0, 1000), (1.5, 1100), (2.0, 1200)):
-        board.told(sample(at_s, invocations=count))
+        board.show_sample(sample(at_s, invocations=count))
     assert 200.0 == board.per_s
 
 

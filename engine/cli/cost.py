@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -23,6 +24,7 @@ from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document,
 from engine.report.tables import text_table
 
 _COUNT = click.IntRange(min=0, max=10**15)
+_UNITS: Final = {"k": 10**3, "M": 10**6, "G": 10**9}
 
 
 def _decimal(text: str) -> Decimal:
@@ -35,9 +37,39 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
+def _requests(text: str) -> int:
+    """A whole number, also as 1e6, 2.5k, 3M or 1G."""
+    unit = _UNITS.get(text[-1:], 1)
+    value = _decimal(text if unit == 1 else text[:-1]) * unit
+    if value != value.to_integral_value() or value > 10**15:
+        raise ValueError(f"{text!r} must be a whole number up to 1e15")
+    return int(value)
+
+
+def _billed_ms(text: str) -> int:
+    """Milliseconds that are billed: begun ones count."""
+    value = _decimal(text)
+    if value > 10**15:
+        raise ValueError(f"{text!r} must be up to 1e15")
+    return math.ceil(value)
+
+
 @click.command("cost")
-@click.option("--requests", type=_COUNT, required=True, help="invocations a month, on demand")
-@click.option("--duration-ms", type=_COUNT, default=100, show_default=True, help="billed, of each")
+@click.option(
+    "--requests",
+    type=Text("requests", _requests),
+    metavar="INTEGER RANGE",
+    required=True,
+    help="invocations a month, on demand: 3000000, 3e6 or 3M",
+)
+@click.option(
+    "--duration-ms",
+    type=Text("ms", _billed_ms),
+    metavar="INTEGER RANGE",
+    default=100,
+    show_default=True,
+    help="billed, of each: begun milliseconds count",
+)
 @click.option("--memory-mb", type=click.IntRange(128, 10_240), default=128, show_default=True)
 @click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
 @click.option("--storage-mb", type=click.IntRange(512, 10_240), default=512, show_default=True)

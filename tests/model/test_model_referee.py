@@ -541,3 +541,46 @@ def test_who_sends_single_messages_pays_for_each(invocations, batch, send_batch,
 def test_an_option_that_would_change_nothing_is_refused(words, option):
     """In one line that names it."""
     assert f"error: {option}: would change nothing: " in refused(words)
+
+
+# ---------------------------------------------------------------- what a planner asks
+
+
+@pytest.mark.parametrize(
+    ("words", "reserved"),
+    [
+        ("50 --duration-ms 200 --throttles 1", 18),
+        ("50 --duration-ms 200 --throttles 0.1", 21),
+        ("400 --duration-ms 20 --throttles 1", 40),
+        ("10 --duration-ms 3000 --timeout-s 10 --throttles 1", 42),
+        ("1000 --duration-ms 100 --throttles 1", 117),
+        ("120 --duration-ms 80 --throttles 0.1", 21),
+        ("sine:100:80:3600 --duration-ms lognormal:80:400 --throttles 1", 25),
+    ],
+)
+def test_which_reserved_concurrency(words, reserved):
+    """The larger of what Erlang B and the rate of requests want."""
+    assert {"reserved": reserved} == answered(f"plan --find reserved --traffic {words}")["found"]
+
+
+def test_how_many_provisioned_environments():
+    """One less leaves more cold than was asked for; what is not to be had is refused."""
+    words = "plan --traffic 50 --duration-ms exp:200 --keep-alive-s 60 --cold 0.001"
+    found = answered(f"{words} --find provisioned")
+    number = found["found"]["provisioned"]
+
+    assert found["cold_starts"]["share"] <= 1e-5
+    answered(f"{words} --provisioned {number - 1}", code=3)
+    assert "are not enough for --throttles 0.001" in refused(
+        "plan --find reserved --traffic 50000 --duration-ms 200 --throttles 0.001"
+    )
+    assert "needs --cold" in refused("plan --find provisioned --traffic 5")
+
+
+@pytest.mark.parametrize("requests", ["3M", "3e6", "3000k", "3000000"])
+def test_numbers_as_people_write_them(requests):
+    """Begun milliseconds are billed."""
+    found, exact = (answered(f"cost --requests {one} --duration-ms 99.2") for one in (requests, 3_000_000))
+
+    assert exact["usd"] == found["usd"]
+    assert found["usd"] == answered("cost --requests 3000000 --duration-ms 100")["usd"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.cli.model_options import (
     objective_options,
     objectives_of,
     output_options,
+    refuse,
     refuse_unused,
     write,
 )
@@ -34,13 +36,15 @@ from engine.cli.plan.tables import (
     span,
     time_rows,
 )
+from engine.core.function import Account, Function
 from engine.model.cost.bill import Bill, bill
 from engine.model.cost.monthly import FRONT_DOORS, Month, around, assumptions
 from engine.model.cost.usage import total
 from engine.model.queueing import recommendations
-from engine.model.queueing.analytic import predict
-from engine.model.queueing.objectives import ObjectiveCheck, Verdict, documents, overall
+from engine.model.queueing.analytic import limit_of, predict
+from engine.model.queueing.objectives import ObjectiveCheck, Objectives, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
+from engine.model.queueing.search import UNRESERVED, fewest_provisioned, smallest_reservation
 from engine.model.simulation.workload import Trigger
 from engine.model.traffic.shapes import parse_shape
 from engine.report.tables import text_table
@@ -60,6 +64,11 @@ _DAY_S = 86_400
 @function_options
 @click.option("--asynchronous", is_flag=True, help="events are tried again, as Lambda does")
 @click.option("--errors", type=number(0, 100), default=0.0, help="% of invocations that fail")
+@click.option(
+    "--find",
+    type=click.Choice(["reserved", "provisioned"]),
+    help="the smallest reserved concurrency that keeps --throttles; the fewest provisioned ones for --cold",
+)
 @click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), default=10, show_default=True)
 @click.option(
@@ -88,16 +97,27 @@ def plan(
     function, account, service, init = function_of(options)
     book, free_tier, days = book_of(options)
     horizon_s, month_s = hours * 3600, days * _DAY_S
-    found = predict(
-        function,
-        account,
-        traffic,
-        horizon_s=horizon_s,
-        service=service,
-        init=init,
-        error_share=options.pop("errors") / 100,
-        trigger=Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS,
-    )
+    error_share = options.pop("errors") / 100
+    trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
+
+    def predicted(function: Function) -> Prediction:
+        return predict(
+            function,
+            account,
+            traffic,
+            horizon_s=horizon_s,
+            service=service,
+            init=init,
+            error_share=error_share,
+            trigger=trigger,
+        )
+
+    wanted = options.pop("find")
+    if wanted is None:
+        found = predicted(function)
+    else:
+        found = _searched(wanted, predicted, function, account, objectives)
+        function = found.function
     month = Month(requests=0, days=days, **options)
     monthly = round(found.requests * month_s / horizon_s)
     found = replace(found, assumptions=(*found.assumptions, *assumptions(month)))
@@ -129,6 +149,7 @@ def plan(
         "verdict": overall(checks).value,
         "objectives": documents(checks),
         "traffic": str(traffic),
+        **({} if wanted is None else {"found": {wanted: _number_of(wanted, function)}}),
         **found.document(),
         "cost": {**priced.document(), "days": days},
         **more,
@@ -156,11 +177,41 @@ def plan(
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
 
 
+def _searched(
+    wanted: str,
+    predicted: Callable[[Function], Prediction],
+    function: Function,
+    account: Account,
+    objectives: Objectives,
+) -> Prediction:
+    """The answer with the smallest number of what is wanted; exits if there is none, or nothing to keep."""
+    if wanted == "reserved":
+        bound, option = objectives.throttled_percent, "--throttles"
+    else:
+        bound, option = objectives.cold_percent, "--cold"
+    if bound is None:
+        refuse([f"--find {wanted}: needs {option}, the percentage that is not to be passed"])
+    if wanted == "reserved":
+        most = account.concurrency_limit - UNRESERVED
+        found = smallest_reservation(predicted, function, account, bound / 100)
+    else:
+        most = limit_of(function, account)
+        found = fewest_provisioned(predicted, function, most, bound / 100)
+    if found is None:
+        refuse([f"--find {wanted}: {most:,} are not enough for {option} {bound:g}"])
+    return found
+
+
+def _number_of(wanted: str, function: Function) -> int | None:
+    return function.reserved_concurrency if wanted == "reserved" else function.provisioned_concurrency
+
+
 def show(
     found: Prediction, priced: Bill, checks: list[ObjectiveCheck], days: int, document: dict[str, Any]
 ) -> None:
     """Print verdict, figures, bill and recommendations."""
-    lines = [*check_lines(checks), ""] if checks else []
+    lines = [f"{wanted} concurrency: {number:,}" for wanted, number in document.get("found", {}).items()]
+    lines += [*check_lines(checks), ""] if checks else []
     drawn = "nothing is drawn" if found.seed is None else f"seed {found.seed}"
     lines += [f"{found.method}: {found.error}; {span(found.horizon_s)}; {drawn}", ""]
     lines += [*text_table(fact_rows(found), text_columns=2), "", *text_table(time_rows(found)), ""]

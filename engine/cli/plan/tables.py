@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.model.cost.bill import Bill, cents, plain
-from engine.model.queueing.objectives import ObjectiveCheck
+from engine.model.queueing.objectives import UNASKED, ObjectiveCheck
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.run_statistics import Times
 
@@ -124,7 +124,8 @@ def time_rows(prediction: Prediction) -> list[Sequence[str]]:
 def check_lines(checks: Sequence[ObjectiveCheck]) -> list[str]:
     """What was asked, and the verdict."""
     return [
-        f"{check.verdict.value.upper():8} {check.name}: {check.value:.4g}, at most {check.bound:g} asked for"
+        f"{check.verdict.value.upper():8} {check.name}: {check.value:.4g}, at most {check.bound:g}"
+        + ("" if check.name.endswith(UNASKED) else " asked for")
         for check in checks
     ]
 

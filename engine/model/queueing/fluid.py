@@ -174,6 +174,7 @@ class _Moving:
     request_tokens: float = field(init=False)
     inits: deque[tuple[float, float]] = field(default_factory=deque)
     held_back: bool = False
+    ramping: bool = False  # whether environments come at a limited rate
     in_step: float = 0.0
     steady_from_s: float = math.inf
     peak_environments: float = 0.0
@@ -275,7 +276,7 @@ class _Moving:
 
     def _widest_s(self, length_s: float) -> float:
         window_s = self.limits.keep_alive_s / (1.5 if self.rough else 6.0)
-        if self.held_back:  # environments come at a limited rate
+        if self.ramping:
             window_s = min(window_s, max(length_s / (12 if self.rough else 100), self.offered.service_s))
         return min(length_s, max(window_s, self.offered.service_s / 4))
 
@@ -307,6 +308,7 @@ class _Moving:
             carried, lost, self.held_back = wanted, 0.0, False
             self.in_step = self._synchrony()
             in_flight = mean + late
+        self.ramping = self.held_back and lost > _HARDLY and capacity < limits.limit
         found = self.pool.step(to_s, step_s, admitted / step_s, (in_flight, carried), most)
         ran = admitted * (1 - lost)
         lost_environments = self.lost_share * ran * self._outside(load)

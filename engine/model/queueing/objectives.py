@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     FAILS = "fails"
 
 
+UNASKED: Final = "failures (%), looked at in any case"
 FAILED_PERCENT: Final = 0.1
 """Share of attempts that do not succeed above which an answer warns, whether that was asked for or not."""
 
@@ -76,7 +77,7 @@ class Objectives:
         if self.failed_percent is None and failed > FAILED_PERCENT:
             useless = 100 * prediction.timeout_share > _MOST_TIME_OUT
             verdict = Verdict.FAILS if useless else Verdict.AT_RISK
-            checks.append(ObjectiveCheck("failures (%)", FAILED_PERCENT, failed, verdict))
+            checks.append(ObjectiveCheck(UNASKED, FAILED_PERCENT, failed, verdict))
         return checks
 
     def _verdict(self, bound: float, value: float, high: float) -> Verdict:

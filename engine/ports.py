@@ -342,8 +342,8 @@ class Executor(Protocol):
     (False). `ended` with INIT_ERROR tells that it failed again.
     `preloaded_init_s()` is what an init would take of a CPU at best, seconds, if all that can be imported
     beforehand were, or None if it is, or cannot be.
-    `init_use(env_id) -> engine.core.inits.Use | None` says what a running init has had of the CPU, by which
-    more than `init_concurrency` of them may run while they wait for something else.
+    `init_use(env_id) -> engine.core.init_turns.Use | None` says what a running init has had of the CPU, by
+    which more than `init_concurrency` of them may run while they wait for something else.
     """
 
     def start(self, env_id: int, /) -> None:

@@ -21,9 +21,9 @@ from engine.app.observers import Contained, Observers, observer_named
 from engine.config import Config
 from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent
-from engine.core.inits import InitTurns
+from engine.core.init_turns import InitTurns
+from engine.core.lambda_prices import PriceSheet, fallback_sheet, price_sheet
 from engine.core.limits import Pool
-from engine.core.prices import PriceSheet, fallback_sheet, price_sheet
 from engine.machine.cores import usable_cores
 from engine.ports import ExecutorFactory, Observer
 from engine.runtime.async_queue import AsyncParts, AsyncQueue

@@ -19,12 +19,12 @@ from engine.core.billing import rate
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.invocation import Invocation
+from engine.core.lambda_prices import PriceSheet
 from engine.core.limits import Pool, TokenBucket, scaling_bucket
 from engine.core.outcome import Outcome
-from engine.core.prices import PriceSheet
 from engine.errors import ConfigError
 from engine.executors.handler_loader import looks_async
-from engine.executors.names import clashes
+from engine.executors.module_names import clashes
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve
 from engine.runtime.dispatcher import Dispatcher
@@ -33,7 +33,7 @@ from engine.runtime.executor_hooks import ExecutorHooks
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
 from engine.telemetry.function_stats import Levels
-from engine.telemetry.report import log_tail
+from engine.telemetry.report_lines import log_tail
 from engine.telemetry.stats import Stats
 
 _NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))

@@ -12,7 +12,7 @@ from typing import Any, Self
 import orjson
 
 from engine.app.assembly import Assembly
-from engine.app.bundles import Bundles
+from engine.app.code_folders import Bundles
 from engine.app.deployments import Deployments
 from engine.config import Config, from_functions
 from engine.core.event import Event

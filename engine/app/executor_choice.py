@@ -11,7 +11,7 @@ from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER
 from engine.errors import ConfigError
 from engine.executors.handler_loader import looks_async
-from engine.executors.names import clashes
+from engine.executors.module_names import clashes
 from engine.executors.process import support
 from engine.runtime.platform import Platform
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.core.engine_events import EngineEvent
 from engine.core.invocation import Invocation
-from engine.executors.interrupt import Interrupter
 from engine.executors.loop import ENTRY, LoopExecutor
+from engine.executors.loop_interrupt import Interrupter
 from engine.executors.watchdog import Watchdog
 from engine.ports import Executor
 from engine.runtime.platform import Platform

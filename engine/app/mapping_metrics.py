@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.sources.sqs.remote_source import RemoteSqsSource
 from engine.sources.sqs.source import SqsSource
-from engine.telemetry.mappings import MappingReading
+from engine.telemetry.mapping_readings import MappingReading
 
 
 def mapping_readings(source: SqsSource | RemoteSqsSource) -> Iterator[MappingReading]:

@@ -1,9 +1,9 @@
 """What is to run, from engine.toml, a SAM template, the command line or Python, as one frozen `Config`."""
 
-from engine.config.debugged import debugged
+from engine.config.configuration import Config
+from engine.config.debug_mode import debugged
 from engine.config.files import load_config
 from engine.config.listeners import Listener
-from engine.config.plan import Config
 from engine.config.python_api import from_functions, from_targets
 from engine.config.settings import EngineSettings, FunctionSettings
 

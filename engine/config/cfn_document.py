@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.config.problems import Place, dotted
+from engine.config.templates.event_sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
 from engine.config.templates.functions import KEYS
 from engine.config.templates.reading import TemplateReading, TemplateRoute
-from engine.config.templates.sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
 
 _EVENT_KEYS: Final[Mapping[str, str]] = {
     "method": "Method",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.config import toml_file
-from engine.config.plan import Config
+from engine.config.configuration import Config
 from engine.config.templates import sam, samconfig
 from engine.config.text_file import read_text
 from engine.errors import ConfigError

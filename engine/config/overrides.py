@@ -13,7 +13,7 @@ from engine.errors import ConfigError
 def applied(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`document` with each override put into `[engine]`, or into every function, as its key belongs.
 
-    None means "not given". What is wrong with the document itself is left for `plan` to find.
+    None means "not given". What is wrong with the document itself is left for `configuration` to find.
 
     Raises:
         ConfigError: A key that neither table knows.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from engine.config.configuration import LISTENERS, Config, DocumentOrigin, build
 from engine.config.overrides import applied
-from engine.config.plan import LISTENERS, Config, DocumentOrigin, build
 from engine.config.problems import Place, Problem, dotted, show
 from engine.config.settings import EngineSettings, FunctionSettings
 from engine.core.function import Function

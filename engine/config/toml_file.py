@@ -1,4 +1,4 @@
-"""engine.toml: read and parse; what it says is checked in `plan`."""
+"""engine.toml: read and parse; what it says is checked in `configuration`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from engine.config.configuration import Config, DocumentOrigin, build
 from engine.config.overrides import applied
-from engine.config.plan import Config, DocumentOrigin, build
 from engine.config.text_file import read_text
 from engine.errors import ConfigError
 

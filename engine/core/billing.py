@@ -1,7 +1,7 @@
 """What invocations cost, exactly: billed milliseconds, GB-seconds and the prices that apply to them.
 
 Every sum is exact and unrounded: round once, for print. Sources: AWS Lambda pricing page and price
-list (`core.prices`); "AWS Lambda standardizes billing for INIT phase" for the rule in force since
+list (`core.lambda_prices`); "AWS Lambda standardizes billing for INIT phase" for the rule in force since
 2025-08-01.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
-from engine.core.prices import NO_FREE_TIER, FreeTier, PriceSheet, Tier
+from engine.core.lambda_prices import NO_FREE_TIER, FreeTier, PriceSheet, Tier
 
 MB_PER_GB: Final = 1024
 FREE_STORAGE_MB: Final = 512

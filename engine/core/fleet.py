@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from engine.core.environment import Environment, Signal, State
-from engine.core.inits import InitTurns
+from engine.core.init_turns import InitTurns
 from engine.core.keep_alive import KEEP_ALIVE_S, next_expiry_s, take_expired
 from engine.core.limits import Pool, ThrottleReason, TokenBucket
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from typing import Final
 
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 
 _NS: Final = 1e9
 

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from engine.errors import EngineError
 from engine.executors.marshal import Failure, error_body, exit_error_body, exit_status, failure_of
-from engine.executors.modules import Modules, source_below
+from engine.executors.module_instances import Modules, source_below
 from engine.executors.source_names import names_in_file
 
 T = TypeVar("T")

@@ -32,7 +32,7 @@ from engine.executors.marshal import (
     run_log_json,
     run_log_text,
 )
-from engine.executors.modules import forget_helpers
+from engine.executors.module_instances import forget_helpers
 
 _DAY_S: Final = 86_400
 

@@ -25,6 +25,7 @@ from functools import partial, wraps
 from typing import Any, Final, Self
 
 from engine.executors.capture import write_past_the_engine
+from engine.executors.failed_imports import forget_since, holds_half_made
 from engine.executors.forks import (
     Fork,
     detach_from_engine,
@@ -33,7 +34,6 @@ from engine.executors.forks import (
     finish,
     prepare,
 )
-from engine.executors.half_made import forget_since, holds_half_made
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner
 from engine.executors.loggers import keep_apart, make_real

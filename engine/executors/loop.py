@@ -28,8 +28,8 @@ from engine.executors.forks import exit_child
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, init_failure
 from engine.executors.interpreter import Interpreter
-from engine.executors.interrupt import Interrupted
 from engine.executors.large_json import encode_in_pieces, read_document
+from engine.executors.loop_interrupt import Interrupted
 from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop

@@ -27,7 +27,7 @@ from engine.core.engine_events import ThreadAbandoned
 from engine.core.event import MISSING
 from engine.core.failure import InitFailure
 from engine.core.function import Function
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Result
 from engine.core.json_pieces import LARGE_BYTES, take_all
 from engine.core.outcome import Status

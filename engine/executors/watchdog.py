@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from engine.core.engine_events import EngineEvent, LoopBlocked, LoopReleased
 from engine.core.invocation import Invocation
-from engine.executors.interrupt import Interrupter
+from engine.executors.loop_interrupt import Interrupter
 from engine.ports import Clock
 
 BEAT_S: Final = 0.05

@@ -26,9 +26,9 @@ from engine.core.outcome import Outcome, Status
 from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
+from engine.runtime.await_outcome import await_outcome
 from engine.runtime.destinations import DestinationDelivery, End
 from engine.runtime.function_queue import FunctionQueue, PendingEvent
-from engine.runtime.invoke import invoke
 from engine.timer import Timer
 
 _THROTTLED: Final = Status.THROTTLED
@@ -122,7 +122,7 @@ class AsyncQueue:
 
     async def invoke(self, event: Event, /) -> Outcome:
         """Submit `event` and wait until no more is done for it, retries included."""
-        return await invoke(self.submit, event)
+        return await await_outcome(self.submit, event)
 
     # ---------------------------------------------------------------- life
 

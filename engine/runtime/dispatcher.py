@@ -13,8 +13,8 @@ from engine.core.invocation import Invocation, Reply
 from engine.core.limits import Pool
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
+from engine.runtime.await_outcome import await_outcome
 from engine.runtime.driver import Driver
-from engine.runtime.invoke import invoke
 from engine.runtime.qualifiers import LATEST, QualifierRouter, Share
 
 
@@ -114,7 +114,7 @@ class Dispatcher:
 
     async def invoke(self, event: Event, /) -> Outcome:
         """The same, awaited. Cancelling the wait does not stop the invocation (as on Lambda)."""
-        return await invoke(self.submit, event)
+        return await await_outcome(self.submit, event)
 
     def _rejection(self, event: Event) -> EngineError:
         if self.stage is not Stage.OPEN:

@@ -24,7 +24,7 @@ from engine.core.failure import (
 )
 from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run, Start, Stop
 from engine.core.function import Function
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
 from engine.core.limits import Pool, ThrottleReason
 from engine.core.outcome import Outcome, Status
@@ -32,8 +32,8 @@ from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.deadlines import Deadlines
 from engine.runtime.executor_hooks import ExecutorHooks
+from engine.runtime.init_deadlines import RunningInits
 from engine.runtime.init_scheduler import InitScheduler
-from engine.runtime.running_inits import RunningInits
 from engine.runtime.scaling_meter import ScalingMeter
 from engine.timer import Timer
 

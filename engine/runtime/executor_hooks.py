@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 from engine.ports import Executor
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Hashable
 from typing import Protocol
 
-from engine.core.inits import OBSERVE_EVERY_S, InitTurns, Use
+from engine.core.init_turns import OBSERVE_EVERY_S, InitTurns, Use
 from engine.ports import Clock
 
 

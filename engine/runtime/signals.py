@@ -27,8 +27,8 @@ SIGNALS: Final[tuple[int, ...]] = (
 """What users and supervisors send, and what ends a process that does nothing about it.
 
 SIGRTMIN+3 is how systemd-nspawn and `STOPSIGNAL` of its images ask for an end. SIGVTALRM is not among them:
-`engine.executors.interrupt` has its timer send it. `engine.__main__` has the same list for the time before
-this module is imported.
+`engine.executors.loop_interrupt` has its timer send it. `engine.__main__` has the same list for the time
+before this module is imported.
 """
 
 _NOT_TO_BE_IGNORED: Final = (signal.SIGTERM, signal.SIGINT)

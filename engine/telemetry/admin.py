@@ -13,9 +13,9 @@ from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.request_gate import RequestGate, marks_of
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition, Format, choose_format
-from engine.telemetry.pieces import Pieces, Press
 from engine.telemetry.stats import Stats
 from engine.telemetry.status import status_pieces
+from engine.telemetry.stepwise_pages import Pieces, StepwisePage
 
 _TEXT = header_block([("content-type", "text/plain; charset=utf-8")])
 _JSON = header_block([("content-type", "application/json"), ("cache-control", "no-store")])
@@ -43,12 +43,12 @@ class Admin:
         self._exposition = Exposition(stats, self.registry, collector)
         self._exposition.prepare()
         self._metrics_pages = {
-            chosen: Press(
+            chosen: StepwisePage(
                 partial(self._exposition.pieces, chosen), header_block([("content-type", chosen.value)])
             )
             for chosen in Format
         }
-        self._status_page = Press(self._status_pieces, _JSON)
+        self._status_page = StepwisePage(self._status_pieces, _JSON)
         self._pages: dict[bytes, Callable[[Request], None]] = {
             b"/metrics": self._metrics,
             b"/healthz": self._healthz,

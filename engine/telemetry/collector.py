@@ -9,8 +9,8 @@ from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from engine.telemetry.catalogue import CATALOGUE, Metric
 from engine.telemetry.histogram import TracedHistogram
+from engine.telemetry.metric_catalogue import CATALOGUE, Metric
 from engine.telemetry.samples import Snapshot, children, exemplar_labels, lines, values
 from engine.telemetry.stats import Stats
 

@@ -16,8 +16,8 @@ import orjson
 from engine.core.invocation import Invocation
 from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram
+from engine.telemetry.label_values import BYTES_BOUNDS, EMF_CHILD_CAP, HANDLER_BOUNDS_S
 from engine.telemetry.stats import Stats
-from engine.telemetry.vocabulary import BYTES_BOUNDS, EMF_CHILD_CAP, HANDLER_BOUNDS_S
 
 _MARK: Final = '"_aws"'
 _LONGEST_LINE: Final = 1_048_576

@@ -16,11 +16,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from engine.telemetry.catalogue import CATALOGUE, Metric, Tree
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram, TracedHistogram
-from engine.telemetry.pieces import Pieces, at_once
+from engine.telemetry.label_values import OVERFLOW_LABEL
+from engine.telemetry.metric_catalogue import CATALOGUE, Metric, Tree
 from engine.telemetry.samples import (
     Labels,
     children,
@@ -31,7 +31,7 @@ from engine.telemetry.samples import (
     values,
 )
 from engine.telemetry.stats import Stats
-from engine.telemetry.vocabulary import OVERFLOW_LABEL
+from engine.telemetry.stepwise_pages import Pieces, at_once
 
 
 class Format(Enum):

@@ -12,8 +12,7 @@ from engine.core.function import Function
 from engine.core.ledger import Ledger
 from engine.core.retry import AsyncCounts
 from engine.telemetry.histogram import Histogram, TracedHistogram
-from engine.telemetry.mappings import MappingReading
-from engine.telemetry.vocabulary import (
+from engine.telemetry.label_values import (
     ASYNC_AGE_BOUNDS_S,
     FORESEEN_SCALING,
     FROM_ZERO_BOUNDS_S,
@@ -28,6 +27,7 @@ from engine.telemetry.vocabulary import (
     START_KINDS,
     THROTTLE_REASONS,
 )
+from engine.telemetry.mapping_readings import MappingReading
 
 
 class Levels(NamedTuple):

@@ -32,7 +32,7 @@ from engine.core.outcome import Outcome
 from engine.ports import Clock
 from engine.telemetry.async_lines import async_line, async_record
 from engine.telemetry.machine_lines import machine_line, machine_record
-from engine.telemetry.report import (
+from engine.telemetry.report_lines import (
     end_line,
     failure_lines,
     init_report_line,

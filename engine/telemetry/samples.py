@@ -9,11 +9,11 @@ from typing import Any, Final, cast
 
 from prometheus_client.utils import floatToGoString
 
-from engine.telemetry.catalogue import Metric, Tree
 from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram
+from engine.telemetry.label_values import OVERFLOW_LABEL
+from engine.telemetry.metric_catalogue import Metric, Tree
 from engine.telemetry.stats import Stats
-from engine.telemetry.vocabulary import OVERFLOW_LABEL
 
 Labels = tuple[tuple[str, str], ...]
 """Label names and values, in the order of the page."""

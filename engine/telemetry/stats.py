@@ -19,14 +19,13 @@ from engine.core.engine_events import (
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation
+from engine.core.lambda_prices import PriceSheet
 from engine.core.outcome import Outcome, Status
-from engine.core.prices import PriceSheet
 from engine.core.retry import AsyncCounts
 from engine.ports import Clock
 from engine.telemetry.function_stats import FunctionStats, Levels, foreseen_triggers
 from engine.telemetry.histogram import Histogram
-from engine.telemetry.mappings import Mappings, Readings
-from engine.telemetry.vocabulary import (
+from engine.telemetry.label_values import (
     CLIENT_TRIGGERS,
     FUNCTION_LABEL_CAP,
     HANDLER_BOUNDS_S,
@@ -41,6 +40,7 @@ from engine.telemetry.vocabulary import (
     REJECTIONS,
     STREAMS,
 )
+from engine.telemetry.mapping_readings import Mappings, Readings
 
 _SUCCESS: Final = Status.SUCCESS
 _LAST_DULL_BUCKET: Final = HANDLER_BOUNDS_S.index(0.01)  # up to 10 ms nobody asks which request it was
@@ -294,15 +294,15 @@ class Stats:
     # ---------------------------------------------------------------- facts without a function
 
     def reject(self, reason: str) -> None:
-        """Count an event that no function got; `reason` is one of `vocabulary.REJECTIONS`."""
+        """Count an event that no function got; `reason` is one of `label_values.REJECTIONS`."""
         self.rejected[reason if reason in self.rejected else OTHER] += 1
 
     def watch_output(self, lines_dropped: Callable[[], Mapping[str, int]]) -> None:
-        """Read there how many lines of output were dropped; the keys are `vocabulary.STREAMS`."""
+        """Read there how many lines of output were dropped; the keys are `label_values.STREAMS`."""
         self.lines_dropped = lines_dropped
 
     def observer_failed(self, method: str) -> None:
-        """Count an exception of an observer; `method` is one of `vocabulary.OBSERVER_METHODS`."""
+        """Count an exception of an observer; `method` is one of `label_values.OBSERVER_METHODS`."""
         self.observer_failures[method] += 1
 
     def lagged(self, late_s: float) -> None:

@@ -10,9 +10,9 @@ import orjson
 from engine.core.ledger import Component
 from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram
-from engine.telemetry.pieces import Pieces, at_once
+from engine.telemetry.label_values import HANDLER_BOUNDS_S, OUTCOMES
 from engine.telemetry.stats import Stats
-from engine.telemetry.vocabulary import HANDLER_BOUNDS_S, OUTCOMES
+from engine.telemetry.stepwise_pages import Pieces, at_once
 
 _STEP: Final = 100
 """Functions that are shown in one step: about 6 ms."""

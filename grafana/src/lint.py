@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import promql_parser as promql
 from grafana_foundation_sdk.models import units
 
-from engine.telemetry.catalogue import CATALOGUE
+from engine.telemetry.metric_catalogue import CATALOGUE
 from grafana.src.loadtest_metrics import LOAD_METRICS
 from grafana.src.variables import filled
 

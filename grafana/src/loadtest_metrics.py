@@ -1,6 +1,7 @@
 """The metrics of the load generator, by name: what `loadtests` exports and the Load test dashboard reads.
 
-One list, as `engine.telemetry.catalogue` is for the engine. The generator is a scrape target of its own.
+One list, as `engine.telemetry.metric_catalogue` is for the engine. The generator is a scrape target of its
+own.
 """
 
 from __future__ import annotations

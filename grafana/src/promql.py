@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.telemetry.catalogue import CATALOGUE
+from engine.telemetry.metric_catalogue import CATALOGUE
 from grafana.src.loadtest_metrics import LOAD_METRICS
 
 RATE: Final = "$__rate_interval"

@@ -22,15 +22,15 @@ from engine.core.billing import billed_ms, rate
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation
+from engine.core.lambda_prices import price_sheet
 from engine.core.ledger import Ledger
 from engine.core.outcome import Outcome, Status
-from engine.core.prices import price_sheet
 from engine.runtime.clock import SystemClock
 from engine.runtime.gc_tuning import GcTuning
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition
 from engine.telemetry.function_stats import Levels
-from engine.telemetry.mappings import MappingReading
+from engine.telemetry.mapping_readings import MappingReading
 from engine.telemetry.stats import Stats
 
 FUNCTIONS = 200

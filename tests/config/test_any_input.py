@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import EngineSettings, FunctionSettings, load_config
-from engine.config.plan import Config, DocumentOrigin, build
+from engine.config.configuration import Config, DocumentOrigin, build
+from engine.config.templates.event_sources import BUCKET_KEYS, EVENT_KEYS, EVENTS, QUEUE_KEYS
 from engine.config.templates.names import BUCKET, QUEUE
 from engine.config.templates.sam import READERS
-from engine.config.templates.sources import BUCKET_KEYS, EVENT_KEYS, EVENTS, QUEUE_KEYS
 from engine.errors import ConfigError
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QueueSettings

@@ -17,7 +17,7 @@ from engine.core.billing import (
     requests_usd,
     storage_gb_seconds,
 )
-from engine.core.prices import ALWAYS_FREE, ARM64, X86_64, PriceSheet, Tier, price_sheet
+from engine.core.lambda_prices import ALWAYS_FREE, ARM64, X86_64, PriceSheet, Tier, price_sheet
 
 CENT = Decimal("0.01")
 TIERS = (Tier(Decimal(100), Decimal("0.5")), Tier(Decimal(300), Decimal("0.3")), Tier(None, Decimal("0.1")))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.inits import InitTurns
+from engine.core.init_turns import InitTurns
 from engine.core.limits import Pool, ThrottleReason, TokenBucket
 
 EIGHTH_S = 0.125  # all times are multiples, so that sums and comparisons are exact

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.billing import billed_ms, rate
+from engine.core.lambda_prices import price_sheet
 from engine.core.ledger import Component, Ledger
-from engine.core.prices import price_sheet
 
 SHEET = price_sheet("us-east-1")
 assert SHEET is not None

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from engine.config import EngineSettings
-from engine.telemetry.catalogue import CATALOGUE
+from engine.telemetry.metric_catalogue import CATALOGUE
 from grafana.src.build import BOARDS, ROOT, generated
 from grafana.src.lint import KNOWN, metrics_of, problems_of_dashboard, problems_of_query
 from grafana.src.loadtest_metrics import LOAD_METRICS

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is not installed")
 
-from engine.telemetry.catalogue import CATALOGUE
+from engine.telemetry.metric_catalogue import CATALOGUE
 from grafana.src.build import BOARDS, ROOT
 from grafana.src.loadtest_metrics import LOAD_METRICS
 from grafana.src.preview import height, paint, shoot

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from engine.cli import main
 from engine.model.distributions import Capped, parse_distribution
-from engine.model.queueing.regular import loss_of_exponential, loss_of_fixed
-from engine.model.simulation.intervals import count_interval, dispersion, share_interval
+from engine.model.queueing.regular_arrivals import loss_of_exponential, loss_of_fixed
+from engine.model.simulation.confidence_intervals import count_interval, dispersion, share_interval
 from engine.model.simulation.levels import level_quantile, seconds_at_levels
 from engine.model.traffic.shapes import parse_shape
 

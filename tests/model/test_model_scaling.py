@@ -13,7 +13,7 @@ from engine.model.cost.price_book import price_book
 from engine.model.distributions import Constant, Exponential, log_normal
 from engine.model.queueing.ramps import backlog
 from engine.model.simulation import fast_simulator
-from engine.model.simulation.keep_alive import FixedKeepAlive, HybridHistogram
+from engine.model.simulation.keep_alive_policies import FixedKeepAlive, HybridHistogram
 from engine.model.simulation.policies import SimulatedPolicy, all_policies, compare
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
 from engine.model.simulation.simulated_mapping import QueueLoad

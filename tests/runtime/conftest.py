@@ -12,7 +12,7 @@ from engine.core.event import Event
 from engine.core.failure import InitFailure
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
-from engine.core.inits import InitTurns
+from engine.core.init_turns import InitTurns
 from engine.core.invocation import Invocation
 from engine.core.limits import Pool, TokenBucket
 from engine.core.outcome import Outcome

@@ -10,8 +10,8 @@ from engine.core.billing import billed_ms, rate
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation
+from engine.core.lambda_prices import price_sheet
 from engine.core.outcome import Outcome, Status
-from engine.core.prices import price_sheet
 from engine.ports import Clock
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.stats import Stats

@@ -6,12 +6,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from engine.core.retry import AsyncCounts
-from engine.sources.sqs.counts import BATCH_BOUNDS as COUNTED_BOUNDS
-from engine.sources.sqs.counts import MappingCounts
+from engine.sources.sqs.mapping_counts import BATCH_BOUNDS as COUNTED_BOUNDS
+from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition
-from engine.telemetry.mappings import MappingReading, Mappings
-from engine.telemetry.vocabulary import ASYNC_RESULTS, BATCH_BOUNDS, RECORD_RESULTS
+from engine.telemetry.label_values import ASYNC_RESULTS, BATCH_BOUNDS, RECORD_RESULTS
+from engine.telemetry.mapping_readings import MappingReading, Mappings
 
 
 def reading(function="hello", source="jobs:hello", *, polled=0, batches=(), **levels) -> MappingReading:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.core.engine_events import Initialised
 from engine.core.outcome import Status
-from engine.telemetry.report import (
+from engine.telemetry.report_lines import (
     end_line,
     failure_lines,
     init_report_line,

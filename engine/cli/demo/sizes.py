@@ -11,7 +11,7 @@ from engine.cli.demo.engine_process import ROOT, DemoError
 from engine.cli.demo.load import allow_open_files
 from engine.cli.demo.phases import DemoPhase
 from engine.config import load_config
-from engine.core.prices import fallback_sheet, price_sheet
+from engine.core.lambda_prices import fallback_sheet, price_sheet
 
 WANTED_PEAK: Final = 1000
 """Invocations at a time that the demo promises to reach: the account limit of Lambda."""

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from engine.core.billing import rate
-from engine.core.prices import HOME_REGION, price_sheet
+from engine.core.lambda_prices import HOME_REGION, price_sheet
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
 

@@ -13,7 +13,7 @@ from engine.model.queueing import comparison
 from engine.model.queueing.objectives import ObjectiveCheck, Objectives, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation import policies
-from engine.model.simulation.intervals import count_interval
+from engine.model.simulation.confidence_intervals import count_interval
 
 _DAY_S: Final = 86_400
 

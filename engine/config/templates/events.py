@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine.config.problems import Place, Problem, show
+from engine.config.templates.event_sources import EVENTS
 from engine.config.templates.reading import FunctionDraft, Template, TemplateRoute
 from engine.config.templates.routes import implicit_api
-from engine.config.templates.sources import EVENTS
 from engine.config.templates.table import TemplateTable, is_table, plain
 
 _DEFAULT_ROUTE: Final = "$default"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.config.cfn_document import place_routes, place_urls, spell
+from engine.config.configuration import Config, DocumentOrigin, build
 from engine.config.overrides import applied
-from engine.config.plan import Config, DocumentOrigin, build
 from engine.config.problems import Place, Problem, refuse, show
 from engine.config.templates import samconfig
 from engine.config.templates.functions import (

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.config.problems import Place
+from engine.config.templates.event_sources import EVENTS, at, bucket_table, queue_table
 from engine.config.templates.reading import Template
-from engine.config.templates.sources import EVENTS, at, bucket_table, queue_table
 from engine.config.templates.table import TemplateTable, is_table
 
 

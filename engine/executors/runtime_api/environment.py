@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from engine.core.context import log_stream_name
 from engine.core.failure import InitFailure, init_error_body
 from engine.core.function import Function
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.core.payload_limits import MAX_RESPONSE_BYTES

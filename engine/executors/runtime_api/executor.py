@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.core.failure import InitFailure
 from engine.core.function import Function
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 from engine.core.invocation import Invocation
 from engine.executors.runtime_api.environment import RuntimeEnvironment
 from engine.executors.runtime_api.process_reaper import ProcessReaper

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from engine.core.prices import HOME_REGION, REGIONS, PriceSheet, fallback_sheet, price_sheet
+from engine.core.lambda_prices import HOME_REGION, REGIONS, PriceSheet, fallback_sheet, price_sheet
 from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
 from engine.model.cost.price_list import (

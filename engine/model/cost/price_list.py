@@ -40,7 +40,7 @@ class Allowance(NamedTuple):
 
 
 def meters() -> dict[str, PriceMeter]:
-    """Every meter but the duration and provisioned concurrency of Lambda: those are in `core.prices`."""
+    """Every meter but Lambda's duration and provisioned concurrency: those are in `core.lambda_prices`."""
     return {**_lambda(), **_compute_kinds(), **_front_doors(), **_queues_and_events(), **_data_and_logs()}
 
 

@@ -1,8 +1,9 @@
 """One function under steady or moving load, answered by formulas: nothing is drawn, unless it says so.
 
-Poisson arrivals at a steady rate: Little, Erlang B, the warm pool. Arrivals at equal distances: `regular`.
-Any other: `fluid`, with the same response times. What runs, is billed and takes a place is an attempt; a cold
-request waits for its own environment, as on Lambda; the engine gives it the first that is free.
+Poisson arrivals at a steady rate: Little, Erlang B, the warm pool. Arrivals at equal distances:
+`regular_arrivals`. Any other: `fluid`, with the same response times. What runs, is billed and takes a place
+is an attempt; a cold request waits for its own environment, as on Lambda; the engine gives it the first that
+is free.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from engine.core.retry import AsyncInvokeConfig
 from engine.model.distributions import Answered, Capped, Distribution, Exponential, Mixture, Sum
 from engine.model.queueing.fluid import Flow, FlowLimits, Level, blocking_of, flow
 from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of_many, poisson_quantile
-from engine.model.queueing.highest_count import median_highest
 from engine.model.queueing.offered_load import in_flight_quantile
+from engine.model.queueing.peak_in_flight import median_highest
 from engine.model.queueing.prediction import RULES, Prediction
-from engine.model.queueing.regular import regular
+from engine.model.queueing.regular_arrivals import regular
 from engine.model.queueing.warm_pool import WarmPool, approximate_warm_pool, warm_pool
 from engine.model.simulation.run_statistics import PERCENTILES, Times
 from engine.model.simulation.workload import ColdStartRule, Trigger

@@ -10,7 +10,7 @@ from typing import Any, Final
 from engine.core.billing import MB_PER_GB, exactly
 from engine.core.function import Function
 from engine.model.cost.usage import Usage, invocations, provisioned, times, total
-from engine.model.simulation.intervals import WINDOWS, share_interval
+from engine.model.simulation.confidence_intervals import WINDOWS, share_interval
 from engine.model.simulation.levels import level_quantile
 from engine.model.simulation.run_statistics import FunctionObservation, Observation, Times
 from engine.model.simulation.workload import ColdStartRule

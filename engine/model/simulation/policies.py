@@ -13,7 +13,7 @@ from engine.core.scaling.environments import Deadline, Knative, TargetTracking
 from engine.model.cost.bill import bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import invocations, total
-from engine.model.simulation.keep_alive import HybridHistogram, KeepAlive
+from engine.model.simulation.keep_alive_policies import HybridHistogram, KeepAlive
 from engine.model.simulation.run_statistics import FunctionObservation
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
 from engine.model.simulation.simulator import Simulation

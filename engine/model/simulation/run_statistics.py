@@ -11,8 +11,8 @@ from itertools import repeat
 from typing import Any, Final
 
 from engine.core.function import Function
+from engine.model.simulation.confidence_intervals import dispersion
 from engine.model.simulation.hold_times import TIMEOUT
-from engine.model.simulation.intervals import dispersion
 from engine.model.simulation.levels import seconds_at_levels
 from engine.model.simulation.simulated_function import Attempt, SimulatedFunction
 from engine.model.simulation.simulated_mapping import SimulatedMapping

@@ -14,7 +14,7 @@ from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, St
 from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
 from engine.core.limits import Pool, ThrottleReason, TokenBucket
 from engine.model.simulation.hold_times import TIMEOUT, hold, holds
-from engine.model.simulation.keep_alive import KeepAlive, KeepAliveController
+from engine.model.simulation.keep_alive_policies import KeepAlive, KeepAliveController
 from engine.model.simulation.retries import Retrying
 from engine.model.simulation.schedule import Schedule, TimedCallback
 from engine.model.simulation.scheduled_scaling import ScheduledScaling

@@ -10,6 +10,7 @@ from typing import Any
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, Alias, FunctionRecord
 from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.errors import (
     conflict,
     function_not_found,
@@ -22,7 +23,6 @@ from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.routing import apply_aliases, apply_concurrency
 from engine.services.lambda_api.validation import checked_text, read
 
 

@@ -12,13 +12,13 @@ from engine.packages.archive import UNZIPPED_LIMIT_BYTES, ZIPPED_LIMIT_BYTES
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, ProvisionedConfig
 from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.configured_functions import code_of, iso
 from engine.services.lambda_api.errors import ApiError, conflict, invalid_parameter
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.routing import apply_concurrency
 from engine.services.lambda_api.validation import read
 
 UNRESERVED_MINIMUM: Final = 100

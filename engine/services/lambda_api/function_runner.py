@@ -15,10 +15,10 @@ from engine.packages.records import FunctionRecord, Version
 from engine.packages.store import PackageStore
 from engine.ports import Offload
 from engine.registry import names, resolve
+from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.layers import layer_warnings
-from engine.services.lambda_api.routing import apply_concurrency
 
 _log = logging.getLogger("engine.lambda")
 

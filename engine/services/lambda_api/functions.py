@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.services.lambda_api import request_shapes
+from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
 from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
@@ -24,7 +25,6 @@ from engine.services.lambda_api.layers import folders_of
 from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.routing import apply_aliases, apply_concurrency
 from engine.services.lambda_api.validation import read
 from engine.services.lambda_api.versions import Versions
 

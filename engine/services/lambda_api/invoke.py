@@ -20,7 +20,7 @@ from engine.packages.records import LATEST
 from engine.ports import Host, Sink
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.message import Request
-from engine.protocols.http.turns import answer_in_turns
+from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.services.lambda_api import event_stream
 from engine.services.lambda_api.errors import (
     ApiError,

@@ -10,7 +10,7 @@ from engine.core.json_pieces import Steps
 from engine.ports import Host
 from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
-from engine.protocols.http.turns import answer_in_turns
+from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.services.sqs.errors import SqsError, batch_too_long, missing, no_such_queue
 from engine.services.sqs.json_protocol import TARGET_PREFIX, JsonProtocol, read_large_params, read_params
 from engine.services.sqs.long_polls import LongPoll

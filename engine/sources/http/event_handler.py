@@ -16,7 +16,7 @@ from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Host, Sink
 from engine.protocols.http.cors import Cors
 from engine.protocols.http.server import Request
-from engine.protocols.http.turns import answer_in_turns
+from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.sources.http.error_responses import no_route
 from engine.sources.http.headers import Tracing
 from engine.sources.http.payload import PayloadFormat

@@ -24,7 +24,7 @@ from engine.sources.sqs.concurrency import (
     ConcurrencyController,
     MappingPlan,
 )
-from engine.sources.sqs.counts import MappingCounts
+from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.settings import EXTRA_VISIBILITY_S
 
 _SUCCESS: Final = Status.SUCCESS

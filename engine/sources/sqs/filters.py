@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from engine.errors import EngineError
-from engine.sources.sqs.conditions import Condition, condition
+from engine.sources.sqs.filter_conditions import Condition, condition
 
 INVALID: Final = "Invalid filter pattern definition."
 MAX_FILTERS: Final = 10

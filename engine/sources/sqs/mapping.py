@@ -26,8 +26,8 @@ from engine.sources.sqs.concurrency import (
     MappingPlan,
     MappingStatistics,
 )
-from engine.sources.sqs.counts import MappingCounts
 from engine.sources.sqs.delivery import BatchDelivery
+from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.records import Records
 from engine.sources.sqs.settings import EXTRA_VISIBILITY_S
 

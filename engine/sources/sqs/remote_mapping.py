@@ -31,7 +31,7 @@ from engine.sources.sqs.concurrency import (
     MappingPlan,
     MappingStatistics,
 )
-from engine.sources.sqs.counts import MappingCounts
+from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.records import Record, fitting, size_of
 from engine.sources.sqs.remote_port import (
     LONGEST_WAIT_S,

@@ -17,7 +17,7 @@ from engine.core.scaling.pollers import MAX_CONCURRENCY
 from engine.errors import ConfigError
 from engine.ports import Binding, EventSource, Finding, Host, Sink
 from engine.sources.sqs.concurrency import MappingStatistics
-from engine.sources.sqs.counts import MappingCounts
+from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.remote_mapping import RemoteMapping
 from engine.sources.sqs.remote_port import RemoteError, RemoteQueue
 from engine.sources.sqs.settings import RemoteEvent

@@ -20,9 +20,9 @@ from engine.services.sqs.serialization import Epoch
 from engine.services.sqs.service import SqsService
 from engine.services.sqs.settings import QueueSettings
 from engine.sources.sqs.concurrency import MappingPlan, MappingStatistics
-from engine.sources.sqs.counts import MappingCounts
 from engine.sources.sqs.filters import FilterError, compiled, criteria
 from engine.sources.sqs.mapping import MappingPoller
+from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.records import Records
 from engine.sources.sqs.settings import MappingEvent, SqsEvent, visibility_warning
 

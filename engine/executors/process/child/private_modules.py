@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Final
 
-from engine.executors.names import OF_AWS_CLIENT, OF_ENGINE, is_plain_package, modules_in
+from engine.executors.module_names import OF_AWS_CLIENT, OF_ENGINE, is_plain_package, modules_in
 
 _USED_HERE: Final = ("engine", "orjson", "simplejson")
 """What a zygote imports that is not of the standard library."""

@@ -20,7 +20,7 @@ from engine.core.cpu_law import share, visible_vcpus
 from engine.core.engine_events import Confined, CpuLimited, CpuMeasured, EngineEvent
 from engine.core.failure import InitFailure
 from engine.core.function import INIT_LIMIT_S, Function
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 from engine.core.invocation import Invocation
 from engine.core.variables import PATH, Initialisation, lambda_variables
 from engine.executors.cpu_use import use_of_process

@@ -20,7 +20,7 @@ from engine.core.failure import InitFailure
 from engine.executors.child_exit import reap
 from engine.executors.handler_loader import InitError
 from engine.executors.handler_runner import init_failure
-from engine.executors.modules import CodeFolder
+from engine.executors.module_instances import CodeFolder
 from engine.executors.process.protocol import (
     DOWN,
     EXITED,

@@ -21,7 +21,7 @@ from engine.config.resources import RESOURCE_TABLES, Resources, destinations, re
 from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
 from engine.core.cpu_law import CpuLaw
 from engine.core.function import Account, Function
-from engine.core.prices import price_sheet
+from engine.core.lambda_prices import price_sheet
 from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName
 from engine.ports import Binding

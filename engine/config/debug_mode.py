@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from engine.config.plan import Config
+from engine.config.configuration import Config
 from engine.core.function import Function
 
 LIMIT_S: Final = 365 * 86_400.0

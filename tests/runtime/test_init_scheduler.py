@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.core.failure import InitFailure
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 from engine.core.outcome import Status
 from engine.testing import Act, ScriptedExecutor
 

@@ -10,8 +10,8 @@ import pytest
 import uvloop
 
 from engine import Engine, Function, Status
-from engine.executors.interrupt import SIGNAL, Interrupted, Interrupter
 from engine.executors.loop import ENTRY
+from engine.executors.loop_interrupt import SIGNAL, Interrupted, Interrupter
 
 pytestmark = pytest.mark.real_time
 

@@ -13,8 +13,8 @@ from engine.protocols.http.message import Request
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import GROUP, Exposition, Format
 from engine.telemetry.function_stats import Levels
-from engine.telemetry.pieces import Press
 from engine.telemetry.status import status_pieces
+from engine.telemetry.stepwise_pages import StepwisePage
 
 COUNT = 10 * GROUP
 
@@ -27,8 +27,8 @@ class Client:
     def __init__(self):
         self.answers = []
 
-    def ask(self, press):
-        press.answer(Request.parsed(self, "GET", b"/page", [], b"", 0.0, "1.1", 0))
+    def ask(self, page):
+        page.answer(Request.parsed(self, "GET", b"/page", [], b"", 0.0, "1.1", 0))
 
     def answer(self, _request, status, _head, body):
         self.answers.append((status, body))
@@ -150,13 +150,13 @@ async def test_who_asks_while_a_page_is_made_gets_one_that_began_after_that():
             yield
         return b"%d" % number
 
-    press, first, second, third = Press(begin, b""), Client(), Client(), Client()
-    first.ask(press)
+    page, first, second, third = StepwisePage(begin, b""), Client(), Client(), Client()
+    first.ask(page)
     await asyncio.sleep(0)
-    second.ask(press)
-    third.ask(press)
+    second.ask(page)
+    third.ask(page)
     await asyncio.sleep(1)
-    first.ask(press)
+    first.ask(page)
     await asyncio.sleep(1)
 
     assert [(200, b"1"), (200, b"3")] == first.answers
@@ -173,9 +173,9 @@ async def test_a_page_that_fails_is_answered_with_500_and_the_next_is_made(caplo
             raise ValueError("a bug")
         return b"page"
 
-    press, client = Press(begin, b""), Client()
+    page, client = StepwisePage(begin, b""), Client()
     for _ in range(2):
-        client.ask(press)
+        client.ask(page)
         await asyncio.sleep(1)
 
     assert [500, 200] == [status for status, _ in client.answers]

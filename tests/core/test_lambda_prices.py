@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from engine.core.billing import rate
-from engine.core.prices import ARM64, REGIONS, X86_64, Provisioned, fallback_sheet, price_sheet
+from engine.core.lambda_prices import ARM64, REGIONS, X86_64, Provisioned, fallback_sheet, price_sheet
 
 
 def test_the_home_region_has_only_prices_of_its_own():

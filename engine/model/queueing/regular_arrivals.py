@@ -20,7 +20,7 @@ from engine.model.distributions import Capped, Distribution, Exponential
 from engine.model.queueing.formulas import blocking
 from engine.model.queueing.warm_pool import warm_pool
 from engine.model.simulation import kernel
-from engine.model.simulation.intervals import share_interval
+from engine.model.simulation.confidence_intervals import share_interval
 from engine.model.simulation.kernel import Rules
 
 _ARRIVALS: Final = 60_000

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.telemetry.catalogue import CATALOGUE, labels_table, metrics_table
+from engine.telemetry.label_values import LABEL_VALUES
+from engine.telemetry.metric_catalogue import CATALOGUE, labels_table, metrics_table
 from engine.telemetry.samples import Snapshot, children
-from engine.telemetry.vocabulary import LABEL_VALUES
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 

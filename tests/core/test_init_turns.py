@@ -3,7 +3,7 @@
 import pytest
 
 from engine.core.fleet import Fleet, FleetLimits, Run, Start, Stop
-from engine.core.inits import BLIND_S, OBSERVE_EVERY_S, WHOLE_S, InitTurns, Use
+from engine.core.init_turns import BLIND_S, OBSERVE_EVERY_S, WHOLE_S, InitTurns, Use
 from engine.core.limits import Pool, TokenBucket
 
 

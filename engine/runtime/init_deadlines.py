@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.core.function import PROVISIONED_INIT_LIMIT_S, Function
-from engine.core.inits import Use
+from engine.core.init_turns import Use
 
 _SHORTEST_EXTENSION_S: Final = 0.05
 _LAST_TURNS: Final = 4

@@ -27,7 +27,7 @@ def at_once(pieces: Pieces) -> bytes:
             return page
 
 
-class Press:
+class StepwisePage:
     """Answers requests for one page: a step of it in each turn of the loop.
 
     Those who ask while a page is under way share the next one: what a page says is never older than the

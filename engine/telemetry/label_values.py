@@ -136,7 +136,7 @@ BYTES_BOUNDS: Final[Bounds] = tuple(float(4**power) for power in range(3, 16))
 """64 bytes to 1 GiB."""
 
 BATCH_BOUNDS: Final[Bounds] = (1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1_000.0, 10_000.0)
-"""Messages of a batch: the bounds of `sources.sqs.mapping.counts`."""
+"""Messages of a batch: the bounds of `sources.sqs.mapping_counts`."""
 
 ASYNC_AGE_BOUNDS_S: Final[Bounds] = (
     *(0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0),

@@ -14,8 +14,7 @@ from typing import Final, Literal
 from engine.core.retry import AsyncCounts
 from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram
-from engine.telemetry.stats import Stats
-from engine.telemetry.vocabulary import (
+from engine.telemetry.label_values import (
     ASYNC_AGE_BOUNDS_S,
     BATCH_BOUNDS,
     BYTES_BOUNDS,
@@ -28,6 +27,7 @@ from engine.telemetry.vocabulary import (
     QUEUE_WAIT_BOUNDS_S,
     RATIO_BOUNDS,
 )
+from engine.telemetry.stats import Stats
 
 Tree = float | Histogram | Mapping[str, "Tree"]
 """What a metric reads as: one value, or a dict for each further label, outermost label first.

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from engine import ConfigError, Engine, Function
-from engine.executors.names import OF_AWS_CLIENT, OF_ENGINE
+from engine.executors.module_names import OF_AWS_CLIENT, OF_ENGINE
 
 pytestmark = pytest.mark.real_time
 

@@ -10,7 +10,7 @@ from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
 
 
-async def invoke(submit: Callable[[Event, Reply], None], event: Event) -> Outcome:
+async def await_outcome(submit: Callable[[Event, Reply], None], event: Event) -> Outcome:
     """Submit `event` and wait for its outcome. Cancelling the wait does not stop the invocation."""
     future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from engine.core.cpu_law import CpuLaw
 from engine.core.engine_events import EngineEvent
+from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
-from engine.core.failure import InitFailure
 from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Reply, Result
 from engine.core.outcome import Outcome

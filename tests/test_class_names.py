@@ -19,11 +19,13 @@ GIVEN_UP = frozenset(
     re.findall(
         r"\w+",
         """
-        advice alarm bench birth born bring buried bury cradle conduct courier crew deaf desk
-        dismiss dress employ errand express fate foresee fronts furnish guardian handover happening
-        happenings hire house intake keeper lane landlord laws linger mail memo nest nestling
-        nursery office outlet pace packed parcel rehearsal rouse rubbish scratch settle shelf shop
-        stamp stamps stock strike surroundings switch timekeeper timepiece told unborn vanish works
+        advice alarm answering attachments bench birth born bring buried bury conduct courier
+        cradle crew deaf desk dismiss drafts dress employ errand express fate feeds foresee
+        fronts furnish guardian handover happening happenings hire holding house inbound intake
+        keeper landlord lane lanes laws linger mail memo nest nestling nursery office orders
+        outlet pace packed parcel rehearsal rouse rubbish scaler scratch settle shelf shop stamp
+        stamps stock strike surroundings switch terms timekeeper timepiece told unborn vanish
+        verdicts works
         """,
     )
 )

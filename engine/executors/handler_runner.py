@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
+from engine.core.error_bodies import InitFailure
 from engine.core.event import MISSING
-from engine.core.failure import InitFailure
 from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status

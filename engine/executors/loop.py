@@ -17,8 +17,8 @@ from types import CoroutineType
 from typing import Any, Final, TypeVar
 
 from engine.core.context import ContextTemplate
+from engine.core.error_bodies import cancelled_body
 from engine.core.event import MISSING
-from engine.core.failure import cancelled_body
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.json_pieces import LARGE_BYTES, Steps

@@ -24,7 +24,7 @@ import orjson
 import simplejson
 
 from engine.core.context import ClientContextError
-from engine.core.failure import platform_error_body
+from engine.core.error_bodies import platform_error_body
 from engine.core.json_document import has_short_numbers
 from engine.errors import EngineError
 

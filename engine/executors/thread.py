@@ -24,8 +24,8 @@ from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
 from engine.core.engine_events import ThreadAbandoned
+from engine.core.error_bodies import InitFailure
 from engine.core.event import MISSING
-from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Result

@@ -18,8 +18,8 @@ from typing import Final
 from engine.core.billing import Rate
 from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent, EventDropped, EventsAbandoned
+from engine.core.error_bodies import cancelled_body
 from engine.core.event import Event
-from engine.core.failure import cancelled_body
 from engine.core.function import Account
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status

@@ -12,8 +12,7 @@ from typing import Final, assert_never
 
 from engine.core.billing import Rate, billed_ms
 from engine.core.engine_events import Initialised, InitsLimit
-from engine.core.event import Event
-from engine.core.failure import (
+from engine.core.error_bodies import (
     InitFailure,
     cancelled_body,
     init_error_body,
@@ -22,6 +21,7 @@ from engine.core.failure import (
     throttle_body,
     timeout_body,
 )
+from engine.core.event import Event
 from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run, Start, Stop
 from engine.core.function import Function
 from engine.core.init_turns import Use

@@ -15,8 +15,8 @@ import orjson
 
 from engine.core.invocation import Invocation
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import Histogram
-from engine.telemetry.label_values import BYTES_BOUNDS, EMF_CHILD_CAP, HANDLER_BOUNDS_S
+from engine.telemetry.histogram import BYTES_BOUNDS, HANDLER_BOUNDS_S, Histogram
+from engine.telemetry.label_values import EMF_CHILD_CAP
 from engine.telemetry.stats import Stats
 
 _MARK: Final = '"_aws"'

@@ -11,19 +11,22 @@ from engine.core.event import TRIGGERS
 from engine.core.function import Function
 from engine.core.ledger import Ledger
 from engine.core.retry import AsyncCounts
-from engine.telemetry.histogram import Histogram, TracedHistogram
-from engine.telemetry.label_values import (
+from engine.telemetry.histogram import (
     ASYNC_AGE_BOUNDS_S,
-    FORESEEN_SCALING,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
-    HOLDS,
     INIT_BOUNDS_S,
+    QUEUE_WAIT_BOUNDS_S,
+    RATIO_BOUNDS,
+    Histogram,
+    TracedHistogram,
+)
+from engine.telemetry.label_values import (
+    FORESEEN_SCALING,
+    HOLDS,
     INIT_FAILURES,
     OTHER,
     OUTCOMES,
-    QUEUE_WAIT_BOUNDS_S,
-    RATIO_BOUNDS,
     START_KINDS,
     THROTTLE_REASONS,
 )

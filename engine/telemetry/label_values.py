@@ -1,4 +1,4 @@
-"""The closed sets of label values, and the bounds of histogram buckets. Nothing unbounded is a label."""
+"""The closed sets of label values. Nothing unbounded is a label."""
 
 from __future__ import annotations
 
@@ -110,44 +110,5 @@ LABEL_VALUES: Final = {
 }
 """Each closed label and all its values."""
 
-Bounds = tuple[float, ...]
-"""Of any length, so that a compiled module takes it as one object, not apart into so many floats."""
-
-HANDLER_BOUNDS_S: Final[Bounds] = (
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0),
-)
-"""Up to Lambda's 15 minutes."""
-
-QUEUE_WAIT_BOUNDS_S: Final[Bounds] = (
-    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 25.0, 60.0),
-)
-
-INIT_BOUNDS_S: Final[Bounds] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
-
-OVERHEAD_BOUNDS_S: Final[Bounds] = (
-    *(0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001),
-    *(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
-)
-FROM_ZERO_BOUNDS_S: Final[Bounds] = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
-RATIO_BOUNDS: Final[Bounds] = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
-BYTES_BOUNDS: Final[Bounds] = tuple(float(4**power) for power in range(3, 16))
-"""64 bytes to 1 GiB."""
-
-BATCH_BOUNDS: Final[Bounds] = (1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1_000.0, 10_000.0)
-"""Messages of a batch: the bounds of `sources.sqs.mapping_counts`."""
-
-ASYNC_AGE_BOUNDS_S: Final[Bounds] = (
-    *(0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0),
-    *(60.0, 120.0, 180.0, 300.0, 900.0, 3_600.0, 21_600.0),
-)
-"""Up to the six hours that AWS keeps an asynchronous event."""
-
 EMF_CHILD_CAP: Final = 500
 """How many series of their own the metrics in handlers' log lines get, over all functions."""
-
-LOOP_LAG_BOUNDS_S: Final[Bounds] = (
-    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
-    *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-)

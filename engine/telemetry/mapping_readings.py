@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from engine.telemetry.label_values import BATCH_BOUNDS, OVERFLOW_LABEL
+from engine.telemetry.histogram import BATCH_BOUNDS
+from engine.telemetry.label_values import OVERFLOW_LABEL
 
 SOURCE_LABEL_CAP: Final = 200
 """How many mappings have a value of the label `source` of their own; the others share `__other__`."""
@@ -18,7 +19,7 @@ class MappingReading(NamedTuple):
         function: The function it feeds.
         source: Its label value: queue and function, say.
         records: Messages, by what became of them (`label_values.RECORD_RESULTS`).
-        batches: Batches by size: up to each of `label_values.BATCH_BOUNDS`, and above.
+        batches: Batches by size: up to each of `histogram.BATCH_BOUNDS`, and above.
         batched: Messages in these batches.
         backlog: Messages that could be received now.
         oldest_age_s: How long ago the oldest of them was sent, seconds.

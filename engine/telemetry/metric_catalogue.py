@@ -13,20 +13,20 @@ from typing import Final, Literal
 
 from engine.core.retry import AsyncCounts
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import Histogram
-from engine.telemetry.label_values import (
+from engine.telemetry.histogram import (
     ASYNC_AGE_BOUNDS_S,
     BATCH_BOUNDS,
     BYTES_BOUNDS,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
     INIT_BOUNDS_S,
-    LABEL_VALUES,
     LOOP_LAG_BOUNDS_S,
     OVERHEAD_BOUNDS_S,
     QUEUE_WAIT_BOUNDS_S,
     RATIO_BOUNDS,
+    Histogram,
 )
+from engine.telemetry.label_values import LABEL_VALUES
 from engine.telemetry.stats import Stats
 
 Tree = float | Histogram | Mapping[str, "Tree"]

@@ -24,19 +24,21 @@ from engine.core.outcome import Outcome, Status
 from engine.core.retry import AsyncCounts
 from engine.ports import Clock
 from engine.telemetry.function_stats import FunctionStats, Levels, foreseen_triggers
-from engine.telemetry.histogram import Histogram
+from engine.telemetry.histogram import (
+    HANDLER_BOUNDS_S,
+    LOOP_LAG_BOUNDS_S,
+    OVERHEAD_BOUNDS_S,
+    QUEUE_WAIT_BOUNDS_S,
+    Histogram,
+)
 from engine.telemetry.label_values import (
     CLIENT_TRIGGERS,
     FUNCTION_LABEL_CAP,
-    HANDLER_BOUNDS_S,
     INIT_FAILURE_OF,
     LINE_RESULTS,
-    LOOP_LAG_BOUNDS_S,
     OBSERVER_METHODS,
     OTHER,
-    OVERHEAD_BOUNDS_S,
     PRICE_ITEMS,
-    QUEUE_WAIT_BOUNDS_S,
     REJECTIONS,
     STREAMS,
 )

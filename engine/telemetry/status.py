@@ -9,8 +9,8 @@ import orjson
 
 from engine.core.ledger import Component
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import Histogram
-from engine.telemetry.label_values import HANDLER_BOUNDS_S, OUTCOMES
+from engine.telemetry.histogram import HANDLER_BOUNDS_S, Histogram
+from engine.telemetry.label_values import OUTCOMES
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces, at_once
 

@@ -14,8 +14,8 @@ from anyio.abc import TaskStatus
 from pydantic import BaseModel, ConfigDict
 
 from engine.core.engine_events import EngineEvent
+from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
-from engine.core.failure import InitFailure
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Outcome, Status

@@ -21,8 +21,8 @@ from engine import (
     PayloadError,
     Status,
 )
+from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
-from engine.core.failure import InitFailure
 from engine.runtime.platform import offload_to_thread
 from engine.testing import scripted_executor, virtual_platform
 

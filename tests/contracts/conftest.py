@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine import Engine, Function, Status
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.invocation import Invocation, Result
 from engine.executors.marshal import Failure, error_body, exit_error_body
 from engine.ports import ExecutorFactory

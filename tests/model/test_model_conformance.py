@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import Engine, Function
+from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
-from engine.core.failure import InitFailure
 from engine.core.fleet import Refuse, Run, Start, Stop
 from engine.core.function import Account
 from engine.core.invocation import Result

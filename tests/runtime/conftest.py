@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from engine.core.billing import Rate
+from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
-from engine.core.failure import InitFailure
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.init_turns import InitTurns

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.invocation import Result
 from engine.core.limits import TokenBucket
 from engine.core.outcome import Status

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from engine.core.destinations import DeliveryError, expanded
 from engine.core.engine_events import DeliveryFailed, EventDropped, EventsAbandoned
+from engine.core.error_bodies import InitFailure
 from engine.core.event import MISSING, Event
-from engine.core.failure import InitFailure
 from engine.core.function import Account
 from engine.core.invocation import Result
 from engine.core.outcome import Status

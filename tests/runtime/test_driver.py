@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from engine.core.engine_events import Initialised
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.invocation import Result
 from engine.core.limits import TokenBucket
 from engine.core.outcome import Status

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.init_turns import Use
 from engine.core.outcome import Status
 from engine.testing import Act, ScriptedExecutor

@@ -10,7 +10,8 @@ from engine.sources.sqs.mapping_counts import BATCH_BOUNDS as COUNTED_BOUNDS
 from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition
-from engine.telemetry.label_values import ASYNC_RESULTS, BATCH_BOUNDS, RECORD_RESULTS
+from engine.telemetry.histogram import BATCH_BOUNDS
+from engine.telemetry.label_values import ASYNC_RESULTS, RECORD_RESULTS
 from engine.telemetry.mapping_readings import MappingReading, Mappings
 
 

@@ -10,7 +10,8 @@ from engine.core.engine_events import Initialised, LoopBlocked, LoopReleased, Th
 from engine.core.function import Function
 from engine.core.outcome import Status
 from engine.telemetry.function_stats import Levels
-from engine.telemetry.label_values import HANDLER_BOUNDS_S, OUTCOMES
+from engine.telemetry.histogram import HANDLER_BOUNDS_S
+from engine.telemetry.label_values import OUTCOMES
 from engine.testing.clock import VirtualClock
 
 RAN = [Status.SUCCESS, Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OOM]

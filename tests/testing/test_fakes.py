@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine import Engine, Function, Status
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.function import Account
 from engine.core.invocation import Result
 from engine.ports import Binding, Host

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from engine.core.engine_events import EndedForMemory, EngineEvent, Held
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.function import INIT_LIMIT_S
 from engine.machine import descriptors
 from engine.machine.memory import Memory, MemoryGauge, reserve_kb, resident_kb, share_of

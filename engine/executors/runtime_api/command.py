@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.function import Account, Function
 from engine.core.variables import EXEC_WRAPPER, Initialisation, lambda_variables
 from engine.errors import EngineError

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from engine.core.context import log_stream_name
-from engine.core.failure import InitFailure, init_error_body
+from engine.core.error_bodies import InitFailure, init_error_body
 from engine.core.function import Function
 from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Result

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.function import Function
 from engine.core.init_turns import Use
 from engine.core.invocation import Invocation

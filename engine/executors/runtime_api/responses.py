@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.invocation import Invocation
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.protocols.http.server import Request, header_block

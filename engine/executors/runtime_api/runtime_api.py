@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Protocol
 
-from engine.core.failure import InitFailure, platform_error_body, response_too_large_body
+from engine.core.error_bodies import InitFailure, platform_error_body, response_too_large_body
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.runtime_api import responses

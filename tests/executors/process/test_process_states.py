@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
-from engine.core.failure import InitFailure
 from engine.core.invocation import Invocation
 from engine.executors.process.admission import Need
 from engine.executors.process.parent.environment_process import EnvironmentProcess

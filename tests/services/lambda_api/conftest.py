@@ -11,8 +11,8 @@ from decimal import Decimal
 import pytest
 
 from engine.core.billing import Rate
+from engine.core.error_bodies import throttle_body
 from engine.core.event import MISSING, Event
-from engine.core.failure import throttle_body
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError

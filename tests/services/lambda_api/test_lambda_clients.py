@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from engine.core.failure import timeout_body
+from engine.core.error_bodies import timeout_body
 from engine.core.outcome import Status
 from engine.protocols.http.server import HttpLimits, HttpServer
 from engine.runtime.clock import SystemClock

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from engine.core.failure import InitFailure, init_error_body
+from engine.core.error_bodies import InitFailure, init_error_body
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.marshal import exit_error_body, exit_reason, oom_body

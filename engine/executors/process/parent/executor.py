@@ -18,7 +18,7 @@ from typing import Final
 
 from engine.core.cpu_law import share, visible_vcpus
 from engine.core.engine_events import Confined, CpuLimited, CpuMeasured, EngineEvent
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.core.function import INIT_LIMIT_S, Function
 from engine.core.init_turns import Use
 from engine.core.invocation import Invocation

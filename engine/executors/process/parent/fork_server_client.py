@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.executors.child_exit import reap
 from engine.executors.handler_loader import InitError
 from engine.executors.handler_runner import init_failure

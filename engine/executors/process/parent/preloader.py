@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final, Protocol
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.executors.process.parent.fork_server_client import ForkServerClient, TemplateClient
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.executors.process.protocol import NOT_PRELOADABLE, PreloadRefusal

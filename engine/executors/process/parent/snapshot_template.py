@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 
-from engine.core.failure import InitFailure
+from engine.core.error_bodies import InitFailure
 from engine.executors.marshal import exit_reason
 from engine.executors.process.parent.fork_server_client import (
     ForkServerClient,

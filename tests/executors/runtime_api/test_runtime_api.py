@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
-from engine.core.failure import InitFailure
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.runtime_api.runtime_api import RuntimeApi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -22,6 +23,9 @@ from engine.model.queueing.objectives import Objectives
 BAD_USAGE: Final = 2
 OBJECTIVE_FAILED: Final = 3
 """Exit code when an objective is not kept."""
+
+_STALE_DAYS: Final = 90
+"""Age from which prices are said to be old."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -208,6 +212,9 @@ def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
             book = with_savings_plan(book, plan)
     except ConfigError as error:
         refuse(f"{path}: {one}" if path is not None else one for one in error.problems)
+    age_days = book.age_days(datetime.now(UTC).date())
+    if age_days is not None and age_days > _STALE_DAYS:
+        click.echo(f"warning: the prices of {book.region} are {age_days} days old: see --prices", err=True)
     return book, free, options.pop("days")
 
 

@@ -6,10 +6,12 @@ examples of the AWS Lambda pricing page. AWS changes prices at any time: see `Pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
+
+from engine.core.regional_prices import REGIONAL_PRICES, RegionalPrices
 
 X86_64: Final = "x86_64"
 ARM64: Final = "arm64"
@@ -77,52 +79,75 @@ class PriceSheet:
     assumptions: tuple[str, ...] = ()
 
 
-_TIER_1_X86_64_USD: Final[Mapping[str, Decimal]] = {
-    "us-east-1": Decimal("0.0000166667"),
-    "ap-northeast-1": Decimal("0.0000166667"),
-    "ap-south-1": Decimal("0.0000166667"),
-    "eu-central-1": Decimal("0.0000166667"),
-    "eu-west-1": Decimal("0.0000166667"),
-    "af-south-1": Decimal("0.0000221000"),
-    "ap-east-1": Decimal("0.0000229200"),
-    "eu-south-1": Decimal("0.0000195172"),
-    "me-south-1": Decimal("0.0000206667"),
-}
-"""Regions of which the tier-1 x86_64 price is known, US dollars per GB-second."""
-
-REGIONS: Final = tuple(_TIER_1_X86_64_USD)
+REGIONS: Final = (HOME_REGION, *REGIONAL_PRICES)
 """Regions with a sheet."""
 
 _DIGITS: Final = Decimal("1E-10")
 """AWS prints duration prices with ten decimals."""
 
+_ARM64_SHARE: Final = Decimal("0.8")
+"""Of an x86_64 price, that of arm64: seen in every region but one, where it is 0.7984."""
+
 
 def price_sheet(region: str) -> PriceSheet | None:
     """The sheet of `region`, or None if the price book does not have it: then the caller decides.
 
-    Outside us-east-1 only the first x86_64 tier is known; the rest is us-east-1's in the same
-    proportion, and the sheet's `assumptions` say so.
+    Outside us-east-1 the first tiers of duration, requests, storage and provisioned concurrency are the
+    region's own as far as they were found; what is concluded stands in the sheet's `assumptions`.
     """
-    tier_1_usd = _TIER_1_X86_64_USD.get(region)
-    if tier_1_usd is None:
-        return None
     home = _home_sheet()
     if region == HOME_REGION:
         return home
-    assumption = (
-        f"{region}: only the first x86_64 duration tier is from the price list; other duration prices "
-        f"are those of {HOME_REGION} in the same proportion, request and storage prices its own"
-    )
-    factor = tier_1_usd / home.duration[X86_64][0].usd_per_gb_second
+    known = REGIONAL_PRICES.get(region)
+    if known is None:
+        return None
+    first = known.x86_64
+    arm64 = _shared(first) if known.arm64 is None else known.arm64
+    if known.standing is None or known.inside is None:
+        provisioned = home.provisioned
+    else:
+        prices = known.standing, known.inside
+        provisioned = {X86_64: Provisioned(*prices), ARM64: Provisioned(*map(_shared, prices))}
     return replace(
         home,
         region=region,
-        duration={name: _scaled(tiers, factor) for name, tiers in home.duration.items()},
-        provisioned={
-            name: Provisioned(*((usd * factor).quantize(_DIGITS) for usd in prices))
-            for name, prices in home.provisioned.items()
+        published=known.published,
+        source="lists that others published" if known.is_secondary else "AWS Pricing Calculator",
+        request_usd=known.request,
+        storage_usd_per_gb_second=known.storage,
+        duration={
+            X86_64: _tiers(home.duration[X86_64], first),
+            ARM64: _tiers(home.duration[ARM64], arm64),
         },
-        assumptions=(assumption,),
+        provisioned=provisioned,
+        assumptions=tuple(_concluded(region, known)),
+    )
+
+
+def _concluded(region: str, known: RegionalPrices) -> Iterator[str]:
+    yield f"{region}: prices of {known.published}; the tiers after the first at 0.9 and 0.8 of it (assumed)"
+    if known.is_secondary:
+        yield f"{region}: the prices are from lists that others published (unverified)"
+    if known.arm64 is None:
+        yield f"{region}: no price of arm64 was found, 0.8 of that of x86_64 is assumed"
+    if known.standing is None:
+        yield f"{region}: no price of provisioned concurrency was found, that of {HOME_REGION} is assumed"
+    else:
+        yield f"{region}: provisioned concurrency on arm64 at 0.8 of that on x86_64 (unverified)"
+
+
+def _shared(usd: Decimal) -> Decimal:
+    return (usd * _ARM64_SHARE).quantize(_DIGITS)
+
+
+def _tiers(home: tuple[Tier, ...], first_usd: Decimal) -> tuple[Tier, ...]:
+    """The bands of `home` at prices that begin with `first_usd`: its own, where the first is."""
+    if first_usd == home[0].usd_per_gb_second:
+        return home
+    shares = (Decimal(1), Decimal("0.9"), Decimal("0.8"))
+    return tuple(
+        Tier(tier.up_to_gb_seconds, (first_usd * share).quantize(_DIGITS))
+        for tier, share in zip(home, shares, strict=True)
     )
 
 
@@ -133,10 +158,6 @@ def fallback_sheet(region: str) -> PriceSheet:
         region=region,
         assumptions=(f"{region}: no prices known, those of {HOME_REGION} are used",),
     )
-
-
-def _scaled(tiers: tuple[Tier, ...], factor: Decimal) -> tuple[Tier, ...]:
-    return tuple(Tier(up_to, (usd * factor).quantize(_DIGITS)) for up_to, usd in tiers)
 
 
 def _home_sheet() -> PriceSheet:

@@ -21,12 +21,12 @@ def test_the_home_region_has_only_prices_of_its_own():
 
 
 def test_a_dearer_region_has_its_own_first_tier_and_says_what_is_assumed():
-    """What the price list does not tell is in proportion, and declared."""
+    """What was not found is concluded, and declared."""
     sheet = price_sheet("af-south-1")
 
     assert sheet is not None
     assert Decimal("0.0000221") == sheet.duration[X86_64][0].usd_per_gb_second
-    assert Decimal("0.0000176801") == sheet.duration[ARM64][0].usd_per_gb_second
+    assert Decimal("0.0000176800") == sheet.duration[ARM64][0].usd_per_gb_second
     assert "af-south-1" in sheet.assumptions[0]
 
 
@@ -56,3 +56,25 @@ def test_every_region_prices_every_function_in_falling_tiers(region, architectur
     assert prices == sorted(prices, reverse=True)
     assert tiers[-1].up_to_gb_seconds is None
     assert rate(sheet, 128, architecture).millisecond_usd > 0
+
+
+@pytest.mark.parametrize(
+    ("region", "standing", "inside"),
+    [("eu-west-1", "0.0000046460", "0.0000108407"), ("sa-east-1", "0.0000066372", "0.0000154867")],
+)
+def test_provisioned_prices_are_a_regions_own(region, standing, inside):
+    """They are in no proportion to those of duration."""
+    sheet = price_sheet(region)
+
+    assert sheet is not None
+    assert Provisioned(Decimal(standing), Decimal(inside)) == sheet.provisioned[X86_64]
+    assert Decimal("0.0000166667") == sheet.duration[X86_64][0].usd_per_gb_second
+
+
+def test_what_was_not_found_is_said_to_be_assumed():
+    """Of ca-west-1: arm64 and provisioned concurrency."""
+    sheet = price_sheet("ca-west-1")
+
+    assert sheet is not None
+    assert 2 == sum("was found" in line and "assumed" in line for line in sheet.assumptions)
+    assert any("unverified" in line for line in sheet.assumptions)

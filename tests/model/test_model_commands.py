@@ -122,6 +122,14 @@ def test_what_cannot_be_priced_is_one_line(words, problem):
     assert problem in line
 
 
+def test_old_prices_are_a_warning():
+    """Those of a region that were published years ago; the bill is on stdout all the same."""
+    done = run("cost", "--requests", 1, "--region", "sa-east-1")
+
+    assert "warning: the prices of sa-east-1 are" in one_line(done)
+    assert "total" in done.stdout
+
+
 @pytest.mark.parametrize("words", ["--requests -3", "--requests many", "--requests 1 --memory-mb 64", ""])
 def test_options_out_of_range(words):
     """As click tells it: the option, the value, the range."""

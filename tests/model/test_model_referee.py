@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
+from engine.model.cost.price_book import price_book
 from engine.model.distributions import Capped, parse_distribution
+from engine.model.queueing.provisioning import break_even as break_even_of
 from engine.model.queueing.regular_arrivals import loss_of_exponential, loss_of_fixed
 from engine.model.simulation.confidence_intervals import count_interval, dispersion, share_interval
 from engine.model.simulation.levels import level_quantile, seconds_at_levels
@@ -584,3 +586,35 @@ def test_numbers_as_people_write_them(requests):
 
     assert exact["usd"] == found["usd"]
     assert found["usd"] == answered("cost --requests 3000000 --duration-ms 100")["usd"]
+
+
+@pytest.mark.parametrize(
+    ("region", "break_even"),
+    [
+        ("us-east-1", 0.60),
+        ("eu-west-1", 0.797),
+        ("us-west-1", 0.939),
+        ("eu-north-1", 0.698),
+        ("ap-east-1", 0.596),
+    ],
+)
+def test_when_provisioned_concurrency_pays_is_a_matter_of_the_region(region, break_even):
+    """Its standing price over what a second inside saves."""
+    assert break_even == approximately(float(break_even_of(price_book(region))), of=0.001)
+
+
+def test_where_provisioned_concurrency_never_pays_none_is_advised():
+    """In sa-east-1 a second inside saves next to nothing."""
+    found = answered("plan --traffic 50 --duration-ms 200 --region sa-east-1")
+    best = next(one for one in found["provisioned"] if one["purpose"] == "least cost")
+
+    assert 0 == best["environments"]
+    assert any("of 2024-08" in one for one in found["cost"]["prices"]["assumptions"])
+
+
+def test_a_bill_of_another_region():
+    """ap-southeast-1: ten provisioned environments of 1 GB for a month, five million calls inside them."""
+    words = "--provisioned 10 --memory-mb 1024 --provisioned-requests 5000000 --provisioned-ms 200"
+    found = answered(f"cost --requests 0 --region ap-southeast-1 {words}")
+
+    assert 147.89 == approximately(float(found["usd"]), of=0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -44,6 +45,15 @@ class PriceBook:
     meters: Mapping[str, PriceMeter]
     allowances: tuple[Allowance, ...]
     assumptions: tuple[str, ...] = ()
+
+    def age_days(self, today: date) -> int | None:
+        """Days since its prices were published, at the most; None if `published` is no date."""
+        parts = self.published.partition("..")[0].split("-")
+        try:
+            year, month, day = (*map(int, parts), 1, 1)[:3]
+            return (today - date(year, month, day)).days
+        except ValueError:
+            return None
 
     def document(self) -> dict[str, Any]:
         """The book as a document that `overridden` reads again."""
@@ -157,13 +167,18 @@ def _book(sheet: PriceSheet) -> PriceBook:
         found[f"lambda.provisioned.duration.{architecture}"] = PriceMeter(
             "GB-second", (Band(None, duration),)
         )
-    assumptions = sheet.assumptions
+    for name in ("lambda.requests", "lambda.requests.provisioned"):
+        found[name] = PriceMeter("request", (Band(None, sheet.request_usd),))
+    found["lambda.storage"] = PriceMeter("GB-second", (Band(None, sheet.storage_usd_per_gb_second),))
+    assumptions, published, source = sheet.assumptions, PUBLISHED, SOURCE
+    if sheet.region in REGIONS and sheet.region != HOME_REGION:
+        published, source = sheet.published, sheet.source
     if sheet.region != HOME_REGION:
         assumptions = (*assumptions, f"{sheet.region}: all other services at the prices of {HOME_REGION}")
     return PriceBook(
         region=sheet.region,
-        published=PUBLISHED,
-        source=SOURCE,
+        published=published,
+        source=source,
         meters=found,
         allowances=allowances(),
         assumptions=assumptions,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -45,15 +44,6 @@ class PriceBook:
     meters: Mapping[str, PriceMeter]
     allowances: tuple[Allowance, ...]
     assumptions: tuple[str, ...] = ()
-
-    def age_days(self, today: date) -> int | None:
-        """Days since its prices were published, at the most; None if `published` is no date."""
-        parts = self.published.partition("..")[0].split("-")
-        try:
-            year, month, day = (*map(int, parts), 1, 1)[:3]
-            return (today - date(year, month, day)).days
-        except ValueError:
-            return None
 
     def document(self) -> dict[str, Any]:
         """The book as a document that `overridden` reads again."""

@@ -97,7 +97,7 @@ def test_provisioned_pollers_add_a_thousand_a_minute():
     wanted = [d.wanted for d in play(policy, [(0, BUSY), (30, BUSY), (30, BUSY), (60, BUSY), (60, BUSY)])]
 
     assert [20, 520, 1020, 2000, 2000] == wanted
-    assert 20_000 == ProvisionedPollers(maximum_pollers=10_000).most
+    assert 20_000 == ProvisionedPollers(maximum_pollers=10_000).max_concurrent
 
 
 POLLERS = (
@@ -114,7 +114,7 @@ def test_pollers_stay_in_bounds_and_never_grow_faster_than_aws(policy, timeline)
     decisions = play(policy, timeline)
 
     rate = 5 if isinstance(policy, SqsPollers) else 1000 / 60
-    assert all(1 <= d.wanted <= policy.most for d in decisions)
+    assert all(1 <= d.wanted <= policy.max_concurrent for d in decisions)
     for (after_s, _), before, after in zip(timeline[1:], decisions, decisions[1:], strict=False):
         assert after.wanted <= max(before.wanted, 5) + rate * after_s + 1
 

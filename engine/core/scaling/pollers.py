@@ -136,20 +136,22 @@ class SqsPollers:
     quiet_s: float = 60.0
 
     @property
-    def most(self) -> int:
+    def max_concurrent(self) -> int:
         """Concurrent batches at the most."""
         return self.maximum_concurrency or MAX_CONCURRENCY
 
     def begin(self, now_s: float, /) -> Ramp:
         """At five, or less if that is the maximum."""
-        return Ramp(min(FIRST_CONCURRENCY, self.most), now_s, now_s)
+        return Ramp(min(FIRST_CONCURRENCY, self.max_concurrent), now_s, now_s)
 
     def decide(self, load: Load, memory: Ramp, now_s: float, /) -> tuple[Decision, Ramp]:
         """The concurrency, in batches, that the mapping may have."""
-        first = min(FIRST_CONCURRENCY, self.most)
-        idle = min(IDLE_CONCURRENCY if self.maximum_concurrency is None else FIRST_CONCURRENCY, self.most)
-        ramp = _ramped(load, memory, now_s, GROWTH_PER_S, (idle, first, self.most), self.quiet_s)
-        return _bounded(load, ramp, idle, self.most), ramp
+        first = min(FIRST_CONCURRENCY, self.max_concurrent)
+        idle = min(
+            IDLE_CONCURRENCY if self.maximum_concurrency is None else FIRST_CONCURRENCY, self.max_concurrent
+        )
+        ramp = _ramped(load, memory, now_s, GROWTH_PER_S, (idle, first, self.max_concurrent), self.quiet_s)
+        return _bounded(load, ramp, idle, self.max_concurrent), ramp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,20 +169,20 @@ class ProvisionedPollers:
     quiet_s: float = 60.0
 
     @property
-    def most(self) -> int:
+    def max_concurrent(self) -> int:
         """Concurrent invocations at the most."""
         return min(self.maximum_pollers * POLLER_CONCURRENCY, MAX_PROVISIONED_CONCURRENCY)
 
     def begin(self, now_s: float, /) -> Ramp:
         """With the pollers that are always there."""
-        return Ramp(min(self.minimum_pollers * POLLER_CONCURRENCY, self.most), now_s, now_s)
+        return Ramp(min(self.minimum_pollers * POLLER_CONCURRENCY, self.max_concurrent), now_s, now_s)
 
     def decide(self, load: Load, memory: Ramp, now_s: float, /) -> tuple[Decision, Ramp]:
         """The concurrency that the mapping may have."""
-        least = min(self.minimum_pollers * POLLER_CONCURRENCY, self.most)
-        bounds = (least, least, self.most)
+        first = min(self.minimum_pollers * POLLER_CONCURRENCY, self.max_concurrent)
+        bounds = (first, first, self.max_concurrent)
         ramp = _ramped(load, memory, now_s, PROVISIONED_GROWTH_PER_S, bounds, self.quiet_s)
-        return _bounded(load, ramp, least, self.most), ramp
+        return _bounded(load, ramp, first, self.max_concurrent), ramp
 
 
 def _ramped(

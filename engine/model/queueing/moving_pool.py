@@ -103,9 +103,9 @@ class MovingPool:
         """
         middle, load = loads
         before, expired = self._forget(end_s - self._keep_alive_s * (1 - _TICK))
-        old_sure, old = self._least(before)
+        old_sure, old = self._surely_reached(before)
         self._keep(end_s, load)
-        sure, floors = self._least(self._loads[0][1])
+        sure, floors = self._surely_reached(self._loads[0][1])
         first, rates = self._passing(rate_per_s, middle)
         hazard, widths, exp = self._hazard, self._widths, math.exp
         started = 0.0
@@ -176,7 +176,7 @@ class MovingPool:
 
     def highest(self) -> int:
         """The highest busy count: one time in two it is not more."""
-        sure, floors = self._least(self._max_passed)
+        sure, floors = self._surely_reached(self._max_passed)
         for place in range(len(self.passed) - 1, -1, -1):
             least = floors[place - sure] if 0 <= place - sure < len(floors) else 0.0
             if max(self.passed[place], least) >= math.log(2) or place < sure:
@@ -207,7 +207,7 @@ class MovingPool:
             self._chances[rate_per_s, load] = first, rates
         return first, rates
 
-    def _least(self, load: float) -> tuple[int, list[float]]:
+    def _surely_reached(self, load: float) -> tuple[int, list[float]]:
         """How many groups are surely reached at `load`, and what H is at least of those that follow."""
         known, sure, floors = self._floors
         if known == load:

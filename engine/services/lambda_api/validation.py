@@ -23,8 +23,8 @@ _SHOWN: Final = 1000
 class StringShape:
     """A string. `pattern` is AWS's, as it is printed; `matches` is it for Python, where that differs."""
 
-    least: int = 0
-    most: int | None = None
+    minimum: int = 0
+    maximum: int | None = None
     pattern: str | None = None
     matches: str | None = None
     allowed: tuple[str, ...] = ()
@@ -34,8 +34,8 @@ class StringShape:
 class Integer:
     """An integer."""
 
-    least: int | None = None
-    most: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ class ListShape:
     """A list of `of`."""
 
     of: Shape
-    least: int = 0
-    most: int | None = None
+    minimum: int = 0
+    maximum: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class MapShape:
 
     key: StringShape = field(default_factory=StringShape)
     of: Shape
-    most: int | None = None
+    maximum: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +118,12 @@ def _checked(shape: Shape, value: Any, at: str, violations: list[str]) -> Any:
             if type(value) is not list:
                 _wrong_type(value, "a List")
             given = [(number, one) for number, one in enumerate(value, 1) if one is not None]
-            _length(shape.least, shape.most, [one for _, one in given], at, violations)
+            _length(shape.minimum, shape.maximum, [one for _, one in given], at, violations)
             return [_checked(shape.of, one, f"{at}.{number}.member", violations) for number, one in given]
         case MapShape():
             if type(value) is not dict:
                 _wrong_type(value, "a Map")
-            _length(0, shape.most, value, at, violations)
+            _length(0, shape.maximum, value, at, violations)
             for key in value:
                 _text(shape.key, key, at, violations)
             return {
@@ -156,10 +156,10 @@ def _text(shape: StringShape, value: str, at: str, violations: list[str]) -> Non
     shown = value[:_SHOWN]
     if shape.allowed and value not in shape.allowed:
         violations.append(violation(shown, at, f"satisfy enum value set: [{', '.join(shape.allowed)}]"))
-    if shape.most is not None and len(value) > shape.most:
-        violations.append(violation(shown, at, f"have length less than or equal to {shape.most}"))
-    if len(value) < shape.least:
-        violations.append(violation(shown, at, f"have length greater than or equal to {shape.least}"))
+    if shape.maximum is not None and len(value) > shape.maximum:
+        violations.append(violation(shown, at, f"have length less than or equal to {shape.maximum}"))
+    if len(value) < shape.minimum:
+        violations.append(violation(shown, at, f"have length greater than or equal to {shape.minimum}"))
     if shape.pattern is not None and not re.fullmatch(shape.matches or shape.pattern, value, re.ASCII):
         violations.append(violation(shown, at, f"satisfy regular expression pattern: {shape.pattern}"))
 
@@ -172,11 +172,11 @@ def _complete(shape: Integer, value: Any, at: str, violations: list[str]) -> int
     if not -(2**31) <= value < 2**31:
         raise _unreadable(f"{value} is out of the range of an Integer")
     number: int = value
-    if shape.least is not None and number < shape.least:
-        constraint = f"have value greater than or equal to {shape.least}"
+    if shape.minimum is not None and number < shape.minimum:
+        constraint = f"have value greater than or equal to {shape.minimum}"
         violations.append(violation(str(number), at, constraint))
-    if shape.most is not None and number > shape.most:
-        violations.append(violation(str(number), at, f"have value less than or equal to {shape.most}"))
+    if shape.maximum is not None and number > shape.maximum:
+        violations.append(violation(str(number), at, f"have value less than or equal to {shape.maximum}"))
     return number
 
 
@@ -190,12 +190,14 @@ def _share(value: Any, at: str, violations: list[str]) -> float:
     return number
 
 
-def _length(least: int, most: int | None, value: Collection[Any], at: str, violations: list[str]) -> None:
+def _length(
+    minimum: int, maximum: int | None, value: Collection[Any], at: str, violations: list[str]
+) -> None:
     shown = f"[{', '.join(map(str, value))}]"[:_SHOWN]
-    if most is not None and len(value) > most:
-        violations.append(violation(shown, at, f"have length less than or equal to {most}"))
-    if len(value) < least:
-        violations.append(violation(shown, at, f"have length greater than or equal to {least}"))
+    if maximum is not None and len(value) > maximum:
+        violations.append(violation(shown, at, f"have length less than or equal to {maximum}"))
+    if len(value) < minimum:
+        violations.append(violation(shown, at, f"have length greater than or equal to {minimum}"))
 
 
 _KINDS: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
 from engine.model.cost.bill import FreeTierChoice
-from engine.model.cost.price_book import PriceBook, price_book, with_savings_plan
+from engine.model.cost.price_book import STALE_DAYS, PriceBook, price_book, with_savings_plan
 from engine.model.cost.price_list import SAVINGS_PLANS
 from engine.model.distributions import Distribution, parse_distribution
 from engine.model.queueing.objectives import Objectives
@@ -23,9 +23,6 @@ from engine.model.queueing.objectives import Objectives
 BAD_USAGE: Final = 2
 OBJECTIVE_FAILED: Final = 3
 """Exit code when an objective is not kept."""
-
-_STALE_DAYS: Final = 90
-"""Age from which prices are said to be old."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -212,20 +209,12 @@ def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
             book = with_savings_plan(book, plan)
     except ConfigError as error:
         refuse(f"{path}: {one}" if path is not None else one for one in error.problems)
-    age_days = _age_days(book.published)
-    if age_days is not None and age_days > _STALE_DAYS:
-        click.echo(f"warning: the prices of {book.region} are {age_days} days old: see --prices", err=True)
+    age_days = book.age_days(datetime.now(UTC).date())
+    if age_days is not None and age_days > STALE_DAYS:
+        click.echo(
+            f"warning: the prices of {book.region} are {age_days} days old, or older: see --prices", err=True
+        )
     return book, free, options.pop("days")
-
-
-def _age_days(published: str) -> int | None:
-    """Days since prices were published, at the most; None if that is no date: 2026-09-19, 2024-08, 2024."""
-    parts = published.partition("..")[0].split("-")
-    try:
-        year, month, day = (*map(int, parts), 1, 1)[:3]
-        return (datetime.now(UTC).date() - date(year, month, day)).days
-    except ValueError:
-        return None
 
 
 def objectives_of(options: dict[str, Any]) -> Objectives:

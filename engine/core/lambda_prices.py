@@ -1,17 +1,18 @@
 """The price book: what AWS asks for Lambda, by region, as dated data. Nothing here is computed from usage.
 
-Source: AWS Price List, AWSLambda offer, as published on 2026-09-19; cross-checked with the worked
-examples of the AWS Lambda pricing page. AWS changes prices at any time: see `PriceSheet.published`.
+Source: AWS Price List, AWSLambda offers, cross-checked with the worked examples of the AWS Lambda pricing
+page; older or secondary lists for most regions (`core.lambda_price_table`). AWS changes prices at any time:
+see `PriceSheet.published`. No meter's price is scaled by another's: regions differ in each meter by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from engine.core.regional_prices import REGIONAL_PRICES, RegionalPrices
+from engine.core.lambda_price_table import ListedPrice, listed_prices
 
 X86_64: Final = "x86_64"
 ARM64: Final = "arm64"
@@ -64,8 +65,10 @@ class PriceSheet:
         duration: On-demand duration by architecture, lowest band first.
         provisioned: Provisioned concurrency by architecture.
         storage_usd_per_gb_second: Ephemeral storage above 512 MB, while executing.
-        assumptions: What is not in the source but concluded from another region, one sentence each;
-            empty if every price is AWS's own. Show them wherever the prices are shown.
+        assumptions: What is not in a list of this region, one sentence each; empty if every price is AWS's
+            own. Show them wherever the prices are shown.
+        assumed: The meters no list of this region has: "requests", "storage", "duration.arm64",
+            "provisioned.x86_64" and the like.
     """
 
     region: str
@@ -77,110 +80,96 @@ class PriceSheet:
     provisioned: Mapping[str, Provisioned]
     storage_usd_per_gb_second: Decimal
     assumptions: tuple[str, ...] = ()
+    assumed: frozenset[str] = frozenset()
 
 
-REGIONS: Final = (HOME_REGION, *REGIONAL_PRICES)
-"""Regions with a sheet."""
+REGIONS: Final = tuple(listed_prices())
+"""Regions with a sheet: the commercial ones of which a price of duration is known."""
 
+_TIER_ENDS: Final[Mapping[str, tuple[Decimal, Decimal]]] = {
+    X86_64: (Decimal(6_000_000_000), Decimal(15_000_000_000)),
+    ARM64: (Decimal(7_500_000_000), Decimal(18_750_000_000)),
+}
+_TIER_SHARES: Final = (Decimal(1), Decimal("0.9"), Decimal("0.8"))
+"""A tier's price, of the first one's: exact to AWS's last digit wherever all tiers were seen."""
+
+_TIERS_SEEN: Final = ("us-east-1", "eu-west-1", "ap-northeast-1")
 _DIGITS: Final = Decimal("1E-10")
 """AWS prints duration prices with ten decimals."""
 
-_ARM64_SHARE: Final = Decimal("0.8")
-"""Of an x86_64 price, that of arm64: seen in every region but one, where it is 0.7984."""
+_METERS: Final = {
+    "requests": ("requests",),
+    "storage": ("storage",),
+    f"duration.{X86_64}": ("x86_64",),
+    f"duration.{ARM64}": ("arm64",),
+    f"provisioned.{X86_64}": ("standing", "inside"),
+    f"provisioned.{ARM64}": ("standing-arm64", "inside-arm64"),
+}
+"""What a sheet has, by the columns of the table it takes."""
 
 
 def price_sheet(region: str) -> PriceSheet | None:
     """The sheet of `region`, or None if the price book does not have it: then the caller decides.
 
-    Outside us-east-1 the first tiers of duration, requests, storage and provisioned concurrency are the
-    region's own as far as they were found; what is concluded stands in the sheet's `assumptions`.
+    A meter that no list of the region has is us-east-1's; `assumed` and `assumptions` say so.
     """
-    home = _home_sheet()
-    if region == HOME_REGION:
-        return home
-    known = REGIONAL_PRICES.get(region)
-    if known is None:
+    regions = listed_prices()
+    if region not in regions:
         return None
-    first = known.x86_64
-    arm64 = _shared(first) if known.arm64 is None else known.arm64
-    if known.standing is None or known.inside is None:
-        provisioned = home.provisioned
-    else:
-        prices = known.standing, known.inside
-        provisioned = {X86_64: Provisioned(*prices), ARM64: Provisioned(*map(_shared, prices))}
-    return replace(
-        home,
-        region=region,
-        published=known.published,
-        source="lists that others published" if known.is_secondary else "AWS Pricing Calculator",
-        request_usd=known.request,
-        storage_usd_per_gb_second=known.storage,
-        duration={
-            X86_64: _tiers(home.duration[X86_64], first),
-            ARM64: _tiers(home.duration[ARM64], arm64),
-        },
-        provisioned=provisioned,
-        assumptions=tuple(_concluded(region, known)),
-    )
-
-
-def _concluded(region: str, known: RegionalPrices) -> Iterator[str]:
-    yield f"{region}: prices of {known.published}; the tiers after the first at 0.9 and 0.8 of it (assumed)"
-    if known.is_secondary:
-        yield f"{region}: the prices are from lists that others published (unverified)"
-    if known.arm64 is None:
-        yield f"{region}: no price of arm64 was found, 0.8 of that of x86_64 is assumed"
-    if known.standing is None:
-        yield f"{region}: no price of provisioned concurrency was found, that of {HOME_REGION} is assumed"
-    else:
-        yield f"{region}: provisioned concurrency on arm64 at 0.8 of that on x86_64 (unverified)"
-
-
-def _shared(usd: Decimal) -> Decimal:
-    return (usd * _ARM64_SHARE).quantize(_DIGITS)
-
-
-def _tiers(home: tuple[Tier, ...], first_usd: Decimal) -> tuple[Tier, ...]:
-    """The bands of `home` at prices that begin with `first_usd`: its own, where the first is."""
-    if first_usd == home[0].usd_per_gb_second:
-        return home
-    shares = (Decimal(1), Decimal("0.9"), Decimal("0.8"))
-    return tuple(
-        Tier(tier.up_to_gb_seconds, (first_usd * share).quantize(_DIGITS))
-        for tier, share in zip(home, shares, strict=True)
-    )
+    return _sheet(region, regions[region], regions[HOME_REGION])
 
 
 def fallback_sheet(region: str) -> PriceSheet:
     """us-east-1's prices for a region the price book does not have. `assumptions` says so; show it."""
+    home = listed_prices()[HOME_REGION]
     return replace(
-        _home_sheet(),
+        _sheet(HOME_REGION, home, home),
         region=region,
-        assumptions=(f"{region}: no prices known, those of {HOME_REGION} are used",),
+        assumptions=(f"{region}: no prices known, those of {HOME_REGION} are assumed",),
+        assumed=frozenset(_METERS),
     )
 
 
-def _home_sheet() -> PriceSheet:
+def _sheet(region: str, listed: Mapping[str, ListedPrice], home: Mapping[str, ListedPrice]) -> PriceSheet:
+    priced = {**home, **listed}
+    missing = [name for name, columns in _METERS.items() if not listed.keys() >= set(columns)]
+    unverified = [name for name, columns in _METERS.items() if not all(priced[c].verified for c in columns)]
+    first = listed["x86_64"]
     return PriceSheet(
-        region=HOME_REGION,
-        published="2026-09-19",
-        source="AWS Price List, AWSLambda offer",
-        request_usd=Decimal("0.0000002"),
-        duration={
-            X86_64: (
-                Tier(Decimal(6_000_000_000), Decimal("0.0000166667")),
-                Tier(Decimal(15_000_000_000), Decimal("0.0000150000")),
-                Tier(None, Decimal("0.0000133334")),
-            ),
-            ARM64: (
-                Tier(Decimal(7_500_000_000), Decimal("0.0000133334")),
-                Tier(Decimal(18_750_000_000), Decimal("0.0000120001")),
-                Tier(None, Decimal("0.0000106667")),
-            ),
-        },
+        region=region,
+        published=first.published,
+        source=first.source,
+        request_usd=priced["requests"].usd,
+        duration={name: _tiers(name, priced[name].usd) for name in (X86_64, ARM64)},
         provisioned={
-            X86_64: Provisioned(Decimal("0.0000041667"), Decimal("0.0000097222")),
-            ARM64: Provisioned(Decimal("0.0000033334"), Decimal("0.0000077778")),
+            X86_64: Provisioned(priced["standing"].usd, priced["inside"].usd),
+            ARM64: Provisioned(priced["standing-arm64"].usd, priced["inside-arm64"].usd),
         },
-        storage_usd_per_gb_second=Decimal("0.0000000309"),
+        storage_usd_per_gb_second=priced["storage"].usd,
+        assumptions=tuple(f"{region}: {one}" for one in _said(region, listed, missing, unverified)),
+        assumed=frozenset((*missing, *unverified)),
     )
+
+
+def _tiers(architecture: str, first_usd: Decimal) -> tuple[Tier, ...]:
+    ends = (*_TIER_ENDS[architecture], None)
+    prices = ((first_usd * share).quantize(_DIGITS) for share in _TIER_SHARES)
+    return tuple(Tier(end, usd) for end, usd in zip(ends, prices, strict=True))
+
+
+def _said(
+    region: str, listed: Mapping[str, ListedPrice], missing: Iterable[str], unverified: Iterable[str]
+) -> list[str]:
+    """What is not from a list of the region, and what is from an older one."""
+    first = listed["x86_64"]
+    said = [] if region == HOME_REGION else [f"prices of Lambda are of {first.published}: {first.source}"]
+    if names := ", ".join(missing):
+        said.append(f"prices of {names} not found, those of {HOME_REGION} assumed")
+    if names := ", ".join(unverified):
+        said.append(f"prices of {names} assumed to be 0.8 of x86_64's (unverified)")
+    if region not in _TIERS_SEEN:
+        said.append("duration above the first tier assumed at 0.9 and 0.8 of it, as where all are known")
+    for date in sorted({one.published for one in listed.values() if one.verified} - {first.published}):
+        older = (name for name, one in listed.items() if one.verified and one.published == date)
+        said.append(f"prices of {', '.join(older)} are of {date}")
+    return said

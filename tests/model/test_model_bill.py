@@ -407,12 +407,14 @@ def test_tiers_go_by_the_sum_of_all_functions():
 # ---------------------------------------------------------------- the book
 
 
-def test_another_region_has_its_own_first_tier_and_says_what_is_assumed():
-    """af-south-1 is a third dearer."""
+def test_another_region_has_prices_of_its_own_and_marks_what_is_assumed():
+    """af-south-1 is a third dearer; its queues have no list."""
     book = price_book("af-south-1")
 
     assert d("0.0000221") == book.meters["lambda.duration.x86_64"].bands[0].usd
-    assert 3 == len(book.assumptions)  # later tiers, arm64 in provisioned concurrency, other services
+    assert d("0.00000027") == book.meters["lambda.requests.provisioned"].bands[0].usd
+    assert "sqs.standard" in book.assumed
+    assert not book.assumed & {"lambda.duration.x86_64", "lambda.provisioned.standing.x86_64"}
 
 
 @pytest.mark.parametrize("region", ["us-east-11", "", "mars"])

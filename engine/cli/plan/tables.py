@@ -58,7 +58,12 @@ def bill_rows(bill: Bill) -> list[Sequence[str]]:
     lines = sorted(bill.lines, key=lambda line: -line.usd)
     rows: list[Sequence[str]] = [("", "quantity", "free", "US dollars")]
     rows += [
-        (line.meter, f"{_quantity(line.quantity)} {line.unit}s", _quantity(line.free), dollars(line.usd))
+        (
+            f"{line.meter} (assumed)" if line.meter in bill.book.assumed else line.meter,
+            f"{_quantity(line.quantity)} {line.unit}s",
+            _quantity(line.free),
+            dollars(line.usd),
+        )
         for line in lines
     ]
     return [*rows, ("total", "", "", dollars(bill.usd))]

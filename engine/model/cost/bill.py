@@ -77,6 +77,7 @@ class Bill:
                 "published": self.book.published,
                 "source": self.book.source,
                 "assumptions": list(self.book.assumptions),
+                "assumed": [line.meter for line in self.lines if line.meter in self.book.assumed],
             },
         }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from calendar import monthrange
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -20,7 +23,12 @@ from engine.model.cost.price_list import (
     allowances,
     meters,
 )
+from engine.model.cost.regional_services import OLDEST_LIST, SERVICES
 
+STALE_DAYS: Final = 90
+"""Older prices are told to be old."""
+
+_DATE: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 _KEYS: Final = ("region", "published", "source", "meters")
 
 
@@ -36,6 +44,7 @@ class PriceBook:
             `lambda.provisioned.standing.*`, `lambda.provisioned.duration.*`.
         allowances: What is free each month, if asked for.
         assumptions: What is not from a list of that region, one sentence each. Show them with the prices.
+        assumed: Meters without a price of that region.
     """
 
     region: str
@@ -44,6 +53,19 @@ class PriceBook:
     meters: Mapping[str, PriceMeter]
     allowances: tuple[Allowance, ...]
     assumptions: tuple[str, ...] = ()
+    assumed: frozenset[str] = frozenset()
+
+    def age_days(self, today: date) -> int | None:
+        """How many days old the list is at least, on `today`; None if its date cannot be read."""
+        found = _DATE.fullmatch(self.published.rpartition("..")[2])
+        if found is None:
+            return None
+        year, month, day = (0 if part is None else int(part) for part in found.groups())
+        try:
+            last = day or monthrange(year, month or 12)[1]
+            return (today - date(year, month or 12, last)).days
+        except ValueError:
+            return None
 
     def document(self) -> dict[str, Any]:
         """The book as a document that `overridden` reads again."""
@@ -119,6 +141,7 @@ def overridden(book: PriceBook, document: Mapping[str, Any]) -> PriceBook:
         source=source,
         meters={**book.meters, **changed},
         assumptions=book.assumptions + (note if kept else ()),
+        assumed=book.assumed - changed.keys(),
     )
 
 
@@ -146,33 +169,75 @@ def with_savings_plan(book: PriceBook, payment: str) -> PriceBook:
 
 
 def _book(sheet: PriceSheet) -> PriceBook:
-    found = meters()
+    if sheet.region == HOME_REGION:
+        return PriceBook(
+            region=sheet.region,
+            published=PUBLISHED,
+            source=SOURCE,
+            meters={**meters(), **_of_lambda(sheet)},
+            allowances=allowances(),
+        )
+    own, found = SERVICES.get(sheet.region, {}), meters()
+    first_only = [name for name, prices in own.items() if len(prices) < len(found[name].bands)]
+    found.update({name: _at(found[name], prices) for name, prices in own.items()})
+    of_lambda = _of_lambda(sheet)
+    others = found.keys() - own.keys() - of_lambda.keys()
+    notes = [
+        f"{sheet.region}: what is marked as assumed has the price of {HOME_REGION}, unless said otherwise"
+    ]
+    if own:
+        notes.append(
+            f"{sheet.region}: prices of {', '.join(own)} are of {OLDEST_LIST[sheet.region]} or later"
+        )
+    if first_only:
+        notes.append(f"{sheet.region}: only the first tier is known of {', '.join(first_only)}")
+    return PriceBook(
+        region=sheet.region,
+        published=sheet.published,
+        source=sheet.source,
+        meters={**found, **of_lambda},
+        allowances=allowances(),
+        assumptions=(*sheet.assumptions, *notes),
+        assumed=frozenset((*others, *_assumed_meters(sheet))),
+    )
+
+
+def _of_lambda(sheet: PriceSheet) -> dict[str, PriceMeter]:
+    """The meters that a sheet has, by the names of a book."""
+    found = {
+        "lambda.requests": PriceMeter("request", (Band(None, sheet.request_usd),)),
+        "lambda.requests.provisioned": PriceMeter("request", (Band(None, sheet.request_usd),)),
+        "lambda.storage": PriceMeter("GB-second", (Band(None, sheet.storage_usd_per_gb_second),)),
+    }
     for architecture, tiers in sheet.duration.items():
         bands = tuple(Band(tier.up_to_gb_seconds, tier.usd_per_gb_second) for tier in tiers)
         found[f"lambda.duration.{architecture}"] = PriceMeter("GB-second", bands)
-    for architecture, (standing, duration) in sheet.provisioned.items():
+    for architecture, (standing, inside) in sheet.provisioned.items():
         found[f"lambda.provisioned.standing.{architecture}"] = PriceMeter(
             "GB-second", (Band(None, standing),)
         )
-        found[f"lambda.provisioned.duration.{architecture}"] = PriceMeter(
-            "GB-second", (Band(None, duration),)
-        )
-    for name in ("lambda.requests", "lambda.requests.provisioned"):
-        found[name] = PriceMeter("request", (Band(None, sheet.request_usd),))
-    found["lambda.storage"] = PriceMeter("GB-second", (Band(None, sheet.storage_usd_per_gb_second),))
-    assumptions, published, source = sheet.assumptions, PUBLISHED, SOURCE
-    if sheet.region in REGIONS and sheet.region != HOME_REGION:
-        published, source = sheet.published, sheet.source
-    if sheet.region != HOME_REGION:
-        assumptions = (*assumptions, f"{sheet.region}: all other services at the prices of {HOME_REGION}")
-    return PriceBook(
-        region=sheet.region,
-        published=published,
-        source=source,
-        meters=found,
-        allowances=allowances(),
-        assumptions=assumptions,
-    )
+        found[f"lambda.provisioned.duration.{architecture}"] = PriceMeter("GB-second", (Band(None, inside),))
+    return found
+
+
+def _assumed_meters(sheet: PriceSheet) -> Iterator[str]:
+    for name in sheet.assumed:
+        kind, _, architecture = name.partition(".")
+        if kind == "provisioned":
+            yield f"lambda.provisioned.standing.{architecture}"
+            yield f"lambda.provisioned.duration.{architecture}"
+        else:
+            yield f"lambda.{name}"
+            if kind == "requests":
+                yield "lambda.requests.provisioned"
+
+
+def _at(meter: PriceMeter, prices: Sequence[str]) -> PriceMeter:
+    """The meter at these prices, band by band; at the only one if there is one."""
+    if len(prices) == 1:
+        return PriceMeter(meter.unit, (Band(None, Decimal(prices[0])),))
+    pairs = zip(meter.bands, prices, strict=True)
+    return PriceMeter(meter.unit, tuple(Band(band.up_to, Decimal(usd)) for band, usd in pairs))
 
 
 def _bands(price: Any) -> tuple[Band, ...]:

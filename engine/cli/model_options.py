@@ -12,10 +12,11 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 from click.core import ParameterSource
 
+from engine.cli.price_age import STALE_DAYS, age_days
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
 from engine.model.cost.bill import FreeTierChoice
-from engine.model.cost.price_book import STALE_DAYS, PriceBook, price_book, with_savings_plan
+from engine.model.cost.price_book import PriceBook, price_book, with_savings_plan
 from engine.model.cost.price_list import SAVINGS_PLANS
 from engine.model.distributions import Distribution, parse_distribution
 from engine.model.queueing.objectives import Objectives
@@ -209,10 +210,10 @@ def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
             book = with_savings_plan(book, plan)
     except ConfigError as error:
         refuse(f"{path}: {one}" if path is not None else one for one in error.problems)
-    age_days = book.age_days(datetime.now(UTC).date())
-    if age_days is not None and age_days > STALE_DAYS:
+    age = age_days(book.published, datetime.now(UTC).date())
+    if age is not None and age > STALE_DAYS:
         click.echo(
-            f"warning: the prices of {book.region} are {age_days} days old, or older: see --prices", err=True
+            f"warning: the prices of {book.region} are at least {age} days old: see --prices", err=True
         )
     return book, free, options.pop("days")
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -25,10 +22,6 @@ from engine.model.cost.price_list import (
 )
 from engine.model.cost.regional_services import OLDEST_LIST, SERVICES
 
-STALE_DAYS: Final = 90
-"""Older prices are told to be old."""
-
-_DATE: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 _KEYS: Final = ("region", "published", "source", "meters")
 
 
@@ -54,18 +47,6 @@ class PriceBook:
     allowances: tuple[Allowance, ...]
     assumptions: tuple[str, ...] = ()
     assumed: frozenset[str] = frozenset()
-
-    def age_days(self, today: date) -> int | None:
-        """How many days old the list is at least, on `today`; None if its date cannot be read."""
-        found = _DATE.fullmatch(self.published.rpartition("..")[2])
-        if found is None:
-            return None
-        year, month, day = (0 if part is None else int(part) for part in found.groups())
-        try:
-            last = day or monthrange(year, month or 12)[1]
-            return (today - date(year, month or 12, last)).days
-        except ValueError:
-            return None
 
     def document(self) -> dict[str, Any]:
         """The book as a document that `overridden` reads again."""

@@ -61,7 +61,8 @@ class HttpListener:
 
         `sockets` listen at `address` already.
         """
-        self._server = HttpServer(handle, clock, HttpLimits(max_body_bytes=max_body_bytes), say)
+        limits = HttpLimits(max_body_bytes=max_body_bytes)
+        self._server = HttpServer(handle, clock, limits, say, keeps_descriptor=name == "admin")
         self._name = name
         self._address = address
         self._on_stop = on_stop

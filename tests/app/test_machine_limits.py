@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import resource
 import subprocess
@@ -45,9 +46,9 @@ def serve(tmp_path):
 
 async def get(url: str) -> int:
     """The status of one answer, on a connection of its own."""
-    host, port = re.match(r"http://([^:]+):(\d+)", url).groups()
+    host, port, path = re.match(r"http://([^:]+):(\d+)(.*)", url).groups()
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    writer.write(f"GET {path or '/'} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     answer = await reader.read()
     writer.close()
     return int(answer.split()[1])
@@ -79,3 +80,39 @@ async def test_with_few_descriptors_callers_wait_and_all_of_them_are_answered(se
     assert {200} == set(statuses)
     assert 2 <= len(lines) <= 3
     assert all("ulimit -n" in line for line in lines[1:])
+
+
+LEAKS = """
+import os
+taken = []
+def handler(event, context):
+    try:
+        while True:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno
+"""
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_the_admin_listener_answers_though_handlers_have_taken_every_descriptor(tmp_path, loop):
+    """One client after the other, by a descriptor that is kept for them."""
+    (tmp_path / "leaks.py").write_text(LEAKS)
+    command = [*SERVE, "--admin", "127.0.0.1:0", "--executor", "thread", "leaks.handler"]
+    if loop == "asyncio":  # what `engine serve` uses where uvloop is not installed
+        (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['uvloop'] = None\n")
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+    )
+    listening = json.loads(await process.stdout.readline())
+    statuses = [await get(listening["http"])]
+    statuses += [await asyncio.wait_for(get(f"{listening['admin']}/healthz"), 20) for _ in range(3)]
+    process.terminate()
+    await process.wait()
+
+    assert [200, 200, 200, 200] == statuses

@@ -123,7 +123,10 @@ class Listening:
 
     def _check_room(self) -> None:
         self._timer = None
-        if self._room() > len(self._sockets):
+        needed = (
+            len(self._sockets) if self._open else 0
+        )  # nothing of its own will end: it takes what there is
+        if self._room() > needed:
             self._task = self._loop.create_task(self._resume())
         else:
             self._on_shortage()

@@ -15,6 +15,7 @@ from engine.protocols.http.connection import Connection
 from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.listening import BACKLOG, Listening
 from engine.protocols.http.message import SERVER_HEADERS, Request, header_block
+from engine.protocols.http.reserved_listening import ReservedListening
 from engine.protocols.http.server_state import ServerState
 
 __all__ = [
@@ -114,14 +115,20 @@ class HttpServer:
         clock: Clock,
         limits: HttpLimits,
         say: Callable[[str], object] = lambda _: None,
+        *,
+        keeps_descriptor: bool = False,
     ) -> None:
-        """`say` takes one line for the person who runs the engine."""
+        """`say` takes one line for the person who runs the engine.
+
+        `keeps_descriptor`: for few clients, one of whom is served even if the process may open no more files.
+        """
         self._say = say
+        self._keeps_descriptor = keeps_descriptor
         self._handle = handle
         self._clock = clock
         self._limits = limits
         self._shared: ServerState | None = None
-        self._listening: Listening | None = None
+        self._listening: Listening | ReservedListening | None = None
 
     async def start(self, host: str, port: int, sockets: Sequence[socket.socket] = ()) -> tuple[str, int]:
         """Listen, on `sockets` if there are any, and return the address. Port 0 takes a free one.
@@ -134,8 +141,11 @@ class HttpServer:
         shared = self._shared = ServerState(self._handle, self._clock, self._limits)
         # A Connection has all that is asked of a protocol, without the base class: see tools/compile.py.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
-        self._listening = shared.listening = Listening(make, shared.close_if_unused, self._say)
-        return await self._listening.open(host, port, sockets)
+        if self._keeps_descriptor:
+            reserved = self._listening = shared.listening = ReservedListening(make, shared.close_if_unused)
+            return reserved.open(sockets or listening_sockets(host, port))
+        listening = self._listening = shared.listening = Listening(make, shared.close_if_unused, self._say)
+        return await listening.open(host, port, sockets)
 
     async def drain(self) -> None:
         """Stop accepting, close idle connections, let busy ones answer; return when all are closed."""

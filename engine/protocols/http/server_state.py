@@ -13,6 +13,7 @@ from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.listening import Listening
 from engine.protocols.http.message import Request, status_line
+from engine.protocols.http.reserved_listening import ReservedListening
 
 
 class ServedConnection(Protocol):
@@ -67,7 +68,7 @@ class ServerState:
         self.limits = limits
         self.now_s = clock.now()  # while there are connections not older than one sweep, or than a hold-up
         self.connections: set[ServedConnection] = set()
-        self.listening: Listening | None = None
+        self.listening: Listening | ReservedListening | None = None
         self.ok_head = b""  # head(200), which is rarely anything else
         self.requests = 0
         self.refused: dict[str, int] = {}

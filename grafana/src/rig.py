@@ -112,6 +112,7 @@ handler = "rig_handlers.held"
 [functions.heavy]
 handler = "rig_handlers.heavy"
 executor = "process"
+cpu = "lambda"
 memory_mb = 256
 
 [functions.counting]
@@ -126,6 +127,7 @@ timeout_s = 10
 
 [functions.broken]
 handler = "rig_broken.handler"
+executor = "thread"
 
 [functions.warm]
 handler = "rig_handlers.steady"

@@ -109,8 +109,11 @@ async def test_every_environment_has_the_module_that_is_there_then(make, tmp_pat
         ("app", "VALUE = 1 is 1\n", False),
     ],
 )
-def test_what_a_child_would_import_otherwise_or_complain_of_is_left_to_it(tmp_path, name, source, is_read):
+def test_what_a_child_would_import_otherwise_or_complain_of_is_left_to_it(
+    tmp_path, monkeypatch, name, source, is_read
+):
     """And nothing is read at the first fork: that child may say something of it."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # what is compiled already warns of nothing
     file = tmp_path / f"{name}.py"
     file.write_text(source)
     module = CompiledModule(name, str(file))

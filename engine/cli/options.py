@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -12,6 +13,7 @@ from engine.app.executor_choice import refuse_clashes
 from engine.cli.check import make_importable, printable
 from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
+from engine.core.function import Function
 from engine.errors import ConfigError
 from engine.executors.forks import end_children
 from engine.runtime.gc_tuning import paused_collector
@@ -46,6 +48,40 @@ def configured(
     except ConfigError as error:
         complain(error.problems)
     return config
+
+
+def variable_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--env`, which commands have that run one handler."""
+    text = "a variable for the handler; repeatable"
+    return click.option("--env", "variables", metavar="NAME=VALUE", multiple=True, help=text)(command)
+
+
+def function_named(
+    handler: str,
+    path: str | None,
+    *,
+    code: str,
+    variables: Sequence[str] = (),
+    parameters: Sequence[str] = (),
+) -> Function:
+    """The function of that name in `--config FILE`, else `module.function` in `code`; with `--env` variables.
+
+    Exits with one line for each problem.
+    """
+    config = configured(path, () if path else (handler,), {}, parameters)
+    function = next((one for one in config.functions if path is None or one.name == handler), None)
+    if function is None:
+        names = ", ".join(one.name for one in config.functions) or "none"
+        complain([f"{path}: no function {handler!r}; it has {names}"])
+    if path is None:
+        function = replace(function, code=code)
+    environment = dict(function.environment)
+    for text in variables:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            complain([f"--env {text}: must be NAME=VALUE"])
+        environment[name] = value
+    return replace(function, environment=environment, cpu=function.cpu or config.cpu)
 
 
 def complain(problems: Sequence[str]) -> NoReturn:

@@ -360,3 +360,123 @@ def test_a_malformed_trace_is_one_line_with_its_number(tmp_path, name, layout, t
     line = one_line(run("simulate", "--trace", file, "--layout", layout, code=2))
 
     assert place in line
+
+
+OWN = """timestamp,function,duration_ms,memory_mb,status
+2026-11-02T10:00:00.000Z,pay,118,512,ok
+2026-11-02T10:00:00.350Z,pay,121,512,ok
+2026-11-02T10:00:01.020Z,ship,2010,1024,error
+2026-11-02T10:00:01.020Z,pay,97,512,ok
+2026-11-02T10:00:09.500Z,ship,1990,1024,ok
+"""
+REPORT = "REPORT RequestId: {}\tDuration: {} ms\tBilled Duration: {} ms\tMemory Size: 512 MB\t{}\n"
+
+
+def log_of(tmp_path, lines, time="2026-11-02T10:00:{:02}Z "):
+    file = tmp_path / "report.log"
+    file.write_text("".join(time.format(at) + REPORT.format(at, *facts) for at, facts in enumerate(lines)))
+    return file
+
+
+def test_a_trace_with_durations_memory_and_endings_is_billed_as_it_says(tmp_path):
+    """By an independent program: 4.168 GB-s, five requests; the window ends with the last call."""
+    file = tmp_path / "own.csv"
+    file.write_text(OWN)
+    found = document("simulate", "--trace", file, "--init-ms", 0)
+
+    assert 7.0467e-5 == pytest.approx(float(found["cost_of_run"]["usd"]), rel=1e-4)
+    assert 11.49 == pytest.approx(found["horizon_s"])
+    assert 0.377 == pytest.approx(found["in_flight"], abs=1e-3)
+
+
+def test_what_a_trace_says_is_not_said_twice(tmp_path):
+    """An option that would change nothing is refused."""
+    file = tmp_path / "own.csv"
+    file.write_text(OWN)
+    for word, value in (("--duration-ms", 200), ("--memory-mb", 256), ("--errors", 2)):
+        line = one_line(run("simulate", "--trace", file, word, value, code=2))
+
+        assert f"error: {word}: would change nothing: the trace says it of each call" == line
+
+
+def test_report_lines_are_played(tmp_path):
+    """Durations, initialisations, memory; what timed out times out here, at the limit that it shows."""
+    lines = [(100, 350, "Init Duration: 250 ms"), (50, 50, ""), (5000, 5000, "Status: timeout")]
+    found = document("simulate", "--trace", log_of(tmp_path, lines))
+
+    assert 3 == found["requests"]
+    assert 1 / 3 == pytest.approx(found["failures"]["timeouts"])
+    assert any("its time-out is 5 s" in one for one in found["assumptions"])
+
+
+def test_wrong_lines_are_left_out_where_that_is_asked_for(tmp_path):
+    """With a warning; else they are one line, with their number."""
+    file = tmp_path / "own.csv"
+    file.write_text(OWN + "soon,pay,1,512,ok\n" * 3)
+    line = one_line(run("simulate", "--trace", file, code=2))
+    left = run("simulate", "--trace", file, "--skip-wrong-lines")
+
+    assert f"error: {file}:7: timestamp: 'soon' is neither" in line
+    assert "(3 lines are wrong; also 8, 9)" in line
+    assert f"warning: {file}: 3 wrong lines left out; line 7" in left.stderr
+
+
+def test_environments_initialise_like_those_of_a_file(tmp_path):
+    """Of cold starts, or of any trace that has initialisations."""
+    file = tmp_path / "cold.csv"
+    file.write_text("day,time,totalCost_cold_start\n0,1,2\n0,2,2\n")
+    words = ("--traffic", 0.1, "--keep-alive-s", 1, "--seconds", 300)
+    found = document("simulate", *words, "--init-times", file)
+
+    assert 2100 == pytest.approx(found["response"]["cold"]["mean_ms"])
+    assert "holds cold starts only" in one_line(run("simulate", "--trace", file, code=2))
+
+
+def test_a_plan_is_held_against_report_lines(tmp_path):
+    """As long as they last, with what they show where nothing was said; exit code 3 if they are apart."""
+    lines = [(100, 350, "Init Duration: 250 ms"), *[(80 + at, 80 + at, "") for at in range(59)]]
+    file = log_of(tmp_path, lines)
+    found = document("plan", "--traffic", 1, "--against", file)
+    rows = {row["name"]: row for row in found["predicted_and_observed"]}
+
+    assert 59.349 + 0.1 == pytest.approx(found["horizon_s"], abs=0.35)
+    assert (60, 1) == (rows["requests"]["observed"], rows["cold_starts"]["observed"])
+    assert rows["billed_ms"]["observed"] == sum(facts[1] for facts in lines)
+    assert abs(rows["concurrency"]["difference"]) < 0.03
+    assert 0.02 > abs(rows["p50_ms"]["difference"])
+    assert {"mean_ms", "p90_ms", "p95_ms", "p99_ms", "cost_usd"} <= set(rows)
+    assert ["durations", "initialisations", "memory (512 MB)", "time-out (3 s)"] == found[
+        "taken_from_the_log"
+    ]
+    run("plan", "--traffic", 2, "--against", file, "--within", 10, code=3)
+
+
+def test_report_lines_without_a_time_need_to_be_told_how_long_they_cover(tmp_path):
+    """This engine's text log has such; it is no trace, either."""
+    file = log_of(tmp_path, [(100, 100, "")] * 36, time="")
+    found = document("plan", "--traffic", 1, "--against", file, "--hours", 0.01)
+    rows = {row["name"]: row for row in found["predicted_and_observed"]}
+
+    assert (36, 0.1) == pytest.approx((rows["requests"]["predicted"], rows["concurrency"]["observed"]))
+    assert "say by --hours" in one_line(run("plan", "--traffic", 1, "--against", file, code=2))
+    assert f"{file}:1: REPORT has no time" in one_line(run("simulate", "--trace", file, code=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "problem"),
+    [
+        (OWN, "", "has several functions: choose one by --function (pay, ship)"),
+        (OWN, "--function x", "has no function 'x' (it has: pay, ship)"),
+        ("timestamp\n1\n", "", ":2: has no duration"),
+        ("timestamp,duration_ms\n1,x\n", "", ":2: duration_ms: 'x' is not a number"),
+        ("timestamp,duration_ms\n", "", "no invocation in it"),
+    ],
+)
+def test_a_log_that_cannot_be_held_against_a_plan_is_one_line(tmp_path, text, words, problem):
+    """And exit code 2."""
+    file = tmp_path / "t.csv"
+    file.write_text(text)
+    line = one_line(run("plan", "--traffic", 1, "--against", file, *words.split(), code=2))
+
+    assert line.startswith(f"error: {file}")
+    assert problem in line

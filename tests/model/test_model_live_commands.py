@@ -172,3 +172,75 @@ def test_a_prediction_is_held_against_the_live_engine(tmp_path):
 
     assert {"concurrency", "cold_starts", "cost_usd", "p99_ms"} <= set(rows)
     assert rows["requests"]["predicted"] == rows["requests"]["observed"] > 5
+
+
+def test_a_function_of_a_configuration_runs_live_with_variables(tmp_path):
+    """Its limits are those of the configuration, for prediction and run; any executor, Lambda's CPU."""
+    (tmp_path / "app.py").write_text(
+        "import os, time\n\ndef handler(event, context):\n    time.sleep(float(os.environ['PAUSE_S']))\n"
+    )
+    config = tmp_path / "engine.toml"
+    config.write_text(
+        '[functions.other]\nhandler = "app.handler"\n'
+        '[functions.pause]\nhandler = "app.handler"\nmemory_mb = 256\nexecutor = "thread"\n'
+    )
+    words = ("simulate", "--live", "pause", "--config", config, "--traffic", 20, "--seconds", 1, "--json")
+    threaded = json.loads(run(*words, "--env", "PAUSE_S=0.02").stdout)
+    limited = json.loads(
+        run(*words, "--env", "PAUSE_S=0.02", "--executor", "process", "--cpu", "lambda").stdout
+    )
+    rows = {row["name"]: row for row in threaded["predicted_and_observed"]}
+
+    gb_s = sum(float(line["quantity"]) for line in threaded["cost_of_run"]["lines"] if "GB" in line["unit"])
+
+    assert threaded["billed_ms"] / 1000 * 256 / 1024 == pytest.approx(gb_s)
+    assert rows["requests"]["predicted"] == rows["requests"]["observed"] > 5
+    assert rows["p50_ms"]["observed"] >= 20
+    assert limited["predicted_and_observed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("--live nobody --config handlers/engine.toml", "no function 'nobody'; it has "),
+        ("--live handlers.hello.handler --env x", "--env x: must be NAME=VALUE"),
+        ("--live handlers.hello.handler --cpu lambda --executor loop", "--cpu lambda: needs the process"),
+        ("--live handlers.hello.handler --executor nonsense", "nonsense"),
+        ("--cpu lambda", "--cpu: would change nothing: needs --live"),
+    ],
+)
+def test_what_cannot_run_live_is_one_line(words, problem):
+    """And exit code 2."""
+    (line,) = refused("simulate", "--traffic", 5, "--seconds", 0.2, *words.split()).splitlines()
+
+    assert problem in line
+
+
+def test_any_trace_is_played_into_a_running_engine(tmp_path):
+    """REPORT lines and counts by minute, sorted; all to one function, with one event; a missing file is 2."""
+    counts, log = tmp_path / "day.csv", tmp_path / "report.log"
+    counts.write_text("HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,3,1\no,a,g,http,0,2\n")
+    report = "REPORT RequestId: x\tDuration: 5 ms\tBilled Duration: 5 ms\tMemory Size: 128 MB\n"
+    line = f"2026-11-02T10:00:0{{}}Z {report}"
+    log.write_text("".join(line.format(second) for second in (3, 1, 2)))
+    event = tmp_path / "event.json"
+    event.write_text('{"name": "all"}')
+    with serving("hello=handlers.hello.handler") as url:
+        words = ("--url", url, "--to", "hello", "--event", event, "--speed", 1000)
+        counted = run("replay", counts, *words)
+        logged = run("replay", log, *words)
+
+    assert "status 200: 6" in counted.stdout
+    assert "status 200: 3" in logged.stdout
+    assert "/nowhere.csv: No such file" in refused("replay", "/nowhere.csv", code=2)
+    assert "would change nothing: the trace has the moment" in refused("replay", log, "--spread", "even")
+
+
+def test_a_replay_leaves_out_wrong_lines_on_demand(tmp_path):
+    """And says how many; the others are sent."""
+    trace = tmp_path / "t.csv"
+    trace.write_text("timestamp,function\n0,hello\nsoon,hello\nlater,hello\n0.1,hello\n")
+    said = refused("replay", trace, "--url", "http://127.0.0.1:9", "--skip-wrong-lines", code=1)
+
+    assert "2 calls found no engine" in said
+    assert f"warning: left out: {trace}:3: timestamp: 'soon' is neither" in said

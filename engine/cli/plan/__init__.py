@@ -15,6 +15,7 @@ from engine.cli.model_options import (
     book_of,
     function_of,
     function_options,
+    is_given,
     money_options,
     number,
     objective_options,
@@ -24,11 +25,13 @@ from engine.cli.model_options import (
     refuse_unused,
     write,
 )
+from engine.cli.plan.against import observed_runs
 from engine.cli.plan.page import ReportContent, page
 from engine.cli.plan.tables import (
     assumption_lines,
     bill_rows,
     check_lines,
+    comparison_rows,
     count,
     fact_rows,
     percent,
@@ -40,7 +43,7 @@ from engine.core.function import Account, Function
 from engine.model.cost.bill import Bill, bill
 from engine.model.cost.monthly import FRONT_DOORS, Month, around, assumptions
 from engine.model.cost.usage import total
-from engine.model.queueing import recommendations
+from engine.model.queueing import comparison, recommendations
 from engine.model.queueing.analytic import limit_of, predict
 from engine.model.queueing.objectives import ObjectiveCheck, Objectives, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
@@ -79,6 +82,13 @@ _DAY_S = 86_400
     help="messages that producers send in one call",
 )
 @click.option("--log-bytes", type=click.IntRange(min=0), default=0, help="of log lines, each invocation")
+@click.option(
+    "--against",
+    metavar="FILE",
+    help="REPORT lines of the function: predict as long as they last, and print both",
+)
+@click.option("--function", "of", help="function of that file, if it has several")
+@click.option("--within", type=number(0, 100), help="objective: % that prediction and REPORT lines differ")
 @money_options
 @objective_options
 @output_options
@@ -97,6 +107,29 @@ def plan(
     function, account, service, init = function_of(options)
     book, free_tier, days = book_of(options)
     horizon_s, month_s = hours * 3600, days * _DAY_S
+    against, of, within = (options.pop(name) for name in ("against", "of", "within"))
+    runs = None
+    said: list[str] = []
+    if against is None:
+        refuse_unused(context, "needs --against", "of", "within")
+    else:
+        runs = observed_runs(against, of, function.memory_mb)
+        if not is_given(context, "hours"):
+            if not runs.window_s:
+                refuse([f"{against}: its lines have no time: say by --hours how long they cover"])
+            horizon_s = runs.window_s
+        if not is_given(context, "service"):
+            service = runs.service()
+            said.append("durations")
+        if not is_given(context, "init") and (seen_init := runs.init()) is not None:
+            init = seen_init
+            said.append("initialisations")
+        if not is_given(context, "memory_mb"):
+            function = replace(function, memory_mb=runs.memory_mb)
+            said.append(f"memory ({runs.memory_mb:,} MB)")
+        if not is_given(context, "timeout_s"):
+            function = replace(function, timeout_s=runs.limit_s(function.timeout_s))
+            said.append(f"time-out ({function.timeout_s:g} s)")
     error_share = options.pop("errors") / 100
     trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
 
@@ -145,6 +178,13 @@ def plan(
         ],
         "recommendations": recommendations.recommendations(function, account, found, service, provided),
     }
+    compared: list[comparison.ComparisonRow] = []
+    if runs is not None:
+        predicted_usd = float(bill(found.usage(), book).usd)
+        seen = runs.figures(horizon_s, book, function.architecture)
+        compared = comparison.compared(comparison.figures(found, predicted_usd), seen)
+        more["predicted_and_observed"] = comparison.document(compared)
+        more["taken_from_the_log"] = said
     document = {
         "verdict": overall(checks).value,
         "objectives": documents(checks),
@@ -166,6 +206,7 @@ def plan(
                     bill_of=f"a month of {days} days",
                     checks=checks,
                     document=document,
+                    tables={f"Against {against}": comparison_rows(compared)} if compared else {},
                 )
             ),
         )
@@ -173,7 +214,11 @@ def plan(
         click.echo(json.dumps(document, indent=2))
     else:
         show(found, priced, checks, days, document)
-    if overall(checks) is Verdict.FAILS:
+        if compared:
+            taken = f"; of the log, not predicted: {', '.join(said)}" if said else ""
+            click.echo("\n".join(["", f"against {against}{taken}", *text_table(comparison_rows(compared))]))
+    apart = within is not None and 100 * comparison.worst(compared) > within
+    if apart or overall(checks) is Verdict.FAILS:
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
 
 

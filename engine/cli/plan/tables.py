@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.model.cost.bill import Bill, cents, plain
+from engine.model.queueing.comparison import ComparisonRow
 from engine.model.queueing.objectives import UNASKED, ObjectiveCheck
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.run_statistics import Times
@@ -165,3 +166,18 @@ def _percentiles(times: Times) -> list[str]:
 
 def _quantity(value: Decimal) -> str:
     return f"{value:,.0f}" if value == value.to_integral_value() or value >= 1000 else plain(round(value, 6))
+
+
+def comparison_rows(compared: Sequence[ComparisonRow]) -> list[Sequence[str]]:
+    """Each figure as predicted and as observed."""
+    rows: list[Sequence[str]] = [("", "predicted", "observed", "difference")]
+    rows += [
+        (
+            row.name.replace("_", " "),
+            f"{row.predicted:,.6g}",
+            f"{row.observed:,.6g}",
+            f"{100 * row.difference:+.1f} %",
+        )
+        for row in compared
+    ]
+    return rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 from collections import Counter
 from decimal import Decimal
 from typing import Final
@@ -14,11 +13,8 @@ from engine.core.billing import rate
 from engine.core.lambda_prices import HOME_REGION, price_sheet
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
+from engine.sources.replay.reports import report_in
 
-_REPORT: Final = re.compile(
-    rb"REPORT .*?Duration: ([\d.]+) ms\s+Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB"
-    rb"(?:.*?Init Duration: ([\d.]+) ms)?"
-)
 _LATE_S: Final = 0.1
 _TIMEOUT_S: Final = 930.0
 """A little more than the longest timeout of a function."""
@@ -102,12 +98,11 @@ class Calls:
         return found
 
     def _read(self, tail: bytes | None) -> None:
-        report = _REPORT.search(base64.b64decode(tail)) if tail else None
+        report = report_in(base64.b64decode(tail).decode(errors="replace")) if tail else None
         sheet = price_sheet(HOME_REGION)
         if report is None or sheet is None:
             return
-        duration_ms, billed_ms, memory_mb, init_ms = report.groups()
-        self._busy_ms += float(duration_ms)
-        self._billed_ms += int(billed_ms)
-        self._cold += init_ms is not None
-        self._usd += rate(sheet, int(memory_mb), "x86_64").cost_usd(int(billed_ms))
+        self._busy_ms += 1000 * report.duration_s
+        self._billed_ms += report.billed_ms
+        self._cold += report.init_s is not None
+        self._usd += rate(sheet, report.memory_mb, "x86_64").cost_usd(report.billed_ms)

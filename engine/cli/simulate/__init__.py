@@ -29,12 +29,14 @@ from engine.cli.model_options import (
     take,
     write,
 )
+from engine.cli.options import function_named, variable_option
 from engine.cli.simulate.live import Live, live
 from engine.cli.simulate.page import page
 from engine.cli.simulate.predictions import SimulatedRun, by_policy, predict
 from engine.cli.simulate.result import SimulationResult
 from engine.cli.simulate.text import lines
-from engine.cli.simulate.workloads import Recipe, from_population, from_shape, from_trace, layouts
+from engine.cli.simulate.workloads import Recipe, from_population, from_shape, from_trace
+from engine.cli.trace_options import init_law, trace_of, trace_options
 from engine.config import load_config
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
@@ -43,7 +45,7 @@ from engine.model.queueing.objectives import Verdict, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.workload import Trigger, Workload
 from engine.model.traffic.shapes import parse_shape
-from engine.model.traffic.traces import Invocations
+from engine.sources.replay.published import Invocations
 
 _SHARE: Final = number(0, 100)
 _LONG_S: Final = 3600.0
@@ -54,13 +56,11 @@ _MANY: Final = 1000
 @click.command("simulate")
 @click.option("--traffic", type=Text("traffic", parse_shape), help="requests/s: see `engine plan --help`")
 @click.option("--trace", metavar="FILE", help="a trace, instead of --traffic")
-@click.option("--layout", type=click.Choice(layouts()), default="events", show_default=True, help="of it")
+@trace_options
+@click.option("--trace-durations", metavar="FILE", help="of it: azure2019, huawei2023 (function_delay)")
+@click.option("--trace-memory", metavar="FILE", help="memory of the apps of an azure2019 trace")
 @click.option(
-    "--spread",
-    type=click.Choice(["uniform", "even", "start"]),
-    default="uniform",
-    show_default=True,
-    help="where in its minute a call of a trace comes that was only counted",
+    "--init-times", metavar="FILE", help="a trace or file of cold starts: environments initialise like those"
 )
 @click.option(
     "--top", type=click.IntRange(min=1), default=20, show_default=True, help="functions that are listed"
@@ -95,10 +95,17 @@ _MANY: Final = 1000
 @click.option(
     "--observed", metavar="FILE", help="JSON figures of a live run, to be put beside the prediction"
 )
-@click.option("--live", "handler", metavar="MODULE.FUNCTION", help="run it live too, and compare")
+@click.option(
+    "--live",
+    "handler",
+    metavar="MODULE.FUNCTION",
+    help="run it live too, and compare; with --config a function of it, by its name",
+)
 @click.option("--code", default=".", show_default=True, help="folder of the live handler")
+@variable_option
 @click.option("--event", metavar="FILE", help="JSON of its event; default: {}")
-@click.option("--executor", default="process", show_default=True, help="what runs it")
+@click.option("--executor", default="process", show_default=True, help="what runs it, unless --config says")
+@click.option("--cpu", type=click.Choice(["lambda", "host"]), help="whose CPU it has; default: the host's")
 @click.option("--cold-start-ms", type=number(), default=0.0, help="added to each of its cold starts")
 @click.option("--within", type=_SHARE, help="objective: % that prediction and live run may be apart")
 @click.option("--seed", type=int, default=1, show_default=True)
@@ -126,6 +133,10 @@ def simulate(
         account, configured = _configured(options["path"])
         if options["traffic"] is not None:  # it comes to the first
             function = next(iter(configured.values()), function)
+    if options["handler"] is not None:
+        function = _live_function(context, function, options)
+    if options["init_times"] is not None:
+        init = init_law(options["init_times"])
     recipe = Recipe(
         function=function,
         configured=configured,
@@ -139,8 +150,8 @@ def simulate(
     horizon_s = options["horizon_s"]
     if options["trace"] is not None and not is_given(context, "horizon_s"):
         horizon_s = math.inf
-    live_run = _live(recipe.function, **options)
-    workloads = _workloads(recipe, horizon_s, **options)
+    live_run = _live(function, options)
+    workloads, notes = _workloads(context, recipe, horizon_s, options)
     if live_run is not None:
         at_s = workloads[0].at_s
         times, seen = live_run.held(account, at_s, horizon_s)
@@ -152,7 +163,7 @@ def simulate(
         seed=seed,
         **take(options, "method", "sqs_batch", "sqs_send_batch"),
     )
-    predictions = predict(workloads, run)
+    predictions = [replace(one, assumptions=(*one.assumptions, *notes)) for one in predict(workloads, run)]
     month = options["trace"] is None or options["month"] or _is_long(predictions)
     if not month and objectives.usd_per_month is not None:
         refuse(["--budget: no month is said of so short a trace; ask for it by --month"])
@@ -182,17 +193,19 @@ def _is_long(predictions: Sequence[Prediction]) -> bool:
 def _refuse_unused(context: click.Context, options: dict[str, Any], observed: str | None) -> None:
     """Exit if an option was given that changes nothing in what was asked."""
     if options["trace"] is None:
-        refuse_unused(context, "needs --trace", "layout", "spread", "month")
-    if options["trace"] is not None and options["layout"] in ("events", "azure2021", "huawei2025"):
-        refuse_unused(context, f"layout {options['layout']} has the moment of each call", "spread")
+        refuse_unused(context, "needs --trace", "layout", "spread", "month", "skip_wrong_lines")
+        refuse_unused(context, "needs --trace", "trace_durations", "trace_memory")
+    if options["init_times"] is not None:
+        refuse_unused(context, "--init-times says it", "init")
     if options["population"] is not None:
         refuse_unused(context, "each made-up application has its own", "service", "memory_mb")
     if options["handler"] is None:
         refuse_unused(context, "needs --live", "code", "event", "executor", "cold_start_ms")
+        refuse_unused(context, "needs --live", "variables", "cpu")
         if observed is None:
             refuse_unused(context, "needs --live or --observed", "within")
     else:
-        refuse_unused(context, "--live measures it", "service", "init")
+        refuse_unused(context, "--live measures it", "service", "init", "init_times")
     if options["sqs_batch"] is None:
         refuse_unused(context, "needs --sqs-batch", "sqs_send_batch")
     else:
@@ -200,23 +213,23 @@ def _refuse_unused(context: click.Context, options: dict[str, Any], observed: st
 
 
 def _workloads(
-    recipe: Recipe,
-    until_s: float,
-    *,
-    traffic: Any,
-    trace: str | None,
-    population: int | None,
-    layout: str,
-    spread: Any,
-    **_others: Any,
-) -> list[Workload]:
-    if sum(one is not None for one in (traffic, trace, population)) != 1:
+    context: click.Context, recipe: Recipe, until_s: float, options: dict[str, Any]
+) -> tuple[list[Workload], Sequence[str]]:
+    """What comes, and what is to be said of it."""
+    traffic, file, population = (options[name] for name in ("traffic", "trace", "population"))
+    if sum(one is not None for one in (traffic, file, population)) != 1:
         refuse(["say what comes: one of --traffic, --trace and --population"])
     if traffic is not None:
-        return from_shape(recipe, traffic, until_s)
-    if trace is not None:
-        return from_trace(recipe, trace, layout, spread, until_s)
-    return from_population(recipe, population or 1, until_s)
+        return from_shape(recipe, traffic, until_s), ()
+    if population is not None:
+        return from_population(recipe, population, until_s), ()
+    said = take(options, "layout", "spread", "skip_wrong_lines", "trace_durations", "trace_memory")
+    made = from_trace(recipe, trace_of(file, **said), until_s, timeout_given=is_given(context, "timeout_s"))
+    for reason, names in made.unused.items():
+        refuse_unused(context, reason, *names)
+    for line in made.skipped:
+        click.echo(f"warning: {line}", err=True)
+    return made.workloads, made.notes
 
 
 def _configured(path: str) -> tuple[Account, dict[str, Function]]:
@@ -227,22 +240,32 @@ def _configured(path: str) -> tuple[Account, dict[str, Function]]:
     return config.account, {one.name: one for one in config.functions}
 
 
-def _live(
-    function: Function,
-    *,
-    handler: str | None,
-    traffic: Any,
-    code: str,
-    event: str | None,
-    executor: str,
-    cold_start_ms: float,
-    **_others: Any,
-) -> Live | None:
-    if handler is None:
+def _live_function(context: click.Context, function: Function, options: dict[str, Any]) -> Function:
+    """What runs live: of the configuration, or a handler with the limits that the options give."""
+    path = options["path"]
+    if path is not None:
+        refuse_unused(context, "--config says it", "code")
+    named = function_named(options["handler"], path, code=options["code"], variables=options["variables"])
+    given = is_given(context, "executor") or path is None
+    executor = options["executor"] if given else named.executor
+    if path is not None:
+        return replace(named, executor=executor, cpu=options["cpu"] or named.cpu)
+    return replace(
+        function,
+        handler=named.handler,
+        code=named.code,
+        environment=named.environment,
+        executor=executor,
+        cpu=options["cpu"],
+    )
+
+
+def _live(function: Function, options: dict[str, Any]) -> Live | None:
+    if options["handler"] is None:
         return None
-    if traffic is None:
+    if options["traffic"] is None:
         refuse(["--live: needs --traffic"])
-    return live(handler, function, code=code, executor=executor, event=event, cold_start_ms=cold_start_ms)
+    return live(function, **take(options, "event", "cold_start_ms"))
 
 
 def _figures(path: str) -> dict[str, float]:

@@ -62,11 +62,11 @@ class Live:
         return watching.result(), figures(outcomes, horizon_s)
 
 
-def live(
-    handler: str, function: Function, *, code: str, executor: str, event: str | None, cold_start_ms: float
-) -> Live:
-    """`handler` with the limits of `function`; `cold_start_ms` are added to each environment's own start."""
-    made = replace(function, handler=handler, code=os.path.abspath(code), executor=executor)
+def live(function: Function, *, event: str | None, cold_start_ms: float) -> Live:
+    """What calls `function` and nothing else; `cold_start_ms` are added to each environment's own start."""
+    made = replace(function, code=os.path.abspath(function.code), events=())
+    if made.cpu == "lambda" and made.executor in ("loop", "thread"):
+        refuse([f"--cpu lambda: needs the process executor, not {made.executor}"])
     if cold_start_ms:
         made = replace(made, cold_start=cold_start_ms)
     return Live(function=made, payload={} if event is None else json_of(event))

@@ -6,9 +6,9 @@ from typing import Any
 
 from engine.cli.plan.page import ReportContent
 from engine.cli.plan.page import page as plan_page
-from engine.cli.plan.tables import count, span
+from engine.cli.plan.tables import comparison_rows, count, span
 from engine.cli.simulate.result import SimulationResult
-from engine.cli.simulate.text import comparison_rows, function_rows, policy_rows
+from engine.cli.simulate.text import function_rows, policy_rows
 from engine.report import charts
 
 
@@ -22,7 +22,7 @@ def page(result: SimulationResult) -> str:
     if len(result.predictions) > 1:
         tables["Functions"] = function_rows(result)
     if result.comparison:
-        tables["Predicted and observed"] = comparison_rows(result)
+        tables["Predicted and observed"] = comparison_rows(result.comparison)
     if result.policies:
         tables["Policies"] = policy_rows(result)
         front = {one.policy: (one.environment_s, 1000 * one.p99_s) for one in result.policies}

@@ -120,7 +120,7 @@ class SimulationResult:
         if self.policies:
             document["policies"] = policies.document(self.policies)
         if self.comparison:
-            document["predicted_and_observed"] = [row._asdict() for row in self.comparison]
+            document["predicted_and_observed"] = comparison.document(self.comparison)
         return document
 
     def month_line(self) -> str:

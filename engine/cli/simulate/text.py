@@ -8,6 +8,7 @@ from engine.cli.plan.tables import (
     assumption_lines,
     bill_rows,
     check_lines,
+    comparison_rows,
     count,
     dollars,
     fact_rows,
@@ -43,7 +44,7 @@ def lines(result: SimulationResult) -> list[str]:
             "* no other policy is better in p99 and environments",
         ]
     if result.comparison:
-        shown += ["", *text_table(comparison_rows(result))]
+        shown += ["", *text_table(comparison_rows(result.comparison))]
     return [*shown, "", *assumption_lines(first.document(), *result.book.assumptions)]
 
 
@@ -107,20 +108,5 @@ def policy_rows(result: SimulationResult) -> list[Sequence[str]]:
             dollars(one.usd),
         )
         for one in result.policies
-    ]
-    return rows
-
-
-def comparison_rows(result: SimulationResult) -> list[Sequence[str]]:
-    """Return each figure as predicted and as observed live."""
-    rows: list[Sequence[str]] = [("", "predicted", "observed", "difference")]
-    rows += [
-        (
-            row.name.replace("_", " "),
-            f"{row.predicted:,.6g}",
-            f"{row.observed:,.6g}",
-            f"{100 * row.difference:+.1f} %",
-        )
-        for row in result.comparison
     ]
     return rows

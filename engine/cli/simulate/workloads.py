@@ -4,19 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from math import isnan
 from random import Random
+from typing import Final, NamedTuple
 
 from engine.cli.model_options import refuse
 from engine.core.function import Function
 from engine.model.distributions import Distribution
-from engine.model.simulation.workload import Trigger, Workload, drawn_workload
+from engine.model.simulation.workload import AttemptEnding, Trigger, Workload, drawn_workload
 from engine.model.traffic import synthetic
-from engine.model.traffic.shapes import Shape, Spread, arrivals
-from engine.model.traffic.traces import LAYOUTS, Invocations, TraceFault, read
-from engine.sources.replay.reader import TraceError, rows_of
+from engine.model.traffic.shapes import Shape, arrivals
+from engine.sources.replay.published import COUNTED, Invocations
+from engine.sources.replay.recorded import Trace, recorded, timeout_of
+from engine.sources.replay.trace_file import Ending, TraceError
 
 MAX_REQUESTS = 20_000_000
+_NOTES: Final = 8
+"""Sentences about a trace that are shown."""
+
+_ENDINGS: Final[Mapping[Ending, AttemptEnding]] = {
+    "success": AttemptEnding.SUCCESS,
+    "error": AttemptEnding.ERROR,
+    "crash": AttemptEnding.CRASH,
+    "timeout": AttemptEnding.CRASH,  # unless the limit comes first, as it should
+}
+
+
+class TracedWorkloads(NamedTuple):
+    """What a trace makes.
+
+    Attributes:
+        workloads: Of each function, busiest first.
+        notes: What is taken for granted of the trace, a sentence each.
+        skipped: What was left out, a sentence for each file.
+        unused: Options that change nothing, by the reason.
+    """
+
+    workloads: list[Workload]
+    notes: Sequence[str]
+    skipped: Sequence[str]
+    unused: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +63,9 @@ class Recipe:
     configured: Mapping[str, Function]
 
     def workload(self, name: str, calls: Invocations, memory_mb: int | None = None) -> Workload:
-        """Events at those moments; they take what the trace says, if it does."""
+        """Events at those moments; they take, end and initialise as the trace says, if it does."""
         function = self.configured.get(name) or replace(self.function, name=name)
-        if memory_mb is not None:
+        if memory_mb is not None and name not in self.configured:
             function = replace(function, memory_mb=memory_mb)
         made = drawn_workload(
             function,
@@ -50,7 +77,25 @@ class Recipe:
             crash_share=self.crash_share,
             trigger=self.trigger,
         )
-        return replace(made, service_s=calls.service_s) if calls.service_s else made
+        if calls.service_s:
+            service_s = [
+                drawn if isnan(said) else said
+                for said, drawn in zip(calls.service_s, made.service_s, strict=True)
+            ]
+            made = replace(made, service_s=service_s, retry_service_s=[service_s] * len(made.retry_service_s))
+        if calls.endings:
+            made = _ended(made, calls.endings)
+        return replace(made, inits_s=calls.inits_s) if calls.inits_s else made
+
+
+def _ended(made: Workload, endings: Sequence[Ending]) -> Workload:
+    """The same with the endings of a trace. What timed out there takes at least the limit it has here."""
+    limit_s = made.function.timeout_s
+    service_s = [
+        max(took_s, limit_s) if ending == "timeout" else took_s
+        for took_s, ending in zip(made.service_s, endings, strict=True)
+    ]
+    return replace(made, service_s=service_s, endings=[_ENDINGS[ending] for ending in endings])
 
 
 def from_shape(recipe: Recipe, shape: Shape, horizon_s: float) -> list[Workload]:
@@ -62,14 +107,62 @@ def from_shape(recipe: Recipe, shape: Shape, horizon_s: float) -> list[Workload]
     return [recipe.workload(recipe.function.name, calls)]
 
 
-def from_trace(recipe: Recipe, file: str, layout: str, how: Spread, until_s: float) -> list[Workload]:
+def from_trace(recipe: Recipe, trace: Trace, until_s: float, *, timeout_given: bool) -> TracedWorkloads:
     """The functions of a trace, busiest first, up to `until_s`; exits with the line where it is wrong."""
-    found = events(file) if layout == "events" else _published(file, layout, how, recipe.rng)
-    calls = {name: one.until(until_s) for name, one in found.items()}
+    try:
+        found = recorded(trace, recipe.rng)
+    except TraceError as error:
+        refuse([str(error)])
+    calls = {name: one.until(until_s) for name, one in found.functions.items()}
+    calls = {name: one for name, one in calls.items() if one.at_s}
     requests = sum(len(one.at_s) for one in calls.values())
     if requests > MAX_REQUESTS:
-        refuse([f"{file}: {requests:,} requests are too many to simulate; cut it by --seconds"])
-    return [recipe.workload(name, one) for name, one in calls.items() if one.at_s]
+        refuse([f"{trace.file}: {requests:,} requests are too many to simulate; cut it by --seconds"])
+    if not calls:
+        refuse([f"{trace.file}: no event in the first {until_s:g} seconds"])
+    notes = list(found.notes)
+    made = []
+    for name, one in calls.items():
+        own = recipe
+        if not timeout_given and name not in recipe.configured:
+            timeout_s = _timeout_s(one, recipe.function.timeout_s)
+            own = replace(recipe, function=replace(recipe.function, timeout_s=timeout_s))
+            if timeout_s != recipe.function.timeout_s:
+                notes.append(f"{name}: its time-out is {timeout_s:g} s, from what the trace says")
+        if one.memory_mb is not None and not 128 <= one.memory_mb <= 10_240:
+            refuse([f"{trace.file}: {name}: memory of {one.memory_mb} MB: Lambda has 128 to 10240"])
+        made.append(own.workload(name, one, one.memory_mb))
+    return TracedWorkloads(made, [*notes[:_NOTES], *_more(notes)], found.skipped, _unused(trace, calls))
+
+
+def _timeout_s(calls: Invocations, otherwise_s: float) -> float:
+    late_s = (s for s, ending in zip(calls.service_s, calls.endings, strict=False) if ending == "timeout")
+    longest_s = max((s for s in calls.service_s if not isnan(s)), default=0.0)
+    return timeout_of(max(late_s, default=0.0), longest_s, otherwise_s)
+
+
+def _more(notes: Sequence[str]) -> list[str]:
+    return [f"{len(notes) - _NOTES:,} more functions have time-outs from the trace"] * (len(notes) > _NOTES)
+
+
+def _unused(trace: Trace, calls: Mapping[str, Invocations]) -> dict[str, list[str]]:
+    """Options that change nothing, by the reason: the trace says it of every call."""
+    found = {}
+    every = list(calls.values())
+    said = []
+    if all(one.service_s and not any(map(isnan, one.service_s)) for one in every):
+        said.append("service")
+    if all(one.inits_s for one in every):
+        said.append("init")
+    if all(one.memory_mb is not None for one in every):
+        said.append("memory_mb")
+    if all(one.endings for one in every):
+        said += ["errors", "crashes", "asynchronous"]
+    if said:
+        found["the trace says it of each call"] = said
+    if trace.layout not in COUNTED:
+        found["the trace has the moment of each call"] = ["spread"]
+    return found
 
 
 def from_population(recipe: Recipe, count: int, horizon_s: float) -> list[Workload]:
@@ -87,34 +180,3 @@ def from_population(recipe: Recipe, count: int, horizon_s: float) -> list[Worklo
     if not made:
         refuse(["--population: nobody is called in that time: ask for more applications or seconds"])
     return made
-
-
-def events(file: str) -> Mapping[str, Invocations]:
-    """A trace of events, JSON Lines or CSV, by function, busiest first; its first event comes at 0."""
-    found: dict[str, Invocations] = {}
-    try:
-        with rows_of(Path(file)) as rows:
-            for row in rows:
-                found.setdefault(row.function or "function", Invocations()).at_s.append(row.at_s)
-    except TraceError as error:
-        refuse([str(error)])
-    if not found:
-        refuse([f"{file}: no event in the whole trace"])
-    origin_s = min(min(one.at_s) for one in found.values())
-    busiest = sorted(found, key=lambda name: -len(found[name].at_s))
-    return {name: found[name].sorted(origin_s) for name in busiest}
-
-
-def _published(file: str, layout: str, how: Spread, rng: Random) -> Mapping[str, Invocations]:
-    try:
-        with Path(file).open(encoding="utf-8-sig", newline="") as lines:
-            return read(layout, lines, rng=rng, how=how)
-    except TraceFault as error:
-        refuse([f"{file}:{error.line}: {error.reason}"])
-    except (OSError, UnicodeDecodeError) as error:
-        refuse([f"{file}: {getattr(error, 'strerror', None) or error}"])
-
-
-def layouts() -> Sequence[str]:
-    """What a trace may be laid out as."""
-    return ("events", *LAYOUTS)

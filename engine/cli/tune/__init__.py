@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 import click
 
 from engine.cli.model_options import book_of, json_of, money_options, number, refuse
-from engine.cli.options import configured, run
+from engine.cli.options import function_named, run, variable_option
 from engine.cli.plan.tables import dollars, seconds
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.cli.tune.measure import RunsAtSize, probe_of, profile, runs_at
@@ -36,9 +35,7 @@ _SHORT: Final = 0.95
     help="measure a function of this engine.toml or template.yaml, by its name",
 )
 @template_options
-@click.option(
-    "--env", "variables", metavar="NAME=VALUE", multiple=True, help="a variable for the handler; repeatable"
-)
+@variable_option
 @click.option("--code", default=".", show_default=True, help="folder it is imported from")
 @click.option("--event", "path", metavar="FILE", help="JSON of the event; default: {}")
 @click.option("--runs", type=click.IntRange(5, 10_000), default=30, show_default=True)
@@ -73,7 +70,14 @@ def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> No
     book, _, _ = book_of(options)
     sizes = _sizes(options["sizes"])
     payload = {} if path is None else json_of(path)
-    probe = probe_of(_function(handler, options))
+    function = function_named(
+        handler,
+        options["config_path"],
+        code=options["code"],
+        variables=options["variables"],
+        parameters=options["parameters"],
+    )
+    probe = probe_of(function)
     try:
         measured = run(profile(probe, payload, runs=options["runs"], speed=options["host_speed"]))
         at_sizes = _runs_at(probe, payload, sizes, options) if options["cpu"] == "lambda" else {}
@@ -91,25 +95,6 @@ def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> No
         click.echo(json.dumps(_document(handler, measured, found, at_sizes), indent=2))
     else:
         click.echo("\n".join(_lines(measured, found, at_sizes)))
-
-
-def _function(handler: str, options: Mapping[str, Any]) -> Function:
-    """What is to be measured."""
-    path = options["config_path"]
-    config = configured(path, () if path else (handler,), {}, options["parameters"])
-    function = next((one for one in config.functions if path is None or one.name == handler), None)
-    if function is None:
-        names = ", ".join(one.name for one in config.functions) or "none"
-        refuse([f"{path}: no function {handler!r}; it has {names}"])
-    if path is None:
-        function = replace(function, code=options["code"])
-    variables = {}
-    for text in options["variables"]:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            refuse([f"--env {text}: must be NAME=VALUE"])
-        variables[name] = value
-    return replace(function, environment={**function.environment, **variables})
 
 
 def _runs_at(

@@ -15,12 +15,15 @@ FIGURES: Final = (
     "throttles",
     "mean_ms",
     "p50_ms",
+    "p90_ms",
+    "p95_ms",
     "p99_ms",
     "billed_ms",
     "cost_usd",
 )
 """What can be compared, by the names of the document of a live run."""
 
+_PERCENTILES: Final = (50, 90, 95, 99)
 _JUDGED: Final = ("concurrency", "cold_starts", "cost_usd")
 
 
@@ -42,11 +45,15 @@ def figures(prediction: Prediction, cost_usd: float) -> dict[str, float]:
         "cold_starts": prediction.cold_share * prediction.ran,
         "throttles": prediction.throttled_share * prediction.requests,
         "mean_ms": 1000 * prediction.all_times.mean_s,
-        "p50_ms": 1000 * percentiles_s.get(50.0, 0.0),
-        "p99_ms": 1000 * percentiles_s.get(99.0, 0.0),
+        **{f"p{p}_ms": 1000 * percentiles_s.get(float(p), 0.0) for p in _PERCENTILES},
         "billed_ms": prediction.billed_ms,
         "cost_usd": cost_usd,
     }
+
+
+def nearest_rank(ordered_s: Sequence[float], percent: int) -> float:
+    """The smallest value with at least that percentage of all at or below it; they are ascending."""
+    return ordered_s[-(-percent * len(ordered_s) // 100) - 1]
 
 
 def compared(predicted: Mapping[str, float], observed: Mapping[str, float]) -> list[ComparisonRow]:
@@ -55,6 +62,14 @@ def compared(predicted: Mapping[str, float], observed: Mapping[str, float]) -> l
         ComparisonRow(name, predicted[name], observed[name], _difference(predicted[name], observed[name]))
         for name in FIGURES
         if name in predicted and name in observed
+    ]
+
+
+def document(rows: Sequence[ComparisonRow]) -> list[dict[str, Any]]:
+    """The rows as JSON values; what is infinite is null: a time that is never, a share of nothing."""
+    return [
+        {name: None if value in (math.inf, -math.inf) else value for name, value in row._asdict().items()}
+        for row in rows
     ]
 
 
@@ -82,6 +97,8 @@ def observed_of(document: Any) -> dict[str, float]:
 
 
 def _difference(predicted: float, observed: float) -> float:
+    if predicted == observed:  # infinite, perhaps
+        return 0.0
     if observed:
         return predicted / observed - 1
-    return 0.0 if not predicted else math.inf
+    return math.inf

@@ -9,11 +9,11 @@ and numbers of requests are integrals in closed form; nothing is sampled.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 _WORDS: Final = {
     "poisson": ("RATE",),
@@ -23,9 +23,6 @@ _WORDS: Final = {
     "spike": ("BASE", "PEAK", "AT_S", "LENGTH_S"),
     "onoff": ("RATE", "ON_S", "OFF_S"),
 }
-
-Spread = Literal["uniform", "even", "start"]
-"""Where in its minute a request that was only counted comes: anywhere, at equal distances, or all at once."""
 
 
 class RateStep(NamedTuple):
@@ -177,20 +174,6 @@ def arrivals(shape: Shape, horizon_s: float, rng: Random) -> list[float]:
             if shape.kind != "sine" or random() * most < shape.rate_per_s(moment_s):
                 at_s.append(moment_s)
             moment_s -= log(1.0 - random()) / most
-    return at_s
-
-
-def spread(counts: Sequence[int], width_s: float, how: Spread, rng: Random) -> list[float]:
-    """Moments for requests of which only the number in each bin of `width_s` is known, ascending."""
-    at_s: list[float] = []
-    for number, count in enumerate(counts):
-        begins_s = number * width_s
-        if how == "start":
-            at_s.extend([begins_s] * count)
-        elif how == "even":
-            at_s.extend(begins_s + (place + 0.5) * width_s / count for place in range(count))
-        else:
-            at_s.extend(sorted(begins_s + rng.random() * width_s for _ in range(count)))
     return at_s
 
 

@@ -16,7 +16,8 @@ from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Finding, Host, Sink
-from engine.sources.replay.reader import Format, Row, TraceError, rows_of
+from engine.sources.replay.reader import Format, rows_of
+from engine.sources.replay.trace_file import Row, TraceError
 
 _LATE_S: Final = 0.1
 _PROGRESS_S: Final = 10.0

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.sources.replay.reader import TraceError, rows_of
+from engine.sources.replay.reader import rows_of
+from engine.sources.replay.trace_file import TraceError
+
+KNOWN = "timestamp, function, payload, duration_ms, memory_mb, init_ms, status"
 
 
 def read(tmp_path, text, name="t.jsonl", form="auto"):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with rows_of(path, form) as rows:
-        return [tuple(row) for row in rows]
+        return [row[:4] for row in rows]
 
 
 def test_json_lines(tmp_path):
@@ -67,7 +70,7 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
             "t.jsonl",
             '{"timestamp": 1, "fn": "f"}',
             1,
-            "unknown member 'fn' (known: timestamp, function, payload)",
+            f"unknown member 'fn' (known: {KNOWN})",
         ),
         ("t.jsonl", '{"timestamp": true}', 1, "timestamp: True is no number of seconds"),
         ("t.jsonl", '{"timestamp": "inf"}', 1, "timestamp: inf is no number of seconds"),
@@ -79,21 +82,23 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
             "timestamp: 'noon' is neither a number of seconds nor an ISO 8601 date and time",
         ),
         ("t.jsonl", '{"timestamp": 1, "function": 5}', 1, "function: is no text"),
-        ("t.csv", "", 1, "is empty: the first line names the columns (timestamp, function, payload)"),
         (
             "t.csv",
-            "time\n1\n",
+            "",
             1,
-            "'time' is no column (the first line names them: timestamp, function, payload)",
+            f"is empty: the first line names the columns ({KNOWN})",
+        ),
+        (
+            "t.csv",
+            "when\n1\n",
+            1,
+            f"'when' is no column (the first line names them: {KNOWN})",
         ),
         (
             "t.csv",
             "function\nf\n",
             1,
-            (
-                "timestamp is missing, or a column is there twice "
-                "(the first line names them: timestamp, function, payload)"
-            ),
+            (f"timestamp is missing, or a column is there twice (the first line names them: {KNOWN})"),
         ),
         ("t.csv", "timestamp,payload\n1,{}\n2\n", 3, "has 1 fields, not 2"),
         (
@@ -104,7 +109,7 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
         ),
         ("t.csv", 'timestamp,payload\n1,"{}"x\n', 2, "is no CSV: ',' expected after '\"'"),
         ("t.jsonl.gz", "no gzip", 0, "Not a gzipped file (b'no')"),
-        ("t.jsonl", b"\xff\xff", 0, "is not UTF-8: invalid start byte"),
+        ("t.jsonl", b"\xff\xff", 1, "is not UTF-8"),
         ("t.txt", "", 0, "its name ends neither in .jsonl nor in .csv: say which it is by `format`"),
     ],
 )

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import click
 
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
+    Count,
     Text,
     book_of,
     money_options,
     number,
     refuse,
+    refuse_unused,
+    take,
 )
-from engine.cli.plan.tables import bill_rows, dollars, price_line
+from engine.cli.plan.tables import bill_rows, count, dollars, price_line
 from engine.core.billing import exactly
-from engine.model.cost.bill import bill, plain
-from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document, what_ifs
+from engine.model.cost.bill import Bill, FreeTierChoice, bill, plain
+from engine.model.cost.containers import (
+    Container,
+    ContainerComparison,
+    against,
+    container_assumptions,
+    parse_container,
+)
+from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document, what_ifs, with_memory
+from engine.model.cost.price_book import PriceBook
+from engine.model.cost.savings_plans import committed
+from engine.model.cost.usage import Usage
+from engine.model.queueing.formulas import poisson_quantile
 from engine.report.tables import text_table
 
-_COUNT = click.IntRange(min=0, max=10**15)
-_UNITS: Final = {"k": 10**3, "M": 10**6, "G": 10**9}
+_MAX_MB: Final = 10_240
+_DAY_S: Final = 86_400
+_COUNT: Final = Count(max=10**15)
 
 
 def _decimal(text: str) -> Decimal:
@@ -37,15 +54,6 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
-def _requests(text: str) -> int:
-    """A whole number, also as 1e6, 2.5k, 3M or 1G."""
-    unit = _UNITS.get(text[-1:], 1)
-    value = _decimal(text if unit == 1 else text[:-1]) * unit
-    if value != value.to_integral_value() or value > 10**15:
-        raise ValueError(f"{text!r} must be a whole number up to 1e15")
-    return int(value)
-
-
 def _billed_ms(text: str) -> int:
     """Milliseconds that are billed: begun ones count."""
     value = _decimal(text)
@@ -54,11 +62,25 @@ def _billed_ms(text: str) -> int:
     return math.ceil(value)
 
 
+def _ratio(text: str) -> Decimal:
+    value = _decimal(text)
+    if not value:
+        raise ValueError(f"{text!r} must be above 0")
+    return value
+
+
+def _percent(text: str) -> Decimal:
+    """A share, written in percent."""
+    value = _decimal(text)
+    if value > 100:
+        raise ValueError(f"{text!r} must be up to 100")
+    return value / 100
+
+
 @click.command("cost")
 @click.option(
     "--requests",
-    type=Text("requests", _requests),
-    metavar="INTEGER RANGE",
+    type=_COUNT,
     required=True,
     help="invocations a month, on demand: 3000000, 3e6 or 3M",
 )
@@ -93,29 +115,70 @@ def _billed_ms(text: str) -> int:
     show_default=True,
     help="messages that producers send in one call",
 )
+@click.option("--nat-gateways", type=_COUNT, default=0, help="NAT gateways, which stand all month")
+@click.option("--nat-kb", type=_COUNT, default=0, help="that go through them with each invocation")
+@click.option("--executions", type=_COUNT, default=0, help="durable executions of these invocations")
+@click.option("--durable-operations", type=_COUNT, default=0, help="of each execution")
+@click.option("--durable-kb", type=_COUNT, default=0, help="that each execution writes")
+@click.option("--durable-days", type=_COUNT, default=0, help="that it is kept, running and after")
+@click.option(
+    "--managed-hours",
+    type=Text("hours", _decimal),
+    default="0",
+    help="of Managed Instances, all together: they run the on-demand requests",
+)
+@click.option("--instance-usd", type=Text("usd", _decimal), default="0", help="an hour of one, on demand")
+@click.option(
+    "--instance-discount", type=Text("percent", _percent), default="0", help="% that a plan takes off it"
+)
 @money_options
+@click.option("--commitment", type=Text("usd", _decimal), help="US dollars an hour, with --savings-plan")
+@click.option(
+    "--arm-speed", type=Text("ratio", _ratio), help="how many times as fast as x86_64 arm64 is, as measured"
+)
+@click.option(
+    "--cpu-ms", type=Text("ms", _ratio), help="of each duration, at one vCPU: prices twice the memory too"
+)
+@click.option(
+    "--container",
+    type=Text("container", parse_container),
+    multiple=True,
+    help="instead of Lambda: fargate:VCPU:GB, fargate-arm64:VCPU:GB, ec2:TYPE or dollars an hour; repeatable",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="requests that one of these serves at a time",
+)
 @click.option("--budget", type=Text("usd", _decimal), help="exit with 3 if the bill is higher")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def cost(*, budget: Decimal | None, as_json: bool, **options: Any) -> None:
+@click.pass_context
+def cost(context: click.Context, /, *, budget: Decimal | None, as_json: bool, **options: Any) -> None:
     """Price a month of invocations: Lambda, and what stands before and around it.
 
     Exit code 3 if the bill is above --budget.
     """
+    _refuse_what_changes_nothing(context, options)
     book, free_tier, days = book_of(options)
+    otherwise = take(options, "commitment", "arm_speed", "cpu_ms", "container", "at_once")
     month = Month(**options, days=days)
     if month.cold_starts > month.requests:
         refuse([f"--cold-starts {month.cold_starts}: more than --requests {month.requests}"])
     if month.provisioned_requests and not month.provisioned:
         refuse(["--provisioned-requests: there is no --provisioned concurrency for them to run in"])
-    usage = month.usage()
-    sum_up = bill(usage, book, free_tier=free_tier)
-    others = what_ifs(usage, book, free_tier)
+    sum_up = _bill(month, otherwise["commitment"], month.usage(), book, free_tier)
+    others = _others(month, book, free_tier, otherwise)
+    compared = [_compared(month, book, one, otherwise["at_once"]) for one in otherwise["container"]]
     requests = month.requests + month.provisioned_requests
     found = document(sum_up, requests)
-    granted = [*book.assumptions, *assumptions(month)]
+    granted = [*sum_up.book.assumptions, *assumptions(month), *container_assumptions(compared)]
     if as_json:
         found["assumptions"] = granted
         found["what_if"] = {name: plain(usd) for name, usd in others.items()}
+        if compared:
+            found["containers"] = [one.document() for one in compared]
         click.echo(json.dumps(found, indent=2))
     else:
         click.echo("\n".join(text_table(bill_rows(sum_up))))
@@ -124,9 +187,83 @@ def cost(*, budget: Decimal | None, as_json: bool, **options: Any) -> None:
                 each = dollars(sum_up.usd * 1_000_000 / requests)
             click.echo(f"\n{each} for a million requests")
         click.echo("\n".join(text_table((f"  {name}", dollars(usd)) for name, usd in others.items())))
+        if compared:
+            click.echo("\n" + "\n".join(text_table(_container_rows(compared))))
         click.echo(f"\n{price_line(sum_up)}")
         for assumption in granted:
             click.echo(f"- {assumption}")
     if budget is not None and sum_up.usd > budget:
         click.echo(f"FAILS: {dollars(sum_up.usd)} is above the budget of {dollars(budget)}", err=True)
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
+
+
+def _refuse_what_changes_nothing(context: click.Context, options: Mapping[str, Any]) -> None:
+    """Exit if an option was given that needs another."""
+    if not options["nat_gateways"]:
+        refuse_unused(context, "needs --nat-gateways", "nat_kb")
+    if not options["executions"]:
+        refuse_unused(context, "needs --executions", "durable_operations", "durable_kb", "durable_days")
+    if not options["managed_hours"]:
+        refuse_unused(context, "needs --managed-hours", "instance_usd", "instance_discount")
+    elif not options["instance_usd"]:
+        refuse(["--managed-hours: needs --instance-usd, the price of one of them an hour"])
+    if options["savings_plan"] is None:
+        refuse_unused(context, "needs --savings-plan", "plan_years", "commitment")
+    if not options["container"]:
+        refuse_unused(context, "needs --container", "at_once")
+
+
+def _others(
+    month: Month, book: PriceBook, free_tier: FreeTierChoice, otherwise: Mapping[str, Any]
+) -> dict[str, Decimal]:
+    """What the month would cost otherwise, by how."""
+    price = partial(_usd, month, otherwise["commitment"])
+    found = what_ifs(month.usage(), book, free_tier, arm_speed=otherwise["arm_speed"], price=price)
+    if otherwise["cpu_ms"] is not None:
+        try:
+            twice = with_memory(month, min(2 * month.memory_mb, _MAX_MB), otherwise["cpu_ms"])
+        except ValueError as error:
+            refuse([f"--cpu-ms: {error}"])
+        found[f"with {twice.memory_mb} MB, {twice.duration_ms} ms each"] = price(
+            twice.usage(), book, free_tier
+        )
+    return found
+
+
+def _bill(
+    month: Month, commitment_usd: Decimal | None, usage: Usage, book: PriceBook, free_tier: FreeTierChoice
+) -> Bill:
+    """The bill of a usage, with what the month has besides: instances, and a commitment."""
+    found = bill(usage, book, free_tier=free_tier, extra_usd=month.given_usd())
+    return found if commitment_usd is None else committed(found, commitment_usd, month.days * 24)
+
+
+def _usd(
+    month: Month, commitment_usd: Decimal | None, usage: Usage, book: PriceBook, free_tier: FreeTierChoice
+) -> Decimal:
+    return _bill(month, commitment_usd, usage, book, free_tier).usd
+
+
+def _compared(month: Month, book: PriceBook, container: Container, at_once: int) -> ContainerComparison:
+    """All of the month's requests on containers instead."""
+    in_flight = month.requests * month.duration_ms / 1000 / (month.days * _DAY_S)
+    return against(
+        container,
+        book,
+        busy=poisson_quantile(in_flight, 0.99),
+        billed_ms=month.duration_ms,
+        memory_mb=month.memory_mb,
+        architecture=month.architecture,
+        days=month.days,
+        at_once=at_once,
+    )
+
+
+def _container_rows(compared: Sequence[ContainerComparison]) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [("instead of Lambda", "needed", "US dollars", "cheaper above", "busy there")]
+    for one in compared:
+        cheaper = f"{one.even_per_s:.3g} requests/s each" if one.within_reach else "never"
+        rows.append(
+            (one.container.name, count(one.containers), dollars(one.usd), cheaper, f"{one.even_busy:.3g}")
+        )
+    return rows

@@ -14,10 +14,11 @@ from click.core import ParameterSource
 
 from engine.cli.price_age import STALE_DAYS, age_days
 from engine.core.function import Account, Function
+from engine.core.written_numbers import in_digits
 from engine.errors import ConfigError
 from engine.model.cost.bill import FreeTierChoice
-from engine.model.cost.price_book import PriceBook, price_book, with_savings_plan
-from engine.model.cost.price_list import SAVINGS_PLANS
+from engine.model.cost.price_book import PriceBook, price_book
+from engine.model.cost.savings_plans import PAYMENTS, YEARS, with_savings_plan
 from engine.model.distributions import Distribution, parse_distribution
 from engine.model.queueing.objectives import Objectives
 
@@ -66,6 +67,18 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
             self.fail(str(error), param, ctx)
 
 
+class Count(click.IntRange):
+    """A whole number from 0 up, as people write it: 3000000, 3e6, 2.5k, 3M or 1G."""
+
+    def __init__(self, max: int | None = None) -> None:  # noqa: A002  # as click has it
+        super().__init__(min=0, max=max)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        written: Any = in_digits(value) if isinstance(value, str) else value
+        return super().convert(written, param, ctx)
+
+
 def number(least: float = 0.0, most: float | None = None, *, above: bool = False) -> click.FloatRange:
     """A number from `least` (or above it) to `most`."""
     return click.FloatRange(min=least, max=most, min_open=above)
@@ -78,7 +91,7 @@ def _service(text: str) -> Distribution:
     return distribution
 
 
-_COUNT: Final = click.IntRange(min=0)
+_COUNT: Final = Count()
 
 
 def function_options(command: F) -> F:
@@ -139,7 +152,10 @@ def money_options(command: F) -> F:
         click.option("--region", default="us-east-1", show_default=True),
         click.option("--prices", metavar="FILE", help="a JSON file of prices that replace the shipped ones"),
         click.option("--free-tier", is_flag=True, help="subtract the free tier"),
-        click.option("--savings-plan", type=click.Choice(list(SAVINGS_PLANS)), help="Compute Savings Plan"),
+        click.option("--savings-plan", type=click.Choice(PAYMENTS), help="Compute Savings Plan"),
+        click.option(
+            "--plan-years", type=click.Choice([str(one) for one in YEARS]), default="1", show_default=True
+        ),
         click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="of a month"),
     )
     return _all(command, options)
@@ -204,10 +220,11 @@ def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
     """The prices, what is free, and the days of a month, taken out of `options`."""
     free = FreeTierChoice.ALWAYS if options.pop("free_tier") else FreeTierChoice.NONE
     path, region, plan = options.pop("prices"), options.pop("region"), options.pop("savings_plan")
+    years = int(options.pop("plan_years"))
     try:
         book = price_book(region, None if path is None else price_file(path))
         if plan is not None:
-            book = with_savings_plan(book, plan)
+            book = with_savings_plan(book, plan, years)
     except ConfigError as error:
         refuse(f"{path}: {one}" if path is not None else one for one in error.problems)
     age = age_days(book.published, datetime.now(UTC).date())

@@ -12,7 +12,8 @@ from engine.core.billing import asynchronous_requests, billed_ms, exactly, stand
 from engine.errors import ConfigError
 from engine.model.cost import usage
 from engine.model.cost.bill import FreeTierChoice, bill, cents
-from engine.model.cost.price_book import overridden, price_book, with_savings_plan
+from engine.model.cost.price_book import overridden, price_book
+from engine.model.cost.savings_plans import with_savings_plan
 
 M = 1_000_000
 HOUR_S = 3600
@@ -479,7 +480,7 @@ def test_a_savings_plan_changes_the_first_duration_tier():
     assert BOOK.meters["lambda.duration.x86_64"].bands[1:] == book.meters["lambda.duration.x86_64"].bands[1:]
     with pytest.raises(ConfigError, match="must be one of no-upfront, all-upfront"):
         with_savings_plan(BOOK, "yearly")
-    with pytest.raises(ConfigError, match="known for us-east-1 only"):
+    with pytest.raises(ConfigError, match="rates of no-upfront for 1 y are not known for eu-west-1"):
         with_savings_plan(price_book("eu-west-1"), "no-upfront")
 
 

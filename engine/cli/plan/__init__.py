@@ -11,6 +11,7 @@ import click
 
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
+    Count,
     Text,
     book_of,
     function_of,
@@ -81,7 +82,7 @@ _DAY_S = 86_400
     show_default=True,
     help="messages that producers send in one call",
 )
-@click.option("--log-bytes", type=click.IntRange(min=0), default=0, help="of log lines, each invocation")
+@click.option("--log-bytes", type=Count(), default=0, help="of log lines, each invocation")
 @click.option(
     "--against",
     metavar="FILE",

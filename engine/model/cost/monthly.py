@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from engine.core.billing import asynchronous_requests, exactly
+from engine.core.cpu_law import MB_PER_VCPU
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, cents, plain
-from engine.model.cost.price_book import PriceBook, with_savings_plan
-from engine.model.cost.price_list import SAVINGS_PLANS
+from engine.model.cost.price_book import PriceBook
+from engine.model.cost.savings_plans import PAYMENTS, RATES, with_savings_plan
 from engine.model.cost.usage import (
     Usage,
+    durable,
     http_api,
     idle_polling,
     invocations,
     logs,
+    managed_fee_usd,
+    nat,
     provisioned,
     rest_api,
     snapstart,
@@ -55,6 +61,12 @@ class Month:
         front_door: One of `FRONT_DOORS`.
         sqs_batch, sqs_send_batch: Messages in a batch of the function, and in one of who sends them, if the
             front door is a queue.
+        nat_gateways, nat_kb: NAT gateways, and what goes through them with each invocation.
+        executions: Durable executions that the invocations are part of; 0 = not durable.
+        durable_operations, durable_kb, durable_days: Operations of each execution, what it writes, and how
+            long that is kept, running and after.
+        managed_hours: Hours of Managed Instances, all together; above 0 they run the on-demand requests.
+        instance_usd, instance_discount: An hour of such an instance on demand, and the share taken off it.
     """
 
     requests: int
@@ -77,6 +89,15 @@ class Month:
     front_door: str = "none"
     sqs_batch: int = 10
     sqs_send_batch: int = 1
+    nat_gateways: int = 0
+    nat_kb: int = 0
+    executions: int = 0
+    durable_operations: int = 0
+    durable_kb: int = 0
+    durable_days: int = 0
+    managed_hours: Decimal = Decimal(0)
+    instance_usd: Decimal = Decimal(0)
+    instance_discount: Decimal = Decimal(0)
 
     def usage(self) -> Usage:
         """What it uses, by meter."""
@@ -100,11 +121,33 @@ class Month:
             used.append(snapstart(self.cold_starts, self.memory_mb, self.days * DAY_S))
         if self.streamed_mb:
             used.append(streaming(every, self.streamed_mb))
+        if self.executions:
+            used.append(self._durable())
         return total(*used)
+
+    def given_usd(self) -> dict[str, Decimal]:
+        """Lines of the bill whose prices are the reader's: the instances, and Lambda's fee for them."""
+        if not self.managed_hours:
+            return {}
+        with exactly():
+            each_usd = self.instance_usd * (1 - self.instance_discount)
+            return {
+                "managed.instances": self.managed_hours * each_usd,
+                "managed.fee": self.managed_hours * managed_fee_usd(self.instance_usd),
+            }
+
+    def _durable(self) -> Usage:
+        """As AWS's example counts: a GB written is a million KB, and is kept for a share of the month."""
+        with exactly():
+            written_gb = Decimal(self.executions * self.durable_kb) / _MILLION
+            kept = written_gb * self.durable_days / self.days
+        return durable(self.executions * self.durable_operations, written_gb, kept)
 
     def _on_demand(self) -> Usage:
         billed_ms = self.requests * self.duration_ms + self.cold_starts * self.init_ms
         per_event = asynchronous_requests(self.event_kb * 1024)
+        if self.managed_hours:  # instances are paid by the hour, not by what runs on them
+            return {"managed.requests": Decimal(self.requests * per_event)}
         used = invocations(
             self.requests, billed_ms, self.memory_mb, self.architecture, storage_mb=self.storage_mb
         )
@@ -127,16 +170,24 @@ def around(month: Month, requests: int) -> Usage:
         used.append(logs(requests, month.log_bytes))
     if month.response_kb:
         used.append(transfer_out(requests, month.response_kb * 1024))
+    if month.nat_gateways:
+        used.append(nat(month.nat_gateways, month.days * DAY_S, requests, month.nat_kb * 1024))
     return total(*used)
 
 
 def assumptions(month: Month) -> tuple[str, ...]:
-    """What is taken for granted of what stands before a function, a sentence each."""
-    if month.front_door != "sqs":
-        return ()
-    return (
-        f"SQS: full batches of {month.sqs_batch}, sent {month.sqs_send_batch} at a time, calls up to 64 KB",
-    )
+    """What is taken for granted of what stands before and around a function, a sentence each."""
+    said = []
+    if month.front_door == "sqs":
+        batches = f"full batches of {month.sqs_batch}, sent {month.sqs_send_batch} at a time"
+        said.append(f"SQS: {batches}, calls up to 64 KB")
+    if month.nat_kb:
+        said.append("NAT: what leaves AWS through it is transfer out besides (--response-kb)")
+    if month.managed_hours:
+        said.append("Managed Instances: AWS keeps at least three environments, and half of the vCPUs free")
+    if month.executions:
+        said.append("durable: replays are invocations, and are billed as such")
+    return tuple(said)
 
 
 def document(month_bill: Bill, requests: int) -> dict[str, Any]:
@@ -151,24 +202,69 @@ def document(month_bill: Bill, requests: int) -> dict[str, Any]:
     }
 
 
-def what_ifs(usage: Usage, book: PriceBook, free_tier: FreeTierChoice) -> dict[str, Decimal]:
-    """The same usage otherwise: with or without the free tier, on the other architecture, with a plan."""
+Pricing = Callable[[Usage, PriceBook, FreeTierChoice], Decimal]
+"""US dollars for a usage."""
+
+
+def _usd(usage: Usage, book: PriceBook, free_tier: FreeTierChoice) -> Decimal:
+    return bill(usage, book, free_tier=free_tier).usd
+
+
+def what_ifs(
+    usage: Usage,
+    book: PriceBook,
+    free_tier: FreeTierChoice,
+    *,
+    arm_speed: Decimal | None = None,
+    price: Pricing = _usd,
+) -> dict[str, Decimal]:
+    """The same usage otherwise: with or without the free tier, on the other architecture, with a plan.
+
+    `arm_speed`: how many times as fast arm64 is as x86_64, measured or given; None = durations stay equal.
+    `price`: what else belongs to the bill, such as instances or a commitment.
+    """
     other = FreeTierChoice.ALWAYS if free_tier is FreeTierChoice.NONE else FreeTierChoice.NONE
     found = {
-        f"{'with' if other is FreeTierChoice.ALWAYS else 'without'} free tier": bill(
-            usage, book, free_tier=other
-        ).usd
+        f"{'with' if other is FreeTierChoice.ALWAYS else 'without'} free tier": price(usage, book, other)
     }
     for here, there in (("x86_64", "arm64"), ("arm64", "x86_64")):
         if any(name.endswith(here) for name in usage):
-            moved = total(*({_moved(name, here, there): one} for name, one in usage.items()))
-            found[f"on {there}, at equal duration"] = bill(moved, book, free_tier=free_tier).usd
+            speed = Decimal(1) if arm_speed is None else arm_speed if there == "arm64" else 1 / arm_speed
+            moved = total(
+                *({_moved(name, here, there): _at(one, name, speed)} for name, one in usage.items())
+            )
+            how = "at equal duration" if arm_speed is None else f"{speed:.3g} times as fast"
+            found[f"on {there}, {how}"] = price(moved, book, free_tier)
             break
-    if book.region == "us-east-1":
-        for payment in SAVINGS_PLANS:
+    for payment in PAYMENTS:
+        if not book.on_demand and (book.region, payment, 1) in RATES:
             planned = with_savings_plan(book, payment)
-            found[f"Compute Savings Plan, {payment}"] = bill(usage, planned, free_tier=free_tier).usd
+            found[f"Compute Savings Plan, {payment}"] = price(usage, planned, free_tier)
     return found
+
+
+def with_memory(month: Month, memory_mb: int, cpu_ms: Decimal) -> Month:
+    """The month at another memory size: of each duration, `cpu_ms` (at one vCPU) change with it.
+
+    Raises:
+        ValueError: More CPU than a duration has room for.
+    """
+
+    def moved(all_ms: int) -> int:
+        with exactly():
+            now, then = (MB_PER_VCPU / Decimal(min(mb, MB_PER_VCPU)) for mb in (month.memory_mb, memory_mb))
+            if cpu_ms * now > all_ms:
+                raise ValueError(f"{cpu_ms} ms of CPU take longer than {all_ms} ms at {month.memory_mb} MB")
+            return math.ceil(all_ms - cpu_ms * now + cpu_ms * then)
+
+    inside_ms = moved(month.provisioned_ms) if month.provisioned_requests else month.provisioned_ms
+    return replace(month, memory_mb=memory_mb, duration_ms=moved(month.duration_ms), provisioned_ms=inside_ms)
+
+
+def _at(quantity: Decimal, name: str, speed: Decimal) -> Decimal:
+    """What is used of a meter by a CPU so many times as fast: less of durations."""
+    with exactly():
+        return quantity / speed if ".duration." in name or name == "lambda.storage" else quantity
 
 
 def _moved(name: str, here: str, there: str) -> str:

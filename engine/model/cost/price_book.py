@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -12,7 +12,6 @@ from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
 from engine.model.cost.price_list import (
     PUBLISHED,
-    SAVINGS_PLANS,
     SOURCE,
     Allowance,
     Band,
@@ -38,6 +37,7 @@ class PriceBook:
         allowances: What is free each month, if asked for.
         assumptions: What is not from a list of that region, one sentence each. Show them with the prices.
         assumed: Meters without a price of that region.
+        on_demand: What the meters that a Savings Plan covers cost without it; empty without a plan.
     """
 
     region: str
@@ -47,6 +47,7 @@ class PriceBook:
     allowances: tuple[Allowance, ...]
     assumptions: tuple[str, ...] = ()
     assumed: frozenset[str] = frozenset()
+    on_demand: Mapping[str, PriceMeter] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The book as a document that `overridden` reads again."""
@@ -124,29 +125,6 @@ def overridden(book: PriceBook, document: Mapping[str, Any]) -> PriceBook:
         assumptions=book.assumptions + (note if kept else ()),
         assumed=book.assumed - changed.keys(),
     )
-
-
-def with_savings_plan(book: PriceBook, payment: str) -> PriceBook:
-    """`book` with the rates of a Compute Savings Plan for duration and provisioned concurrency.
-
-    Raises:
-        ConfigError: The region is not us-east-1, or there is no such payment.
-    """
-    rates = SAVINGS_PLANS.get(payment)
-    if rates is None:
-        raise ConfigError((f"savings plan {payment!r}: must be one of {', '.join(SAVINGS_PLANS)}",))
-    if book.region != HOME_REGION:
-        raise ConfigError((f"savings plan: its rates are known for {HOME_REGION} only, not {book.region}",))
-    changed = dict(book.meters)
-    for name, usd in rates.items():
-        unit, (first, *rest) = changed[name]
-        changed[name] = PriceMeter(unit, (Band(first.up_to, Decimal(usd)), *rest))
-    notes = [f"Compute Savings Plan rates ({payment}; first tier of duration), the commitment fully used"]
-    covered = [name for name in book.meters if name.startswith(("lambda.duration.", "lambda.provisioned."))]
-    missing = [name for name in covered if name not in rates]
-    if missing:
-        notes.append(f"covered by the plan, its rate not found, priced on demand: {', '.join(missing)}")
-    return replace(book, meters=changed, assumptions=(*book.assumptions, *notes))
 
 
 def _book(sheet: PriceSheet) -> PriceBook:

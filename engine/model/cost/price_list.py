@@ -7,7 +7,6 @@ Kinesis, VPC and EC2 data transfer as extracted in October 2025 and September 20
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -56,25 +55,6 @@ def allowances() -> tuple[Allowance, ...]:
         Allowance("DynamoDB Streams", Decimal(2_500_000), ("dynamodb.streams",)),
         Allowance("data transfer", Decimal(100), ("transfer.out",)),
     )
-
-
-SAVINGS_PLANS: Final[Mapping[str, Mapping[str, str]]] = {
-    "no-upfront": {
-        "lambda.duration.x86_64": "0.0000147",
-        "lambda.duration.arm64": "0.0000117",
-        "lambda.provisioned.standing.x86_64": "0.00000367",
-        "lambda.provisioned.duration.x86_64": "0.00000856",
-    },
-    "all-upfront": {
-        "lambda.duration.x86_64": "0.0000138",
-        "lambda.duration.arm64": "0.0000111",
-    },
-}
-"""Compute Savings Plan: US dollars per GB-second by payment and meter; of duration, the first tier.
-
-AWS prints three digits. Source: offer AWSComputeSavingsPlan of 2026-09-25, us-east-1. Plans cover duration,
-provisioned concurrency and the duration inside it; the rates that are missing here were not found.
-"""
 
 
 def flat(unit: str, usd: str) -> PriceMeter:

@@ -196,3 +196,10 @@ def transfer_out(requests: int, bytes_each: int) -> Usage:
     """Answers of `bytes_each` that leave AWS."""
     with exactly():
         return {"transfer.out": Decimal(requests * bytes_each) / 1024**3}
+
+
+def nat(gateways: int, enabled_s: float, requests: int, bytes_each: int) -> Usage:
+    """NAT gateways that stand for `enabled_s` seconds, and `bytes_each` through them with each request."""
+    with exactly():
+        hours = Decimal(round(enabled_s)) / 3600
+        return {"nat.hours": gateways * hours, "nat.data": Decimal(requests * bytes_each) / 1024**3}

@@ -15,6 +15,8 @@ from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
+from engine.core.written_numbers import in_digits
+
 _WORDS: Final = {
     "poisson": ("RATE",),
     "constant": ("RATE",),
@@ -201,7 +203,7 @@ def _sine_requests(mean: float, amplitude: float, period_s: float, to_s: float) 
 
 def _number(text: str, word: str, name: str) -> float:
     try:
-        value = float(word)
+        value = float(in_digits(word))
     except ValueError:
         raise ValueError(f"{text!r}: {name} {word!r} is not a number") from None
     if not 0 <= value < math.inf:

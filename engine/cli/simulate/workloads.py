@@ -16,9 +16,8 @@ from engine.model.traffic import synthetic
 from engine.model.traffic.shapes import Shape, arrivals
 from engine.sources.replay.published import COUNTED, Invocations
 from engine.sources.replay.recorded import Trace, recorded, timeout_of
-from engine.sources.replay.trace_file import Ending, TraceError
+from engine.sources.replay.trace_file import MAX_CALLS, Ending, TraceError
 
-MAX_REQUESTS = 20_000_000
 _NOTES: Final = 8
 """Sentences about a trace that are shown."""
 
@@ -101,7 +100,7 @@ def _ended(made: Workload, endings: Sequence[Ending]) -> Workload:
 def from_shape(recipe: Recipe, shape: Shape, horizon_s: float) -> list[Workload]:
     """One function under a shape."""
     expected = shape.mean_per_s(horizon_s) * horizon_s
-    if expected > MAX_REQUESTS:
+    if expected > MAX_CALLS:
         refuse([f"--traffic {shape}: {expected:,.0f} requests are too many to simulate; see `engine plan`"])
     calls = Invocations(arrivals(shape, horizon_s, recipe.rng))
     return [recipe.workload(recipe.function.name, calls)]
@@ -110,14 +109,11 @@ def from_shape(recipe: Recipe, shape: Shape, horizon_s: float) -> list[Workload]
 def from_trace(recipe: Recipe, trace: Trace, until_s: float, *, timeout_given: bool) -> TracedWorkloads:
     """The functions of a trace, busiest first, up to `until_s`; exits with the line where it is wrong."""
     try:
-        found = recorded(trace, recipe.rng)
+        found = recorded(trace, recipe.rng, until_s)
     except TraceError as error:
         refuse([str(error)])
     calls = {name: one.until(until_s) for name, one in found.functions.items()}
     calls = {name: one for name, one in calls.items() if one.at_s}
-    requests = sum(len(one.at_s) for one in calls.values())
-    if requests > MAX_REQUESTS:
-        refuse([f"{trace.file}: {requests:,} requests are too many to simulate; cut it by --seconds"])
     if not calls:
         refuse([f"{trace.file}: no event in the first {until_s:g} seconds"])
     notes = list(found.notes)
@@ -169,7 +165,7 @@ def from_population(recipe: Recipe, count: int, horizon_s: float) -> list[Worklo
     """Made-up applications with the published facts: those that are called in that time."""
     made = []
     for one in synthetic.applications(count, recipe.rng):
-        if one.rate_per_s * horizon_s > MAX_REQUESTS / 10:
+        if one.rate_per_s * horizon_s > MAX_CALLS / 10:
             continue
         at_s = synthetic.arrivals(one, horizon_s, recipe.rng)
         if at_s:

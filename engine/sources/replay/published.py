@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import nan
+from math import ceil, inf, isfinite, nan
 from random import Random
 from statistics import median
 from typing import Final, Literal
@@ -90,6 +90,23 @@ class Beside:
     delays_s: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What of a trace is drawn, and how much of it is wanted.
+
+    Attributes:
+        rng: Draws the moments of requests that were only counted, and durations of which a law is known.
+        how: Where in their minute (or second) those come.
+        beside: What other files say.
+        until_s: What was counted from here on is left out.
+    """
+
+    rng: Random
+    how: Spread = "uniform"
+    beside: Beside = field(default_factory=Beside)
+    until_s: float = inf
+
+
 @dataclass(frozen=True, slots=True)
 class DurationLaw:
     """Durations by their percentiles at 0, 1, 25, 50, 75, 99 and 100 %, straight between them.
@@ -138,30 +155,23 @@ _SIGNS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def read(
-    layout: str,
-    lines: Iterable[str],
-    *,
-    rng: Random,
-    how: Spread = "uniform",
-    beside: Beside | None = None,
-    wrong: WrongLines | None = None,
+    layout: str, lines: Iterable[str], drawing: Drawing, wrong: WrongLines | None = None
 ) -> Mapping[str, Invocations]:
     """The functions of a trace, busiest first; times begin at 0.
 
     Args:
         layout: One of `LAYOUTS`.
         lines: The file.
-        rng: Draws the moments of requests that were only counted, and durations of which a law is known.
-        how: Where in their minute (or second) those come.
-        beside: What other files say.
+        drawing: What is drawn.
         wrong: Takes the lines that are wrong, which are left out.
 
     Raises:
         LineError: A line is wrong; its number is that in the file.
+        TooManyCalls: It has more than `MAX_CALLS`.
     """
     seen = WrongLines() if wrong is None else wrong
     table = Table(lines, seen)
-    found = _READERS[layout](table, rng, how, beside or Beside())
+    found = _READERS[layout](table, drawing)
     if wrong is None and (error := seen.error()) is not None:
         raise error
     called = {name: one for name, one in found.items() if one.at_s}
@@ -265,7 +275,7 @@ class _Names:
         return name
 
 
-def _azure2019(table: Table, rng: Random, how: Spread, beside: Beside) -> Mapping[str, Invocations]:
+def _azure2019(table: Table, drawing: Drawing) -> Mapping[str, Invocations]:
     """A function a line, a minute of its day a column: `HashOwner,HashApp,HashFunction,Trigger,1,2,...`."""
     table.column("HashFunction")
     key = [table.head.index(one) for one in ("HashOwner", "HashApp", "HashFunction") if one in table.head]
@@ -274,6 +284,8 @@ def _azure2019(table: Table, rng: Random, how: Spread, beside: Beside) -> Mappin
     minutes = [places[str(number)] for number in range(1, _MINUTES + 1) if str(number) in places]
     if not minutes:
         raise LineError(1, "has no column '1': minutes are numbered from 1")
+    if isfinite(drawing.until_s):
+        minutes = minutes[: ceil(drawing.until_s / 60)]
     in_a_row = minutes == list(range(minutes[0], minutes[0] + len(minutes)))
     names, found, laws = _Names(), defaultdict[str, Invocations](Invocations), dict[str, DurationLaw | None]()
     triggers: dict[str, str] = {}
@@ -285,13 +297,14 @@ def _azure2019(table: Table, rng: Random, how: Spread, beside: Beside) -> Mappin
             continue
         parts = tuple(row[one] for one in key)
         name = names.of(*parts)
-        found[name].at_s.extend(spread(counts, 60.0, how, rng))
-        laws[name] = beside.laws.get(parts)
+        table.take(sum(counts))
+        found[name].at_s.extend(spread(counts, 60.0, drawing.how, drawing.rng))
+        laws[name] = drawing.beside.laws.get(parts)
         triggers[name] = "" if trigger is None else row[trigger]
-        if (memory_mb := beside.memory_mb.get(parts[:-1])) is not None:
+        if (memory_mb := drawing.beside.memory_mb.get(parts[:-1])) is not None:
             found[name].memory_mb = min(10_240, max(128, memory_mb))
-    if beside.laws:
-        _draw_durations(found, laws, triggers, rng)
+    if drawing.beside.laws:
+        _draw_durations(found, laws, triggers, drawing.rng)
     return found
 
 
@@ -328,7 +341,7 @@ def _draw_durations(
             one.service_s = [median(known) if known else nan] * len(one.at_s)
 
 
-def _azure2021(table: Table, _rng: Random, _how: Spread, _beside: Beside) -> Mapping[str, Invocations]:
+def _azure2021(table: Table, _drawing: Drawing) -> Mapping[str, Invocations]:
     """An invocation a line: `app,func,end_timestamp,duration`, seconds."""
     app, func = table.column("app"), table.column("func")
     end, duration = table.column("end_timestamp"), table.column("duration")
@@ -339,6 +352,7 @@ def _azure2021(table: Table, _rng: Random, _how: Spread, _beside: Beside) -> Map
         except LineError as error:
             table.refuse(error)
             continue
+        table.take(1)
         one = found[f"{row[app]}/{row[func]}"]
         one.at_s.append(end_s - took_s)
         one.service_s.append(took_s)
@@ -358,7 +372,7 @@ def _moment_of_2023(table: Table, row: list[str], line: int, time: int, day: int
     return at_s if at_s >= 86_400 else at_s + days_s
 
 
-def _huawei2023(table: Table, rng: Random, how: Spread, beside: Beside) -> Mapping[str, Invocations]:
+def _huawei2023(table: Table, drawing: Drawing) -> Mapping[str, Invocations]:
     """Requests by second or minute, a function a column: `day,time,0,1,2,...`, time in seconds."""
     time, names = _columns_of_2023(table)
     day = table.head.index("day") if "day" in table.head else None
@@ -373,6 +387,9 @@ def _huawei2023(table: Table, rng: Random, how: Spread, beside: Beside) -> Mappi
         except LineError as error:
             table.refuse(error)
             continue
+        if moments and at_s - moments[0] >= drawing.until_s:
+            break
+        table.take(sum(values))
         moments.append(at_s)
         for one, value in zip(counts, values, strict=True):
             one.append(value)
@@ -380,16 +397,18 @@ def _huawei2023(table: Table, rng: Random, how: Spread, beside: Beside) -> Mappi
     found: dict[str, Invocations] = {}
     for one, place in zip(counts, names, strict=True):
         calls = found[table.head[place]] = Invocations()
-        delays_s = beside.delays_s.get(table.head[place], {})
+        delays_s = drawing.beside.delays_s.get(table.head[place], {})
         for moment_s, count in zip(moments, one, strict=True):
             if count:
-                calls.at_s += [moment_s - moments[0] + s for s in spread([count], width_s, how, rng)]
-                if beside.delays_s:
+                calls.at_s += [
+                    moment_s - moments[0] + s for s in spread([count], width_s, drawing.how, drawing.rng)
+                ]
+                if drawing.beside.delays_s:
                     calls.service_s += [delays_s.get(moment_s, nan)] * count
     return found
 
 
-def _huawei2025(table: Table, _rng: Random, _how: Spread, _beside: Beside) -> Mapping[str, Invocations]:
+def _huawei2025(table: Table, _drawing: Drawing) -> Mapping[str, Invocations]:
     """A request a line, in seconds; the frontend writes its line at the end of the request (unverified).
 
     A function is a name, a user and a pool; the pool's name holds the memory.
@@ -409,6 +428,7 @@ def _huawei2025(table: Table, _rng: Random, _how: Spread, _beside: Beside) -> Ma
         except LineError as error:
             table.refuse(error)
             continue
+        table.take(1)
         pool = _POOL.match(row[pod]) if pod is not None else None
         key = (pool[0] if pool else "", "" if user is None else row[user], row[name])
         one = found[names.of(*key)]
@@ -443,7 +463,7 @@ def _signed(text: str, name: str, line: int) -> float:
     return -number_of(text[1:], name, line) if text.startswith("-") else number_of(text, name, line)
 
 
-_READERS: Final[Mapping[str, Callable[[Table, Random, Spread, Beside], Mapping[str, Invocations]]]] = {
+_READERS: Final[Mapping[str, Callable[[Table, Drawing], Mapping[str, Invocations]]]] = {
     "azure2019": _azure2019,
     "azure2021": _azure2021,
     "huawei2023": _huawei2023,

@@ -80,11 +80,24 @@ def rows_of(
     Raises:
         TraceError: Here if it cannot be opened; from the iterator if a line is wrong.
     """
-    kind = form_of(file) if form == "auto" else form
+    kind = _kind_of(file, form)
     if kind in (*LAYOUTS, *COLD_START_LAYOUTS):
         raise TraceError(str(file), 0, f"is of layout {kind}, which is not read row by row")
     with opened(file) as stream:
         yield _translated(_rows(stream, kind, wrong, timed=timed), file)
+
+
+def _kind_of(file: Path, form: Format) -> str:
+    """As `form_of`; what is said to be a log may still be one that was exported as CSV."""
+    if form in ("jsonl", "csv"):
+        return form
+    try:
+        found = form_of(file)
+    except TraceError:
+        if form == "auto":
+            raise
+        return form
+    return found if form == "auto" or found == "report-csv" else form
 
 
 def form_of(file: Path) -> str:
@@ -295,36 +308,35 @@ class _Units:
 
 
 def _row(fields: Mapping[str, Any], function: str | None, payload: bytes, line: int, units: _Units) -> Row:
-    """A row of fields by their meaning: text of CSV, or values of JSON."""
-    if len(fields) <= 3 and fields.keys() <= {"timestamp", "function", "payload"}:
-        return Row(line, timestamp_of(_text(fields["timestamp"]), line), function, payload)
-    duration_s = init_s = memory_mb = billed_ms = None
-    if (value := _given(fields, "duration_ms")) is not None:
-        duration_s = number_of(value, "duration_ms", line) / 1000
-    elif (value := _given(fields, "duration_s")) is not None:
-        duration_s = number_of(value, "duration_s", line)
-    elif (value := _given(fields, "duration")) is not None:
-        duration_s = units.seconds(value, line)
-    if (value := _given(fields, "init_ms")) is not None:
-        init_s = number_of(value, "init_ms", line) / 1000
-    if (value := _given(fields, "memory_mb")) is not None:
-        memory_mb = _whole(number_of(value, "memory_mb", line), "memory_mb", line)
-    elif (value := _given(fields, "memory_bytes")) is not None:
-        memory_mb = round(number_of(value, "@memorySize", line) / _BYTES_PER_MB)
-    if (value := _given(fields, "billed_ms")) is not None:
-        billed_ms = round(number_of(value, "@billedDuration", line))
-    if "timestamp" in fields:
-        at_s = timestamp_of(_text(fields["timestamp"]), line)
-    else:  # of a log line, which is written at the end
-        at_s = timestamp_of(_text(fields["end"]), line) - (duration_s or 0.0) - (init_s or 0.0)
-    ending = _ending(fields["status"], line) if "status" in fields else None
+    """A row of fields by their meaning: text of CSV, or values of JSON; what is empty is not said."""
+    at_s = end_s = duration_s = init_s = memory_mb = billed_ms = ending = None
+    for name, given in fields.items():
+        value = given.strip() if isinstance(given, str) else given
+        if name == "timestamp":
+            at_s = timestamp_of(value, line)
+        elif name == "end":
+            end_s = timestamp_of(value, line)
+        elif name == "status":
+            ending = _ending(value, line)
+        elif value is None or value == "":
+            continue
+        elif name == "duration_ms":
+            duration_s = number_of(value, name, line) / 1000
+        elif name == "duration_s":
+            duration_s = number_of(value, name, line)
+        elif name == "duration":
+            duration_s = units.seconds(value, line)
+        elif name == "init_ms":
+            init_s = number_of(value, name, line) / 1000
+        elif name == "memory_mb":
+            memory_mb = _whole(number_of(value, name, line), name, line)
+        elif name == "memory_bytes":
+            memory_mb = round(number_of(value, "@memorySize", line) / _BYTES_PER_MB)
+        elif name == "billed_ms":
+            billed_ms = round(number_of(value, "@billedDuration", line))
+    if at_s is None:  # a line of a log is written at the end
+        at_s = (end_s or 0.0) - (duration_s or 0.0) - (init_s or 0.0)
     return Row(line, at_s, function, payload, duration_s, memory_mb, init_s, ending, billed_ms)
-
-
-def _given(fields: Mapping[str, Any], name: str) -> Any:
-    """The value; None if there is none, or it is empty."""
-    value = fields.get(name)
-    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _whole(value: float, name: str, line: int) -> int:
@@ -334,11 +346,9 @@ def _whole(value: float, name: str, line: int) -> int:
 
 
 def _ending(value: Any, line: int) -> Ending:
-    found = _STATUSES.get(value.strip().lower()) if isinstance(value, str) else None
-    if found is None and value is not None:
+    if value is None:
+        return "success"
+    found = _STATUSES.get(value) or _STATUSES.get(value.lower()) if isinstance(value, str) else None
+    if found is None:
         raise LineError(line, f"status: {str(value)[:40]!r} is none of ok, error, timeout, crash")
-    return found or "success"
-
-
-def _text(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from math import nan
+from math import inf, nan
 from pathlib import Path
 from random import Random
 from typing import Final, TextIO
@@ -17,6 +17,7 @@ from engine.sources.replay.published import (
     COUNTED,
     LAYOUTS,
     Beside,
+    Drawing,
     Invocations,
     Spread,
     cold_starts,
@@ -25,8 +26,17 @@ from engine.sources.replay.published import (
     memory_of_2019,
     read,
 )
-from engine.sources.replay.reader import form_of, rows_of
-from engine.sources.replay.trace_file import LineError, Row, TraceError, WrongLines, opened, reading
+from engine.sources.replay.reader import Format, form_of, rows_of
+from engine.sources.replay.trace_file import (
+    MAX_CALLS,
+    LineError,
+    Row,
+    TooManyCalls,
+    TraceError,
+    WrongLines,
+    opened,
+    reading,
+)
 
 MAX_TIMEOUT_S: Final = 900.0  # Lambda's longest
 NAMELESS: Final = "function"
@@ -39,7 +49,7 @@ class Trace:
 
     Attributes:
         file: The trace.
-        layout: `events` (told by its first lines), `reports`, or a published one.
+        layout: `events` (recognised by its first lines), `reports`, or a published one.
         durations, memory: Further files of its data set (Azure 2019; durations: also Huawei 2023).
         spread: Where in its minute a call comes that was only counted.
         skip: Leave wrong lines out, instead of reading none.
@@ -53,10 +63,10 @@ class Trace:
     skip: bool = False
 
     def recognised(self) -> Trace:
-        """The same with its layout told: `events`, `reports` or a published one.
+        """The same with its layout recognised: `events`, `reports` or a published one.
 
         Raises:
-            TraceError: It cannot be opened or told, or holds cold starts only.
+            TraceError: It cannot be opened or recognised, or holds cold starts only.
         """
         layout = self.layout
         if layout == "events":
@@ -90,8 +100,10 @@ class Recorded:
     skipped: Sequence[str]
 
 
-def recorded(trace: Trace, rng: Random) -> Recorded:
-    """Read a trace whose layout is told; `rng` draws what it does not say.
+def recorded(trace: Trace, rng: Random, until_s: float = inf) -> Recorded:
+    """Read a trace that was recognised; `rng` draws what it does not say.
+
+    What was counted after `until_s` is not read; other traces are read whole.
 
     Raises:
         TraceError: It cannot be read, or lines are wrong and are not to be left out.
@@ -99,11 +111,13 @@ def recorded(trace: Trace, rng: Random) -> Recorded:
     skipped: list[str] = []
     if trace.layout in LAYOUTS:
         beside = _beside(trace, skipped)
+        drawing = Drawing(rng=rng, how=trace.spread, beside=beside, until_s=until_s)
         with _text(trace.file, trace, skipped) as (lines, wrong):
-            found = read(trace.layout, lines, rng=rng, how=trace.spread, beside=beside, wrong=wrong)
+            found = read(trace.layout, lines, drawing, wrong)
         return Recorded(functions=found, notes=_notes(trace, beside, found), skipped=skipped)
     wrong = WrongLines()
-    with rows_of(trace.file, "reports" if trace.layout == "reports" else "auto", wrong) as rows:
+    form: Format = "reports" if trace.layout == "reports" else "auto"
+    with reading(trace.file), rows_of(trace.file, form, wrong) as rows:
         calls, mixed = _gathered(rows)
     _judge(trace.file, trace, wrong, skipped)
     if not calls:
@@ -168,7 +182,9 @@ def _gathered(rows: Iterator[Row]) -> tuple[dict[str, Invocations], int]:
     """Calls by function, and how many had another memory than most of theirs."""
     calls: dict[str, Invocations] = {}
     memory: dict[str, Counter[int]] = {}
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number == MAX_CALLS:
+            raise TooManyCalls
         name = row.function or NAMELESS
         one = calls.get(name)
         if one is None:

@@ -17,6 +17,9 @@ from engine.errors import EngineError
 Ending = Literal["success", "error", "crash", "timeout"]
 """How an invocation ended: `crash` took its environment with it, as a time-out does."""
 
+MAX_CALLS: Final = 20_000_000
+"""Calls of a trace that are held in memory."""
+
 LONGEST_LINE: Final = 8 * 1024 * 1024
 """Characters: an event of 6 MiB, and room for what surrounds it."""
 
@@ -47,6 +50,13 @@ class LineError(EngineError):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
+
+
+class TooManyCalls(EngineError):
+    """A trace has more than `MAX_CALLS`."""
+
+    def __str__(self) -> str:
+        return f"has more than {MAX_CALLS:,} calls; cut it by --seconds, or read a part of it"
 
 
 class WrongLines:
@@ -127,6 +137,8 @@ def reading(file: Path) -> Iterator[None]:
         yield
     except LineError as error:
         raise TraceError(str(file), error.line, error.reason) from None
+    except TooManyCalls as error:
+        raise TraceError(str(file), 0, str(error)) from None
     except (EOFError, OSError, zlib.error) as error:  # cut off, or no gzip file at all
         raise TraceError(str(file), 0, getattr(error, "strerror", None) or str(error)) from None
 
@@ -168,6 +180,7 @@ class Table:
     def __init__(self, lines: Any, wrong: WrongLines | None, needed: str = "") -> None:
         self._reader = csv.reader(lines, strict=True)
         self._wrong = wrong
+        self._calls = 0
         try:
             head = next(self._reader, None)
         except csv.Error as error:
@@ -207,6 +220,12 @@ class Table:
             else:
                 if row:
                     yield self.line, row
+
+    def take(self, calls: int) -> None:
+        """Count calls that are about to be held in memory. Raises `TooManyCalls`."""
+        self._calls += calls
+        if self._calls > MAX_CALLS:
+            raise TooManyCalls
 
     def refuse(self, error: LineError) -> None:
         """Count a row as wrong, or raise it."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.sources.replay.published import LAYOUTS, durations_of_2019, read
-from engine.sources.replay.trace_file import LineError
+from engine.sources.replay.published import LAYOUTS, Drawing, durations_of_2019, read
+from engine.sources.replay.trace_file import LineError, TooManyCalls
 
 AZURE_2019 = """HashOwner,HashApp,HashFunction,Trigger,1,2,3
 o,a,quiet,timer,1,0,1
@@ -34,7 +34,7 @@ HUAWEI_2025 = (
 
 
 def of(layout, text, how="even"):
-    return read(layout, text.splitlines(keepends=True), rng=Random(1), how=how)
+    return read(layout, text.splitlines(keepends=True), Drawing(rng=Random(1), how=how))
 
 
 def test_azure_2019_counts_by_minute():
@@ -118,6 +118,20 @@ def test_no_text_breaks_the_readers(layout, text, kept):
     head = texts[layout].splitlines()[0] + "\n" if kept else ""
     try:
         found = of(layout, head + text)
-    except LineError:
+    except (LineError, TooManyCalls):
         return
     assert found
+
+
+@pytest.mark.parametrize("count", ["20000001", "9" * 18, "9" * 4000])
+def test_more_calls_than_can_be_held_are_refused_before_they_are_made(count):
+    """In one line, or one bin; what comes after the end that is asked for does not count."""
+    azure = AZURE_2019.replace("3,0,2", f"3,0,{count}")
+    huawei = HUAWEI_2023.replace("0,60,0,1", f"0,60,{count},1")
+    cut = Drawing(rng=Random(1), until_s=60)
+
+    for layout, text in (("azure2019", azure), ("huawei2023", huawei)):
+        with pytest.raises(TooManyCalls, match="more than 20,000,000 calls"):
+            of(layout, text)
+    assert 3 == len(read("azure2019", azure.splitlines(), cut)["busy"].at_s)
+    assert 2 == len(read("huawei2023", huawei.splitlines(), cut)["0"].at_s)

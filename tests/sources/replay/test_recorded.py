@@ -182,3 +182,16 @@ def test_no_file_makes_anything_but_a_trace_or_a_sentence(tmp_path_factory, know
         assert recorded(trace, Random(1)).functions
     except TraceError as error:
         assert str(path) in str(error)  # noqa: PT017  # either is right
+
+
+@pytest.mark.parametrize("layout", ["events", "reports"])
+def test_a_log_that_was_exported_as_csv_is_a_trace(tmp_path, layout):
+    """By its first line; memory is in bytes there, newest lines come first."""
+    path = tmp_path / "insights.txt"
+    path.write_text(
+        "@timestamp,@requestId,@duration,@billedDuration,@memorySize\n"
+        "2026-11-02 12:00:01.000,b,500,500,128000000\n2026-11-02 12:00:00.100,a,100,100,128000000\n"
+    )
+    one = recorded(Trace(file=path, layout=layout).recognised(), Random(1)).functions["function"]
+
+    assert ([0.0, 0.5], [0.1, 0.5], 128) == (pytest.approx(one.at_s), one.service_s, one.memory_mb)

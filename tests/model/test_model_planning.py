@@ -23,6 +23,7 @@ from engine.model.cost.containers import (
     against,
     parse_container,
 )
+from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, tuned
 from engine.model.cost.monthly import Month, with_memory
 from engine.model.cost.price_book import price_book
 from engine.model.cost.savings_plans import (
@@ -313,6 +314,47 @@ def test_twice_the_memory_needs_to_be_told_which_part_shrinks():
     assert "--cpu-ms: 50 ms of CPU take longer than 100 ms at 128 MB" in refused(
         "cost --requests 1 --cpu-ms 50"
     )
+
+
+WAITS_AND_COMPUTES = ServiceTime(runs=(HandlerRun(cpu_s=0.03, wait_s=0.02),), init=HandlerRun(0.8, 0.0))
+TUNED = (128, 512, 1024, 1769)
+
+
+@pytest.mark.parametrize(
+    ("cold_share", "per_million"),
+    [
+        (0.0, (1.106, 1.233, 1.400, 1.640)),
+        (0.01, (1.123, 1.300, 1.533, 1.870)),
+        (0.05, (1.190, 1.567, 2.067, 2.791)),
+    ],
+)
+def test_cold_starts_are_priced_at_each_memory_size(cold_share, per_million):
+    """An init has a whole vCPU at every size: its seconds stay, and its gigabyte-seconds grow."""
+    found = tuned(WAITS_AND_COMPUTES, BOOK, sizes_mb=TUNED, cold_share=cold_share)
+
+    assert per_million == pytest.approx([float(one.usd_per_million) for one in found.sizes], abs=0.0006)
+
+
+@pytest.mark.parametrize(("cold_share", "at_128_ms", "at_1769_ms"), [(0.0, 435, 50), (0.01, 1235, 850)])
+def test_a_hundredth_of_cold_starts_is_the_99th_percentile(cold_share, at_128_ms, at_1769_ms):
+    """And the median stays warm."""
+    found = tuned(WAITS_AND_COMPUTES, BOOK, sizes_mb=TUNED, cold_share=cold_share)
+
+    assert (at_128_ms, at_1769_ms) == pytest.approx([1000 * found.sizes[i].p99_s for i in (0, 3)], abs=0.5)
+    assert 50 == pytest.approx(1000 * found.sizes[3].p50_s)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(TUNED))
+def test_more_cold_starts_never_cost_less(some, more, memory_mb):
+    """Nor take less time."""
+    few, many = (
+        tuned(WAITS_AND_COMPUTES, BOOK, sizes_mb=(memory_mb,), cold_share=one).sizes[0]
+        for one in sorted((some, more))
+    )
+
+    assert few.usd_per_million <= many.usd_per_million
+    assert few.mean_s <= many.mean_s
+    assert few.p99_s <= many.p99_s
 
 
 # -------------------------------------------------------------------- instances, durable functions, NAT

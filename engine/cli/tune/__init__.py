@@ -20,6 +20,7 @@ from engine.core.function import Function
 from engine.errors import EngineError
 from engine.machine.cores import usable_cores
 from engine.model.cost.memory_sizes import SIZES_MB, ServiceTime, Tuning, tuned
+from engine.model.cost.price_book import PriceBook
 from engine.report.tables import text_table
 
 _SHORT: Final = 0.95
@@ -48,6 +49,13 @@ _SHORT: Final = 0.95
     default="lambda",
     show_default=True,
     help="run each size with the CPU that Lambda gives it, or extrapolate from one vCPU of this machine",
+)
+@click.option(
+    "--cold-percent",
+    type=number(0, 100),
+    default=0.0,
+    show_default=True,
+    help="of invocations that are cold: they wait for the init, and are billed for it",
 )
 @click.option("--balance", type=number(0, 1), default=0.5, show_default=True, help="0 = speed, 1 = cost")
 @click.option(
@@ -87,14 +95,29 @@ def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> No
             architecture=options["architecture"],
             sizes_mb=sizes,
             cost_weight=options["balance"],
+            cold_share=options["cold_percent"] / 100,
             runs_at={size: one.runs for size, one in at_sizes.items()},
         )
     except (EngineError, ValueError) as error:
         refuse(str(error).splitlines())
+    priced = _priced(book, options["architecture"], options["cold_percent"])
     if as_json:
-        click.echo(json.dumps(_document(handler, measured, found, at_sizes), indent=2))
+        document = _document(handler, measured, found, at_sizes)
+        document["assumptions"] += priced
+        click.echo(json.dumps(document, indent=2))
     else:
-        click.echo("\n".join(_lines(measured, found, at_sizes)))
+        click.echo("\n".join((*_lines(measured, found, at_sizes), *(f"- {one}" for one in priced))))
+
+
+def _priced(book: PriceBook, architecture: str, cold_percent: float) -> list[str]:
+    """What the dollars take for granted."""
+    mark = f" (of {architecture} assumed)" if f"lambda.duration.{architecture}" in book.assumed else ""
+    cold = f"{cold_percent:g} % of the invocations are cold" if cold_percent else "no invocation is cold"
+    return [
+        f"first-tier prices{mark} of {book.region}, {book.source} of {book.published}; no free tier",
+        f"{cold} (see --cold-percent)",
+        *book.assumptions,
+    ]
 
 
 def _runs_at(

@@ -6,6 +6,7 @@ Lambda function memory". A handler that runs on one thread gains nothing beyond 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +20,7 @@ from engine.model.cost.price_book import PriceBook
 SIZES_MB: Final = (128, 256, 512, 1024, 1536, 1769, 2048, 3008)
 _HEADROOM: Final = 1.1
 _MILLION: Final = 1_000_000
+_ROUNDING: Final = 1e-9
 
 
 class HandlerRun(NamedTuple):
@@ -149,17 +151,23 @@ def tuned(
     architecture: str = "x86_64",
     sizes_mb: Sequence[int] = SIZES_MB,
     cost_weight: float = 0.5,
+    cold_share: float = 0.0,
     runs_at: Mapping[int, Sequence[HandlerRun]] = MappingProxyType({}),
 ) -> Tuning:
     """Price and time at each size; `cost_weight` (0 to 1) is how much money counts in "balanced".
 
+    `cold_share` (0 to 1) of the invocations initialise an environment, wait for it and are billed for it.
     Sizes in `runs_at` were measured with their share of a CPU, and did not have memory enough if there are no
     runs; all others are extrapolated.
 
     Raises:
         ValueError: No size has memory enough.
     """
-    sizes = tuple(_size(measured, book, architecture, one, runs_at.get(one)) for one in sorted(set(sizes_mb)))
+    prices = _Prices(
+        book.meters[f"lambda.duration.{architecture}"].bands[0].usd,
+        book.meters["lambda.requests"].bands[0].usd,
+    )
+    sizes = tuple(_size(measured, prices, cold_share, one, runs_at.get(one)) for one in sorted(set(sizes_mb)))
     fit = [one for one in sizes if one.fits]
     if not fit:
         raise ValueError(f"no size has room for the {measured.peak_mb:.0f} MB that were seen")
@@ -178,25 +186,50 @@ def tuned(
     )
 
 
+class _Prices(NamedTuple):
+    """Of the first tiers."""
+
+    gb_second_usd: Decimal
+    request_usd: Decimal
+
+    def per_million_usd(self, took_s: Sequence[float], memory_mb: int) -> Decimal:
+        with exactly():
+            used = gb_seconds(sum(billed_ms(one) for one in took_s), memory_mb)
+            return (used * self.gb_second_usd / len(took_s) + self.request_usd) * _MILLION
+
+
 def _size(
     measured: ServiceTime,
-    book: PriceBook,
-    architecture: str,
+    prices: _Prices,
+    cold_share: float,
     memory_mb: int,
     runs: Sequence[HandlerRun] | None,
 ) -> Size:
     took_s = measured.seconds_of(runs, memory_mb) if runs else measured.seconds_at(memory_mb)
-    usd = book.meters[f"lambda.duration.{architecture}"].bands[0].usd
-    request_usd = book.meters["lambda.requests"].bands[0].usd
+    cold_s = [one + measured.init_s for one in took_s]
+    share = Decimal(str(cold_share))
+    warm_usd, cold_usd = (prices.per_million_usd(one, memory_mb) for one in (took_s, cold_s))
     with exactly():
-        used = gb_seconds(sum(billed_ms(one) for one in took_s), memory_mb)
-        per_million = (used * usd / len(took_s) + request_usd) * _MILLION
+        per_million = (1 - share) * warm_usd + share * cold_usd
     return Size(
         memory_mb,
-        sum(took_s) / len(took_s),
-        took_s[(len(took_s) - 1) // 2],
-        took_s[max(0, -(-99 * len(took_s) // 100) - 1)],
+        sum(took_s) / len(took_s) + cold_share * measured.init_s,
+        _quantile_s(took_s, cold_s, cold_share, 0.5),
+        _quantile_s(took_s, cold_s, cold_share, 0.99),
         round(per_million, 8),
         measured.fits(memory_mb) if runs is None else bool(runs),
         bool(runs),
     )
+
+
+def _quantile_s(warm_s: Sequence[float], cold_s: Sequence[float], cold_share: float, share: float) -> float:
+    """Of ascending durations, of which `cold_share` are cold."""
+    if not cold_share:
+        return warm_s[max(0, math.ceil(round(share * len(warm_s), 9)) - 1)]
+    weighted = sorted([*((one, 1 - cold_share) for one in warm_s), *((one, cold_share) for one in cold_s)])
+    below = 0.0
+    for seconds, weight in weighted:
+        below += weight / len(warm_s)
+        if below > share + _ROUNDING:
+            return seconds
+    return weighted[-1][0]

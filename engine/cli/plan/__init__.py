@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
@@ -26,7 +27,7 @@ from engine.cli.model_options import (
     refuse_unused,
     write,
 )
-from engine.cli.plan.against import observed_runs
+from engine.cli.plan.against import Asked, assumptions_of_log, observed_runs, taken_from_log
 from engine.cli.plan.page import ReportContent, page
 from engine.cli.plan.tables import (
     assumption_lines,
@@ -107,30 +108,17 @@ def plan(
     objectives = objectives_of(options)
     function, account, service, init = function_of(options)
     book, free_tier, days = book_of(options)
-    horizon_s, month_s = hours * 3600, days * _DAY_S
+    month_s = days * _DAY_S
+    asked = Asked(function, service, init, hours * 3600)
     against, of, within = (options.pop(name) for name in ("against", "of", "within"))
     runs = None
-    said: list[str] = []
+    taken: list[str] = []
     if against is None:
         refuse_unused(context, "needs --against", "of", "within")
     else:
         runs = observed_runs(against, of, function.memory_mb)
-        if not is_given(context, "hours"):
-            if not runs.window_s:
-                refuse([f"{against}: its lines have no time: say by --hours how long they cover"])
-            horizon_s = runs.window_s
-        if not is_given(context, "service"):
-            service = runs.service()
-            said.append("durations")
-        if not is_given(context, "init") and (seen_init := runs.init()) is not None:
-            init = seen_init
-            said.append("initialisations")
-        if not is_given(context, "memory_mb"):
-            function = replace(function, memory_mb=runs.memory_mb)
-            said.append(f"memory ({runs.memory_mb:,} MB)")
-        if not is_given(context, "timeout_s"):
-            function = replace(function, timeout_s=runs.limit_s(function.timeout_s))
-            said.append(f"time-out ({function.timeout_s:g} s)")
+        asked, taken = taken_from_log(runs, asked, against, partial(is_given, context))
+    function, service, init, horizon_s = asked
     error_share = options.pop("errors") / 100
     trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
 
@@ -184,8 +172,9 @@ def plan(
         predicted_usd = float(bill(found.usage(), book).usd)
         seen = runs.figures(horizon_s, book, function.architecture)
         compared = comparison.compared(comparison.figures(found, predicted_usd), seen)
+        found = replace(found, assumptions=(*found.assumptions, *assumptions_of_log(taken)))
         more["predicted_and_observed"] = comparison.document(compared)
-        more["taken_from_the_log"] = said
+        more["taken_from_the_log"] = taken
     document = {
         "verdict": overall(checks).value,
         "objectives": documents(checks),
@@ -216,8 +205,7 @@ def plan(
     else:
         show(found, priced, checks, days, document)
         if compared:
-            taken = f"; of the log, not predicted: {', '.join(said)}" if said else ""
-            click.echo("\n".join(["", f"against {against}{taken}", *text_table(comparison_rows(compared))]))
+            click.echo("\n".join(["", f"against {against}", *text_table(comparison_rows(compared))]))
     apart = within is not None and 100 * comparison.worst(compared) > within
     if apart or overall(checks) is Verdict.FAILS:
         raise click.exceptions.Exit(OBJECTIVE_FAILED)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil, fsum, inf
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.cli.model_options import refuse
 from engine.core.billing import billed_ms
+from engine.core.function import Function
 from engine.model.cost.bill import bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import invocations, total
-from engine.model.distributions import Empirical, empirical
+from engine.model.distributions import Distribution, Empirical, empirical
 from engine.model.queueing.comparison import nearest_rank
 from engine.sources.replay.reader import rows_of
 from engine.sources.replay.recorded import timeout_of
@@ -83,10 +84,6 @@ class ObservedRuns:
         """How long the handler takes."""
         return _law(self.durations_s)
 
-    def init(self) -> Empirical | None:
-        """How long an environment initialises, if that was seen."""
-        return _law(self.inits_s) if self.inits_s else None
-
     def figures(self, horizon_s: float, book: PriceBook, architecture: str) -> dict[str, float]:
         """By the names of `model.comparison`, of a log that covers `horizon_s` seconds."""
         ordered_s = sorted(self.answers_s)
@@ -132,6 +129,49 @@ def observed_runs(file: str, function: str | None, memory_mb: int) -> ObservedRu
         refuse([f"{file}:{first.line}: {first.reason}"])
     _refuse_unfit(file, function, names)
     return found
+
+
+class Asked(NamedTuple):
+    """What a plan is about."""
+
+    function: Function
+    service: Distribution
+    init: Distribution
+    horizon_s: float
+
+
+def taken_from_log(
+    runs: ObservedRuns, asked: Asked, file: str, is_given: Callable[[str], bool]
+) -> tuple[Asked, list[str]]:
+    """The same with what no option says as the log shows it, and the names of that.
+
+    Exits if neither the log nor `--hours` says how long it covers.
+    """
+    function, service, init, horizon_s = asked
+    taken = []
+    if not is_given("hours"):
+        if not runs.window_s:
+            refuse([f"{file}: its lines have no time: say by --hours how long they cover"])
+        horizon_s = runs.window_s
+    if not is_given("service"):
+        service = runs.service()
+        taken.append("durations")
+    if not is_given("init") and runs.inits_s:
+        init = _law(runs.inits_s)
+        taken.append("initialisations")
+    if not is_given("memory_mb"):
+        function = replace(function, memory_mb=runs.memory_mb)
+        taken.append(f"memory ({runs.memory_mb:,} MB)")
+    if not is_given("timeout_s"):
+        function = replace(function, timeout_s=runs.limit_s(function.timeout_s))
+        taken.append(f"time-out ({function.timeout_s:g} s)")
+    return Asked(function, service, init, horizon_s), taken
+
+
+def assumptions_of_log(taken: Sequence[str]) -> tuple[str, ...]:
+    """What a comparison with a log takes for granted, a sentence each."""
+    steady = "steady traffic has no beginning: the first cold starts of a log are not in the prediction"
+    return (*((f"taken from the log, not predicted: {', '.join(taken)}",) if taken else ()), steady)
 
 
 def _refuse_unfit(file: str, function: str | None, names: Mapping[str | None, int]) -> None:

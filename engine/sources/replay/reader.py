@@ -121,7 +121,7 @@ def form_of(file: Path) -> str:
     if meanings & {"timestamp", "end"}:
         return "report-csv" if meanings & {"end", "message"} else "csv"
     if first.startswith("{"):
-        return "reports" if _is_log(first, text) else "jsonl"
+        return "reports" if _is_log(first, text) or ".log" in file.suffixes else "jsonl"
     return "reports" if WORD in text or '"platform.' in text else _kind_by_name(file)
 
 

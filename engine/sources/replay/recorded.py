@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import inf, nan
 from pathlib import Path
 from random import Random
@@ -170,12 +169,6 @@ def in_order(functions: Mapping[str, Invocations]) -> Iterator[Row]:
     at_s.sort()
     for number, (one_s, place) in enumerate(at_s, 1):
         yield Row(number, one_s, names[place])
-
-
-def first_row(file: Path) -> Row | None:
-    """The first row of a trace of events or reports; None if it has none."""
-    with rows_of(file) as rows:
-        return next(islice(rows, 1), None)
 
 
 def _gathered(rows: Iterator[Row]) -> tuple[dict[str, Invocations], int]:

@@ -142,6 +142,12 @@ def test_the_engines_own_json_log_names_function_and_arrival(tmp_path):
     assert clock.wall() - 0.25 - 0.15 == pytest.approx(row.at_s, abs=1e-3)
 
 
+def test_a_log_without_reports_is_an_empty_trace(tmp_path):
+    """What an engine says first is no event."""
+    assert [] == read(tmp_path, '{"ready": true, "http": null}\n')
+    assert [] == read(tmp_path, "")
+
+
 def approximate(value):
     return pytest.approx(value) if isinstance(value, float) else value
 

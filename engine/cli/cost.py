@@ -24,6 +24,7 @@ from engine.cli.model_options import (
 )
 from engine.cli.plan.tables import bill_rows, count, dollars, price_line
 from engine.core.billing import exactly
+from engine.core.written_numbers import in_digits
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, plain
 from engine.model.cost.containers import (
     Container,
@@ -36,11 +37,15 @@ from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document,
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.savings_plans import committed
 from engine.model.cost.usage import Usage
+from engine.model.distributions import Capped, mean_billed_ms, parse_distribution
 from engine.model.queueing.formulas import poisson_quantile
 from engine.report.tables import text_table
 
 _MAX_MB: Final = 10_240
 _DAY_S: Final = 86_400
+_LONGEST_S: Final = 900.0
+"""Lambda's longest time-out: nothing that is billed takes longer."""
+
 _COUNT: Final = Count(max=10**15)
 
 
@@ -54,9 +59,12 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
-def _billed_ms(text: str) -> int:
-    """Milliseconds that are billed: begun ones count."""
-    value = _decimal(text)
+def _billed_ms(text: str) -> int | Decimal:
+    """Milliseconds that are billed, begun ones count; of a law, their mean."""
+    if ":" in text:
+        mean_ms = mean_billed_ms(Capped(parse_distribution(text), _LONGEST_S))
+        return Decimal(str(round(mean_ms, 6)))
+    value = _decimal(in_digits(text))
     if value > 10**15:
         raise ValueError(f"{text!r} must be up to 1e15")
     return math.ceil(value)
@@ -77,6 +85,9 @@ def _percent(text: str) -> Decimal:
     return value / 100
 
 
+_MS: Final = Text("ms", _billed_ms)
+
+
 @click.command("cost")
 @click.option(
     "--requests",
@@ -86,21 +97,27 @@ def _percent(text: str) -> Decimal:
 )
 @click.option(
     "--duration-ms",
-    type=Text("ms", _billed_ms),
+    type=_MS,
     metavar="INTEGER RANGE",
     default=100,
     show_default=True,
-    help="billed, of each: begun milliseconds count",
+    help="billed, of each: MS (begun ones count), exp:MEAN or lognormal:MEDIAN:P99",
 )
 @click.option("--memory-mb", type=click.IntRange(128, 10_240), default=128, show_default=True)
 @click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
 @click.option("--storage-mb", type=click.IntRange(512, 10_240), default=512, show_default=True)
 @click.option("--cold-starts", type=_COUNT, default=0, help="invocations that initialised an environment")
-@click.option("--init-ms", type=_COUNT, default=0, help="billed with each of these")
+@click.option("--init-ms", type=_MS, metavar="INTEGER RANGE", default=0, help="billed with each of these")
 @click.option("--provisioned", type=_COUNT, default=0, help="environments of provisioned concurrency")
 @click.option("--provisioned-hours", type=number(), help="how long it is enabled; default: the whole month")
 @click.option("--provisioned-requests", type=_COUNT, default=0, help="invocations inside it")
-@click.option("--provisioned-ms", type=_COUNT, default=0, help="billed duration of each of these")
+@click.option(
+    "--provisioned-ms",
+    type=_MS,
+    metavar="INTEGER RANGE",
+    default=0,
+    help="billed duration of each of these",
+)
 @click.option("--snapstart", is_flag=True, help="of a Python or .NET function: each cold start restores")
 @click.option("--event-kb", type=_COUNT, default=0, help="size of an asynchronous event")
 @click.option("--streamed-mb", type=Text("mb", _decimal), default="0", help="size of a streamed response")
@@ -246,7 +263,7 @@ def _usd(
 
 def _compared(month: Month, book: PriceBook, container: Container, at_once: int) -> ContainerComparison:
     """All of the month's requests on containers instead."""
-    in_flight = month.requests * month.duration_ms / 1000 / (month.days * _DAY_S)
+    in_flight = month.requests * float(month.duration_ms) / 1000 / (month.days * _DAY_S)
     return against(
         container,
         book,

@@ -10,7 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from random import Random
 from statistics import NormalDist
 from typing import Final, Protocol
@@ -350,6 +350,22 @@ def empirical(seconds: Sequence[float]) -> Empirical:
     if not seconds:
         raise ValueError("no values were measured")
     return Empirical(tuple(sorted(seconds)))
+
+
+def mean_billed_ms(distribution: Capped) -> float:
+    """Mean of the duration rounded up to whole milliseconds."""
+    mean_ms = distribution.mean_s * 1000
+    if distribution.fixed:
+        return float(math.ceil(round(mean_ms, 6)))
+    if mean_ms > 200:  # where it is spread over many milliseconds, rounding adds half of one
+        return mean_ms + 0.5
+    total = 0.0
+    for place in count():  # E[ceil X] = sum of P(X > k)
+        more = 1.0 - distribution.below(place / 1000)
+        total += more
+        if more < 1e-9:
+            break
+    return total
 
 
 def parse_distribution(text: str) -> Distribution:

@@ -14,9 +14,9 @@ from engine.model.cost.bill import FreeTierChoice, bill
 from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, fitted, tuned
 from engine.model.cost.monthly import Month, document, what_ifs
 from engine.model.cost.price_book import price_book
-from engine.model.distributions import Capped, Constant, parse_distribution
+from engine.model.distributions import Capped, Constant, mean_billed_ms, parse_distribution
 from engine.model.queueing import recommendations
-from engine.model.queueing.analytic import mean_billed_ms, predict
+from engine.model.queueing.analytic import predict
 from engine.model.queueing.comparison import compared, figures, observed_of, worst
 from engine.model.queueing.objectives import Objectives, Verdict, overall
 from engine.model.queueing.prediction import prediction_of

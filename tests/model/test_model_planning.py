@@ -442,3 +442,24 @@ def test_plan_takes_the_forms_that_cost_takes(words, same):
     found = answered(f"plan {words} --log-bytes 1k")
 
     assert found["cost"]["usd"] == answered(f"plan {same} --log-bytes 1000")["cost"]["usd"]
+
+
+@pytest.mark.parametrize("law", ["100.4", "exp:80", "lognormal:80:400", "exp:1500"])
+def test_cost_takes_the_durations_that_plan_takes(law):
+    """Of a law, the mean of what is billed: the same dollars for a request, but for cold starts."""
+    words = f"--duration-ms {law} --memory-mb 512"
+    planned = answered(f"plan --traffic 50 {words} --init-ms 0 --timeout-s 900")
+    month = 50 * 30 * 86_400
+
+    found = answered(f"cost --requests {month} {words}")
+
+    assert float(planned["cost"]["usd"]) == pytest.approx(float(found["usd"]), rel=1e-4)
+
+
+def test_begun_milliseconds_are_billed_wherever_durations_are_given():
+    """Of inits, and inside provisioned concurrency."""
+    words = "cost --requests 1k --cold-starts 10 --provisioned 1 --provisioned-requests 1k"
+
+    found = answered(f"{words} --init-ms 99.2 --provisioned-ms 10.1")
+
+    assert answered(f"{words} --init-ms 100 --provisioned-ms 11")["usd"] == found["usd"]

@@ -134,7 +134,7 @@ def against(
     book: PriceBook,
     *,
     busy: int,
-    billed_ms: int,
+    billed_ms: int | Decimal,
     memory_mb: int,
     architecture: str,
     days: int,
@@ -147,7 +147,7 @@ def against(
     usd = book.meters[f"lambda.duration.{architecture}"].bands[0].usd
     request_usd = book.meters["lambda.requests"].bands[0].usd
     with exactly():
-        each_usd = gb_seconds(billed_ms, memory_mb) * usd + request_usd
+        each_usd = gb_seconds(1, memory_mb) * billed_ms * usd + request_usd
         even_per_s = float(container.usd_per_hour / 3600 / each_usd) if each_usd else math.inf
     containers = max(1, -(-busy // at_once))
     return ContainerComparison(
@@ -157,7 +157,7 @@ def against(
         containers=containers,
         usd=containers * days * 24 * container.usd_per_hour,
         even_per_s=even_per_s,
-        even_busy=even_per_s * billed_ms / 1000,
+        even_busy=even_per_s * float(billed_ms) / 1000,
     )
 
 

@@ -45,7 +45,7 @@ class Month:
 
     Attributes:
         requests: On-demand invocations.
-        duration_ms: Billed duration of each, rounded up to a whole millisecond.
+        duration_ms: Billed duration of each, rounded up to a whole millisecond; or the mean of that.
         memory_mb: Configured memory.
         architecture: x86_64 or arm64.
         storage_mb: Ephemeral storage.
@@ -70,17 +70,17 @@ class Month:
     """
 
     requests: int
-    duration_ms: int = 100
+    duration_ms: int | Decimal = 100
     memory_mb: int = 128
     architecture: str = "x86_64"
     storage_mb: int = 512
     days: int = 30
     cold_starts: int = 0
-    init_ms: int = 0
+    init_ms: int | Decimal = 0
     provisioned: int = 0
     provisioned_hours: float | None = None
     provisioned_requests: int = 0
-    provisioned_ms: int = 0
+    provisioned_ms: int | Decimal = 0
     snapstart: bool = False
     event_kb: int = 0
     streamed_mb: Decimal = Decimal(0)
@@ -110,7 +110,7 @@ class Month:
             used.append(
                 invocations(
                     self.provisioned_requests,
-                    self.provisioned_requests * self.provisioned_ms,
+                    _all_ms(self.provisioned_requests, self.provisioned_ms),
                     self.memory_mb,
                     self.architecture,
                     storage_mb=self.storage_mb,
@@ -144,7 +144,7 @@ class Month:
         return durable(self.executions * self.durable_operations, written_gb, kept)
 
     def _on_demand(self) -> Usage:
-        billed_ms = self.requests * self.duration_ms + self.cold_starts * self.init_ms
+        billed_ms = _all_ms(self.requests, self.duration_ms) + _all_ms(self.cold_starts, self.init_ms)
         per_event = asynchronous_requests(self.event_kb * 1024)
         if self.managed_hours:  # instances are paid by the hour, not by what runs on them
             return {"managed.requests": Decimal(self.requests * per_event)}
@@ -152,6 +152,11 @@ class Month:
             self.requests, billed_ms, self.memory_mb, self.architecture, storage_mb=self.storage_mb
         )
         return {**used, "lambda.requests": Decimal(self.requests * per_event)}
+
+
+def _all_ms(times: int, each_ms: int | Decimal) -> int:
+    with exactly():
+        return math.ceil(times * each_ms)
 
 
 def around(month: Month, requests: int) -> Usage:
@@ -250,14 +255,14 @@ def with_memory(month: Month, memory_mb: int, cpu_ms: Decimal) -> Month:
         ValueError: More CPU than a duration has room for.
     """
 
-    def moved(all_ms: int) -> int:
+    def moved(all_ms: int | Decimal) -> int:
         with exactly():
             now, then = (MB_PER_VCPU / Decimal(min(mb, MB_PER_VCPU)) for mb in (month.memory_mb, memory_mb))
             if cpu_ms * now > all_ms:
                 raise ValueError(f"{cpu_ms} ms of CPU take longer than {all_ms} ms at {month.memory_mb} MB")
             return math.ceil(all_ms - cpu_ms * now + cpu_ms * then)
 
-    inside_ms = moved(month.provisioned_ms) if month.provisioned_requests else month.provisioned_ms
+    inside_ms = moved(month.provisioned_ms) if month.provisioned_requests else 0
     return replace(month, memory_mb=memory_mb, duration_ms=moved(month.duration_ms), provisioned_ms=inside_ms)
 
 

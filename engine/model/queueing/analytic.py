@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Final
 
 from engine.core.function import Account, Function
 from engine.core.limits import SCALING_PERIOD_S
 from engine.core.retry import AsyncInvokeConfig
-from engine.model.distributions import Answered, Capped, Distribution, Exponential, Mixture, Sum
+from engine.model.distributions import (
+    Answered,
+    Capped,
+    Distribution,
+    Exponential,
+    Mixture,
+    Sum,
+    mean_billed_ms,
+)
 from engine.model.queueing.fluid import Flow, FlowLimits, Level, blocking_of, flow
 from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of_many, poisson_quantile
 from engine.model.queueing.offered_load import in_flight_quantile
@@ -167,22 +174,6 @@ def limit_of(function: Function, account: Account) -> int:
     """Return the concurrency the function may reach: its reservation, or the account's limit."""
     reserved = function.reserved_concurrency
     return account.concurrency_limit if reserved is None else reserved
-
-
-def mean_billed_ms(distribution: Capped) -> float:
-    """Mean of the duration rounded up to whole milliseconds."""
-    mean_ms = distribution.mean_s * 1000
-    if distribution.fixed:
-        return float(math.ceil(round(mean_ms, 6)))
-    if mean_ms > 200:  # where it is spread over many milliseconds, rounding adds half of one
-        return mean_ms + 0.5
-    total = 0.0
-    for place in count():  # E[ceil X] = sum of P(X > k)
-        more = 1.0 - distribution.below(place / 1000)
-        total += more
-        if more < 1e-9:
-            break
-    return total
 
 
 # -------------------------------------------------------------------- steady

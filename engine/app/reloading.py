@@ -8,6 +8,7 @@ pointed elsewhere: it is another folder then, and is watched anew. Where the mac
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import (
@@ -37,6 +38,7 @@ PATTERNS: Final = ("*.py", "*.pyx", "*.pyd", "*.so")
 _LOOK_EVERY_S: Final = 1.0
 _SETTLE_S: Final = 0.1
 _MAX_SETTLES: Final = 50
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _IGNORED: Final = frozenset(watchfiles.DefaultFilter.ignore_dirs)
 
 Stamp = tuple[int, int, int]
@@ -88,6 +90,8 @@ class Reloader:
         self._watched = watched
         self._missing: set[str] = set()
         self._links: tuple[str, ...] = ()  # below the roots: what they lead to has to be watched by itself
+        self._seen: Snapshot = {}
+        self._overlooked = False  # the last look failed: there is another one without any sign of a change
         self._blind = False  # the machine can watch no more
 
     async def run(self, closing: anyio.Event) -> None:
@@ -102,7 +106,7 @@ class Reloader:
                 known = now
                 try:
                     await self._renew()
-                except ConfigError as error:
+                except (ConfigError, OSError) as error:
                     self._say(f"not reloaded: {error}")
 
     # ---------------------------------------------------------------- when to look
@@ -120,7 +124,7 @@ class Reloader:
                 async with aclosing(self._watched(places, closing)) as changing:
                     is_first = True
                     async for changes in changing:
-                        if changes or is_first:
+                        if changes or is_first or self._overlooked:
                             yield
                         is_first = False
                         if self._places() != places:
@@ -154,9 +158,14 @@ class Reloader:
 
     async def _look(self) -> Snapshot:
         links: list[str] = []
-        now = await self._offload(lambda: dict(self._files(links)))
-        self._links = tuple(links)
-        return now
+        try:
+            self._seen = await self._offload(lambda: dict(self._files(links)))
+        except OSError:  # the machine is short of something: what cannot be seen has not gone
+            self._overlooked = True
+        else:
+            self._links = tuple(links)
+            self._overlooked = False
+        return self._seen
 
     async def _settled(self, known: Snapshot) -> Snapshot:
         """What is there, once it does not change any more: a build writes many files, one after the other."""
@@ -181,7 +190,7 @@ class Reloader:
     def _files_in(self, root: str, links: list[str]) -> Iterator[tuple[str, Stamp]]:
         """Links are followed, each folder once, and added to `links`."""
         seen: set[tuple[int, int]] = set()
-        for folder, folders, names in os.walk(root, followlinks=True):
+        for folder, folders, names in os.walk(root, onerror=_raise_shortage, followlinks=True):
             try:
                 there = os.stat(folder)
             except OSError:
@@ -200,6 +209,11 @@ class Reloader:
                     path = os.path.join(folder, name)
                     links += [path] * os.path.islink(path)
                     yield from _stamped(path)
+
+
+def _raise_shortage(error: OSError) -> None:
+    if error.errno in _SHORTAGES:
+        raise error
 
 
 def _stamped(path: str) -> Iterator[tuple[str, Stamp]]:

@@ -59,13 +59,16 @@ def replace(path: Path, data: bytes) -> None:
     """Replace the content of the file `path` by `data`: a crash leaves the old one or the new one.
 
     Raises:
-        OSError: The disk is full, or the folder cannot be written.
+        OSError: The disk is full, or the folder cannot be written; it names the file.
     """
     beside = path.with_name(f"{path.name}.new")
-    with os.fdopen(create(beside, anew=True), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(create(beside, anew=True), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     os.replace(beside, path)
     sync(path.parent)
 

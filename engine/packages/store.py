@@ -71,8 +71,7 @@ class PackageStore:
             private_files.make_folder(self._packages)
         except OSError as error:
             self._release()
-            place = str(error.filename or self._root)
-            raise StateError(place, f"cannot be used as state folder: {error.strerror}") from None
+            raise self._unusable(error) from None
         except BaseException:
             self._release()
             raise
@@ -94,8 +93,11 @@ class PackageStore:
             if (self._root / STATE).exists() or self._packages.is_dir():
                 self.load()
         except OSError as error:
-            place = str(error.filename or self._root)
-            raise StateError(place, f"cannot be used as state folder: {error.strerror}") from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> StateError:
+        place = str(error.filename or self._root)
+        return StateError(place, f"cannot be used as state folder: {error.strerror}")
 
     def _lock_folder(self) -> None:
         """Lock the folder, and mark it if it is new. One that may be foreign is not even locked."""
@@ -156,15 +158,21 @@ class PackageStore:
         """Use the folder, once all that is in it was read without an error: `state` is what `load` returned.
 
         Removes the packages that no record names, and marks a folder that had no marker (in which nothing is
-        removed before the next start), or whose marker does not know yet of its objects. Raises OSError.
+        removed before the next start), or whose marker does not know yet of its objects.
+
+        Raises:
+            StateError: It cannot be written.
         """
-        if not self._unmarked:
-            self.sweep(state.folders())
-        if self.lasting:
-            self.save(state.model_dump_json(indent=1).encode())
-        if self._unmarked or (self.lasting and not self._notes_objects and has_objects(self._root)):
-            mark(self._root, self._id)
-            self._unmarked, self._notes_objects = False, True
+        try:
+            if not self._unmarked:
+                self.sweep(state.folders())
+            if self.lasting:
+                self.save(state.model_dump_json(indent=1).encode())
+            if self._unmarked or (self.lasting and not self._notes_objects and has_objects(self._root)):
+                mark(self._root, self._id)
+                self._unmarked, self._notes_objects = False, True
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def save(self, text: bytes) -> None:
         """Replace the state file by `text`: after a crash it is the old one or the new one, whole."""

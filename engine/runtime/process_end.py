@@ -25,6 +25,9 @@ _LAST_TURNS_S: Final = 2.0
 _BEYOND_S: Final = 0.75
 """After the time was up, the process is ended from outside the interpreter if nothing else could end it."""
 
+_NOWHERE: Final = 2**31 - 1
+"""A descriptor above any limit: what is written to it vanishes, and none has to be free for it."""
+
 
 def end_within(seconds: float) -> None:
     """From now on the process ends in that time with exit code 1, though something keeps the interpreter.
@@ -32,9 +35,8 @@ def end_within(seconds: float) -> None:
     A thread in C does it, which needs nothing of the interpreter; each call replaces the one before. Threads
     that cannot be started are done without.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)  # never closed: its number must not become another file's
     with suppress(RuntimeError):
-        faulthandler.dump_traceback_later(max(seconds, 0.001), exit=True, file=nowhere)
+        faulthandler.dump_traceback_later(max(seconds, 0.001), exit=True, file=_NOWHERE)
 
 
 def end_after_all() -> None:

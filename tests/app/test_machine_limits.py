@@ -106,13 +106,63 @@ async def test_the_admin_listener_answers_though_handlers_have_taken_every_descr
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
     )
     listening = json.loads(await process.stdout.readline())
     statuses = [await get(listening["http"])]
     statuses += [await asyncio.wait_for(get(f"{listening['admin']}/healthz"), 20) for _ in range(3)]
     process.terminate()
-    await process.wait()
+    log = (await process.stderr.read()).decode()
 
-    assert [200, 200, 200, 200] == statuses
+    assert ([200, 200, 200, 200], 0) == (statuses, await process.wait())
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("megabytes", [40, 300])
+def test_too_little_address_space_is_one_line_at_the_start(tmp_path, megabytes):
+    """`ulimit -v`: less than Python itself needs, and less than threads do."""
+    done = subprocess.run(
+        [*SERVE, "app.handler"],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20,) * 2),
+    )
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert [f"error: the limit of address space (ulimit -v) is {megabytes} MB: the engine needs"] == [
+        line.partition(" 1024 ")[0] for line in done.stderr.splitlines()
+    ]
+
+
+WATCHES_NOTHING = ["unshare", "-Ur", "sh", "-c", 'echo 0 >/proc/sys/user/max_inotify_instances; exec "$@"']
+
+
+@pytest.mark.skipif(
+    subprocess.run([*WATCHES_NOTHING, "sh", "true"], capture_output=True, check=False).returncode != 0,
+    reason="a user namespace of its own is not allowed here",
+)
+async def test_code_is_looked_at_where_the_machine_can_watch_no_more(tmp_path):
+    """`--reload` without inotify: one line, and new code is served all the same."""
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return {'statusCode': 201}\n")
+    process = await asyncio.create_subprocess_exec(
+        *WATCHES_NOTHING,
+        *("sh", *SERVE, "--admin", "127.0.0.1:0", "--reload", "--executor", "thread", "app.handler"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    url = json.loads(await process.stdout.readline())["http"]
+    statuses = [await get(url)]
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return {'statusCode': 2 * 101}\n")
+    async with asyncio.timeout(60):
+        while await get(url) != 202:
+            await asyncio.sleep(0.1)
+    process.terminate()
+    log = (await process.stderr.read()).decode()
+
+    assert ([201], 0) == (statuses, await process.wait())
+    assert 1 == log.count("--reload cannot watch (")
+    assert "Traceback" not in log

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import shutil
 
 import anyio
@@ -171,3 +172,18 @@ async def test_a_machine_that_can_watch_no_more_is_said_once_and_looked_at(code,
     (line,) = watching.said
     assert "cannot watch (" in line
     assert "about" not in line
+
+
+async def test_code_that_cannot_be_seen_for_lack_of_descriptors_has_not_gone(code, watch):
+    """It is renewed once, as soon as it can be read again."""
+    watching = await watch()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        os.utime(code / "app.py", (1, 1))
+        await watching.none()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    await watching.renewal()
+
+    assert [] == watching.said

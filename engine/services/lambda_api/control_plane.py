@@ -149,5 +149,6 @@ def _respond(request: Request, call: Call, document: Document, request_id: str) 
 
 
 def _storage_error(error: OSError, call: Call) -> ApiError:
-    _log.error("%s of %r failed: %s", call.operation, call.name, error)
+    of = f" of {call.name!r}" if call.name else ""  # what is created has its name in the body
+    _log.error("%s%s failed: %s", call.operation, of, error)
     return service_error(500, f"The package could not be stored: {error.strerror or error}")

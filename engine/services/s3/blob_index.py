@@ -11,6 +11,7 @@ nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -60,7 +61,7 @@ class BlobIndex:
             for pragma in _PRAGMAS:
                 self.base.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
-            raise OSError(f"{self._file}: {error}") from error
+            raise OSError(f"{self._file}: {_reason(error, self._file)}") from error
 
     def begin(self) -> None:
         """Give the index a new number. Called once everything in it was read; nothing is removed before."""
@@ -70,7 +71,7 @@ class BlobIndex:
             self.base.execute(f"PRAGMA application_id={_APPLICATION}")
             self.base.execute(f"PRAGMA user_version={number}")
         except sqlite3.Error as error:
-            raise OSError(f"{self._file}: {error}") from error
+            raise OSError(f"{self._file}: {_reason(error, self._file)}") from error
         private_files.replace(self._session, b"%d\n" % number)
         private_files.sync(self._log)  # a log is there from now on, whatever becomes of the power
         os.close(private_files.create(self._in_use, anew=True))
@@ -155,6 +156,11 @@ class BlobIndex:
 def _connected(file: Path, mode: str) -> sqlite3.Connection:
     name = f"file:{quote(str(file))}?mode={mode}"
     return sqlite3.connect(name, uri=True, timeout=_LOCKED_S, check_same_thread=False, isolation_level=None)
+
+
+def _reason(error: sqlite3.Error, file: Path) -> str:
+    """What SQLite says; it has several names for a full disk, "disk I/O error" among them."""
+    return str(error) if os.statvfs(file.parent).f_bavail else os.strerror(errno.ENOSPC)
 
 
 def _size(file: Path) -> int | None:

@@ -154,10 +154,17 @@ class FileBlobStore:
             file.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Commit what is left, and close the index."""
+        """Commit what is left, and close the index.
+
+        Raises:
+            OSError: What is left, of which no client was told that it is done, could not be written.
+        """
         _, changes, unused = self._collect()
         try:
             self._commit(changes, unused)
+        except OSError as error:
+            index = self._blobs.parent / INDEX
+            raise OSError(f"{index}: what was answered with an error last is not kept: {error}") from None
         finally:
             self._index.close()
 

@@ -409,6 +409,17 @@ def test_report_lines_are_played(tmp_path):
     assert any("its time-out is 5 s" in one for one in found["assumptions"])
 
 
+def test_a_time_out_takes_the_limit_where_no_duration_is_said(tmp_path):
+    """The one of --timeout-s; a crash takes its environment with it."""
+    file = tmp_path / "own.csv"
+    file.write_text("timestamp,status,duration_ms\n0,timeout,\n10,crash,100\n20,ok,100\n")
+    found = document("simulate", "--trace", file, "--timeout-s", 2, "--init-ms", 0)
+
+    assert 2200 == found["billed_ms"]
+    assert 3 == found["environments"]["created"]
+    assert (2 / 3, 1 / 3) == pytest.approx((found["failures"]["share"], found["failures"]["timeouts"]))
+
+
 def test_wrong_lines_are_left_out_where_that_is_asked_for(tmp_path):
     """With a warning; else they are one line, with their number."""
     file = tmp_path / "own.csv"

@@ -60,11 +60,11 @@ def replay(context: click.Context, /, trace: str, url: str, *, as_json: bool, **
         refuse([f"--url {url}: not an http:// URL"])
     calls = Calls(parts.hostname, port, asynchronous=options["asynchronous"], most=options["most"])
     payload = b"{}" if options["event"] is None else json.dumps(json_of(options["event"])).encode()
-    told = trace_of(trace, **take(options, "layout", "spread", "skip_wrong_lines"))
-    if told.layout not in COUNTED:
+    read_as = trace_of(trace, **take(options, "layout", "spread", "skip_wrong_lines"))
+    if read_as.layout not in COUNTED:
         refuse_unused(context, "the trace has the moment of each call", "spread", "seed")
     try:
-        events = _Rows(told, options["seed"], options["to"], options["function"], payload)
+        events = _Rows(read_as, options["seed"], options["to"], options["function"], payload)
     except TraceError as error:
         refuse([str(error)])
     wrong = run(_send(events, calls, options["speed"], options["limit"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from math import isnan
 from random import Random
 from typing import Final, NamedTuple
@@ -132,8 +133,9 @@ def from_trace(recipe: Recipe, trace: Trace, until_s: float, *, timeout_given: b
 
 
 def _timeout_s(calls: Invocations, otherwise_s: float) -> float:
-    late_s = (s for s, ending in zip(calls.service_s, calls.endings, strict=False) if ending == "timeout")
-    longest_s = max((s for s in calls.service_s if not isnan(s)), default=0.0)
+    ends = zip_longest(calls.service_s, calls.endings)
+    late_s = (took_s for took_s, ending in ends if ending == "timeout" and not isnan(took_s))
+    longest_s = max((took_s for took_s in calls.service_s if not isnan(took_s)), default=0.0)
     return timeout_of(max(late_s, default=0.0), longest_s, otherwise_s)
 
 

@@ -68,13 +68,12 @@ def function_named(
 
     Exits with one line for each problem.
     """
-    config = configured(path, () if path else (handler,), {}, parameters)
+    overrides = {"code": code} if path is None else {}
+    config = configured(path, () if path else (handler,), overrides, parameters)
     function = next((one for one in config.functions if path is None or one.name == handler), None)
     if function is None:
         names = ", ".join(one.name for one in config.functions) or "none"
         complain([f"{path}: no function {handler!r}; it has {names}"])
-    if path is None:
-        function = replace(function, code=code)
     environment = dict(function.environment)
     for text in variables:
         name, equals, value = text.partition("=")

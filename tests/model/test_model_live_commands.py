@@ -110,12 +110,13 @@ def test_what_cannot_be_tuned_is_one_line(words, problem):
     assert problem in line
 
 
-def test_a_handler_that_does_not_succeed_is_one_line():
+def test_a_handler_that_does_not_succeed_is_one_line(tmp_path):
     """Why, as AWS words it."""
-    (line,) = run("tune", "handlers.nothing.handler", code=2).stderr.splitlines()
+    (tmp_path / "app.py").write_text("import nothing_of_that_name\n\ndef handler(event, context): ...\n")
+    (line,) = run("tune", "app.handler", "--code", tmp_path, code=2).stderr.splitlines()
 
     assert "the handler does not succeed (init_error): " in line
-    assert "No module named 'handlers.nothing'" in line
+    assert "No module named 'nothing_of_that_name'" in line
 
 
 def test_a_trace_is_played_into_a_running_engine(tmp_path):
@@ -244,3 +245,13 @@ def test_a_replay_leaves_out_wrong_lines_on_demand(tmp_path):
 
     assert "2 calls found no engine" in said
     assert f"warning: left out: {trace}:3: timestamp: 'soon' is neither" in said
+
+
+def test_a_handler_in_another_folder_runs_live(tmp_path):
+    """The folder of --code, which is looked into before anything runs."""
+    (tmp_path / "elsewhere.py").write_text("def handler(event, context):\n    return event\n")
+    words = ("--live", "elsewhere.handler", "--code", tmp_path, "--traffic", 10, "--seconds", 0.5)
+
+    assert "observed" in run("simulate", *words, "--executor", "thread").stdout
+    (line,) = refused("simulate", *words[:2], "--traffic", 1, "--code", tmp_path / "no").splitlines()
+    assert "elsewhere" in line

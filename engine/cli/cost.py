@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -16,22 +16,22 @@ from engine.cli.model_options import (
     Count,
     Text,
     book_of,
+    container_options,
     money_options,
     number,
     refuse,
     refuse_unused,
     take,
 )
-from engine.cli.plan.tables import bill_rows, count, dollars, price_line
+from engine.cli.plan.tables import bill_rows, container_rows, dollars, price_line
 from engine.core.billing import exactly
 from engine.core.written_numbers import in_digits
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, plain
 from engine.model.cost.containers import (
     Container,
     ContainerComparison,
-    against,
     container_assumptions,
-    parse_container,
+    containers_instead,
 )
 from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document, what_ifs, with_memory
 from engine.model.cost.price_book import PriceBook
@@ -156,19 +156,7 @@ _MS: Final = Text("ms", _billed_ms)
 @click.option(
     "--cpu-ms", type=Text("ms", _ratio), help="of each duration, at one vCPU: prices twice the memory too"
 )
-@click.option(
-    "--container",
-    type=Text("container", parse_container),
-    multiple=True,
-    help="instead of Lambda: fargate:VCPU:GB, fargate-arm64:VCPU:GB, ec2:TYPE or dollars an hour; repeatable",
-)
-@click.option(
-    "--at-once",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="requests that one of these serves at a time",
-)
+@container_options
 @click.option("--budget", type=Text("usd", _decimal), help="exit with 3 if the bill is higher")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @click.pass_context
@@ -191,6 +179,8 @@ def cost(context: click.Context, /, *, budget: Decimal | None, as_json: bool, **
     requests = month.requests + month.provisioned_requests
     found = document(sum_up, requests)
     granted = [*sum_up.book.assumptions, *assumptions(month), *container_assumptions(compared)]
+    if compared:
+        granted.append("containers: requests come at the same rate all month (engine plan knows others)")
     if as_json:
         found["assumptions"] = granted
         found["what_if"] = {name: plain(usd) for name, usd in others.items()}
@@ -205,7 +195,7 @@ def cost(context: click.Context, /, *, budget: Decimal | None, as_json: bool, **
             click.echo(f"\n{each} for a million requests")
         click.echo("\n".join(text_table((f"  {name}", dollars(usd)) for name, usd in others.items())))
         if compared:
-            click.echo("\n" + "\n".join(text_table(_container_rows(compared))))
+            click.echo("\n" + "\n".join(text_table(container_rows(compared))))
         click.echo(f"\n{price_line(sum_up)}")
         for assumption in granted:
             click.echo(f"- {assumption}")
@@ -264,7 +254,7 @@ def _usd(
 def _compared(month: Month, book: PriceBook, container: Container, at_once: int) -> ContainerComparison:
     """All of the month's requests on containers instead."""
     in_flight = month.requests * float(month.duration_ms) / 1000 / (month.days * _DAY_S)
-    return against(
+    return containers_instead(
         container,
         book,
         busy=poisson_quantile(in_flight, 0.99),
@@ -274,13 +264,3 @@ def _compared(month: Month, book: PriceBook, container: Container, at_once: int)
         days=month.days,
         at_once=at_once,
     )
-
-
-def _container_rows(compared: Sequence[ContainerComparison]) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [("instead of Lambda", "needed", "US dollars", "cheaper above", "busy there")]
-    for one in compared:
-        cheaper = f"{one.even_per_s:.3g} requests/s each" if one.within_reach else "never"
-        rows.append(
-            (one.container.name, count(one.containers), dollars(one.usd), cheaper, f"{one.even_busy:.3g}")
-        )
-    return rows

@@ -17,6 +17,7 @@ from engine.core.function import Account, Function
 from engine.core.written_numbers import in_digits
 from engine.errors import ConfigError
 from engine.model.cost.bill import FreeTierChoice
+from engine.model.cost.containers import parse_container
 from engine.model.cost.price_book import PriceBook, price_book
 from engine.model.cost.savings_plans import PAYMENTS, YEARS, with_savings_plan
 from engine.model.distributions import Distribution, parse_distribution
@@ -157,6 +158,27 @@ def money_options(command: F) -> F:
             "--plan-years", type=click.Choice([str(one) for one in YEARS]), default="1", show_default=True
         ),
         click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="of a month"),
+    )
+    return _all(command, options)
+
+
+def container_options(command: F) -> F:
+    """What Lambda is held against."""
+    options = (
+        click.option(
+            "--container",
+            type=Text("container", parse_container),
+            multiple=True,
+            help="instead of Lambda: fargate:VCPU:GB, fargate-arm64:VCPU:GB, ec2:TYPE or dollars an hour; "
+            "repeatable",
+        ),
+        click.option(
+            "--at-once",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="requests that one of these serves at a time",
+        ),
     )
     return _all(command, options)
 

@@ -20,7 +20,7 @@ from engine.model.cost.bill import bill, cents
 from engine.model.cost.containers import (
     EC2_USD_PER_HOUR,
     FARGATE_USD_PER_HOUR,
-    against,
+    containers_instead,
     parse_container,
 )
 from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, tuned
@@ -207,7 +207,7 @@ def test_the_prices_of_containers_are_what_the_lists_have():
 )
 def test_where_a_container_costs_what_lambda_does(container, memory_mb, ms, per_s, busy):
     """Requests/s of one, and how many environments they keep busy."""
-    found = against(
+    found = containers_instead(
         parse_container(container),
         BOOK,
         busy=1,
@@ -223,7 +223,7 @@ def test_where_a_container_costs_what_lambda_does(container, memory_mb, ms, per_
 @pytest.mark.parametrize(("name", "share"), [("c7i.large", 0.431), ("m5.large", 0.463)])
 def test_how_busy_an_instance_of_two_vcpus_must_be(name, share):
     """Of two environments of 1,769 MB, long runs: requests cost nothing to speak of."""
-    found = against(
+    found = containers_instead(
         parse_container(f"ec2:{name}"),
         BOOK,
         busy=1,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -15,6 +17,7 @@ from engine.cli.model_options import (
     Count,
     Text,
     book_of,
+    container_options,
     function_of,
     function_options,
     is_given,
@@ -34,6 +37,7 @@ from engine.cli.plan.tables import (
     bill_rows,
     check_lines,
     comparison_rows,
+    container_rows,
     count,
     fact_rows,
     percent,
@@ -43,7 +47,14 @@ from engine.cli.plan.tables import (
 )
 from engine.core.function import Account, Function
 from engine.model.cost.bill import Bill, bill
+from engine.model.cost.containers import (
+    Container,
+    ContainerComparison,
+    container_assumptions,
+    containers_instead,
+)
 from engine.model.cost.monthly import FRONT_DOORS, Month, around, assumptions
+from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import total
 from engine.model.queueing import comparison, recommendations
 from engine.model.queueing.analytic import limit_of, predict
@@ -91,6 +102,7 @@ _DAY_S = 86_400
 )
 @click.option("--function", "of", help="function of that file, if it has several")
 @click.option("--within", type=number(0, 100), help="objective: % that prediction and REPORT lines differ")
+@container_options
 @money_options
 @objective_options
 @output_options
@@ -119,6 +131,9 @@ def plan(
         runs = observed_runs(against, of, function.memory_mb)
         asked, taken = taken_from_log(runs, asked, against, partial(is_given, context))
     function, service, init, horizon_s = asked
+    if not options["container"]:
+        refuse_unused(context, "needs --container", "at_once")
+    containers, at_once = options.pop("container"), options.pop("at_once")
     error_share = options.pop("errors") / 100
     trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
 
@@ -143,10 +158,13 @@ def plan(
     month = Month(requests=0, days=days, **options)
     monthly = round(found.requests * month_s / horizon_s)
     found = replace(found, assumptions=(*found.assumptions, *assumptions(month)))
+    instead = [_instead(found, book, days, one, at_once) for one in containers]
+    found = replace(found, assumptions=(*found.assumptions, *container_assumptions(instead)))
     priced = bill(total(found.usage(month_s), around(month, monthly)), book, free_tier=free_tier)
     checks = objectives.checks(found, priced.usd)
     provided = recommendations.provisions(function, found, service, book, month_s, free_tier)
     more = {
+        **({"containers": [one.document() for one in instead]} if instead else {}),
         "traffic_times": recommendations.document(
             recommendations.scaled(
                 function,
@@ -204,11 +222,29 @@ def plan(
         click.echo(json.dumps(document, indent=2))
     else:
         show(found, priced, checks, days, document)
+        if instead:
+            click.echo("\n" + "\n".join(text_table(container_rows(instead))))
         if compared:
             click.echo("\n".join(["", f"against {against}", *text_table(comparison_rows(compared))]))
     apart = within is not None and 100 * comparison.worst(compared) > within
     if apart or overall(checks) is Verdict.FAILS:
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
+
+
+def _instead(
+    found: Prediction, book: PriceBook, days: int, container: Container, at_once: int
+) -> ContainerComparison:
+    """The predicted load on containers, enough for what is in flight for 99 % of the time."""
+    return containers_instead(
+        container,
+        book,
+        busy=math.ceil(found.concurrency_p99),
+        billed_ms=Decimal(str(round(found.billed_ms / found.ran, 6))) if found.ran else 0,
+        memory_mb=found.function.memory_mb,
+        architecture=found.function.architecture,
+        days=days,
+        at_once=at_once,
+    )
 
 
 def _searched(

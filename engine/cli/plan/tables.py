@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.model.cost.bill import Bill, cents, plain
+from engine.model.cost.containers import ContainerComparison
 from engine.model.queueing.comparison import ComparisonRow
 from engine.model.queueing.objectives import UNASKED, ObjectiveCheck
 from engine.model.queueing.prediction import Prediction
@@ -68,6 +69,17 @@ def bill_rows(bill: Bill) -> list[Sequence[str]]:
         for line in lines
     ]
     return [*rows, ("total", "", "", dollars(bill.usd))]
+
+
+def container_rows(compared: Sequence[ContainerComparison]) -> list[Sequence[str]]:
+    """What the load takes on containers instead, a row each."""
+    rows: list[Sequence[str]] = [("instead of Lambda", "needed", "US dollars", "cheaper above", "busy there")]
+    for one in compared:
+        cheaper = f"{one.even_per_s:.3g} requests/s each" if one.within_reach else "never"
+        rows.append(
+            (one.container.name, count(one.containers), dollars(one.usd), cheaper, f"{one.even_busy:.3g}")
+        )
+    return rows
 
 
 def fact_rows(prediction: Prediction) -> list[tuple[str, str]]:

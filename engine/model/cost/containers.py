@@ -99,7 +99,7 @@ def container_assumptions(compared: Sequence[ContainerComparison]) -> list[str]:
     first = compared[0]
     at_once = f"one container serves {first.at_once} at a time, as fast as Lambda does"
     return [
-        f"containers: enough for the {first.busy} in flight for 99 % of the time at a steady rate; {at_once}",
+        f"containers: enough for the {first.busy} in flight for 99 % of the time; {at_once}",
         *(
             f"{one.container.name}: {one.container.usd_per_hour} dollars an hour, {one.container.source}"
             for one in compared
@@ -129,7 +129,7 @@ def parse_container(text: str) -> Container:
     return Container(text, _amount(text, text), "as given")
 
 
-def against(
+def containers_instead(
     container: Container,
     book: PriceBook,
     *,

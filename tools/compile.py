@@ -24,7 +24,7 @@ MODULES: Final = (
     "core/invocation.py",
     "core/json_document.py",
     "core/ledger.py",
-    "core/limits.py",
+    "core/throttling.py",
     "executors/handler_runner.py",
     "executors/marshal.py",
     "timer.py",

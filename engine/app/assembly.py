@@ -23,7 +23,7 @@ from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent
 from engine.core.init_turns import InitTurns
 from engine.core.lambda_prices import PriceSheet, fallback_sheet, price_sheet
-from engine.core.limits import Pool
+from engine.core.throttling import Pool
 from engine.machine.cores import usable_cores
 from engine.ports import ExecutorFactory, Observer
 from engine.runtime.async_queue import AsyncParts, AsyncQueue
@@ -31,7 +31,7 @@ from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.gc_tuning import GcTuning, paused_collector
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
-from engine.runtime.qualifiers import LATEST
+from engine.runtime.qualifier_router import LATEST
 from engine.telemetry.stats import Stats
 
 _LATEST: Final = ((LATEST, 1.0),)

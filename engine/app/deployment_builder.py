@@ -20,8 +20,8 @@ from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.invocation import Invocation
 from engine.core.lambda_prices import PriceSheet
-from engine.core.limits import Pool, TokenBucket, scaling_bucket
 from engine.core.outcome import Outcome
+from engine.core.throttling import Pool, TokenBucket, scaling_bucket
 from engine.errors import ConfigError
 from engine.executors.handler_loader import looks_async
 from engine.executors.module_names import clashes

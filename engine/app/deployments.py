@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from engine.app.deployment_builder import DeploymentBuilder, FunctionDeployment
 from engine.core.function import Function
-from engine.core.limits import Pool, ThrottleReason
+from engine.core.throttling import Pool, ThrottleReason
 from engine.packages.deployment import Readiness, Routes
 from engine.packages.records import LATEST
 from engine.runtime.dispatcher import Dispatcher

@@ -28,7 +28,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from engine.core.environment import Environment, Signal, State
 from engine.core.init_turns import InitTurns
 from engine.core.keep_alive import KEEP_ALIVE_S, next_expiry_s, take_expired
-from engine.core.limits import Pool, ThrottleReason, TokenBucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket
 
 Item = TypeVar("Item")
 """What the driver calls an event: an `Invocation` live, a number in a simulation."""

@@ -10,12 +10,12 @@ from typing import cast
 from engine.core.event import Event
 from engine.core.fleet import Fleet
 from engine.core.invocation import Invocation, Reply
-from engine.core.limits import Pool
 from engine.core.outcome import Outcome
+from engine.core.throttling import Pool
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.runtime.await_outcome import await_outcome
 from engine.runtime.driver import Driver
-from engine.runtime.qualifiers import LATEST, QualifierRouter, Share
+from engine.runtime.qualifier_router import LATEST, QualifierRouter, Share
 
 
 def _first() -> float:

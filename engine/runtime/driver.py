@@ -26,9 +26,9 @@ from engine.core.fleet import Command, Fail, Fleet, FleetStatistics, Refuse, Run
 from engine.core.function import Function
 from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
-from engine.core.limits import Pool, ThrottleReason
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
+from engine.core.throttling import Pool, ThrottleReason
 from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.deadlines import Deadlines
 from engine.runtime.executor_hooks import ExecutorHooks

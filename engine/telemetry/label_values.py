@@ -6,8 +6,8 @@ from typing import Final
 
 from engine.core.event import TRIGGERS
 from engine.core.ledger import Component
-from engine.core.limits import ThrottleReason
 from engine.core.outcome import Status
+from engine.core.throttling import ThrottleReason
 
 OTHER: Final = "other"
 """Where a value goes that its set does not have: a trigger or a refusal of somebody's own."""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from engine.core.fleet import Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket, scaling_bucket
 from engine.errors import IllegalMove
 
 

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from engine.core.fleet import Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, ThrottleReason
+from engine.core.throttling import Pool, ThrottleReason
 
 
 def serving(count, pool, **limits):

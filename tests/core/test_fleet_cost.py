@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from engine.core.fleet import Fleet, FleetLimits
-from engine.core.limits import Pool, TokenBucket
+from engine.core.throttling import Pool, TokenBucket
 
 
 def calls(step, *args) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from engine.core.fleet import Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, ThrottleReason, TokenBucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket
 
 
 def make(pool: Pool | None = None, scaling=None, requests=None, **limits) -> Fleet:

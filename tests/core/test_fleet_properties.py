@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
 from engine.core.init_turns import InitTurns
-from engine.core.limits import Pool, ThrottleReason, TokenBucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket
 
 EIGHTH_S = 0.125  # all times are multiples, so that sums and comparisons are exact
 

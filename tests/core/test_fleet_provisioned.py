@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.environment import Environment
 from engine.core.fleet import Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
-from engine.core.limits import Pool, ThrottleReason, TokenBucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket
 
 
 def make(pool: Pool | None = None, scaling=None, **limits) -> Fleet:

@@ -4,7 +4,7 @@ import pytest
 
 from engine.core.fleet import Fleet, FleetLimits, Run, Start, Stop
 from engine.core.init_turns import BLIND_S, OBSERVE_EVERY_S, WHOLE_S, InitTurns, Use
-from engine.core.limits import Pool, TokenBucket
+from engine.core.throttling import Pool, TokenBucket
 
 
 def make(turns: InitTurns, **limits) -> Fleet[str]:

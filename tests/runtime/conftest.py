@@ -14,8 +14,8 @@ from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.init_turns import InitTurns
 from engine.core.invocation import Invocation
-from engine.core.limits import Pool, TokenBucket
 from engine.core.outcome import Outcome
+from engine.core.throttling import Pool, TokenBucket
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver
 from engine.runtime.init_scheduler import InitScheduler

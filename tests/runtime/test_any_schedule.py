@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from engine.core.error_bodies import InitFailure
 from engine.core.invocation import Result
-from engine.core.limits import TokenBucket
 from engine.core.outcome import Status
+from engine.core.throttling import TokenBucket
 from engine.testing import Act, VirtualTimeLoop
 
 RESULTS = {

@@ -8,8 +8,8 @@ import pytest
 from engine.core.engine_events import Initialised
 from engine.core.error_bodies import InitFailure
 from engine.core.invocation import Result
-from engine.core.limits import TokenBucket
 from engine.core.outcome import Status
+from engine.core.throttling import TokenBucket
 from engine.testing import Act
 
 BROKEN = InitFailure("Runtime.ImportModuleError", "Unable to import module 'a': No module named 'b'")

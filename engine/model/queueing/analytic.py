@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.core.function import Account, Function
-from engine.core.limits import SCALING_PERIOD_S
 from engine.core.retry import AsyncInvokeConfig
+from engine.core.throttling import SCALING_PERIOD_S
 from engine.model.distributions import (
     Answered,
     Capped,

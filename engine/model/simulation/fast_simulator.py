@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from engine.core.function import INIT_LIMIT_S, Account
-from engine.core.limits import SCALING_PERIOD_S
+from engine.core.throttling import SCALING_PERIOD_S
 from engine.model.simulation import kernel
 from engine.model.simulation.hold_times import TIMEOUT, holds
 from engine.model.simulation.kernel import Rules, Totals

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from engine.core.fleet import Command, Fleet
-from engine.core.limits import Pool
+from engine.core.throttling import Pool
 from engine.model.simulation.schedule import Schedule
 
 

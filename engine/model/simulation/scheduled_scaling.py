@@ -12,8 +12,8 @@ from bisect import bisect_right
 from typing import Any, Final
 
 from engine.core.fleet import FleetStatistics
-from engine.core.limits import Pool
 from engine.core.scaling.pollers import AnyPolicy, Load
+from engine.core.throttling import Pool
 from engine.model.simulation.workload import Workload
 
 _RATE_OVER_S: Final = 10.0

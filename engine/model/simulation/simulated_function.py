@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, assert_never
 
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
 from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
-from engine.core.limits import Pool, ThrottleReason, TokenBucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket
 from engine.model.simulation.hold_times import TIMEOUT, hold, holds
 from engine.model.simulation.keep_alive_policies import KeepAlive, KeepAliveController
 from engine.model.simulation.retries import Retrying

@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from engine.core.fleet import Fleet
 from engine.core.function import Account, Function
-from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket, scaling_bucket
 from engine.model.simulation.keep_alive_policies import KeepAlive
 from engine.model.simulation.run_statistics import LevelSampler, Observation
 from engine.model.simulation.schedule import TimedCallback

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.limits import Pool, ThrottleReason, TokenBucket, scaling_bucket
+from engine.core.throttling import Pool, ThrottleReason, TokenBucket, scaling_bucket
 
 
 def taken(bucket: TokenBucket, wanted: int, now_s: float) -> int:

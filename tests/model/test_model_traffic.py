@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.traffic.shapes import arrivals, parse_shape, spread
+from engine.model.traffic.shapes import arrivals, parse_shape
+from engine.sources.replay.published import spread
 
 SHAPES = [
     "constant:20",

@@ -92,4 +92,4 @@ def listed_prices() -> dict[str, dict[str, ListedPrice]]:
 def _listed(cell: str, source: str) -> ListedPrice:
     digits = cell.rstrip("ctm?")
     mark = cell.removeprefix(digits)
-    return ListedPrice(Decimal(digits).scaleb(-_DIGITS), *_LISTS[mark or source], mark != "?")
+    return ListedPrice(Decimal(digits).scaleb(-_DIGITS).normalize(), *_LISTS[mark or source], mark != "?")

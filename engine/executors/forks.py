@@ -30,6 +30,19 @@ class Fork(NamedTuple):
     descriptors: set[int]
 
 
+def socket_pairs() -> dict[int, str]:
+    """Unnamed local sockets, with what the kernel calls them: an event loop wakes itself by a pair.
+
+    Not all event loops watch theirs before a signal has come.
+    """
+    return {one: _link(one) for one in _descriptors() if _is_of_pair(one)}
+
+
+def still_open(known: dict[int, str]) -> list[int]:
+    """Those of `known` that are what they were."""
+    return [one for one, link in known.items() if _link(one) == link]
+
+
 def prepare(beacons: set[int]) -> Fork:
     """Just before the fork. `beacons`: for each engine a descriptor that its event loop alone watches."""
     mask = set(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())))
@@ -124,6 +137,17 @@ def _link(descriptor: int) -> str:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
         return ""
+
+
+def _is_of_pair(descriptor: int) -> bool:
+    try:
+        one = socket.socket(fileno=descriptor)
+    except OSError:
+        return False
+    try:
+        return one.family == socket.AF_UNIX and not one.getsockname()
+    finally:
+        one.detach()  # it is not ours to close
 
 
 def _port(descriptor: int, *, listening: bool = False) -> int | None:

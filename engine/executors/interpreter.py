@@ -33,6 +33,8 @@ from engine.executors.forks import (
     exit_instead_of_resuming,
     finish,
     prepare,
+    socket_pairs,
+    still_open,
 )
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner
@@ -74,6 +76,7 @@ class Interpreter:
         """Whether this is a process that a handler forked: what a handler returns there is dropped."""
         self._held = ExitStack()
         # A descriptor that nothing happens to: by it a forked child knows the event loop's.
+        self._loop_sockets = socket_pairs()
         self._beacon, self._other = socket.socketpair()
         self._held.enter_context(self._other)
         self._held.enter_context(self._beacon)
@@ -132,10 +135,9 @@ class Interpreter:
         """A descriptor that only the event loop watches."""
         return self._beacon.fileno()
 
-    @property
-    def other_end(self) -> int:
-        """The descriptor that is connected to it."""
-        return self._other.fileno()
+    def own_descriptors(self) -> list[int]:
+        """Those that the event loop need not watch, and that a forked child has no use for."""
+        return [self._other.fileno(), *still_open(self._loop_sockets)]
 
     def _unwatch(self) -> None:
         if not self.loop.is_closed():
@@ -266,7 +268,7 @@ def _be_a_copy() -> None:
         member.is_copy = True
         if threading.get_ident() == member.thread:
             exit_instead_of_resuming(member.loop)
-    detach_from_engine(fork, [member.other_end for member in sharers])
+    detach_from_engine(fork, [one for member in sharers for one in member.own_descriptors()])
     write_past_the_engine()
     zone = os.environ.get("TZ")
     os.environ.clear()

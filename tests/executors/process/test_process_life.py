@@ -50,7 +50,7 @@ if not os.path.exists(MARK):
     time.sleep(60)
 def handler(event, context): return "second attempt"
 """
-    async with make(source, init_limit_s=0.5) as engine:
+    async with make(source, init_limit_s=2.5) as engine:
         outcome = await engine.invoke("f", {})
 
     assert "second attempt" == outcome.payload

@@ -73,7 +73,7 @@ class CpuShares:
     def _look(self) -> None:
         self._timer = None
         got_s = promised_s = 0.0
-        working = len(self._last)
+        working = max(0, len(self._last) - LOOKS)  # as far as is known of those that are not read
         for environment in list(itertools.islice(self._last, LOOKS)):
             before = self._last.pop(environment)
             use = None if environment.closed else self._use(environment.pid)
@@ -81,6 +81,7 @@ class CpuShares:
                 continue
             cpu_s = use.cpu_s - before.cpu_s
             wanted_s = cpu_s + max(0.0, use.delay_s - before.delay_s)
+            working += cpu_s > 0
             got_s += cpu_s
             promised_s += max(cpu_s, min(wanted_s, self._share * (use.at_s - before.at_s)))
             if environment.running:

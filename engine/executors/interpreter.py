@@ -105,8 +105,14 @@ class Interpreter:
             number, alone = self._loads, not self._loading
             self._loading += 1
         try:
-            for _ in range(_MAX_LOADS):
-                loaded = self._load(call, fresh=fresh)
+            for left in reversed(range(_MAX_LOADS)):
+                try:
+                    loaded = self._load(call, fresh=fresh)
+                except InitError as error:
+                    # importlib's own: another thread's import failed, and took away what this one was at.
+                    if left and error.error_type == "KeyError" and not (alone and number == self._loads):
+                        continue
+                    raise
                 if alone and number == self._loads:
                     break  # nobody else imported anything meanwhile
                 if not holds_half_made(loaded.module, call.code):

@@ -34,9 +34,12 @@ class CpuInForce(NamedTuple):
 
 def cpu_in_force(functions: Iterable[Function], law: CpuLaw, platform: Platform) -> CpuInForce:
     """What holds for these functions, if those that do not say have `law`."""
-    meant = [function for function in functions if (function.cpu or law) == "lambda"]
-    limited = [function.name for function in meant if choose(function, platform).executor == "process"]
-    unlimited = [function.name for function in meant if function.name not in set(limited)]
+    limited: list[str] = []
+    unlimited: list[str] = []
+    for function in functions:
+        if (function.cpu or law) == "lambda":
+            is_limited = choose(function, platform).executor == "process"
+            (limited if is_limited else unlimited).append(function.name)
     may_come = law == "lambda"  # over the Lambda API
     mechanism = mechanism_here() if limited or may_come else None
     return CpuInForce(mechanism, limited, unlimited)

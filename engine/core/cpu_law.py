@@ -24,6 +24,11 @@ def share(memory_mb: int) -> float:
     return memory_mb / MB_PER_VCPU
 
 
+def fitting(memory_mb: int, cores: int) -> int:
+    """How many environments of this size can compute at once and have their shares."""
+    return int(cores / share(memory_mb))
+
+
 def quota_s(memory_mb: int, period_s: float = PERIOD_S) -> float:
     """CPU seconds in each period, after which an environment waits for the next one."""
     return share(memory_mb) * period_s

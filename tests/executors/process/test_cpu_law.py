@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -123,7 +125,7 @@ def test_without_control_groups_a_process_is_stopped_when_its_quota_is_used_up(t
     limiter = DutyCycleLimiter()
     quota = quota_s(256)
     with Compute() as computing:
-        limiter.write(f"+ {computing.pid} {quota}\n")
+        limiter.tell("+", computing.pid, quota)
         while (began_s := computing.cpu_s()) < 0.05:  # the process that limits it has begun to
             time.sleep(0.01)
         time.sleep(0.1)
@@ -182,3 +184,28 @@ async def test_what_the_machine_gave_of_the_law_is_counted(code):
             await asyncio.sleep(0.05)
 
     assert 0 < stats.cpu_got_s <= stats.cpu_promised_s
+
+
+def test_a_process_is_not_left_stopped_if_what_limits_it_is_killed():
+    """It is continued with the next word about it, whoever killed what would have done so."""
+    limiter = DutyCycleLimiter()
+    with Compute() as computing:
+        limiter.tell("+", computing.pid, quota_s(128) / 20)  # so little that it is stopped nearly always
+        stat = Path(f"/proc/{computing.pid}/stat")
+        children = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+        while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)
+        others = {int(pid) for pid in children.read_text().split()} - {computing.pid}
+        for pid in others:
+            if b"duty_cycle" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        os.kill(computing.pid, signal.SIGSTOP)
+        limiter.tell("-", computing.pid)
+        began_s = computing.cpu_s()
+        while computing.cpu_s() < began_s + 0.05:
+            time.sleep(0.01)
+        state = stat.read_text().rpartition(")")[2].split()[0]
+        limiter.close()
+
+    assert "T" != state

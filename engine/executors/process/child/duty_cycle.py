@@ -1,11 +1,12 @@
 """A process that gives other processes their shares of a CPU, by stopping and continuing them.
 
 It is used where no control group can do it. The engine writes lines to its standard input: `+ PID QUOTA`
-when something begins to run in a process, with the CPU seconds it may use in each period, `- PID` when that
-has ended, and `x PID` when the process has. Each process has a budget, refilled every period and never above
-its quota; what it used too much it lacks in the next one, so that the mean holds, also over invocations.
+when something begins to run in a process, with the CPU seconds it may use in each period, `- PID 0` when
+that has ended, and `x PID 0` when the process has. Each process has a budget, refilled every period and
+never above its quota; what it used too much it lacks in the next one, so that the mean holds, also over
+invocations.
 
-Its error was measured: docs/modelling.md. CPU of child processes of a handler is not counted, and they are
+Its error was measured: docs/operations.md. CPU of child processes of a handler is not counted, and they are
 not stopped.
 """
 
@@ -81,14 +82,14 @@ class DutyCycle:
 
     def obey(self, line: bytes, now_s: float) -> None:
         """Do what one line of the engine's says."""
-        what, number, *rest = line.split()
+        what, number, quota_s = line.split()
         pid = int(number)
         self._due_s.pop(pid, None)
         process = self._processes.get(pid)
         if what == b"+":
             if process is None:
                 with suppress(OSError):  # it has exited
-                    self._processes[pid] = LimitedProcess(pid, float(rest[0]), now_s)
+                    self._processes[pid] = LimitedProcess(pid, float(quota_s), now_s)
                     self._due_s[pid] = now_s
             else:
                 self._due_s[pid] = now_s

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, Protocol
 
 from engine.core.cpu_law import quota_s
 from engine.core.invocation import Invocation
 from engine.executors.process.parent.cgroups import ControlGroups
 from engine.executors.process.parent.environment_process import EnvironmentEvents, EnvironmentProcess
+from engine.executors.process.parent.fork_server_client import package_root
 
 DUTY_CYCLE: Final = "duty cycle"
 _START: Final = (
@@ -57,9 +59,9 @@ def mechanism_here() -> str:
     """How CPU would be limited on this machine. Tries it, and leaves nothing behind."""
     memory_groups = ControlGroups.for_memory()
     groups = ControlGroups.for_cpu(memory_groups)
-    for made in {memory_groups, groups} - {None}:
-        assert made is not None
-        made.remove()
+    for made in {memory_groups, groups}:
+        if made is not None:
+            made.remove()
     return DUTY_CYCLE if groups is None else groups.mechanism
 
 
@@ -101,11 +103,15 @@ class DutyCycleLimiter:
     def __init__(self) -> None:
         self.environment_class = DutyCycledEnvironment
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
-            [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[4])],
+            [sys.executable, "-P", "-c", _START, package_root()],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+        assert self._process.stdin is not None
+        self._lines = self._process.stdin
+        os.set_blocking(self._lines.fileno(), False)
 
     def groups(self) -> Mapping[str, Mapping[str, str]]:
         """None."""
@@ -120,18 +126,21 @@ class DutyCycleLimiter:
         """None: what is stopped cannot run."""
         return 0.0
 
-    def write(self, line: str) -> None:
-        """Send the process a line; without it environments run unlimited."""
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
+    def tell(self, what: str, pid: int, quota_s: float = 0.0) -> None:
+        """Send the process a line on `pid`, which runs unlimited if it cannot be told."""
+        try:
+            written = self._lines.write(f"{what} {pid} {quota_s}\n".encode())
+        except OSError:  # it has been killed
+            written = None
+        if not written:
+            with suppress(ProcessLookupError):
+                os.kill(
+                    pid, signal.SIGCONT
+                )  # it may have been stopped when nobody could continue it any more
 
     def close(self) -> None:
         """End the process, which lets all others run on."""
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
+        self._lines.close()
         self._process.wait()
 
 
@@ -159,14 +168,14 @@ class DutyCycledEnvironment(EnvironmentProcess):
     def close(self) -> None:
         """See `EnvironmentProcess`."""
         if self._limiter is not None and not self.closed:
-            self._limiter.write(f"x {self.pid}\n")
+            self._limiter.tell("x", self.pid)
         super().close()
 
     def _take_reply(self, kind: int, number: int, peak_kb: int, init_s: float, body: bytes) -> None:
         super()._take_reply(kind, number, peak_kb, init_s, body)
         if self._limiter is not None and not self.running and not self.closed:
-            self._limiter.write(f"- {self.pid}\n")
+            self._limiter.tell("-", self.pid)
 
     def _begin(self) -> None:
         if self._limiter is not None:
-            self._limiter.write(f"+ {self.pid} {self._quota_s}\n")
+            self._limiter.tell("+", self.pid, self._quota_s)

@@ -9,13 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from engine.core.cpu_law import share
+from engine.core.cpu_law import fitting, share
+from engine.core.engine_events import CpuMeasured
+from engine.core.function import Function
 from engine.executors.process.parent.environment_process import EnvironmentProcess
-from engine.ports import Clock
+from engine.machine.cores import usable_cores
+from engine.ports import Workshop
 
 PERIOD_S: Final = 0.5
 LOOKS: Final = 100
 """Environments read in one period, which takes some milliseconds. Of more, each is read less often."""
+
+_SHORT: Final = 0.95
+"""Of the CPU that was promised: below it an operator should know."""
+
+_WORSE: Final = 0.1
+"""By how much less than was said before it must be to be said again."""
 
 
 class CpuUse(NamedTuple):
@@ -30,28 +39,21 @@ class CpuUse(NamedTuple):
 
 
 class CpuShares:
-    """Compares the CPU that environments had with what they were promised and could have used.
+    """Compares the CPU that environments of `function` had with what they were promised and could have used.
 
-    Args:
-        memory_mb: Their size.
-        throttled_s: Seconds that a process has waited for its own quota.
-        report: Called every `PERIOD_S` while they work, with the CPU seconds they got, those they were
-            promised and could have used, and how many worked.
+    Sends `CpuMeasured` every `PERIOD_S` while they work. `throttled_s` gives the seconds that a process has
+    waited for its own quota.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        clock: Clock,
-        memory_mb: int,
-        throttled_s: Callable[[int], float],
-        report: Callable[[float, float, int], object],
-    ) -> None:
-        self._loop = loop
-        self._now = clock.now
-        self._share = share(memory_mb)
+    def __init__(self, function: Function, workshop: Workshop, throttled_s: Callable[[int], float]) -> None:
+        self._function = function
+        self._loop = workshop.loop
+        self._now = workshop.clock.now
+        self._notify = workshop.notify
+        self._share = share(function.memory_mb)
+        self._fit = fitting(function.memory_mb, usable_cores())
         self._throttled_s = throttled_s
-        self._report = report
+        self._told = _SHORT + _WORSE
         self._last: dict[EnvironmentProcess, CpuUse] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -87,9 +89,25 @@ class CpuShares:
             if environment.running:
                 self._last[environment] = use
         if promised_s:
-            self._report(got_s, promised_s, working)
+            self._tell(got_s, promised_s, working)
         if self._last:
             self._timer = self._loop.call_later(PERIOD_S, self._look)
+
+    def _tell(self, got_s: float, promised_s: float, environments: int) -> None:
+        worse = got_s / promised_s < self._told - _WORSE
+        if worse:
+            self._told = got_s / promised_s
+        self._notify(
+            CpuMeasured(
+                function=self._function.name,
+                got_s=got_s,
+                promised_s=promised_s,
+                environments=environments,
+                memory_mb=self._function.memory_mb,
+                fit=self._fit,
+                worse=worse,
+            )
+        )
 
     def _use(self, pid: int) -> CpuUse | None:
         """Sources: proc(5), `schedstat`; the kernel's MAKE_PROCESS_CPUCLOCK. None if it has exited."""

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from engine.core.cpu_law import share, visible_vcpus
-from engine.core.engine_events import Confined, CpuLimited, CpuMeasured, EngineEvent
+from engine.core.cpu_law import visible_vcpus
+from engine.core.engine_events import Confined, EngineEvent
 from engine.core.error_bodies import InitFailure
 from engine.core.function import INIT_LIMIT_S, Function
 from engine.core.init_turns import Use
@@ -26,7 +26,6 @@ from engine.core.variables import PATH, Initialisation, lambda_variables
 from engine.executors.cpu_use import use_of_process
 from engine.executors.process.admission import SHORTAGES, Need
 from engine.executors.process.parent.cgroups import memory_limit
-from engine.executors.process.parent.cpu_limiter import CpuLimiter
 from engine.executors.process.parent.cpu_shares import CpuShares
 from engine.executors.process.parent.environment_process import EnvironmentProcess
 from engine.executors.process.parent.fork_server_client import ForkServerClient, ZygoteClient, is_lost
@@ -34,7 +33,6 @@ from engine.executors.process.parent.preloader import Preloader
 from engine.executors.process.parent.process_host import ProcessHost
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.executors.process.spec import EnvironmentSpec
-from engine.machine.cores import usable_cores
 from engine.ports import Facts, Workshop
 
 _LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
@@ -46,12 +44,6 @@ _QUEUE_S: Final = 1.0
 
 _FORKED_S: Final = 0.0045
 """CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
-
-_SHORT: Final = 0.95
-"""Of the CPU that was promised: below it an operator should know."""
-
-_WORSE: Final = 0.1
-"""By how much less than was said before it must be to be said again."""
 
 _MAX_RESETS: Final = 1000
 """Reset environments whose `/tmp` is kept, at most, for those that take their places."""
@@ -82,8 +74,8 @@ class ProcessExecutor:
         self.may_renice = self._host.may_renice
         self.cap_kb = function.memory_mb * 1024 if self._host.groups is None else 0
         law = function.cpu or workshop.cpu
-        self._cpu = self._host.cpu_limiter() if law == "lambda" else None
-        self._cpu_shares = self._measure_shares(self._cpu) if self._cpu is not None else None
+        self._cpu = self._host.cpu_limiter(function, workshop.notify) if law == "lambda" else None
+        self._cpu_shares = CpuShares(function, workshop, self._cpu.throttled_s) if self._cpu else None
         self._environment_class = EnvironmentProcess if self._cpu is None else self._cpu.environment_class
         self._limits_renewed_s = 0.0
         self._generation = 0
@@ -438,41 +430,6 @@ class ProcessExecutor:
             cgroups=self._control_groups(),
             visible_cpus=None if self._cpu is None else visible_vcpus(self.memory_mb),
         )
-
-    def _measure_shares(self, cpu: CpuLimiter) -> CpuShares:
-        cores = usable_cores()
-        fit = int(cores / share(self.memory_mb))
-        told = _SHORT + _WORSE
-        if not self._host.has_logged_cpu:
-            self._host.has_logged_cpu = True
-            self.notify(
-                CpuLimited(
-                    function=self._function.name,
-                    mechanism=cpu.mechanism,
-                    cores=cores,
-                    memory_mb=self.memory_mb,
-                    fit=fit,
-                )
-            )
-
-        def report(got_s: float, promised_s: float, environments: int) -> None:
-            nonlocal told
-            worse = got_s / promised_s < told - _WORSE
-            if worse:
-                told = got_s / promised_s
-            self.notify(
-                CpuMeasured(
-                    function=self._function.name,
-                    got_s=got_s,
-                    promised_s=promised_s,
-                    environments=environments,
-                    fit=fit,
-                    memory_mb=self.memory_mb,
-                    worse=worse,
-                )
-            )
-
-        return CpuShares(self.loop, self._workshop.clock, self.memory_mb, cpu.throttled_s, report)
 
     def _control_groups(self) -> dict[str, dict[str, str]]:
         """Limits of an environment at its start by file, by the folder in which it gets a control group."""

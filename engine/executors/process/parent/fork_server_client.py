@@ -288,7 +288,7 @@ class ZygoteClient(ForkServerClient):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
-                [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(os.getpid()), _root()],
+                [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(os.getpid()), package_root()],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -388,7 +388,8 @@ def _activity(pid: int) -> tuple[str, int]:
     return fields[0], int(fields[11]) + int(fields[12])
 
 
-def _root() -> str:
+def package_root() -> str:
+    """The folder that this package is imported from."""
     return str(Path(__file__).parents[4])
 
 

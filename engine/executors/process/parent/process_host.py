@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from engine.core.cpu_law import fitting
+from engine.core.engine_events import CpuLimited, EngineEvent
+from engine.core.function import Function
 from engine.executors.process.admission import Admission
 from engine.executors.process.parent.cgroups import ControlGroups
 from engine.executors.process.parent.cpu_limiter import CpuLimiter, make_cpu_limiter
@@ -17,6 +20,7 @@ from engine.executors.process.parent.fork_server_client import ZygoteClient
 from engine.executors.process.parent.monitor import Monitor
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.machine import descriptors
+from engine.machine.cores import usable_cores
 from engine.machine.temporary import new_path
 from engine.ports import Clock, Offload, Workshop
 
@@ -63,8 +67,6 @@ class ProcessHost:
         """The share of the usual time for which the next function is waited for before the engine opens."""
         self.has_logged_limits = False
         """Whether it was logged what this machine allows."""
-        self.has_logged_cpu = False
-        """Whether it was logged how Lambda's CPU law is enforced."""
 
     @classmethod
     def acquire(cls, workshop: Workshop) -> ProcessHost:
@@ -93,10 +95,20 @@ class ProcessHost:
             zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._tmp_base, self._say)
         return zygote
 
-    def cpu_limiter(self) -> CpuLimiter:
-        """What holds environments to Lambda's CPU law; made when it is first asked for."""
+    def cpu_limiter(self, function: Function, notify: Callable[[EngineEvent], object]) -> CpuLimiter:
+        """What holds environments to Lambda's CPU law; made, and told of, when it is first asked for."""
         if self._cpu_limiter is None:
             self._cpu_limiter = make_cpu_limiter(self.groups)
+            cores = usable_cores()
+            notify(
+                CpuLimited(
+                    function=function.name,
+                    mechanism=self._cpu_limiter.mechanism,
+                    cores=cores,
+                    memory_mb=function.memory_mb,
+                    fit=fitting(function.memory_mb, cores),
+                )
+            )
         return self._cpu_limiter
 
     def terminate(self, environment: EnvironmentProcess) -> None:

@@ -46,7 +46,7 @@ from engine.cli.plan.tables import (
     time_rows,
 )
 from engine.core.function import Account, Function
-from engine.model.cost.bill import Bill, bill
+from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.containers import (
     Container,
     ContainerComparison,
@@ -162,28 +162,9 @@ def plan(
     found = replace(found, assumptions=(*found.assumptions, *container_assumptions(instead)))
     priced = bill(total(found.usage(month_s), around(month, monthly)), book, free_tier=free_tier)
     checks = objectives.checks(found, priced.usd)
-    provided = recommendations.provisions(function, found, service, book, month_s, free_tier)
     more = {
         **({"containers": [one.document() for one in instead]} if instead else {}),
-        "traffic_times": recommendations.document(
-            recommendations.scaled(
-                function,
-                account,
-                traffic,
-                horizon_s=horizon_s,
-                service=service,
-                init=init,
-                book=book,
-                month_s=month_s,
-            )
-        ),
-        "limit_crossed_at_requests_per_s": recommendations.crossing_per_s(function, account, service),
-        "provisioned": recommendations.document(provided),
-        "keep_alive": [
-            {"keep_alive_s": keep_s, "cold_share": cold, "environments": environments}
-            for keep_s, cold, environments in recommendations.keep_alives(function, found, service)
-        ],
-        "recommendations": recommendations.recommendations(function, account, found, service, provided),
+        **_advice(asked._replace(function=function), account, traffic, found, book, month_s, free_tier),
     }
     compared: list[comparison.ComparisonRow] = []
     if runs is not None:
@@ -203,21 +184,16 @@ def plan(
         **more,
     }
     if html is not None:
-        title = f"{traffic} requests/s on {function.memory_mb} MB"
-        write(
-            html,
-            page(
-                ReportContent(
-                    title=title,
-                    prediction=found,
-                    bill=priced,
-                    bill_of=f"a month of {days} days",
-                    checks=checks,
-                    document=document,
-                    tables={f"Against {against}": comparison_rows(compared)} if compared else {},
-                )
-            ),
+        report = ReportContent(
+            title=f"{traffic} requests/s on {function.memory_mb} MB",
+            prediction=found,
+            bill=priced,
+            bill_of=f"a month of {days} days",
+            checks=checks,
+            document=document,
+            tables={f"Against {against}": comparison_rows(compared)} if compared else {},
         )
+        write(html, page(report))
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:
@@ -229,6 +205,40 @@ def plan(
     apart = within is not None and 100 * comparison.worst(compared) > within
     if apart or overall(checks) is Verdict.FAILS:
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
+
+
+def _advice(
+    asked: Asked,
+    account: Account,
+    traffic: Any,
+    found: Prediction,
+    book: PriceBook,
+    month_s: float,
+    free_tier: FreeTierChoice,
+) -> dict[str, Any]:
+    """What other traffic, provisioned concurrency and another keep-alive would change, and what to do."""
+    function, service, init, horizon_s = asked
+    provided = recommendations.provisions(function, found, service, book, month_s, free_tier)
+    scaled = recommendations.scaled(
+        function,
+        account,
+        traffic,
+        horizon_s=horizon_s,
+        service=service,
+        init=init,
+        book=book,
+        month_s=month_s,
+    )
+    return {
+        "traffic_times": recommendations.document(scaled),
+        "limit_crossed_at_requests_per_s": recommendations.crossing_per_s(function, account, service),
+        "provisioned": recommendations.document(provided),
+        "keep_alive": [
+            {"keep_alive_s": keep_s, "cold_share": cold, "environments": environments}
+            for keep_s, cold, environments in recommendations.keep_alives(function, found, service)
+        ],
+        "recommendations": recommendations.recommendations(function, account, found, service, provided),
+    }
 
 
 def _instead(

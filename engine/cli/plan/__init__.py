@@ -164,7 +164,7 @@ def plan(
     checks = objectives.checks(found, priced.usd)
     more = {
         **({"containers": [one.document() for one in instead]} if instead else {}),
-        **_advice(asked._replace(function=function), account, traffic, found, book, month_s, free_tier),
+        **_recommended(asked._replace(function=function), account, traffic, found, book, month_s, free_tier),
     }
     compared: list[comparison.ComparisonRow] = []
     if runs is not None:
@@ -207,7 +207,7 @@ def plan(
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
 
 
-def _advice(
+def _recommended(
     asked: Asked,
     account: Account,
     traffic: Any,

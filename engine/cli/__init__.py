@@ -7,20 +7,25 @@ from importlib import import_module
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 COMMANDS: Final[Mapping[str, str]] = {
-    "check": "engine.cli.check:check",
-    "cost": "engine.cli.cost:cost",
-    "demo": "engine.cli.demo:demo",
-    "invoke": "engine.cli.invoke:invoke",
-    "plan": "engine.cli.plan:plan",
-    "replay": "engine.cli.replay:replay",
-    "serve": "engine.cli.serve:serve",
-    "simulate": "engine.cli.simulate:simulate",
-    "top": "engine.cli.top:top",
-    "tune": "engine.cli.tune:tune",
+    "check": "Validate FILE and print what would run.",
+    "cost": "Price a month of invocations: Lambda, and what stands before and around it.",
+    "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",
+    "invoke": "Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.",
+    "plan": "Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.",
+    "replay": "Send each event of TRACE at its time: own events, REPORT lines, or a published trace.",
+    "serve": "Run handlers, named here or in FILE, until a signal that ends processes; a second one forces.",
+    "simulate": "Play traffic on the rules of the live engine, in simulated time: the same code decides.",
+    "top": "Show what a running engine does: rates, times, levels and cost of each function.",
+    "tune": "Run a handler here, in processes of its own, at each memory size, and price it.",
 }
-"""Where each command lives. It is imported when it is called: a price needs no HTTP server."""
+"""The first sentence of each command's help. Command NAME is `NAME` of `engine.cli.NAME`.
+
+A command is imported when it is called: a price needs no HTTP server, and a list of commands needs none of
+them.
+"""
 
 
 class Commands(click.Group):
@@ -32,12 +37,28 @@ class Commands(click.Group):
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; None if there is none of that name."""
-        home = COMMANDS.get(cmd_name)
-        if home is None:
+        if cmd_name not in COMMANDS:
             return None
-        module, _, name = home.partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = getattr(import_module(f"engine.cli.{cmd_name}"), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, importing none."""
+        names = self.list_commands(ctx)
+        width = formatter.width - 6 - max(map(len, names))  # as click has it
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _short_help(name, width)) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options that begin like `incomplete`; imports none."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=_short_help(name)) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _short_help(name: str, width: int = 45) -> str:
+    """What `COMMANDS` says of `name`, cut to `width` characters."""
+    return click.Command(name, help=COMMANDS[name]).get_short_help_str(width)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

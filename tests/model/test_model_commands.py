@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from click.testing import CliRunner
@@ -191,6 +193,25 @@ def test_a_report_stands_alone(tmp_path):
     assert 5 <= text.count("<svg")
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "src=" not in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan --traffic 50 --container 0.05 --find reserved --throttles 1",
+        "plan --traffic onoff:20:60:60 --hours 1 --errors 1 --container fargate:1:2",
+        "simulate --traffic 5 --seconds 9 --compare --cold 100",
+        "simulate --population 3 --seconds 600 --timeout-s 900",
+    ],
+)
+def test_a_page_has_all_that_the_terminal_shows(tmp_path, words):
+    """Each cell of each line; assumptions, notes and the bill of the run too."""
+    file = tmp_path / "report.html"
+    done = run(*words.split(), "--html", file)
+    page = unescape(file.read_text().partition("<script")[0])
+    cells = {cell for line in done.stdout.splitlines() for cell in re.split(r"\s{2,}", line.lstrip("-* "))}
+
+    assert [] == sorted(cell for cell in cells if cell not in page)
 
 
 @pytest.mark.parametrize(

@@ -33,20 +33,16 @@ from engine.cli.model_options import (
 from engine.cli.plan.against import Asked, assumptions_of_log, observed_runs, taken_from_log
 from engine.cli.plan.page import ReportContent, page
 from engine.cli.plan.tables import (
-    assumption_lines,
-    bill_rows,
-    check_lines,
+    NotedTable,
     comparison_rows,
     container_rows,
-    count,
-    fact_rows,
-    percent,
-    price_line,
-    span,
-    time_rows,
+    keep_alive_rows,
+    provision_rows,
+    scaled_table,
 )
+from engine.cli.plan.text import lines
 from engine.core.function import Account, Function
-from engine.model.cost.bill import Bill, FreeTierChoice, bill
+from engine.model.cost.bill import FreeTierChoice, bill
 from engine.model.cost.containers import (
     Container,
     ContainerComparison,
@@ -58,12 +54,11 @@ from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import total
 from engine.model.queueing import comparison, recommendations
 from engine.model.queueing.analytic import limit_of, predict
-from engine.model.queueing.objectives import ObjectiveCheck, Objectives, Verdict, documents, overall
+from engine.model.queueing.objectives import Objectives, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.search import UNRESERVED, fewest_provisioned, smallest_reservation
 from engine.model.simulation.workload import Trigger
 from engine.model.traffic.shapes import parse_shape
-from engine.report.tables import text_table
 
 _DAY_S = 86_400
 
@@ -183,25 +178,24 @@ def plan(
         "cost": {**priced.document(), "days": days},
         **more,
     }
+    report = ReportContent(
+        title=f"{traffic} requests/s on {function.memory_mb} MB",
+        prediction=found,
+        bill=priced,
+        bill_of=f"a month of {days} days",
+        checks=checks,
+        document=document,
+        tables={
+            "More traffic": scaled_table(document),
+            "Provisioned concurrency": NotedTable(provision_rows(document["provisioned"])),
+            "Keep-alive": NotedTable(keep_alive_rows(document["keep_alive"])),
+            "Instead of Lambda": NotedTable(container_rows(instead)),
+            f"Against {against}": NotedTable(comparison_rows(compared)),
+        },
+    )
     if html is not None:
-        report = ReportContent(
-            title=f"{traffic} requests/s on {function.memory_mb} MB",
-            prediction=found,
-            bill=priced,
-            bill_of=f"a month of {days} days",
-            checks=checks,
-            document=document,
-            tables={f"Against {against}": comparison_rows(compared)} if compared else {},
-        )
         write(html, page(report))
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-    else:
-        show(found, priced, checks, days, document)
-        if instead:
-            click.echo("\n" + "\n".join(text_table(container_rows(instead))))
-        if compared:
-            click.echo("\n".join(["", f"against {against}", *text_table(comparison_rows(compared))]))
+    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines(report)))
     apart = within is not None and 100 * comparison.worst(compared) > within
     if apart or overall(checks) is Verdict.FAILS:
         raise click.exceptions.Exit(OBJECTIVE_FAILED)
@@ -284,62 +278,3 @@ def _searched(
 
 def _number_of(wanted: str, function: Function) -> int | None:
     return function.reserved_concurrency if wanted == "reserved" else function.provisioned_concurrency
-
-
-def show(
-    found: Prediction, priced: Bill, checks: list[ObjectiveCheck], days: int, document: dict[str, Any]
-) -> None:
-    """Print verdict, figures, bill and recommendations."""
-    lines = [f"{wanted} concurrency: {number:,}" for wanted, number in document.get("found", {}).items()]
-    lines += [*check_lines(checks), ""] if checks else []
-    drawn = "nothing is drawn" if found.seed is None else f"seed {found.seed}"
-    lines += [f"{found.method}: {found.error}; {span(found.horizon_s)}; {drawn}", ""]
-    lines += [*text_table(fact_rows(found), text_columns=2), "", *text_table(time_rows(found)), ""]
-    lines += [f"a month of {days} days", *text_table(bill_rows(priced)), price_line(priced)]
-    if document.get("traffic_times"):
-        lines += ["", *text_table(_scaled_rows(document))]
-        lines.append(
-            f"1 % is refused from {count(document['limit_crossed_at_requests_per_s'])} requests/s on"
-        )
-    if document.get("provisioned"):
-        lines += ["", *text_table(_provision_rows(document))]
-    if document.get("recommendations"):
-        lines += ["", *(f"* {one}" for one in document["recommendations"])]
-    lines += ["", *assumption_lines(document, *priced.book.assumptions)]
-    click.echo("\n".join(lines))
-
-
-def _scaled_rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [
-        ("traffic", "requests/s", "in flight", "concurrency needed", "refused", "cold", "US dollars")
-    ]
-    rows += [
-        (
-            f"x {one['factor']}",
-            count(one["rate_per_s"]),
-            count(one["in_flight"]),
-            count(one["quota"]),
-            percent(one["throttled_share"]),
-            percent(one["cold_share"]),
-            f"${float(one['usd_per_month']):,.2f}",
-        )
-        for one in document["traffic_times"]
-    ]
-    return rows
-
-
-def _provision_rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [
-        ("provisioned", "environments", "outside", "the last is used", "US dollars")
-    ]
-    rows += [
-        (
-            one["purpose"],
-            count(one["environments"]),
-            percent(one["spill_share"]),
-            percent(one["last_utilisation"]),
-            f"${float(one['usd_per_month']):,.2f}",
-        )
-        for one in document["provisioned"]
-    ]
-    return rows

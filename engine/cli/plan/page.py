@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from engine.cli.plan.tables import bill_rows, check_lines, fact_rows, price_line, time_rows
+from engine.cli.plan.tables import (
+    NotedTable,
+    bill_rows,
+    check_lines,
+    fact_rows,
+    found_lines,
+    method_line,
+    more_rows,
+    price_line,
+    time_rows,
+)
 from engine.model.cost.bill import Bill
 from engine.model.queueing.objectives import ObjectiveCheck, overall
 from engine.model.queueing.prediction import Prediction
@@ -27,8 +37,9 @@ class ReportContent:
         bill, bill_of: What it costs, and what that is the bill of.
         checks: The objectives.
         document: All of it, as JSON values.
-        tables: Further tables, rows under their first one, by heading.
+        tables: Further tables, by heading; what is empty is not shown.
         sections: Further HTML, by heading.
+        prediction_of: Which of several functions `prediction` is about; empty if there is one.
     """
 
     title: str
@@ -37,35 +48,42 @@ class ReportContent:
     checks: Sequence[ObjectiveCheck]
     bill_of: str
     document: Mapping[str, Any]
-    tables: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    tables: Mapping[str, NotedTable] = field(default_factory=dict)
     sections: Mapping[str, str] = field(default_factory=dict)
+    prediction_of: str = ""
 
 
 def page(shown: ReportContent) -> str:
     """Return the HTML of the page."""
     verdict = overall(list(shown.checks)).value
+    asked = [*found_lines(shown.document), *check_lines(shown.checks)]
+    facts = [*fact_rows(shown.prediction), *more_rows(shown.prediction)]
+    of = f" of {shown.prediction_of}" if shown.prediction_of else ""
+    assumptions = [*shown.document["assumptions"], *shown.bill.book.assumptions]
     sections = [
-        ("What was asked", "".join(f"<p>{escape(line)}</p>" for line in check_lines(shown.checks))),
-        ("In numbers", html_table([("", ""), *fact_rows(shown.prediction)], text_columns=2)),
+        ("What was asked", "".join(f"<p>{escape(line)}</p>" for line in asked)),
+        (f"In numbers{of}", html_table([("", ""), *facts], text_columns=2)),
         *_over_time(shown.prediction),
-        ("Response times", _curves(shown.prediction) + html_table(time_rows(shown.prediction))),
+        (f"Response times{of}", _curves(shown.prediction) + html_table(time_rows(shown.prediction))),
         (f"Cost of {shown.bill_of}", _cost(shown.bill)),
-        *((name, html_table(rows)) for name, rows in shown.tables.items()),
+        *((name, _table(table)) for name, table in shown.tables.items() if not table.is_empty),
         *shown.sections.items(),
         ("Recommendations", kit.bullet_list(shown.document.get("recommendations", ()))),
-        ("What this takes for granted", kit.bullet_list(shown.document["assumptions"])),
+        ("What this takes for granted", kit.bullet_list(assumptions)),
     ]
     kind = {"ok": "good", "fails": "bad"}.get(verdict, "risk")
     text = escape(verdict if shown.checks else "nothing was asked for")
-    seed = "" if shown.prediction.seed is None else f" · seed {shown.prediction.seed}"
     return kit.page(
         f"Invocation engine: {shown.title}",
         *(kit.section(name, inside) for name, inside in sections if inside),
         heading=shown.title,
-        header=f"<h2 class='{kind}'>Verdict: {text}</h2>"
-        f"<p>{escape(f'{shown.prediction.method}: {shown.prediction.error}')}{seed}</p>",
+        header=f"<h2 class='{kind}'>Verdict: {text}</h2><p>{escape(method_line(shown.prediction))}</p>",
         document=shown.document,
     )
+
+
+def _table(table: NotedTable) -> str:
+    return html_table(table.rows) + (kit.note(table.note) if table.note else "")
 
 
 def _over_time(prediction: Prediction) -> list[tuple[str, str]]:

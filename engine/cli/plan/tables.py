@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from engine.model.cost.bill import Bill, cents, plain
 from engine.model.cost.containers import ContainerComparison
@@ -18,6 +18,18 @@ _FEW: Final = 30
 """Requests below which their number is said beside a share of them."""
 
 _SHOWN: Final = ((50.0, "p50"), (90.0, "p90"), (95.0, "p95"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max"))
+
+
+class NotedTable(NamedTuple):
+    """Rows under their first one, which is the heading, and a sentence about them."""
+
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing under the heading."""
+        return len(self.rows) < 2
 
 
 def dollars(usd: Decimal) -> str:
@@ -126,6 +138,17 @@ def fact_rows(prediction: Prediction) -> list[tuple[str, str]]:
     return rows
 
 
+def method_line(prediction: Prediction) -> str:
+    """How it was answered, how exact that is, for how long, and what was drawn."""
+    drawn = "nothing is drawn" if prediction.seed is None else f"seed {prediction.seed}"
+    return f"{prediction.method}: {prediction.error}; {span(prediction.horizon_s)}; {drawn}"
+
+
+def more_rows(prediction: Prediction) -> list[tuple[str, str]]:
+    """Further facts of the method, by name."""
+    return [(name.replace("_", " "), str(value)) for name, value in prediction.more.items()]
+
+
 def time_rows(prediction: Prediction) -> list[Sequence[str]]:
     """Response times by percentile."""
     rows: list[Sequence[str]] = [("response", "requests", "mean", *(name for _, name in _SHOWN))]
@@ -162,6 +185,11 @@ def price_line(bill: Bill) -> str:
     return f"prices: {bill.book.region}, {bill.book.source} of {bill.book.published}; {free}"
 
 
+def found_lines(document: Mapping[str, Any]) -> list[str]:
+    """The number that was looked for."""
+    return [f"{wanted} concurrency: {number:,}" for wanted, number in document.get("found", {}).items()]
+
+
 def assumption_lines(document: Mapping[str, Any], *more: str) -> list[str]:
     """What is taken for granted."""
     return [f"- {one}" for one in (*document["assumptions"], *more)]
@@ -191,5 +219,52 @@ def comparison_rows(compared: Sequence[ComparisonRow]) -> list[Sequence[str]]:
             f"{100 * row.difference:+.1f} %",
         )
         for row in compared
+    ]
+    return rows
+
+
+def scaled_table(document: Mapping[str, Any]) -> NotedTable:
+    """Other amounts of the same traffic, and where its limit is met."""
+    rows: list[Sequence[str]] = [
+        ("traffic", "requests/s", "in flight", "concurrency needed", "refused", "cold", "US dollars")
+    ]
+    rows += [
+        (
+            f"x {one['factor']}",
+            count(one["rate_per_s"]),
+            count(one["in_flight"]),
+            count(one["quota"]),
+            percent(one["throttled_share"]),
+            percent(one["cold_share"]),
+            f"${float(one['usd_per_month']):,.2f}",
+        )
+        for one in document["traffic_times"]
+    ]
+    return NotedTable(
+        rows, f"1 % is refused from {count(document['limit_crossed_at_requests_per_s'])} requests/s on"
+    )
+
+
+def provision_rows(provided: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """Numbers of provisioned environments and what each is good for."""
+    rows: list[Sequence[str]] = [("provisioned", "environments", "outside", "the last is used", "US dollars")]
+    rows += [
+        (
+            one["purpose"],
+            count(one["environments"]),
+            percent(one["spill_share"]),
+            percent(one["last_utilisation"]),
+            f"${float(one['usd_per_month']):,.2f}",
+        )
+        for one in provided
+    ]
+    return rows
+
+
+def keep_alive_rows(kept: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """What other keep-alives would change."""
+    rows: list[Sequence[str]] = [("an idle environment lives", "cold", "environments")]
+    rows += [
+        (span(one["keep_alive_s"]), percent(one["cold_share"]), f"{one['environments']:.4g}") for one in kept
     ]
     return rows

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.cli.plan.page import ReportContent
 from engine.cli.plan.page import page as plan_page
-from engine.cli.plan.tables import comparison_rows, count, span
+from engine.cli.plan.tables import NotedTable, bill_rows, comparison_rows, count, span
 from engine.cli.simulate.result import SimulationResult
-from engine.cli.simulate.text import function_rows, policy_rows
+from engine.cli.simulate.text import BEST_POLICIES, function_rows, policy_rows
 from engine.report import charts
 
 
@@ -17,14 +15,17 @@ def page(result: SimulationResult) -> str:
     first = result.predictions[0]
     several = len(result.predictions)
     named = first.function.name if several == 1 else f"{several} functions"
-    tables: dict[str, Any] = {}
+    tables: dict[str, NotedTable] = {}
     sections: dict[str, str] = {}
     if len(result.predictions) > 1:
-        tables["Functions"] = function_rows(result)
+        tables["Functions"] = NotedTable(function_rows(result))
+    if result.days is not None:
+        name = f"Cost of this run of {span(result.horizon_s)}"
+        tables[name] = NotedTable(bill_rows(result.run_bill), result.month_line())
     if result.comparison:
-        tables["Predicted and observed"] = comparison_rows(result.comparison)
+        tables["Predicted and observed"] = NotedTable(comparison_rows(result.comparison))
     if result.policies:
-        tables["Policies"] = policy_rows(result)
+        tables["Policies"] = NotedTable(policy_rows(result), BEST_POLICIES)
         front = {one.policy: (one.environment_s, 1000 * one.p99_s) for one in result.policies}
         sections["p99 against environments: down and left is better"] = charts.points(
             front, "environment-seconds", "p99 ms", label="p99 against environments"
@@ -33,6 +34,7 @@ def page(result: SimulationResult) -> str:
         ReportContent(
             title=f"{named}: {count(result.requests)} requests simulated",
             prediction=first,
+            prediction_of="" if several == 1 else first.function.name,
             bill=result.bill,
             checks=result.checks,
             bill_of=f"this run of {span(result.horizon_s)}"

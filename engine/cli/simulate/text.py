@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from engine.cli.plan.tables import (
     assumption_lines,
@@ -12,6 +13,8 @@ from engine.cli.plan.tables import (
     count,
     dollars,
     fact_rows,
+    method_line,
+    more_rows,
     percent,
     price_line,
     seconds,
@@ -22,15 +25,17 @@ from engine.cli.simulate.result import SimulationResult
 from engine.model.queueing.prediction import Prediction
 from engine.report.tables import text_table
 
+BEST_POLICIES: Final = "* no other policy is better in p99 and environments"
+
 
 def lines(result: SimulationResult) -> list[str]:
     """Return the verdict, the figures and the bill, line by line."""
     first = result.predictions[0]
     shown = [*check_lines(result.checks), ""] if result.checks else []
-    shown += [f"{first.method}: {first.error}; {span(result.horizon_s)}; seed {first.seed}", ""]
+    shown += [method_line(first), ""]
     if len(result.predictions) == 1:
         shown += [*text_table(fact_rows(first), text_columns=2), "", *text_table(time_rows(first))]
-        shown += [f"{name.replace('_', ' ')}: {value}" for name, value in first.more.items()]
+        shown += [f"{name}: {value}" for name, value in more_rows(first)]
     else:
         shown += text_table(function_rows(result))
     shown += ["", f"this run of {span(result.horizon_s)}", *text_table(bill_rows(result.run_bill))]
@@ -38,11 +43,7 @@ def lines(result: SimulationResult) -> list[str]:
         shown += ["", result.month_line(), *text_table(bill_rows(result.bill))]
     shown.append(price_line(result.bill))
     if result.policies:
-        shown += [
-            "",
-            *text_table(policy_rows(result)),
-            "* no other policy is better in p99 and environments",
-        ]
+        shown += ["", *text_table(policy_rows(result)), BEST_POLICIES]
     if result.comparison:
         shown += ["", *text_table(comparison_rows(result.comparison))]
     return [*shown, "", *assumption_lines(first.document(), *result.book.assumptions)]

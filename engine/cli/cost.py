@@ -23,10 +23,11 @@ from engine.cli.model_options import (
     refuse_unused,
     take,
 )
-from engine.cli.plan.tables import bill_rows, container_rows, dollars, price_line
+from engine.cli.plan.tables import bill_rows, container_rows, dollars, plan_rows, price_line
 from engine.core.billing import exactly
 from engine.core.written_numbers import in_digits
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, plain
+from engine.model.cost.commitments import committed, plan_offers
 from engine.model.cost.containers import (
     Container,
     ContainerComparison,
@@ -35,7 +36,6 @@ from engine.model.cost.containers import (
 )
 from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document, what_ifs, with_memory
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.savings_plans import committed
 from engine.model.cost.usage import Usage
 from engine.model.distributions import Capped, mean_billed_ms, parse_distribution
 from engine.model.queueing.formulas import poisson_quantile
@@ -175,6 +175,9 @@ def cost(context: click.Context, /, *, budget: Decimal | None, as_json: bool, **
         refuse(["--provisioned-requests: there is no --provisioned concurrency for them to run in"])
     sum_up = _bill(month, otherwise["commitment"], month.usage(), book, free_tier)
     others = _others(month, book, free_tier, otherwise)
+    offers = plan_offers(
+        month.usage(), book, hours=days * 24, free_tier=free_tier, extra_usd=month.given_usd()
+    )
     compared = [_compared(month, book, one, otherwise["at_once"]) for one in otherwise["container"]]
     requests = month.requests + month.provisioned_requests
     found = document(sum_up, requests)
@@ -184,6 +187,7 @@ def cost(context: click.Context, /, *, budget: Decimal | None, as_json: bool, **
     if as_json:
         found["assumptions"] = granted
         found["what_if"] = {name: plain(usd) for name, usd in others.items()}
+        found["savings_plans"] = [one.document() for one in offers]
         if compared:
             found["containers"] = [one.document() for one in compared]
         click.echo(json.dumps(found, indent=2))
@@ -194,8 +198,9 @@ def cost(context: click.Context, /, *, budget: Decimal | None, as_json: bool, **
                 each = dollars(sum_up.usd * 1_000_000 / requests)
             click.echo(f"\n{each} for a million requests")
         click.echo("\n".join(text_table((f"  {name}", dollars(usd)) for name, usd in others.items())))
-        if compared:
-            click.echo("\n" + "\n".join(text_table(container_rows(compared))))
+        for rows in (plan_rows(offers), container_rows(compared)):
+            if len(rows) > 1:
+                click.echo("\n" + "\n".join(text_table(rows)))
         click.echo(f"\n{price_line(sum_up)}")
         for assumption in granted:
             click.echo(f"- {assumption}")

@@ -17,6 +17,7 @@ from engine.core.written_numbers import in_digits
 from engine.errors import ConfigError
 from engine.model.cost import usage
 from engine.model.cost.bill import bill, cents
+from engine.model.cost.commitments import COMMITMENT, PlanUse, best_for_stretches, committed, paid_usd
 from engine.model.cost.containers import (
     EC2_USD_PER_HOUR,
     FARGATE_USD_PER_HOUR,
@@ -26,14 +27,7 @@ from engine.model.cost.containers import (
 from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, tuned
 from engine.model.cost.monthly import Month, with_memory
 from engine.model.cost.price_book import price_book
-from engine.model.cost.savings_plans import (
-    COMMITMENT,
-    RATES,
-    best_commitment_usd,
-    committed,
-    paid_usd,
-    with_savings_plan,
-)
+from engine.model.cost.savings_plans import RATES, with_savings_plan
 
 M = 1_000_000
 BOOK = price_book("us-east-1")
@@ -126,7 +120,12 @@ def test_a_plan_covers_duration_and_provisioned_concurrency(words, on_demand, no
     assert no_upfront == answered(f"cost {words} --savings-plan no-upfront")["usd_printed"]
 
 
-HOURS = [d(1)] * 8 + [d(3)] * 10 + [d(5)] * 6
+def hours_of(on_demand_usd, discount="0.118"):
+    """Hours of one meter."""
+    return [{"duration": PlanUse(usd, usd * (1 - d(discount)))} for usd in on_demand_usd if usd]
+
+
+HOURS = hours_of([d(1)] * 8 + [d(3)] * 10 + [d(5)] * 6)
 
 
 @pytest.mark.parametrize(
@@ -134,24 +133,71 @@ HOURS = [d(1)] * 8 + [d(3)] * 10 + [d(5)] * 6
 )
 def test_what_a_commitment_costs_over_hours_that_differ(commitment, expected):
     """Unused dollars are lost: to commit to the mean is dearer than none."""
-    assert d(expected) == cents(paid_usd(HOURS, d("0.118"), commitment))
+    assert d(expected) == cents(paid_usd(HOURS, commitment))
 
 
 def test_the_best_commitment_is_used_in_nearly_all_hours():
     """A dollar of use: the next one would lie idle in a third of them."""
-    assert d("0.882") == best_commitment_usd(HOURS, d("0.118"))
+    assert d("0.882") == best_for_stretches(HOURS)
 
 
 @given(
-    st.lists(st.decimals(0, 100, places=2), min_size=1, max_size=30),
-    st.decimals("0.01", "0.5", places=2),
+    st.lists(
+        st.lists(st.tuples(st.decimals("0.01", 100, places=2), st.decimals(0, "0.5", places=2)), max_size=3),
+        min_size=1,
+        max_size=30,
+    ),
     st.decimals(0, 100, places=2),
 )
-def test_no_commitment_costs_less_than_the_best(hours, discount, other):
-    """Whatever the hours."""
-    best = paid_usd(hours, discount, best_commitment_usd(hours, discount))
+def test_no_commitment_costs_less_than_the_best(hours, other):
+    """Whatever the hours and the meters in them."""
+    stretches = [
+        {
+            str(n): PlanUse(usd, usd * (1 - cut))
+            for n, (usd, cut) in enumerate(sorted(hour, key=lambda u: -u[1]))
+        }
+        for hour in hours
+    ]
+    best = paid_usd(stretches, best_for_stretches(stretches))
 
-    assert best <= paid_usd(hours, discount, other) + d("1e-15")
+    assert best <= paid_usd(stretches, other) + d("1e-15")
+
+
+@pytest.mark.parametrize(
+    ("traffic", "busy_s"),
+    [
+        ("step:10:30:28800", 10),  # a third of the hours has less: a dollar more would lie idle in them
+        ("step:10:30:3600", 30),  # one in 24: less than the discount
+        ("onoff:30:43200:43200", 0),
+        ("20", 20),
+    ],
+)
+def test_plan_commits_to_what_nearly_all_hours_use(traffic, busy_s):
+    """By the discount of 11.8 %; runs of 1 s, 1 GB; the bill with that plan is the one that was offered."""
+    words = f"plan --traffic {traffic} --duration-ms 1000 --memory-mb 1024 --init-ms 0 --days 30"
+    found = answered(words)
+    no_upfront, all_upfront = found["savings_plans"]
+
+    assert ("no-upfront", [1, 3]) == (no_upfront["payment"], no_upfront["years"])
+    assert 3600 * busy_s * 0.0000147 == pytest.approx(float(no_upfront["commitment_usd_per_hour"]), rel=1e-6)
+    assert float(all_upfront["saved_usd"]) >= float(no_upfront["saved_usd"]) >= 0
+    assert float(found["cost"]["usd"]) == pytest.approx(
+        float(no_upfront["usd_per_month"]) + float(no_upfront["saved_usd"])
+    )
+    planned = answered(f"{words} --savings-plan no-upfront")
+    assert no_upfront["usd_per_month"] == planned["cost"]["usd"]
+
+
+def test_cost_offers_the_plans_whose_rates_are_known():
+    """With term, payment and commitment; with a plan in force, too. In eu-west-1 the terms differ."""
+    words = "cost --requests 50M --duration-ms 120 --memory-mb 1024"
+    found = answered(words)["savings_plans"]
+
+    assert "98.20" == f"{float(found[0]['usd_per_month']):.2f}"
+    assert found == answered(f"{words} --savings-plan all-upfront --commitment 0.05")["savings_plans"]
+    there = answered(f"{words} --region eu-west-1")["savings_plans"]
+    assert [("all-upfront", [1]), ("no-upfront", [3])] == [(one["payment"], one["years"]) for one in there]
+    assert [] == answered(f"{words} --region sa-east-1")["savings_plans"]
 
 
 def test_a_commitment_covers_what_it_makes_cheapest_and_the_rest_is_on_demand():

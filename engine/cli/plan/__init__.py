@@ -37,12 +37,14 @@ from engine.cli.plan.tables import (
     comparison_rows,
     container_rows,
     keep_alive_rows,
+    plan_rows,
     provision_rows,
     scaled_table,
 )
 from engine.cli.plan.text import lines
 from engine.core.function import Account, Function
 from engine.model.cost.bill import FreeTierChoice, bill
+from engine.model.cost.commitments import best_commitment_usd, committed, plan_offers
 from engine.model.cost.containers import (
     Container,
     ContainerComparison,
@@ -61,6 +63,7 @@ from engine.model.simulation.workload import Trigger
 from engine.model.traffic.shapes import parse_shape
 
 _DAY_S = 86_400
+_REPEATED = "owed for each hour, used or not; the time looked at repeats itself, use goes with requests"
 
 
 @click.command("plan")
@@ -155,9 +158,17 @@ def plan(
     found = replace(found, assumptions=(*found.assumptions, *assumptions(month)))
     instead = [_instead(found, book, days, one, at_once) for one in containers]
     found = replace(found, assumptions=(*found.assumptions, *container_assumptions(instead)))
-    priced = bill(total(found.usage(month_s), around(month, monthly)), book, free_tier=free_tier)
+    used = total(found.usage(month_s), around(month, monthly))
+    priced = bill(used, book, free_tier=free_tier)
+    hours = max(1, round(horizon_s / 3600))
+    shares = [Decimal(repr(share)) for share in traffic.shares(horizon_s, hours)]
+    offers = plan_offers(used, book, hours=days * 24, shares=shares, free_tier=free_tier)
+    if book.on_demand:
+        best_usd = best_commitment_usd(priced, days * 24, shares)
+        priced = committed(priced, best_usd, days * 24, shares)
     checks = objectives.checks(found, priced.usd)
     more = {
+        "savings_plans": [one.document() for one in offers],
         **({"containers": [one.document() for one in instead]} if instead else {}),
         **_recommended(asked._replace(function=function), account, traffic, found, book, month_s, free_tier),
     }
@@ -188,6 +199,7 @@ def plan(
         tables={
             "More traffic": scaled_table(document),
             "Provisioned concurrency": NotedTable(provision_rows(document["provisioned"])),
+            "Savings Plans": NotedTable(plan_rows(offers), _REPEATED if offers else ""),
             "Keep-alive": NotedTable(keep_alive_rows(document["keep_alive"])),
             "Instead of Lambda": NotedTable(container_rows(instead)),
             f"Against {against}": NotedTable(comparison_rows(compared)),

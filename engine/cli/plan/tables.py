@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from engine.model.cost.bill import Bill, cents, plain
+from engine.model.cost.bill import AS_GIVEN, Bill, cents, plain
+from engine.model.cost.commitments import PlanOffer
 from engine.model.cost.containers import ContainerComparison
 from engine.model.queueing.comparison import ComparisonRow
 from engine.model.queueing.objectives import UNASKED, ObjectiveCheck
@@ -74,7 +75,7 @@ def bill_rows(bill: Bill) -> list[Sequence[str]]:
     rows += [
         (
             f"{line.meter} (assumed)" if line.meter in bill.book.assumed else line.meter,
-            f"{_quantity(line.quantity)} {line.unit}s",
+            f"{_quantity(line.quantity)} {line.unit}s" if line.unit != AS_GIVEN else line.unit,
             _quantity(line.free),
             dollars(line.usd),
         )
@@ -258,6 +259,18 @@ def provision_rows(provided: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]
         )
         for one in provided
     ]
+    return rows
+
+
+def plan_rows(offers: Sequence[PlanOffer]) -> list[Sequence[str]]:
+    """Savings Plans, each with the commitment that costs least."""
+    rows: list[Sequence[str]] = [("Compute Savings Plan", "best commitment", "US dollars", "saved")]
+    for one in offers:
+        years = " or ".join(map(str, one.years))
+        term = f"{one.payment}, {years} year{'' if years == '1' else 's'}"
+        share = percent(float(one.saved_usd / (one.usd + one.saved_usd))) if one.saved_usd else "0 %"
+        saved = f"{dollars(one.saved_usd)} ({share})"
+        rows.append((term, f"{one.commitment_usd:,.4f} dollars an hour", dollars(one.usd), saved))
     return rows
 
 

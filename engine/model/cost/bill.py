@@ -14,6 +14,8 @@ from engine.model.cost.price_list import Allowance
 from engine.model.cost.usage import Usage
 
 CENT: Final = Decimal("0.01")
+AS_GIVEN: Final = "as given"
+"""Unit of a line whose price the reader brings."""
 
 
 class FreeTierChoice(StrEnum):
@@ -113,7 +115,7 @@ def bill(
             usd = marginal_usd(quantity, meter.bands) - marginal_usd(off, meter.bands)
         lines.append(BillLine(name, meter.unit, quantity, off, usd))
     for name, usd in (extra_usd or {}).items():
-        lines.append(BillLine(name, "as given", Decimal(1), Decimal(0), usd))
+        lines.append(BillLine(name, AS_GIVEN, Decimal(1), Decimal(0), usd))
     return Bill(lines=tuple(lines), book=book, free_tier=free_tier)
 
 

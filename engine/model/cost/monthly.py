@@ -12,7 +12,6 @@ from engine.core.billing import asynchronous_requests, exactly
 from engine.core.cpu_law import MB_PER_VCPU
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, cents, plain
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.savings_plans import PAYMENTS, RATES, with_savings_plan
 from engine.model.cost.usage import (
     Usage,
     durable,
@@ -223,7 +222,7 @@ def what_ifs(
     arm_speed: Decimal | None = None,
     price: Pricing = _usd,
 ) -> dict[str, Decimal]:
-    """The same usage otherwise: with or without the free tier, on the other architecture, with a plan.
+    """The same usage otherwise: with or without the free tier, on the other architecture.
 
     `arm_speed`: how many times as fast arm64 is as x86_64, measured or given; None = durations stay equal.
     `price`: what else belongs to the bill, such as instances or a commitment.
@@ -241,10 +240,6 @@ def what_ifs(
             how = "at equal duration" if arm_speed is None else f"{speed:.3g} times as fast"
             found[f"on {there}, {how}"] = price(moved, book, free_tier)
             break
-    for payment in PAYMENTS:
-        if not book.on_demand and (book.region, payment, 1) in RATES:
-            planned = with_savings_plan(book, payment)
-            found[f"Compute Savings Plan, {payment}"] = price(usage, planned, free_tier)
     return found
 
 

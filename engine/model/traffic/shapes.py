@@ -110,6 +110,13 @@ class Shape:
         """Requests a second at the most, up to `horizon_s`."""
         return max(piece.max_per_s for piece in self.pieces(min(horizon_s, self._described_s())))
 
+    def shares(self, horizon_s: float, parts: int) -> list[float]:
+        """Of the requests, how many come in each of so many equal parts of the time; they add up to 1."""
+        if self.kind in ("poisson", "constant"):
+            return [1 / parts] * parts
+        counts = [self.requests(horizon_s * part / parts) for part in range(parts + 1)]
+        return [(after - before) / counts[-1] for before, after in pairwise(counts)]
+
     def _described_s(self) -> float:
         """After how long everything has happened that ever will, or will again."""
         return math.inf if self.period_s == math.inf else 2 * self.period_s

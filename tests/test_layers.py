@@ -21,7 +21,7 @@ _SIBLINGS = (
     "telemetry",
     "model",
 )  # strangers to each other, and to services and sources
-_PARTS = _SEAMS | {*_SIBLINGS, "services", "sources", "report"}
+_PARTS = _SEAMS | {*_SIBLINGS, "services", "sources", "report", "resources"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},
@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": _SEAMS,
     "sources": _SEAMS | {"services"},
     "report": set(),
+    "resources": set(),
     "config": _PARTS,
     "app": _PARTS | {"config"},
     "testing": _PARTS | {"config", "app"},

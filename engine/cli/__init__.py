@@ -12,10 +12,12 @@ from click.shell_completion import CompletionItem
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "Validate FILE and print what would run.",
     "cost": "Price a month of invocations: Lambda, and what stands before and around it.",
+    "dashboards": "Write Grafana's dashboards and data source, and Prometheus's scrape jobs and rules, into a folder.",
     "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",
     "invoke": "Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.",
     "plan": "Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.",
     "replay": "Send each event of TRACE at its time: own events, REPORT lines, or a published trace.",
+    "rules": "Print Prometheus's recording and alerting rules as one rule file.",
     "serve": "Run handlers, named here or in FILE, until a signal that ends processes; a second one forces.",
     "simulate": "Play traffic on the rules of the live engine, in simulated time: the same code decides.",
     "top": "Show what a running engine does: rates, times, levels and cost of each function.",

@@ -3,7 +3,8 @@
     python -m venv V && V/bin/pip install . OTHERS && V/bin/python tests/environments/smoke.py
 
 Functions over the Lambda API, mappings, URLs, large objects and queues by plain HTTP, an engine as a Python
-object, and a run of pytest, if there is one. Exit code 1 and a traceback if anything fails.
+object, the commands that need data of the package, the demo among them, and a run of pytest, if there is one.
+Exit code 1 and a traceback if anything fails.
 """
 
 import asyncio
@@ -74,6 +75,21 @@ def tested(folder):
     subprocess.run([sys.executable, "-m", "pytest", "-q", folder], check=True, cwd=folder)
 
 
+def commanded(folder):
+    """What the commands find is in the package: dashboards, rules, prices, the demo's handlers."""
+
+    def engine(*arguments):
+        command = [sys.executable, "-m", "engine", *arguments]
+        return subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True).stdout
+
+    engine("dashboards", "--out", "watch")
+    assert Path(folder, "watch", "dashboards", "engine-scaling.json").is_file()
+    assert "engine-alerts" in engine("rules")
+    assert "usd" in engine("cost", "--requests", "3M", "--duration-ms", "120", "--json")
+    assert json.loads(engine("demo", "--json"))["ok"]
+    assert Path(folder, "report.html").is_file()
+
+
 def main():
     """Try all of it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -90,6 +106,7 @@ def main():
             process.wait(20)
         assert 0 == process.returncode
         asyncio.run(embedded(folder))
+        commanded(folder)
         if find_spec("pytest"):
             tested(folder)
     print("all of it works here")

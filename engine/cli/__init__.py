@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "Validate FILE and print what would run.",
     "cost": "Price a month of invocations: Lambda, and what stands before and around it.",
-    "dashboards": "Write what Grafana and Prometheus need to watch an engine: dashboards, scrape jobs, rules.",
+    "dashboards": "Write what Grafana and Prometheus need to watch an engine: dashboards, jobs, rules.",
     "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",
     "invoke": "Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.",
     "plan": "Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.",

@@ -46,7 +46,7 @@ The dashboards use nothing that a later version brought, so that the number is a
     help="the Grafana that will read them",
 )
 def dashboards(out: str, url: str, major: str) -> None:
-    """Write what Grafana and Prometheus need to watch an engine: dashboards, scrape jobs, rules.
+    """Write what Grafana and Prometheus need to watch an engine: dashboards, jobs, rules.
 
     The dashboards keep their uids: writing them again, or importing them again, replaces them.
     Files of the same names are overwritten; nothing else in the folder is touched.

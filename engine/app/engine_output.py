@@ -45,7 +45,7 @@ class EngineOutput:
         # Handlers' metrics are in their lines, whether or not these are shown.
         tap = None if write_line is None else EmfTap(stats, write_line, loop.call_soon_threadsafe).line
         style: Literal["text", "json"] = "json" if config.log_format == "json" else "text"
-        self.capture = Capture(tap, log_format=style)
+        self.capture = Capture(tap, log_format=style, keeps_all="admin" in config.listeners)
 
     def _line_writer(self, *, debug: bool) -> Callable[[Invocation | None, str], object] | None:
         """What takes whole lines of handlers; None: they are written where Python writes, as they come."""
@@ -82,6 +82,8 @@ class EngineOutput:
         if self.log is not None or invocation.event.wants_log:
             self.capture.end(invocation)  # what is ours begins a line of its own
             self.capture.take(invocation, text)
+        else:
+            self.capture.keep(invocation, text)
 
     def write_of_process(self, invocation: Invocation | None, text: str) -> None:
         """Take what a handler in a process of its own wrote; None: outside of any invocation."""

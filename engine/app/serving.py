@@ -182,6 +182,7 @@ def admin_listener(engine: Engine, signals: StopSignals) -> HttpListener:
         engine.platform.clock,
         is_ready=lambda: not signals.asked.is_set(),
         gate=gate_of("admin", engine.config, navigations=True),
+        shows_logs=engine.config.console_is_full,
     )
     return HttpListener(
         "admin", admin.handle, engine.platform.clock, engine.config.listeners["admin"], 0, engine.say

@@ -58,6 +58,7 @@ class Config:
         resources: Queues and buckets.
         debug: Handlers are to be stopped at breakpoints; see `debugged`.
         reload_patterns: Globs of data files that `serve --reload` watches besides code.
+        console: Whether the admin listener gives logs and takes actions: auto, full or numbers.
         init_concurrency: Inits that may compute at a time, or None: as many as there are cores.
         cpu: Whose CPU the environments of functions have that do not say.
         hosts: Further names that clients call the listeners by.
@@ -81,6 +82,13 @@ class Config:
     hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     reload_patterns: tuple[str, ...] = ()
+    console: Literal["auto", "full", "numbers"] = "auto"
+
+    @property
+    def console_is_full(self) -> bool:
+        """Whether the admin listener gives logs and takes actions."""
+        admin = self.listeners.get("admin")
+        return self.console == "full" or (self.console == "auto" and admin is not None and admin.loopback)
 
     def changed(self, change: Callable[[Function], Function]) -> Config:
         """The same with every function changed, also where events are bound to it."""
@@ -168,6 +176,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         init_concurrency=engine.init_concurrency,
         cpu=engine.cpu,
         reload_patterns=engine.reload_patterns,
+        console=engine.console,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin), *notes),
         observers=engine.observers,
         hosts=engine.hosts,

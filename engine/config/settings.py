@@ -258,7 +258,9 @@ class EngineSettings(Settings):
             they end with the engine.
         http: `HOST:PORT` of the functions' HTTP events.
         aws: `HOST:PORT` of the endpoint for AWS clients.
-        admin: `HOST:PORT` of metrics, health and status.
+        admin: `HOST:PORT` of metrics, health, status and the console.
+        console: What the admin listener gives besides numbers: `auto`: logs and actions if only this machine
+            can reach it; `full`: wherever it listens; `numbers`: neither.
         hosts: Further names that clients call the listeners by. On the aws listener what stands before one is
             a bucket.
         allowed_origins: Origins of web pages, besides those of this machine, that may use all listeners.
@@ -280,6 +282,7 @@ class EngineSettings(Settings):
     http: Address = Listener("127.0.0.1", 3000)
     aws: Address = Listener("127.0.0.1", 4566)
     admin: Address = Listener("127.0.0.1", 9464)
+    console: Literal["auto", "full", "numbers"] = "auto"
     hosts: Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(strict=False)] = ()
     allowed_origins: Annotated[
         tuple[Annotated[str, AfterValidator(_web_origin)], ...], Field(strict=False)

@@ -61,7 +61,7 @@ class Invocation:
         deadline_s: Engine clock when it is answered whatever the handler does.
         cold_start: It waited for an environment to initialise.
         init_s: Seconds of that environment's initialisation, if this is the first to run in it.
-        log: What the handler wrote, or None if it wrote nothing or nobody asked.
+        log: The end of what the handler wrote, or None if it wrote nothing or nobody can ask for it.
     """
 
     __slots__ = (
@@ -93,3 +93,6 @@ class Invocation:
 
 LOG_TAIL_BYTES: Final = 4096
 """Bytes of log the Invoke API returns (API reference, `X-Amz-Log-Result`)."""
+
+LOG_KEPT_CHARACTERS: Final = 4 * LOG_TAIL_BYTES
+"""The end of what a handler wrote, that is kept while it runs."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, Literal, Self, TextIO
 
-from engine.core.invocation import LOG_TAIL_BYTES, Invocation, Phase
+from engine.core.invocation import LOG_KEPT_CHARACTERS, Invocation, Phase
 from engine.executors.log_format import JsonFormatter, TextFormatter
 
 current: Final[ContextVar[Invocation | None]] = ContextVar("current", default=None)
@@ -25,20 +25,22 @@ WriteLine = Callable[[Invocation, str], None]
 """Takes one line with its newline, on the thread that wrote it. It must not raise, print or log."""
 
 _PIECES: Final = 256
+_LONG_PIECE: Final = 1024
 _OPEN_LINES: Final = 64
 
 
 class Capture:
     """While entered, routes `sys.stdout`, `sys.stderr` and the root logger by invocation.
 
-    Text written inside an invocation goes to its `log` if its event wants one (at least the last 4096
-    bytes are kept), and to `write_line`. Everything else goes where it went before.
+    Text written inside an invocation goes to its `log`, of which the last `LOG_KEPT_CHARACTERS` are kept, and
+    to `write_line`. Everything else goes where it went before.
 
     Args:
         write_line: Gets complete lines. None: text goes on to the stream it was written to.
         log_format: `text` or `json`: what records of `logging` become, as on Lambda.
         level: Of the root logger. None: left alone with `text` (Python's default is WARNING), INFO
             with `json`.
+        keeps_all: Whether every invocation has a `log`, not only those whose event wants one.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Capture:
         *,
         log_format: Literal["text", "json"] = "text",
         level: int | None = None,
+        keeps_all: bool = False,
     ) -> None:
         self._write_line = write_line
+        self._keeps_all = keeps_all
         self._level = logging.INFO if level is None and log_format == "json" else level
         self._handler = _Handler(self, JsonFormatter() if log_format == "json" else TextFormatter())
         self._open_lines: dict[Invocation, list[str]] = {}  # pieces written without a newline so far
@@ -87,8 +91,7 @@ class Capture:
     def take(self, invocation: Invocation, text: str, stream: TextIO | None = None) -> None:
         """Route `text` of `invocation`, written to `stream` (None: by `logging`)."""
         with self._lock:
-            if invocation.event.wants_log and invocation.phase is not Phase.ENDED:
-                _keep(invocation, text)
+            self._keep(invocation, text)
             if self._write_line is not None:
                 self._forward(invocation, text, self._write_line)
                 return
@@ -96,6 +99,11 @@ class Capture:
             stream = self._routers["stdout"].beyond()
         if stream is not None:
             stream.write(text)
+
+    def keep(self, invocation: Invocation, text: str) -> None:
+        """Add `text` to the invocation's log, if it has one, and show it nowhere."""
+        with self._lock:
+            self._keep(invocation, text)
 
     def end(self, invocation: Invocation) -> None:
         """Forward what `invocation` wrote after its last newline. Otherwise that happens later."""
@@ -115,6 +123,17 @@ class Capture:
             if errors is not None:
                 for router in self._routers.values():
                     router.write_to(errors.beyond())
+
+    def _keep(self, invocation: Invocation, text: str) -> None:
+        """The log stays bounded whatever the handler prints."""
+        if not (self._keeps_all or invocation.event.wants_log) or invocation.phase is Phase.ENDED:
+            return
+        log = invocation.log
+        if log is None:
+            log = invocation.log = []
+        log.append(text)
+        if len(log) > _PIECES or len(text) > _LONG_PIECE:
+            log[:] = ["".join(log)[-LOG_KEPT_CHARACTERS:]]
 
     def _forward(self, invocation: Invocation, text: str, write_line: WriteLine) -> None:
         pieces = self._open_lines.get(invocation)
@@ -258,13 +277,3 @@ def _emit_as_if_alone(record: logging.LogRecord) -> None:
     last = logging.lastResort
     if last is not None and record.levelno >= last.level:
         last.handle(record)
-
-
-def _keep(invocation: Invocation, text: str) -> None:
-    """Add to the invocation's log, which stays bounded whatever the handler prints."""
-    log = invocation.log
-    if log is None:
-        log = invocation.log = []
-    log.append(text[-LOG_TAIL_BYTES:])
-    if len(log) > _PIECES:
-        log[:] = ["".join(log)[-LOG_TAIL_BYTES:]]

@@ -1,9 +1,10 @@
-"""The admin listener's answers: /metrics, /healthz, /readyz and /status.json."""
+"""The admin listener's answers: /metrics, /healthz, /readyz, /status.json and /invocations.json."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import parse_qs
 
 import orjson
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -27,8 +28,17 @@ class Admin:
     `registry` is where a user's own collectors go; it has those of the process and of Python already.
     """
 
-    def __init__(self, stats: Stats, clock: Clock, is_ready: Callable[[], bool], gate: RequestGate) -> None:
-        """`gate` says whose requests are answered at all."""
+    def __init__(
+        self,
+        stats: Stats,
+        clock: Clock,
+        is_ready: Callable[[], bool],
+        gate: RequestGate,
+        *,
+        shows_logs: bool,
+    ) -> None:
+        """`gate` says whose requests are answered at all; `shows_logs`, whether they get handlers' lines."""
+        self._shows_logs = shows_logs
         self._gate = gate
         self._stats = stats
         self._now = clock.now
@@ -54,6 +64,7 @@ class Admin:
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
             b"/status.json": self._status_page.answer,
+            b"/invocations.json": self._invocations,
         }
 
     def handle(self, request: Request) -> None:
@@ -83,6 +94,39 @@ class Admin:
             request.respond(200, _TEXT, b"ready\n")
         else:
             request.respond(503, _TEXT, b"draining\n")
+
+    def _invocations(self, request: Request) -> None:
+        """`?function=NAME`, with `after`, `request_id`, `since_s` and `log=0`: see `RecentInvocations`."""
+        query = {
+            name: values[-1]
+            for name, values in parse_qs(request.target.partition(b"?")[2].decode("latin-1")).items()
+        }
+        if not self._shows_logs:
+            message = (
+                'invocations and their logs are shown on loopback addresses, or with engine.console = "full"'
+            )
+            request.respond(403, _JSON, orjson.dumps({"message": message}))
+            return
+        name = query.get("function", "")
+        try:
+            after, since_s = int(query.get("after", 0)), query.get("since_s")
+            earliest = None if since_s is None else float(since_s)
+        except ValueError:
+            request.respond(400, _JSON, orjson.dumps({"message": "after and since_s are numbers"}))
+            return
+        if name not in self._stats.functions:
+            request.respond(404, _JSON, orjson.dumps({"message": f"there is no function {name!r}"}))
+            return
+        recent = self._stats.recent
+        recent.watch()
+        document = recent.document(
+            name,
+            after=after,
+            since_s=earliest,
+            request_id=query.get("request_id"),
+            with_log=query.get("log") != "0",
+        )
+        request.respond(200, _JSON, orjson.dumps(document))
 
     def _status_pieces(self) -> Pieces:
         return status_pieces(self._stats, uptime_s=self._now() - self._began_s)

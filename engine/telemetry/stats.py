@@ -43,6 +43,7 @@ from engine.telemetry.label_values import (
     STREAMS,
 )
 from engine.telemetry.mapping_readings import Mappings, Readings
+from engine.telemetry.recent_invocations import RecentInvocations
 
 _SUCCESS: Final = Status.SUCCESS
 _LAST_DULL_BUCKET: Final = HANDLER_BOUNDS_S.index(0.01)  # up to 10 ms nobody asks which request it was
@@ -90,6 +91,7 @@ class Stats:
         overhead: What the engine itself adds to the latency of a sample of answers, by trigger.
         handler_lines: Lines of handlers with metrics in them (EMF), by what became of them.
         budget_usd: What it may cost a month, or None.
+        recent: The last invocations of each function.
         mappings: Where sources that poll say what they do.
         registrations: Changes whenever a function comes or goes.
     """
@@ -119,6 +121,7 @@ class Stats:
         self.lines_dropped: Callable[[], Mapping[str, int]] = dict.fromkeys(STREAMS, 0).copy
         self.overflowed = 0
         self.mappings = Mappings()
+        self.recent = RecentInvocations(clock)
         self.registrations = 0
         self._now = clock.now
         self._sources: dict[str, tuple[str, ...]] = {}  # that the functions showed last
@@ -144,6 +147,7 @@ class Stats:
     def unregister(self, name: str) -> None:
         """Forget a function with all its counts, so that its series end."""
         self.registrations += 1
+        self.recent.forget(name)
         del self.functions[name]
 
     def async_counts(self, name: str) -> AsyncCounts:
@@ -204,6 +208,8 @@ class Stats:
         except KeyError:
             trigger = stats.trigger(event.trigger)
         trigger.ended[status] += 1
+        if status is not _SUCCESS or invocation.started_s < self.recent.watched_until_s:
+            self.recent.add(invocation, outcome, error_type, stats.function.memory_mb)
         if cold_start:
             stats.cold_starts += 1
         if status is not _SUCCESS and status in _WITHOUT_DURATION:

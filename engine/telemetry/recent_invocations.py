@@ -1,0 +1,232 @@
+"""The last invocations of each function with what they logged, for the console and `engine logs`.
+
+Those that failed are always kept. The others are kept while somebody reads: from the first read until
+`WATCHED_S` after the last one, so that an engine nobody looks at spends nothing on them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from engine.core.invocation import LOG_KEPT_CHARACTERS, Invocation
+from engine.core.outcome import Outcome, Status
+from engine.ports import Clock
+from engine.telemetry.report_lines import (
+    end_line,
+    failure_lines,
+    iso_utc,
+    report_line,
+    start_line,
+    status_and_type,
+)
+
+KEPT: Final = 100
+"""Invocations of one function, whatever became of them."""
+KEPT_FAILURES: Final = 20
+"""Failed ones of one function, which those that follow do not push out."""
+KEPT_CHARACTERS: Final = 32 * 2**20
+"""Of all functions together; above it the older half of each function's invocations goes."""
+ERROR_CHARACTERS: Final = 4096
+"""Of an error object, which are kept whole or not at all."""
+WATCHED_S: Final = 600.0
+"""Seconds after the last read for which successful invocations are still kept."""
+
+_RECORD_CHARACTERS: Final = 600
+"""What a record takes besides its texts, about."""
+
+
+class RecentInvocation(NamedTuple):
+    """One that ended.
+
+    Attributes:
+        number: Counts those that were kept, over all functions.
+        outcome: How it ended, without the body; a failed one has its error object if that is short.
+        error_type: The platform's name of the error, if the platform gave it.
+        trigger: What it came by.
+        start: Its START line.
+        memory_mb: Configured memory of its function.
+        ended_s: Engine clock.
+        log: The end of what the handler wrote, at most `LOG_KEPT_CHARACTERS`.
+    """
+
+    number: int
+    outcome: Outcome
+    error_type: str | None
+    trigger: str
+    start: str
+    memory_mb: int
+    ended_s: float
+    log: str
+
+    @property
+    def characters(self) -> int:
+        """What it counts against `KEPT_CHARACTERS`."""
+        return _RECORD_CHARACTERS + len(self.log) + len(self.outcome.body)
+
+
+class _Kept:
+    """What is kept of one function, the oldest first."""
+
+    __slots__ = ("failed", "last")
+
+    def __init__(self) -> None:
+        self.last: deque[RecentInvocation] = deque()
+        self.failed: deque[RecentInvocation] = deque()  # which `last` no longer has
+
+
+class RecentInvocations:
+    """Those of one engine. Used on the event loop's thread alone.
+
+    Attributes:
+        characters: What is kept, texts and an allowance for each record.
+        watched_until_s: Engine clock until which successful invocations are kept too.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._number = 0
+        self.characters = 0
+        self._of: dict[str, _Kept] = {}
+        self._watched_since_s = 0.0
+        self.watched_until_s = float("-inf")
+
+    # ---------------------------------------------------------------- writing
+
+    def add(self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int) -> None:
+        """Keep `invocation`, which has ended. Takes a few microseconds."""
+        event = invocation.event
+        self._number += 1
+        keeps_body = outcome.status is not Status.SUCCESS and len(outcome.body) <= ERROR_CHARACTERS
+        record = RecentInvocation(
+            self._number,
+            outcome._replace(body=outcome.body if keeps_body else b"", log_tail=None),
+            error_type,
+            event.trigger,
+            start_line(event),
+            memory_mb,
+            self._clock.now(),
+            "".join(invocation.log or ())[-LOG_KEPT_CHARACTERS:],
+        )
+        kept = self._of.get(event.function)
+        if kept is None:
+            kept = self._of[event.function] = _Kept()
+        kept.last.append(record)
+        self.characters += record.characters
+        if len(kept.last) > KEPT:
+            self._drop_oldest(kept)
+        if self.characters > KEPT_CHARACTERS:
+            self._halve()
+
+    def forget(self, function: str) -> None:
+        """Drop all of a function."""
+        kept = self._of.pop(function, None)
+        if kept is not None:
+            self.characters -= sum(one.characters for one in (*kept.last, *kept.failed))
+
+    def _drop_oldest(self, kept: _Kept) -> None:
+        oldest = kept.last.popleft()
+        if oldest.outcome.ok:
+            self.characters -= oldest.characters
+            return
+        kept.failed.append(oldest)
+        if len(kept.failed) > KEPT_FAILURES:
+            self.characters -= kept.failed.popleft().characters
+
+    def _halve(self) -> None:
+        for kept in self._of.values():
+            for records in (kept.failed, kept.last):
+                for _ in range((len(records) + 1) // 2):
+                    self.characters -= records.popleft().characters
+
+    # ---------------------------------------------------------------- reading
+
+    def watch(self) -> None:
+        """Somebody reads: keep the successful ones too, for `WATCHED_S` from now on."""
+        now_s = self._clock.now()
+        if self.watched_until_s < now_s:
+            self._watched_since_s = now_s
+        self.watched_until_s = now_s + WATCHED_S
+
+    def of(self, function: str, *, after: int = 0) -> Iterator[RecentInvocation]:
+        """Those of `function` with a higher number than `after`, the oldest first."""
+        kept = self._of.get(function)
+        if kept is not None:
+            yield from (one for records in (kept.failed, kept.last) for one in records if one.number > after)
+
+    def document(
+        self,
+        function: str,
+        *,
+        after: int = 0,
+        request_id: str | None = None,
+        since_s: float | None = None,
+        with_log: bool = True,
+    ) -> dict[str, Any]:
+        """The same as JSON, and how far it goes back.
+
+        Args:
+            function: Its name.
+            after: A document's `next`: only what came later.
+            request_id: Only the attempts of that request.
+            since_s: Only what ended in so many last seconds.
+            with_log: Whether each has its lines, as AWS prints them.
+        """
+        now_s, wall_s = self._clock.now(), self._clock.wall()
+        earliest_s = now_s - since_s if since_s is not None else float("-inf")
+        shown = [
+            _shown(one, wall_s - now_s, with_log=with_log)
+            for one in self.of(function, after=after)
+            if one.ended_s >= earliest_s and request_id in (None, one.outcome.request_id)
+        ]
+        watched = now_s <= self.watched_until_s
+        return {
+            "function": function,
+            "next": self._number,
+            "kept": {"last": KEPT, "failures": KEPT_FAILURES, "log_characters": LOG_KEPT_CHARACTERS},
+            "successes_kept_since": iso_utc(self._watched_since_s + wall_s - now_s) if watched else None,
+            "invocations": shown,
+        }
+
+
+def _shown(one: RecentInvocation, wall_of_zero_s: float, *, with_log: bool) -> dict[str, Any]:
+    outcome = one.outcome
+    ended_wall_s = one.ended_s + wall_of_zero_s
+    document = {
+        "number": one.number,
+        "request_id": outcome.request_id,
+        "ended_at": iso_utc(ended_wall_s),
+        "status": outcome.status.value,
+        "error_type": status_and_type(outcome, one.error_type)[1],
+        "error": outcome.body.decode(errors="replace"),
+        "trigger": one.trigger,
+        "cold_start": outcome.cold_start,
+        "queue_wait_s": outcome.queue_wait_s,
+        "init_s": outcome.init_s,
+        "duration_s": outcome.duration_s,
+        "billed_ms": outcome.billed_ms if outcome.ran else 0,
+        "memory_mb": one.memory_mb,
+        "max_memory_mb": outcome.max_memory_mb,
+        "cost_usd": f"{outcome.cost_usd:f}",
+    }
+    if with_log:
+        document["log"] = _log(one, ended_wall_s)
+    return document
+
+
+def _log(one: RecentInvocation, ended_wall_s: float) -> str:
+    """START, the handler's lines, END and REPORT."""
+    written = one.log if not one.log or one.log.endswith("\n") else one.log + "\n"
+    if len(one.log) == LOG_KEPT_CHARACTERS:
+        written = "[engine] earlier output of this invocation was not kept\n" + written
+    text = "".join(
+        (
+            one.start,
+            written,
+            failure_lines(one.outcome, one.error_type, ended_wall_s),
+            end_line(one.outcome.request_id),
+            report_line(one.outcome, one.memory_mb, one.error_type),
+        )
+    )
+    return text.encode(errors="replace").decode()  # a lone surrogate is in no JSON

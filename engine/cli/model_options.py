@@ -264,6 +264,17 @@ def objectives_of(options: dict[str, Any]) -> Objectives:
     )
 
 
+def sizes_of(text: str) -> list[int]:
+    """Memory sizes written with commas, MB; exits if they are none."""
+    try:
+        sizes = [int(one) for one in text.split(",")]
+    except ValueError:
+        refuse([f"--sizes {text}: must be whole numbers of MB, by commas"])
+    if not all(128 <= one <= 10_240 for one in sizes):
+        refuse([f"--sizes {text}: memory is 128 to 10240 MB"])
+    return sizes
+
+
 def price_file(path: str) -> Mapping[str, Any]:
     """The document of a price file, its numbers exact; exits if it is none."""
     text = text_of(path)

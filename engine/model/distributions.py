@@ -368,6 +368,24 @@ def mean_billed_ms(distribution: Capped) -> float:
     return total
 
 
+def stretched(distribution: Distribution, factor: float) -> Distribution:
+    """The same law with every value `factor` times as long.
+
+    Raises:
+        TypeError: It is none that can be written, nor measured values.
+    """
+    match distribution:
+        case Constant(seconds):
+            return Constant(seconds * factor)
+        case Exponential(mean_s):
+            return Exponential(mean_s * factor)
+        case LogNormal(mu, sigma):
+            return LogNormal(mu + math.log(factor), sigma)
+        case Empirical(values):
+            return Empirical(tuple(one * factor for one in values))
+    raise TypeError(f"{distribution!r} cannot be stretched")
+
+
 def parse_distribution(text: str) -> Distribution:
     """Return a distribution from the notation of this module's docstring, milliseconds.
 

@@ -55,12 +55,11 @@ def test_a_handler_is_measured_and_extrapolated_where_the_machine_is_too_small(t
     """One that waits: little CPU, the smallest size is the cheapest; memory and init are seen."""
     event = tmp_path / "event.json"
     event.write_text('{"seconds": 0.02}')
-    found = json.loads(
-        run(
-            *("tune", "handlers.sleeper.handler", "--event", event, "--runs", 5, "--json"),
-            *("--sizes", f"128,{LARGEST_MB}"),
-        ).stdout
-    )
+    printed = run(
+        *("tune", "handlers.sleeper.handler", "--event", event, "--runs", 5, "--json"),
+        *("--sizes", f"128,{LARGEST_MB}"),
+    ).stdout
+    found = json.loads(printed)
 
     assert "measured" == found["method"]
     assert found["cpu_share"] < 0.5
@@ -70,6 +69,10 @@ def test_a_handler_is_measured_and_extrapolated_where_the_machine_is_too_small(t
     assert [True, LARGEST_MB / 1769 <= usable_cores()] == [size["measured"] for size in found["sizes"]]
     assert "128" in found["cpu_given"]
     assert "initialisation has a whole vCPU at every size" in found["assumptions"]
+    file = tmp_path / "tuned.json"
+    file.write_text(printed)
+    planned = run("plan", "--traffic", 1, "--find", "memory", "--tuned", file, "--json").stdout
+    assert {"memory": 128} == json.loads(planned)["found"]
 
 
 def test_a_size_is_measured_with_the_cpu_and_the_memory_it_has_on_lambda(tmp_path):

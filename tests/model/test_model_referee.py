@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
+from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, tuned
 from engine.model.cost.price_book import price_book
 from engine.model.distributions import Capped, parse_distribution
 from engine.model.queueing.provisioning import break_even as break_even_of
@@ -577,6 +578,91 @@ def test_how_many_provisioned_environments():
         "plan --find reserved --traffic 50000 --duration-ms 200 --throttles 0.001"
     )
     assert "needs --cold" in refused("plan --find provisioned --traffic 5")
+
+
+SIZES_MB = (128, 256, 512, 1024, 1769, 3008)
+
+
+@pytest.mark.parametrize(
+    ("wait_ms", "cpu_ms", "usd_per_million"),
+    [
+        (0, 100, (3.081, 3.083, 3.083, 3.083, 3.079, 5.096)),
+        (50, 50, (1.746, 1.850, 2.058, 2.483, 3.079, 5.096)),
+        (200, 10, (0.906, 1.325, 2.158, 3.833, 6.246, 10.481)),
+    ],
+)
+def test_what_each_memory_size_costs_under_load(wait_ms, cpu_ms, usd_per_million):
+    """The part that is CPU shrinks up to 1,769 MB; what is in flight goes with it."""
+    words = f"--duration-ms {wait_ms + cpu_ms} --memory-mb 1769 --cpu-ms {cpu_ms} --init-ms 0"
+    found = answered(f"plan --traffic 1 {words} --find memory --sizes {','.join(map(str, SIZES_MB))}")
+    sizes = found["memory_sizes"]
+    requests = 2_592_000
+
+    assert list(SIZES_MB) == [one["memory_mb"] for one in sizes]
+    dollars = [1e6 * float(one["usd_per_month"]) / requests for one in sizes]
+    assert list(usd_per_million) == approximately(dollars, of=0.0006)
+    times_ms = [wait_ms + cpu_ms * 1769 / min(size, 1769) for size in SIZES_MB]
+    assert times_ms == approximately([one["mean_ms"] for one in sizes], rel=1e-6)
+    assert times_ms == approximately([1000 * one["in_flight"] for one in sizes], rel=1e-6)
+    assert {"memory": SIZES_MB[dollars.index(min(dollars))]} == found["found"]
+
+
+def test_the_memory_size_is_the_cheapest_that_keeps_everything():
+    """Each row is the plan of that size alone; cold starts are priced; time-outs are not kept for cheap."""
+    words = "plan --traffic step:5:9:40000 --init-ms 800 --cpu-ms 100"
+    found = answered(f"{words} --duration-ms exp:120 --memory-mb 1769 --find memory --p99-ms 2500")
+    small, middle = found["memory_sizes"][1:3]
+    law = f"exp:{20 + 100 * 1769 / 512:.12g}"
+    by_itself = answered(f"plan --traffic step:5:9:40000 --init-ms 800 --duration-ms {law} --memory-mb 512")
+
+    assert {"memory": 512} == found["found"]
+    assert small["p99_ms"] is None  # it timed out
+    assert middle["p99_ms"] <= 2500
+    assert not small["kept"]
+    assert middle["usd_per_month"] == found["cost"]["usd"]
+    assert float(by_itself["cost"]["usd"]) == approximately(float(middle["usd_per_month"]), rel=1e-6)
+    assert by_itself["cold_starts"]["share"] == approximately(middle["cold_share"])
+    late = answered("plan --traffic 1 --duration-ms 400 --memory-mb 1769 --cpu-ms 390 --find memory")
+    assert [True, False] == [late["memory_sizes"][0]["timeout_share"] > 0.99, late["memory_sizes"][0]["kept"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("", "needs --cpu-ms, the part of a run that shrinks with memory, or --tuned FILE"),
+        ("--cpu-ms 10", "50 ms"),
+        ("--cpu-ms 5 --p99-ms 1", "no size of 128 to 3,008 MB keeps what is asked; at 3,008 MB p99 (ms) is"),
+        ("--cpu-ms 5 --sizes 64", "--sizes 64: memory is 128 to 10240 MB"),
+        ("--cpu-ms 5 --against log", "--against holds a plan against a log of one memory size"),
+        ("--cpu-ms 5 --find reserved --throttles 1", "--cpu-ms: would change nothing: needs --find memory"),
+    ],
+)
+def test_a_memory_size_that_cannot_be_found_is_one_line(words, problem):
+    """With what is missing, or how far the largest size is off."""
+    assert problem in refused(f"plan --traffic 1 --find memory --duration-ms 50 --memory-mb 256 {words}")
+
+
+def test_measured_sizes_are_taken_as_they_are(tmp_path):
+    """Durations and init of a tuning; sizes without memory enough are no choice."""
+    runs = tuple(HandlerRun(0.05, 0.001 * number) for number in range(20))
+    measured = ServiceTime(runs=runs, init=HandlerRun(0.4, 0.1), peak_mb=200)
+    tuning = tuned(measured, price_book("us-east-1"), sizes_mb=(128, 256, 512, 1024))
+    file = tmp_path / "tuned.json"
+    file.write_text(json.dumps({"init_ms": 1000 * measured.init_s, **tuning.document()}))
+    found = answered(f"plan --traffic 2 --find memory --tuned {file} --p99-ms 220")
+
+    assert [256, 512, 1024] == [one["memory_mb"] for one in found["memory_sizes"]]
+    assert [1000 * one.mean_s for one in tuning.sizes[1:]] == approximately(
+        [one["mean_ms"] for one in found["memory_sizes"]]
+    )
+    assert {"memory": 512} == found["found"]
+    assert found["init_ms"] == approximately(500 * found["environments"]["created"], rel=1e-6)
+    assert f"{file}: " not in (line := refused(f"plan --traffic 2 --find memory --tuned {file} --sizes 512"))
+    assert "--sizes: would change nothing: --tuned says it" in line
+    file.write_text('{"sizes": [{"memory_mb": 128}], "init_ms": 1}')
+    assert "must be an answer of engine tune --json" in refused(
+        f"plan --traffic 2 --find memory --tuned {file}"
+    )
 
 
 @pytest.mark.parametrize("requests", ["3M", "3e6", "3000k", "3000000"])

@@ -28,9 +28,13 @@ from engine.cli.model_options import (
     output_options,
     refuse,
     refuse_unused,
+    sizes_of,
+    take,
     write,
 )
 from engine.cli.plan.against import Asked, assumptions_of_log, observed_runs, taken_from_log
+from engine.cli.plan.memory import SizeDurations, durations_of_cpu, durations_of_file, memory_table, unkept
+from engine.cli.plan.monthly_prices import MonthlyPrices
 from engine.cli.plan.page import ReportContent, page
 from engine.cli.plan.tables import (
     NotedTable,
@@ -43,26 +47,26 @@ from engine.cli.plan.tables import (
 )
 from engine.cli.plan.text import lines
 from engine.core.function import Account, Function
-from engine.model.cost.bill import FreeTierChoice, bill
-from engine.model.cost.commitments import best_commitment_usd, committed, plan_offers
+from engine.model.cost.bill import bill
 from engine.model.cost.containers import (
     Container,
     ContainerComparison,
     container_assumptions,
     containers_instead,
 )
-from engine.model.cost.monthly import FRONT_DOORS, Month, around, assumptions
+from engine.model.cost.memory_sizes import SIZES_MB
+from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.usage import total
+from engine.model.distributions import Distribution
 from engine.model.queueing import comparison, recommendations
 from engine.model.queueing.analytic import limit_of, predict
+from engine.model.queueing.memory_search import SizeAnswer, answers_by_memory, cheapest_kept
 from engine.model.queueing.objectives import Objectives, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.search import UNRESERVED, fewest_provisioned, smallest_reservation
 from engine.model.simulation.workload import Trigger
 from engine.model.traffic.shapes import parse_shape
 
-_DAY_S = 86_400
 _REPEATED = "owed for each hour, used or not; the time looked at repeats itself, use goes with requests"
 
 
@@ -80,8 +84,21 @@ _REPEATED = "owed for each hour, used or not; the time looked at repeats itself,
 @click.option("--errors", type=number(0, 100), default=0.0, help="% of invocations that fail")
 @click.option(
     "--find",
-    type=click.Choice(["reserved", "provisioned"]),
-    help="the smallest reserved concurrency that keeps --throttles; the fewest provisioned ones for --cold",
+    type=click.Choice(["reserved", "provisioned", "memory"]),
+    help="the smallest reserved concurrency that keeps --throttles; the fewest provisioned ones for --cold; "
+    "the memory size that keeps all objectives for the least money",
+)
+@click.option(
+    "--cpu-ms",
+    type=number(above=True),
+    help="of --duration-ms, on average, at one vCPU: what shrinks as memory grows",
+)
+@click.option("--tuned", metavar="FILE", help="answer of engine tune --json: durations at each memory size")
+@click.option(
+    "--sizes",
+    default=",".join(map(str, SIZES_MB)),
+    show_default=True,
+    help="memory sizes to choose from, MB, by commas",
 )
 @click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), default=10, show_default=True)
@@ -118,13 +135,15 @@ def plan(
     objectives = objectives_of(options)
     function, account, service, init = function_of(options)
     book, free_tier, days = book_of(options)
-    month_s = days * _DAY_S
     asked = Asked(function, service, init, hours * 3600)
+    wanted = options.pop("find")
     against, of, within = (options.pop(name) for name in ("against", "of", "within"))
     runs = None
     taken: list[str] = []
     if against is None:
         refuse_unused(context, "needs --against", "of", "within")
+    elif wanted == "memory":
+        refuse(["--find memory: --against holds a plan against a log of one memory size"])
     else:
         runs = observed_runs(against, of, function.memory_mb)
         asked, taken = taken_from_log(runs, asked, against, partial(is_given, context))
@@ -134,8 +153,11 @@ def plan(
     containers, at_once = options.pop("container"), options.pop("at_once")
     error_share = options.pop("errors") / 100
     trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
+    durations = _durations(context, wanted, function, service, **take(options, "cpu_ms", "tuned", "sizes"))
+    if durations is not None and durations.init is not None and not is_given(context, "init"):
+        init = durations.init
 
-    def predicted(function: Function) -> Prediction:
+    def predicted(function: Function, service: Distribution = service) -> Prediction:
         return predict(
             function,
             account,
@@ -147,30 +169,35 @@ def plan(
             trigger=trigger,
         )
 
-    wanted = options.pop("find")
+    prices = MonthlyPrices(book, free_tier, Month(requests=0, days=days, **options), traffic)
+    sizes: list[SizeAnswer] = []
     if wanted is None:
         found = predicted(function)
+    elif durations is not None:
+        sizes = answers_by_memory(
+            durations.at,
+            lambda size: predicted(replace(function, memory_mb=size), durations.at[size]),
+            lambda found: prices.bill(found).usd,
+            objectives,
+        )
+        best = cheapest_kept(sizes)
+        if best is None:
+            refuse([unkept(sizes)])
+        found = replace(best.prediction, assumptions=(*best.prediction.assumptions, *durations.assumptions))
+        service = durations.at[best.memory_mb]
     else:
         found = _searched(wanted, predicted, function, account, objectives)
-        function = found.function
-    month = Month(requests=0, days=days, **options)
-    monthly = round(found.requests * month_s / horizon_s)
-    found = replace(found, assumptions=(*found.assumptions, *assumptions(month)))
+    function = found.function
     instead = [_instead(found, book, days, one, at_once) for one in containers]
-    found = replace(found, assumptions=(*found.assumptions, *container_assumptions(instead)))
-    used = total(found.usage(month_s), around(month, monthly))
-    priced = bill(used, book, free_tier=free_tier)
-    hours = max(1, round(horizon_s / 3600))
-    shares = [Decimal(repr(share)) for share in traffic.shares(horizon_s, hours)]
-    offers = plan_offers(used, book, hours=days * 24, shares=shares, free_tier=free_tier)
-    if book.on_demand:
-        best_usd = best_commitment_usd(priced, days * 24, shares)
-        priced = committed(priced, best_usd, days * 24, shares)
+    more_said = (*assumptions(prices.month), *container_assumptions(instead))
+    found = replace(found, assumptions=(*found.assumptions, *more_said))
+    priced, offers = prices.bill(found), prices.offers(found)
     checks = objectives.checks(found, priced.usd)
     more = {
         "savings_plans": [one.document() for one in offers],
         **({"containers": [one.document() for one in instead]} if instead else {}),
-        **_recommended(asked._replace(function=function), account, traffic, found, book, month_s, free_tier),
+        **({"memory_sizes": [one.document() for one in sizes]} if sizes else {}),
+        **_recommended(Asked(function, service, init, horizon_s), account, traffic, found, prices),
     }
     compared: list[comparison.ComparisonRow] = []
     if runs is not None:
@@ -197,6 +224,7 @@ def plan(
         checks=checks,
         document=document,
         tables={
+            "Memory": memory_table(sizes),
             "More traffic": scaled_table(document),
             "Provisioned concurrency": NotedTable(provision_rows(document["provisioned"])),
             "Savings Plans": NotedTable(plan_rows(offers), _REPEATED if offers else ""),
@@ -218,13 +246,12 @@ def _recommended(
     account: Account,
     traffic: Any,
     found: Prediction,
-    book: PriceBook,
-    month_s: float,
-    free_tier: FreeTierChoice,
+    prices: MonthlyPrices,
 ) -> dict[str, Any]:
     """What other traffic, provisioned concurrency and another keep-alive would change, and what to do."""
     function, service, init, horizon_s = asked
-    provided = recommendations.provisions(function, found, service, book, month_s, free_tier)
+    book, month_s = prices.book, prices.month_s
+    provided = recommendations.provisions(function, found, service, book, month_s, prices.free_tier)
     scaled = recommendations.scaled(
         function,
         account,
@@ -263,6 +290,28 @@ def _instead(
     )
 
 
+def _durations(
+    context: click.Context,
+    wanted: str | None,
+    function: Function,
+    service: Distribution,
+    *,
+    cpu_ms: float | None,
+    tuned: str | None,
+    sizes: str,
+) -> SizeDurations | None:
+    """How long a run takes at each memory size, if that is what is looked for; exits if it is not said."""
+    if wanted != "memory":
+        refuse_unused(context, "needs --find memory", "cpu_ms", "tuned", "sizes")
+        return None
+    if tuned is not None:
+        refuse_unused(context, "--tuned says it", "service", "memory_mb", "cpu_ms", "sizes")
+        return durations_of_file(tuned)
+    if cpu_ms is None:
+        refuse(["--find memory: needs --cpu-ms, the part of a run that shrinks with memory, or --tuned FILE"])
+    return durations_of_cpu(service, cpu_ms, function.memory_mb, sizes_of(sizes))
+
+
 def _searched(
     wanted: str,
     predicted: Callable[[Function], Prediction],
@@ -289,4 +338,6 @@ def _searched(
 
 
 def _number_of(wanted: str, function: Function) -> int | None:
+    if wanted == "memory":
+        return function.memory_mb
     return function.reserved_concurrency if wanted == "reserved" else function.provisioned_concurrency

@@ -188,7 +188,10 @@ def price_line(bill: Bill) -> str:
 
 def found_lines(document: Mapping[str, Any]) -> list[str]:
     """The number that was looked for."""
-    return [f"{wanted} concurrency: {number:,}" for wanted, number in document.get("found", {}).items()]
+    return [
+        f"memory: {number:,} MB" if wanted == "memory" else f"{wanted} concurrency: {number:,}"
+        for wanted, number in document.get("found", {}).items()
+    ]
 
 
 def assumption_lines(document: Mapping[str, Any], *more: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from engine.cli.model_options import book_of, json_of, money_options, number, refuse
+from engine.cli.model_options import book_of, json_of, money_options, number, refuse, sizes_of
 from engine.cli.options import function_named, run, variable_option
 from engine.cli.plan.tables import dollars, seconds
 from engine.cli.template_options import TemplateCommand, template_options
@@ -76,7 +76,7 @@ def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> No
     the CPU part shrinks with memory up to one vCPU (1,769 MB), waiting does not.
     """
     book, _, _ = book_of(options)
-    sizes = _sizes(options["sizes"])
+    sizes = sizes_of(options["sizes"])
     payload = {} if path is None else json_of(path)
     function = function_named(
         handler,
@@ -188,13 +188,3 @@ def _lines(measured: ServiceTime, found: Tuning, at_sizes: Mapping[int, RunsAtSi
         "",
         *(f"- {one}" for one in _assumptions(measured, found, at_sizes)),
     ]
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        sizes = [int(one) for one in text.split(",")]
-    except ValueError:
-        refuse([f"--sizes {text}: must be whole numbers of MB, by commas"])
-    if not all(128 <= one <= 10_240 for one in sizes):
-        refuse([f"--sizes {text}: memory is 128 to 10240 MB"])
-    return sizes

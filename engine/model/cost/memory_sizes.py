@@ -91,6 +91,19 @@ class ServiceTime:
         ]
 
 
+def duration_at(duration_s: float, cpu_s: float, from_mb: int, to_mb: int) -> float:
+    """Seconds at another size of what takes `duration_s` at `from_mb`, `cpu_s` of it CPU at one vCPU.
+
+    Raises:
+        ValueError: That much CPU takes longer.
+    """
+    now, then = (MB_PER_VCPU / min(one, MB_PER_VCPU) for one in (from_mb, to_mb))
+    if cpu_s * now > duration_s * (1 + _ROUNDING):
+        cpu = f"{1000 * cpu_s:g} ms of CPU take {1000 * cpu_s * now:.4g} ms at {from_mb:,} MB"
+        raise ValueError(f"{cpu}, longer than the {1000 * duration_s:.4g} ms of a run")
+    return duration_s - cpu_s * now + cpu_s * then
+
+
 class Size(NamedTuple):
     """One memory size.
 
@@ -100,6 +113,7 @@ class Size(NamedTuple):
         usd_per_million: A million invocations: duration rounded up, and requests.
         fits: Whether there is memory enough.
         measured: Whether it ran with the CPU of this size; else it is extrapolated.
+        warm_s: Durations without initialisation, ascending.
     """
 
     memory_mb: int
@@ -109,6 +123,7 @@ class Size(NamedTuple):
     usd_per_million: Decimal
     fits: bool
     measured: bool
+    warm_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +138,14 @@ class Tuning:
     def document(self) -> dict[str, Any]:
         """Return the result as JSON values; money as text."""
         return {
-            "sizes": [{**one._asdict(), "usd_per_million": str(one.usd_per_million)} for one in self.sizes],
+            "sizes": [
+                {
+                    **one._asdict(),
+                    "usd_per_million": str(one.usd_per_million),
+                    "warm_s": [round(warm_s, 7) for warm_s in one.warm_s],
+                }
+                for one in self.sizes
+            ],
             "cheapest_mb": self.cheapest.memory_mb,
             "fastest_mb": self.fastest.memory_mb,
             "balanced_mb": self.balanced.memory_mb,
@@ -219,6 +241,7 @@ def _size(
         round(per_million, 8),
         measured.fits(memory_mb) if runs is None else bool(runs),
         bool(runs),
+        tuple(took_s),
     )
 
 

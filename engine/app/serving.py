@@ -14,7 +14,6 @@ import anyio
 from anyio.abc import TaskStatus
 
 from engine.app.engine import Engine
-from engine.app.reloading import Reloader
 from engine.app.services import Services, gate_of
 from engine.config import Config
 from engine.errors import EngineError
@@ -165,7 +164,7 @@ async def _serve(
                     listener = admin_listener(engine, signals)
                 admin_url = await outer.start(listener.serve, closing)
                 if reloads and config.functions:
-                    outer.start_soon(_reloader(config, engine).run, closing)
+                    outer.start_soon(_reload, config, engine, closing)
 
                 def ready(urls: Mapping[str, str | None]) -> None:
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
@@ -189,15 +188,18 @@ def admin_listener(engine: Engine, signals: StopSignals) -> HttpListener:
     )
 
 
-def _reloader(config: Config, engine: Engine) -> Reloader:
-    """What renews all functions whenever their code changes."""
-    return Reloader(
+async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
+    """Renew all functions whenever their code changes, until `closing`."""
+    from engine.app.reloading import Reloader
+
+    reloader = Reloader(
         {path for function in config.functions for path in (function.code, *function.layers)},
         config.reload_patterns,
         renew=engine.renew,
         say=engine.say,
         offload=engine.platform.offload,
     )
+    await reloader.run(closing)
 
 
 async def serve_clients(

@@ -6,18 +6,17 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, TextIO
 
 import click
 from pydantic import BaseModel
-from rich.console import Console
-from rich.table import Column, Table
 
 from engine.app.cpu_in_force import cpu_in_force
 from engine.app.executor_choice import choose, refuse_clashes
 from engine.app.preflight import queue_warnings, serving_problems
+from engine.cli.options import make_importable, printable
 from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
@@ -64,13 +63,6 @@ def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{count} {'warning' if count == 1 else 'warnings'}", err=True)
 
 
-def make_importable(path: str | None) -> None:
-    """Let `module:Class` name what lies beside the configuration, or else in the working directory."""
-    folder = os.path.dirname(os.path.abspath(path)) if path is not None else os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)
-
-
 def as_document(config: Config, path: str) -> dict[str, Any]:
     """What `--json` prints: keys of engine.toml, events with the defaults of their sources."""
     account = config.account
@@ -115,24 +107,26 @@ def _dumped(tables: Mapping[str, BaseModel]) -> dict[str, Any]:
     return {name: settings.model_dump(mode="json") for name, settings in tables.items()}
 
 
-def printable(text: str) -> str:
-    """`text` on one line, control characters escaped: a file must not steer the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def print_table(config: Config, out: TextIO, *, boxed: bool) -> None:
     """One row a function: boxed for people, aligned columns of any width for pipes."""
     rows = [_row(function) for function in config.functions]
     if boxed:
-        table = Table(*(Column(title, overflow="fold") for title in _COLUMNS))
-        for row in rows:
-            table.add_row(*(cell.replace("[", "\\[") for cell in row))
-        Console(file=out).print(table)
+        _print_boxed(rows, out)
         return
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     for row in (_COLUMNS, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip(), file=out)
+
+
+def _print_boxed(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    table = Table(*(Column(title, overflow="fold") for title in _COLUMNS))
+    for row in rows:
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    Console(file=out).print(table)
 
 
 def _row(function: Function) -> tuple[str, ...]:

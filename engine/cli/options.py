@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
@@ -10,7 +12,6 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from engine.app.executor_choice import refuse_clashes
-from engine.cli.check import make_importable, printable
 from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
 from engine.core.function import Function
@@ -81,6 +82,18 @@ def function_named(
             complain([f"--env {text}: must be NAME=VALUE"])
         environment[name] = value
     return replace(function, environment=environment, cpu=function.cpu or config.cpu)
+
+
+def make_importable(path: str | None) -> None:
+    """Let `module:Class` name what lies beside the configuration, or else in the working directory."""
+    folder = os.path.dirname(os.path.abspath(path)) if path is not None else os.getcwd()
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, control characters escaped: a file must not steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def complain(problems: Sequence[str]) -> NoReturn:

@@ -6,9 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.config import toml_file
 from engine.config.configuration import Config
-from engine.config.templates import sam, samconfig
 from engine.config.text_file import read_text
 from engine.errors import ConfigError
 
@@ -31,6 +29,8 @@ def load_config(
     Raises:
         ConfigError: With every problem, a line each.
     """
+    from engine.config.templates import samconfig
+
     if os.path.basename(os.fspath(path)) == samconfig.NAME:
         path = samconfig.read(os.fspath(path)).template
     extension = os.path.splitext(os.fspath(path))[1].lower()
@@ -38,7 +38,11 @@ def load_config(
     if extension != ".toml" and not is_template:
         is_template = any(mark in read_text(path) for mark in _TEMPLATE_MARKS)
     if is_template:
+        from engine.config.templates import sam
+
         return sam.load(path, overrides, parameters)
     if parameters:
         raise ConfigError((f"{os.fspath(path)}: parameters are given, but it is not a template",))
+    from engine.config import toml_file
+
     return toml_file.load(path, overrides)

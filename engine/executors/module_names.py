@@ -30,6 +30,9 @@ OF_ENGINE: Final = frozenset(
 )
 """The engine's packages and those of everything it needs: Lambda has none of them."""
 
+IMPORTED_LATE: Final = frozenset(("gzip", "html", "mimetypes", "mmap", "socketserver", "timeit", "wsgiref"))
+"""What of the standard library the engine imports while handlers run: for its first metrics page."""
+
 
 def modules_in(folder: str) -> dict[str, str]:
     """Name to file of the modules and packages in `folder`; folders without `__init__.py` left out."""
@@ -65,7 +68,8 @@ def clashes(code: str) -> list[tuple[str, str]]:
     """
     found = []
     for name, file in modules_in(code).items():
-        by_engine = name in OF_ENGINE or (name in sys.stdlib_module_names and name in sys.modules)
+        by_engine = name in OF_ENGINE or name in IMPORTED_LATE
+        by_engine = by_engine or (name in sys.stdlib_module_names and name in sys.modules)
         if by_engine and name not in OF_AWS_CLIENT and name not in sys.builtin_module_names:
             other = _file_of(name, code)
             if other is not None and not os.path.samefile(other, file):

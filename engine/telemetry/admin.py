@@ -7,13 +7,11 @@ from functools import partial
 from urllib.parse import parse_qs
 
 import orjson
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from engine.ports import Clock
 from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.request_gate import RequestGate, marks_of
-from engine.telemetry.collector import StatsCollector
-from engine.telemetry.exposition import Exposition, Format, choose_format
+from engine.telemetry.page_formats import Format, choose_format
 from engine.telemetry.stats import Stats
 from engine.telemetry.status import status_pieces
 from engine.telemetry.stepwise_pages import Pieces, StepwisePage
@@ -23,10 +21,7 @@ _JSON = header_block([("content-type", "application/json"), ("cache-control", "n
 
 
 class Admin:
-    """Answers GET and HEAD requests about one engine.
-
-    `registry` is where a user's own collectors go; it has those of the process and of Python already.
-    """
+    """Answers GET and HEAD requests about one engine."""
 
     def __init__(
         self,
@@ -44,17 +39,10 @@ class Admin:
         self._now = clock.now
         self._began_s = clock.now()
         self._is_ready = is_ready
-        self.registry = CollectorRegistry(auto_describe=True)
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        collector = StatsCollector(stats)
-        self.registry.register(collector)
-        self._exposition = Exposition(stats, self.registry, collector)
-        self._exposition.prepare()
+        self._write_metrics: Callable[[Format], Pieces] | None = None
         self._metrics_pages = {
             chosen: StepwisePage(
-                partial(self._exposition.pieces, chosen), header_block([("content-type", chosen.value)])
+                partial(self._metrics_pieces, chosen), header_block([("content-type", chosen.value)])
             )
             for chosen in Format
         }
@@ -127,6 +115,16 @@ class Admin:
             with_log=query.get("log") != "0",
         )
         request.respond(200, _JSON, orjson.dumps(document))
+
+    def _metrics_pieces(self, chosen: Format) -> Pieces:
+        """The page; what writes it is imported and set up in the first steps of the first page."""
+        if self._write_metrics is None:
+            from engine.telemetry.exposition import exposition_of
+
+            yield
+            self._write_metrics = exposition_of(self._stats).pieces
+            yield
+        return (yield from self._write_metrics(chosen))
 
     def _status_pieces(self) -> Pieces:
         return status_pieces(self._stats, uptime_s=self._now() - self._began_s)

@@ -8,12 +8,16 @@ each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from engine.telemetry.collector import StatsCollector
@@ -21,6 +25,7 @@ from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import Histogram, TracedHistogram
 from engine.telemetry.label_values import OVERFLOW_LABEL
 from engine.telemetry.metric_catalogue import CATALOGUE, Metric, Tree
+from engine.telemetry.page_formats import Format, choose_format
 from engine.telemetry.samples import (
     Labels,
     children,
@@ -33,49 +38,11 @@ from engine.telemetry.samples import (
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces, at_once
 
-
-class Format(Enum):
-    """The formats of the page; the value is its content type."""
-
-    TEXT = CONTENT_TYPE_PLAIN_0_0_4
-    OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
-
-
 _MAX_TEXTS: Final = 50_000
 _MAX_PATTERNS: Final = 10_000
 GROUP: Final = 20
 """Functions that are shown in one step: up to 16 ms when they are rendered first, and 0.5 ms later."""
 _FOLDED: Final = [metric for metric in CATALOGUE if metric.of_function and metric.folds]
-
-_MEDIA_TYPES: Final = {
-    "application/openmetrics-text": Format.OPENMETRICS,
-    "text/plain": Format.TEXT,
-    "text/*": Format.TEXT,
-    "*/*": Format.TEXT,
-}
-
-
-def choose_format(accept: str | None) -> Format:
-    """The format a scraper likes best, by the q of its Accept header; text if it names neither."""
-    best, best_q = Format.TEXT, 0.0
-    for item in (accept or "").lower().split(","):
-        media_type, *parameters = (part.strip() for part in item.split(";"))
-        offered = _MEDIA_TYPES.get(media_type)
-        q = _quality(parameters)
-        if offered is not None and q > best_q:
-            best, best_q = offered, q
-    return best
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 class Exposition:
@@ -104,7 +71,7 @@ class Exposition:
     def prepare(self) -> None:
         """Render what does not change, in tens of milliseconds however many functions there are.
 
-        Call it before the engine says that it is ready; else the first scrape does it.
+        Else the first page does it, in steps that are longer.
         """
         some = self._stats.folded[:GROUP]  # they look as all that share the label do
         for template in self._templates.values():
@@ -120,6 +87,18 @@ class Exposition:
         except Exception:  # noqa: BLE001 - another's collector may raise anything; our numbers must survive it
             self._stats.scrape_failures += 1
             return b"# EOF\n" if chosen is Format.OPENMETRICS else b""
+
+
+def exposition_of(stats: Stats) -> Exposition:
+    """The page of an engine: its own metrics, and those of the process and of Python; prepared."""
+    registry = CollectorRegistry(auto_describe=True)
+    for others in (ProcessCollector, PlatformCollector, GCCollector):
+        others(registry=registry)
+    collector = StatsCollector(stats)
+    registry.register(collector)
+    exposition = Exposition(stats, registry, collector)
+    exposition.prepare()
+    return exposition
 
 
 class _Template:

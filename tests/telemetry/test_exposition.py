@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -264,3 +266,9 @@ def test_promtool_finds_nothing_to_say(bench):
     )
 
     assert (0, b"", b"") == (checked.returncode, checked.stdout, checked.stderr)
+
+
+def test_content_types_are_those_of_the_stock_writer():
+    """They are said without importing it."""
+    assert CONTENT_TYPE_PLAIN_0_0_4 == Format.TEXT.value
+    assert CONTENT_TYPE_LATEST == Format.OPENMETRICS.value

@@ -18,7 +18,6 @@ from typing import Any, Final, NoReturn
 import click
 from rich.console import Console
 
-from engine.cli.check import printable
 from engine.cli.demo.drive import Drive
 from engine.cli.demo.engine_process import EngineProcess
 from engine.cli.demo.phases import PhaseProgress, View
@@ -28,7 +27,7 @@ from engine.cli.demo.sizes import DemoSizes, make_plan
 from engine.cli.demo.summary import DemoRun, document
 from engine.cli.demo.summary_tables import print_summary, sentences
 from engine.cli.demo.view import Lines, Quiet, Screen
-from engine.cli.options import BAD_USAGE, run
+from engine.cli.options import BAD_USAGE, printable, run
 from engine.errors import EngineError
 from engine.protocols.http.client import HttpConnection
 from engine.runtime.clock import SystemClock

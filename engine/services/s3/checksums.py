@@ -1,7 +1,8 @@
 """Checksums of objects: the algorithms S3 knows, from the libraries that compute them best.
 
 CRC32 is zlib's, the SHAs and MD5 are hashlib's. CRC32C and CRC64NVME come from AWS's own runtime, which is
-an extra (`pip install invocation-engine[s3]`): without it they are computed in Python, some 10 MB a second.
+an extra (`pip install invocation-engine[s3]`): without it, and for small pieces until it is loaded, they are
+computed in Python, some 10 MB a second.
 Source: Amazon S3 User Guide, "Checking object integrity in Amazon S3".
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -17,15 +19,12 @@ from typing import Final, NamedTuple, Protocol
 
 from engine.services.s3.errors import S3Error, not_implemented
 
-try:
-    from awscrt import checksums as _crt
-except ImportError:  # the extra `s3` is not installed
-    _crt = None
-
 CRC32C: Final = 0x82F63B78
 CRC64NVME: Final = 0x9A6C9329AC4BC9B5
 COMPOSITE: Final = "COMPOSITE"
 FULL_OBJECT: Final = "FULL_OBJECT"
+_WORTH_LOADING_BYTES: Final = 65_536
+"""From here on AWS's runtime is loaded for a CRC: in Python so much takes 6 ms."""
 
 
 class Hasher(Protocol):
@@ -97,9 +96,24 @@ def step_in_python(polynomial: int, size: int) -> Step:
     return step
 
 
+@cache
+def _native_step(name: str) -> Step | None:
+    """The step of AWS's runtime; None without the extra `s3`. Loading it holds the interpreter for 80 ms."""
+    try:
+        from awscrt import checksums
+    except ImportError:
+        return None
+    step: Step = getattr(checksums, name)
+    return step
+
+
 def _crc(name: str, size: int, polynomial: int) -> Callable[[], Hasher]:
-    step: Step | None = getattr(_crt, name, None)
-    return lambda: _Crc(step or step_in_python(polynomial, size), size)
+    def step(data: bytes | memoryview, value: int) -> int:
+        is_worth_it = len(data) >= _WORTH_LOADING_BYTES or "awscrt.checksums" in sys.modules
+        native = _native_step(name) if is_worth_it else None
+        return (native or step_in_python(polynomial, size))(data, value)
+
+    return lambda: _Crc(step, size)
 
 
 _ALL: Final = (

@@ -1,0 +1,71 @@
+"""What is imported before an engine is ready, and by commands that need little of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.executors.module_names import IMPORTED_LATE
+from tests.late_imports import LATE
+
+pytestmark = pytest.mark.real_time
+
+HANDLER = "async def handler(event, context):\n    return event\n"
+LISTENERS = [word for name in ("http", "aws", "admin") for word in (f"--{name}", "127.0.0.1:0")]
+SERVE = ["serve", "app.handler", *LISTENERS]
+COST = ["cost", "--requests", "3M", "--duration-ms", "120", "--memory-mb", "1024"]
+SERVERS = ("asyncio", "engine.app", "engine.runtime", "engine.executors", "engine.protocols", "pydantic")
+
+
+def imported(folder: Path, words: list[str]) -> list[str]:
+    """What the command imports until it ends, or its server has said that it is ready."""
+    command = [sys.executable, "-X", "importtime", "-m", "engine", *words]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        if words[0] == "serve":
+            assert json.loads(process.stdout.readline())["ready"]
+            process.kill()
+        errors = process.communicate()[1]
+    lines = [line for line in errors.splitlines() if line.startswith("import time:")]
+    return [line.rpartition("|")[2].strip() for line in lines]
+
+
+def among(found: list[str], *modules: str) -> set[str]:
+    """Those of `modules` that were imported, or something below them was."""
+    return {name for name in modules if any(f"{one}.".startswith(f"{name}.") for one in found)}
+
+
+@pytest.mark.parametrize(
+    ("words", "others", "most"),
+    [
+        (["--help"], ("engine.core", *SERVERS), 130),
+        (COST, SERVERS, 250),
+        (SERVE, ("engine.model", "engine.report", "botocore", "numpy"), 720),
+    ],
+    ids=["help", "cost", "serve"],
+)
+def test_nothing_is_imported_that_is_not_needed_yet(tmp_path, words, others, most):
+    """Each is imported when it is first used; `most` is some way above how many modules there are."""
+    (tmp_path / "app.py").write_text(HANDLER)
+    found = imported(tmp_path, words)
+
+    assert set() == among(found, *LATE, *others)
+    assert len(found) <= most
+
+
+def test_names_that_are_imported_while_handlers_run_are_known(tmp_path):
+    """A handler's file of such a name would be imported instead: it is told before."""
+    (tmp_path / "app.py").write_text(HANDLER)
+    before = {name.partition(".")[0] for name in imported(tmp_path, SERVE)}
+    code = "import engine.telemetry.exposition, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = {name.partition(".")[0] for name in done.stdout.split()} - before
+    files = {name for name in names & sys.stdlib_module_names if not name.startswith("_")}
+
+    assert set() == files - {*sys.builtin_module_names} - IMPORTED_LATE

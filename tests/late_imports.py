@@ -1,0 +1,27 @@
+"""What is imported when it is first needed, and not when the engine starts."""
+
+from __future__ import annotations
+
+LATE = {
+    "rich": "draws tables and screens",
+    "yaml": "reads templates",
+    "tomllib": "reads engine.toml",
+    "watchfiles": "watches code, with --reload",
+    "prometheus_client": "writes what others measure onto the metrics page",
+    "awscrt": "computes checksums of objects",
+    "engine.app.reloading": "brings watchfiles",
+    "engine.config.templates.sam": "brings yaml",
+    "engine.config.templates.samconfig": "brings tomllib",
+    "engine.config.toml_file": "brings tomllib",
+    "engine.telemetry.exposition": "brings prometheus_client",
+}
+"""Modules, each with all below it, and what they are needed for.
+
+Only these are imported inside functions, and none of them is there when `engine serve MODULE.FUNCTION` says
+that it is ready.
+"""
+
+
+def is_late(module: str) -> bool:
+    """Whether `module` is one of them, or below one."""
+    return any(module == name or module.startswith(f"{name}.") for name in LATE)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from engine.cli.check import printable
+from engine.cli.options import printable
 from engine.resources import folder
 
 _BAD_USAGE: Final = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.check import printable
+from engine.cli.options import printable
 from engine.resources import folder
 
 

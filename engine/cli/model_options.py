@@ -69,10 +69,10 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
 
 
 class Count(click.IntRange):
-    """A whole number from 0 up, as people write it: 3000000, 3e6, 2.5k, 3M or 1G."""
+    """A whole number from `min` up, as people write it: 3000000, 3e6, 2.5k, 3M or 1G."""
 
-    def __init__(self, max: int | None = None) -> None:  # noqa: A002  # as click has it
-        super().__init__(min=0, max=max)
+    def __init__(self, max: int | None = None, min: int = 0) -> None:  # noqa: A002  # as click has them
+        super().__init__(min=min, max=max)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number."""

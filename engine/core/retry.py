@@ -19,6 +19,10 @@ MAX_RETRIES: Final = 2
 RETRY_DELAYS_S: Final = (60.0, 120.0)
 """How long after a function error the next attempt is, by the number of attempts that failed."""
 
+FIRST_BATCH_BACKOFF_S: Final = 0.1
+"""Wait after the first throttle of a mapping's batch; doubled after each further one, up to the longest."""
+LONGEST_BATCH_BACKOFF_S: Final = 5.0
+
 _FIRST_BACKOFF_S: Final = 1.0
 _LONGEST_BACKOFF_S: Final = 300.0
 _DOUBLINGS: Final = 60  # more of them would only overflow

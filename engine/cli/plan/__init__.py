@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from engine.cli.mapping_options import RequiredUnlessBacklog, mapping_options
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Count,
@@ -33,6 +34,7 @@ from engine.cli.model_options import (
     write,
 )
 from engine.cli.plan.against import Asked, assumptions_of_log, observed_runs, taken_from_log
+from engine.cli.plan.backlog import drain_of
 from engine.cli.plan.memory import SizeDurations, durations_of_cpu, durations_of_file, memory_table, unkept
 from engine.cli.plan.monthly_prices import MonthlyPrices
 from engine.cli.plan.page import ReportContent, page
@@ -73,6 +75,7 @@ _REPEATED = "owed for each hour, used or not; the time looked at repeats itself,
 @click.command("plan")
 @click.option(
     "--traffic",
+    cls=RequiredUnlessBacklog,
     type=Text("traffic", parse_shape),
     required=True,
     help="requests/s: a number, or poisson:R, constant:R, sine:MEAN:AMPLITUDE:PERIOD_S, "
@@ -109,6 +112,7 @@ _REPEATED = "owed for each hour, used or not; the time looked at repeats itself,
     show_default=True,
     help="messages that producers send in one call",
 )
+@mapping_options
 @click.option("--log-bytes", type=Count(), default=0, help="of log lines, each invocation")
 @click.option(
     "--against",
@@ -129,7 +133,16 @@ def plan(
 
     Steady traffic is answered by queueing formulas, any other by the fluid model. Prints the verdict on
     the objectives first; exit code 3 if one is not kept.
+
+    With --backlog: when the messages that wait in a queue are drained, and what that costs; TRAFFIC is then
+    what comes meanwhile.
     """
+    backlog = options.pop("backlog")
+    if backlog is not None:
+        drain_of(context, backlog, traffic, options, as_json=as_json, html=html)
+        return
+    refuse_unused(context, "needs --backlog", "maximum_concurrency", "provisioned_pollers")
+    take(options, "maximum_concurrency", "provisioned_pollers")
     if options["front_door"] != "sqs":
         refuse_unused(context, "needs --front-door sqs", "sqs_batch", "sqs_send_batch")
     objectives = objectives_of(options)

@@ -65,7 +65,7 @@ def page(shown: ReportContent) -> str:
         (f"In numbers{of}", html_table([("", ""), *facts], text_columns=2)),
         *_over_time(shown.prediction),
         (f"Response times{of}", _curves(shown.prediction) + html_table(time_rows(shown.prediction))),
-        (f"Cost of {shown.bill_of}", _cost(shown.bill)),
+        (f"Cost of {shown.bill_of}", cost_section(shown.bill)),
         *((name, _table(table)) for name, table in shown.tables.items() if not table.is_empty),
         *shown.sections.items(),
         ("Recommendations", kit.bullet_list(shown.document.get("recommendations", ()))),
@@ -127,7 +127,8 @@ def _curves(prediction: Prediction) -> str:
     return charts.lines(series, x, "percentile", label="Response time by percentile")
 
 
-def _cost(bill: Bill) -> str:
+def cost_section(bill: Bill) -> str:
+    """Return a bill as a chart and a table."""
     meters = {line.meter: float(line.usd) for line in bill.lines}
     chart = charts.bars(meters, lambda usd: f"${usd:,.2f}", label="Cost by meter, US dollars")
     return chart + html_table(bill_rows(bill)) + kit.note(price_line(bill))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from engine.cli.mapping_options import mapping_options, policy_of
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Text,
@@ -46,6 +47,9 @@ from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.workload import Trigger, Workload
 from engine.model.traffic.shapes import parse_shape
 from engine.sources.replay.published import Invocations
+
+_SQS_BATCH: Final = 10
+"""Messages of one invocation where nothing is said: AWS's default."""
 
 _SHARE: Final = number(0, 100)
 _LONG_S: Final = 3600.0
@@ -90,6 +94,7 @@ _MANY: Final = 1000
     show_default=True,
     help="messages that producers send in one call",
 )
+@mapping_options
 @click.option("--method", type=click.Choice(["auto", "rules", "fast"]), default="auto", show_default=True)
 @click.option("--compare", is_flag=True, help="the same under every policy (one function)")
 @click.option(
@@ -118,7 +123,8 @@ def simulate(
 ) -> None:
     """Play traffic on the rules of the live engine, in simulated time: the same code decides.
 
-    One of --traffic, --trace and --population says what comes. Prints the verdict on the objectives first;
+    One of --traffic, --trace and --population says what comes, or --backlog, which --traffic may go with.
+    Prints the verdict on the objectives first;
     exit code 3 if one is not kept. The same seed gives the same answer. A cold request waits for its own
     environment, as on Lambda; what this engine does, which gives it the first that is free, stands beside it.
     """
@@ -147,8 +153,13 @@ def simulate(
         trigger=Trigger.ASYNCHRONOUS if options["asynchronous"] else Trigger.SYNCHRONOUS,
         rng=Random(seed),  # noqa: S311  # it simulates: the same seed, the same events
     )
+    backlog = options["backlog"]
+    if backlog is not None and options["sqs_batch"] is None:
+        options["sqs_batch"] = _SQS_BATCH
     horizon_s = options["horizon_s"]
-    if options["trace"] is not None and not is_given(context, "horizon_s"):
+    if (
+        options["trace"] is not None or (backlog is not None and options["traffic"] is None)
+    ) and not is_given(context, "horizon_s"):
         horizon_s = math.inf
     live_run = _live(function, options)
     workloads, notes = _workloads(context, recipe, horizon_s, options)
@@ -161,12 +172,14 @@ def simulate(
         account=account,
         horizon_s=horizon_s,
         seed=seed,
+        policy=policy_of(options),
         **take(options, "method", "sqs_batch", "sqs_send_batch"),
     )
     predictions = [replace(one, assumptions=(*one.assumptions, *notes)) for one in predict(workloads, run)]
-    month = options["trace"] is None or options["month"] or _is_long(predictions)
+    month = backlog is None and (options["trace"] is None or options["month"] or _is_long(predictions))
     if not month and objectives.usd_per_month is not None:
-        refuse(["--budget: no month is said of so short a trace; ask for it by --month"])
+        ask = "a backlog" if backlog is not None else "so short a trace; ask for it by --month"
+        refuse([f"--budget: no month is said of {ask}"])
     result = SimulationResult(
         predictions, objectives, book, free_tier, days if month else None, options["top"]
     )
@@ -206,10 +219,11 @@ def _refuse_unused(context: click.Context, options: dict[str, Any], observed: st
             refuse_unused(context, "needs --live or --observed", "within")
     else:
         refuse_unused(context, "--live measures it", "service", "init", "init_times")
-    if options["sqs_batch"] is None:
+    if options["sqs_batch"] is None and options["backlog"] is None:
         refuse_unused(context, "needs --sqs-batch", "sqs_send_batch")
+        refuse_unused(context, "needs --sqs-batch", "maximum_concurrency", "provisioned_pollers")
     else:
-        refuse_unused(context, "--sqs-batch: a queue tries again by itself", "asynchronous")
+        refuse_unused(context, "a queue tries again by itself", "asynchronous")
 
 
 def _workloads(
@@ -217,10 +231,14 @@ def _workloads(
 ) -> tuple[list[Workload], Sequence[str]]:
     """What comes, and what is to be said of it."""
     traffic, file, population = (options[name] for name in ("traffic", "trace", "population"))
-    if sum(one is not None for one in (traffic, file, population)) != 1:
+    backlog = options["backlog"] or 0
+    given = sum(one is not None for one in (traffic, file, population))
+    if given != 1 and not (backlog and not given):
         refuse(["say what comes: one of --traffic, --trace and --population"])
-    if traffic is not None:
-        return from_shape(recipe, traffic, until_s), ()
+    if backlog and (file is not None or population is not None):
+        refuse(["--backlog: goes with --traffic alone"])
+    if traffic is not None or backlog:
+        return from_shape(recipe, traffic, until_s, backlog), ()
     if population is not None:
         return from_population(recipe, population, until_s), ()
     said = take(options, "layout", "spread", "skip_wrong_lines", "trace_durations", "trace_memory")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from engine.cli.model_options import refuse
-from engine.core.function import Account
+from engine.core.function import Account, Function
+from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.usage import Usage, sqs_calls
+from engine.model.cost.usage import Usage, provisioned_pollers, sqs_calls, total
+from engine.model.queueing.backlog import TIMEOUTS_OUT_OF_SIGHT, Pollers, growth, sending
 from engine.model.queueing.prediction import Prediction, levels_of, prediction_of
 from engine.model.simulation import fast_simulator, policies
 from engine.model.simulation.run_statistics import FunctionObservation
@@ -19,6 +21,7 @@ from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import ColdStartRule, Trigger, Workload
 
 _SAMPLES: Final = 300
+_VISIBILITY_S: Final = 30.0
 _RULES_UP_TO: Final = 1_000_000
 """Requests up to which the live rules are driven, unless asked otherwise."""
 
@@ -40,6 +43,7 @@ class SimulatedRun:
         method: "auto", "rules" or "fast".
         sqs_batch, sqs_send_batch: Messages of one invocation, through a queue (None: no queue), and of one
             call of who sends them.
+        policy: Decides the concurrent batches of the queue's mapping.
     """
 
     account: Account
@@ -48,6 +52,7 @@ class SimulatedRun:
     method: str
     sqs_batch: int | None = None
     sqs_send_batch: int = 1
+    policy: Pollers = field(default_factory=SqsPollers)
 
     def rules(self, workloads: Sequence[Workload]) -> Sequence[ColdStartRule]:
         """The rules of cold starts to simulate: Lambda's first, where it applies; then this engine's."""
@@ -105,6 +110,8 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
                 batch_s=one.service_s or [0.0],
                 endings=one.endings,
                 batch_size=run.sqs_batch,
+                visibility_s=_visibility_s(one.function),
+                policy=run.policy,
             )
             for one in workloads
         }
@@ -134,9 +141,13 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
                 peak_per_s=_peak(sent[number]),
                 seed=run.seed,
                 cold_rule=rule,
-                around=_queue_usage(seen, messages, run) if queues else None,
+                around=_queue_usage(seen, messages, run, observed.horizon_s) if queues else None,
                 samples=levels_of(observed, number),
-                assumptions=(*_ASSUMPTIONS, *_rate_rule(run.account), *_queue_assumptions(run)),
+                assumptions=(
+                    *_ASSUMPTIONS,
+                    *_rate_rule(run.account),
+                    *_queue_assumptions(run, seen.function),
+                ),
                 more=_further(seen),
             )
         )
@@ -177,17 +188,26 @@ def _rate_rule(account: Account) -> tuple[str, ...]:
     return (f"{rate} requests/s for each unit of concurrency, in a bucket of one second (AWS does not say)",)
 
 
-def _queue_assumptions(run: SimulatedRun) -> tuple[str, ...]:
+def _visibility_s(function: Function) -> float:
+    """As long as AWS recommends; a queue that says nothing else has 30 s."""
+    return max(_VISIBILITY_S, TIMEOUTS_OUT_OF_SIGHT * function.timeout_s)
+
+
+def _queue_assumptions(run: SimulatedRun, function: Function) -> tuple[str, ...]:
     if run.sqs_batch is None:
         return ()
     return (
-        f"SQS: messages are sent {run.sqs_send_batch} at a time; empty receives are not counted",
-        "SQS: pollers begin at 5 and grow by 5 a second (by 300 each minute it takes up to 34 s longer)",
+        sending(run.sqs_send_batch),
+        f"SQS: a message whose batch failed or was refused is seen again after {_visibility_s(function):g} s",
+        *growth(run.policy),
     )
 
 
-def _queue_usage(seen: FunctionObservation, messages: int, run: SimulatedRun) -> Usage:
-    return sqs_calls(-(-messages // run.sqs_send_batch) + seen.receives + seen.deletes)
+def _queue_usage(seen: FunctionObservation, messages: int, run: SimulatedRun, horizon_s: float) -> Usage:
+    calls = sqs_calls(-(-messages // run.sqs_send_batch) + seen.receives + seen.deletes)
+    if not isinstance(run.policy, ProvisionedPollers):
+        return calls
+    return total(calls, provisioned_pollers(seen.batches_allowed, horizon_s))
 
 
 def _further(seen: FunctionObservation) -> dict[str, Any]:
@@ -205,4 +225,5 @@ def _further(seen: FunctionObservation) -> dict[str, Any]:
     shown: dict[str, Any] = {name: value for name, value in found.items() if value}
     if seen.queue_ages is not None:
         shown["queue_age"] = seen.queue_ages.document()
+        shown["drained_s"] = None if seen.drained_s is None else round(seen.drained_s, 6)
     return shown

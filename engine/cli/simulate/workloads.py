@@ -98,12 +98,16 @@ def _ended(made: Workload, endings: Sequence[Ending]) -> Workload:
     return replace(made, service_s=service_s, endings=[_ENDINGS[ending] for ending in endings])
 
 
-def from_shape(recipe: Recipe, shape: Shape, horizon_s: float) -> list[Workload]:
-    """One function under a shape."""
-    expected = shape.mean_per_s(horizon_s) * horizon_s
+def from_shape(recipe: Recipe, shape: Shape | None, horizon_s: float, backlog: int = 0) -> list[Workload]:
+    """One function under a shape, after a backlog that is there at second 0."""
+    expected = backlog + (0.0 if shape is None else shape.requests(horizon_s))
     if expected > MAX_CALLS:
-        refuse([f"--traffic {shape}: {expected:,.0f} requests are too many to simulate; see `engine plan`"])
-    calls = Invocations(arrivals(shape, horizon_s, recipe.rng))
+        what = f"--traffic {shape}" if shape is not None else f"--backlog {backlog}"
+        refuse([f"{what}: {expected:,.0f} requests are too many to simulate; see `engine plan`"])
+    at_s = [0.0] * backlog
+    if shape is not None:
+        at_s += arrivals(shape, horizon_s, recipe.rng)
+    calls = Invocations(at_s)
     return [recipe.workload(recipe.function.name, calls)]
 
 

@@ -7,11 +7,12 @@ services beside it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 from engine.core.billing import exactly, gb_seconds, standing_gb_seconds, storage_gb_seconds
+from engine.core.scaling.pollers import POLLER_CONCURRENCY
 
 Usage = Mapping[str, Decimal]
 """Meter name to quantity a month."""
@@ -109,6 +110,21 @@ def pollers(kind: str, units: int, enabled_s: float) -> Usage:
     with exactly():
         seconds = Decimal(round(max(enabled_s, _POLLER_MIN_S)))
         return {f"lambda.poller.{kind}": units * seconds / 3600}
+
+
+def provisioned_pollers(allowed: Sequence[tuple[float, int]], end_s: float) -> Usage:
+    """Provisioned pollers of a queue, each paid from when it is added to when it is taken away.
+
+    `allowed`: (seconds, concurrent batches that the mapping may have from then on), ascending, to `end_s`.
+    """
+    begun_s: list[float] = []
+    enabled_s = 0.0
+    for at_s, concurrent in (*(one for one in allowed if one[0] < end_s), (end_s, 0)):
+        wanted = -(-concurrent // POLLER_CONCURRENCY)
+        begun_s += [at_s] * (wanted - len(begun_s))
+        while len(begun_s) > wanted:
+            enabled_s += max(at_s - begun_s.pop(), _POLLER_MIN_S)
+    return pollers("sqs", 1, enabled_s) if enabled_s else {}
 
 
 def durable(operations: int, written_gb: Decimal, retained_gb_months: Decimal) -> Usage:

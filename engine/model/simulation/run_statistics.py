@@ -63,6 +63,8 @@ class FunctionObservation:
         queue_ages: Of mapped messages, from sent to done.
         backlog_peak, dead_letters: Of mapped messages: most waiting, and given up.
         receives, deletes: Calls of the queue's mapping.
+        batches_allowed: (seconds, concurrent batches that the mapping may have from then on).
+        drained_s: When for the first time no message was left; None = never.
     """
 
     function: Function
@@ -97,6 +99,8 @@ class FunctionObservation:
     dead_letters: int = 0
     receives: int = 0
     deletes: int = 0
+    batches_allowed: Sequence[tuple[float, int]] = ()
+    drained_s: float | None = None
 
     @property
     def cold_share(self) -> float:
@@ -388,4 +392,6 @@ def _observed(
         dead_letters=mapping.dead_letters,
         receives=mapping.receives,
         deletes=mapping.deletes,
+        batches_allowed=mapping.allowed,
+        drained_s=mapping.drained_s,
     )

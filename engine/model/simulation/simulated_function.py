@@ -78,6 +78,7 @@ class SimulatedFunction:
         peak_environments: Most environments at once.
         cut_short: (ending, seconds) of events that ended early because their shared environment crashed.
         on_attempt_end: Told the end of each attempt that a mapping made: (now_s, item, whether it went well).
+        on_refused: Told each attempt that was refused: (now_s, item).
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class SimulatedFunction:
         self.refusals: dict[ThrottleReason, int] = {}
         self.cut_short: dict[int, tuple[int, float]] = {}
         self.on_attempt_end: Callable[[float, int, bool], None] | None = None
+        self.on_refused: Callable[[float, int], None] | None = None
         self.retrying = (
             Retrying(workload, at, self._retry) if workload.trigger is Trigger.ASYNCHRONOUS else None
         )
@@ -424,8 +426,8 @@ class SimulatedFunction:
         self.started_s[item], self.outcomes[item] = now_s, _THROTTLED
         if self.retrying is not None:
             self.retrying.refused(now_s, item)
-        if self.on_attempt_end is not None:
-            self.on_attempt_end(now_s, item, False)  # noqa: FBT003  # as the attribute says
+        if self.on_refused is not None:
+            self.on_refused(now_s, item)
 
     def _environment_gone(self, env_id: int, now_s: float) -> None:
         self.past_environments_s += max(0.0, min(now_s, self._horizon_s) - self._started_at_s.pop(env_id))

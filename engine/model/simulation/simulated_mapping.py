@@ -1,7 +1,8 @@
 """A queue in front of a simulated function: messages, and the mapping that makes invocations of them.
 
-The number of concurrent batches is decided by `core.scaling`, as live; a message that was refused or whose
-invocation failed is seen again after the visibility timeout.
+The number of concurrent batches is decided by `core.scaling`, as live; as live too, a batch that is refused
+keeps its place and is tried again. Messages whose invocation failed, or that were refused for too long, are
+seen again after their visibility timeout.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from engine.core.retry import FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S, backoff_s
 from engine.core.scaling.pollers import AnyPolicy, Load, SqsPollers
 from engine.model.simulation.schedule import Schedule
 
@@ -32,7 +34,7 @@ class QueueLoad:
         endings: How it ends, likewise; empty = all succeed.
         batch_size: Messages in one invocation, at most.
         window_s: How long a batch that is not full may wait for more.
-        visibility_s: How long a message that failed stays out of sight.
+        visibility_s: How long a message that was received stays out of sight.
         max_receives: Deliveries after which a message goes to the dead-letter queue; 0 = never.
         policy: Decides the concurrent batches.
     """
@@ -47,8 +49,16 @@ class QueueLoad:
     policy: AnyPolicy = field(default_factory=SqsPollers)
 
 
+@dataclass(slots=True)
+class _SimulatedBatch:
+    messages: list[int]
+    visible_s: float
+    refusals: int = 0
+
+
 class _Function(Protocol):
     on_attempt_end: Callable[[float, int, bool], None] | None
+    on_refused: Callable[[float, int], None] | None
     hold_s: list[float]
 
     def add(self, now_s: float, service_s: float, ending: int = 0) -> None: ...
@@ -62,11 +72,15 @@ class SimulatedMapping:
         backlog: (seconds, messages that wait), once a second.
         dead_letters: Messages given up.
         receives, deletes: Calls that brought messages, and that deleted them: what SQS bills beside sends.
+        allowed: (seconds, concurrent batches that the policy allows from then on), where that changes.
+        drained_s: When for the first time no message waited any more, and what then ran had ended; None =
+            never.
     """
 
     def __init__(self, simulated: _Function, load: QueueLoad, at: Schedule) -> None:
         self.simulated, self._load, self._at = simulated, load, at
         simulated.on_attempt_end = self._attempt_ended
+        simulated.on_refused = self._refused
         self.ages_s: list[float] = []
         self.backlog: list[tuple[float, int]] = []
         self.dead_letters = 0
@@ -75,8 +89,12 @@ class SimulatedMapping:
         self._hidden = 0
         self._sent = 0
         self._deliveries: dict[int, int] = {}
-        self._running: dict[int, list[int]] = {}
+        self._running: dict[int, _SimulatedBatch] = {}
+        self._backing_off: dict[int, _SimulatedBatch] = {}
         self._memory: Any = None
+        self.allowed: list[tuple[float, int]] = []
+        self.drained_s: float | None = None
+        self._last: set[int] | None = None  # what runs since no message waits
         self._limit = 0
         self._ended = self._failed = 0
         self._peak = 0
@@ -85,7 +103,13 @@ class SimulatedMapping:
     @property
     def has_work(self) -> bool:
         """Whether a message is not delivered yet."""
-        return bool(self._visible or self._running or self._hidden or self._sent < len(self._load.at_s))
+        waits = self._visible or self._hidden or self._sent < len(self._load.at_s)
+        return bool(waits or self._in_hand)
+
+    @property
+    def _in_hand(self) -> int:
+        """Batches that have a place: with the function, or to be tried again."""
+        return len(self._running) + len(self._backing_off)
 
     def open(self, now_s: float) -> None:
         """The first message is awaited, and the policy begins."""
@@ -96,8 +120,9 @@ class SimulatedMapping:
 
     def _send(self, now_s: float, _a: int, _b: int) -> None:
         at_s = self._load.at_s
-        self._visible.append(self._sent)
-        self._sent += 1
+        while self._sent < len(at_s) and at_s[self._sent] <= now_s:  # what comes at once fills batches
+            self._visible.append(self._sent)
+            self._sent += 1
         if self._sent < len(at_s):
             self._at(at_s[self._sent], self._send)
         self._deliver(now_s)
@@ -106,22 +131,24 @@ class SimulatedMapping:
         waiting = len(self._visible)
         self.backlog.append((now_s, waiting))
         load = Load(
-            in_hand=max(self._peak, len(self._running)),
+            in_hand=max(self._peak, self._in_hand),
             backlog=-(-waiting // self._load.batch_size),
             ended=self._ended,
             failed=self._failed,
         )
         decision, self._memory = self._load.policy.decide(load, self._memory, now_s)
+        if decision.wanted != self._limit:
+            self.allowed.append((now_s, decision.wanted))
         self._limit = decision.wanted
         self._ended = self._failed = 0
-        self._peak = len(self._running)
+        self._peak = self._in_hand
         self._deliver(now_s)
         if self.has_work:
             self._at(now_s + _EVALUATE_EVERY_S, self._evaluate)
 
     def _deliver(self, now_s: float) -> None:
         size = self._load.batch_size
-        while self._visible and len(self._running) < self._limit:
+        while self._visible and self._in_hand < self._limit:
             if len(self._visible) < size and not self._waited(now_s):
                 return
             batch = [self._visible.popleft() for _ in range(min(size, len(self._visible)))]
@@ -129,12 +156,26 @@ class SimulatedMapping:
             self.receives += -(-len(batch) // _MAX_MESSAGES)
             for message in batch:
                 self._deliveries[message] = self._deliveries.get(message, 0) + 1
-            item = len(self.simulated.hold_s)
-            self._running[item] = batch
-            self._peak = max(self._peak, len(self._running))
-            batch_s, endings = self._load.batch_s, self._load.endings
-            ending = endings[item % len(endings)] if endings else 0
-            self.simulated.add(now_s, batch_s[item % len(batch_s)], ending)
+            self._submit(now_s, _SimulatedBatch(batch, now_s + self._load.visibility_s))
+        self._note_drained(now_s)
+
+    def _submit(self, now_s: float, batch: _SimulatedBatch) -> None:
+        item = len(self.simulated.hold_s)
+        self._running[item] = batch
+        self._peak = max(self._peak, self._in_hand)
+        batch_s, endings = self._load.batch_s, self._load.endings
+        ending = endings[item % len(endings)] if endings else 0
+        self.simulated.add(now_s, batch_s[item % len(batch_s)], ending)
+
+    def _note_drained(self, now_s: float) -> None:
+        if self.drained_s is not None or not self._sent:
+            return
+        if self._last is None:
+            if self._visible or self._hidden or self._backing_off:
+                return
+            self._last = set(self._running)
+        if not self._last:
+            self.drained_s = now_s
 
     def _waited(self, now_s: float) -> bool:
         """Whether a batch that is not full has waited long enough for more messages."""
@@ -152,22 +193,45 @@ class SimulatedMapping:
         batch = self._running.pop(item)
         self._ended += 1
         if well:
-            self.deletes += -(-len(batch) // _MAX_MESSAGES)
+            self.deletes += -(-len(batch.messages) // _MAX_MESSAGES)
             sent_s = self._load.at_s
-            self.ages_s.extend(now_s - sent_s[message] for message in batch)
+            self.ages_s.extend(now_s - sent_s[message] for message in batch.messages)
         else:
             self._failed += 1
+            self._last = None
             self._hide(now_s, batch)
+        if self._last is not None:
+            self._last.discard(item)
+            self._note_drained(now_s)
         self._at(now_s, self._wake)  # not within the moment in which the invocation ended
 
-    def _hide(self, now_s: float, batch: list[int]) -> None:
+    def _refused(self, now_s: float, item: int, /) -> None:
+        """Try the batch again later, unless its messages are visible before."""
+        batch = self._running.pop(item)
+        self._ended += 1
+        self._failed += 1
+        self._last = None
+        batch.refusals += 1
+        delay_s = backoff_s(batch.refusals, FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S)
+        if now_s + delay_s < batch.visible_s:
+            self._backing_off[item] = batch
+            self._at(now_s + delay_s, self._try_again, item)
+        else:
+            self._hide(now_s, batch)
+            self._at(now_s, self._wake)
+
+    def _try_again(self, now_s: float, item: int, _b: int) -> None:
+        self._submit(now_s, self._backing_off.pop(item))
+        self._note_drained(now_s)
+
+    def _hide(self, now_s: float, batch: _SimulatedBatch) -> None:
         max_receives = self._load.max_receives
-        for message in batch:
+        for message in batch.messages:
             if max_receives and self._deliveries[message] >= max_receives:
                 self.dead_letters += 1
                 continue
             self._hidden += 1
-            self._at(now_s + self._load.visibility_s, self._show, message)
+            self._at(max(now_s, batch.visible_s), self._show, message)
 
     def _show(self, now_s: float, message: int, _b: int) -> None:
         self._hidden -= 1

@@ -11,9 +11,6 @@ from engine.sources.sqs.filters import Criteria
 
 DECIDE_EVERY_S: Final = 0.1
 _SMOOTHING: Final = 0.1
-FIRST_BACKOFF_S: Final = 0.1
-"""Wait after the first throttle of a batch; doubled after each further one, up to `LONGEST_BACKOFF_S`."""
-LONGEST_BACKOFF_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

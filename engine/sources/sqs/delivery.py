@@ -12,15 +12,13 @@ from typing import Final
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
-from engine.core.retry import backoff_s
+from engine.core.retry import FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S, backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.services.sqs.queue import Queue, ReceiptStatus
 from engine.sources.sqs.batch import Batch
 from engine.sources.sqs.batch_failures import failed_items, in_order
 from engine.sources.sqs.concurrency import (
-    FIRST_BACKOFF_S,
-    LONGEST_BACKOFF_S,
     ConcurrencyController,
     MappingPlan,
 )
@@ -177,7 +175,7 @@ class BatchDelivery:
         """Try again later, unless the messages become visible before."""
         self._controller.throttled()
         batch.refusals += 1
-        delay_s = backoff_s(batch.refusals, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
+        delay_s = backoff_s(batch.refusals, FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S)
         if now_s + delay_s >= batch.until_s:
             self._counts.returned += len(batch.messages)
             self._return_rest(batch)

@@ -18,15 +18,13 @@ import anyio
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_EVENT_BYTES
-from engine.core.retry import backoff_s
+from engine.core.retry import FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S, backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE
 from engine.sources.sqs.batch_failures import failed_items, in_order
 from engine.sources.sqs.concurrency import (
     DECIDE_EVERY_S,
-    FIRST_BACKOFF_S,
-    LONGEST_BACKOFF_S,
     ConcurrencyController,
     MappingPlan,
     MappingStatistics,
@@ -266,7 +264,7 @@ class RemoteMapping:
                 self._counts.throttled += 1
             refusals += 1
             self._controller.throttled()
-            delay_s = backoff_s(refusals, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
+            delay_s = backoff_s(refusals, FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S)
             if self._now() + delay_s >= part.until_s:
                 self._counts.returned += len(part.keys)
                 return None

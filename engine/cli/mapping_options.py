@@ -1,0 +1,71 @@
+"""What `plan` and `simulate` are told of a queue: what waits in it, and how its mapping may scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from engine.cli.model_options import Count, F, Text, refuse, take
+from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
+from engine.sources.sqs.settings import PollerSettings
+
+
+class RequiredUnlessBacklog(click.Option):
+    """A required option that may be missing where --backlog is given."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value; None where it may be missing."""
+        missing = self.value_is_missing(value)
+        return (
+            None if missing and ctx.params.get("backlog") is not None else super().process_value(ctx, value)
+        )
+
+
+def _pollers(text: str) -> ProvisionedPollers:
+    low, colon, high = text.partition(":")
+    if not (colon and low.isdecimal() and high.isdecimal()):
+        raise ValueError(f"{text!r}: must be MINIMUM:MAXIMUM, numbers of pollers")
+    try:
+        bounds = PollerSettings(minimum=int(low), maximum=int(high))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"{name}: " for name in first["loc"])
+        raise ValueError(f"{text!r}: {place}{first['msg'].removeprefix('Value error, ')}") from None
+    return ProvisionedPollers(minimum_pollers=bounds.minimum, maximum_pollers=bounds.maximum)
+
+
+def mapping_options(command: F) -> F:
+    """A backlog, and how a mapping scales."""
+    options = (
+        click.option(
+            "--backlog", type=Count(min=1), metavar="MESSAGES", help="that wait in a queue at second 0"
+        ),
+        click.option(
+            "--maximum-concurrency",
+            type=click.IntRange(2, 1_000),
+            help="of the mapping; default: none of its own",
+        ),
+        click.option(
+            "--provisioned-pollers",
+            type=Text("MINIMUM:MAXIMUM", _pollers),
+            help="of the mapping, 10 batches at a time each",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def policy_of(options: dict[str, Any]) -> SqsPollers | ProvisionedPollers:
+    """The policy of the mapping, taken out of `options`."""
+    given: Mapping[str, Any] = take(options, "maximum_concurrency", "provisioned_pollers")
+    maximum, pollers = given["maximum_concurrency"], given["provisioned_pollers"]
+    if pollers is None:
+        return SqsPollers(maximum_concurrency=maximum)
+    if maximum is not None:
+        refuse(["--maximum-concurrency and --provisioned-pollers exclude each other (AWS)"])
+    found: ProvisionedPollers = pollers
+    return found

@@ -21,7 +21,7 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation
 from engine.core.lambda_prices import PriceSheet
 from engine.core.outcome import Outcome
-from engine.core.throttling import Pool, TokenBucket, scaling_bucket
+from engine.core.throttling import Pool, request_bucket, scaling_bucket
 from engine.errors import ConfigError
 from engine.executors.handler_loader import looks_async
 from engine.executors.module_names import clashes
@@ -172,7 +172,7 @@ class DeploymentBuilder:
             ),
             pool,
             scaling_bucket(account.scaling_rate),
-            _request_bucket(function, account.requests_per_concurrency, account.concurrency_limit),
+            request_bucket(account.requests_per_s(function)),
             None if inits is None else inits.turns,
         )
 
@@ -228,10 +228,3 @@ class DeploymentBuilder:
     ) -> bytes:
         wall_s = self._parts.platform.clock.wall()
         return log_tail(invocation, outcome, error_type, memory_mb=memory_mb, wall_s=wall_s)
-
-
-def _request_bucket(function: Function, per_unit: int, account_limit: int) -> TokenBucket | None:
-    if not per_unit:
-        return None
-    per_s = per_unit * (function.reserved_concurrency or account_limit)
-    return TokenBucket(per_s, per_s)

@@ -120,6 +120,15 @@ class Account:
     scaling_rate: int = 1000
     requests_per_concurrency: int = 0
 
+    def limit_of(self, function: Function) -> int:
+        """Concurrency the function may reach: its reservation (0 refuses everything), else what all share."""
+        reserved = function.reserved_concurrency
+        return self.concurrency_limit if reserved is None else reserved
+
+    def requests_per_s(self, function: Function) -> int:
+        """Synchronous requests a second that its concurrency lets in; 0 = only places limit them."""
+        return self.requests_per_concurrency * self.limit_of(function)
+
     def function_arn(self, name: str, qualifier: str | None = None) -> str:
         """`arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]`."""
         arn = f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"

@@ -82,6 +82,11 @@ class TokenBucket:
             self._next_s = math.inf
 
 
+def request_bucket(per_s: int) -> TokenBucket | None:
+    """Synchronous requests of one function: so many at once, and as many each second; 0 = no limit."""
+    return TokenBucket(per_s, per_s) if per_s else None
+
+
 def scaling_bucket(rate_per_period: int) -> TokenBucket | None:
     """The scaling rate of one function: 1,000 environments at once, then 100 a second; 0 = no limit."""
     return TokenBucket(rate_per_period, rate_per_period / SCALING_PERIOD_S) if rate_per_period else None

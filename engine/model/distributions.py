@@ -195,8 +195,8 @@ class Capped:
                 late = (math.log(self.limit_s) - mu) / sigma
                 answered = self.distribution.mean_s * _NORMAL.cdf(late - sigma)
                 return answered + self.limit_s * _NORMAL.cdf(-late)
-        if not self.late_share:
-            return self.distribution.mean_s
+        if self.fixed or not self.late_share:
+            return min(self.distribution.mean_s, self.limit_s)
         pieces = 8 * _PIECES
         return sum(self.quantile_s((place + 0.5) / pieces) for place in range(pieces)) / pieces
 

@@ -29,6 +29,7 @@ from engine.model.queueing.formulas import (
     wait_beyond,
     waiting,
 )
+from engine.model.queueing.offered_load import poisson_below
 from engine.model.queueing.provisioning import break_even, cheapest, for_spill, provisioning
 from engine.model.queueing.ramps import backlog, bursts_before_2023, provisioning_s, step
 
@@ -210,6 +211,15 @@ def test_the_quantile_of_concurrency(mean, share):
 
     assert below >= share - 1e-12
     assert 0 == k or below - poisson_weight(k, mean) < share
+
+
+def test_the_distribution_of_a_count_however_small_its_mean():
+    """P(N <= k) as it is summed up from below."""
+    for mean in (1e-300, 1e-122, 1e-9, 0.1, 3.0, 50.0):
+        for count in (0, 1, 3, 12, 70):
+            expected = math.fsum(poisson_weight(k, mean) for k in range(count + 1))
+
+            assert expected == pytest.approx(poisson_below(count, mean), abs=1e-12)
 
 
 @pytest.mark.parametrize(("wrong", "call"), [(1.0, poisson_quantile), (-0.1, poisson_quantile)])

@@ -116,6 +116,7 @@ def differences(one: Case, plan: Prediction, seen: Prediction) -> list[str]:
     # As many runs as fit one after another tell something of levels; of a spike it is one run of arrivals.
     moments = max(1.0, one.horizon_s / (2 * one.service.mean_s))
     chance = math.sqrt(max(plan.concurrency, 0.3) / moments)
+    highest_chance = math.sqrt(plan.concurrency_p99 / _moments_at_the_top(one, plan))
     arrivals_chance = 1 / math.sqrt(max(1.0, plan.requests))
     cold, seen_cold = plan.cold_share * plan.ran, seen.cold_share * seen.ran
     init_s = one.init.mean_s
@@ -150,6 +151,7 @@ def differences(one: Case, plan: Prediction, seen: Prediction) -> list[str]:
             1.5
             + (0.15 if late or init_s else 0.05) * plan.concurrency_p99
             + 4 * chance
+            + 3 * highest_chance
             + plan.peak_per_s * init_s * late,
         ),
         "inside (points)": (100 * plan.inside_share, 100 * seen.inside_share, 3 if fluid else 2),
@@ -159,6 +161,16 @@ def differences(one: Case, plan: Prediction, seen: Prediction) -> list[str]:
         for name, (said, found, most) in bounds.items()
         if abs(said - found) > most
     ]
+
+
+def _moments_at_the_top(one: Case, plan: Prediction) -> float:
+    """How often a run sees its highest load anew: a short spike, once or twice, whatever else it sees."""
+    top = max(0.0, plan.concurrency_p99 - 3 * math.sqrt(plan.concurrency_p99))
+    points = 2000
+    rates = [one.shape.rate_per_s((place + 0.5) / points * one.horizon_s) for place in range(points)]
+    hold_s = Capped(one.service, one.function.timeout_s).mean_s
+    at_top = sum(rate * hold_s >= top for rate in rates) / points
+    return max(1.0, at_top * one.horizon_s / (2 * hold_s))
 
 
 def _shape(rng: Random, kind: str, rate: float, horizon_s: float, service_s: float) -> Shape:

@@ -61,7 +61,7 @@ from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions
 from engine.model.cost.price_book import PriceBook
 from engine.model.distributions import Distribution
 from engine.model.queueing import comparison, recommendations
-from engine.model.queueing.analytic import limit_of, predict
+from engine.model.queueing.analytic import predict
 from engine.model.queueing.memory_search import SizeAnswer, answers_by_memory, cheapest_kept
 from engine.model.queueing.objectives import Objectives, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
@@ -343,7 +343,7 @@ def _searched(
         most = account.concurrency_limit - UNRESERVED
         found = smallest_reservation(predicted, function, account, bound / 100)
     else:
-        most = limit_of(function, account)
+        most = account.limit_of(function)
         found = fewest_provisioned(predicted, function, most, bound / 100)
     if found is None:
         refuse([f"--find {wanted}: {most:,} are not enough for {option} {bound:g}"])

@@ -48,6 +48,7 @@ FLUID_ERROR: Final = (
     "within 20 % of a simulation for cold starts, 10 % for environments (25 % if some time out), "
     "4 points for refusals"
 )
+_ONOFF_LATE: Final = "; of on-off traffic of which some time out, environments are an upper bound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +102,19 @@ class PlannedLoad:
     @property
     def limit(self) -> int:
         """Concurrency it may reach."""
-        return limit_of(self.function, self.account)
+        return self.account.limit_of(self.function)
 
     @property
     def requests_per_s(self) -> float:
         """Requests that may be let in, a second; infinite if nothing limits them but places."""
         if self.trigger is Trigger.ASYNCHRONOUS or not self.account.requests_per_concurrency:
             return math.inf
-        return float(self.account.requests_per_concurrency * self.limit)
+        return float(self.account.requests_per_s(self.function))
+
+    @property
+    def mean_requests_per_s(self) -> float:
+        """The same on average over the horizon: a bucket of one second is full when it begins."""
+        return self.requests_per_s * (1 + 1 / self.horizon_s)
 
     @property
     def _retries(self) -> int:
@@ -163,6 +169,8 @@ def predict(
         rough: Whether it may be less exact, and faster.
     """
     load = PlannedLoad(function, account, shape, horizon_s, service, init, error_share, trigger)
+    if not load.limit:
+        return _nothing_runs(load)
     if shape.kind == "poisson":
         return _steady(load)
     if shape.kind == "constant":
@@ -170,10 +178,28 @@ def predict(
     return _moving(load, rough=rough)
 
 
-def limit_of(function: Function, account: Account) -> int:
-    """Return the concurrency the function may reach: its reservation, or the account's limit."""
-    reserved = function.reserved_concurrency
-    return account.concurrency_limit if reserved is None else reserved
+def _nothing_runs(load: PlannedLoad) -> Prediction:
+    """A reservation of 0: how a function is switched off."""
+    requests = load.shape.requests(load.horizon_s)
+    environments = load.function.provisioned_concurrency
+    return _prediction(
+        load,
+        _Found(
+            method="analytic",
+            error="exact: no concurrency, so nothing runs",
+            requests=requests,
+            ran=0.0,
+            peak_per_s=load.shape.peak_per_s(load.horizon_s),
+            concurrency=0.0,
+            concurrency_p99=0.0,
+            concurrency_peak=0.0,
+            environments=environments,
+            environments_peak=environments,
+            cold=0.0,
+            throttled=1.0,
+            by_limit=requests,
+        ),
+    )
 
 
 # -------------------------------------------------------------------- steady
@@ -183,7 +209,7 @@ def _steady(load: PlannedLoad) -> Prediction:
     function, horizon_s, capped = load.function, load.horizon_s, load.capped
     mean_s, limit = capped.mean_s, load.limit
     rate = load.shape.numbers[0] * load.attempts
-    by_rate = max(0.0, 1 - load.requests_per_s / rate)
+    by_rate = max(0.0, 1 - load.mean_requests_per_s / rate)
     let_in = rate * (1 - by_rate)
     pool = warm_pool(let_in, mean_s, function.keep_alive_s, function.provisioned_concurrency)
     outside = _blocking(let_in * mean_s, function.provisioned_concurrency)
@@ -191,7 +217,8 @@ def _steady(load: PlannedLoad) -> Prediction:
     cold = min(1.0, late * outside + (1 - late) * pool.cold_share)
     hold_s = mean_s + cold * load.init.mean_s
     by_limit = _refused_at(load, let_in * hold_s, limit)
-    by_scaling = _refused_by_scaling(load, let_in * cold * (1 - by_limit), let_in)
+    starts = _starts(load, let_in * (1 - by_limit), cold, late * outside)
+    by_scaling = starts.refused_share * (1 - by_limit)
     lost = by_rate + (1 - by_rate) * (by_limit + by_scaling)
     admitted = rate * (1 - lost)
     environments = _pool_with_losses(load, let_in, pool, late)
@@ -201,8 +228,9 @@ def _steady(load: PlannedLoad) -> Prediction:
     offered = let_in * hold_s
     ran = admitted * horizon_s
     created = ran * cold
-    quantile = min(poisson_quantile(offered, 0.99), limit)
-    peak = min(median_highest(offered, let_in, horizon_s), limit)
+    environments, quantile = starts.over_time(max(environments, admitted * hold_s), offered)
+    quantile = min(quantile, limit)
+    peak = min(median_highest(offered, let_in, horizon_s * starts.free_share), limit)
     exact = isinstance(load.service, Exponential) and late < _HARDLY_LATE and by_limit < _HARDLY_LATE
     return _prediction(
         load,
@@ -221,7 +249,7 @@ def _steady(load: PlannedLoad) -> Prediction:
             concurrency=admitted * (mean_s + cold * load.init.mean_s),
             concurrency_p99=quantile,
             concurrency_peak=peak,
-            environments=max(environments, admitted * hold_s),
+            environments=environments,
             environments_peak=max(peak, math.ceil(environments)),
             cold=created,
             cold_error=0.0 if exact else 0.1,
@@ -245,12 +273,49 @@ def _refused_at(load: PlannedLoad, offered: float, limit: int) -> float:
     return _blocking(offered, limit)
 
 
-def _refused_by_scaling(load: PlannedLoad, cold_per_s: float, rate: float) -> float:
-    """Share of `rate` requests a second that start more environments than may be started, in the long run."""
-    growth_per_s = load.account.scaling_rate / SCALING_PERIOD_S
-    if not growth_per_s or not rate:
-        return 0.0
-    return max(0.0, cold_per_s - growth_per_s) / rate
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """What the limited rate of starts does to a steady load: there is a burst, and then it is used up.
+
+    Attributes:
+        refused_share: Of the requests, for want of an environment.
+        free_share: Of the time, before the burst is used up; 1 if it never is.
+        all_busy: Whether no environment is idle from then on: they are lost as fast as they may be started.
+    """
+
+    refused_share: float = 0.0
+    free_share: float = 1.0
+    all_busy: bool = False
+
+    def over_time(self, environments: float, in_flight: float) -> tuple[float, int]:
+        """The mean number of environments, and the p99 in flight, from what they are during the burst."""
+        free = self.free_share
+        if free == 1:
+            return environments, poisson_quantile(in_flight, 0.99)
+        later = in_flight * max(0.0, 1 - self.refused_share / (1 - free))
+        if self.all_busy:
+            environments = free * environments + (1 - free) * later
+        return environments, in_flight_quantile([(in_flight, free), (later, 1 - free)], 0.99)
+
+
+def _starts(load: PlannedLoad, per_s: float, cold: float, lost: float) -> _Starts:
+    """What becomes of `per_s` requests a second.
+
+    Args:
+        load: Account and horizon.
+        per_s: Those that find a place.
+        cold: Of them, how many want an environment started.
+        lost: Of what runs, after how much an environment is gone: it never comes to be idle.
+    """
+    burst = load.account.scaling_rate
+    growth_per_s = burst / SCALING_PERIOD_S
+    if not burst or per_s * cold <= growth_per_s:
+        return _Starts()
+    allowed_per_s = growth_per_s + burst / load.horizon_s
+    for_growth = max(0.0, cold - allowed_per_s / per_s)
+    for_loss = max(0.0, 1 - allowed_per_s / (per_s * lost)) if lost else 0.0
+    free_s = burst / (per_s * cold - growth_per_s)
+    return _Starts(max(for_growth, for_loss), min(1.0, free_s / load.horizon_s), for_loss > 0)
 
 
 def _pool_with_losses(load: PlannedLoad, rate: float, pool: WarmPool, late: float) -> float:
@@ -295,15 +360,20 @@ def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
         keep_alive_s=function.keep_alive_s,
         provisioned=function.provisioned_concurrency,
         limit=load.limit,
-        requests_per_s=load.requests_per_s,
+        requests_per_s=load.mean_requests_per_s,
         rough=rough,
     )
     attempts = load.attempts
-    cold_per_s = rate * (1 - found.refused_share) * attempts * found.cold_share
-    by_scaling = _refused_by_scaling(load, cold_per_s, rate)
+    let_in = 1 - found.refused_share
+    lost = capped.late_share * (1 - found.inside_share)
+    starts = _starts(load, rate * let_in * attempts, found.cold_share, lost)
+    by_scaling = starts.refused_share * let_in
     refused = min(1.0, found.refused_share + by_scaling)
     admitted = rate * (1 - refused)
     ran = admitted * horizon_s * attempts
+    hold_s = capped.mean_s + found.cold_share * load.init.mean_s
+    in_flight = rate * let_in * attempts * hold_s
+    environments, quantile = starts.over_time(max(found.environments, in_flight), in_flight)
     retries = () if attempts == 1 else ("retries are taken to come at equal distances, too",)
     return _prediction(
         load,
@@ -313,11 +383,13 @@ def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
             requests=rate * horizon_s,
             ran=ran,
             peak_per_s=rate,
-            concurrency=admitted * attempts * (capped.mean_s + found.cold_share * load.init.mean_s),
-            concurrency_p99=found.in_flight_p99,
+            concurrency=admitted * attempts * hold_s,
+            concurrency_p99=min(found.in_flight_p99, quantile)
+            if starts.refused_share
+            else found.in_flight_p99,
             concurrency_peak=found.in_flight_peak,
-            environments=found.environments,
-            environments_peak=max(found.in_flight_peak, math.ceil(found.environments - 1e-9)),
+            environments=environments,
+            environments_peak=max(found.in_flight_peak, math.ceil(environments - 1e-9)),
             cold=ran * found.cold_share,
             cold_interval=found.cold_interval,
             throttled=refused,
@@ -380,7 +452,7 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
         load,
         _Found(
             method="fluid",
-            error=FLUID_ERROR,
+            error=FLUID_ERROR + (_ONOFF_LATE if shape.kind == "onoff" and late >= _HARDLY_LATE else ""),
             requests=load.shape.requests(load.horizon_s),
             ran=ran.ran,
             peak_per_s=load.shape.peak_per_s(load.horizon_s),

@@ -40,6 +40,7 @@ _MAX_SETTLING: Final = 4_000
 _SAME: Final = 2e-3
 _MANY_SERVERS: Final = 100.0
 _ENDLESS: Final = 1e15
+_MANY_PERIODS: Final = 10**12
 _HARDLY: Final = 1e-10
 """Share of refusals below which the load is no longer held back by a limit."""
 
@@ -172,9 +173,10 @@ class _Moving:
     environments: float = 0.0
     start_tokens: float = field(init=False)
     request_tokens: float = field(init=False)
-    inits: deque[tuple[float, float]] = field(default_factory=deque)
+    inits: deque[tuple[float, float, float]] = field(default_factory=deque)  # begun from, to: how many
     held_back: bool = False
     ramping: bool = False  # whether environments come at a limited rate
+    drains_per_s: tuple[float, float] = (0.0, 0.0)  # by which start and request tokens fell in the last step
     in_step: float = 0.0
     steady_from_s: float = math.inf
     peak_environments: float = 0.0
@@ -195,7 +197,7 @@ class _Moving:
         whole = math.floor(self.horizon_s / period_s + 1e-9) if period_s < math.inf else 0
         done, before = 0, None
         while done < whole:
-            begin = len(self.levels)
+            begin, tokens = len(self.levels), self._tokens()
             self.pool.mark()
             self._through(done * period_s, (done + 1) * period_s)
             done += 1
@@ -208,8 +210,10 @@ class _Moving:
             )
             before = seen
             if settled and self.now_s > known_s and done < whole:
-                self._repeat(begin, whole - done)
-                break
+                times = min(whole - done, self._periods_alike(tokens))
+                self._repeat(begin, times, tokens)
+                done += times
+                self._skip_to(done * period_s)
         rest_s = self.horizon_s - whole * period_s if whole else self.horizon_s
         if rest_s > 1e-9 * self.horizon_s:
             begin_s = whole * period_s if whole else 0.0
@@ -249,10 +253,8 @@ class _Moving:
     def _plateau(self, to_s: float) -> None:
         """Nothing jumps any more: steps of a part of a keep-alive until nothing changes, then one."""
         length_s = to_s - self.now_s
-        begin_s, last = self.now_s, None
-        for number in range(_MAX_SETTLING):
-            if self.now_s >= to_s - 1e-9:
-                return
+        begin_s, last, number = self.now_s, None, 0
+        while self.now_s < to_s - 1e-9:
             self._step(self._until(self._widest_s(length_s), to_s))
             level = self.levels[-1]
             seen = (level.environments, level.cold_per_s, level.throttled_per_s)
@@ -261,10 +263,12 @@ class _Moving:
             )
             last = seen
             long = self.now_s - begin_s > 1.3 * self.limits.keep_alive_s
-            if long and ((self.rough and not self.held_back) or (same and number > 4)):
-                break
-        if self.now_s < to_s - 1e-9:
-            self._extend(to_s)
+            number += 1
+            if number == _MAX_SETTLING or (
+                long and ((self.rough and not self.held_back) or (same and number > 5))
+            ):
+                self._extend(min(to_s, self.now_s + self._tokens_last_s()))
+                begin_s, last, number = self.now_s, None, 0
 
     def _until(self, step_s: float, to_s: float) -> float:
         """When the next step ends: right before the environments of a peak expire, and right after that."""
@@ -284,18 +288,15 @@ class _Moving:
 
     def _step(self, to_s: float) -> None:
         step_s = to_s - self.now_s
-        limits = self.limits
+        limits, tokens = self.limits, self._tokens()
         came = self.shape.requests(to_s) - self.shape.requests(self.now_s)
         load = self.offered.at(to_s, self.steady_from_s)
         mean = self.offered.at(self.now_s + step_s / 2, self.steady_from_s)
-        admitted = came
-        if limits.requests_per_s:
-            tokens = self.request_tokens + limits.requests_per_s * step_s
-            admitted = min(came, tokens)
-            self.request_tokens = min(limits.requests_per_s, tokens - admitted)
+        admitted = self._admitted(came, step_s)
         most = self.start_tokens + limits.growth_per_s * step_s if limits.burst else math.inf
-        capacity = min(limits.limit, self.environments + most)
-        waiting, late = self._initialising(to_s)
+        capacity = limits.limit if self._renews else min(limits.limit, self.environments + most)
+        gone = self.lost_share * self._outside(load)
+        waiting, late = self._initialising(to_s, gone * admitted / step_s if self._renews else 0.0)
         wanted = load + late
         waiting += max(0.0, min(wanted, capacity) - max(self.environments, self.carried))
         refused_by_rate = came - admitted
@@ -309,18 +310,26 @@ class _Moving:
             self.in_step = self._synchrony()
             in_flight = mean + late
         self.ramping = self.held_back and lost > _HARDLY and capacity < limits.limit
-        found = self.pool.step(to_s, step_s, admitted / step_s, (in_flight, carried), most)
         ran = admitted * (1 - lost)
-        lost_environments = self.lost_share * ran * self._outside(load)
+        if self._renews:
+            share = self._renewable_share(step_s, ran, carried, gone, most)
+            if share < 1:
+                stayed = self._still_running(step_s, gone)
+                carried, ran = stayed + share * (carried - stayed), ran * share
+                in_flight = (self.carried + carried) / 2
+                self.held_back = self.ramping = True
+        lost_environments = gone * max(0.0, self.carried + ran - carried)
+        starts = min(most, ran)  # for each there is a request
+        found = self.pool.step(
+            to_s, step_s, admitted / step_s, (in_flight, carried), starts, lost_environments
+        )
+        started = min(most, found.started + lost_environments)
+        cold = min(ran, started)
+        self.started += started
         if limits.burst:
-            renewed = min(lost_environments, max(0.0, most - found.started))
-            ran -= lost_environments - renewed
-            lost_environments = renewed
-            self.start_tokens = min(limits.burst, most - found.started - renewed)
-        cold = min(ran, found.started + lost_environments)
-        self.started += found.started + lost_environments
+            self.start_tokens = min(limits.burst, most - started)
         if cold and self.init_s:
-            self.inits.append((to_s - step_s / 2, cold))
+            self.inits.append((self.now_s, to_s, cold))
         before, self.environments = self.environments, max(found.environments, carried)
         self.peak_environments = max(self.peak_environments, self.environments)
         self.levels.append(
@@ -329,7 +338,7 @@ class _Moving:
                 step_s=step_s,
                 times=1.0,
                 rate_per_s=came / step_s,
-                load=min(wanted, carried) if refused_by_rate else wanted,
+                load=min(wanted, carried) if refused_by_rate or self._renews else wanted,
                 in_flight=in_flight,
                 environments=(before + self.environments) / 2,
                 cold_per_s=cold / step_s,
@@ -337,6 +346,41 @@ class _Moving:
             )
         )
         self.carried, self.now_s = carried, to_s
+        now = self._tokens()
+        self.drains_per_s = (tokens[0] - now[0]) / step_s, (tokens[1] - now[1]) / step_s
+
+    @property
+    def _renews(self) -> bool:
+        """Whether starts replace environments that are lost: then they, not places, limit what is let in."""
+        return self.lost_share > 0 and self.limits.burst > 0
+
+    def _admitted(self, came: float, step_s: float) -> float:
+        """Requests that their rate lets in."""
+        per_s = self.limits.requests_per_s
+        if not per_s:
+            return came
+        tokens = self.request_tokens + per_s * step_s
+        admitted = min(came, tokens)
+        self.request_tokens = min(per_s, tokens - admitted)
+        return admitted
+
+    def _renewable_share(self, step_s: float, ran: float, carried: float, gone: float, most: float) -> float:
+        """Of what is let in, for how much there are environments, or they may be started.
+
+        Those at work in the end and those that are lost until then (the share `gone` of what ends) come out
+        of those there are and the `most` that may be started.
+        """
+        there = self.environments + most
+        if carried + gone * (self.carried + ran - carried) <= there:
+            return 1.0
+        stayed = self._still_running(step_s, gone)
+        anyhow = stayed + gone * (self.carried - stayed)
+        more = (1 - gone) * (carried - stayed) + gone * ran
+        return min(1.0, max(0.0, (there - anyhow) / more))
+
+    def _still_running(self, step_s: float, gone: float) -> float:
+        """Of those at work now, how many still are after the step; runs are taken for exponential."""
+        return self.carried * math.exp(-step_s / (self.offered.service_s + gone * self.init_s))
 
     def _synchrony(self) -> float:
         """Runs by which a jump over the limit lets fewer in than exponential runs say, for each place.
@@ -361,14 +405,27 @@ class _Moving:
         provisioned = self.limits.provisioned
         return blocking_of(load, provisioned) if provisioned else 1.0
 
-    def _initialising(self, now_s: float) -> tuple[float, float]:
-        """Cold requests that initialise now; and those that still run only because they initialised."""
-        service_s = self.offered.service_s
-        while self.inits and self.inits[0][0] < now_s - self.init_s - service_s:
+    def _initialising(self, to_s: float, renewed_per_s: float) -> tuple[float, float]:
+        """Cold requests that initialise at `to_s`; and those that still run only because they initialised.
+
+        In the step that ends then, environments begin to be renewed at that rate; what else it starts is not
+        known yet.
+        """
+        service_s, init_s = self.offered.service_s, self.init_s
+        if not init_s:
+            return 0.0, 0.0
+        while self.inits and self.inits[0][1] < to_s - init_s - service_s:
             self.inits.popleft()
-        waiting = sum(count for at_s, count in self.inits if at_s > now_s - self.init_s)
-        late = sum(count for at_s, count in self.inits if at_s <= now_s - service_s)
-        return waiting, late
+
+        def begun(from_s: float, until_s: float) -> float:
+            found = renewed_per_s * max(0.0, until_s - max(from_s, self.now_s))
+            for begin_s, end_s, count in self.inits:
+                overlap_s = min(end_s, until_s) - max(begin_s, from_s)
+                if overlap_s > 0:
+                    found += count * overlap_s / (end_s - begin_s)
+            return found
+
+        return begun(to_s - init_s, to_s), begun(to_s - init_s - service_s, to_s - service_s)
 
     def _is_tight(self, wanted: float, capacity: float) -> bool:
         return self.held_back or wanted + 6 * math.sqrt(wanted) + 6 > capacity
@@ -396,24 +453,53 @@ class _Moving:
         """Go on as in the last step."""
         last = self.levels[-1]
         step_s = to_s - self.now_s
+        if step_s < last.step_s and to_s < self.horizon_s:
+            return
         self.levels.append(last._replace(at_s=self.now_s, step_s=step_s, environments=self.environments))
         self.pool.extend(step_s / last.step_s)
         self.started += last.cold_per_s * step_s
+        self._use_tokens(*(drain * step_s for drain in self.drains_per_s))
         self._skip_to(to_s)
 
-    def _repeat(self, begin: int, times: float) -> None:
-        """What came since `begin` comes so often again."""
+    def _repeat(self, begin: int, times: int, tokens: tuple[float, float]) -> None:
+        """What came since `begin`, when there were so many `tokens`, comes so often again."""
         self.pool.repeat(times)
         for place in range(begin, len(self.levels)):
             level = self.levels[place]
             self.levels[place] = level._replace(times=1.0 + times)
             self.started += level.cold_per_s * level.step_s * times
+        now = self._tokens()
+        self._use_tokens((tokens[0] - now[0]) * times, (tokens[1] - now[1]) * times)
+
+    def _tokens(self) -> tuple[float, float]:
+        """Environments that may be started at once, and requests that are let in at once."""
+        return self.start_tokens, self.request_tokens
+
+    def _use_tokens(self, starts: float, requests: float) -> None:
+        self.start_tokens = min(self.limits.burst, max(0.0, self.start_tokens - starts))
+        self.request_tokens = min(self.limits.requests_per_s, max(0.0, self.request_tokens - requests))
+
+    def _tokens_last_s(self) -> float:
+        """For how long things may go on as in the last step until a bucket is empty."""
+        drained = zip(self._tokens(), self.drains_per_s, strict=True)
+        return min(left / drain if drain > _HARDLY * left else math.inf for left, drain in drained)
+
+    def _periods_alike(self, tokens: tuple[float, float]) -> int:
+        """How many more periods go on like the last one, before which there were so many `tokens`.
+
+        Half as many as would empty a bucket: within a period there are fewer tokens than at its end.
+        """
+        found = _MANY_PERIODS
+        for left, before in zip(self._tokens(), tokens, strict=True):
+            if before - left > _SAME * _SAME * before:
+                found = min(found, math.floor(left / (before - left) / 2))
+        return found
 
     def _skip_to(self, now_s: float) -> None:
         passed_s = now_s - self.now_s
         if passed_s > 0:
             self.pool.skip(passed_s)
-            self.inits = deque((at_s + passed_s, count) for at_s, count in self.inits)
+            self.inits = deque((begin + passed_s, end + passed_s, count) for begin, end, count in self.inits)
             self.now_s = now_s
 
     def _sums(self, begin: int) -> tuple[float, float, float]:

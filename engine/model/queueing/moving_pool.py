@@ -90,7 +90,13 @@ class MovingPool:
         self._floors: tuple[float, int, list[float]] = (0.0, 0, [])
 
     def step(
-        self, end_s: float, step_s: float, rate_per_s: float, loads: tuple[float, float], most: float
+        self,
+        end_s: float,
+        step_s: float,
+        rate_per_s: float,
+        loads: tuple[float, float],
+        most: float,
+        lost: float = 0.0,
     ) -> PoolStep:
         """Go on to `end_s`.
 
@@ -100,6 +106,7 @@ class MovingPool:
             rate_per_s: Requests that come.
             loads: Mean busy count in its middle, and at its end.
             most: Environments that may be started, at the most.
+            lost: Environments that were lost to what ran in them.
         """
         middle, load = loads
         before, expired = self._forget(end_s - self._keep_alive_s * (1 - _TICK))
@@ -133,7 +140,7 @@ class MovingPool:
         self._max_passed = max(self._max_passed, load)
         self._recent.append((end_s, first, added))
         started = min(started, most)
-        self._environments = min(self._reached(sure, floors, end), self._environments + most)
+        self._environments = min(self._reached(sure, floors, end), self._environments + most - lost)
         return PoolStep(started, self._environments)
 
     def _reached(self, sure: int, floors: list[float], end: int) -> float:

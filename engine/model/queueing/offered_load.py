@@ -7,7 +7,8 @@ It begins from nothing at time 0. The count itself is Poisson with that mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import count as counting
 from typing import Final
 
 from engine.model.distributions import Distribution, excess_s
@@ -101,11 +102,20 @@ def poisson_below(count: int, mean: float) -> float:
         return 1.0
     if count < mean - 12 * spread:
         return 0.0
-    term = math.exp(count * math.log(mean) - mean - math.lgamma(count + 1))
-    total = 0.0
-    for number in range(count, -1, -1):
+    if (
+        count >= mean
+    ):  # from the small side: towards the mean, the first term of a tiny one is 0, and so all are
+        return 1 - _summed(count + 1, mean, (mean / number for number in counting(count + 2)))
+    return min(1.0, _summed(count, mean, (number / mean for number in range(count, 0, -1))))
+
+
+def _summed(first: int, mean: float, ratios: Iterable[float]) -> float:
+    """P(N = first) and what follows it, each term by its ratio to the one before, all below 1."""
+    term = math.exp(first * math.log(mean) - mean - math.lgamma(first + 1))
+    total = term
+    for ratio in ratios:
+        term *= ratio
         total += term
-        if term < 1e-16 * total:
+        if term <= 1e-16 * total:
             break
-        term *= number / mean
-    return min(1.0, total)
+    return total

@@ -12,7 +12,7 @@ from engine.core.function import Account, Function
 from engine.model.cost.bill import FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.distributions import Capped, Distribution
-from engine.model.queueing.analytic import limit_of, predict
+from engine.model.queueing.analytic import predict
 from engine.model.queueing.formulas import concurrency_needed, load_for_blocking, offered_load
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.provisioning import break_even, cheapest, for_spill
@@ -89,7 +89,7 @@ def scaled(
 def crossing_per_s(function: Function, account: Account, service: Distribution) -> float:
     """Poisson requests a second from which one in a hundred is refused: for places, or for their rate."""
     mean_s = Capped(service, function.timeout_s).mean_s
-    limit = limit_of(function, account)
+    limit = account.limit_of(function)
     by_places = load_for_blocking(limit, _FEW_REFUSED) / mean_s if mean_s else math.inf
     per_s = account.requests_per_concurrency * limit
     return min(by_places, per_s / (1 - _FEW_REFUSED)) if per_s else by_places
@@ -156,7 +156,7 @@ def recommendations(
 ) -> list[str]:
     """Return recommendations as sentences, each with the number behind it."""
     mean_s = Capped(service, function.timeout_s).mean_s
-    limit = limit_of(function, account)
+    limit = account.limit_of(function)
     said: list[str] = []
     needed = concurrency_needed(found.peak_per_s, mean_s)
     if needed > limit:

@@ -16,7 +16,7 @@ from random import Random
 from statistics import NormalDist
 from typing import Final
 
-from engine.model.distributions import Capped, Distribution, Exponential
+from engine.model.distributions import Capped, Distribution, Exponential, Mixture, Sum
 from engine.model.queueing.formulas import blocking
 from engine.model.queueing.warm_pool import warm_pool
 from engine.model.simulation import kernel
@@ -108,8 +108,11 @@ def regular(
     elif seen is not None and seen.is_long:
         said.append(f"cold starts from {seen.count:,} simulated arrivals")
     refused = by_rate + (1 - by_rate) * (loss or 0.0)
-    counts = [] if rough else _in_flight(rate, service)
     cold, interval, environments = _pool(rate, service, init, keep_alive_s, provisioned, seen)
+    # Where environments are lost, inits never are over: they hold a place, too.
+    held = Mixture(cold, Sum(init, service), service) if late and cold and init.mean_s else service
+    counts = [] if rough else _in_flight(rate, held, 64 if service.fixed else _PHASES)
+    load = rate * held.mean_s
     drawn = bool(said)
     if not said and not service.fixed:
         said.append("cold starts and environments of a Poisson load that varies as much: within 15 %")
@@ -156,12 +159,11 @@ def _loss(rate: float, service: Capped, limit: int) -> float:
 # -------------------------------------------------------------------- in flight
 
 
-def _in_flight(rate: float, service: Capped) -> list[float]:
+def _in_flight(rate: float, service: Distribution, phases: int) -> list[float]:
     """P(N = k) at a random moment; empty if the load is too large to be summed up."""
     if rate * service.mean_s > _MAX_SUMMED:
         return []
     total: list[float] = []
-    phases = _PHASES if not service.fixed else 64
     for phase in range(phases):
         age_s = (phase + 0.5) / phases / rate
         law = [1.0]

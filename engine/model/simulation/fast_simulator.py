@@ -77,12 +77,10 @@ def rules_of(
 ) -> Rules:
     """The limits of the function, alone in its account."""
     function = workload.function
-    reserved = function.reserved_concurrency
     rate = account.scaling_rate
-    units = reserved or account.concurrency_limit
-    per_s = account.requests_per_concurrency * units
+    per_s = account.requests_per_s(function)
     return Rules(
-        limit=account.concurrency_limit if reserved is None else reserved,
+        limit=account.limit_of(function),
         provisioned=function.provisioned_concurrency,
         keep_alive_s=function.keep_alive_s,
         burst=rate,

@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from engine.core.fleet import Fleet
 from engine.core.function import Account, Function
-from engine.core.throttling import Pool, ThrottleReason, TokenBucket, scaling_bucket
+from engine.core.throttling import Pool, ThrottleReason, request_bucket, scaling_bucket
 from engine.model.simulation.keep_alive_policies import KeepAlive
 from engine.model.simulation.run_statistics import LevelSampler, Observation
 from engine.model.simulation.schedule import TimedCallback
@@ -69,7 +69,7 @@ class Simulation:
                 workload,
                 self._pool_of(workload.function, (scalers or {}).get(workload.function.name)),
                 scaling_bucket(account.scaling_rate),
-                _request_bucket(workload.function, account),
+                request_bucket(account.requests_per_s(workload.function)),
                 at=self.at,
                 account_pool=self.pool,
                 released=self._released,
@@ -178,15 +178,6 @@ class Simulation:
 def _dedicated(function: Function) -> int:
     reserved = function.reserved_concurrency
     return function.provisioned_concurrency if reserved is None else reserved
-
-
-def _request_bucket(function: Function, account: Account) -> TokenBucket | None:
-    """The cap of synchronous requests per second for each unit of concurrency, if it is on."""
-    if not account.requests_per_concurrency:
-        return None
-    units = function.reserved_concurrency or account.concurrency_limit
-    per_s = account.requests_per_concurrency * units
-    return TokenBucket(per_s, per_s)
 
 
 def _last(workloads: Sequence[Workload], queues: Mapping[str, QueueLoad]) -> float:

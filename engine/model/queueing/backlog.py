@@ -124,7 +124,7 @@ class Drain:
     @property
     def init_ms(self) -> float:
         """Milliseconds of initialisation that are billed."""
-        return self.peak * mean_billed_ms(Capped(self.backlog.init, math.inf))
+        return self.peak * self.backlog.init.mean_s * 1000
 
     @property
     def billed_ms(self) -> float:
@@ -168,6 +168,9 @@ class Drain:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON values."""
+        drained_s_if = {"pollers are added once a minute": round(self.in_steps_s, 3)}
+        if self.by_receives_s is not None:
+            drained_s_if["a poller's 10 receives/s bind"] = round(self.by_receives_s, 3)
         return {
             "method": "analytic",
             "error": ERROR,
@@ -175,14 +178,7 @@ class Drain:
             "messages": self.messages,
             "invocations": self.invocations,
             "drained_s": round(self.drained_s, 3),
-            "drained_s_if": {
-                "pollers are added once a minute": round(self.in_steps_s, 3),
-                **(
-                    {}
-                    if self.by_receives_s is None
-                    else {"a poller's 10 receives/s bind": round(self.by_receives_s, 3)}
-                ),
-            },
+            "drained_s_if": drained_s_if,
             "concurrency": {"mean": round(self.in_flight, 3), "peak": self.peak},
             "cold_starts": self.peak,
             "billed_ms": round(self.billed_ms, 3),

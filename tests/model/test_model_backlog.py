@@ -208,6 +208,22 @@ def test_provisioned_pollers_are_in_both_bills():
     assert planned["drained_s"] < planned["drained_s_if"]["a poller's 10 receives/s bind"]
 
 
+def test_the_fewest_pollers_stand_all_month():
+    """Two for 720 hours; without a backlog there is no drain to tell of."""
+    words = "--traffic 5 --seconds 60 --sqs-batch 5 --provisioned-pollers 2:10"
+    found = answered("simulate", words)
+
+    assert 1440 == pytest.approx(quantity(found, "lambda.poller.sqs"))
+    assert "drained_s" not in found
+
+
+def test_a_backlog_that_is_never_drained_says_so():
+    """All of it fails: there is no moment."""
+    found = answered("simulate", "--backlog 20 --errors 100 --seconds 90")
+
+    assert found["drained_s"] is None
+
+
 # ---------------------------------------------------------------- what is said
 
 

@@ -173,6 +173,7 @@ def simulate(
         horizon_s=horizon_s,
         seed=seed,
         policy=policy_of(options),
+        has_backlog=backlog is not None,
         **take(options, "method", "sqs_batch", "sqs_send_batch"),
     )
     predictions = [replace(one, assumptions=(*one.assumptions, *notes)) for one in predict(workloads, run)]

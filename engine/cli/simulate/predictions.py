@@ -44,6 +44,7 @@ class SimulatedRun:
         sqs_batch, sqs_send_batch: Messages of one invocation, through a queue (None: no queue), and of one
             call of who sends them.
         policy: Decides the concurrent batches of the queue's mapping.
+        has_backlog: Messages wait at second 0: the answer says when they are drained.
     """
 
     account: Account
@@ -53,6 +54,7 @@ class SimulatedRun:
     sqs_batch: int | None = None
     sqs_send_batch: int = 1
     policy: Pollers = field(default_factory=SqsPollers)
+    has_backlog: bool = False
 
     def rules(self, workloads: Sequence[Workload]) -> Sequence[ColdStartRule]:
         """The rules of cold starts to simulate: Lambda's first, where it applies; then this engine's."""
@@ -148,7 +150,7 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
                     *_rate_rule(run.account),
                     *_queue_assumptions(run, seen.function),
                 ),
-                more=_further(seen),
+                more={**_further(seen), **_drained(seen, run)},
             )
         )
     return predictions
@@ -210,6 +212,12 @@ def _queue_usage(seen: FunctionObservation, messages: int, run: SimulatedRun, ho
     return total(calls, provisioned_pollers(seen.batches_allowed, horizon_s))
 
 
+def _drained(seen: FunctionObservation, run: SimulatedRun) -> dict[str, Any]:
+    if not run.has_backlog:
+        return {}
+    return {"drained_s": None if seen.drained_s is None else round(seen.drained_s, 6)}
+
+
 def _further(seen: FunctionObservation) -> dict[str, Any]:
     """Return the counts that are not zero, for the document."""
     found = {
@@ -225,5 +233,4 @@ def _further(seen: FunctionObservation) -> dict[str, Any]:
     shown: dict[str, Any] = {name: value for name, value in found.items() if value}
     if seen.queue_ages is not None:
         shown["queue_age"] = seen.queue_ages.document()
-        shown["drained_s"] = None if seen.drained_s is None else round(seen.drained_s, 6)
     return shown

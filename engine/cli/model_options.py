@@ -95,8 +95,8 @@ def _service(text: str) -> Distribution:
 _COUNT: Final = Count()
 
 
-def function_options(command: F) -> F:
-    """What is said of a function and its account."""
+def one_function_options(command: F) -> F:
+    """What is said of a function."""
     options = (
         click.option(
             "--duration-ms",
@@ -128,6 +128,14 @@ def function_options(command: F) -> F:
             show_default=True,
             help="how long an idle environment lives; AWS does not say",
         ),
+    )
+    return _all(command, options)
+
+
+def function_options(command: F) -> F:
+    """What is said of a function and its account."""
+    options = (
+        one_function_options,
         click.option("--concurrency-limit", type=click.IntRange(min=1), default=1000, show_default=True),
         click.option(
             "--scaling-rate",
@@ -214,28 +222,35 @@ def take(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: options.pop(name) for name in names}
 
 
-def function_of(options: dict[str, Any]) -> tuple[Function, Account, Distribution, Distribution]:
+def function_of(
+    options: dict[str, Any], name: str = "function"
+) -> tuple[Function, Account, Distribution, Distribution]:
     """The function, its account, and the laws of service and init, taken out of `options`."""
-    reserved, provisioned = options.pop("reserved"), options.pop("provisioned")
     account = Account(
         region=options["region"],
         concurrency_limit=options.pop("concurrency_limit"),
         scaling_rate=options.pop("scaling_rate"),
         requests_per_concurrency=options.pop("requests_per_concurrency"),
     )
+    function = limited(account, options, name)
+    return function, account, options.pop("service"), options.pop("init")
+
+
+def limited(account: Account, options: dict[str, Any], name: str) -> Function:
+    """A function with its limits, taken out of `options`; exits if the account has not that much."""
+    reserved, provisioned = options.pop("reserved"), options.pop("provisioned")
     ceiling = account.concurrency_limit if reserved is None else reserved
     if provisioned > ceiling:
         refuse([f"--provisioned {provisioned}: more than the {ceiling} that may run at a time"])
     if reserved is not None and reserved > account.concurrency_limit:
         refuse([f"--reserved {reserved}: more than --concurrency-limit {account.concurrency_limit}"])
-    function = Function(
-        "function",
+    return Function(
+        name,
         handler="handler.handler",
         reserved_concurrency=reserved,
         provisioned_concurrency=provisioned,
         **take(options, "memory_mb", "architecture", "timeout_s", "keep_alive_s"),
     )
-    return function, account, options.pop("service"), options.pop("init")
 
 
 def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:

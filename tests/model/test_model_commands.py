@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from decimal import Decimal
 from html import unescape
 
@@ -200,6 +201,8 @@ def test_a_report_stands_alone(tmp_path):
     [
         "plan --traffic 50 --container 0.05 --find reserved --throttles 1",
         "plan --traffic onoff:20:60:60 --hours 1 --errors 1 --container fargate:1:2",
+        "plan --traffic 50 --beside pay\\ --traffic\\ onoff:9:60:60\\ --reserved\\ 5 --throttles 50",
+        "plan --traffic 1 --cpu-ms 1 --memory-mb 512 --find memory",
         "simulate --traffic 5 --seconds 9 --compare --cold 100",
         "simulate --population 3 --seconds 600 --timeout-s 900",
     ],
@@ -207,7 +210,7 @@ def test_a_report_stands_alone(tmp_path):
 def test_a_page_has_all_that_the_terminal_shows(tmp_path, words):
     """Each cell of each line; assumptions, notes and the bill of the run too."""
     file = tmp_path / "report.html"
-    done = run(*words.split(), "--html", file)
+    done = run(*shlex.split(words), "--html", file)
     page = unescape(file.read_text().partition("<script")[0])
     cells = {cell for line in done.stdout.splitlines() for cell in re.split(r"\s{2,}", line.lstrip("-* "))}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -16,7 +16,6 @@ from engine.cli.mapping_options import RequiredUnlessBacklog, mapping_options
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Count,
-    Text,
     book_of,
     container_options,
     function_of,
@@ -35,6 +34,9 @@ from engine.cli.model_options import (
 )
 from engine.cli.plan.against import Asked, assumptions_of_log, observed_runs, taken_from_log
 from engine.cli.plan.backlog import drain_of
+from engine.cli.plan.beside import answer_together, attempt_options, load_beside, load_of, traffic_option
+from engine.cli.plan.beside import lines as lines_of_account
+from engine.cli.plan.beside import page as page_of_account
 from engine.cli.plan.memory import SizeDurations, durations_of_cpu, durations_of_file, memory_table, unkept
 from engine.cli.plan.monthly_prices import MonthlyPrices
 from engine.cli.plan.page import ReportContent, page
@@ -67,24 +69,35 @@ from engine.model.queueing.objectives import Objectives, Verdict, documents, ove
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.search import UNRESERVED, fewest_provisioned, smallest_reservation
 from engine.model.simulation.workload import Trigger
-from engine.model.traffic.shapes import parse_shape
+
+_OF_ONE = (
+    "find",
+    "against",
+    "within",
+    "container",
+    "front_door",
+    "log_bytes",
+    "savings_plan",
+    "cpu_ms",
+    "tuned",
+    "sizes",
+)
+"""Options that several functions have no use for."""
 
 _REPEATED = "owed for each hour, used or not; the time looked at repeats itself, use goes with requests"
 
 
 @click.command("plan")
-@click.option(
-    "--traffic",
-    cls=RequiredUnlessBacklog,
-    type=Text("traffic", parse_shape),
-    required=True,
-    help="requests/s: a number, or poisson:R, constant:R, sine:MEAN:AMPLITUDE:PERIOD_S, "
-    "step:BEFORE:AFTER:AT_S, spike:BASE:PEAK:AT_S:LENGTH_S, onoff:RATE:ON_S:OFF_S",
-)
+@traffic_option(cls=RequiredUnlessBacklog)
 @click.option("--hours", type=number(above=True), default=24.0, show_default=True, help="looked at")
 @function_options
-@click.option("--asynchronous", is_flag=True, help="events are tried again, as Lambda does")
-@click.option("--errors", type=number(0, 100), default=0.0, help="% of invocations that fail")
+@attempt_options
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="'NAME OPTIONS'",
+    help="another function of the account, options as here: 'pay --traffic 20 --reserved 50'; repeatable",
+)
 @click.option(
     "--find",
     type=click.Choice(["reserved", "provisioned", "memory"]),
@@ -119,7 +132,9 @@ _REPEATED = "owed for each hour, used or not; the time looked at repeats itself,
     metavar="FILE",
     help="REPORT lines of the function: predict as long as they last, and print both",
 )
-@click.option("--function", "of", help="function of that file, if it has several")
+@click.option(
+    "--function", "of", help="function of that file, if it has several; name of this one, with --beside"
+)
 @click.option("--within", type=number(0, 100), help="objective: % that prediction and REPORT lines differ")
 @container_options
 @money_options
@@ -146,8 +161,21 @@ def plan(
     if options["front_door"] != "sqs":
         refuse_unused(context, "needs --front-door sqs", "sqs_batch", "sqs_send_batch")
     objectives = objectives_of(options)
-    function, account, service, init = function_of(options)
+    function, account, service, init = function_of(options, options["of"] or "function")
     book, free_tier, days = book_of(options)
+    beside = options.pop("beside")
+    if beside:
+        refuse_unused(context, "several functions are planned without it", *_OF_ONE)
+        first = load_of(
+            function, account, hours * 3600, {**options, "traffic": traffic, "service": service, "init": init}
+        )
+        loads = [first, *(load_beside(text, account, hours * 3600) for text in beside)]
+        answer = answer_together(loads, objectives, book, free_tier, days)
+        if html is not None:
+            write(html, page_of_account(answer))
+        document = answer.document()
+        click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines_of_account(answer)))
+        _exit(failed=overall(answer.all_checks) is Verdict.FAILS)
     asked = Asked(function, service, init, hours * 3600)
     wanted = options.pop("find")
     against, of, within = (options.pop(name) for name in ("against", "of", "within"))
@@ -250,8 +278,11 @@ def plan(
         write(html, page(report))
     click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines(report)))
     apart = within is not None and 100 * comparison.worst(compared) > within
-    if apart or overall(checks) is Verdict.FAILS:
-        raise click.exceptions.Exit(OBJECTIVE_FAILED)
+    _exit(failed=apart or overall(checks) is Verdict.FAILS)
+
+
+def _exit(*, failed: bool) -> NoReturn:
+    raise click.exceptions.Exit(OBJECTIVE_FAILED if failed else 0)
 
 
 def _recommended(

@@ -66,7 +66,7 @@ def page(shown: ReportContent) -> str:
         *_over_time(shown.prediction),
         (f"Response times{of}", _curves(shown.prediction) + html_table(time_rows(shown.prediction))),
         (f"Cost of {shown.bill_of}", cost_section(shown.bill)),
-        *((name, _table(table)) for name, table in shown.tables.items() if not table.is_empty),
+        *((name, noted_html(table)) for name, table in shown.tables.items() if not table.is_empty),
         *shown.sections.items(),
         ("Recommendations", kit.bullet_list(shown.document.get("recommendations", ()))),
         ("What this takes for granted", kit.bullet_list(assumptions)),
@@ -82,7 +82,8 @@ def page(shown: ReportContent) -> str:
     )
 
 
-def _table(table: NotedTable) -> str:
+def noted_html(table: NotedTable) -> str:
+    """A table and the sentence about it."""
     return html_table(table.rows) + (kit.note(table.note) if table.note else "")
 
 

@@ -80,6 +80,18 @@ class Objectives:
             checks.append(ObjectiveCheck(UNASKED, FAILED_PERCENT, failed, verdict))
         return checks
 
+    def checks_of_all(self, throttled_share: float, usd_per_month: Decimal) -> list[ObjectiveCheck]:
+        """Return the checks of several functions in sum: refusals and the bill."""
+        throttled, usd = 100 * throttled_share, float(usd_per_month)
+        return [
+            ObjectiveCheck(name, bound, value, self._verdict(bound, value, value))
+            for name, bound, value in (
+                ("all: throttles (%)", self.throttled_percent, throttled),
+                ("all: USD per month", self.usd_per_month, usd),
+            )
+            if bound is not None
+        ]
+
     def _verdict(self, bound: float, value: float, high: float) -> Verdict:
         if value > bound:
             return Verdict.FAILS

@@ -233,7 +233,7 @@ Modules = Annotated[tuple[Annotated[str, AfterValidator(_module)], ...], Field(s
 class Settings(BaseModel):
     """What every table has in common: no unknown key, no conversion of types, no change later."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class EngineSettings(Settings):

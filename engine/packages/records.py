@@ -31,7 +31,7 @@ FolderName = Annotated[str, AfterValidator(_package_name)]
 class Record(BaseModel):
     """Base of all records: no unknown members, no conversion of types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class Version(Record):

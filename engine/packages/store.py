@@ -140,7 +140,7 @@ class PackageStore:
                 raise StateError(
                     str(file), f"is missing, but there are packages in {self._packages}"
                 ) from None
-            state = StoredState(state_folder=self._id)
+            state = StoredState.model_construct(state_folder=self._id)
         except OSError as error:
             raise StateError(str(file), f"cannot be read: {error.strerror}") from None
         else:

@@ -47,10 +47,10 @@ class FunctionRegistry:
         self.host = host
         self.account = host.account
         self.since_s = host.clock.wall()
-        self.state = StoredState()
+        self.state = StoredState.model_construct()
         self._changing: set[str] = set()
         self._fixed = {
-            function.name: FunctionRecord(
+            function.name: FunctionRecord.model_construct(  # checked before; so no model is built yet
                 name=function.name,
                 aliases={
                     name: Alias(name=name, version=LATEST, revision=host.new_request_id())

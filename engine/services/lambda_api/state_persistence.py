@@ -25,7 +25,8 @@ class StatePersistence:
     def restore(self, state: StoredState) -> None:
         """Take over `state`, which the state file has already."""
         self._registry.restore(state)
-        self._saved = self._text()
+        if self._package_store.lasting:
+            self._saved = self._text()
 
     async def save(self) -> None:
         """Write the state if it changed. Calls that wait for a write share the next one. Raises OSError."""

@@ -49,7 +49,7 @@ KeyFilter = Annotated[str, Field(max_length=1024), AfterValidator(_filter)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class _Wanted(_Table):

@@ -39,7 +39,7 @@ class RedriveSettings(BaseModel):
         max_receive_count: Receives after which the next one moves the message there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     dead_letter_queue: str
     max_receive_count: Annotated[int, Field(ge=1, le=1000)]
@@ -59,7 +59,7 @@ class QueueSettings(BaseModel):
         tags: Free labels.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     visibility_timeout_s: Annotated[int, Field(ge=0, le=MAX_VISIBILITY_S)] = _DEFAULT.visibility_s
     delay_s: Annotated[int, Field(ge=0, le=MAX_DELAY_S)] = _DEFAULT.delay_s

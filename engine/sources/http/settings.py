@@ -50,7 +50,7 @@ class CorsSettings(BaseModel):
         credentials: Whether a page may send cookies.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     origins: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(min_length=1)
     methods: tuple[str, ...] = ("*",)
@@ -107,7 +107,7 @@ class HttpEvent(BaseModel):
         cors: Pages of other origins that may use the route. Preflights are answered without the function.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: Literal["http"] = "http"
     method: str = ANY

@@ -40,7 +40,7 @@ class ReplayTrace(BaseModel):
         loop: Begin anew at the end, until the engine stops.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     file: Annotated[str, Field(min_length=1)]
     format: Format = "auto"

@@ -38,7 +38,7 @@ class ScheduleEvent(BaseModel):
         service: `rule` or `scheduler`, instead of what the other keys say.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     schedule: str
     time_zone: str | None = None

@@ -28,7 +28,7 @@ _ARN: Final = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:(?P<name>[^:]
 class PollerSettings(BaseModel):
     """`provisioned_pollers = { minimum = 2, maximum = 200 }`: pollers of 10 concurrent batches each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     minimum: Annotated[int, Field(ge=2, le=200)] = 2
     maximum: Annotated[int, Field(ge=2, le=2_000)] = 200
@@ -58,7 +58,7 @@ class MappingEvent(BaseModel):
             gives a policy its parameters: `{ policy = "deadline", deadline_s = 30 }`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     queue: str
     batch_size: Annotated[int, Field(ge=1, le=MAX_OF_A_BATCH)] = 10

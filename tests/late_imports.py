@@ -10,6 +10,7 @@ LATE = {
     "prometheus_client": "writes what others measure onto the metrics page",
     "awscrt": "computes checksums of objects",
     "engine.app.reloading": "brings watchfiles",
+    "engine.app.services": "what AWS clients talk to, while their listener's socket lets them wait",
     "engine.config.templates.sam": "brings yaml",
     "engine.config.templates.samconfig": "brings tomllib",
     "engine.config.toml_file": "brings tomllib",

@@ -10,15 +10,14 @@ from typing import Final, TypeVar
 from engine.app.async_invoke_configs import InvokeConfig
 from engine.app.destination_senders import QueueSender, fetch_code
 from engine.app.engine import Engine
+from engine.app.hosting import gate_of
 from engine.app.mapping_metrics import mapping_readings
-from engine.config import Config
 from engine.core.destinations import target_of
 from engine.packages.records import LATEST, StoredState
 from engine.packages.store import PackageStore
-from engine.ports import EventSource, Host, ServiceRegistry, Sink
+from engine.ports import EventSource, Host, Sink
 from engine.protocols.aws.gate import AwsGate
 from engine.protocols.aws.router import AwsRouter
-from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import Request
 from engine.registry import resolve
 from engine.services.lambda_api.code_packages import Spawn
@@ -53,19 +52,25 @@ class Services:
         body_limit_bytes: What that listener must take.
     """
 
-    def __init__(self, engine: Engine, package_store: PackageStore, spawn: Spawn) -> None:
-        """Blocks if there is a state folder.
+    def __init__(
+        self,
+        engine: Engine,
+        host: Host,
+        http: EventSource | None,
+        package_store: PackageStore,
+        spawn: Spawn,
+    ) -> None:
+        """Blocks if there is a state folder. `http` is the source `http`, if it is there already.
 
         Raises:
             ConfigError: A source cannot be built as configured.
             OSError: The state folder cannot be used.
         """
         self._engine, self._config, self._spawn = engine, engine.config, spawn
-        self._registry = ServiceRegistry()
-        self._host = self._make_host()
+        self._host, self._registry = host, host.services
         self._sqs = self._add_sqs()
         self._s3 = self._add_s3()
-        sources = self._make_sources()
+        sources = self._make_sources(http)
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
         self._show_mappings(sources)
         self._functions = FunctionRegistry(
@@ -92,20 +97,6 @@ class Services:
 
     # ---------------------------------------------------------------- steps of building
 
-    def _make_host(self) -> Host:
-        engine, config = self._engine, self._config
-        return Host(
-            account=config.account,
-            clock=engine.platform.clock,
-            new_request_id=engine.new_request_id,
-            listen=config.listeners,
-            hosts=config.hosts,
-            allowed_origins=config.allowed_origins,
-            reject=engine.stats.reject,
-            say=engine.say,
-            services=self._registry,
-        )
-
     def _add_sqs(self) -> SqsService:
         service = self._registry.add(SqsService(self._host))
         service.declare(self._config.resources.queues)
@@ -127,12 +118,12 @@ class Services:
         self._engine.parts.senders[S3] = service.put_record
         return self._registry.add(service, close=service.close)
 
-    def _make_sources(self) -> dict[str, EventSource]:
+    def _make_sources(self, http: EventSource | None) -> dict[str, EventSource]:
         host = self._host
-        sources: dict[str, EventSource] = {}
+        sources: dict[str, EventSource] = {} if http is None else {"http": http}
         for kind, bindings in self._config.bindings.items():
-            if kind == "http" and "http" not in host.listen:
-                continue  # an engine in a Python program that was told of no address
+            if kind == "http":
+                continue  # it is there, or the engine is one in a Python program that was told of no address
             sources[kind] = resolve("source", kind).build(bindings, host)
         if "http" in host.listen and _one(HttpSource, sources) is None:  # there may come function URLs
             sources["http"] = HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
@@ -210,17 +201,6 @@ class Services:
         name = target.resource.removeprefix("function:").partition(":")[0]
         own = target[1:3] == (account.region, account.account_id)
         return own and self._engine.deployments.function(name) is not None
-
-
-def gate_of(name: str, config: Config, *, navigations: bool = False) -> RequestGate:
-    """The rule for the listener of that name."""
-    listener = config.listeners.get(name)
-    return RequestGate(
-        listener.host if listener is not None else "localhost",
-        hosts=config.hosts,
-        allowed_origins=config.allowed_origins,
-        navigations=navigations,
-    )
 
 
 def _one(kind: type[T], sources: Mapping[str, EventSource]) -> T | None:

@@ -7,14 +7,16 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskStatus
 
 from engine.app.engine import Engine
-from engine.app.services import Services, gate_of
+from engine.app.hosting import gate_of, has_http_alone, host_of, http_source
 from engine.config import Config
 from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers
@@ -27,6 +29,21 @@ from engine.runtime.signals import StopSignals
 from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
 
+_SERVICE_MODULES: Final = (
+    "engine.services.lambda_api.validation",
+    "engine.services.lambda_api.control_plane",
+    "engine.services.lambda_api.service",
+    "engine.services.sqs.message_content",
+    "engine.services.sqs.service",
+    "engine.services.s3.notifier",
+    "engine.services.s3.api",
+    "engine.services.s3.service",
+    "engine.sources.sqs.settings",
+    "engine.sources.sqs.remote_source",
+    "engine.sources.s3.webhooks",
+    "engine.app.services",
+)
+"""In an order in which none brings much."""
 _LAST_ANSWERS_S: Final = 1.0
 """After all invocations have ended, sources get the rest of the grace period to tell of it, or this long."""
 
@@ -82,6 +99,11 @@ class HttpListener:
 
 def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where it listens."""
+    return _url(*listening.getsockname()[:2])
 
 
 def url_from_here(listening: socket.socket) -> str:
@@ -169,7 +191,7 @@ async def _serve(
                 def ready(urls: Mapping[str, str | None]) -> None:
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
 
-                drained = await serve_clients(engine, shelf, at_aws, signals, ready)
+                drained = await serve_clients(engine, shelf, at_aws, signals, ready, early=True)
                 closing.set()
             return drained
 
@@ -202,28 +224,56 @@ async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
     await reloader.run(closing)
 
 
+async def _import_services() -> None:
+    """Import what AWS clients talk to, a few modules in each turn of the loop: others go on meanwhile."""
+    with paused_collector():
+        for module in _SERVICE_MODULES:
+            import_module(module)
+            await anyio.lowlevel.checkpoint()
+
+
 async def serve_clients(
     engine: Engine,
     shelf: PackageStore,
     at_aws: Sequence[socket.socket],
     signals: StopSignals,
     ready: Callable[[Mapping[str, str | None]], None],
+    *,
+    early: bool = False,
 ) -> bool:
     """Serve the sources and the listener for AWS clients until a stop signal, and then to their end.
 
-    `at_aws`: where that listens; empty for none.
+    Args:
+        engine: Is open.
+        shelf: Where packages of code lie.
+        at_aws: Where that listener listens; empty for none.
+        signals: Say when to stop.
+        ready: Is told where all listen.
+        early: It may be told while what AWS clients talk to is still imported, if nothing else needs that.
+            What they send waits at their listener's socket, a tenth of a second.
     """
     state, stopping, drained = shelf.load(), signals.asked, False
     with ExitStack() as kept, anyio.CancelScope() as life:
         async with Spawner() as spawn, anyio.create_task_group() as group:
+            host = host_of(engine)
+            http = http_source(engine.config, host)
+            urls: dict[str, str | None] = {}
+            if http is not None:
+                urls["http"] = await group.start(http.serve, engine.sink, stopping)
+            is_early = early and has_http_alone(engine.config)
+            if is_early:
+                ready({**urls, "aws": url_of(at_aws[0])})
+            await _import_services()
+            from engine.app.services import Services
+
             with paused_collector():
-                services = Services(engine, shelf, spawn)
+                services = Services(engine, host, http, shelf, spawn)
             kept.callback(services.close)
             shelf.begin(state)
             await services.restore(state)
-            urls: dict[str, str | None] = {}
             for kind, (source, sink) in services.sources.items():
-                urls[kind] = await group.start(source.serve, sink, stopping)
+                if kind not in urls:
+                    urls[kind] = await group.start(source.serve, sink, stopping)
             clock = engine.platform.clock
             if at_aws:
                 address, limit_bytes = engine.config.listeners["aws"], services.body_limit_bytes
@@ -231,7 +281,8 @@ async def serve_clients(
                     "aws", services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws
                 )
                 urls["aws"] = await group.start(aws.serve, stopping)
-            ready(urls)
+            if not is_early:
+                ready(urls)
             await stopping.wait()
             left_s = max(0.0, (signals.ends_s or clock.now()) - clock.now())
             grace_ends_s = anyio.current_time() + left_s

@@ -30,8 +30,10 @@ OF_ENGINE: Final = frozenset(
 )
 """The engine's packages and those of everything it needs: Lambda has none of them."""
 
-IMPORTED_LATE: Final = frozenset(("gzip", "html", "mimetypes", "mmap", "socketserver", "timeit", "wsgiref"))
-"""What of the standard library the engine imports while handlers run: for its first metrics page."""
+IMPORTED_LATE: Final = frozenset(
+    ("gzip", "html", "mimetypes", "mmap", "socketserver", "sqlite3", "timeit", "wsgiref")
+)
+"""What of the standard library the engine imports while handlers run: for AWS clients and metrics pages."""
 
 
 def modules_in(folder: str) -> dict[str, str]:

@@ -1,0 +1,62 @@
+"""What is there before all services are: the host they are built with, HTTP events, rules of listeners."""
+
+from __future__ import annotations
+
+from engine.app.engine import Engine
+from engine.config import Config
+from engine.ports import EventSource, Host
+from engine.protocols.http.request_gate import RequestGate
+from engine.registry import resolve
+from engine.sources.http.payload import GatewayIdentity
+from engine.sources.http.source import HttpSource
+
+
+def host_of(engine: Engine) -> Host:
+    """What all sources and services of `engine`, which is open, are built with."""
+    config = engine.config
+    return Host(
+        account=config.account,
+        clock=engine.platform.clock,
+        new_request_id=engine.new_request_id,
+        listen=config.listeners,
+        hosts=config.hosts,
+        allowed_origins=config.allowed_origins,
+        reject=engine.stats.reject,
+        say=engine.say,
+    )
+
+
+def http_source(config: Config, host: Host) -> EventSource | None:
+    """The source of HTTP events, also if there may only come function URLs.
+
+    None in an engine that was told of no address, and if a source of another kind may be one of HTTP events.
+
+    Raises:
+        ConfigError: It cannot be built as configured.
+    """
+    if "http" not in host.listen:
+        return None
+    if "http" in config.bindings:
+        return resolve("source", "http").build(config.bindings["http"], host)  # type: ignore[no-any-return]
+    if config.bindings:
+        return None
+    return HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
+
+
+def has_http_alone(config: Config) -> bool:
+    """Whether nothing but HTTP events and what clients ask for can need a service."""
+    resources = config.resources
+    return not (
+        config.bindings.keys() - {"http"} or resources.queues or resources.buckets or config.state_dir
+    )
+
+
+def gate_of(name: str, config: Config, *, navigations: bool = False) -> RequestGate:
+    """The rule for the listener of that name."""
+    listener = config.listeners.get(name)
+    return RequestGate(
+        listener.host if listener is not None else "localhost",
+        hosts=config.hosts,
+        allowed_origins=config.allowed_origins,
+        navigations=navigations,
+    )

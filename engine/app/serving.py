@@ -226,10 +226,10 @@ async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
 
 async def _import_services() -> None:
     """Import what AWS clients talk to, a few modules in each turn of the loop: others go on meanwhile."""
-    with paused_collector():
-        for module in _SERVICE_MODULES:
+    for module in _SERVICE_MODULES:
+        with paused_collector():
             import_module(module)
-            await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
 
 
 async def serve_clients(

@@ -121,7 +121,7 @@ class RecordingObserver:
 class ScriptedEvent(BaseModel):
     """Settings of a `ScriptedSource`: seconds after the start at which to deliver, and what."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     at_s: tuple[float, ...] = ()
     payload: Any = None

@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo collect test check bench load dashboards previews lock environments clean
+.PHONY: help demo collect test check bench load dashboards previews pictures lock environments clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ dashboards: $(VENV)/.installed ## write Grafana's dashboards and Prometheus's ru
 
 previews: $(VENV)/.installed ## draw the dashboards under load into docs/images (needs prometheus and chromium)
 	$(BIN)/python -m grafana.src.preview --out reports/previews --pictures docs/images
+
+pictures: $(VENV)/.installed ## take pictures of the console under load into docs/images (needs chromium)
+	$(BIN)/python -m tools.console_pictures
 
 lock: $(VENV)/.installed ## write requirements.lock anew: LOCK_ARGS=--upgrade takes the newest versions
 	@$(BIN)/python -m pip install --quiet 'uv>=0.7'

@@ -9,15 +9,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskStatus
 
+from engine.app.aws_client import AwsClient
 from engine.app.engine import Engine
 from engine.app.hosting import gate_of, has_http_alone, host_of, http_source
 from engine.config import Config
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers
 from engine.packages.store import PackageStore
@@ -44,6 +47,9 @@ _SERVICE_MODULES: Final = (
     "engine.app.services",
 )
 """In an order in which none brings much."""
+AdminPages = Callable[[Engine, AwsClient], Mapping[bytes, Callable[[Request], None]]]
+"""Makes further pages of the admin listener, by path: the console."""
+
 _LAST_ANSWERS_S: Final = 1.0
 """After all invocations have ended, sources get the rest of the grace period to tell of it, or this long."""
 
@@ -120,6 +126,7 @@ async def serve(
     lines_dropped: Callable[[], Mapping[str, int]] | None = None,
     signals: StopSignals | None = None,
     reloads: bool = False,
+    pages: AdminPages = lambda _engine, _client: {},
 ) -> bool:
     """Run `config` until a stop signal; returns whether all that was accepted ended by itself.
 
@@ -135,7 +142,7 @@ async def serve(
     """
     signals = signals or StopSignals(asyncio.get_running_loop(), SystemClock(), config.grace_s)
     with plain_errors(), signals:
-        return await _serve(config, announce, write_log, lines_dropped, signals, reloads=reloads)
+        return await _serve(config, announce, write_log, lines_dropped, signals, pages, reloads=reloads)
 
 
 @contextmanager
@@ -162,6 +169,7 @@ async def _serve(
     write_log: Callable[[str], object],
     lines_dropped: Callable[[], Mapping[str, int]] | None,
     signals: StopSignals,
+    pages: AdminPages,
     *,
     reloads: bool,
 ) -> bool:
@@ -182,8 +190,9 @@ async def _serve(
             closing = anyio.Event()
             async with anyio.create_task_group() as outer:
                 outer.start_soon(engine.platform.offload, remove_leftovers)
+                client = AwsClient(engine.platform.clock)
                 with paused_collector():
-                    listener = admin_listener(engine, signals)
+                    listener = admin_listener(engine, signals, pages(engine, client))
                 admin_url = await outer.start(listener.serve, closing)
                 if reloads and config.functions:
                     outer.start_soon(_reload, config, engine, closing)
@@ -191,23 +200,30 @@ async def _serve(
                 def ready(urls: Mapping[str, str | None]) -> None:
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
 
-                drained = await serve_clients(engine, shelf, at_aws, signals, ready, early=True)
+                drained = await serve_clients(
+                    engine, shelf, at_aws, signals, ready, client.connect, early=True
+                )
                 closing.set()
             return drained
 
 
-def admin_listener(engine: Engine, signals: StopSignals) -> HttpListener:
-    """Metrics and status of `engine`, which is open."""
+def admin_listener(
+    engine: Engine,
+    signals: StopSignals,
+    pages: Mapping[bytes, Callable[[Request], None]] = MappingProxyType({}),
+) -> HttpListener:
+    """Metrics and status of `engine`, which is open, and further `pages` by path."""
     admin = Admin(
         engine.stats,
         engine.platform.clock,
         is_ready=lambda: not signals.asked.is_set(),
         gate=gate_of("admin", engine.config, navigations=True),
         shows_logs=engine.config.console_is_full,
+        pages=pages,
     )
-    return HttpListener(
-        "admin", admin.handle, engine.platform.clock, engine.config.listeners["admin"], 0, engine.say
-    )
+    body_bytes = MAX_EVENT_BYTES if pages and engine.config.console_is_full else 0
+    address = engine.config.listeners["admin"]
+    return HttpListener("admin", admin.handle, engine.platform.clock, address, body_bytes, engine.say)
 
 
 async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
@@ -238,6 +254,7 @@ async def serve_clients(
     at_aws: Sequence[socket.socket],
     signals: StopSignals,
     ready: Callable[[Mapping[str, str | None]], None],
+    connect: Callable[[Callable[[Request], None]], object] = lambda _: None,
     *,
     early: bool = False,
 ) -> bool:
@@ -249,6 +266,7 @@ async def serve_clients(
         at_aws: Where that listener listens; empty for none.
         signals: Say when to stop.
         ready: Is told where all listen.
+        connect: Is given what answers AWS clients.
         early: It may be told while what AWS clients talk to is still imported, if nothing else needs that.
             What they send waits at their listener's socket, a tenth of a second.
     """
@@ -271,6 +289,7 @@ async def serve_clients(
             kept.callback(services.close)
             shelf.begin(state)
             await services.restore(state)
+            connect(services.handle)
             for kind, (source, sink) in services.sources.items():
                 if kind not in urls:
                     urls[kind] = await group.start(source.serve, sink, stopping)

@@ -16,6 +16,7 @@ from engine.app.cpu_in_force import cpu_in_force
 from engine.cli.options import complain, configured, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import debugged
+from engine.console import console_pages
 from engine.errors import EngineError
 from engine.machine.descriptors import FEWEST, raise_limit
 from engine.runtime.clock import SystemClock
@@ -90,6 +91,7 @@ def serve(
             write_log=output.err.write,
             lines_dropped=output.dropped,
             reloads=reloads,
+            pages=console_pages,
         )
         try:
             drained = run(served)

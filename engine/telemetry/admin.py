@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import parse_qs
 
@@ -31,8 +31,13 @@ class Admin:
         gate: RequestGate,
         *,
         shows_logs: bool,
+        pages: Mapping[bytes, Callable[[Request], None]],
     ) -> None:
-        """`gate` says whose requests are answered at all; `shows_logs`, whether they get handlers' lines."""
+        """`gate` says whose requests are answered at all; `shows_logs`, whether they get handlers' lines.
+
+        `pages` are others', by path: requests of any method are theirs.
+        """
+        self._others = pages
         self._shows_logs = shows_logs
         self._gate = gate
         self._stats = stats
@@ -61,8 +66,11 @@ class Admin:
             body = orjson.dumps({"message": refusal.message})
             request.respond(refusal.status, _JSON, body)
             return
-        page = self._pages.get(request.target.partition(b"?")[0])
-        if page is None:
+        path = request.target.partition(b"?")[0]
+        page = self._pages.get(path)
+        if page is None and (other := self._others.get(path)) is not None:
+            other(request)
+        elif page is None:
             request.respond(404, _TEXT, b"try " + b", ".join(self._pages) + b"\n")
         elif request.method not in ("GET", "HEAD"):
             request.respond(405, _TEXT + b"allow: GET, HEAD\r\n", b"only GET and HEAD\n")
@@ -84,7 +92,7 @@ class Admin:
             request.respond(503, _TEXT, b"draining\n")
 
     def _invocations(self, request: Request) -> None:
-        """`?function=NAME`, with `after`, `request_id`, `since_s` and `log=0`: see `RecentInvocations`."""
+        """`?function=NAME`, and what `RecentInvocations.document` takes: `after`, `since_s`, `log=0`, ..."""
         query = {
             name: values[-1]
             for name, values in parse_qs(request.target.partition(b"?")[2].decode("latin-1")).items()
@@ -105,9 +113,7 @@ class Admin:
         if name not in self._stats.functions:
             request.respond(404, _JSON, orjson.dumps({"message": f"there is no function {name!r}"}))
             return
-        recent = self._stats.recent
-        recent.watch()
-        document = recent.document(
+        document = self._stats.recent_document(
             name,
             after=after,
             since_s=earliest,

@@ -31,6 +31,7 @@ from engine.telemetry.label_values import (
     THROTTLE_REASONS,
 )
 from engine.telemetry.mapping_readings import MappingReading
+from engine.telemetry.recent_invocations import KEPT
 
 
 class Levels(NamedTuple):
@@ -116,6 +117,7 @@ class FunctionStats:
         "queue_wait",
         "scale_events",
         "starts",
+        "successes_to_keep",
         "threads_abandoned",
         "throttles",
         "triggers",
@@ -154,6 +156,7 @@ class FunctionStats:
         self.throttles = dict.fromkeys(THROTTLE_REASONS, 0)
         self.starts = dict.fromkeys(START_KINDS, 0)
         self.cold_starts = 0
+        self.successes_to_keep = KEPT  # until somebody reads: see `recent_invocations`
         self.wanted = 0
         self.cpu_got_s = self.cpu_promised_s = 0.0
         self.init_failures = dict.fromkeys(INIT_FAILURES, 0)

@@ -1,7 +1,7 @@
 """The last invocations of each function with what they logged, for the console and `engine logs`.
 
-Those that failed are always kept. The others are kept while somebody reads: from the first read until
-`WATCHED_S` after the last one, so that an engine nobody looks at spends nothing on them.
+Those that failed are always kept. Of the others, `KEPT` of each function are kept from one read to the next,
+so that what an engine spends on them does not grow with its load, and is nothing where nobody looks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.telemetry.report_lines import (
     status_and_type,
 )
 
-KEPT: Final = 100
+KEPT: Final = 200
 """Invocations of one function, whatever became of them."""
 KEPT_FAILURES: Final = 20
 """Failed ones of one function, which those that follow do not push out."""
@@ -30,8 +30,6 @@ KEPT_CHARACTERS: Final = 32 * 2**20
 """Of all functions together; above it the older half of each function's invocations goes."""
 ERROR_CHARACTERS: Final = 4096
 """Of an error object, which are kept whole or not at all."""
-WATCHED_S: Final = 600.0
-"""Seconds after the last read for which successful invocations are still kept."""
 
 _RECORD_CHARACTERS: Final = 600
 """What a record takes besides its texts, about."""
@@ -81,7 +79,6 @@ class RecentInvocations:
 
     Attributes:
         characters: What is kept, texts and an allowance for each record.
-        watched_until_s: Engine clock until which successful invocations are kept too.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -89,8 +86,6 @@ class RecentInvocations:
         self._number = 0
         self.characters = 0
         self._of: dict[str, _Kept] = {}
-        self._watched_since_s = 0.0
-        self.watched_until_s = float("-inf")
 
     # ---------------------------------------------------------------- writing
 
@@ -142,13 +137,6 @@ class RecentInvocations:
 
     # ---------------------------------------------------------------- reading
 
-    def watch(self) -> None:
-        """Somebody reads: keep the successful ones too, for `WATCHED_S` from now on."""
-        now_s = self._clock.now()
-        if self.watched_until_s < now_s:
-            self._watched_since_s = now_s
-        self.watched_until_s = now_s + WATCHED_S
-
     def of(self, function: str, *, after: int = 0) -> Iterator[RecentInvocation]:
         """Those of `function` with a higher number than `after`, the oldest first."""
         kept = self._of.get(function)
@@ -164,7 +152,7 @@ class RecentInvocations:
         since_s: float | None = None,
         with_log: bool = True,
     ) -> dict[str, Any]:
-        """The same as JSON, and how far it goes back.
+        """The same as JSON.
 
         Args:
             function: Its name.
@@ -180,12 +168,10 @@ class RecentInvocations:
             for one in self.of(function, after=after)
             if one.ended_s >= earliest_s and request_id in (None, one.outcome.request_id)
         ]
-        watched = now_s <= self.watched_until_s
         return {
             "function": function,
             "next": self._number,
             "kept": {"last": KEPT, "failures": KEPT_FAILURES, "log_characters": LOG_KEPT_CHARACTERS},
-            "successes_kept_since": iso_utc(self._watched_since_s + wall_s - now_s) if watched else None,
             "invocations": shown,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from engine.core.billing import Rate
 from engine.core.engine_events import (
@@ -43,7 +43,7 @@ from engine.telemetry.label_values import (
     STREAMS,
 )
 from engine.telemetry.mapping_readings import Mappings, Readings
-from engine.telemetry.recent_invocations import RecentInvocations
+from engine.telemetry.recent_invocations import KEPT, RecentInvocations
 
 _SUCCESS: Final = Status.SUCCESS
 _LAST_DULL_BUCKET: Final = HANDLER_BOUNDS_S.index(0.01)  # up to 10 ms nobody asks which request it was
@@ -208,8 +208,8 @@ class Stats:
         except KeyError:
             trigger = stats.trigger(event.trigger)
         trigger.ended[status] += 1
-        if status is not _SUCCESS or invocation.started_s < self.recent.watched_until_s:
-            self.recent.add(invocation, outcome, error_type, stats.function.memory_mb)
+        if status is not _SUCCESS or stats.successes_to_keep:
+            self._keep(stats, invocation, outcome, error_type)
         if cold_start:
             stats.cold_starts += 1
         if status is not _SUCCESS and status in _WITHOUT_DURATION:
@@ -237,6 +237,23 @@ class Stats:
             stats.ledger.add(billed_ms, round(duration_s * 1e6))
         else:
             stats.ledger.add(billed_ms, round(duration_s * 1e6), round(init_s * 1e6))
+
+    def _keep(
+        self, stats: FunctionStats, invocation: Invocation, outcome: Outcome, error_type: str | None
+    ) -> None:
+        if outcome.status is _SUCCESS:
+            stats.successes_to_keep -= 1
+        self.recent.add(invocation, outcome, error_type, stats.function.memory_mb)
+
+    def recent_document(self, name: str, **wanted: Any) -> dict[str, Any]:
+        """The last invocations of a function as JSON; `RecentInvocations.document` says what can be `wanted`.
+
+        `successes_left_out` says whether more succeeded since the last read than are kept between two. Raises
+        KeyError if there is no such function.
+        """
+        stats = self.functions[name]
+        left_out, stats.successes_to_keep = not stats.successes_to_keep, KEPT
+        return self.recent.document(name, **wanted) | {"successes_left_out": left_out}
 
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """It never ran: a throttle, or a cancellation because the engine closes."""

@@ -1,0 +1,144 @@
+// All functions: what they do together, the queues, and a table of each.
+
+import {Charts} from "./charts.js";
+import {h, setText} from "./dom.js";
+import {dollars, number, percent, seconds} from "./numbers.js";
+
+const PAGE = 50;
+const TILES = [
+  ["Invocations a second", row => number(row.ok + row.failed)],
+  ["Failed", row => percent(row.ok + row.failed ? row.failed / (row.ok + row.failed) : null)],
+  ["Throttles a second", row => number(row.throttled)],
+  ["In flight of limit", row => `${number(row.inFlight)} / ${number(row.limit)}`],
+  ["Duration p99", row => seconds(row.p99)],
+  ["Cold starts a second", row => number(row.cold)],
+  ["Cost an hour", row => dollars(row.usdPerHour)],
+];
+const failedShare = row => row.ok + row.failed ? row.failed / (row.ok + row.failed) : -1;
+const COLUMNS = [ // heading, what it is sorted by, how it is written, class
+  ["Inv/s", row => row.ok + row.failed, row => number(row.ok + row.failed)],
+  ["Failed", failedShare, row => percent(failedShare(row) < 0 ? null : failedShare(row)), "failures"],
+  ["Throttles/s", row => row.throttled, row => number(row.throttled)],
+  ["p50", row => row.p50 ?? -1, row => seconds(row.p50), "wide"],
+  ["p99", row => row.p99 ?? -1, row => seconds(row.p99)],
+  ["In flight", row => row.inFlight, row => `${number(row.inFlight)} / ${number(row.limit)}`],
+  ["Waiting", row => row.queued, row => number(row.queued), "wide"],
+  ["Environments", row => row.busy + row.idle + row.starting, row => number(row.busy + row.idle + row.starting), "wide"],
+  ["Cold/s", row => row.cold, row => number(row.cold), "wide"],
+  ["$/h", row => row.usdPerHour, row => dollars(row.usdPerHour), "wide"],
+];
+const QUEUE = [
+  ["Queue", one => one.source], ["Function", one => one.function], ["Messages", one => number(one.backlog)],
+  ["Age of the oldest", one => seconds(one.oldest_age_s)], ["Pollers", one => number(one.pollers)],
+  ["Batches running", one => number(one.running)], ["Failed", one => number(one.failed)],
+];
+
+export class Overview {
+  constructor({history}) {
+    this.history = history;
+    this.page = 0;
+    this.order = null; // column and direction; null: as registered
+    this.tiles = TILES.map(([label]) => h("dd", {}, "–"));
+    this.charts = new Charts(history, () => history.all);
+    this.filter = h("input", {type: "search", placeholder: "Filter functions", "aria-label": "Filter functions", id: "filter", oninput: () => { this.page = 0; this.fill(); }});
+    this.count = h("span", {class: "quiet", "aria-live": "polite"});
+    this.rows = [];
+    this.body = h("tbody");
+    this.back = h("button", {type: "button", onclick: () => this.turn(-1)}, "Previous");
+    this.next = h("button", {type: "button", onclick: () => this.turn(1)}, "Next");
+    this.queues = h("tbody");
+    this.queueSection = h("section", {hidden: true}, h("h2", {}, "Queues"), table(QUEUE.map(([heading]) => h("th", {scope: "col"}, heading)), this.queues));
+    this.element = h("div", {},
+      h("h1", {class: "unseen"}, "Overview"),
+      h("dl", {class: "tiles"}, TILES.map(([label], i) => h("div", {}, h("dt", {}, label), this.tiles[i]))),
+      this.charts.element,
+      this.queueSection,
+      h("section", {}, h("h2", {}, "Functions"),
+        h("div", {class: "bar"}, this.filter, this.count, this.back, this.next),
+        table(this.headings(), this.body)));
+  }
+
+  headings() {
+    this.sorters = COLUMNS.map(([heading], i) => h("button", {type: "button", onclick: () => this.sort(i)}, heading));
+    return [h("th", {scope: "col"}, "Function"), ...COLUMNS.map(([, , , kind], i) => h("th", {scope: "col", class: kind}, this.sorters[i]))];
+  }
+
+  update() {
+    const now = this.history.all.now;
+    if (now) TILES.forEach(([, write], i) => setText(this.tiles[i], write(now)));
+    this.charts.update();
+    this.fillQueues();
+    this.fill();
+  }
+
+  sort(column) {
+    if (this.order?.column === column) this.order = this.order.down ? {column, down: false} : null;
+    else this.order = {column, down: true};
+    this.sorters.forEach((button, i) => {
+      const way = i !== this.order?.column ? null : this.order.down ? "descending" : "ascending";
+      if (way) button.parentElement.setAttribute("aria-sort", way);
+      else button.parentElement.removeAttribute("aria-sort");
+    });
+    this.fill();
+  }
+
+  turn(step) {
+    this.page += step;
+    this.fill();
+  }
+
+  /** Show one page of the functions that pass the filter. */
+  fill() {
+    const wanted = this.filter.value.trim().toLowerCase();
+    let shown = [...this.history.functions].filter(([name, samples]) => samples.now && name.toLowerCase().includes(wanted));
+    if (this.order) {
+      const [, value] = COLUMNS[this.order.column];
+      const way = this.order.down ? -1 : 1;
+      shown.sort(([, one], [, other]) => way * (value(one.now) - value(other.now)));
+    }
+    const pages = Math.max(1, Math.ceil(shown.length / PAGE));
+    this.page = Math.min(Math.max(this.page, 0), pages - 1);
+    setText(this.count, `${shown.length} of ${this.history.functions.size}` + (pages > 1 ? ` · page ${this.page + 1} of ${pages}` : ""));
+    this.back.disabled = this.page === 0;
+    this.next.disabled = this.page === pages - 1;
+    shown = shown.slice(this.page * PAGE, (this.page + 1) * PAGE);
+    while (this.rows.length > shown.length) this.rows.pop().element.remove();
+    while (this.rows.length < shown.length) {
+      this.rows.push(new Row());
+      this.body.append(this.rows.at(-1).element);
+    }
+    shown.forEach(([name, samples], i) => this.rows[i].show(name, samples.now));
+  }
+
+  fillQueues() {
+    const mappings = this.history.last.mappings;
+    this.queueSection.hidden = mappings.length === 0;
+    while (this.queues.rows.length > mappings.length) this.queues.lastElementChild.remove();
+    while (this.queues.rows.length < mappings.length) this.queues.append(h("tr", {}, QUEUE.map(() => h("td"))));
+    mappings.forEach((one, i) => QUEUE.forEach(([, write], j) => setText(this.queues.rows[i].cells[j], write(one))));
+  }
+
+  close() {
+    this.charts.close();
+  }
+}
+
+/** One function's row, which is given another function when the table is sorted or turned. */
+class Row {
+  constructor() {
+    this.link = h("a");
+    this.cells = COLUMNS.map(([, , , kind]) => h("td", {class: kind}));
+    this.element = h("tr", {}, h("th", {scope: "row"}, this.link), this.cells);
+  }
+
+  show(name, row) {
+    setText(this.link, name);
+    this.link.href = `#/function/${encodeURIComponent(name)}`;
+    COLUMNS.forEach(([, , write], i) => setText(this.cells[i], write(row)));
+    this.cells[1].classList.toggle("bad", row.failed > 0);
+  }
+}
+
+export function table(headings, body) {
+  return h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Table"}, h("table", {}, h("thead", {}, h("tr", {}, headings)), body));
+}

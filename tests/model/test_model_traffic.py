@@ -120,3 +120,17 @@ def test_counted_requests_anywhere_in_their_minute():
 
     assert [3, 5] == [sum(one < 60 for one in at_s), sum(120 <= one < 180 for one in at_s)]
     assert at_s == sorted(at_s)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "expected"),
+    [
+        ("5", [0.25, 0.25, 0.25, 0.25]),
+        ("step:10:30:1800", [1 / 8, 1 / 8, 3 / 8, 3 / 8]),
+        ("onoff:9:900:900", [0.5, 0, 0.5, 0]),
+        ("step:0:5:9000", [0.25, 0.25, 0.25, 0.25]),
+    ],
+)
+def test_each_part_of_the_time_has_its_share_of_the_requests(traffic, expected):
+    """Of none at all, they are alike."""
+    assert expected == pytest.approx(parse_shape(traffic).shares(3600, 4))

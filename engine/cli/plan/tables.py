@@ -15,6 +15,7 @@ from engine.model.queueing.objectives import UNASKED, ObjectiveCheck
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.run_statistics import Times
 
+_CENT: Final = Decimal("0.01")
 _FEW: Final = 30
 """Requests below which their number is said beside a share of them."""
 
@@ -273,7 +274,8 @@ def plan_rows(offers: Sequence[PlanOffer]) -> list[Sequence[str]]:
         term = f"{one.payment}, {years} year{'' if years == '1' else 's'}"
         share = percent(float(one.saved_usd / (one.usd + one.saved_usd))) if one.saved_usd else "0 %"
         saved = f"{dollars(one.saved_usd)} ({share})"
-        rows.append((term, f"{one.commitment_usd:,.4f} dollars an hour", dollars(one.usd), saved))
+        hourly = f"{one.commitment_usd:,.4f}" if one.commitment_usd >= _CENT else f"{one.commitment_usd:.3g}"
+        rows.append((term, f"{hourly} dollars an hour", dollars(one.usd), saved))
     return rows
 
 

@@ -115,6 +115,8 @@ class Shape:
         if self.kind in ("poisson", "constant"):
             return [1 / parts] * parts
         counts = [self.requests(horizon_s * part / parts) for part in range(parts + 1)]
+        if not counts[-1]:
+            return [1 / parts] * parts
         return [(after - before) / counts[-1] for before, after in pairwise(counts)]
 
     def _described_s(self) -> float:

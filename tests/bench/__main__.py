@@ -64,6 +64,14 @@ _STORM = (
     "load_average",
 )
 SCRIPTS = {
+    "start": Script(
+        ("start",),
+        (
+            *("help_s", "help_cpu_s", "cost_s", "cost_cpu_s", "ready_s", "ready_cpu_s", "ready_pss_mb"),
+            *("first_http_s", "first_invoke_s", "first_lambda_s", "first_sqs_s", "first_s3_s"),
+            *("first_metrics_s", "at_most", "runs", "load_average"),
+        ),
+    ),
     "process": Script(
         ("process_throughput", "noop"),
         ("what", "per_s", "engine_cpu_us", "floor_per_s", "ratio", "best_ratio", "at_least", "load_average"),

@@ -23,7 +23,7 @@ from engine.cli.model_options import (
     refuse_unused,
     take,
 )
-from engine.cli.plan.tables import bill_rows, container_rows, dollars, plan_rows, price_line
+from engine.cli.prediction_tables import bill_rows, container_rows, dollars, plan_rows, price_line
 from engine.core.billing import exactly
 from engine.core.written_numbers import in_digits
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, plain

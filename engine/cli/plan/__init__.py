@@ -40,7 +40,8 @@ from engine.cli.plan.beside import page as page_of_account
 from engine.cli.plan.memory import SizeDurations, durations_of_cpu, durations_of_file, memory_table, unkept
 from engine.cli.plan.monthly_prices import MonthlyPrices
 from engine.cli.plan.page import ReportContent, page
-from engine.cli.plan.tables import (
+from engine.cli.plan.text import lines
+from engine.cli.prediction_tables import (
     NotedTable,
     comparison_rows,
     container_rows,
@@ -49,7 +50,6 @@ from engine.cli.plan.tables import (
     provision_rows,
     scaled_table,
 )
-from engine.cli.plan.text import lines
 from engine.core.function import Account, Function
 from engine.model.cost.bill import bill
 from engine.model.cost.containers import (

@@ -11,7 +11,7 @@ import click
 from engine.cli.mapping_options import policy_of
 from engine.cli.model_options import book_of, function_of, refuse, refuse_unused, write
 from engine.cli.plan.page import cost_section
-from engine.cli.plan.tables import assumption_lines, bill_rows, count, percent, price_line, span
+from engine.cli.prediction_tables import assumption_lines, bill_rows, count, percent, price_line, span
 from engine.model.cost.bill import Bill, bill
 from engine.model.distributions import Capped
 from engine.model.queueing.backlog import Backlog, Drain, drain

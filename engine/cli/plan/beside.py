@@ -12,7 +12,7 @@ import click
 
 from engine.cli.model_options import Text, limited, number, one_function_options, refuse
 from engine.cli.plan.page import cost_section, noted_html
-from engine.cli.plan.tables import (
+from engine.cli.prediction_tables import (
     NotedTable,
     bill_rows,
     check_lines,

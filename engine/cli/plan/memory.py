@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cli.model_options import json_of, refuse
-from engine.cli.plan.tables import NotedTable, count, dollars, percent, seconds
+from engine.cli.prediction_tables import NotedTable, count, dollars, percent, seconds
 from engine.core.cpu_law import MB_PER_VCPU
 from engine.model.cost.memory_sizes import duration_at
 from engine.model.distributions import Constant, Distribution, empirical, stretched

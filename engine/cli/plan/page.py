@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from engine.cli.plan.tables import (
+from engine.cli.prediction_tables import (
     NotedTable,
     bill_rows,
     check_lines,

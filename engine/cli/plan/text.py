@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.cli.plan.page import ReportContent
-from engine.cli.plan.tables import (
+from engine.cli.prediction_tables import (
     assumption_lines,
     bill_rows,
     check_lines,

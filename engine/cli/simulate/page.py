@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.cli.plan.page import ReportContent
 from engine.cli.plan.page import page as plan_page
-from engine.cli.plan.tables import NotedTable, bill_rows, comparison_rows, count, span
+from engine.cli.prediction_tables import NotedTable, bill_rows, comparison_rows, count, span
 from engine.cli.simulate.result import SimulationResult
 from engine.cli.simulate.text import BEST_POLICIES, function_rows, policy_rows
 from engine.report import charts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from engine.cli.plan.tables import (
+from engine.cli.prediction_tables import (
     assumption_lines,
     bill_rows,
     check_lines,

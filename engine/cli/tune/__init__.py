@@ -12,7 +12,7 @@ import click
 
 from engine.cli.model_options import book_of, json_of, money_options, number, refuse, sizes_of
 from engine.cli.options import function_named, run, variable_option
-from engine.cli.plan.tables import dollars, seconds
+from engine.cli.prediction_tables import dollars, seconds
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.cli.tune.measure import RunsAtSize, probe_of, profile, runs_at
 from engine.core.cpu_law import share

@@ -37,6 +37,10 @@ from engine.executors.module_instances import forget_helpers
 _DAY_S: Final = 86_400
 
 
+class LargePayload(Exception):
+    """A payload is longer than whoever asked reads at once. Nothing was done."""
+
+
 class HandlerClock(Protocol):
     """A `Clock` of `engine.ports`, which a child process does not import: that would cost it pydantic."""
 
@@ -147,12 +151,23 @@ class HandlerRunner:
             log=_write,
         )
 
-    def arguments(self, template: ContextTemplate, invocation: Invocation) -> tuple[Any, LambdaContext]:
-        """The handler's two arguments. Raises `UnmarshalError` and `ClientContextError`."""
+    def arguments(
+        self, template: ContextTemplate, invocation: Invocation, max_bytes: int = sys.maxsize
+    ) -> tuple[Any, LambdaContext]:
+        """The handler's two arguments.
+
+        Raises:
+            UnmarshalError: The payload is not JSON.
+            ClientContextError: Nor is the client context.
+            LargePayload: The payload has yet to be read, and is longer than `max_bytes`.
+        """
         event = invocation.event
         document = event.document
         if document is MISSING:
-            document = decode(event.payload)
+            payload = event.payload
+            if len(payload) > max_bytes:
+                raise LargePayload
+            document = decode(payload)
         else:
             event.document = MISSING
         arn = None

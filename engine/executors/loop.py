@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 from engine.core.context import ContextTemplate
 from engine.core.error_bodies import cancelled_body
-from engine.core.event import MISSING
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.json_pieces import LARGE_BYTES, Steps
@@ -26,7 +25,7 @@ from engine.core.outcome import Status
 from engine.executors.capture import current
 from engine.executors.forks import exit_child
 from engine.executors.handler_loader import InitError, Loaded
-from engine.executors.handler_runner import HandlerRunner, init_failure
+from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.large_json import encode_in_pieces, read_document
 from engine.executors.loop_interrupt import Interrupted
@@ -206,10 +205,11 @@ class LoopExecutor:
             try:
                 if now() >= invocation.deadline_s:
                     raise Interrupted  # another handler held the loop: this one must not even begin
-                event = invocation.event
-                if event.document is MISSING and len(event.payload) > LARGE_BYTES:
-                    await _in_turns(read_document(event))
-                document, context = runner.arguments(template, invocation)
+                try:
+                    document, context = runner.arguments(template, invocation, LARGE_BYTES)
+                except LargePayload:
+                    await _in_turns(read_document(invocation.event))
+                    document, context = runner.arguments(template, invocation)
                 value = handler(document, context)
                 if type(value) is CoroutineType:
                     value = await value

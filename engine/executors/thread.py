@@ -25,7 +25,6 @@ from typing import Any, Final, NamedTuple
 
 from engine.core.engine_events import ThreadAbandoned
 from engine.core.error_bodies import InitFailure
-from engine.core.event import MISSING
 from engine.core.function import Function
 from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Result
@@ -35,7 +34,7 @@ from engine.executors.capture import current
 from engine.executors.cpu_use import cpu_beside_this_thread
 from engine.executors.forks import exit_child
 from engine.executors.handler_loader import InitError, Loaded
-from engine.executors.handler_runner import HandlerRunner, init_failure
+from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.large_json import encode_in_pieces, read_document
 from engine.executors.marshal import encode_up_to, exit_status
@@ -151,10 +150,11 @@ class ThreadWorker:
         environment = self.environment
         call = environment.call
         try:
-            event = invocation.event
-            if event.document is MISSING and len(event.payload) > LARGE_BYTES:
-                take_all(read_document(event))
-            document, context = call.arguments(environment.template, invocation)
+            try:
+                document, context = call.arguments(environment.template, invocation, LARGE_BYTES)
+            except LargePayload:
+                take_all(read_document(invocation.event))
+                document, context = call.arguments(environment.template, invocation)
             value = environment.loaded.callable(document, context)  # type: ignore[union-attr]  # it is loaded
             if type(value) is CoroutineType:
                 value = self._await(value)

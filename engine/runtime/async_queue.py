@@ -122,7 +122,7 @@ class AsyncQueue:
 
     async def invoke(self, event: Event, /) -> Outcome:
         """Submit `event` and wait until no more is done for it, retries included."""
-        return await await_outcome(self.submit, event)
+        return await await_outcome(self._loop, self.submit, event)
 
     # ---------------------------------------------------------------- life
 

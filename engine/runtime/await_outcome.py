@@ -10,9 +10,14 @@ from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
 
 
-async def await_outcome(submit: Callable[[Event, Reply], None], event: Event) -> Outcome:
-    """Submit `event` and wait for its outcome. Cancelling the wait does not stop the invocation."""
-    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+async def await_outcome(
+    loop: asyncio.AbstractEventLoop, submit: Callable[[Event, Reply], None], event: Event
+) -> Outcome:
+    """Submit `event` and wait for its outcome. Cancelling the wait does not stop the invocation.
+
+    `loop` is the running one: up to Python 3.11, to ask for it takes a system call.
+    """
+    future: asyncio.Future[Outcome] = loop.create_future()
 
     def reply(outcome: Outcome) -> None:
         if not future.done():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
 from engine.core.event import Event
 from engine.core.fleet import Fleet
@@ -112,9 +112,9 @@ class Dispatcher:
             raise self._rejection(event) from None
         submit(event, reply)
 
-    async def invoke(self, event: Event, /) -> Outcome:
+    def invoke(self, event: Event, /) -> Coroutine[Any, Any, Outcome]:
         """The same, awaited. Cancelling the wait does not stop the invocation (as on Lambda)."""
-        return await await_outcome(self.submit, event)
+        return await_outcome(self._loop, self.submit, event)
 
     def _rejection(self, event: Event) -> EngineError:
         if self.stage is not Stage.OPEN:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.core.event import MISSING, Event
 from engine.core.function import Account
-from engine.core.json_pieces import Steps
+from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
@@ -40,7 +40,6 @@ from engine.services.lambda_api.invoke_headers import (
 from engine.services.lambda_api.invoke_payload import (
     document_in_pieces,
     document_of,
-    is_large,
 )
 from engine.services.lambda_api.trace_header import Traces
 
@@ -107,7 +106,7 @@ class Invoker:
             raise payload_too_large(size, _REQUEST_RESPONSE, MAX_EVENT_BYTES)
         body = body or b"{}"
         if document is MISSING:
-            if is_large(body):
+            if len(body) > LARGE_BYTES:
                 answer_in_turns(request, self._read_and_invoke(request, target, request_id))
                 return
             document = document_of(body)
@@ -166,7 +165,7 @@ class Invoker:
             raise payload_too_large(size, InvocationType.EVENT, MAX_ASYNC_EVENT_BYTES)
         body = body or b"{}"
         if document is MISSING:
-            if is_large(body):
+            if len(body) > LARGE_BYTES:
                 answer_in_turns(request, self._read_and_invoke(request, target, request_id))
                 return
             document = document_of(body)

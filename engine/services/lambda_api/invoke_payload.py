@@ -11,7 +11,7 @@ import re
 from typing import Any, Final
 
 from engine.core.json_document import NotJson, loads
-from engine.core.json_pieces import LARGE_BYTES, Steps, loads_in_pieces
+from engine.core.json_pieces import Steps, loads_in_pieces
 from engine.services.lambda_api.errors import ApiError
 
 _PREFIX: Final = "Could not parse request body into json: Could not parse payload into json: "
@@ -30,13 +30,8 @@ def document_of(payload: bytes) -> Any:
         raise _not_json(error, payload) from None
 
 
-def is_large(payload: bytes) -> bool:
-    """Whether `document_in_pieces` is worth it: `document_of` would hold the event loop for long."""
-    return len(payload) > LARGE_BYTES
-
-
 def document_in_pieces(payload: bytes) -> Steps[Any]:
-    """The same as `document_of`, in steps."""
+    """The same as `document_of`, in steps. More than `LARGE_BYTES` at once hold the event loop for long."""
     try:
         return (yield from loads_in_pieces(payload))
     except NotJson as error:

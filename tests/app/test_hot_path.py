@@ -1,0 +1,130 @@
+"""What one warm invocation costs, counted: the calls of the engine's own functions, whatever the machine."""
+
+import asyncio
+import importlib.util
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import engine as package
+from engine import Engine, Function
+from engine.runtime.platform import Platform
+
+ENGINE = Path(package.__file__).parent
+COMPILE = Path(__file__).parents[2] / "tools" / "compile.py"
+
+AT_MOST = {"python": 39, "http": 49, "invoke_api": 42}
+"""Calls. More is a decision: a call of Python is some 50 to 150 ns, of the 20 us that all of them take."""
+
+INTERPRETED = {
+    "app/engine.py",
+    "core/context.py",
+    "core/outcome.py",
+    "executors/loop.py",
+    "runtime/ids.py",
+    "services/lambda_api/invoke_payload.py",
+}
+"""Modules that `tools/compile.py` leaves as they are, though invocations pass through them."""
+
+pytestmark = pytest.mark.real_time
+
+
+class StillClock:
+    """Time stands still: nothing is due, and no answer is a sample for the metrics."""
+
+    def now(self):
+        return 5.0
+
+    def wall(self):
+        return 1_700_000_000.0
+
+
+@pytest.fixture
+async def engine(tmp_path):
+    (tmp_path / "app.py").write_text("async def handler(event, context):\n    return {'statusCode': 200}\n")
+    event = {"type": "http", "method": "ANY", "path": "/", "payload_format": "2.0"}
+    function = Function("f", handler="app.handler", code=str(tmp_path), executor="loop", events=(event,))
+    platform = Platform(clock=StillClock(), watches_loop=False)
+    async with Engine([function], platform=platform, http="127.0.0.1:0", aws="127.0.0.1:0") as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def in_python(engine):
+    async def ask():
+        assert (await engine.invoke("f", {"n": 1})).ok
+
+    yield ask
+
+
+@asynccontextmanager
+async def over(url, path):
+    """Posts on one connection."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    request = f'{head}Content-Length: 7\r\n\r\n{{"n":1}}'.encode()
+
+    async def ask():
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        length = head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]
+        await reader.readexactly(int(length))
+
+    yield ask
+    writer.close()
+    await writer.wait_closed()
+
+
+async def calls_of(ask):
+    """The calls of the engine's functions in one invocation, by module and name; after some that warm it."""
+    for _ in range(3):
+        await ask()
+    calls = Counter()
+
+    def count(frame, event, _argument):
+        if event == "call":
+            file = Path(frame.f_code.co_filename)
+            if file.is_relative_to(ENGINE):
+                calls[file.relative_to(ENGINE).as_posix(), frame.f_code.co_name] += 1
+
+    sys.setprofile(count)
+    try:
+        await ask()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.fixture
+async def calls(engine):
+    """The calls of one invocation, by how it is asked for."""
+    counted = {}
+    for way, asking in {
+        "python": in_python(engine),
+        "http": over(engine.addresses.http, "/"),
+        "invoke_api": over(engine.addresses.aws, "/2015-03-31/functions/f/invocations"),
+    }.items():
+        async with asking as ask:
+            counted[way] = await calls_of(ask)
+    return counted
+
+
+async def test_an_invocation_makes_no_more_calls_than_were_counted(calls):
+    more = {way: sorted(made.items()) for way, made in calls.items() if made.total() > AT_MOST[way]}
+
+    assert {} == more
+
+
+async def test_what_every_invocation_passes_through_is_compiled(calls):
+    """A function that moves to another module would be interpreted from then on, without a word."""
+    spec = importlib.util.spec_from_file_location("compile_tool", COMPILE)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    modules = {module for made in calls.values() for module, _ in made}
+
+    assert INTERPRETED == modules - set(tool.MODULES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -155,16 +156,24 @@ def function_options(command: F) -> F:
     return _all(command, options)
 
 
-def money_options(command: F) -> F:
-    """Where prices come from and what is free."""
+def price_options(command: F) -> F:
+    """Where prices come from; `prices_of` reads them."""
     options = (
         click.option("--region", default="us-east-1", show_default=True),
         click.option("--prices", metavar="FILE", help="a JSON file of prices that replace the shipped ones"),
-        click.option("--free-tier", is_flag=True, help="subtract the free tier"),
         click.option("--savings-plan", type=click.Choice(PAYMENTS), help="Compute Savings Plan"),
         click.option(
             "--plan-years", type=click.Choice([str(one) for one in YEARS]), default="1", show_default=True
         ),
+    )
+    return _all(command, options)
+
+
+def money_options(command: F) -> F:
+    """The same, and what the bill of a month needs; `book_of` reads them."""
+    options = (
+        price_options,
+        click.option("--free-tier", is_flag=True, help="subtract the free tier"),
         click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="of a month"),
     )
     return _all(command, options)
@@ -256,6 +265,11 @@ def limited(account: Account, options: dict[str, Any], name: str) -> Function:
 def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
     """The prices, what is free, and the days of a month, taken out of `options`."""
     free = FreeTierChoice.ALWAYS if options.pop("free_tier") else FreeTierChoice.NONE
+    return prices_of(options), free, options.pop("days")
+
+
+def prices_of(options: dict[str, Any]) -> PriceBook:
+    """The prices, taken out of `options`; that they are old stands among what they take for granted."""
     path, region, plan = options.pop("prices"), options.pop("region"), options.pop("savings_plan")
     years = int(options.pop("plan_years"))
     try:
@@ -266,10 +280,10 @@ def book_of(options: dict[str, Any]) -> tuple[PriceBook, FreeTierChoice, int]:
         refuse(f"{path}: {one}" if path is not None else one for one in error.problems)
     age = age_days(book.published, datetime.now(UTC).date())
     if age is not None and age > STALE_DAYS:
-        click.echo(
-            f"warning: the prices of {book.region} are at least {age} days old: see --prices", err=True
-        )
-    return book, free, options.pop("days")
+        old = f"the prices of {book.region} are at least {age} days old: see --prices"
+        click.echo(f"warning: {old}", err=True)
+        book = replace(book, assumptions=(old, *book.assumptions))
+    return book
 
 
 def objectives_of(options: dict[str, Any]) -> Objectives:

@@ -32,11 +32,13 @@ BOUNDS = {
     "engine_cost_s": 1.5,
     "engine_plan_s": 1.5,
     "engine_plan_short_cycles_s": 1.5,
+    "engine_plan_at_a_limit_s": 1.5,
 }
 COMMANDS = {
     "engine_cost_s": ["cost", "--requests", "3000000", "--duration-ms", "120", "--json"],
     "engine_plan_s": ["plan", "--traffic", "sine:1000:500:86400", "--json"],
     "engine_plan_short_cycles_s": ["plan", "--traffic", "onoff:100:1:9", "--json"],
+    "engine_plan_at_a_limit_s": ["plan", "--traffic", "sine:100:100:20", "--reserved", "30", "--json"],
 }
 
 

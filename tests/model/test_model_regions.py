@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.cli import main
+from engine.cli.model_options import prices_of
 from engine.cli.price_age import age_days
 from engine.core.lambda_prices import REGIONS
 from engine.model.cost import usage
@@ -168,3 +172,37 @@ def test_the_age_of_a_list_is_counted_from_the_last_day_its_date_may_mean(region
 def test_a_date_that_cannot_be_read_has_no_age(published):
     """Such as one in a file of the reader's own."""
     assert age_days(published, date(2026, 12, 19)) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["cost", "--requests", "1000", "--duration-ms", "100"],
+        ["plan", "--traffic", "1", "--duration-ms", "100"],
+        ["simulate", "--traffic", "1", "--duration-ms", "100", "--seconds", "10"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_that_prices_are_old_is_said_in_every_output(command, tmp_path):
+    """Terminal, JSON and HTML."""
+    page = tmp_path / "page.html"
+    html = [] if command[0] == "cost" else ["--html", str(page)]
+    said = "the prices of eu-west-2 are at least"
+    asked = [*command, "--region", "eu-west-2"]
+    text = CliRunner().invoke(main, [*asked, *html]).stdout
+    document = json.loads(CliRunner().invoke(main, [*asked, "--json"]).stdout)
+    prices = document.get("cost", document)["prices"]
+
+    assert said in text
+    assert said in " ".join(prices["assumptions"])
+    assert not html or said in page.read_text(encoding="utf-8")
+
+
+def test_tune_says_so_too_and_has_no_month():
+    """Its figures are of an invocation: no free tier, no days."""
+    options = {"prices": None, "region": "eu-west-2", "savings_plan": None, "plan_years": "1"}
+    refused = [CliRunner().invoke(main, ["tune", "a.b", *one]) for one in (["--free-tier"], ["--days", "3"])]
+
+    assert "the prices of eu-west-2 are at least" in " ".join(prices_of(options).assumptions)
+    assert [2, 2] == [one.exit_code for one in refused]
+    assert all("No such option" in one.output for one in refused)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from engine.cli.model_options import book_of, json_of, money_options, number, refuse, sizes_of
+from engine.cli.model_options import json_of, number, price_options, prices_of, refuse, sizes_of
 from engine.cli.options import function_named, run, variable_option
 from engine.cli.prediction_tables import dollars, seconds
 from engine.cli.template_options import TemplateCommand, template_options
@@ -66,7 +66,7 @@ _SHORT: Final = 0.95
     help="how much faster one vCPU of Lambda is than one here",
 )
 @click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
-@money_options
+@price_options
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> None:
     """Run a handler here, in processes of its own, at each memory size, and price it.
@@ -75,7 +75,7 @@ def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> No
     CPU, that Lambda gives each size; sizes with more CPUs than this machine has are extrapolated: of the time
     the CPU part shrinks with memory up to one vCPU (1,769 MB), waiting does not.
     """
-    book, _, _ = book_of(options)
+    book = prices_of(options)
     sizes = sizes_of(options["sizes"])
     payload = {} if path is None else json_of(path)
     function = function_named(

@@ -470,9 +470,19 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
             assumptions=(
                 "rates are expectations; arrivals are Poisson about them; it begins with no environment",
                 *(("retries come at the moment of the failure",) if attempts != 1 else ()),
+                *_chance_of_refusals(ran),
             ),
         ),
     )
+
+
+def _chance_of_refusals(ran: Flow) -> tuple[str, ...]:
+    """By how much one run differs: while it refuses, what runs is given, and all the rest is refused."""
+    came = math.fsum(one.rate_per_s * one.seconds for one in ran.levels if one.throttled_per_s > 0)
+    if ran.throttled < 1:
+        return ()
+    spread = f"one run differs from that by {math.sqrt(came):,.0f} (a standard deviation)"
+    return (f"{ran.throttled:,.0f} are refused on average; {spread} for its arrivals alone",)
 
 
 def _samples(levels: tuple[Level, ...]) -> dict[str, list[float]]:

@@ -41,6 +41,9 @@ _SAME: Final = 2e-3
 _MANY_SERVERS: Final = 100.0
 _ENDLESS: Final = 1e15
 _MANY_PERIODS: Final = 10**12
+_NEAR: Final = 1.1
+"""Between loads of two steps, mostly not more than this factor."""
+
 _HARDLY: Final = 1e-10
 """Share of refusals below which the load is no longer held back by a limit."""
 
@@ -178,6 +181,7 @@ class _Moving:
     ramping: bool = False  # whether environments come at a limited rate
     drains_per_s: tuple[float, float] = (0.0, 0.0)  # by which start and request tokens fell in the last step
     in_step: float = 0.0
+    equivalent: float = 0.0  # the load that was found last where a limit holds it back
     steady_from_s: float = math.inf
     peak_environments: float = 0.0
 
@@ -443,7 +447,8 @@ class _Moving:
             lost = blocking_of(load, capacity)
             return load * (1 - lost) * (1 + decay) + admitted * lost - target
 
-        load = _root(beyond, max(capacity, target, 1e-9))
+        load = _root(beyond, self.equivalent or max(capacity, target, 1e-9))
+        self.equivalent = load
         lost = blocking_of(load, capacity)
         return min(load * (1 - lost), capacity), lost
 
@@ -531,15 +536,23 @@ class _Moving:
         )
 
 
-def _root(function: Callable[[float], float], high: float) -> float:
-    """Where a rising function is 0, to 1e-5 of it, by false position; `high` is doubled until it is above."""
-    low, below = 0.0, function(0.0)
-    if below >= 0:
-        return 0.0
-    above = function(high)
+def _root(function: Callable[[float], float], guess: float) -> float:
+    """Where a rising function is 0, to 1e-5 of it, by false position; it is looked for around the guess."""
+    middle, value = guess, function(guess)
+    low, below, high, above = guess, value, guess, value
+    factor = _NEAR
+    while below >= 0:
+        high, above = low, below
+        low = low / factor if low > 1e-12 else 0.0
+        below = function(low)
+        if not low and below >= 0:
+            return 0.0
+        factor *= factor
     while above < 0 and high < _ENDLESS:
-        low, below, high = high, above, 4 * high
+        low, below = high, above
+        high *= factor
         above = function(high)
+        factor *= factor
     side = 0
     for _ in range(60):
         middle = (low * above - high * below) / (above - below)

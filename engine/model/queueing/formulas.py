@@ -78,10 +78,14 @@ def poisson_quantile(mean: float, share: float) -> int:
 
 def blocking(erlangs: float, servers: int) -> float:
     """Erlang B: the share of arrivals that find all `servers` busy and are lost; for any service law."""
-    for n, share in blocking_by_servers(erlangs):
-        if n == servers:
-            return share
-    raise AssertionError  # the iterator never ends
+    if not erlangs:
+        return 0.0 if servers else 1.0
+    if erlangs < 0:
+        raise ValueError(f"a load is not negative, got {erlangs}")
+    inverse = 1.0
+    for n in range(1, servers + 1):  # as below, spelled out: fluid flows ask for it ten times a step
+        inverse = 1.0 + n / erlangs * inverse
+    return 1.0 / inverse
 
 
 def blocking_by_servers(erlangs: float) -> Iterator[tuple[int, float]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 _SURE: Final = 6.0
@@ -114,26 +115,13 @@ class MovingPool:
         self._keep(end_s, load)
         sure, floors = self._surely_reached(self._loads[0][1])
         first, rates = self._passing(rate_per_s, middle)
-        hazard, widths, exp = self._hazard, self._widths, math.exp
-        started = 0.0
-        for place in range(old_sure, sure):  # the mean is far above these now
-            least = old[place - old_sure] if place - old_sure < len(old) else 0.0
-            started += widths[place] * exp(-max(hazard[place], least))
         added = [rate * step_s for rate in rates]
-        for offset in range(max(0, min(sure - first, len(added)))):
-            hazard[first + offset] += added[offset]
-        end = max(sure + len(floors), min(first, len(hazard)) + len(added))
-        for place in range(sure, end):
-            was = hazard[place]
-            if 0 <= place - first < len(added):
-                hazard[place] += added[place - first]
-            now = hazard[place]
-            if 0 <= place - old_sure < len(old):
-                was = max(was, old[place - old_sure])
-            if place - sure < len(floors):
-                now = max(now, floors[place - sure])
-            if now > was:
-                started += widths[place] * (exp(-was) - exp(-now))
+        end = max(sure + len(floors), min(first, len(self._hazard)) + len(added))
+        started = 0.0
+        if added or sure != old_sure or floors is not old:
+            started = self._surely_started(old_sure, sure, old)
+            aligned = old[sure - old_sure :] if sure >= old_sure else [*repeat(0.0, old_sure - sure), *old]
+            started += self._started(sure, end, (first, added), (aligned, floors))
         for offset, more in enumerate(added):
             self.passed[first + offset] += more
         self._subtract(expired, 0.5)
@@ -143,16 +131,48 @@ class MovingPool:
         self._environments = min(self._reached(sure, floors, end), self._environments + most - lost)
         return PoolStep(started, self._environments)
 
+    def _surely_started(self, old_sure: int, sure: int, old: list[float]) -> float:
+        """Environments that the mean is far above of now, and was not before."""
+        least = chain(old, repeat(0.0))
+        places = range(old_sure, sure)
+        return math.fsum(
+            self._widths[place] * math.exp(-max(self._hazard[place], floor))
+            for place, floor in zip(places, least, strict=False)
+        )
+
+    def _started(
+        self,
+        sure: int,
+        end: int,
+        more: tuple[int, list[float]],
+        floors: tuple[list[float], list[float]],
+    ) -> float:
+        """Environments started because H grew: by `more`, from a place on; `floors` are then and now."""
+        hazard, exp, started = self._hazard, math.exp, 0.0
+        before = hazard[sure:end]
+        for place, rate in enumerate(more[1], more[0]):
+            hazard[place] += rate
+        old, new = (chain(one, repeat(0.0)) for one in floors)
+        changes = zip(map(max, before, old), map(max, hazard[sure:end], new), strict=True)
+        for (was, now), width in zip(changes, self._widths[sure:end], strict=True):
+            if now > was:
+                started += width * (exp(-was) - exp(-now))
+        return started
+
     def _reached(self, sure: int, floors: list[float], end: int) -> float:
         """The mean number of environments: of those that are surely there, and of the others up to `end`."""
         found = self._always
         if sure:
             found += self._numbers[sure - 1] - math.floor(self._always)
-        for place in range(sure, end):
-            hazard = self._hazard[place]
-            if place - sure < len(floors):
-                hazard = max(hazard, floors[place - sure])
-            found -= self._widths[place] * math.expm1(-hazard)
+        expm1 = math.expm1
+        numbers = zip(
+            self._hazard[sure:end], chain(floors, repeat(0.0)), self._widths[sure:end], strict=False
+        )
+        for hazard, floor, width in numbers:
+            if hazard > floor:
+                found -= width * expm1(-hazard)
+            elif floor:
+                found -= width * expm1(-floor)
         return found
 
     def skip(self, passed_s: float) -> None:

@@ -373,7 +373,7 @@ def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
     ran = admitted * horizon_s * attempts
     hold_s = capped.mean_s + found.cold_share * load.init.mean_s
     in_flight = rate * let_in * attempts * hold_s
-    environments, quantile = starts.over_time(max(found.environments, in_flight), in_flight)
+    environments, quantile = starts.over_time(min(max(found.environments, in_flight), load.limit), in_flight)
     retries = () if attempts == 1 else ("retries are taken to come at equal distances, too",)
     return _prediction(
         load,

@@ -10,7 +10,15 @@ from typing import Any, Final
 
 import click
 
-from engine.cli.model_options import json_of, number, price_options, prices_of, refuse, sizes_of
+from engine.cli.model_options import (
+    json_of,
+    number,
+    price_options,
+    prices_of,
+    refuse,
+    refuse_unused,
+    sizes_of,
+)
 from engine.cli.options import function_named, run, variable_option
 from engine.cli.prediction_tables import dollars, seconds
 from engine.cli.template_options import TemplateCommand, template_options
@@ -67,14 +75,18 @@ _SHORT: Final = 0.95
 )
 @click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
 @price_options
+@click.option("--free-tier", is_flag=True, hidden=True)  # both were ignored once: who gives them is told
+@click.option("--days", type=click.IntRange(1, 366), default=30, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def tune(handler: str, path: str | None, *, as_json: bool, **options: Any) -> None:
+@click.pass_context
+def tune(context: click.Context, /, handler: str, path: str | None, *, as_json: bool, **options: Any) -> None:
     """Run a handler here, in processes of its own, at each memory size, and price it.
 
     With --config it is named as there. It has the memory, and the share of a
     CPU, that Lambda gives each size; sizes with more CPUs than this machine has are extrapolated: of the time
     the CPU part shrinks with memory up to one vCPU (1,769 MB), waiting does not.
     """
+    refuse_unused(context, "prices are of a million invocations, not of a month", "free_tier", "days")
     book = prices_of(options)
     sizes = sizes_of(options["sizes"])
     payload = {} if path is None else json_of(path)

@@ -193,6 +193,8 @@ def test_plan_answers_for_each_function_and_in_sum():
         (("--beside", "function --traffic 1"), "error: --beside: two functions of one name"),
         (("--beside", "pay --traffic 1 --reserved 950"), "error: reservations of 950 leave 50 of 1,000"),
         (("--beside", "pay --traffic 1", "--find", "reserved"), "error: --find: would change nothing"),
+        (("--beside", "pay --traffic 1", "--at-once", "2"), "error: --at-once: would change nothing"),
+        (("--beside", "pay --traffic 1", "--plan-years", "3"), "error: --plan-years: would change nothing"),
         (("--beside", "pay --traffic '1"), 'error: --beside "pay --traffic \'1": No closing quotation'),
     ],
 )

@@ -34,7 +34,14 @@ from engine.cli.model_options import (
 )
 from engine.cli.plan.against import Asked, assumptions_of_log, observed_runs, taken_from_log
 from engine.cli.plan.backlog import drain_of
-from engine.cli.plan.beside import answer_together, attempt_options, load_beside, load_of, traffic_option
+from engine.cli.plan.beside import (
+    AccountAnswer,
+    answer_together,
+    attempt_options,
+    load_beside,
+    load_of,
+    traffic_option,
+)
 from engine.cli.plan.beside import lines as lines_of_account
 from engine.cli.plan.beside import page as page_of_account
 from engine.cli.plan.memory import SizeDurations, durations_of_cpu, durations_of_file, memory_table, unkept
@@ -160,22 +167,20 @@ def plan(
     take(options, "maximum_concurrency", "provisioned_pollers")
     if options["front_door"] != "sqs":
         refuse_unused(context, "needs --front-door sqs", "sqs_batch", "sqs_send_batch")
+    if options["savings_plan"] is None:
+        refuse_unused(context, "needs --savings-plan", "plan_years")
+    if not options["container"]:
+        refuse_unused(context, "needs --container", "at_once")
     objectives = objectives_of(options)
     function, account, service, init = function_of(options, options["of"] or "function")
     book, free_tier, days = book_of(options)
     beside = options.pop("beside")
     if beside:
         refuse_unused(context, "several functions are planned without it", *_OF_ONE)
-        first = load_of(
-            function, account, hours * 3600, {**options, "traffic": traffic, "service": service, "init": init}
-        )
-        loads = [first, *(load_beside(text, account, hours * 3600) for text in beside)]
-        answer = answer_together(loads, objectives, book, free_tier, days)
-        if html is not None:
-            write(html, page_of_account(answer))
-        document = answer.document()
-        click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines_of_account(answer)))
-        _exit(failed=overall(answer.all_checks) is Verdict.FAILS)
+        said = {**options, "traffic": traffic, "service": service, "init": init}
+        loads = [load_of(function, account, hours * 3600, said)]
+        loads += [load_beside(text, account, hours * 3600) for text in beside]
+        _tell(answer_together(loads, objectives, book, free_tier, days), html, as_json=as_json)
     asked = Asked(function, service, init, hours * 3600)
     wanted = options.pop("find")
     against, of, within = (options.pop(name) for name in ("against", "of", "within"))
@@ -189,8 +194,6 @@ def plan(
         runs = observed_runs(against, of, function.memory_mb)
         asked, taken = taken_from_log(runs, asked, against, partial(is_given, context))
     function, service, init, horizon_s = asked
-    if not options["container"]:
-        refuse_unused(context, "needs --container", "at_once")
     containers, at_once = options.pop("container"), options.pop("at_once")
     error_share = options.pop("errors") / 100
     trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
@@ -279,6 +282,14 @@ def plan(
     click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines(report)))
     apart = within is not None and 100 * comparison.worst(compared) > within
     _exit(failed=apart or overall(checks) is Verdict.FAILS)
+
+
+def _tell(answer: AccountAnswer, html: str | None, *, as_json: bool) -> NoReturn:
+    """Print and write the answer for several functions."""
+    if html is not None:
+        write(html, page_of_account(answer))
+    click.echo(json.dumps(answer.document(), indent=2) if as_json else "\n".join(lines_of_account(answer)))
+    _exit(failed=overall(answer.all_checks) is Verdict.FAILS)
 
 
 def _exit(*, failed: bool) -> NoReturn:

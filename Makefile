@@ -42,9 +42,11 @@ check: $(VENV)/.installed ## format, lint, types
 bench: $(VENV)/.installed ## the engine and its floors in one run, as JSON ratios
 	@$(BIN)/python -m tests.bench
 
+SCENARIO ?= spike
+
 load: $(VENV)/.installed ## a load test: SCENARIO=spike (step, scale-from-zero, ...), LOAD_ARGS="--duration 20"
 # Status 3: the generator was the limit, and the report says so.
-	$(BIN)/python -m loadtests.run $(SCENARIO) $(LOAD_ARGS) || [ $$? = 3 ]
+	$(BIN)/engine load $(SCENARIO) $(LOAD_ARGS) || [ $$? = 3 ]
 
 dashboards: $(VENV)/.installed ## write Grafana's dashboards and Prometheus's rules anew
 	$(BIN)/python -m grafana.src.build

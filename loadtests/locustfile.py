@@ -1,4 +1,4 @@
-"""What Locust runs for `loadtests.run`: users and shape from the plan that `LOADTEST_PLAN` points to.
+"""What Locust runs for `engine load`: users and shape from the plan that `LOADTEST_PLAN` points to.
 
 A class for each user of the plan; docs/load-testing.md says how to run it by hand, and on several machines.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from locust import events
 
-from loadtests.common.locust_hooks import LocustHooks, shape_class
-from loadtests.common.plan import Plan
-from loadtests.common.recorder import Recorder
-from loadtests.common.users import user_classes
+from engine.load.generator.locust_hooks import LocustHooks, shape_class
+from engine.load.generator.recorder import Recorder
+from engine.load.generator.users import user_classes
+from engine.load.planning.plan import Plan
 
 _plan = Plan.from_environment()
 _recorder = Recorder(_plan)

@@ -42,7 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": _PARTS | {"config"},
     "testing": _PARTS | {"config", "app"},
     "console": _PARTS | {"config", "app"},
-    "cli": _PARTS | {"config", "app", "console"},
+    "load": _PARTS | {"config", "app"},
+    "cli": _PARTS | {"config", "app", "console", "load"},
     "": _PARTS | {"config", "app"},  # engine/__init__.py: the public names
     "__main__": {"cli"},
 }

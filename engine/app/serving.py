@@ -198,6 +198,8 @@ async def _serve(
                     outer.start_soon(_reload, config, engine, closing)
 
                 def ready(urls: Mapping[str, str | None]) -> None:
+                    opened = {**urls, "admin": admin_url}
+                    engine.stats.listeners = {name: url for name, url in opened.items() if url is not None}
                     announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
 
                 drained = await serve_clients(

@@ -15,6 +15,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "dashboards": "Write what Grafana and Prometheus need to watch an engine: dashboards, jobs, rules.",
     "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",
     "invoke": "Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.",
+    "load": "Drive functions in an open model, judge what came of it, and write a report.",
     "plan": "Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.",
     "replay": "Send each event of TRACE at its time: own events, REPORT lines, or a published trace.",
     "rules": "Print Prometheus's recording and alerting rules as one rule file.",

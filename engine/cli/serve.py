@@ -39,6 +39,7 @@ from engine.telemetry.log import gap_line
 )
 @click.option("--memory-mb", type=int, metavar="N", help="configured memory of every function")
 @click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")
+@click.option("--keep-alive-s", type=float, metavar="S", help="how long idle environments live")
 @click.option("--concurrency-limit", type=int, metavar="N", help="invocations at a time, over all functions")
 @click.option("--log-format", type=click.Choice(["text", "json", "off"]), help="platform log on stderr")
 @click.option("--state-dir", metavar="DIR", help="keep functions created over the Lambda API in DIR")

@@ -107,6 +107,7 @@ class Stats:
         budget_usd: float | None = None,
     ) -> None:
         self.functions: dict[str, FunctionStats] = {}
+        self.listeners: dict[str, str] = {}
         self.label_cap = label_cap
         self.account_limit = account_limit
         self.prices = _price_tree(sheet)

@@ -35,6 +35,7 @@ def status_pieces(stats: Stats, *, uptime_s: float) -> Pieces:
     rest = {
         "uptime_s": round(uptime_s, 3),
         "in_flight": in_flight,
+        "listeners": stats.listeners,
         "account_concurrency_limit": stats.account_limit,
         "duration_bounds_s": HANDLER_BOUNDS_S,
         "rejected": dict(stats.rejected),

@@ -20,7 +20,7 @@ from prometheus_client import (
     start_http_server,
 )
 
-from grafana.src.loadtest_metrics import LOAD_METRICS, LoadMetric
+from engine.load.metric_catalogue import LOAD_METRICS, LoadMetric
 
 _SCENARIO: Final = "mixed"
 _MAKERS: Final = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 import promql_parser as promql
 from grafana_foundation_sdk.models import units
 
+from engine.load.metric_catalogue import LOAD_METRICS
 from engine.telemetry.metric_catalogue import CATALOGUE
-from grafana.src.loadtest_metrics import LOAD_METRICS
 from grafana.src.variables import filled
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.load.metric_catalogue import LOAD_METRICS
 from engine.telemetry.metric_catalogue import CATALOGUE
-from grafana.src.loadtest_metrics import LOAD_METRICS
 
 RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"

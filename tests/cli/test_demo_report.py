@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.demo.charts import rates
 from engine.cli.demo.report import page
 from engine.cli.demo.summary_tables import facts, print_summary, sentences
 from engine.report.page import DATA_ID
+from engine.report.run_charts import rates
 
 RECORDED = Path(__file__).with_name("test_demo_sample.json").read_text(encoding="utf-8")
 VOID = {"meta", "link", "br", "img", "input", "hr"}

@@ -19,10 +19,11 @@ from engine.cli.demo.drive import (
 )
 from engine.cli.demo.load import OK, RequestTally, kind_of
 from engine.cli.demo.queue_and_bucket import QueueAndBucketCounts
-from engine.cli.demo.sampling import StatusSample, sample_of
 from engine.cli.demo.sizes import DemoSizes
-from engine.cli.demo.summary import DemoRun, curve, document, percentile, plain
+from engine.cli.demo.summary import DemoRun, curve, document, percentile
 from engine.protocols.http.client import Response
+from engine.report.figures import plain
+from engine.telemetry.status_sample import StatusSample, sample_of
 
 PLAN = DemoSizes(config="engine.toml", burst=1000, over=1500, prices="prices of us-east-1 as of 2026-09-19")
 FED = QueueAndBucketCounts(messages=10_000, left=0, dead=0, objects=100, noticed=100, took_s=2.5)

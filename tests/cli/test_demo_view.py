@@ -9,10 +9,10 @@ from engine.cli.demo.engine_process import ROOT
 from engine.cli.demo.load import OK
 from engine.cli.demo.mixed_traffic import EXPECTED_FAILURES, traffic_classes
 from engine.cli.demo.phases import PhaseProgress
-from engine.cli.demo.sampling import StatusSample
 from engine.cli.demo.sizes import DemoSizes
 from engine.cli.demo.view import Lines, Quiet, screen, sparkline
 from engine.config import load_config
+from engine.telemetry.status_sample import StatusSample
 from handlers.faulty import HOW
 
 PLAN = DemoSizes(config="handlers/engine.toml")

@@ -14,10 +14,10 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from engine.config import EngineSettings
+from engine.load.metric_catalogue import LOAD_METRICS
 from engine.telemetry.metric_catalogue import CATALOGUE
 from grafana.src.build import BOARDS, ROOT, generated
 from grafana.src.lint import KNOWN, metrics_of, problems_of_dashboard, problems_of_query
-from grafana.src.loadtest_metrics import LOAD_METRICS
 from grafana.src.promql import level, mean, quantile, rate, selector
 from grafana.src.rules import documents
 from grafana.src.variables import ALL, filled

@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is not installed")
 
+from engine.load.metric_catalogue import LOAD_METRICS
 from engine.telemetry.metric_catalogue import CATALOGUE
 from grafana.src.build import BOARDS, ROOT
-from grafana.src.loadtest_metrics import LOAD_METRICS
 from grafana.src.preview import height, paint, shoot
 from grafana.src.rig import PROMETHEUS, Rig
 from grafana.src.rules import RECORDED

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.common.arrivals import Arrival, arrivals, share_of
-from loadtests.common.plan import LoadStage, Plan, Stream
+from engine.load.planning.arrivals import Arrival, arrivals, share_of
+from engine.load.planning.plan import LoadStage, Plan, Stream
 
 STAGES = (
     LoadStage(name="slow", seconds=2, per_s={"a": 2}),

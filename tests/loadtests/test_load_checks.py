@@ -6,7 +6,10 @@ import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
-from loadtests.common.checks import (
+from engine.cli.load.running import publish
+from engine.load.planning.plan import Breaks
+from engine.load.planning.scenario import Limits, Unchanged
+from engine.load.results.checks import (
     FAILED,
     GENERATOR_LIMITED,
     PASSED,
@@ -17,10 +20,7 @@ from loadtests.common.checks import (
     sum_checks,
     verdict,
 )
-from loadtests.common.knee import knee, why_broken
-from loadtests.common.plan import Breaks
-from loadtests.common.scenario import Limits, Unchanged
-from loadtests.run import publish
+from engine.load.results.knee import knee, why_broken
 
 GOOD, BAD = RunCheck("good", held=True, saw=""), RunCheck("bad", held=False, saw="")
 
@@ -52,6 +52,7 @@ DOCUMENT = {
         "dropped": 0,
         "lag_ms": {"p99": 5.0},
         "cpu_percent": 40.0,
+        "measured": {"objectives": []},
     },
     "conservation": [{"what": "x", "sent": 5, "found": 5, "agrees": True}],
     "knee": None,
@@ -102,7 +103,7 @@ def held(checks):
 
 def test_a_good_run_holds_everything(document):
     """No check is there that nothing can hold."""
-    assert {True} == set(held([*sum_checks(document), *generator_checks(document)]))
+    assert {True} == set(held([*sum_checks(document, Limits()), *generator_checks(document)]))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_nothing_may_be_lost(document, change, expected):
     """One request is enough."""
     change(document)
 
-    assert expected == held(sum_checks(document))
+    assert expected == held(sum_checks(document, Limits()))
 
 
 @pytest.mark.parametrize(

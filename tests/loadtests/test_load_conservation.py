@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
-from loadtests.common.conservation import Count, compared
-from loadtests.common.deliveries import Channel, RecordDeliveries
-from loadtests.common.plan import LoadStage, Plan, Stream
+from engine.load.planning.plan import LoadStage, Plan, Stream
+from engine.load.results.conservation import ComparedCount, compared, engine_counts
+from engine.load.running.deliveries import Channel, RecordDeliveries
 from loadtests.functions import Poisoned, delivering, holding, stormy
 
 METRICS = """\
@@ -41,7 +41,15 @@ PLAN = Plan(
 
 def seen(success=0, failure=0, throttled=0, records=0):
     """What callers saw of a stream."""
-    return {"success": success, "failure": failure, "throttled": throttled, "records": records}
+    return {
+        "due": success + failure + throttled,
+        "success": success,
+        "failure": failure,
+        "throttled": throttled,
+        "records": records,
+        "dropped": 0,
+        "no_answer": 0,
+    }
 
 
 def client(queued=100):
@@ -52,7 +60,8 @@ def client(queued=100):
             "two": seen(4, 0, 2),
             "web": seen(7, 0, 2),
             "queued": seen(10, records=queued),
-        }
+        },
+        "unanswered": 0,
     }
 
 
@@ -63,9 +72,10 @@ def took(delivered):
 
 def test_sums_agree_when_nothing_was_lost():
     """Successes and failures by function and trigger, throttles by function, records one by one."""
-    counts = compared(PLAN, client(), METRICS, took(97), {"queued": 3})
+    counts = compared(PLAN, client(), engine_counts(METRICS), took(97), {"queued": 3}, {})
 
     assert [
+        ("offered requests", 35, 35),
         ("echo by invoke, success", 10, 10),
         ("echo by invoke, failure", 3, 3),
         ("echo by http, success", 7, 7),
@@ -78,21 +88,51 @@ def test_sums_agree_when_nothing_was_lost():
 
 def test_a_record_that_nobody_has_is_a_difference():
     """Neither taken nor a dead letter."""
-    counts = compared(PLAN, client(), METRICS, took(97), {"queued": 2})
+    counts = compared(PLAN, client(), engine_counts(METRICS), took(97), {"queued": 2}, {})
 
-    assert [Count(what="queued, records", sent=100, found=99, where="97 delivered + 2 dead letters")] == [
-        one for one in counts if not one.agrees
-    ]
+    assert [
+        ComparedCount(what="queued, records", sent=100, found=99, where="97 delivered + 2 dead letters")
+    ] == [one for one in counts if not one.agrees]
 
 
 def test_an_answer_nobody_got_is_a_difference():
     """The engine counted one more than the callers have."""
     metrics = METRICS.replace('trigger="http",outcome="success"} 7', 'trigger="http",outcome="success"} 8')
-    counts = compared(PLAN, client(), metrics, took(97), {"queued": 3})
+    counts = compared(PLAN, client(), engine_counts(metrics), took(97), {"queued": 3}, {})
 
     assert [("echo by http, success", 7, 8)] == [
         (one.what, one.sent, one.found) for one in counts if not one.agrees
     ]
+
+
+def test_every_offered_request_has_one_end():
+    """Answered, refused, failed or open; one that was never sent has failed."""
+    found = client()
+    found["streams"]["one"] |= {"due": 14, "dropped": 1}
+    lost = compared(PLAN, found, None, {"queued": RecordDeliveries(delivered=100)}, {}, {})
+    found["unanswered"] = 3
+    whole = compared(PLAN, found, None, {"queued": RecordDeliveries(delivered=100)}, {}, {})
+
+    assert [("offered requests", 39, 36)] == [
+        (one.what, one.sent, one.found) for one in lost if not one.agrees
+    ]
+    assert (True, "27 answered + 5 refused + 4 failed + 3 open") == (whole[0].agrees, whole[0].where)
+
+
+@pytest.mark.parametrize(
+    ("answers", "no_answer", "agrees"),
+    [(7, 0, True), (6, 0, True), (9, 2, True), (9, 0, False)],
+)
+def test_the_users_function_may_be_called_by_others_too(answers, no_answer, agrees):
+    """But every answer of a caller is one that the engine gave: 3 since the page before, and 4 refusals."""
+    plan = PLAN.model_copy(update={"streams": {"web": Stream(send="http", function="echo", is_users=True)}})
+    before = METRICS.replace('trigger="http",outcome="success"} 7', 'trigger="http",outcome="success"} 4')
+    before = before.replace("function_limit", "other").replace('"account_limit"} 4', '"account_limit"} 0')
+    found = {"streams": {"web": {**seen(answers), "no_answer": no_answer}}, "unanswered": 0}
+
+    counts = compared(plan, found, engine_counts(METRICS, before), {}, {}, {})
+
+    assert [True, agrees] == [one.agrees for one in counts]
 
 
 @pytest.fixture

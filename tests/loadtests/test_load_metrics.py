@@ -10,10 +10,10 @@ pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from grafana.src.loadtest_metrics import LOAD_METRICS
-from loadtests.common.metrics import registry
-from loadtests.common.plan import LoadStage, Plan, Stream
-from loadtests.common.recorder import SUCCESS, THROTTLED, Recorder, RequestOutcome
+from engine.load.generator.live_metrics import registry
+from engine.load.generator.recorder import SUCCESS, THROTTLED, Recorder, RequestOutcome
+from engine.load.metric_catalogue import LOAD_METRICS
+from engine.load.planning.plan import LoadStage, Plan, Stream
 
 PROMTOOL = shutil.which("promtool")
 

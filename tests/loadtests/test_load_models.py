@@ -11,8 +11,8 @@ import pytest
 if find_spec("locust") is None:  # to import it here would patch this whole process for gevent
     pytest.skip("locust is not installed", allow_module_level=True)
 
-from loadtests.common.plan import LoadStage, Plan, Stream
-from loadtests.common.processes import run_locust
+from engine.load.planning.plan import LoadStage, Plan, Stream
+from engine.load.running.locust_process import run_locust
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
-from loadtests.common.findings import findings
-from loadtests.common.plan import LoadStage, Plan, Stream
-from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, Recorder, RequestOutcome
-from loadtests.common.tally import Tally
+from engine.load.generator.findings import findings
+from engine.load.generator.recorder import FAILURE, SUCCESS, THROTTLED, Recorder, RequestOutcome
+from engine.load.generator.tally import Tally
+from engine.load.planning.plan import LoadStage, Plan, Stream
 
 BOUNDS = (0.001, 0.01, 0.1, 1.0)
 PLAN = Plan(
@@ -46,7 +46,7 @@ def test_a_percentile_has_three_digits(times, percent):
 @settings(max_examples=20)
 @given(times_s, times_s)
 def test_tallies_add_up_over_processes(here, there):
-    """What was packed elsewhere and added is what one process would have counted."""
+    """What was encoded elsewhere and added is what one process would have counted."""
     alone, mine, theirs = Tally(BOUNDS), Tally(BOUNDS), Tally(BOUNDS)
     for time_s in here:
         alone.add(time_s)
@@ -55,7 +55,7 @@ def test_tallies_add_up_over_processes(here, there):
         alone.add(time_s)
         theirs.add(time_s)
 
-    mine.merge(Tally.unpacked(json.loads(json.dumps(theirs.packed())), BOUNDS))
+    mine.merge(Tally.decoded(json.loads(json.dumps(theirs.encoded())), BOUNDS))
 
     assert (alone.count, alone.buckets, alone.spread_ms()) == (mine.count, mine.buckets, mine.spread_ms())
     assert alone.curve_ms() == mine.curve_ms()

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
+from engine.load.results.checks import FAILED, GENERATOR_LIMITED
+from engine.load.results.report import facts, page
+from engine.load.results.text import as_text
 from engine.report.page import DATA_ID
-from loadtests.common.checks import FAILED, GENERATOR_LIMITED
-from loadtests.common.report import facts, page
-from loadtests.run import as_text
 
 RECORDED = Path(__file__).with_name("test_load_sample.json").read_text(encoding="utf-8")
 EVIL = "</script><script>alert(1)</script>"

@@ -10,25 +10,30 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 if find_spec("locust") is None:  # to import it here would patch this whole process for gevent
     pytest.skip("locust is not installed", allow_module_level=True)
 
-from loadtests.common.arrivals import arrivals
-from loadtests.common.plan import Plan
-from loadtests.common.processes import LoadTestError, running_engine
-from loadtests.common.prometheus import PROMETHEUS
-from loadtests.run import main
+from engine.cli import main
+from engine.load.data_files import CONFIG
+from engine.load.errors import LoadTestError
+from engine.load.planning.arrivals import arrivals
+from engine.load.planning.plan import Plan
+from engine.load.running.engine_process import running_engine
+from engine.load.running.prometheus import PROMETHEUS
 
 ROOT = Path(__file__).parents[2]
+HANDLER = "handlers.hello.handler"
+SCENARIOS_OWN = ("--config", str(CONFIG))
 CHROMIUM = shutil.which("chromium")
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 
 
 def run(*arguments):
-    """`python -m loadtests.run` with `arguments`."""
-    command = [sys.executable, "-m", "loadtests.run", *arguments]
+    """`engine load` with `arguments`."""
+    command = [sys.executable, "-m", "engine", "load", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
 
 
@@ -108,42 +113,63 @@ def test_a_browser_opens_the_report_without_a_network(steady, tmp_path):
     assert 6 == shown.count("<svg")
 
 
+def refusals(arguments):
+    """What is printed, by command lines that start nothing: the exit code and the lines."""
+    done = CliRunner().invoke(main, ["load", *arguments])
+    return done.exit_code, done.output.splitlines()
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["nonsense"], "argument SCENARIO: invalid choice: 'nonsense'"),
-        (["--users", "0"], "argument --users: 0 is below 1"),
-        (["--scale", "0"], "argument --scale: 0 is not above 0"),
+        ([], "error: name MODULE.FUNCTION, a scenario (see --list), --config FILE or --url URL"),
+        (["spiky"], "error: 'spiky' is neither MODULE.FUNCTION nor a scenario, did you mean 'spike'?"),
+        (["spike", "--users", "0"], "Error: Invalid value for '--users': 0 is no whole number from 1"),
+        (["spike", "--scale", "0"], "Error: Invalid value for '--scale': 0 is no number above 0"),
+        (["spike", "--rate", "5"], "error: --rate: spike has stages of its own"),
+        (["spike", "--event", "{}"], "error: --event needs a function in the place of the scenario's own"),
+        ([HANDLER, "--scale", "2"], "error: --scale: needs a SCENARIO"),
+        ([HANDLER, "--rate", "5", "--profile", "5"], "error: --rate and --profile exclude each other"),
+        ([HANDLER, "--profile", "wave:3"], "error: 'wave:3': no such traffic (known: "),
+        ([HANDLER, "--profile", "trace:none.csv"], "error: none.csv: "),
+        ([HANDLER, "--event", "{"], "error: --event {: not JSON: "),
+        ([HANDLER, "--event", "none.json"], "error: --event none.json: no such file or folder, and not JSON"),
+        ([HANDLER, "--slo", "p99=300"], "error: --slo 'p99=300': '300' needs a unit: us, ms or s"),
+        ([HANDLER, "--slo", "p98=1ms,speed=3"], "error: --slo 'speed=3': no such objective (known: "),
+        ([HANDLER, "--duration", "soon"], "Error: Invalid value for '--duration': 'soon' is no time: "),
+        ([HANDLER, "--stop-on-breach"], "error: --stop-on-breach needs --slo"),
+        ([HANDLER, "--url", "localhost"], "error: --url localhost: not an http:// or https:// URL"),
+        ([HANDLER, "--function", "x"], "error: --function NAME needs --config FILE or --url URL"),
+        (["--config", "none.toml"], "error: none.toml: "),
+        (["nowhere.handler"], "error: nowhere.handler: no module 'nowhere' in "),
     ],
 )
-def test_a_mistake_costs_one_clear_line(capsys, arguments, problem):
-    """Nothing is started for what cannot be run."""
-    with pytest.raises(SystemExit) as raised:
-        main(arguments)
+def test_a_mistake_costs_one_clear_line(arguments, problem, monkeypatch, tmp_path):
+    """Nothing is started, and no folder is made, for what cannot be run."""
+    monkeypatch.chdir(tmp_path)
+    code, lines = refusals(arguments)
 
-    assert 2 == raised.value.code
-    assert problem in capsys.readouterr().err.splitlines()[-1]
+    assert 2 == code
+    assert problem in lines[-1]
+    assert [] == list(tmp_path.iterdir())
 
 
-def test_a_report_does_not_overwrite_another(capsys, tmp_path):
+def test_a_report_does_not_overwrite_another(tmp_path):
     """Its folder has to be a new one."""
-    status = main(["spike", "--out", str(tmp_path)])
-
-    assert 2 == status
-    assert capsys.readouterr().err.startswith("error: [Errno 17] File exists")
+    assert (2, [f"error: {tmp_path}: File exists"]) == refusals(["spike", "--out", str(tmp_path)])
 
 
-def test_the_list_says_what_each_scenario_asks(capsys):
+def test_the_list_says_what_each_scenario_asks():
     """One line each."""
-    status = main(["--list"])
+    code, lines = refusals(["--list"])
 
-    assert 0 == status
-    assert 10 == capsys.readouterr().out.count("?\n")
+    assert 0 == code
+    assert [True] * 10 == [line.endswith("?") for line in lines]
 
 
 def test_an_engine_that_does_not_start_says_why():
     """The reason is the engine's own, not a traceback of the load test."""
-    with pytest.raises(LoadTestError) as raised, running_engine(["--memory-mb", "1"]):
+    with pytest.raises(LoadTestError) as raised, running_engine([*SCENARIOS_OWN, "--memory-mb", "1"]):
         pytest.fail("it started")
 
     assert str(raised.value).startswith("the engine ended before it was ready; the engine's last lines:\n")

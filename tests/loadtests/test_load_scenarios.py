@@ -2,24 +2,27 @@
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
 from engine.config import load_config
-from loadtests.common.arrivals import arrivals
-from loadtests.common.plan import Plan, Stream
-from loadtests.common.processes import CONFIG, ROOT, LoadTestError
-from loadtests.common.scenario import (
-    FOLDER,
+from engine.load.data_files import CONFIG, SCENARIOS
+from engine.load.errors import LoadTestError
+from engine.load.planning.arrivals import arrivals
+from engine.load.planning.plan import Plan, Stream
+from engine.load.planning.scenario import (
     Limits,
     Scenario,
     ScenarioStage,
     load_scenario,
     scenario_names,
 )
-from loadtests.common.session import _closed
+from engine.load.running.session import _closed
+
+ROOT = Path(__file__).parents[2]
 
 TEN = [
     "failure-storm",
@@ -130,7 +133,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
 )
 def test_names_have_to_be_known(tmp_path, old, new, problem):
     """A limit that looks at nothing would always hold."""
-    text = (FOLDER / "spike.toml").read_text()
+    text = (SCENARIOS / "spike.toml").read_text()
     (tmp_path / "spike.toml").write_text(text.replace(old, new))
 
     with pytest.raises(LoadTestError) as raised:

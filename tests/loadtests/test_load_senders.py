@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
-from loadtests.common.plan import Mix, Stream
-from loadtests.common.recorder import FAILURE, SUCCESS, THROTTLED, RequestOutcome
-from loadtests.common.senders import Sender
+from engine.load.generator.recorder import FAILURE, SUCCESS, THROTTLED, RequestOutcome
+from engine.load.generator.senders import Sender
+from engine.load.planning.plan import Mix, Stream
 
 URLS = {"aws": "http://aws", "http": "http://http"}
 
@@ -30,14 +30,14 @@ def test_an_invocation_is_a_post_to_the_invoke_api():
     request = sender(send="invoke", events=(Mix(event={"n": 1}),)).request(0, 5.0)
 
     assert ("POST", "http://aws/2015-03-31/functions/f/invocations") == (request.method, request.url)
-    assert '{"n":1}' == request.body
+    assert b'{"n":1}' == request.body
 
 
 def test_an_http_request_has_its_own_method_and_target():
     """A GET has no body."""
     request = sender(send="http", method="GET", target="/x?y=1").request(0, 5.0)
 
-    assert ("GET", "http://http/x?y=1", "") == (request.method, request.url, request.body)
+    assert ("GET", "http://http/x?y=1", b"") == (request.method, request.url, request.body)
 
 
 def test_an_asynchronous_invocation_carries_a_numbered_record():
@@ -78,7 +78,7 @@ def test_the_same_number_is_the_same_request():
     assert requests == [other.request(number, 1.0) for number in range(1000)]
     counts = Counter(request.fails for request in requests)
     assert 620 < counts[False] < 780
-    assert all(request.fails == ("false" in request.body) for request in requests)
+    assert all(request.fails == (b"false" in request.body) for request in requests)
 
 
 def test_poison_is_the_share_that_is_asked_for():

@@ -18,6 +18,7 @@ SHAPES = [
     "20",
     "sine:20:15:60",
     "step:5:40:100",
+    "ramp:5:40:100",
     "spike:5:200:100:10",
     "onoff:40:10:10",
 ]
@@ -83,7 +84,7 @@ def test_off_is_off():
         ("poisson:inf", "RATE must not be negative or infinite"),
         ("poisson:0", "RATE must be more than 0"),
         ("poisson:many", "RATE 'many' is not a number"),
-        ("wave:3", "no such traffic (known: poisson, constant, sine, step, spike, onoff)"),
+        ("wave:3", "no such traffic (known: poisson, constant, sine, step, ramp, spike, onoff)"),
         ("sine:10:5", "must be sine:MEAN:AMPLITUDE:PERIOD_S"),
     ],
 )

@@ -18,8 +18,8 @@ from engine.cli.demo.drive import (
 )
 from engine.cli.demo.load import OK
 from engine.cli.demo.queue_and_bucket import QueueAndBucketCounts
-from engine.cli.demo.sampling import StatusSample
 from engine.cli.demo.sizes import WANTED_PEAK, DemoSizes
+from engine.telemetry.status_sample import StatusSample
 
 REASON: Final = "ConcurrentInvocationLimitExceeded"
 

@@ -30,10 +30,11 @@ from engine.cli.demo.queue_and_bucket import (
     object_calls,
     send_all,
 )
-from engine.cli.demo.sampling import StatusSample, StatusSampler
+from engine.cli.demo.sampling import StatusSampler
 from engine.cli.demo.sizes import DemoSizes
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
+from engine.telemetry.status_sample import StatusSample
 
 FROM_ZERO, OVER_THE_LIMIT, HTTP_EVENTS, INVOKE_API, MIXED_TRAFFIC, QUEUE_AND_BUCKET, TO_ZERO = range(7)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from engine.cli.demo.sampling import StatusSample
+from engine.telemetry.status_sample import StatusSample
 
 _RATE_OVER_S: Final = 1.0
 _HISTORY: Final = 600

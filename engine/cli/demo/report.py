@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from engine.cli.demo import charts
 from engine.cli.demo.summary_tables import Rows, components_text, facts, function_rows, latency_rows
 from engine.report import page as kit
+from engine.report import run_charts as charts
 from engine.report.page import section
 from engine.report.tables import html_table
 

@@ -1,52 +1,19 @@
-"""Reads the engine's /status.json several times a second, and reduces it to a line of numbers."""
+"""Reads the engine's /status.json several times a second."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from engine.cli.demo.engine_process import DemoError
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
+from engine.telemetry.status_sample import StatusSample, sample_of
 
 _EVERY_S: Final = 0.1
 _ANSWER_LIMIT_S: Final = 15.0
-
-
-class StatusSample(NamedTuple):
-    """The engine at one moment.
-
-    Attributes:
-        at_s: Seconds since the sampling began.
-        in_flight: Invocations that run now.
-        environments: Starting, idle and busy ones.
-        invocations: Ended since the start.
-        throttles: Refused since the start.
-        cost_usd: What all of it would have cost so far.
-    """
-
-    at_s: float
-    in_flight: int
-    environments: int
-    invocations: int
-    throttles: int
-    cost_usd: float
-
-
-def sample_of(status: dict[str, Any], at_s: float) -> StatusSample:
-    """The sums over all functions of a /status.json document."""
-    functions = status["functions"].values()
-    return StatusSample(
-        at_s=round(at_s, 3),
-        in_flight=status["in_flight"],
-        environments=sum(sum(one["environments"].values()) for one in functions),
-        invocations=sum(sum(one["invocations"].values()) for one in functions),
-        throttles=sum(sum(one["throttles"].values()) for one in functions),
-        cost_usd=float(sum(Decimal(one["cost_usd"]["total"]) for one in functions)),
-    )
 
 
 class StatusSampler:

@@ -13,10 +13,11 @@ from engine.cli.demo.checks import promises
 from engine.cli.demo.drive import THROTTLED, Recording, RequestSeries
 from engine.cli.demo.load import OK
 from engine.cli.demo.phases import DemoPhase
-from engine.cli.demo.sampling import StatusSample
 from engine.cli.demo.sizes import DemoSizes
 from engine.core.ledger import Component
 from engine.core.outcome import Status
+from engine.report.figures import plain
+from engine.telemetry.status_sample import StatusSample
 
 PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 
@@ -184,9 +185,3 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     for one in counts:
         total.update(one)
     return total
-
-
-def plain(usd: Decimal) -> str:
-    """All digits, no exponent, no trailing zeros."""
-    text = f"{usd:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.demo.summary import PERCENTILES
+from engine.report.figures import dollars, milliseconds
 
 Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
 """Column titles, and rows of as many cells."""
@@ -125,16 +125,6 @@ def _table(rows: Rows, text_columns: int) -> Table:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
-
-
-def milliseconds(value: float) -> str:
-    """Format milliseconds with three significant digits."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def dollars(usd: str, digits: int) -> str:
-    """Rounded once, here."""
-    return f"${round(Decimal(usd), digits):,.{digits}f}"
 
 
 def sentences(document: Mapping[str, Any]) -> Sequence[str]:

@@ -47,7 +47,8 @@ def traffic_option(cls: type[click.Option] = click.Option) -> Callable[[F], F]:
         type=Text("traffic", parse_shape),
         required=True,
         help="requests/s: a number, or poisson:R, constant:R, sine:MEAN:AMPLITUDE:PERIOD_S, "
-        "step:BEFORE:AFTER:AT_S, spike:BASE:PEAK:AT_S:LENGTH_S, onoff:RATE:ON_S:OFF_S",
+        "step:BEFORE:AFTER:AT_S, ramp:BEFORE:AFTER:LENGTH_S, spike:BASE:PEAK:AT_S:LENGTH_S, "
+        "onoff:RATE:ON_S:OFF_S",
     )
 
 

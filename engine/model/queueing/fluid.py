@@ -226,13 +226,13 @@ class _Moving:
 
     def _through(self, begin_s: float, end_s: float) -> None:
         for from_s, to_s in self._pieces(begin_s, end_s):
-            if self.shape.kind == "sine":
+            if self.shape.is_smooth:
                 self._plateau(to_s)
             else:
                 self._after_jump(from_s, to_s)
 
     def _pieces(self, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
-        if self.shape.kind != "sine":
+        if not self.shape.is_smooth:
             cuts = self.shape.cuts(begin_s, end_s)
         else:
             few = self.rough or self.shape.period_s < self.limits.keep_alive_s / 4

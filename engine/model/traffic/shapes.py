@@ -1,9 +1,10 @@
 """Shapes of traffic: how many requests a second come when, in a few words, and arrivals drawn from them.
 
 `poisson:100`, `constant:100`, `sine:MEAN:AMPLITUDE:PERIOD_S`, `step:BEFORE:AFTER:AT_S`,
-`spike:BASE:PEAK:AT_S:LENGTH_S`, `onoff:RATE:ON_S:OFF_S`; rates are requests a second, and a sine that would
-go below 0 is cut there. All but `constant`, which comes at equal distances, are Poisson with that rate. Means
-and numbers of requests are integrals in closed form; nothing is sampled.
+`ramp:BEFORE:AFTER:LENGTH_S`, `spike:BASE:PEAK:AT_S:LENGTH_S`, `onoff:RATE:ON_S:OFF_S`; rates are requests a
+second. A ramp begins at once and then stays; a sine that would go below 0 is cut there. All but `constant`,
+which comes at equal distances, are Poisson with that rate. Means and numbers of requests are integrals in
+closed form; nothing is sampled.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _WORDS: Final = {
     "constant": ("RATE",),
     "sine": ("MEAN", "AMPLITUDE", "PERIOD_S"),
     "step": ("BEFORE", "AFTER", "AT_S"),
+    "ramp": ("BEFORE", "AFTER", "LENGTH_S"),
     "spike": ("BASE", "PEAK", "AT_S", "LENGTH_S"),
     "onoff": ("RATE", "ON_S", "OFF_S"),
 }
@@ -46,6 +48,11 @@ class Shape:
         return ":".join([self.kind, *(f"{number:g}" for number in self.numbers)])
 
     @property
+    def is_smooth(self) -> bool:
+        """Whether the rate also changes between jumps; otherwise it is constant there."""
+        return self.kind in ("sine", "ramp")
+
+    @property
     def period_s(self) -> float:
         """After how long it repeats itself; infinity = never."""
         match self.kind, self.numbers:
@@ -63,6 +70,8 @@ class Shape:
                 return max(0.0, mean + amplitude * math.sin(2 * math.pi * at_s / period_s))
             case "step", (before, after, moment_s):
                 return after if at_s >= moment_s else before
+            case "ramp", (before, after, length_s):
+                return before + (after - before) * min(1.0, at_s / length_s)
             case "spike", (base, peak, moment_s, length_s):
                 return peak if moment_s <= at_s < moment_s + length_s else base
             case "onoff", (rate, on_s, off_s):
@@ -76,7 +85,7 @@ class Shape:
         for from_s, to_s in pairwise(cuts):
             middle = self.rate_per_s((from_s + to_s) / 2)
             most = middle
-            if self.kind == "sine" and middle:  # between two turns it is highest at an end
+            if self.is_smooth and middle:  # between two turns it is highest at an end
                 most = max(self.rate_per_s(from_s), self.rate_per_s(to_s))
             yield RateStep(from_s, to_s, most)
 
@@ -94,6 +103,10 @@ class Shape:
                 return _sine_requests(mean, amplitude, period_s, to_s)
             case "step", (before, after, moment_s):
                 return before * min(to_s, moment_s) + after * max(0.0, to_s - moment_s)
+            case "ramp", (before, after, length_s):
+                rising_s = min(to_s, length_s)
+                mean = before + (after - before) * rising_s / (2 * length_s)
+                return mean * rising_s + after * (to_s - rising_s)
             case "spike", (base, peak, moment_s, length_s):
                 return base * to_s + (peak - base) * min(length_s, max(0.0, to_s - moment_s))
             case "onoff", (rate, on_s, off_s):
@@ -125,7 +138,7 @@ class Shape:
 
     def scaled(self, factor: float) -> Shape:
         """The same with `factor` times as many requests, at the same times."""
-        rates = {"sine": 2, "step": 2, "spike": 2}.get(self.kind, 1)
+        rates = {"sine": 2, "step": 2, "ramp": 2, "spike": 2}.get(self.kind, 1)
         return Shape(
             self.kind,
             tuple(one * factor if place < rates else one for place, one in enumerate(self.numbers)),
@@ -133,7 +146,7 @@ class Shape:
 
     def _jumps(self, horizon_s: float) -> list[float]:
         match self.kind, self.numbers:
-            case "step", (_, _, moment_s):
+            case "step" | "ramp", (_, _, moment_s):
                 return [moment_s]
             case "spike", (_, _, moment_s, length_s):
                 return [moment_s, moment_s + length_s]
@@ -182,7 +195,7 @@ def arrivals(shape: Shape, horizon_s: float, rng: Random) -> list[float]:
             continue
         moment_s = from_s - log(1.0 - random()) / most
         while moment_s < to_s:
-            if shape.kind != "sine" or random() * most < shape.rate_per_s(moment_s):
+            if not shape.is_smooth or random() * most < shape.rate_per_s(moment_s):
                 at_s.append(moment_s)
             moment_s -= log(1.0 - random()) / most
     return at_s

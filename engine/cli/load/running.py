@@ -1,0 +1,180 @@
+"""Runs what `engine load` was asked for: scenario, target, run, files, exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from engine.cli.load.targets import LoadTarget, scenario_and_targets, target_of
+from engine.cli.load.voice import Voice
+from engine.cli.options import complain
+from engine.load.data_files import CONFIG
+from engine.load.errors import LoadTestError
+from engine.load.planning.events import events_of
+from engine.load.planning.function_scenario import Via, own_scenario, with_functions, with_objectives
+from engine.load.planning.objectives import CallerObjectives, parse_objectives
+from engine.load.planning.plan import Mix
+from engine.load.planning.profile import profile_of
+from engine.load.planning.scenario import Scenario, load_scenario, scenario_names
+from engine.load.results.checks import FAILED, GENERATOR_LIMITED, PASSED
+from engine.load.results.report import page
+from engine.load.results.summary import without_curves
+from engine.load.results.text import as_text
+from engine.load.running.engine_process import running_engine
+from engine.load.running.session import RunSettings, Session
+from engine.runtime.clock import SystemClock
+
+_EXIT: Final = {PASSED: 0, FAILED: 1, GENERATOR_LIMITED: 3}
+_INTERRUPTED: Final = 130
+_NAME_WIDTH: Final = 24
+_RATE: Final = "50"
+_DURATION_S: Final = 15.0
+_WARMUP_S: Final = 2.0
+_OF_OWN_LOADS: Final = ("rate", "profile", "warmup")
+_OF_SCENARIOS: Final = ("scale", "capacity", "users")
+
+
+def run_load(options: Mapping[str, Any]) -> None:
+    """Do it, and exit with the status of the verdict."""
+    if options["lists"]:
+        for known in scenario_names():
+            click.echo(f"{known:{_NAME_WIDTH}}{load_scenario(known).question}")
+        return
+    try:
+        name, scenario, target = _chosen(options)
+    except (ValueError, LoadTestError) as error:
+        complain(str(error).splitlines())
+    settings = RunSettings(
+        duration_s=None if name is None else options["duration"],
+        scale=options["scale"] or 1.0,
+        capacity_per_s=options["capacity"],
+        users=options["users"],
+        workers=options["processes"] or 1,
+        seed=options["seed"],
+        stop_on_breach=options["stop_on_breach"],
+        prometheus=options["prometheus"],
+        executors=target.executors,
+    )
+    title = name or ", ".join(one.name for one in target.driven)
+    voice = Voice(sys.stderr, SystemClock())
+    session = Session(title, scenario, settings, voice, target.open_engine)
+    folder = Path(options["out"] or Path("reports") / session.run_id)
+    try:
+        folder.mkdir(parents=True)
+        document = session.run(folder)
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(_INTERRUPTED) from None
+    except OSError as error:
+        complain([f"{error.filename}: {error.strerror}"])
+    except LoadTestError as error:
+        complain(str(error).splitlines())
+    finally:
+        voice.close()
+    (folder / "run.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    (folder / "report.html").write_text(page(document), encoding="utf-8")
+    click.echo(json.dumps(document) if options["as_json"] else as_text(document, folder))
+    if options["publish"] is not None:
+        click.echo(publish(document, Path(options["publish"])), err=True)
+    raise click.exceptions.Exit(_EXIT[document["verdict"]])
+
+
+def publish(document: Mapping[str, Any], folder: Path) -> str:
+    """Keep the numbers of a run with the commit, unless they say nothing; tells which."""
+    if document["verdict"] != PASSED:
+        return f"not published: the run is {document['verdict']}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{document['scenario']}.json"
+    path.write_text(json.dumps(without_curves(document), indent=1) + "\n", encoding="utf-8")
+    return f"published: {path}"
+
+
+# -------------------------------------------------------------------- choices
+
+
+def _chosen(options: Mapping[str, Any]) -> tuple[str | None, Scenario, LoadTarget]:
+    """The name of a scenario, what is to be run, and against what. Raises ValueError or LoadTestError."""
+    name, words = scenario_and_targets(options["words"])
+    objectives = _objectives(options)
+    if name is None:
+        _refuse_given(options, _OF_SCENARIOS, "needs a SCENARIO")
+        if not words and options["path"] is None and options["url"] is None:
+            complain(["name MODULE.FUNCTION, a scenario (see --list), --config FILE or --url URL"])
+        target = target_of(words, options, None)
+        return None, with_objectives(_own(target, options), objectives), target
+    _refuse_given(options, _OF_OWN_LOADS, f"{name} has stages of its own")
+    scenario = with_objectives(load_scenario(name), objectives)
+    if not words and options["path"] is None and options["url"] is None:
+        return name, scenario, _scenarios_own(scenario, options)
+    target = target_of(words, options, scenario.keep_alive_s if options["url"] is None else None)
+    via, events = _via(target, options, None), _events(options)
+    scenario, left_out = with_functions(scenario, target.driven, via, events)
+    for text in left_out:
+        click.echo(f"left out: {text}", err=True)
+    return name, scenario, target
+
+
+def _own(target: LoadTarget, options: Mapping[str, Any]) -> Scenario:
+    if options["rate"] is not None and options["profile"] is not None:
+        complain(["--rate and --profile exclude each other"])
+    words = options["profile"] or f"poisson:{options['rate'] or float(_RATE):g}"
+    names = [one.name for one in target.driven]
+    warmup_s = _WARMUP_S if options["warmup"] is None else options["warmup"]
+    if options["duration"] == 0:
+        complain(["--duration must be above 0"])
+    profile = profile_of(
+        words, names, duration_s=options["duration"], default_s=_DURATION_S, warmup_s=warmup_s
+    )
+    via = _via(target, options, "invoke")
+    assert via is not None
+    events = _events(options) or (Mix(),)
+    told = words if options["profile"] else f"{profile.peak_per_s:g} requests/s"
+    return own_scenario(target.driven, via, events, profile, told)
+
+
+def _scenarios_own(scenario: Scenario, options: Mapping[str, Any]) -> LoadTarget:
+    """The functions that the scenario is made for."""
+    options_of = {"events": "event", "via": "via", "headers": "header", "target": "path", "method": "method"}
+    given = [word for key, word in options_of.items() if options[key]]
+    if given:
+        complain([f"--{word} needs a function in the place of the scenario's own" for word in given])
+    functions = dict.fromkeys(one.function for one in scenario.streams.values())
+    return LoadTarget((), partial(running_engine, ("--config", str(CONFIG))), dict.fromkeys(functions, "own"))
+
+
+def _via(target: LoadTarget, options: Mapping[str, Any], default: Via | None) -> Via | None:
+    via: Via | None = options["via"]
+    if not target.is_engine:
+        return via or "http"
+    return via or default
+
+
+def _events(options: Mapping[str, Any]) -> tuple[Mix, ...] | None:
+    if not options["events"]:
+        return None
+    try:
+        return events_of(options["events"], whole_files=options["via"] == "bucket")
+    except ValueError as error:
+        raise ValueError(f"--event {error}") from None
+
+
+def _objectives(options: Mapping[str, Any]) -> CallerObjectives | None:
+    if options["slo"] is None:
+        if options["stop_on_breach"]:
+            complain(["--stop-on-breach needs --slo"])
+        return None
+    try:
+        return parse_objectives(options["slo"])
+    except ValueError as error:
+        raise ValueError(f"--slo {error}") from None
+
+
+def _refuse_given(options: Mapping[str, Any], keys: tuple[str, ...], why: str) -> None:
+    given = [key for key in keys if options[key] is not None]
+    if given:
+        complain([f"--{key}: {why}" for key in given])

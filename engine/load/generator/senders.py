@@ -1,0 +1,187 @@
+"""How each kind of request is made, and how its answer is judged: no socket, no clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import quote
+
+from engine.load.generator.recorder import FAILURE, SUCCESS, THROTTLED, RequestOutcome
+from engine.load.planning.plan import Mix, Stream
+
+_ACCOUNT: Final = "000000000000"
+_S3_SCOPE: Final = (
+    "AWS4-HMAC-SHA256 Credential=loadtest/20260101/us-east-1/s3/aws4_request, "
+    "SignedHeaders=host, Signature=00"
+)
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+class LoadRequest(NamedTuple):
+    """One HTTP request, and whether the function is to fail at it."""
+
+    method: str
+    url: str
+    body: bytes
+    headers: dict[str, str]
+    fails: bool = False
+
+
+class Reply(Protocol):
+    """What of an HTTP answer is looked at."""
+
+    status_code: int
+    headers: Any
+    content: bytes
+
+
+class Sender:
+    """Makes the requests of one stream, and judges their answers. The same number is the same request."""
+
+    def __init__(self, name: str, stream: Stream, urls: Mapping[str, str], seed: int) -> None:
+        self._name = name
+        self._stream = stream
+        self._seed = seed
+        self._aws = urls.get("aws", "")
+        self._weights = list(accumulate(mix.weight for mix in stream.events))
+        self._bodies = [_body(mix) for mix in stream.events]
+        self._headers = {**_JSON, **stream.headers}
+        functions = f"{self._aws}/2015-03-31/functions/{quote(stream.function, safe='')}/invocations"
+        self._url = urls["http"] + stream.target if stream.send == "http" else functions
+        make: dict[str, Callable[[int, float], LoadRequest]] = {
+            "invoke": self._plain,
+            "http": self._plain,
+            "event": self._event,
+            "sqs": self._batch,
+            "s3": self._object,
+        }
+        judge = {"http": _judge_http, "event": _judge_event, "sqs": _judge_batch, "s3": _judge_object}
+        self._make = make[stream.send]
+        self._judge = judge.get(stream.send, _judge_invoke)
+
+    def request(self, number: int, intended_s: float) -> LoadRequest:
+        """The request with this number; `intended_s`, monotonic, goes along with records."""
+        return self._make(number, intended_s)
+
+    def answer(self, reply: Reply) -> RequestOutcome:
+        """What the answer means. An exception while it was read is the caller's to judge."""
+        answer = self._judge(reply)
+        if self._stream.tells_begin and answer.outcome == SUCCESS:
+            return answer._replace(began=_beginning(json.loads(reply.content)))
+        return answer
+
+    def _plain(self, number: int, _: float) -> LoadRequest:
+        index = self._chosen(number)
+        method = self._stream.method if self._stream.send == "http" else "POST"
+        body = b"" if method in ("GET", "HEAD") else self._bodies[index]
+        return LoadRequest(method, self._url, body, self._headers, self._stream.events[index].fails)
+
+    def _chosen(self, number: int) -> int:
+        """Which of the events that request has."""
+        drawn = self._drawn(number).randrange(self._weights[-1]) if len(self._weights) > 1 else 0
+        return next(index for index, upto in enumerate(self._weights) if drawn < upto)
+
+    def _event(self, number: int, intended_s: float) -> LoadRequest:
+        body = json.dumps(self._record(number, intended_s)).encode()
+        return LoadRequest("POST", self._url, body, {**_JSON, "X-Amz-Invocation-Type": "Event"})
+
+    def _batch(self, number: int, intended_s: float) -> LoadRequest:
+        first = number * self._stream.records
+        entries = [
+            {"Id": str(place), "MessageBody": self._message(first + place, intended_s)}
+            for place in range(self._stream.records)
+        ]
+        body = {"QueueUrl": f"{self._aws}/{_ACCOUNT}/{self._stream.queue}", "Entries": entries}
+        headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": "AmazonSQS.SendMessageBatch",
+        }
+        return LoadRequest("POST", f"{self._aws}/", json.dumps(body).encode(), headers)
+
+    def _message(self, number: int, intended_s: float) -> str:
+        if self._stream.is_users:
+            return self._bodies[self._chosen(number)].decode()
+        return json.dumps(self._record(number, intended_s))
+
+    def _object(self, number: int, intended_s: float) -> LoadRequest:
+        if self._stream.is_users:
+            index = self._chosen(number)
+            name = Path(self._stream.events[index].file).name or "event.json"
+            url = f"{self._aws}/{self._stream.bucket}/{number}/{quote(name)}"
+            return LoadRequest("PUT", url, self._bodies[index], {"Authorization": _S3_SCOPE})
+        record = self._record(number, intended_s)
+        kind = "poison" if record["poison"] else "good"
+        key = f"{self._name}/{kind}/{intended_s:.6f}/{number}"
+        url = f"{self._aws}/{self._stream.bucket}/{key}"
+        return LoadRequest("PUT", url, b"x", {"Authorization": _S3_SCOPE})
+
+    def _record(self, number: int, intended_s: float) -> dict[str, Any]:
+        poison = self._drawn(number).random() < self._stream.poison if self._stream.poison else False
+        return {"id": f"{self._name}/{number}", "sent_s": intended_s, "poison": poison}
+
+    def _drawn(self, number: int) -> Random:
+        return Random(f"{self._seed}/{self._name}/{number}")
+
+
+def _body(mix: Mix) -> bytes:
+    return Path(mix.file).read_bytes() if mix.file else json.dumps(mix.event, separators=(",", ":")).encode()
+
+
+def _beginning(document: dict[str, Any]) -> tuple[str, float]:
+    return str(document["environment"]), float(document["began_s"])
+
+
+def _judge_invoke(reply: Reply) -> RequestOutcome:
+    if reply.status_code == 429:
+        return RequestOutcome(THROTTLED)
+    if reply.status_code != 200:
+        return RequestOutcome(FAILURE, f"status {reply.status_code}")
+    if reply.headers.get("X-Amz-Function-Error"):
+        return RequestOutcome(FAILURE, str(json.loads(reply.content).get("errorType", "function error")))
+    return RequestOutcome(SUCCESS)
+
+
+def _judge_http(reply: Reply) -> RequestOutcome:
+    """An HTTP API says 503 where Lambda throttles."""
+    if 200 <= reply.status_code < 300:
+        return RequestOutcome(SUCCESS)
+    if reply.status_code in (429, 503):
+        return RequestOutcome(THROTTLED)
+    return RequestOutcome(FAILURE, f"status {reply.status_code}")
+
+
+def _judge_event(reply: Reply) -> RequestOutcome:
+    if reply.status_code == 202:
+        return RequestOutcome(SUCCESS, records=1)
+    return (
+        RequestOutcome(THROTTLED)
+        if reply.status_code == 429
+        else RequestOutcome(FAILURE, f"status {reply.status_code}")
+    )
+
+
+def _judge_batch(reply: Reply) -> RequestOutcome:
+    if reply.status_code != 200:
+        return RequestOutcome(FAILURE, f"status {reply.status_code}")
+    document = json.loads(reply.content)
+    taken = len(document.get("Successful", ()))
+    failed = document.get("Failed", ())
+    return (
+        RequestOutcome(FAILURE, str(failed[0]["Code"]), taken)
+        if failed
+        else RequestOutcome(SUCCESS, records=taken)
+    )
+
+
+def _judge_object(reply: Reply) -> RequestOutcome:
+    if reply.status_code == 200:
+        return RequestOutcome(SUCCESS, records=1)
+    return (
+        RequestOutcome(THROTTLED)
+        if reply.status_code == 503
+        else RequestOutcome(FAILURE, f"status {reply.status_code}")
+    )

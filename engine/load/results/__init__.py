@@ -1,0 +1,1 @@
+"""What a run found: sums, limits, verdict, the document and its page."""

@@ -1,0 +1,40 @@
+"""The result of a run as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from engine.load.results.report import facts
+
+_NAME_WIDTH: Final = 24
+
+
+def as_text(document: Mapping[str, Any], folder: Path) -> str:
+    """The summary for people."""
+    lines = [f"{document['scenario']}: {document['question']}", ""]
+    lines += [f"{name:{_NAME_WIDTH}}{value}" for name, value in facts(document)]
+    lines += _latencies(document)
+    for one in document["ready"]:
+        name = f"0 to {one['environments']:,} ready"
+        lines.append(f"{name:{_NAME_WIDTH}}{one['last_ms']:,.0f} ms ({one['per_s']:,.0f} per s)")
+    for name, one in document["deliveries"].items():
+        lines.append(
+            f"{name:{_NAME_WIDTH}}{one['sent']:,} sent, {one['delivered']:,} delivered, "
+            f"{one['dead_letters']:,} dead letters, {one['attempts_per_record']:.2f} attempts each, "
+            f"done after {one['drained_after_s']:.1f} s"
+        )
+    lines.append("")
+    for one in (*document["checks"], *document["generator"]):
+        lines.append(f"{'ok' if one['held'] else 'NO'}  {one['check']}: {one['saw']}")
+    return "\n".join([*lines, "", f"report: {folder / 'report.html'}"])
+
+
+def _latencies(document: Mapping[str, Any]) -> Iterator[str]:
+    """Percentiles of each stream's good answers, warm-up left out."""
+    for name, stream in document["client"]["streams"].items():
+        spread = stream["latency_ms"].get("success")
+        if spread is not None:
+            values = ", ".join(f"{percent} {value:,.1f} ms" for percent, value in spread.items())
+            yield f"{name:{_NAME_WIDTH}}{values}"

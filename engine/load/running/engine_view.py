@@ -1,0 +1,79 @@
+"""What a run sees of the engine that it drives: samples, the last status, and pages of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from decimal import Decimal, InvalidOperation
+from types import TracebackType
+from typing import Any, Final, Self
+
+from engine.load.running.engine_process import RunningEngine
+from engine.load.running.sampling import EngineSample, RunSampler, fetch
+
+_SAMPLE_S: Final = 0.2
+_MAX_SAMPLES: Final = 1500
+
+
+class EngineView:
+    """`with EngineView(engine, seconds) as view`: samples meanwhile; of a server that is no engine, nothing.
+
+    Attributes:
+        metrics_before: The page of an engine that others use too, from before the run; else empty.
+    """
+
+    def __init__(self, engine: RunningEngine, seconds: float) -> None:
+        self._engine = engine
+        self._every_s = max(_SAMPLE_S, seconds / _MAX_SAMPLES)
+        self._parts = ExitStack()
+        self._sampler: RunSampler | None = None
+        self._status_before: Mapping[str, Any] = {}
+        self.metrics_before = ""
+
+    def __enter__(self) -> Self:
+        admin = self._engine.admin
+        if admin is None:
+            return self
+        self._sampler = RunSampler(admin, self._engine.pid, self._every_s)
+        if self._engine.pid is None:
+            self._status_before = self._sampler.take()
+            self.metrics_before = self.metrics()
+        self._parts.enter_context(self._sampler)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._parts.close()
+
+    @property
+    def samples(self) -> list[EngineSample]:
+        """Oldest first."""
+        return [] if self._sampler is None else self._sampler.samples
+
+    def status(self) -> dict[str, Any] | None:
+        """The status of now, its counters less what was before; None of a server that is no engine."""
+        if self._sampler is None:
+            return None
+        status = self._sampler.take()
+        before = self._status_before.get("functions", {})
+        functions = {name: less(one, before.get(name, {})) for name, one in status["functions"].items()}
+        return {**status, "functions": functions}
+
+    def metrics(self) -> str:
+        """The page of metrics of now; empty of a server that is no engine."""
+        return "" if self._engine.admin is None else fetch(f"{self._engine.admin}/metrics")
+
+
+def less(now: Any, then: Any) -> Any:
+    """Every number in `now`, also as decimal text, less the one in its place in `then`, if there is one."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {key: less(value, then[key]) if key in then else value for key, value in now.items()}
+    if isinstance(now, int | float) and isinstance(then, int | float):
+        return now - then
+    if isinstance(now, str) and isinstance(then, str):
+        try:
+            return f"{Decimal(now) - Decimal(then):f}"
+        except InvalidOperation:
+            return now
+    return now

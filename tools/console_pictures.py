@@ -1,6 +1,6 @@
 """`python -m tools.console_pictures`: the console of an engine under load, into docs/images.
 
-Writes console-light.png, console-dark.png and console-log.png. Takes half a minute, and needs chromium.
+Writes console-light.png, and console-log.png in dark colours. Takes half a minute, and needs chromium.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HANDLER = """
 import asyncio, random
 
 async def handler(event, context):
-    print("order", event.get("id"), "taken")
+    print("order taken")
     await asyncio.sleep(random.lognormvariate(-3, 0.6))
     if random.random() < 0.02:
         raise ConnectionError("the payment service does not answer")
@@ -85,8 +85,6 @@ def _take(addresses: dict[str, str], folder: Path) -> None:
             time.sleep(14)
             browser.picture(IMAGES / "console-light.png")
             browser.look(*SIZE, dark=True)
-            time.sleep(1)
-            browser.picture(IMAGES / "console-dark.png")
             browser.click("a[href='#/function/orders']")
             browser.click("tr.failed a")
             browser.until("document.querySelector('.log') !== null")

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from engine.config.function_warnings import function_warnings
 from engine.config.handler_file import HandlerCode, code_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
-from engine.config.listeners import EXPOSES, Listener
+from engine.config.listeners import EXPOSES, FULL_CONSOLE_EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
 from engine.config.programs import program_problems
 from engine.config.resources import RESOURCE_TABLES, Resources, destinations, resources
@@ -369,8 +369,9 @@ def _bindings(functions: Mapping[str, Function], events: list[_Events]) -> Mappi
 
 
 def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: DocumentOrigin) -> list[str]:
+    exposed = {**EXPOSES, "admin": FULL_CONSOLE_EXPOSES} if engine.console == "full" else EXPOSES
     warnings = [
-        f"{origin.spell(('engine', name))}: {engine.listeners[name]} exposes {EXPOSES[name]} "
+        f"{origin.spell(('engine', name))}: {engine.listeners[name]} exposes {exposed[name]} "
         "to whoever can reach this machine"
         for name in origin.listen
         if not engine.listeners[name].loopback

@@ -15,6 +15,10 @@ EXPOSES: Final[Mapping[str, str]] = {
     "admin": "metrics and status",
 }
 """What whoever reaches a listener can use."""
+FULL_CONSOLE_EXPOSES: Final = (
+    "metrics, logs and a page that invokes every function, without any authentication"
+)
+"""The same of the admin listener with `console = "full"`."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import HANDLER_BOUNDS_S, INIT_BOUNDS_S, LOOP_LAG_BOUNDS_S, QUEUE_WAIT_BOUNDS_S
+from engine.telemetry.histogram import HANDLER_BOUNDS_S, LOOP_LAG_BOUNDS_S, QUEUE_WAIT_BOUNDS_S
 from engine.telemetry.label_values import OUTCOMES
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces
@@ -18,7 +18,6 @@ _STEP: Final = 50
 BOUNDS: Final = {
     "duration": HANDLER_BOUNDS_S,
     "wait": QUEUE_WAIT_BOUNDS_S,
-    "init": INIT_BOUNDS_S,
     "lag": LOOP_LAG_BOUNDS_S,
 }
 """Upper bounds of the histograms, seconds."""
@@ -36,7 +35,6 @@ def feed_pieces(stats: Stats, **rest: Any) -> Pieces:
             yield
     rest |= {
         "account_limit": stats.account_limit,
-        "rejected": stats.rejected,
         "lag": stats.loop_lag.counts,
         "mappings": list(_mappings(stats)),
     }
@@ -52,10 +50,8 @@ def _counters(one: FunctionStats) -> dict[str, Any]:
         "ended": [sum([trigger.ended[outcome] for trigger in triggers]) for outcome in OUTCOMES],
         "throttles": {reason: count for reason, count in one.throttles.items() if count},
         "cold": one.cold_starts,
-        "init_failures": sum(one.init_failures.values()),
         "duration": one.duration.counts,
         "wait": one.queue_wait.counts,
-        "init": one.init.counts,
         "usd": float(one.ledger.cost_usd()),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -43,9 +44,9 @@ class _Console:
         return {
             **dict(static_pages()),
             **self._actions.pages(),
-            b"/console/session.json": self._session,
-            b"/console/feed.json": StepwisePage(self._feed, JSON_HEAD).answer,
-            b"/console/function.json": self._function,
+            b"/console/session.json": partial(_read, self._session),
+            b"/console/feed.json": partial(_read, StepwisePage(self._feed, JSON_HEAD).answer),
+            b"/console/function.json": partial(_read, self._function),
         }
 
     def _session(self, request: Request) -> None:
@@ -79,6 +80,14 @@ class _Console:
             request.respond(404, JSON_HEAD, orjson.dumps({"message": f"there is no function {name!r}"}))
             return
         request.respond(200, JSON_HEAD, orjson.dumps(_shown(function, self._engine.chosen.get(name))))
+
+
+def _read(page: Page, request: Request) -> None:
+    """Answer by `page` what only reads."""
+    if request.method in ("GET", "HEAD"):
+        page(request)
+    else:
+        request.respond(405, JSON_HEAD + b"allow: GET, HEAD\r\n", b'{"message": "only GET and HEAD"}')
 
 
 def _shown(function: Function, executor: str | None) -> dict[str, Any]:

@@ -13,19 +13,22 @@ pytestmark = pytest.mark.real_time
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 HANDLER = f"""
-import asyncio
-
 async def handler(event, context):
     print({MARKUP!r})
     if event.get("fail"):
         raise ValueError({MARKUP!r})
-    await asyncio.sleep(0.5 if event.get("wait") else 0)
+    return event
+
+def plain(event, context):
+    print({MARKUP!r})
     return event
 """
 CONFIG = """
 [functions.orders]
 handler = "app.handler"
 environment = { SECRET = "hunter2" }
+[functions.plain]
+handler = "app.plain"
 [functions.mails]
 handler = "app.handler"
 [[functions.mails.events]]
@@ -39,7 +42,7 @@ OTHERS = "".join(f'[functions.f{number}]\nhandler = "app.handler"\n' for number 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory, serve):
-    """With 202 functions, a queue and a bucket."""
+    """With 203 functions, a queue and a bucket."""
     folder = tmp_path_factory.mktemp("console")
     (folder / "app.py").write_text(HANDLER)
     (folder / "engine.toml").write_text(CONFIG + OTHERS)
@@ -208,13 +211,14 @@ def test_messages_and_objects_arrive_and_phases_are_told(engine):
     assert 400 == act(engine, "phase", {"name": ""})[0]
 
 
-def test_the_last_invocations_are_given_with_their_logs(engine):
-    """Also of processes, whose output comes by pipe, and with the platform's log off."""
-    before = json.loads(ask(engine, "/invocations.json?function=f3")[2])["next"]
-    engine.lambda_.invoke(FunctionName="f3", Payload=b"{}")
-    document = json.loads(ask(engine, f"/invocations.json?function=f3&after={before}")[2])
+@pytest.mark.parametrize("name", ["f3", "plain"])
+def test_the_last_invocations_are_given_with_their_logs(engine, name):
+    """Of the loop and of processes, whose output comes by pipe; with the platform's log off."""
+    before = json.loads(ask(engine, f"/invocations.json?function={name}")[2])["next"]
+    engine.lambda_.invoke(FunctionName=name, Payload=b"{}")
+    document = json.loads(ask(engine, f"/invocations.json?function={name}&after={before}")[2])
 
     assert ["success"] == [one["status"] for one in document["invocations"]]
     assert MARKUP in document["invocations"][0]["log"]
     assert 404 == ask(engine, "/invocations.json?function=nobody")[0]
-    assert 400 == ask(engine, "/invocations.json?function=f3&after=x")[0]
+    assert 400 == ask(engine, "/invocations.json?function=plain&after=x")[0]

@@ -149,7 +149,7 @@ class Chart {
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
-      ctx.fillText(name, x + 4 * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
+      ctx.fillText(name, x, bbox.top - 4 * devicePixelRatio);
     }
     ctx.restore();
   }

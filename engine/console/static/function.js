@@ -83,7 +83,7 @@ export class FunctionPage {
   }
 
   fill() {
-    let shown = [...this.known.values()].reverse();
+    let shown = [...this.known.values()].sort((one, other) => other.number - one.number);
     if (this.only.value === "failed") shown = shown.filter(one => one.status !== "success");
     if (this.only.value === "slow") shown.sort((one, other) => other.duration_s - one.duration_s);
     const focused = document.activeElement?.dataset?.number;

@@ -54,6 +54,7 @@ export class History {
     this.before = this.last;
     this.last = feed;
     const span = this.before ? Math.max(feed.uptime_s - this.before.uptime_s, 0.001) : 0;
+    this.lag = quantile(this.bounds.lag, risen(this.before?.lag ?? feed.lag, feed.lag), 0.99);
     this.times.push(feed.wall_s);
     if (this.times.length > KEPT + 100) this.times.splice(0, this.times.length - KEPT);
     const totals = new Totals(this);

@@ -13,6 +13,7 @@ const TILES = [
   ["Duration p99", row => seconds(row.p99)],
   ["Cold starts a second", row => number(row.cold)],
   ["Cost an hour", row => dollars(row.usdPerHour)],
+  ["Event loop late, p99", (_row, history) => seconds(history.lag)],
 ];
 const failedShare = row => row.ok + row.failed ? row.failed / (row.ok + row.failed) : -1;
 const COLUMNS = [ // heading, what it is sorted by, how it is written, class
@@ -65,7 +66,7 @@ export class Overview {
 
   update() {
     const now = this.history.all.now;
-    if (now) TILES.forEach(([, write], i) => setText(this.tiles[i], write(now)));
+    if (now) TILES.forEach(([, write], i) => setText(this.tiles[i], write(now, this.history)));
     this.charts.update();
     this.fillQueues();
     this.fill();

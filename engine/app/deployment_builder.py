@@ -23,7 +23,7 @@ from engine.core.lambda_prices import PriceSheet
 from engine.core.outcome import Outcome
 from engine.core.throttling import Pool, request_bucket, scaling_bucket
 from engine.errors import ConfigError
-from engine.executors.handler_loader import looks_async
+from engine.executors.handler_source import looks_async
 from engine.executors.module_names import clashes
 from engine.ports import Executor, ExecutorFactory, Observer, Workshop
 from engine.registry import resolve

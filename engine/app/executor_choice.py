@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER
 from engine.errors import ConfigError
-from engine.executors.handler_loader import looks_async
+from engine.executors.handler_source import looks_async
 from engine.executors.module_names import clashes
 from engine.executors.process import support
 from engine.runtime.platform import Platform

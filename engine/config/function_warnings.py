@@ -14,7 +14,7 @@ from engine.config.handler_source import certain_failure
 from engine.config.problems import Place, Problem
 from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER, PATH
-from engine.executors.handler_loader import looks_async
+from engine.executors.handler_source import looks_async
 from engine.packages.layers import unused_modules
 
 _OF_PROCESS: Final = ("snapstart", "preload")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
 from engine.core.lambda_prices import NO_FREE_TIER, FreeTier, PriceSheet, Tier
+from engine.core.rate import Rate
 
 MB_PER_GB: Final = 1024
 FREE_STORAGE_MB: Final = 512
@@ -114,18 +114,6 @@ def requests_usd(requests: int, sheet: PriceSheet, *, free: FreeTier = NO_FREE_T
 def exactly() -> AbstractContextManager[Context]:
     """A decimal context in which nothing here is rounded, whatever the caller's says."""
     return localcontext(prec=_EXACT_DIGITS)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What one request and one billed millisecond of a given memory size cost, in US dollars."""
-
-    request_usd: Decimal
-    millisecond_usd: Decimal
-
-    def cost_usd(self, billed_ms: int) -> Decimal:
-        """One request plus its billed time; exact and unrounded. Round once, on the final sum."""
-        return self.request_usd + self.millisecond_usd * billed_ms
 
 
 def rate(sheet: PriceSheet, memory_mb: int, architecture: str) -> Rate:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from engine.core.function import Function
+from engine.core.served_function import ServedFunction
 from engine.errors import EngineError
 
 W3C_FIELDS: Final = ("traceparent", "tracestate", "baggage")
@@ -220,7 +220,7 @@ class ContextTemplate:
 
     def __init__(
         self,
-        function: Function,
+        function: ServedFunction,
         arn: str,
         log_stream_name: str,
         *,

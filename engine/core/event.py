@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
+from engine.core.fast_json import dumps
 
 
 class Missing:
@@ -80,7 +80,7 @@ class Event:
         if payload is None:
             if self.document is MISSING:
                 raise ValueError(f"{self}: its document went to a handler, and there is no text of it")
-            payload = self._payload = orjson.dumps(self.document)
+            payload = self._payload = dumps(self.document)
         return payload
 
     def freeze_payload(self) -> None:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from engine.core.billing import Rate, exactly, gb_seconds
+from engine.core.billing import exactly, gb_seconds
+from engine.core.rate import Rate
 
 _US_PER_MS: Final = 1000
 

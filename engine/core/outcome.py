@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum
 from typing import Any, NamedTuple
 
-from engine.core.billing import Rate
+from engine.core.rate import Rate
 
 
-class Status(StrEnum):
-    """The eight ways an invocation can end; also the metric label `outcome`."""
+class Status(str, Enum):
+    """The eight ways an invocation can end; also the metric label `outcome`. An `enum.StrEnum`."""
 
     SUCCESS = "success"
     ERROR = "error"  # the handler raised, or its result cannot become JSON
@@ -21,6 +21,9 @@ class Status(StrEnum):
     INIT_ERROR = "init_error"
     THROTTLED = "throttled"  # refused, never ran, costs nothing
     CANCELLED = "cancelled"  # the engine stopped before it could end
+
+    __str__ = str.__str__
+    __format__ = str.__format__  # type: ignore[assignment]  # as `enum.StrEnum` has it
 
 
 class Outcome(NamedTuple):

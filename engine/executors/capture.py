@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, Final, Literal, Self, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from engine.core.invocation import LOG_KEPT_CHARACTERS, Invocation, Phase
 from engine.executors.log_format import JsonFormatter, TextFormatter
@@ -61,7 +61,7 @@ class Capture:
         self._routers: dict[str, StreamRouter] = {}
         self._root_level = logging.NOTSET
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Capture:
         for name in ("stdout", "stderr"):
             stream: TextIO | None = getattr(sys, name)
             if stream is not None:

@@ -11,7 +11,6 @@ import re
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -19,7 +18,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 from engine.errors import EngineError
 from engine.executors.marshal import Failure, error_body, exit_error_body, exit_status, failure_of
 from engine.executors.module_instances import Modules, source_below
-from engine.executors.source_names import names_in_file
 
 T = TypeVar("T")
 
@@ -59,8 +57,7 @@ class InitError(EngineError):
         return error_body(self.failure, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A handler ready to be called, and the module instance it lives in.
 
     Whether `callable` can be called shows when it is: AWS does not look either.
@@ -143,18 +140,9 @@ class Loader:
             modules.close()
         self._shared.clear()
 
-    def looks_async(self, handler: str) -> bool | None:
-        """Whether the source defines the handler by `async def`; nothing is imported.
-
-        None if that cannot be told without running it: decorated, imported, assigned, defined under
-        a condition, not Python source, or not there.
-        """
-        try:
-            file = self.file_of(handler)
-            bound = names_in_file(file).names.get(self._target(handler).function) if file else None
-        except (InitError, OSError, SyntaxError, ValueError, RecursionError):
-            return None
-        return None if bound is None else bound.is_async
+    def name_of(self, handler: str) -> str:
+        """The name that the handler's module is to have. Raises InitError if it is malformed."""
+        return self._target(handler).function
 
     def file_of(self, handler: str) -> str | None:
         """The file of the handler's module, found without importing anything; None if there is none.
@@ -212,11 +200,6 @@ class Loader:
             if key not in self._shared:
                 self._shared[key] = _run(modules.run, target)
             return self._shared[key]
-
-
-def looks_async(code: str, handler: str) -> bool | None:
-    """As `Loader.looks_async`, of a handler in the folder `code`."""
-    return Loader(Path(code)).looks_async(handler)
 
 
 def _run(run: Callable[[str], T], target: _Target) -> T:

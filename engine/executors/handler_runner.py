@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol
 from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
 from engine.core.error_bodies import InitFailure
 from engine.core.event import MISSING
-from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
+from engine.core.served_function import ServedFunction
 from engine.executors.handler_loader import InitError, Loaded, Loader
 from engine.executors.marshal import (
     Failure,
@@ -55,10 +55,6 @@ class HandlerServices(Protocol):
     """The part of a `Workshop` that running handlers needs."""
 
     @property
-    def account(self) -> Account:
-        """For ARNs."""
-
-    @property
     def clock(self) -> HandlerClock:
         """For contexts and logs."""
 
@@ -74,16 +70,17 @@ class HandlerServices(Protocol):
 class HandlerRunner:
     """Runs the handler of one function, on whatever thread its environments run.
 
-    `alone`: in an interpreter of its own; see `Loader`.
+    `arn` is the function's, unqualified; `alone`: in an interpreter of its own; see `Loader`.
     """
 
-    def __init__(self, function: Function, services: HandlerServices, *, alone: bool = False) -> None:
+    def __init__(
+        self, function: ServedFunction, arn: str, services: HandlerServices, *, alone: bool = False
+    ) -> None:
         self._function = function
         self._clock = services.clock
-        self._account = services.account
         self._log = services.log
         self._logs_json = services.logs_json
-        self._arn = services.account.function_arn(function.name)
+        self._arn = arn
         self.code = Path(function.code).absolute()  # now: a handler may change the working directory
         self._loader = Loader(self.code, alone=alone)
         self._closed = False
@@ -170,9 +167,7 @@ class HandlerRunner:
             document = decode(payload)
         else:
             event.document = MISSING
-        arn = None
-        if event.qualifier is not None:
-            arn = self._account.function_arn(event.function, event.qualifier)
+        arn = None if event.qualifier is None else f"{self._arn}:{event.qualifier}"
         context = template.make(event.request_id, invocation.deadline_s, arn, event.client_context)
         return document, context
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 import orjson
 
 from engine.core.event import Event
+from engine.core.fast_json import BUILT_IN_ONLY
 from engine.core.json_document import NotJson
 from engine.core.json_pieces import Steps, loads_in_pieces
-from engine.executors.marshal import BUILT_IN_ONLY, Encoded, decode, encode, encode_plain
+from engine.executors.marshal import Encoded, decode, encode, encode_plain
 
 _PIECE_BYTES: Final = 65_536
 

@@ -33,8 +33,9 @@ class LogStyle(NamedTuple):
     def of(cls, variables: Mapping[str, str]) -> LogStyle:
         """As AWS's client reads `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`."""
         name = variables.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-        level = logging.getLevelNamesMapping().get("DEBUG" if name == "TRACE" else name)
-        return cls(variables.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON", level)
+        level = logging.getLevelName("DEBUG" if name == "TRACE" else name)  # text, if it knows no such name
+        is_json = variables.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+        return cls(is_json, level if isinstance(level, int) else None)
 
 
 _STANDARD: Final = frozenset(

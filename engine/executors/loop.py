@@ -77,7 +77,7 @@ class LoopExecutor:
         self._function = function
         self._workshop = workshop
         self._interpreter = Interpreter.acquire(workshop)
-        self._runner = HandlerRunner(function, workshop)
+        self._runner = HandlerRunner(function, workshop.account.function_arn(function.name), workshop)
         self._handler: Any = None
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()

@@ -20,23 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
-import orjson
 import simplejson
 
 from engine.core.context import ClientContextError
 from engine.core.error_bodies import platform_error_body
-from engine.core.json_document import has_short_numbers
+from engine.core.fast_json import BUILT_IN_ONLY, JSONDecodeError, dumps, has_short_numbers, loads
 from engine.errors import EngineError
 
 _OURS: Final = str(Path(__file__).parent) + os.sep
 _CALLERS: Final = (str(Path(__file__).parents[1]) + os.sep, os.path.dirname(os.__file__) + "/asyncio/")
 """Folders of what calls handlers: the engine, and for coroutines the event loop."""
-
-# orjson cannot write JSON with the spaces that AWS's has. But what it accepts under these options, built-in
-# types all the way down, the standard library's encoder, which is fast, writes just as simplejson would.
-BUILT_IN_ONLY: Final = (
-    orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-)
 
 
 class UnmarshalError(EngineError):
@@ -76,8 +69,8 @@ def decode(payload: bytes) -> Any:
     """
     if has_short_numbers(payload):
         try:
-            return orjson.loads(payload)
-        except orjson.JSONDecodeError:
+            return loads(payload)
+        except JSONDecodeError:
             pass  # not JSON, or one of the things only the other parser takes: let it say
     try:
         return simplejson.loads(payload)
@@ -111,7 +104,9 @@ def encode_up_to(max_bytes: int, result: object) -> Encoded | None:
     if isinstance(result, bytes):
         return result, True
     try:
-        if len(orjson.dumps(result, None, BUILT_IN_ONLY)) > max_bytes:
+        # orjson cannot write JSON with the spaces that AWS's has. But what it accepts under this option the
+        # standard library's encoder, which is fast, writes just as simplejson would.
+        if len(dumps(result, None, BUILT_IN_ONLY)) > max_bytes:
             return None
         return encode_plain(result).encode(), False
     except (TypeError, ValueError):

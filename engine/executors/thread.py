@@ -218,7 +218,7 @@ class ThreadExecutor:
 
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.function = function
-        self.call = HandlerRunner(function, workshop)
+        self.call = HandlerRunner(function, workshop.account.function_arn(function.name), workshop)
         self._workshop = workshop
         self.interpreter = Interpreter.acquire(workshop)
         self._own_context = contextvars.Context()

@@ -15,7 +15,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from engine.core.billing import Rate
 from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent, EventDropped, EventsAbandoned
 from engine.core.error_bodies import cancelled_body
@@ -23,6 +22,7 @@ from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, assert_never
 
-from engine.core.billing import Rate, billed_ms
+from engine.core.billing import billed_ms
 from engine.core.engine_events import Initialised, InitsLimit
 from engine.core.error_bodies import (
     InitFailure,
@@ -28,6 +28,7 @@ from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Phase, Reply, Result
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
+from engine.core.rate import Rate
 from engine.core.throttling import Pool, ThrottleReason
 from engine.ports import Clock, Executor, Meter, Observer
 from engine.runtime.deadlines import Deadlines

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from engine.core.billing import Rate
 from engine.core.event import TRIGGERS
 from engine.core.function import Function
 from engine.core.ledger import Ledger
+from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts
 from engine.telemetry.histogram import (
     ASYNC_AGE_BOUNDS_S,

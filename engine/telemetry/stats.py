@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from engine.core.billing import Rate
 from engine.core.engine_events import (
     CpuMeasured,
     EngineEvent,
@@ -21,6 +20,7 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation
 from engine.core.lambda_prices import PriceSheet
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts
 from engine.ports import Clock
 from engine.telemetry.function_stats import FunctionStats, Levels, foreseen_triggers

@@ -14,11 +14,11 @@ from decimal import Decimal
 
 import anyio
 
-from engine.core.billing import Rate
 from engine.core.event import Event
 from engine.core.function import Account, Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.sqs.service import SqsService
 from engine.sources.sqs.settings import SqsEvent

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.billing import Rate
 from engine.core.destinations import CompletedEvent, expanded, problem, target_of
 from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.core.retry import Condition
 
 RATE = Rate(request_usd=Decimal(0), millisecond_usd=Decimal(0))

@@ -12,6 +12,7 @@ from awslambdaric import bootstrap
 from awslambdaric.lambda_runtime_exception import FaultException
 
 from engine.executors.handler_loader import InitError, Loader
+from engine.executors.handler_source import looks_async
 
 HANDLER = "def handler(event, context):\n    return {value!r}\n"
 
@@ -590,7 +591,7 @@ def test_what_is_async_is_known_after_loading_and_often_before(folder, name, is_
     loader = folder.write("app.py", ASYNC).loader()
     before = set(sys.modules)
 
-    assert looks is loader.looks_async(f"app.{name}")
+    assert looks is looks_async(str(folder.path), f"app.{name}")
     assert before == set(sys.modules)
     assert is_async is loader.load(f"app.{name}", fresh=False).is_async
 
@@ -612,14 +613,14 @@ def test_what_cannot_be_read_is_not_guessed(folder, handler):
     folder.write("app.py", ASYNC).write("broken.py", "def (")
     folder.write("star.py", "def f(): pass\nfrom os.path import *\n")
 
-    assert folder.loader().looks_async(handler) is None
+    assert looks_async(str(folder.path), handler) is None
 
 
 def test_looking_finds_nested_handlers(folder):
     """Packages and namespace folders, without importing them."""
     folder.write("a/b/app.py", ASYNC).write("p/__init__.py", "raise SystemExit\n").write("p/app.py", ASYNC)
-    loader = folder.loader()
 
     assert [True, True, True] == [
-        loader.looks_async(handler) for handler in ("a/b/app.plain", "p.app.plain", "a/b/app.py:plain")
+        looks_async(str(folder.path), handler)
+        for handler in ("a/b/app.plain", "p.app.plain", "a/b/app.py:plain")
     ]

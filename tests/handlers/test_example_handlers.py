@@ -18,6 +18,7 @@ from engine import Engine
 from engine.core.context import ContextTemplate
 from engine.core.function import Function
 from engine.executors.handler_loader import Loader
+from engine.executors.handler_source import looks_async
 from engine.executors.marshal import MarshalError, decode, encode, error_body
 
 ROOT = Path(__file__).parents[2]
@@ -73,12 +74,13 @@ def order(order_id="A-1", **item):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_of_the_configuration_loads(name):
     """From the folder the file says, and as the kind the source shows."""
-    loader = Loader(ROOT / "handlers" / EXAMPLES[name]["code"])
+    code = ROOT / "handlers" / EXAMPLES[name]["code"]
+    loader = Loader(code)
     loaded = loader.load(EXAMPLES[name]["handler"], fresh=True)
     loader.close()
 
     assert callable(loaded.callable)
-    assert loaded.is_async is loader.looks_async(EXAMPLES[name]["handler"])
+    assert loaded.is_async is looks_async(str(code), EXAMPLES[name]["handler"])
     assert (name == "sleeper") is loaded.is_async
 
 

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import pytest
 
-from engine.core.billing import Rate
 from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
 from engine.core.fleet import Fleet, FleetLimits
@@ -15,6 +14,7 @@ from engine.core.function import Function
 from engine.core.init_turns import InitTurns
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
+from engine.core.rate import Rate
 from engine.core.throttling import Pool, TokenBucket
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.driver import Driver

@@ -66,7 +66,7 @@ def _unpack_request(frame: bytes) -> RequestFrame:
         fields = number, deadline_s, request_id, None, None, None, frame[at:]
         return _new_tuple(RequestFrame, fields)  # what Request(...) does, in a third of its time
     ends = at + version, at + version + trace, at + version + trace + client
-    texts = (_text(frame[start:end]) for start, end in zip((at, *ends), ends, strict=False))
+    texts = (_text(frame[start:end]) for start, end in zip((at, *ends), ends))
     return RequestFrame(
         number, deadline_s, request_id, next(texts), next(texts), next(texts), frame[ends[-1] :]
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engine.core.billing import Rate
 from engine.core.destinations import DestinationRecord
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.registry import resolve
 from engine.services.s3.service import S3Service

@@ -9,8 +9,7 @@ import pytest
 
 from engine import ConfigError, Status
 from engine.core.event import Event
-from engine.core.function import Account, Function
-from engine.executors.process.spec import EnvironmentSpec
+from engine.executors.process.spec import EnvironmentSpec, FunctionSpec
 
 pytestmark = pytest.mark.real_time
 
@@ -328,10 +327,10 @@ async def test_who_waits_for_a_zygote_is_not_lost_when_many_come_at_once(make):
 
 def test_the_documents_of_a_spec_survive_the_way(tmp_path):
     """What a zygote reads is what the engine wrote."""
-    function = Function("f", handler="app.handler", code=str(tmp_path), snapstart=True, preload=("json",))
+    function = FunctionSpec("f", handler="app.handler", code=str(tmp_path), snapstart=True, preload=("json",))
     spec = EnvironmentSpec(
         function=function,
-        account=Account(),
+        arn="arn:aws:lambda:us-east-1:000000000000:function:f",
         variables={"A": "é"},
         generation=3,
         cgroups={"/sys/fs/cgroup/x": {"cpu.max": "1447 20000"}},

@@ -10,11 +10,11 @@ from decimal import Decimal
 
 import pytest
 
-from engine.core.billing import Rate
 from engine.core.error_bodies import throttle_body
 from engine.core.event import MISSING, Event
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.errors import EngineError
 from engine.packages.deployment import Readiness
 from engine.packages.store import PackageStore

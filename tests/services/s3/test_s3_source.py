@@ -10,10 +10,10 @@ import anyio
 import pytest
 from pydantic import ValidationError
 
-from engine.core.billing import Rate
 from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.errors import ConfigError, FunctionNotFound
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.protocols.aws.router import AwsRouter

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from engine.core.billing import Rate
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.ports import Binding, Host
 from engine.protocols.http.server import Request
 from engine.sources.http.payload import GatewayIdentity

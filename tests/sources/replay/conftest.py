@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engine.core.billing import Rate
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.errors import FunctionNotFound
 from engine.ports import Binding, Host
 from engine.sources.replay.source import ReplaySource, ReplayTrace

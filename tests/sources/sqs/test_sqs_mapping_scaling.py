@@ -6,9 +6,9 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from engine.core.billing import Rate
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
+from engine.core.rate import Rate
 from engine.core.scaling.pollers import Reason
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.sqs.service import SqsService

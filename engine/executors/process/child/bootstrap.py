@@ -7,8 +7,7 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from engine.executors.handler_loader import InitError
 from engine.executors.process.child import cgroup
@@ -32,8 +31,7 @@ from engine.executors.process.protocol import DOWN, NOT_PRELOADABLE, pack_messag
 _now: Final = time.monotonic  # noqa: TID251  # another process: there is no Clock to be passed in
 
 
-@dataclass(slots=True, kw_only=True)
-class ChildBootstrap:
+class ChildBootstrap(NamedTuple):
     """What a new process is given, and its first steps: by one of three methods, right after the fork."""
 
     environment: ChildEnvironment

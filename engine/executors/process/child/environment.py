@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextvars
 import errno
 import fcntl
 import json
@@ -15,13 +14,11 @@ import sys
 import termios
 import threading
 import time
-from dataclasses import dataclass
 from importlib import import_module
 from types import CoroutineType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from engine.core.event import Event
-from engine.core.function import Account
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
@@ -65,11 +62,9 @@ class ProcessClock:
     wall = staticmethod(time.time)  # noqa: TID251
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallContext:
+class CallContext(NamedTuple):
     """What `HandlerRunner` needs, in a child process."""
 
-    account: Account
     clock: ProcessClock
     log: Any
     logs_json: bool
@@ -91,10 +86,8 @@ class ChildEnvironment:
         self.style = LogStyle.of(spec.variables)
         self.private = private
         self._own_tmp = own_tmp
-        services = CallContext(
-            account=spec.account, clock=ProcessClock(), log=self.write, logs_json=self.style.json
-        )
-        self.call = HandlerRunner(spec.function, services, alone=True)
+        services = CallContext(clock=ProcessClock(), log=self.write, logs_json=self.style.json)
+        self.call = HandlerRunner(spec.function, spec.arn, services, alone=True)
         self.call.locate()
         self._early = shadowed_modules(spec.function.code)
         self._plain = plain_packages(spec.function.code, spec.function.handler)
@@ -289,8 +282,7 @@ class ChildEnvironment:
         """Run what an `async def` handler returned, on one loop for all its invocations."""
         if self._loop is None:
             self._loop = import_module("asyncio").new_event_loop()  # most never need it, and it is large
-        loop = self._loop
-        return loop.run_until_complete(loop.create_task(coroutine, context=contextvars.copy_context()))
+        return self._loop.run_until_complete(coroutine)
 
     def _set_trace(self, trace_id: str | None) -> None:
         self._trace = trace_id

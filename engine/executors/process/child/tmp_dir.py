@@ -247,7 +247,7 @@ def _mount_opt(layers: str) -> None:
     taken = {os.path.relpath(path, OPT).partition(os.sep)[0] for path in kept}
     with os.scandir(layers) as entries:
         shown = [(f"{OPT}/{entry.name}", entry.path) for entry in entries if entry.name not in taken]
-    held = [(path, os.open(source, os.O_PATH)) for path, source in (*shown, *zip(kept, kept, strict=True))]
+    held = [(path, os.open(source, os.O_PATH)) for path, source in (*shown, *zip(kept, kept))]
     try:
         mount("tmpfs", OPT, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
         for path, descriptor in held:

@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from engine.core.function import Account, Function
 from engine.executors.marshal import UnmarshalError, decode
 from engine.executors.process.child.environment import LOG_STREAM, ChildEnvironment
 from engine.executors.process.child.handler_log import HandlerLog
@@ -26,7 +25,7 @@ from engine.executors.process.child.private_modules import PrivateModules
 from engine.executors.process.child.process_setup import redirect
 from engine.executors.process.linux import adopt_orphans, die_with_parent
 from engine.executors.process.protocol import pack_request
-from engine.executors.process.spec import EnvironmentSpec
+from engine.executors.process.spec import EnvironmentSpec, FunctionSpec
 
 _TIMES: Final = 20
 _MODULE: Final = "warmup_handler"
@@ -39,10 +38,8 @@ def warm_up(log: HandlerLog, private: PrivateModules) -> None:
     """Take `_TIMES` times the steps of a child, but for those that cannot be undone."""
     importlib.invalidate_caches()
     folder = str(Path(__file__).parent)
-    function = Function("warmup", handler=f"{_MODULE}.handler", code=folder)
-    spec = EnvironmentSpec(
-        function=function, account=Account(), variables={LOG_STREAM: ""}, generation=0, cgroups={}
-    )
+    function = FunctionSpec("warmup", handler=f"{_MODULE}.handler", code=folder)
+    spec = EnvironmentSpec(function=function, arn="", variables={LOG_STREAM: ""}, generation=0, cgroups={})
     environment = ChildEnvironment(spec, log, private, own_tmp=True)
     parent = os.getppid()
     for _ in range(_TIMES):

@@ -11,7 +11,6 @@ import errno
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -32,7 +31,7 @@ from engine.executors.process.parent.fork_server_client import ForkServerClient,
 from engine.executors.process.parent.preloader import Preloader
 from engine.executors.process.parent.process_host import ProcessHost
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
-from engine.executors.process.spec import EnvironmentSpec
+from engine.executors.process.spec import EnvironmentSpec, FunctionSpec
 from engine.ports import Facts, Workshop
 
 _LONG_INIT_S: Final = INIT_LIMIT_S * 0.99
@@ -288,7 +287,7 @@ class ProcessExecutor:
     def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
         """Fork a process from the common zygote that imports these, with the function's variables set."""
         template = SnapshotTemplate(self.loop, self._stray, self.say)
-        self._zygote().spawn(template, replace(self._describe(), imports=imports).encode(), template=True)
+        self._zygote().spawn(template, self._describe()._replace(imports=imports).encode(), template=True)
         return template
 
     def retire(self, template: SnapshotTemplate) -> None:
@@ -423,8 +422,8 @@ class ProcessExecutor:
         if "PATH" not in function.environment:
             variables["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
         return EnvironmentSpec(
-            function=replace(function, code=code),
-            account=workshop.account,
+            function=_spec_of(function, code),
+            arn=workshop.account.function_arn(function.name),
             variables=variables,
             generation=self._generation,
             cgroups=self._control_groups(),
@@ -440,3 +439,19 @@ class ProcessExecutor:
             for folder, limits in self._cpu.groups().items():
                 groups.setdefault(folder, {}).update(limits)
         return groups
+
+
+def _spec_of(function: Function, code: str) -> FunctionSpec:
+    """What its environments need of it; `code` is an absolute path."""
+    return FunctionSpec(
+        name=function.name,
+        handler=function.handler,
+        code=code,
+        memory_mb=function.memory_mb,
+        version=function.version,
+        environment_concurrency=function.environment_concurrency,
+        preload=function.preload,
+        no_preload=function.no_preload,
+        snapstart=function.snapstart,
+        ephemeral_storage_mb=function.ephemeral_storage_mb,
+    )

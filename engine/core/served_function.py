@@ -1,0 +1,32 @@
+"""What running a handler takes to know of its function: less than a user says of it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ServedFunction(Protocol):
+    """A `Function`, or the part of one that a child process is given.
+
+    A handler's own interpreter may be older than the engine's, which `Function` needs.
+    """
+
+    @property
+    def name(self) -> str:
+        """As in `[functions.NAME]`."""
+
+    @property
+    def handler(self) -> str:
+        """`module.function`, or `path/to/file.py:function`."""
+
+    @property
+    def code(self) -> str:
+        """The folder it is imported from."""
+
+    @property
+    def memory_mb(self) -> int:
+        """Configured memory."""
+
+    @property
+    def version(self) -> str:
+        """`$LATEST`, or the number of a published version."""

@@ -1,0 +1,43 @@
+"""Run by its path in a handler's own interpreter: brings along what a zygote is made of, and becomes one.
+
+Nothing of the engine is installed there, and what is installed there is the handler's: of the engine's packages
+this imports the engine and simplejson, from where the engine has them, both without their compiled parts, and
+never orjson. Arguments: the number of the socket to the engine, the engine's process id, the folder of simplejson.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import Any, Final
+
+_HERE: Final = os.path.dirname(os.path.abspath(__file__))
+_ENGINE: Final = os.path.dirname(os.path.dirname(os.path.dirname(_HERE)))
+
+
+def bring(name: str, folder: str) -> None:
+    """Import the package in `folder`, whatever else is called so and wherever `sys.path` leads."""
+    spec = spec_from_file_location(
+        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    assert spec is not None and spec.loader is not None  # it is a file of Python source
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def start(descriptor: int, parent: int, simplejson: str) -> None:
+    """Become a zygote, with the `sys.path` that this interpreter gives its programs."""
+    sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != _HERE]
+    hidden: dict[str, Any] = sys.modules  # None in it: an import of that name fails
+    hidden["orjson"] = None
+    bring("engine", _ENGINE)
+    bring("simplejson", simplejson)
+    main = import_module("engine.executors.process.child.zygote").main
+    del hidden["orjson"], sys.modules["__main__"].__file__
+    main(descriptor, parent)
+
+
+if __name__ == "__main__":
+    start(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -21,6 +21,7 @@ from engine.core.event import Event
 from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Reply, Result
 from engine.core.outcome import Outcome
+from engine.core.python_interpreter import PythonInterpreter
 
 T = TypeVar("T")
 
@@ -426,6 +427,8 @@ class Workshop:
     """Whether the handler's source defines it by `async def` or by `def`; None if it does not tell."""
     cpu: CpuLaw = "host"
     """Whose CPU the environments of functions have that do not say."""
+    python: PythonInterpreter | None = None
+    """What the handler runs in; None: the engine's own, which executors in that process always get."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 
 import hypothesis
@@ -14,6 +16,9 @@ hypothesis.settings.register_profile(  # the machine is shared: time proves noth
     "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("default")
+
+# As in a shell in which the tests' own environment is active: no other Python is looked for.
+os.environ["VIRTUAL_ENV"] = sys.prefix
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

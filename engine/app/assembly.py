@@ -18,6 +18,7 @@ from engine.app.engine_output import EngineOutput
 from engine.app.executor_choice import limits_of_the_chosen
 from engine.app.loop_watch import LoopWatch
 from engine.app.observers import Contained, Observers, observer_named
+from engine.app.python_choice import python_lines
 from engine.config import Config
 from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent
@@ -101,7 +102,7 @@ class Assembly:
             opening.callback(self.watch.close)
             opening.enter_context(GcTuning())
             self._install_functions()
-            for line in limits_of_the_chosen(self._config.functions):
+            for line in (*limits_of_the_chosen(self._config.functions), *python_lines(self._config)):
                 self.output.say(line)
             await self.builder.prepare()
             await self._open.enter_async_context(opening.pop_all())

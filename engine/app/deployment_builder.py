@@ -12,8 +12,9 @@ from typing import Final, NamedTuple, cast
 import anyio
 
 from engine.app.engine_output import EngineOutput
-from engine.app.executor_choice import choose, clash_problems
+from engine.app.executor_choice import IN_PROCESS, choose, clash_problems
 from engine.app.loop_watch import LoopWatch
+from engine.app.python_choice import PythonChooser, line_of
 from engine.config import Config
 from engine.core.billing import rate
 from engine.core.fleet import Fleet, FleetLimits
@@ -21,6 +22,7 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation
 from engine.core.lambda_prices import PriceSheet
 from engine.core.outcome import Outcome
+from engine.core.python_interpreter import ChosenPython, PythonInterpreter
 from engine.core.throttling import Pool, request_bucket, scaling_bucket
 from engine.errors import ConfigError
 from engine.executors.handler_source import looks_async
@@ -106,7 +108,9 @@ class DeploymentBuilder:
             say=parts.output.say,
             cpu=parts.config.cpu,
         )
-        self._workshops = {known: replace(workshop, is_async=known) for known in (None, False, True)}
+        self._workshop_for = cache(partial(_workshop_for, workshop))
+        self._pythons = PythonChooser(parts.config.python)
+        self._said = set((parts.config.pythons or {}).values())
 
     @contextmanager
     def reading_once(self) -> Iterator[None]:
@@ -195,15 +199,29 @@ class DeploymentBuilder:
     def _executor(self, function: Function, driver: Driver) -> Executor:
         if self._given is not None:
             self.chosen[function.name] = "given"
-            return self._given(function, driver, self._workshops[None])
-        name = self.chosen[function.name] = self._choose(function)
+            return self._given(function, driver, self._workshop_for())
+        python = self._python(function)
+        name = self.chosen[function.name] = self._choose(function, python)
         factory = cast("ExecutorFactory", self._executor_class(name))
         is_async = self._looks_async(function.code, function.handler) if name == "process" else None
-        return factory(function, driver, self._workshops[is_async])
+        return factory(function, driver, self._workshop_for(python, is_async=is_async))
 
-    def _choose(self, function: Function) -> str:
+    def _python(self, function: Function) -> PythonInterpreter | None:
+        """What its handler runs in; said if it is another one than before. None: the engine's own."""
+        pythons = self._parts.config.pythons
+        chosen = (pythons or {}).get(function.name) or self._pythons.named(function)
+        if chosen is None:
+            chosen = ChosenPython() if pythons is None else self._pythons.found(function, None)
+        if chosen.interpreter is not None and chosen not in self._said:
+            self._said.add(chosen)
+            self._parts.output.say(f"{function.name}: {line_of(chosen)}")
+        return chosen.interpreter
+
+    def _choose(self, function: Function, python: PythonInterpreter | None) -> str:
         platform = self._parts.platform
         name, why_not_process = choose(function, platform, looks=self._looks_async)
+        if python is not None and name in IN_PROCESS:
+            name, why_not_process = "process", None
         if name in _NEED_REAL_TIME and not platform.has_threads:
             raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))
         if problems := clash_problems(function, name, self._clashes_in):
@@ -228,3 +246,9 @@ class DeploymentBuilder:
     ) -> bytes:
         wall_s = self._parts.platform.clock.wall()
         return log_tail(invocation, outcome, error_type, memory_mb=memory_mb, wall_s=wall_s)
+
+
+def _workshop_for(
+    workshop: Workshop, python: PythonInterpreter | None = None, *, is_async: bool | None = None
+) -> Workshop:
+    return replace(workshop, is_async=is_async, python=python)

@@ -45,13 +45,14 @@ def limits_of_the_chosen(functions: Iterable[Function]) -> list[str]:
         if function.executor in _LIMITS:
             chosen.setdefault(function.executor, []).append(function.name)
     return [
-        f"{_listed(names)}: executor {executor}, in the engine's own interpreter: "
+        f"{listed(names)}: executor {executor}, in the engine's own interpreter: "
         f"{_LIMITS[executor]}; {_SHARED}"
         for executor, names in sorted(chosen.items())
     ]
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The names, or of many the first few and how many more there are."""
     more = len(names) - _MAX_NAMES
     return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 

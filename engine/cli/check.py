@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from engine.app.cpu_in_force import cpu_in_force
 from engine.app.executor_choice import choose, refuse_clashes
 from engine.app.preflight import queue_warnings, serving_problems
-from engine.cli.options import make_importable, printable
+from engine.app.python_choice import python_lines, with_pythons
+from engine.cli.options import make_importable, printable, python_option
 from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
@@ -31,8 +32,9 @@ _COLUMNS: Final = ("function", "handler", "memory", "timeout", "executor", "conc
 @click.command("check", cls=TemplateCommand)
 @click.option("--config", "path", metavar="FILE", required=True, help="engine.toml or a SAM template.yaml")
 @template_options
+@python_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
+def check(path: str, *, parameters: tuple[str, ...], python: str | None, as_json: bool) -> None:
     """Validate FILE and print what would run.
 
     Every problem is one line on stderr: key, value, bound and the nearest valid name. Exit code 2
@@ -40,7 +42,7 @@ def check(path: str, *, parameters: tuple[str, ...], as_json: bool) -> None:
     """
     make_importable(path)
     try:
-        config = load_config(path, parameters=values_of(parameters))
+        config = with_pythons(load_config(path, {"python": python}, values_of(parameters)))
         refuse_clashes(config.functions, Platform())
         if problems := serving_problems(config):
             raise ConfigError(tuple(problems))
@@ -181,5 +183,7 @@ def _print_notes(config: Config) -> None:
         click.echo(
             f"HTTP API, stage {stage}: AWS's URL has /{stage} before each path; here paths come without"
         )
+    for line in python_lines(config):
+        click.echo(printable(line))
     for reason in {choose(function, Platform()).why_not_process for function in config.functions} - {None}:
         click.echo(f"executor thread instead of process: no process can be forked here ({reason})")

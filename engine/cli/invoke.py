@@ -12,7 +12,7 @@ import click
 import orjson
 
 from engine.app import Engine
-from engine.cli.options import complain, configured, run, warn
+from engine.cli.options import complain, configured, python_option, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.core.outcome import Outcome
 from engine.errors import EngineError
@@ -27,9 +27,15 @@ _FAILED = 1
 @click.option("--event", "event", metavar="FILE|-", help="the event as JSON; default {}")
 @click.option("--config", "path", metavar="FILE", help="run FUNCTION of this engine.toml or template.yaml")
 @template_options
+@python_option
 @click.option("--url", metavar="URL", help="run FUNCTION in the engine whose aws listener this is")
 def invoke(
-    function: str, event: str | None, path: str | None, parameters: tuple[str, ...], url: str | None
+    function: str,
+    event: str | None,
+    path: str | None,
+    parameters: tuple[str, ...],
+    python: str | None,
+    url: str | None,
 ) -> None:
     """Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.
 
@@ -42,7 +48,7 @@ def invoke(
             failed, body, log = run(_remotely(url, function, payload))
             output.err.write(log)
         else:
-            failed, body = _here(function, payload, path, parameters, output.err.write)
+            failed, body = _here(function, payload, path, parameters, python, output.err.write)
     sys.stdout.buffer.write(body + b"\n")
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
@@ -65,9 +71,12 @@ def _here(
     payload: bytes,
     path: str | None,
     parameters: tuple[str, ...],
+    python: str | None,
     write_log: Callable[[str], object],
 ) -> tuple[bool, bytes]:
-    config = configured(path, () if path else (function,), {"log_format": "text"}, parameters)
+    config = configured(
+        path, () if path else (function,), {"log_format": "text", "python": python}, parameters
+    )
     warn(config)
     names = [one.name for one in config.functions]
     if path is None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from engine.app.executor_choice import refuse_clashes
+from engine.app.python_choice import line_of, with_pythons
 from engine.cli.template_options import PARAMETERS, values_of
 from engine.config import Config, from_targets, load_config
 from engine.core.function import Function
@@ -32,8 +33,12 @@ def configured(
     targets: Sequence[str],
     overrides: Mapping[str, Any],
     parameters: Sequence[str] = (),
+    change: Callable[[Config], Config] = lambda config: config,
 ) -> Config:
-    """Return the configuration of `--config FILE`, or of targets; exits with one line for each problem."""
+    """Return the configuration of `--config FILE`, or of targets; exits with one line for each problem.
+
+    `change` is made before it is decided what handlers run in.
+    """
     if parameters and path is None:
         complain([f"{PARAMETERS} needs --config FILE"])
     if path is not None and targets:
@@ -45,6 +50,7 @@ def configured(
                 config = from_targets(targets, overrides)
             else:
                 config = load_config(path, overrides, values_of(parameters))
+            config = with_pythons(change(config))
             refuse_clashes(config.functions, Platform())
     except ConfigError as error:
         complain(error.problems)
@@ -57,6 +63,16 @@ def variable_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--env", "variables", metavar="NAME=VALUE", multiple=True, help=text)(command)
 
 
+def python_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--python`, which commands have that run handlers: an absolute path, or None."""
+    return click.option(
+        "--python",
+        metavar="PATH",
+        callback=lambda _context, _option, value: value and os.path.abspath(os.path.expanduser(value)),
+        help="what handlers run in: a virtual environment's folder or an interpreter",
+    )(command)
+
+
 def function_named(
     handler: str,
     path: str | None,
@@ -64,12 +80,13 @@ def function_named(
     code: str,
     variables: Sequence[str] = (),
     parameters: Sequence[str] = (),
+    python: str | None = None,
 ) -> Function:
     """The function of that name in `--config FILE`, else `module.function` in `code`; with `--env` variables.
 
     Exits with one line for each problem.
     """
-    overrides = {"code": code} if path is None else {}
+    overrides = {"python": python} | ({"code": code} if path is None else {})
     config = configured(path, () if path else (handler,), overrides, parameters)
     function = next((one for one in config.functions if path is None or one.name == handler), None)
     if function is None:
@@ -81,6 +98,10 @@ def function_named(
         if not (name and equals):
             complain([f"--env {text}: must be NAME=VALUE"])
         environment[name] = value
+    chosen = (config.pythons or {})[function.name]
+    if chosen.interpreter is not None:
+        click.echo(printable(line_of(chosen)), err=True)
+        function = replace(function, python=chosen.interpreter.executable)
     return replace(function, environment=environment, cpu=function.cpu or config.cpu)
 
 

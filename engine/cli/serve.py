@@ -13,7 +13,7 @@ import click
 from engine.app import Announcement
 from engine.app import serve as serve_config
 from engine.app.cpu_in_force import cpu_in_force
-from engine.cli.options import complain, configured, run, warn
+from engine.cli.options import complain, configured, python_option, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import debugged
 from engine.console import console_pages
@@ -37,6 +37,7 @@ from engine.telemetry.log import gap_line
     metavar="NAME",
     help="auto, loop, thread, process, a registered or module:Class one",
 )
+@python_option
 @click.option("--memory-mb", type=int, metavar="N", help="configured memory of every function")
 @click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")
 @click.option("--keep-alive-s", type=float, metavar="S", help="how long idle environments live")
@@ -69,9 +70,9 @@ def serve(
     if most < FEWEST:
         complain([f"the limit of open files (ulimit -n) is {most}: the engine needs {FEWEST} at least"])
     with StandardOutput(between=not debug) as output:
-        config = configured(path, targets, overrides, parameters)
-        if debug:
-            config = debugged(config)
+        config = configured(
+            path, targets, overrides, parameters, debugged if debug else lambda config: config
+        )
         warn(config)
         output.report_gaps_by(partial(gap_line, config.log_format, SystemClock()))
 

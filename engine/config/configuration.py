@@ -22,6 +22,7 @@ from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSett
 from engine.core.cpu_law import CpuLaw
 from engine.core.function import Account, Function
 from engine.core.lambda_prices import price_sheet
+from engine.core.python_interpreter import ChosenPython
 from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName
 from engine.ports import Binding
@@ -52,6 +53,9 @@ class Config:
         log_format: text, json or off.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month, or None.
+        python: Absolute path of what handlers run in whose functions do not say, or None.
+        pythons: What the handler of each function runs in, by name, as commands find it; None: the engine's
+            own interpreter where none is named, since whoever embeds an engine has chosen one.
         state_dir: Absolute path of the folder that keeps functions created over the Lambda API, or None.
         warnings: One line each: legal, yet worth a look.
         observers: Names of what else sees every invocation.
@@ -73,6 +77,8 @@ class Config:
     grace_s: float
     monthly_budget_usd: float | None
     warnings: tuple[str, ...]
+    python: str | None = None
+    pythons: Mapping[str, ChosenPython] | None = None
     state_dir: str | None = None
     observers: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
@@ -182,6 +188,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         hosts=engine.hosts,
         allowed_origins=engine.allowed_origins,
         resources=known,
+        python=engine.python and os.path.abspath(os.path.join(origin.folder, engine.python)),
         state_dir=engine.state_dir and os.path.abspath(os.path.join(origin.folder, engine.state_dir)),
     )
 
@@ -264,7 +271,8 @@ def _function(
     problems += program_problems(settings, code, place, wrong)
     if settings.executor != "auto":
         _resolve("executor", settings.executor, (*place, "executor"), problems, resolver)
-    return settings.function(name, code, layers)
+    python = settings.python and files.absolute(settings.python)
+    return settings.function(name, code, layers, python)
 
 
 def _is_pythons(settings: FunctionSettings, code: str, files: _Files) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.config.settings import EngineSettings, FunctionSettings
 from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
+
+_DEFAULTS: Final = frozenset({"python"})
+"""Keys of both tables that are given for `[engine]`: what a function says goes before."""
 
 
 def applied(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,7 +27,9 @@ def applied(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
     if unknown:
         raise ConfigError(tuple(f"{key}: unknown key{did_you_mean(key, sorted(known))}" for key in unknown))
     engine = {key: value for key, value in given.items() if key in EngineSettings.model_fields}
-    function = {key: value for key, value in given.items() if key in FunctionSettings.model_fields}
+    function = {
+        key: value for key, value in given.items() if key in FunctionSettings.model_fields.keys() - _DEFAULTS
+    }
     result = dict(document)
     if engine and isinstance(document.get("engine", {}), Mapping):
         result["engine"] = {**document.get("engine", {}), **engine}

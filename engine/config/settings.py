@@ -65,6 +65,7 @@ _ACCOUNT: Final = Account()
 _VARIABLE_KEY = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 _ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+_RUNTIME = re.compile(r"python3\.[0-9]{1,2}")
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 
@@ -119,6 +120,12 @@ def _handler(value: str) -> str:
 def _folder(value: str) -> str:
     if not value or "\0" in value:
         raise ValueError(f"{value!r} is not a folder name")
+    return value
+
+
+def _runtime(value: str) -> str:
+    if not _RUNTIME.fullmatch(value):
+        raise ValueError(f"{value!r} is no Python of Lambda's such as 'python3.12'")
     return value
 
 
@@ -254,6 +261,8 @@ class EngineSettings(Settings):
         monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
         reload_patterns: Globs of data files that `serve --reload` watches besides code.
         observers: What else sees every invocation: `otel`, a registered one, or `module:Class`.
+        python: What handlers run in, by the process executor: the folder of a virtual environment, or an
+            interpreter; absent = what lies beside their code, in the shell, or the engine's own.
         state_dir: Folder that keeps functions created over the Lambda API, and objects of S3; absent =
             they end with the engine.
         http: `HOST:PORT` of the functions' HTTP events.
@@ -278,6 +287,7 @@ class EngineSettings(Settings):
     monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     reload_patterns: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
     observers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    python: Annotated[str, AfterValidator(_folder)] | None = None
     state_dir: Annotated[str, AfterValidator(_folder)] | None = None
     http: Address = Listener("127.0.0.1", 3000)
     aws: Address = Listener("127.0.0.1", 4566)
@@ -315,6 +325,8 @@ class FunctionSettings(Settings):
     code: Annotated[str, AfterValidator(_folder)] = "."
     inline: str | None = None
     layers: Annotated[tuple[Annotated[str, AfterValidator(_folder)], ...], Field(strict=False)] = ()
+    python: Annotated[str, AfterValidator(_folder)] | None = None
+    runtime: Annotated[str, AfterValidator(_runtime)] | None = None
     executor: str = "auto"
     memory_mb: Annotated[int, Field(ge=128, le=10240)] = 128
     cpu: CpuLaw | None = None
@@ -370,9 +382,11 @@ class FunctionSettings(Settings):
             if getattr(function, key) is not None
         }
 
-    def function(self, name: str, code: str, layers: tuple[str, ...] = ()) -> Function:
-        """The `Function` of that name, its code in `code`, with those `layers`: absolute paths."""
-        return Function(name, **{**vars(self), "code": code, "layers": layers})
+    def function(
+        self, name: str, code: str, layers: tuple[str, ...] = (), python: str | None = None
+    ) -> Function:
+        """The `Function` of that name: its code, its layers and what it runs in are absolute paths."""
+        return Function(name, **{**vars(self), "code": code, "layers": layers, "python": python})
 
 
 def _plain(value: Any) -> Any:

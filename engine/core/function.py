@@ -26,6 +26,10 @@ class Function:
         code: Folder the handler is imported from, before `sys.path`; or a zip archive or one file of it.
         inline: Text of the file `index.py`, which is then all the code there is; or None.
         layers: Folders or zip archives with layers, the later over the earlier.
+        python: What the handler runs in, by the process executor: the folder of a virtual environment, or an
+            interpreter. None for what `[engine]` says, or what is found.
+        runtime: The Runtime it is declared with, such as `python3.12`: what it runs in if that is on `PATH`
+            and nothing else is named or found. None for the engine's own.
         executor: `auto`, `loop`, `thread`, `process`, another registered name, or `module:Class`.
         memory_mb: Configured memory, 128 to 10240 MB; what billing uses.
         cpu: On the process executor, `lambda` for the share of a CPU that Lambda gives this memory, `host`
@@ -65,6 +69,8 @@ class Function:
     code: str = "."
     inline: str | None = None
     layers: tuple[str, ...] = ()
+    python: str | None = None
+    runtime: str | None = None
     executor: str = "auto"
     memory_mb: int = 128
     cpu: CpuLaw | None = None

@@ -19,7 +19,7 @@ from engine.cli.model_options import (
     refuse_unused,
     sizes_of,
 )
-from engine.cli.options import function_named, run, variable_option
+from engine.cli.options import function_named, python_option, run, variable_option
 from engine.cli.prediction_tables import dollars, seconds
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.cli.tune.measure import RunsAtSize, probe_of, profile, runs_at
@@ -46,6 +46,7 @@ _SHORT: Final = 0.95
 @template_options
 @variable_option
 @click.option("--code", default=".", show_default=True, help="folder it is imported from")
+@python_option
 @click.option("--event", "path", metavar="FILE", help="JSON of the event; default: {}")
 @click.option("--runs", type=click.IntRange(5, 10_000), default=30, show_default=True)
 @click.option(
@@ -96,6 +97,7 @@ def tune(context: click.Context, /, handler: str, path: str | None, *, as_json: 
         code=options["code"],
         variables=options["variables"],
         parameters=options["parameters"],
+        python=options["python"],
     )
     probe = probe_of(function)
     try:

@@ -7,6 +7,7 @@ reference, "AWS::Lambda::Function", "Alias", "Version", "Url", "EventInvokeConfi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ KEYS: Final[Mapping[str, str]] = {
     "events": "Events",
     "aliases": "AutoPublishAlias",
     "layers": "Layers",
+    "runtime": "Runtime",
     "inline": "InlineCode",
     **ASYNC_KEYS,
 }
@@ -79,6 +81,7 @@ def read_function(logical: str, kind: str, template: Template) -> None:
         "ephemeral_storage_mb": at(properties.get("EphemeralStorage"), "Size"),
         "tags": _texts(_tags(properties.plain("Tags", {}))),
         "layers": _layers(properties, template),
+        "runtime": _python_runtime(properties),
     }
     _read_async(properties, draft, template)
     draft.table = {key: value for key, value in draft.table.items() if value is not None}
@@ -293,6 +296,12 @@ def _read_async(properties: TemplateTable, draft: FunctionDraft, template: Templ
             name = f"{draft.place[-2]}EventInvokeConfig{side}Queue"
             template.reading.resources["queues"].setdefault(name, {})
             draft.table[ours] = name
+
+
+def _python_runtime(properties: TemplateTable) -> str | None:
+    """The Runtime, if it says which Python 3; what else it can be is no matter of this."""
+    runtime = plain(properties.get("Runtime"))
+    return runtime if isinstance(runtime, str) and re.fullmatch(r"python3\.\d{1,2}", runtime) else None
 
 
 def _provisioned(properties: TemplateTable) -> Any:

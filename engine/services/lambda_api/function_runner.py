@@ -80,6 +80,7 @@ class FunctionRunner:
             record.name,
             handler=settings["Handler"],
             code=str(self._package_store.task(version.folder)),
+            runtime=settings["Runtime"] if is_python else None,
             executor=executor,
             memory_mb=settings["MemorySize"],
             timeout_s=float(settings["Timeout"]),

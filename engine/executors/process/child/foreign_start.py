@@ -1,8 +1,8 @@
 """Run by its path in a handler's own interpreter: brings along what a zygote is made of, and becomes one.
 
-Nothing of the engine is installed there, and what is installed there is the handler's: of the engine's packages
-this imports the engine and simplejson, from where the engine has them, both without their compiled parts, and
-never orjson. Arguments: the number of the socket to the engine, the engine's process id, the folder of simplejson.
+What is installed there is the handler's. Of the engine's packages it imports the engine
+and simplejson, from where they are; the compiled part of simplejson is left out if it is for another Python.
+Arguments: the number of the socket to the engine, the engine's process id, the folder of simplejson.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any, Final
 
 _HERE: Final = os.path.dirname(os.path.abspath(__file__))
-_ENGINE: Final = os.path.dirname(os.path.dirname(os.path.dirname(_HERE)))
+ENGINE: Final = os.path.dirname(os.path.dirname(os.path.dirname(_HERE)))
 
 
-def bring(name: str, folder: str) -> None:
+def import_from(name: str, folder: str) -> None:
     """Import the package in `folder`, whatever else is called so and wherever `sys.path` leads."""
     spec = spec_from_file_location(
         name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
     )
-    assert spec is not None and spec.loader is not None  # it is a file of Python source
+    assert spec is not None
+    assert spec.loader is not None  # both hold for any file of Python source
     module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
 
@@ -32,8 +33,8 @@ def start(descriptor: int, parent: int, simplejson: str) -> None:
     sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != _HERE]
     hidden: dict[str, Any] = sys.modules  # None in it: an import of that name fails
     hidden["orjson"] = None
-    bring("engine", _ENGINE)
-    bring("simplejson", simplejson)
+    import_from("engine", ENGINE)
+    import_from("simplejson", simplejson)
     main = import_module("engine.executors.process.child.zygote").main
     del hidden["orjson"], sys.modules["__main__"].__file__
     main(descriptor, parent)

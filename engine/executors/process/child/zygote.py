@@ -65,7 +65,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
     copy_used_modules()
     private = PrivateModules.take()
     warm_up(log, private)
-    _clear_main_module(setup["path"])
+    _clear_main_module(sys.path[:] if setup["path"] is None else setup["path"])
     problem = _preload(setup["preload"])
     if problem is not None:
         connection.sendall(pack_message(DOWN, 0, 0, problem.encode()))

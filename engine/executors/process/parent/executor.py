@@ -338,7 +338,7 @@ class ProcessExecutor:
     # ---------------------------------------------------------------- inside
 
     def _zygote(self) -> ZygoteClient:
-        return self._host.zygote(self._preload)
+        return self._host.zygote(self._workshop.python, self._preload)
 
     def _live_template(self) -> SnapshotTemplate:
         if self._template is None or self._template.is_over:
@@ -403,6 +403,7 @@ class ProcessExecutor:
 
     def _describe(self) -> EnvironmentSpec:
         function, workshop = self._function, self._workshop
+        python = workshop.python
         kind: Initialisation = "on-demand"
         if function.snapstart:
             kind = "snap-start"
@@ -415,12 +416,13 @@ class ProcessExecutor:
             log_stream="",  # each environment puts its own there
             task_root=code,
             initialisation=kind,
-            python=f"{sys.version_info.major}.{sys.version_info.minor}",
+            python=f"{sys.version_info.major}.{sys.version_info.minor}" if python is None else python.series,
             logs_json=workshop.logs_json,
             endpoint_url=workshop.endpoint_url,
         )
         if "PATH" not in function.environment:
-            variables["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
+            executable = sys.executable if python is None else python.executable
+            variables["PATH"] = f"{Path(executable).parent}:{PATH}"
         return EnvironmentSpec(
             function=_spec_of(function, code),
             arn=workshop.account.function_arn(function.name),

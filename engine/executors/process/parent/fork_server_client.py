@@ -16,7 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+import simplejson
+
 from engine.core.error_bodies import InitFailure
+from engine.core.python_interpreter import PythonInterpreter
 from engine.executors.child_exit import reap
 from engine.executors.handler_loader import InitError
 from engine.executors.handler_runner import init_failure
@@ -34,7 +37,7 @@ from engine.executors.process.protocol import (
     pack_message,
     receive_message,
 )
-from engine.executors.scope import host_variables
+from engine.executors.python_probe import variables_for
 
 _EXIT_S: Final = 1.0
 """What a server whose socket was closed gets to exit, before SIGKILL."""
@@ -59,6 +62,10 @@ _START: Final = (
     "import sys; sys.path.insert(0, sys.argv[3]); from engine.executors.process.child.zygote import main; "
     "main(int(sys.argv[1]), int(sys.argv[2]))"
 )
+
+_FOREIGN_START: Final = str(Path(__file__).parents[1] / "child" / "foreign_start.py")
+_HAS_SAFE_PATH: Final = (3, 11)
+"""The first Python with `-P`, by which what handlers start does not import from their working folder."""
 
 
 class SpawnListener(Protocol):
@@ -280,28 +287,26 @@ class ZygoteClient(ForkServerClient):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        interpreter: PythonInterpreter | None,
         preload: Sequence[str],
         tmp_base: str,
         say: Callable[[str], object],
     ) -> None:
-        """`say` takes a line for whoever runs the engine."""
+        """`interpreter`: None for the engine's own. `say` takes a line for whoever runs the engine."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
-                [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(os.getpid()), package_root()],
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, or the handler's
+                _command(interpreter, theirs.fileno()),
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
-                env={
-                    name: value
-                    for name, value in host_variables().items()
-                    if name in _KEPT_VARIABLES or name.startswith("PYTHON")
-                },
+                env=variables_for(interpreter, _KEPT_VARIABLES),
             )
         super().__init__(loop, ours, self._process.pid, say)
         self._reaping: asyncio.Task[None] | None = None
-        setup = {"path": _path(), "preload": list(preload), "tmp_base": tmp_base}
+        path = _path() if interpreter is None else None
+        setup = {"path": path, "preload": list(preload), "tmp_base": tmp_base}
         self._send(pack_message(0, 0, 0, json.dumps(setup).encode()))
 
     @property
@@ -391,6 +396,15 @@ def _activity(pid: int) -> tuple[str, int]:
 def package_root() -> str:
     """The folder that this package is imported from."""
     return str(Path(__file__).parents[4])
+
+
+def _command(interpreter: PythonInterpreter | None, descriptor: int) -> list[str]:
+    """What starts a zygote: the engine's own interpreter has its packages, to another they are brought."""
+    ours = [str(descriptor), str(os.getpid())]
+    if interpreter is None:
+        return [sys.executable, "-P", "-c", _START, *ours, package_root()]
+    options = ["-P"] if interpreter.version >= _HAS_SAFE_PATH else []
+    return [interpreter.executable, *options, _FOREIGN_START, *ours, str(Path(simplejson.__file__).parent)]
 
 
 def _path() -> list[str]:

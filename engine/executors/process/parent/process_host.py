@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.core.cpu_law import fitting
 from engine.core.engine_events import CpuLimited, EngineEvent
 from engine.core.function import Function
+from engine.core.python_interpreter import PythonInterpreter
 from engine.executors.process.admission import Admission
 from engine.executors.process.parent.cgroups import ControlGroups
 from engine.executors.process.parent.cpu_limiter import CpuLimiter, make_cpu_limiter
@@ -48,7 +49,7 @@ class ProcessHost:
         self._loop = loop
         self._say = say
         self._offload = offload
-        self._zygotes: dict[tuple[str, ...], ZygoteClient] = {}
+        self._zygotes: dict[tuple[PythonInterpreter | None, tuple[str, ...]], ZygoteClient] = {}
         self._replaced: list[ZygoteClient] = []  # that ended before this does
         self._members = 0
         self._closing: asyncio.Task[None] | None = None
@@ -85,14 +86,17 @@ class ProcessHost:
             commons.pop(_KEY, None)
             self._closing = self._loop.create_task(self._close())
 
-    def zygote(self, preload: Sequence[str]) -> ZygoteClient:
-        """The zygote that has imported just these; started when first asked for, and again if it died."""
-        key = tuple(sorted(set(preload)))
+    def zygote(self, interpreter: PythonInterpreter | None, preload: Sequence[str]) -> ZygoteClient:
+        """The zygote of that interpreter that has imported just these.
+
+        `interpreter`: None for the engine's own. It is started when first asked for, and again if it died.
+        """
+        key = interpreter, tuple(sorted(set(preload)))
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.is_over:
             if zygote is not None:
                 self._replaced = [zygote, *(one for one in self._replaced if not one.is_reaped)]
-            zygote = self._zygotes[key] = ZygoteClient(self._loop, key, self._tmp_base, self._say)
+            zygote = self._zygotes[key] = ZygoteClient(self._loop, *key, self._tmp_base, self._say)
         return zygote
 
     def cpu_limiter(self, function: Function, notify: Callable[[EngineEvent], object]) -> CpuLimiter:

@@ -7,7 +7,7 @@ LATE = {
     "yaml": "reads templates",
     "tomllib": "reads engine.toml",
     "watchfiles": "watches code, with --reload",
-    "prometheus_client": "writes what others measure onto the metrics page",
+    "prometheus_client": "writes what others measure onto the metrics page; imported with the services",
     "awscrt": "computes checksums of objects",
     "engine.app.reloading": "brings watchfiles",
     "engine.app.services": "what AWS clients talk to, while their listener's socket lets them wait",

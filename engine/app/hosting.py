@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.app.engine import Engine
 from engine.config import Config
 from engine.ports import EventSource, Host
@@ -9,6 +11,9 @@ from engine.protocols.http.request_gate import RequestGate
 from engine.registry import resolve
 from engine.sources.http.payload import GatewayIdentity
 from engine.sources.http.source import HttpSource
+
+_OF_THEIR_OWN: Final = frozenset({"process", "runtime"})
+"""Executors whose environments are processes of their own."""
 
 
 def host_of(engine: Engine) -> Host:
@@ -43,12 +48,14 @@ def http_source(config: Config, host: Host) -> EventSource | None:
     return HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
 
 
-def has_http_alone(config: Config) -> bool:
-    """Whether nothing but HTTP events and what clients ask for can need a service."""
-    resources = config.resources
-    return not (
-        config.bindings.keys() - {"http"} or resources.queues or resources.buckets or config.state_dir
-    )
+def may_be_ready_early(engine: Engine) -> bool:
+    """Whether nothing needs a service before a client asks for it, and none can be kept from being imported.
+
+    Handlers in this process can: they may take every descriptor, and their files names of modules.
+    """
+    config = engine.config
+    others = config.bindings.keys() - {"http"} or config.resources.queues or config.resources.buckets
+    return not (others or config.state_dir) and _OF_THEIR_OWN.issuperset(engine.chosen.values())
 
 
 def gate_of(name: str, config: Config, *, navigations: bool = False) -> RequestGate:

@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 
 from engine.app.aws_client import AwsClient
 from engine.app.engine import Engine
-from engine.app.hosting import gate_of, has_http_alone, host_of, http_source
+from engine.app.hosting import gate_of, host_of, http_source, may_be_ready_early
 from engine.config import Config
 from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import EngineError
@@ -45,6 +45,7 @@ _SERVICE_MODULES: Final = (
     "engine.sources.sqs.remote_source",
     "engine.sources.s3.webhooks",
     "engine.app.services",
+    "engine.telemetry.exposition",
 )
 """In an order in which none brings much."""
 AdminPages = Callable[[Engine, AwsClient], Mapping[bytes, Callable[[Request], None]]]
@@ -243,7 +244,7 @@ async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
 
 
 async def _import_services() -> None:
-    """Import what AWS clients talk to, a few modules in each turn of the loop: others go on meanwhile."""
+    """Import what clients talk to, a few modules in each turn of the loop: others go on meanwhile."""
     for module in _SERVICE_MODULES:
         with paused_collector():
             import_module(module)
@@ -280,7 +281,7 @@ async def serve_clients(
             urls: dict[str, str | None] = {}
             if http is not None:
                 urls["http"] = await group.start(http.serve, engine.sink, stopping)
-            is_early = early and has_http_alone(engine.config)
+            is_early = early and may_be_ready_early(engine)
             if is_early:
                 ready({**urls, "aws": url_of(at_aws[0])})
             await _import_services()

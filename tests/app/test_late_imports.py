@@ -14,7 +14,7 @@ from tests.late_imports import LATE
 
 pytestmark = pytest.mark.real_time
 
-HANDLER = "async def handler(event, context):\n    return event\n"
+HANDLER = "def handler(event, context):\n    return event\n"
 LISTENERS = [word for name in ("http", "aws", "admin") for word in (f"--{name}", "127.0.0.1:0")]
 SERVE = ["serve", "app.handler", *LISTENERS]
 COST = ["cost", "--requests", "3M", "--duration-ms", "120", "--memory-mb", "1024"]

@@ -96,9 +96,11 @@ def step_in_python(polynomial: int, size: int) -> Step:
     return step
 
 
-@cache
 def _native_step(name: str) -> Step | None:
-    """The step of AWS's runtime; None without the extra `s3`. Loading it holds the interpreter for 80 ms."""
+    """The step of AWS's runtime; None without the extra `s3`. Loading it holds the interpreter for 80 ms.
+
+    It is sought each time: it may only be that no descriptor was left to load it with.
+    """
     try:
         from awscrt import checksums
     except ImportError:

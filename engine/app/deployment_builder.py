@@ -206,12 +206,21 @@ class DeploymentBuilder:
         is_async = self._looks_async(function.code, function.handler) if name == "process" else None
         return factory(function, driver, self._workshop_for(python, is_async=is_async))
 
-    def _python(self, function: Function) -> PythonInterpreter | None:
-        """What its handler runs in; said if it is another one than before. None: the engine's own."""
+    async def look_at_python(self, function: Function) -> None:
+        """Find out what its handler is to run in, without blocking the loop. Raises ConfigError."""
+        if self._parts.config.pythons is not None and self._given is None:
+            await self._parts.platform.offload(partial(self._chosen_python, function))
+
+    def _chosen_python(self, function: Function) -> ChosenPython:
         pythons = self._parts.config.pythons
         chosen = (pythons or {}).get(function.name) or self._pythons.named(function)
         if chosen is None:
             chosen = ChosenPython() if pythons is None else self._pythons.found(function, None)
+        return chosen
+
+    def _python(self, function: Function) -> PythonInterpreter | None:
+        """What its handler runs in; said if it is another one than before. None: the engine's own."""
+        chosen = self._chosen_python(function)
         if chosen.interpreter is not None and chosen not in self._said:
             self._said.add(chosen)
             self._parts.output.say(f"{function.name}: {line_of(chosen)}")

@@ -79,6 +79,7 @@ class Deployments:
 
     async def put(self, function: Function) -> None:
         """Run it once its executor is ready; what ran in its place finishes what it took."""
+        await self._builder.look_at_python(function)
         deployment = self._built(function)
         try:
             await ExecutorHooks.of(deployment.executor).prepare()

@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -26,6 +27,9 @@ from engine.executors.scope import host_variables
 from engine.runtime.platform import Platform
 
 _VENV: Final = ".venv"
+_TO_COME: Final = Function("", handler="", code=os.devnull)
+"""Stands for those that clients create: what is wrong for them is said at the start too."""
+
 _OWN: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -42,6 +46,7 @@ class PythonChooser:
         self._python = python
         self._why_none = unavailable()
         self._variables = variables()
+        self._beside = cache(self._lies_beside)  # ten thousand functions may have one folder
         self.notes: list[str] = []
         """What was found and is not used, a line each."""
 
@@ -65,7 +70,7 @@ class PythonChooser:
         return ChosenPython(interpreter, f"named by {key}", is_named=True)
 
     def found(self, function: Function, code: str | None) -> ChosenPython:
-        """What is found for it. `code`: the folder beside which a `.venv` may lie, or None.
+        """What is found for it. `code`: the folder or file beside which a `.venv` may lie, or None.
 
         Raises ConfigError if a virtual environment that was found is broken.
         """
@@ -83,7 +88,7 @@ class PythonChooser:
             chosen = self._of_the_runtime(function.runtime)
         return chosen or ChosenPython()
 
-    def _beside(self, code: str) -> ChosenPython | None:
+    def _lies_beside(self, code: str) -> ChosenPython | None:
         for folder in (code, os.path.dirname(code)):
             venv = os.path.join(folder, _VENV)
             if not os.path.isdir(venv):
@@ -131,17 +136,18 @@ def with_pythons(config: Config) -> Config:
     chooser = PythonChooser(config.python)
     pythons: dict[str, ChosenPython] = {}
     problems: dict[str, None] = {}
-    for function in config.functions:
-        code = function.code if os.path.isdir(function.code) else os.path.dirname(function.code)
+    for function in config.functions or (_TO_COME,):
         try:
-            pythons[function.name] = chooser.named(function) or chooser.found(function, code)
+            pythons[function.name] = chooser.named(function) or chooser.found(function, function.code)
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise ConfigError(tuple(problems))
-    settled = config.changed(lambda function: _in_a_process(function, pythons[function.name]))
+    pythons.pop(_TO_COME.name, None)
+    if any(chosen.interpreter is not None for chosen in pythons.values()):
+        config = config.changed(lambda function: _in_a_process(function, pythons[function.name]))
     warnings = (*config.warnings, *chooser.notes)
-    return replace(settled, pythons=MappingProxyType(pythons), warnings=warnings)
+    return replace(config, pythons=MappingProxyType(pythons), warnings=warnings)
 
 
 def _in_a_process(function: Function, chosen: ChosenPython) -> Function:

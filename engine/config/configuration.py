@@ -154,8 +154,10 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         _Events(name, _events(name, table, resolver, problems)) for name, table in function_tables.items()
     ]
     files = _Files(origin.folder)
+    has_python = engine is not None and engine.python is not None
     functions = tuple(
-        _function(name, table, files, resolver, problems) for name, table in function_tables.items()
+        _function(name, table, files, resolver, problems, has_python=has_python)
+        for name, table in function_tables.items()
     )
     problems += provisioned_problems(functions)
     findings = examined({function.name: function for function in functions}, events)
@@ -247,9 +249,18 @@ def _has_bootstrap(code: str) -> bool:
 
 
 def _function(
-    name: str, table: Mapping[str, Any], files: _Files, resolver: _Resolver, problems: list[Problem]
+    name: str,
+    table: Mapping[str, Any],
+    files: _Files,
+    resolver: _Resolver,
+    problems: list[Problem],
+    *,
+    has_python: bool,
 ) -> Function:
-    """The function of `table`; keys that are wrong are reported and have their defaults instead."""
+    """The function of `table`; keys that are wrong are reported and have their defaults instead.
+
+    `has_python`: one is named for all functions.
+    """
     place = ("functions", name)
     found: list[Problem] = []
     settings = validated(FunctionSettings, table, place, found)
@@ -264,7 +275,9 @@ def _function(
     bad = [(key, problem) for key, path in checked if (problem := files.code_problem(path, key == "code"))]
     for key, problem in bad:
         problems.append(Problem((*place, *([key] if isinstance(key, str) else key)), problem))
-    if not bad and not wrong & {"handler", "code", "layers"} and _is_pythons(settings, code, files):
+    is_here = settings.python is None and not has_python  # its module may lie in that environment
+    looks = is_here and _is_pythons(settings, code, files)
+    if looks and not bad and not wrong & {"handler", "code", "layers"}:
         problem = files.handler_problem(settings.handler, HandlerCode(code, settings.inline, layers))
         if problem:
             problems.append(Problem((*place, "handler"), problem))

@@ -15,6 +15,7 @@ from typing import Final
 
 from engine.core.error_bodies import InitFailure
 from engine.core.function import Account, Function
+from engine.core.python_interpreter import PythonInterpreter
 from engine.core.variables import EXEC_WRAPPER, Initialisation, lambda_variables
 from engine.errors import EngineError
 
@@ -39,8 +40,10 @@ class InvalidEntrypoint(EngineError):
         return InitFailure("Runtime.InvalidEntrypoint", str(self))
 
 
-def command_of(function: Function) -> tuple[str, ...]:
+def command_of(function: Function, interpreter: PythonInterpreter | None = None) -> tuple[str, ...]:
     """Program and arguments: what `bootstrap` says, else the file of that name, else AWS's Python client.
+
+    The client is that of `interpreter`; None: of the engine's own.
 
     A program that `AWS_LAMBDA_EXEC_WRAPPER` names comes before them, but not before a file `bootstrap`: that
     is an OS-only runtime, for which Lambda has no wrappers.
@@ -48,7 +51,7 @@ def command_of(function: Function) -> tuple[str, ...]:
     Raises:
         InvalidEntrypoint: There is none of the three, or the file may not be executed.
     """
-    command = _unwrapped(function)
+    command = _unwrapped(function, interpreter)
     wrapper = function.environment.get(EXEC_WRAPPER)
     if not wrapper or Path(command[0]).name == "bootstrap":
         return command
@@ -64,16 +67,17 @@ def _on_this_machine(path: str, code: str) -> str:
     return path
 
 
-def _unwrapped(function: Function) -> tuple[str, ...]:
+def _unwrapped(function: Function, interpreter: PythonInterpreter | None) -> tuple[str, ...]:
     given = function.bootstrap
     if given:
         return tuple(shlex.split(given)) if isinstance(given, str) else tuple(given)
     file = Path(function.code, "bootstrap").absolute()
     if file.is_file() and os.access(file, os.X_OK):
         return (str(file),)
-    if file.exists() or importlib.util.find_spec(CLIENT) is None:
+    if file.exists() or (interpreter is None and importlib.util.find_spec(CLIENT) is None):
         raise InvalidEntrypoint(str(file))
-    return (sys.executable, "-m", CLIENT, _dotted(function.handler))
+    executable = sys.executable if interpreter is None else interpreter.executable
+    return (executable, "-m", CLIENT, _dotted(function.handler))
 
 
 def variables_of(
@@ -86,11 +90,13 @@ def variables_of(
     logs_json: bool,
     endpoint_url: str | None,
     host: Mapping[str, str],
+    interpreter: PythonInterpreter | None = None,
 ) -> dict[str, str]:
     """The environment of the process: Lambda's variables, the function's own, and little of the engine's.
 
     Of `host`, the engine's variables, those in `INHERITED` are kept, and `PATH`, with the folder of
-    the engine's interpreter before it: `python` and `node` are what they are for the engine.
+    the engine's interpreter before it: `python` and `node` are what they are for the engine. With an
+    `interpreter` of the handler's own it is that one's folder, and PYTHONHOME is not kept.
     """
     variables = lambda_variables(
         function,
@@ -99,12 +105,16 @@ def variables_of(
         task_root=str(Path(function.code).absolute()),
         runtime_api=runtime_api,
         initialisation=_initialisation(function),
-        python=_python() if CLIENT in command else None,
+        python=_series(interpreter) if CLIENT in command else None,
         logs_json=logs_json,
         endpoint_url=endpoint_url,
     )
     own = {name: host[name] for name in INHERITED if name in host}
-    own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), host.get("PATH", variables["PATH"])])
+    executable = sys.executable
+    if interpreter is not None:
+        executable = interpreter.executable
+        own.pop("PYTHONHOME", None)
+    own["PATH"] = os.pathsep.join([str(Path(executable).parent), host.get("PATH", variables["PATH"])])
     return {**variables, **own, **function.environment}
 
 
@@ -114,7 +124,9 @@ def _initialisation(function: Function) -> Initialisation:
     return "snap-start" if function.snapstart else "on-demand"
 
 
-def _python() -> str:
+def _series(interpreter: PythonInterpreter | None) -> str:
+    if interpreter is not None:
+        return interpreter.series
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 

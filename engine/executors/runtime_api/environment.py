@@ -213,7 +213,7 @@ class RuntimeEnvironment:
         """Start the process. Called on another thread, so `_child` is set as soon as it exists."""
         function, workshop = self._owner.function, self._owner.workshop
         day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
-        command = command_of(function)
+        command = command_of(function, workshop.python)
         variables = variables_of(
             function,
             workshop.account,
@@ -223,6 +223,7 @@ class RuntimeEnvironment:
             logs_json=workshop.logs_json,
             endpoint_url=workshop.endpoint_url,
             host=host_variables(),
+            interpreter=workshop.python,
         )
         with self._turn:
             if self._barred:

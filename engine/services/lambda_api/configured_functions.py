@@ -66,7 +66,7 @@ def configuration(
     document: dict[str, Any] = {
         "FunctionName": function.name,
         "FunctionArn": account.function_arn(function.name, qualifier),
-        "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "Runtime": function.runtime or f"python{sys.version_info.major}.{sys.version_info.minor}",
         "Role": f"arn:aws:iam::{account.account_id}:role/{function.name}",
         "Handler": function.handler,
         "CodeSize": code.size,

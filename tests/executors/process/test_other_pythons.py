@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import dataclasses
 import importlib
 import json
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 
 import engine
 from engine import Engine, Function
+from engine.app.python_choice import with_pythons
+from engine.config import from_functions
 from engine.executors.process.child import foreign_start
 from tests.pythons import SERIES, interpreter, interpreters, make_venv
 
@@ -136,6 +139,27 @@ async def test_what_the_process_executor_offers_it_offers_there(make, tmp_path, 
     assert [[[3, 9], "of the environment", number] for number in range(3)] == [
         one.payload for one in outcomes
     ]
+
+
+async def test_a_function_of_the_lambda_api_runs_in_its_declared_runtime(tmp_path, monkeypatch):
+    """If that is on PATH; which and why is logged once. Its code is an archive: no `.venv` is looked for."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "app.py").write_text(TASK)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3.9").symlink_to(interpreter("3.9"))
+    (tmp_path / "code" / ".venv").mkdir()  # a broken one
+    monkeypatch.delenv("VIRTUAL_ENV")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    code, lines = str(tmp_path / "code"), []
+    function = Function("f", handler="app.handler", code=code, executor="process", runtime="python3.9")
+    async with Engine.from_config(with_pythons(from_functions([])), write_log=lines.append) as engine:
+        await engine.deployments.put(function)
+        outcome = await engine.invoke("f", 1)
+        await engine.deployments.put(dataclasses.replace(function, name="g"))
+    log = "".join(lines)
+
+    assert [[3, 9], None, 1] == outcome.payload
+    assert 1 == log.count("its runtime is python3.9")
 
 
 # ---------------------------------------------------------------- the child's half

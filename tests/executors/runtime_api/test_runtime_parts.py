@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Function
 from engine.core.function import Account
+from engine.core.python_interpreter import PythonInterpreter
 from engine.executors.runtime_api.command import InvalidEntrypoint, command_of, variables_of
 from engine.executors.runtime_api.output_lines import OutputLines
 
@@ -168,3 +169,15 @@ def test_nothing_is_lost_or_added_by_cutting(pieces):
     assert [line.replace("\r", "\n") for line in got.split("\n")] == [
         line.decode("utf-8", "replace").replace("\r", "\n") for line in whole.split(b"\n")
     ]
+
+
+def test_the_python_client_is_that_of_the_handlers_interpreter(tmp_path):
+    """Its version and its folder are in the variables; where the engine's own library lies is not."""
+    python = PythonInterpreter("/venv/bin/python", (3, 9, 1), "/venv")
+    of = function(tmp_path)
+    command = command_of(of, python)
+    found = variables(of, command, host={"PATH": "/bin", "PYTHONHOME": "/ours"}, interpreter=python)
+
+    assert ("/venv/bin/python", "-m", "awslambdaric") == command[:3]
+    assert ("AWS_Lambda_python3.9", "/venv/bin:/bin") == (found["AWS_EXECUTION_ENV"], found["PATH"])
+    assert "PYTHONHOME" not in found

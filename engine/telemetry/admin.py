@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from urllib.parse import parse_qs
 
 import orjson
 
 from engine.ports import Clock
 from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.request_gate import RequestGate, marks_of
+from engine.telemetry.invocations_page import answer_invocations
 from engine.telemetry.page_formats import Format, choose_format
 from engine.telemetry.stats import Stats
 from engine.telemetry.status import status_pieces
@@ -38,7 +38,6 @@ class Admin:
         `pages` are others', by path: requests of any method are theirs.
         """
         self._others = pages
-        self._shows_logs = shows_logs
         self._gate = gate
         self._stats = stats
         self._now = clock.now
@@ -57,7 +56,7 @@ class Admin:
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
             b"/status.json": self._status_page.answer,
-            b"/invocations.json": self._invocations,
+            b"/invocations.json": partial(answer_invocations, stats=stats, is_shown=shows_logs),
         }
 
     def handle(self, request: Request) -> None:
@@ -90,37 +89,6 @@ class Admin:
             request.respond(200, _TEXT, b"ready\n")
         else:
             request.respond(503, _TEXT, b"draining\n")
-
-    def _invocations(self, request: Request) -> None:
-        """`?function=NAME`, and what `RecentInvocations.document` takes: `after`, `since_s`, `log=0`, ..."""
-        query = {
-            name: values[-1]
-            for name, values in parse_qs(request.target.partition(b"?")[2].decode("latin-1")).items()
-        }
-        if not self._shows_logs:
-            message = (
-                'invocations and their logs are shown on loopback addresses, or with engine.console = "full"'
-            )
-            request.respond(403, _JSON, orjson.dumps({"message": message}))
-            return
-        name = query.get("function", "")
-        try:
-            after, since_s = int(query.get("after", 0)), query.get("since_s")
-            earliest = None if since_s is None else float(since_s)
-        except ValueError:
-            request.respond(400, _JSON, orjson.dumps({"message": "after and since_s are numbers"}))
-            return
-        if name not in self._stats.functions:
-            request.respond(404, _JSON, orjson.dumps({"message": f"there is no function {name!r}"}))
-            return
-        document = self._stats.recent_document(
-            name,
-            after=after,
-            since_s=earliest,
-            request_id=query.get("request_id"),
-            with_log=query.get("log") != "0",
-        )
-        request.respond(200, _JSON, orjson.dumps(document))
 
     def _metrics_pieces(self, chosen: Format) -> Pieces:
         """The page; what writes it is imported and set up in the first steps of the first page."""

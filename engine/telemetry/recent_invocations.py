@@ -6,9 +6,11 @@ so that what an engine spends on them does not grow with its load, and is nothin
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
+
+import orjson
 
 from engine.core.invocation import LOG_KEPT_CHARACTERS, Invocation
 from engine.core.outcome import Outcome, Status
@@ -78,12 +80,13 @@ class RecentInvocations:
     """Those of one engine. Used on the event loop's thread alone.
 
     Attributes:
+        number: Of the last one.
         characters: What is kept, texts and an allowance for each record.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._number = 0
+        self.number = 0
         self.characters = 0
         self._of: dict[str, _Kept] = {}
 
@@ -92,10 +95,10 @@ class RecentInvocations:
     def add(self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int) -> None:
         """Keep `invocation`, which has ended. Takes a few microseconds."""
         event = invocation.event
-        self._number += 1
+        self.number += 1
         keeps_body = outcome.status is not Status.SUCCESS and len(outcome.body) <= ERROR_CHARACTERS
         record = RecentInvocation(
-            self._number,
+            self.number,
             outcome._replace(body=outcome.body if keeps_body else b"", log_tail=None),
             error_type,
             event.trigger,
@@ -137,68 +140,63 @@ class RecentInvocations:
 
     # ---------------------------------------------------------------- reading
 
-    def of(self, function: str, *, after: int = 0) -> Iterator[RecentInvocation]:
-        """Those of `function` with a higher number than `after`, the oldest first."""
-        kept = self._of.get(function)
-        if kept is not None:
-            yield from (one for records in (kept.failed, kept.last) for one in records if one.number > after)
-
-    def document(
-        self,
-        function: str,
-        *,
-        after: int = 0,
-        request_id: str | None = None,
-        since_s: float | None = None,
-        with_log: bool = True,
-    ) -> dict[str, Any]:
-        """The same as JSON.
+    def of(
+        self, function: str, *, after: int = 0, request_id: str | None = None, since_s: float = math.inf
+    ) -> list[RecentInvocation]:
+        """Those of `function`, the oldest first.
 
         Args:
             function: Its name.
-            after: A document's `next`: only what came later.
+            after: Only those with a higher number.
             request_id: Only the attempts of that request.
             since_s: Only what ended in so many last seconds.
-            with_log: Whether each has its lines, as AWS prints them.
         """
-        now_s, wall_s = self._clock.now(), self._clock.wall()
-        earliest_s = now_s - since_s if since_s is not None else float("-inf")
-        shown = [
-            _shown(one, wall_s - now_s, with_log=with_log)
-            for one in self.of(function, after=after)
-            if one.ended_s >= earliest_s and request_id in (None, one.outcome.request_id)
+        kept = self._of.get(function)
+        if kept is None:
+            return []
+        earliest_s = self._clock.now() - since_s
+        return [
+            one
+            for records in (kept.failed, kept.last)
+            for one in records
+            if one.number > after
+            and one.ended_s >= earliest_s
+            and request_id in (None, one.outcome.request_id)
         ]
-        return {
-            "function": function,
-            "next": self._number,
-            "kept": {"last": KEPT, "failures": KEPT_FAILURES, "log_characters": LOG_KEPT_CHARACTERS},
-            "invocations": shown,
+
+    def shown(self, one: RecentInvocation, *, with_log: bool) -> dict[str, Any]:
+        """`one` as JSON: times in seconds, the cost in US dollars with every digit, perhaps its lines."""
+        outcome = one.outcome
+        ended_wall_s = one.ended_s + self._clock.wall() - self._clock.now()
+        document = {
+            "number": one.number,
+            "request_id": outcome.request_id,
+            "ended_at": iso_utc(ended_wall_s),
+            "status": outcome.status.value,
+            "error_type": status_and_type(outcome, one.error_type)[1] or _error_type(outcome),
+            "error": outcome.body.decode(errors="replace"),
+            "trigger": one.trigger,
+            "cold_start": outcome.cold_start,
+            "queue_wait_s": outcome.queue_wait_s,
+            "init_s": outcome.init_s,
+            "duration_s": outcome.duration_s,
+            "billed_ms": outcome.billed_ms if outcome.ran else 0,
+            "memory_mb": one.memory_mb,
+            "max_memory_mb": outcome.max_memory_mb,
+            "cost_usd": f"{outcome.cost_usd:f}",
         }
+        if with_log:
+            document["log"] = _log(one, ended_wall_s)
+        return document
 
 
-def _shown(one: RecentInvocation, wall_of_zero_s: float, *, with_log: bool) -> dict[str, Any]:
-    outcome = one.outcome
-    ended_wall_s = one.ended_s + wall_of_zero_s
-    document = {
-        "number": one.number,
-        "request_id": outcome.request_id,
-        "ended_at": iso_utc(ended_wall_s),
-        "status": outcome.status.value,
-        "error_type": status_and_type(outcome, one.error_type)[1],
-        "error": outcome.body.decode(errors="replace"),
-        "trigger": one.trigger,
-        "cold_start": outcome.cold_start,
-        "queue_wait_s": outcome.queue_wait_s,
-        "init_s": outcome.init_s,
-        "duration_s": outcome.duration_s,
-        "billed_ms": outcome.billed_ms if outcome.ran else 0,
-        "memory_mb": one.memory_mb,
-        "max_memory_mb": outcome.max_memory_mb,
-        "cost_usd": f"{outcome.cost_usd:f}",
-    }
-    if with_log:
-        document["log"] = _log(one, ended_wall_s)
-    return document
+def _error_type(outcome: Outcome) -> str | None:
+    """What a handler's own error is called, if that is kept."""
+    try:
+        document = orjson.loads(outcome.body)
+    except ValueError:
+        return None
+    return document.get("errorType") if isinstance(document, dict) else None
 
 
 def _log(one: RecentInvocation, ended_wall_s: float) -> str:

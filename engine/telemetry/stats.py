@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from engine.core.engine_events import (
     CpuMeasured,
@@ -246,15 +246,14 @@ class Stats:
             stats.successes_to_keep -= 1
         self.recent.add(invocation, outcome, error_type, stats.function.memory_mb)
 
-    def recent_document(self, name: str, **wanted: Any) -> dict[str, Any]:
-        """The last invocations of a function as JSON; `RecentInvocations.document` says what can be `wanted`.
+    def keep_successes(self, name: str) -> bool:
+        """Keep `KEPT` more successes of `name`, which is read; whether there were more since the last time.
 
-        `successes_left_out` says whether more succeeded since the last read than are kept between two. Raises
-        KeyError if there is no such function.
+        Raises KeyError if there is no such function.
         """
         stats = self.functions[name]
         left_out, stats.successes_to_keep = not stats.successes_to_keep, KEPT
-        return self.recent.document(name, **wanted) | {"successes_left_out": left_out}
+        return left_out
 
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """It never ran: a throttle, or a cancellation because the engine closes."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import orjson
-
 from engine.core.outcome import Status
 from engine.telemetry.recent_invocations import (
     KEPT,
@@ -17,9 +15,15 @@ def keep(bench, ended, status=Status.SUCCESS, log=None, **facts):
     """End one invocation, and return its record if it was kept."""
     invocation, outcome = ended("hello", status, **facts)
     invocation.log = log
-    before = bench.stats.recent.document("another")["next"]
+    before = bench.stats.recent.number
     bench.stats.ended(invocation, outcome, None)
-    return [one for one in bench.stats.recent.of("hello") if one.number > before]
+    return bench.stats.recent.of("hello", after=before)
+
+
+def shown(bench):
+    """What is shown of all that is kept."""
+    recent = bench.stats.recent
+    return [recent.shown(one, with_log=True) for one in recent.of("hello")]
 
 
 def test_failures_are_always_kept_and_so_many_successes_from_one_read_to_the_next(bench, ended):
@@ -28,8 +32,7 @@ def test_failures_are_always_kept_and_so_many_successes_from_one_read_to_the_nex
 
     assert KEPT == len(kept)
     assert 1 == len(keep(bench, ended, Status.ERROR))
-    assert bench.stats.recent_document("hello")["successes_left_out"]
-    assert not bench.stats.recent_document("hello")["successes_left_out"]
+    assert [True, False] == [bench.stats.keep_successes("hello") for _ in range(2)]
     assert 1 == len(keep(bench, ended))
 
 
@@ -40,7 +43,7 @@ def test_successes_do_not_push_the_last_failures_out(bench, ended):
     for number in range(KEPT + 5):
         keep(bench, ended)
         if number == KEPT - 1:
-            bench.stats.recent_document("hello")
+            bench.stats.keep_successes("hello")
     kept = [one.outcome.status for one in bench.stats.recent.of("hello")]
 
     assert [Status.ERROR] * KEPT_FAILURES + [Status.SUCCESS] * KEPT == kept
@@ -55,10 +58,10 @@ def test_all_functions_together_stay_bounded_and_the_newest_stays(bench, ended):
             invocation, outcome = ended(f"f{number}")
             invocation.log = log
             bench.stats.ended(invocation, outcome, None)
-    last = bench.stats.recent.document(f"f{number}")
+    last = bench.stats.recent.of(f"f{number}")[-1]
     total = sum(one.characters for name in bench.stats.functions for one in bench.stats.recent.of(name))
 
-    assert last["next"] == last["invocations"][-1]["number"]
+    assert bench.stats.recent.number == last.number
     assert total == bench.stats.recent.characters <= KEPT_CHARACTERS
 
 
@@ -68,13 +71,13 @@ def test_the_log_reads_as_on_aws_and_a_cut_is_told(bench, ended):
     log = ["[ERROR] KeyError: ", "'no'"]
     keep(bench, ended, Status.ERROR, log, body=error, duration_s=0.25)
     keep(bench, ended, Status.TIMEOUT, ["y" * LOG_KEPT_CHARACTERS * 2])
-    first, second = bench.stats.recent.document("hello")["invocations"]
+    first, second = shown(bench)
 
     assert ["START", "[ERROR]", "END", "REPORT"] == [line.split(" ")[0] for line in first["log"].splitlines()]
     assert error.decode() == first["error"]
     assert ("error", "KeyError", 0.25, 250) == (
         first["status"],
-        orjson.loads(first["error"])["errorType"],
+        first["error_type"],
         first["duration_s"],
         first["billed_ms"],
     )
@@ -82,18 +85,16 @@ def test_the_log_reads_as_on_aws_and_a_cut_is_told(bench, ended):
     assert "Task timed out" in second["log"]
 
 
-def test_a_document_is_asked_for_from_where_the_last_one_ended(bench, ended):
-    """By its number, by request, by age; and a function that is gone has nothing."""
+def test_they_are_found_by_number_request_and_age(bench, ended):
+    """And a function that is gone has none."""
     recent = bench.stats.recent
     keep(bench, ended, Status.ERROR)
-    start = recent.document("hello")["next"]
-    keep(bench, ended, Status.CRASH)
-    later = recent.document("hello", after=start, with_log=False)["invocations"]
+    [later] = keep(bench, ended, Status.CRASH)
 
-    assert ["crash"] == [one["status"] for one in later]
-    assert "log" not in later[0]
-    assert 2 == len(recent.document("hello", request_id=later[0]["request_id"])["invocations"])
-    assert [] == recent.document("hello", request_id="another")["invocations"]
-    assert 2 == len(recent.document("hello", since_s=1)["invocations"])
+    assert Status.CRASH is later.outcome.status
+    assert "log" not in recent.shown(later, with_log=False)
+    assert 2 == len(recent.of("hello", request_id=later.outcome.request_id))
+    assert [] == recent.of("hello", request_id="another")
+    assert (2, 0) == (len(recent.of("hello", since_s=0)), len(recent.of("hello", since_s=-1)))
     bench.stats.unregister("hello")
-    assert ([], 0) == (recent.document("hello")["invocations"], recent.characters)
+    assert ([], 0) == (recent.of("hello"), recent.characters)

@@ -29,8 +29,13 @@ class App {
     const {version, region, full} = this.engine.session;
     setText(part("about"), `version ${version} · ${region}`);
     part("notice").hidden = full;
-    setText(part("notice"), full ? "" : "Other machines can reach this address: logs are not shown and actions are off. "
-      + "[engine] console = \"full\" turns them on.");
+    setText(
+      part("notice"),
+      full
+        ? ""
+        : "Other machines can reach this address: logs are not shown and actions are off. " +
+            '[engine] console = "full" turns them on.',
+    );
   }
 
   async tick() {
@@ -39,7 +44,8 @@ class App {
     const began = performance.now();
     try {
       const feed = await this.engine.feed();
-      if (this.history.last && feed.began_wall_s !== this.history.last.began_wall_s) await this.engine.renew();
+      if (this.history.last && feed.began_wall_s !== this.history.last.began_wall_s)
+        await this.engine.renew();
       this.history.add(feed);
       if (!this.view) this.route();
       this.view.update();
@@ -66,7 +72,8 @@ class App {
     else this.view = new Overview(this);
     part("view").replaceChildren(this.view.element);
     for (const link of document.querySelectorAll("nav a"))
-      if (link.getAttribute("href") === (page === "send" ? "#/send" : "#/")) link.setAttribute("aria-current", "page");
+      if (link.getAttribute("href") === (page === "send" ? "#/send" : "#/"))
+        link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     scrollTo(0, 0);
     if (this.history.last) this.view.update();
@@ -85,7 +92,12 @@ class App {
     const typing = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
     if (event.key === "Escape") {
       if (typing) event.target.blur();
-      else if (location.hash.length > 2) location.hash = location.hash.split("/").slice(0, -1).join("/").replace(/^(#|#\/function)$/, "#/");
+      else if (location.hash.length > 2)
+        location.hash = location.hash
+          .split("/")
+          .slice(0, -1)
+          .join("/")
+          .replace(/^(#|#\/function)$/, "#/");
     } else if (!typing && event.key === "/" && part("filter")) {
       event.preventDefault();
       part("filter").focus();
@@ -93,4 +105,7 @@ class App {
   }
 }
 
-Engine.open().then(engine => new App(engine).tick(), error => setText(part("state"), error.message));
+Engine.open().then(
+  engine => new App(engine).tick(),
+  error => setText(part("state"), error.message),
+);

@@ -6,14 +6,54 @@ import {dollars, number, seconds} from "./numbers.js";
 const SHOWN = 300; // samples
 const HEIGHT = 130;
 const SPECS = [
-  {title: "Concurrency", write: number, series: [
-    ["in flight", "inFlight", 1], ["desired", "desired", 2], ["ready", "ready", 3], ["waiting", "queued", 4], ["limit", "limit", 6, true]]},
-  {title: "Environments by state", write: number, stacked: true, series: [
-    ["busy", "busy", 1], ["idle", "idle", 3], ["starting", "starting", 2], ["pending", "pending", 5]]},
-  {title: "Invocations a second", write: number, series: [["succeeded", "ok", 1], ["failed", "failed", 4]]},
+  {
+    title: "Concurrency",
+    write: number,
+    series: [
+      ["in flight", "inFlight", 1],
+      ["desired", "desired", 2],
+      ["ready", "ready", 3],
+      ["waiting", "queued", 4],
+      ["limit", "limit", 6, true],
+    ],
+  },
+  {
+    title: "Environments by state",
+    write: number,
+    stacked: true,
+    series: [
+      ["busy", "busy", 1],
+      ["idle", "idle", 3],
+      ["starting", "starting", 2],
+      ["pending", "pending", 5],
+    ],
+  },
+  {
+    title: "Invocations a second",
+    write: number,
+    series: [
+      ["succeeded", "ok", 1],
+      ["failed", "failed", 4],
+    ],
+  },
   {title: "Throttles a second, by reason", write: number, throttles: true},
-  {title: "Duration", write: seconds, series: [["p50", "p50", 1], ["p90", "p90", 2], ["p99", "p99", 4]]},
-  {title: "Queue wait", write: seconds, series: [["p50", "wait50", 1], ["p99", "wait99", 4]]},
+  {
+    title: "Duration",
+    write: seconds,
+    series: [
+      ["p50", "p50", 1],
+      ["p90", "p90", 2],
+      ["p99", "p99", 4],
+    ],
+  },
+  {
+    title: "Queue wait",
+    write: seconds,
+    series: [
+      ["p50", "wait50", 1],
+      ["p99", "wait99", 4],
+    ],
+  },
   {title: "Cold starts a second", write: number, series: [["cold starts", "cold", 1]]},
   {title: "Cost an hour, at this rate", write: dollars, series: [["cost", "usdPerHour", 1]]},
 ];
@@ -58,10 +98,16 @@ class Chart {
 
   /** Label, column, number of its colour, and whether it is dashed. */
   lines() {
-    if (!this.spec.throttles) return this.spec.series.map(([label, key, hue, dashed]) =>
-      [label, this.samples.columns[key], hue, dashed]);
+    if (!this.spec.throttles)
+      return this.spec.series.map(([label, key, hue, dashed]) => [
+        label,
+        this.samples.columns[key],
+        hue,
+        dashed,
+      ]);
     const reasons = Object.entries(this.samples.throttles);
-    return reasons.length ? reasons.map(([reason, column], i) => [reason.replaceAll("_", " "), column, i % 6 + 1])
+    return reasons.length
+      ? reasons.map(([reason, column], i) => [reason.replaceAll("_", " "), column, (i % 6) + 1])
       : [["none", this.samples.columns.throttled, 1]];
   }
 
@@ -102,15 +148,24 @@ class Chart {
 
   options(lines) {
     const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    const axis = {stroke: colour("--quiet"), grid: {stroke: colour("--line"), width: 1}, ticks: {show: false}, font: "11px system-ui, sans-serif"};
+    const axis = {
+      stroke: colour("--quiet"),
+      grid: {stroke: colour("--line"), width: 1},
+      ticks: {show: false},
+      font: "11px system-ui, sans-serif",
+    };
     const write = this.spec.write;
     return {
       width: this.place.clientWidth || 320,
       height: HEIGHT,
       cursor: {sync: {key: "console"}, y: false, points: {size: 6}},
       scales: {x: {time: true}, y: {range: () => [0, this.top(lines) * 1.1 || 1]}},
-      axes: [{...axis, size: 22, space: 80, values: (_plot, splits) => splits.map(clock)}, {...axis, size: 58, space: 28, values: (_plot, splits) => splits.map(write)}],
-      series: [{value: (_plot, time) => time === null ? "" : clock(time)},
+      axes: [
+        {...axis, size: 22, space: 80, values: (_plot, splits) => splits.map(clock)},
+        {...axis, size: 58, space: 28, values: (_plot, splits) => splits.map(write)},
+      ],
+      series: [
+        {value: (_plot, time) => (time === null ? "" : clock(time))},
         ...lines.map(([label, , hue, dashed], i) => ({
           label,
           stroke: colour(`--series-${hue}`),
@@ -118,8 +173,10 @@ class Chart {
           dash: dashed ? [4, 4] : undefined,
           fill: this.spec.stacked ? colour(`--series-${hue}`) + "55" : undefined,
           points: {show: false},
-          value: (_plot, _value, _series, index) => write(index === null ? this.raw[i].at(-1) : this.raw[i][index]),
-        }))],
+          value: (_plot, _value, _series, index) =>
+            write(index === null ? this.raw[i].at(-1) : this.raw[i][index]),
+        })),
+      ],
       bands: this.spec.stacked ? lines.slice(1).map((_line, i) => ({series: [i + 2, i + 1]})) : [],
       hooks: {draw: [plot => this.drawPhases(plot, colour("--quiet"))]},
     };
@@ -128,7 +185,9 @@ class Chart {
   /** The highest value. A limit (dashed) far above all others is left out: they would lie on the ground. */
   top(lines) {
     const highest = columns => Math.max(0, ...columns.flat());
-    const values = highest(this.spec.stacked ? stack(this.raw) : this.raw.filter((_column, i) => !lines[i][3]));
+    const values = highest(
+      this.spec.stacked ? stack(this.raw) : this.raw.filter((_column, i) => !lines[i][3]),
+    );
     const limits = highest(this.raw.filter((_column, i) => lines[i][3]));
     return values * 4 > limits ? Math.max(values, limits) : values;
   }
@@ -160,5 +219,5 @@ const clock = time => new Date(time * 1000).toLocaleTimeString("en-GB");
 /** The upper edges of areas that stand on each other, the first one at the bottom. */
 function stack(columns) {
   const below = columns[0].map(() => 0);
-  return columns.map(column => column.map((value, i) => value === null ? null : below[i] += value));
+  return columns.map(column => column.map((value, i) => (value === null ? null : (below[i] += value))));
 }

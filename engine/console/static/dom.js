@@ -19,5 +19,11 @@ export function setText(element, text) {
 
 /** A label with its field. */
 export function field(label, input, hint = null) {
-  return h("label", {class: "field"}, h("span", {}, label), input, hint && h("small", {class: "quiet"}, hint));
+  return h(
+    "label",
+    {class: "field"},
+    h("span", {}, label),
+    input,
+    hint && h("small", {class: "quiet"}, hint),
+  );
 }

@@ -41,7 +41,7 @@ async function read(path) {
 }
 
 async function taken(answer) {
-  const document = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(document.message), {status: answer.status});
-  return document;
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.message);
+  return content;
 }

@@ -6,12 +6,17 @@ import {dollars, number, seconds} from "./numbers.js";
 import {table} from "./overview.js";
 
 const SHOWN = 220;
-const COLUMNS = [ // heading, how it is written, class
-  ["Status", one => one.status], ["Started", one => one.cold_start ? "cold" : "warm"],
-  ["Duration", one => seconds(one.duration_s)], ["Wait", one => seconds(one.queue_wait_s), "wide"],
-  ["Init", one => seconds(one.init_s), "wide"], ["Billed", one => `${number(one.billed_ms)} ms`],
+const COLUMNS = [
+  // heading, how it is written, class
+  ["Status", one => one.status],
+  ["Started", one => (one.cold_start ? "cold" : "warm")],
+  ["Duration", one => seconds(one.duration_s)],
+  ["Wait", one => seconds(one.queue_wait_s), "wide"],
+  ["Init", one => seconds(one.init_s), "wide"],
+  ["Billed", one => `${number(one.billed_ms)} ms`],
   ["Memory", one => `${one.max_memory_mb ?? "–"} / ${one.memory_mb} MB`, "wide"],
-  ["Cost", one => dollars(Number(one.cost_usd)), "wide"], ["By", one => one.trigger, "wide"],
+  ["Cost", one => dollars(Number(one.cost_usd)), "wide"],
+  ["By", one => one.trigger, "wide"],
   ["Request", one => one.request_id, "wide"],
 ];
 
@@ -27,16 +32,38 @@ export class FunctionPage {
     this.charts = new Charts(history, () => history.functions.get(name));
     this.facts = h("dl", {class: "facts"});
     this.list = h("tbody");
-    this.only = h("select", {"aria-label": "Which invocations", onchange: () => this.fill()},
-      h("option", {value: "all"}, "all, newest first"), h("option", {value: "failed"}, "failed"), h("option", {value: "slow"}, "slowest first"));
+    this.only = h(
+      "select",
+      {"aria-label": "Which invocations", onchange: () => this.fill()},
+      h("option", {value: "all"}, "all, newest first"),
+      h("option", {value: "failed"}, "failed"),
+      h("option", {value: "slow"}, "slowest first"),
+    );
     this.note = h("p", {class: "quiet"});
     this.detail = h("section", {class: "detail", hidden: true, tabindex: "-1"});
-    this.element = h("div", {},
-      h("h1", {}, name), this.facts, this.detail,
+    this.element = h(
+      "div",
+      {},
+      h("h1", {}, name),
+      this.facts,
+      this.detail,
       this.charts.element,
-      h("section", {}, h("h2", {}, "Last invocations"), h("div", {class: "bar"}, this.only), this.note,
-        table([h("th", {scope: "col"}, "Ended"), ...COLUMNS.map(([heading, , kind]) => h("th", {scope: "col", class: kind}, heading))], this.list)),
-      engine.session.token ? new InvokeForm(engine, name).element : null);
+      h(
+        "section",
+        {},
+        h("h2", {}, "Last invocations"),
+        h("div", {class: "bar"}, this.only),
+        this.note,
+        table(
+          [
+            h("th", {scope: "col"}, "Ended"),
+            ...COLUMNS.map(([heading, , kind]) => h("th", {scope: "col", class: kind}, heading)),
+          ],
+          this.list,
+        ),
+      ),
+      engine.session.token ? new InvokeForm(engine, name).element : null,
+    );
     this.describe();
     if (!engine.session.full) setText(this.note, "Invocations and their logs are not shown at this address.");
   }
@@ -44,13 +71,21 @@ export class FunctionPage {
   async describe() {
     const facts = await this.engine.describe(this.name).catch(error => ({error: error.message}));
     const shown = [
-      ["Handler", facts.handler], ["Executor", facts.executor], ["Memory", facts.memory_mb && `${facts.memory_mb} MB`],
-      ["Timeout", facts.timeout_s && seconds(facts.timeout_s)], ["Reserved", facts.reserved_concurrency],
-      ["Provisioned", facts.provisioned_concurrency || null], ["Triggers", facts.triggers?.join(", ")],
-      ["Variables, values hidden", facts.variables?.join(", ")], ["Error", facts.error],
+      ["Handler", facts.handler],
+      ["Executor", facts.executor],
+      ["Memory", facts.memory_mb && `${facts.memory_mb} MB`],
+      ["Timeout", facts.timeout_s && seconds(facts.timeout_s)],
+      ["Reserved", facts.reserved_concurrency],
+      ["Provisioned", facts.provisioned_concurrency || null],
+      ["Triggers", facts.triggers?.join(", ")],
+      ["Variables, values hidden", facts.variables?.join(", ")],
+      ["Error", facts.error],
     ];
-    this.facts.append(...shown.filter(([, value]) => value !== null && value !== undefined && value !== "")
-      .map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, String(value)))));
+    this.facts.append(
+      ...shown
+        .filter(([, value]) => value !== null && value !== undefined && value !== "")
+        .map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, String(value)))),
+    );
   }
 
   update() {
@@ -62,18 +97,22 @@ export class FunctionPage {
     if (!this.engine.session.full || this.waiting) return;
     this.waiting = true;
     try {
-      const document = await this.engine.invocations(this.name, {after: this.next, log: 0});
-      if (document.next < this.next) { // another engine
-        this.known.clear();
+      const answer = await this.engine.invocations(this.name, {after: this.next, log: 0});
+      if (answer.next < this.next) {
+        this.known.clear(); // another engine
         this.next = 0;
         return;
       }
-      this.next = document.next;
-      for (const one of document.invocations) this.known.set(one.number, one);
+      this.next = answer.next;
+      for (const one of answer.invocations) this.known.set(one.number, one);
       for (const old of [...this.known.keys()].slice(0, -SHOWN)) this.known.delete(old);
-      setText(this.note, document.successes_left_out
-        ? `Failed invocations are all here; of those that succeeded between two readings, the first ${document.kept.last}.` : "");
-      if (document.invocations.length) this.fill();
+      setText(
+        this.note,
+        answer.successes_left_out
+          ? `More succeeded since the last reading than the ${answer.kept.last} that are kept between two.`
+          : "",
+      );
+      if (answer.invocations.length) this.fill();
       if (this.wanted !== null) await this.showDetail();
     } catch (error) {
       setText(this.note, error.message);
@@ -93,9 +132,19 @@ export class FunctionPage {
 
   row(one) {
     const bad = one.status !== "success";
-    const link = h("a", {href: `#/function/${encodeURIComponent(this.name)}/${one.number}`, "data-number": one.number}, new Date(one.ended_at).toLocaleTimeString());
-    return h("tr", {class: bad ? "failed" : null}, h("th", {scope: "row"}, link),
-      COLUMNS.map(([, write, kind], i) => h("td", {class: [kind, bad && i === 0 ? "bad" : ""].filter(Boolean).join(" ") || null}, write(one))));
+    const link = h(
+      "a",
+      {href: `#/function/${encodeURIComponent(this.name)}/${one.number}`, "data-number": one.number},
+      new Date(one.ended_at).toLocaleTimeString(),
+    );
+    return h(
+      "tr",
+      {class: bad ? "failed" : null},
+      h("th", {scope: "row"}, link),
+      COLUMNS.map(([, write, kind], i) =>
+        h("td", {class: [kind, bad && i === 0 ? "bad" : ""].filter(Boolean).join(" ") || null}, write(one)),
+      ),
+    );
   }
 
   /** Show the log of another invocation, or none. */
@@ -114,11 +163,19 @@ export class FunctionPage {
     if (!one) return;
     const close = h("a", {href: `#/function/${encodeURIComponent(this.name)}`}, "Close");
     this.detail.replaceChildren(
-      h("h2", {}, `Invocation ${one.request_id}`), close,
-      h("dl", {class: "facts"}, COLUMNS.slice(0, -1).map(([heading, write]) => h("div", {}, h("dt", {}, heading), h("dd", {}, write(one)))),
-        one.error_type && h("div", {}, h("dt", {}, "Error type"), h("dd", {}, one.error_type))),
+      h("h2", {}, `Invocation ${one.request_id}`),
+      close,
+      h(
+        "dl",
+        {class: "facts"},
+        COLUMNS.slice(0, -1).map(([heading, write]) =>
+          h("div", {}, h("dt", {}, heading), h("dd", {}, write(one))),
+        ),
+        one.error_type && h("div", {}, h("dt", {}, "Error type"), h("dd", {}, one.error_type)),
+      ),
       one.error ? h("pre", {class: "bad", "aria-label": "Error"}, pretty(one.error)) : null,
-      h("pre", {class: "log", "aria-label": "Log"}, one.log));
+      h("pre", {class: "log", "aria-label": "Log"}, one.log),
+    );
     this.detail.hidden = false;
     this.detail.focus();
   }
@@ -134,18 +191,45 @@ class InvokeForm {
     this.engine = engine;
     this.name = name;
     this.key = `events:${name}`;
-    this.text = h("textarea", {rows: "8", spellcheck: "false", oninput: () => this.check()}, this.saved()["last one"] ?? "{}");
+    this.text = h(
+      "textarea",
+      {rows: "8", spellcheck: "false", oninput: () => this.check()},
+      this.saved()["last one"] ?? "{}",
+    );
     this.problem = h("p", {class: "bad", role: "alert"});
     this.choice = h("select", {"aria-label": "Saved events", onchange: () => this.take()});
     this.title = h("input", {placeholder: "name", "aria-label": "Name of the saved event", maxlength: "60"});
     this.result = h("div", {"aria-live": "polite"});
-    this.element = h("section", {}, h("h2", {}, "Invoke"),
-      h("form", {onsubmit: event => { event.preventDefault(); this.invoke(false); }},
-        h("div", {class: "bar"}, this.choice, this.title, h("button", {type: "button", onclick: () => this.save()}, "Save event")),
-        field("Event, JSON", this.text), this.problem,
-        h("div", {class: "bar"}, h("button", {type: "submit", class: "main"}, "Invoke"),
-          h("button", {type: "button", onclick: () => this.invoke(true)}, "Invoke, wait for nothing"))),
-      this.result);
+    this.element = h(
+      "section",
+      {},
+      h("h2", {}, "Invoke"),
+      h(
+        "form",
+        {
+          onsubmit: event => {
+            event.preventDefault();
+            this.invoke(false);
+          },
+        },
+        h(
+          "div",
+          {class: "bar"},
+          this.choice,
+          this.title,
+          h("button", {type: "button", onclick: () => this.save()}, "Save event"),
+        ),
+        field("Event, JSON", this.text),
+        this.problem,
+        h(
+          "div",
+          {class: "bar"},
+          h("button", {type: "submit", class: "main"}, "Invoke"),
+          h("button", {type: "button", onclick: () => this.invoke(true)}, "Invoke, wait for nothing"),
+        ),
+      ),
+      this.result,
+    );
     this.list();
   }
 
@@ -163,7 +247,10 @@ class InvokeForm {
   }
 
   list() {
-    this.choice.replaceChildren(h("option", {value: ""}, "saved events"), ...Object.keys(this.saved()).map(name => h("option", {value: name}, name)));
+    this.choice.replaceChildren(
+      h("option", {value: ""}, "saved events"),
+      ...Object.keys(this.saved()).map(name => h("option", {value: name}, name)),
+    );
   }
 
   take() {
@@ -192,7 +279,10 @@ class InvokeForm {
     this.store("last one", this.text.value);
     this.result.replaceChildren(h("p", {class: "quiet"}, "Running …"));
     try {
-      const answer = await this.engine.act("invoke", this.text.value, {function: this.name, asynchronous: asynchronous ? "1" : "0"});
+      const answer = await this.engine.act("invoke", this.text.value, {
+        function: this.name,
+        asynchronous: asynchronous ? "1" : "0",
+      });
       this.result.replaceChildren(...answerShown(answer));
     } catch (error) {
       this.result.replaceChildren(h("p", {class: "bad"}, error.message));
@@ -204,7 +294,12 @@ class InvokeForm {
 export function answerShown(answer) {
   const good = answer.status < 300 && !answer.function_error;
   return [
-    h("p", {class: good ? "good" : "bad"}, good ? "Done" : answer.function_error ? "The function failed" : "Refused", ` · status ${answer.status} · request ${answer.request_id ?? "–"}`),
+    h(
+      "p",
+      {class: good ? "good" : "bad"},
+      good ? "Done" : answer.function_error ? "The function failed" : "Refused",
+      ` · status ${answer.status} · request ${answer.request_id ?? "–"}`,
+    ),
     answer.body ? h("pre", {"aria-label": "Answer"}, pretty(answer.body)) : null,
     answer.log ? h("pre", {class: "log", "aria-label": "Log"}, answer.log) : null,
   ].filter(Boolean);

@@ -4,8 +4,26 @@ import {quantile, risen, sum} from "./numbers.js";
 
 const KEPT = 600;
 const FIELDS = [
-  "starting", "idle", "busy", "inFlight", "queued", "oldest", "ready", "desired", "pending", // as in `levels`
-  "limit", "ok", "failed", "throttled", "cold", "p50", "p90", "p99", "wait50", "wait99", "usdPerHour",
+  "starting",
+  "idle",
+  "busy",
+  "inFlight",
+  "queued",
+  "oldest",
+  "ready",
+  "desired",
+  "pending", // as in `levels`
+  "limit",
+  "ok",
+  "failed",
+  "throttled",
+  "cold",
+  "p50",
+  "p90",
+  "p99",
+  "wait50",
+  "wait99",
+  "usdPerHour",
 ];
 const LEVELS = 9;
 
@@ -65,7 +83,9 @@ export class History {
     }
     for (const name of this.functions.keys()) if (!(name in feed.functions)) this.functions.delete(name);
     this.all.add(
-      this.row(totals.levels, feed.account_limit, totals.gained, span), each(totals.gained.throttles, span));
+      this.row(totals.levels, feed.account_limit, totals.gained, span),
+      each(totals.gained.throttles, span),
+    );
   }
 
   /** Those of a function; one that came later has gaps before. */
@@ -120,7 +140,10 @@ class Totals {
   constructor(history) {
     this.levels = Array(LEVELS).fill(0);
     this.gained = {
-      ended: [], throttles: {}, cold: 0, usd: 0,
+      ended: [],
+      throttles: {},
+      cold: 0,
+      usd: 0,
       duration: Array(history.bounds.duration.length + 1).fill(0),
       wait: Array(history.bounds.wait.length + 1).fill(0),
     };

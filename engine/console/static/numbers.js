@@ -20,7 +20,7 @@ export function quantile(bounds, counts, q) {
 
 /** How much counters rose; one that began anew counts from 0. */
 export function risen(before, after) {
-  return after.map((count, i) => count >= (before?.[i] ?? 0) ? count - (before?.[i] ?? 0) : count);
+  return after.map((count, i) => (count >= (before?.[i] ?? 0) ? count - (before?.[i] ?? 0) : count));
 }
 
 export const sum = numbers => numbers.reduce((total, number) => total + number, 0);
@@ -50,11 +50,11 @@ export function dollars(value) {
   return "$" + value.toFixed(Math.min(12, 2 - Math.floor(Math.log10(Math.abs(value)))));
 }
 
-export const percent = share => share === null ? "–" : number(share * 100) + " %";
+export const percent = share => (share === null ? "–" : number(share * 100) + " %");
 
 export function age(value) {
   if (value < 60) return Math.floor(value) + " s";
   if (value < 3600) return Math.floor(value / 60) + " min";
-  if (value < 172800) return Math.floor(value / 3600) + " h " + Math.floor(value % 3600 / 60) + " min";
+  if (value < 172800) return Math.floor(value / 3600) + " h " + Math.floor((value % 3600) / 60) + " min";
   return Math.floor(value / 86400) + " days";
 }

@@ -15,8 +15,9 @@ const TILES = [
   ["Cost an hour", row => dollars(row.usdPerHour)],
   ["Event loop late, p99", (_row, history) => seconds(history.lag)],
 ];
-const failedShare = row => row.ok + row.failed ? row.failed / (row.ok + row.failed) : -1;
-const COLUMNS = [ // heading, what it is sorted by, how it is written, class
+const failedShare = row => (row.ok + row.failed ? row.failed / (row.ok + row.failed) : -1);
+const COLUMNS = [
+  // heading, what it is sorted by, how it is written, class
   ["Inv/s", row => row.ok + row.failed, row => number(row.ok + row.failed)],
   ["Failed", failedShare, row => percent(failedShare(row) < 0 ? null : failedShare(row)), "failures"],
   ["Throttles/s", row => row.throttled, row => number(row.throttled)],
@@ -24,14 +25,23 @@ const COLUMNS = [ // heading, what it is sorted by, how it is written, class
   ["p99", row => row.p99 ?? -1, row => seconds(row.p99)],
   ["In flight", row => row.inFlight, row => `${number(row.inFlight)} / ${number(row.limit)}`],
   ["Waiting", row => row.queued, row => number(row.queued), "wide"],
-  ["Environments", row => row.busy + row.idle + row.starting, row => number(row.busy + row.idle + row.starting), "wide"],
+  [
+    "Environments",
+    row => row.busy + row.idle + row.starting,
+    row => number(row.busy + row.idle + row.starting),
+    "wide",
+  ],
   ["Cold/s", row => row.cold, row => number(row.cold), "wide"],
   ["$/h", row => row.usdPerHour, row => dollars(row.usdPerHour), "wide"],
 ];
 const QUEUE = [
-  ["Queue", one => one.source], ["Function", one => one.function], ["Messages", one => number(one.backlog)],
-  ["Age of the oldest", one => seconds(one.oldest_age_s)], ["Pollers", one => number(one.pollers)],
-  ["Batches running", one => number(one.running)], ["Failed", one => number(one.failed)],
+  ["Queue", one => one.source],
+  ["Function", one => one.function],
+  ["Messages", one => number(one.backlog)],
+  ["Age of the oldest", one => seconds(one.oldest_age_s)],
+  ["Pollers", one => number(one.pollers)],
+  ["Batches running", one => number(one.running)],
+  ["Failed", one => number(one.failed)],
 ];
 
 export class Overview {
@@ -41,27 +51,60 @@ export class Overview {
     this.order = null; // column and direction; null: as registered
     this.tiles = TILES.map(([label]) => h("dd", {}, "–"));
     this.charts = new Charts(history, () => history.all);
-    this.filter = h("input", {type: "search", placeholder: "Filter functions", "aria-label": "Filter functions", id: "filter", oninput: () => { this.page = 0; this.fill(); }});
+    this.filter = h("input", {
+      type: "search",
+      placeholder: "Filter functions",
+      "aria-label": "Filter functions",
+      id: "filter",
+      oninput: () => {
+        this.page = 0;
+        this.fill();
+      },
+    });
     this.count = h("span", {class: "quiet", "aria-live": "polite"});
     this.rows = [];
     this.body = h("tbody");
     this.back = h("button", {type: "button", onclick: () => this.turn(-1)}, "Previous");
     this.next = h("button", {type: "button", onclick: () => this.turn(1)}, "Next");
     this.queues = h("tbody");
-    this.queueSection = h("section", {hidden: true}, h("h2", {}, "Queues"), table(QUEUE.map(([heading]) => h("th", {scope: "col"}, heading)), this.queues));
-    this.element = h("div", {},
+    this.queueSection = h(
+      "section",
+      {hidden: true},
+      h("h2", {}, "Queues"),
+      table(
+        QUEUE.map(([heading]) => h("th", {scope: "col"}, heading)),
+        this.queues,
+      ),
+    );
+    this.element = h(
+      "div",
+      {},
       h("h1", {class: "unseen"}, "Overview"),
-      h("dl", {class: "tiles"}, TILES.map(([label], i) => h("div", {}, h("dt", {}, label), this.tiles[i]))),
+      h(
+        "dl",
+        {class: "tiles"},
+        TILES.map(([label], i) => h("div", {}, h("dt", {}, label), this.tiles[i])),
+      ),
       this.charts.element,
       this.queueSection,
-      h("section", {}, h("h2", {}, "Functions"),
+      h(
+        "section",
+        {},
+        h("h2", {}, "Functions"),
         h("div", {class: "bar"}, this.filter, this.count, this.back, this.next),
-        table(this.headings(), this.body)));
+        table(this.headings(), this.body),
+      ),
+    );
   }
 
   headings() {
-    this.sorters = COLUMNS.map(([heading], i) => h("button", {type: "button", onclick: () => this.sort(i)}, heading));
-    return [h("th", {scope: "col"}, "Function"), ...COLUMNS.map(([, , , kind], i) => h("th", {scope: "col", class: kind}, this.sorters[i]))];
+    this.sorters = COLUMNS.map(([heading], i) =>
+      h("button", {type: "button", onclick: () => this.sort(i)}, heading),
+    );
+    return [
+      h("th", {scope: "col"}, "Function"),
+      ...COLUMNS.map(([, , , kind], i) => h("th", {scope: "col", class: kind}, this.sorters[i])),
+    ];
   }
 
   update() {
@@ -91,7 +134,9 @@ export class Overview {
   /** Show one page of the functions that pass the filter. */
   fill() {
     const wanted = this.filter.value.trim().toLowerCase();
-    let shown = [...this.history.functions].filter(([name, samples]) => samples.now && name.toLowerCase().includes(wanted));
+    let shown = [...this.history.functions].filter(
+      ([name, samples]) => samples.now && name.toLowerCase().includes(wanted),
+    );
     if (this.order) {
       const [, value] = COLUMNS[this.order.column];
       const way = this.order.down ? -1 : 1;
@@ -99,7 +144,11 @@ export class Overview {
     }
     const pages = Math.max(1, Math.ceil(shown.length / PAGE));
     this.page = Math.min(Math.max(this.page, 0), pages - 1);
-    setText(this.count, `${shown.length} of ${this.history.functions.size}` + (pages > 1 ? ` · page ${this.page + 1} of ${pages}` : ""));
+    setText(
+      this.count,
+      `${shown.length} of ${this.history.functions.size}` +
+        (pages > 1 ? ` · page ${this.page + 1} of ${pages}` : ""),
+    );
     this.back.disabled = this.page === 0;
     this.next.disabled = this.page === pages - 1;
     shown = shown.slice(this.page * PAGE, (this.page + 1) * PAGE);
@@ -115,8 +164,17 @@ export class Overview {
     const mappings = this.history.last.mappings;
     this.queueSection.hidden = mappings.length === 0;
     while (this.queues.rows.length > mappings.length) this.queues.lastElementChild.remove();
-    while (this.queues.rows.length < mappings.length) this.queues.append(h("tr", {}, QUEUE.map(() => h("td"))));
-    mappings.forEach((one, i) => QUEUE.forEach(([, write], j) => setText(this.queues.rows[i].cells[j], write(one))));
+    while (this.queues.rows.length < mappings.length)
+      this.queues.append(
+        h(
+          "tr",
+          {},
+          QUEUE.map(() => h("td")),
+        ),
+      );
+    mappings.forEach((one, i) =>
+      QUEUE.forEach(([, write], j) => setText(this.queues.rows[i].cells[j], write(one))),
+    );
   }
 
   close() {
@@ -141,5 +199,9 @@ class Row {
 }
 
 export function table(headings, body) {
-  return h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Table"}, h("table", {}, h("thead", {}, h("tr", {}, headings)), body));
+  return h(
+    "div",
+    {class: "scroll", tabindex: "0", role: "group", "aria-label": "Table"},
+    h("table", {}, h("thead", {}, h("tr", {}, headings)), body),
+  );
 }

@@ -1,0 +1,75 @@
+"""`/invocations.json` of the admin listener: the last invocations of one function, with their logs."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qs
+
+import orjson
+
+from engine.core.invocation import LOG_KEPT_CHARACTERS
+from engine.core.json_pieces import Steps
+from engine.protocols.http.message import Request, header_block
+from engine.protocols.http.stepwise_answers import answer_in_turns
+from engine.telemetry.recent_invocations import KEPT, KEPT_FAILURES, RecentInvocation
+from engine.telemetry.stats import Stats
+
+_HEAD: Final = header_block(
+    [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ]
+)
+_NOT_HERE: Final = (
+    'invocations and their logs are shown on loopback addresses, or with engine.console = "full"'
+)
+_STEP: Final = 25
+"""Invocations of one step: about a millisecond with the longest logs."""
+
+
+def answer_invocations(request: Request, stats: Stats, *, is_shown: bool) -> None:
+    """Answer for `?function=NAME`, oldest first, and how to ask for what comes later.
+
+    In the query besides: `after`, an answer's `next`, for later ones only; `request_id`, for the attempts of
+    one request; `since_s`, for what ended in so many last seconds; `log=0`, to leave the lines out. `next`
+    begins anew with the engine. `successes_left_out` says whether more succeeded since the last reading than
+    are kept between two.
+    """
+    text = request.target.partition(b"?")[2].decode("latin-1")
+    query = {name: values[-1] for name, values in parse_qs(text).items()}
+    name = query.get("function", "")
+    try:
+        after, since_s = int(query.get("after", 0)), float(query.get("since_s", "inf"))
+    except ValueError:
+        _refuse(request, 400, "after and since_s are numbers")
+        return
+    if not is_shown:
+        _refuse(request, 403, _NOT_HERE)
+    elif name not in stats.functions:
+        _refuse(request, 404, f"there is no function {name!r}")
+    else:
+        found = stats.recent.of(name, after=after, request_id=query.get("request_id"), since_s=since_s)
+        answer_in_turns(request, _answer(request, stats, name, found, with_log=query.get("log") != "0"))
+
+
+def _answer(
+    request: Request, stats: Stats, name: str, found: list[RecentInvocation], *, with_log: bool
+) -> Steps[None]:
+    document = {
+        "function": name,
+        "next": stats.recent.number,
+        "kept": {"last": KEPT, "failures": KEPT_FAILURES, "log_characters": LOG_KEPT_CHARACTERS},
+        "successes_left_out": stats.keep_successes(name),
+    }
+    shown = []
+    for count, one in enumerate(found, 1):
+        shown.append(orjson.dumps(stats.recent.shown(one, with_log=with_log)))
+        if count % _STEP == 0:
+            yield
+    body = orjson.dumps(document)[:-1] + b',"invocations":[' + b",".join(shown) + b"]}"
+    request.respond(200, _HEAD, body)
+
+
+def _refuse(request: Request, status: int, message: str) -> None:
+    request.respond(status, _HEAD, orjson.dumps({"message": message}))

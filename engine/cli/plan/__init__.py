@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -74,7 +73,7 @@ from engine.model.queueing.analytic import predict
 from engine.model.queueing.memory_search import SizeAnswer, answers_by_memory, cheapest_kept
 from engine.model.queueing.objectives import Objectives, Verdict, documents, overall
 from engine.model.queueing.prediction import Prediction
-from engine.model.queueing.search import UNRESERVED, fewest_provisioned, smallest_reservation
+from engine.model.queueing.search import UNRESERVED, Predicted, fewest_provisioned, smallest_reservation
 from engine.model.simulation.workload import Trigger
 
 _OF_ONE = (
@@ -201,7 +200,7 @@ def plan(
     if durations is not None and durations.init is not None and not is_given(context, "init"):
         init = durations.init
 
-    def predicted(function: Function, service: Distribution = service) -> Prediction:
+    def predicted(function: Function, service: Distribution = service, *, rough: bool = False) -> Prediction:
         return predict(
             function,
             account,
@@ -211,6 +210,7 @@ def plan(
             init=init,
             error_share=error_share,
             trigger=trigger,
+            rough=rough,
         )
 
     prices = MonthlyPrices(book, free_tier, Month(requests=0, days=days, **options), traffic)
@@ -369,7 +369,7 @@ def _durations(
 
 def _searched(
     wanted: str,
-    predicted: Callable[[Function], Prediction],
+    predicted: Predicted,
     function: Function,
     account: Account,
     objectives: Objectives,

@@ -94,6 +94,7 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
             {
                 **{key: getattr(function, key) for key in keys},
                 "runs_on": choose(function, Platform()).executor,
+                "runs_in": _interpreter(config, function),
                 "events": bound[function.name],
             }
             for function in config.functions
@@ -103,6 +104,12 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         "s3": config.resources.s3.model_dump(mode="json", exclude={"intake_token"}),
         "warnings": list(config.warnings),
     }
+
+
+def _interpreter(config: Config, function: Function) -> str | None:
+    """Its path; None for the engine's own."""
+    chosen = (config.pythons or {}).get(function.name)
+    return None if chosen is None or chosen.interpreter is None else chosen.interpreter.executable
 
 
 def _dumped(tables: Mapping[str, BaseModel]) -> dict[str, Any]:

@@ -194,13 +194,15 @@ class LoopExecutor:
         """Run the worker's invocations one after the other, until the environment is stopped."""
         runner, facts = self._runner, self._facts
         handler, template = environment.handler, environment.template
-        now = self._clock.now
+        # Looked up once, not for each invocation.
+        now, create_inbox = self._clock.now, self._loop.create_future
+        set_current, set_free = current.set, environment.free.append
+        interpreter = self._interpreter
         context: Any
         body: Any
-        interpreter = self._interpreter
         running.set(environment.scope)
         while True:
-            current.set(invocation)
+            set_current(invocation)
             result: Result | None = None
             try:
                 if now() >= invocation.deadline_s:
@@ -241,8 +243,8 @@ class LoopExecutor:
                 facts.ended(invocation, result)
                 return
             worker.invocation = None
-            worker.inbox = self._loop.create_future()
-            environment.free.append(worker)  # first: what is told now may bring the next invocation at once
+            worker.inbox = create_inbox()
+            set_free(worker)  # first: what is told now may bring the next invocation at once
             if result is None:
                 facts.succeeded(invocation, body, raw)
             else:

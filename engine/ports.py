@@ -22,6 +22,7 @@ from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Reply, Result
 from engine.core.outcome import Outcome
 from engine.core.python_interpreter import PythonInterpreter
+from engine.core.served_function import ImportedModuleFor
 
 T = TypeVar("T")
 
@@ -429,6 +430,8 @@ class Workshop:
     """Whose CPU the environments of functions have that do not say."""
     python: PythonInterpreter | None = None
     """What the handler runs in; None: the engine's own, which executors in that process always get."""
+    imported_module_for: ImportedModuleFor = "none"
+    """Which environments on loop and thread run in the module as the program has imported it."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

@@ -107,6 +107,7 @@ class DeploymentBuilder:
             output=parts.output.write_of_process,
             say=parts.output.say,
             cpu=parts.config.cpu,
+            imported_module_for=parts.platform.imported_module_for,
         )
         self._workshop_for = cache(partial(_workshop_for, workshop))
         self._pythons = PythonChooser(parts.config.python)

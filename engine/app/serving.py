@@ -28,6 +28,7 @@ from engine.ports import Clock
 from engine.protocols.http.server import HttpLimits, HttpServer, Request, listening_sockets, named_listener
 from engine.runtime.clock import SystemClock
 from engine.runtime.gc_tuning import paused_collector
+from engine.runtime.platform import Platform
 from engine.runtime.signals import StopSignals
 from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
@@ -182,7 +183,12 @@ async def _serve(
         for listening in at_aws:
             kept.enter_context(listening)
         endpoint_url = url_from_here(at_aws[0])
-        async with Engine.from_config(config, write_log=write_log, endpoint_url=endpoint_url) as engine:
+        async with Engine.from_config(
+            config,
+            platform=Platform(imported_module_for="none"),
+            write_log=write_log,
+            endpoint_url=endpoint_url,
+        ) as engine:
             if lines_dropped is not None:
                 engine.stats.watch_output(lines_dropped)
             signals.on_signal(engine.end_by)

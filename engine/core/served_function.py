@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
+
+ImportedModuleFor = Literal["none", "first", "all"]
+"""Which environments in the engine's own interpreter run in the handler's module as the program around the
+engine has imported it, where its patches are: none, one at a time, or all of them."""
 
 
 class ServedFunction(Protocol):

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, TypeVar
 
+from engine.core.served_function import ImportedModuleFor
 from engine.errors import EngineError
 from engine.executors.marshal import Failure, error_body, exit_error_body, exit_status, failure_of
 from engine.executors.module_instances import Modules, source_below
@@ -88,11 +89,16 @@ class Loader:
         code: The folder.
         alone: The interpreter is the handler's own, `sys.path` begins with the folder already, and
             nothing is ever unloaded: modules are imported just as AWS's client does it.
+        imported_module_for: Which loads give the module as the program itself has imported it: none, one
+            at a time, or all of them, whether `fresh` or not.
     """
 
-    def __init__(self, code: Path, *, alone: bool = False) -> None:
+    def __init__(
+        self, code: Path, *, alone: bool = False, imported_module_for: ImportedModuleFor = "none"
+    ) -> None:
         self._code = code.absolute()
         self._alone = alone
+        self._imported_module_for = imported_module_for
         self._modules: dict[Path, Modules] = {}
         self._shared: dict[tuple[Path, str], tuple[str, ModuleType]] = {}
         self._locks: dict[tuple[Path, str], threading.Lock] = {}
@@ -122,6 +128,18 @@ class Loader:
             self.discard(instance, module)
             raise _init_error(error) from error
         return Loaded(callable=found, is_async=_is_async(found), module=module, instance=instance)
+
+    def share(self, handler: str) -> dict[str, ModuleType | None]:
+        """Let the program import the module of `handler` before it is loaded.
+
+        Returns what `sys.modules` has under its name now, for `put_back`.
+        """
+        try:
+            target = self._target(handler)
+        except InitError:
+            return {}  # said when it is loaded
+        self._modules_of(target.folder).extend_path()
+        return {target.dotted: sys.modules.get(target.dotted)}
 
     def unload(self, loaded: Loaded) -> None:
         """Drop a fresh instance. A shared one stays until `close`."""
@@ -185,7 +203,7 @@ class Loader:
         return _Target(label, label.replace("/", "."), function, self._code)
 
     def _modules_of(self, folder: Path) -> Modules:
-        return self._modules.setdefault(folder, Modules(folder))
+        return self._modules.setdefault(folder, Modules(folder, self._imported_module_for))
 
     def _import(self, target: _Target, *, fresh: bool) -> tuple[str, ModuleType]:
         if self._alone:
@@ -193,7 +211,7 @@ class Loader:
                 sys.path.insert(0, str(target.folder))
             return target.dotted, _run(importlib.import_module, target)
         modules = self._modules_of(target.folder)
-        if fresh:
+        if fresh and self._imported_module_for != "all":
             return _run(modules.run, target)
         key = target.folder, target.dotted
         with self._locks.setdefault(key, threading.Lock()):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Protocol
 
 from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
@@ -18,7 +19,7 @@ from engine.core.error_bodies import InitFailure
 from engine.core.event import MISSING
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
-from engine.core.served_function import ServedFunction
+from engine.core.served_function import ImportedModuleFor, ServedFunction
 from engine.executors.handler_loader import InitError, Loaded, Loader
 from engine.executors.marshal import (
     Failure,
@@ -32,7 +33,7 @@ from engine.executors.marshal import (
     run_log_json,
     run_log_text,
 )
-from engine.executors.module_instances import forget_helpers
+from engine.executors.module_instances import forget_helpers, put_back
 
 _DAY_S: Final = 86_400
 
@@ -70,11 +71,19 @@ class HandlerServices(Protocol):
 class HandlerRunner:
     """Runs the handler of one function, on whatever thread its environments run.
 
-    `arn` is the function's, unqualified; `alone`: in an interpreter of its own; see `Loader`.
+    `arn` is the function's, unqualified. `alone`, `imported_module_for`: see `Loader`. Where all environments
+    share the program's module, it can be imported before it is loaded, and `close` leaves `sys.modules` with
+    what it had before under its name.
     """
 
     def __init__(
-        self, function: ServedFunction, arn: str, services: HandlerServices, *, alone: bool = False
+        self,
+        function: ServedFunction,
+        arn: str,
+        services: HandlerServices,
+        *,
+        alone: bool = False,
+        imported_module_for: ImportedModuleFor = "none",
     ) -> None:
         self._function = function
         self._clock = services.clock
@@ -82,7 +91,12 @@ class HandlerRunner:
         self._logs_json = services.logs_json
         self._arn = arn
         self.code = Path(function.code).absolute()  # now: a handler may change the working directory
-        self._loader = Loader(self.code, alone=alone)
+        self._imported_module_for = imported_module_for
+        self._loader = Loader(self.code, alone=alone, imported_module_for=imported_module_for)
+        self._shares = imported_module_for == "all"
+        self._before: Mapping[str, ModuleType | None] = (
+            self._loader.share(function.handler) if self._shares else {}
+        )
         self._closed = False
         self._day = -1, ""  # since the Unix epoch, and its text
 
@@ -121,14 +135,19 @@ class HandlerRunner:
 
     def renew(self) -> None:
         """Forget what was imported from the function's folder: the next `load` sees what is there then."""
-        outdated, self._loader = self._loader, Loader(self.code)
+        outdated = self._loader
+        self._loader = Loader(self.code, imported_module_for=self._imported_module_for)
         outdated.close()
-        forget_helpers(self.code)
+        forgotten = forget_helpers(self.code)
+        if self._shares:
+            self._before = {**forgotten, **self._before}
 
     def close(self) -> None:
         """Leave `sys.path`, `sys.meta_path` and `sys.modules` without what `load` put there."""
         self._closed = True
         self._loader.close()
+        for name, module in self._before.items():
+            put_back(name, module)
 
     def new_log_stream_name(self) -> str:
         """One that no other environment has."""

@@ -77,7 +77,8 @@ class LoopExecutor:
         self._function = function
         self._workshop = workshop
         self._interpreter = Interpreter.acquire(workshop)
-        self._runner = HandlerRunner(function, workshop.account.function_arn(function.name), workshop)
+        arn, imported = workshop.account.function_arn(function.name), workshop.imported_module_for
+        self._runner = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._handler: Any = None
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()

@@ -2,7 +2,8 @@
 
 Python keeps one module for a name. Here the first instance gets the plain name (`app`), further ones
 a numbered name (`app#2`) that the import system knows as well, so that pickle, dataclasses, typing
-and `sys.modules[__name__]` find the instance they belong to.
+and `sys.modules[__name__]` find the instance they belong to. Where the program around the engine is to
+reach the handler with its patches, an instance may be the module that the program itself has imported.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from importlib.machinery import (
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Final
+
+from engine.core.served_function import ImportedModuleFor
+
+_INSTANCE: Final = "instance"
+"""The `loader_state` of the specs of instances; what a program imports by itself has none."""
 
 
 class CodeFolder(str):
@@ -70,9 +77,13 @@ class Modules:
     Safe to use from several threads. Two limits of one process remain: helper modules are shared by
     everyone who imports them by the same absolute name, and where two code folders have helper modules
     of equal names, the folder that imported first wins. The process executor has neither.
+
+    `imported_module_for`: whether `run` gives the module that the program has imported from the same place:
+    for one instance at a time (`first`), unless it is itself the instance of others, or for `all`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, imported_module_for: ImportedModuleFor = "none") -> None:
+        self._imported_module_for = imported_module_for
         self._folder = CodeFolder(folder.absolute())
         self._finder = _Finder()
         self._located: dict[str, list[ModuleSpec]] = {}
@@ -80,11 +91,16 @@ class Modules:
         self._freed: dict[str, list[str]] = {}
         # By the module's id: plain name, instance name, and the module itself, so that the id stays its own.
         self._instances: dict[int, tuple[str, str, ModuleType]] = {}
+        self._borrowed: dict[int, tuple[ModuleType]] = {}
 
     def open(self) -> None:
         """Make the folder importable. Called again it does nothing."""
         if not any(finder is self._finder for finder in sys.meta_path):
             sys.meta_path.insert(0, self._finder)
+        self.extend_path()
+
+    def extend_path(self) -> None:
+        """Put the folder on `sys.path`. Called again it does nothing."""
         if self._folder not in sys.path:
             sys.path.insert(0, self._folder)
 
@@ -132,17 +148,13 @@ class Modules:
 
     def drop(self, name: str, module: ModuleType) -> None:
         """Forget the instance that `run` gave; its name may be used again. Nothing if it is not there."""
+        if self._borrowed.pop(id(module), None) is not None:
+            return
         instance = self._instances.pop(id(module), None)  # in one step: of several threads one gets it
         if instance is None:
             return  # dropped before, and the name perhaps another's by now
         plain = instance[0]
-        sys.modules.pop(name, None)
-        if hasattr(module, "__path__"):
-            for inner in [loaded for loaded in list(sys.modules) if loaded.startswith(f"{name}.")]:
-                sys.modules.pop(inner, None)
-        parent, _, leaf = name.rpartition(".")
-        if parent in sys.modules:
-            vars(sys.modules[parent]).pop(leaf, None)
+        _forget(name, module)
         if name != plain:
             self._freed.setdefault(plain, []).append(name)
 
@@ -166,8 +178,13 @@ class Modules:
         return parent
 
     def _run_instance(self, plain: str, found: ModuleSpec) -> tuple[str, ModuleType]:
+        borrowed = self._borrow(plain, found)
+        if borrowed is not None:
+            return plain, borrowed
         for name in self._free_names(plain):
-            expected = None if name in sys.modules else self._finder.expect(name, _named(found, name))
+            spec = _named(found, name)
+            spec.loader_state = _INSTANCE
+            expected = None if name in sys.modules else self._finder.expect(name, spec)
             if expected is None:
                 continue  # taken, by another engine or another function's import
             try:
@@ -182,6 +199,19 @@ class Modules:
                 self._instances[id(module)] = plain, name, module
                 return name, module
         raise AssertionError("numbers do not end")
+
+    def _borrow(self, plain: str, found: ModuleSpec) -> ModuleType | None:
+        """The module of that name and place that the program has imported, if this one may have it."""
+        module = sys.modules.get(plain)
+        spec = getattr(module, "__spec__", None)
+        if self._imported_module_for == "none" or module is None or spec is None:
+            return None
+        if getattr(spec, "_initializing", False) or not _is_same_place(spec, found):
+            return None
+        if self._imported_module_for == "first" and spec.loader_state is _INSTANCE:
+            return None
+        mine = (module,)  # in one step: of several threads one gets it
+        return module if self._borrowed.setdefault(id(module), mine) is mine else None
 
     def _free_names(self, plain: str) -> Iterator[str]:
         """The plain name, names given back, then new ones."""
@@ -272,12 +302,45 @@ def _place(spec: ModuleSpec | None) -> str | None:
     return next(iter(spec.submodule_search_locations))
 
 
-def forget_helpers(folder: Path) -> None:
+def _is_same_place(one: ModuleSpec, other: ModuleSpec) -> bool:
+    places = _place(one), _place(other)
+    return None not in places and len({os.path.realpath(place or "") for place in places}) == 1
+
+
+def _forget(name: str, module: ModuleType) -> None:
+    """Take a module out of `sys.modules`, with all below it, and out of its package."""
+    sys.modules.pop(name, None)
+    if hasattr(module, "__path__"):
+        for inner in [loaded for loaded in list(sys.modules) if loaded.startswith(f"{name}.")]:
+            sys.modules.pop(inner, None)
+    parent, _, leaf = name.rpartition(".")
+    if parent in sys.modules:
+        vars(sys.modules[parent]).pop(leaf, None)
+
+
+def put_back(name: str, before: ModuleType | None) -> None:
+    """Leave `sys.modules` with `before` under `name`; None: with nothing, unless it is loaded only once."""
+    module = sys.modules.get(name)
+    if module is before:
+        return
+    if before is None:
+        spec = getattr(module, "__spec__", None)
+        if module is not None and spec is not None and _can_repeat(spec):
+            _forget(name, module)
+        return
+    sys.modules[name] = before
+    parent, _, leaf = name.rpartition(".")
+    if parent in sys.modules:
+        setattr(sys.modules[parent], leaf, before)
+
+
+def forget_helpers(folder: Path) -> dict[str, ModuleType]:
     """Take out of `sys.modules` what was imported from below `folder`, so that it is imported again.
 
     The engine itself and installed packages stay, even if they lie there (a checkout with its virtual
-    environment inside): their code is not what a user edits.
+    environment inside): their code is not what a user edits. Returns what it took, by name.
     """
+    forgotten = {}
     root = folder.absolute()
     kept = [Path(sys.prefix), Path(__file__).parents[1]]
     for name, module in list(sys.modules.items()):
@@ -287,3 +350,5 @@ def forget_helpers(folder: Path) -> None:
         place = Path(file)
         if place.is_relative_to(root) and not any(place.is_relative_to(other) for other in kept):
             sys.modules.pop(name, None)  # a thread that imports it may have given up just now
+            forgotten[name] = module
+    return forgotten

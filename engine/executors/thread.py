@@ -218,7 +218,8 @@ class ThreadExecutor:
 
     def __init__(self, function: Function, facts: Facts, workshop: Workshop) -> None:
         self.function = function
-        self.call = HandlerRunner(function, workshop.account.function_arn(function.name), workshop)
+        arn, imported = workshop.account.function_arn(function.name), workshop.imported_module_for
+        self.call = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._workshop = workshop
         self.interpreter = Interpreter.acquire(workshop)
         self._own_context = contextvars.Context()

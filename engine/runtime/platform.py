@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import anyio.to_thread
 
+from engine.core.served_function import ImportedModuleFor
 from engine.ports import Clock, Offload, T
 from engine.runtime.clock import SystemClock
 
@@ -31,6 +32,9 @@ class Platform:
     `has_threads`: whether handlers may run on threads, which takes time that only the real clock shows.
     `has_processes`: whether `executor = "auto"` may fork. False where patches, debuggers and coverage of this
     interpreter are to reach the handlers.
+    `imported_module_for`: which environments on loop and thread run in the handler's module as this program
+    imports it, so that its patches reach the handler; the others have instances of their own. By default the
+    `first` one of each function, while it lives; `all`: environments share their globals.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -38,3 +42,4 @@ class Platform:
     watches_loop: bool = True
     has_threads: bool = True
     has_processes: bool = True
+    imported_module_for: ImportedModuleFor = "first"

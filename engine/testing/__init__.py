@@ -1,8 +1,9 @@
 """For tests of handlers, sources and executors: virtual time, and fakes that are implementations.
 
-clock                 `VirtualClock`, `VirtualTimeLoop`, `virtual_platform`
+clock                 `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
+sync_engine           `SyncEngine`: an engine for code that is not asynchronous
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
-plugin                the pytest fixture `engine`
+plugin                the pytest fixtures `engine` and `engine_sync`
 
 A name is imported when it is first asked for: every run of pytest on this machine imports this package, for
 the plugin. `__init__.pyi` beside this file tells type checkers the same.
@@ -17,8 +18,10 @@ _HOMES = {
     "ScriptedEvent": "fakes",
     "ScriptedExecutor": "fakes",
     "ScriptedSource": "fakes",
+    "SyncEngine": "sync_engine",
     "VirtualClock": "clock",
     "VirtualTimeLoop": "clock",
+    "handler_platform": "clock",
     "scripted_executor": "fakes",
     "virtual_platform": "clock",
 }

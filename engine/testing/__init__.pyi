@@ -1,11 +1,12 @@
 """For tests of handlers, sources and executors: virtual time, and fakes that are implementations.
 
-clock                 `VirtualClock`, `VirtualTimeLoop`, `virtual_platform`
+clock                 `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
+sync_engine           `SyncEngine`: an engine for code that is not asynchronous
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
-plugin                the pytest fixture `engine`
+plugin                the pytest fixtures `engine` and `engine_sync`
 """
 
-from engine.testing.clock import VirtualClock, VirtualTimeLoop, virtual_platform
+from engine.testing.clock import VirtualClock, VirtualTimeLoop, handler_platform, virtual_platform
 from engine.testing.fakes import (
     Act,
     RecordingObserver,
@@ -14,6 +15,7 @@ from engine.testing.fakes import (
     ScriptedSource,
     scripted_executor,
 )
+from engine.testing.sync_engine import SyncEngine
 
 __all__ = [
     "Act",
@@ -21,8 +23,10 @@ __all__ = [
     "ScriptedEvent",
     "ScriptedExecutor",
     "ScriptedSource",
+    "SyncEngine",
     "VirtualClock",
     "VirtualTimeLoop",
+    "handler_platform",
     "scripted_executor",
     "virtual_platform",
 ]

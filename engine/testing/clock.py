@@ -6,6 +6,7 @@ import asyncio
 import selectors
 from collections.abc import Callable
 
+from engine.core.served_function import ImportedModuleFor
 from engine.ports import T
 from engine.runtime.platform import Platform
 
@@ -83,15 +84,38 @@ async def _inline(work: Callable[[], T], /) -> T:
     return work()
 
 
-def virtual_platform() -> Platform:
+def handler_platform(*, isolated: bool = False) -> Platform:
+    """What to give an `Engine` in a test of handlers, which then run in the test's own interpreter.
+
+    On a `VirtualTimeLoop` that is `virtual_platform`; on any other loop the clock is the real one, `def`
+    handlers run on threads and `async def` handlers on the loop. Either way all environments of a
+    function run in the module that the test imports, so that what the test patches there reaches the handler;
+    `isolated`: each has a module of its own, as on a served engine, and patches of the module reach none.
+    """
+    if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+        return virtual_platform(isolated=isolated)
+    return Platform(has_processes=False, imported_module_for=_imported_module_for(isolated))
+
+
+def _imported_module_for(isolated: bool) -> ImportedModuleFor:  # noqa: FBT001
+    return "none" if isolated else "all"
+
+
+def virtual_platform(*, isolated: bool = False) -> Platform:
     """What to give an `Engine` on a `VirtualTimeLoop`: its clock, and imports done in place.
 
     Threads take no virtual time, so time would jump to every deadline while one still works: `def`
-    handlers run on the loop too, and `executor = "thread"` is refused.
+    handlers run on the loop too, and `executor = "thread"` is refused. Handlers run in the module
+    that the program imports, where its patches are; `isolated`: in one of the engine's own.
     """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualTimeLoop):
         raise TypeError(f"virtual time needs a VirtualTimeLoop, not {type(loop).__name__}")
     return Platform(
-        clock=loop.clock, offload=_inline, watches_loop=False, has_threads=False, has_processes=False
+        clock=loop.clock,
+        offload=_inline,
+        watches_loop=False,
+        has_threads=False,
+        has_processes=False,
+        imported_module_for=_imported_module_for(isolated),
     )

@@ -1,56 +1,84 @@
-"""The pytest plugin: `engine`, an engine on virtual time, for tests of handlers.
+"""The pytest plugin: an engine for tests of handlers, for `async def` tests and for plain ones.
 
     @pytest.mark.engine(Function("hello", handler="handlers.hello.handler"), concurrency_limit=10)
     async def test_hello(engine):
         outcome = await engine.invoke("hello", {"name": "Ada"})
 
-Needs pytest-asyncio (`pip install 'invocation-engine[testing]'`); where it is missing, tests that use the
-fixture say so, and all others run. For time to jump, tests must run on a `VirtualTimeLoop`; on any other loop
-the engine uses real time. In conftest.py:
+    @pytest.mark.engine(Function("hello", handler="handlers.hello.handler"))
+    def test_hello_again(engine_sync):
+        outcome = engine_sync.invoke("hello", {"name": "Ada"})
+
+`engine` is an `Engine`, and needs pytest-asyncio (`pip install 'invocation-engine[testing]'`); where it is
+missing, tests that use this fixture say so, and all others run. For time to jump, tests must run on a
+`VirtualTimeLoop`; on any other loop the engine uses real time. In conftest.py:
 
     def pytest_asyncio_loop_factories(config, item):
         return {"virtual": engine.testing.VirtualTimeLoop}
 
+`engine_sync` is a `SyncEngine`, and needs nothing else. Its time is virtual unless the marker says
+`real_time=True`.
+
+With both, handlers run in the test's interpreter, and all environments of a function in the module that the
+test imports: what `monkeypatch` and `mock` change there reaches the handler. `isolated=True` in the marker
+gives environments modules of their own. After the test `sys.modules` has under the handler's name what it had
+before it: a module that the test file has imported stays, any other is imported anew by the next test.
+
 Every run of pytest imports this module, also those that have nothing to do with the engine: the engine itself
-is imported when the fixture is first used.
+is imported when a fixture is first used.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", "engine(*functions, **settings): what the fixture `engine` runs")
+    """Make the marker known, and the asynchronous fixture if pytest-asyncio is in use."""
+    config.addinivalue_line("markers", "engine(*functions, **settings): what `engine`, `engine_sync` run")
+    fixture: Any = pytest.fixture(_no_engine, name="engine")
+    if config.pluginmanager.has_plugin("asyncio"):
+        fixture = import_module("pytest_asyncio").fixture(_engine, name="engine")
+    fixtures = ModuleType("fixtures")
+    vars(fixtures)["engine"] = fixture
+    config.pluginmanager.register(fixtures, "invocation-engine-async")
+
+
+@pytest.fixture
+def engine_sync(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A `SyncEngine` that runs the functions of the test's `engine` marker."""
+    functions, settings = _marked(request, "engine_sync")
+    with import_module("engine.testing.sync_engine").SyncEngine(functions, **settings) as running:
+        yield running
 
 
 async def _engine(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """An engine that runs the functions of the test's `engine` marker."""
-    marker = request.node.get_closest_marker("engine")
-    if marker is None:
-        raise pytest.UsageError("the fixture `engine` needs @pytest.mark.engine(Function(...), ...)")
+    functions, settings = _marked(request, "engine")
     clock = import_module("engine.testing.clock")
-    virtual = isinstance(asyncio.get_running_loop(), clock.VirtualTimeLoop)
-    platforms = import_module("engine.runtime.platform")
-    platform = clock.virtual_platform() if virtual else platforms.Platform(has_processes=False)
-    async with import_module("engine.app").Engine(marker.args, platform=platform, **marker.kwargs) as running:
+    if settings.pop("real_time", False) and isinstance(asyncio.get_running_loop(), clock.VirtualTimeLoop):
+        raise pytest.UsageError("the marker says real_time=True, and the test runs on a VirtualTimeLoop")
+    platform = clock.handler_platform(isolated=settings.pop("isolated", False))
+    async with import_module("engine.app").Engine(functions, platform=platform, **settings) as running:
         yield running
 
 
 def _no_engine() -> None:
     """Raise: the fixture needs pytest-asyncio."""
     raise pytest.UsageError(
-        "the fixture `engine` needs pytest-asyncio: pip install 'invocation-engine[testing]'"
+        "the fixture `engine` needs pytest-asyncio: pip install 'invocation-engine[testing]'; "
+        "for a test that is a plain `def` there is `engine_sync`"
     )
 
 
-try:
-    engine = import_module("pytest_asyncio").fixture(_engine, name="engine")
-except ImportError:
-    engine = pytest.fixture(_no_engine, name="engine")
+def _marked(request: pytest.FixtureRequest, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The functions and settings of the test's marker."""
+    marker = request.node.get_closest_marker("engine")
+    if marker is None:
+        raise pytest.UsageError(f"the fixture `{name}` needs @pytest.mark.engine(Function(...), ...)")
+    return marker.args, dict(marker.kwargs)

@@ -68,6 +68,7 @@ class Assembly:
         sheet = price_sheet(config.account.region) or fallback_sheet(config.account.region)
         self.stats = _stats(config, platform, loop, sheet)
         self.output = EngineOutput(config, platform.clock, loop, self.stats, write_log)
+        self.stats.recent.watch_output(self.output.capture.end)
         self._others = self._observers_of_others()
         self._observer = self._all_observers()
         pool = Pool(config.account.concurrency_limit)

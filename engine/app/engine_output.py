@@ -79,8 +79,8 @@ class EngineOutput:
 
     def write_for_invocation(self, invocation: Invocation, text: str) -> None:
         """Add to an invocation's log what the runtime itself says."""
+        self.capture.end(invocation)  # what is ours begins a line of its own
         if self.log is not None or invocation.event.wants_log:
-            self.capture.end(invocation)  # what is ours begins a line of its own
             self.capture.take(invocation, text)
         else:
             self.capture.keep(invocation, text)

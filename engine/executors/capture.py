@@ -26,6 +26,7 @@ WriteLine = Callable[[Invocation, str], None]
 
 _PIECES: Final = 256
 _LONG_PIECE: Final = 1024
+_ENDED: Final = Phase.ENDED
 _OPEN_LINES: Final = 64
 
 
@@ -91,7 +92,10 @@ class Capture:
     def take(self, invocation: Invocation, text: str, stream: TextIO | None = None) -> None:
         """Route `text` of `invocation`, written to `stream` (None: by `logging`)."""
         with self._lock:
-            self._keep(invocation, text)
+            # A tail that is wanted is made before the last line has ended; else `_forward` keeps whole lines.
+            at_once = invocation.event.wants_log or (self._keeps_all and self._write_line is None)
+            if at_once and invocation.phase is not _ENDED:
+                _keep(invocation, text)
             if self._write_line is not None:
                 self._forward(invocation, text, self._write_line)
                 return
@@ -101,9 +105,10 @@ class Capture:
             stream.write(text)
 
     def keep(self, invocation: Invocation, text: str) -> None:
-        """Add `text` to the invocation's log, if it has one, and show it nowhere."""
+        """Add whole lines to the invocation's log, if it has one, and show them nowhere."""
         with self._lock:
-            self._keep(invocation, text)
+            if self._keeps_all or invocation.event.wants_log:
+                _keep(invocation, text)
 
     def end(self, invocation: Invocation) -> None:
         """Forward what `invocation` wrote after its last newline. Otherwise that happens later."""
@@ -112,7 +117,7 @@ class Capture:
         with self._lock:
             pieces = self._open_lines.pop(invocation, None)
             if pieces and self._write_line is not None:
-                self._write_line(invocation, "".join(pieces) + "\n")
+                self._forward(invocation, "".join(pieces) + "\n", self._write_line)
 
     def be_a_copy(self) -> None:
         """In a child that a handler forked: write to the streams, since the log is not read there."""
@@ -124,17 +129,6 @@ class Capture:
                 for router in self._routers.values():
                     router.write_to(errors.beyond())
 
-    def _keep(self, invocation: Invocation, text: str) -> None:
-        """The log stays bounded whatever the handler prints."""
-        if not (self._keeps_all or invocation.event.wants_log) or invocation.phase is Phase.ENDED:
-            return
-        log = invocation.log
-        if log is None:
-            log = invocation.log = []
-        log.append(text)
-        if len(log) > _PIECES or len(text) > _LONG_PIECE:
-            log[:] = ["".join(log)[-LOG_KEPT_CHARACTERS:]]
-
     def _forward(self, invocation: Invocation, text: str, write_line: WriteLine) -> None:
         pieces = self._open_lines.get(invocation)
         if pieces is not None:
@@ -145,13 +139,15 @@ class Capture:
             text = "".join(pieces)
         lines = text.split("\n")
         rest = lines.pop()
+        if self._keeps_all and not invocation.event.wants_log:
+            _keep(invocation, text if not rest else text[: -len(rest)])
         for line in lines:
             write_line(invocation, line + "\n")
         if not rest:
             return
         self._open_lines[invocation] = [rest]
         if len(self._open_lines) > self._tidy_at:
-            for known in [known for known in self._open_lines if known.phase is Phase.ENDED]:
+            for known in [known for known in self._open_lines if known.phase is _ENDED]:
                 self.end(known)
             self._tidy_at = _OPEN_LINES + 2 * len(self._open_lines)
 
@@ -277,3 +273,15 @@ def _emit_as_if_alone(record: logging.LogRecord) -> None:
     last = logging.lastResort
     if last is not None and record.levelno >= last.level:
         last.handle(record)
+
+
+def _keep(invocation: Invocation, text: str) -> None:
+    """Add to the invocation's log, which stays bounded whatever the handler prints."""
+    log = invocation.log
+    if log is None:
+        invocation.log = [text[-LOG_KEPT_CHARACTERS:]]
+    else:
+        log.append(text)
+        if len(log) < _PIECES and len(text) < _LONG_PIECE:
+            return
+        log[:] = ["".join(log)[-LOG_KEPT_CHARACTERS:]]

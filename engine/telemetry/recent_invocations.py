@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -88,12 +89,14 @@ class RecentInvocations:
         self._clock = clock
         self.number = 0
         self.characters = 0
+        self._finish: Callable[[Invocation], object] = _nothing
         self._of: dict[str, _Kept] = {}
 
     # ---------------------------------------------------------------- writing
 
     def add(self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int) -> None:
         """Keep `invocation`, which has ended. Takes a few microseconds."""
+        self._finish(invocation)
         event = invocation.event
         self.number += 1
         keeps_body = outcome.status is not Status.SUCCESS and len(outcome.body) <= ERROR_CHARACTERS
@@ -116,6 +119,10 @@ class RecentInvocations:
             self._drop_oldest(kept)
         if self.characters > KEPT_CHARACTERS:
             self._halve()
+
+    def watch_output(self, finish: Callable[[Invocation], object]) -> None:
+        """Call `finish` before a log is read: its last line may not have ended."""
+        self._finish = finish
 
     def forget(self, function: str) -> None:
         """Drop all of a function."""
@@ -188,6 +195,10 @@ class RecentInvocations:
         if with_log:
             document["log"] = _log(one, ended_wall_s)
         return document
+
+
+def _nothing(_invocation: Invocation) -> None:
+    """Where nothing is captured, no line is open."""
 
 
 def _error_type(outcome: Outcome) -> str | None:

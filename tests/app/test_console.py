@@ -20,7 +20,7 @@ async def handler(event, context):
     return event
 
 def plain(event, context):
-    print({MARKUP!r})
+    print({MARKUP!r}, end="")
     return event
 """
 CONFIG = """
@@ -135,6 +135,8 @@ def test_a_function_is_invoked_and_a_message_sent_from_the_page(engine, browser)
         browser.until(
             "document.querySelector('main').textContent", lambda all_of_it, part=shown: part in all_of_it
         )
+    browser.click("tbody th a")
+    assert "null" not in browser.until("document.querySelector('.detail .log') && document.body.textContent")
     browser.go(engine.addresses["admin"] + "/#/send")
     browser.until("document.querySelectorAll('#queues option').length")
     browser.run("document.querySelector('[list=queues]').focus(); 0")

@@ -29,6 +29,7 @@ export class FunctionPage {
     this.known = new Map();
     this.next = 0;
     this.waiting = false;
+    this.changed = false; // since the list was filled
     this.charts = new Charts(history, () => history.functions.get(name));
     this.facts = h("dl", {class: "facts"});
     this.list = h("tbody");
@@ -106,13 +107,14 @@ export class FunctionPage {
       this.next = answer.next;
       for (const one of answer.invocations) this.known.set(one.number, one);
       for (const old of [...this.known.keys()].slice(0, -SHOWN)) this.known.delete(old);
+      this.changed ||= answer.invocations.length > 0;
+      // Nothing moves under the pointer or the keyboard's focus.
+      const held = this.list.rows.length > 0 && this.list.matches(":hover, :focus-within");
+      if (this.changed && !held) this.fill();
       setText(
         this.note,
-        answer.successes_left_out
-          ? `More succeeded since the last reading than the ${answer.kept.last} that are kept between two.`
-          : "",
+        this.changed ? "There are newer ones; the list stays while you are in it." : left(answer),
       );
-      if (answer.invocations.length) this.fill();
       if (this.wanted !== null) await this.showDetail();
     } catch (error) {
       setText(this.note, error.message);
@@ -122,19 +124,18 @@ export class FunctionPage {
   }
 
   fill() {
+    this.changed = false;
     let shown = [...this.known.values()].sort((one, other) => other.number - one.number);
     if (this.only.value === "failed") shown = shown.filter(one => one.status !== "success");
     if (this.only.value === "slow") shown.sort((one, other) => other.duration_s - one.duration_s);
-    const focused = document.activeElement?.dataset?.number;
     this.list.replaceChildren(...shown.map(one => this.row(one)));
-    if (focused) this.list.querySelector(`[data-number="${Number(focused)}"]`)?.focus();
   }
 
   row(one) {
     const bad = one.status !== "success";
     const link = h(
       "a",
-      {href: `#/function/${encodeURIComponent(this.name)}/${one.number}`, "data-number": one.number},
+      {href: `#/function/${encodeURIComponent(this.name)}/${one.number}`},
       new Date(one.ended_at).toLocaleTimeString(),
     );
     return h(
@@ -173,7 +174,7 @@ export class FunctionPage {
         ),
         one.error_type && h("div", {}, h("dt", {}, "Error type"), h("dd", {}, one.error_type)),
       ),
-      one.error ? h("pre", {class: "bad", "aria-label": "Error"}, pretty(one.error)) : null,
+      ...(one.error ? [h("pre", {class: "bad", "aria-label": "Error"}, pretty(one.error))] : []),
       h("pre", {class: "log", "aria-label": "Log"}, one.log),
     );
     this.detail.hidden = false;
@@ -183,6 +184,12 @@ export class FunctionPage {
   close() {
     this.charts.close();
   }
+}
+
+/** What is said of those that are not in the list. */
+function left(answer) {
+  const more = `More succeeded since the last reading than the ${answer.kept.last} that are kept between two.`;
+  return answer.successes_left_out ? more : "";
 }
 
 /** Events are saved in this browser, by function. */
@@ -242,7 +249,11 @@ class InvokeForm {
   }
 
   store(name, text) {
-    localStorage.setItem(this.key, JSON.stringify({...this.saved(), [name]: text}));
+    try {
+      localStorage.setItem(this.key, JSON.stringify({...this.saved(), [name]: text}));
+    } catch (error) {
+      setText(this.problem, `The event is not saved: ${error.message}`);
+    }
     this.list();
   }
 

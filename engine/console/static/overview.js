@@ -63,6 +63,7 @@ export class Overview {
     });
     this.count = h("span", {class: "quiet", "aria-live": "polite"});
     this.rows = [];
+    this.shown = []; // their names
     this.body = h("tbody");
     this.back = h("button", {type: "button", onclick: () => this.turn(-1)}, "Previous");
     this.next = h("button", {type: "button", onclick: () => this.turn(1)}, "Next");
@@ -112,7 +113,9 @@ export class Overview {
     if (now) TILES.forEach(([, write], i) => setText(this.tiles[i], write(now, this.history)));
     this.charts.update();
     this.fillQueues();
-    this.fill();
+    if (this.body.matches(":hover, :focus-within"))
+      this.write(); // no row moves under the pointer
+    else this.fill();
   }
 
   sort(column) {
@@ -131,33 +134,43 @@ export class Overview {
     this.fill();
   }
 
-  /** Show one page of the functions that pass the filter. */
-  fill() {
+  /** The functions that pass the filter, in the order that is wanted. */
+  chosen() {
     const wanted = this.filter.value.trim().toLowerCase();
-    let shown = [...this.history.functions].filter(
-      ([name, samples]) => samples.now && name.toLowerCase().includes(wanted),
-    );
+    const found = [...this.history.functions].filter(([name]) => name.toLowerCase().includes(wanted));
     if (this.order) {
       const [, value] = COLUMNS[this.order.column];
       const way = this.order.down ? -1 : 1;
-      shown.sort(([, one], [, other]) => way * (value(one.now) - value(other.now)));
+      found.sort(([, one], [, other]) => way * (value(one.now) - value(other.now)));
     }
-    const pages = Math.max(1, Math.ceil(shown.length / PAGE));
+    return found.map(([name]) => name);
+  }
+
+  /** Show one page of them. */
+  fill() {
+    const names = this.chosen();
+    const pages = Math.max(1, Math.ceil(names.length / PAGE));
     this.page = Math.min(Math.max(this.page, 0), pages - 1);
     setText(
       this.count,
-      `${shown.length} of ${this.history.functions.size}` +
+      `${names.length} of ${this.history.functions.size}` +
         (pages > 1 ? ` · page ${this.page + 1} of ${pages}` : ""),
     );
     this.back.disabled = this.page === 0;
     this.next.disabled = this.page === pages - 1;
-    shown = shown.slice(this.page * PAGE, (this.page + 1) * PAGE);
+    this.shown = names.slice(this.page * PAGE, (this.page + 1) * PAGE);
+    this.write();
+  }
+
+  /** Write the numbers of now into the rows. */
+  write() {
+    const shown = this.shown.filter(name => this.history.functions.has(name));
     while (this.rows.length > shown.length) this.rows.pop().element.remove();
     while (this.rows.length < shown.length) {
       this.rows.push(new Row());
       this.body.append(this.rows.at(-1).element);
     }
-    shown.forEach(([name, samples], i) => this.rows[i].show(name, samples.now));
+    shown.forEach((name, i) => this.rows[i].show(name, this.history.functions.get(name).now));
   }
 
   fillQueues() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -23,6 +24,7 @@ from engine.load.planning.plan import Mix
 from engine.load.planning.profile import profile_of
 from engine.load.planning.scenario import Scenario, load_scenario, scenario_names
 from engine.load.results.checks import FAILED, GENERATOR_LIMITED, PASSED
+from engine.load.results.comparison import comparison, refusal
 from engine.load.results.report import page
 from engine.load.results.summary import without_curves
 from engine.load.results.text import as_text
@@ -50,12 +52,13 @@ def run_load(options: Mapping[str, Any]) -> None:
         name, scenario, target = _chosen(options)
     except (ValueError, LoadTestError) as error:
         complain(str(error).splitlines())
+    before = _earlier(options["compare"], target)
     settings = RunSettings(
         duration_s=None if name is None else options["duration"],
         scale=options["scale"] or 1.0,
         capacity_per_s=options["capacity"],
         users=options["users"],
-        workers=options["processes"] or 1,
+        workers=options["processes"],
         seed=options["seed"],
         stop_on_breach=options["stop_on_breach"],
         prometheus=options["prometheus"],
@@ -76,12 +79,31 @@ def run_load(options: Mapping[str, Any]) -> None:
         complain(str(error).splitlines())
     finally:
         voice.close()
+    if before is not None:
+        document["comparison"] = comparison(before, document)
     (folder / "run.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     (folder / "report.html").write_text(page(document), encoding="utf-8")
     click.echo(json.dumps(document) if options["as_json"] else as_text(document, folder))
     if options["publish"] is not None:
         click.echo(publish(document, Path(options["publish"])), err=True)
     raise click.exceptions.Exit(_EXIT[document["verdict"]])
+
+
+def _earlier(file: str | None, target: LoadTarget) -> dict[str, Any] | None:
+    """The run to compare with; exits with one line if it cannot be read, or cannot be compared."""
+    if file is None:
+        return None
+    try:
+        before = json.loads(Path(file).read_bytes())
+        why_not = refusal(before, target.executors, os.cpu_count()) if isinstance(before, dict) else "no run"
+    except OSError as error:
+        why_not = error.strerror
+    except ValueError:
+        why_not = "is not JSON"
+    if why_not is not None:
+        complain([f"--compare {file}: {why_not}"])
+    found: dict[str, Any] = before
+    return found
 
 
 def publish(document: Mapping[str, Any], folder: Path) -> str:
@@ -105,13 +127,16 @@ def _chosen(options: Mapping[str, Any]) -> tuple[str | None, Scenario, LoadTarge
         _refuse_given(options, _OF_SCENARIOS, "needs a SCENARIO")
         if not words and options["path"] is None and options["url"] is None:
             complain(["name MODULE.FUNCTION, a scenario (see --list), --config FILE or --url URL"])
-        target = target_of(words, options, None)
+        target = target_of(words, options, None, by_http=options["via"] == "http")
         return None, with_objectives(_own(target, options), objectives), target
     _refuse_given(options, _OF_OWN_LOADS, f"{name} has stages of its own")
     scenario = with_objectives(load_scenario(name), objectives)
     if not words and options["path"] is None and options["url"] is None:
         return name, scenario, _scenarios_own(scenario, options)
-    target = target_of(words, options, scenario.keep_alive_s if options["url"] is None else None)
+    sends = {one.send for one in scenario.streams.values() if not one.keeps_function}
+    by_http = "http" in sends if options["via"] is None else options["via"] == "http"
+    keep_alive_s = scenario.keep_alive_s if options["url"] is None else None
+    target = target_of(words, options, keep_alive_s, by_http=by_http)
     via, events = _via(target, options, None), _events(options)
     scenario, left_out = with_functions(scenario, target.driven, via, events)
     for text in left_out:

@@ -56,10 +56,12 @@ def scenario_and_targets(words: Sequence[str]) -> tuple[str | None, Sequence[str
     return None, words
 
 
-def target_of(words: Sequence[str], options: Mapping[str, Any], keep_alive_s: float | None) -> LoadTarget:
+def target_of(
+    words: Sequence[str], options: Mapping[str, Any], keep_alive_s: float | None, *, by_http: bool
+) -> LoadTarget:
     """What the words and options name; exits with one line for each problem.
 
-    `keep_alive_s`: of functions that are served for it; None is their own.
+    `keep_alive_s`: of functions that are served for it; None is their own. `by_http`: they are called so.
     """
     path, url = options["path"], options["url"]
     if path is not None and url is not None:
@@ -68,6 +70,7 @@ def target_of(words: Sequence[str], options: Mapping[str, Any], keep_alive_s: fl
         return _at_url([*words, *options["functions"]], options)
     overrides = {key: options.get(key) for key in _SERVE_KEYS}
     overrides["keep_alive_s"] = keep_alive_s
+    options = {**options, "by_http": by_http}
     if path is not None:
         return _of_config(path, [*words, *options["functions"]], options, overrides)
     return _of_handlers(words, options, overrides)
@@ -128,7 +131,7 @@ def _served(
 
 
 def _driven(config: Config, function: Function, options: Mapping[str, Any]) -> DrivenFunction:
-    if options["via"] != "http":
+    if not options["by_http"]:
         return DrivenFunction(function.name)
     method, target = options["method"], options["target"]
     if target is None:
@@ -138,7 +141,7 @@ def _driven(config: Config, function: Function, options: Mapping[str, Any]) -> D
             if one.function.name == function.name and isinstance(one.settings, HttpEvent)
         ]
         if not events:
-            complain([f"{function.name} has no HTTP event: leave out --via http"])
+            complain([f"{function.name} has no HTTP event: --via invoke needs none"])
         event = next((one for one in events if "{" not in one.path), events[0])
         if "{" in event.path:
             complain([f"{function.name} has the route {event.path}: --path says what is asked for"])

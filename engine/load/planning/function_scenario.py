@@ -80,7 +80,8 @@ def with_functions(
     for place, name in enumerate(places):
         function = driven[place % len(driven)]
         send = SEND_OF[via] if via is not None else streams[name].send
-        streams[name] = function.stream(send, events or (Mix(),))
+        stream = function.stream(send, events or (Mix(),))
+        streams[name] = stream.model_copy(update={"records": streams[name].records})
     left_out: tuple[str, ...] = ()
     changed: dict[str, Any] = {}
     if scenario.limits.ready:

@@ -47,6 +47,7 @@ def page(document: Document) -> str:
         section("Throttles and failures", charts.throttled_and_failed(document), _errors(document)),
         *_cost(document),
         section("Conservation", _conservation(document), note="Nothing may be lost on the way."),
+        *_compared(document),
         *_prometheus(document),
         section("The load generator", _checks(document["generator"])),
         section("Machine and settings", _settings(document)),
@@ -255,6 +256,30 @@ def _conservation(document: Document) -> str:
         for one in document["conservation"]
     ]
     return html_table([("sum", "where", "callers", "found", ""), *rows], text_columns=2)
+
+
+def _compared(document: Document) -> list[str]:
+    found = document.get("comparison")
+    if found is None:
+        return []
+    table = html_table(compared_rows(found), text_columns=1)
+    unlike = " ".join(f"Not alike: {text}." for text in found["unlike"])
+    note = f"Before: {found['with']}. {found['method']}. {unlike}"
+    return [section("Compared with an earlier run", table, note=note)]
+
+
+def compared_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The rows of a comparison, with their heading."""
+    rows = [
+        (
+            row["name"],
+            *(f"{row[key]:,.4g}" for key in ("before", "after")),
+            f"{row['low']:+,.3g} to {row['high']:+,.3g}",
+            "differs" if row["differs"] else "may be chance",
+        )
+        for row in found["rows"]
+    ]
+    return [("", "before", "now", "difference", ""), *rows]
 
 
 def _prometheus(document: Document) -> list[str]:

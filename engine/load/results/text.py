@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.load.results.report import facts
+from engine.load.results.report import compared_rows, facts
+from engine.report.tables import text_table
 
 _NAME_WIDTH: Final = 24
 
@@ -28,7 +29,17 @@ def as_text(document: Mapping[str, Any], folder: Path) -> str:
     lines.append("")
     for one in (*document["checks"], *document["generator"]):
         lines.append(f"{'ok' if one['held'] else 'NO'}  {one['check']}: {one['saw']}")
+    lines += _compared(document)
     return "\n".join([*lines, "", f"report: {folder / 'report.html'}"])
+
+
+def _compared(document: Mapping[str, Any]) -> Iterator[str]:
+    found = document.get("comparison")
+    if found is not None:
+        yield ""
+        yield f"compared with {found['with']} ({found['method']}):"
+        yield from text_table(compared_rows(found))
+        yield from (f"not alike: {text}" for text in found["unlike"])
 
 
 def _latencies(document: Mapping[str, Any]) -> Iterator[str]:

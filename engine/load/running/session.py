@@ -21,6 +21,8 @@ from engine.load.running.deliveries import DELIVERIES_VARIABLE, Channel
 from engine.load.running.drain import drained
 from engine.load.running.engine_process import RunningEngine, running_engine
 from engine.load.running.engine_view import EngineView
+from engine.load.running.generator_size import processes_for
+from engine.load.running.kept_functions import kept
 from engine.load.running.locust_process import run_locust
 from engine.load.running.machine import commit, machine
 from engine.load.running.prometheus import PROMETHEUS, answers, free_port, running_prometheus
@@ -53,7 +55,7 @@ class RunSettings:
         scale: Every rate and count is multiplied by it.
         capacity_per_s: What shares are shares of; None measures it.
         users: Closed model with so many users on each stream; None is the scenario's own load.
-        workers: Locust processes.
+        workers: Locust processes; None is as many as the load needs.
         seed: Of arrivals.
         stop_on_breach: Whether the run ends when an objective is missed.
         prometheus: Whether one may be started.
@@ -64,7 +66,7 @@ class RunSettings:
     scale: float = 1.0
     capacity_per_s: float | None = None
     users: int | None = None
-    workers: int = 1
+    workers: int | None = None
     seed: int = 1
     stop_on_breach: bool = False
     prometheus: bool = True
@@ -99,8 +101,12 @@ class Session:
         deliveries = folder / "deliveries.txt"
         with ExitStack() as parts:
             engine = parts.enter_context(self._open_engine(variables={DELIVERIES_VARIABLE: str(deliveries)}))
+            parts.enter_context(kept(self._scenario.streams, engine.urls.get("aws")))
             streams = parts.enter_context(wired(self._scenario.streams, engine.urls.get("aws"), self.run_id))
             plan = self._plan(streams, self._stages(capacity_per_s), engine.urls, folder)
+            if self._settings.workers is None:
+                workers = processes_for(plan, folder, self._voice.say)
+                plan = plan.model_copy(update={"workers": workers})
             channel = parts.enter_context(
                 Channel(deliveries, [name for name, one in plan.streams.items() if one.numbered])
             )
@@ -175,7 +181,7 @@ class Session:
             breaks=scenario.breaks,
             spacing=scenario.spacing,
             seed=self._settings.seed,
-            workers=self._settings.workers,
+            workers=self._settings.workers or 1,
             result=str(folder / "client.json"),
             metrics_port=free_port(),
         )

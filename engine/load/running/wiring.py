@@ -72,7 +72,7 @@ def _queue(stream: Stream, aws_url: str, name: str) -> Iterator[Stream]:
     try:
         yield stream.model_copy(update={"queue": name, "dead_letter_queue": dead})
     finally:
-        _call(aws_url, "DELETE", mapping)
+        call(aws_url, "DELETE", mapping)
         for url in made:
             _sqs(aws_url, "DeleteQueue", QueueUrl=url)
 
@@ -80,10 +80,10 @@ def _queue(stream: Stream, aws_url: str, name: str) -> Iterator[Stream]:
 def _mapping(aws_url: str, function: str, queue_arn: str) -> str:
     """The path of a mapping of the queue to the function, once it is enabled."""
     wanted = {"FunctionName": function, "EventSourceArn": queue_arn, "BatchSize": _BATCH}
-    made = json.loads(_call(aws_url, "POST", "/2015-03-31/event-source-mappings/", json.dumps(wanted)))
+    made = json.loads(call(aws_url, "POST", "/2015-03-31/event-source-mappings/", json.dumps(wanted)))
     path = f"/2015-03-31/event-source-mappings/{made['UUID']}"
     until_s = time.monotonic() + _ENABLED_S
-    while json.loads(_call(aws_url, "GET", path))["State"] != "Enabled":
+    while json.loads(call(aws_url, "GET", path))["State"] != "Enabled":
         if time.monotonic() > until_s:
             raise LoadTestError(f"the mapping of {queue_arn} was not enabled within {_ENABLED_S:g} s")
         time.sleep(_LOOK_S)
@@ -93,12 +93,12 @@ def _mapping(aws_url: str, function: str, queue_arn: str) -> str:
 @contextmanager
 def _bucket(stream: Stream, aws_url: str, name: str) -> Iterator[Stream]:
     arn = _function(aws_url, stream.function)["FunctionArn"]
-    _call(aws_url, "PUT", f"/{name}", service="s3")
-    _call(aws_url, "PUT", f"/{name}?notification", _NOTIFICATION.format(arn=arn), service="s3")
+    call(aws_url, "PUT", f"/{name}", service="s3")
+    call(aws_url, "PUT", f"/{name}?notification", _NOTIFICATION.format(arn=arn), service="s3")
     try:
         yield stream.model_copy(update={"bucket": name})
     finally:
-        _call(aws_url, "PUT", f"/{name}?notification", "<NotificationConfiguration/>", service="s3")
+        call(aws_url, "PUT", f"/{name}?notification", "<NotificationConfiguration/>", service="s3")
 
 
 def messages_in(aws_url: str, queue: str) -> Counter[str]:
@@ -119,18 +119,18 @@ def _queue_arn(aws_url: str, queue_url: str) -> str:
 
 def _function(aws_url: str, name: str) -> dict[str, Any]:
     path = f"/2015-03-31/functions/{quote(name, safe='')}/configuration"
-    found: dict[str, Any] = json.loads(_call(aws_url, "GET", path))
+    found: dict[str, Any] = json.loads(call(aws_url, "GET", path))
     return found
 
 
 def _sqs(aws_url: str, operation: str, **members: Any) -> dict[str, Any]:
     headers = {"Content-Type": _JSON, "X-Amz-Target": f"AmazonSQS.{operation}"}
-    text = _call(aws_url, "POST", "/", json.dumps(members), headers)
+    text = call(aws_url, "POST", "/", json.dumps(members), headers, service="sqs")
     answer: dict[str, Any] = json.loads(text or "{}")
     return answer
 
 
-def _call(
+def call(
     aws_url: str,
     method: str,
     path: str,
@@ -139,6 +139,7 @@ def _call(
     *,
     service: str = "lambda",
 ) -> str:
+    """The answer of the engine to one request. Raises `LoadTestError` if it refuses."""
     sent = {"Authorization": _SCOPE.format(service=service), **(headers or {})}
     request = Request(f"{aws_url}{path}", body.encode(), sent, method=method)  # noqa: S310  the engine's own
     try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -71,3 +74,68 @@ def test_a_plan_is_answered(engine, tmp_path):
     assert '"verdict"' in run(
         *(engine, "plan", "--traffic", "50", "--duration-ms", "100", "--json"), cwd=tmp_path
     )
+
+
+APP = """
+import asyncio
+
+async def handler(event, context):
+    await asyncio.sleep(0.01)
+    return {"statusCode": 200, "body": event["rawPath"]}
+"""
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Orders:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.handler
+      Runtime: python3.11
+      Events: {Api: {Type: HttpApi, Properties: {Path: /orders, Method: post}}}
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server of files."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def loaded(engine, cwd, *words: str) -> dict:
+    """The document of a second of load. Whether the generator kept up depends on the machine."""
+    options = ("--rate", "30", "--duration", "1", "--warmup", "0.5", "--no-prometheus", "--out", "out")
+    command = [engine, "load", *words, *options]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert "Load test: " in (cwd / "out" / "report.html").read_text()
+    document: dict = json.loads((cwd / "out" / "run.json").read_text())
+    return document
+
+
+def test_a_handler_is_loaded_from_a_template_in_an_empty_folder(engine, tmp_path):
+    """Over HTTP, by its route: a verdict, a report, and not one request lost."""
+    pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+
+    found = loaded(engine, tmp_path, "--config", "template.yaml", "--via", "http")
+
+    assert found["totals"]["offered"] == found["totals"]["answered"] == found["engine"]["invocations"] > 20
+    assert [True, True] == [one["agrees"] for one in found["conservation"]]
+    assert {"Orders": "loop"} == found["settings"]["executors"]
+
+
+def test_any_server_is_loaded_by_its_url(engine, tmp_path):
+    """Without an engine: what callers saw is all there is."""
+    pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        found = loaded(engine, tmp_path, "--url", f"http://127.0.0.1:{server.server_address[1]}/?a=1")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert found["totals"]["offered"] == found["totals"]["answered"] > 20
+    assert [None, None] == [found["engine"], found["cost"]]

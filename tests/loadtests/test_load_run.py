@@ -154,6 +154,15 @@ def test_a_mistake_costs_one_clear_line(arguments, problem, monkeypatch, tmp_pat
     assert [] == list(tmp_path.iterdir())
 
 
+def test_the_extra_that_is_missing_is_named(monkeypatch):
+    """What to type, in one line; `--help` needs nothing."""
+    monkeypatch.setattr("engine.cli.load.find_spec", lambda name: None)
+    line = "error: engine load needs locust and hdrh: pip install 'invocation-engine[loadtest]'"
+
+    assert (2, [line]) == refusals([HANDLER])
+    assert 0 == CliRunner().invoke(main, ["load", "--help"]).exit_code
+
+
 def test_a_report_does_not_overwrite_another(tmp_path):
     """Its folder has to be a new one."""
     assert (2, [f"error: {tmp_path}: File exists"]) == refusals(["spike", "--out", str(tmp_path)])

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.load.generator.recorder import BLOCKS, COLUMNS, SUCCESS, THROTTLED, Recorder
 from engine.load.metric_catalogue import OUTCOMES
+from engine.load.planning.objectives import MIN_REQUESTS
 from engine.load.planning.plan import LoadStage
 
 
@@ -126,6 +127,22 @@ def measured(recorder: Recorder) -> tuple[int, int, int, dict[float, float]]:
     percents = [] if objectives is None else objectives.latency_ms
     latency_ms = {percent: good.ms(percent) for percent in percents}
     return recorder.measured(recorder.offered), good.count, throttled.count, latency_ms
+
+
+def missed_so_far(recorder: Recorder) -> str:
+    """The first objective that is missed by what was answered until now, in words; empty if none is.
+
+    What is still open may yet be answered well. Too few answers miss nothing.
+    """
+    objectives = recorder.plan.objectives
+    offered, good, throttled, latency_ms = measured(recorder)
+    answered = recorder.tally(measured=True).count
+    if objectives is None or answered < MIN_REQUESTS:
+        return ""
+    seen = objectives.seen(
+        latency_ms, offered=offered, throttled=throttled, good=good, pending=offered - answered
+    )
+    return next((f"{one.text}: {one.saw}" for one in seen if not one.kept), "")
 
 
 def _blocks(recorder: Recorder, name: str) -> list[list[tuple[int, int]]]:

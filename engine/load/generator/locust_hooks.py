@@ -15,11 +15,10 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 from prometheus_client import make_wsgi_app
 
-from engine.load.generator.findings import findings, measured, stage_row
+from engine.load.generator.findings import findings, missed_so_far, stage_row
 from engine.load.generator.live_metrics import registry
 from engine.load.generator.recorder import COLUMNS, SUCCESS, Recorder
 from engine.load.metric_catalogue import OUTCOMES
-from engine.load.planning.objectives import MIN_REQUESTS
 from engine.load.planning.plan import PROGRESS, Plan
 from engine.load.results.knee import why_broken
 
@@ -99,23 +98,12 @@ class LocustHooks:
 
     def _breached(self) -> bool:
         """Whether an objective is missed by what was answered until now; looked at once a second."""
-        plan, now_s = self.plan, time.monotonic()
-        if plan.objectives is None or not plan.stop_on_breach or now_s < self._next_look_s:
+        now_s = time.monotonic()
+        if not self.plan.stop_on_breach or now_s < self._next_look_s:
             return False
         self._next_look_s = now_s + _LOOK_S
-        offered, good, throttled, latency_ms = measured(self.recorder)
-        answered = self.recorder.tally(measured=True).count
-        if answered < MIN_REQUESTS:
-            return False
-        # What is still open may yet be answered well.
-        well = offered - (answered - good)
-        late = plan.objectives.seen(latency_ms, offered=offered, throttled=throttled, good=good)
-        shares = plan.objectives.seen(latency_ms, offered=offered, throttled=throttled, good=well)
-        count = len(plan.objectives.latency_ms)
-        missed = [one for one in (*list(late)[:count], *list(shares)[count:]) if not one.kept]
-        if missed:
-            self.recorder.stopped = f"{missed[0].text}: {missed[0].saw}"
-        return bool(missed)
+        self.recorder.stopped = missed_so_far(self.recorder)
+        return bool(self.recorder.stopped)
 
     # ---------------------------------------------------------------- Locust's events
 

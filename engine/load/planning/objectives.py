@@ -43,16 +43,25 @@ class CallerObjectives(FrozenTable):
     throttles: float | None = None
 
     def seen(
-        self, latency_ms: Mapping[float, float], *, offered: int, throttled: int, good: int
+        self,
+        latency_ms: Mapping[float, float],
+        *,
+        offered: int,
+        throttled: int,
+        good: int,
+        pending: int = 0,
     ) -> Iterator[ObjectiveSeen]:
-        """Compare with what was seen; `latency_ms` has every percentile that is asked for."""
+        """Compare with what was seen; `latency_ms` has every percentile that is asked for.
+
+        `pending`: requests that are not counted as errors, because their time has not come yet.
+        """
         for percent, bound_ms in self.latency_ms.items():
             name = "the slowest answer" if percent == 100 else f"p{percent:g}"
             found = latency_ms[percent] if good else math.inf
             saw = f"{found:,.1f} ms" if good else "nothing was answered well"
             yield ObjectiveSeen(f"{name} is at most {bound_ms:g} ms", found <= bound_ms, saw)
         for text, bound, count in (
-            ("are not answered well", self.errors, offered - good),
+            ("are not answered well", self.errors, offered - good - pending),
             ("are refused", self.throttles, throttled),
         ):
             if bound is not None:

@@ -27,6 +27,8 @@ def as_text(document: Mapping[str, Any], folder: Path) -> str:
             f"done after {one['drained_after_s']:.1f} s"
         )
     lines.append("")
+    if document["client"]["stopped"]:
+        lines.append(f"ended early: {document['client']['stopped']}")
     for one in (*document["checks"], *document["generator"]):
         lines.append(f"{'ok' if one['held'] else 'NO'}  {one['check']}: {one['saw']}")
     lines += _compared(document)

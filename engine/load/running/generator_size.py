@@ -49,11 +49,14 @@ def enough(peak_per_s: float, cost_s: float, most: int) -> int:
 
 def peak_of(plan: Plan) -> float:
     """Requests a second at the most that a plan has due; a burst counts as spread over its stage."""
-    staged = max(
-        sum(stage.per_s.values()) + sum(stage.at_once.values()) / stage.seconds for stage in plan.stages
-    )
     left_s = plan.seconds - plan.warmup_s
-    return staged + sum(parse_shape(words).peak_per_s(left_s) for words in plan.profiles.values())
+    shaped = sum(parse_shape(words).peak_per_s(left_s) for words in plan.profiles.values())
+    return max(
+        sum(stage.per_s.values())
+        + sum(stage.at_once.values()) / stage.seconds
+        + (0.0 if stage.warmup else shaped)
+        for stage in plan.stages
+    )
 
 
 def _request_cost_s(folder: Path) -> float:

@@ -156,7 +156,8 @@ def test_a_mistake_costs_one_clear_line(arguments, problem, monkeypatch, tmp_pat
 
 def test_the_extra_that_is_missing_is_named(monkeypatch):
     """What to type, in one line; `--help` needs nothing."""
-    monkeypatch.setattr("engine.cli.load.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "locust", None)
+    monkeypatch.setitem(sys.modules, "hdrh", None)
     line = "error: engine load needs locust and hdrh: pip install 'invocation-engine[loadtest]'"
 
     assert (2, [line]) == refusals([HANDLER])

@@ -61,7 +61,7 @@ def peak_of(plan: Plan) -> float:
 
 def _request_cost_s(folder: Path) -> float:
     """Seconds of CPU that a process of the generator uses for one request."""
-    with _answering() as url:
+    with _trivial_server() as url:
         plan = Plan(
             run_id="generator",
             scenario="generator",
@@ -75,7 +75,7 @@ def _request_cost_s(folder: Path) -> float:
     return float(client["cpu_percent"]) / 100 / _ONE_IS_ENOUGH_PER_S
 
 
-class _Answerer(StreamRequestHandler):
+class _TrivialHandler(StreamRequestHandler):
     """Answers each request of a connection, none of which has a body."""
 
     def handle(self) -> None:
@@ -86,11 +86,11 @@ class _Answerer(StreamRequestHandler):
 
 
 @contextmanager
-def _answering() -> Iterator[str]:
+def _trivial_server() -> Iterator[str]:
     """A server that does nothing but answer."""
-    with ThreadingTCPServer(("127.0.0.1", 0), _Answerer) as server:
+    with ThreadingTCPServer(("127.0.0.1", 0), _TrivialHandler) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, name="answering", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, name="trivial-server", daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()

@@ -27,6 +27,7 @@ from engine.executors.scope import host_variables
 from engine.runtime.platform import Platform
 
 _VENV: Final = ".venv"
+_FOR_ALL: Final = "--python, or python of [engine]"
 _TO_COME: Final = Function("", handler="", code=os.devnull)
 """Stands for those that clients create: what is wrong for them is said at the start too."""
 
@@ -54,10 +55,10 @@ class PythonChooser:
         """What the user has named for it; None if that is nothing. Raises ConfigError if it is unusable."""
         if function.bootstrap or (path := function.python or self._python) is None:
             return None
-        key = f"functions.{function.name}.python" if function.python else "--python"
+        key = f"functions.{function.name}.python" if function.python else _FOR_ALL
         interpreter = _usable(key, path)
         if interpreter is None:
-            return ChosenPython(is_named=True)
+            return ChosenPython()
         if function.executor in IN_PROCESS:
             place = f"functions.{function.name}.executor: {function.executor!r}"
             reason = f"runs handlers in the engine's own Python, not in {interpreter.executable}"
@@ -67,7 +68,7 @@ class PythonChooser:
                 f"{interpreter.executable} takes processes, and none can be forked here ({self._why_none})"
             )
             raise ConfigError((f"{key}: {reason}",))
-        return ChosenPython(interpreter, f"named by {key}", is_named=True)
+        return ChosenPython(interpreter, f"named by {key}")
 
     def found(self, function: Function, code: str | None) -> ChosenPython:
         """What is found for it. `code`: the folder or file beside which a `.venv` may lie, or None.

@@ -33,9 +33,7 @@ class ChosenPython(NamedTuple):
     Attributes:
         interpreter: None for the engine's own.
         why: In a few words; None if there was nothing to choose from.
-        is_named: Whether the user has named it, by a key or an option; else it was found.
     """
 
     interpreter: PythonInterpreter | None = None
     why: str | None = None
-    is_named: bool = False

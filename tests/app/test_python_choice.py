@@ -64,7 +64,7 @@ def test_the_first_that_names_an_interpreter_wins(venvs, tmp_path):
 
     assert [
         (str(venvs["key"]), "named by functions.f.python"),
-        (str(venvs["option"]), "named by --python"),
+        (str(venvs["option"]), "named by --python, or python of [engine]"),
         (str(venvs[".venv"]), ".venv beside the code"),
         (str(venvs["shell"]), "VIRTUAL_ENV"),
         ("its runtime is python3.9",),
@@ -203,4 +203,7 @@ def test_check_says_which_and_why_or_ends_with_2(tmp_path, venvs):
     assert f"a: {line}" in fine.output
     assert "process" in fine.output.splitlines()[1]
     assert 2 == wrong.exit_code
-    assert f"--python: {tmp_path} is no virtual environment: it has no bin/python" in wrong.output
+    assert (
+        f"--python, or python of [engine]: {tmp_path} is no virtual environment: it has no bin/python"
+        in wrong.output
+    )

@@ -1,8 +1,8 @@
 """Run by its path in a handler's own interpreter: brings along what a zygote is made of, and becomes one.
 
-What is installed there is the handler's. Of the engine's packages it imports the engine
-and simplejson, from where they are; the compiled part of simplejson is left out if it is for another Python.
-Arguments: the number of the socket to the engine, the engine's process id, the folder of simplejson.
+What is installed there is the handler's. Of the engine's packages it imports the engine and simplejson, from
+where they are; the compiled part of simplejson is left out if it is for another Python. Arguments: the number
+of the socket to the engine, the engine's process id, the folder of simplejson.
 """
 
 from __future__ import annotations

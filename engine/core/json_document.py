@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-from engine.core.fast_json import JSONDecodeError, has_short_numbers
+from engine.core.fast_json import JSONDecodeError
 from engine.core.fast_json import loads as fast_loads
 from engine.errors import EngineError
 
 BOM: Final = b"\xef\xbb\xbf"
+_INT64_DIGITS: Final = 19
+_LONG_NUMBER: Final = b"0" * _INT64_DIGITS
+_DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
 class NotJson(EngineError):
@@ -39,6 +42,14 @@ class NotJson(EngineError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+def has_short_numbers(payload: bytes) -> bool:
+    """Whether orjson can be trusted with it: it reads integers beyond 64 bits as floats.
+
+    What has 19 digits in a row, in text too, is for another parser.
+    """
+    return len(payload) < _INT64_DIGITS or payload.translate(_DIGITS_TO_ZERO).find(_LONG_NUMBER) < 0
 
 
 def loads(payload: bytes) -> Any:

@@ -24,7 +24,8 @@ import simplejson
 
 from engine.core.context import ClientContextError
 from engine.core.error_bodies import platform_error_body
-from engine.core.fast_json import BUILT_IN_ONLY, JSONDecodeError, dumps, has_short_numbers, loads
+from engine.core.fast_json import BUILT_IN_ONLY, JSONDecodeError, dumps, loads
+from engine.core.json_document import has_short_numbers
 from engine.errors import EngineError
 
 _OURS: Final = str(Path(__file__).parent) + os.sep

@@ -254,6 +254,7 @@ class DeploymentBuilder:
     def _log_tail(
         self, memory_mb: int, invocation: Invocation, outcome: Outcome, error_type: str | None
     ) -> bytes:
+        self._parts.output.capture.end(invocation)  # its last line may not have ended
         wall_s = self._parts.platform.clock.wall()
         return log_tail(invocation, outcome, error_type, memory_mb=memory_mb, wall_s=wall_s)
 

@@ -54,6 +54,7 @@ class Capture:
     ) -> None:
         self._write_line = write_line
         self._keeps_all = keeps_all
+        self._keeps_pieces = not keeps_all or write_line is None  # else line by line, which costs less
         self._level = logging.INFO if level is None and log_format == "json" else level
         self._handler = _Handler(self, JsonFormatter() if log_format == "json" else TextFormatter())
         self._open_lines: dict[Invocation, list[str]] = {}  # pieces written without a newline so far
@@ -92,9 +93,8 @@ class Capture:
     def take(self, invocation: Invocation, text: str, stream: TextIO | None = None) -> None:
         """Route `text` of `invocation`, written to `stream` (None: by `logging`)."""
         with self._lock:
-            # A tail that is wanted is made before the last line has ended; else `_forward` keeps whole lines.
-            at_once = invocation.event.wants_log or (self._keeps_all and self._write_line is None)
-            if at_once and invocation.phase is not _ENDED:
+            wanted = self._keeps_pieces and (self._keeps_all or invocation.event.wants_log)
+            if wanted and invocation.phase is not _ENDED:
                 _keep(invocation, text)
             if self._write_line is not None:
                 self._forward(invocation, text, self._write_line)
@@ -139,8 +139,12 @@ class Capture:
             text = "".join(pieces)
         lines = text.split("\n")
         rest = lines.pop()
-        if self._keeps_all and not invocation.event.wants_log:
-            _keep(invocation, text if not rest else text[: -len(rest)])
+        if not self._keeps_pieces:
+            whole = text[: -len(rest)] if rest else text
+            if invocation.log is None:  # as `_keep`, without the call: most handlers write a line or two
+                invocation.log = [whole]
+            else:
+                _keep(invocation, whole)
         for line in lines:
             write_line(invocation, line + "\n")
         if not rest:
@@ -279,9 +283,7 @@ def _keep(invocation: Invocation, text: str) -> None:
     """Add to the invocation's log, which stays bounded whatever the handler prints."""
     log = invocation.log
     if log is None:
-        invocation.log = [text[-LOG_KEPT_CHARACTERS:]]
-    else:
-        log.append(text)
-        if len(log) < _PIECES and len(text) < _LONG_PIECE:
-            return
+        log = invocation.log = []
+    log.append(text)
+    if len(log) > _PIECES or len(text) > _LONG_PIECE:
         log[:] = ["".join(log)[-LOG_KEPT_CHARACTERS:]]

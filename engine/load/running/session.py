@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -25,6 +26,7 @@ from engine.load.running.generator_size import processes_for
 from engine.load.running.kept_functions import kept
 from engine.load.running.locust_process import run_locust
 from engine.load.running.machine import commit, machine
+from engine.load.running.phase_marks import PhaseMarks
 from engine.load.running.prometheus import PROMETHEUS, answers, free_port, running_prometheus
 from engine.load.running.wiring import wired
 
@@ -113,7 +115,7 @@ class Session:
             prometheus = self._prometheus(plan, folder, parts)
             view = parts.enter_context(EngineView(engine, plan.seconds))
             since_s = time.monotonic()
-            client = run_locust(plan, folder, self._tell)
+            client = run_locust(plan, folder, partial(self._tell, PhaseMarks(engine.admin)))
             left = drained(plan, client, channel, engine.admin, self._scenario.drain_s, self._voice.progress)
             seen = self._asked(prometheus, since_s)
             status, metrics = view.status(), view.metrics()
@@ -234,7 +236,8 @@ class Session:
 
     # ---------------------------------------------------------------- progress
 
-    def _tell(self, now: dict[str, Any]) -> None:
+    def _tell(self, marks: PhaseMarks, now: dict[str, Any]) -> None:
+        marks.begin(now["stage"])
         self._voice.progress(
             f"{now['stage']}: due {now['due']:,}/s, sent {now['sent']:,}/s, "
             f"answered {now['answered']:,}/s, "

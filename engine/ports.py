@@ -6,6 +6,7 @@ Everything here is called on the engine's event loop, and nothing here may block
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
@@ -100,6 +101,8 @@ class Host:
     `payload_too_large`, `not_accepting` or `forbidden`."""
     say: Callable[[str], None] = lambda _: None
     """Takes one line, without its newline, for whoever runs the engine. Rarely called."""
+    tracer: Tracer | None = None
+    """Makes spans of invocations. None: nobody does, and only X-Ray's header is passed on, as on AWS."""
     services: ServiceRegistry = field(default_factory=ServiceRegistry)
     """What sources of one engine share: the queues that mappings poll in process, the buckets."""
 
@@ -375,6 +378,21 @@ class Observer(Protocol):
 
     def noticed(self, notice: EngineEvent, /) -> None:
         """Something rare."""
+
+
+class Tracer(ABC):
+    """An observer that makes a span of each invocation. While there is one, sources adopt `traceparent`.
+
+    When an invocation begins, it puts its span in the place of the parent in the event's `trace_id`.
+    """
+
+    @abstractmethod
+    def awaits_answer(self, event: Event, /) -> None:
+        """Keep the span of the event, about to be submitted, open until `answered` is called."""
+
+    @abstractmethod
+    def answered(self, event: Event, status: int, /) -> None:
+        """A client got this HTTP status for the event, or the event was not taken."""
 
 
 class Meter(Protocol):

@@ -26,7 +26,7 @@ from engine.core.init_turns import InitTurns
 from engine.core.lambda_prices import PriceSheet, fallback_sheet, price_sheet
 from engine.core.throttling import Pool
 from engine.machine.cores import usable_cores
-from engine.ports import ExecutorFactory, Observer
+from engine.ports import ExecutorFactory, Observer, Tracer
 from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.gc_tuning import GcTuning, paused_collector
@@ -43,6 +43,7 @@ class Assembly:
 
     Attributes:
         stats: All counters.
+        tracer: Makes spans, if one of the observers does.
         output: Where handlers and the engine write.
         dispatcher: What sources feed.
         builder: Makes what runs each function.
@@ -70,6 +71,7 @@ class Assembly:
         self.output = EngineOutput(config, platform.clock, loop, self.stats, write_log)
         self.stats.recent.watch_output(self.output.capture.end)
         self._others = self._observers_of_others()
+        self.tracer = next((other for other in self._others if isinstance(other, Tracer)), None)
         self._observer = self._all_observers()
         pool = Pool(config.account.concurrency_limit)
         self.dispatcher = Dispatcher(loop, pool, Random(0).random)  # noqa: S311  # the same choices each run
@@ -126,7 +128,7 @@ class Assembly:
 
     def _all_observers(self) -> Observer:
         log = self.output.log
-        all_of_them: list[Observer] = [self.stats, *([] if log is None else [log]), *self._others]
+        all_of_them: list[Observer] = [self.stats, *self._others, *([] if log is None else [log])]
         if len(all_of_them) == 1:
             return self.stats
         return Observers(all_of_them, self.output.capture.end)

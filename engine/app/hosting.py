@@ -28,6 +28,7 @@ def host_of(engine: Engine) -> Host:
         allowed_origins=config.allowed_origins,
         reject=engine.stats.reject,
         say=engine.say,
+        tracer=engine.parts.tracer,
     )
 
 

@@ -11,7 +11,7 @@ from engine.core.function import Account
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
 from engine.errors import ConfigError, UnknownName
-from engine.ports import Clock, Observer
+from engine.ports import Clock, Observer, Tracer
 from engine.registry import resolve
 
 
@@ -61,6 +61,8 @@ def observer_named(
     except Exception as error:
         message = f"engine.observers: {name!r} cannot be built: {type(error).__name__}: {error}"
         raise ConfigError((" ".join(message.split()),)) from error
+    if isinstance(built, Tracer):
+        return ContainedTracer(name, built, say=say, count=count)
     return Contained(name, built, say=say, count=count)
 
 
@@ -116,6 +118,18 @@ class Contained:
                     f"the observer {self._name} raised {_text_of(error)} in {method}(); from now on its "
                     "errors are counted in engine_observer_failures_total, and not logged"
                 )
+
+
+class ContainedTracer(Contained, Tracer):
+    """The same of one that makes spans."""
+
+    def awaits_answer(self, event: Event, /) -> None:
+        """Passed on."""
+        self._tell("awaits_answer", event)
+
+    def answered(self, event: Event, status: int, /) -> None:
+        """Passed on."""
+        self._tell("answered", event, status)
 
 
 def _text_of(error: BaseException) -> str:

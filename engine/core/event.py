@@ -15,7 +15,10 @@ MISSING: Final = Missing()
 
 
 class Event:
-    """One event for one function. Made by a source; an executor takes its document, nothing else changes.
+    """One event for one function.
+
+    Made by a source, and changed by two only: an executor takes its document,
+    a tracer puts its span into its header.
 
     Attributes:
         function: Name of the function it is for.

@@ -290,7 +290,7 @@ class AsyncQueue:
         counts = pending.queue.counts
         counts.waiting -= 1
         counts.aged(now_s - pending.accepted_s)
-        event = pending.event = _for_retry(pending.event, now_s)
+        event = pending.event = _for_retry(pending.event, pending.trace_id, now_s)
         try:
             self._sink.submit(event, partial(self._attempt_ended, pending))
         except (FunctionNotFound, NotAccepting) as error:
@@ -387,7 +387,7 @@ class AsyncQueue:
         return self._now() - min(oldest) if oldest else 0.0
 
 
-def _for_retry(event: Event, now_s: float) -> Event:
+def _for_retry(event: Event, trace_id: str | None, now_s: float) -> Event:
     """The same event for another attempt: its wait begins now, and its document is decoded anew."""
     again = Event(
         event.function,
@@ -395,7 +395,7 @@ def _for_retry(event: Event, now_s: float) -> Event:
         event.request_id,
         now_s,
         event.trigger,
-        trace_id=event.trace_id,
+        trace_id=trace_id,
         client_context=event.client_context,
         qualifier=event.qualifier,
     )

@@ -11,7 +11,18 @@ from engine.core.retry import AsyncCounts
 class PendingEvent:
     """One event until it is done with."""
 
-    __slots__ = ("accepted_s", "event", "last", "number", "queue", "refusal", "reply", "runs", "waiting")
+    __slots__ = (
+        "accepted_s",
+        "event",
+        "last",
+        "number",
+        "queue",
+        "refusal",
+        "reply",
+        "runs",
+        "trace_id",
+        "waiting",
+    )
 
     def __init__(
         self, event: Event, reply: Reply, queue: FunctionQueue, accepted_s: float, number: int
@@ -21,6 +32,7 @@ class PendingEvent:
         self.queue = queue
         self.accepted_s = accepted_s
         self.number = number  # in the order of acceptance
+        self.trace_id = event.trace_id  # as it came: a tracer puts the span of an attempt into the event's
         self.runs = 0
         self.last: Outcome | None = None  # of those that ran
         self.refusal: Outcome | None = None

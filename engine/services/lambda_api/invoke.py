@@ -41,7 +41,7 @@ from engine.services.lambda_api.invoke_payload import (
     document_in_pieces,
     document_of,
 )
-from engine.services.lambda_api.trace_header import Traces
+from engine.services.lambda_api.trace_header import AdoptedTraces, Traces
 
 THROTTLED: Final = "TooManyRequestsException"
 _JSON: Final = "application/json"
@@ -69,7 +69,16 @@ class InvokeTarget(NamedTuple):
 class Invoker:
     """Submits events and answers their callers."""
 
-    __slots__ = ("_account", "_names", "_options", "_refuse", "_submit", "_submit_event", "_traces")
+    __slots__ = (
+        "_account",
+        "_is_traced",
+        "_names",
+        "_options",
+        "_refuse",
+        "_submit",
+        "_submit_event",
+        "_traces",
+    )
 
     def __init__(
         self, host: Host, sink: Sink, asynchronous: Sink, refuse: Callable[[Request, ApiError, str], object]
@@ -79,8 +88,9 @@ class Invoker:
         self._submit = sink.submit
         self._submit_event = asynchronous.submit
         self._refuse = refuse
-        self._traces = Traces(host.clock)
-        self._names = option_names()
+        self._is_traced = host.tracer is not None
+        self._traces = AdoptedTraces(host.clock) if self._is_traced else Traces(host.clock)
+        self._names = option_names(traceparent=self._is_traced)
         self._options = HeaderCache[InvokeHeaders]()
 
     def invoke(
@@ -122,8 +132,8 @@ class Invoker:
             target.qualifier,
             options.wants_log,
         )
-        if target.qualifier is not None or target.streaming:
-            reply = partial(_answer_stream if target.streaming else _answer_version, request, trace, event)
+        if target.qualifier is not None or target.streaming or self._is_traced:
+            reply = partial(_answer_stream if target.streaming else _answer_version, request, event)
         else:
             reply = partial(_answer, request, trace)
         try:
@@ -198,9 +208,9 @@ def _answer(request: Request, trace: str, outcome: Outcome) -> None:
         _answer_fully(request, trace, LATEST, outcome)
 
 
-def _answer_version(request: Request, trace: str, event: Event, outcome: Outcome) -> None:
-    """The answer of a RequestResponse invocation of a version, or of what an alias stood for."""
-    _answer_fully(request, trace, event.version, outcome)
+def _answer_version(request: Request, event: Event, outcome: Outcome) -> None:
+    """The answer of a RequestResponse invocation of a version, of what an alias stood for, or with a span."""
+    _answer_fully(request, event.trace_id or "", event.version, outcome)
 
 
 def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome) -> None:
@@ -216,13 +226,13 @@ def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome) 
     request.respond(200, lines.encode(), outcome.body)
 
 
-def _answer_stream(request: Request, trace: str, event: Event, outcome: Outcome) -> None:
+def _answer_stream(request: Request, event: Event, outcome: Outcome) -> None:
     """The answer of an InvokeWithResponseStream: 200 once it ran, however it ended."""
     if not outcome.ran:
         _answer_refusal(request, outcome)
         return
     log_result = None if outcome.log_tail is None else _base64(outcome.log_tail)
-    head = _lines(event_stream.CONTENT_TYPE, outcome, trace, event.version).encode()
+    head = _lines(event_stream.CONTENT_TYPE, outcome, event.trace_id or "", event.version).encode()
     request.respond(200, head, event_stream.stream_of(outcome, log_result))
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from engine.core.json_document import NotJson, loads
+from engine.core.trace_context import adopted_header
 from engine.protocols.aws.router import FieldNames
 from engine.services.lambda_api.errors import ApiError, not_in_set
 
@@ -34,7 +35,7 @@ class InvokeHeaders(NamedTuple):
         kind: What the caller waits for.
         wants_log: The answer is to carry the log tail.
         client_context: JSON text of an object, or None.
-        trace: The trace header as sent, or None.
+        trace: The trace header as sent, or made of a `traceparent` that is read, or None.
     """
 
     kind: InvocationType
@@ -56,13 +57,13 @@ STREAMING_TYPES: Final[Types] = {
     kind.encode(): kind for kind in (InvocationType.REQUEST_RESPONSE, InvocationType.DRY_RUN)
 }
 
-_TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _TENANT, _DURABLE = range(1, 7)
+_TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _TENANT, _DURABLE, _TRACEPARENT = range(1, 8)
 _LOG_TYPES: Final = {b"None": False, b"Tail": True}
 _TRACE_TEXT: Final = re.compile(rb"[\x21-\x7e ]{1,1024}")
 
 
-def option_names() -> FieldNames:
-    """The headers `read_options` looks at; any other is 0."""
+def option_names(*, traceparent: bool) -> FieldNames:
+    """The headers `read_options` looks at, that of W3C among them or not; any other is 0."""
     return FieldNames(
         b"x-amz-invocation-type",
         b"x-amz-log-type",
@@ -70,6 +71,7 @@ def option_names() -> FieldNames:
         b"x-amzn-trace-id",
         b"x-amz-tenant-id",
         b"x-amz-durable-execution-name",
+        *((b"traceparent",) if traceparent else ()),
     )
 
 
@@ -82,7 +84,7 @@ def read_options(
         ApiError: For a value outside its enumeration, a bad client context, and for what this engine's
             functions never have: tenants and durable executions.
     """
-    sent = [b""] * 7
+    sent = [b""] * 8
     for name, value in headers:
         field = names[name]
         if field:
@@ -100,6 +102,8 @@ def read_options(
     if wants_log is None:
         raise not_in_set(sent[_LOG_TYPE].decode("latin-1"), "logType", [n.decode() for n in _LOG_TYPES])
     context, trace = sent[_CLIENT_CONTEXT], sent[_TRACE]
+    if sent[_TRACEPARENT] and (adopted := adopted_header(sent[_TRACEPARENT])) is not None:
+        trace = adopted.encode()
     if not context and not trace and not wants_log and kind is InvocationType.REQUEST_RESPONSE:
         return PLAIN
     return InvokeHeaders(

@@ -5,6 +5,7 @@ Source: AWS X-Ray Developer Guide, "Tracing header".
 
 from __future__ import annotations
 
+from engine.core.trace_context import new_root
 from engine.ports import Clock
 
 
@@ -37,3 +38,17 @@ class Traces:
         if "Sampled=" not in sent:
             sent = f"{sent};{sampled}"
         return sent
+
+
+class AdoptedTraces(Traces):
+    """The same where spans are made: parent and decision are left to the span of the invocation."""
+
+    __slots__ = ()
+
+    def new(self, request_id: str) -> str:
+        """A root alone, of random digits."""
+        return new_root(int(self._wall()))
+
+    def complete(self, sent: str, request_id: str) -> str:
+        """`sent`, with a root in front if it has none."""
+        return sent if "Root=" in sent else f"{self.new(request_id)};{sent}"

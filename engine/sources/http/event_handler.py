@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -12,13 +12,14 @@ from engine.core.event import MISSING, Event
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome
 from engine.core.payload_limits import MAX_EVENT_BYTES
+from engine.core.trace_context import from_xray, xray_header
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
-from engine.ports import Host, Sink
+from engine.ports import Host, Sink, Tracer
 from engine.protocols.http.cors import Cors
 from engine.protocols.http.server import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.sources.http.error_responses import no_route
-from engine.sources.http.headers import Tracing
+from engine.sources.http.headers import AdoptedTracing, Tracing
 from engine.sources.http.payload import PayloadFormat
 from engine.sources.http.responses import Answer, identified, parse_in_pieces
 from engine.sources.http.routes import Entry, RouteTable, conflicts
@@ -99,13 +100,14 @@ class Router:
 class HttpEventHandler:
     """Takes requests from the server, hands events to the sink, and gives the answers back."""
 
-    __slots__ = ("_new_request_id", "_reject", "_router", "_submit", "_timestamps", "_tracing")
+    __slots__ = ("_new_request_id", "_reject", "_router", "_submit", "_timestamps", "_tracer", "_tracing")
 
     def __init__(self, router: Router, sink: Sink, host: Host) -> None:
         self._router = router
         self._submit = sink.submit
         self._timestamps = Timestamps(host.clock)
-        self._tracing = Tracing()
+        self._tracer = host.tracer
+        self._tracing = Tracing() if host.tracer is None else AdoptedTracing()
         self._new_request_id = host.new_request_id
         self._reject = host.reject
 
@@ -148,17 +150,56 @@ class HttpEventHandler:
             None,
             route.qualifier,
         )
+        answers: Answers = payload
+        if self._tracer is not None:
+            answers = TracedAnswers(payload, self._tracer, event)
         try:
-            self._submit(event, partial(_answer, request, payload))
+            self._submit(event, partial(_answer, request, answers))
         except NotAccepting:
             self._reject("not_accepting")
-            _refuse(request, payload.error_responses.unavailable, request_id)
+            self._refuse_event(request, payload.error_responses.unavailable, event)
         except FunctionNotFound:  # taken away since the table was built
             self._reject("unknown_function")
-            _refuse(request, payload.error_responses.failed, request_id)
+            self._refuse_event(request, payload.error_responses.failed, event)
+
+    def _refuse_event(self, request: Request, answer: Answer, event: Event) -> None:
+        if self._tracer is not None:
+            self._tracer.answered(event, answer[0])
+        _refuse(request, answer, event.request_id)
 
 
-def _answer(request: Request, payload: PayloadFormat, outcome: Outcome) -> None:
+class Answers(Protocol):
+    """Turns outcomes into answers."""
+
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
+        """As `PayloadFormat.answer`."""
+
+
+class TracedAnswers:
+    """Tells the tracer the status of the answer, and the client, as AWS does, in which trace it is."""
+
+    __slots__ = ("_event", "_payload", "_tracer")
+
+    def __init__(self, payload: PayloadFormat, tracer: Tracer, event: Event) -> None:
+        self._payload = payload
+        self._tracer = tracer
+        self._event = event
+        tracer.awaits_answer(event)
+
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
+        """That of the payload format, with the trace."""
+        status, head, body = self._payload.answer(outcome, request, result)
+        self._tracer.answered(self._event, status)
+        return status, b"%bx-amzn-trace-id: %b\r\n" % (head, _shown(self._event.trace_id)), body
+
+
+def _shown(trace_id: str | None) -> bytes:
+    """As much of a header as no client can have put a control character into: the context."""
+    context = from_xray(trace_id or "")
+    return b"" if context is None else xray_header(context).encode()
+
+
+def _answer(request: Request, payload: Answers, outcome: Outcome) -> None:
     if len(outcome.body) > LARGE_BYTES:
         answer_in_turns(request, _read_and_answer(request, payload, outcome))
         return
@@ -166,7 +207,7 @@ def _answer(request: Request, payload: PayloadFormat, outcome: Outcome) -> None:
     request.respond(status, head, body)
 
 
-def _read_and_answer(request: Request, payload: PayloadFormat, outcome: Outcome) -> Steps[None]:
+def _read_and_answer(request: Request, payload: Answers, outcome: Outcome) -> Steps[None]:
     try:
         result = yield from parse_in_pieces(outcome.body)
     except ValueError:

@@ -6,6 +6,7 @@ from binascii import b2a_base64
 from collections.abc import Callable
 from typing import Final
 
+from engine.core.trace_context import adopted_header, new_root
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.server import Request
 from engine.sources.http.timestamps import Timestamp, new_trace_id
@@ -75,6 +76,23 @@ class Tracing:
         if b"Root=" in sent:
             return sent.decode("latin-1")
         return f"{new_trace_id(timestamp, request_id)};{sent.decode('latin-1')}"
+
+
+class AdoptedTracing(Tracing):
+    """The same where spans are made: a `traceparent` goes before, and a new trace has a random id."""
+
+    __slots__ = ()
+
+    def header(self, request: Request, timestamp: Timestamp, request_id: str) -> str:
+        """That of the `traceparent`, else the client's if it names a root, else a new root."""
+        adopted = adopted_header(request.header(b"traceparent"))
+        if adopted is not None:
+            return adopted
+        sent = request.header(b"x-amzn-trace-id")
+        if sent is not None and b"Root=" in sent:
+            return sent.decode("latin-1")
+        root = new_root(timestamp.epoch_ms // 1000)
+        return root if sent is None else f"{root};{sent.decode('latin-1')}"
 
 
 def forwarded_for(sent: str | None, peer: str) -> str:

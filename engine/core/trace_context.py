@@ -7,12 +7,15 @@ Source: W3C Trace Context, "traceparent Header Field Values"; AWS X-Ray Develope
 
 from __future__ import annotations
 
-from random import getrandbits
 from typing import Final, NamedTuple
 
 _HEX: Final = frozenset("0123456789abcdef")
 _SAMPLED: Final = 0x01
 _KNOWN: Final = ("Root", "Parent", "Sampled", "Self")
+
+
+ROOT_BITS: Final = 96
+"""Of a root that are not the time."""
 
 
 class TraceContext(NamedTuple):
@@ -72,9 +75,12 @@ def xray_header(context: TraceContext, after: str | None = None) -> str:
     return ";".join((header, *further))
 
 
-def new_root(second: int) -> str:
-    """`Root=1-<time>-<24 hex>` of a new trace. The 24 are random: samplers that take a part look at them."""
-    return f"Root=1-{second & 0xFFFFFFFF:08x}-{getrandbits(96):024x}"
+def new_root(second: int, number: int) -> str:
+    """`Root=1-<time>-<24 hex>` of a new trace.
+
+    `number`: `ROOT_BITS` random bits, since samplers that take a part of all traces look at them.
+    """
+    return f"Root=1-{second & 0xFFFFFFFF:08x}-{number:024x}"
 
 
 def adopted_header(traceparent: bytes | None) -> str | None:

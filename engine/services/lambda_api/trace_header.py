@@ -5,7 +5,9 @@ Source: AWS X-Ray Developer Guide, "Tracing header".
 
 from __future__ import annotations
 
-from engine.core.trace_context import new_root
+from random import getrandbits
+
+from engine.core.trace_context import ROOT_BITS, new_root
 from engine.ports import Clock
 
 
@@ -47,7 +49,7 @@ class AdoptedTraces(Traces):
 
     def new(self, request_id: str) -> str:
         """A root alone, of random digits."""
-        return new_root(int(self._wall()))
+        return new_root(int(self._wall()), getrandbits(ROOT_BITS))
 
     def complete(self, sent: str, request_id: str) -> str:
         """`sent`, with a root in front if it has none."""

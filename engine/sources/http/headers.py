@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Callable
+from random import getrandbits
 from typing import Final
 
-from engine.core.trace_context import adopted_header, new_root
+from engine.core.trace_context import ROOT_BITS, adopted_header, new_root
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.server import Request
 from engine.sources.http.timestamps import Timestamp, new_trace_id
@@ -91,7 +92,7 @@ class AdoptedTracing(Tracing):
         sent = request.header(b"x-amzn-trace-id")
         if sent is not None and b"Root=" in sent:
             return sent.decode("latin-1")
-        root = new_root(timestamp.epoch_ms // 1000)
+        root = new_root(timestamp.epoch_ms // 1000, getrandbits(ROOT_BITS))
         return root if sent is None else f"{root};{sent.decode('latin-1')}"
 
 

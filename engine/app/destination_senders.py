@@ -34,7 +34,7 @@ class QueueSender:
         if queue.policy.fifo:
             raise DeliveryError(arn, "a FIFO queue cannot be a destination (AWS)")
         now_s = self._now()
-        queue.send(now_s, self._new_id(), body, attributes=attributes or None)
+        queue.send(now_s, self._new_id(), body, attributes=attributes or None, trace=record.trace)
         queue.wake_waiters(now_s)
 
 

@@ -60,11 +60,13 @@ class DestinationRecord:
             record in its envelope (`source`, `detail-type`, `resources`, `detail`).
         attributes: Message attributes by name, as `(data type, value)`.
         key: The object's key if the destination is a bucket.
+        trace: The X-Ray header that goes with it.
     """
 
     body: bytes
     attributes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     key: str | None = None
+    trace: str | None = None
 
 
 DestinationSender = Callable[[str, DestinationRecord], None]
@@ -160,13 +162,13 @@ class CompletedEvent:
                 "detail-type": f"Lambda Function Invocation Result - {word}",
                 "resources": [arn, self.function_arn],
             }
-            return DestinationRecord(body=_json(envelope)[:-1] + b',"detail":' + record + b"}")
+            body = _json(envelope)[:-1] + b',"detail":' + record + b"}"
+            return DestinationRecord(body=body, trace=self.event.trace_id)
         if target.service == "s3":
             day, second = self.timestamp[:10].replace("-", "/"), self.timestamp[:19].replace(":", ".")
-            return DestinationRecord(
-                body=record, key=f"aws/lambda/async/{self.event.function}/{day}/{second}-{self.record_id}"
-            )
-        return DestinationRecord(body=record)
+            key = f"aws/lambda/async/{self.event.function}/{day}/{second}-{self.record_id}"
+            return DestinationRecord(body=record, key=key, trace=self.event.trace_id)
+        return DestinationRecord(body=record, trace=self.event.trace_id)
 
     def dead_letter(self) -> DestinationRecord:
         """The event as it came, with what went wrong in the attributes.
@@ -180,7 +182,7 @@ class CompletedEvent:
         attributes = {"RequestID": ("String", self.event.request_id), "ErrorCode": ("Number", code)}
         if cut:  # SQS takes no empty values
             attributes["ErrorMessage"] = ("String", cut)
-        return DestinationRecord(body=self.event.payload, attributes=attributes)
+        return DestinationRecord(body=self.event.payload, attributes=attributes, trace=self.event.trace_id)
 
 
 def _error_message(outcome: Outcome) -> str:

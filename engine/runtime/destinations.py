@@ -142,6 +142,7 @@ class DestinationDelivery:
             self._new_request_id(),
             self._clock.now(),
             "event",
+            trace_id=record.trace,
             qualifier=qualifier or None,
         )
         try:

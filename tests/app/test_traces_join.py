@@ -45,10 +45,10 @@ def receiver(monkeypatch):
         yield receiver
 
 
-async def ask(url, body=b"", **headers):
+async def ask(url, body=b"", method="POST", **headers):
     def post():
         try:
-            with urlopen(Request(url, body, headers), timeout=60) as answer:
+            with urlopen(Request(url, body, headers, method=method), timeout=60) as answer:
                 return answer.status, dict(answer.headers), answer.read()
         except HTTPError as error:
             return error.code, dict(error.headers), error.read()
@@ -151,3 +151,52 @@ async def test_without_a_tracer_a_traceparent_changes_nothing(functions):
 
     assert head["X-Amzn-Trace-Id"] == json.loads(seen)
     assert TRACE[8:] not in head["X-Amzn-Trace-Id"]
+
+
+async def test_what_the_engine_sends_on_carries_the_context(receiver, tmp_path):
+    """A destination and a dead letter are below the run that made them, a notification below the request."""
+    (tmp_path / "app.py").write_text(HANDLERS)
+    common = {"code": str(tmp_path), "executor": "loop"}
+    queued = ({"type": "sqs", "queue": "letters"},)
+    created = ({"type": "s3", "bucket": "photos"},)
+    functions = [
+        Function("works", handler="app.back", on_success="lambda:next", **common),
+        Function("next", handler="app.back", **common),
+        Function(
+            "fails", handler="app.failing", dead_letter_queue="letters", maximum_retry_attempts=0, **common
+        ),
+        Function("reads", handler="app.back", events=queued, **common),
+        Function("sees", handler="app.back", events=created, **common),
+    ]
+    async with Engine(functions, observers=["otel"], aws="127.0.0.1:0") as engine:
+        for name in ("works", "fails"):
+            url = f"{engine.addresses.aws}/2015-03-31/functions/{name}/invocations"
+            await ask(url, b"{}", **PARENT, **{"x-amz-invocation-type": "Event"})
+        await ask(f"{engine.addresses.aws}/photos/a.jpg", b"", "PUT", **PARENT)
+        done = [engine.stats.functions[name].duration for name in ("next", "reads", "sees")]
+        await until(lambda: all(duration.count for duration in done))
+    spans = {resource["service.name"]: span for resource, span in receiver.spans}
+    ids = {name: span.span_id.hex() for name, span in spans.items()} | {"caller": CALLER}
+    named = {span_id: name for name, span_id in ids.items()}
+
+    assert {TRACE} == {span.trace_id.hex() for span in spans.values()}
+    assert {"works": "caller", "next": "works", "fails": "caller", "reads": "fails", "sees": "caller"} == {
+        name: named[span.parent_span_id.hex()] for name, span in spans.items()
+    }
+    assert "photos" == values(spans["sees"].attributes)["faas.document.collection"]
+
+
+async def test_a_message_sent_with_a_traceparent_is_of_its_trace(receiver, functions):
+    """As a header of the request, which instrumented HTTP clients send, or as a message attribute."""
+    attribute = {"traceparent": {"DataType": "String", "StringValue": PARENT["traceparent"]}}
+    async with Engine([functions("loop")[1]], observers=["otel"], aws="127.0.0.1:0") as engine:
+        url = engine.addresses.aws
+        for more, headers in (({}, PARENT), ({"MessageAttributes": attribute}, {})):
+            message = {"QueueUrl": f"{url}/000000000000/orders", "MessageBody": "an order", **more}
+            kind = {"x-amz-target": "AmazonSQS.SendMessage", "content-type": "application/x-amz-json-1.0"}
+            await ask(url, json.dumps(message).encode(), **headers, **kind)
+        await until(lambda: engine.stats.functions["back"].duration.count == 2)
+
+    assert [(TRACE, CALLER)] * 2 == [
+        (span.trace_id.hex(), span.parent_span_id.hex()) for _, span in receiver.spans
+    ]

@@ -191,6 +191,25 @@ async def test_a_retry_that_succeeds_is_the_end(queue):
     assert [] == queue.notices
 
 
+async def test_each_attempt_is_in_the_trace_as_it_came_and_records_in_that_of_the_last(queue):
+    """A tracer puts the span of an attempt into the header of the event."""
+    seen = []
+
+    def act(invocation):
+        seen.append(invocation.event.trace_id)
+        invocation.event.trace_id = f"span {len(seen)}"
+        return Act(result=ERROR)
+
+    queue.add(act=act, terms={"on_failure": "lost", "dead_letter_queue": "dead"})
+    queue.runtime.open()
+
+    queue.send(trace_id="as it came")
+    await asyncio.sleep(HOUR_S)
+
+    assert ["as it came"] * 3 == seen
+    assert ["span 3"] * 2 == [record.trace for _, record in queue.delivered]
+
+
 async def test_the_wait_of_a_retry_begins_anew(queue):
     """What it waited between attempts is not time in the function's queue."""
     queue.add(act=failing(1))

@@ -13,6 +13,7 @@ from typing import Final
 from engine.errors import NotAccepting
 from engine.ports import Host, Offload
 from engine.protocols.aws.router import CredentialScope
+from engine.protocols.aws.sent_trace import sent_trace
 from engine.protocols.http.cors import preflight_of
 from engine.protocols.http.message import Request
 from engine.protocols.http.request_gate import OWN_HOSTS
@@ -75,6 +76,7 @@ class S3Api:
         self.body_limit_bytes = limits.put_bytes + limits.put_bytes // 64 + MB
         self._store = store
         self._notifier = notifier
+        self._sent_trace = sent_trace(traced=host.tracer is not None)
         self._clock = host.clock
         self._new_request_id = host.new_request_id
         self._spawn = spawn
@@ -248,9 +250,10 @@ class S3Api:
         bucket = self._store.buckets.get(call.bucket)
         if bucket is None:
             return
+        trace = self._sent_trace(call.request)
         try:
             for event in answer.events:
-                self._notifier.notify_targets(bucket, event)
+                self._notifier.notify_targets(bucket, event, trace)
         except NotAccepting:  # the engine stops: the client is to try again, which notifies again
             raise S3Error("ServiceUnavailable") from None
 

@@ -16,8 +16,11 @@ from engine.services.s3.notification_rules import NotificationTarget, TargetKind
 
 _log = logging.getLogger("engine.s3")
 
-Invoke = Callable[[str, dict[str, Any]], None]
-"""Invokes the function that an ARN names, asynchronously. Raises `NotAccepting` if it took nothing."""
+Invoke = Callable[[str, dict[str, Any], str | None], None]
+"""Invokes the function that an ARN names, asynchronously, in a trace (X-Ray header).
+
+Raises `NotAccepting` if it took nothing.
+"""
 
 _SERVICES: Final[Mapping[TargetKind, str]] = {"queue": "sqs", "topic": "sns", "eventbridge": "events"}
 _NAMES: Final[Mapping[TargetKind, str]] = {"lambda": "Lambda", "queue": "queue", "topic": "topic"}
@@ -60,8 +63,10 @@ class NotificationTargets:
             return None
         return f"The destination {_NAMES[target.kind]} does not exist"
 
-    def deliver(self, target: NotificationTarget, document: dict[str, Any], /) -> None:
-        """Deliver a notification. Never blocks.
+    def deliver(
+        self, target: NotificationTarget, document: dict[str, Any], trace: str | None = None, /
+    ) -> None:
+        """Deliver a notification, with the X-Ray header of the request behind it. Never blocks.
 
         A function is invoked asynchronously with the document as its event; a queue gets it as the body of a
         message. A failure to deliver is only logged: AWS reports it to nobody either.
@@ -70,16 +75,16 @@ class NotificationTargets:
             NotAccepting: The engine takes no events: the client is to try again.
         """
         if target.kind == "lambda":
-            self._invoke(target.arn, document)
+            self._invoke(target.arn, document, trace)
             return
         sender = self._senders.get(_SERVICES[target.kind])
         if sender is None:  # there is no such service here: what is for EventBridge is dropped
             return
         try:
-            sender(target.arn or self._bus, DestinationRecord(body=orjson.dumps(document)))
+            sender(target.arn or self._bus, DestinationRecord(body=orjson.dumps(document), trace=trace))
         except DeliveryError as error:
             _log.warning("a notification of S3 was dropped: %s", error)
 
 
-def _reject(_arn: str, _document: dict[str, Any]) -> None:
+def _reject(_arn: str, _document: dict[str, Any], _trace: str | None) -> None:
     raise NotAccepting("not serving")

@@ -41,8 +41,11 @@ class Notifier:
         for name, rules in fixed.items():
             self._fixed[name] = (*self._fixed.get(name, ()), *rules)
 
-    def notify_targets(self, bucket: Bucket, object_event: ObjectEvent) -> None:
-        """Notify the targets of every rule that takes an event of the engine's own store."""
+    def notify_targets(self, bucket: Bucket, object_event: ObjectEvent, trace: str | None) -> None:
+        """Notify the targets of every rule that takes an event of the engine's own store.
+
+        `trace`: X-Ray header of what changed the object.
+        """
         configuration = bucket.notifications
         fixed = self._fixed.get(bucket.name, ())
         if not configuration.rules and not fixed and not configuration.eventbridge:
@@ -53,11 +56,11 @@ class Notifier:
             if not rule.takes(event, key):
                 continue
             if rule.form == "s3":
-                self._deliver(rule.target, records.record(object_event, rule.id, sequencer))
+                self._deliver(rule.target, records.record(object_event, rule.id, sequencer), trace)
             else:
-                self._deliver(rule.target, records.bridge_event(object_event, sequencer))
+                self._deliver(rule.target, records.bridge_event(object_event, sequencer), trace)
         if configuration.eventbridge:
-            self._deliver(_BRIDGE, records.bridge_event(object_event, sequencer))
+            self._deliver(_BRIDGE, records.bridge_event(object_event, sequencer), trace)
 
     def test(self, bucket: Bucket, rules: Sequence[NotificationRule], request_id: str, host_id: str) -> None:
         """Send the test event to the queues and topics of a new configuration."""
@@ -84,6 +87,8 @@ class Notifier:
             else:
                 self._deliver(rule.target, records.as_bridge_event(record))
 
-    def _deliver(self, target: NotificationTarget, document: dict[str, Any] | None) -> None:
+    def _deliver(
+        self, target: NotificationTarget, document: dict[str, Any] | None, trace: str | None = None
+    ) -> None:
         if document is not None:
-            self._targets.deliver(target, document)
+            self._targets.deliver(target, document, trace)

@@ -173,7 +173,7 @@ class S3Service:
             HOST_ID,
         )
         try:
-            self.notifier.notify_targets(bucket, event)
+            self.notifier.notify_targets(bucket, event, record.trace)
         except NotAccepting as error:
             _log.warning("a notification of S3 was dropped: %s", error)
 

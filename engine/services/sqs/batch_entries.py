@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from engine.protocols.http.message import Request
 from engine.services.sqs.errors import MISSING, UNREADABLE, SqsError, invalid_value, missing
 from engine.services.sqs.parameters import Params, structures, text
 from engine.services.sqs.queue_attributes import QueueAttributes
@@ -33,14 +32,14 @@ class BatchEntry(NamedTuple):
     id: str
     params: dict[str, Any]
 
-    def send_request(self, policy: QueueAttributes, request: Request) -> SendRequest | SqsError:
-        """The message to send, or what is wrong with it.
+    def send_request(self, policy: QueueAttributes, trace: str | None) -> SendRequest | SqsError:
+        """The message to send, of a request that came with `trace`, or what is wrong with it.
 
         Raises:
             SqsError: A member cannot be read at all, which fails the whole batch.
         """
         try:
-            return read_send_request(self.params, policy, request)
+            return read_send_request(self.params, policy, trace)
         except SqsError as error:
             if error.shape == UNREADABLE:
                 raise

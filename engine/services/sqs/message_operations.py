@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from engine.protocols.aws.sent_trace import SentTrace
 from engine.services.sqs.batch_entries import BatchEntry, BatchResult, read_entries
 from engine.services.sqs.digests import md5_of_attributes
 from engine.services.sqs.errors import (
@@ -40,11 +41,13 @@ class MessageContext(NamedTuple):
         new_id: Ids of messages.
         system: How system attributes are shown.
         polls: All receives that wait.
+        sent_trace: Finds the trace context of a request.
     """
 
     new_id: Callable[[], str]
     system: SystemAttributes
     polls: set[LongPoll]
+    sent_trace: SentTrace
 
 
 class MessageOperations:
@@ -64,7 +67,7 @@ class MessageOperations:
 
     def send(self, call: SqsRequest, params: Params) -> Result:
         """SendMessage."""
-        send_request = read_send_request(params, self.queue.policy, call.request)
+        send_request = read_send_request(params, self.queue.policy, self._context.sent_trace(call.request))
         check_size(send_request.size, self.queue.policy.max_bytes)
         result = self._accept(send_request, call.now_s)
         if self.queue.waiting:
@@ -75,7 +78,8 @@ class MessageOperations:
         """SendMessageBatch: entries succeed or fail one by one; on a FIFO queue all fail with the first."""
         queue, policy = self.queue, self.queue.policy
         entries = read_entries(params, "SendMessageBatchRequestEntry")
-        requests = [entry.send_request(policy, call.request) for entry in entries]
+        trace = self._context.sent_trace(call.request)
+        requests = [entry.send_request(policy, trace) for entry in entries]
         total = sum(
             request.size if isinstance(request, SendRequest) else entry.body_bytes()
             for entry, request in zip(entries, requests, strict=True)

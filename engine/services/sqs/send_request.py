@@ -6,7 +6,6 @@ import hashlib
 from functools import partial
 from typing import Final, NamedTuple
 
-from engine.protocols.http.message import Request
 from engine.services.sqs.errors import invalid_parameter, invalid_value, missing
 from engine.services.sqs.message_content import Attributes, attributes_of, body_of, token_of, trace_of
 from engine.services.sqs.parameters import Params, integer
@@ -38,8 +37,8 @@ class SendRequest(NamedTuple):
     dedup_id: str | None
 
 
-def read_send_request(params: Params, policy: QueueAttributes, request: Request) -> SendRequest:
-    """The message of a SendMessage, or of one entry of a batch. Raises SqsError."""
+def read_send_request(params: Params, policy: QueueAttributes, trace: str | None) -> SendRequest:
+    """The message of a SendMessage, or of one entry of a batch, which came with `trace`. Raises SqsError."""
     body, raw = body_of(params)
     attributes = attributes_of(params) if "MessageAttributes" in params else None
     sent_trace = trace_of(params) if "MessageSystemAttributes" in params else None
@@ -56,7 +55,7 @@ def read_send_request(params: Params, policy: QueueAttributes, request: Request)
         _md5(raw).hexdigest(),
         size,
         attributes,
-        sent_trace or _trace_header(request),
+        sent_trace or trace,
         sent_trace is not None,
         delay_s,
         group,
@@ -81,8 +80,3 @@ def ids_of(params: Params, policy: QueueAttributes) -> tuple[str | None, str | N
     if group is None:
         raise missing("MessageGroupId")
     return group, dedup_id
-
-
-def _trace_header(request: Request) -> str | None:
-    header = request.header(b"x-amzn-trace-id")
-    return header.decode("latin-1") if header else None

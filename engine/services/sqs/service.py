@@ -9,6 +9,7 @@ from typing import Any, Final
 from engine.core.json_pieces import Steps
 from engine.ports import Host
 from engine.protocols.aws.router import CredentialScope
+from engine.protocols.aws.sent_trace import sent_trace
 from engine.protocols.http.message import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.services.sqs.errors import SqsError, batch_too_long, missing, no_such_queue
@@ -76,7 +77,12 @@ class SqsService:
         self._account_id = account.account_id
         self._new_id = host.new_request_id
         self._polls: set[LongPoll] = set()
-        self._context = MessageContext(host.new_request_id, self.system_attributes, self._polls)
+        self._context = MessageContext(
+            host.new_request_id,
+            self.system_attributes,
+            self._polls,
+            sent_trace(traced=host.tracer is not None),
+        )
         self._queue_operations = QueueOperations(self.queues, host.clock, account.account_id, self._deleted)
         self._json: SqsProtocol = JsonProtocol()
         self._query: SqsProtocol = QueryProtocol()

@@ -74,8 +74,8 @@ class S3Source:
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Invoke functions until `stopping`, then wait for the outcomes."""
 
-        def invoke(arn: str, document: dict[str, Any]) -> None:
-            self._invoke(sink, arn, document)
+        def invoke(arn: str, document: dict[str, Any], trace: str | None) -> None:
+            self._invoke(sink, arn, document, trace)
 
         with self._service.targets.invoking(invoke):
             task_status.started(None)
@@ -84,11 +84,18 @@ class S3Source:
             self._idle = anyio.Event()
             await self._idle.wait()
 
-    def _invoke(self, sink: Sink, arn: str, document: dict[str, Any]) -> None:
+    def _invoke(self, sink: Sink, arn: str, document: dict[str, Any], trace: str | None) -> None:
         function, qualifier = function_of(arn)
         host = self._host
         event = Event(
-            function, None, host.new_request_id(), host.clock.now(), TRIGGER, document, qualifier=qualifier
+            function,
+            None,
+            host.new_request_id(),
+            host.clock.now(),
+            TRIGGER,
+            document,
+            trace,
+            qualifier=qualifier,
         )
         self._open += 1  # before it is submitted: it may end at once
         try:

@@ -49,7 +49,7 @@ class Deliveries:
     def refusal(self, target):
         return self.refused.get(target.arn)
 
-    def deliver(self, target, document):
+    def deliver(self, target, document, _trace=None):
         self.delivered.append((target, document))
 
     @property

@@ -279,7 +279,7 @@ def test_a_change_that_could_not_be_told_is_to_be_tried_again(shop):
     """An engine that drains answers 503."""
     configure(shop, function())
 
-    def deliver(_target, _document):
+    def deliver(_target, _document, _trace):
         raise NotAccepting("draining")
 
     shop.deliveries.deliver = deliver

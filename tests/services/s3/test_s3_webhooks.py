@@ -469,7 +469,7 @@ def test_too_much_is_refused(post):
 
 
 def test_what_the_engine_cannot_take_is_to_be_sent_again(post):
-    def deliver(_target, _document):
+    def deliver(_target, _document, _trace):
         raise NotAccepting("draining")
 
     post.shop.deliveries.deliver = deliver

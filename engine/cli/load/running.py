@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -68,6 +69,7 @@ def run_load(options: Mapping[str, Any]) -> None:
     voice = Voice(sys.stderr, SystemClock())
     session = Session(title, scenario, settings, voice, target.open_engine)
     folder = Path(options["out"] or Path("reports") / session.run_id)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         folder.mkdir(parents=True)
         document = session.run(folder)
@@ -87,6 +89,11 @@ def run_load(options: Mapping[str, Any]) -> None:
     if options["publish"] is not None:
         click.echo(publish(document, Path(options["publish"])), err=True)
     raise click.exceptions.Exit(_EXIT[document["verdict"]])
+
+
+def _interrupt(*_: object) -> None:
+    """A stop signal ends the run as Ctrl-C does: with the processes that it started."""
+    raise KeyboardInterrupt
 
 
 def _earlier(file: str | None, target: LoadTarget) -> dict[str, Any] | None:

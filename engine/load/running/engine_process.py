@@ -118,7 +118,7 @@ def status_at(url: str) -> dict[str, Any] | None:
     except HTTPError:
         return None
     except (URLError, OSError) as error:
-        raise LoadTestError(f"{url}: {error}") from None
+        raise LoadTestError(f"{url}: {error.reason if isinstance(error, URLError) else error}") from None
     except ValueError:
         return None
     is_status = isinstance(document, dict) and "account_concurrency_limit" in document

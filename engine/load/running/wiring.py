@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -30,6 +33,7 @@ _COUNTERS: Final = (
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
+_KEY: Final = re.compile(r"<Key>([^<]+)</Key>")
 _NOTIFICATION: Final = (
     "<NotificationConfiguration><CloudFunctionConfiguration><CloudFunction>{arn}</CloudFunction>"
     "<Event>s3:ObjectCreated:*</Event></CloudFunctionConfiguration></NotificationConfiguration>"
@@ -99,6 +103,13 @@ def _bucket(stream: Stream, aws_url: str, name: str) -> Iterator[Stream]:
         yield stream.model_copy(update={"bucket": name})
     finally:
         call(aws_url, "PUT", f"/{name}?notification", "<NotificationConfiguration/>", service="s3")
+        while keys := _KEY.findall(call(aws_url, "GET", f"/{name}?list-type=2", service="s3")):
+            objects = "".join(f"<Object><Key>{key}</Key></Object>" for key in keys)
+            body = f"<Delete>{objects}</Delete>"
+            digest = hashlib.md5(body.encode(), usedforsecurity=False).digest()
+            headers = {"Content-MD5": base64.b64encode(digest).decode()}
+            call(aws_url, "POST", f"/{name}?delete", body, headers, service="s3")
+        call(aws_url, "DELETE", f"/{name}", service="s3")
 
 
 def messages_in(aws_url: str, queue: str) -> Counter[str]:

@@ -79,7 +79,10 @@ class _Console:
         if function is None:
             request.respond(404, JSON_HEAD, orjson.dumps({"message": f"there is no function {name!r}"}))
             return
-        request.respond(200, JSON_HEAD, orjson.dumps(_shown(function, self._engine.chosen.get(name))))
+        document = _shown(function, self._engine.chosen.get(name))
+        if not self._full:
+            del document["variables"]
+        request.respond(200, JSON_HEAD, orjson.dumps(document))
 
 
 def _read(page: Page, request: Request) -> None:
@@ -94,14 +97,11 @@ def _shown(function: Function, executor: str | None) -> dict[str, Any]:
     """Its configuration; of variables the names alone."""
     return {
         "handler": function.handler,
-        "code": function.code,
         "executor": executor or function.executor,
         "memory_mb": function.memory_mb,
         "timeout_s": function.timeout_s,
-        "architecture": function.architecture,
         "reserved_concurrency": function.reserved_concurrency,
         "provisioned_concurrency": function.provisioned_concurrency,
         "variables": sorted(function.environment),
         "triggers": [str(event.get("type", "")) for event in function.events],
-        "aliases": function.aliases,
     }

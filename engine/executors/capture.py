@@ -139,7 +139,7 @@ class Capture:
             text = "".join(pieces)
         lines = text.split("\n")
         rest = lines.pop()
-        if not self._keeps_pieces:
+        if lines and not self._keeps_pieces:
             whole = text[: -len(rest)] if rest else text
             if invocation.log is None:  # as `_keep`, without the call: most handlers write a line or two
                 invocation.log = [whole]

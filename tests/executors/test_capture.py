@@ -16,7 +16,7 @@ import pytest
 from awslambdaric.lambda_runtime_log_utils import JsonFormatter as AwsJsonFormatter
 
 from engine.core.event import Event
-from engine.core.invocation import LOG_TAIL_BYTES, Invocation, Phase
+from engine.core.invocation import LOG_KEPT_CHARACTERS, LOG_TAIL_BYTES, Invocation, Phase
 from engine.executors.capture import Capture, current
 
 
@@ -128,6 +128,23 @@ def test_nobody_asked_nothing_is_kept(streams, lines):
 
     assert one.log is None
     assert ["a\n"] == lines.by_request["r1"]
+
+
+def test_where_all_is_kept_it_is_kept_line_by_line(streams, lines):
+    """And bounded. A line that has not ended ends with the invocation."""
+    with capturing(streams, lines, keeps_all=True) as capture, inside(invocation(wants_log=False)) as one:
+        print("a")
+        sys.stdout.write("b\nc")
+        pieces = list(one.log)
+        one.phase = Phase.ENDED
+        capture.end(one)
+        whole = list(one.log)
+        for _ in range(1000):
+            print("d" * 100)
+
+    assert (["a\n", "b\n"], ["a\n", "b\n", "c\n"]) == (pieces, whole)
+    assert whole == lines.by_request["r1"][:3]
+    assert sum(map(len, one.log)) < 3 * LOG_KEPT_CHARACTERS
 
 
 def test_the_log_stays_bounded_and_keeps_its_tail(streams):

@@ -171,6 +171,7 @@ def _stats(config: Config, platform: Platform, loop: asyncio.AbstractEventLoop, 
             "event_loop": type(loop).__module__.partition(".")[0],
         },
         clock=platform.clock,
+        later=loop.call_later,
         budget_usd=config.monthly_budget_usd,
     )
 

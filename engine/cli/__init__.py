@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",
     "invoke": "Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.",
     "load": "Drive functions in an open model, judge what came of it, and write a report.",
+    "logs": "Print the logs of FUNCTION in a running engine: START, what the handler wrote, END, REPORT.",
     "plan": "Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.",
     "replay": "Send each event of TRACE at its time: own events, REPORT lines, or a published trace.",
     "rules": "Print Prometheus's recording and alerting rules as one rule file.",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -112,9 +113,11 @@ def make_importable(path: str | None) -> None:
         sys.path.append(folder)
 
 
-def printable(text: str) -> str:
-    """`text` on one line, control characters escaped: a file must not steer the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+def printable(text: str, also: str = "") -> str:
+    """`text` on one line, control characters but `also` escaped: a file must not steer the terminal."""
+    return "".join(
+        c if c.isprintable() or c in also else c.encode("unicode_escape").decode("ascii") for c in text
+    )
 
 
 def complain(problems: Sequence[str]) -> NoReturn:
@@ -122,6 +125,18 @@ def complain(problems: Sequence[str]) -> NoReturn:
     for problem in problems:
         click.echo(f"error: {printable(problem)}", err=True)
     raise click.exceptions.Exit(BAD_USAGE)
+
+
+def http_address(url: str, option: str = "--url") -> tuple[str, int]:
+    """Host and port of an `http://` URL; exits with one line if it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or 80
+    except ValueError as error:  # a port beyond 65535, half an IPv6 address
+        complain([f"{option} {url}: {error}"])
+    if parts.scheme != "http" or host is None:
+        complain([f"{option} {url}: not an http:// URL"])
+    return host, port
 
 
 def warn(config: Config) -> None:

@@ -82,6 +82,7 @@ class FunctionStats:
 
     __slots__ = (
         "_deadline_used",
+        "_first_number",
         "_provisioned_since_s",
         "async_age",
         "asynchronous",
@@ -125,8 +126,15 @@ class FunctionStats:
     )
 
     def __init__(
-        self, function: Function, rate: Rate, levels: Callable[[], Levels], account_limit: int, now_s: float
+        self,
+        function: Function,
+        rate: Rate,
+        levels: Callable[[], Levels],
+        account_limit: int,
+        now_s: float,
+        first_number: int = 1,
     ) -> None:
+        self._first_number = first_number
         self.ledger = Ledger(rate, function.memory_mb)
         self.children = 0
         self.triggers: dict[str, TriggerStats] = {}
@@ -231,6 +239,14 @@ class FunctionStats:
         stood_s = now_s - self._provisioned_since_s
         self._provisioned_since_s = now_s
         self.provisioned_gb_s += function.provisioned_concurrency * function.memory_mb / 1024 * stood_s
+
+    @property
+    def numbers(self) -> range:
+        """Of all invocations that ended, by order of their ends."""
+        triggers = self.triggers.values()
+        ended = sum(sum(one.ended.values()) for one in triggers)
+        never_ran = sum(one.refused for one in triggers) - sum(self.throttles.values())  # but are in `ended`
+        return range(self._first_number, self._first_number + ended - never_ran)
 
     def counts(self) -> AsyncCounts:
         """What becomes of asynchronous events, from now on shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -9,9 +10,10 @@ import orjson
 
 from engine.core.invocation import LOG_KEPT_CHARACTERS
 from engine.core.json_pieces import Steps
+from engine.core.spelling import did_you_mean
 from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.stepwise_answers import answer_in_turns
-from engine.telemetry.recent_invocations import KEPT, KEPT_FAILURES, RecentInvocation
+from engine.telemetry.recent_invocations import KEPT, KEPT_FAILURES, KEPT_PER_S
 from engine.telemetry.stats import Stats
 
 _HEAD: Final = header_block(
@@ -33,8 +35,8 @@ def answer_invocations(request: Request, stats: Stats, *, is_shown: bool) -> Non
 
     In the query besides: `after`, an answer's `next`, for later ones only; `request_id`, for the attempts of
     one request; `since_s`, for what ended in so many last seconds; `log=0`, to leave the lines out. `next`
-    begins anew with the engine. `successes_left_out` says whether more succeeded since the last reading than
-    are kept between two.
+    begins anew with the engine. `left_out` says how many more ended after `after`, and perhaps in the last
+    `since_s`, that are not kept.
     """
     text = request.target.partition(b"?")[2].decode("latin-1")
     query = {name: values[-1] for name, values in parse_qs(text).items()}
@@ -47,24 +49,31 @@ def answer_invocations(request: Request, stats: Stats, *, is_shown: bool) -> Non
     if not is_shown:
         _refuse(request, 403, _NOT_HERE)
     elif name not in stats.functions:
-        _refuse(request, 404, f"there is no function {name!r}")
+        _refuse(request, 404, f"there is no function {name!r}{did_you_mean(name, stats.functions)}")
     else:
-        found = stats.recent.of(name, after=after, request_id=query.get("request_id"), since_s=since_s)
-        answer_in_turns(request, _answer(request, stats, name, found, with_log=query.get("log") != "0"))
+        answer_in_turns(request, _answer(request, stats, name, after, since_s, query))
 
 
 def _answer(
-    request: Request, stats: Stats, name: str, found: list[RecentInvocation], *, with_log: bool
+    request: Request, stats: Stats, name: str, after: int, since_s: float, query: Mapping[str, str]
 ) -> Steps[None]:
+    recent, numbers, with_log = stats.recent, stats.functions[name].numbers, query.get("log") != "0"
+    found = recent.of(name, after=after, request_id=query.get("request_id"), since_s=since_s)
     document = {
         "function": name,
-        "next": stats.recent.number,
-        "kept": {"last": KEPT, "failures": KEPT_FAILURES, "log_characters": LOG_KEPT_CHARACTERS},
-        "successes_left_out": stats.keep_successes(name),
+        "next": numbers.stop - 1,
+        "left_out": recent.left_out(name, numbers, after=after, since_s=since_s),
+        "kept": {
+            "last": KEPT,
+            "per_s": KEPT_PER_S,
+            "failures": KEPT_FAILURES,
+            "log_characters": LOG_KEPT_CHARACTERS,
+        },
     }
+    stats.keep_successes(name)
     shown = []
     for count, one in enumerate(found, 1):
-        shown.append(orjson.dumps(stats.recent.shown(one, with_log=with_log)))
+        shown.append(orjson.dumps(recent.shown(one, with_log=with_log)))
         if count % _STEP == 0:
             yield
     body = orjson.dumps(document)[:-1] + b',"invocations":[' + b",".join(shown) + b"]}"

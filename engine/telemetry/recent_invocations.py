@@ -1,7 +1,7 @@
 """The last invocations of each function with what they logged, for the console and `engine logs`.
 
 Those that failed are always kept. Of the others, `KEPT` of each function are kept from one read to the next,
-so that what an engine spends on them does not grow with its load, and is nothing where nobody looks.
+and `KEPT_PER_S` a second after these, so that what an engine spends on them does not grow with its load.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from engine.telemetry.report_lines import (
 
 KEPT: Final = 200
 """Invocations of one function, whatever became of them."""
+KEPT_PER_S: Final = 10
+"""Successful ones of one function in a second, once `KEPT` of them were kept since the last read."""
 KEPT_FAILURES: Final = 20
 """Failed ones of one function, which those that follow do not push out."""
 KEPT_CHARACTERS: Final = 32 * 2**20
@@ -42,7 +44,7 @@ class RecentInvocation(NamedTuple):
     """One that ended.
 
     Attributes:
-        number: Counts those that were kept, over all functions.
+        number: Counts the invocations of its function that ended, also those that were not kept.
         outcome: How it ended, without the body; a failed one has its error object if that is short.
         error_type: The platform's name of the error, if the platform gave it.
         trigger: What it came by.
@@ -81,27 +83,26 @@ class RecentInvocations:
     """Those of one engine. Used on the event loop's thread alone.
 
     Attributes:
-        number: Of the last one.
         characters: What is kept, texts and an allowance for each record.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.number = 0
         self.characters = 0
         self._finish: Callable[[Invocation], object] = _nothing
         self._of: dict[str, _Kept] = {}
 
     # ---------------------------------------------------------------- writing
 
-    def add(self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int) -> None:
-        """Keep `invocation`, which has ended. Takes a few microseconds."""
+    def add(
+        self, number: int, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int
+    ) -> None:
+        """Keep `invocation`, which has ended as the `number`-th of its function. Takes a few microseconds."""
         self._finish(invocation)
         event = invocation.event
-        self.number += 1
         keeps_body = outcome.status is not Status.SUCCESS and len(outcome.body) <= ERROR_CHARACTERS
         record = RecentInvocation(
-            self.number,
+            number,
             outcome._replace(body=outcome.body if keeps_body else b"", log_tail=None),
             error_type,
             event.trigger,
@@ -170,6 +171,17 @@ class RecentInvocations:
             and one.ended_s >= earliest_s
             and request_id in (None, one.outcome.request_id)
         ]
+
+    def left_out(self, function: str, numbers: range, *, after: int = 0, since_s: float = math.inf) -> int:
+        """How many of `numbers`, all that ended, `of` no longer has.
+
+        At most so many, if none is kept that ended before the last `since_s`.
+        """
+        later = self.of(function, after=after)
+        recent = self.of(function, after=after, since_s=since_s)
+        older = later[len(later) - len(recent) - 1].number if len(recent) < len(later) else 0
+        first = max(after + 1, older + 1, numbers.start)
+        return max(numbers.stop - first - len(recent), 0)
 
     def shown(self, one: RecentInvocation, *, with_log: bool) -> dict[str, Any]:
         """`one` as JSON: times in seconds, the cost in US dollars with every digit, perhaps its lines."""

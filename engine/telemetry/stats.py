@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from engine.core.engine_events import (
@@ -43,11 +44,15 @@ from engine.telemetry.label_values import (
     STREAMS,
 )
 from engine.telemetry.mapping_readings import Mappings, Readings
-from engine.telemetry.recent_invocations import KEPT, RecentInvocations
+from engine.telemetry.recent_invocations import KEPT, KEPT_PER_S, RecentInvocations
 
 _SUCCESS: Final = Status.SUCCESS
 _LAST_DULL_BUCKET: Final = HANDLER_BOUNDS_S.index(0.01)  # up to 10 ms nobody asks which request it was
 _WITHOUT_DURATION: Final = frozenset({Status.CANCELLED, Status.INIT_ERROR})
+
+
+def _keep_a_few_more(stats: FunctionStats) -> None:
+    stats.successes_to_keep = max(stats.successes_to_keep, KEPT_PER_S)
 
 
 def _init_failure(error_type: str) -> str:
@@ -103,9 +108,11 @@ class Stats:
         account_limit: int,
         build: Mapping[str, str],
         clock: Clock,
+        later: Callable[[float, Callable[[], None]], object],
         label_cap: int = FUNCTION_LABEL_CAP,
         budget_usd: float | None = None,
     ) -> None:
+        """`later` calls something in so many seconds; asked for that once a second and function at most."""
         self.functions: dict[str, FunctionStats] = {}
         self.listeners: dict[str, str] = {}
         self.label_cap = label_cap
@@ -125,6 +132,8 @@ class Stats:
         self.recent = RecentInvocations(clock)
         self.registrations = 0
         self._now = clock.now
+        self._later = later
+        self._next_number = 1  # so that a reader sees no number of a name twice
         self._sources: dict[str, tuple[str, ...]] = {}  # that the functions showed last
 
     # ---------------------------------------------------------------- functions
@@ -134,7 +143,7 @@ class Stats:
         self.registrations += 1
         stats = self.functions.get(function.name)
         if stats is None:
-            stats = FunctionStats(function, rate, levels, self.account_limit, self._now())
+            stats = FunctionStats(function, rate, levels, self.account_limit, self._now(), self._next_number)
             self.overflowed += len(self.functions) >= self.label_cap
             self.functions[function.name] = stats
             return stats
@@ -149,7 +158,7 @@ class Stats:
         """Forget a function with all its counts, so that its series end."""
         self.registrations += 1
         self.recent.forget(name)
-        del self.functions[name]
+        self._next_number = max(self._next_number, self.functions.pop(name).numbers.stop)
 
     def async_counts(self, name: str) -> AsyncCounts:
         """The counters of a function's asynchronous events. Raises KeyError if there is no such function."""
@@ -244,16 +253,13 @@ class Stats:
     ) -> None:
         if outcome.status is _SUCCESS:
             stats.successes_to_keep -= 1
-        self.recent.add(invocation, outcome, error_type, stats.function.memory_mb)
+            if not stats.successes_to_keep:
+                self._later(1.0, partial(_keep_a_few_more, stats))
+        self.recent.add(stats.numbers.stop - 1, invocation, outcome, error_type, stats.function.memory_mb)
 
-    def keep_successes(self, name: str) -> bool:
-        """Keep `KEPT` more successes of `name`, which is read; whether there were more since the last time.
-
-        Raises KeyError if there is no such function.
-        """
-        stats = self.functions[name]
-        left_out, stats.successes_to_keep = not stats.successes_to_keep, KEPT
-        return left_out
+    def keep_successes(self, name: str) -> None:
+        """Keep `KEPT` more successes of `name`, which is read. Raises KeyError if there is none."""
+        self.functions[name].successes_to_keep = KEPT
 
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """It never ran: a throttle, or a cancellation because the engine closes."""

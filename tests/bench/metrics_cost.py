@@ -83,7 +83,7 @@ def main() -> int:
 
 def _stats() -> Stats:
     build = {"version": "0", "python": sys.version.split()[0], "event_loop": "none"}
-    stats = Stats(sheet=SHEET, account_limit=1000, build=build, clock=SystemClock())
+    stats = Stats(sheet=SHEET, account_limit=1000, build=build, clock=SystemClock(), later=lambda *_: None)
     stats.mappings.watch(_mappings)
     for number in range(FUNCTIONS):
         function = Function(f"function-{number}", handler="module.handler")

@@ -37,8 +37,14 @@ class Bench:
 
     def __init__(self, label_cap: int = 200, clock: Clock | None = None) -> None:
         build = {"version": "1.0", "python": "3.11", "event_loop": "uvloop"}
+        self.later: list[Callable[[], None]] = []
         self.stats = Stats(
-            sheet=SHEET, account_limit=1000, build=build, clock=clock or StillClock(), label_cap=label_cap
+            sheet=SHEET,
+            account_limit=1000,
+            build=build,
+            clock=clock or StillClock(),
+            later=lambda _, call: self.later.append(call),
+            label_cap=label_cap,
         )
 
     def register(self, name: str, levels: Levels | None = None, **settings: object) -> None:

@@ -7,15 +7,28 @@ from engine.telemetry.recent_invocations import (
     KEPT,
     KEPT_CHARACTERS,
     KEPT_FAILURES,
+    KEPT_PER_S,
     LOG_KEPT_CHARACTERS,
 )
+
+
+class MovedClock:
+    """Stands until it is moved."""
+
+    now_s = 5.0
+
+    def now(self):
+        return self.now_s
+
+    def wall(self):
+        return 1767225600.0 + self.now_s
 
 
 def keep(bench, ended, status=Status.SUCCESS, log=None, **facts):
     """End one invocation, and return its record if it was kept."""
     invocation, outcome = ended("hello", status, **facts)
     invocation.log = log
-    before = bench.stats.recent.number
+    before = bench.stats.functions["hello"].numbers.stop - 1
     bench.stats.ended(invocation, outcome, None)
     return bench.stats.recent.of("hello", after=before)
 
@@ -32,8 +45,59 @@ def test_failures_are_always_kept_and_so_many_successes_from_one_read_to_the_nex
 
     assert KEPT == len(kept)
     assert 1 == len(keep(bench, ended, Status.ERROR))
-    assert [True, False] == [bench.stats.keep_successes("hello") for _ in range(2)]
-    assert 1 == len(keep(bench, ended))
+    bench.later.pop()()
+    assert KEPT_PER_S == sum(len(keep(bench, ended)) for _ in range(KEPT_PER_S + 5))
+    assert 1 == len(bench.later)
+    bench.stats.keep_successes("hello")
+    bench.later.pop()()
+    assert KEPT == sum(len(keep(bench, ended)) for _ in range(KEPT + 5))
+
+
+def left_out(bench, **wanted):
+    return bench.stats.recent.left_out("hello", bench.stats.functions["hello"].numbers, **wanted)
+
+
+def test_each_reader_is_told_how_many_are_left_out_since_its_last_read(bench, ended):
+    """By any bound, whoever else reads; what never ran is not counted."""
+    for _ in range(KEPT + 7):
+        keep(bench, ended)
+    start = KEPT + 7
+    for _ in range(KEPT_FAILURES + KEPT + 3):
+        keep(bench, ended, Status.ERROR)
+    bench.refuse("function_limit")
+    bench.refuse("", Status.CANCELLED)
+
+    assert KEPT_FAILURES + KEPT == len(bench.stats.recent.of("hello", after=start))
+    assert 3 == left_out(bench, after=start)
+    assert start + 3 == left_out(bench)
+    assert 0 == left_out(bench, after=start + KEPT_FAILURES + KEPT + 3)
+
+
+def test_what_ended_before_the_time_that_is_asked_for_is_not_left_out(new_bench, ended):
+    """It counts from the last that ended before."""
+    clock = MovedClock()
+    bench = new_bench(clock=clock)
+    bench.register("hello")
+    for _ in range(KEPT + 30):
+        keep(bench, ended)
+    bench.stats.keep_successes("hello")
+    keep(bench, ended)
+    clock.now_s = 60.0
+    for _ in range(3):
+        keep(bench, ended, Status.ERROR)
+
+    assert (3, 0) == (len(bench.stats.recent.of("hello", since_s=30)), left_out(bench, since_s=30))
+
+
+def test_a_function_made_anew_goes_on_counting(bench, ended):
+    """A reader that knew the old one sees all of the new one."""
+    [old] = keep(bench, ended, Status.ERROR)
+    bench.stats.unregister("hello")
+    bench.register("hello")
+    [new] = keep(bench, ended, Status.CRASH)
+
+    assert [new] == bench.stats.recent.of("hello", after=old.number)
+    assert (0, 0) == (left_out(bench, after=old.number), left_out(bench))
 
 
 def test_successes_do_not_push_the_last_failures_out(bench, ended):
@@ -61,7 +125,7 @@ def test_all_functions_together_stay_bounded_and_the_newest_stays(bench, ended):
     last = bench.stats.recent.of(f"f{number}")[-1]
     total = sum(one.characters for name in bench.stats.functions for one in bench.stats.recent.of(name))
 
-    assert bench.stats.recent.number == last.number
+    assert KEPT == last.number
     assert total == bench.stats.recent.characters <= KEPT_CHARACTERS
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import click
 
-from engine.cli.load.values import HEADER, NUMBER, SECONDS, WHOLE
 from engine.cli.options import complain
 from engine.cli.template_options import TemplateCommand, template_options
+from engine.cli.values import HEADER, NUMBER, SECONDS, WHOLE
 
 _NEEDED: Final = ("locust", "hdrh")
 """Packages of the extra `loadtest`."""

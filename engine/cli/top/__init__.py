@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
-from urllib.parse import urlsplit
+from contextlib import closing, contextmanager
+from typing import Final
 
 import click
 from rich.console import Console
 from rich.live import Live
 
-from engine.cli.options import complain, run
+from engine.cli.admin_client import ADMIN_URL, AdminClient, ends_quietly
+from engine.cli.options import http_address, run
 from engine.cli.top.event_log import EventLog
 from engine.cli.top.formatting import ORDERS
 from engine.cli.top.lines import Json, Plain
 from engine.cli.top.reading import Document, frame_of
 from engine.cli.top.screen import Picture
-from engine.protocols.http.client import HttpClientError, HttpConnection
+from engine.protocols.http.client import HttpClientError
 
-_ANSWER_LIMIT_S: Final = 10.0
 _LIVE_EVERY_S: Final = 1.0
 _PLAIN_EVERY_S: Final = 5.0
 
 
 @click.command("top")
-@click.option(
-    "--url", default="http://127.0.0.1:9464", show_default=True, help="admin listener of the engine"
-)
+@click.option("--url", default=ADMIN_URL, show_default=True, help="admin listener of the engine")
 @click.option(
     "--every",
     "every_s",
@@ -67,88 +63,55 @@ def top(
     Percentiles are of the time between two samples, and interpolated inside buckets (≈). Keys: s sorts by the
     next column, p pauses, q quits.
     """
-    host, port = _address(url)
     console = Console()
     live = console.is_terminal and sys.stdin.isatty() and not plain and not as_json
     every_s = every_s or (_LIVE_EVERY_S if live else _PLAIN_EVERY_S)
-    ask = Asker(host, port)
-    try:
+    admin = AdminClient(*http_address(url))
+    with ends_quietly(url):
         if live:
-            run(_watch(ask, Picture(url=url, order=order, pattern=pattern), console, every_s, count))
+            run(_watch(admin, Picture(url=url, order=order, pattern=pattern), console, every_s, count))
         else:
             kind = Json if as_json else Plain
-            run(_print(ask, kind(sys.stdout, order, pattern), every_s, count))
-    except KeyboardInterrupt:
-        pass
-    except BrokenPipeError:  # the reader closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest has no reader
-    except HttpClientError as error:
-        complain([f"{url}: {error}"])
+            run(_print(admin, kind(sys.stdout, order, pattern), every_s, count))
 
 
-def _address(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 80
-    except ValueError:  # a port beyond 65535
-        parts, port = urlsplit(""), 0
-    if parts.scheme != "http" or parts.hostname is None:
-        complain([f"--url {url}: not an http:// URL"])
-    return parts.hostname, port
+async def _status(admin: AdminClient) -> Document:
+    """The status now.
+
+    Raises:
+        HttpClientError: There is no engine, or something else answers.
+    """
+    status, document = await admin.get("/status.json")
+    if status != 200 or "duration_bounds_s" not in document:
+        raise HttpClientError("no status of an engine: is this the admin listener?")
+    return document
 
 
-class Asker:
-    """Asks for status documents over one connection, made again when it was lost."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
-        self._connection: HttpConnection | None = None
-
-    async def document(self) -> Document:
-        """The status now.
-
-        Raises:
-            HttpClientError: There is no engine, or something else answers.
-        """
-        if self._connection is None or not self._connection.is_open:
-            self._connection = await HttpConnection.open(self._host, self._port, _ANSWER_LIMIT_S)
-        response = await self._connection.request("GET", "/status.json", timeout_s=_ANSWER_LIMIT_S)
-        try:
-            document: Any = json.loads(response.body)
-        except ValueError:
-            document = None
-        if response.status != 200 or not isinstance(document, dict) or "duration_bounds_s" not in document:
-            self.close()
-            raise HttpClientError("no status of an engine: is this the admin listener?")
-        return document
-
-    def close(self) -> None:
-        """End the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-async def _print(ask: Asker, out: Plain | Json, every_s: float, count: int | None) -> None:
+async def _print(admin: AdminClient, out: Plain | Json, every_s: float, count: int | None) -> None:
     """Write until `count`, or until the engine does not answer. The first look only begins the time."""
-    before = await ask.document()
     log = EventLog()
     shown = 0
-    while count is None or shown < count:
-        await asyncio.sleep(every_s)
-        after = await ask.document()
-        out.show(frame_of(before, after), log.add(before, after))
-        before, shown = after, shown + 1
-    ask.close()
+    with closing(admin):
+        before = await _status(admin)
+        while count is None or shown < count:
+            await asyncio.sleep(every_s)
+            after = await _status(admin)
+            out.show(frame_of(before, after), log.add(before, after))
+            before, shown = after, shown + 1
 
 
-async def _watch(ask: Asker, picture: Picture, console: Console, every_s: float, count: int | None) -> None:
+async def _watch(
+    admin: AdminClient, picture: Picture, console: Console, every_s: float, count: int | None
+) -> None:
     """Draw until a key says stop. Waits for an engine that does not answer."""
     before: Document | None = None
     pressed = asyncio.Event()
     going_on = True
-    with Live(console=console, screen=True, auto_refresh=False) as live, _keys() as listen:
+    with (
+        closing(admin),
+        Live(console=console, screen=True, auto_refresh=False) as live,
+        _keys() as listen,
+    ):
 
         def press(key: str) -> None:
             nonlocal going_on
@@ -161,7 +124,7 @@ async def _watch(ask: Asker, picture: Picture, console: Console, every_s: float,
         looks = 0
         while going_on and (count is None or looks < count):
             try:
-                after = await ask.document()
+                after = await _status(admin)
             except HttpClientError as error:
                 picture.trouble = f"{error}; waiting"
             else:
@@ -174,7 +137,6 @@ async def _watch(ask: Asker, picture: Picture, console: Console, every_s: float,
                     await pressed.wait()
             except TimeoutError:
                 pass
-    ask.close()
 
 
 @contextmanager

@@ -188,8 +188,9 @@ export class FunctionPage {
 
 /** What is said of those that are not in the list. */
 function left(answer) {
-  const more = `More succeeded since the last reading than the ${answer.kept.last} that are kept between two.`;
-  return answer.successes_left_out ? more : "";
+  const {last, per_s} = answer.kept;
+  const more = `${answer.left_out.toLocaleString()} more ended that are not kept: of those that succeed, the first ${last} after each reading are, then ${per_s} a second.`;
+  return answer.left_out ? more : "";
 }
 
 /** Events are saved in this browser, by function. */

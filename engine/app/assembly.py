@@ -103,6 +103,7 @@ class Assembly:
                 opening.callback(observer.close)
             opening.push_async_callback(self.builder.close_all)
             opening.callback(self.watch.close)
+            self.watch.open()
             opening.enter_context(GcTuning())
             self._install_functions()
             for line in (*limits_of_the_chosen(self._config.functions), *python_lines(self._config)):

@@ -1,4 +1,7 @@
-"""Watches the event loop for handlers that block it, from the first function on that can."""
+"""Measures how late the event loop is, and watches it for handlers that block it.
+
+It is measured whatever runs; watched, by a thread, from the first function on that can block it.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,14 @@ class LoopWatch:
         self._watchdog = Watchdog(
             loop, platform.clock, self._running, notify, lagged, interrupter=self._interrupter
         )
-        self._starts = platform.watches_loop  # with the first executor
+        self._measures = platform.watches_loop
+        self._starts = platform.watches_loop  # to watch, with the first executor
         self._open = ExitStack()
+
+    def open(self) -> None:
+        """Measure from now on; called on the loop."""
+        if self._measures:
+            self._open.enter_context(self._watchdog)
 
     def add(self, executor: Executor) -> None:
         """Watch what this one runs, if that is on the loop."""
@@ -43,7 +52,7 @@ class LoopWatch:
             if self._starts:
                 self._starts = False
                 self._open.enter_context(self._interrupter)
-                self._open.enter_context(self._watchdog)
+                self._open.enter_context(self._watchdog.listening())
 
     def remove(self, executor: Executor) -> None:
         """It is about to close."""
@@ -55,7 +64,7 @@ class LoopWatch:
         self._interrupter.end_by(latest_s)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Neither measure nor watch any more."""
         self._open.close()
 
     def _running(self, task: asyncio.Task[Any]) -> Invocation | None:

@@ -11,7 +11,8 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -43,10 +44,10 @@ FindInvocation = Callable[[asyncio.Task[Any]], Invocation | None]
 
 
 class Watchdog:
-    """Watches one loop between `with` and its end.
+    """Measures how late one loop is between `with` and its end, and watches it while `listening`.
 
     Args:
-        loop: The loop, whose thread enters the `with`.
+        loop: The loop, whose thread enters both.
         clock: Engine clock.
         find: Which invocation a task runs, if any; called from the watching thread.
         notify: Told of `LoopBlocked` (from the watching thread) and `LoopReleased` (from the loop).
@@ -79,16 +80,23 @@ class Watchdog:
         self._beat_handle: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
-        self._loop_thread_id = threading.get_ident()
         self._beat_later()
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
         if self._beat_handle is not None:
             self._beat_handle.cancel()
-        self._thread.join()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Watch, from a thread, until this ends; only once, inside the `with`."""
+        self._loop_thread_id = threading.get_ident()
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            self._thread.join()
 
     def _beat_later(self) -> None:
         self._due_s = self._now() + BEAT_S

@@ -86,7 +86,7 @@ async def test_a_loop_that_something_else_holds_shows_in_the_lag_alone():
     def find(_task):
         asked.set()
 
-    with Watchdog(loop, SystemClock(), find, notices.append, lags.append):
+    with Watchdog(loop, SystemClock(), find, notices.append, lags.append) as watchdog, watchdog.listening():
         assert asked.wait(10)  # holds the loop until the watchdog has looked
         while not lags:
             await asyncio.sleep(0.01)
@@ -105,7 +105,10 @@ async def test_each_time_the_loop_is_held_is_told_once():
         told.append(type(notice))
         seen.set()
 
-    with Watchdog(loop, SystemClock(), lambda _task: invocation, notify, lags.append):
+    with (
+        Watchdog(loop, SystemClock(), lambda _task: invocation, notify, lags.append) as watchdog,
+        watchdog.listening(),
+    ):
         for _ in range(2):
             seen.clear()
             assert seen.wait(10)
@@ -119,8 +122,24 @@ async def test_each_time_the_loop_is_held_is_told_once():
 async def test_after_it_is_closed_neither_thread_nor_timer_is_left():
     """Also when it never saw anything."""
     loop = asyncio.get_running_loop()
-    with Watchdog(loop, SystemClock(), lambda _: None, print, lambda _: None):
+    with (
+        Watchdog(loop, SystemClock(), lambda _: None, print, lambda _: None) as watchdog,
+        watchdog.listening(),
+    ):
         during = [thread.name for thread in threading.enumerate()]
 
     assert "engine-watchdog" in during
     assert "engine-watchdog" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize("executor", [None, "thread", "process"])
+async def test_the_lag_of_the_loop_is_measured_whatever_runs(tmp_path, executor):
+    """Also when no handler can hold the loop, and when there is none; then no thread watches it."""
+    (tmp_path / "app.py").write_text("def f(event, context): ...\n")
+    functions = [Function("f", handler="app.f", code=str(tmp_path), executor=executor)] if executor else []
+    async with Engine(functions) as engine:
+        while not engine.stats.loop_lag.count:
+            await asyncio.sleep(0.01)
+        threads = {thread.name for thread in threading.enumerate()}
+
+    assert "engine-watchdog" not in threads

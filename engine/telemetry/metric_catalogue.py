@@ -144,6 +144,11 @@ CATALOGUE: Final = (
         attrgetter("now.in_flight"),
     ),
     Metric(
+        "engine_unreserved_concurrency_in_use", "gauge", (),
+        "Concurrency in use by functions without a reserved one: UnreservedConcurrentExecutions.",
+        of_engine=lambda s: s.unreserved_in_use,
+    ),
+    Metric(
         "engine_concurrency_limit", "gauge", ("function", "kind"),
         "Limits of concurrency: reserved, provisioned, the maximum in force, and the account (no function).",
         attrgetter("limits"), lambda s: {"account": s.account_limit},

@@ -196,6 +196,12 @@ class Stats:
         """The functions that share `__other__`."""
         return list(self.functions.values())[self.label_cap :]
 
+    @property
+    def unreserved_in_use(self) -> int:
+        """Concurrency in use by functions that have no reserved one, as the last scrape saw them."""
+        unreserved = [one for one in self.functions.values() if one.function.reserved_concurrency is None]
+        return sum([one.now.in_flight for one in unreserved])
+
     # ---------------------------------------------------------------- Observer
 
     def began(self, invocation: Invocation, /) -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from grafana_foundation_sdk.models import units
 
+from grafana.src.promql import TARGETS
+
 Type = Literal["timeseries", "stat", "gauge", "heatmap", "state-timeline", "bargauge", "table"]
 
 NUMBER, SHARE, SECONDS, PER_S, DOLLARS, BYTES = (
@@ -112,13 +114,14 @@ class Board:
         return tuple(panel for row in self.rows for panel in row.panels)
 
 
-JOB = Variable("job", "Job", "label_values(engine_build_info, job)")
-INSTANCE = Variable("instance", "Instance", 'label_values(engine_build_info{job=~"$job"}, instance)')
-FUNCTION = Variable(
-    "function", "Function", 'label_values(engine_function_info{job=~"$job",instance=~"$instance"}, function)'
+CLUSTER = Variable("cluster", "Cluster", "label_values(engine_build_info, cluster)")
+JOB = Variable("job", "Job", 'label_values(engine_build_info{cluster=~"$cluster"}, job)')
+INSTANCE = Variable(
+    "instance", "Instance", 'label_values(engine_build_info{cluster=~"$cluster",job=~"$job"}, instance)'
 )
+FUNCTION = Variable("function", "Function", f"label_values(engine_function_info{{{TARGETS}}}, function)")
 RESTART = Mark(
     "Engine restarts",
-    'changes(process_start_time_seconds{job=~"$job",instance=~"$instance"}[1m]) > 0',
+    f"changes(process_start_time_seconds{{{TARGETS}}}[1m]) > 0",
     "orange",
 )

@@ -23,6 +23,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 from grafana.src.board import Board, Panel, PanelRow, Query, Variable
+from grafana.src.variables import ALL
 
 _SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _GRID_WIDTH: Final = 24
@@ -107,7 +108,7 @@ def _variable(variable: Variable) -> dashboard.QueryVariable:
         .sort(models.VariableSort.ALPHABETICAL_ASC)
         .multi(True)  # noqa: FBT003
         .include_all(True)  # noqa: FBT003
-        .all_value(".+")
+        .all_value(ALL[variable.name])
         .current(models.VariableOption(selected=True, text="All", value="$__all"))
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.src.board import (
+    CLUSTER,
     DOLLARS,
     FUNCTION,
     INSTANCE,
@@ -200,7 +201,7 @@ _WASTE: Final = PanelRow(
             (
                 Query(
                     f"sum by(function,architecture)(rate({selector(_STANDING)}[$__rate_interval]) "
-                    f"* on(job,instance,function) group_left(architecture) {_INFO}) "
+                    f"* on(cluster,job,instance,function) group_left(architecture) {_INFO}) "
                     f"* on(architecture) group_left() {_PRICE} * {_HOUR} > 0"
                 ),
             ),
@@ -214,6 +215,6 @@ COST: Final = Board(
     "Cost",
     "What the load would cost on AWS Lambda, live.",
     (_NOW, _UNITS, _WASTE),
-    (JOB, INSTANCE, FUNCTION),
+    (CLUSTER, JOB, INSTANCE, FUNCTION),
     (RESTART,),
 )

@@ -6,6 +6,7 @@ from typing import Final
 
 from grafana.src.board import (
     BYTES,
+    CLUSTER,
     FUNCTION,
     INSTANCE,
     JOB,
@@ -405,6 +406,6 @@ HANDLERS: Final = Board(
     "Handler performance",
     "Rates, errors and latencies of handlers, and how near they are to their limits.",
     (_OVERVIEW, _RATES, _LATENCY, _LIMITS, _SOURCES, _OWN),
-    (JOB, INSTANCE, FUNCTION),
+    (CLUSTER, JOB, INSTANCE, FUNCTION),
     (RESTART,),
 )

@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models import units
 
 from engine.load.metric_catalogue import LOAD_METRICS
 from engine.telemetry.metric_catalogue import CATALOGUE
-from grafana.src.variables import filled
+from grafana.src.variables import ALL, filled
 
 
 class MetricKind(NamedTuple):
@@ -36,12 +36,13 @@ KNOWN: Final[Mapping[str, MetricKind]] = {
     **{metric.name: MetricKind(metric.kind, frozenset(metric.labels)) for metric in LOAD_METRICS},
     **_STOCK,
 }
-_EVERYWHERE: Final = frozenset({"job", "instance", "le"})
+_ENGINE: Final = frozenset({"cluster", "job", "instance"})
+_EVERYWHERE: Final = frozenset({*_ENGINE, "le"})
 _PARTS: Final = ("_bucket", "_sum", "_count")
 _OF_COUNTERS: Final = frozenset({"rate", "increase", "irate"})
 _OF_GAUGES: Final = frozenset({"deriv", "delta", "idelta", "predict_linear", "changes"})
 _UNITS: Final = frozenset(value for name, value in vars(units).items() if not name.startswith("_"))
-_KEPT: Final = {name: f"${name}" for name in ("job", "instance", "function", "scenario")}
+_KEPT: Final = {name: f"${name}" for name in ALL}
 
 WINDOWS: Final = {
     "$__range": "a total of what is shown",
@@ -59,6 +60,35 @@ def problems_of_query(expr: str, exempt: frozenset[str] = frozenset()) -> list[s
     except ValueError as error:
         return [f"not PromQL: {error}"]
     return list(_walk(tree, (), frozenset(), exempt))
+
+
+def problems_of_rule(expr: str, exempt: frozenset[str] = frozenset()) -> list[str]:
+    """What is wrong with the query of a rule: it also keeps the engines of one Prometheus apart."""
+    found = problems_of_query(expr, exempt)
+    return found or list(_mixing(promql.parse(expr)))
+
+
+def _mixing(node: Any) -> Iterator[str]:
+    """Where engines are added up, or numbers of one are compared with another's."""
+    match type(node).__name__:
+        case "AggregateExpr":
+            yield from _not_kept(node.modifier, node)
+            yield from _mixing(node.expr)
+        case "BinaryExpr":
+            if node.modifier is not None and node.modifier.matching is not None:
+                yield from _not_kept(node.modifier.matching, node)
+            yield from _mixing(node.lhs)
+            yield from _mixing(node.rhs)
+        case "Call" if node.func.name != "absent":
+            for argument in node.args:
+                yield from _mixing(argument)
+        case "ParenExpr" | "SubqueryExpr" | "UnaryExpr":
+            yield from _mixing(node.expr)
+
+
+def _not_kept(modifier: Any, node: Any) -> Iterator[str]:
+    kept = frozenset(modifier.labels) if modifier is not None else frozenset()
+    yield from (f"{label} is not kept apart: {node}" for label in sorted(_ENGINE - kept))
 
 
 def metrics_of(expr: str) -> set[str]:
@@ -192,7 +222,7 @@ def _of_target(expr: str) -> Iterator[tuple[str, str]]:
         if window != "$__rate_interval" and window not in WINDOWS:
             yield "target-rate-interval", f"[{window}] has no reason in WINDOWS"
     for selector in re.findall(r"\{([^}]*)\}", expr):
-        for label in ("job", "instance"):
+        for label in sorted(_ENGINE):
             if f'{label}=~"${label}"' not in selector:
                 yield f"target-{label}", f"{{{selector}}} does not choose its {label}"
 
@@ -210,14 +240,14 @@ def _of_variables(document: Mapping[str, Any]) -> Iterator[str]:
     source = variables.get("datasource", {})
     if (source.get("type"), source.get("query")) != ("datasource", "prometheus"):
         yield "template-datasource: a variable datasource of Prometheus is missing"
-    for name in ("job", "instance"):
+    for name in sorted(_ENGINE):
         if name not in variables:
             yield f"template-{name}: it is missing"
     for name, one in variables.items():
         if one["type"] != "query":
             continue
-        if (one.get("multi"), one.get("includeAll"), one.get("allValue")) != (True, True, ".+"):
-            yield f"template-{name}: several values, or all as .+, can be chosen"
+        if (one.get("multi"), one.get("includeAll"), one.get("allValue")) != (True, True, ALL[name]):
+            yield f"template-{name}: several values, or all as {ALL[name]}, can be chosen"
         if one.get("refresh") != 2:
             yield f"template-on-time-change-reload: {name} is read once only"
         if one.get("datasource", {}).get("uid") != "${datasource}":

@@ -6,6 +6,7 @@ from typing import Final
 
 from grafana.src.board import (
     DOLLARS,
+    FUNCTION,
     NUMBER,
     PER_S,
     SECONDS,
@@ -17,9 +18,9 @@ from grafana.src.board import (
     Query,
     Variable,
 )
-from grafana.src.promql import increase, level, mean, quantile, rate
+from grafana.src.promql import TARGETS, increase, level, mean, quantile, rate, selector
 
-_RUN: Final = 'loadtest_run_info{job=~"$job",instance=~"$instance",scenario=~"$scenario"}'
+_RUN: Final = selector("loadtest_run_info")
 _WAITING: Final = 'trigger=~"invoke|http"'
 _BOTH: Final = '{__name__=~"engine_build_info|loadtest_run_info"'
 
@@ -177,8 +178,8 @@ _ENGINE: Final = PanelRow(
             (
                 Query(
                     f"{rate('engine_invocations_total')} / scalar(sum("
-                    'rate(process_cpu_seconds_total{job=~"$job",instance=~"$instance"}[$__rate_interval]) '
-                    'and on(job,instance) engine_build_info{job=~"$job",instance=~"$instance"}))',
+                    f"rate(process_cpu_seconds_total{{{TARGETS}}}[$__rate_interval]) "
+                    f"and on(cluster,job,instance) engine_build_info{{{TARGETS}}}))",
                     "per CPU second",
                 ),
             ),
@@ -200,10 +201,13 @@ LOADTEST: Final = Board(
     "A load test as both sides see it: the callers and the engine.",
     (_LOAD, _LATENCY, _ENGINE),
     (
-        Variable("job", "Job", f"label_values({_BOTH}}}, job)"),
-        Variable("instance", "Instance", f'label_values({_BOTH},job=~"$job"}}, instance)'),
-        Variable("function", "Function", 'label_values(engine_function_info{job=~"$job"}, function)'),
-        Variable("scenario", "Scenario", 'label_values(loadtest_run_info{job=~"$job"}, scenario)'),
+        Variable("cluster", "Cluster", f"label_values({_BOTH}}}, cluster)"),
+        Variable("job", "Job", f'label_values({_BOTH},cluster=~"$cluster"}}, job)'),
+        Variable(
+            "instance", "Instance", f'label_values({_BOTH},cluster=~"$cluster",job=~"$job"}}, instance)'
+        ),
+        FUNCTION,
+        Variable("scenario", "Scenario", f"label_values(loadtest_run_info{{{TARGETS}}}, scenario)"),
     ),
     (Mark("Runs", f"{_RUN} unless {_RUN} offset 1m", "blue"),),
 )

@@ -10,7 +10,8 @@ from engine.telemetry.metric_catalogue import CATALOGUE
 RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"
 
-_TARGETS: Final = 'job=~"$job",instance=~"$instance"'
+TARGETS: Final = 'cluster=~"$cluster",job=~"$job",instance=~"$instance"'
+"""Which engines: every query chooses them; `$cluster` is also true of those without the label."""
 _LABELS: Final = {
     **{metric.name: metric.labels for metric in CATALOGUE},
     **{metric.name: metric.labels for metric in LOAD_METRICS},
@@ -25,7 +26,7 @@ def selector(metric: str, *matchers: str, part: str = "") -> str:
     """
     labels = _LABELS.get(metric, ())
     chosen = [f'{label}=~"{value}"' for label, value in _CHOSEN.items() if label in labels]
-    return f"{metric}{part}{{{','.join((_TARGETS, *chosen, *matchers))}}}"
+    return f"{metric}{part}{{{','.join((TARGETS, *chosen, *matchers))}}}"
 
 
 def level(metric: str, *matchers: str, by: str = "", how: str = "sum") -> str:

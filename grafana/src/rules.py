@@ -16,6 +16,8 @@ OBJECTIVE: Final = 0.999
 _BUDGET: Final = f"{1 - OBJECTIVE:.4g}"
 _WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 _MONTH_S: Final = "3600 * 730"
+_ENGINE: Final = "cluster,job,instance"
+"""Labels of one engine; `cluster` is there only if Prometheus is told to set it. Every rule keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,13 @@ class Alert:
 
 def _error_ratio(window: str) -> str:
     """Also right for a function that has had no success yet: its series of successes may be missing."""
-    every = f"sum by(job,function)(rate(engine_invocations_total[{window}]))"
-    good = f'sum by(job,function)(rate(engine_invocations_total{{outcome="success"}}[{window}]))'
+    every = f"sum by({_ENGINE},function)(rate(engine_invocations_total[{window}]))"
+    good = f'sum by({_ENGINE},function)(rate(engine_invocations_total{{outcome="success"}}[{window}]))'
     return f"1 - ({good} or 0 * {every}) / ({every} > 0)"
 
 
 def _sum_rate(metric: str, window: str = "5m") -> str:
-    return f"sum by(job,function)(rate({metric}[{window}]))"
+    return f"sum by({_ENGINE},function)(rate({metric}[{window}]))"
 
 
 RECORDED: Final = {
@@ -51,11 +53,11 @@ RECORDED: Final = {
     ),
     "function:engine_invocation_duration_seconds:p99_5m": (
         "histogram_quantile(0.99, "
-        "sum by(job,function,le)(rate(engine_invocation_duration_seconds_bucket[5m])))"
+        f"sum by({_ENGINE},function,le)(rate(engine_invocation_duration_seconds_bucket[5m])))"
     ),
     "function:engine_cost_dollars:rate1h": _sum_rate("engine_cost_dollars_total", "1h"),
-    "job:engine_cost_dollars:monthly_run_rate": (
-        f"sum by(job)(rate(engine_cost_dollars_total[1h])) * {_MONTH_S}"
+    "instance:engine_cost_dollars:monthly_run_rate": (
+        f"sum by({_ENGINE})(rate(engine_cost_dollars_total[1h])) * {_MONTH_S}"
     ),
 }
 """Name to query. Level, metric, operation, as Prometheus's naming page has it."""
@@ -89,14 +91,14 @@ _ALERTS: Final = (
     ),
     Alert(
         "EngineAtConcurrencyLimit",
-        "sum by(job,function)(engine_concurrency_in_use) / "
-        'min by(job,function)(engine_concurrency_limit{kind="maximum"}) > 0.9',
+        f"sum by({_ENGINE},function)(engine_concurrency_in_use) / "
+        f'min by({_ENGINE},function)(engine_concurrency_limit{{kind="maximum"}}) > 0.9',
         "10m", "ticket",
         "{{ $labels.function }} uses {{ $value | humanizePercentage }} of the concurrency it may have",
     ),
     Alert(
         "EngineQueueAgeHigh",
-        "max by(job,function,queue)(engine_queue_oldest_age_seconds) > 60",
+        f"max by({_ENGINE},function,queue)(engine_queue_oldest_age_seconds) > 60",
         "5m", "ticket",
         "{{ $labels.function }}: an event has waited {{ $value | humanizeDuration }} in {{ $labels.queue }}",
     ),
@@ -108,56 +110,58 @@ _ALERTS: Final = (
     ),
     Alert(
         "EngineSourceLag",
-        "max by(job,function,source)(engine_source_oldest_age_seconds) > 300 "
-        "and max by(job,function,source)(deriv(engine_source_oldest_age_seconds[5m])) > 0",
+        f"max by({_ENGINE},function,source)(engine_source_oldest_age_seconds) > 300 "
+        f"and max by({_ENGINE},function,source)(deriv(engine_source_oldest_age_seconds[5m])) > 0",
         "5m", "ticket",
         "{{ $labels.source }} falls behind: its oldest message is {{ $value | humanizeDuration }} old",
     ),
     Alert(
         "EngineDeadLetters",
-        'sum by(job,function)(increase(engine_dead_letters_total{result="delivered"}[10m])) > 0',
+        f'sum by({_ENGINE},function)(increase(engine_dead_letters_total{{result="delivered"}}[10m])) > 0',
         "0m", "ticket",
         "{{ $labels.function }}: {{ $value | humanize }} events went to the dead-letter queue in 10 min",
     ),
     Alert(
         "EngineHandOverFailing",
-        'sum by(job,function)(increase(engine_dead_letters_total{result="failed"}[10m])) > 0 '
-        'or sum by(job,function)(increase(engine_destination_deliveries_total{result="failed"}[10m])) > 0',
+        f'sum by({_ENGINE},function)(increase(engine_dead_letters_total{{result="failed"}}[10m])) > 0 or '
+        f"sum by({_ENGINE},function)"
+        '(increase(engine_destination_deliveries_total{result="failed"}[10m])) > 0',
         "0m", "page",
         "{{ $labels.function }}: events could not be handed over, and nobody has them",
     ),
     Alert(
         "EngineIdleProvisioned",
-        "1 - clamp_max(sum by(job,function)(avg_over_time(engine_concurrency_in_use[6h])) / "
-        '(sum by(job,function)(engine_concurrency_limit{kind="provisioned"}) > 0), 1) > 0.8',
+        f"1 - clamp_max(sum by({_ENGINE},function)(avg_over_time(engine_concurrency_in_use[6h])) / "
+        f'(sum by({_ENGINE},function)(engine_concurrency_limit{{kind="provisioned"}}) > 0), 1) > 0.8',
         "6h", "info",
         "{{ $labels.function }}: {{ $value | humanizePercentage }} of its provisioned concurrency idles",
     ),
     Alert(
         "EngineNearDeadline",
-        '1 - sum by(job,function)(rate(engine_deadline_used_ratio_bucket{le="0.9"}[5m])) / '
-        "(sum by(job,function)(rate(engine_deadline_used_ratio_count[5m])) > 0) > 0.05",
+        f'1 - sum by({_ENGINE},function)(rate(engine_deadline_used_ratio_bucket{{le="0.9"}}[5m])) / '
+        f"(sum by({_ENGINE},function)(rate(engine_deadline_used_ratio_count[5m])) > 0) > 0.05",
         "10m", "ticket",
         "{{ $labels.function }}: {{ $value | humanizePercentage }} of invocations use 90 % of the timeout",
     ),
     Alert(
         "EngineTimeouts",
-        'sum by(job,function)(rate(engine_invocations_total{outcome="timeout"}[5m])) / '
-        "(sum by(job,function)(rate(engine_invocations_total[5m])) > 0) > 0.005",
+        f'sum by({_ENGINE},function)(rate(engine_invocations_total{{outcome="timeout"}}[5m])) / '
+        f"(sum by({_ENGINE},function)(rate(engine_invocations_total[5m])) > 0) > 0.005",
         "10m", "ticket",
         "{{ $labels.function }}: {{ $value | humanizePercentage }} of its invocations time out",
     ),
     Alert(
         "EngineScaleShortfall",
-        "sum by(job,function)(engine_concurrency_desired) - sum by(job,function)(engine_concurrency_ready) > "
-        "0.2 * sum by(job,function)(engine_concurrency_desired)",
+        f"sum by({_ENGINE},function)(engine_concurrency_desired) - "
+        f"sum by({_ENGINE},function)(engine_concurrency_ready) > "
+        f"0.2 * sum by({_ENGINE},function)(engine_concurrency_desired)",
         "3m", "ticket",
         "{{ $labels.function }} lacks {{ $value }} environments",
     ),
     Alert(
         "EngineCostOverBudget",
-        "job:engine_cost_dollars:monthly_run_rate > on(job) 1.2 * "
-        'max by(job)(engine_budget_dollars{period="month"})',
+        f"instance:engine_cost_dollars:monthly_run_rate > on({_ENGINE}) 1.2 * "
+        f'max by({_ENGINE})(engine_budget_dollars{{period="month"}})',
         "30m", "ticket",
         "At the rate of the last hour a month costs {{ $value | humanize }} dollars, above the budget",
     ),
@@ -170,37 +174,43 @@ _ALERTS: Final = (
     Alert(
         "EngineEventLoopLag",
         "histogram_quantile(0.99, "
-        "sum by(job,instance,le)(rate(engine_event_loop_lag_seconds_bucket[5m]))) > 0.05",
+        f"sum by({_ENGINE},le)(rate(engine_event_loop_lag_seconds_bucket[5m]))) > 0.05",
         "5m", "ticket",
         "{{ $labels.instance }}: the event loop is {{ $value | humanizeDuration }} late",
     ),
     Alert(
         "EngineCrashLoop",
-        'sum by(job,function)(increase(engine_scale_events_total{reason=~"crash|init_failed"}[10m])) > 3',
+        f"sum by({_ENGINE},function)"
+        '(increase(engine_scale_events_total{reason=~"crash|init_failed"}[10m])) > 3',
         "5m", "ticket",
         "{{ $labels.function }}: {{ $value | humanize }} environments crashed or failed to start in 10 min",
     ),
     Alert(
         "EngineOutputDropped",
-        "sum by(job,instance,stream)(increase(engine_output_lines_dropped_total[10m])) > 0",
+        f"sum by({_ENGINE},stream)(increase(engine_output_lines_dropped_total[10m])) > 0",
         "0m", "ticket",
         "{{ $labels.instance }}: {{ $value | humanize }} lines of {{ $labels.stream }} were lost in 10 min: "
         "nobody reads them in time",
     ),
     Alert(
         "EngineObserverFailing",
-        "sum by(job,instance,method)(increase(engine_observer_failures_total[10m])) > 0",
+        f"sum by({_ENGINE},method)(increase(engine_observer_failures_total[10m])) > 0",
         "0m", "ticket",
         "{{ $labels.instance }}: an observer raised {{ $value | humanize }} times in {{ $labels.method }} "
         "in 10 min",
     ),
     Alert(
-        "EngineLabelOverflow", "sum by(job,label)(engine_label_overflow_total) > 0", "5m", "info",
+        "EngineLabelOverflow", f"sum by({_ENGINE},label)(engine_label_overflow_total) > 0", "5m", "info",
         "Functions above the cap share a label: their metrics are added up",
     ),
     Alert(
-        "EngineDown", 'absent(engine_build_info) or up{job="engine"} == 0', "5m", "page",
-        "Prometheus does not reach the engine",
+        "EngineDown",
+        # Named by itself while others are up: whatever its job is called, if it was seen within a day.
+        f"up == 0 and on({_ENGINE}) last_over_time(engine_build_info[1d]) "
+        'or up{job="engine"} == 0 or absent(engine_build_info or up{job="engine"})',
+        "5m", "page",
+        "{{ with $labels.instance }}Prometheus does not reach the engine at {{ . }}"
+        "{{ else }}Prometheus scrapes no engine{{ end }}",
     ),
 )  # fmt: skip
 

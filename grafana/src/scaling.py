@@ -6,6 +6,7 @@ from typing import Final
 
 from grafana.src.board import (
     BYTES,
+    CLUSTER,
     FUNCTION,
     INSTANCE,
     JOB,
@@ -19,7 +20,7 @@ from grafana.src.board import (
     PanelRow,
     Query,
 )
-from grafana.src.promql import RANGE, increase, level, quantile, rate, selector
+from grafana.src.promql import RANGE, TARGETS, increase, level, quantile, rate, selector
 
 
 def _happened(metric: str, by: str = "") -> str:
@@ -38,6 +39,7 @@ _CONCURRENCY: Final = PanelRow(
             "timeseries",
             (
                 Query(level("engine_concurrency_in_use"), "in use"),
+                Query(level("engine_unreserved_concurrency_in_use"), "in use without a reserved one"),
                 Query(level("engine_concurrency_ready"), "ready"),
                 Query(level("engine_concurrency_desired"), "desired", dashed=True),
             ),
@@ -108,7 +110,7 @@ _CONCURRENCY: Final = PanelRow(
             (
                 Query(
                     f"{level('engine_concurrency_in_use')} / "
-                    'max(engine_concurrency_limit{job=~"$job",instance=~"$instance",kind="account"})',
+                    f'sum(engine_concurrency_limit{{{TARGETS},kind="account"}})',
                     "of the account",
                 ),
             ),
@@ -287,9 +289,9 @@ _HEALTH: Final = PanelRow(
             "timeseries",
             (
                 Query(
-                    'sum by(instance)(rate(process_cpu_seconds_total{job=~"$job",instance=~"$instance"}'
+                    f"sum by(cluster,job,instance)(rate(process_cpu_seconds_total{{{TARGETS}}}"
                     "[$__rate_interval]))",
-                    "{{instance}} cores",
+                    "{{cluster}} {{job}} {{instance}} cores",
                 ),
             ),
             unit=NUMBER,
@@ -301,8 +303,8 @@ _HEALTH: Final = PanelRow(
             "timeseries",
             (
                 Query(
-                    'max by(instance)(process_resident_memory_bytes{job=~"$job",instance=~"$instance"})',
-                    "{{instance}}",
+                    f"max by(cluster,job,instance)(process_resident_memory_bytes{{{TARGETS}}})",
+                    "{{cluster}} {{job}} {{instance}}",
                 ),
             ),
             unit=BYTES,
@@ -352,8 +354,10 @@ _HEALTH: Final = PanelRow(
             "table",
             (
                 Query(
-                    level("engine_build_info", by="instance,version,python,event_loop", how="max"),
-                    "{{instance}}: {{version}}, Python {{python}}, {{event_loop}}",
+                    level(
+                        "engine_build_info", by="cluster,job,instance,version,python,event_loop", how="max"
+                    ),
+                    "{{cluster}} {{job}} {{instance}}: {{version}}, Python {{python}}, {{event_loop}}",
                     instant=True,
                 ),
             ),
@@ -366,6 +370,6 @@ SCALING: Final = Board(
     "Scaling behaviour",
     "How environments follow the load: desired against ready, cold starts, queues, throttles.",
     (_CONCURRENCY, _ENVIRONMENTS, _WAITING, _HEALTH),
-    (JOB, INSTANCE, FUNCTION),
+    (CLUSTER, JOB, INSTANCE, FUNCTION),
     (RESTART,),
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 _VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
 
-ALL: Final = {"job": ".+", "instance": ".+", "function": ".+", "scenario": ".+"}
+ALL: Final = {"cluster": ".*", "job": ".+", "instance": ".+", "function": ".+", "scenario": ".+"}
 
 
 def filled(expr: str, *, rate_interval_s: float, range_s: float, values: Mapping[str, str] = ALL) -> str:

@@ -17,7 +17,13 @@ from engine.config import EngineSettings
 from engine.load.metric_catalogue import LOAD_METRICS
 from engine.telemetry.metric_catalogue import CATALOGUE
 from grafana.src.build import BOARDS, ROOT, generated
-from grafana.src.lint import KNOWN, metrics_of, problems_of_dashboard, problems_of_query
+from grafana.src.lint import (
+    KNOWN,
+    metrics_of,
+    problems_of_dashboard,
+    problems_of_query,
+    problems_of_rule,
+)
 from grafana.src.promql import level, mean, quantile, rate, selector
 from grafana.src.rules import documents
 from grafana.src.variables import ALL, filled
@@ -87,8 +93,22 @@ def test_uids_are_stable_and_titles_differ():
 
 @pytest.mark.parametrize("expr", rule_queries())
 def test_rules_have_no_findings(expr):
-    """The same types hold for alerts."""
-    assert [] == problems_of_query(expr, BARE)
+    """The same types hold for alerts, and several engines in one Prometheus are kept apart."""
+    assert [] == problems_of_rule(expr, BARE)
+
+
+@pytest.mark.parametrize(
+    ("expr", "finding"),
+    [
+        ("sum(engine_environments)", "cluster is not kept apart"),
+        ("sum by(cluster,instance)(engine_environments)", "job is not kept apart"),
+        ("engine_environments > on(cluster,job) engine_concurrency_ready", "instance is not kept apart"),
+        ("abs(sum by(cluster,job)(engine_environments))", "instance is not kept apart"),
+    ],
+)
+def test_the_lint_finds_rules_that_mix_engines(expr, finding):
+    """Two engines that serve a function of the same name, or two clusters with the same addresses."""
+    assert any(finding in problem for problem in problems_of_rule(expr)), problems_of_rule(expr)
 
 
 def test_every_metric_is_used():
@@ -164,7 +184,8 @@ def faulty(change):
         ),
         ("target-promql", lambda _, panel: panel["targets"][0].update(expr="up{")),
         ("template-datasource", lambda board, _: board["templating"]["list"].pop(0)),
-        ("template-job", lambda board, _: board["templating"]["list"].pop(1)),
+        ("template-job", lambda board, _: board["templating"]["list"].pop(2)),
+        ("template-cluster", lambda board, _: board["templating"]["list"].pop(1)),
         ("template-on-time-change-reload", lambda board, _: board["templating"]["list"][1].update(refresh=1)),
         (
             "template-label-promql",
@@ -182,10 +203,10 @@ def test_each_rule_of_the_dashboard_lint_can_be_broken(rule, change):
 
 def test_queries_choose_job_instance_and_function():
     """What is written by hand in one place holds for all."""
-    assert ('engine_cold_starts_total{job=~"$job",instance=~"$instance",function=~"$function"}') == selector(
-        "engine_cold_starts_total"
-    )
-    assert 'max(engine_build_info{job=~"$job",instance=~"$instance"})' == level(
+    assert (
+        'engine_cold_starts_total{cluster=~"$cluster",job=~"$job",instance=~"$instance",function=~"$function"}'
+    ) == selector("engine_cold_starts_total")
+    assert 'max(engine_build_info{cluster=~"$cluster",job=~"$job",instance=~"$instance"})' == level(
         "engine_build_info", how="max"
     )
     assert rate("engine_cold_starts_total", by="function", over="5m").startswith("sum by(function)(rate(")

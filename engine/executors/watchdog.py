@@ -80,6 +80,7 @@ class Watchdog:
         self._beat_handle: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
+        self._loop_thread_id = threading.get_ident()
         self._beat_later()
         return self
 
@@ -90,7 +91,6 @@ class Watchdog:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Watch, from a thread, until this ends; only once, inside the `with`."""
-        self._loop_thread_id = threading.get_ident()
         self._thread.start()
         try:
             yield

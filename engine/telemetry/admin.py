@@ -46,7 +46,9 @@ class Admin:
         self._write_metrics: Callable[[Format], Pieces] | None = None
         self._metrics_pages = {
             chosen: StepwisePage(
-                partial(self._metrics_pieces, chosen), header_block([("content-type", chosen.value)])
+                partial(self._metrics_pieces, chosen),
+                header_block([("content-type", chosen.value)]),
+                zips=True,
             )
             for chosen in Format
         }

@@ -1,4 +1,4 @@
-"""The formats of the metrics page, and which of them a scraper likes best."""
+"""The formats of the metrics page, which of them a scraper likes best, and whether it takes gzip."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def choose_format(accept: str | None) -> Format:
         if offered is not None and q > best_q:
             best, best_q = offered, q
     return best
+
+
+def takes_gzip(accept_encoding: bytes | None) -> bool:
+    """Whether that Accept-Encoding header names gzip, or everything (RFC 9110 section 12.5.3)."""
+    taken = {}
+    for item in (accept_encoding or b"").decode("latin-1").lower().split(","):
+        coding, *parameters = (part.strip() for part in item.split(";"))
+        taken[coding] = _quality(parameters) > 0
+    return taken.get("gzip", taken.get("x-gzip", taken.get("*", False)))
 
 
 def _quality(parameters: list[str]) -> float:

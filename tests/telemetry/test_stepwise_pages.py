@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -13,8 +14,9 @@ from engine.protocols.http.message import Request
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import GROUP, Exposition, Format
 from engine.telemetry.function_stats import Levels
+from engine.telemetry.page_formats import takes_gzip
 from engine.telemetry.status import status_pieces
-from engine.telemetry.stepwise_pages import StepwisePage
+from engine.telemetry.stepwise_pages import StepwisePage, gzipped
 
 COUNT = 10 * GROUP
 
@@ -26,12 +28,14 @@ class Client:
 
     def __init__(self):
         self.answers = []
+        self.heads = []
 
-    def ask(self, page):
-        page.answer(Request.parsed(self, "GET", b"/page", [], b"", 0.0, "1.1", 0))
+    def ask(self, page, headers=()):
+        page.answer(Request.parsed(self, "GET", b"/page", [*headers], b"", 0.0, "1.1", 0))
 
-    def answer(self, _request, status, _head, body):
+    def answer(self, _request, status, head, body):
         self.answers.append((status, body))
+        self.heads.append(head)
 
     def awaits(self, _request):
         return True
@@ -180,3 +184,53 @@ async def test_a_page_that_fails_is_answered_with_500_and_the_next_is_made(caplo
 
     assert [500, 200] == [status for status, _ in client.answers]
     assert ["a bug"] == [str(record.exc_info[1]) for record in caplog.records]
+
+
+async def test_who_takes_gzip_gets_the_same_page_compressed_and_others_get_it_as_it_was():
+    """One page is made for both."""
+    began = []
+
+    def begin():
+        began.append(True)
+        yield
+        return b"page" * 100_000
+
+    page, plain, zipped = StepwisePage(begin, b"a: b\r\n", zips=True), Client(), Client()
+    first = Client()
+    first.ask(page)
+    plain.ask(page)
+    zipped.ask(page, [(b"Accept-Encoding", b"br, gzip")])
+    await asyncio.sleep(1)
+
+    assert 2 == len(began)
+    assert ([(200, b"page" * 100_000)], [b"a: b\r\n"]) == (plain.answers, plain.heads)
+    assert b"page" * 100_000 == gzip.decompress(zipped.answers[0][1])
+    assert b"content-encoding: gzip\r\n" in zipped.heads[0]
+    assert len(zipped.answers[0][1]) < 10_000
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 3_000_000])
+def test_a_page_is_compressed_in_steps(size):
+    page = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    packed, steps = end(gzipped(page))
+
+    assert page == gzip.decompress(packed)
+    assert steps == 1 + -(-size // (256 * 1024))
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, False),
+        (b"", False),
+        (b"gzip", True),
+        (b"identity, x-gzip", True),
+        (b"br;q=1.0, GZIP;q=0.5", True),
+        (b"gzip;q=0", False),
+        (b"gzip;q=0, *", False),
+        (b"*", True),
+        (b"br", False),
+    ],
+)
+def test_gzip_is_used_only_where_it_is_taken(header, expected):
+    assert expected is takes_gzip(header)

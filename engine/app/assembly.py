@@ -17,6 +17,7 @@ from engine.app.deployments import Deployments
 from engine.app.engine_output import EngineOutput
 from engine.app.executor_choice import limits_of_the_chosen
 from engine.app.loop_watch import LoopWatch
+from engine.app.metrics_push import metrics_push
 from engine.app.observers import Contained, Observers, observer_named
 from engine.app.python_choice import python_lines
 from engine.config import Config
@@ -73,6 +74,7 @@ class Assembly:
         self._others = self._observers_of_others()
         self.tracer = next((other for other in self._others if isinstance(other, Tracer)), None)
         self._observer = self._all_observers()
+        self._push = metrics_push(config, platform, self.stats)
         pool = Pool(config.account.concurrency_limit)
         self.dispatcher = Dispatcher(loop, pool, Random(0).random)  # noqa: S311  # the same choices each run
         self.watch = LoopWatch(platform, loop, self._notify_now, self.stats.lagged)
@@ -101,6 +103,9 @@ class Assembly:
             opening.enter_context(self.output.capture)
             for observer in self._others:
                 opening.callback(observer.close)
+            if self._push is not None:
+                opening.push_async_callback(self._push.close)
+                self._push.start()
             opening.push_async_callback(self.builder.close_all)
             opening.callback(self.watch.close)
             self.watch.open()

@@ -59,6 +59,7 @@ class Config:
         state_dir: Absolute path of the folder that keeps functions created over the Lambda API, or None.
         warnings: One line each: legal, yet worth a look.
         observers: Names of what else sees every invocation.
+        push_metrics: The protocol by which metrics are pushed, or None.
         resources: Queues and buckets.
         debug: Handlers are to be stopped at breakpoints; see `debugged`.
         reload_patterns: Globs of data files that `serve --reload` watches besides code.
@@ -81,6 +82,7 @@ class Config:
     pythons: Mapping[str, ChosenPython] | None = None
     state_dir: str | None = None
     observers: tuple[str, ...] = ()
+    push_metrics: Literal["otlp"] | None = None
     resources: Resources = field(default_factory=Resources)
     debug: bool = False
     init_concurrency: int | None = None
@@ -187,6 +189,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         console=engine.console,
         warnings=(*origin.warnings, *_warnings(engine, functions, origin), *notes),
         observers=engine.observers,
+        push_metrics=engine.push_metrics,
         hosts=engine.hosts,
         allowed_origins=engine.allowed_origins,
         resources=known,

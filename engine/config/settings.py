@@ -261,6 +261,7 @@ class EngineSettings(Settings):
         monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
         reload_patterns: Globs of data files that `serve --reload` watches besides code.
         observers: What else sees every invocation: `otel`, a registered one, or `module:Class`.
+        push_metrics: `otlp` pushes metrics to a collector, besides what `/metrics` shows; absent = no push.
         python: What handlers run in, by the process executor: the folder of a virtual environment, or an
             interpreter; absent = what lies beside their code, in the shell, or the engine's own.
         state_dir: Folder that keeps functions created over the Lambda API, and objects of S3; absent =
@@ -287,6 +288,7 @@ class EngineSettings(Settings):
     monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     reload_patterns: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
     observers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    push_metrics: Literal["otlp"] | None = None
     python: Annotated[str, AfterValidator(_folder)] | None = None
     state_dir: Annotated[str, AfterValidator(_folder)] | None = None
     http: Address = Listener("127.0.0.1", 3000)

@@ -46,6 +46,19 @@ class OtlpReceiver:
             for span in scope.spans
         ]
 
+    @property
+    def pushes(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """The metrics of each push by name, behind the attributes of their resource."""
+        return [
+            (
+                values(resource.resource.attributes),
+                {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics},
+            )
+            for request in self.requests
+            if isinstance(request, ExportMetricsServiceRequest)
+            for resource in request.resource_metrics
+        ]
+
 
 def values(attributes: Iterator[KeyValue]) -> dict[str, Any]:
     """Attributes as Python has them."""

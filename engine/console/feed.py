@@ -9,7 +9,6 @@ import orjson
 
 from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import HANDLER_BOUNDS_S, LOOP_LAG_BOUNDS_S, QUEUE_WAIT_BOUNDS_S
-from engine.telemetry.label_values import OUTCOMES
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces
 
@@ -47,7 +46,7 @@ def _counters(one: FunctionStats) -> dict[str, Any]:
     return {
         "levels": [*now],  # in the order of `Levels`
         "limit": one.limits["maximum"],
-        "ended": [sum([trigger.ended[outcome] for trigger in triggers]) for outcome in OUTCOMES],
+        "ended": [*map(sum, zip(*[trigger.ended.values() for trigger in triggers], strict=True))],
         "throttles": {reason: count for reason, count in one.throttles.items() if count},
         "cold": one.cold_starts,
         "duration": one.duration.counts,

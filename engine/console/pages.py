@@ -17,7 +17,6 @@ from engine.console.static_files import static_pages
 from engine.core.function import Function
 from engine.protocols.http.message import Request
 from engine.telemetry.label_values import OUTCOMES
-from engine.telemetry.recent_invocations import KEPT, KEPT_FAILURES
 from engine.telemetry.stepwise_pages import Pieces, StepwisePage
 
 Page = Callable[[Request], None]
@@ -60,7 +59,6 @@ class _Console:
             "began_wall_s": self._began_wall_s,
             "bounds": BOUNDS,
             "outcomes": OUTCOMES,
-            "kept": {"last": KEPT, "failures": KEPT_FAILURES},
         }
         request.respond(200, JSON_HEAD, orjson.dumps(document))
 

@@ -3,6 +3,8 @@
 async with Engine([Function("hello", handler="handlers.hello.handler")]) as engine:
 outcome = await engine.invoke("hello", {"name": "Ada"})
 
+`serve` is `engine serve` inside a program.
+
 A name is imported when it is first asked for: the processes that run handlers need only a few small modules
 of this package. `__init__.pyi` beside this file tells type checkers the same.
 """
@@ -19,15 +21,19 @@ __all__ = [
     "NotAccepting",
     "Outcome",
     "PayloadError",
+    "Served",
     "Status",
     "UnknownName",
+    "serve",
 ]
 
 _HOMES = {
     "Engine": "engine.app",
     "Function": "engine.core.function",
     "Outcome": "engine.core.outcome",
+    "Served": "engine.app.embedded_server",
     "Status": "engine.core.outcome",
+    "serve": "engine.app.embedded_server",
 }
 
 

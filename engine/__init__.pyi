@@ -5,6 +5,7 @@ outcome = await engine.invoke("hello", {"name": "Ada"})
 """
 
 from engine.app import Engine
+from engine.app.embedded_server import Served, serve
 from engine.core.function import Function
 from engine.core.outcome import Outcome, Status
 from engine.errors import (
@@ -25,6 +26,8 @@ __all__ = [
     "NotAccepting",
     "Outcome",
     "PayloadError",
+    "Served",
     "Status",
     "UnknownName",
+    "serve",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform as interpreter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from engine.app.engine_output import EngineOutput
 from engine.app.executor_choice import limits_of_the_chosen
 from engine.app.loop_watch import LoopWatch
 from engine.app.metrics_push import metrics_push
-from engine.app.observers import Contained, Observers, observer_named
+from engine.app.observers import Contained, Observers, contained, observer_named
 from engine.app.python_choice import python_lines
 from engine.config import Config
 from engine.core.destinations import DestinationSender
@@ -64,15 +64,20 @@ class Assembly:
         write_log: Callable[[str], object] | None,
         new_request_id: Callable[[], str],
         endpoint_url: str | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
+        """`observers`: instances, beside those that `config` names; they are not closed."""
         self._config, self._platform, self._loop = config, platform, loop
         self._open = AsyncExitStack()
         sheet = price_sheet(config.account.region) or fallback_sheet(config.account.region)
         self.stats = _stats(config, platform, loop, sheet)
         self.output = EngineOutput(config, platform.clock, loop, self.stats, write_log)
         self.stats.recent.watch_output(self.output.capture.end)
-        self._others = self._observers_of_others()
-        self.tracer = next((other for other in self._others if isinstance(other, Tracer)), None)
+        say, count = self.output.complain, self.stats.observer_failed
+        self._named = self._observers_named()
+        self._given = [contained(type(one).__name__, one, say=say, count=count) for one in observers]
+        others = (*self._named, *self._given)
+        self.tracer = next((other for other in others if isinstance(other, Tracer)), None)
         self._observer = self._all_observers()
         self._push = metrics_push(config, platform, self.stats)
         pool = Pool(config.account.concurrency_limit)
@@ -101,7 +106,7 @@ class Assembly:
         async with AsyncExitStack() as opening:
             opening.callback(self.output.flush)
             opening.enter_context(self.output.capture)
-            for observer in self._others:
+            for observer in self._named:
                 opening.callback(observer.close)
             if self._push is not None:
                 opening.push_async_callback(self._push.close)
@@ -122,7 +127,7 @@ class Assembly:
 
     # ---------------------------------------------------------------- steps of building
 
-    def _observers_of_others(self) -> list[Contained]:
+    def _observers_named(self) -> list[Contained]:
         named = partial(
             observer_named,
             account=self._config.account,
@@ -134,7 +139,8 @@ class Assembly:
 
     def _all_observers(self) -> Observer:
         log = self.output.log
-        all_of_them: list[Observer] = [self.stats, *self._others, *([] if log is None else [log])]
+        logs: list[Observer] = [] if log is None else [log]
+        all_of_them: list[Observer] = [self.stats, *self._named, *self._given, *logs]
         if len(all_of_them) == 1:
             return self.stats
         return Observers(all_of_them, self.output.capture.end)

@@ -16,7 +16,7 @@ from engine.app.serving import Announcement, admin_listener, plain_errors, serve
 from engine.config import Config
 from engine.core.function import Function
 from engine.packages.store import PackageStore
-from engine.ports import ExecutorFactory
+from engine.ports import ExecutorFactory, Observer
 from engine.protocols.http.server import listening_sockets, named_listener
 from engine.runtime.platform import Platform
 from engine.runtime.signals import StopSignals
@@ -49,9 +49,17 @@ class EmbeddedEngine(Engine):
         platform: Platform | None = None,
         executor: ExecutorFactory | None = None,
         write_log: Callable[[str], object] | None = None,
+        observers: Iterable[str | Observer] = (),
         **settings: Any,
     ) -> None:
-        super().__init__(functions, platform=platform, executor=executor, write_log=write_log, **settings)
+        super().__init__(
+            functions,
+            platform=platform,
+            executor=executor,
+            write_log=write_log,
+            observers=observers,
+            **settings,
+        )
         config = self.config
         sources = config.bindings.keys() - ({"http"} - config.listeners.keys())
         opens = bool(config.listeners or sources or config.state_dir)

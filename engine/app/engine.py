@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -22,12 +22,14 @@ from engine.core.outcome import Outcome
 from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
 from engine.errors import EngineError, NotAccepting, PayloadError
 from engine.executors.scope import host_variables
-from engine.ports import ExecutorFactory, Sink
+from engine.ports import ExecutorFactory, Observer, Sink
 from engine.runtime.async_queue import AsyncQueue
 from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
 from engine.telemetry.stats import Stats
+
+_running_loop: Final = asyncio.get_running_loop
 
 
 class Engine:
@@ -38,6 +40,8 @@ class Engine:
         platform: Clock and threads; `engine.testing.virtual_platform()` for virtual time.
         executor: Makes every function's executor instead of the one it names; for tests.
         write_log: Where platform and handler log lines go; None = nowhere.
+        observers: What else sees every invocation: names, as in `[engine]`, or instances, which are the
+            caller's to close.
         settings: Keys of `[engine]`: `concurrency_limit`, `scaling_rate`, `region`, ...
 
     Raises:
@@ -51,9 +55,17 @@ class Engine:
         platform: Platform | None = None,
         executor: ExecutorFactory | None = None,
         write_log: Callable[[str], object] | None = None,
+        observers: Iterable[str | Observer] = (),
         **settings: Any,
     ) -> None:
-        config = functions if isinstance(functions, Config) else from_functions(functions, **settings)
+        given = tuple(observers)
+        named = tuple(one for one in given if isinstance(one, str))
+        if isinstance(functions, Config):
+            config = dataclasses.replace(functions, observers=(*functions.observers, *named))
+        else:
+            config = from_functions(functions, observers=named, **settings)
+        self._observers = tuple(one for one in given if not isinstance(one, str))
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.config = self._configured = config
         self._bundles = Bundles()
         # One without a listener of its own leaves handlers what whoever started it points AWS clients at.
@@ -75,12 +87,13 @@ class Engine:
         platform: Platform | None = None,
         write_log: Callable[[str], object] | None = None,
         endpoint_url: str | None = None,
+        observers: Iterable[str | Observer] = (),
     ) -> Self:
         """An engine for a whole configuration, as `engine serve` runs it.
 
         `endpoint_url`: where its listener for AWS clients is, for handlers to find.
         """
-        engine = cls(config, platform=platform, write_log=write_log)
+        engine = cls(config, platform=platform, write_log=write_log, observers=observers)
         engine._endpoint_url = endpoint_url or engine._endpoint_url
         return engine
 
@@ -100,10 +113,11 @@ class Engine:
                 self._write_log,
                 self.new_request_id,
                 self._endpoint_url,
+                self._observers,
             )
             await opening.enter_async_context(assembly)
             self._open = opening.pop_all()
-        self._assembly, self._sink = assembly, assembly.dispatcher
+        self._assembly, self._sink, self._loop = assembly, assembly.dispatcher, loop
         assembly.dispatcher.open()
         return self
 
@@ -113,12 +127,15 @@ class Engine:
         Raises:
             ConfigError: An archive or layer among it cannot be read; nothing has changed.
         """
+        self._refuse_other_loops()
         await self.platform.offload(self._bundles.renew)
         self.sink.renew()
 
     async def __aexit__(self, *_: object) -> None:
+        self._refuse_other_loops()
         async with self._open:
             await self.drain()
+        self._loop = None
 
     # ---------------------------------------------------------------- its parts, once it is open
 
@@ -154,6 +171,16 @@ class Engine:
         """The executor each function runs on, after `auto` was decided."""
         return self.parts.builder.chosen
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop it was opened on, which alone may call it; `NotAccepting` unless it is open.
+
+        From another thread: `asyncio.run_coroutine_threadsafe(engine.invoke(...), engine.loop).result()`.
+        """
+        if self._loop is None:
+            raise NotAccepting(Stage.NEW.value if self._assembly is None else Stage.CLOSED.value)
+        return self._loop
+
     def say(self, text: str) -> None:
         """Log a line, without its newline, for whoever runs the engine."""
         self.parts.output.say(text)
@@ -172,6 +199,7 @@ class Engine:
         """
         if self._assembly is None:
             return True
+        self._refuse_other_loops()
         self._assembly.asynchronous.close()
         return await self._assembly.dispatcher.drain(self.config.grace_s if grace_s is None else grace_s)
 
@@ -182,7 +210,9 @@ class Engine:
             FunctionNotFound: If there is no such function.
             PayloadError: If `payload` is not a JSON value, or over 6 MiB.
             NotAccepting: If the engine is not started, or is draining.
+            EngineError: If the caller runs on another event loop than the engine; see `loop`.
         """
+        self._refuse_other_loops()
         return await self._sink.invoke(self._event(function, payload, "direct", MAX_EVENT_BYTES))
 
     async def submit(self, function: str, payload: Any = None) -> str:
@@ -192,9 +222,18 @@ class Engine:
         the outcome is seen in logs, metrics and destinations only. Raises what `invoke` raises;
         PayloadError above 1 MiB already.
         """
+        self._refuse_other_loops()
         event = self._event(function, payload, "event", MAX_ASYNC_EVENT_BYTES)
         (self._sink if self._assembly is None else self._assembly.asynchronous).submit(event, _ignore)
         return event.request_id
+
+    def _refuse_other_loops(self) -> None:
+        """Raise on another loop: nothing there would be woken by this one."""
+        if self._loop is not None and self._loop is not _running_loop():
+            raise EngineError(
+                "this engine runs on another event loop; from there, use "
+                "asyncio.run_coroutine_threadsafe(engine.invoke(...), engine.loop)"
+            )
 
     def _event(self, function: str, payload: Any, trigger: str, limit_bytes: int) -> Event:
         try:

@@ -61,9 +61,15 @@ def observer_named(
     except Exception as error:
         message = f"engine.observers: {name!r} cannot be built: {type(error).__name__}: {error}"
         raise ConfigError((" ".join(message.split()),)) from error
-    if isinstance(built, Tracer):
-        return ContainedTracer(name, built, say=say, count=count)
-    return Contained(name, built, say=say, count=count)
+    return contained(name, built, say=say, count=count)
+
+
+def contained(
+    name: str, observer: Observer, *, say: Callable[[str], object], count: Callable[[str], object]
+) -> Contained:
+    """`observer`, which may also be a `Tracer`; log lines call it `name`."""
+    kind = ContainedTracer if isinstance(observer, Tracer) else Contained
+    return kind(name, observer, say=say, count=count)
 
 
 _LONGEST: Final = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,7 +24,7 @@ from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers
 from engine.packages.store import PackageStore
-from engine.ports import Clock
+from engine.ports import Clock, Observer
 from engine.protocols.http.server import HttpLimits, HttpServer, Request, listening_sockets, named_listener
 from engine.runtime.clock import SystemClock
 from engine.runtime.gc_tuning import paused_collector
@@ -143,8 +143,16 @@ async def serve(
         OSError: A listener's address cannot be had; its message names the address.
     """
     signals = signals or StopSignals(asyncio.get_running_loop(), SystemClock(), config.grace_s)
-    with plain_errors(), signals:
-        return await _serve(config, announce, write_log, lines_dropped, signals, pages, reloads=reloads)
+    with signals:
+        return await serve_until(
+            signals,
+            config,
+            lambda addresses, _engine: announce(addresses),
+            write_log=write_log,
+            lines_dropped=lines_dropped,
+            pages=pages,
+            reloads=reloads,
+        )
 
 
 @contextmanager
@@ -165,17 +173,19 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
 
 
-async def _serve(
-    config: Config,
-    announce: Callable[[Announcement], None],
-    write_log: Callable[[str], object],
-    lines_dropped: Callable[[], Mapping[str, int]] | None,
+async def serve_until(
     signals: StopSignals,
-    pages: AdminPages,
+    config: Config,
+    announce: Callable[[Announcement, Engine], None],
     *,
-    reloads: bool,
+    write_log: Callable[[str], object] | None = None,
+    lines_dropped: Callable[[], Mapping[str, int]] | None = None,
+    observers: Iterable[str | Observer] = (),
+    pages: AdminPages = lambda _engine, _client: {},
+    reloads: bool = False,
 ) -> bool:
-    with ExitStack() as kept:
+    """As `serve`, until `signals` are asked to stop: no signal is caught here."""
+    with plain_errors(), ExitStack() as kept:
         shelf = kept.enter_context(PackageStore(Path(config.state_dir) if config.state_dir else None))
         # First of all: an environment that initialises knows the address, and what it sends there waits.
         with named_listener("aws"):
@@ -188,6 +198,7 @@ async def _serve(
             platform=Platform(imported_module_for="none"),
             write_log=write_log,
             endpoint_url=endpoint_url,
+            observers=observers,
         ) as engine:
             if lines_dropped is not None:
                 engine.stats.watch_output(lines_dropped)
@@ -207,7 +218,7 @@ async def _serve(
                 def ready(urls: Mapping[str, str | None]) -> None:
                     opened = {**urls, "admin": admin_url}
                     engine.stats.listeners = {name: url for name, url in opened.items() if url is not None}
-                    announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url))
+                    announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url), engine)
 
                 drained = await serve_clients(
                     engine, shelf, at_aws, signals, ready, client.connect, early=True

@@ -4,7 +4,7 @@ from engine.config.configuration import Config
 from engine.config.debug_mode import debugged
 from engine.config.files import load_config
 from engine.config.listeners import Listener
-from engine.config.python_api import from_functions, from_targets
+from engine.config.python_api import from_functions, from_targets, served_functions
 from engine.config.settings import EngineSettings, FunctionSettings
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "from_functions",
     "from_targets",
     "load_config",
+    "served_functions",
 ]

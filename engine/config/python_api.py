@@ -25,6 +25,18 @@ def from_functions(functions: Iterable[Function], **engine_keys: Any) -> Config:
     Raises:
         ConfigError: With every problem, a line each.
     """
+    named = tuple(name for name in LISTENERS if engine_keys.get(name) is not None)
+    return _from_functions(functions, engine_keys, named)
+
+
+def served_functions(functions: Iterable[Function], **engine_keys: Any) -> Config:
+    """As `from_functions`, with all listeners: those that are not named have their default addresses."""
+    return _from_functions(functions, engine_keys, LISTENERS)
+
+
+def _from_functions(
+    functions: Iterable[Function], engine_keys: Mapping[str, Any], listen: tuple[str, ...]
+) -> Config:
     problems: list[Problem] = []
     tables: dict[str, Any] = {}
     given: list[object] = list(functions)
@@ -40,7 +52,6 @@ def from_functions(functions: Iterable[Function], **engine_keys: Any) -> Config:
             hint = did_you_mean(key, EngineSettings.model_fields)
             problems.append(Problem(("engine", key), f"unknown key{hint}"))
     engine = {k: v for k, v in engine_keys.items() if k in EngineSettings.model_fields and v is not None}
-    listen = tuple(name for name in LISTENERS if name in engine)
     origin = DocumentOrigin(folder=os.getcwd(), problems=tuple(problems), listen=listen)
     config = build({"engine": engine, "functions": tables}, origin)
     init_limits_s = {

@@ -3,6 +3,7 @@
 clock                 `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
 sync_engine           `SyncEngine`: an engine for code that is not asynchronous
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
+events                `engine.testing.events`: the events of every source
 plugin                the pytest fixtures `engine` and `engine_sync`
 
 A name is imported when it is first asked for: every run of pytest on this machine imports this package, for

@@ -77,12 +77,20 @@ def test_the_same_runs_give_the_same_intervals():
     assert comparison(before, after) == comparison(json.loads(json.dumps(before)), after)
 
 
+PUBLISHED = {**run(20, seed=1), "client": {"streams": {"a": {}}}}
+"""As `--publish` keeps it."""
+
+
 @pytest.mark.parametrize(
     ("before", "problem"),
     [
         (run(20, seed=1), None),
         (run(20, seed=1, executor="thread"), "ran on other executors: a on thread, and now a on process"),
         (run(20, seed=1, cores=8), "ran on 8 cores, and now on 2"),
+        (
+            {**run(20, seed=1), "client": {"streams": {"a": {}}}},
+            "has no times to compare: it is a published run",
+        ),
         ({"settings": {}}, "is no run.json of engine load, or of an older version"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from engine.cli.options import complain
+from engine.cli.options import complain, python_option
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.cli.values import HEADER, NUMBER, SECONDS, WHOLE
 
@@ -62,6 +62,7 @@ _NEEDED: Final = ("locust", "hdrh")
 @click.option("--seed", type=int, default=1, show_default=True, help="same seed, same arrivals")
 @click.option("--no-prometheus", "prometheus", flag_value=False, default=True, help="do not start one")
 @click.option("--executor", metavar="NAME", help="of the functions: auto, loop, thread, process, ...")
+@python_option
 @click.option("--memory-mb", type=int, metavar="N", help="configured memory of every function")
 @click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")
 @click.option("--concurrency-limit", type=int, metavar="N", help="invocations at a time, over all functions")

@@ -13,13 +13,21 @@ from typing import Any, Final
 
 import click
 
+from engine.app.executor_choice import choose
 from engine.cli.load.targets import LoadTarget, scenario_and_targets, target_of
 from engine.cli.load.voice import Voice
 from engine.cli.options import complain
+from engine.config import load_config
 from engine.load.data_files import CONFIG
 from engine.load.errors import LoadTestError
 from engine.load.planning.events import events_of
-from engine.load.planning.function_scenario import Via, own_scenario, with_functions, with_objectives
+from engine.load.planning.function_scenario import (
+    Via,
+    own_scenario,
+    with_functions,
+    with_objectives,
+    without_engine,
+)
 from engine.load.planning.objectives import CallerObjectives, parse_objectives
 from engine.load.planning.plan import Mix
 from engine.load.planning.profile import profile_of
@@ -32,6 +40,7 @@ from engine.load.results.text import as_text
 from engine.load.running.engine_process import running_engine
 from engine.load.running.session import RunSettings, Session
 from engine.runtime.clock import SystemClock
+from engine.runtime.platform import Platform
 
 _EXIT: Final = {PASSED: 0, FAILED: 1, GENERATOR_LIMITED: 3}
 _INTERRUPTED: Final = 130
@@ -40,7 +49,7 @@ _RATE: Final = "50"
 _DURATION_S: Final = 15.0
 _WARMUP_S: Final = 2.0
 _OF_OWN_LOADS: Final = ("rate", "profile", "warmup")
-_OF_SCENARIOS: Final = ("scale", "capacity", "users")
+_OF_SCENARIOS: Final = ("scale", "capacity", "users", "publish")
 
 
 def run_load(options: Mapping[str, Any]) -> None:
@@ -76,7 +85,7 @@ def run_load(options: Mapping[str, Any]) -> None:
     except KeyboardInterrupt:
         raise click.exceptions.Exit(_INTERRUPTED) from None
     except OSError as error:
-        complain([f"{error.filename}: {error.strerror}"])
+        complain([f"{error.filename}: {error.strerror}" if error.filename else str(error)])
     except LoadTestError as error:
         complain(str(error).splitlines())
     finally:
@@ -128,6 +137,8 @@ def publish(document: Mapping[str, Any], folder: Path) -> str:
 
 def _chosen(options: Mapping[str, Any]) -> tuple[str | None, Scenario, LoadTarget]:
     """The name of a scenario, what is to be run, and against what. Raises ValueError or LoadTestError."""
+    if options["duration"] == 0:
+        complain(["--duration must be above 0"])
     name, words = scenario_and_targets(options["words"])
     objectives = _objectives(options)
     if name is None:
@@ -146,6 +157,9 @@ def _chosen(options: Mapping[str, Any]) -> tuple[str | None, Scenario, LoadTarge
     target = target_of(words, options, keep_alive_s, by_http=by_http)
     via, events = _via(target, options, None), _events(options)
     scenario, left_out = with_functions(scenario, target.driven, via, events)
+    if options["url"] is not None:
+        scenario, unseen = without_engine(scenario, is_engine=target.is_engine)
+        left_out = (*left_out, *unseen)
     for text in left_out:
         click.echo(f"left out: {text}", err=True)
     return name, scenario, target
@@ -157,8 +171,6 @@ def _own(target: LoadTarget, options: Mapping[str, Any]) -> Scenario:
     words = options["profile"] or f"poisson:{options['rate'] or float(_RATE):g}"
     names = [one.name for one in target.driven]
     warmup_s = _WARMUP_S if options["warmup"] is None else options["warmup"]
-    if options["duration"] == 0:
-        complain(["--duration must be above 0"])
     profile = profile_of(
         words, names, duration_s=options["duration"], default_s=_DURATION_S, warmup_s=warmup_s
     )
@@ -175,8 +187,12 @@ def _scenarios_own(scenario: Scenario, options: Mapping[str, Any]) -> LoadTarget
     given = [word for key, word in options_of.items() if options[key]]
     if given:
         complain([f"--{word} needs a function in the place of the scenario's own" for word in given])
-    functions = dict.fromkeys(one.function for one in scenario.streams.values())
-    return LoadTarget((), partial(running_engine, ("--config", str(CONFIG))), dict.fromkeys(functions, "own"))
+    functions = {one.function for one in scenario.streams.values()}
+    config = load_config(str(CONFIG))
+    executors = {
+        one.name: choose(one, Platform()).executor for one in config.functions if one.name in functions
+    }
+    return LoadTarget((), partial(running_engine, ("--config", str(CONFIG))), executors)
 
 
 def _via(target: LoadTarget, options: Mapping[str, Any], default: Via | None) -> Via | None:

@@ -15,7 +15,6 @@ from engine.cli.template_options import PARAMETERS
 from engine.config import Config
 from engine.core.function import Function
 from engine.core.spelling import did_you_mean
-from engine.errors import EngineError
 from engine.load.errors import LoadTestError
 from engine.load.planning.function_scenario import DrivenFunction, Via
 from engine.load.planning.scenario import scenario_names
@@ -26,9 +25,9 @@ from engine.load.running.engine_process import (
     status_at,
 )
 from engine.runtime.platform import Platform
-from engine.sources.http.settings import ANY, DEFAULT_PATH, HttpEvent
+from engine.sources.http.settings import ANY, DEFAULT_PATH, METHODS, HttpEvent
 
-_SERVE_KEYS: Final = ("executor", "memory_mb", "timeout_s", "keep_alive_s", "concurrency_limit")
+_SERVE_KEYS: Final = ("executor", "python", "memory_mb", "timeout_s", "keep_alive_s", "concurrency_limit")
 _NO_FILE_NAME: Final = re.compile(r"[^.:=/]+")
 
 
@@ -66,6 +65,15 @@ def target_of(
     path, url = options["path"], options["url"]
     if path is not None and url is not None:
         complain(["--config FILE and --url URL exclude each other"])
+    if options["target"] is not None and not options["target"].startswith("/"):
+        complain([f"--path {options['target']}: must begin with /"])
+    if options["method"] is not None and options["method"].upper() not in METHODS:
+        complain([f"--method {options['method']}: no method of HTTP"])
+    of_http = {"path": options["target"], "method": options["method"], "header": options["headers"]}
+    if not by_http and options["url"] is None:
+        given = [word for word, value in of_http.items() if value]
+        if given:
+            complain([f"--{word} needs --via http" for word in given])
     if url is not None:
         return _at_url([*words, *options["functions"]], options)
     overrides = {key: options.get(key) for key in _SERVE_KEYS}
@@ -147,7 +155,7 @@ def _driven(config: Config, function: Function, options: Mapping[str, Any]) -> D
             complain([f"{function.name} has the route {event.path}: --path says what is asked for"])
         target = "/" if event.path in (DEFAULT_PATH, "/*") else event.path
         method = method or (None if event.method == ANY else event.method)
-    return DrivenFunction(function.name, method or "POST", target, dict(options["headers"]))
+    return DrivenFunction(function.name, (method or "POST").upper(), target, dict(options["headers"]))
 
 
 def _at_url(names: Sequence[str], options: Mapping[str, Any]) -> LoadTarget:
@@ -156,9 +164,9 @@ def _at_url(names: Sequence[str], options: Mapping[str, Any]) -> LoadTarget:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         complain([f"--url {url}: not an http:// or https:// URL"])
-    given = [key for key in _SERVE_KEYS if options.get(key) is not None]
-    if given:
-        complain([f"--{key.replace('_', '-')}: with --url the engine runs already" for key in given])
+    keys = [key for key in _SERVE_KEYS if options.get(key) is not None]
+    if keys:
+        complain([f"--{key.replace('_', '-')}: with --url the engine runs already" for key in keys])
     base = f"{parts.scheme}://{parts.netloc}"
     try:
         status = status_at(base) if parts.path in ("", "/") else None
@@ -174,7 +182,7 @@ def _at_url(names: Sequence[str], options: Mapping[str, Any]) -> LoadTarget:
             complain([f"{url}: no function {name!r}{hint}"])
     if not names and not known:
         complain([f"{url}: the engine has no function"])
-    method, target = options["method"] or "POST", options["target"] or "/"
+    method, target = (options["method"] or "POST").upper(), options["target"] or "/"
     driven = [
         DrivenFunction(name, method, target, dict(options["headers"]))
         for name in dict.fromkeys(names or known)
@@ -196,10 +204,5 @@ def _at_server(
     if names:
         complain([f"{names[0]}: with the URL of a server that is no engine there is nothing to name"])
     target = options["target"] or (path or "/") + (f"?{query}" if query else "")
-    method = options["method"] or ("POST" if options["events"] else "GET")
-    return [DrivenFunction(f"{method} {target}", method.upper(), target, dict(options["headers"]))]
-
-
-def refused(error: EngineError | ValueError) -> None:
-    """Exit with what is wrong, a line each."""
-    complain(str(error).splitlines())
+    method = (options["method"] or ("POST" if options["events"] else "GET")).upper()
+    return [DrivenFunction(f"{method} {target}", method, target, dict(options["headers"]))]

@@ -96,6 +96,7 @@ def _stream(recorder: Recorder, name: str) -> dict[str, Any]:
         **{outcome: recorder.count(stream=name, outcome=outcome) for outcome in OUTCOMES},
         "no_answer": recorder.no_answer[name],
         "records": recorder.records[name],
+        "measured": {outcome: tally.count for outcome, tally in tallies.items()},
         "latency_ms": {outcome: tally.spread_ms() for outcome, tally in tallies.items() if tally.count},
         "curve_ms": tallies[SUCCESS].curve_ms(),
         "blocks": _blocks(recorder, name),

@@ -91,6 +91,23 @@ def with_functions(
     return scenario.model_copy(update={"streams": streams, "limits": limits}), left_out
 
 
+def without_engine(scenario: Scenario, *, is_engine: bool) -> tuple[Scenario, tuple[str, ...]]:
+    """The scenario for what runs already: limits on what cannot be seen there are left out, in words.
+
+    Raises:
+        ValueError: It has a function of its own, or a queue or a bucket, and the server is no engine.
+    """
+    limits = scenario.limits.model_copy(update={"rss_growth": None, "more_files": None})
+    left_out = ["memory and open files, which only an engine started here tells"]
+    if not is_engine:
+        if any(one.keeps_function or one.send in ("sqs", "s3") for one in scenario.streams.values()):
+            raise ValueError("this scenario needs an engine: --url is none")
+        unseen = {"overhead_p99_ms": None, "shortfall_s": None, "empty": (), "free": ()}
+        limits = limits.model_copy(update=unseen)
+        left_out = ["what only an engine tells: overhead, environments, cost, memory"]
+    return scenario.model_copy(update={"limits": limits}), tuple(left_out)
+
+
 def with_objectives(scenario: Scenario, objectives: CallerObjectives | None) -> Scenario:
     """The scenario with these promises to callers instead of its own."""
     if objectives is None:

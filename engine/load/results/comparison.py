@@ -52,6 +52,9 @@ def refusal(before: Document, executors: Mapping[str, str], cores: int | None) -
     settings, machine = before.get("settings"), before.get("machine")
     if not isinstance(settings, dict) or not isinstance(machine, dict) or "executors" not in settings:
         return "is no run.json of engine load, or of an older version"
+    streams = before.get("client", {}).get("streams", {}).values()
+    if "samples" not in before or not all(one.get("blocks") for one in streams):
+        return "has no times to compare: it is a published run"
     if settings["executors"] != dict(executors):
         return f"ran on other executors: {_listed(settings['executors'])}, and now {_listed(executors)}"
     if machine["cores"] != cores:

@@ -41,7 +41,8 @@ def page(document: Document) -> str:
             "Response time",
             charts.latency(document),
             _latency(document),
-            note="From the moment a request was due (open model) or sent (closed model) to its answer.",
+            note="From the moment a request was due (open model) or sent (closed model) to its answer."
+            + _warmup(document),
         ),
         *_environments(document),
         section("Throttles and failures", charts.throttled_and_failed(document), _errors(document)),
@@ -208,9 +209,19 @@ def _deliveries(document: Document) -> list[str]:
     ]
 
 
+def _warmup(document: Document) -> str:
+    warmup_s = document["client"]["warmup_s"]
+    return f" What was due in the warm-up, {warmup_s:g} s, is left out." if warmup_s else ""
+
+
 def _latency(document: Document) -> str:
     rows = [
-        (name, outcome, f"{stream[outcome]:,}", *(milliseconds(value) for value in spread.values()))
+        (
+            name,
+            outcome,
+            f"{stream['measured'][outcome]:,}",
+            *(milliseconds(value) for value in spread.values()),
+        )
         for name, stream in document["client"]["streams"].items()
         for outcome, spread in stream["latency_ms"].items()
     ]

@@ -201,6 +201,8 @@ class Session:
         place = folder / "capacity"
         place.mkdir()
         stream = self._scenario.streams[wanted.stream].model_copy(update={"pace_per_s": 0.0})
+        if stream.is_sent_on:  # how much is accepted says nothing of how much is done
+            stream = stream.model_copy(update={"send": "invoke"})
         with self._open_engine(variables={}) as engine:
             plan = Plan(
                 run_id=f"{self.run_id}-capacity",

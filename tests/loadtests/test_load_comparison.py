@@ -91,6 +91,7 @@ PUBLISHED = {**run(20, seed=1), "client": {"streams": {"a": {}}}}
             {**run(20, seed=1), "client": {"streams": {"a": {}}}},
             "has no times to compare: it is a published run",
         ),
+        (PUBLISHED, "has no times to compare: it is a published run"),
         ({"settings": {}}, "is no run.json of engine load, or of an older version"),
     ],
 )

@@ -189,8 +189,11 @@ export class FunctionPage {
 /** What is said of those that are not in the list. */
 function left(answer) {
   const {last, per_s} = answer.kept;
-  const more = `${answer.left_out.toLocaleString()} more ended that are not kept: of those that succeed, the first ${last} after each reading are, then ${per_s} a second.`;
-  return answer.left_out ? more : "";
+  if (!answer.left_out) return "";
+  return (
+    `${number(answer.left_out)} more ended that are not kept: of those that succeed, ` +
+    `the first ${last} after each reading are, then ${per_s} a second.`
+  );
 }
 
 /** Events are saved in this browser, by function. */

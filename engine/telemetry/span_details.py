@@ -17,15 +17,8 @@ from opentelemetry.trace import SpanKind
 from engine.core.event import Event
 from engine.core.trace_context import TraceContext, from_traceparent, from_xray
 
-_TRIGGERS: Final = {
-    "http": "http",
-    "event": "pubsub",
-    "sqs": "pubsub",
-    "s3": "datasource",
-    "schedule": "timer",
-}
+_TRIGGERS: Final = {"http": "http", "sqs": "pubsub", "s3": "datasource", "schedule": "timer"}
 """Ours to OpenTelemetry's `faas.trigger`; any other is `other`."""
-_ANSWERED: Final = ("invoke", "http", "direct")
 _METHODS: Final = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 )
@@ -68,9 +61,7 @@ def details_of(event: Event) -> SpanDetails:
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another shape
             found = None
     if found is None:
-        waits = event.trigger in _ANSWERED
-        name = event.function if waits else f"{event.function} process"
-        found = SpanDetails(name, SpanKind.SERVER if waits else SpanKind.CONSUMER, {}, _parent(event))
+        found = SpanDetails(event.function, SpanKind.SERVER, {}, _parent(event))
     found.attributes["faas.trigger"] = _TRIGGERS.get(event.trigger, "other")
     return found
 
@@ -172,7 +163,7 @@ def _of_notification(event: Event, document: dict[str, Any]) -> SpanDetails:
         "faas.document.operation": _OPERATIONS.get(record["eventName"].partition(":")[0], "edit"),
         "faas.document.time": record["eventTime"],
     }
-    return SpanDetails(f"{event.function} process", SpanKind.CONSUMER, attributes, _parent(event))
+    return SpanDetails(event.function, SpanKind.SERVER, attributes, _parent(event))
 
 
 _READERS: Final[Mapping[str, Callable[[Event, dict[str, Any]], SpanDetails]]] = {

@@ -182,6 +182,16 @@ def test_a_document_of_another_shape_is_no_reason_to_fail(desk, ended, trigger, 
     assert ((), "hello") == (span.links, span.name.partition(" ")[0])
 
 
+@pytest.mark.parametrize(
+    ("trigger", "expected"), [("schedule", "timer"), ("s3", "datasource"), ("event", "other")]
+)
+def test_any_other_event_is_a_server_span_with_the_functions_name(desk, ended, trigger, expected):
+    """By the conventions for Lambda, batches alone are consumer spans."""
+    span = run(desk, ended, Event("hello", b"", "6f1b2d9e", 0.0, trigger))
+
+    assert ("hello", SpanKind.SERVER, expected) == (span.name, span.kind, span.attributes["faas.trigger"])
+
+
 HEADERS = {"user-agent": "shop/1", "traceparent": PARENT, "tracestate": "congo=t61,rojo=00f"}
 V2 = {
     "version": "2.0",

@@ -46,6 +46,7 @@ from engine.telemetry.span_details import Link, details_of
 _NS: Final = 1_000_000_000
 _MAX_LINKS: Final = 10_000
 """Messages of the largest batch there is."""
+_MAX_TRACERS: Final = 1_000
 _LONGEST_ERROR: Final = 65_536
 _LAST_SEND_S: Final = 3.0
 _SERVER_ERRORS: Final = 500
@@ -154,9 +155,9 @@ class OtelSpans(Tracer):
             start_time=int(self._clock.wall() * _NS) - int(ago_s * _NS),
         )
         made = span.get_span_context()
-        event.trace_id = xray_header(
-            TraceContext(made.trace_id, made.span_id, made.trace_flags.sampled), event.trace_id
-        )
+        if made.is_valid:  # not with OTEL_SDK_DISABLED
+            own = TraceContext(made.trace_id, made.span_id, made.trace_flags.sampled)
+            event.trace_id = xray_header(own, event.trace_id)
         return span
 
     def _end(self, event: Event, span: Span) -> None:
@@ -177,6 +178,8 @@ class OtelSpans(Tracer):
     def _tracer(self, function: str) -> trace.Tracer:
         found = self._tracers.get(function)
         if found is None:
+            if len(self._tracers) >= _MAX_TRACERS:  # functions may come and go over the Lambda API
+                self._tracers.clear()
             provider = TracerProvider(
                 resource=_resource(self._account, function),
                 shutdown_on_exit=False,

@@ -347,6 +347,17 @@ def test_a_header_that_is_none_begins_a_trace_of_its_own(desk, ended, header):
     assert f"Root=1-{span.context.trace_id >> 96:08x}-" in invocation.event.trace_id
 
 
+def test_with_the_sdk_disabled_the_header_stays_as_it_came(monkeypatch, desk, ended):
+    """`OTEL_SDK_DISABLED` is OpenTelemetry's own way to switch it off."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    invocation, outcome = ended(trace_id="Root=1-5759e988-bd862e3fe1be46a994272793")
+    desk.spans.began(invocation)
+    desk.spans.ended(invocation, outcome, None)
+
+    assert () == desk.made
+    assert "Root=1-5759e988-bd862e3fe1be46a994272793" == invocation.event.trace_id
+
+
 def test_a_function_is_a_service(desk, ended):
     """What the environment says goes before; who is told apart by `faas.name` then."""
     invocation, outcome = ended()

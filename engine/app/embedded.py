@@ -12,7 +12,14 @@ from typing import Any, Final, Self
 import anyio
 
 from engine.app.engine import Engine
-from engine.app.serving import Announcement, admin_listener, plain_errors, serve_clients, url_from_here
+from engine.app.serving import (
+    Announcement,
+    admin_listener,
+    announced,
+    plain_errors,
+    serve_clients,
+    url_from_here,
+)
 from engine.config import Config
 from engine.core.function import Function
 from engine.packages.store import PackageStore
@@ -119,7 +126,7 @@ class EmbeddedEngine(Engine):
                 admin_url = await group.start(admin_listener(self, self._stop).serve, closing)
 
             def announce(urls: Mapping[str, str | None]) -> None:
-                ready.set_result(Announcement(http=urls.get("http"), aws=urls.get("aws"), admin=admin_url))
+                ready.set_result(announced(self, urls, admin_url))
 
             await serve_clients(self, shelf, at_aws, self._stop, announce)
             closing.set()

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -216,15 +216,20 @@ async def serve_until(
                     outer.start_soon(_reload, config, engine, closing)
 
                 def ready(urls: Mapping[str, str | None]) -> None:
-                    opened = {**urls, "admin": admin_url}
-                    engine.stats.listeners = {name: url for name, url in opened.items() if url is not None}
-                    announce(Announcement(http=urls.get("http"), aws=urls["aws"], admin=admin_url), engine)
+                    announce(announced(engine, urls, admin_url), engine)
 
                 drained = await serve_clients(
                     engine, shelf, at_aws, signals, ready, client.connect, early=True
                 )
                 closing.set()
             return drained
+
+
+def announced(engine: Engine, urls: Mapping[str, str | None], admin_url: str | None) -> Announcement:
+    """Where `engine` listens, which its status tells from now on."""
+    found = Announcement(http=urls.get("http"), aws=urls.get("aws"), admin=admin_url)
+    engine.stats.listeners = {name: url for name, url in asdict(found).items() if url is not None}
+    return found
 
 
 def admin_listener(

@@ -77,10 +77,6 @@ def test_the_same_runs_give_the_same_intervals():
     assert comparison(before, after) == comparison(json.loads(json.dumps(before)), after)
 
 
-PUBLISHED = {**run(20, seed=1), "client": {"streams": {"a": {}}}}
-"""As `--publish` keeps it."""
-
-
 @pytest.mark.parametrize(
     ("before", "problem"),
     [
@@ -91,7 +87,6 @@ PUBLISHED = {**run(20, seed=1), "client": {"streams": {"a": {}}}}
             {**run(20, seed=1), "client": {"streams": {"a": {}}}},
             "has no times to compare: it is a published run",
         ),
-        (PUBLISHED, "has no times to compare: it is a published run"),
         ({"settings": {}}, "is no run.json of engine load, or of an older version"),
     ],
 )

@@ -7,19 +7,21 @@ from typing import Any, Final
 
 import orjson
 
+from engine.telemetry.fine_classes import LOWEST, LOWEST_WAIT, PER_DOUBLING
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import HANDLER_BOUNDS_S, LOOP_LAG_BOUNDS_S, QUEUE_WAIT_BOUNDS_S
+from engine.telemetry.histogram import LOOP_LAG_BOUNDS_S
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces
 
 _STEP: Final = 50
 """Functions of one step: about a millisecond."""
 BOUNDS: Final = {
-    "duration": HANDLER_BOUNDS_S,
-    "wait": QUEUE_WAIT_BOUNDS_S,
     "lag": LOOP_LAG_BOUNDS_S,
+    "per_doubling": PER_DOUBLING,
+    "lowest_duration": LOWEST,
+    "lowest_wait": LOWEST_WAIT,
 }
-"""Upper bounds of the histograms, seconds."""
+"""How the counts of the feed are to be read: upper bounds, seconds, and `telemetry.fine_classes`."""
 
 
 def feed_pieces(stats: Stats, **rest: Any) -> Pieces:
@@ -49,8 +51,8 @@ def _counters(one: FunctionStats) -> dict[str, Any]:
         "ended": [*map(sum, zip(*[trigger.ended.values() for trigger in triggers], strict=True))],
         "throttles": {reason: count for reason, count in one.throttles.items() if count},
         "cold": one.cold_starts,
-        "duration": one.duration.counts,
-        "wait": one.queue_wait.counts,
+        "duration": [*one.duration.classes.items()],
+        "wait": [*one.queue_wait.classes.items()],
         "usd": float(one.ledger.cost_usd()),
     }
 

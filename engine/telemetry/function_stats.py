@@ -11,6 +11,7 @@ from engine.core.function import Function
 from engine.core.ledger import Ledger
 from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts
+from engine.telemetry.fine_classes import LOWEST_WAIT
 from engine.telemetry.histogram import (
     ASYNC_AGE_BOUNDS_S,
     FROM_ZERO_BOUNDS_S,
@@ -18,6 +19,7 @@ from engine.telemetry.histogram import (
     INIT_BOUNDS_S,
     QUEUE_WAIT_BOUNDS_S,
     RATIO_BOUNDS,
+    FineHistogram,
     Histogram,
     TracedHistogram,
 )
@@ -159,8 +161,8 @@ class FunctionStats:
         self.handler_seconds: dict[str, dict[str, Histogram]] = {}
         self.handler_bytes: dict[str, dict[str, Histogram]] = {}
         self.describe(function, levels, account_limit, now_s)
-        self.queue_wait = Histogram(QUEUE_WAIT_BOUNDS_S)
-        self.init = Histogram(INIT_BOUNDS_S)
+        self.queue_wait = FineHistogram(QUEUE_WAIT_BOUNDS_S, LOWEST_WAIT)
+        self.init = FineHistogram(INIT_BOUNDS_S)
         self.throttles = dict.fromkeys(THROTTLE_REASONS, 0)
         self.starts = dict.fromkeys(START_KINDS, 0)
         self.cold_starts = 0

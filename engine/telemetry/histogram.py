@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, Self
+
+from engine.telemetry.fine_classes import LOWEST, class_of, upper_bound
 
 Bounds = tuple[float, ...]
 """Of any length, so that a compiled module takes it as one object, not apart into so many floats."""
@@ -77,7 +80,42 @@ class Histogram:
         return sum(self.counts)
 
 
-class TracedHistogram(Histogram):
+class FineHistogram(Histogram):
+    """Counts in fine classes too, for percentiles.
+
+    Attributes:
+        fine: By class, what is above the lowest one; the rest of the count is in that.
+        lowest: The lowest class.
+    """
+
+    __slots__ = ("fine", "lowest")
+
+    def __init__(self, bounds: tuple[float, ...], lowest: int = LOWEST) -> None:
+        super().__init__(bounds)
+        self.lowest = lowest
+        self.fine: defaultdict[int, int] = defaultdict(int)
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        super().observe(value)
+        if value > upper_bound(self.lowest):
+            self.fine[class_of(value)] += 1
+
+    @property
+    def classes(self) -> dict[int, int]:
+        """All classes in which something was counted, the lowest one too."""
+        rest = self.count - sum(self.fine.values())
+        return {self.lowest: rest, **self.fine} if rest else dict(self.fine)
+
+    def add(self, other: FineHistogram) -> None:
+        """Count what `other`, of the same bounds, counted."""
+        self.counts = [*map(int.__add__, self.counts, other.counts)]
+        self.sum += other.sum
+        for number, count in other.fine.items():
+            self.fine[number] += count
+
+
+class TracedHistogram(FineHistogram):
     """Keeps, for each bucket, the last value that is worth a look, with the request it belongs to.
 
     Attributes:

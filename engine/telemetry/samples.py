@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from prometheus_client.utils import floatToGoString
 
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import Histogram
+from engine.telemetry.histogram import FineHistogram, Histogram
 from engine.telemetry.label_values import OVERFLOW_LABEL
 from engine.telemetry.metric_catalogue import Metric, Tree
 from engine.telemetry.stats import Stats
@@ -106,6 +106,11 @@ def total(trees: Sequence[Tree]) -> Tree:
     first = next((tree for tree in trees if tree or not isinstance(tree, Mapping)), None)
     if first is None:
         return {}
+    if isinstance(first, FineHistogram):
+        added = FineHistogram(first.bounds, first.lowest)
+        for one in cast("Sequence[FineHistogram]", trees):
+            added.add(one)
+        return added
     if isinstance(first, Histogram):
         histograms = cast("Sequence[Histogram]", [tree for tree in trees if tree])
         columns = zip(*[one.counts for one in histograms], strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import ceil, log2
 from typing import Final
 
 from engine.core.engine_events import (
@@ -24,6 +25,7 @@ from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts
 from engine.ports import Clock
+from engine.telemetry.fine_classes import LEAST_S, LEAST_WAIT_S, PER_DOUBLING
 from engine.telemetry.function_stats import FunctionStats, Levels, foreseen_triggers
 from engine.telemetry.histogram import (
     HANDLER_BOUNDS_S,
@@ -236,6 +238,8 @@ class Stats:
         bucket = bisect_left(HANDLER_BOUNDS_S, duration_s)
         duration.counts[bucket] += 1
         duration.sum += duration_s
+        if duration_s > LEAST_S:
+            duration.fine[ceil(PER_DOUBLING * log2(duration_s))] += 1
         if bucket > _LAST_DULL_BUCKET:
             duration.exemplars[bucket] = duration_s, request_id, event.trace_id
         if duration_s > stats.near_s:
@@ -244,9 +248,13 @@ class Stats:
         latency_s = duration_s + wait_s
         histogram.counts[bisect_left(HANDLER_BOUNDS_S, latency_s)] += 1
         histogram.sum += latency_s
-        histogram = stats.queue_wait
-        histogram.counts[bisect_left(QUEUE_WAIT_BOUNDS_S, wait_s) if wait_s > 0.0005 else 0] += 1
-        histogram.sum += wait_s
+        waits = stats.queue_wait
+        waits.sum += wait_s
+        if wait_s > LEAST_WAIT_S:
+            waits.counts[bisect_left(QUEUE_WAIT_BOUNDS_S, wait_s)] += 1
+            waits.fine[ceil(PER_DOUBLING * log2(wait_s))] += 1
+        else:
+            waits.counts[0] += 1
         if memory_mb is not None:
             stats.use_memory(memory_mb)
         if init_s is None:

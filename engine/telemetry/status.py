@@ -8,22 +8,24 @@ from typing import Any, Final
 import orjson
 
 from engine.core.ledger import Component
+from engine.telemetry.fine_classes import ERROR, PER_DOUBLING, percentile
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import HANDLER_BOUNDS_S, Histogram
+from engine.telemetry.histogram import HANDLER_BOUNDS_S, FineHistogram, Histogram
 from engine.telemetry.label_values import OUTCOMES
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces, at_once
 
 _STEP: Final = 100
 """Functions that are shown in one step: about 6 ms."""
-_NOTE: Final = "percentiles are interpolated inside histogram buckets: approximations, as `approximate` says"
+_NOTE: Final = f"percentiles are of all since the start, and off by up to {ERROR:.1%}: `approximate`"
 
 
 def status_pieces(stats: Stats, *, uptime_s: float) -> Pieces:
     """Everything about all functions, as JSON, in steps of milliseconds; each function is of one moment.
 
-    Costs are decimal text with every digit, in US dollars; times are seconds. `duration_s.counts` are the
-    buckets between `duration_bounds_s`, not added up: two documents give percentiles of the time between.
+    Costs are decimal text with every digit, in US dollars; times are seconds. `duration_s.classes` are the
+    classes of `telemetry.fine_classes` with their counts: two documents give percentiles of the time
+    between. `duration_s.counts` are those between `duration_bounds_s`, as Prometheus gets them.
     """
     in_flight, shown = 0, []
     for count, (name, one) in enumerate(list(stats.functions.items()), 1):
@@ -38,6 +40,7 @@ def status_pieces(stats: Stats, *, uptime_s: float) -> Pieces:
         "listeners": stats.listeners,
         "account_concurrency_limit": stats.account_limit,
         "duration_bounds_s": HANDLER_BOUNDS_S,
+        "classes_per_doubling": PER_DOUBLING,
         "rejected": dict(stats.rejected),
         "note": _NOTE,
     }
@@ -89,7 +92,8 @@ def _function(one: FunctionStats) -> dict[str, Any]:
         "environments_wanted": one.wanted,
         "cold_starts": one.cold_starts,
         "init_failures": sum(one.init_failures.values()),
-        "duration_s": _spread(one.duration) | {"counts": one.duration.counts.copy()},
+        "duration_s": _spread(one.duration)
+        | {"counts": one.duration.counts.copy(), "classes": [*one.duration.classes.items()]},
         "queue_wait_s": _spread(one.queue_wait),
         "init_s": _spread(one.init),
         "billed_ms": ledger.billed_ms,
@@ -101,10 +105,10 @@ def _function(one: FunctionStats) -> dict[str, Any]:
     }
 
 
-def _spread(histogram: Histogram) -> dict[str, Any]:
-    count = histogram.count
+def _spread(histogram: FineHistogram) -> dict[str, Any]:
+    count, classes, lowest = histogram.count, histogram.classes, histogram.lowest
     return {
         "count": count,
         "mean": histogram.sum / count if count else None,
-        "approximate": {"p50": quantile(histogram, 0.5), "p99": quantile(histogram, 0.99)},
+        "approximate": {"p50": percentile(classes, 0.5, lowest), "p99": percentile(classes, 0.99, lowest)},
     }

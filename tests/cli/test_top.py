@@ -18,8 +18,6 @@ from engine.cli.top.lines import Plain
 from engine.cli.top.reading import frame_of
 from engine.cli.top.screen import Picture
 
-BOUNDS = [0.01, 0.1, 1.0]
-
 
 def function(**changes):
     """One function of a status document, as it is when nothing happened yet."""
@@ -33,7 +31,7 @@ def function(**changes):
         "scaled": {"up": {"demand": 0}, "down": {"idle": 0}, "to_zero": {"idle": 0}},
         "throttles": {},
         "cold_starts": 0,
-        "duration_s": {"counts": [0, 0, 0, 0]},
+        "duration_s": {"classes": []},
         "cost_usd": {"total": "0"},
     } | changes
 
@@ -42,7 +40,7 @@ def document(uptime_s, **functions):
     return {
         "uptime_s": uptime_s,
         "in_flight": sum(one["in_flight"] for one in functions.values()),
-        "duration_bounds_s": BOUNDS,
+        "classes_per_doubling": 16,
         "rejected": {"unknown_function": 0},
         "functions": functions,
     }
@@ -61,7 +59,7 @@ AFTER = document(
         scaled={"up": {"demand": 6}, "down": {"timeout": 1}, "to_zero": {"idle": 0}},
         throttles={"function_limit": 8},
         cold_starts=4,
-        duration_s={"counts": [0, 20, 0, 0]},
+        duration_s={"classes": [[-52, 20]]},
         cost_usd={"total": "0.00002"},
     ),
     idle=function(),
@@ -74,7 +72,7 @@ def test_a_row_is_what_happened_between_two_documents():
     hello = frame.rows[0]
 
     assert ("hello", 10.0, 0.25, 4.0) == (hello.function, hello.per_s, hello.errors, hello.throttles_per_s)
-    assert (0.055, 0.0991) == (round(hello.p50_s, 6), round(hello.p99_s, 6))
+    assert (0.10286, 0.10286) == (round(hello.p50_s, 5), round(hello.p99_s, 5))
     assert (3, 1, 5, 2.0) == (hello.in_flight, hello.queued, hello.environments, hello.cold_per_s)
     assert (1.0, 0.00001) == (round(hello.usd_per_million, 6), hello.usd_per_s)
     assert (10.0, 5, 4, 0.036) == (frame.per_s, frame.ready, frame.desired, round(frame.usd_per_hour, 6))
@@ -221,7 +219,7 @@ def test_plain_lines_leave_out_what_did_nothing():
 
     assert "1 min 42 s  hello: 6 environments more (demand)" == lines[0]
     assert lines[5].startswith("up 1 min 42 s   10 per s   3 in use")
-    assert "hello 10 25 % 4.0 55 ms 99.1 ms 3 1 5 2.0 1.00" == " ".join(lines[7].split())
+    assert "hello 10 25 % 4.0 103 ms 103 ms 3 1 5 2.0 1.00" == " ".join(lines[7].split())
     assert 8 == len(lines)
 
 

@@ -46,6 +46,7 @@ def test_the_document_says_what_was_counted(bench):
         "mean": None,
         "approximate": {"p50": None, "p99": None},
         "counts": [0] * 19,
+        "classes": [],
     } == document["functions"]["orders"]["duration_s"]
 
 

@@ -82,7 +82,7 @@ async def _status(admin: AdminClient) -> Document:
         HttpClientError: There is no engine, or something else answers.
     """
     status, document = await admin.get("/status.json")
-    if status != 200 or "duration_bounds_s" not in document:
+    if status != 200 or "classes_per_doubling" not in document:
         raise HttpClientError("no status of an engine: is this the admin listener?")
     return document
 

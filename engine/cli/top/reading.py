@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from engine.telemetry.histogram import Histogram
-from engine.telemetry.status import quantile
+from engine.telemetry import fine_classes
+from engine.telemetry.fine_classes import percentile
 
 Document = Mapping[str, Any]
 """A `/status.json` document."""
@@ -16,7 +16,7 @@ _NOTHING: Final[Document] = {
     "invocations": {},
     "throttles": {},
     "cold_starts": 0,
-    "duration_s": {"counts": ()},
+    "duration_s": {"classes": ()},
     "cost_usd": {"total": "0"},
     "scaled": {},
 }
@@ -80,9 +80,8 @@ def frame_of(before: Document | None, after: Document) -> TopSnapshot:
     if before is None or before["uptime_s"] >= after["uptime_s"]:
         before = after
     span_s = after["uptime_s"] - before["uptime_s"]
-    bounds = tuple(after["duration_bounds_s"])
     rows = tuple(
-        _row(name, before["functions"].get(name, _NOTHING), one, span_s, bounds)
+        _row(name, before["functions"].get(name, _NOTHING), one, span_s)
         for name, one in after["functions"].items()
     )
     functions = after["functions"].values()
@@ -107,15 +106,10 @@ def gained(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int
     return {name: count for name, count in risen.items() if count > 0}
 
 
-def _row(
-    name: str, before: Document, after: Document, span_s: float, bounds: tuple[float, ...]
-) -> FunctionRow:
+def _row(name: str, before: Document, after: Document, span_s: float) -> FunctionRow:
     ended = gained(before["invocations"], after["invocations"])
     count = sum(ended.values())
-    times = Histogram(bounds)
-    old = before["duration_s"]["counts"] or [0] * len(times.counts)
-    pairs = zip(old, after["duration_s"]["counts"], strict=True)
-    times.counts = [max(0, new - known) for known, new in pairs]
+    times = fine_classes.gained(dict(before["duration_s"]["classes"]), dict(after["duration_s"]["classes"]))
     usd = max(0.0, float(after["cost_usd"]["total"]) - float(before["cost_usd"]["total"]))
     each_s = 1 / span_s if span_s > 0 else 0.0
     return FunctionRow(
@@ -123,8 +117,8 @@ def _row(
         per_s=count * each_s,
         errors=1 - ended.get("success", 0) / count if count else None,
         throttles_per_s=sum(gained(before["throttles"], after["throttles"]).values()) * each_s,
-        p50_s=quantile(times, 0.5),
-        p99_s=quantile(times, 0.99),
+        p50_s=percentile(times, 0.5),
+        p99_s=percentile(times, 0.99),
         in_flight=after["in_flight"],
         queued=after["queued"],
         environments=sum(after["environments"].values()),

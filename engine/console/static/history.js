@@ -1,6 +1,6 @@
 // What the feed told since the page was opened: one row of numbers a second, of each function and of all.
 
-import {quantile, risen, sum} from "./numbers.js";
+import {gainedClasses, percentile, quantile, risen, sum} from "./numbers.js";
 
 const KEPT = 600;
 const FIELDS = [
@@ -75,7 +75,7 @@ export class History {
     this.lag = quantile(this.bounds.lag, risen(this.before?.lag ?? feed.lag, feed.lag), 0.99);
     this.times.push(feed.wall_s);
     if (this.times.length > KEPT + 100) this.times.splice(0, this.times.length - KEPT);
-    const totals = new Totals(this);
+    const totals = new Totals();
     for (const [name, now] of Object.entries(feed.functions)) {
       const gained = this.gained(this.before?.functions[name], now);
       this.samples(name).add(this.row(now.levels, now.limit, gained, span), each(gained.throttles, span));
@@ -108,10 +108,14 @@ export class History {
       ended: risen(old.ended, now.ended),
       throttles: Object.fromEntries(reasons.map(([r, n]) => [r, Math.max(0, n - (old.throttles?.[r] ?? 0))])),
       cold: Math.max(0, now.cold - (old.cold ?? 0)),
-      duration: risen(old.duration, now.duration),
-      wait: risen(old.wait, now.wait),
+      duration: gainedClasses(old.duration, now.duration),
+      wait: gainedClasses(old.wait, now.wait),
       usd: Math.max(0, now.usd - (old.usd ?? 0)),
     };
+  }
+
+  percentile(name, gained, q) {
+    return percentile(gained[name], q, this.bounds.per_doubling, this.bounds[`lowest_${name}`]);
   }
 
   row(levels, limit, gained, span) {
@@ -125,11 +129,11 @@ export class History {
       failed: (ended - ok) * rate,
       throttled: sum(Object.values(gained.throttles)) * rate,
       cold: gained.cold * rate,
-      p50: quantile(this.bounds.duration, gained.duration, 0.5),
-      p90: quantile(this.bounds.duration, gained.duration, 0.9),
-      p99: quantile(this.bounds.duration, gained.duration, 0.99),
-      wait50: quantile(this.bounds.wait, gained.wait, 0.5),
-      wait99: quantile(this.bounds.wait, gained.wait, 0.99),
+      p50: this.percentile("duration", gained, 0.5),
+      p90: this.percentile("duration", gained, 0.9),
+      p99: this.percentile("duration", gained, 0.99),
+      wait50: this.percentile("wait", gained, 0.5),
+      wait99: this.percentile("wait", gained, 0.99),
       usdPerHour: gained.usd * rate * 3600,
     });
   }
@@ -137,15 +141,15 @@ export class History {
 
 /** The sum over all functions. */
 class Totals {
-  constructor(history) {
+  constructor() {
     this.levels = Array(LEVELS).fill(0);
     this.gained = {
       ended: [],
       throttles: {},
       cold: 0,
       usd: 0,
-      duration: Array(history.bounds.duration.length + 1).fill(0),
-      wait: Array(history.bounds.wait.length + 1).fill(0),
+      duration: new Map(),
+      wait: new Map(),
     };
   }
 
@@ -157,8 +161,9 @@ class Totals {
     for (let i = 0; i < gained.ended.length; i++) all.ended[i] = (all.ended[i] ?? 0) + gained.ended[i];
     for (const [reason, count] of Object.entries(gained.throttles))
       all.throttles[reason] = (all.throttles[reason] ?? 0) + count;
-    for (let i = 0; i < gained.duration.length; i++) all.duration[i] += gained.duration[i];
-    for (let i = 0; i < gained.wait.length; i++) all.wait[i] += gained.wait[i];
+    for (const name of ["duration", "wait"])
+      for (const [number, count] of gained[name])
+        all[name].set(number, (all[name].get(number) ?? 0) + count);
     all.cold += gained.cold;
     all.usd += gained.usd;
   }

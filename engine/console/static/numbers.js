@@ -18,6 +18,27 @@ export function quantile(bounds, counts, q) {
   return bounds[bounds.length - 1];
 }
 
+/** The same of a Map from fine class to count (`fine_classes.py`): the middle of the class, right to 2.2 %. */
+export function percentile(classes, q, perDoubling, lowest) {
+  const rank = q * sum([...classes.values()]);
+  let below = 0;
+  for (const number of [...classes.keys()].sort((one, other) => one - other)) {
+    const inside = classes.get(number);
+    if (inside && below + inside >= rank) {
+      if (number === lowest) return (2 ** (lowest / perDoubling) * rank) / inside;
+      return 2 ** ((number - 0.5) / perDoubling);
+    }
+    below += inside;
+  }
+  return null;
+}
+
+/** How much the counts of fine classes rose, as a Map; those of an engine that began anew count from 0. */
+export function gainedClasses(before, after) {
+  const old = new Map(before ?? []);
+  return new Map(after.map(([number, count]) => [number, Math.max(0, count - (old.get(number) ?? 0))]));
+}
+
 /** How much counters rose; one that began anew counts from 0. */
 export function risen(before, after) {
   return after.map((count, i) => (count >= (before?.[i] ?? 0) ? count - (before?.[i] ?? 0) : count));

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from typing import Final
+from urllib.parse import quote
 
 import click
 import orjson
 
 from engine.app import Engine
-from engine.cli.options import complain, configured, python_option, run, warn
+from engine.cli.options import complain, configured, http_address, python_option, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.core.outcome import Outcome
 from engine.errors import EngineError
@@ -20,13 +23,16 @@ from engine.protocols.http.client import HttpConnection
 from engine.runtime.output import StandardOutput
 
 _FAILED = 1
+_INLINE: Final = re.compile(r'\s*([{["]|-?\d|(null|true|false)\s*$)')
+"""How a text begins that is the event itself, if it is not the name of a file."""
 
 
 @click.command("invoke", cls=TemplateCommand)
 @click.argument("function", metavar="FUNCTION")
-@click.option("--event", "event", metavar="FILE|-", help="the event as JSON; default {}")
+@click.option("--event", metavar="FILE|-", help="the event: a file, stdin, or JSON itself; default {}")
 @click.option("--config", "path", metavar="FILE", help="run FUNCTION of this engine.toml or template.yaml")
 @template_options
+@click.option("--executor", metavar="NAME", help="auto, loop, thread, process, ...; not with --url")
 @python_option
 @click.option("--url", metavar="URL", help="run FUNCTION in the engine whose aws listener this is")
 def invoke(
@@ -34,8 +40,8 @@ def invoke(
     event: str | None,
     path: str | None,
     parameters: tuple[str, ...],
-    python: str | None,
     url: str | None,
+    **overrides: str | None,
 ) -> None:
     """Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.
 
@@ -45,10 +51,12 @@ def invoke(
     payload = _payload(event)
     with StandardOutput() as output:
         if url is not None:
+            if unused := [f"--{name}" for name, value in overrides.items() if value is not None]:
+                complain([f"{unused[0]} and --url exclude each other: a running engine has its own"])
             failed, body, log = run(_remotely(url, function, payload))
             output.err.write(log)
         else:
-            failed, body = _here(function, payload, path, parameters, python, output.err.write)
+            failed, body = _here(function, payload, path, parameters, overrides, output.err.write)
     sys.stdout.buffer.write(body + b"\n")
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
@@ -56,13 +64,17 @@ def invoke(
 def _payload(event: str | None) -> bytes:
     if event is None:
         return b"{}"
+    inline = _INLINE.match(event) is not None and not os.path.exists(event)
     try:
-        text = sys.stdin.buffer.read() if event == "-" else Path(event).read_bytes()
+        if inline:
+            text = os.fsencode(event)
+        else:
+            text = sys.stdin.buffer.read() if event == "-" else Path(event).read_bytes()
         orjson.loads(text)
     except OSError as error:
         complain([f"--event {event}: {error.strerror}"])
     except orjson.JSONDecodeError as error:
-        complain([f"--event {event}: not JSON: {error}"])
+        complain([f"--event {event}: {'no such file, and ' if inline else ''}not JSON: {error}"])
     return text
 
 
@@ -71,12 +83,10 @@ def _here(
     payload: bytes,
     path: str | None,
     parameters: tuple[str, ...],
-    python: str | None,
+    overrides: Mapping[str, str | None],
     write_log: Callable[[str], object],
 ) -> tuple[bool, bytes]:
-    config = configured(
-        path, () if path else (function,), {"log_format": "text", "python": python}, parameters
-    )
+    config = configured(path, () if path else (function,), {"log_format": "text", **overrides}, parameters)
     warn(config)
     names = [one.name for one in config.functions]
     if path is None:
@@ -96,13 +106,11 @@ def _here(
 
 
 async def _remotely(url: str, function: str, payload: bytes) -> tuple[bool, bytes, str]:
-    parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname is None:
-        complain([f"--url {url}: not an http:// URL"])
+    host, port = http_address(url)
     target = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-    headers = [("Host", parts.netloc), ("X-Amz-Log-Type", "Tail"), ("Content-Type", "application/json")]
+    headers = [("X-Amz-Log-Type", "Tail"), ("Content-Type", "application/json")]
     try:
-        connection = await HttpConnection.open(parts.hostname, parts.port or 80)
+        connection = await HttpConnection.open(host, port)
         response = await connection.request("POST", target, headers, payload)
     except OSError as error:
         complain([f"{url}: {error}"])

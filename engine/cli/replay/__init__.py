@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from random import Random
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from engine.cli.model_options import json_of, number, refuse, refuse_unused, take
-from engine.cli.options import run
-from engine.cli.replay.calls import Calls
+from engine.cli.options import http_address, run
+from engine.cli.replay.calls import Calls, InvokeApi
 from engine.cli.trace_options import trace_of, trace_options
 from engine.report.tables import text_table
 from engine.runtime.clock import SystemClock
@@ -48,17 +47,11 @@ def replay(context: click.Context, /, trace: str, url: str, *, as_json: bool, **
     """Send each event of TRACE at its time: own events, REPORT lines, or a published trace.
 
     Events (JSON Lines or CSV of timestamp, function, payload) are sent in the order of the file; other traces
-    are sorted first. Prints what the callers saw, and what REPORT lines say of it. Exit code 1 if a call
-    found no engine, or the trace ends at a wrong line; 2 if it cannot be read.
+    are sorted first. Prints what the callers saw, from when each call was due, and what REPORT lines say.
+    Exit code 1 if a call found no engine, or the trace ends at a wrong line; 2 if it cannot be read.
     """
-    parts = urlsplit(url)
-    try:
-        port = parts.port or 80
-    except ValueError as error:
-        refuse([f"--url {url}: {error}"])
-    if parts.scheme != "http" or parts.hostname is None:
-        refuse([f"--url {url}: not an http:// URL"])
-    calls = Calls(parts.hostname, port, asynchronous=options["asynchronous"], most=options["most"])
+    api = InvokeApi(*http_address(url), asynchronous=options["asynchronous"])
+    calls = Calls(api, SystemClock(), asynchronous=options["asynchronous"], most=options["most"])
     payload = b"{}" if options["event"] is None else json.dumps(json_of(options["event"])).encode()
     read_as = trace_of(trace, **take(options, "layout", "spread", "skip_wrong_lines"))
     if read_as.layout not in COUNTED:
@@ -67,7 +60,12 @@ def replay(context: click.Context, /, trace: str, url: str, *, as_json: bool, **
         events = _Rows(read_as, options["seed"], options["to"], options["function"], payload)
     except TraceError as error:
         refuse([str(error)])
-    wrong = run(_send(events, calls, options["speed"], options["limit"]))
+
+    async def send() -> str:
+        with closing(api):
+            return await calls.send_all(islice(events, options["limit"]), options["speed"])
+
+    wrong = run(send())
     for line in events.skipped():
         click.echo(f"warning: {line}", err=True)
     shown = calls.figures()
@@ -78,10 +76,8 @@ def replay(context: click.Context, /, trace: str, url: str, *, as_json: bool, **
         click.echo("\n".join(text_table(rows)))
         for status, seen in calls.statuses():
             click.echo(f"status {status}: {seen:,}")
-    if calls.sent_late:
-        click.echo(
-            f"warning: {calls.sent_late:,} calls were sent late: this machine is too slow for it", err=True
-        )
+    for line in _lateness(calls, options["most"]):
+        click.echo(f"warning: {line}", err=True)
     problems = [wrong] if wrong else []
     if calls.unreachable:
         problems.append(f"{calls.unreachable:,} calls found no engine: {calls.reason}")
@@ -89,6 +85,23 @@ def replay(context: click.Context, /, trace: str, url: str, *, as_json: bool, **
         for problem in problems:
             click.echo(f"error: {problem}", err=True)
         raise click.exceptions.Exit(_FAILED)
+
+
+def _lateness(calls: Calls, most: int) -> Iterator[str]:
+    """What was not sent as the trace has it, and why."""
+    late = calls.lateness
+    if calls.out_of_order:
+        yield f"{calls.out_of_order:,} calls stand after later ones, and were sent with these: sort the trace"
+    if late.held:
+        yield (
+            f"{late.held:,} calls were sent up to {late.held_s:,.3g} s late, because {most:,} were under way "
+            "(--most); their times count that"
+        )
+    if late.slow:
+        yield (
+            f"{late.slow:,} calls were sent up to {late.slow_s:,.3g} s late: this machine is too slow; "
+            "their times count that"
+        )
 
 
 class _Rows:
@@ -127,25 +140,3 @@ class _Rows:
                 str(self._trace.file), row.line, "names no function: say which by --function or --to"
             )
         return row._replace(function=function, payload=row.payload if row.payload != b"{}" else self._payload)
-
-
-async def _send(rows: _Rows, calls: Calls, speed: float, limit: int | None) -> str:
-    """Problems of the trace; the rows before the first problem are sent."""
-    clock = SystemClock()
-    began_s = clock.now()
-    first_s: float | None = None
-    wrong = ""
-    async with asyncio.TaskGroup() as group:
-        try:
-            for row in islice(rows, limit):
-                first_s = row.at_s if first_s is None else first_s
-                due_s = began_s + (row.at_s - first_s) / speed
-                await asyncio.sleep(max(0.0, due_s - clock.now()))
-                await calls.wait_for_room()
-                calls.late(clock.now() - due_s)
-                group.create_task(calls.call(row.function or "", row.payload, clock))
-        except TraceError as error:
-            wrong = str(error)
-    calls.took_s = clock.now() - began_s
-    calls.close()
-    return wrong

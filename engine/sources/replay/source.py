@@ -16,10 +16,10 @@ from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Finding, Host, Sink
+from engine.sources.replay.lateness import Lateness
 from engine.sources.replay.reader import Format, rows_of
 from engine.sources.replay.trace_file import Row, TraceError
 
-_LATE_S: Final = 0.1
 _PROGRESS_S: Final = 10.0
 _SAMPLE: Final = 100
 _LONG_WAIT_S: Final = 600.0
@@ -62,8 +62,7 @@ class Summary:
 
     Attributes:
         sent: Events that were taken.
-        late: How many of these were sent more than a tenth of a second after their time.
-        latest_s: The most of it.
+        lateness: How many of these were sent late, and why.
         succeeded, failed, throttled: What became of them.
         refused: Rows that became no event: their function does not exist, or the engine takes none.
         skipped: Rows before `start_s`.
@@ -73,8 +72,7 @@ class Summary:
     __slots__ = (
         "error",
         "failed",
-        "late",
-        "latest_s",
+        "lateness",
         "refused",
         "sent",
         "skipped",
@@ -83,15 +81,26 @@ class Summary:
     )
 
     def __init__(self) -> None:
-        self.sent = self.late = self.succeeded = self.failed = self.throttled = 0
+        self.sent = self.succeeded = self.failed = self.throttled = 0
         self.refused = self.skipped = 0
-        self.latest_s = 0.0
+        self.lateness = Lateness()
         self.error: str | None = None
+
+    @property
+    def late(self) -> int:
+        """How many were sent more than a tenth of a second after their time."""
+        return self.lateness.held + self.lateness.slow
+
+    @property
+    def latest_s(self) -> float:
+        """The most that one of them was late."""
+        return max(self.lateness.held_s, self.lateness.slow_s)
 
     def __str__(self) -> str:
         before = f"{self.skipped} before its start left out, " if self.skipped else ""
+        held = f", {self.lateness.held} of them held by most_in_flight" if self.lateness.held else ""
         text = (
-            f"{before}{self.sent} sent, {self.late} late (by up to {self.latest_s:.3f} s), "
+            f"{before}{self.sent} sent, {self.late} late (by up to {self.latest_s:.3f} s{held}), "
             f"{self.succeeded} succeeded, {self.failed} failed, "
             f"{self.throttled} throttled, {self.refused} refused"
         )
@@ -212,15 +221,16 @@ class _Replay:
         while self._in_flight >= self._settings.most_in_flight and not self._stop.is_set():
             self._ended.clear()
             await self._ended.wait()
+            self.summary.lateness.had_room(self._now())
         if self.summary.sent % _TURN == 0:
             await asyncio.sleep(0)
             self._log_progress()
         if self._stop.is_set():
             return False
-        self._send(row, max(0.0, self._now() - due_s) if self._settings.speed else 0.0)
+        self._send(row, due_s)
         return True
 
-    def _send(self, row: Row, late_s: float) -> None:
+    def _send(self, row: Row, due_s: float) -> None:
         summary = self.summary
         function = row.function or self._function
         event = Event(function, row.payload, self._host.new_request_id(), self._now(), "replay")
@@ -234,9 +244,8 @@ class _Replay:
             self._host.reject("not_accepting" if stopping else "unknown_function")
             return
         summary.sent += 1
-        if late_s > _LATE_S:
-            summary.late += 1
-            summary.latest_s = max(summary.latest_s, late_s)
+        if self._settings.speed:
+            summary.lateness.sent(due_s, event.received_s)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         self._in_flight -= 1

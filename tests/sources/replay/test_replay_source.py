@@ -112,7 +112,7 @@ async def test_what_became_of_the_events_is_counted(bench):
 
 
 async def test_above_the_limit_of_events_in_flight_the_trace_is_late(bench):
-    """And says by how much."""
+    """And says by how much, and that this is why."""
     bench.takes_s = 10.0
     trace = "".join(f'{{"timestamp": {n}}}\n' for n in range(4))
     source = bench.source({"file": bench.write("t.jsonl", trace), "most_in_flight": 2})
@@ -121,6 +121,7 @@ async def test_above_the_limit_of_events_in_flight_the_trace_is_late(bench):
 
     assert (2, [0, 1, 10, 11]) == (bench.most_in_flight, bench.at_s)
     assert (2, 8.0) == (source.summaries[0].late, round(source.summaries[0].latest_s, 3))
+    assert "2 late (by up to 8.000 s, 2 of them held by most_in_flight)" in bench.said[-1]
 
 
 async def test_a_line_that_is_wrong_ends_the_replay(bench):

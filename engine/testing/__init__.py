@@ -22,6 +22,7 @@ _HOMES = {
     "SyncEngine": "sync_engine",
     "VirtualClock": "clock",
     "VirtualTimeLoop": "clock",
+    "events": "events",
     "handler_platform": "clock",
     "scripted_executor": "fakes",
     "virtual_platform": "clock",
@@ -32,7 +33,8 @@ __all__ = [*_HOMES]
 def __getattr__(name: str) -> _Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(_import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = _import_module(f"{__name__}.{_HOMES[name]}")
+    value = globals()[name] = home if name == _HOMES[name] else getattr(home, name)
     return value
 
 

@@ -7,6 +7,7 @@ events                `engine.testing.events`: the events of every source
 plugin                the pytest fixtures `engine` and `engine_sync`
 """
 
+from engine.testing import events
 from engine.testing.clock import VirtualClock, VirtualTimeLoop, handler_platform, virtual_platform
 from engine.testing.fakes import (
     Act,
@@ -27,6 +28,7 @@ __all__ = [
     "SyncEngine",
     "VirtualClock",
     "VirtualTimeLoop",
+    "events",
     "handler_platform",
     "scripted_executor",
     "virtual_platform",

@@ -52,8 +52,13 @@ _SILENT_LOOKS_AT_START: Final = 60
 _DESCRIPTORS: Final = 3
 """What comes with a new process: its socket, its output, and its pidfd."""
 
-_KEPT_VARIABLES: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+_KEPT_VARIABLES: Final = (
+    *("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL"),
+    *("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"),
+)
 """Of the engine's variables, those that an interpreter may need in order to start; and its own, PYTHON*.
+
+By those of coverage.py it is started with every interpreter, and measures what is forked from it.
 
 Whatever a zygote starts with can be read in /proc by everything it forks.
 """

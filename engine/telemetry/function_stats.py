@@ -124,6 +124,7 @@ class FunctionStats:
         "threads_abandoned",
         "throttles",
         "triggers",
+        "untimed",
         "wanted",
     )
 
@@ -167,6 +168,7 @@ class FunctionStats:
         self.starts = dict.fromkeys(START_KINDS, 0)
         self.cold_starts = 0
         self.successes_to_keep = KEPT  # until somebody reads: see `recent_invocations`
+        self.untimed = 0  # invocations that ended without a duration
         self.wanted = 0
         self.cpu_got_s = self.cpu_promised_s = 0.0
         self.init_failures = dict.fromkeys(INIT_FAILURES, 0)
@@ -245,10 +247,7 @@ class FunctionStats:
     @property
     def numbers(self) -> range:
         """Of all invocations that ended, by order of their ends."""
-        triggers = self.triggers.values()
-        ended = sum(sum(one.ended.values()) for one in triggers)
-        never_ran = sum(one.refused for one in triggers) - sum(self.throttles.values())  # but are in `ended`
-        return range(self._first_number, self._first_number + ended - never_ran)
+        return range(self._first_number, self._first_number + sum(self.duration.counts) + self.untimed)
 
     def counts(self) -> AsyncCounts:
         """What becomes of asynchronous events, from now on shown."""

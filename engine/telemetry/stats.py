@@ -265,11 +265,15 @@ class Stats:
     def _keep(
         self, stats: FunctionStats, invocation: Invocation, outcome: Outcome, error_type: str | None
     ) -> None:
+        """Before its duration is counted."""
         if outcome.status is _SUCCESS:
             stats.successes_to_keep -= 1
             if not stats.successes_to_keep:
                 self._later(1.0, partial(_keep_a_few_more, stats))
-        self.recent.add(stats.numbers.stop - 1, invocation, outcome, error_type, stats.function.memory_mb)
+        number = stats.numbers.stop
+        if outcome.status in _WITHOUT_DURATION:
+            stats.untimed += 1
+        self.recent.add(number, invocation, outcome, error_type, stats.function.memory_mb)
 
     def keep_successes(self, name: str) -> None:
         """Keep `KEPT` more successes of `name`, which is read. Raises KeyError if there is none."""

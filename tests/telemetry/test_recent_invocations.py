@@ -70,7 +70,10 @@ def test_each_reader_is_told_how_many_are_left_out_since_its_last_read(bench, en
     assert KEPT_FAILURES + KEPT == len(bench.stats.recent.of("hello", after=start))
     assert 3 == left_out(bench, after=start)
     assert start + 3 == left_out(bench)
-    assert 0 == left_out(bench, after=start + KEPT_FAILURES + KEPT + 3)
+    end = start + KEPT_FAILURES + KEPT + 3
+    assert 0 == left_out(bench, after=end)
+    later = [one for status in (Status.INIT_ERROR, Status.ERROR) for one in keep(bench, ended, status)]
+    assert [end + 1, end + 2] == [one.number for one in later]
 
 
 def test_what_ended_before_the_time_that_is_asked_for_is_not_left_out(new_bench, ended):

@@ -11,14 +11,18 @@ class Format(Enum):
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 
 
 _MEDIA_TYPES: Final = {
     "application/openmetrics-text": Format.OPENMETRICS,
+    "application/vnd.google.protobuf": Format.PROTOBUF,
     "text/plain": Format.TEXT,
     "text/*": Format.TEXT,
     "*/*": Format.TEXT,
 }
+_MESSAGE: Final = {"proto=io.prometheus.client.metricfamily", "encoding=delimited"}
+"""What a scraper says of the protobuf that it means, in lower case."""
 
 
 def choose_format(accept: str | None) -> Format:
@@ -28,6 +32,8 @@ def choose_format(accept: str | None) -> Format:
         media_type, *parameters = (part.strip() for part in item.split(";"))
         offered = _MEDIA_TYPES.get(media_type)
         q = _quality(parameters)
+        if offered is Format.PROTOBUF and not {"".join(one.split()) for one in parameters} >= _MESSAGE:
+            continue
         if offered is not None and q > best_q:
             best, best_q = offered, q
     return best

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -161,6 +161,13 @@ class QueryResult(NamedTuple):
     samples: tuple[tuple[float, float], ...]
 
 
+class Target(NamedTuple):
+    """What is scraped: host and port, and the labels that its series get, `job` among them."""
+
+    address: str
+    labels: Mapping[str, str]
+
+
 class Prometheus:
     """Asks a Prometheus server."""
 
@@ -223,8 +230,8 @@ class Rig:
             self._generator = Generator(urls["aws"])
             target = opening.enter_context(self._generator)
             engine = urllib.parse.urlsplit(self.admin).netloc
-            targets = {"engine": engine, "loadtest": target}
-            self.prometheus = opening.enter_context(_prometheus(self._folder, targets, self._scrape_s))
+            targets = [Target(engine, {"job": "engine"}), Target(target, {"job": "loadtest"})]
+            self.prometheus = opening.enter_context(scraping(self._folder, targets, self._scrape_s))
             self._open = opening.pop_all()
         return self
 
@@ -265,12 +272,16 @@ def _engine(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _prometheus(folder: Path, targets: Mapping[str, str], scrape_s: float) -> Iterator[Prometheus]:
+def scraping(
+    folder: Path, targets: Sequence[Target], scrape_s: float, *features: str
+) -> Iterator[Prometheus]:
+    """A Prometheus that sees all `targets`, with these features enabled; its files are in `folder`."""
     if PROMETHEUS is None:
         raise FileNotFoundError("prometheus is not installed")
     jobs = "\n".join(
-        f"  - job_name: {job}\n    static_configs: [{{targets: ['{target}']}}]"
-        for job, target in targets.items()
+        f"  - job_name: target-{number}\n    static_configs: "
+        f"{json.dumps([{'targets': [target.address], 'labels': target.labels}])}"
+        for number, target in enumerate(targets)
     )
     interval = f"{scrape_s * 1000:.0f}ms"
     config = (
@@ -284,7 +295,7 @@ def _prometheus(folder: Path, targets: Mapping[str, str], scrape_s: float) -> It
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address={urllib.parse.urlsplit(url).netloc}",
-        "--enable-feature=exemplar-storage",
+        f"--enable-feature={','.join(('exemplar-storage', *features))}",
         "--log.level=warn",
     ]
     with (

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import replace
-from decimal import Decimal
 from functools import partial
 from typing import Any, NoReturn
 
@@ -27,11 +24,11 @@ from engine.cli.model_options import (
     output_options,
     refuse,
     refuse_unused,
-    sizes_of,
     take,
     write,
 )
-from engine.cli.plan.against import Asked, assumptions_of_log, observed_runs, taken_from_log
+from engine.cli.plan.against import Asked, ObservedLog, observed_runs
+from engine.cli.plan.answer import answer_of
 from engine.cli.plan.backlog import drain_of
 from engine.cli.plan.beside import (
     AccountAnswer,
@@ -43,37 +40,14 @@ from engine.cli.plan.beside import (
 )
 from engine.cli.plan.beside import lines as lines_of_account
 from engine.cli.plan.beside import page as page_of_account
-from engine.cli.plan.memory import SizeDurations, durations_of_cpu, durations_of_file, memory_table, unkept
+from engine.cli.plan.memory import durations_of
 from engine.cli.plan.monthly_prices import MonthlyPrices
-from engine.cli.plan.page import ReportContent, page
+from engine.cli.plan.page import page
+from engine.cli.plan.question import PlanQuestion, answer_to
 from engine.cli.plan.text import lines
-from engine.cli.prediction_tables import (
-    NotedTable,
-    comparison_rows,
-    container_rows,
-    keep_alive_rows,
-    plan_rows,
-    provision_rows,
-    scaled_table,
-)
-from engine.core.function import Account, Function
-from engine.model.cost.bill import bill
-from engine.model.cost.containers import (
-    Container,
-    ContainerComparison,
-    container_assumptions,
-    containers_instead,
-)
 from engine.model.cost.memory_sizes import SIZES_MB
-from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions
-from engine.model.cost.price_book import PriceBook
-from engine.model.distributions import Distribution
-from engine.model.queueing import comparison, recommendations
-from engine.model.queueing.analytic import predict
-from engine.model.queueing.memory_search import SizeAnswer, answers_by_memory, cheapest_kept
-from engine.model.queueing.objectives import Objectives, Verdict, documents, overall
-from engine.model.queueing.prediction import Prediction
-from engine.model.queueing.search import UNRESERVED, Predicted, fewest_provisioned, smallest_reservation
+from engine.model.cost.monthly import FRONT_DOORS, Month
+from engine.model.queueing.objectives import Verdict, overall
 from engine.model.simulation.workload import Trigger
 
 _OF_ONE = (
@@ -89,8 +63,6 @@ _OF_ONE = (
     "sizes",
 )
 """Options that several functions have no use for."""
-
-_REPEATED = "owed for each hour, used or not; the time looked at repeats itself, use goes with requests"
 
 
 @click.command("plan")
@@ -180,108 +152,44 @@ def plan(
         loads = [load_of(function, account, hours * 3600, said)]
         loads += [load_beside(text, account, hours * 3600) for text in beside]
         _tell(answer_together(loads, objectives, book, free_tier, days), html, as_json=as_json)
-    asked = Asked(function, service, init, hours * 3600)
-    wanted = options.pop("find")
-    against, of, within = (options.pop(name) for name in ("against", "of", "within"))
-    runs = None
-    taken: list[str] = []
-    if against is None:
-        refuse_unused(context, "needs --against", "of", "within")
-    elif wanted == "memory":
-        refuse(["--find memory: --against holds a plan against a log of one memory size"])
-    else:
-        runs = observed_runs(against, of, function.memory_mb)
-        asked, taken = taken_from_log(runs, asked, against, partial(is_given, context))
-    function, service, init, horizon_s = asked
+    asked, wanted = Asked(function, service, init, hours * 3600), options.pop("find")
+    log = _log(context, wanted, function.memory_mb, **take(options, "against", "of", "within"))
+    if log is not None:
+        asked = log.completed(asked, partial(is_given, context))
+    durations = durations_of(context, wanted, asked, **take(options, "cpu_ms", "tuned", "sizes"))
+    if durations is not None and durations.init is not None and not is_given(context, "init"):
+        asked = asked._replace(init=durations.init)
     containers, at_once = options.pop("container"), options.pop("at_once")
     error_share = options.pop("errors") / 100
     trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
-    durations = _durations(context, wanted, function, service, **take(options, "cpu_ms", "tuned", "sizes"))
-    if durations is not None and durations.init is not None and not is_given(context, "init"):
-        init = durations.init
-
-    def predicted(function: Function, service: Distribution = service, *, rough: bool = False) -> Prediction:
-        return predict(
-            function,
-            account,
-            traffic,
-            horizon_s=horizon_s,
-            service=service,
-            init=init,
-            error_share=error_share,
-            trigger=trigger,
-            rough=rough,
-        )
-
     prices = MonthlyPrices(book, free_tier, Month(requests=0, days=days, **options), traffic)
-    sizes: list[SizeAnswer] = []
-    if wanted is None:
-        found = predicted(function)
-    elif durations is not None:
-        sizes = answers_by_memory(
-            durations.at,
-            lambda size: predicted(replace(function, memory_mb=size), durations.at[size]),
-            lambda found: prices.bill(found).usd,
-            objectives,
-        )
-        best = cheapest_kept(sizes)
-        if best is None:
-            refuse([unkept(sizes)])
-        found = replace(best.prediction, assumptions=(*best.prediction.assumptions, *durations.assumptions))
-        service = durations.at[best.memory_mb]
-    else:
-        found = _searched(wanted, predicted, function, account, objectives)
-    function = found.function
-    instead = [_instead(found, book, days, one, at_once) for one in containers]
-    more_said = (*assumptions(prices.month), *container_assumptions(instead))
-    found = replace(found, assumptions=(*found.assumptions, *more_said))
-    priced, offers = prices.bill(found), prices.offers(found)
-    checks = objectives.checks(found, priced.usd)
-    more = {
-        "savings_plans": [one.document() for one in offers],
-        **({"containers": [one.document() for one in instead]} if instead else {}),
-        **({"memory_sizes": [one.document() for one in sizes]} if sizes else {}),
-        **_recommended(Asked(function, service, init, horizon_s), account, traffic, found, prices),
-    }
-    compared: list[comparison.ComparisonRow] = []
-    if runs is not None:
-        predicted_usd = float(bill(found.usage(), book).usd)
-        seen = runs.figures(horizon_s, book, function.architecture)
-        compared = comparison.compared(comparison.figures(found, predicted_usd), seen)
-        found = replace(found, assumptions=(*found.assumptions, *assumptions_of_log(taken)))
-        more["predicted_and_observed"] = comparison.document(compared)
-        more["taken_from_the_log"] = taken
-    document = {
-        "verdict": overall(checks).value,
-        "objectives": documents(checks),
-        "traffic": str(traffic),
-        **({} if wanted is None else {"found": {wanted: _number_of(wanted, function)}}),
-        **found.document(),
-        "cost": {**priced.document(), "days": days},
-        **more,
-    }
-    report = ReportContent(
-        title=f"{traffic} requests/s on {function.memory_mb} MB",
-        prediction=found,
-        bill=priced,
-        bill_of=f"a month of {days} days",
-        checks=checks,
-        document=document,
-        tables={
-            "Memory": memory_table(sizes),
-            "More traffic": scaled_table(document),
-            "Provisioned concurrency": NotedTable(provision_rows(document["provisioned"])),
-            "Savings Plans": NotedTable(plan_rows(offers), _REPEATED if offers else ""),
-            "Keep-alive": NotedTable(keep_alive_rows(document["keep_alive"])),
-            "Instead of Lambda": NotedTable(container_rows(instead)),
-            f"Against {against}": NotedTable(comparison_rows(compared)),
-        },
-    )
+    question = PlanQuestion(asked, account, traffic, error_share, trigger, prices, objectives)
+    found = answer_to(question, wanted, durations)
+    answer = answer_of(question, found, containers=containers, at_once=at_once, log=log)
+    report = answer.report()
     if html is not None:
         write(html, page(report))
-    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines(report)))
-    apart = within is not None and 100 * comparison.worst(compared) > within
-    _exit(failed=apart or overall(checks) is Verdict.FAILS)
+    click.echo(json.dumps(report.document, indent=2) if as_json else "\n".join(lines(report)))
+    missed = log is not None and log.is_missed(answer.compared)
+    _exit(failed=missed or overall(answer.checks) is Verdict.FAILS)
+
+
+def _log(
+    context: click.Context,
+    wanted: str | None,
+    memory_mb: int,
+    *,
+    against: str | None,
+    of: str | None,
+    within: float | None,
+) -> ObservedLog | None:
+    """The log that `--against` names; exits if it cannot be held against this plan."""
+    if against is None:
+        refuse_unused(context, "needs --against", "of", "within")
+        return None
+    if wanted == "memory":
+        refuse(["--find memory: --against holds a plan against a log of one memory size"])
+    return ObservedLog(against, observed_runs(against, of, memory_mb), within)
 
 
 def _tell(answer: AccountAnswer, html: str | None, *, as_json: bool) -> NoReturn:
@@ -294,105 +202,3 @@ def _tell(answer: AccountAnswer, html: str | None, *, as_json: bool) -> NoReturn
 
 def _exit(*, failed: bool) -> NoReturn:
     raise click.exceptions.Exit(OBJECTIVE_FAILED if failed else 0)
-
-
-def _recommended(
-    asked: Asked,
-    account: Account,
-    traffic: Any,
-    found: Prediction,
-    prices: MonthlyPrices,
-) -> dict[str, Any]:
-    """What other traffic, provisioned concurrency and another keep-alive would change, and what to do."""
-    function, service, init, horizon_s = asked
-    book, month_s = prices.book, prices.month_s
-    provided = recommendations.provisions(function, found, service, book, month_s, prices.free_tier)
-    scaled = recommendations.scaled(
-        function,
-        account,
-        traffic,
-        horizon_s=horizon_s,
-        service=service,
-        init=init,
-        book=book,
-        month_s=month_s,
-    )
-    return {
-        "traffic_times": recommendations.document(scaled),
-        "limit_crossed_at_requests_per_s": recommendations.crossing_per_s(function, account, service),
-        "provisioned": recommendations.document(provided),
-        "keep_alive": [
-            {"keep_alive_s": keep_s, "cold_share": cold, "environments": environments}
-            for keep_s, cold, environments in recommendations.keep_alives(function, found, service)
-        ],
-        "recommendations": recommendations.recommendations(function, account, found, service, provided),
-    }
-
-
-def _instead(
-    found: Prediction, book: PriceBook, days: int, container: Container, at_once: int
-) -> ContainerComparison:
-    """The predicted load on containers, enough for what is in flight for 99 % of the time."""
-    return containers_instead(
-        container,
-        book,
-        busy=math.ceil(found.concurrency_p99),
-        billed_ms=Decimal(str(round(found.billed_ms / found.ran, 6))) if found.ran else 0,
-        memory_mb=found.function.memory_mb,
-        architecture=found.function.architecture,
-        days=days,
-        at_once=at_once,
-    )
-
-
-def _durations(
-    context: click.Context,
-    wanted: str | None,
-    function: Function,
-    service: Distribution,
-    *,
-    cpu_ms: float | None,
-    tuned: str | None,
-    sizes: str,
-) -> SizeDurations | None:
-    """How long a run takes at each memory size, if that is what is looked for; exits if it is not said."""
-    if wanted != "memory":
-        refuse_unused(context, "needs --find memory", "cpu_ms", "tuned", "sizes")
-        return None
-    if tuned is not None:
-        refuse_unused(context, "--tuned says it", "service", "memory_mb", "cpu_ms", "sizes")
-        return durations_of_file(tuned)
-    if cpu_ms is None:
-        refuse(["--find memory: needs --cpu-ms, the part of a run that shrinks with memory, or --tuned FILE"])
-    return durations_of_cpu(service, cpu_ms, function.memory_mb, sizes_of(sizes))
-
-
-def _searched(
-    wanted: str,
-    predicted: Predicted,
-    function: Function,
-    account: Account,
-    objectives: Objectives,
-) -> Prediction:
-    """The answer with the smallest number of what is wanted; exits if there is none, or nothing to keep."""
-    if wanted == "reserved":
-        bound, option = objectives.throttled_percent, "--throttles"
-    else:
-        bound, option = objectives.cold_percent, "--cold"
-    if bound is None:
-        refuse([f"--find {wanted}: needs {option}, the percentage that is not to be passed"])
-    if wanted == "reserved":
-        most = account.concurrency_limit - UNRESERVED
-        found = smallest_reservation(predicted, function, account, bound / 100)
-    else:
-        most = account.limit_of(function)
-        found = fewest_provisioned(predicted, function, most, bound / 100)
-    if found is None:
-        refuse([f"--find {wanted}: {most:,} are not enough for {option} {bound:g}"])
-    return found
-
-
-def _number_of(wanted: str, function: Function) -> int | None:
-    if wanted == "memory":
-        return function.memory_mb
-    return function.reserved_concurrency if wanted == "reserved" else function.provisioned_concurrency

@@ -17,7 +17,8 @@ from engine.model.cost.bill import bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import invocations, total
 from engine.model.distributions import Distribution, Empirical, empirical
-from engine.model.queueing.comparison import nearest_rank
+from engine.model.queueing import comparison
+from engine.model.queueing.prediction import Prediction
 from engine.sources.replay.reader import rows_of
 from engine.sources.replay.recorded import timeout_of
 from engine.sources.replay.trace_file import Row, TraceError, WrongLines
@@ -96,7 +97,7 @@ class ObservedRuns:
             "requests": len(ordered_s),
             "cold_starts": len(self.inits_s),
             "mean_ms": 1000 * fsum(answered_s) / len(answered_s) if answered_s else inf,
-            **{f"p{p}_ms": 1000 * nearest_rank(ordered_s, p) for p in (50, 90, 95, 99)},
+            **{f"p{p}_ms": 1000 * comparison.nearest_rank(ordered_s, p) for p in (50, 90, 95, 99)},
             "billed_ms": self.billed_ms.total(),
             "cost_usd": float(bill(total(*used), book).usd),
             "concurrency": fsum(self.durations_s) / horizon_s,
@@ -140,38 +141,62 @@ class Asked(NamedTuple):
     horizon_s: float
 
 
-def taken_from_log(
-    runs: ObservedRuns, asked: Asked, file: str, is_given: Callable[[str], bool]
-) -> tuple[Asked, list[str]]:
-    """The same with what no option says as the log shows it, and the names of that.
+class ObservedLog:
+    """REPORT lines that a plan is held against.
 
-    Exits if neither the log nor `--hours` says how long it covers.
+    Attributes:
+        file: Where they are.
+        within: Percentage that prediction and log may differ; None = any.
+        taken: What no option says and the log does: named by `completed`.
     """
-    function, service, init, horizon_s = asked
-    taken = []
-    if not is_given("hours"):
-        if not runs.window_s:
-            refuse([f"{file}: its lines have no time: say by --hours how long they cover"])
-        horizon_s = runs.window_s
-    if not is_given("service"):
-        service = runs.service()
-        taken.append("durations")
-    if not is_given("init") and runs.inits_s:
-        init = _law(runs.inits_s)
-        taken.append("initialisations")
-    if not is_given("memory_mb"):
-        function = replace(function, memory_mb=runs.memory_mb)
-        taken.append(f"memory ({runs.memory_mb:,} MB)")
-    if not is_given("timeout_s"):
-        function = replace(function, timeout_s=runs.limit_s(function.timeout_s))
-        taken.append(f"time-out ({function.timeout_s:g} s)")
-    return Asked(function, service, init, horizon_s), taken
 
+    def __init__(self, file: str, runs: ObservedRuns, within: float | None) -> None:
+        self.file, self.within = file, within
+        self.taken: list[str] = []
+        self._runs = runs
 
-def assumptions_of_log(taken: Sequence[str]) -> tuple[str, ...]:
-    """What a comparison with a log takes for granted, a sentence each."""
-    steady = "steady traffic has no beginning: the first cold starts of a log are not in the prediction"
-    return (*((f"taken from the log, not predicted: {', '.join(taken)}",) if taken else ()), steady)
+    def completed(self, asked: Asked, is_given: Callable[[str], bool]) -> Asked:
+        """The same with what no option says as the log shows it.
+
+        Exits if neither the log nor `--hours` says how long it covers.
+        """
+        function, service, init, horizon_s = asked
+        runs, taken = self._runs, self.taken
+        if not is_given("hours"):
+            if not runs.window_s:
+                refuse([f"{self.file}: its lines have no time: say by --hours how long they cover"])
+            horizon_s = runs.window_s
+        if not is_given("service"):
+            service = runs.service()
+            taken.append("durations")
+        if not is_given("init") and runs.inits_s:
+            init = _law(runs.inits_s)
+            taken.append("initialisations")
+        if not is_given("memory_mb"):
+            function = replace(function, memory_mb=runs.memory_mb)
+            taken.append(f"memory ({runs.memory_mb:,} MB)")
+        if not is_given("timeout_s"):
+            function = replace(function, timeout_s=runs.limit_s(function.timeout_s))
+            taken.append(f"time-out ({function.timeout_s:g} s)")
+        return Asked(function, service, init, horizon_s)
+
+    def compared(
+        self, found: Prediction, horizon_s: float, book: PriceBook
+    ) -> list[comparison.ComparisonRow]:
+        """Each figure, predicted and observed, without what a free tier would take off."""
+        predicted_usd = float(bill(found.usage(), book).usd)
+        seen = self._runs.figures(horizon_s, book, found.function.architecture)
+        return comparison.compared(comparison.figures(found, predicted_usd), seen)
+
+    def assumptions(self) -> tuple[str, ...]:
+        """What the comparison takes for granted, a sentence each."""
+        steady = "steady traffic has no beginning: the first cold starts of a log are not in the prediction"
+        taken = (f"taken from the log, not predicted: {', '.join(self.taken)}",) if self.taken else ()
+        return (*taken, steady)
+
+    def is_missed(self, compared: Sequence[comparison.ComparisonRow]) -> bool:
+        """Whether prediction and log differ by more than they may."""
+        return self.within is not None and 100 * comparison.worst(compared) > self.within
 
 
 def _refuse_unfit(file: str, function: str | None, names: Mapping[str | None, int]) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.cli.model_options import json_of, refuse
+import click
+
+from engine.cli.model_options import json_of, refuse, refuse_unused, sizes_of
+from engine.cli.plan.against import Asked
 from engine.cli.prediction_tables import NotedTable, count, dollars, percent, seconds
 from engine.core.cpu_law import MB_PER_VCPU
 from engine.model.cost.memory_sizes import duration_at
@@ -30,6 +33,27 @@ class SizeDurations:
     at: Mapping[int, Distribution]
     init: Distribution | None
     assumptions: tuple[str, ...]
+
+
+def durations_of(
+    context: click.Context,
+    wanted: str | None,
+    asked: Asked,
+    *,
+    cpu_ms: float | None,
+    tuned: str | None,
+    sizes: str,
+) -> SizeDurations | None:
+    """How long a run takes at each memory size, if that is what is looked for; exits if it is not said."""
+    if wanted != "memory":
+        refuse_unused(context, "needs --find memory", "cpu_ms", "tuned", "sizes")
+        return None
+    if tuned is not None:
+        refuse_unused(context, "--tuned says it", "service", "memory_mb", "cpu_ms", "sizes")
+        return durations_of_file(tuned)
+    if cpu_ms is None:
+        refuse(["--find memory: needs --cpu-ms, the part of a run that shrinks with memory, or --tuned FILE"])
+    return durations_of_cpu(asked.service, cpu_ms, asked.function.memory_mb, sizes_of(sizes))
 
 
 def durations_of_cpu(

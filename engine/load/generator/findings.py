@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from engine.load.generator.recorder import BLOCKS, COLUMNS, SUCCESS, THROTTLED, Recorder
+from engine.load.generator.recorder import BLOCKS, COLUMNS, DROPPED, SUCCESS, THROTTLED, Recorder
 from engine.load.metric_catalogue import OUTCOMES
 from engine.load.planning.objectives import MIN_REQUESTS
 from engine.load.planning.plan import LoadStage
@@ -29,6 +30,7 @@ def findings(recorder: Recorder) -> dict[str, Any]:
         "stages": [_stage(recorder, index, begins[index]) for index in over],
         "served_after_end": recorder.completed_in(len(plan.stages), outcome=SUCCESS),
         "timeline": _timeline(recorder),
+        "latency": _latency(recorder),
         "lag_ms": recorder.lag_of(held).spread_ms(),
         "dropped": sum(recorder.dropped.values()),
         "unanswered": recorder.all_in_flight(),
@@ -55,6 +57,8 @@ def stage_row(recorder: Recorder, index: int, stream: str | None = None) -> dict
     served = recorder.tally(stage=index, stream=stream, outcome=SUCCESS)
     return {
         "target_per_s": round(_target(stage, stream), 1),
+        "offered": recorder.offered_in(index, stream),
+        "never_sent": recorder.completed_in(index, stream, DROPPED),
         "offered_per_s": round(recorder.offered_in(index, stream) / stage.seconds, 1),
         "served_per_s": round(answered[SUCCESS] / stage.seconds, 1),
         **counts,
@@ -75,6 +79,8 @@ def _stage(recorder: Recorder, index: int, begin_s: float) -> dict[str, Any]:
     stage = recorder.plan.stages[index]
     row = {"name": stage.name, "begin_s": round(begin_s, 3), "seconds": stage.seconds}
     row |= stage_row(recorder, index)
+    row["warmup"] = stage.warmup
+    row["first_error"] = _first_error(recorder, index)
     row["lag_p99_ms"] = recorder.lag_of([index]).ms(99)
     row["streams"] = {name: stage_row(recorder, index, name) for name in recorder.plan.streams}
     if stage.at_once:
@@ -83,6 +89,13 @@ def _stage(recorder: Recorder, index: int, begin_s: float) -> dict[str, Any]:
     if index in recorder.ready_s:
         row["ready_ms"] = [round(ready_s * 1000, 3) for ready_s in sorted(recorder.ready_s[index].values())]
     return row
+
+
+def _first_error(recorder: Recorder, index: int) -> dict[str, Any] | None:
+    if index not in recorder.first_errors:
+        return None
+    at_s, stream, text = recorder.first_errors[index]
+    return {"at_s": at_s, "stream": stream, "text": text}
 
 
 def _stream(recorder: Recorder, name: str) -> dict[str, Any]:
@@ -148,6 +161,28 @@ def missed_so_far(recorder: Recorder) -> str:
 
 def _blocks(recorder: Recorder, name: str) -> list[list[tuple[int, int]]]:
     return [sorted(recorder.blocks[name, block].items()) for block in range(BLOCKS)]
+
+
+def _latency(recorder: Recorder) -> dict[str, list[float]]:
+    """Percentiles of what was answered well, by when it was due; two digits of milliseconds."""
+    spells = sorted(recorder.spells)
+    return {
+        "at_s": [round((spell + 0.5) * recorder.spell_s, 3) for spell in spells],
+        **{
+            f"p{percent}_ms": [_percentile_ms(recorder.spells[spell], percent) for spell in spells]
+            for percent in (50, 99)
+        },
+    }
+
+
+def _percentile_ms(times_us: Mapping[int, int], percent: float) -> float:
+    wanted = percent / 100 * sum(times_us.values())
+    upto = 0
+    for time_us in sorted(times_us):
+        upto += times_us[time_us]
+        if upto >= wanted:
+            return time_us / 1000
+    return 0.0
 
 
 def _timeline(recorder: Recorder) -> dict[str, list[float]]:

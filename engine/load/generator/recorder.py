@@ -20,16 +20,20 @@ COLUMNS: Final = ("due", "sent", *OUTCOMES)
 BLOCKS: Final = 20
 """Parts of the measured time by which runs are compared: neighbours in time wait for each other."""
 
-_DROPPED: Final = "dropped"
+DROPPED: Final = "dropped"
 """How a request was over that never was sent: it waits for no answer."""
 
 _COLUMN: Final = {name: index for index, name in enumerate(COLUMNS)}
 
 
-def three_digits(time_s: float) -> int:
-    """Microseconds, rounded to three significant digits."""
+SPELLS: Final = 600
+"""Parts of the time for which response times are kept: seconds, of runs up to ten minutes."""
+
+
+def of_digits(time_s: float, digits: int = 3) -> int:
+    """Microseconds, rounded to so many significant digits."""
     us = max(1, round(time_s * 1e6))
-    return us if us < 1000 else round(us, 3 - len(str(us)))
+    return round(us, min(0, digits - len(str(us))))
 
 
 class RequestOutcome(NamedTuple):
@@ -40,6 +44,7 @@ class RequestOutcome(NamedTuple):
         error: What a failure was, in a few words.
         records: How many records were taken.
         began: In which environment the handler ran, and when it began (monotonic seconds), if it said so.
+        text: What the server said to a failure, its beginning.
         is_answer: Whether the server said anything: a failure may be the connection's.
     """
 
@@ -48,6 +53,7 @@ class RequestOutcome(NamedTuple):
     records: int = 0
     began: tuple[str, float] | None = None
     is_answer: bool = True
+    text: str = ""
 
 
 class Recorder:
@@ -68,6 +74,10 @@ class Recorder:
         asked: Requests that were due, by stream.
         dropped: Those of them that were never sent, by stream.
         no_answer: Failures without any answer of the server, by stream.
+        spells: Times of the requests that were answered well, by the spell of time in which they were due:
+            microseconds of two digits, and how many. There are `SPELLS` at the most.
+        first_errors: The first failure that was not asked for, by the stage in which it came: seconds from
+            the beginning, stream, and its text.
         blocks: Times of the requests that were answered well, by stream and the twentieth of the measured
             time in which they were due: microseconds of three digits, and how many. Warm-up is left out.
         stopped: Why the load ended early; empty if it did not.
@@ -77,6 +87,8 @@ class Recorder:
     lag: dict[int, Tally]
     offered: Counter[tuple[int, str]]
     completed: Counter[tuple[int, str, str]]
+    spells: defaultdict[int, Counter[int]]
+    first_errors: dict[int, tuple[float, str, str]]
     blocks: defaultdict[tuple[str, int], Counter[int]]
     asked: Counter[str]
     dropped: Counter[str]
@@ -100,6 +112,7 @@ class Recorder:
         self.elsewhere: dict[str, tuple[int, int, bool]] = {}
         self._begins = plan.begins()
         self._measured = frozenset(index for index, stage in enumerate(plan.stages) if not stage.warmup)
+        self.spell_s = max(1.0, plan.seconds / SPELLS)
         self._block_s = max(plan.seconds - plan.warmup_s, 1e-9) / BLOCKS
         self._clear()
 
@@ -108,6 +121,8 @@ class Recorder:
         self.lag = {}
         self.offered = Counter()
         self.completed = Counter()
+        self.spells = defaultdict(Counter)
+        self.first_errors = {}
         self.blocks = defaultdict(Counter)
         self.asked = Counter()
         self.dropped = Counter()
@@ -130,7 +145,7 @@ class Recorder:
     def drop(self, stream: str, at_s: float = 0.0) -> None:
         """Count a request that is not sent because too many are unanswered."""
         self.dropped[stream] += 1
-        self.completed[self._stage_of(at_s), stream, _DROPPED] += 1
+        self.completed[self._stage_of(at_s), stream, DROPPED] += 1
 
     def sent(self, stage: int, at_s: float, lag_s: float, *, burst: bool) -> None:
         """Count a request that is sent now, `lag_s` later than intended."""
@@ -155,7 +170,10 @@ class Recorder:
         if answer.outcome == SUCCESS and stage in self._measured:
             due_s = intended_s - self.begin_s - self.plan.warmup_s
             block = min(max(int(due_s / self._block_s), 0), BLOCKS - 1)
-            self.blocks[stream, block][three_digits(now_s - intended_s)] += 1
+            self.blocks[stream, block][of_digits(now_s - intended_s)] += 1
+        if answer.outcome == SUCCESS:
+            spell = max(0, int((intended_s - self.begin_s) / self.spell_s))
+            self.spells[spell][of_digits(now_s - intended_s, 2)] += 1
         after_s = now_s - self.begin_s
         self._second(after_s)[_COLUMN[answer.outcome]] += 1
         self.completed[self._stage_of(after_s), stream, answer.outcome] += 1
@@ -175,6 +193,14 @@ class Recorder:
     def surprise(self, text: str) -> None:
         """Count an answer that is not the one expected of its event."""
         self.unexpected[text] += 1
+
+    def failed(self, stream: str, now_s: float, text: str) -> None:
+        """Keep the text of a failure that was not asked for, if it is the first of its stage."""
+        after_s = now_s - self.begin_s
+        self._first_error(self._stage_of(after_s), (round(after_s, 3), stream, text))
+
+    def _first_error(self, stage: int, error: tuple[float, str, str]) -> None:
+        self.first_errors[stage] = min(error, self.first_errors.get(stage, error))
 
     def _stage_of(self, at_s: float) -> int:
         """The stage in whose time that moment is; the number of stages once all are over."""
@@ -197,6 +223,8 @@ class Recorder:
             "lag": [[stage, tally.encoded()] for stage, tally in self.lag.items()],
             "offered": [[*key, count] for key, count in self.offered.items()],
             "completed": [[*key, count] for key, count in self.completed.items()],
+            "spells": [[spell, list(times.items())] for spell, times in self.spells.items()],
+            "first_errors": list(self.first_errors.items()),
             "blocks": [[*key, list(times.items())] for key, times in self.blocks.items()],
             "asked": dict(self.asked),
             "dropped": dict(self.dropped),
@@ -224,6 +252,10 @@ class Recorder:
             self.offered[stage, stream] += count
         for stage, stream, outcome, count in taken["completed"]:
             self.completed[stage, stream, outcome] += count
+        for spell, times in taken["spells"]:
+            self.spells[spell].update(dict(times))
+        for stage, error in taken["first_errors"]:
+            self._first_error(stage, tuple(error))
         for stream, block, times in taken["blocks"]:
             self.blocks[stream, block].update(dict(times))
         self.asked.update(taken["asked"])

@@ -24,6 +24,17 @@ _RUSH: Final = 16
 """Requests after which a user that is late lets others run."""
 
 
+_MAX_READ: Final = 4096
+_MAX_SHOWN: Final = 300
+
+
+def shown(text: str) -> str:
+    """The beginning of a text in one line, with an escape for whatever cannot be printed."""
+    line = " ".join(text.split())
+    short = line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}..."
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in short)
+
+
 class PlannedUser(FastHttpUser):
     """Sends the requests of one stream, and records them.
 
@@ -74,14 +85,24 @@ class PlannedUser(FastHttpUser):
             recorder.surprise(f"{self.stream}: a request succeeded that was expected to fail")
         elif answer.outcome == FAILURE and not request.fails:
             recorder.surprise(f"{self.stream}: {answer.error}")
+            text = f"{answer.error}: {answer.text}" if answer.text else answer.error
+            recorder.failed(self.stream, time.monotonic(), text)
 
     def _judged(self, reply: Any) -> RequestOutcome:
         if reply.status_code == 0:
-            return RequestOutcome(FAILURE, f"no answer: {type(reply.error).__name__}", is_answer=False)
+            return RequestOutcome(
+                FAILURE,
+                f"no answer: {type(reply.error).__name__}",
+                is_answer=False,
+                text=shown(str(reply.error)),
+            )
         try:
-            return self.sender.answer(reply)
+            answer = self.sender.answer(reply)
         except (ValueError, KeyError, TypeError) as error:
-            return RequestOutcome(FAILURE, f"unreadable answer: {type(error).__name__}")
+            answer = RequestOutcome(FAILURE, f"unreadable answer: {type(error).__name__}")
+        if answer.outcome == FAILURE:
+            return answer._replace(text=shown(reply.content[:_MAX_READ].decode(errors="replace")))
+        return answer
 
 
 class OpenUser(PlannedUser):

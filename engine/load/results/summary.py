@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,8 +17,13 @@ from engine.load.planning.scenario import Scenario
 from engine.load.results.checks import generator_checks, limit_checks, sum_checks, verdict
 from engine.load.results.conservation import compared, engine_counts, totals
 from engine.load.results.knee import knee
+from engine.load.results.limit_figures import GENERATOR
+from engine.load.results.limit_rules import FoundLimit, limit_of
+from engine.load.results.measured_figures import MetricFigures, limit_figures
+from engine.load.results.stages import stage_rows
 from engine.load.running.deliveries import RecordDeliveries
-from engine.load.running.sampling import EngineSample
+from engine.load.running.host_sampling import HostSample
+from engine.load.running.sampling import EngineSample, LoopLagSample
 from engine.report.figures import plain
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.status import quantile
@@ -27,6 +32,7 @@ _SINCE_START: Final = ("invocations", "throttles", "cold_starts", "cost_usd")
 """Columns of the samples that count since the start of the engine; in the document since that of the run."""
 
 _MILLION: Final = 1_000_000
+_PER_THOUSAND: Final = 1000
 _MONTH_S: Final = 730 * 3600
 """AWS's month in its price examples: 730 hours."""
 
@@ -39,6 +45,8 @@ class LoadTestRun:
         scenario, plan: What was to be done.
         client: What Locust found.
         samples: What the engine said meanwhile.
+        host: What the machine was doing meanwhile.
+        loop_lags: How late the engine's event loop woke.
         status: Its last /status.json, less what was before the run; None if there was no engine to ask.
         metrics, metrics_before: Its last metrics page, and that from before the run if others use it too.
         deliveries, dead, waiting: What became of records, by stream.
@@ -51,6 +59,8 @@ class LoadTestRun:
     plan: Plan
     client: Mapping[str, Any]
     samples: Sequence[EngineSample]
+    host: Sequence[HostSample]
+    loop_lags: Sequence[LoopLagSample]
     status: Mapping[str, Any] | None
     metrics: str
     metrics_before: str
@@ -65,7 +75,7 @@ class LoadTestRun:
 def document(run: LoadTestRun) -> dict[str, Any]:
     """The document: seconds from the beginning of the load, milliseconds for latencies, money as text."""
     client, plan = run.client, run.plan
-    samples = _samples(run.samples, client["begin_s"])
+    samples, host = _samples(run.samples, client["begin_s"]), _host(run.host, client["begin_s"])
     counted = None if run.status is None else engine_counts(run.metrics, run.metrics_before)
     counts = compared(plan, client, counted, run.deliveries, run.dead, run.waiting)
     result: dict[str, Any] = {
@@ -78,6 +88,7 @@ def document(run: LoadTestRun) -> dict[str, Any]:
         "phases": [_phase(stage) for stage in client["stages"]],
         "client": dict(client),
         "totals": totals(client),
+        "stages": stage_rows(client, samples, host),
         "conservation": [{**dataclasses.asdict(one), "agrees": one.agrees} for one in counts],
         "knee": None if run.scenario.breaks is None else knee(client["stages"], run.scenario.breaks),
         "ready": [_ready(stage) for stage in client["stages"] if stage.get("ready_ms")],
@@ -88,12 +99,17 @@ def document(run: LoadTestRun) -> dict[str, Any]:
         "series": [_series(name, one) for name, one in client["streams"].items() if one["curve_ms"]],
         "prometheus": run.prometheus,
         "samples": samples,
+        "host": host,
+        "loop_lag": _loop_lag(run.loop_lags, client["begin_s"]),
     }
+    figures = limit_figures(result, MetricFigures(run.metrics, run.metrics_before))
+    limit = FoundLimit((), "No stage was over.", "") if figures is None else limit_of(figures)
     sums = list(sum_checks(result, run.scenario.limits))
     generator = list(generator_checks(result))
     limits = list(limit_checks(result, run.scenario.limits))
     return {
-        "verdict": verdict(sums, generator, limits),
+        "verdict": verdict(sums, generator, limits, is_generator_limit=GENERATOR in limit.names),
+        "limit": {**limit._asdict(), "figures": None if figures is None else dataclasses.asdict(figures)},
         "checks": [one._asdict() for one in (*sums, *limits)],
         "generator": [one._asdict() for one in generator],
         **result,
@@ -122,6 +138,29 @@ def _samples(samples: Sequence[EngineSample], begin_s: float) -> dict[str, list[
     for name in _SINCE_START if kept else ():
         columns[name] = [value - columns[name][0] for value in columns[name]]
     return {**columns, "at_s": [round(one.at_s - begin_s, 3) for one in kept]}
+
+
+def _host(samples: Sequence[HostSample], begin_s: float) -> dict[str, list[float]]:
+    """By column, from the beginning of the load on."""
+    kept = [one for one in samples if one.at_s >= begin_s]
+    columns: dict[str, list[float]] = {
+        name: [getattr(one, name) for one in kept] for name in HostSample._fields
+    }
+    return {**columns, "at_s": [round(one.at_s - begin_s, 3) for one in kept]}
+
+
+def _loop_lag(samples: Sequence[LoopLagSample], begin_s: float) -> dict[str, list[float]]:
+    """The p99 of each stretch between two samples, at its end."""
+    found: dict[str, list[float]] = {"at_s": [], "p99_ms": []}
+    for before, after in pairwise(samples):
+        if after.at_s >= begin_s and after.upto:
+            found["at_s"].append(round(after.at_s - begin_s, 3))
+            found["p99_ms"].append(round(1000 * _quantile_s(after.upto, before.upto, 0.99), 3))
+    return found
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000 * seconds, 3)
 
 
 def _phase(stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +238,11 @@ def _engine(
 
 def _overhead_s(metrics: str, before: str, share: float) -> float:
     """The engine's own histogram, all triggers together; interpolated inside a bucket."""
-    then, upto = _overhead_buckets(before), _overhead_buckets(metrics)
+    return _quantile_s(_overhead_buckets(metrics), _overhead_buckets(before), share)
+
+
+def _quantile_s(upto: Mapping[float, float], then: Mapping[float, float], share: float) -> float:
+    """Of what was counted since `then`, by upper bounds; 0 if nothing was."""
     histogram = Histogram(tuple(sorted(upto))[:-1])
     cumulated = [int(upto[bound] - then.get(bound, 0.0)) for bound in sorted(upto)]
     histogram.counts = [after - below for below, after in zip([0, *cumulated], cumulated, strict=False)]
@@ -223,6 +266,8 @@ def _functions(status: Mapping[str, Any]) -> dict[str, Any]:
             "invocations": sum(one["invocations"].values()),
             "by_status": {kind: count for kind, count in one["invocations"].items() if count},
             "throttles": sum(one["throttles"].values()),
+            "throttles_by_reason": {reason: count for reason, count in one["throttles"].items() if count},
+            "duration_p99_ms": _milliseconds(one["duration_s"]["approximate"]["p99"]),
             "cold_starts": one["cold_starts"],
             "billed_ms": one["billed_ms"],
             "gb_seconds": one["billed_gb_seconds"],
@@ -247,6 +292,7 @@ def _cost(status: Mapping[str, Any], load_s: float) -> dict[str, Any]:
     return {
         "components_usd": {name: plain(usd) for name, usd in components.items()},
         "total_usd": plain(total),
+        "per_thousand_requests_usd": plain(round(per_million / _PER_THOUSAND, 7)),
         "gb_seconds": plain(sum((Decimal(one["billed_gb_seconds"]) for one in functions), Decimal(0))),
         "per_million_invocations_usd": plain(round(per_million, 4)),
         "month_at_this_rate_usd": plain(round(month, 2)),

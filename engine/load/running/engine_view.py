@@ -7,30 +7,43 @@ from contextlib import ExitStack
 from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import psutil
 
 from engine.load.running.engine_process import RunningEngine
-from engine.load.running.sampling import EngineSample, RunSampler, fetch
+from engine.load.running.host_sampling import HostSampler
+from engine.load.running.sampling import EngineSample, LoopLagSample, RunSampler, fetch
 
 _SAMPLE_S: Final = 0.2
+_HOST_SAMPLE_S: Final = 0.5
 _MAX_SAMPLES: Final = 1500
+_THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class EngineView:
     """`with EngineView(engine, seconds) as view`: samples meanwhile; of a server that is no engine, nothing.
 
     Attributes:
+        host: Samples of the machine.
         metrics_before: The page of an engine that others use too, from before the run; else empty.
     """
 
     def __init__(self, engine: RunningEngine, seconds: float) -> None:
         self._engine = engine
         self._every_s = max(_SAMPLE_S, seconds / _MAX_SAMPLES)
+        self._generator: int | None = None
         self._parts = ExitStack()
+        ports = [port for url in engine.urls.values() if (port := urlsplit(url).port) is not None]
+        self.host = HostSampler(
+            _served_by(engine), lambda: self._generator, ports, max(_HOST_SAMPLE_S, seconds / _MAX_SAMPLES)
+        )
         self._sampler: RunSampler | None = None
         self._status_before: Mapping[str, Any] = {}
         self.metrics_before = ""
 
     def __enter__(self) -> Self:
+        self._parts.enter_context(self.host)
         admin = self._engine.admin
         if admin is None:
             return self
@@ -45,6 +58,15 @@ class EngineView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._parts.close()
+
+    def generator_started(self, pid: int) -> None:
+        """The generator's first process has this pid."""
+        self._generator = pid
+
+    @property
+    def loop_lags(self) -> list[LoopLagSample]:
+        """Oldest first."""
+        return [] if self._sampler is None else self._sampler.loop_lags
 
     @property
     def samples(self) -> list[EngineSample]:
@@ -63,6 +85,21 @@ class EngineView:
     def metrics(self) -> str:
         """The page of metrics of now; empty of a server that is no engine."""
         return "" if self._engine.admin is None else fetch(f"{self._engine.admin}/metrics")
+
+
+def _served_by(engine: RunningEngine) -> int | None:
+    """The pid of the process that listens; None if it is on another machine, or another user's."""
+    if engine.pid is not None:
+        return engine.pid
+    place = urlsplit(next(iter(engine.urls.values())))
+    if place.hostname not in _THIS_MACHINE:
+        return None
+    try:
+        sockets = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return None
+    listening = (one for one in sockets if one.status == psutil.CONN_LISTEN and one.pid is not None)
+    return next((one.pid for one in listening if one.laddr.port == place.port), None)
 
 
 def less(now: Any, then: Any) -> Any:

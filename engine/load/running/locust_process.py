@@ -22,9 +22,15 @@ _LOCUST_START_S: Final = 30.0
 _LAST_ANSWER_S: Final = 60
 
 
-def run_locust(plan: Plan, folder: Path, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def run_locust(
+    plan: Plan,
+    folder: Path,
+    tell: Callable[[dict[str, Any]], None],
+    started: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
     """Drive the load of a plan and return what Locust found; `tell` gets each line of progress.
 
+    `started` is told the pid of the first process.
     `folder` gets the plan, and Locust's own report and log: plan.json, locust.html, locust.json, locust.log.
     It is Locust's working directory: what lies in the user's own cannot be imported there by mistake.
 
@@ -45,6 +51,7 @@ def run_locust(plan: Plan, folder: Path, tell: Callable[[dict[str, Any]], None])
             stderr=log,
         ) as process,
     ):
+        started(process.pid)
         try:
             for line in _lines(process, limit_s):
                 if line.startswith(PROGRESS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from urllib.request import urlopen
@@ -16,6 +17,8 @@ from engine.telemetry.status_sample import sample_of
 
 _ANSWER_S: Final = 10.0
 _MEGABYTE: Final = 1024 * 1024
+_LAG_EVERY_S: Final = 1.0
+_LOOP_LAG: Final = 'engine_event_loop_lag_seconds_bucket{le="'
 
 
 class EngineSample(NamedTuple):
@@ -27,8 +30,11 @@ class EngineSample(NamedTuple):
         environments: Starting, idle and busy ones.
         ready: Environments that are up.
         desired: What it takes to run all that is there, waiting events too.
+        busy, starting, pending: Environments that work, initialise, wait for their turn to initialise.
         invocations, throttles, cold_starts: Since the start.
         cost_usd: Since the start.
+        handled, handler_s: Invocations that a handler ended, and how long those took in all.
+        inits, init_s: The same of initialisations.
         cpu_s: Of its process, children left out.
         rss_mb: Memory of its process.
         files: Open files of its process.
@@ -39,13 +45,30 @@ class EngineSample(NamedTuple):
     environments: int
     ready: int
     desired: int
+    busy: int
+    starting: int
+    pending: int
     invocations: int
     throttles: int
     cold_starts: int
     cost_usd: float
+    handled: int
+    handler_s: float
+    inits: int
+    init_s: float
     cpu_s: float
     rss_mb: float
     files: int
+
+
+class LoopLagSample(NamedTuple):
+    """How late the engine's event loop woke up until a moment (monotonic seconds), since its start.
+
+    `upto`: by upper bound in seconds, how often it was no later.
+    """
+
+    at_s: float
+    upto: Mapping[float, int]
 
 
 class RunSampler:
@@ -54,11 +77,14 @@ class RunSampler:
     def __init__(self, admin_url: str, pid: int | None, every_s: float) -> None:
         """Without `pid` there are no figures of the process: they are 0."""
         self._url = f"{admin_url}/status.json"
+        self._metrics_url = f"{admin_url}/metrics"
         self._process = None if pid is None else psutil.Process(pid)
         self._every_s = every_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self._lag_due_s = 0.0
         self.samples: list[EngineSample] = []
+        self.loop_lags: list[LoopLagSample] = []
 
     def __enter__(self) -> Self:
         self.take()
@@ -94,8 +120,16 @@ class RunSampler:
         while not self._stopping.wait(self._every_s):
             try:
                 self.take()
+                self._take_loop_lag()
             except LoadTestError:
                 continue
+
+    def _take_loop_lag(self) -> None:
+        """Once a second: the page is larger than the status."""
+        now_s = time.monotonic()
+        if now_s >= self._lag_due_s:
+            self._lag_due_s = now_s + _LAG_EVERY_S
+            self.loop_lags.append(LoopLagSample(now_s, _loop_lag(fetch(self._metrics_url))))
 
 
 def _sample(status: dict[str, Any], cpu_s: float, rss_mb: float, files: int) -> EngineSample:
@@ -105,11 +139,33 @@ def _sample(status: dict[str, Any], cpu_s: float, rss_mb: float, files: int) -> 
         **sums._asdict(),
         ready=sum(one["environments"]["idle"] + one["environments"]["busy"] for one in functions),
         desired=sum(one["in_flight"] + one["queued"] for one in functions),
+        busy=sum(one["environments"]["busy"] for one in functions),
+        starting=sum(one["environments"]["starting"] for one in functions),
+        pending=sum(one["environments_pending"] for one in functions),
         cold_starts=sum(one["cold_starts"] for one in functions),
+        handled=sum(one["duration_s"]["count"] for one in functions),
+        handler_s=_total_s(one["duration_s"] for one in functions),
+        inits=sum(one["init_s"]["count"] for one in functions),
+        init_s=_total_s(one["init_s"] for one in functions),
         cpu_s=round(cpu_s, 3),
         rss_mb=round(rss_mb, 1),
         files=files,
     )
+
+
+def _total_s(spreads: Iterable[Mapping[str, Any]]) -> float:
+    """Seconds of all that was counted."""
+    return round(float(sum(one["count"] * (one["mean"] or 0.0) for one in spreads)), 4)
+
+
+def _loop_lag(metrics: str) -> dict[float, int]:
+    """By upper bound in seconds, how often the event loop was no later; empty if it is not measured."""
+    found = {}
+    for line in metrics.splitlines():
+        if line.startswith(_LOOP_LAG):
+            bound, _, count = line.removeprefix(_LOOP_LAG).partition('"} ')
+            found[float(bound)] = int(float(count))
+    return found
 
 
 def fetch(url: str) -> str:

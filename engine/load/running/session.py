@@ -115,7 +115,8 @@ class Session:
             prometheus = self._prometheus(plan, folder, parts)
             view = parts.enter_context(EngineView(engine, plan.seconds))
             since_s = time.monotonic()
-            client = run_locust(plan, folder, partial(self._tell, PhaseMarks(engine.admin)))
+            tell = partial(self._tell, PhaseMarks(engine.admin))
+            client = run_locust(plan, folder, tell, view.generator_started)
             left = drained(plan, client, channel, engine.admin, self._scenario.drain_s, self._voice.progress)
             seen = self._asked(prometheus, since_s)
             status, metrics = view.status(), view.metrics()
@@ -124,6 +125,8 @@ class Session:
             plan=plan,
             client=client,
             samples=view.samples,
+            host=view.host.samples,
+            loop_lags=view.loop_lags,
             status=status,
             metrics=metrics,
             metrics_before=view.metrics_before,

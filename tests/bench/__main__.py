@@ -92,6 +92,7 @@ SCRIPTS = {
         ("sqs_load", "--boto3"), ("send", "receive_delete", "signed", "at_least", "load_average", "boto3")
     ),
     "mapping": Script(("mapping_drain",), ("messages", "per_s", "per_cpu_s")),
+    "load_limits": Script(("load_limits",), ("what", "cases", "wrong", "took_s", "load_average")),
     "model_speed": Script(
         ("model_speed",),
         (
@@ -294,7 +295,7 @@ def _ended(
         command,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
         preexec_fn=None if core is None else _on(core),
         **_importing(build),

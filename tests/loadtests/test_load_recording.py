@@ -207,8 +207,9 @@ def test_a_stage_never_serves_more_than_the_engine_can(offered, capacity):
         one.sent(0, due_s, 0.0, burst=False)
         one.answer(0, "a", due_s, done_s, RequestOutcome(SUCCESS))
     one.ended_s = 19.0
-    load, rest = findings(one)["stages"]
-    everything = (load["served_per_s"] * 10 + rest["served_per_s"] * 9) + findings(one)["served_after_end"]
+    found = findings(one)
+    load, rest = found["stages"]
+    everything = (load["served_per_s"] * 10 + rest["served_per_s"] * 9) + found["served_after_end"]
 
     assert load["served_per_s"] <= capacity + 0.06
     assert abs(load["open_at_end"] - max(0.0, offered - capacity) * seconds) <= 2 + offered / capacity

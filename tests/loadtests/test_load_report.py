@@ -78,15 +78,18 @@ def test_the_report_has_what_a_load_test_is_made_for(document):
 
     assert [
         "Passed",
+        "The limit: engine CPU",
         "Offered and served",
         "Knee",
         "Response time",
+        "Response time over time",
         "Concurrency and environments",
         "Cold starts",
         "Throttles and failures",
         "Cost",
         "Conservation",
         "Prometheus",
+        "CPU, waits and backlog",
         "The load generator",
         "Machine and settings",
     ] == headings(text)
@@ -94,10 +97,14 @@ def test_the_report_has_what_a_load_test_is_made_for(document):
         "Requests a second: target, offered, served",
         "p99 of each stage against its target",
         "Response time by percentile",
+        "Response time by the second in which requests were due",
         "Invocations in flight and environments over time",
         "Cold starts since the beginning",
         "Throttles and failures a second",
         "Cost by function and component, US dollars",
+        "Cores in use",
+        "What waited",
+        "Event-loop lag, p99",
     ] == labels
 
 

@@ -22,6 +22,7 @@ from engine.load.planning.arrivals import arrivals
 from engine.load.planning.plan import Plan
 from engine.load.running.engine_process import running_engine
 from engine.load.running.prometheus import PROMETHEUS
+from tests.bench import load_limits
 
 ROOT = Path(__file__).parents[2]
 HANDLER = "handlers.hello.handler"
@@ -76,6 +77,14 @@ def test_a_prometheus_saw_the_same(steady):
     assert None not in document["prometheus"].values()
 
 
+@pytest.mark.parametrize("name", ["concurrency", "generator"])
+def test_an_overload_names_its_limit(name, tmp_path):
+    """Two cases of `tests.bench.load_limits`, cut short: by its name, and each request has one end."""
+    one = load_limits.run(name, load_limits.CASES[name], tmp_path, seconds=2)
+
+    assert [True, True] == [one["right"], one["sums"]], one
+
+
 def test_a_run_says_how_far_it_is(steady):
     """Each second: the stage, what was due, sent and answered, and what is left."""
     done, _ = steady
@@ -110,7 +119,7 @@ def test_a_browser_opens_the_report_without_a_network(steady, tmp_path):
     served = sum(one["success"] for one in document["client"]["streams"].values())
     assert f"<b>{document['verdict']}</b><span>verdict</span>" in shown
     assert f"<b>{served:,}</b><span>served</span>" in shown
-    assert 6 == shown.count("<svg")
+    assert 10 == shown.count("<svg")
 
 
 def refusals(arguments):

@@ -20,6 +20,8 @@ _S3_SCOPE: Final = (
 )
 _JSON: Final = {"Content-Type": "application/json"}
 
+_MAX_SHOWN: Final = 300
+
 
 class LoadRequest(NamedTuple):
     """One HTTP request, and whether the function is to fail at it."""
@@ -185,3 +187,10 @@ def _judge_object(reply: Reply) -> RequestOutcome:
         if reply.status_code == 503
         else RequestOutcome(FAILURE, f"status {reply.status_code}")
     )
+
+
+def shown(text: str) -> str:
+    """The beginning of a text in one line, with an escape for whatever cannot be printed."""
+    line = " ".join(text.split())
+    short = line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}..."
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in short)

@@ -13,7 +13,7 @@ from locust import FastHttpUser, task
 from locust.exception import StopUser
 
 from engine.load.generator.recorder import FAILURE, SUCCESS, THROTTLED, Recorder, RequestOutcome
-from engine.load.generator.senders import Sender
+from engine.load.generator.senders import Sender, shown
 from engine.load.planning.arrivals import planned_arrivals, share_of
 from engine.load.planning.plan import Plan
 
@@ -25,14 +25,6 @@ _RUSH: Final = 16
 
 
 _MAX_READ: Final = 4096
-_MAX_SHOWN: Final = 300
-
-
-def shown(text: str) -> str:
-    """The beginning of a text in one line, with an escape for whatever cannot be printed."""
-    line = " ".join(text.split())
-    short = line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}..."
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in short)
 
 
 class PlannedUser(FastHttpUser):
@@ -90,12 +82,9 @@ class PlannedUser(FastHttpUser):
 
     def _judged(self, reply: Any) -> RequestOutcome:
         if reply.status_code == 0:
-            return RequestOutcome(
-                FAILURE,
-                f"no answer: {type(reply.error).__name__}",
-                is_answer=False,
-                text=shown(str(reply.error)),
-            )
+            kind = type(reply.error).__name__
+            text = shown(str(reply.error))
+            return RequestOutcome(FAILURE, f"no answer: {kind}", is_answer=False, text=text)
         try:
             answer = self.sender.answer(reply)
         except (ValueError, KeyError, TypeError) as error:

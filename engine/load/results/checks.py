@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from engine.load.planning.scenario import Limits, Unchanged
-from engine.load.results.limit_rules import MAX_LAG_MS
+from engine.load.results.limit_figures import GENERATOR
+from engine.load.results.limit_rules import MAX_GENERATOR_CPU, MAX_LAG_MS
 
 PASSED, FAILED, GENERATOR_LIMITED = "passed", "failed", "generator-limited"
 
-_MAX_CPU_PERCENT: Final = 90.0
 _MAX_DROPPED: Final = 0.001
 
 Document = Mapping[str, Any]
@@ -29,18 +29,19 @@ def verdict(
     generator: Sequence[RunCheck],
     limits: Sequence[RunCheck],
     *,
-    is_generator_limit: bool,
+    found: Sequence[str],
 ) -> str:
     """Return the verdict: failed by a loss, else limited by the generator, else by the scenario's limits.
 
-    A generator that did not keep up for another reason, such as answers that did not come, was not the limit:
-    then the run failed.
+    `found` are the names of what was the limit. A generator that did not keep up because of another limit,
+    such as answers that did not come, is no excuse: then the run failed.
     """
     if not all(one.held for one in sums):
         return FAILED
-    if is_generator_limit:
+    kept_up = all(one.held for one in generator)
+    if GENERATOR in found or not (found or kept_up):
         return GENERATOR_LIMITED
-    return PASSED if all(one.held for one in (*generator, *limits)) else FAILED
+    return PASSED if kept_up and all(one.held for one in limits) else FAILED
 
 
 def sum_checks(document: Document, limits: Limits) -> Iterator[RunCheck]:
@@ -77,8 +78,8 @@ def generator_checks(document: Document) -> Iterator[RunCheck]:
     )
     cpu = client["cpu_percent"]
     yield RunCheck(
-        f"the generator used at most {_MAX_CPU_PERCENT:g} % of a core",
-        cpu <= _MAX_CPU_PERCENT,
+        f"the generator used at most {100 * MAX_GENERATOR_CPU:g} % of a core",
+        cpu <= 100 * MAX_GENERATOR_CPU,
         f"{cpu:.0f} %",
     )
     due = sum(row["due"] for row in client["streams"].values())

@@ -17,6 +17,9 @@ UPSTREAM: Final = "upstream"
 SERVER: Final = "server"
 UNKNOWN: Final = "unknown"
 
+_FULL: Final = 0.9
+"""Share of the cores that ours must want before the machine counts as full."""
+
 _GREW_MS: Final = 20.0
 """By how much a handler's mean duration has to grow to count."""
 
@@ -28,6 +31,7 @@ class LimitFigures:
     Attributes:
         seconds: How long that stage lasted.
         offered, refused, failed: Requests, the last two by when they were over.
+        never_sent: Those of the failed that were not sent, because too many were open.
         behind_s: What was open at its end and in no handler, as seconds of its load.
         late_ms: p99 of the answers, less p99 of the handlers.
         lag_ms: p99 of how late requests were sent.
@@ -59,6 +63,7 @@ class LimitFigures:
     offered: int
     refused: int = 0
     failed: int = 0
+    never_sent: int = 0
     behind_s: float = 0.0
     late_ms: float = 0.0
     lag_ms: float = 0.0
@@ -106,6 +111,16 @@ class LimitFigures:
         return (self.handlers_cpu or 0.0) + (self.handlers_wait or 0.0)
 
     @property
+    def wanted(self) -> float:
+        """Cores that engine, handlers and the busiest generator used or waited for."""
+        return self.engine_wanted + self.generator_wanted + self.handlers_wanted
+
+    @property
+    def handlers_fill_the_host(self) -> bool:
+        """Whether more cores are wanted than there are, most of them by handlers."""
+        return self.wanted >= _FULL * self.cores and self.handlers_wanted >= self.wanted / 2
+
+    @property
     def growth(self) -> float:
         """How many times as long handlers took at the end as in their best second; 1 if by little."""
         if self.handler_ms is None or not self.handler_best_ms:
@@ -113,6 +128,11 @@ class LimitFigures:
         if self.handler_ms - self.handler_best_ms < _GREW_MS:
             return 1.0
         return self.handler_ms / self.handler_best_ms
+
+    @property
+    def busy_computes(self) -> float:
+        """Cores that a busy environment used or waited for; those that initialise may have had one each."""
+        return max(0.0, self.handlers_wanted - self.starting) / self.busy if self.busy else 0.0
 
     @property
     def init_share(self) -> float:

@@ -27,11 +27,11 @@ from engine.load.results.on_lambda import on_lambda
 MAX_LAG_MS: Final = 5.0
 """p99 of how late requests are sent, above which the load is not the one that was asked for."""
 
-_SATURATED: Final = 0.85
-"""Share of the time for which one thread ran or waited for a core, from which on it had no time to spare."""
+MAX_GENERATOR_CPU: Final = 0.9
+"""Share of a core that a process of the generator may use: above it, it has no time to spare."""
 
-_SHORT: Final = 0.9
-"""Share of the cores that ours must want before the machine counts as full."""
+_SATURATED: Final = 0.8
+"""Share of the time for which one thread ran or waited for a core, from which on it had no time to spare."""
 
 _WAITING: Final = 0.3
 """Share of the wanted CPU time that was waiting, from which on others were in the way."""
@@ -85,7 +85,7 @@ def limit_of(figures: LimitFigures) -> FoundLimit:
     found = {name: why for name, rule in _RULES.items() if (why := rule(figures)) is not None}
     for name in _explained(found, figures):
         del found[name]
-    if not found and figures.lag_ms > MAX_LAG_MS:
+    if not found and _is_late_alone(figures):
         found = {GENERATOR: _held_generator(figures)}
     if not found and not figures.is_engine:
         found = {SERVER: _slow_server(figures)}
@@ -99,15 +99,19 @@ def limit_of(figures: LimitFigures) -> FoundLimit:
 
 def _symptoms(figures: LimitFigures) -> Iterator[str]:
     """In which ways the load was not served in time."""
-    for count, what in ((figures.refused, "refused"), (figures.failed, "failed")):
+    for count, what in ((figures.refused, "were refused"), (figures.failed - figures.never_sent, "failed")):
         if count > _SHARE * figures.offered:
-            yield f"{count:,} of {figures.offered:,} requests were {what}".replace("were failed", "failed")
+            yield f"{count:,} of {figures.offered:,} requests {what}"
+    if figures.never_sent > _SHARE * figures.offered:
+        yield f"{figures.never_sent:,} were never sent, because too many had no answer"
     if figures.behind_s >= _BEHIND_S:
         yield f"what waited at the end was {figures.behind_s:.1f} s of load"
     if figures.late_ms >= _LATE_MS:
         yield f"callers waited {figures.late_ms:,.0f} ms longer than handlers took (p99)"
     if figures.growth >= _GREW:
         yield f"handlers took {figures.handler_ms:,.0f} ms instead of {figures.handler_best_ms:,.0f}"
+    if (figures.generator_cpu or 0.0) > MAX_GENERATOR_CPU:
+        yield f"the generator used {figures.generator_cpu:.0%} of a core"
     if figures.lag_ms > MAX_LAG_MS:
         yield f"requests were sent {figures.lag_ms:,.1f} ms late (p99)"
 
@@ -187,8 +191,6 @@ def _host_memory(figures: LimitFigures) -> str | None:
 
 def _host_cpu(figures: LimitFigures) -> str | None:
     """Ours want more cores than there are; or a process that is the limit waits for a core all the time."""
-    ours = figures.engine_wanted + figures.generator_wanted + figures.handlers_wanted
-    full = ours >= _SHORT * figures.cores and figures.handlers_wanted >= ours / 2
     kept_waiting = any(
         ran is not None and ran + waited >= _SATURATED and waited >= _WAITING * (ran + waited)
         for ran, waited in (
@@ -196,10 +198,10 @@ def _host_cpu(figures: LimitFigures) -> str | None:
             (figures.generator_cpu, figures.generator_wait or 0.0),
         )
     )
-    if not (full or kept_waiting):
+    if not (figures.handlers_fill_the_host or kept_waiting):
         return None
     text = (
-        f"Engine, handlers and generator wanted {ours:.1f} cores of {figures.cores}: handlers used "
+        f"Engine, handlers and generator wanted {figures.wanted:.1f} cores of {figures.cores}: handlers used "
         f"{figures.handlers_cpu or 0.0:.1f} and waited for {figures.handlers_wait or 0.0:.1f} more"
     )
     used = (figures.engine_cpu or 0.0) + (figures.generator_cpu or 0.0) + (figures.handlers_cpu or 0.0)
@@ -209,7 +211,8 @@ def _host_cpu(figures: LimitFigures) -> str | None:
 
 
 def _generator(figures: LimitFigures) -> str | None:
-    if figures.lag_ms <= MAX_LAG_MS or figures.generator_wanted < _SATURATED:
+    late = figures.lag_ms > MAX_LAG_MS and figures.generator_wanted >= _SATURATED
+    if not (late or (figures.generator_cpu or 0.0) > MAX_GENERATOR_CPU):
         return None
     return (
         f"A process of the generator ran for {figures.generator_cpu or 0.0:.0%} of the time and was ready "
@@ -222,12 +225,11 @@ def _upstream(figures: LimitFigures) -> str | None:
     """Handlers took longer and longer, though they mostly waited, and not for a core."""
     if figures.growth < _GREW or figures.engine_wanted >= _SATURATED:
         return None
-    computes = figures.handlers_wanted / figures.busy if figures.busy else 0.0
-    if computes >= _COMPUTES:
+    if figures.busy_computes >= _COMPUTES:
         return None
     return (
         f"Handlers took {figures.growth:.1f} times as long as in their best second, though a busy "
-        f"environment wanted a core for {computes:.0%} of its time, and the engine for "
+        f"environment wanted a core for {figures.busy_computes:.0%} of its time, and the engine for "
         f"{figures.engine_wanted:.0%}: they waited for something outside."
     )
 
@@ -247,27 +249,35 @@ _RULES: Final[Mapping[str, Callable[[LimitFigures], str | None]]] = {
 def _explained(found: Mapping[str, str], figures: LimitFigures) -> set[str]:
     """Those of the limits that are no cause, because another one brings them about."""
     gone = set()
-    ran, waited = figures.engine_cpu or 0.0, figures.engine_wait or 0.0
-    if HOST_CPU in found and waited > ran:
-        gone.add(ENGINE_CPU)
+    if HOST_CPU in found and figures.handlers_fill_the_host:
+        # What has to wait for handlers would have had time to spare without them.
+        if (figures.engine_wait or 0.0) > (figures.engine_cpu or 0.0):
+            gone.add(ENGINE_CPU)
+        if (figures.generator_wait or 0.0) > (figures.generator_cpu or 0.0):
+            gone.add(GENERATOR)
     few, most = _INIT_SHARE
     if HOST_CPU in found and INITS in found:
-        if figures.init_share > most or figures.growth < _GREW:
+        if figures.init_share > most or figures.busy_computes < _COMPUTES:
             gone.add(HOST_CPU)
         elif figures.init_share < few:
             gone.add(INITS)
     if INITS in found and (ENGINE_CPU in found or CONCURRENCY in found) and figures.init_share < few:
         gone.add(INITS)
-    if HOST_CPU in found and (figures.generator_wait or 0.0) > (figures.generator_cpu or 0.0):
-        gone.add(GENERATOR)
     return gone & found.keys()
 
 
 # ------------------------------------------------------------------- no rule
 
 
+def _is_late_alone(figures: LimitFigures) -> bool:
+    """Whether requests were sent late, and callers waited for nothing else."""
+    lost = figures.refused + figures.failed
+    within_ms = 2 * figures.lag_ms + _LATE_MS
+    return figures.lag_ms > MAX_LAG_MS and lost <= _SHARE * figures.offered and figures.late_ms < within_ms
+
+
 def _held_generator(figures: LimitFigures) -> str:
-    text = f"Requests were sent {figures.lag_ms:,.1f} ms late (p99) and nothing else was at its limit"
+    text = "Nothing else was at its limit"
     if figures.generator_cpu is not None:
         text += (
             f"; a process of the generator ran for {figures.generator_cpu:.0%} of the time, so something "

@@ -53,7 +53,10 @@ def _held(metrics: str) -> float:
 
 
 def worst_stage(document: Document) -> Mapping[str, Any] | None:
-    """The stage that served the smallest share of what was offered, then the slowest; warm-up only if alone."""
+    """The stage that served the smallest share of what was offered, or the slowest of several.
+
+    Warm-up is looked at if there is nothing else.
+    """
     stages = document["stages"]
     measured = [one for one in stages if not one["warmup"]] or stages
     return max(measured, key=lambda one: (_unserved(one), one["p99_ms"]), default=None)
@@ -85,7 +88,8 @@ def _of_callers(document: Document, stage: Mapping[str, Any]) -> dict[str, Any]:
     waits = max(0.0, stage["open_at_end"] - in_handlers)
     return {
         "refused": stage["refused"],
-        "failed": stage["failed"],
+        "failed": max(stage["failed"], stage["due_and_failed"]),
+        "never_sent": stage["never_sent"],
         "behind_s": waits / rate_per_s if rate_per_s and document["engine"] is not None else 0.0,
         "lag_ms": stage["lag_p99_ms"],
         "late_ms": max(0.0, stage["p99_ms"] - _handler_p99_ms(document)),
@@ -101,7 +105,10 @@ def _handler_p99_ms(document: Document) -> float:
 def _of_host(document: Document, from_s: float, to_s: float) -> dict[str, Any]:
     host = document["host"]
     if not _inside(host["at_s"], from_s, to_s):
-        return {"cores": document["machine"]["cores"] or 1}
+        return {
+            "cores": document["machine"]["cores"] or 1,
+            "generator_cpu": document["client"]["cpu_percent"] / 100,
+        }
     engine_cpu, engine_wait = _busiest(host, "engine_cpu_s", "engine_wait_s", from_s, to_s)
     generator_cpu, generator_wait = _busiest(host, "generator_cpu_s", "generator_wait_s", from_s, to_s)
     handlers_cpu, handlers_wait = _busiest(host, "handlers_cpu_s", "handlers_wait_s", from_s, to_s)
@@ -117,7 +124,7 @@ def _of_host(document: Document, from_s: float, to_s: float) -> dict[str, Any]:
         "generator_wait": generator_wait,
         "busy_cores": grown(host, "busy_s", from_s, to_s) / (to_s - from_s),
         "memory_left": min(host["memory_left"][place] for place in inside),
-        "unread": max(host["unread"][place] + host["unaccepted"][place] for place in inside),
+        "unread": max(max(host["unread"][place], host["unaccepted"][place]) for place in inside),
     }
 
 
@@ -131,17 +138,15 @@ def _of_engine(document: Document, metrics: MetricFigures, from_s: float, to_s: 
     best = list(_handler_means_ms(samples, 0.0, to_s))
     refused = [name for name, one in document["functions"].items() if one["throttles"]]
     driven = {stream["function"] for stream in document["client"]["streams"].values()}
-    lags = [
-        document["loop_lag"]["p99_ms"][place] for place in _inside(document["loop_lag"]["at_s"], from_s, to_s)
-    ]
+    loop_lag = document["loop_lag"]
+    lags = [loop_lag["p99_ms"][place] for place in _inside(loop_lag["at_s"], from_s, to_s)]
+    bounds = [metrics.limits[name] for name in refused if name in metrics.limits]
     return {
         "loop_lag_ms": max(lags, default=None),
         "held_by_memory": metrics.held_by_memory,
         "out_of_memory": sum(one["by_status"].get("oom", 0) for one in document["functions"].values()),
         "throttles": _throttles(document, from_s, to_s),
-        "concurrency_limit": min(
-            (metrics.limits[name] for name in refused if name in metrics.limits), default=None
-        ),
+        "concurrency_limit": min(bounds, default=None),
         **{name: _mean(samples, name, inside) for name in ("in_flight", "busy", "starting", "pending")},
         "shortfall": sum(samples["ready"][at] < samples["desired"][at] for at in inside) / len(inside),
         "init_s": grown(samples, "init_s", from_s, to_s) / inits if inits >= 1 else None,
@@ -165,9 +170,8 @@ def _throttles(document: Document, from_s: float, to_s: float) -> dict[str, int]
 
 def _handler_means_ms(samples: Columns, from_s: float, to_s: float) -> Iterator[float]:
     """Of each stretch of about a second, the mean duration of the handlers that ended in it."""
-    kept = [place for place in _inside(samples["at_s"], from_s, to_s)]
     marks: list[int] = []
-    for place in kept:
+    for place in _inside(samples["at_s"], from_s, to_s):
         if not marks or samples["at_s"][place] - samples["at_s"][marks[-1]] >= 1.0:
             marks.append(place)
     for first, last in pairwise(marks):

@@ -33,7 +33,9 @@ def page(document: Document) -> str:
             _checks([*document["checks"], *missed]),
             kind="good" if verdict == PASSED else "bad",
         ),
+        _limit(document),
         section("Offered and served", charts.offered_and_served(document), _stages(document)),
+        *_first_errors(document),
         *_knee(document),
         *_ready(document),
         *_deliveries(document),
@@ -44,12 +46,14 @@ def page(document: Document) -> str:
             note="From the moment a request was due (open model) or sent (closed model) to its answer."
             + _warmup(document),
         ),
+        section("Response time over time", charts.latency_over_time(document)),
         *_environments(document),
         section("Throttles and failures", charts.throttled_and_failed(document), _errors(document)),
         *_cost(document),
         section("Conservation", _conservation(document), note="Nothing may be lost on the way."),
         *_compared(document),
         *_prometheus(document),
+        *_machine(document),
         section("The load generator", _checks(document["generator"])),
         section("Machine and settings", _settings(document)),
     ]
@@ -71,6 +75,7 @@ def facts(document: Document) -> list[tuple[str, str]]:
     served = sum(one["success"] for one in client["streams"].values())
     found = [
         ("verdict", document["verdict"]),
+        ("limit", named_limit(document)),
         ("offered", f"{sums['offered']:,}"),
         ("served", f"{served:,}"),
         ("served, per s", f"{served / client['ended_s']:,.0f}" if client["ended_s"] else "0"),
@@ -84,11 +89,49 @@ def facts(document: Document) -> list[tuple[str, str]]:
             ("peak concurrency", f"{engine['peak_concurrency']:,}"),
             ("cold starts", f"{engine['cold_starts']:,}"),
             ("throttles", f"{engine['throttles']:,}"),
+            ("per 1,000 requests", dollars(cost["per_thousand_requests_usd"], 6)),
             ("per million invocations", dollars(cost["per_million_invocations_usd"], 2)),
         ]
     if document["knee"] is not None:
         found.append(("knee, per s", f"{document['knee']['per_s']:,.0f}"))
     return found
+
+
+def named_limit(document: Document) -> str:
+    """Who was the limit, in a few words."""
+    return " and ".join(document["limit"]["names"]) or "none"
+
+
+def _limit(document: Document) -> str:
+    """Who was the limit, why, and what Lambda would have done about it."""
+    limit = document["limit"]
+    names = named_limit(document)
+    title = "No limit was reached" if names == "none" else f"The limit: {names}"
+    told = [kit.note(one) for one in (limit["on_lambda"],) if one]
+    return section(title, *told, note=limit["why"], kind="risk" if limit["names"] else "good")
+
+
+def _first_errors(document: Document) -> list[str]:
+    errors = [(one["name"], one["first_error"]) for one in document["stages"] if one["first_error"]]
+    if not errors:
+        return []
+    rows = [(name, f"{error['at_s']:,.1f} s", error["stream"], error["text"]) for name, error in errors]
+    table = html_table([("stage", "at", "stream", "what the caller was told"), *rows], text_columns=4)
+    return [section("First failure of each stage", table)]
+
+
+def _machine(document: Document) -> list[str]:
+    """CPU of engine, handlers and generator, event-loop lag, and what waited, over time."""
+    if len(document["host"]["at_s"]) < 2:
+        return []
+    note = (
+        "Cores that each used, and that the machine used in all, up to twice a second. A process that is "
+        "ready and has no core waits: the lower chart adds up such waits of the handlers' processes."
+    )
+    parts = [charts.cores(document), charts.waiting(document)]
+    if document["loop_lag"]["at_s"]:
+        parts.append(charts.loop_lag(document))
+    return [section("CPU, waits and backlog", *parts, note=note)]
 
 
 def _slowest_p99(client: Mapping[str, Any]) -> float:
@@ -114,34 +157,30 @@ def _environments(document: Document) -> list[str]:
 
 
 def _stages(document: Document) -> str:
-    rows = []
-    for stage in document["client"]["stages"]:
-        cells = [stage["target_per_s"], stage["offered_per_s"], stage["served_per_s"]]
-        rows.append(
-            (
-                stage["name"],
-                f"{stage['seconds']:.4g} s",
-                *(f"{cell:,.1f}" for cell in cells),
-                f"{stage['answered']['throttled']:,}",
-                f"{stage['answered']['failure']:,}",
-                f"{stage['open_at_end']:,}",
-                milliseconds(stage["p50_ms"]),
-                milliseconds(stage["p99_ms"]),
-            )
+    rows = [
+        (
+            row["name"],
+            f"{row['seconds']:.4g} s",
+            f"{row['target_per_s']:,.1f}",
+            *(f"{row[name]:,}" for name in ("open_before", "offered")),
+            *(f"{row[name]:,}" for name in ("answered", "refused", "failed", "open_at_end")),
+            *(milliseconds(row[name]) for name in ("p50_ms", "p99_ms")),
+            *(_percent(row[name]) for name in ("engine_cpu", "handlers_cpu", "generator_cpu")),
+            "" if row["per_thousand_usd"] is None else dollars(row["per_thousand_usd"], 6),
         )
+        for row in document["stages"]
+    ]
     head = (
-        "stage",
-        "for",
-        "target per s",
-        "offered",
-        "served",
-        "throttled",
-        "failed",
-        "open at its end",
-        "p50, ms",
-        "p99, ms",
+        *("stage", "for", "target per s", "open before", "offered"),
+        *("answered", "refused", "failed", "open at its end", "p50, ms", "p99, ms"),
+        *("engine CPU", "handlers' CPU", "generator CPU", "per 1,000 requests"),
     )
     return html_table([head, *rows], text_columns=1)
+
+
+def _percent(share: float | None) -> str:
+    """Of a core."""
+    return "" if share is None else f"{share:.0%}"
 
 
 def _knee(document: Document) -> list[str]:

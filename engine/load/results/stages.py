@@ -18,7 +18,8 @@ def stage_rows(
     """A row for each stage that is over.
 
     `open_before` + `offered` is `answered` + `refused` + `failed` + `open_at_end`, whatever a request's stage
-    was when it was due. Requests that were never sent have failed.
+    was when it was due. Requests that were never sent have failed. `due_and_failed` are those that were due in the
+    stage and failed at any time.
     """
     rows: list[dict[str, Any]] = []
     for stage in client["stages"]:
@@ -30,10 +31,13 @@ def stage_rows(
                 "begin_s": from_s,
                 "seconds": stage["seconds"],
                 "warmup": stage["warmup"],
+                "target_per_s": stage["target_per_s"],
                 "offered": stage["offered"],
                 "answered": answered["success"],
                 "refused": answered["throttled"],
                 "failed": answered["failure"] + stage["never_sent"],
+                "never_sent": stage["never_sent"],
+                "due_and_failed": stage["failure"] + stage["never_sent"],
                 "open_before": rows[-1]["open_at_end"] if rows else 0,
                 "open_at_end": stage["open_at_end"],
                 "p50_ms": stage["p50_ms"],

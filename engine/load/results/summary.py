@@ -17,7 +17,6 @@ from engine.load.planning.scenario import Scenario
 from engine.load.results.checks import generator_checks, limit_checks, sum_checks, verdict
 from engine.load.results.conservation import compared, engine_counts, totals
 from engine.load.results.knee import knee
-from engine.load.results.limit_figures import GENERATOR
 from engine.load.results.limit_rules import FoundLimit, limit_of
 from engine.load.results.measured_figures import MetricFigures, limit_figures
 from engine.load.results.stages import stage_rows
@@ -108,7 +107,7 @@ def document(run: LoadTestRun) -> dict[str, Any]:
     generator = list(generator_checks(result))
     limits = list(limit_checks(result, run.scenario.limits))
     return {
-        "verdict": verdict(sums, generator, limits, is_generator_limit=GENERATOR in limit.names),
+        "verdict": verdict(sums, generator, limits, found=limit.names),
         "limit": {**limit._asdict(), "figures": None if figures is None else dataclasses.asdict(figures)},
         "checks": [one._asdict() for one in (*sums, *limits)],
         "generator": [one._asdict() for one in generator],
@@ -141,11 +140,11 @@ def _samples(samples: Sequence[EngineSample], begin_s: float) -> dict[str, list[
 
 
 def _host(samples: Sequence[HostSample], begin_s: float) -> dict[str, list[float]]:
-    """By column, from the beginning of the load on."""
-    kept = [one for one in samples if one.at_s >= begin_s]
-    columns: dict[str, list[float]] = {
-        name: [getattr(one, name) for one in kept] for name in HostSample._fields
-    }
+    """By column; the last one from before the load is the first."""
+    before = sum(one.at_s < begin_s for one in samples)
+    kept = samples[max(0, before - 1) :]
+    names = HostSample._fields
+    columns: dict[str, list[float]] = {name: [getattr(one, name) for one in kept] for name in names}
     return {**columns, "at_s": [round(one.at_s - begin_s, 3) for one in kept]}
 
 

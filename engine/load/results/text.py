@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.load.results.report import compared_rows, facts
+from engine.load.results.report import compared_rows, facts, named_limit
 from engine.report.tables import text_table
 
 _NAME_WIDTH: Final = 24
@@ -26,6 +26,10 @@ def as_text(document: Mapping[str, Any], folder: Path) -> str:
             f"{one['dead_letters']:,} dead letters, {one['attempts_per_record']:.2f} attempts each, "
             f"done after {one['drained_after_s']:.1f} s"
         )
+    lines += ["", f"limit: {named_limit(document)}. {document['limit']['why']}"]
+    if document["limit"]["on_lambda"]:
+        lines.append(f"on Lambda: {document['limit']['on_lambda']}")
+    lines += _first_error(document)
     lines.append("")
     if document["client"]["stopped"]:
         lines.append(f"ended early: {document['client']['stopped']}")
@@ -33,6 +37,13 @@ def as_text(document: Mapping[str, Any], folder: Path) -> str:
         lines.append(f"{'ok' if one['held'] else 'NO'}  {one['check']}: {one['saw']}")
     lines += _compared(document)
     return "\n".join([*lines, "", f"report: {folder / 'report.html'}"])
+
+
+def _first_error(document: Mapping[str, Any]) -> Iterator[str]:
+    for one in document["stages"]:
+        if one["first_error"]:
+            yield f"first failure: {one['first_error']['stream']}, {one['first_error']['text']}"
+            return
 
 
 def _compared(document: Mapping[str, Any]) -> Iterator[str]:

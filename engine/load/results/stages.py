@@ -18,8 +18,8 @@ def stage_rows(
     """A row for each stage that is over.
 
     `open_before` + `offered` is `answered` + `refused` + `failed` + `open_at_end`, whatever a request's stage
-    was when it was due. Requests that were never sent have failed. `due_and_failed` are those that were due in the
-    stage and failed at any time.
+    was when it was due. Requests that were never sent have failed. `due_and_failed` are those
+    that were due in the stage and failed at any time.
     """
     rows: list[dict[str, Any]] = []
     for stage in client["stages"]:

@@ -212,7 +212,8 @@ class Engine:
             NotAccepting: If the engine is not started, or is draining.
             EngineError: If the caller runs on another event loop than the engine; see `loop`.
         """
-        self._refuse_other_loops()
+        if self._loop is not _running_loop():
+            self._refuse_other_loops()
         return await self._sink.invoke(self._event(function, payload, "direct", MAX_EVENT_BYTES))
 
     async def submit(self, function: str, payload: Any = None) -> str:

@@ -65,10 +65,12 @@ async def _print(admin: AdminClient, wanted: Document, *, follow: bool, as_json:
     """Write all that is kept, and with `follow` all that comes. Returns how many invocations there were."""
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     shown = 0
+    up_to = "since_s" in wanted
     with closing(admin):
         async for document in _documents(admin, wanted, follow=follow):
             if document["left_out"]:
-                click.echo(_what_is_left_out(document, up_to="since_s" in wanted and not shown), err=True)
+                click.echo(_what_is_left_out(document, up_to=up_to), err=True)
+            up_to = False
             for one in document["invocations"]:
                 sys.stdout.write(json.dumps(one) + "\n" if as_json else _text(one, colour=colour))
             sys.stdout.flush()

@@ -1,6 +1,8 @@
 """`engine logs`: the log of a function in a served engine, once and as it comes."""
 
 import json
+import os
+import pty
 import select
 import signal
 import subprocess
@@ -28,7 +30,7 @@ def engine(tmp_path_factory, serve):
     """With a function for each test."""
     folder = tmp_path_factory.mktemp("logs")
     (folder / "app.py").write_text(HANDLER)
-    names = ("orders", "mails", "bills", "many")
+    names = ("orders", "mails", "bills", "many", "colours")
     tables = [f'[functions.{name}]\nhandler = "app.handler"\nexecutor = "thread"\n' for name in names]
     (folder / "engine.toml").write_text("".join(tables))
     with serve("--config", str(folder / "engine.toml")) as served:
@@ -59,6 +61,22 @@ def test_lines_are_those_of_aws_behind_the_time_of_the_end(engine):
     assert ["START", "\\x1b[31mred\\rover\\u202e\ttab", "the", "END", "REPORT"] == list(map(words_of, lines))
     assert 1 == len({line.split(" ")[0] for line in lines})
     assert "\tBilled Duration: " in lines[-1]
+
+
+def test_a_terminal_has_colours_and_they_are_ours(engine):
+    """An escape that a handler wrote stays text."""
+    invoke(engine, "colours", say="\x1b[31mred", fail=True)
+    ours, theirs = pty.openpty()
+    words = ["logs", "colours", "--admin", engine.addresses["admin"]]
+    variables = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    subprocess.run([sys.executable, "-m", "engine", *words], stdout=theirs, env=variables, check=True)
+    shown = os.read(ours, 65536).decode()
+    os.close(theirs)
+    os.close(ours)
+
+    assert "\x1b[36mSTART RequestId: " in shown
+    assert "\x1b[31mREPORT RequestId: " in shown
+    assert " \\x1b[31mred" in shown
 
 
 def test_one_request_is_found_or_its_absence_is_told(engine):

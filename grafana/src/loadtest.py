@@ -29,7 +29,8 @@ _LOAD: Final = PanelRow(
     (
         Panel(
             "Target, offered, served",
-            "Requests a second that were planned, that the generator saw answered, and that the engine ran.",
+            "Requests a second that were planned, that the generator saw answered, that the engine received "
+            "and that it ran. The last two are there whatever client sends.",
             "timeseries",
             (
                 Query(
@@ -38,6 +39,7 @@ _LOAD: Final = PanelRow(
                     dashed=True,
                 ),
                 Query(rate("loadtest_requests_total", by="scenario"), "{{scenario}} offered"),
+                Query(rate("engine_requests_received_total"), "received", dashed=True),
                 Query(rate("engine_invocations_total"), "served"),
             ),
             unit=PER_S,
@@ -45,12 +47,24 @@ _LOAD: Final = PanelRow(
         ),
         Panel(
             "Answers by outcome",
-            "As the callers saw them, a second.",
+            "As the callers of engine load saw them, a second.",
             "timeseries",
             (Query(rate("loadtest_requests_total", by="scenario,outcome"), "{{scenario}} {{outcome}}"),),
             unit=PER_S,
             stacked=True,
             height=9,
+        ),
+        Panel(
+            "Ended by outcome",
+            "As the engine counts them, a second, whatever client sends; refused ones are throttles.",
+            "timeseries",
+            (
+                Query(rate("engine_invocations_total", by="outcome"), "{{outcome}}"),
+                Query(rate("engine_throttles_total"), "throttled"),
+            ),
+            unit=PER_S,
+            stacked=True,
+            width=24,
         ),
         Panel(
             "Lost on the way",
@@ -106,6 +120,19 @@ _LATENCY: Final = PanelRow(
             unit=SECONDS,
         ),
         Panel(
+            "Latency in the engine",
+            "From received to the end of the handler, waiting and initialisation included, whatever client "
+            "sends. What a client adds by sending late is not in it.",
+            "timeseries",
+            (
+                Query(quantile(0.5, "engine_request_latency_seconds"), "p50"),
+                Query(quantile(0.95, "engine_request_latency_seconds"), "p95"),
+                Query(quantile(0.99, "engine_request_latency_seconds"), "p99"),
+                Query(mean("engine_request_latency_seconds"), "mean", dashed=True),
+            ),
+            unit=SECONDS,
+        ),
+        Panel(
             "Callers minus engine, p99",
             "What network, generator and queues outside the engine add. Interpolated on both sides.",
             "timeseries",
@@ -131,6 +158,7 @@ _LATENCY: Final = PanelRow(
             "timeseries",
             (Query(rate("loadtest_arrivals_dropped_total", by="scenario"), "{{scenario}}"),),
             unit=PER_S,
+            width=24,
         ),
     ),
 )
@@ -198,7 +226,7 @@ _ENGINE: Final = PanelRow(
 LOADTEST: Final = Board(
     "engine-loadtest",
     "Load test",
-    "A load test as both sides see it: the callers and the engine.",
+    "A load test as both sides see it: the callers of engine load, and the engine, whatever client sends.",
     (_LOAD, _LATENCY, _ENGINE),
     (
         Variable("cluster", "Cluster", f"label_values({_BOTH}}}, cluster)"),

@@ -6,6 +6,7 @@ import time
 import pytest
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is not installed")
+pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
 from engine import Engine, Function
 from engine.telemetry.fine_classes import ERROR

@@ -28,7 +28,7 @@ GIVEN = ("PYTHON", "VENV", "LOCK", "PYTEST_ARGS")
 """What `make test PYTHON=...` hands on to what it runs."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment():
     """Variables for a child process: no proxy, no AWS account of whoever runs the tests, no `make` around."""
     return {
@@ -40,7 +40,7 @@ def environment():
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(environment, tmp_path_factory):
     """`engine serve` with the README's command and files, on free ports; gives its addresses."""
     page = ROOT / "README.md"

@@ -61,11 +61,21 @@ def blocks(page):
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
+def files_of(page):
+    """What `page` shows as `file: NAME`, by name."""
+    return {
+        block.marker.removeprefix("file: "): block.text
+        for block in blocks(page)
+        if block.marker.startswith("file: ")
+    }
+
+
 def write_files(page, folder):
-    """Write what `page` shows as `file: NAME` into `folder`."""
-    for block in blocks(page):
-        if block.marker.startswith("file: "):
-            (folder / block.marker.removeprefix("file: ")).write_text(block.text)
+    """Write the files of `page` into `folder`."""
+    for name, text in files_of(page).items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
 
 def chosen(*languages, marker=""):

@@ -1,7 +1,10 @@
 """What the pages tell people to do works: code runs, configuration loads, commands and links exist."""
 
+import ast
 import http.client
+import importlib.util
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,13 +153,52 @@ def anchors(page):
 
 
 @pytest.mark.real_time
-def test_the_readmes_python_client_is_answered(server, workspace, environment):
-    """boto3, as the README shows it, against the server it starts."""
-    page = ROOT / "README.md"
-    workspace(page)
-    for block in blocks(page):
-        if block.marker == AGAINST_A_SERVER and block.language == "python":
-            run_python(block, at(block.text, server), environment)
+@pytest.mark.parametrize("block", chosen("python", marker=AGAINST_A_SERVER))
+def test_python_clients_are_answered(block, server, workspace, environment):
+    """boto3 and others as the pages show them, against the server that the README starts."""
+    imported = [
+        node for node in ast.walk(ast.parse(block.text)) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    for node in imported:
+        name = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        if importlib.util.find_spec(name.split(".")[0]) is None:
+            pytest.skip(f"{name} is not installed")
+    workspace(block.page)
+
+    run_python(block, at(block.text, server), environment)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("block", chosen("js", marker=AGAINST_A_SERVER))
+def test_javascript_clients_are_answered(block, server, environment):
+    """Where Node.js finds the SDK: NODE_PATH names a folder that has it."""
+    needed = re.findall(r'require\("(.+?)"\)', block.text)
+    found = "".join(f"require.resolve({name!r});" for name in needed)
+    node = shutil.which("node")
+    if (
+        not node
+        or subprocess.run([node, "-e", found], env=environment, capture_output=True, check=False).returncode
+    ):
+        pytest.skip(f"needs Node.js with {', '.join(needed)}")
+    command = [node, "-e", at(block.text, server)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
+
+    assert (0, printed_by(block)) == (done.returncode, done.stdout), done.stderr
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("block", chosen("hcl"))
+def test_terraform_reads_the_examples(block, environment):
+    """Its provider is downloaded by `init`, so this is the syntax, and the layout that `fmt` gives it."""
+    terraform = shutil.which("terraform")
+    if not terraform:
+        pytest.skip("needs terraform")
+    command = [terraform, "fmt", "-"]
+    done = subprocess.run(
+        command, input=block.text, env=environment, capture_output=True, text=True, timeout=50, check=False
+    )
+
+    assert (0, block.text) == (done.returncode, done.stdout), done.stderr
 
 
 @pytest.mark.real_time

@@ -36,7 +36,7 @@ from engine.load.results.limit_figures import (
 HERE: Final = Path(__file__).parent
 SECONDS: Final = 4
 UPSTREAM_S: Final = 0.02
-HELD: Final = 0.1, 0.9
+HELD: Final = 0.1, 0.7
 """Seconds of each period, and the share of it, for which the generator is stopped."""
 
 OTHERS: Final = 0.5

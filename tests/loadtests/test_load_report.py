@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
 from engine.load.results.checks import FAILED, GENERATOR_LIMITED
+from engine.load.results.limit_rules import limit_of
+from engine.load.results.measured_figures import MetricFigures, limit_figures
 from engine.load.results.report import facts, page
 from engine.load.results.text import as_text
 from engine.report.page import DATA_ID
@@ -207,3 +209,27 @@ def test_text_of_others_cannot_become_markup(document):
 
     assert 1 == [tag for tag, _ in reader.tags].count("script")
     assert document == json.loads(reader.data)
+
+
+def test_the_limit_is_found_in_the_document_alone(document):
+    """Whoever has a run.json can judge it again."""
+    figures = limit_figures(document, MetricFigures("", ""))
+
+    assert tuple(document["limit"]["names"]) == limit_of(figures).names
+
+
+def test_a_run_whose_machine_tells_nothing_has_a_report_too(document):
+    """No chart of CPU then, and the limit says what is not known."""
+    document["host"] = {name: [] for name in document["host"]}
+    document["loop_lag"] = {"at_s": [], "p99_ms": []}
+
+    assert "CPU, waits and backlog" not in headings(page(document))
+    assert ("unknown",) == limit_of(limit_figures(document, MetricFigures("", ""))).names
+
+
+def test_what_a_failure_said_is_text_in_the_report(document):
+    """It is somebody else's."""
+    document["stages"][0]["first_error"] = {"at_s": 0.5, "stream": "work", "text": EVIL}
+
+    assert EVIL not in page(document)
+    assert "First failure of each stage" in headings(page(document))

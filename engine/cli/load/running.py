@@ -126,6 +126,9 @@ def publish(document: Mapping[str, Any], folder: Path) -> str:
     """Keep the numbers of a run with the commit, unless they say nothing; tells which."""
     if document["verdict"] != PASSED:
         return f"not published: the run is {document['verdict']}"
+    missed = [one["saw"] for one in document["generator"] if not one["held"]]
+    if missed:
+        return f"not published: the generator did not keep up: {', '.join(missed)}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{document['scenario']}.json"
     path.write_text(json.dumps(without_curves(document), indent=1) + "\n", encoding="utf-8")

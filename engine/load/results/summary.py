@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from engine.core.ledger import Component
 from engine.load.planning.plan import Plan
 from engine.load.planning.scenario import Scenario
-from engine.load.results.checks import generator_checks, limit_checks, sum_checks, verdict
+from engine.load.results.checks import dropped_check, generator_checks, limit_checks, sum_checks, verdict
 from engine.load.results.conservation import compared, engine_counts, totals
 from engine.load.results.knee import knee
 from engine.load.results.limit_rules import FoundLimit, limit_of
@@ -107,7 +107,7 @@ def document(run: LoadTestRun) -> dict[str, Any]:
     generator = list(generator_checks(result))
     limits = list(limit_checks(result, run.scenario.limits))
     return {
-        "verdict": verdict(sums, generator, limits, found=limit.names),
+        "verdict": verdict(sums, generator, [*limits, dropped_check(result)], found=limit.names),
         "limit": {**limit._asdict(), "figures": None if figures is None else dataclasses.asdict(figures)},
         "checks": [one._asdict() for one in (*sums, *limits)],
         "generator": [one._asdict() for one in generator],
@@ -117,7 +117,8 @@ def document(run: LoadTestRun) -> dict[str, Any]:
 
 def without_curves(whole: Mapping[str, Any]) -> dict[str, Any]:
     """The document without what is drawn: what is worth keeping with the commit."""
-    client = {name: value for name, value in whole["client"].items() if name != "timeline"}
+    drawn = ("samples", "series", "host", "loop_lag", "timeline", "latency")
+    client = {name: value for name, value in whole["client"].items() if name not in drawn}
     client["streams"] = {
         name: {key: value for key, value in stream.items() if key not in ("curve_ms", "blocks")}
         for name, stream in client["streams"].items()
@@ -125,7 +126,7 @@ def without_curves(whole: Mapping[str, Any]) -> dict[str, Any]:
     client["stages"] = [
         {key: value for key, value in stage.items() if key != "ready_ms"} for stage in client["stages"]
     ]
-    kept = {name: value for name, value in whole.items() if name not in ("samples", "series")}
+    kept = {name: value for name, value in whole.items() if name not in drawn}
     return {**kept, "client": client}
 
 
@@ -158,7 +159,11 @@ def _loop_lag(samples: Sequence[LoopLagSample], begin_s: float) -> dict[str, lis
     return found
 
 
-def _milliseconds(seconds: float | None) -> float | None:
+def _p99_ms(bounds_s: Sequence[float], counts: Sequence[int]) -> float | None:
+    """Of handlers' durations; None if there were none."""
+    histogram = Histogram(tuple(bounds_s))
+    histogram.counts = list(counts)
+    seconds = quantile(histogram, 0.99)
     return None if seconds is None else round(1000 * seconds, 3)
 
 
@@ -266,7 +271,7 @@ def _functions(status: Mapping[str, Any]) -> dict[str, Any]:
             "by_status": {kind: count for kind, count in one["invocations"].items() if count},
             "throttles": sum(one["throttles"].values()),
             "throttles_by_reason": {reason: count for reason, count in one["throttles"].items() if count},
-            "duration_p99_ms": _milliseconds(one["duration_s"]["approximate"]["p99"]),
+            "duration_p99_ms": _p99_ms(status["duration_bounds_s"], one["duration_s"]["counts"]),
             "cold_starts": one["cold_starts"],
             "billed_ms": one["billed_ms"],
             "gb_seconds": one["billed_gb_seconds"],

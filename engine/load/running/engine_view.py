@@ -106,6 +106,8 @@ def less(now: Any, then: Any) -> Any:
     """Every number in `now`, also as decimal text, less the one in its place in `then`, if there is one."""
     if isinstance(now, dict) and isinstance(then, dict):
         return {key: less(value, then[key]) if key in then else value for key, value in now.items()}
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [less(one, other) for one, other in zip(now, then, strict=True)]
     if isinstance(now, int | float) and isinstance(then, int | float):
         return now - then
     if isinstance(now, str) and isinstance(then, str):

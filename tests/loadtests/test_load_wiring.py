@@ -74,3 +74,4 @@ def test_what_an_engine_counted_before_is_taken_off():
     now = {"a": 5, "usd": "0.25", "new": {"b": 1}, "name": "x", "more": 7}
 
     assert {"a": 2, "usd": "0.15", "new": {"b": 1}, "name": "x", "more": 7} == less(now, before)
+    assert [0, 3] == less([4, 5], [4, 2])

@@ -59,7 +59,7 @@ def configured(
 
 
 def variable_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--env`, which commands have that run one handler."""
+    """`--env`, which commands have that run handlers."""
     text = "a variable for the handler; repeatable"
     return click.option("--env", "variables", metavar="NAME=VALUE", multiple=True, help=text)(command)
 
@@ -93,17 +93,28 @@ def function_named(
     if function is None:
         names = ", ".join(one.name for one in config.functions) or "none"
         complain([f"{path}: no function {handler!r}; it has {names}"])
-    environment = dict(function.environment)
-    for text in variables:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            complain([f"--env {text}: must be NAME=VALUE"])
-        environment[name] = value
+    function = replace(function, environment={**function.environment, **variables_of(variables)})
     chosen = (config.pythons or {})[function.name]
     if chosen.interpreter is not None:
         click.echo(printable(line_of(chosen)), err=True)
         function = replace(function, python=chosen.interpreter.executable)
-    return replace(function, environment=environment, cpu=function.cpu or config.cpu)
+    return replace(function, cpu=function.cpu or config.cpu)
+
+
+def with_variables(config: Config, variables: Mapping[str, str]) -> Config:
+    """`config` with these variables for every function; they win over its own."""
+    return config.changed(lambda one: replace(one, environment={**one.environment, **variables}))
+
+
+def variables_of(texts: Sequence[str]) -> dict[str, str]:
+    """The variables of `--env`; exits with one line for what is none."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            complain([f"--env {text}: must be NAME=VALUE"])
+        found[name] = value
+    return found
 
 
 def make_importable(path: str | None) -> None:

@@ -13,9 +13,18 @@ import click
 from engine.app import Announcement
 from engine.app import serve as serve_config
 from engine.app.cpu_in_force import cpu_in_force
-from engine.cli.options import complain, configured, python_option, run, warn
+from engine.cli.options import (
+    complain,
+    configured,
+    python_option,
+    run,
+    variable_option,
+    variables_of,
+    warn,
+    with_variables,
+)
 from engine.cli.template_options import TemplateCommand, template_options
-from engine.config import debugged
+from engine.config import Config, debugged
 from engine.console import console_pages
 from engine.errors import EngineError
 from engine.machine.descriptors import FEWEST, raise_limit
@@ -38,6 +47,7 @@ from engine.telemetry.log import gap_line
     help="auto, loop, thread, process, a registered or module:Class one",
 )
 @python_option
+@variable_option
 @click.option("--memory-mb", type=int, metavar="N", help="configured memory of every function")
 @click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")
 @click.option("--keep-alive-s", type=float, metavar="S", help="how long idle environments live")
@@ -51,6 +61,7 @@ def serve(
     path: str | None,
     *,
     parameters: tuple[str, ...],
+    variables: tuple[str, ...],
     debug: bool,
     reloads: bool,
     **overrides: Any,
@@ -70,9 +81,12 @@ def serve(
     if most < FEWEST:
         complain([f"the limit of open files (ulimit -n) is {most}: the engine needs {FEWEST} at least"])
     with StandardOutput(between=not debug) as output:
-        config = configured(
-            path, targets, overrides, parameters, debugged if debug else lambda config: config
-        )
+        given = variables_of(variables)
+
+        def changed(config: Config) -> Config:
+            return with_variables(debugged(config) if debug else config, given)
+
+        config = configured(path, targets, overrides, parameters, changed)
         warn(config)
         output.report_gaps_by(partial(gap_line, config.log_format, SystemClock()))
 

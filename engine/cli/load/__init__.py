@@ -50,6 +50,13 @@ _NEEDED: Final = ("locust", "hdrh")
     "--header", "headers", type=HEADER, metavar="NAME:VALUE", multiple=True, help="of HTTP requests"
 )
 @click.option("--slo", metavar="BOUNDS", help="what must hold: p99=300ms,max=2s,errors=0.1%,throttles=0")
+@click.option(
+    "--stub",
+    "stubs",
+    metavar="TARGET=LATENCY,...",
+    multiple=True,
+    help="stand-in for an AWS service or HTTP upstream: dynamodb=8ms,0.1% or https://api.example=40ms±10",
+)
 @click.option("--stop-on-breach", is_flag=True, help="end the run as soon as the --slo is missed")
 @click.option("--compare", metavar="run.json", help="compare with an earlier run")
 @click.option("--out", metavar="DIR", help="a new folder for the report; default: one in ./reports")

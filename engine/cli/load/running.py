@@ -39,6 +39,8 @@ from engine.load.results.summary import without_curves
 from engine.load.results.text import as_text
 from engine.load.running.engine_process import running_engine
 from engine.load.running.session import RunSettings, Session
+from engine.load.stubs.running import lines_of, running_stubs
+from engine.load.stubs.specification import Stub, parse_stubs
 from engine.runtime.clock import SystemClock
 from engine.runtime.platform import Platform
 
@@ -60,6 +62,7 @@ def run_load(options: Mapping[str, Any]) -> None:
         return
     try:
         name, scenario, target = _chosen(options)
+        stubs = _stubs(options)
     except (ValueError, LoadTestError) as error:
         complain(str(error).splitlines())
     before = _earlier(options["compare"], target)
@@ -76,12 +79,16 @@ def run_load(options: Mapping[str, Any]) -> None:
     )
     title = name or ", ".join(one.name for one in target.driven)
     voice = Voice(sys.stderr, SystemClock())
-    session = Session(title, scenario, settings, voice, target.open_engine)
-    folder = Path(options["out"] or Path("reports") / session.run_id)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        folder.mkdir(parents=True)
-        document = session.run(folder)
+        with running_stubs(stubs, settings.seed) as stand_ins:
+            session = Session(title, scenario, settings, voice, stand_ins.around(target.open_engine))
+            folder = Path(options["out"] or Path("reports") / session.run_id)
+            folder.mkdir(parents=True)
+            for line in lines_of(stubs, target.executors):
+                voice.say(line)
+            document = session.run(folder)
+            document["stubs"] = stand_ins.figures()
     except KeyboardInterrupt:
         raise click.exceptions.Exit(_INTERRUPTED) from None
     except OSError as error:
@@ -212,6 +219,16 @@ def _events(options: Mapping[str, Any]) -> tuple[Mix, ...] | None:
         return events_of(options["events"], whole_files=options["via"] == "bucket")
     except ValueError as error:
         raise ValueError(f"--event {error}") from None
+
+
+def _stubs(options: Mapping[str, Any]) -> tuple[Stub, ...]:
+    """Raises ValueError."""
+    if options["stubs"] and options["url"] is not None:
+        complain(["--stub: with --url the handlers run already, and cannot be pointed at a stub"])
+    try:
+        return parse_stubs(options["stubs"])
+    except ValueError as error:
+        raise ValueError(f"--stub {error}") from None
 
 
 def _objectives(options: Mapping[str, Any]) -> CallerObjectives | None:

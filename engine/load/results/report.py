@@ -52,6 +52,7 @@ def page(document: Document) -> str:
         *_cost(document),
         section("Conservation", _conservation(document), note="Nothing may be lost on the way."),
         *_compared(document),
+        *_stubs(document),
         *_prometheus(document),
         *_machine(document),
         section("The load generator", _checks(document["generator"])),
@@ -330,6 +331,35 @@ def compared_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
         for row in found["rows"]
     ]
     return [("", "before", "now", "difference", ""), *rows]
+
+
+def _stubs(document: Document) -> list[str]:
+    found = document.get("stubs")
+    if found is None:
+        return []
+    note = (
+        "What the handlers called instead of the real thing, from the start of the engine on, retries of "
+        "their clients too. Observed from the whole request to the writing of the answer."
+    )
+    table = html_table(stub_rows(found), text_columns=2)
+    return [section("Stubs", table, _checks(found["checks"]), note=note)]
+
+
+def stub_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The rows of a table of stubs, with their heading."""
+    rows = [
+        (
+            one["name"],
+            one["set"],
+            *(f"{one[key]:,}" for key in ("requests", "errors", "throttled")),
+            milliseconds(one["set_mean_ms"]),
+            milliseconds(one["observed_mean_ms"]),
+            *(milliseconds(one["observed_ms"].get(key, 0.0)) for key in ("p50", "p99")),
+        )
+        for one in found["stubs"]
+    ]
+    head = ("stub", "set", "requests", "errors", "throttled", "set mean, ms", "observed mean", "p50", "p99")
+    return [head, *rows]
 
 
 def _prometheus(document: Document) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.load.results.report import compared_rows, facts, named_limit
+from engine.load.results.report import compared_rows, facts, named_limit, stub_rows
 from engine.report.tables import text_table
 
 _NAME_WIDTH: Final = 24
@@ -35,6 +35,7 @@ def as_text(document: Mapping[str, Any], folder: Path) -> str:
         lines.append(f"ended early: {document['client']['stopped']}")
     for one in (*document["checks"], *document["generator"]):
         lines.append(f"{'ok' if one['held'] else 'NO'}  {one['check']}: {one['saw']}")
+    lines += _stubs(document)
     lines += _compared(document)
     return "\n".join([*lines, "", f"report: {folder / 'report.html'}"])
 
@@ -44,6 +45,16 @@ def _first_error(document: Mapping[str, Any]) -> Iterator[str]:
         if one["first_error"]:
             yield f"first failure: {one['first_error']['stream']}, {one['first_error']['text']}"
             return
+
+
+def _stubs(document: Mapping[str, Any]) -> Iterator[str]:
+    found = document.get("stubs")
+    if found is not None:
+        yield ""
+        yield from text_table(stub_rows(found))
+        for one in found["checks"]:
+            if not one["held"]:
+                yield f"NO  {one['check']}: {one['saw']}; handlers saw the observed latency, not the set one"
 
 
 def _compared(document: Mapping[str, Any]) -> Iterator[str]:

@@ -47,15 +47,18 @@ def running_engine(
     options: Sequence[str] = ("--config", str(CONFIG)),
     *,
     variables: Mapping[str, str] | None = None,
+    further: Sequence[str] = (),
 ) -> Iterator[RunningEngine]:
     """`engine serve` with `options` on free ports and further environment variables; it drains at the end.
+
+    `further`: options after them.
 
     Without options it serves the functions of the scenarios. It works in the current directory.
 
     Raises:
         LoadTestError: It did not start, or did not end by itself and well.
     """
-    command = [sys.executable, "-P", "-m", "engine", "serve", *options, "--log-format", "off"]
+    command = [sys.executable, "-P", "-m", "engine", "serve", *options, *further, "--log-format", "off"]
     for listener in ("http", "aws", "admin"):
         command += [f"--{listener}", "127.0.0.1:0"]
     with (

@@ -50,6 +50,7 @@ from engine.telemetry.recent_invocations import KEPT, KEPT_PER_S, RecentInvocati
 
 _SUCCESS: Final = Status.SUCCESS
 _LAST_DULL_BUCKET: Final = HANDLER_BOUNDS_S.index(0.01)  # up to 10 ms nobody asks which request it was
+_PER_DOUBLING: Final = float(PER_DOUBLING)  # of the type of what it is multiplied with: 20 ns less
 _WITHOUT_DURATION: Final = frozenset({Status.CANCELLED, Status.INIT_ERROR})
 
 
@@ -239,7 +240,7 @@ class Stats:
         duration.counts[bucket] += 1
         duration.sum += duration_s
         if duration_s > LEAST_S:
-            duration.fine[ceil(PER_DOUBLING * log2(duration_s))] += 1
+            duration.fine[ceil(_PER_DOUBLING * log2(duration_s))] += 1
         if bucket > _LAST_DULL_BUCKET:
             duration.exemplars[bucket] = duration_s, request_id, event.trace_id
         if duration_s > stats.near_s:
@@ -252,7 +253,7 @@ class Stats:
         waits.sum += wait_s
         if wait_s > LEAST_WAIT_S:
             waits.counts[bisect_left(QUEUE_WAIT_BOUNDS_S, wait_s)] += 1
-            waits.fine[ceil(PER_DOUBLING * log2(wait_s))] += 1
+            waits.fine[ceil(_PER_DOUBLING * log2(wait_s))] += 1
         else:
             waits.counts[0] += 1
         if memory_mb is not None:

@@ -60,8 +60,8 @@ def top(
 ) -> None:
     """Show what a running engine does: rates, times, levels and cost of each function.
 
-    Percentiles are of the time between two samples, and interpolated inside buckets (≈). Keys: s sorts by the
-    next column, p pauses, q quits.
+    Percentiles are of the time between two samples, right to 2.2 % (≈). Keys: s sorts by the next column,
+    p pauses, q quits.
     """
     console = Console()
     live = console.is_terminal and sys.stdin.isatty() and not plain and not as_json

@@ -30,7 +30,7 @@ class FunctionRow(NamedTuple):
         per_s: Invocations that ended, a second.
         errors: Share of them that did not end in success; None if none ended.
         throttles_per_s: Refused for lack of concurrency, a second.
-        p50_s, p99_s: Time in the handler, interpolated inside a bucket; None if nothing ran.
+        p50_s, p99_s: Time in the handler, right to `fine_classes.ERROR`; None if nothing ran.
         in_flight, queued, environments: Levels of now.
         cold_per_s: Cold starts, a second.
         usd_per_s: What it cost, US dollars a second.

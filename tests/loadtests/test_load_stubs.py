@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
+from engine.load.stubs import redirect
 from engine.load.stubs.answers import StubAnswers, StubOutcome, StubRequest
 from engine.load.stubs.running import lines_of
 from engine.load.stubs.server import StubConnection, StubServer
@@ -291,6 +294,30 @@ def test_what_goes_past_stubs_is_told():
 
     assert ["stub: dynamodb, 8 ms"] == list(lines_of(stubs[:1], {"f": "runtime"}))
     assert "f may go past them" in list(lines_of(stubs, {"f": "runtime"}))[-1]
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("has_another", [False, True])
+def test_a_redirected_python_starts_as_it_would(has_another, tmp_path):
+    """Without a word, with the `sitecustomize` that it has, and nothing of the redirect on its path."""
+    hook, another = tmp_path / "hook", tmp_path / "another"
+    hook.mkdir()
+    another.mkdir()
+    shutil.copyfile(redirect.__file__, hook / "sitecustomize.py")
+    (hook / "redirect.json").write_text(json.dumps({"api.example:443": ["127.88.0.1", 1]}))
+    if has_another:
+        (another / "sitecustomize.py").write_text("print('another')")
+    asked = "import socket, sys; print(socket.gethostbyname('API.example.'), *sys.path)"
+    variables = {**os.environ, "PYTHONPATH": f"{hook}{os.pathsep}{another}"}
+    done = subprocess.run(
+        [sys.executable, "-c", asked], env=variables, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+
+    assert "" == done.stderr
+    assert ["another"] * has_another == lines[:-1]
+    assert lines[-1].startswith("127.88.0.1 ")
+    assert str(hook) not in lines[-1]
 
 
 # ---------------------------------------------------------------- a whole run

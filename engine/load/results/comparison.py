@@ -169,11 +169,17 @@ def _unlike(before: Document, after: Document) -> list[str]:
         ("asked", before["question"], after["question"]),
         *((name, before["machine"].get(name), after["machine"].get(name)) for name in _OF_MACHINES),
         ("seed", before["settings"]["seed"], after["settings"]["seed"]),
+        ("stubs", _stubbed(before), _stubbed(after)),
     ]
     return [f"{name}: {one}, now {other}" for name, one, other in pairs if one != other]
 
 
 _OF_MACHINES: Final = ("processor", "python", "engine", "commit", "event loop")
+
+
+def _stubbed(document: Document) -> str:
+    stubs = (document.get("stubs") or {}).get("stubs", ())
+    return "; ".join(f"{one['name']} {one['set']}" for one in stubs) or "none"
 
 
 def _listed(executors: Mapping[str, str]) -> str:

@@ -130,9 +130,11 @@ def _install() -> None:
     redirect.patch_socket()
     sys.meta_path.insert(0, UvloopFinder(redirect))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != folder]
-    sys.modules.pop("sitecustomize", None)
+    own = sys.modules.pop("sitecustomize")
     if importlib.util.find_spec("sitecustomize") is not None:
         importlib.import_module("sitecustomize")
+    else:
+        sys.modules["sitecustomize"] = own  # an import ends with its module there
 
 
 if __name__ == "sitecustomize":

@@ -76,6 +76,11 @@ CASES = [
         ("engine CPU", "host CPU"),
     ),
     ("a handler that blocks the loop", {**LATE, "loop_lag_ms": 600.0}, ("event loop",)),
+    (
+        "a handler that blocks the loop, and so all take longer",
+        {"loop_lag_ms": 600.0, **GREW},
+        ("event loop",),
+    ),
     ("refused at a reserved concurrency", THROTTLED_5, ("function concurrency",)),
     ("refused while the upstream got slower", {**THROTTLED_5, **GREW}, ("upstream", "function concurrency")),
     (

@@ -255,6 +255,9 @@ def _explained(found: Mapping[str, str], figures: LimitFigures) -> set[str]:
             gone.add(ENGINE_CPU)
         if (figures.generator_wait or 0.0) > (figures.generator_cpu or 0.0):
             gone.add(GENERATOR)
+    if EVENT_LOOP in found:
+        # Whoever waits on a loop that is held takes longer.
+        gone.add(UPSTREAM)
     few, most = _INIT_SHARE
     if HOST_CPU in found and INITS in found:
         if figures.init_share > most or figures.busy_computes < _COMPUTES:

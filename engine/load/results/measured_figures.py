@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -134,8 +135,12 @@ def _of_engine(document: Document, metrics: MetricFigures, from_s: float, to_s: 
     if engine is None or not inside:
         return {"is_engine": engine is not None}
     inits = grown(samples, "inits", from_s, to_s)
-    means = list(_handler_means_ms(samples, from_s, to_s))
-    best = list(_handler_means_ms(samples, 0.0, to_s))
+    every = list(_handler_means_ms(samples, 0.0, math.inf))
+    # If none ended in the stage, those that ended next had begun in it.
+    means = (
+        list(_handler_means_ms(samples, from_s, to_s))
+        or list(_handler_means_ms(samples, from_s, math.inf))[:1]
+    )
     refused = [name for name, one in document["functions"].items() if one["throttles"]]
     driven = {stream["function"] for stream in document["client"]["streams"].values()}
     loop_lag = document["loop_lag"]
@@ -151,7 +156,7 @@ def _of_engine(document: Document, metrics: MetricFigures, from_s: float, to_s: 
         "shortfall": sum(samples["ready"][at] < samples["desired"][at] for at in inside) / len(inside),
         "init_s": grown(samples, "init_s", from_s, to_s) / inits if inits >= 1 else None,
         "handler_ms": means[-1] if means else None,
-        "handler_best_ms": min(best, default=None),
+        "handler_best_ms": min(every, default=None),
         "environments_wanted": engine["environments_wanted"],
         "memory_mb": max((mb for name, mb in metrics.memory_mb.items() if name in driven), default=None),
     }

@@ -37,6 +37,12 @@ def _on_lambda_cpu(figures: LimitFigures) -> str:
     return f"{text}. {_made(figures)}".strip()
 
 
+def _on_lambda_event_loop(figures: LimitFigures) -> str:
+    """Source: Lambda Developer Guide, "Understanding Lambda function scaling"."""
+    text = "On Lambda an environment has one event at a time, so a call that blocks keeps no other waiting."
+    return f"{text} {_made(figures)}".strip()
+
+
 def _made(figures: LimitFigures) -> str:
     if not figures.environments_wanted:
         return ""
@@ -78,7 +84,7 @@ def _on_lambda_generator(_: LimitFigures) -> str:
 _ON_LAMBDA: Final[Mapping[str, Callable[[LimitFigures], str]]] = {
     GENERATOR: _on_lambda_generator,
     ENGINE_CPU: _on_lambda_cpu,
-    EVENT_LOOP: _on_lambda_cpu,
+    EVENT_LOOP: _on_lambda_event_loop,
     INITS: _on_lambda_inits,
     HOST_MEMORY: _on_lambda_memory,
     HOST_CPU: _on_lambda_cpu,

@@ -61,8 +61,8 @@ def run_load(options: Mapping[str, Any]) -> None:
             click.echo(f"{known:{_NAME_WIDTH}}{load_scenario(known).question}")
         return
     try:
-        name, scenario, target = _chosen(options)
         stubs = _stubs(options)
+        name, scenario, target = _chosen(options)
     except (ValueError, LoadTestError) as error:
         complain(str(error).splitlines())
     before = _earlier(options["compare"], target)

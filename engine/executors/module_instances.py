@@ -79,7 +79,7 @@ class Modules:
     of equal names, the folder that imported first wins. The process executor has neither.
 
     `imported_module_for`: whether `run` gives the module that the program has imported from the same place:
-    for one instance at a time (`first`), unless it is itself the instance of others, or for `all`.
+    for one instance at a time (`first`), or for `all`. Never that of another function: its variables differ.
     """
 
     def __init__(self, folder: Path, imported_module_for: ImportedModuleFor = "none") -> None:
@@ -208,8 +208,8 @@ class Modules:
             return None
         if getattr(spec, "_initializing", False) or not _is_same_place(spec, found):
             return None
-        if self._imported_module_for == "first" and spec.loader_state is _INSTANCE:
-            return None
+        if spec.loader_state is _INSTANCE:
+            return None  # another function's: it was imported with that one's variables
         mine = (module,)  # in one step: of several threads one gets it
         return module if self._borrowed.setdefault(id(module), mine) is mine else None
 

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.real_time
 STATUS = {
     "uptime_s": 12.0,
     "in_flight": 0,
+    "classes_per_doubling": 16,
     "duration_bounds_s": [1.0],
     "rejected": {},
     "functions": {},

@@ -137,7 +137,7 @@ def test_without_control_groups_a_process_is_stopped_when_its_quota_is_used_up(t
         while computing.cpu_s() < released_s + 0.2:
             time.sleep(0.01)
 
-    assert used_s <= quota * (took_s / PERIOD_S + 3)
+    assert used_s <= 1.5 * quota * took_s / PERIOD_S  # late by the scheduler where the cores are taken
     assert "duty cycle" == limiter.mechanism
 
 

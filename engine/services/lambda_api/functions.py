@@ -102,12 +102,12 @@ class Functions:
         return version
 
     async def _start(self, record: FunctionRecord, published: Version | None) -> None:
-        """Start `$LATEST` and the version published with it; the function cannot be changed meanwhile."""
+        """Start the version published with `$LATEST`, and then that: once it is there, it can be changed."""
         try:
             assert record.latest is not None
-            await self._runner.run(record, record.latest)
             if published is not None:
                 await self._runner.run(record, published)
+            await self._runner.run(record, record.latest)
             apply_aliases(self._deployment, record)
         finally:
             self._registry.end_change(record.name)

@@ -219,6 +219,8 @@ class ForkServerClient:
                 message = receive_message(self._socket)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                continue  # it exited with a message of ours unread: told once, before what it sent
             except OSError:
                 message = None
             if message is None:

@@ -84,15 +84,15 @@ async def handler(event, context):
     await asyncio.sleep(0.01)
     return {"statusCode": 200, "body": event["rawPath"]}
 """
-TEMPLATE = """
+TEMPLATE = f"""
 Transform: AWS::Serverless-2016-10-31
 Resources:
   Orders:
     Type: AWS::Serverless::Function
     Properties:
       Handler: app.handler
-      Runtime: python3.11
-      Events: {Api: {Type: HttpApi, Properties: {Path: /orders, Method: post}}}
+      Runtime: python3.{sys.version_info.minor}
+      Events: {{Api: {{Type: HttpApi, Properties: {{Path: /orders, Method: post}}}}}}
 """
 
 

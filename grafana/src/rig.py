@@ -57,7 +57,7 @@ def heavy(event, context):
     return len(bytearray(50_000_000))
 
 async def work(event, context):
-    await asyncio.sleep(0.02 * len(event["Records"]))
+    await asyncio.sleep(0.06 * len(event["Records"]))
 
 async def lost(event, context):
     raise ValueError("nobody waits for this")

@@ -119,6 +119,9 @@ class Compute:
     def cpu_s(self):
         return time.clock_gettime(~self.pid << 3 | 2)
 
+    def is_stopped(self):
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
 
 def test_without_control_groups_a_process_is_stopped_when_its_quota_is_used_up(tmp_path):
     """Measured against its CPU clock; when it is let go it has what the machine gives."""
@@ -126,8 +129,8 @@ def test_without_control_groups_a_process_is_stopped_when_its_quota_is_used_up(t
     quota = quota_s(256)
     with Compute() as computing:
         limiter.tell("+", computing.pid, quota)
-        while (began_s := computing.cpu_s()) < 0.05:  # the process that limits it has begun to
-            time.sleep(0.01)
+        while not computing.is_stopped():  # the process that limits it has begun to
+            time.sleep(0.001)
         time.sleep(0.1)
         began_s, since_s = computing.cpu_s(), time.monotonic()
         time.sleep(1.0)
@@ -137,7 +140,7 @@ def test_without_control_groups_a_process_is_stopped_when_its_quota_is_used_up(t
         while computing.cpu_s() < released_s + 0.2:
             time.sleep(0.01)
 
-    assert used_s <= 1.5 * quota * took_s / PERIOD_S  # late by the scheduler where the cores are taken
+    assert used_s <= quota * (took_s / PERIOD_S + 3)
     assert "duty cycle" == limiter.mechanism
 
 
@@ -191,9 +194,8 @@ def test_a_process_is_not_left_stopped_if_what_limits_it_is_killed():
     limiter = DutyCycleLimiter()
     with Compute() as computing:
         limiter.tell("+", computing.pid, quota_s(128) / 20)  # so little that it is stopped nearly always
-        stat = Path(f"/proc/{computing.pid}/stat")
         children = Path(f"/proc/self/task/{threading.get_native_id()}/children")
-        while stat.read_text().rpartition(")")[2].split()[0] != "T":
+        while not computing.is_stopped():
             time.sleep(0.001)
         others = {int(pid) for pid in children.read_text().split()} - {computing.pid}
         for pid in others:
@@ -205,7 +207,7 @@ def test_a_process_is_not_left_stopped_if_what_limits_it_is_killed():
         began_s = computing.cpu_s()
         while computing.cpu_s() < began_s + 0.05:
             time.sleep(0.01)
-        state = stat.read_text().rpartition(")")[2].split()[0]
+        stopped = computing.is_stopped()
         limiter.close()
 
-    assert "T" != state
+    assert not stopped

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+"""By how a time ends; `ms` before `s`."""
 
 
 class Value(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -37,16 +38,14 @@ def _number(text: str) -> float:
 
 def _seconds(text: str) -> float:
     """`15`, `15s`, `1.5m`, `1h`, `500ms`; 0 too."""
-    for unit in ("ms", "s", "m", "h"):
-        if text.endswith(unit):
-            return _seconds(text.removesuffix(unit)) * _UNITS[unit]
+    unit = next((one for one in _UNITS if text.endswith(one)), "")
     try:
-        number = float(text)
+        seconds = float(text.removesuffix(unit)) * _UNITS.get(unit, 1.0)
     except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
         raise ValueError(f"{text!r} is no time: write 15, 15s, 1.5m or 1h")
-    return number
+    return seconds
 
 
 def _whole(text: str) -> int:

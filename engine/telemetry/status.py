@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import Any, Final
 
 import orjson
@@ -10,7 +9,7 @@ import orjson
 from engine.core.ledger import Component
 from engine.telemetry.fine_classes import ERROR, PER_DOUBLING, percentile
 from engine.telemetry.function_stats import FunctionStats
-from engine.telemetry.histogram import HANDLER_BOUNDS_S, FineHistogram, Histogram
+from engine.telemetry.histogram import HANDLER_BOUNDS_S, FineHistogram
 from engine.telemetry.label_values import OUTCOMES
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces, at_once
@@ -51,26 +50,6 @@ def status_document(stats: Stats, *, uptime_s: float) -> dict[str, Any]:
     """The same as a document, made in one go."""
     document: dict[str, Any] = orjson.loads(at_once(status_pieces(stats, uptime_s=uptime_s)))
     return document
-
-
-def quantile(histogram: Histogram, q: float) -> float | None:
-    """The value below which a share `q` of the observations lies, or None if there are none.
-
-    Interpolates linearly inside a bucket, as PromQL's `histogram_quantile` does, so it can be off by the
-    width of the bucket. Above the highest bound it is that bound.
-    """
-    cumulated = list(accumulate(histogram.counts))
-    if not cumulated[-1]:
-        return None
-    rank = q * cumulated[-1]
-    index = next(i for i, count in enumerate(cumulated) if count >= rank and count)
-    if index == len(histogram.bounds):
-        return histogram.bounds[-1]
-    lower = histogram.bounds[index - 1] if index else 0.0
-    below = cumulated[index - 1] if index else 0
-    inside = histogram.counts[index]
-    share = (rank - below) / inside if inside else 0.0
-    return lower + (histogram.bounds[index] - lower) * share
 
 
 def _function(one: FunctionStats) -> dict[str, Any]:

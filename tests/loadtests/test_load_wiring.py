@@ -1,5 +1,6 @@
 """Queues, buckets and functions that are made for a run: they reach the function, and go with the run."""
 
+import json
 from importlib.util import find_spec
 from urllib.request import Request, urlopen
 
@@ -17,7 +18,7 @@ from engine.load.results.conservation import engine_counts
 from engine.load.running.deliveries import Channel
 from engine.load.running.drain import drained
 from engine.load.running.engine_process import running_engine
-from engine.load.running.engine_view import EngineView, less
+from engine.load.running.engine_view import EngineView, function_since, less
 from engine.load.running.kept_functions import kept
 from engine.load.running.wiring import call, messages_in, wired
 
@@ -68,6 +69,22 @@ def test_what_is_made_for_a_run_reaches_the_function_and_goes_with_it(tmp_path):
     assert 2 == status["functions"]["hello"]["invocations"]["success"]
 
 
+def test_nothing_stays_of_what_could_not_be_made_as_a_whole():
+    """The second queue is refused, for there is another of its name: the first goes, and that one stays."""
+    stream = DrivenFunction("hello").stream("sqs", (Mix(),))
+    create = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.CreateQueue"}
+    with running_engine(["handlers.hello.handler"]) as engine:
+        aws, queue = engine.urls["aws"], "engine-load-1-2-3-0"
+        call(aws, "POST", "/", json.dumps({"QueueName": queue}), create, service="sqs")
+        with pytest.raises(LoadTestError, match="QueueNameExists"), wired({"q": stream}, aws, "x-1-2-3"):
+            pass
+        left = messages_in(aws, queue).total()
+        with pytest.raises(LoadTestError, match="QueueDoesNotExist"):
+            messages_in(aws, f"{queue}-dead")
+
+    assert 0 == left
+
+
 def test_what_an_engine_counted_before_is_taken_off():
     """Numbers, also as text; what is new is whole."""
     before = {"a": 3, "usd": "0.10", "new": {}, "name": "x"}
@@ -75,3 +92,12 @@ def test_what_an_engine_counted_before_is_taken_off():
 
     assert {"a": 2, "usd": "0.15", "new": {"b": 1}, "name": "x", "more": 7} == less(now, before)
     assert [0, 3] == less([4, 5], [4, 2])
+
+
+def test_classes_of_times_are_taken_off_by_class():
+    """A class that is new has moved the others to other places."""
+    before = {"duration_s": {"count": 4, "classes": [[-52, 3], [0, 1]]}}
+    now = {"duration_s": {"count": 9, "classes": [[-52, 5], [-40, 3], [0, 1]]}}
+
+    assert 5 == function_since(before, now)["duration_s"]["count"]
+    assert [(-52, 2), (-40, 3), (0, 0)] == function_since(before, now)["duration_s"]["classes"]

@@ -47,7 +47,7 @@ from engine.runtime.platform import Platform
 _EXIT: Final = {PASSED: 0, FAILED: 1, GENERATOR_LIMITED: 3}
 _INTERRUPTED: Final = 130
 _NAME_WIDTH: Final = 24
-_RATE: Final = "50"
+_RATE_PER_S: Final = 50.0
 _DURATION_S: Final = 15.0
 _WARMUP_S: Final = 2.0
 _OF_OWN_LOADS: Final = ("rate", "profile", "warmup")
@@ -178,7 +178,7 @@ def _chosen(options: Mapping[str, Any]) -> tuple[str | None, Scenario, LoadTarge
 def _own(target: LoadTarget, options: Mapping[str, Any]) -> Scenario:
     if options["rate"] is not None and options["profile"] is not None:
         complain(["--rate and --profile exclude each other"])
-    words = options["profile"] or f"poisson:{options['rate'] or float(_RATE):g}"
+    words = options["profile"] or f"poisson:{options['rate'] or _RATE_PER_S:g}"
     names = [one.name for one in target.driven]
     warmup_s = _WARMUP_S if options["warmup"] is None else options["warmup"]
     profile = profile_of(

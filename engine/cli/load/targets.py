@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -19,7 +18,7 @@ from engine.load.errors import LoadTestError
 from engine.load.planning.function_scenario import DrivenFunction, Via
 from engine.load.planning.scenario import scenario_names
 from engine.load.running.engine_process import (
-    RunningEngine,
+    OpenEngine,
     running_already,
     running_engine,
     status_at,
@@ -42,7 +41,7 @@ class LoadTarget(NamedTuple):
     """
 
     driven: Sequence[DrivenFunction]
-    open_engine: Callable[..., AbstractContextManager[RunningEngine]]
+    open_engine: OpenEngine
     executors: Mapping[str, str]
     is_engine: bool = True
 

@@ -85,7 +85,7 @@ export class FunctionPage {
     this.facts.append(
       ...shown
         .filter(([, value]) => value !== null && value !== undefined && value !== "")
-        .map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, String(value)))),
+        .map(([label, value]) => fact(label, String(value))),
     );
   }
 
@@ -169,10 +169,8 @@ export class FunctionPage {
       h(
         "dl",
         {class: "facts"},
-        COLUMNS.slice(0, -1).map(([heading, write]) =>
-          h("div", {}, h("dt", {}, heading), h("dd", {}, write(one))),
-        ),
-        one.error_type && h("div", {}, h("dt", {}, "Error type"), h("dd", {}, one.error_type)),
+        COLUMNS.slice(0, -1).map(([heading, write]) => fact(heading, write(one))),
+        one.error_type && fact("Error type", one.error_type),
       ),
       ...(one.error ? [h("pre", {class: "bad", "aria-label": "Error"}, pretty(one.error))] : []),
       h("pre", {class: "log", "aria-label": "Log"}, one.log),
@@ -185,6 +183,8 @@ export class FunctionPage {
     this.charts.close();
   }
 }
+
+const fact = (label, value) => h("div", {}, h("dt", {}, label), h("dd", {}, value));
 
 /** What is said of those that are not in the list. */
 function left(answer) {

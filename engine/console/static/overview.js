@@ -5,9 +5,10 @@ import {h, setText} from "./dom.js";
 import {dollars, number, percent, seconds} from "./numbers.js";
 
 const PAGE = 50;
+const failedShare = row => (row.ok + row.failed ? row.failed / (row.ok + row.failed) : null);
 const TILES = [
   ["Invocations a second", row => number(row.ok + row.failed)],
-  ["Failed", row => percent(row.ok + row.failed ? row.failed / (row.ok + row.failed) : null)],
+  ["Failed", row => percent(failedShare(row))],
   ["Throttles a second", row => number(row.throttled)],
   ["In flight of limit", row => `${number(row.inFlight)} / ${number(row.limit)}`],
   ["Duration p99", row => seconds(row.p99)],
@@ -15,11 +16,10 @@ const TILES = [
   ["Cost an hour", row => dollars(row.usdPerHour)],
   ["Event loop late, p99", (_row, history) => seconds(history.lag)],
 ];
-const failedShare = row => (row.ok + row.failed ? row.failed / (row.ok + row.failed) : -1);
 const COLUMNS = [
   // heading, what it is sorted by, how it is written, class
   ["Inv/s", row => row.ok + row.failed, row => number(row.ok + row.failed)],
-  ["Failed", failedShare, row => percent(failedShare(row) < 0 ? null : failedShare(row)), "failures"],
+  ["Failed", row => failedShare(row) ?? -1, row => percent(failedShare(row)), "failures"],
   ["Throttles/s", row => row.throttled, row => number(row.throttled)],
   ["p50", row => row.p50 ?? -1, row => seconds(row.p50), "wide"],
   ["p99", row => row.p99 ?? -1, row => seconds(row.p99)],

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.load.generator.recorder import BLOCKS, COLUMNS, DROPPED, SUCCESS, THROTTLED, Recorder
+from engine.load.generator.recorder import COLUMNS, DROPPED, SUCCESS, THROTTLED, Recorder
 from engine.load.metric_catalogue import OUTCOMES
 from engine.load.planning.objectives import MIN_REQUESTS
 from engine.load.planning.plan import LoadStage
+from engine.load.results.comparison import BLOCKS
 
 
 def findings(recorder: Recorder) -> dict[str, Any]:

@@ -11,14 +11,12 @@ from typing import Any, Final, NamedTuple
 from engine.load.generator.tally import Tally
 from engine.load.metric_catalogue import LAG_BOUNDS_S, OUTCOMES, RESPONSE_BOUNDS_S
 from engine.load.planning.plan import Plan
+from engine.load.results.comparison import BLOCKS
 
 SUCCESS, FAILURE, THROTTLED = OUTCOMES
 
 COLUMNS: Final = ("due", "sent", *OUTCOMES)
 """What is counted for each second."""
-
-BLOCKS: Final = 20
-"""Parts of the measured time by which runs are compared: neighbours in time wait for each other."""
 
 DROPPED: Final = "dropped"
 """How a request was over that never was sent: it waits for no answer."""

@@ -10,14 +10,11 @@ from random import Random
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote
 
+from engine.load.aws_requests import ACCOUNT, authorization
 from engine.load.generator.recorder import FAILURE, SUCCESS, THROTTLED, RequestOutcome
 from engine.load.planning.plan import Mix, Stream
 
-_ACCOUNT: Final = "000000000000"
-_S3_SCOPE: Final = (
-    "AWS4-HMAC-SHA256 Credential=loadtest/20260101/us-east-1/s3/aws4_request, "
-    "SignedHeaders=host, Signature=00"
-)
+_TO_S3: Final = {"Authorization": authorization("s3")}
 _JSON: Final = {"Content-Type": "application/json"}
 
 _MAX_SHOWN: Final = 300
@@ -97,7 +94,7 @@ class Sender:
             {"Id": str(place), "MessageBody": self._message(first + place, intended_s)}
             for place in range(self._stream.records)
         ]
-        body = {"QueueUrl": f"{self._aws}/{_ACCOUNT}/{self._stream.queue}", "Entries": entries}
+        body = {"QueueUrl": f"{self._aws}/{ACCOUNT}/{self._stream.queue}", "Entries": entries}
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": "AmazonSQS.SendMessageBatch",
@@ -114,12 +111,12 @@ class Sender:
             index = self._chosen(number)
             name = Path(self._stream.events[index].file).name or "event.json"
             url = f"{self._aws}/{self._stream.bucket}/{number}/{quote(name)}"
-            return LoadRequest("PUT", url, self._bodies[index], {"Authorization": _S3_SCOPE})
+            return LoadRequest("PUT", url, self._bodies[index], _TO_S3)
         record = self._record(number, intended_s)
         kind = "poison" if record["poison"] else "good"
         key = f"{self._name}/{kind}/{intended_s:.6f}/{number}"
         url = f"{self._aws}/{self._stream.bucket}/{key}"
-        return LoadRequest("PUT", url, b"x", {"Authorization": _S3_SCOPE})
+        return LoadRequest("PUT", url, b"x", _TO_S3)
 
     def _record(self, number: int, intended_s: float) -> dict[str, Any]:
         poison = self._drawn(number).random() < self._stream.poison if self._stream.poison else False
@@ -138,10 +135,8 @@ def _beginning(document: dict[str, Any]) -> tuple[str, float]:
 
 
 def _judge_invoke(reply: Reply) -> RequestOutcome:
-    if reply.status_code == 429:
-        return RequestOutcome(THROTTLED)
     if reply.status_code != 200:
-        return RequestOutcome(FAILURE, f"status {reply.status_code}")
+        return _refused_or_failed(reply, 429)
     if reply.headers.get("X-Amz-Function-Error"):
         return RequestOutcome(FAILURE, str(json.loads(reply.content).get("errorType", "function error")))
     return RequestOutcome(SUCCESS)
@@ -151,24 +146,18 @@ def _judge_http(reply: Reply) -> RequestOutcome:
     """An HTTP API says 503 where Lambda throttles."""
     if 200 <= reply.status_code < 300:
         return RequestOutcome(SUCCESS)
-    if reply.status_code in (429, 503):
-        return RequestOutcome(THROTTLED)
-    return RequestOutcome(FAILURE, f"status {reply.status_code}")
+    return _refused_or_failed(reply, 429, 503)
 
 
 def _judge_event(reply: Reply) -> RequestOutcome:
     if reply.status_code == 202:
         return RequestOutcome(SUCCESS, records=1)
-    return (
-        RequestOutcome(THROTTLED)
-        if reply.status_code == 429
-        else RequestOutcome(FAILURE, f"status {reply.status_code}")
-    )
+    return _refused_or_failed(reply, 429)
 
 
 def _judge_batch(reply: Reply) -> RequestOutcome:
     if reply.status_code != 200:
-        return RequestOutcome(FAILURE, f"status {reply.status_code}")
+        return _refused_or_failed(reply)
     document = json.loads(reply.content)
     taken = len(document.get("Successful", ()))
     failed = document.get("Failed", ())
@@ -182,11 +171,14 @@ def _judge_batch(reply: Reply) -> RequestOutcome:
 def _judge_object(reply: Reply) -> RequestOutcome:
     if reply.status_code == 200:
         return RequestOutcome(SUCCESS, records=1)
-    return (
-        RequestOutcome(THROTTLED)
-        if reply.status_code == 503
-        else RequestOutcome(FAILURE, f"status {reply.status_code}")
-    )
+    return _refused_or_failed(reply, 503)
+
+
+def _refused_or_failed(reply: Reply, *throttles: int) -> RequestOutcome:
+    """An answer that is no success: a refusal if its status is one of `throttles`."""
+    if reply.status_code in throttles:
+        return RequestOutcome(THROTTLED)
+    return RequestOutcome(FAILURE, f"status {reply.status_code}")
 
 
 def shown(text: str) -> str:

@@ -15,8 +15,10 @@ from typing import Any, Final, NamedTuple
 
 METHOD: Final = "95 % interval of the difference, by a block bootstrap: 1,000 draws of 20 blocks of each run"
 
+BLOCKS: Final = 20
+"""Parts of the measured time by which runs are compared: neighbours in time wait for each other."""
+
 _DRAWS: Final = 1000
-_BLOCKS: Final = 20
 _OUTSIDE: Final = 0.025
 _PER: Final = 1000
 
@@ -97,7 +99,7 @@ def _figures(before: Document, after: Document) -> dict[str, tuple[Figure, Figur
 
 
 def _change(name: str, first: Figure, second: Figure, random: Random) -> FigureChange | None:
-    once = [1] * _BLOCKS
+    once = [1] * BLOCKS
     before, after = first(once), second(once)
     if before is None or after is None:
         return None
@@ -112,8 +114,8 @@ def _change(name: str, first: Figure, second: Figure, random: Random) -> FigureC
 
 def _drawn(random: Random) -> list[int]:
     """How often each block is drawn."""
-    weights = [0] * _BLOCKS
-    for block in random.choices(range(_BLOCKS), k=_BLOCKS):
+    weights = [0] * BLOCKS
+    for block in random.choices(range(BLOCKS), k=BLOCKS):
         weights[block] += 1
     return weights
 
@@ -148,7 +150,7 @@ def _ratio(samples: Mapping[str, Sequence[float]], column: str, scale: float) ->
     """What a counter grew by for each invocation, times `scale`."""
     at_s = samples["at_s"]
     end_s = at_s[-1] if at_s else 0.0
-    cuts = [bisect_left(at_s, end_s * block / _BLOCKS) for block in range(_BLOCKS)] + [len(at_s) - 1]
+    cuts = [bisect_left(at_s, end_s * block / BLOCKS) for block in range(BLOCKS)] + [len(at_s) - 1]
     grown = [
         (samples[column][b] - samples[column][a], samples["invocations"][b] - samples["invocations"][a])
         for a, b in pairwise(cuts)

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from engine.load.planning.plan import Plan
+from engine.load.results.metrics_page import samples
 from engine.load.running.deliveries import RecordDeliveries
 
 _SUCCESS, _FAILURE = _ENDS = ("success", "failure")
@@ -224,16 +223,15 @@ def _counted(metrics: str) -> EngineCounts:
     throttles: Counter[str] = Counter()
     deleted: Counter[str] = Counter()
     rejected = 0
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            labels = sample.labels
-            if sample.name == "engine_invocations_total":
-                outcome = _SUCCESS if labels["outcome"] == _SUCCESS else _FAILURE
-                ended[labels["function"], labels["trigger"], outcome] += int(sample.value)
-            elif sample.name == "engine_throttles_total":
-                throttles[labels["function"]] += int(sample.value)
-            elif sample.name == "engine_source_records_total" and labels["result"] == "deleted":
-                deleted[labels["source"]] += int(sample.value)
-            elif sample.name == "engine_requests_rejected_total":
-                rejected += int(sample.value)
+    for sample in samples(metrics):
+        labels = sample.labels
+        if sample.name == "engine_invocations_total":
+            outcome = _SUCCESS if labels["outcome"] == _SUCCESS else _FAILURE
+            ended[labels["function"], labels["trigger"], outcome] += int(sample.value)
+        elif sample.name == "engine_throttles_total":
+            throttles[labels["function"]] += int(sample.value)
+        elif sample.name == "engine_source_records_total" and labels["result"] == "deleted":
+            deleted[labels["source"]] += int(sample.value)
+        elif sample.name == "engine_requests_rejected_total":
+            rejected += int(sample.value)
     return EngineCounts(ended, throttles, deleted, rejected)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from engine.load.results.limit_figures import LimitFigures
+from engine.load.results.metrics_page import samples
 
 Document = Mapping[str, Any]
 Columns = Mapping[str, Sequence[float]]
@@ -33,22 +34,21 @@ class MetricFigures:
     """
 
     def __init__(self, metrics: str, before: str) -> None:
-        self.held_by_memory = int(_held(metrics) - _held(before))
+        now = list(samples(metrics))
+        self.held_by_memory = int(_held(now) - _held(samples(before)))
         self.limits: dict[str, int] = {}
         self.memory_mb: dict[str, int] = {}
-        for family in text_string_to_metric_families(metrics):
-            for sample in family.samples:
-                if sample.name == "engine_concurrency_limit" and sample.labels["kind"] == "maximum":
-                    self.limits[sample.labels["function"]] = int(sample.value)
-                elif sample.name == "engine_function_info":
-                    self.memory_mb[sample.labels["function"]] = int(sample.labels["memory_mb"])
+        for sample in now:
+            if sample.name == "engine_concurrency_limit" and sample.labels["kind"] == "maximum":
+                self.limits[sample.labels["function"]] = int(sample.value)
+            elif sample.name == "engine_function_info":
+                self.memory_mb[sample.labels["function"]] = int(sample.labels["memory_mb"])
 
 
-def _held(metrics: str) -> float:
+def _held(page: Iterable[Sample]) -> float:
     return sum(
         sample.value
-        for family in text_string_to_metric_families(metrics)
-        for sample in family.samples
+        for sample in page
         if sample.name == "engine_environments_held_total" and sample.labels["reason"] == "memory"
     )
 
@@ -105,7 +105,8 @@ def _handler_p99_ms(document: Document) -> float:
 
 def _of_host(document: Document, from_s: float, to_s: float) -> dict[str, Any]:
     host = document["host"]
-    if not _inside(host["at_s"], from_s, to_s):
+    inside = _inside(host["at_s"], from_s, to_s)
+    if not inside:
         return {
             "cores": document["machine"]["cores"] or 1,
             "generator_cpu": document["client"]["cpu_percent"] / 100,
@@ -114,7 +115,6 @@ def _of_host(document: Document, from_s: float, to_s: float) -> dict[str, Any]:
     generator_cpu, generator_wait = _busiest(host, "generator_cpu_s", "generator_wait_s", from_s, to_s)
     handlers_cpu, handlers_wait = _busiest(host, "handlers_cpu_s", "handlers_wait_s", from_s, to_s)
     is_seen = any(host["engine_cpu_s"])
-    inside = _inside(host["at_s"], from_s, to_s)
     return {
         "cores": document["machine"]["cores"] or 1,
         "engine_cpu": engine_cpu if is_seen else None,

@@ -9,8 +9,6 @@ from decimal import Decimal
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from engine.core.ledger import Component
 from engine.load.planning.plan import Plan
 from engine.load.planning.scenario import Scenario
@@ -19,17 +17,18 @@ from engine.load.results.conservation import compared, engine_counts, totals
 from engine.load.results.knee import knee
 from engine.load.results.limit_rules import FoundLimit, limit_of
 from engine.load.results.measured_figures import MetricFigures, limit_figures
+from engine.load.results.metrics_page import buckets, counted_since, quantile
 from engine.load.results.stages import stage_rows
 from engine.load.running.deliveries import RecordDeliveries
 from engine.load.running.host_sampling import HostSample
 from engine.load.running.sampling import EngineSample, LoopLagSample
 from engine.report.figures import plain
-from engine.telemetry.histogram import Histogram
-from engine.telemetry.status import quantile
+from engine.telemetry.fine_classes import percentile
 
 _SINCE_START: Final = ("invocations", "throttles", "cold_starts", "cost_usd")
 """Columns of the samples that count since the start of the engine; in the document since that of the run."""
 
+_OVERHEAD: Final = "engine_overhead_seconds"
 _MILLION: Final = 1_000_000
 _PER_THOUSAND: Final = 1000
 _MONTH_S: Final = 730 * 3600
@@ -155,15 +154,14 @@ def _loop_lag(samples: Sequence[LoopLagSample], begin_s: float) -> dict[str, lis
     for before, after in pairwise(samples):
         if after.at_s >= begin_s and after.upto:
             found["at_s"].append(round(after.at_s - begin_s, 3))
-            found["p99_ms"].append(round(1000 * _quantile_s(after.upto, before.upto, 0.99), 3))
+            p99_s = quantile(counted_since(before.upto, after.upto), 0.99) or 0.0
+            found["p99_ms"].append(round(1000 * p99_s, 3))
     return found
 
 
-def _p99_ms(bounds_s: Sequence[float], counts: Sequence[int]) -> float | None:
+def _p99_ms(duration: Mapping[str, Any]) -> float | None:
     """Of handlers' durations; None if there were none."""
-    histogram = Histogram(tuple(bounds_s))
-    histogram.counts = list(counts)
-    seconds = quantile(histogram, 0.99)
+    seconds = percentile(dict(duration["classes"]), 0.99)
     return None if seconds is None else round(1000 * seconds, 3)
 
 
@@ -242,25 +240,7 @@ def _engine(
 
 def _overhead_s(metrics: str, before: str, share: float) -> float:
     """The engine's own histogram, all triggers together; interpolated inside a bucket."""
-    return _quantile_s(_overhead_buckets(metrics), _overhead_buckets(before), share)
-
-
-def _quantile_s(upto: Mapping[float, float], then: Mapping[float, float], share: float) -> float:
-    """Of what was counted since `then`, by upper bounds; 0 if nothing was."""
-    histogram = Histogram(tuple(sorted(upto))[:-1])
-    cumulated = [int(upto[bound] - then.get(bound, 0.0)) for bound in sorted(upto)]
-    histogram.counts = [after - below for below, after in zip([0, *cumulated], cumulated, strict=False)]
-    return quantile(histogram, share) or 0.0 if upto else 0.0
-
-
-def _overhead_buckets(metrics: str) -> dict[float, float]:
-    upto: dict[float, float] = {}
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            if sample.name == "engine_overhead_seconds_bucket":
-                bound = float(sample.labels["le"])
-                upto[bound] = upto.get(bound, 0.0) + sample.value
-    return upto
+    return quantile(counted_since(buckets(before, _OVERHEAD), buckets(metrics, _OVERHEAD)), share) or 0.0
 
 
 def _functions(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,7 +251,7 @@ def _functions(status: Mapping[str, Any]) -> dict[str, Any]:
             "by_status": {kind: count for kind, count in one["invocations"].items() if count},
             "throttles": sum(one["throttles"].values()),
             "throttles_by_reason": {reason: count for reason, count in one["throttles"].items() if count},
-            "duration_p99_ms": _p99_ms(status["duration_bounds_s"], one["duration_s"]["counts"]),
+            "duration_p99_ms": _p99_ms(one["duration_s"]),
             "cold_starts": one["cold_starts"],
             "billed_ms": one["billed_ms"],
             "gb_seconds": one["billed_gb_seconds"],

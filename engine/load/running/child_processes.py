@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 _LAST_LINES: Final = 20
+_LOOK_S: Final = 0.02
 
 
 def start(
@@ -30,6 +32,20 @@ def start(
         env={**os.environ, **variables},
         start_new_session=True,
     )
+
+
+def first_line(process: subprocess.Popen[bytes], out: IO[bytes], within_s: float) -> bytes | None:
+    """What a process writes first to the file `out`; None if it ended before, or wrote no line in time."""
+    until_s = time.monotonic() + within_s
+    while True:
+        ended = process.poll() is not None
+        out.seek(0)
+        line, newline, _ = out.read().partition(b"\n")
+        if newline:
+            return line
+        if ended or time.monotonic() > until_s:
+            return None
+        time.sleep(_LOOK_S)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

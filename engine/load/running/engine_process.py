@@ -6,9 +6,8 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 from urllib.error import HTTPError, URLError
@@ -16,10 +15,9 @@ from urllib.request import urlopen
 
 from engine.load.data_files import CONFIG
 from engine.load.errors import LoadTestError
-from engine.load.running.child_processes import kill_group, last_lines, start
+from engine.load.running.child_processes import first_line, kill_group, last_lines, start
 
 _READY_S: Final = 60.0
-_LOOK_S: Final = 0.02
 _ANSWER_S: Final = 10.0
 _STOP_S: Final = 60.0
 """An engine waits for what still runs, as its `grace_s` says, before it ends."""
@@ -40,6 +38,10 @@ class RunningEngine(NamedTuple):
     def admin(self) -> str | None:
         """Where it tells of itself; None if nothing does."""
         return self.urls.get("admin")
+
+
+OpenEngine = Callable[..., AbstractContextManager[RunningEngine]]
+"""How what is driven comes to be, for the time of a `with`; takes further environment `variables`."""
 
 
 @contextmanager
@@ -84,19 +86,13 @@ def running_engine(
 
 def _addresses(process: subprocess.Popen[bytes], out: IO[bytes]) -> dict[str, str]:
     """What the engine prints first, when it is ready. Handlers print there too, so it is a file, no pipe."""
-    until_s = time.monotonic() + _READY_S
-    while True:
-        ended = process.poll() is not None
-        out.seek(0)
-        line, newline, _ = out.read().partition(b"\n")
-        if newline:
-            document = json.loads(line)
-            return {name: document[name] for name in ("http", "aws", "admin") if document.get(name)}
-        if ended:
-            raise LoadTestError("the engine ended before it was ready")
-        if time.monotonic() > until_s:
+    line = first_line(process, out, _READY_S)
+    if line is None:
+        if process.poll() is None:
             raise LoadTestError(f"the engine was not ready within {_READY_S:g} s")
-        time.sleep(_LOOK_S)
+        raise LoadTestError("the engine ended before it was ready")
+    document = json.loads(line)
+    return {name: document[name] for name in ("http", "aws", "admin") if document.get(name)}
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import psutil
 from engine.load.running.engine_process import RunningEngine
 from engine.load.running.host_sampling import HostSampler
 from engine.load.running.sampling import EngineSample, LoopLagSample, RunSampler, fetch
+from engine.telemetry.fine_classes import gained
 
 _SAMPLE_S: Final = 0.2
 _HOST_SAMPLE_S: Final = 0.5
@@ -79,7 +80,10 @@ class EngineView:
             return None
         status = self._sampler.take()
         before = self._status_before.get("functions", {})
-        functions = {name: less(one, before.get(name, {})) for name, one in status["functions"].items()}
+        functions = {
+            name: function_since(before[name], one) if name in before else one
+            for name, one in status["functions"].items()
+        }
         return {**status, "functions": functions}
 
     def metrics(self) -> str:
@@ -100,6 +104,15 @@ def _served_by(engine: RunningEngine) -> int | None:
         return None
     listening = (one for one in sockets if one.status == psutil.CONN_LISTEN and one.pid is not None)
     return next((one.pid for one in listening if one.laddr.port == place.port), None)
+
+
+def function_since(then: Mapping[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What a function's part of the status says, less what it said then."""
+    found: dict[str, Any] = less(now, then)
+    # Pairs of a class and its count: the class is no counter, and one that is new has no place in `then`.
+    classes = gained(dict(then["duration_s"]["classes"]), dict(now["duration_s"]["classes"]))
+    found["duration_s"]["classes"] = [*classes.items()]
+    return found
 
 
 def less(now: Any, then: Any) -> Any:

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from engine.config import load_config
+from engine.load.aws_requests import ACCOUNT
 from engine.load.data_files import CONFIG
 from engine.load.planning.plan import Stream
 from engine.load.running.wiring import call
 
 _RUNTIME = "python3.11"
-_ROLE = "arn:aws:iam::000000000000:role/load"
+_ROLE = f"arn:aws:iam::{ACCOUNT}:role/load"
 _FUNCTIONS = "/2015-03-31/functions"
 
 

@@ -6,8 +6,8 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from engine.load.planning.scenario import Scenario
 from engine.load.results.summary import LoadTestRun, document
 from engine.load.running.deliveries import DELIVERIES_VARIABLE, Channel
 from engine.load.running.drain import drained
-from engine.load.running.engine_process import RunningEngine, running_engine
+from engine.load.running.engine_process import OpenEngine, running_engine
 from engine.load.running.engine_view import EngineView
 from engine.load.running.generator_size import processes_for
 from engine.load.running.kept_functions import kept
@@ -32,10 +32,6 @@ from engine.load.running.wiring import wired
 
 _LONGEST_NAME: Final = 40
 _LAST_SCRAPE_S: Final = 2.0
-
-
-OpenEngine = Callable[..., AbstractContextManager[RunningEngine]]
-"""How what is driven comes to be, for the time of a `with`; takes further environment `variables`."""
 
 
 class RunVoice(Protocol):

@@ -15,19 +15,15 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+from engine.load.aws_requests import ACCOUNT, authorization
 from engine.load.errors import LoadTestError
 from engine.load.planning.plan import Stream
 
-ACCOUNT: Final = "000000000000"
 _ANSWER_S: Final = 15.0
 _ENABLED_S: Final = 30.0
 _LOOK_S: Final = 0.1
 _BATCH: Final = 10
 _JSON: Final = "application/x-amz-json-1.0"
-_SCOPE: Final = (
-    "AWS4-HMAC-SHA256 Credential=loadtest/20260101/us-east-1/{service}/aws4_request, "
-    "SignedHeaders=host, Signature=00"
-)
 _COUNTERS: Final = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -66,40 +62,49 @@ def wired(streams: Mapping[str, Stream], aws_url: str | None, run_id: str) -> It
 
 @contextmanager
 def _queue(stream: Stream, aws_url: str, name: str) -> Iterator[Stream]:
-    dead = f"{name}-dead"
-    made = [_sqs(aws_url, "CreateQueue", QueueName=dead)["QueueUrl"]]
-    function = _function(aws_url, stream.function)
-    redrive = json.dumps({"deadLetterTargetArn": _queue_arn(aws_url, made[0]), "maxReceiveCount": "1"})
-    attributes = {"RedrivePolicy": redrive, "VisibilityTimeout": str(6 * function["Timeout"])}
-    made.append(_sqs(aws_url, "CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"])
-    mapping = _mapping(aws_url, stream.function, _queue_arn(aws_url, made[1]))
-    try:
+    dead, timeout_s = f"{name}-dead", _function(aws_url, stream.function)["Timeout"]
+    with ExitStack() as made:
+        dead_url = made.enter_context(_created(aws_url, dead))
+        redrive = json.dumps({"deadLetterTargetArn": _queue_arn(aws_url, dead_url), "maxReceiveCount": "1"})
+        attributes = {"RedrivePolicy": redrive, "VisibilityTimeout": str(6 * timeout_s)}
+        url = made.enter_context(_created(aws_url, name, Attributes=attributes))
+        made.enter_context(_mapped(aws_url, stream.function, _queue_arn(aws_url, url)))
         yield stream.model_copy(update={"queue": name, "dead_letter_queue": dead})
+
+
+@contextmanager
+def _created(aws_url: str, name: str, **members: Any) -> Iterator[str]:
+    """A queue; gives its URL."""
+    url = _sqs(aws_url, "CreateQueue", QueueName=name, **members)["QueueUrl"]
+    try:
+        yield url
     finally:
-        call(aws_url, "DELETE", mapping)
-        for url in made:
-            _sqs(aws_url, "DeleteQueue", QueueUrl=url)
+        _sqs(aws_url, "DeleteQueue", QueueUrl=url)
 
 
-def _mapping(aws_url: str, function: str, queue_arn: str) -> str:
-    """The path of a mapping of the queue to the function, once it is enabled."""
+@contextmanager
+def _mapped(aws_url: str, function: str, queue_arn: str) -> Iterator[None]:
+    """A mapping of the queue to the function, which is enabled."""
     wanted = {"FunctionName": function, "EventSourceArn": queue_arn, "BatchSize": _BATCH}
     made = json.loads(call(aws_url, "POST", "/2015-03-31/event-source-mappings/", json.dumps(wanted)))
     path = f"/2015-03-31/event-source-mappings/{made['UUID']}"
     until_s = time.monotonic() + _ENABLED_S
-    while json.loads(call(aws_url, "GET", path))["State"] != "Enabled":
-        if time.monotonic() > until_s:
-            raise LoadTestError(f"the mapping of {queue_arn} was not enabled within {_ENABLED_S:g} s")
-        time.sleep(_LOOK_S)
-    return path
+    try:
+        while json.loads(call(aws_url, "GET", path))["State"] != "Enabled":
+            if time.monotonic() > until_s:
+                raise LoadTestError(f"the mapping of {queue_arn} was not enabled within {_ENABLED_S:g} s")
+            time.sleep(_LOOK_S)
+        yield
+    finally:
+        call(aws_url, "DELETE", path)
 
 
 @contextmanager
 def _bucket(stream: Stream, aws_url: str, name: str) -> Iterator[Stream]:
     arn = _function(aws_url, stream.function)["FunctionArn"]
     call(aws_url, "PUT", f"/{name}", service="s3")
-    call(aws_url, "PUT", f"/{name}?notification", _NOTIFICATION.format(arn=arn), service="s3")
     try:
+        call(aws_url, "PUT", f"/{name}?notification", _NOTIFICATION.format(arn=arn), service="s3")
         yield stream.model_copy(update={"bucket": name})
     finally:
         call(aws_url, "PUT", f"/{name}?notification", "<NotificationConfiguration/>", service="s3")
@@ -151,7 +156,7 @@ def call(
     service: str = "lambda",
 ) -> str:
     """The answer of the engine to one request. Raises `LoadTestError` if it refuses."""
-    sent = {"Authorization": _SCOPE.format(service=service), **(headers or {})}
+    sent = {"Authorization": authorization(service), **(headers or {})}
     request = Request(f"{aws_url}{path}", body.encode(), sent, method=method)  # noqa: S310  the engine's own
     try:
         with urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310

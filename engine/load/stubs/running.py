@@ -9,17 +9,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, cast
 
 from engine.load.errors import LoadTestError
-from engine.load.running.child_processes import kill_group, last_lines, start
-from engine.load.running.engine_process import RunningEngine
+from engine.load.running.child_processes import first_line, kill_group, last_lines, start
+from engine.load.running.engine_process import OpenEngine, RunningEngine
 from engine.load.stubs import redirect
 from engine.load.stubs.server import HOST, StubPlan
 from engine.load.stubs.specification import Stub, known_services
@@ -28,8 +27,6 @@ MAX_LATE_MS: Final = 5.0
 MAX_CPU: Final = 0.9
 """Lateness (p99) and share of a core above which the stubs themselves were the limit."""
 
-OpenEngine = Callable[..., AbstractContextManager[RunningEngine]]
-
 _SEEN_BY_HANDLERS: Final = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # noqa: S108  made 0700
 """Where the file of authorities lies: each environment on process has a `/tmp` of its own, without it."""
 
@@ -37,7 +34,6 @@ _BUNDLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS
 """Variables by which clients find the file of authorities that they trust."""
 
 _READY_S: Final = 20.0
-_LOOK_S: Final = 0.02
 _ANSWER_S: Final = 10.0
 
 
@@ -189,14 +185,8 @@ def _ways(
 
 def _ready(process: subprocess.Popen[bytes], out: IO[bytes], said: IO[bytes]) -> dict[str, Any]:
     """The line that the process prints first."""
-    until_s = time.monotonic() + _READY_S
-    while True:
-        ended = process.poll() is not None
-        out.seek(0)
-        line, newline, _ = out.read().partition(b"\n")
-        if newline:
-            ready: dict[str, Any] = json.loads(line)
-            return ready
-        if ended or time.monotonic() > until_s:
-            raise LoadTestError(f"the stubs did not start; their last lines:\n{last_lines(said)}")
-        time.sleep(_LOOK_S)
+    line = first_line(process, out, _READY_S)
+    if line is None:
+        raise LoadTestError(f"the stubs did not start; their last lines:\n{last_lines(said)}")
+    ready: dict[str, Any] = json.loads(line)
+    return ready

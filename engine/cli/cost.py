@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from engine.cli.mapping_options import send_batch_option
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Count,
@@ -36,13 +37,12 @@ from engine.model.cost.containers import (
 )
 from engine.model.cost.monthly import FRONT_DOORS, Month, assumptions, document, what_ifs, with_memory
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.usage import Usage
+from engine.model.cost.usage import DAY_S, Usage
 from engine.model.distributions import Capped, mean_billed_ms, parse_distribution
 from engine.model.queueing.formulas import poisson_quantile
 from engine.report.tables import text_table
 
 _MAX_MB: Final = 10_240
-_DAY_S: Final = 86_400
 _LONGEST_S: Final = 900.0
 """Lambda's longest time-out: nothing that is billed takes longer."""
 
@@ -125,13 +125,7 @@ _MS: Final = Text("ms", _billed_ms)
 @click.option("--log-bytes", type=_COUNT, default=0, help="log lines of each invocation")
 @click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), default=10, show_default=True)
-@click.option(
-    "--sqs-send-batch",
-    type=click.IntRange(1, 10),
-    default=1,
-    show_default=True,
-    help="messages that producers send in one call",
-)
+@send_batch_option
 @click.option("--nat-gateways", type=_COUNT, default=0, help="NAT gateways, which stand all month")
 @click.option("--nat-kb", type=_COUNT, default=0, help="that go through them with each invocation")
 @click.option("--executions", type=_COUNT, default=0, help="durable executions of these invocations")
@@ -258,7 +252,7 @@ def _usd(
 
 def _compared(month: Month, book: PriceBook, container: Container, at_once: int) -> ContainerComparison:
     """All of the month's requests on containers instead."""
-    in_flight = month.requests * float(month.duration_ms) / 1000 / (month.days * _DAY_S)
+    in_flight = month.requests * float(month.duration_ms) / 1000 / (month.days * DAY_S)
     return containers_instead(
         container,
         book,

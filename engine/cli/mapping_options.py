@@ -1,4 +1,4 @@
-"""What `plan` and `simulate` are told of a queue: what waits in it, and how its mapping may scale."""
+"""What `cost`, `plan` and `simulate` are told of a queue: who sends, what waits, how its mapping scales."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from engine.cli.model_options import Count, F, Text, refuse, take
-from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
-from engine.sources.sqs.settings import PollerSettings
+from engine.core.scaling.pollers import (
+    MAX_MINIMUM_POLLERS,
+    MAX_POLLERS,
+    MIN_POLLERS,
+    ProvisionedPollers,
+    SqsPollers,
+)
 
 
 class RequiredUnlessBacklog(click.Option):
@@ -28,13 +32,25 @@ def _pollers(text: str) -> ProvisionedPollers:
     low, colon, high = text.partition(":")
     if not (colon and low.isdecimal() and high.isdecimal()):
         raise ValueError(f"{text!r}: must be MINIMUM:MAXIMUM, numbers of pollers")
-    try:
-        bounds = PollerSettings(minimum=int(low), maximum=int(high))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{name}: " for name in first["loc"])
-        raise ValueError(f"{text!r}: {place}{first['msg'].removeprefix('Value error, ')}") from None
-    return ProvisionedPollers(minimum_pollers=bounds.minimum, maximum_pollers=bounds.maximum)
+    minimum, maximum = int(low), int(high)
+    for name, value, most in (("minimum", minimum, MAX_MINIMUM_POLLERS), ("maximum", maximum, MAX_POLLERS)):
+        if not MIN_POLLERS <= value <= most:
+            raise ValueError(f"{text!r}: {name}: must be {MIN_POLLERS} to {most:,}")
+    if minimum > maximum:
+        raise ValueError(f"{text!r}: minimum ({minimum}) is above maximum ({maximum})")
+    return ProvisionedPollers(minimum_pollers=minimum, maximum_pollers=maximum)
+
+
+def send_batch_option(command: F) -> F:
+    """How messages are sent."""
+    option = click.option(
+        "--sqs-send-batch",
+        type=click.IntRange(1, 10),
+        default=1,
+        show_default=True,
+        help="messages that producers send in one call",
+    )
+    return option(command)
 
 
 def mapping_options(command: F) -> F:

@@ -156,6 +156,13 @@ def function_options(command: F) -> F:
     return _all(command, options)
 
 
+def attempt_options(command: F) -> F:
+    """Whether events are tried again, and how much of what runs fails."""
+    asynchronous = click.option("--asynchronous", is_flag=True, help="events are tried again, as Lambda does")
+    errors = click.option("--errors", type=number(0, 100), default=0.0, help="% of invocations that fail")
+    return asynchronous(errors(command))
+
+
 def price_options(command: F) -> F:
     """Where prices come from; `prices_of` reads them."""
     options = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -195,9 +195,9 @@ def found_lines(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def assumption_lines(document: Mapping[str, Any], *more: str) -> list[str]:
+def assumption_lines(assumptions: Iterable[str]) -> list[str]:
     """What is taken for granted."""
-    return [f"- {one}" for one in (*document["assumptions"], *more)]
+    return [f"- {one}" for one in assumptions]
 
 
 def _digits(share: float) -> str:

@@ -339,12 +339,6 @@ def log_normal(median_s: float, p99_s: float) -> LogNormal:
     return LogNormal(math.log(median_s), math.log(p99_s / median_s) / _P99)
 
 
-def log_normal_of(mean: float, deviation: float) -> LogNormal:
-    """The log-normal with that mean and standard deviation."""
-    sigma2 = math.log1p((deviation / mean) ** 2)
-    return LogNormal(math.log(mean) - sigma2 / 2, math.sqrt(sigma2))
-
-
 def empirical(seconds: Sequence[float]) -> Empirical:
     """Return the distribution of measured values, at least one."""
     if not seconds:

@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 import engine
 from engine.cli import COMMANDS, main
 
@@ -58,6 +60,15 @@ def _listed(words: tuple[str, ...], variables: dict[str, str]) -> tuple[str, str
     environment = {**os.environ, "COLUMNS": "60", **variables}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["cost", "plan"])
+def test_what_is_answered_by_formulas_needs_no_pydantic(name):
+    """It would be a third of their start: bounds of options are plain numbers."""
+    code = f"import sys, engine.cli.{name}; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "False\n" == done.stdout
 
 
 def test_an_unknown_command_is_none():

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from engine.cli import main
 from engine.core.function import Account, Function
 from engine.model.distributions import parse_distribution
-from engine.model.queueing.analytic import PlannedLoad, predict
+from engine.model.queueing.analytic import predict
 from engine.model.queueing.formulas import blocking
+from engine.model.queueing.planned_load import PlannedLoad
 from engine.model.queueing.shared_pool import predict_together
 from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import ColdStartRule, Trigger, drawn_workload

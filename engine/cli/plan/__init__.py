@@ -8,10 +8,11 @@ from typing import Any, NoReturn
 
 import click
 
-from engine.cli.mapping_options import RequiredUnlessBacklog, mapping_options
+from engine.cli.mapping_options import RequiredUnlessBacklog, mapping_options, send_batch_option
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Count,
+    attempt_options,
     book_of,
     container_options,
     function_of,
@@ -33,7 +34,6 @@ from engine.cli.plan.backlog import drain_of
 from engine.cli.plan.beside import (
     AccountAnswer,
     answer_together,
-    attempt_options,
     load_beside,
     load_of,
     traffic_option,
@@ -96,13 +96,7 @@ _OF_ONE = (
 )
 @click.option("--front-door", type=click.Choice(FRONT_DOORS), default="none", show_default=True)
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), default=10, show_default=True)
-@click.option(
-    "--sqs-send-batch",
-    type=click.IntRange(1, 10),
-    default=1,
-    show_default=True,
-    help="messages that producers send in one call",
-)
+@send_batch_option
 @mapping_options
 @click.option("--log-bytes", type=Count(), default=0, help="of log lines, each invocation")
 @click.option(

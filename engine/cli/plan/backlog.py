@@ -28,7 +28,6 @@ _ANSWERED: Final = frozenset(
 )
 """Options that change what becomes of a backlog."""
 
-_STEADY: Final = ("poisson", "constant")
 _LATE: Final = 0.001
 """Share of batches that time out from which an answer without them would be wrong."""
 
@@ -78,7 +77,7 @@ def drain_of(
 
 
 def _steady(traffic: Shape) -> float:
-    if traffic.kind not in _STEADY:
+    if not traffic.is_steady:
         refuse(
             [f"--traffic {traffic}: beside --backlog a steady rate; engine simulate --backlog plays others"]
         )
@@ -97,7 +96,7 @@ def _lines(found: Drain, priced: Bill, document: Mapping[str, Any]) -> list[str]
         "",
         *(f"* {one}" for one in document["to_check"]),
         "",
-        *assumption_lines(document),
+        *assumption_lines(document["assumptions"]),
     ]
 
 

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.cli.model_options import Text, limited, number, one_function_options, refuse
-from engine.cli.plan.page import cost_section, noted_html
+from engine.cli.model_options import Text, attempt_options, limited, one_function_options, refuse
+from engine.cli.plan.page import cost_section, noted_html, verdict_heading
 from engine.cli.prediction_tables import (
     NotedTable,
+    assumption_lines,
     bill_rows,
     check_lines,
     count,
@@ -25,11 +26,10 @@ from engine.cli.prediction_tables import (
 )
 from engine.core.function import Account, Function
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
-from engine.model.cost.monthly import DAY_S
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.usage import total
-from engine.model.queueing.analytic import PlannedLoad
+from engine.model.cost.usage import DAY_S, total
 from engine.model.queueing.objectives import ObjectiveCheck, Objectives, documents, overall
+from engine.model.queueing.planned_load import PlannedLoad
 from engine.model.queueing.shared_pool import SharedPrediction, predict_together
 from engine.model.simulation.workload import Trigger
 from engine.model.traffic.shapes import parse_shape
@@ -50,13 +50,6 @@ def traffic_option(cls: type[click.Option] = click.Option) -> Callable[[F], F]:
         "step:BEFORE:AFTER:AT_S, ramp:BEFORE:AFTER:LENGTH_S, spike:BASE:PEAK:AT_S:LENGTH_S, "
         "onoff:RATE:ON_S:OFF_S",
     )
-
-
-def attempt_options(command: F) -> F:
-    """Whether events are tried again, and how much of what runs fails."""
-    asynchronous = click.option("--asynchronous", is_flag=True, help="events are tried again, as Lambda does")
-    errors = click.option("--errors", type=number(0, 100), default=0.0, help="% of invocations that fail")
-    return asynchronous(errors(command))
 
 
 @click.command("beside", add_help_option=False)
@@ -144,7 +137,7 @@ class AccountAnswer:
             "cold_starts": {"share": together.cold_share},
             "functions": {
                 one.function.name: {
-                    "verdict": overall(list(checks)).value,
+                    "verdict": overall(checks).value,
                     "usd_per_month": str(priced.usd),
                     **one.document(),
                 }
@@ -188,15 +181,12 @@ def lines(shown: AccountAnswer) -> list[str]:
     for name, table in _tables(shown).items():
         said += [name, *text_table(table.rows), *([table.note] if table.note else ()), ""]
     said += [_bill_of(shown), *text_table(bill_rows(shown.bill)), price_line(shown.bill), ""]
-    return [*said, *(f"- {one}" for one in shown.assumptions)]
+    return [*said, *assumption_lines(shown.assumptions)]
 
 
 def page(shown: AccountAnswer) -> str:
     """Return the HTML of the page."""
-    verdict = overall(shown.all_checks).value
     title = f"{len(shown.together.functions)} functions of one account"
-    said = verdict if shown.all_checks else "nothing was asked for"
-    kind = {"ok": "good", "fails": "bad"}.get(verdict, "risk")
     sections = [
         ("What was asked", "".join(f"<p>{escape(line)}</p>" for line in check_lines(shown.all_checks))),
         *((name, noted_html(table)) for name, table in _tables(shown).items()),
@@ -207,7 +197,7 @@ def page(shown: AccountAnswer) -> str:
         f"Invocation engine: {title}",
         *(kit.section(name, inside) for name, inside in sections if inside),
         heading=title,
-        header=f"<h2 class='{kind}'>Verdict: {escape(said)}</h2>",
+        header=verdict_heading(shown.all_checks),
         document=shown.document(),
     )
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.commitments import PlanOffer, best_commitment_usd, committed, plan_offers
-from engine.model.cost.monthly import DAY_S, Month, around
+from engine.model.cost.monthly import Month, around
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.usage import Usage, total
+from engine.model.cost.usage import DAY_S, Usage, total
 from engine.model.queueing.prediction import Prediction
 from engine.model.traffic.shapes import Shape
 

@@ -52,14 +52,17 @@ class ReportContent:
     sections: Mapping[str, str] = field(default_factory=dict)
     prediction_of: str = ""
 
+    @property
+    def assumptions(self) -> list[str]:
+        """What prediction and prices take for granted, a sentence each."""
+        return [*self.document["assumptions"], *self.bill.book.assumptions]
+
 
 def page(shown: ReportContent) -> str:
     """Return the HTML of the page."""
-    verdict = overall(list(shown.checks)).value
     asked = [*found_lines(shown.document), *check_lines(shown.checks)]
     facts = [*fact_rows(shown.prediction), *more_rows(shown.prediction)]
     of = f" of {shown.prediction_of}" if shown.prediction_of else ""
-    assumptions = [*shown.document["assumptions"], *shown.bill.book.assumptions]
     sections = [
         ("What was asked", "".join(f"<p>{escape(line)}</p>" for line in asked)),
         (f"In numbers{of}", html_table([("", ""), *facts], text_columns=2)),
@@ -69,17 +72,23 @@ def page(shown: ReportContent) -> str:
         *((name, noted_html(table)) for name, table in shown.tables.items() if not table.is_empty),
         *shown.sections.items(),
         ("Recommendations", kit.bullet_list(shown.document.get("recommendations", ()))),
-        ("What this takes for granted", kit.bullet_list(assumptions)),
+        ("What this takes for granted", kit.bullet_list(shown.assumptions)),
     ]
-    kind = {"ok": "good", "fails": "bad"}.get(verdict, "risk")
-    text = escape(verdict if shown.checks else "nothing was asked for")
     return kit.page(
         f"Invocation engine: {shown.title}",
         *(kit.section(name, inside) for name, inside in sections if inside),
         heading=shown.title,
-        header=f"<h2 class='{kind}'>Verdict: {text}</h2><p>{escape(method_line(shown.prediction))}</p>",
+        header=f"{verdict_heading(shown.checks)}<p>{escape(method_line(shown.prediction))}</p>",
         document=shown.document,
     )
+
+
+def verdict_heading(checks: Sequence[ObjectiveCheck]) -> str:
+    """The verdict on what was asked, in its colour."""
+    verdict = overall(checks).value
+    kind = {"ok": "good", "fails": "bad"}.get(verdict, "risk")
+    said = verdict if checks else "nothing was asked for"
+    return f"<h2 class='{kind}'>Verdict: {escape(said)}</h2>"
 
 
 def noted_html(table: NotedTable) -> str:

@@ -29,4 +29,4 @@ def lines(shown: ReportContent) -> list[str]:
             said += ["", name, *text_table(table.rows), *([table.note] if table.note else ())]
     if shown.document.get("recommendations"):
         said += ["", *(f"* {one}" for one in shown.document["recommendations"])]
-    return [*said, "", *assumption_lines(shown.document, *shown.bill.book.assumptions)]
+    return [*said, "", *assumption_lines(shown.assumptions)]

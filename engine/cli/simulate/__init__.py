@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import click
 
-from engine.cli.mapping_options import mapping_options, policy_of
+from engine.cli.mapping_options import mapping_options, policy_of, send_batch_option
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
     Text,
+    attempt_options,
     book_of,
     function_of,
     function_options,
@@ -83,17 +84,10 @@ _MANY: Final = 1000
 @click.option("--config", "path", metavar="FILE", help="engine.toml: limits of the functions it names")
 @click.option("--environment-concurrency", type=click.IntRange(1, 1000), default=1, show_default=True)
 @click.option("--overflow", type=click.Choice(["throttle", "queue"]), default="throttle", show_default=True)
-@click.option("--asynchronous", is_flag=True, help="events are tried again, as Lambda does")
-@click.option("--errors", type=_SHARE, default=0.0, help="% of invocations that fail")
+@attempt_options
 @click.option("--crashes", type=_SHARE, default=0.0, help="% that take their environment with them")
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), help="messages through a queue and its mapping")
-@click.option(
-    "--sqs-send-batch",
-    type=click.IntRange(1, 10),
-    default=1,
-    show_default=True,
-    help="messages that producers send in one call",
-)
+@send_batch_option
 @mapping_options
 @click.option("--method", type=click.Choice(["auto", "rules", "fast"]), default="auto", show_default=True)
 @click.option("--compare", is_flag=True, help="the same under every policy (one function)")
@@ -130,29 +124,9 @@ def simulate(
     """
     _refuse_unused(context, options, observed)
     seen = None if observed is None else _figures(observed)
-    objectives, seed = objectives_of(options), options["seed"]
-    function, account, service, init = function_of(options)
+    objectives = objectives_of(options)
+    recipe, account = _recipe(context, options)
     book, free_tier, days = book_of(options)
-    function = replace(function, **take(options, "environment_concurrency", "overflow"))
-    configured: dict[str, Function] = {}
-    if options["path"] is not None:
-        account, configured = _configured(options["path"])
-        if options["traffic"] is not None:  # it comes to the first
-            function = next(iter(configured.values()), function)
-    if options["handler"] is not None:
-        function = _live_function(context, function, options)
-    if options["init_times"] is not None:
-        init = init_law(options["init_times"])
-    recipe = Recipe(
-        function=function,
-        configured=configured,
-        service=service,
-        init=init,
-        error_share=options["errors"] / 100,
-        crash_share=options["crashes"] / 100,
-        trigger=Trigger.ASYNCHRONOUS if options["asynchronous"] else Trigger.SYNCHRONOUS,
-        rng=Random(seed),  # noqa: S311  # it simulates: the same seed, the same events
-    )
     backlog = options["backlog"]
     if backlog is not None and options["sqs_batch"] is None:
         options["sqs_batch"] = _SQS_BATCH
@@ -161,7 +135,7 @@ def simulate(
         options["trace"] is not None or (backlog is not None and options["traffic"] is None)
     ) and not is_given(context, "horizon_s"):
         horizon_s = math.inf
-    live_run = _live(function, options)
+    live_run = _live(recipe.function, options)
     workloads, notes = _workloads(context, recipe, horizon_s, options)
     if live_run is not None:
         at_s = workloads[0].at_s
@@ -171,7 +145,7 @@ def simulate(
     run = SimulatedRun(
         account=account,
         horizon_s=horizon_s,
-        seed=seed,
+        seed=options["seed"],
         policy=policy_of(options),
         has_backlog=backlog is not None,
         **take(options, "method", "sqs_batch", "sqs_send_batch"),
@@ -225,6 +199,32 @@ def _refuse_unused(context: click.Context, options: dict[str, Any], observed: st
         refuse_unused(context, "needs --sqs-batch", "maximum_concurrency", "provisioned_pollers")
     else:
         refuse_unused(context, "a queue tries again by itself", "asynchronous")
+
+
+def _recipe(context: click.Context, options: dict[str, Any]) -> tuple[Recipe, Account]:
+    """How events are made, and the account they come to."""
+    function, account, service, init = function_of(options)
+    function = replace(function, **take(options, "environment_concurrency", "overflow"))
+    configured: dict[str, Function] = {}
+    if options["path"] is not None:
+        account, configured = _configured(options["path"])
+        if options["traffic"] is not None:  # it comes to the first
+            function = next(iter(configured.values()), function)
+    if options["handler"] is not None:
+        function = _live_function(context, function, options)
+    if options["init_times"] is not None:
+        init = init_law(options["init_times"])
+    recipe = Recipe(
+        function=function,
+        configured=configured,
+        service=service,
+        init=init,
+        error_share=options["errors"] / 100,
+        crash_share=options["crashes"] / 100,
+        trigger=Trigger.ASYNCHRONOUS if options["asynchronous"] else Trigger.SYNCHRONOUS,
+        rng=Random(options["seed"]),  # noqa: S311  # it simulates: the same seed, the same events
+    )
+    return recipe, account
 
 
 def _workloads(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
-from engine.model.cost.usage import Usage, total
+from engine.model.cost.usage import DAY_S, Usage, total
 from engine.model.queueing import comparison
 from engine.model.queueing.objectives import ObjectiveCheck, Objectives, documents, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation import policies
 from engine.model.simulation.confidence_intervals import count_interval
-
-_DAY_S: Final = 86_400
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class SimulationResult:
         self.run_bill = bill(self._usage(None), self.book, free_tier=self.free_tier)
         self.bill = self.run_bill
         if self.days is not None:
-            self.bill = bill(self._usage(self.days * _DAY_S), self.book, free_tier=self.free_tier)
+            self.bill = bill(self._usage(self.days * DAY_S), self.book, free_tier=self.free_tier)
         self.checks = []
         for prediction in self.predictions:
             price = self.bill.usd if prediction is self.predictions[0] else None
@@ -75,7 +73,7 @@ class SimulationResult:
         """Runs in a month; 1 if no month is said."""
         if self.days is None or not self.horizon_s:
             return 1.0
-        return self.days * _DAY_S / self.horizon_s
+        return self.days * DAY_S / self.horizon_s
 
     def figures(self) -> dict[str, float]:
         """Return what a live run of the first function would show."""

@@ -46,7 +46,7 @@ def lines(result: SimulationResult) -> list[str]:
         shown += ["", *text_table(policy_rows(result)), BEST_POLICIES]
     if result.comparison:
         shown += ["", *text_table(comparison_rows(result.comparison))]
-    return [*shown, "", *assumption_lines(first.document(), *result.book.assumptions)]
+    return [*shown, "", *assumption_lines([*first.assumptions, *result.book.assumptions])]
 
 
 def function_rows(result: SimulationResult) -> list[Sequence[str]]:

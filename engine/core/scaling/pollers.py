@@ -31,6 +31,10 @@ POLLER_CONCURRENCY: Final = 10
 
 PROVISIONED_GROWTH_PER_S: Final = 1_000 / 60
 MAX_PROVISIONED_CONCURRENCY: Final = 20_000
+MIN_POLLERS: Final = 2
+MAX_MINIMUM_POLLERS: Final = 200
+MAX_POLLERS: Final = 2_000
+"""Bounds of provisioned mode. Source: Lambda API reference, "CreateEventSourceMapping"."""
 
 
 class Reason(StrEnum):

@@ -13,6 +13,7 @@ from engine.core.cpu_law import MB_PER_VCPU
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, cents, plain
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import (
+    DAY_S,
     Usage,
     durable,
     http_api,
@@ -30,7 +31,6 @@ from engine.model.cost.usage import (
     transfer_out,
 )
 
-DAY_S: Final = 86_400
 FRONT_DOORS: Final = ("none", "url", "http", "rest", "sqs")
 """What stands before a function. A Function URL costs nothing of its own."""
 

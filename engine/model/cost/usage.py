@@ -21,12 +21,12 @@ FREE_RESPONSE_MB: Final = 6
 """What each streamed response carries at no charge."""
 
 _MB_PER_GB: Final = 1024
-_DAY_S: Final = 86_400
+DAY_S: Final = 86_400
 _SNAPSTART_MIN_S: Final = 3 * 3600
 _POLLER_MIN_S: Final = 60
 _MANAGED_FEE: Final = Decimal("0.15")
 SQS_BATCH: Final = 10
-"""Messages of one call, at most."""
+"""Messages of one call, at most: a larger batch takes several."""
 
 _SQS_CHUNK_BYTES: Final = 64 * 1024
 _HTTP_API_CHUNK_BYTES: Final = 512 * 1024
@@ -188,7 +188,7 @@ def sqs_calls(calls: int) -> Usage:
 
 def idle_polling(pollers: int, days: int, wait_s: int = 20) -> Usage:
     """Receives that Lambda's pollers make of an empty queue; they are billed."""
-    return {"sqs.standard": Decimal(pollers * days * _DAY_S // wait_s)}
+    return {"sqs.standard": Decimal(pollers * days * DAY_S // wait_s)}
 
 
 def http_api(requests: int, request_bytes: int = 0) -> Usage:

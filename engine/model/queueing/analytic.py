@@ -13,34 +13,36 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.core.function import Account, Function
-from engine.core.retry import AsyncInvokeConfig
 from engine.core.throttling import SCALING_PERIOD_S
 from engine.model.distributions import (
     Answered,
-    Capped,
     Distribution,
     Exponential,
     Mixture,
     Sum,
     mean_billed_ms,
 )
-from engine.model.queueing.fluid import Flow, FlowLimits, Level, blocking_of, flow
-from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of_many, poisson_quantile
+from engine.model.queueing.fluid import Flow, FlowLimits, Level, flow
+from engine.model.queueing.formulas import (
+    MANY_SERVERS,
+    blocking,
+    blocking_of,
+    blocking_of_many,
+    poisson_quantile,
+)
 from engine.model.queueing.offered_load import in_flight_quantile
 from engine.model.queueing.peak_in_flight import median_highest
-from engine.model.queueing.prediction import RULES, Prediction
+from engine.model.queueing.planned_load import PlannedLoad
+from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.regular_arrivals import regular
 from engine.model.queueing.warm_pool import WarmPool, approximate_warm_pool, warm_pool
 from engine.model.simulation.run_statistics import PERCENTILES, Times
-from engine.model.simulation.workload import ColdStartRule, Trigger
+from engine.model.simulation.workload import Trigger
 from engine.model.traffic.shapes import Shape
 
 _HIGHEST_SHARE: Final = 1 - 1e-6
 """Stands for "at the most" where a distribution has no end."""
 
-_IDLE: Final = (
-    "the environment used last is taken first, an idle one lives {:g} s: AWS documents neither (unverified)"
-)
 _HARDLY_LATE: Final = 1e-5
 """Share of time-outs that is too small to change what a formula says."""
 
@@ -49,98 +51,6 @@ FLUID_ERROR: Final = (
     "4 points for refusals"
 )
 _ONOFF_LATE: Final = "; of on-off traffic of which some time out, environments are an upper bound"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedLoad:
-    """What is asked: a function in an account, and what comes to it.
-
-    Attributes:
-        function, account: Limits; the function has the account to itself.
-        shape: The traffic, in events.
-        horizon_s: How long is looked at.
-        service: In the handler, seconds.
-        init: Of an environment, seconds.
-        error_share: Of the attempts, how many fail by an error of the handler.
-        trigger: Who sends the events.
-    """
-
-    function: Function
-    account: Account
-    shape: Shape
-    horizon_s: float
-    service: Distribution
-    init: Distribution
-    error_share: float = 0.0
-    trigger: Trigger = Trigger.SYNCHRONOUS
-
-    @property
-    def capped(self) -> Capped:
-        """How long an attempt runs: to its deadline."""
-        return Capped(self.service, self.function.timeout_s)
-
-    @property
-    def failed_share(self) -> float:
-        """Of the attempts, how many do not succeed, time-outs included."""
-        late = self.capped.late_share
-        return late + (1 - late) * self.error_share
-
-    @property
-    def attempts(self) -> float:
-        """Attempts for each event: 1 + e + e^2 of asynchronous ones, which are tried again."""
-        if self.trigger is Trigger.SYNCHRONOUS:
-            return 1.0
-        return math.fsum(self.failed_share**number for number in range(self._retries + 1))
-
-    @property
-    def lost_share(self) -> float:
-        """Of the events, how many never succeed."""
-        if self.trigger is Trigger.SYNCHRONOUS:
-            return self.failed_share
-        return float(self.failed_share ** (self._retries + 1))
-
-    @property
-    def limit(self) -> int:
-        """Concurrency it may reach."""
-        return self.account.limit_of(self.function)
-
-    @property
-    def requests_per_s(self) -> float:
-        """Requests that may be let in, a second; infinite if nothing limits them but places."""
-        if self.trigger is Trigger.ASYNCHRONOUS or not self.account.requests_per_concurrency:
-            return math.inf
-        return float(self.account.requests_per_s(self.function))
-
-    @property
-    def mean_requests_per_s(self) -> float:
-        """The same on average over the horizon: a bucket of one second is full when it begins."""
-        return self.requests_per_s * (1 + 1 / self.horizon_s)
-
-    @property
-    def _retries(self) -> int:
-        return AsyncInvokeConfig.of(self.function).maximum_retry_attempts
-
-    def assumptions(self) -> tuple[str, ...]:
-        """What is taken for granted whatever the method, a sentence each."""
-        function = self.function
-        said = [_IDLE.format(function.keep_alive_s), RULES[ColdStartRule.OWN]]
-        said.append(
-            "this engine gives it the first that is free: fewer requests are cold, as many environments start"
-        )
-        if self.requests_per_s < math.inf:
-            rate = self.account.requests_per_concurrency
-            said.append(f"{rate} requests/s for each unit of concurrency; AWS does not say how it measures")
-        if self.capped.late_share:
-            said.append("an environment whose invocation timed out is gone (AWS does not say)")
-        if self.trigger is Trigger.ASYNCHRONOUS:
-            said.append(
-                "a failed event is tried again after 1 and 2 minutes; a refused one until it is let in"
-            )
-        else:
-            said.append("a refused request is not tried again")
-        if function.provisioned_concurrency:
-            said.append("provisioned environments take requests first, whatever their rate (unverified)")
-        return tuple(said)
 
 
 def predict(
@@ -169,11 +79,16 @@ def predict(
         rough: Whether it may be less exact, and faster.
     """
     load = PlannedLoad(function, account, shape, horizon_s, service, init, error_share, trigger)
+    return predict_load(load, rough=rough)
+
+
+def predict_load(load: PlannedLoad, *, rough: bool = False) -> Prediction:
+    """The same for a load that is put together already."""
     if not load.limit:
         return _nothing_runs(load)
-    if shape.kind == "poisson":
+    if load.shape.kind == "poisson":
         return _steady(load)
-    if shape.kind == "constant":
+    if load.shape.kind == "constant":
         return _regular(load, rough=rough)
     return _moving(load, rough=rough)
 
@@ -221,7 +136,7 @@ def _steady(load: PlannedLoad) -> Prediction:
     by_scaling = starts.refused_share * (1 - by_limit)
     lost = by_rate + (1 - by_rate) * (by_limit + by_scaling)
     admitted = rate * (1 - lost)
-    environments = _pool_with_losses(load, let_in, pool, late)
+    environments = _pool_with_losses(load, let_in, pool)
     if environments >= limit:  # none expires any more: each is started once, or after a time-out
         environments = float(limit)
         cold = min(cold, late + limit / max(admitted * horizon_s, 1.0))
@@ -318,23 +233,23 @@ def _starts(load: PlannedLoad, per_s: float, cold: float, lost: float) -> _Start
     return _Starts(max(for_growth, for_loss), min(1.0, free_s / load.horizon_s), for_loss > 0)
 
 
-def _pool_with_losses(load: PlannedLoad, rate: float, pool: WarmPool, late: float) -> float:
+def _pool_with_losses(load: PlannedLoad, rate: float, pool: WarmPool) -> float:
     """Environments where some are lost to time-outs: a peak is forgotten before a keep-alive is over."""
-    if late < _HARDLY_LATE or not pool.busy:
+    if load.capped.late_share < _HARDLY_LATE or not pool.busy:
         return pool.environments
-    window_s = _window_s(load, rate, late)
+    window_s = _window_s(load, rate)
     provisioned = load.function.provisioned_concurrency
     return approximate_warm_pool(rate, load.capped.mean_s, window_s, provisioned).environments
 
 
-def _window_s(load: PlannedLoad, rate: float, late: float) -> float:
+def _window_s(load: PlannedLoad, rate: float) -> float:
     """How long a peak is remembered if it loses environments to time-outs, as a keep-alive without them.
 
     A peak k environments higher is exp(theta k) rarer, and is forgotten by one environment a time-out.
     """
     function = load.function
     keep_s, provisioned = function.keep_alive_s, function.provisioned_concurrency
-    mean_s = load.capped.mean_s
+    mean_s, late = load.capped.mean_s, load.capped.late_share
     busy = rate * mean_s
     found = approximate_warm_pool(rate, mean_s, keep_s, provisioned).environments
     window_s = keep_s
@@ -413,46 +328,36 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
     function, account, capped = load.function, load.account, load.capped
     attempts, limit = load.attempts, load.limit
     shape = load.shape.scaled(attempts) if attempts != 1 else load.shape
-    provisioned = function.provisioned_concurrency
-    late = capped.late_share
     limits = FlowLimits(
         keep_alive_s=function.keep_alive_s,
         limit=limit,
-        provisioned=provisioned,
+        provisioned=function.provisioned_concurrency,
         burst=account.scaling_rate,
         growth_per_s=account.scaling_rate / SCALING_PERIOD_S,
         requests_per_s=0.0 if load.requests_per_s == math.inf else load.requests_per_s,
     )
 
-    def follow(limits: FlowLimits, lost_share: float) -> Flow:
+    def follow(limits: FlowLimits) -> Flow:
         return flow(
             shape,
             load.horizon_s,
             service=capped,
             limits=limits,
             init_s=load.init.mean_s,
-            lost_share=lost_share,
+            lost_share=capped.late_share,
             rough=rough,
         )
 
-    ran = remembered = follow(limits, late)
-    if late >= _HARDLY_LATE:
-        window_s = _window_s(load, shape.mean_per_s(load.horizon_s), late)
-        if shape.kind == "onoff":  # nothing is lost, and so nothing forgotten, while nothing comes
-            rate, _, off_s = shape.numbers
-            window_s = min(function.keep_alive_s, _window_s(load, rate, late) + off_s)
-        remembered = follow(replace(limits, keep_alive_s=window_s), late)
+    ran = remembered = follow(limits)
+    is_late = capped.late_share >= _HARDLY_LATE
+    if is_late:
+        remembered = follow(replace(limits, keep_alive_s=_moving_window_s(load, shape)))
     offered = [(level.load, level.seconds) for level in ran.levels]
-    admitted = [
-        (level.rate_per_s - level.throttled_per_s, blocking_of(level.load, provisioned), level.seconds)
-        for level in ran.levels
-    ]
-    inside = math.fsum(per_s * (1 - out) * seconds for per_s, out, seconds in admitted) if provisioned else 0
     return _prediction(
         load,
         _Found(
             method="fluid",
-            error=FLUID_ERROR + (_ONOFF_LATE if shape.kind == "onoff" and late >= _HARDLY_LATE else ""),
+            error=FLUID_ERROR + (_ONOFF_LATE if shape.kind == "onoff" and is_late else ""),
             requests=load.shape.requests(load.horizon_s),
             ran=ran.ran,
             peak_per_s=load.shape.peak_per_s(load.horizon_s),
@@ -465,7 +370,7 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
             cold_error=0.2,
             throttled=ran.throttled / ran.requests if ran.requests else 0.0,
             by_limit=ran.throttled,
-            inside=inside,
+            inside=_inside(ran, function.provisioned_concurrency),
             samples=_samples(ran.levels),
             assumptions=(
                 "rates are expectations; arrivals are Poisson about them; it begins with no environment",
@@ -473,6 +378,26 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
                 *_chance_of_refusals(ran),
             ),
         ),
+    )
+
+
+def _moving_window_s(load: PlannedLoad, shape: Shape) -> float:
+    """`_window_s` of attempts that come in that shape."""
+    if shape.kind != "onoff":
+        return _window_s(load, shape.mean_per_s(load.horizon_s))
+    rate, _, off_s = shape.numbers  # nothing is lost, and so nothing forgotten, while nothing comes
+    return min(load.function.keep_alive_s, _window_s(load, rate) + off_s)
+
+
+def _inside(ran: Flow, provisioned: int) -> float:
+    """How much of it ran in provisioned environments."""
+    if not provisioned:
+        return 0.0
+    return math.fsum(
+        (level.rate_per_s - level.throttled_per_s)
+        * (1 - blocking_of(level.load, provisioned))
+        * level.seconds
+        for level in ran.levels
     )
 
 

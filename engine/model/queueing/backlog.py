@@ -26,7 +26,7 @@ from engine.core.scaling.pollers import (
     SqsPollers,
 )
 from engine.core.throttling import SCALING_PERIOD_S
-from engine.model.cost.usage import SQS_BATCH, Usage, invocations, provisioned_pollers, sqs, total
+from engine.model.cost.usage import DAY_S, SQS_BATCH, Usage, invocations, provisioned_pollers, sqs, total
 from engine.model.distributions import Capped, Distribution, excess_s, mean_billed_ms
 
 ERROR: Final = "within 2 % and 2 s of a simulation, where nothing is refused; a law: and within its p99"
@@ -41,7 +41,7 @@ _EACH_MINUTE_S: Final = 60.0
 _RECEIVES_PER_S: Final = 10
 """Calls of one provisioned poller. Source: AWS News Blog, see `core.scaling.pollers`."""
 
-_RETENTION_S: Final = 4 * 86_400
+_RETENTION_S: Final = 4 * DAY_S
 TIMEOUTS_OUT_OF_SIGHT: Final = 6
 """Visibility timeout of a queue, in time-outs of its function, that AWS recommends."""
 
@@ -73,13 +73,11 @@ class Backlog:
     @property
     def places(self) -> int:
         """Batches that may run at a time: what the mapping, the function and the account allow."""
-        reserved = self.function.reserved_concurrency
-        limit = self.account.concurrency_limit if reserved is None else reserved
-        return min(self.policy.max_concurrent, limit)
+        return min(self.policy.max_concurrent, self.account.limit_of(self.function))
 
-    def is_drained_ever(self) -> bool:
-        """Whether more can be done than comes."""
-        return self.arrivals_per_s * self.service.mean_s < self.places * self.batch_size
+    def is_drained_ever(self, each_s: float) -> bool:
+        """Whether more can be done than comes if each batch takes so long."""
+        return self.arrivals_per_s * each_s < self.places * self.batch_size
 
     def batches(self, to_s: float) -> int:
         """Invocations that it takes for all that waited or came before `to_s`."""
@@ -160,7 +158,10 @@ class Drain:
     def levels(self) -> dict[str, list[float]]:
         """Batches in flight and messages that wait, at equal distances."""
         at_s = [self.drained_s * place / _POINTS for place in range(_POINTS + 1)]
-        taken = [min(_taken(self.backlog, self.starts_s, one), self.invocations) for one in at_s]
+        taken = [
+            min(_taken(self.backlog, self.starts_s, one, self.backlog.service.mean_s), self.invocations)
+            for one in at_s
+        ]
         come = [self.backlog.messages + self.backlog.arrivals_per_s * min(one, self.taken_s) for one in at_s]
         waiting = [max(0.0, all_ - self.backlog.batch_size * n) for all_, n in zip(come, taken, strict=True)]
         allowed = [float(bisect_right(self.starts_s, one)) for one in at_s]
@@ -247,17 +248,17 @@ def drain(backlog: Backlog) -> Drain:
     Raises:
         ValueError: It never is: as much comes as can be done.
     """
-    if not backlog.is_drained_ever():
-        most = backlog.places * backlog.batch_size / backlog.service.mean_s
+    mean_s = backlog.service.mean_s
+    if not backlog.is_drained_ever(mean_s):
+        most = backlog.places * backlog.batch_size / mean_s
         raise ValueError(f"never drained: {backlog.places:,} batches at a time are {most:,.4g} messages/s")
     starts_s = _starts_s(backlog, _OFTEN_S)
-    mean_s = backlog.service.mean_s
     taken_s = _last_taken_s(backlog, starts_s, mean_s)
     stepped_s = _starts_s(backlog, _EACH_MINUTE_S)
     by_receives_s = None
     if isinstance(backlog.policy, ProvisionedPollers):
         call_s = -(-backlog.batch_size // SQS_BATCH) * POLLER_CONCURRENCY / _RECEIVES_PER_S
-        if call_s > mean_s and backlog.arrivals_per_s * call_s < backlog.places * backlog.batch_size:
+        if call_s > mean_s and backlog.is_drained_ever(call_s):
             by_receives_s = _last_taken_s(backlog, starts_s, call_s) + mean_s
     used = min(bisect_right(starts_s, taken_s), backlog.batches(taken_s))
     return Drain(
@@ -285,9 +286,8 @@ def _starts_s(backlog: Backlog, every_s: float) -> list[float]:
     return [max(at_s, (place - rate) * SCALING_PERIOD_S / rate) for place, at_s in enumerate(starts_s, 1)]
 
 
-def _taken(backlog: Backlog, starts_s: Sequence[float], to_s: float, each_s: float | None = None) -> int:
-    """Batches that are taken up to `to_s`, if there are enough."""
-    each_s = backlog.service.mean_s if each_s is None else each_s
+def _taken(backlog: Backlog, starts_s: Sequence[float], to_s: float, each_s: float) -> int:
+    """Batches that are taken up to `to_s`, each of them taking `each_s`, if there are enough."""
     init_s, fixed = backlog.init.mean_s, backlog.service.fixed
     begun = [to_s - at_s - init_s for at_s in starts_s[: bisect_right(starts_s, to_s)]]
     more = (for_s / each_s for for_s in begun if for_s > 0)

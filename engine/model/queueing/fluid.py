@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from engine.model.distributions import Distribution
-from engine.model.queueing.formulas import blocking, blocking_of_many
+from engine.model.queueing.formulas import blocking_of
 from engine.model.queueing.moving_pool import MovingPool
 from engine.model.queueing.offered_load import OfferedLoad
 from engine.model.traffic.shapes import Shape
@@ -38,7 +38,6 @@ _MAX_SETTLING: Final = 4_000
 """Steps after which a piece of constant rate is taken to have settled, whatever it does."""
 
 _SAME: Final = 2e-3
-_MANY_SERVERS: Final = 100.0
 _ENDLESS: Final = 1e15
 _MANY_PERIODS: Final = 10**12
 _NEAR: Final = 1.1
@@ -84,8 +83,7 @@ class Flow:
     Attributes:
         horizon_s: How long it was.
         requests, cold, throttled: How many came, waited for an init, were refused.
-        started: Environments that were started on demand.
-        in_flight_s, environment_s: Seconds in flight, and of environments, in sum.
+        environment_s: Seconds of environments, in sum.
         peak_in_flight: The highest mean.
         highest: The highest count: one time in two it is not more.
         peak_environments: At the most.
@@ -96,8 +94,6 @@ class Flow:
     requests: float
     cold: float
     throttled: float
-    started: float
-    in_flight_s: float
     environment_s: float
     peak_in_flight: float
     highest: float
@@ -168,7 +164,6 @@ class _Moving:
     lost_share: float
     rough: bool
     levels: list[Level] = field(default_factory=list)
-    started: float = 0.0
     offered: OfferedLoad = field(init=False)
     pool: MovingPool = field(init=False)
     now_s: float = 0.0
@@ -208,10 +203,7 @@ class _Moving:
             seen = self._sums(begin)
             window_s = self.limits.keep_alive_s * (0.3 if self.rough else 1.0)
             known_s = window_s + 10 * self.offered.longest_s
-            settled = before is not None and all(
-                abs(one - other) <= _SAME * max(abs(one), 1e-9)
-                for one, other in zip(seen, before, strict=True)
-            )
+            settled = before is not None and _are_alike(seen, before)
             before = seen
             if settled and self.now_s > known_s and done < whole:
                 times = min(whole - done, self._periods_alike(tokens))
@@ -262,9 +254,7 @@ class _Moving:
             self._step(self._until(self._widest_s(length_s), to_s))
             level = self.levels[-1]
             seen = (level.environments, level.cold_per_s, level.throttled_per_s)
-            same = last is not None and all(
-                abs(one - other) <= _SAME * max(abs(one), 1e-9) for one, other in zip(seen, last, strict=True)
-            )
+            same = last is not None and _are_alike(seen, last)
             last = seen
             long = self.now_s - begin_s > 1.3 * self.limits.keep_alive_s
             number += 1
@@ -329,7 +319,6 @@ class _Moving:
         )
         started = min(most, found.started + lost_environments)
         cold = min(ran, started)
-        self.started += started
         if limits.burst:
             self.start_tokens = min(limits.burst, most - started)
         if cold and self.init_s:
@@ -462,17 +451,13 @@ class _Moving:
             return
         self.levels.append(last._replace(at_s=self.now_s, step_s=step_s, environments=self.environments))
         self.pool.extend(step_s / last.step_s)
-        self.started += last.cold_per_s * step_s
         self._use_tokens(*(drain * step_s for drain in self.drains_per_s))
         self._skip_to(to_s)
 
     def _repeat(self, begin: int, times: int, tokens: tuple[float, float]) -> None:
         """What came since `begin`, when there were so many `tokens`, comes so often again."""
         self.pool.repeat(times)
-        for place in range(begin, len(self.levels)):
-            level = self.levels[place]
-            self.levels[place] = level._replace(times=1.0 + times)
-            self.started += level.cold_per_s * level.step_s * times
+        self.levels[begin:] = [level._replace(times=1.0 + times) for level in self.levels[begin:]]
         now = self._tokens()
         self._use_tokens((tokens[0] - now[0]) * times, (tokens[1] - now[1]) * times)
 
@@ -526,14 +511,18 @@ class _Moving:
             requests=self.shape.requests(self.horizon_s),
             cold=total("cold_per_s"),
             throttled=total("throttled_per_s"),
-            started=self.started,
-            in_flight_s=total("in_flight"),
             environment_s=total("environments"),
             peak_in_flight=max((level.in_flight for level in self.levels), default=0.0),
             highest=min(self.pool.highest(), self.limits.limit),
             peak_environments=self.peak_environments,
             levels=tuple(self.levels),
         )
+
+
+def _are_alike(now: Sequence[float], before: Sequence[float]) -> bool:
+    return all(
+        abs(one - other) <= _SAME * max(abs(one), 1e-9) for one, other in zip(now, before, strict=True)
+    )
 
 
 def _root(function: Callable[[float], float], guess: float) -> float:
@@ -568,18 +557,3 @@ def _root(function: Callable[[float], float], guess: float) -> float:
         if high - low < 1e-5 * high or abs(value) < 1e-9:
             break
     return middle
-
-
-def blocking_of(load: float, servers: float) -> float:
-    """Erlang B, also between whole numbers of servers; for many of them, its limit."""
-    if load <= 0:
-        return 0.0 if servers > 0 else 1.0
-    if servers >= _MANY_SERVERS:
-        return blocking_of_many(load, servers)
-    low = math.floor(servers)
-    lost = blocking(load, low)
-    part = servers - low
-    if not part:
-        return lost
-    more = load * lost / (low + 1 + load * lost)
-    return float(lost ** (1 - part) * more**part)

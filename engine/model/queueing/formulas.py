@@ -21,6 +21,9 @@ _NORMAL_FROM: Final = 1e6
 MANY_SERVERS: Final = 20_000
 """Servers from which Erlang B is worth its limit: it is off by less than a thousandth there."""
 
+_LIMIT_FROM: Final = 100.0
+"""And from which that is near enough where it is asked for often."""
+
 _MAX_STATES: Final = 2_000_000
 
 
@@ -176,6 +179,21 @@ def blocking_of_many(erlangs: float, servers: float) -> float:
     if beta < -8:
         return 1 - servers / erlangs
     return min(1.0, blocking_limit(beta) / math.sqrt(erlangs))
+
+
+def blocking_of(load: float, servers: float) -> float:
+    """Erlang B, also between whole numbers of servers; for a hundred or more, its limit."""
+    if load <= 0:
+        return 0.0 if servers > 0 else 1.0
+    if servers >= _LIMIT_FROM:
+        return blocking_of_many(load, servers)
+    low = math.floor(servers)
+    lost = blocking(load, low)
+    part = servers - low
+    if not part:
+        return lost
+    more = load * lost / (low + 1 + load * lost)
+    return float(lost ** (1 - part) * more**part)
 
 
 # -------------------------------------------------------------------- queues with set-up

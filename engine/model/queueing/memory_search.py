@@ -51,7 +51,7 @@ class SizeAnswer:
             "throttled_share": found.throttled_share,
             "timeout_share": found.timeout_share,
             "usd_per_month": str(self.usd_per_month),
-            "verdict": overall(list(self.checks)).value,
+            "verdict": overall(self.checks).value,
             "kept": not self.broken,
         }
 

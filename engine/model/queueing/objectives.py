@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -98,7 +98,7 @@ class Objectives:
         return Verdict.AT_RISK if high > self.margin * bound and value else Verdict.OK
 
 
-def overall(checks: list[ObjectiveCheck]) -> Verdict:
+def overall(checks: Sequence[ObjectiveCheck]) -> Verdict:
     """The worst of them; nothing asked is nothing broken."""
     for verdict in (Verdict.FAILS, Verdict.AT_RISK):
         if any(check.verdict is verdict for check in checks):
@@ -106,7 +106,7 @@ def overall(checks: list[ObjectiveCheck]) -> Verdict:
     return Verdict.OK
 
 
-def documents(checks: list[ObjectiveCheck]) -> list[Mapping[str, Any]]:
+def documents(checks: Sequence[ObjectiveCheck]) -> list[Mapping[str, Any]]:
     """Return the checks as JSON values; None for what is infinite."""
     return [
         {

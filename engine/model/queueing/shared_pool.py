@@ -15,10 +15,10 @@ from itertools import pairwise
 from typing import Any, Final
 
 from engine.core.function import Account
-from engine.model.queueing.analytic import PlannedLoad, predict
-from engine.model.queueing.fluid import blocking_of
-from engine.model.queueing.formulas import MANY_SERVERS, blocking
+from engine.model.queueing.analytic import predict_load
+from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of
 from engine.model.queueing.offered_load import OfferedLoad, in_flight_quantile
+from engine.model.queueing.planned_load import PlannedLoad
 from engine.model.queueing.prediction import Prediction
 from engine.model.queueing.search import UNRESERVED
 from engine.model.simulation.workload import Trigger
@@ -35,7 +35,6 @@ _GROWTH: Final = 1.25
 """Pieces after a jump: the first, as a part of a run, and by which factor each is longer than the last."""
 
 _HARDLY: Final = 1e-9
-_STEADY: Final = ("poisson", "constant")
 _SAID: Final = (
     "functions without a reservation share what is left of the account, whoever comes first; together their "
     "requests are Poisson (Erlang B)"
@@ -140,15 +139,15 @@ def predict_together(loads: Sequence[PlannedLoad]) -> SharedPrediction:
     pieces = _pieces(loads)
     if sum(_shares(one) for one in loads) < 2:  # nobody to share with: the formulas of one function hold
         account = replace(account, concurrency_limit=limits.unreserved)
-        found = [_predicted(one, account) for one in loads]
+        found = [predict_load(replace(one, account=account)) for one in loads]
         together = _Together(loads, pieces, found, limits)
     else:
         account = replace(account, concurrency_limit=_ample(loads), requests_per_concurrency=0)
-        offered = [_predicted(one, account if _shares(one) else one.account) for one in loads]
+        offered = [predict_load(replace(one, account=account) if _shares(one) else one) for one in loads]
         together = _Together(loads, pieces, offered, limits)
         found = [
-            _let_in(one, account, limits, together.refused(place)) if _shares(one) else offered[place]
-            for place, one in enumerate(loads)
+            _let_in(one, account, alone, limits, together.refused(place)) if _shares(one) else alone
+            for place, (one, alone) in enumerate(zip(loads, offered, strict=True))
         ]
     return SharedPrediction(limits, found, math.fsum(one.concurrency for one in found), together.p99())
 
@@ -164,26 +163,27 @@ def _ample(loads: Sequence[PlannedLoad]) -> int:
     return math.ceil(4 * most) + 1000
 
 
-def _predicted(load: PlannedLoad, account: Account, let_in: float = 1.0) -> Prediction:
-    return predict(
-        load.function,
-        account,
-        load.shape if let_in == 1 else load.shape.scaled(let_in),
-        horizon_s=load.horizon_s,
-        service=load.service,
-        init=load.init,
-        error_share=load.error_share,
-        trigger=load.trigger,
-    )
-
-
 def _let_in(
-    load: PlannedLoad, account: Account, limits: AccountLimits, refused: tuple[float, float]
+    load: PlannedLoad,
+    ample: Account,
+    offered: Prediction,
+    limits: AccountLimits,
+    refused: tuple[float, float],
 ) -> Prediction:
-    """What is let in, said of all that comes; `refused` by rate, and for want of a place."""
+    """What is let in, said of all that comes.
+
+    Args:
+        load: What comes.
+        ample: An account that refuses none of it.
+        offered: What would become of it there.
+        limits: Of its own account.
+        refused: Shares, by rate and for want of a place.
+    """
     by_rate, by_limit = refused
     let_in = 1 - by_rate - by_limit
-    alone = _predicted(load, account, max(let_in, _HARDLY))
+    alone = offered
+    if let_in != 1:
+        alone = predict_load(replace(load, account=ample, shape=load.shape.scaled(max(let_in, _HARDLY))))
     attempts = load.shape.requests(load.horizon_s) * load.attempts
     rate = load.account.requests_per_concurrency
     by_unit = (f"{rate} requests/s for each unit of what is shared, of all together (AWS does not say how)",)
@@ -291,7 +291,7 @@ def _came(load: PlannedLoad, from_s: float, to_s: float) -> float:
 
 def _levels(load: PlannedLoad, pieces: Sequence[tuple[float, float]], held: float) -> list[float]:
     """Mean in flight in the middle of each piece, `held` times as long as the handler takes."""
-    if load.shape.kind in _STEADY:
+    if load.shape.is_steady:
         level = load.shape.numbers[0] * load.attempts * load.capped.mean_s * held
         return [level] * len(pieces)
     offered = OfferedLoad(load.shape, load.capped)
@@ -302,7 +302,7 @@ def _levels(load: PlannedLoad, pieces: Sequence[tuple[float, float]], held: floa
 def _pieces(loads: Sequence[PlannedLoad]) -> list[tuple[float, float]]:
     """The time cut where a rate jumps and often after that; one cycle of it where all repeat themselves."""
     begin_s, end_s = 0.0, loads[0].horizon_s
-    moving = [one for one in loads if one.shape.kind not in _STEADY]
+    moving = [one for one in loads if not one.shape.is_steady]
     if not moving:
         return [(begin_s, end_s)]
     cycle_s = max(one.shape.period_s for one in moving)

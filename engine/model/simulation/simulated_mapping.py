@@ -15,13 +15,11 @@ from typing import Any, Final, Protocol
 
 from engine.core.retry import FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S, backoff_s
 from engine.core.scaling.pollers import AnyPolicy, Load, SqsPollers
+from engine.model.cost.usage import SQS_BATCH
 from engine.model.simulation.schedule import Schedule
 
 _EVALUATE_EVERY_S: Final = 1.0
 """How often the policy decides."""
-
-_MAX_MESSAGES: Final = 10
-"""Messages of one call of SQS, at most: a larger batch takes several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +151,7 @@ class SimulatedMapping:
                 return
             batch = [self._visible.popleft() for _ in range(min(size, len(self._visible)))]
             self._waiting_until_s = math.inf
-            self.receives += -(-len(batch) // _MAX_MESSAGES)
+            self.receives += -(-len(batch) // SQS_BATCH)
             for message in batch:
                 self._deliveries[message] = self._deliveries.get(message, 0) + 1
             self._submit(now_s, _SimulatedBatch(batch, now_s + self._load.visibility_s))
@@ -193,7 +191,7 @@ class SimulatedMapping:
         batch = self._running.pop(item)
         self._ended += 1
         if well:
-            self.deletes += -(-len(batch.messages) // _MAX_MESSAGES)
+            self.deletes += -(-len(batch.messages) // SQS_BATCH)
             sent_s = self._load.at_s
             self.ages_s.extend(now_s - sent_s[message] for message in batch.messages)
         else:

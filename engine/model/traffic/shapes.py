@@ -48,6 +48,11 @@ class Shape:
         return ":".join([self.kind, *(f"{number:g}" for number in self.numbers)])
 
     @property
+    def is_steady(self) -> bool:
+        """Whether the rate is the same all the time."""
+        return self.kind in ("poisson", "constant")
+
+    @property
     def is_smooth(self) -> bool:
         """Whether the rate also changes between jumps; otherwise it is constant there."""
         return self.kind in ("sine", "ramp")
@@ -125,7 +130,7 @@ class Shape:
 
     def shares(self, horizon_s: float, parts: int) -> list[float]:
         """Of the requests, how many come in each of so many equal parts of the time; they add up to 1."""
-        if self.kind in ("poisson", "constant"):
+        if self.is_steady:
             return [1 / parts] * parts
         counts = [self.requests(horizon_s * part / parts) for part in range(parts + 1)]
         if not counts[-1]:

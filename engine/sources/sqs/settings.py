@@ -12,7 +12,14 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from engine.core.function import Function
-from engine.core.scaling.pollers import AnyPolicy, ProvisionedPollers, SqsPollers
+from engine.core.scaling.pollers import (
+    MAX_MINIMUM_POLLERS,
+    MAX_POLLERS,
+    MIN_POLLERS,
+    AnyPolicy,
+    ProvisionedPollers,
+    SqsPollers,
+)
 from engine.errors import UnknownName
 from engine.registry import resolve
 from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE, QUEUE_NAME, QUEUE_NAME_RULE
@@ -30,8 +37,8 @@ class PollerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
-    minimum: Annotated[int, Field(ge=2, le=200)] = 2
-    maximum: Annotated[int, Field(ge=2, le=2_000)] = 200
+    minimum: Annotated[int, Field(ge=MIN_POLLERS, le=MAX_MINIMUM_POLLERS)] = 2
+    maximum: Annotated[int, Field(ge=MIN_POLLERS, le=MAX_POLLERS)] = 200
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -328,13 +328,24 @@ async def serve_clients(
             if not is_early:
                 ready(urls)
             await stopping.wait()
-            left_s = max(0.0, (signals.ends_s or clock.now()) - clock.now())
-            grace_ends_s = anyio.current_time() + left_s
-            with anyio.CancelScope() as patience:
-                signals.on_force(patience.cancel)
-                drained = await engine.drain(left_s)
-            signals.on_force(life.cancel)
-            life.deadline = max(grace_ends_s, anyio.current_time() + _LAST_ANSWERS_S)
-            if patience.cancelled_caught:
-                life.cancel()
+            drained = await _drain(engine, signals, life)
     return drained and not life.cancelled_caught
+
+
+async def _drain(engine: Engine, signals: StopSignals, life: anyio.CancelScope) -> bool:
+    """Let all end that was accepted, within the grace period, and say when `life` ends.
+
+    Returns whether it ended by itself. A further signal ends the wait for it, and then the last answers.
+    """
+    now_s = engine.platform.clock.now()
+    left_s = max(0.0, (signals.ends_s or now_s) - now_s)
+    grace_ends_s = anyio.current_time() + left_s
+    drained = False
+    with anyio.CancelScope() as patience:
+        signals.on_force(patience.cancel)
+        drained = await engine.drain(left_s)
+    signals.on_force(life.cancel)
+    life.deadline = max(grace_ends_s, anyio.current_time() + _LAST_ANSWERS_S)
+    if patience.cancelled_caught:
+        life.cancel()
+    return drained

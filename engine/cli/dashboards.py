@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from engine.cli.options import printable
+from engine.cli.options import complain, printable
 from engine.resources import folder
 
-_BAD_USAGE: Final = 2
 _PROMETHEUS: Final = "http://127.0.0.1:9090"
 _DATA_SOURCE: Final = Path("provisioning", "datasources", "prometheus.yaml")
 _NOT_WRITTEN: Final = ("src", "tests", "__pycache__", "__init__.py", "README.md")
@@ -52,7 +51,7 @@ def dashboards(out: str, url: str, major: str) -> None:
     Files of the same names are overwritten; nothing else in the folder is touched.
     """
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        _refuse(f"--prometheus {url}: not an address such as {_PROMETHEUS}")
+        complain([f"--prometheus {url}: not an address such as {_PROMETHEUS}"])
     target = Path(out)
     try:
         source = folder("grafana")
@@ -68,7 +67,7 @@ def dashboards(out: str, url: str, major: str) -> None:
         for path in written:
             _set_schema_version(path, SCHEMA_VERSIONS[major])
     except OSError as error:
-        _refuse(f"--out {out}: {error.strerror or error}")
+        complain([f"--out {out}: {error.strerror or error}"])
     for path in written:
         click.echo(printable(str(path)))
     click.echo(_WHAT_TO_DO.format(target=printable(str(target))))
@@ -83,8 +82,3 @@ def _set_schema_version(path: Path, version: int) -> None:
     board = json.loads(path.read_text(encoding="utf-8"))
     board["schemaVersion"] = version
     path.write_text(json.dumps(board, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _refuse(problem: str) -> None:
-    click.echo(f"error: {printable(problem)}", err=True)
-    raise click.exceptions.Exit(_BAD_USAGE)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import orjson
 
@@ -22,6 +22,7 @@ from engine.app import AwsClient
 from engine.console.static_files import SAFE
 from engine.ports import Clock
 from engine.protocols.http.message import Request, header_block
+from engine.telemetry.invocations_page import query_of
 
 JSON_HEAD: Final = header_block([("content-type", "application/json"), ("cache-control", "no-store"), *SAFE])
 TOKEN_HEADER: Final = b"x-console-token"
@@ -128,12 +129,6 @@ class Actions:
             raise Refused(400, f"a phase has a name of 1 to {_NAME_CHARACTERS} characters")
         self.phases.append({"name": name, "wall_s": self._clock.wall()})
         request.respond(200, JSON_HEAD, b"{}")
-
-
-def query_of(request: Request) -> dict[str, str]:
-    """The fields of the target's query; of one that comes twice, the last."""
-    text = request.target.partition(b"?")[2].decode("latin-1")
-    return {name: values[-1] for name, values in parse_qs(text).items()}
 
 
 def _fields(request: Request) -> dict[str, str]:

@@ -11,11 +11,12 @@ import orjson
 
 from engine.app import AwsClient
 from engine.app.engine import Engine
-from engine.console.actions import JSON_HEAD, Actions, query_of
+from engine.console.actions import JSON_HEAD, Actions
 from engine.console.feed import BOUNDS, feed_pieces
 from engine.console.static_files import static_pages
 from engine.core.function import Function
 from engine.protocols.http.message import Request
+from engine.telemetry.invocations_page import query_of
 from engine.telemetry.label_values import OUTCOMES
 from engine.telemetry.stepwise_pages import Pieces, StepwisePage
 
@@ -40,13 +41,13 @@ class _Console:
 
     def pages(self) -> dict[bytes, Page]:
         """By path."""
-        return {
+        read = {
             **dict(static_pages()),
-            **self._actions.pages(),
-            b"/console/session.json": partial(_read, self._session),
-            b"/console/feed.json": partial(_read, StepwisePage(self._feed, JSON_HEAD).answer),
-            b"/console/function.json": partial(_read, self._function),
+            b"/console/session.json": self._session,
+            b"/console/feed.json": StepwisePage(self._feed, JSON_HEAD).answer,
+            b"/console/function.json": self._function,
         }
+        return {**{path: partial(_read, page) for path, page in read.items()}, **self._actions.pages()}
 
     def _session(self, request: Request) -> None:
         """What stays the same while the engine runs."""

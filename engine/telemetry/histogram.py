@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, Self
 
-from engine.telemetry.fine_classes import LOWEST, class_of, upper_bound
+from engine.telemetry.fine_classes import LOWEST, PER_DOUBLING, class_of, upper_bound
 
 Bounds = tuple[float, ...]
 """Of any length, so that a compiled module takes it as one object, not apart into so many floats."""
@@ -50,6 +50,13 @@ LOOP_LAG_BOUNDS_S: Final[Bounds] = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+
+
+def buckets_of_classes(bounds: Bounds) -> dict[int, int]:
+    """By fine class, the bucket that holds all of it. Those that a bound cuts are left out."""
+    cut = {class_of(bound) for bound in bounds}
+    whole = (number for number in range(LOWEST + 1, class_of(bounds[-1]) + PER_DOUBLING) if number not in cut)
+    return {number: bisect_left(bounds, upper_bound(number)) for number in whole}
 
 
 class Histogram:

@@ -38,8 +38,7 @@ def answer_invocations(request: Request, stats: Stats, *, is_shown: bool) -> Non
     begins anew with the engine. `left_out` says how many more ended after `after`, and perhaps in the last
     `since_s`, that are not kept.
     """
-    text = request.target.partition(b"?")[2].decode("latin-1")
-    query = {name: values[-1] for name, values in parse_qs(text).items()}
+    query = query_of(request)
     name = query.get("function", "")
     try:
         after, since_s = int(query.get("after", 0)), float(query.get("since_s", "inf"))
@@ -52,6 +51,12 @@ def answer_invocations(request: Request, stats: Stats, *, is_shown: bool) -> Non
         _refuse(request, 404, f"there is no function {name!r}{did_you_mean(name, stats.functions)}")
     else:
         answer_in_turns(request, _answer(request, stats, name, after, since_s, query))
+
+
+def query_of(request: Request) -> dict[str, str]:
+    """The fields of the target's query; of one that comes twice, the last."""
+    text = request.target.partition(b"?")[2].decode("latin-1")
+    return {name: values[-1] for name, values in parse_qs(text).items()}
 
 
 def _answer(

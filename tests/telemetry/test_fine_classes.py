@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf, nextafter
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from engine.telemetry.fine_classes import (
     percentile,
     upper_bound,
 )
-from engine.telemetry.histogram import HANDLER_BOUNDS_S, FineHistogram
+from engine.telemetry.histogram import HANDLER_BOUNDS_S, FineHistogram, Histogram
 from engine.telemetry.samples import total
 
 TIMES = st.lists(st.floats(0.000002, 20_000.0), min_size=1, max_size=50)
@@ -86,3 +86,19 @@ def test_the_engine_counts_what_ends_in_classes(bench):
     assert histogram([0.0, 0.030, 0.031, 0.045]).classes == counted.duration.classes
     assert {LOWEST: 1} == {n: c for n, c in counted.duration.classes.items() if n == LOWEST}
     assert 4 == sum(counted.queue_wait.classes.values()) == counted.queue_wait.count
+
+
+def test_counts_between_bounds_are_exact_at_every_border(bench):
+    """Of duration and of latency: the class of a time says its bucket only where no bound cuts the class."""
+    borders = [*HANDLER_BOUNDS_S, *map(upper_bound, range(LOWEST - 1, 10 * 16 + 2))]
+    durations, latencies = Histogram(HANDLER_BOUNDS_S), Histogram(HANDLER_BOUNDS_S)
+    for border in borders:
+        for value in (nextafter(border, 0.0), border, nextafter(border, inf)):
+            for wait_s in (0.0, value / 100, 3 * value):
+                bench.run(duration_s=value, queue_wait_s=wait_s)
+                durations.observe(value)
+                latencies.observe(value + wait_s)
+    counted = bench.stats.functions["hello"]
+
+    assert durations.counts == counted.duration.counts
+    assert latencies.counts == counted.latencies["invoke"].counts

@@ -95,10 +95,12 @@ class ForkServerClient:
         connection: socket.socket,
         pid: int,
         say: Callable[[str], object],
+        kill: Callable[[], object],
     ) -> None:
-        """`say` takes a line for whoever runs the engine."""
+        """`say` takes a line for whoever runs the engine; `kill` ends the process, whatever it is at."""
         self.pid = pid
         self._say = say
+        self._kill = kill
         self._timer: asyncio.TimerHandle | None = None
         self._progress = 0  # its CPU time in clock ticks, at the last look
         self._silent = 0  # consecutive looks at which it had done nothing
@@ -183,9 +185,6 @@ class ForkServerClient:
             self._end(_lost())
             return
         self._timer = self._loop.call_later(_LOOK_S, self._look)
-
-    def _kill(self) -> None:
-        raise NotImplementedError
 
     # ---------------------------------------------------------------- the line
 
@@ -310,7 +309,7 @@ class ZygoteClient(ForkServerClient):
                 start_new_session=True,
                 env=variables_for(interpreter, _KEPT_VARIABLES),
             )
-        super().__init__(loop, ours, self._process.pid, say)
+        super().__init__(loop, ours, self._process.pid, say, self._process.kill)
         self._reaping: asyncio.Task[None] | None = None
         path = _path() if interpreter is None else None
         setup = {"path": path, "preload": list(preload), "tmp_base": tmp_base}
@@ -325,9 +324,6 @@ class ZygoteClient(ForkServerClient):
         """Return when that is so. To be called after `close`."""
         if self._reaping is not None:
             await self._reaping
-
-    def _kill(self) -> None:
-        self._process.kill()
 
     def _end(self, failure: InitFailure) -> None:
         if not self.up.done():
@@ -348,9 +344,8 @@ class TemplateClient(ForkServerClient):
         say: Callable[[str], object],
         kill: Callable[[], object],
     ) -> None:
-        super().__init__(loop, connection, pid, say)
+        super().__init__(loop, connection, pid, say, kill)
         self._retired = False
-        self._kill_process = kill
         self.expect_answer()  # that it is up
 
     def retire(self) -> None:
@@ -360,9 +355,6 @@ class TemplateClient(ForkServerClient):
 
     def _owes_answer(self) -> bool:
         return super()._owes_answer() or not self.up.done()
-
-    def _kill(self) -> None:
-        self._kill_process()
 
     def _take(self, message: ControlMessage) -> None:
         super()._take(message)

@@ -1,0 +1,58 @@
+"""AWS's own descriptions of its services: operations, shapes, bounds, errors.
+
+The files in `models` are made from botocore's (tools/aws_models.py) and keep its names: an operation has
+`http`, `input`, `output`, `errors`; a shape has `type`, and by type `members` and `required`, `member`, `key`
+and `value`, `min`, `max`, `pattern`, `enum`. botocore itself is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import orjson
+
+Node = Mapping[str, Any]
+"""A part of a model, as its file has it."""
+
+_NO_MEMBERS: Final[Node] = {"type": "structure", "members": {}}
+
+
+class ServiceModel:
+    """One service.
+
+    Attributes:
+        metadata: Protocol, version, and how errors and targets are named.
+        operations: By name.
+        shapes: By name.
+    """
+
+    def __init__(self, document: Node) -> None:
+        """`document` is the content of a model's file."""
+        self.metadata: Node = document["metadata"]
+        self.operations: Mapping[str, Node] = document["operations"]
+        self.shapes: Mapping[str, Node] = document["shapes"]
+
+    def input_of(self, operation: str) -> Node:
+        """The structure that the operation takes; one without members if it takes nothing."""
+        return self._structure(operation, "input")
+
+    def output_of(self, operation: str) -> Node:
+        """The structure that the operation answers; one without members if it answers nothing."""
+        return self._structure(operation, "output")
+
+    def shape_of(self, reference: Node) -> Node:
+        """The shape that a member, or an operation's input, refers to."""
+        return self.shapes[reference["shape"]]
+
+    def _structure(self, operation: str, part: str) -> Node:
+        reference = self.operations[operation].get(part)
+        return _NO_MEMBERS if reference is None else self.shape_of(reference)
+
+
+@cache
+def service_model(name: str) -> ServiceModel:
+    """The service of that name: `lambda`, `s3`, `sqs`. It is read once, a few milliseconds."""
+    return ServiceModel(orjson.loads((files(__package__) / "models" / f"{name}.json").read_bytes()))

@@ -89,8 +89,8 @@ def read_entries(params: Params, name: str) -> list[BatchEntry]:
         raise SqsError("TooManyEntriesInBatchRequest", reason)
     read: dict[str, BatchEntry] = {}
     for number, members in enumerate(entries, 1):
-        label, entry_id = f"{name}.{number}", text(members, "Id") or ""
-        if not entry_id:
+        label, entry_id = f"{name}.{number}", text(members, "Id")
+        if entry_id is None:
             raise missing(f"{label}.Id")
         if _ENTRY_ID.fullmatch(entry_id) is None:
             reason = (

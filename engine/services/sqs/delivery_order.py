@@ -56,9 +56,6 @@ class DeliveryOrder(Protocol):
     def take(self, max_count: int) -> list[Message]:
         """Remove up to `max_count` messages in the order of delivery, and set them IN_FLIGHT."""
 
-    def mark_in_flight(self, message: Message) -> None:
-        """Note a message that became IN_FLIGHT without `take`."""
-
     def mark_not_in_flight(self, message: Message) -> None:
         """Note that a message is no longer IN_FLIGHT. Called before `put` if it becomes visible again."""
 
@@ -136,12 +133,6 @@ class FairDeliveryOrder:
             return taken
         self._in_flight += len(taken)
         return taken
-
-    def mark_in_flight(self, message: Message) -> None:
-        """Note a message that became IN_FLIGHT without `take`."""
-        self._in_flight += 1
-        if message.group is not None:
-            self._tenants.setdefault(message.group, Tenant()).in_flight += 1
 
     def mark_not_in_flight(self, message: Message) -> None:
         """Note that a message is IN_FLIGHT no longer."""
@@ -280,11 +271,6 @@ class FifoDeliveryOrder:
                 heapq.heappush(group.held, entry)
                 taken.append(entry[1])
         return taken
-
-    def mark_in_flight(self, message: Message) -> None:
-        """Note a message that became IN_FLIGHT without `take`."""
-        group = self._groups.setdefault(message.group or "", Group())
-        heapq.heappush(group.held, (message.seq, message))
 
     def mark_not_in_flight(self, message: Message) -> None:
         """Note that a message is IN_FLIGHT no longer."""

@@ -120,6 +120,11 @@ def not_found(message: str) -> SqsError:
     return SqsError("ResourceNotFoundException", message)
 
 
+def no_resource(parameter: str) -> SqsError:
+    """The queue of an ARN does not exist."""
+    return not_found(f"The resource that you specified for the {parameter} parameter doesn't exist.")
+
+
 def invalid_handle(handle: str) -> SqsError:
     """A receipt handle that was never given out by this queue."""
     text = f'The input receipt handle "{handle[:1024]}" is not a valid receipt handle.'

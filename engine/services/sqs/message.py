@@ -10,11 +10,10 @@ queue first lets the timers run out that are due (`tick`), so that a state read 
 |-----------|-----------|---------------------------------------------------------------------------------|
 | (new)     | VISIBLE   | sent without delay; accepted as a dead letter or by a move task                 |
 | (new)     | DELAYED   | sent with a delay                                                               |
-| (new)     | IN_FLIGHT | the copy that replaces a visible message whose old receipt hides it again       |
 | DELAYED   | VISIBLE   | the delay is over                                                               |
 | DELAYED   | GONE      | the retention period is over; the queue is purged or deleted                    |
 | VISIBLE   | IN_FLIGHT | received                                                                        |
-| VISIBLE   | GONE      | deleted by an old receipt (standard), replaced by its copy, retention, purge     |
+| VISIBLE   | GONE      | deleted by an old receipt (standard), taken by a move task, retention, purge    |
 | IN_FLIGHT | VISIBLE   | the visibility timeout is over or set to 0; the visibility timeout was 0        |
 | IN_FLIGHT | GONE      | deleted, moved to the dead-letter queue, taken by a move task, retention, purge |
 
@@ -47,7 +46,6 @@ TRANSITIONS: Final = frozenset(
     {
         (None, VISIBLE),
         (None, DELAYED),
-        (None, IN_FLIGHT),
         (DELAYED, VISIBLE),
         (DELAYED, GONE),
         (VISIBLE, IN_FLIGHT),

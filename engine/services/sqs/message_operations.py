@@ -229,8 +229,9 @@ class MessageOperations:
         receipt = self.handles.decode(handle)
         if receipt is None:
             raise invalid_handle(handle)
-        status = self.queue.change_visibility(receipt, timeout_s, now_s)
-        if status == ReceiptStatus.GONE:
+        queue = self.queue
+        status = queue.change_visibility(receipt, timeout_s, now_s)
+        if status is ReceiptStatus.GONE or (status is ReceiptStatus.EXPIRED and queue.policy.fifo):
             reason = "Message does not exist or is not available for visibility timeout change."
             raise invalid_parameter("ReceiptHandle", handle, reason)
         if status == ReceiptStatus.TOO_LONG:

@@ -217,17 +217,6 @@ class MessageStore:
         self._order.mark_not_in_flight(message)
         self._order.put(message)
 
-    def hide(self, message: Message, seq: int) -> Message:
-        """Put a copy of a visible message in flight: a delivery order cannot remove one. Returns the copy."""
-        copy = message.copy(seq)
-        self.remove(message)
-        copy.state = IN_FLIGHT
-        self.receipts[copy.receipt] = copy
-        self._ages.add(copy)
-        self.in_flight += 1
-        self._order.mark_in_flight(copy)
-        return copy
-
     def remove(self, message: Message) -> None:
         """Remove a message in any state."""
         state, message.state = message.state, GONE

@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from engine.services.sqs.errors import SqsError, invalid_value, not_found
+from engine.services.sqs.errors import SqsError, invalid_value, no_resource, not_found
 from engine.services.sqs.queue import Queue
 
 MAX_PER_S: Final = 500
@@ -150,6 +150,8 @@ class MoveTasks:
     def cancel(self, handle: str) -> MoveTask:
         """End the running task of `handle`. Raises SqsError."""
         task_id, arn = _read_handle(handle)
+        if self._find(arn) is None:
+            raise no_resource("SourceArn")
         for task in self._tasks.get(arn, ()):
             if task.id == task_id and task.status == RUNNING:
                 task.status = CANCELLED

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from engine.services.sqs.deduplication import Window
 from engine.services.sqs.indexes import PurgedMessages
-from engine.services.sqs.message import IN_FLIGHT, VISIBLE, Attribute, Message, Origin
+from engine.services.sqs.message import IN_FLIGHT, Attribute, Message, Origin
 from engine.services.sqs.message_store import MessageStore
 from engine.services.sqs.queue_attributes import MAX_VISIBILITY_S, QueueAttributes
 from engine.services.sqs.waiters import Waiter, Waiters
@@ -35,7 +35,7 @@ class ReceiptStatus(Enum):
     Attributes:
         DONE: The step was taken.
         GONE: The message has left the queue, or was received again.
-        EXPIRED: FIFO queues: the message is visible again.
+        EXPIRED: The message is visible again. A FIFO queue's: or was received again.
         TOO_LONG: The message would be invisible for more than 12 hours in all.
     """
 
@@ -65,6 +65,7 @@ class Queue:
     __slots__ = (
         "_attempts",
         "_dedup",
+        "_dedup_by_group",
         "_resolve",
         "_seq",
         "_set_timer",
@@ -106,6 +107,8 @@ class Queue:
         )
         self._seq = 0  # of the last message that was accepted
         self._dedup: Window[SendResult] = Window()
+        # As AWS (recorded): a scope that is set later is shown, and duplicates are judged as before.
+        self._dedup_by_group = policy.deduplication_scope == "messageGroup"
         self._attempts: Window[tuple[tuple[Message, int, int], ...]] = Window()
         self._set_timer = set_timer
         self._resolve = resolve
@@ -138,7 +141,7 @@ class Queue:
             return SendResult(message_id, None)
         if dedup_id is None:
             dedup_id = hashlib.sha256(body.encode()).hexdigest()
-        key = (group, dedup_id) if policy.deduplication_scope == "messageGroup" else dedup_id
+        key = (group, dedup_id) if self._dedup_by_group else dedup_id
         known = self._dedup.get(key, now_s)
         if known is not None:
             return known
@@ -246,22 +249,23 @@ class Queue:
             self.delete(receipt, now_s)
 
     def change_visibility(self, receipt: int, timeout_s: float, now_s: float) -> ReceiptStatus:
-        """Hide the message of `receipt` for `timeout_s` from now on; 0 makes it visible at once."""
+        """Hide the message of `receipt` for `timeout_s` from now on; 0 makes it visible at once.
+
+        One that is visible again stays so: somebody else may have it by now (recorded).
+        """
         messages = self.messages
         messages.tick(now_s)
         message = messages.receipts.get(receipt)
-        if message is None or (message.state is not IN_FLIGHT and self.policy.fifo):
+        if message is None:
             return ReceiptStatus.GONE
+        if message.state is not IN_FLIGHT:
+            return ReceiptStatus.EXPIRED
         if now_s + timeout_s - message.received_s > MAX_VISIBILITY_S:
             return ReceiptStatus.TOO_LONG
         if timeout_s <= 0:
-            if message.state is IN_FLIGHT:
-                messages.make_visible(message)
-            return ReceiptStatus.DONE
-        if message.state is VISIBLE:
-            self._seq += 1
-            message = messages.hide(message, self._seq)
-        messages.set_timer(message, now_s + timeout_s)
+            messages.make_visible(message)
+        else:
+            messages.set_timer(message, now_s + timeout_s)
         return ReceiptStatus.DONE
 
     # --- waiting

@@ -51,7 +51,7 @@ class QueueAttributes:
 
     Attributes:
         fifo: `FifoQueue`; never changes.
-        deduplication_scope: `queue` or `messageGroup`; of a FIFO queue, fixed when it is created.
+        deduplication_scope: `queue` or `messageGroup`, of a FIFO queue.
         redrive_text, redrive_allow_text: The JSON texts that `redrive` and `redrive_allow` were read from.
         texts: What is stored, and means nothing here: `Policy` and the keys of KMS.
     """
@@ -136,8 +136,10 @@ KNOWN: Final = frozenset(
 _DEFAULT_KEY_REUSE: Final = "300"
 
 
-def changed(policy: QueueAttributes, given: Mapping[str, str], *, creating: bool) -> QueueAttributes:
+def changed(policy: QueueAttributes, given: Mapping[str, str]) -> QueueAttributes:
     """`policy` with the attributes of a request. An empty text removes what can be removed.
+
+    What belongs together is judged together, after all of the changes.
 
     Raises:
         SqsError: A name or a value is wrong.
@@ -153,7 +155,7 @@ def changed(policy: QueueAttributes, given: Mapping[str, str], *, creating: bool
             raise unknown_attribute(name)
         if not policy.fifo and name in _FIFO_ONLY:
             raise _not_on_standard(name)
-        policy = _with(policy, name, text, creating=creating)
+        policy = _with(policy, name, text)
     if policy.throughput_limit == "perMessageGroupId" and policy.deduplication_scope == "queue":
         # What AWS accepts together: SQS API reference, "CreateQueue", FifoThroughputLimit.
         raise invalid_attribute(
@@ -170,7 +172,7 @@ def _not_on_standard(name: str) -> SqsError:
     return unknown_attribute(name)
 
 
-def _with(policy: QueueAttributes, name: str, text: str, *, creating: bool) -> QueueAttributes:
+def _with(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
     if name in _NUMBERS:
         field, minimum, max_count = _NUMBERS[name]
         return _replaced(policy, field, _number(name, text, minimum, max_count))
@@ -184,8 +186,6 @@ def _with(policy: QueueAttributes, name: str, text: str, *, creating: bool) -> Q
         field, choices = _CHOICES[name]
         if text not in choices:
             raise invalid_attribute(name)
-        if name == "DeduplicationScope" and not creating:
-            return policy  # AWS accepts it without effect (recorded)
         return _replaced(policy, field, text)
     flag = _flag(name, text)
     if name == "FifoQueue":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, no_such_queue, not_found
+from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, no_resource, no_such_queue
 from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
 from engine.services.sqs.queue import Queue
@@ -135,7 +135,7 @@ class Queues:
         if self.strict and deleted_s is not None and now_s - deleted_s < AGAIN_AFTER_S:
             self._deleted_s[name] = deleted_s
             raise SqsError("QueueDeletedRecently", _TOO_SOON)
-        policy = changed(QueueAttributes(fifo=fifo), attributes, creating=True)
+        policy = changed(QueueAttributes(fifo=fifo), attributes)
         self._check_redrive(name, policy)
         queue = Queue(name, self.arn(name), policy, self.find_arn, set_timer=self._set_timer)
         self._records[name] = QueueRecord(queue, dict(tags), now_s)
@@ -146,7 +146,7 @@ class Queues:
 
     def _check_same(self, queue: Queue, attributes: Mapping[str, str]) -> None:
         current = queue.policy.attributes()
-        wanted = changed(queue.policy, attributes, creating=True).attributes()
+        wanted = changed(queue.policy, attributes).attributes()
         for name in attributes:
             if wanted.get(name, "") != current.get(name, ""):
                 text = f"A queue already exists with the same name and a different value for attribute {name}"
@@ -155,7 +155,7 @@ class Queues:
     def configure(self, name: str, attributes: Mapping[str, str], now_s: float) -> None:
         """SetQueueAttributes. Raises SqsError, and then nothing is changed."""
         record = self.record(name)
-        policy = changed(record.queue.policy, attributes, creating=False)
+        policy = changed(record.queue.policy, attributes)
         if policy.redrive != record.queue.policy.redrive:
             self._check_redrive(name, policy)
         record.queue.configure(policy, now_s)
@@ -186,9 +186,9 @@ class Queues:
         """StartMessageMoveTask. Raises SqsError."""
         source = self.find_arn(source_arn)
         if source is None:
-            raise _no_resource("SourceArn")
+            raise no_resource("SourceArn")
         if destination_arn is not None and self.find_arn(destination_arn) is None:
-            raise _no_resource("DestinationArn")
+            raise no_resource("DestinationArn")
         if destination_arn == source_arn:
             raise invalid_value("Source queue arn and destination queue arn cannot be the same.")
         if not self.sources_of(source_arn):
@@ -201,7 +201,7 @@ class Queues:
     def move_tasks_of(self, source_arn: str) -> list[MoveTask]:
         """ListMessageMoveTasks, the newest first. Raises SqsError."""
         if self.find_arn(source_arn) is None:
-            raise _no_resource("SourceArn")
+            raise no_resource("SourceArn")
         return self.move_tasks.listed(source_arn)
 
     def _check_redrive(self, name: str, policy: QueueAttributes) -> None:
@@ -220,10 +220,6 @@ class Queues:
             raise invalid_value(
                 f"{wrong}Queue {own} does not have permission to use {redrive.arn} as its dead-letter queue."
             )
-
-
-def _no_resource(parameter: str) -> SqsError:
-    return not_found(f"The resource that you specified for the {parameter} parameter doesn't exist.")
 
 
 def _is_fifo(name: str, attributes: Mapping[str, str]) -> bool:

@@ -115,7 +115,7 @@ class BatchDelivery:
             self._give_up(batch)
 
     def _extend_visibility(self, batch: Batch, now_s: float) -> bool:
-        """Hide the messages for as long as the function may take; False if all of them are gone."""
+        """Hide the messages for as long as the function may take; False if all are gone, or visible again."""
         busy_s = self._plan.busy_s()
         if now_s + busy_s <= batch.until_s:
             return True
@@ -123,7 +123,8 @@ class BatchDelivery:
         gone = {
             place
             for place, receipt in enumerate(batch.receipts)
-            if change(receipt, busy_s + EXTRA_VISIBILITY_S, now_s) == ReceiptStatus.GONE
+            if change(receipt, busy_s + EXTRA_VISIBILITY_S, now_s)
+            in (ReceiptStatus.GONE, ReceiptStatus.EXPIRED)
         }
         if gone:
             batch.drop(gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from urllib.parse import urlencode
 
@@ -21,6 +22,13 @@ def invalid(name: str, value: object, reason: str) -> str:
     return f"Value {value} for parameter {name} is invalid. Reason: {reason}"
 
 
+def task_handle(source: str) -> str:
+    """Well formed, of a task that never was."""
+    document = {"taskId": "10f57157-fc38-4da9-a113-4de7e12d05aa", "sourceArn": ARN + source}
+    return base64.b64encode(json.dumps(document).encode()).decode()
+
+
+ARN = "arn:aws:sqs:eu-west-1:123456789012:"
 Q = {"QueueUrl": "http://engine.test:4566/123456789012/q"}
 F = {"QueueUrl": "http://engine.test:4566/123456789012/f.fifo"}
 FIFO = {**F, "MessageBody": "x", "MessageGroupId": "g", "MessageDeduplicationId": "d"}
@@ -449,7 +457,14 @@ CALLS = [
     ),
     (
         "CancelMessageMoveTask",
-        {"TaskHandle": "eyJ0YXNrSWQiOiJ4Iiwic291cmNlQXJuIjoieSJ9"},
+        {"TaskHandle": task_handle("none")},
+        404,
+        "ResourceNotFoundException",
+        "The resource that you specified for the SourceArn parameter doesn't exist.",
+    ),
+    (
+        "CancelMessageMoveTask",
+        {"TaskHandle": task_handle("q")},
         404,
         "ResourceNotFoundException",
         "Task does not exist.",

@@ -81,14 +81,14 @@ def test_a_message_goes_from_state_to_state_as_the_table_says(before, after, ste
     assert (None if after is GONE else after) == state_of(queue)
 
 
-def test_an_old_receipt_hides_a_visible_message_again_or_deletes_it():
-    """On standard queues. Hiding replaces the message by a copy that is in flight."""
+def test_an_old_receipt_deletes_a_visible_message_and_does_not_hide_it():
+    """On standard queues."""
     hidden, receipt = received_before()
     hidden.change_visibility(receipt, 5, 0.0)
     deleted, other = received_before()
     deleted.delete(other, 0.0)
 
-    assert (IN_FLIGHT, None) == (state_of(hidden), state_of(deleted))
+    assert (VISIBLE, None) == (state_of(hidden), state_of(deleted))
 
 
 def test_a_message_received_too_often_goes_to_the_dead_letter_queue():
@@ -101,8 +101,8 @@ def test_a_message_received_too_often_goes_to_the_dead_letter_queue():
 
 
 def test_the_steps_above_are_all_rows_of_the_table():
-    """The row (None, IN_FLIGHT) is that of the copy."""
-    assert TRANSITIONS == {(before, after) for _, before, after, _ in STEPS} | {(None, IN_FLIGHT)}
+    """And the other way round."""
+    assert TRANSITIONS == {(before, after) for _, before, after, _ in STEPS}
 
 
 def test_the_table_in_prose_has_the_same_rows():
@@ -122,7 +122,7 @@ def test_the_table_in_prose_has_the_same_rows():
     st.sampled_from([VISIBLE, DELAYED, IN_FLIGHT]),
 )
 def test_no_history_of_a_message_takes_a_step_that_is_not_in_the_table(history, first):
-    """Whatever is done with it, with any receipt it ever had; a copy is the same message here."""
+    """Whatever is done with it, with any receipt it ever had."""
     queue, receipt = queue_of(first)
     queue.configure(QueueAttributes(retention_s=RETENTION_S, visibility_s=TIMEOUT_S), 0.0)
     now_s = 0.0

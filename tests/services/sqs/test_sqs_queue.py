@@ -185,14 +185,14 @@ def test_without_its_dead_letter_queue_a_message_stays():
     assert ["m"] == got(queue, at_s=T + 31)
 
 
-def test_a_late_extension_hides_a_standard_message_again():
-    """Its receipt is still good, because nobody else has received it."""
+def test_a_late_extension_leaves_the_message_visible():
+    """The next consumer gets it; its receipt is good for deleting it until then."""
     queue = standard()
     sent(queue, "m")
     [message] = queue.receive(1, T, 10)
 
-    assert ReceiptStatus.DONE == queue.change_visibility(message.receipt, 50, T + 20)
-    assert [] == got(queue, at_s=T + 60)
+    assert ReceiptStatus.EXPIRED == queue.change_visibility(message.receipt, 50, T + 20)
+    assert (1, 0, 0) == (queue.messages.visible, queue.messages.in_flight, queue.messages.delayed)
     assert ReceiptStatus.DONE == queue.delete(message.receipt, T + 60)
     assert (0, 0, 0) == (queue.messages.visible, queue.messages.in_flight, queue.messages.delayed)
 

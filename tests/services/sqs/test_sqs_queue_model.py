@@ -217,18 +217,16 @@ class History(RuleBasedStateMachine):
         receipt = data.draw(st.sampled_from(self.receipts[-8:]))
         self.model.tick(self.now_s)
         one = self._find(receipt)
-        if one is None or (self.fifo and not one.held):
+        if one is None:
             expected = ReceiptStatus.GONE
+        elif not one.held:
+            expected = ReceiptStatus.EXPIRED
         elif self.now_s + timeout_s - one.received_s > 43_200:
             expected = ReceiptStatus.TOO_LONG
         else:
             expected = ReceiptStatus.DONE
-            if timeout_s and not one.held:
-                self.model.order += 1
-                one.order = self.model.order
-            if timeout_s or one.held:
-                one.hidden_s, one.held = self.now_s + timeout_s, timeout_s > 0
-                one.stamp += 1
+            one.hidden_s, one.held = self.now_s + timeout_s, timeout_s > 0
+            one.stamp += 1
         assert expected == self.queue.change_visibility(receipt, timeout_s, self.now_s)
 
     @rule(seconds=STEPS_S)

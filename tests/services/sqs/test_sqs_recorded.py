@@ -1,0 +1,203 @@
+"""What was recorded on AWS about queues, each fact in all operations it is about and in both protocols."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+BAD_ENTRY_ID = (
+    "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most "
+    "80 letters long."
+)
+BATCHES = {
+    "SendMessageBatch": {"MessageBody": "x"},
+    "DeleteMessageBatch": {"ReceiptHandle": "x"},
+    "ChangeMessageVisibilityBatch": {"ReceiptHandle": "x", "VisibilityTimeout": 1},
+}
+BY_QUEUE = {"DeduplicationScope": "queue", "FifoThroughputLimit": "perQueue"}
+BY_GROUP = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+
+
+def entry_of(operation: str, entry_id: str | None) -> dict[str, object]:
+    return BATCHES[operation] if entry_id is None else {"Id": entry_id, **BATCHES[operation]}
+
+
+def as_form(operation: str, entry: dict[str, object]) -> dict[str, str]:
+    return {f"{operation}RequestEntry__1__{name}": str(value) for name, value in entry.items()}
+
+
+# --- empty is given, not missing
+
+
+@pytest.mark.parametrize("operation", BATCHES)
+@pytest.mark.parametrize("entry_id", ["", "a b", "a" * 81, "a:b"])
+def test_an_empty_id_of_an_entry_is_malformed_as_any_other(site, operation, entry_id):
+    """In both protocols."""
+    site.create()
+    entry = entry_of(operation, entry_id)
+    answers = [
+        site.q(operation, Entries=[entry]),
+        site.query(operation, "/123456789012/q", **as_form(operation, entry)),
+    ]
+
+    for answer in answers:
+        assert (400, "AWS.SimpleQueueService.InvalidBatchEntryId") == (answer.status, answer.code)
+        assert BAD_ENTRY_ID == answer.message
+
+
+@pytest.mark.parametrize("operation", BATCHES)
+def test_an_absent_id_of_an_entry_is_missing(site, operation):
+    """In both protocols."""
+    site.create()
+    entry = entry_of(operation, None)
+    answers = [
+        site.q(operation, Entries=[entry]),
+        site.query(operation, "/123456789012/q", **as_form(operation, entry)),
+    ]
+
+    for answer in answers:
+        assert "MissingParameter" == answer.code
+        assert f"The request must contain the parameter {operation}RequestEntry.1.Id." == answer.message
+
+
+@pytest.mark.real_time
+def test_boto3_sees_the_shape_of_an_empty_id(sqs):
+    """As the code that a query client would get, and in its short form."""
+    url = sqs.create_queue(QueueName="empty-id")["QueueUrl"]
+    with pytest.raises(sqs.exceptions.InvalidBatchEntryId) as caught:
+        sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": "", "ReceiptHandle": "x"}])
+
+    assert {
+        "Code": "AWS.SimpleQueueService.InvalidBatchEntryId",
+        "Message": BAD_ENTRY_ID,
+        "QueryErrorCode": "InvalidBatchEntryId",
+        "Type": "Sender",
+    } == caught.value.response["Error"]
+
+
+# --- attributes of FIFO throughput change, together
+
+
+@pytest.mark.parametrize(("first", "then"), [(BY_QUEUE, BY_GROUP), (BY_GROUP, BY_QUEUE)])
+def test_scope_and_limit_of_a_fifo_queue_change_together_and_are_shown(site, first, then):
+    """Both ways; the order in which they are written does not count."""
+    site.create("f.fifo", **first)
+    for pair in (then, dict(reversed(first.items()))):
+        assert 200 == site.q("SetQueueAttributes", "f.fifo", Attributes=pair).status
+
+        shown = site.q("GetQueueAttributes", "f.fifo", AttributeNames=[*pair]).document["Attributes"]
+
+        assert pair == shown
+
+
+def test_a_scope_alone_changes_too(site):
+    """As long as the pair is a possible one afterwards."""
+    site.create("f.fifo")
+    site.q("SetQueueAttributes", "f.fifo", Attributes={"DeduplicationScope": "messageGroup"})
+
+    shown = site.q("GetQueueAttributes", "f.fifo", AttributeNames=["All"]).document["Attributes"]
+
+    assert "messageGroup" == shown["DeduplicationScope"]
+    assert 200 == site.q("SetQueueAttributes", "f.fifo", Attributes=BY_GROUP).status
+    answer = site.q("SetQueueAttributes", "f.fifo", Attributes={"DeduplicationScope": "queue"})
+    assert "InvalidAttributeValue" == answer.code
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "bodies"),
+    [(BY_QUEUE, BY_GROUP, ["a", "c"]), (BY_GROUP, BY_QUEUE, ["a", "b", "c", "d"])],
+)
+def test_duplicates_are_judged_by_the_scope_of_creation(site, first, then, bodies):
+    """Before and after the change, of ids that were never used before too."""
+    site.create("f.fifo", **first)
+
+    def send(body: str, group: str, dedup_id: str) -> None:
+        site.q(
+            "SendMessage", "f.fifo", MessageBody=body, MessageGroupId=group, MessageDeduplicationId=dedup_id
+        )
+
+    send("a", "1", "before")
+    send("b", "2", "before")
+    site.q("SetQueueAttributes", "f.fifo", Attributes=then)
+    send("c", "1", "after")
+    send("d", "2", "after")
+
+    assert bodies == sorted(site.bodies(name="f.fifo"))
+
+
+# --- stale receipts
+
+
+def received(site, name: str) -> str:
+    """The handle of the queue's one message, which is visible again."""
+    more = {"MessageGroupId": "g", "MessageDeduplicationId": "d"} if name.endswith("fifo") else {}
+    site.create(name)
+    site.q("SendMessage", name, MessageBody="m", **more)
+    [message] = site.q("ReceiveMessage", name, VisibilityTimeout=1).document["Messages"]
+    site.clock.advance(1.2)
+    return message["ReceiptHandle"]
+
+
+@pytest.mark.parametrize("seconds", [0, 20])
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("name", ["q", "f.fifo"])
+def test_a_late_change_of_visibility_changes_nothing(site, name, many, seconds):
+    """It is fine on a standard queue, and refused on a FIFO queue, alone and in a batch."""
+    change = {"ReceiptHandle": received(site, name), "VisibilityTimeout": seconds}
+    if many:
+        answer = site.q("ChangeMessageVisibilityBatch", name, Entries=[{"Id": "a", **change}]).document
+        codes = [one["Code"] for one in answer.get("Failed", [])]
+    else:
+        answer = site.q("ChangeMessageVisibility", name, **change)
+        codes = [answer.code] if answer.status != 200 else []
+
+    assert (["InvalidParameterValue"] if name == "f.fifo" else []) == codes
+    assert (1, 0, 0) == site.counts(name)
+    assert ["m"] == site.bodies(name=name)
+
+
+@pytest.mark.parametrize("name", ["q", "f.fifo"])
+def test_a_late_delete_is_one_on_a_standard_queue_and_refused_on_a_fifo_queue(site, name):
+    """Until somebody else receives the message."""
+    answer = site.q("DeleteMessage", name, ReceiptHandle=received(site, name))
+
+    assert ("InvalidParameterValue" if name == "f.fifo" else "") == answer.code
+    assert ((1, 0, 0) if name == "f.fifo" else (0, 0, 0)) == site.counts(name)
+
+
+@pytest.mark.real_time
+def test_boto3_finds_the_message_that_its_heartbeat_came_too_late_for(sqs):
+    """By the clock of the machine."""
+    url = sqs.create_queue(QueueName="late")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="m")
+    [message] = sqs.receive_message(QueueUrl=url, VisibilityTimeout=1)["Messages"]
+    time.sleep(1.1)
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=20)
+
+    assert ["m"] == [one["Body"] for one in sqs.receive_message(QueueUrl=url)["Messages"]]
+
+
+# --- move tasks
+
+
+@pytest.mark.real_time
+def test_the_source_of_a_task_is_looked_for_before_the_task(sqs):
+    """A well-formed handle of a queue that is gone."""
+    dead = sqs.create_queue(QueueName="moved-dlq")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 1}}'
+    sqs.create_queue(QueueName="moved", Attributes={"RedrivePolicy": policy})
+    handle = sqs.start_message_move_task(SourceArn=arn)["TaskHandle"]
+
+    def told() -> str:
+        with pytest.raises(ClientError) as caught:
+            sqs.cancel_message_move_task(TaskHandle=handle)
+        assert "ResourceNotFoundException" == caught.value.response["Error"]["Code"]
+        return caught.value.response["Error"]["Message"]
+
+    sqs.list_message_move_tasks(SourceArn=arn)
+    assert "Task does not exist." == told()
+    sqs.delete_queue(QueueUrl=dead)
+    assert "The resource that you specified for the SourceArn parameter doesn't exist." == told()

@@ -39,7 +39,7 @@ class QueueSender:
 
 
 async def fetch_code(service: S3Service, bucket: str, key: str, version: str | None) -> bytes:
-    """The archive of a function that lies in a bucket. Raises ApiError, in Lambda's words."""
+    """The archive of a function that lies in a bucket. Raises ServiceError, in Lambda's words."""
     try:
         return await service.read(bucket, key, version)
     except S3Error as error:

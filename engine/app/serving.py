@@ -34,6 +34,7 @@ from engine.runtime.spawner import Spawner
 from engine.telemetry.admin import Admin
 
 _SERVICE_MODULES: Final = (
+    "engine.protocols.aws.rest_json",
     "engine.services.lambda_api.validation",
     "engine.services.lambda_api.control_plane",
     "engine.services.lambda_api.service",

@@ -9,7 +9,7 @@ from engine.app.destination_senders import QueueSender, fetch_code
 from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.core.function import Account
 from engine.ports import Host
-from engine.services.lambda_api.errors import ApiError
+from engine.protocols.aws.errors import ServiceError
 from engine.services.s3.service import S3Service
 from engine.services.sqs.service import SqsService
 from engine.services.sqs.settings import QueueSettings
@@ -81,7 +81,7 @@ async def test_a_package_is_fetched_or_lambda_tells_what_s3_said(host):
     fetched = await fetch_code(service, "code", "a.zip", None)
 
     assert b"zip" == fetched
-    with pytest.raises(ApiError, match=r"S3 Error Code: NoSuchKey\. S3 Error Message: The specified key"):
+    with pytest.raises(ServiceError, match=r"S3 Error Code: NoSuchKey\. S3 Error Message: The specified key"):
         await fetch_code(service, "code", "b.zip", None)
-    with pytest.raises(ApiError, match=r"S3 Error Code: NoSuchBucket\."):
+    with pytest.raises(ServiceError, match=r"S3 Error Code: NoSuchBucket\."):
         await fetch_code(service, "codes", "a.zip", None)

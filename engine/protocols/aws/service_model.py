@@ -43,6 +43,12 @@ class ServiceModel:
         """The structure that the operation answers; one without members if it answers nothing."""
         return self._structure(operation, "output")
 
+    def revised(self, changes: Node) -> ServiceModel:
+        """The same service with other shapes: each key in `changes` replaces that of the shape it names."""
+        shapes = {name: _merged(self.shapes[name], change) for name, change in changes.items()}
+        document = {"metadata": self.metadata, "operations": self.operations}
+        return ServiceModel(document | {"shapes": {**self.shapes, **shapes}})
+
     def shape_of(self, reference: Node) -> Node:
         """The shape that a member, or an operation's input, refers to."""
         return self.shapes[reference["shape"]]
@@ -50,6 +56,14 @@ class ServiceModel:
     def _structure(self, operation: str, part: str) -> Node:
         reference = self.operations[operation].get(part)
         return _NO_MEMBERS if reference is None else self.shape_of(reference)
+
+
+def _merged(node: Node, change: Node) -> Node:
+    merged = dict(node)
+    for key, value in change.items():
+        is_inner = isinstance(value, Mapping) and isinstance(node.get(key), Mapping)
+        merged[key] = _merged(node[key], value) if is_inner else value
+    return merged
 
 
 @cache

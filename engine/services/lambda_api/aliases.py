@@ -9,18 +9,13 @@ from typing import Any
 
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, Alias, FunctionRecord
+from engine.protocols.aws.operation import Answer, Document, operation
+from engine.protocols.aws.validation import validation_error
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
-from engine.services.lambda_api.errors import (
-    conflict,
-    function_not_found,
-    invalid_parameter,
-    not_found,
-    validation_error,
-)
+from engine.services.lambda_api.errors import conflict, function_not_found, invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
 from engine.services.lambda_api.function_urls import FunctionUrls
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
@@ -119,7 +114,7 @@ class Aliases:
     def _weights(
         self, record: FunctionRecord, version: str, routing: dict[str, Any] | None
     ) -> dict[str, float]:
-        """The additional version with its share. Raises ApiError for what cannot be routed so."""
+        """The additional version with its share. Raises ServiceError for what cannot be routed so."""
         weights: dict[str, float] = (routing or {}).get("AdditionalVersionWeights", {})
         if len(weights) > 1:
             raise invalid_parameter("Number of items in AdditionalVersionWeights cannot be greater than 1")

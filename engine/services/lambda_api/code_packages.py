@@ -17,7 +17,8 @@ from engine.core.function import Function
 from engine.packages.archive import ArchiveError
 from engine.packages.store import PackageStore
 from engine.ports import Offload
-from engine.services.lambda_api.errors import ApiError, invalid_parameter, request_too_large
+from engine.protocols.aws.errors import ServiceError
+from engine.services.lambda_api.errors import invalid_parameter, request_too_large
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.state_persistence import StatePersistence
 
@@ -25,7 +26,7 @@ Spawn = Callable[..., object]
 """Starts a coroutine function with its arguments, in a task group that outlives the request."""
 
 FetchCode = Callable[[str, str, str | None], Awaitable[bytes]]
-"""Returns the bytes of an object in S3: bucket, key, version. Raises ApiError with Lambda's message."""
+"""Returns the bytes of an object in S3: bucket, key, version. Raises ServiceError with Lambda's message."""
 
 
 class CodePackage(NamedTuple):
@@ -63,7 +64,7 @@ class CodePackages:
         self._running = Counter[str]()  # folders, by how many versions run from them or still finish there
 
     async def pack(self, code: Mapping[str, Any], layers: list[str]) -> CodePackage:
-        """Unpack the archive of a request, with the layers (their folders) under it. Raises ApiError."""
+        """Unpack the archive of a request, with the layers (their folders) under it. Raises ServiceError."""
         return await self._unpack(await self._archive(code), partial(self._add_code, layers))
 
     async def repack(self, folder: str, layers: list[str]) -> CodePackage:
@@ -72,7 +73,7 @@ class CodePackages:
         return await self._unpack(data, partial(self._add_code, layers))
 
     async def pack_layer(self, content: Mapping[str, Any]) -> CodePackage:
-        """Unpack the archive of a layer. Raises ApiError."""
+        """Unpack the archive of a layer. Raises ServiceError."""
         return await self._unpack(await self._archive(content), self._package_store.add_layer)
 
     def location(self, folder: str) -> str:
@@ -133,7 +134,7 @@ class CodePackages:
                 return await self._offload(partial(a2b_base64, code["ZipFile"], strict_mode=True))
             except (NotBase64, ValueError):
                 message = "Could not decode ZipFile: it is not Base64-encoded."
-                raise ApiError(400, "SerializationException", message) from None
+                raise ServiceError(400, "SerializationException", message) from None
         if "S3Bucket" not in code or "S3Key" not in code:
             raise invalid_parameter("Please provide a source for function code.")
         if self._fetch_code is None:

@@ -11,12 +11,13 @@ from typing import Final
 from engine.packages.archive import UNZIPPED_LIMIT_BYTES, ZIPPED_LIMIT_BYTES
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, ProvisionedConfig
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.configured_functions import code_of, iso
-from engine.services.lambda_api.errors import ApiError, conflict, invalid_parameter
+from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
@@ -123,7 +124,7 @@ class Concurrency:
         found = self._published(call)
         if found.qualifier not in found.record.provisioned:
             message = "No Provisioned Concurrency Config found for this function"
-            raise ApiError(404, "ProvisionedConcurrencyConfigNotFoundException", message)
+            raise ServiceError(404, "ProvisionedConcurrencyConfigNotFoundException", message)
         return self._progress(found.record, found.qualifier)
 
     def _published(self, call: Call) -> FoundFunction:

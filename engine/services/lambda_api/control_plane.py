@@ -16,11 +16,13 @@ from engine.packages.deployment import Deployment
 from engine.packages.records import StoredState
 from engine.packages.store import PackageStore
 from engine.ports import FunctionUrlHost, Offload, QueueMappings
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.operation import Document, operations_of
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.aliases import Aliases
 from engine.services.lambda_api.code_packages import CodePackages, FetchCode, Spawn
 from engine.services.lambda_api.concurrency import Concurrency
-from engine.services.lambda_api.errors import ApiError, answer_error, request_too_large, service_error
+from engine.services.lambda_api.errors import answer_error, request_too_large, service_error
 from engine.services.lambda_api.event_invoke_configs import EventInvokeConfigs
 from engine.services.lambda_api.event_source_mappings import EventSourceMappings
 from engine.services.lambda_api.function_registry import FunctionRegistry
@@ -28,7 +30,6 @@ from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.functions import Functions
 from engine.services.lambda_api.layers import Layers
-from engine.services.lambda_api.operation import Document, operations_of
 from engine.services.lambda_api.routes import STATUSES, Call
 from engine.services.lambda_api.state_persistence import StatePersistence
 from engine.services.lambda_api.tags_and_policies import TagsAndPolicies
@@ -103,16 +104,16 @@ class ControlPlane:
 
     def is_write(self, operation: str) -> bool:
         """Whether the operation changes something: `answer_write` does those, `answer_read` the others."""
-        return operation in self._operations.writes
+        return self._operations[operation].writes
 
     def answer_read(self, request: Request, call: Call, request_id: str) -> None:
-        """Answer now. Raises ApiError."""
-        _respond(request, call, self._operations.reads[call.operation](call), request_id)
+        """Answer now. Raises ServiceError."""
+        _respond(request, call, self._operations[call.operation].function(call), request_id)
 
     async def answer_write(self, request: Request, call: Call, request_id: str) -> None:
         """Run the operation, save the state, answer, and then do what the operation does afterwards.
 
-        An ApiError or an OSError is answered; nothing is raised for a bad request.
+        An ServiceError or an OSError is answered; nothing is raised for a bad request.
         """
         try:
             size = request.too_large
@@ -121,8 +122,8 @@ class ControlPlane:
                     f"Request must be smaller than {BODY_LIMIT_BYTES} bytes "
                     f"for the {call.operation} operation"
                 )
-            document, then = await self._operations.writes[call.operation](call, request.body)
-        except ApiError as error:
+            document, then = await self._operations[call.operation].function(call, request.body)
+        except ServiceError as error:
             answer_error(request, error, request_id)
             return
         except OSError as error:  # the disk: nothing was changed
@@ -148,7 +149,7 @@ def _respond(request: Request, call: Call, document: Document, request_id: str) 
     request.respond(status, head.encode(), b"" if status == 204 else orjson.dumps(document))
 
 
-def _storage_error(error: OSError, call: Call) -> ApiError:
+def _storage_error(error: OSError, call: Call) -> ServiceError:
     of = f" of {call.name!r}" if call.name else ""  # what is created has its name in the body
     _log.error("%s%s failed: %s", call.operation, of, error)
     return service_error(500, f"The package could not be stored: {error.strerror or error}")

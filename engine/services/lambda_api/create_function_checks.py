@@ -14,9 +14,10 @@ from typing import Any, Final
 import orjson
 
 from engine.core.variables import EXEC_WRAPPER
+from engine.protocols.aws.validation import validation_error, violation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.code_packages import CodePackages
-from engine.services.lambda_api.errors import conflict, invalid_parameter, validation_error, violation
+from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.layers import folders_of
@@ -56,7 +57,7 @@ class CreateFunctionChecks:
         self._packages = packages
 
     def new_name(self, text: str) -> str:
-        """The name of a new function. Raises ApiError if it is invalid or taken."""
+        """The name of a new function. Raises ServiceError if it is invalid or taken."""
         name = addressed(text, None, self._registry.account).name
         if len(name) > _LONGEST_NAME:
             constraint = f"have length less than or equal to {_LONGEST_NAME}"
@@ -69,7 +70,7 @@ class CreateFunctionChecks:
         return name
 
     def check(self, name: str, members: Mapping[str, Any]) -> list[str]:
-        """Check what goes beyond single members. Returns the folders of the layers. Raises ApiError."""
+        """Check what goes beyond single members. Returns the folders of the layers. Raises ServiceError."""
         runtime = members.get("Runtime")
         if runtime is not None and runtime not in request_shapes.RUNTIMES:
             raise invalid_parameter(
@@ -108,7 +109,7 @@ class CreateFunctionChecks:
         return folders_of(self._registry, members.get("Layers", []))
 
     def has_runtime(self, runtime: str, folder: str) -> None:
-        """Raise ApiError, and remove the package, if it has nothing to run it with."""
+        """Raise ServiceError, and remove the package, if it has nothing to run it with."""
         if runtime.startswith("python"):
             return
         program = self._packages.bootstrap(folder)

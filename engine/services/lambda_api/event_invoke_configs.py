@@ -9,10 +9,10 @@ import re
 from typing import Any, Final
 
 from engine.packages.records import LATEST, StoredInvokeConfig
+from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
@@ -40,7 +40,7 @@ class EventInvokeConfigs:
 
     @operation("DeleteFunctionEventInvokeConfig", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
-        """DeleteFunctionEventInvokeConfig. Raises ApiError (404) if there is none."""
+        """DeleteFunctionEventInvokeConfig. Raises ServiceError (404) if there is none."""
         found = self._registry.lookup(call)
         self._config(found)
         del found.record.invoking[found.qualifier]

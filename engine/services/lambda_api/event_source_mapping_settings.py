@@ -35,7 +35,7 @@ def settings_of(
     """Settings of a mapping that has these members. `base` gives the keys that AWS does not know.
 
     Raises:
-        ApiError: The members do not fit together.
+        ServiceError: The members do not fit together.
     """
     arn = config["EventSourceArn"]
     batch_size = config.get("BatchSize", DEFAULTS["BatchSize"])

@@ -12,6 +12,7 @@ import orjson
 
 from engine.packages.records import MappingRecord
 from engine.ports import QueueMapping, QueueMappings, QueueMappingSettings
+from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.event_source_mapping_settings import (
@@ -24,7 +25,6 @@ from engine.services.lambda_api.event_source_mapping_settings import (
 )
 from engine.services.lambda_api.function_names import Addressed, addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
@@ -180,7 +180,7 @@ class EventSourceMappings:
         return self._mappings, mapping
 
     def _function(self, text: str) -> Addressed:
-        """The function that the mapping runs. Raises ApiError if it does not exist."""
+        """The function that the mapping runs. Raises ServiceError if it does not exist."""
         address = addressed(text, None, self._registry.account)
         if self._registry.record(address.name) is None:
             raise invalid_parameter("Function does not exist")
@@ -190,7 +190,7 @@ class EventSourceMappings:
     def _check_queue(
         self, mappings: QueueMappings, settings: QueueMappingSettings, address: Addressed
     ) -> None:
-        """Raise ApiError if there is no such queue, or it hides messages for less than the timeout."""
+        """Raise ServiceError if there is no such queue, or it hides messages for less than the timeout."""
         visibility_s = mappings.visibility_s(settings)
         if visibility_s is None:
             raise invalid_parameter(_NO_QUEUE)
@@ -208,7 +208,7 @@ class EventSourceMappings:
         address: Addressed,
         own: QueueMapping | None = None,
     ) -> None:
-        """Raise ApiError if there is another mapping from the queue to the function."""
+        """Raise ServiceError if there is another mapping from the queue to the function."""
         arn = mappings.arn(settings)
         for other in mappings:
             same = (other.function, other.qualifier) == address and mappings.arn(other.settings) == arn

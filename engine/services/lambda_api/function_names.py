@@ -9,7 +9,8 @@ import re
 from typing import Final, NamedTuple
 
 from engine.core.function import Account
-from engine.services.lambda_api.errors import ApiError, validation_error, violation
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.validation import validation_error, violation
 
 _NAME_PATTERN: Final = (
     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?"
@@ -41,7 +42,7 @@ def addressed(text: str, qualifier: str | None, account: Account) -> Addressed:
     """Parse `FunctionName` (percent-decoded) and the `Qualifier` parameter, if it was given.
 
     Raises:
-        ApiError: ValidationException for what the API's model forbids, InvalidParameterValueException
+        ServiceError: ValidationException for what the API's model forbids, InvalidParameterValueException
             for two qualifiers that differ, ResourceNotFoundException for another region,
             AccessDeniedException for another account.
     """
@@ -55,10 +56,10 @@ def addressed(text: str, qualifier: str | None, account: Account) -> Addressed:
     own = found["qualifier"]
     if own and qualifier and own != qualifier:
         message = "The derived qualifier from the function name does not match the specified qualifier."
-        raise ApiError(400, "InvalidParameterValueException", message)
+        raise ServiceError(400, "InvalidParameterValueException", message)
     if found["region"] and found["region"] != account.region:
         message = f"Functions from '{found['region']}' are not reachable in this region ('{account.region}')"
-        raise ApiError(404, "ResourceNotFoundException", message)
+        raise ServiceError(404, "ResourceNotFoundException", message)
     if found["account"] and found["account"] != account.account_id:
         raise _foreign(text, account)
     return Addressed(found["name"], own or qualifier or None)
@@ -86,10 +87,10 @@ def _qualifier_violations(qualifier: str) -> list[str]:
     return violations
 
 
-def _foreign(text: str, account: Account) -> ApiError:
+def _foreign(text: str, account: Account) -> ServiceError:
     """403: a function of another account, to which the caller has no right. The text is AWS's style."""
     message = (
         f"User: arn:aws:iam::{account.account_id}:root is not authorized to perform this action on resource: "
         f"{text} because no resource-based policy allows it"
     )
-    return ApiError(403, "AccessDeniedException", message)
+    return ServiceError(403, "AccessDeniedException", message)

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from engine.core.function import Function
 from engine.packages.records import LATEST, Alias, FunctionRecord, StoredState, Version
 from engine.ports import Host
+from engine.protocols.aws.errors import ServiceError
 from engine.services.lambda_api.errors import (
-    ApiError,
     conflict,
     function_not_found,
     invalid_parameter,
@@ -85,15 +85,15 @@ class FunctionRegistry:
         return [*self._fixed.values(), *self.state.functions.values()]
 
     def address(self, call: Call) -> Addressed:
-        """The name and the qualifier in a call. Raises ApiError if one of them is malformed."""
+        """The name and the qualifier in a call. Raises ServiceError if one of them is malformed."""
         return addressed(call.name, call.query.get("Qualifier"), self.account)
 
     def lookup(self, call: Call) -> FoundFunction:
-        """The function that a call names, and its qualifier. Raises ApiError (400, 404)."""
+        """The function that a call names, and its qualifier. Raises ServiceError (400, 404)."""
         return self.find(self.address(call))
 
     def find(self, address: Addressed) -> FoundFunction:
-        """The function of a name, and its qualifier. Raises ApiError (404) if there is no such one."""
+        """The function of a name, and its qualifier. Raises ServiceError (404) if there is no such one."""
         record = self.record(address.name)
         arn = self.account.function_arn(address.name, address.qualifier)
         if record is None:
@@ -104,7 +104,7 @@ class FunctionRegistry:
         return FoundFunction(record, qualifier, arn)
 
     def function(self, name: str, query: Mapping[str, str] = _NO_QUERY) -> FunctionRecord:
-        """The function of a name or an ARN without a qualifier. Raises ApiError (400, 404)."""
+        """The function of a name or an ARN without a qualifier. Raises ServiceError (400, 404)."""
         address = addressed(name, query.get("Qualifier"), self.account)
         if address.qualifier is not None:
             raise invalid_parameter(_ONLY_FUNCTIONS)
@@ -114,7 +114,7 @@ class FunctionRegistry:
         """The function and its `$LATEST`, for operations that change code or configuration.
 
         Raises:
-            ApiError: 404 if it is not there, 400 if it is one of the configuration.
+            ServiceError: 404 if it is not there, 400 if it is one of the configuration.
         """
         record = self.find(address).record
         if record.latest is None:
@@ -163,7 +163,7 @@ class FunctionRegistry:
         return name in self._changing
 
     def check_unchanging(self, record: FunctionRecord, *, updating: bool = False) -> None:
-        """Raise ApiError (409) if the function is being changed, or an update of it is in progress."""
+        """Raise ServiceError (409) if the function is being changed, or an update of it is in progress."""
         if updating or self.is_changing(record.name):
             raise conflict(
                 "The operation cannot be performed at this time. "
@@ -171,7 +171,7 @@ class FunctionRegistry:
             )
 
     def check_changeable(self, record: FunctionRecord, latest: Version, revision: str | None) -> None:
-        """Raise ApiError if the function is being created or changed (409), or is not at `revision` (412)."""
+        """Raise ServiceError if the function is being created or changed (409) or not at `revision` (412)."""
         if latest.state == "Pending" and not latest.updating:
             raise not_in_state(latest.state)
         self.check_unchanging(record, updating=latest.updating)
@@ -188,7 +188,7 @@ class FunctionRegistry:
         return self.host.new_request_id()
 
 
-def not_in_state(state: str) -> ApiError:
+def not_in_state(state: str) -> ServiceError:
     """409: a function cannot be used or changed in its present state."""
     return conflict(
         "The operation cannot be performed at this time. "
@@ -197,6 +197,6 @@ def not_in_state(state: str) -> ApiError:
 
 
 def check_revision(given: str | None, revision: str) -> None:
-    """Raise ApiError (412) if the caller gave another revision than the present one."""
+    """Raise ServiceError (412) if the caller gave another revision than the present one."""
     if given is not None and given != revision:
         raise precondition_failed()

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 from engine.packages.records import LATEST, FunctionRecord, Url
 from engine.ports import FunctionUrlHost
+from engine.protocols.aws.operation import Answer, Document, operation
+from engine.protocols.aws.validation import validation_error
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found, validation_error
+from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
@@ -95,7 +96,7 @@ class FunctionUrls:
         )
 
     def _open(self, record: FunctionRecord, qualifier: str, url: Url) -> None:
-        """Serve a URL with its present configuration. Raises ApiError."""
+        """Serve a URL with its present configuration. Raises ServiceError."""
         if self._host is None:
             message = "This engine serves no function URLs: it has no listener for HTTP events."
             raise invalid_parameter(message)

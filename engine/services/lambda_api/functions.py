@@ -11,18 +11,19 @@ from typing import Any, Final
 
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
+from engine.protocols.aws.operation import Answer, Document, operation
+from engine.protocols.aws.validation import not_in_set
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
 from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
-from engine.services.lambda_api.errors import invalid_parameter, not_in_set
+from engine.services.lambda_api.errors import invalid_parameter
 from engine.services.lambda_api.function_documents import defaults, set_pending, version_document, with_state
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.layers import folders_of
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read

@@ -18,13 +18,14 @@ from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.rest_json import error_head
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.message import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.services.lambda_api import event_stream
 from engine.services.lambda_api.errors import (
-    ApiError,
-    error_head,
+    answer_error,
     function_not_found,
     payload_too_large,
     service_error,
@@ -81,7 +82,11 @@ class Invoker:
     )
 
     def __init__(
-        self, host: Host, sink: Sink, asynchronous: Sink, refuse: Callable[[Request, ApiError, str], object]
+        self,
+        host: Host,
+        sink: Sink,
+        asynchronous: Sink,
+        refuse: Callable[[Request, ServiceError, str], object],
     ) -> None:
         """`asynchronous` takes events of type Event; `refuse` answers what is refused later than at once."""
         self._account: Account = host.account
@@ -96,7 +101,7 @@ class Invoker:
     def invoke(
         self, request: Request, target: InvokeTarget, request_id: str, document: Any = MISSING
     ) -> None:
-        """Submit it and answer, now or later. Raises ApiError for what is refused before it is an event.
+        """Submit it and answer, now or later. Raises ServiceError for what is refused before it is an event.
 
         `document` is what the body holds, if it has been read.
         """
@@ -145,10 +150,10 @@ class Invoker:
         try:
             document = yield from document_in_pieces(request.body)
             self.invoke(request, target, request_id, document)
-        except ApiError as error:
+        except ServiceError as error:
             self._refuse(request, error, request_id)
 
-    def _not_taken(self, event: Event, error: EngineError) -> ApiError:
+    def _not_taken(self, event: Event, error: EngineError) -> ServiceError:
         if isinstance(error, NotAccepting):
             return service_error(503, f"Service is unavailable: {error}")
         return function_not_found(self._account.function_arn(event.function, event.qualifier or LATEST))
@@ -250,7 +255,7 @@ def _answer_refusal(request: Request, outcome: Outcome) -> None:
         request.respond(429, error_head(THROTTLED, outcome.request_id), outcome.body)
         return
     error = service_error(500, "The engine stopped before the invocation ended.")
-    request.respond(error.status, error_head(error.code, outcome.request_id), error.body)
+    answer_error(request, error, outcome.request_id)
 
 
 def _base64(data: bytes) -> str:

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 
 from engine.core.json_document import NotJson, loads
 from engine.core.trace_context import adopted_header
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.router import FieldNames
-from engine.services.lambda_api.errors import ApiError, not_in_set
+from engine.protocols.aws.validation import not_in_set
 
 CLIENT_CONTEXT_LIMIT_BYTES: Final = 3583
 """Of base64 text."""
@@ -81,7 +82,7 @@ def read_options(
     """Read the headers in one pass; empty values count as absent, the last of equal names wins.
 
     Raises:
-        ApiError: For a value outside its enumeration, a bad client context, and for what this engine's
+        ServiceError: For a value outside its enumeration, a bad client context, and for what this engine's
             functions never have: tenants and durable executions.
     """
     sent = [b""] * 8
@@ -91,10 +92,10 @@ def read_options(
             sent[field] = value
     if sent[_TENANT]:
         message = "The invoked function is not enabled with tenancy configuration: remove X-Amz-Tenant-Id."
-        raise ApiError(400, "InvalidParameterValueException", message)
+        raise ServiceError(400, "InvalidParameterValueException", message)
     if sent[_DURABLE]:
         message = "The invoked function is not durable: remove X-Amz-Durable-Execution-Name."
-        raise ApiError(400, "InvalidParameterValueException", message)
+        raise ServiceError(400, "InvalidParameterValueException", message)
     kind = allowed.get(sent[_TYPE] or b"RequestResponse")
     if kind is None:
         raise not_in_set(sent[_TYPE].decode("latin-1"), "invocationType", list(allowed.values()))
@@ -118,7 +119,7 @@ def _client_context(base64_text: bytes) -> str:
     """The JSON text. Its limit is AWS's; the words for going beyond it are ours (not on record)."""
     if len(base64_text) > CLIENT_CONTEXT_LIMIT_BYTES:
         message = f"Client context must be at most {CLIENT_CONTEXT_LIMIT_BYTES} bytes of Base64-encoded JSON."
-        raise ApiError(400, "InvalidRequestContentException", message, None)
+        raise ServiceError(400, "InvalidRequestContentException", message, {"Type": None})
     try:
         padded = base64_text + b"=" * (-len(base64_text) % 4)  # AWS's decoder does not ask for padding
         decoded = binascii.a2b_base64(padded, strict_mode=True)
@@ -127,4 +128,4 @@ def _client_context(base64_text: bytes) -> str:
     except (binascii.Error, NotJson):
         pass
     message = "Client context must be a valid Base64-encoded JSON object."
-    raise ApiError(400, "InvalidRequestContentException", message, None)
+    raise ServiceError(400, "InvalidRequestContentException", message, {"Type": None})

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.core.json_document import NotJson, loads
 from engine.core.json_pieces import Steps, loads_in_pieces
-from engine.services.lambda_api.errors import ApiError
+from engine.protocols.aws.errors import ServiceError
 
 _PREFIX: Final = "Could not parse request body into json: Could not parse payload into json: "
 _SOURCE: Final = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)"
@@ -23,7 +23,7 @@ _LONGEST_TOKEN: Final = 256
 
 
 def document_of(payload: bytes) -> Any:
-    """What the handler gets. Raises `ApiError` (InvalidRequestContentException) if it is not JSON."""
+    """What the handler gets. Raises `ServiceError` (InvalidRequestContentException) if it is not JSON."""
     try:
         return loads(payload)
     except NotJson as error:
@@ -38,8 +38,8 @@ def document_in_pieces(payload: bytes) -> Steps[Any]:
         raise _not_json(error, payload) from None
 
 
-def _not_json(error: NotJson, payload: bytes) -> ApiError:
-    return ApiError(400, "InvalidRequestContentException", _PREFIX + _jackson_text(error, payload))
+def _not_json(error: NotJson, payload: bytes) -> ServiceError:
+    return ServiceError(400, "InvalidRequestContentException", _PREFIX + _jackson_text(error, payload))
 
 
 def _jackson_text(error: NotJson, payload: bytes) -> str:

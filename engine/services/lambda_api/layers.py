@@ -15,12 +15,13 @@ from typing import Final
 from engine.packages.layers import unfit_runtimes, unused_modules
 from engine.packages.records import LayerRecord, LayerVersion, Version
 from engine.packages.store import PackageStore
+from engine.protocols.aws.operation import Answer, Document, operation
+from engine.protocols.aws.validation import validation_error, violation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.configured_functions import iso
-from engine.services.lambda_api.errors import invalid_parameter, not_found, validation_error, violation
+from engine.services.lambda_api.errors import invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
@@ -33,7 +34,7 @@ _MISSING: Final = "The resource you requested does not exist."
 
 
 def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
-    """The folders of the layer versions that a function names. Raises ApiError if one does not exist."""
+    """The folders of the layer versions that a function names. Raises ServiceError if one does not exist."""
     if len(arns) > MAX_LAYERS:
         raise invalid_parameter("Cannot reference more than 5 layers.")
     folders = []

@@ -8,7 +8,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from engine.services.lambda_api.errors import ApiError, validation_error, violation
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.validation import validation_error, violation
 
 PAGE: Final = 50
 """Members of a page at most, whatever `MaxItems` says."""
@@ -33,7 +34,7 @@ def list_document(
     """The answer of a List operation: the `document` of each key on the page that `query` asks for.
 
     Raises:
-        ApiError: The marker is malformed, or `MaxItems` is out of range.
+        ServiceError: The marker is malformed, or `MaxItems` is out of range.
     """
     shown = page_of(sorted(keys), query, page=page)
     return {"NextMarker": shown.next_marker, member: [document(key) for key in shown.keys]}
@@ -43,7 +44,7 @@ def page_of(keys: Sequence[str], query: Mapping[str, str], *, page: int = PAGE) 
     """The page that `query` asks for of `keys`, which are sorted; `page` keys at most.
 
     Raises:
-        ApiError: The marker is malformed, or `MaxItems` is out of range.
+        ServiceError: The marker is malformed, or `MaxItems` is out of range.
     """
     first = bisect.bisect_right(keys, _key_in(query["Marker"])) if query.get("Marker") else 0
     last = first + min(_max_items(query, page), page)
@@ -54,7 +55,7 @@ def page_of(keys: Sequence[str], query: Mapping[str, str], *, page: int = PAGE) 
 def _max_items(query: Mapping[str, str], page: int) -> int:
     text = query.get("MaxItems") or str(page)
     if not (text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 20):
-        raise ApiError(400, "SerializationException", "STRING_VALUE can not be converted to an Integer")
+        raise ServiceError(400, "SerializationException", "STRING_VALUE can not be converted to an Integer")
     value = int(text)
     if value < 1:
         raise validation_error(violation(text, "maxItems", "have value greater than or equal to 1"))
@@ -67,4 +68,4 @@ def _key_in(marker: str) -> str:
     try:
         return b64decode(marker, validate=True).decode()
     except (binascii.Error, ValueError):
-        raise ApiError(400, "InvalidParameterValueException", "Invalid Marker.") from None
+        raise ServiceError(400, "InvalidParameterValueException", "Invalid Marker.") from None

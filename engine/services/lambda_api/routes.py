@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.router import UNSERVED
-from engine.services.lambda_api.errors import ApiError
 
 INVOKE: Final = "Invoke"
 INVOKE_ASYNC: Final = "InvokeAsync"
@@ -116,7 +116,7 @@ def find(method: str, target: bytes) -> Call:
     """Parse the target of a request. A slash at the end of the path is ignored.
 
     Raises:
-        ApiError: 501 `NotImplementedException` for what may be one of the API's many other operations,
+        ServiceError: 501 `NotImplementedException` for what may be one of the API's many other operations,
             404 `UnknownOperationException` for what cannot be.
     """
     path, _, query = target.decode("latin-1").partition("?")
@@ -131,8 +131,8 @@ def find(method: str, target: bytes) -> Call:
             return Call(route.operation, name, first, second, repeated)
     shown = f"{method} {path[:_SHOWN]}"
     if len(parts) > 1 and _API_VERSION.fullmatch(parts[0]):
-        raise ApiError(501, UNSERVED, f"{shown} is not implemented by this engine")
-    raise ApiError(404, "UnknownOperationException", f"{shown} is no operation of the Lambda API")
+        raise ServiceError(501, UNSERVED, f"{shown} is not implemented by this engine")
+    raise ServiceError(404, "UnknownOperationException", f"{shown} is no operation of the Lambda API")
 
 
 def _candidates(method: str, parts: list[str]) -> list[tuple[OperationRoute | None, list[str]]]:

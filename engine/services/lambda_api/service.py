@@ -8,11 +8,12 @@ from typing import Final
 
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import ControlPlane
-from engine.services.lambda_api.errors import ApiError, answer_error, service_error
+from engine.services.lambda_api.errors import answer_error, service_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
 from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, Call, find
@@ -74,10 +75,10 @@ class LambdaApi:
                 target = self._route(request, request_id)
             if target is not None:
                 self._invoker.invoke(request, target, request_id)
-        except ApiError as error:
+        except ServiceError as error:
             self._refuse(request, error, request_id)
 
-    def _refuse(self, request: Request, error: ApiError, request_id: str) -> None:
+    def _refuse(self, request: Request, error: ServiceError, request_id: str) -> None:
         if (reason := _REJECTIONS.get(error.code)) is not None:
             self._reject(reason)
         answer_error(request, error, request_id)
@@ -109,7 +110,7 @@ class LambdaApi:
             self._targets.clear()  # any of them may be deleted, or stand for another version
 
     def _target(self, call: Call) -> InvokeTarget:
-        """The function that an invocation is for. Raises ApiError if it cannot be invoked."""
+        """The function that an invocation is for. Raises ServiceError if it cannot be invoked."""
         address = self._registry.address(call)
         found = self._registry.find(address._replace(qualifier=address.qualifier or LATEST))
         version = self._registry.version(found.record, found.qualifier)

@@ -11,16 +11,11 @@ import re
 from typing import Any, Final
 
 from engine.packages.records import LATEST, FunctionRecord, MappingRecord, Policy
+from engine.protocols.aws.operation import Answer, Document, operation
+from engine.protocols.aws.validation import validation_error, violation
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.errors import (
-    conflict,
-    invalid_parameter,
-    not_found,
-    validation_error,
-    violation,
-)
+from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 

@@ -14,7 +14,8 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from engine.services.lambda_api.errors import ApiError, validation_error, violation
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.validation import validation_error, violation
 
 _SHOWN: Final = 1000
 
@@ -81,7 +82,7 @@ def read(shape: Structure, body: bytes) -> dict[str, Any]:
     """The known members of a JSON object; null ones are left out. An empty body is an empty object.
 
     Raises:
-        ApiError: SerializationException if it is no such JSON, ValidationException for all else.
+        ServiceError: SerializationException if it is no such JSON, ValidationException for all else.
     """
     try:
         document = orjson.loads(body or b"{}")
@@ -215,8 +216,8 @@ def _wrong_type(value: Any, wanted: str) -> NoReturn:
     raise _unreadable(f"{kind} can not be converted to {wanted}")
 
 
-def _unreadable(message: str) -> ApiError:
-    return ApiError(400, "SerializationException", message)
+def _unreadable(message: str) -> ServiceError:
+    return ServiceError(400, "SerializationException", message)
 
 
 def _spelled(name: str) -> str:

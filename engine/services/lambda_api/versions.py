@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
+from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
@@ -17,7 +18,6 @@ from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_documents import set_pending, version_document, with_state
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.function_runner import FunctionRunner
-from engine.services.lambda_api.operation import Answer, Document, operation
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from engine.packages.records import LayerRecord, LayerVersion
 from engine.packages.store import PackageStore
-from engine.services.lambda_api import operation
+from engine.services import lambda_api
 from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, ROUTES
 from engine.services.lambda_api.state_persistence import StatePersistence
 
-FOLDER = Path(operation.__file__).parent
+FOLDER = Path(lambda_api.__file__).parent
 
 
 def marked():
@@ -22,7 +22,7 @@ def marked():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for mark in node.decorator_list:
                     if isinstance(mark, ast.Call) and mark.func.id == "operation":
-                        yield mark.args[0].value, bool(mark.keywords)
+                        yield mark.args[0].value, any(keyword.arg == "writes" for keyword in mark.keywords)
 
 
 def test_every_operation_with_a_route_is_one_method_of_its_name():

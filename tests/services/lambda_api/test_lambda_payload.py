@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.services.lambda_api.errors import ApiError
+from engine.protocols.aws.errors import ServiceError
+from engine.services.lambda_api.errors import error_body
 from engine.services.lambda_api.invoke_payload import document_of
 
 PREFIX = "Could not parse request body into json: Could not parse payload into json: "
@@ -72,7 +73,7 @@ VALUES = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false'
     ],
 )
 def test_the_refusal_names_token_character_and_place(payload, text, line, column):
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(ServiceError) as caught:
         document_of(payload)
 
     assert PREFIX + text + SOURCE % (line, column) == caught.value.message
@@ -88,9 +89,9 @@ def test_every_payload_is_a_document_or_a_refusal(payload):
     try:
         expected = json.loads(payload.decode("utf-8-sig"), parse_constant=refuse_constant)
     except ValueError:
-        with pytest.raises(ApiError, match=PREFIX) as caught:
+        with pytest.raises(ServiceError, match=PREFIX) as caught:
             document_of(payload)
 
-        assert {"Type", "message"} == set(json.loads(caught.value.body))
+        assert {"Type", "message"} == set(json.loads(error_body(caught.value)))
     else:
         assert expected == document_of(payload)

@@ -98,7 +98,7 @@ def _violations(model: ServiceModel, shape: Node, value: Any, at: str) -> Iterat
             yield from _of_map(model, shape, value, at)
         case _:
             for constraint in _broken(shape, value):
-                yield _told(shape, value, at, constraint)
+                yield _message(shape, value, at, constraint)
 
 
 def _of_structure(model: ServiceModel, shape: Node, value: Mapping[str, Any], at: str) -> Iterator[str]:
@@ -114,10 +114,10 @@ def _of_structure(model: ServiceModel, shape: Node, value: Mapping[str, Any], at
 
 def _of_list(model: ServiceModel, shape: Node, value: Sequence[Any], at: str) -> Iterator[str]:
     for constraint in _broken(shape, value):
-        yield _told(shape, value, at, constraint)
+        yield _message(shape, value, at, constraint)
     member = model.shape_of(shape["member"])
     if _is_one_broken(shape, member, value):
-        yield _told(shape, value, at, f"Member must satisfy constraint: [{_all(shape, member)}]")
+        yield _message(shape, value, at, f"Member must satisfy constraint: [{_all(shape, member)}]")
     if member["type"] in _NESTED:
         for number, given in enumerate(value, 1):
             if given is not None:
@@ -126,12 +126,12 @@ def _of_list(model: ServiceModel, shape: Node, value: Sequence[Any], at: str) ->
 
 def _of_map(model: ServiceModel, shape: Node, value: Mapping[str, Any], at: str) -> Iterator[str]:
     for constraint in _broken(shape, value):
-        yield _told(shape, value, at, constraint)
+        yield _message(shape, value, at, constraint)
     key, member = model.shape_of(shape["key"]), model.shape_of(shape["value"])
     if _is_one_broken(shape, key, value):
-        yield _told(shape, value, at, f"Map keys must satisfy constraint: [{_all(shape, key)}]")
+        yield _message(shape, value, at, f"Map keys must satisfy constraint: [{_all(shape, key)}]")
     if _is_one_broken(shape, member, value.values()):
-        yield _told(shape, value, at, f"Map value must satisfy constraint: [{_all(shape, member)}]")
+        yield _message(shape, value, at, f"Map value must satisfy constraint: [{_all(shape, member)}]")
     if member["type"] in _NESTED:
         for name, given in value.items():
             if given is not None:
@@ -190,7 +190,7 @@ def _bound(shape: Node, which: str) -> str:
     return str(float(bound) if shape["type"] in ("double", "float") else bound)
 
 
-def _told(shape: Node, value: Any, at: str, constraint: str) -> str:
+def _message(shape: Node, value: Any, at: str, constraint: str) -> str:
     shown = "Value" if shape.get("sensitive") else f"Value '{_shown(value)[:_SHOWN]}'"
     return f"{shown} at '{at}' failed to satisfy constraint: {constraint}"
 

@@ -7,8 +7,8 @@ differ by what one of them requires: UploadPart is PutObject with `uploadId` and
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -17,7 +17,7 @@ from engine.protocols.aws.service_model import Node, ServiceModel
 _LABEL: Final = "{"
 
 
-class Route(NamedTuple):
+class RestRoute(NamedTuple):
     """How requests for one operation look.
 
     Attributes:
@@ -66,8 +66,12 @@ class RestRoutes:
         for name, operation in model.operations.items():
             http = operation["http"]
             by_uri.setdefault((http["method"], http["requestUri"].partition("?")[0]), []).append(name)
-        self._routes = {uri: _routes(model, names) for uri, names in by_uri.items()}
-        self.telling = _telling(model, [route for routes in self._routes.values() for route in routes])
+        routes = {uri: _routes(model, names) for uri, names in by_uri.items()}
+        self.telling = _telling(model, chain.from_iterable(routes.values()))
+        self._routes = {
+            uri: [_with_telling(model, route, self.telling) for route in group]
+            for uri, group in routes.items()
+        }
         self._templates: dict[str, list[tuple[str, ...]]] = {}
         for template in sorted({_parts(uri) for _, uri in by_uri}, key=_labels_last):
             first = template[0]
@@ -100,10 +104,10 @@ class RestRoutes:
         return None
 
 
-def _routes(model: ServiceModel, names: Sequence[str]) -> list[Route]:
+def _routes(model: ServiceModel, names: Sequence[str]) -> list[RestRoute]:
     """Of operations with one method and URI: those that ask for the most come first."""
     replaced = {name for name in names if model.operations[name].get("deprecated")}
-    routes: list[Route] = []
+    routes: list[RestRoute] = []
 
     def constants(name: str) -> tuple[tuple[str, str], ...]:
         _, _, query = model.operations[name]["http"]["requestUri"].partition("?")
@@ -116,14 +120,14 @@ def _routes(model: ServiceModel, names: Sequence[str]) -> list[Route]:
     return sorted(routes, key=_demands, reverse=True)
 
 
-def _demands(route: Route) -> int:
+def _demands(route: RestRoute) -> int:
     return len(route.constants) + len(route.required) + len(route.required_headers)
 
 
-def _route(model: ServiceModel, name: str, constants: Mapping[str, str], *, is_alone: bool) -> Route:
+def _route(model: ServiceModel, name: str, constants: Mapping[str, str], *, is_alone: bool) -> RestRoute:
     required = list(_located(model, name, "querystring", required=True))
     headers = list(_located(model, name, "header", required=True))
-    return Route(
+    return RestRoute(
         name,
         constants,
         frozenset() if is_alone else frozenset(required),
@@ -140,7 +144,8 @@ def _located(model: ServiceModel, name: str, place: str, *, required: bool | Non
             yield reference["locationName"]
 
 
-def _telling(model: ServiceModel, routes: Sequence[Route]) -> frozenset[str]:
+def _telling(model: ServiceModel, found: Iterable[RestRoute]) -> frozenset[str]:
+    routes = list(found)
     optional = {
         parameter
         for name in model.operations
@@ -149,6 +154,12 @@ def _telling(model: ServiceModel, routes: Sequence[Route]) -> frozenset[str]:
     constants = {name for route in routes for name in route.constants}
     required = {name for route in routes if not route.constants for name in route.required}
     return frozenset(constants | (required - optional))
+
+
+def _with_telling(model: ServiceModel, route: RestRoute, telling: frozenset[str]) -> RestRoute:
+    """The route, with what it requires among `telling`, though no other operation has its URI."""
+    required = telling.intersection(_located(model, route.operation, "querystring", required=True))
+    return route._replace(required=route.required | required)
 
 
 def _parts(uri: str) -> tuple[str, ...]:

@@ -1,15 +1,17 @@
-"""Which operation a request asks for: by method, by bucket or object, and by a parameter.
+"""Which operation a request asks for, and which function answers it.
 
-Source: Amazon S3 API Reference, "Operations". What is not in the table answers 501 NotImplemented.
+The operation is found by AWS's model of S3. What the model has and this store has not is refused by its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Final, NamedTuple
 
-from engine.services.s3.errors import S3Error, not_implemented
+from engine.protocols.aws.rest_routes import RestRoutes
+from engine.protocols.aws.service_model import service_model
+from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
 from engine.services.s3.operation_context import OperationContext, take_document
 from engine.services.s3.operations import buckets, lists, multipart_lists, multipart_uploads, tagging
 from engine.services.s3.operations.copies import copy_object, sum_source
@@ -50,102 +52,76 @@ class PreparedOperation(NamedTuple):
 
 
 AnyOperation = RoutedOperation | PreparedOperation
-Table = Mapping[tuple[str, str], AnyOperation]
-"""Operations by method and subresource."""
 
 
 def _document(context: OperationContext, call: S3Request) -> Preparation:
     return Preparation(partial(take_document, context, call))
 
 
-def _reads(name: str, run: Callable[[OperationContext, S3Request], S3Response]) -> RoutedOperation:
-    return RoutedOperation(name, run, changes=False)
+_Run = Callable[[OperationContext, S3Request], S3Response]
 
-
-_SERVICE: Final[Table] = {("GET", ""): _reads("ListBuckets", lists.list_buckets)}
-_BUCKET: Final[Table] = {
-    ("PUT", ""): PreparedOperation("CreateBucket", buckets.create_bucket, _document),
-    ("HEAD", ""): _reads("HeadBucket", buckets.head_bucket),
-    ("DELETE", ""): RoutedOperation("DeleteBucket", buckets.delete_bucket),
-    ("GET", ""): _reads("ListObjects", lists.list_objects),
-    ("GET", "list-type"): _reads("ListObjectsV2", lists.list_objects_v2),
-    ("GET", "versions"): _reads("ListObjectVersions", lists.list_object_versions),
-    ("GET", "uploads"): _reads("ListMultipartUploads", multipart_lists.list_uploads),
-    ("GET", "location"): _reads("GetBucketLocation", buckets.get_location),
-    ("GET", "versioning"): _reads("GetBucketVersioning", buckets.get_versioning),
-    ("PUT", "versioning"): PreparedOperation("PutBucketVersioning", buckets.put_versioning, _document),
-    ("GET", "notification"): _reads("GetBucketNotificationConfiguration", buckets.get_notifications),
-    ("PUT", "notification"): PreparedOperation(
-        "PutBucketNotificationConfiguration", buckets.put_notifications, _document
-    ),
-    ("GET", "tagging"): _reads("GetBucketTagging", tagging.get_bucket_tagging),
-    ("PUT", "tagging"): PreparedOperation("PutBucketTagging", tagging.put_bucket_tagging, _document),
-    ("DELETE", "tagging"): RoutedOperation("DeleteBucketTagging", tagging.delete_bucket_tagging),
-    ("GET", "cors"): _reads("GetBucketCors", buckets.get_cors),
-    ("PUT", "cors"): PreparedOperation("PutBucketCors", buckets.put_cors, _document),
-    ("DELETE", "cors"): RoutedOperation("DeleteBucketCors", buckets.delete_cors),
-    ("GET", "acl"): _reads("GetBucketAcl", buckets.get_acl),
-    ("POST", "delete"): PreparedOperation("DeleteObjects", delete_objects, take_list),
-    ("POST", ""): PreparedOperation("PostObject", post_object, take_form),
-    **{("GET", name): _reads("GetBucketSetting", buckets.probe) for name in buckets.PROBES},
+_READS: Final[Mapping[str, _Run]] = {
+    "ListBuckets": lists.list_buckets,
+    "HeadBucket": buckets.head_bucket,
+    "ListObjects": lists.list_objects,
+    "ListObjectsV2": lists.list_objects_v2,
+    "ListObjectVersions": lists.list_object_versions,
+    "ListMultipartUploads": multipart_lists.list_uploads,
+    "GetBucketLocation": buckets.get_location,
+    "GetBucketVersioning": buckets.get_versioning,
+    "GetBucketNotificationConfiguration": buckets.get_notifications,
+    "GetBucketTagging": tagging.get_bucket_tagging,
+    "GetBucketCors": buckets.get_cors,
+    "GetBucketAcl": buckets.get_acl,
+    "GetObject": get_object,
+    "HeadObject": get_object,
+    "ListParts": multipart_lists.list_parts,
+    "GetObjectTagging": tagging.get_object_tagging,
+    "GetObjectAcl": buckets.get_acl,
+    "GetObjectAttributes": get_attributes,
+    **buckets.PROBES,
 }
-_OBJECT: Final[Table] = {
-    ("PUT", ""): PreparedOperation("PutObject", put_object, take_body),
-    ("GET", ""): _reads("GetObject", get_object),
-    ("HEAD", ""): _reads("HeadObject", get_object),
-    ("DELETE", ""): RoutedOperation("DeleteObject", delete_object),
-    ("POST", "uploads"): RoutedOperation("CreateMultipartUpload", multipart_uploads.create_upload),
-    ("PUT", "uploadId"): PreparedOperation("UploadPart", multipart_uploads.upload_part, take_body),
-    ("POST", "uploadId"): PreparedOperation(
-        "CompleteMultipartUpload", multipart_uploads.complete_upload, multipart_uploads.take_parts
-    ),
-    ("DELETE", "uploadId"): RoutedOperation("AbortMultipartUpload", multipart_uploads.abort_upload),
-    ("GET", "uploadId"): _reads("ListParts", multipart_lists.list_parts),
-    ("GET", "tagging"): _reads("GetObjectTagging", tagging.get_object_tagging),
-    ("PUT", "tagging"): PreparedOperation("PutObjectTagging", tagging.put_object_tagging, _document),
-    ("DELETE", "tagging"): RoutedOperation("DeleteObjectTagging", tagging.delete_object_tagging),
-    ("GET", "acl"): _reads("GetObjectAcl", buckets.get_acl),
-    ("GET", "attributes"): _reads("GetObjectAttributes", get_attributes),
+_CHANGES: Final = {
+    "DeleteBucket": buckets.delete_bucket,
+    "DeleteBucketTagging": tagging.delete_bucket_tagging,
+    "DeleteBucketCors": buckets.delete_cors,
+    "DeleteObject": delete_object,
+    "CreateMultipartUpload": multipart_uploads.create_upload,
+    "AbortMultipartUpload": multipart_uploads.abort_upload,
+    "DeleteObjectTagging": tagging.delete_object_tagging,
 }
-_COPY: Final = PreparedOperation("CopyObject", copy_object, sum_source)
-_COPY_PART: Final = PreparedOperation(
-    "UploadPartCopy", multipart_uploads.copy_part, multipart_uploads.sum_part_source
-)
+_PREPARED: Final = {
+    "CreateBucket": (buckets.create_bucket, _document),
+    "PutBucketVersioning": (buckets.put_versioning, _document),
+    "PutBucketNotificationConfiguration": (buckets.put_notifications, _document),
+    "PutBucketTagging": (tagging.put_bucket_tagging, _document),
+    "PutBucketCors": (buckets.put_cors, _document),
+    "DeleteObjects": (delete_objects, take_list),
+    "PutObject": (put_object, take_body),
+    "CopyObject": (copy_object, sum_source),
+    "UploadPart": (multipart_uploads.upload_part, take_body),
+    "UploadPartCopy": (multipart_uploads.copy_part, multipart_uploads.sum_part_source),
+    "CompleteMultipartUpload": (multipart_uploads.complete_upload, multipart_uploads.take_parts),
+    "PutObjectTagging": (tagging.put_object_tagging, _document),
+}
+SERVED: Final[Mapping[str, AnyOperation]] = {
+    **{name: RoutedOperation(name, run, changes=False) for name, run in _READS.items()},
+    **{name: RoutedOperation(name, run) for name, run in _CHANGES.items()},
+    **{name: PreparedOperation(name, run, prepare) for name, (run, prepare) in _PREPARED.items()},
+}
+"""The operations of S3 that are here, by AWS's names."""
 
-_PREFLIGHT: Final = _reads("Preflight", buckets.preflight)
+_FORM: Final = PreparedOperation("PostObject", post_object, take_form)
+_PREFLIGHT: Final = RoutedOperation("Preflight", buckets.preflight, changes=False)
+"""Two that S3 has, and its model has not."""
 
-_SUBRESOURCES: Final = (
-    "uploads",
-    "uploadId",
-    "delete",
-    "list-type",
-    "versions",
-    "location",
-    "versioning",
-    "notification",
-    "tagging",
-    "cors",
-    "acl",
-    "attributes",
-    *buckets.PROBES,
-    "analytics",
-    "intelligent-tiering",
-    "inventory",
-    "metrics",
-    "legal-hold",
-    "retention",
-    "restore",
-    "select",
-    "torrent",
-    "policyStatus",
-    "renameObject",
-    "session",
-    "annotation",
-    "metadataTable",
-    "metadataConfiguration",
-    "abac",
-)
-"""Parameters that name an operation, or a part of S3 that is not here."""
+_PLAIN: Final = {
+    "PUT": SERVED["PutObject"],
+    "GET": SERVED["GetObject"],
+    "HEAD": SERVED["HeadObject"],
+    "DELETE": SERVED["DeleteObject"],
+}
+"""What a request for an object is if it has no parameters, and copies nothing."""
 
 _FOR_PAGES: Final = {
     **dict.fromkeys(("GetObject", "GetObjectTagging", "GetObjectAttributes"), ("GET",)),
@@ -175,21 +151,50 @@ def methods_for_pages(call: S3Request, method: str) -> tuple[str, ...]:
 def find(call: S3Request, method: str = "") -> AnyOperation:
     """The operation, or the one it would be with another `method`.
 
-    Raises S3Error NotImplemented or MethodNotAllowed.
+    Raises S3Error: NotImplemented for an operation that is not here, else what S3 says of a request that is
+    for none.
     """
     method = method or call.method
+    if call.key and not call.query and "x-amz-copy-source" not in call.headers and method in _PLAIN:
+        return _PLAIN[method]
     if method == "OPTIONS" and call.bucket:
         return _PREFLIGHT
-    table = _OBJECT if call.key else _BUCKET if call.bucket else _SERVICE
-    subresource = next((name for name in _SUBRESOURCES if name in call.query), "") if call.query else ""
-    found = table.get((method, subresource))
-    if found is None:
-        if method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS") or not subresource:
-            details = {"Method": method, "ResourceType": "OBJECT" if call.key else "BUCKET"}
-            raise S3Error("MethodNotAllowed", details=details)
-        raise not_implemented(f"{method} ?{subresource}")
-    if table is _OBJECT and method == "PUT" and "x-amz-copy-source" in call.headers:
-        return _COPY_PART if subresource == "uploadId" else _COPY if not subresource else found
-    if found.name == "UploadPart" and "partNumber" not in call.query:
-        raise S3Error("InvalidArgument", "This operation requires a part number.")
-    return found
+    routes = _routes()
+    name = routes.choose(method, _uri(call), call.query, call.headers)
+    if name == "ListBuckets" and call.headers.get("host", "").startswith("s3express-control."):
+        name = "ListDirectoryBuckets"
+    if name is None:
+        if method == "POST" and call.bucket and not call.key and routes.telling.isdisjoint(call.query):
+            return _FORM
+        raise _no_operation(call, method, [name for name in call.query if name in routes.telling])
+    operation = SERVED.get(name)
+    if operation is None:
+        raise not_implemented(name)
+    return operation
+
+
+@cache
+def _routes() -> RestRoutes:
+    return RestRoutes(service_model("s3"))
+
+
+def _uri(call: S3Request) -> str:
+    """As the model writes it."""
+    if "x-amz-request-route" in call.headers:
+        return "/WriteGetObjectResponse"
+    return "/{Bucket}/{Key+}" if call.key else "/{Bucket}" if call.bucket else "/"
+
+
+def _no_operation(call: S3Request, method: str, telling: list[str]) -> S3Error:
+    """What is wrong with a request for no operation; `telling` are its parameters that name one."""
+    if len(telling) > 1:
+        message = f"Conflicting query string parameters: {', '.join(sorted(telling))}"
+        return invalid_argument(message, "ResourceType", telling[0])
+    if telling == ["uploadId"] and method == "PUT":
+        return S3Error("InvalidArgument", "This operation requires a part number.")
+    if telling == ["list-type"] and method == "GET":
+        return invalid_argument(
+            "Invalid List Type specified in Request", "list-type", call.query["list-type"]
+        )
+    resource = telling[0].upper() if telling else "OBJECT" if call.key else "BUCKET"
+    return S3Error("MethodNotAllowed", details={"Method": method, "ResourceType": resource})

@@ -151,6 +151,7 @@ def test_labels_are_decoded_and_constants_must_have_their_value(method, path, qu
             ("UpdateBucketMetadataAnnotationTableConfiguration", {"Bucket": "b"}),
         ),
         ("PUT", "/b", {"uploads": ""}, None),
+        ("POST", "/b/k", {}, None),
         ("GET", "/b", {"list-type": "1"}, None),
         ("GET", "/b", {"acl": "", "policy": ""}, None),
         ("GET", "/b", {"id": "cache-breaker"}, ("ListObjects", {"Bucket": "b"})),

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import io
 import itertools
 import re
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 
 from engine.core.function import Account
@@ -166,6 +168,44 @@ def shop():
     shop = Shop()
     shop.ask("PUT", "/b-1")
     return shop
+
+
+class WithoutSocket:
+    """The endpoint of a client of boto3: hands what the client sends to a shop, and its answer back."""
+
+    def __init__(self, shop):
+        self._shop = shop
+
+    def __call__(self, request, **_):
+        """What botocore calls in place of sending `request`."""
+        _, _, host, path = request.url.split("/", 3)
+        sent = {name.lower(): value for name, value in request.headers.items()}
+        headers = {name: value if isinstance(value, str) else value.decode() for name, value in sent.items()}
+        body = request.body.read() if hasattr(request.body, "read") else request.body or b""
+        answer = self._shop.ask(request.method, f"/{path}", body, {**headers, "host": host})
+        return AWSResponse(request.url, answer.status, HeadersDict(answer.headers), _Raw(answer.body))
+
+
+class _Raw(io.BytesIO):
+    """A body as urllib3 gives it."""
+
+    def stream(self, **_):
+        """All of it, in one piece."""
+        yield self.read()
+
+
+@pytest.fixture(scope="session")
+def boto3_of():
+    """Makes a client of boto3 whose endpoint is a shop, without a socket; it validates nothing."""
+    config = Config(parameter_validation=False, retries={"max_attempts": 1})
+    session = boto3.session.Session(**KEYS, region_name="us-east-1")
+
+    def make(shop, **more):
+        client = session.client("s3", endpoint_url="http://localhost:4566", config=config, **more)
+        client.meta.events.register("before-send.s3", WithoutSocket(shop))
+        return client
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Source: Amazon S3 API Reference of each.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from engine.services.s3 import cors
@@ -159,28 +160,33 @@ def get_acl(context: OperationContext, call: S3Request) -> S3Response:
 
 
 _ABSENT: Final = {
-    "policy": "NoSuchBucketPolicy",
-    "lifecycle": "NoSuchLifecycleConfiguration",
-    "website": "NoSuchWebsiteConfiguration",
-    "encryption": "ServerSideEncryptionConfigurationNotFoundError",
-    "object-lock": "ObjectLockConfigurationNotFoundError",
-    "replication": "ReplicationConfigurationNotFoundError",
-    "publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
-    "ownershipControls": "OwnershipControlsNotFoundError",
+    "GetBucketPolicy": "NoSuchBucketPolicy",
+    "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
+    "GetBucketWebsite": "NoSuchWebsiteConfiguration",
+    "GetBucketEncryption": "ServerSideEncryptionConfigurationNotFoundError",
+    "GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
+    "GetBucketReplication": "ReplicationConfigurationNotFoundError",
+    "GetPublicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
+    "GetBucketOwnershipControls": "OwnershipControlsNotFoundError",
 }
 _EMPTY: Final = {
-    "accelerate": ("AccelerateConfiguration", ""),
-    "logging": ("BucketLoggingStatus", ""),
-    "requestPayment": ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
+    "GetBucketAccelerateConfiguration": ("AccelerateConfiguration", ""),
+    "GetBucketLogging": ("BucketLoggingStatus", ""),
+    "GetBucketRequestPayment": ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
 }
-PROBES: Final = (*_ABSENT, *_EMPTY)
-"""Settings of buckets that clients ask for, and that no bucket here has."""
 
 
-def probe(context: OperationContext, call: S3Request) -> S3Response:
-    """The answer of a bucket that does not have the setting."""
-    bucket = context.bucket(call)
-    name = next(name for name in PROBES if name in call.query)
-    if name in _ABSENT:
-        raise S3Error(_ABSENT[name], details={"BucketName": bucket.name})
-    return xml_answer(*_EMPTY[name])
+def _absent(code: str, context: OperationContext, call: S3Request) -> S3Response:
+    raise S3Error(code, details={"BucketName": context.bucket(call).name})
+
+
+def _empty(root: str, content: str, context: OperationContext, call: S3Request) -> S3Response:
+    context.bucket(call)
+    return xml_answer(root, content)
+
+
+PROBES: Final = {
+    **{name: partial(_absent, code) for name, code in _ABSENT.items()},
+    **{name: partial(_empty, *answer) for name, answer in _EMPTY.items()},
+}
+"""Reads of settings that clients ask for, and that no bucket here has."""

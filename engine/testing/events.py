@@ -345,7 +345,8 @@ def _object_event(key: str, bucket: str, event: str, body: bytes, version_id: st
     etag = hashlib.md5(body, usedforsecurity=False).hexdigest() if created else None
     size = len(body) if created else None
     request_id, host_id = _id("s3", key).replace("-", "")[:16].upper(), _id("host")
-    return ObjectEvent(event, bucket, key, version_id, size, etag, _PEER, request_id, host_id)
+    region = _ACCOUNT.region
+    return ObjectEvent(event, bucket, region, key, version_id, size, etag, _PEER, request_id, host_id)
 
 
 # ---------------------------------------------------------------- schedules

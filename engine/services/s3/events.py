@@ -14,6 +14,7 @@ class ObjectEvent(NamedTuple):
     Attributes:
         event: `ObjectCreated:Put`, ...: without `s3:`.
         bucket, key: As stored, not encoded.
+        region: The bucket's.
         version_id: None where the bucket is not versioned.
         size: Bytes; None where AWS leaves it out.
         etag: Without quotes; None where AWS leaves it out.
@@ -23,6 +24,7 @@ class ObjectEvent(NamedTuple):
 
     event: str
     bucket: str
+    region: str
     key: str
     version_id: str | None
     size: int | None

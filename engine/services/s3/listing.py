@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
 from sortedcontainers import SortedDict
 
@@ -111,8 +111,8 @@ def _walk(
 
 
 def encoded(value: str, encoding: str | None) -> str:
-    """`value` as the caller wants names: percent-encoded, with `/` left, or as they are."""
-    return quote(value, safe="/") if encoding == "url" else value
+    """`value` as the caller wants names: encoded as in a form, but for `/` and `*`, or as they are."""
+    return quote_plus(value, safe="/*").replace("~", "%7E") if encoding == "url" else value
 
 
 def prefixes_xml(prefixes: list[str], encoding: str | None) -> str:

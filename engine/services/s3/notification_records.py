@@ -71,7 +71,7 @@ class NotificationRecords:
 
     def record(self, object_event: ObjectEvent, rule_id: str, sequencer: str) -> dict[str, Any]:
         """`{"Records": [...]}` with the one record."""
-        event, bucket, key, version_id, size, etag, peer, request_id, host_id = object_event
+        event, bucket, region, key, version_id, size, etag, peer, request_id, host_id = object_event
         later = event.startswith(_LATER_VERSION)
         object_metadata: dict[str, Any] = {"key": encoded_key(key)}
         if size is not None:
@@ -87,7 +87,7 @@ class NotificationRecords:
                 {
                     "eventVersion": "2.3" if later else "2.1",
                     "eventSource": "aws:s3",
-                    "awsRegion": self._account.region,
+                    "awsRegion": region,
                     "eventTime": iso_ms(self._clock.wall()),
                     "eventName": event,
                     "userIdentity": {"principalId": PRINCIPAL_ID},
@@ -142,7 +142,7 @@ class NotificationRecords:
             "source": "aws.s3",
             "account": self._account.account_id,
             "time": iso_ms(self._clock.wall())[:19] + "Z",
-            "region": self._account.region,
+            "region": object_event.region,
             "resources": [f"arn:aws:s3:::{object_event.bucket}"],
             "detail": detail,
         }
@@ -168,6 +168,7 @@ class NotificationRecords:
         object_event = ObjectEvent(
             record["eventName"],
             record["s3"]["bucket"]["name"],
+            record["awsRegion"],
             unquote_plus(object_metadata["key"]),
             object_metadata.get("versionId"),
             object_metadata.get("size"),
@@ -178,7 +179,7 @@ class NotificationRecords:
         )
         made = self.bridge_event(object_event, object_metadata.get("sequencer", ""))
         if made is not None:
-            made |= {"time": record["eventTime"][:19] + "Z", "region": record["awsRegion"]}
+            made["time"] = record["eventTime"][:19] + "Z"
         return made
 
     @property

@@ -5,7 +5,11 @@ Source: Amazon S3 API Reference, PutObject and GetObject; User Guide, "Working w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import re
+from collections.abc import Callable, Iterator, Mapping
+from email.errors import HeaderParseError
+from email.header import decode_header
 from email.utils import formatdate
 from typing import Final
 
@@ -34,6 +38,8 @@ _REFUSED_HEADERS: Final = {
 }
 _META: Final = "x-amz-meta-"
 _MAX_METADATA: Final = 2048
+_LONGEST_WORD: Final = 63
+_NOT_IN_Q: Final = re.compile(r"[^ -<>@-^`-~]")
 _CLASSES: Final = frozenset(
     {
         "STANDARD",
@@ -58,13 +64,13 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
     metadata: dict[str, str] = {}
     for name, value in headers.items():
         if name.startswith(_META):
-            metadata[name[len(_META) :]] = value
+            metadata[name[len(_META) :]] = _decoded(value) if "=?" in value else value
         elif name in _KEPT_HEADERS:
             kept[name] = value
         elif name in _REFUSED_HEADERS:
             raise S3Error("NotImplemented", f"This object store does not implement {_REFUSED_HEADERS[name]}.")
     if metadata:
-        size = sum(len(name) + len(value) for name, value in metadata.items())
+        size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
         if size > _MAX_METADATA:
             details = {"Size": str(size), "MaxSizeAllowed": str(_MAX_METADATA)}
             raise S3Error("MetadataTooLarge", details=details)
@@ -80,6 +86,55 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
     return ObjectMetadata(headers=kept, metadata=metadata, tags=tags_of(tagging) if tagging else {})
 
 
+def _decoded(value: str) -> str:
+    """`value` with its encoded words of RFC 2047 decoded; as it is if they are none."""
+    try:
+        pieces = (
+            piece if isinstance(piece, str) else piece.decode(charset or "latin-1")
+            for piece, charset in decode_header(value)
+        )
+        decoded = "".join(pieces)
+        decoded.encode()  # some charsets yield what is no text
+    except (HeaderParseError, LookupError, ValueError):
+        return value
+    return decoded
+
+
+def _mail_safe(value: str) -> str:
+    """`value` as it is, or as encoded words of RFC 2047 if it is not all printable ASCII.
+
+    Few such characters make it `Q`, most of them `B`, and no word is longer than 75 characters, as with the
+    mail library of Java, by which S3's answers look to be made.
+    """
+    if value.isascii() and value.isprintable():
+        return value
+    others = sum(not " " <= char <= "~" for char in value)
+    if others * 2 < len(value):
+        return " ".join(f"=?UTF-8?Q?{word}?=" for word in _words(value, _q_encoded))
+    return " ".join(f"=?UTF-8?B?{word}?=" for word in _words(value, _b_encoded))
+
+
+def _words(value: str, encode: Callable[[str], str]) -> Iterator[str]:
+    """`value` encoded, in halves until each is short enough."""
+    word = encode(value)
+    if len(word) <= _LONGEST_WORD or len(value) == 1:
+        yield word
+        return
+    half = len(value) // 2
+    yield from _words(value[:half], encode)
+    yield from _words(value[half:], encode)
+
+
+def _q_encoded(value: str) -> str:
+    return _NOT_IN_Q.sub(lambda found: "".join(f"={byte:02X}" for byte in found[0].encode()), value).replace(
+        " ", "_"
+    )
+
+
+def _b_encoded(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
 def object_head(version: ObjectVersion) -> bytes:
     """Header lines that describe an object, rendered once for each version."""
     if version.head is None:
@@ -89,7 +144,7 @@ def object_head(version: ObjectVersion) -> bytes:
             ("etag", f'"{version.etag}"'),
             ("accept-ranges", "bytes"),
             *((name, value) for name, value in object_metadata.headers.items() if value != "STANDARD"),
-            *((_META + name, value) for name, value in object_metadata.metadata.items()),
+            *((_META + name, _mail_safe(value)) for name, value in object_metadata.metadata.items()),
         ]
         if "content-type" not in object_metadata.headers:
             pairs.append(("content-type", "binary/octet-stream"))

@@ -82,7 +82,8 @@ def version_asked(query: Mapping[str, str]) -> str | None:
 
 def copy_source(header: str) -> tuple[str, str, str | None]:
     """Bucket, key and version that `x-amz-copy-source` names. Raises S3Error InvalidArgument."""
-    path, _, query = header.encode("latin-1", "replace").partition(b"?versionId=")
+    raw = header.encode("latin-1", "replace").replace(b"+", b" ")  # decoded like a form
+    path, _, query = raw.partition(b"?versionId=")
     path = path.removeprefix(b"/")
     if b"/" not in path:  # some clients encode the slash too
         path = unquote_to_bytes(path).removeprefix(b"/").replace(b"%", b"%25")
@@ -108,6 +109,7 @@ def event_of(
     return ObjectEvent(
         event,
         bucket.name,
+        bucket.region,
         version.key,
         version.version_id if versioned else None,
         version.size if sized else None,

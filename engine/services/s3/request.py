@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from engine.protocols.http.message import Request, header_block
 from engine.services.s3.blob_store import EMPTY, Content
@@ -15,6 +16,12 @@ from engine.services.s3.names import Hosts, decoded_key
 from engine.services.s3.xml import document
 
 _MAX_PARAMETERS: Final = 200
+_IS_OF_BODY: Final = re.compile(
+    r"x-amz-(checksum-(?!mode$|algorithm$|type$).*|sdk-checksum-algorithm|trailer|content-sha256"
+    r"|decoded-content-length)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Headers that describe the very body they came with: they do not bind in a query."""
 XML_HEAD: Final = b"content-type: application/xml\r\n"
 
 
@@ -68,7 +75,8 @@ class S3Request:
         key: Empty for a bucket.
         query: The first value of each parameter, decoded.
         headers: By name in lower case, Latin-1 as HTTP has it; of equal names the values joined by commas.
-            Parameters of a presigned URL that stand for headers are among them.
+            Parameters of a presigned URL that stand for headers are among them, but for those about the body,
+            which whoever made the URL did not know: what counts is the header that was sent with it.
         request_id: 16 hex digits.
     """
 
@@ -89,7 +97,7 @@ class S3Request:
         self.bucket = bucket
         self.key = decoded_key(raw_key)
         for parameter, value in self.query.items():
-            if parameter[:6].lower() == "x-amz-":
+            if parameter[:6].lower() == "x-amz-" and not _IS_OF_BODY.fullmatch(parameter):
                 header_line(parameter.lower(), value)
                 self.headers.setdefault(parameter.lower(), value)
 
@@ -131,6 +139,14 @@ class S3Response(NamedTuple):
 def xml_answer(root: str, content: str, head: bytes = b"", events: Sequence[ObjectEvent] = ()) -> S3Response:
     """200 with a document."""
     return S3Response(200, XML_HEAD + head, document(root, content), events)
+
+
+def object_url(call: S3Request, key: str) -> str:
+    """The URL of an object in the bucket of `call`, addressed as `call` was: `/` in the key is `%2F`."""
+    path = call.request.target.partition(b"?")[0].removeprefix(b"/")
+    is_virtual = decoded_key(path) == call.key
+    bucket = "" if is_virtual else f"/{call.bucket}"
+    return f"http://{call.headers.get('host', 'localhost')}{bucket}/{quote(key, safe='')}"
 
 
 def header_line(name: str, value: str) -> bytes:

@@ -164,6 +164,7 @@ class S3Service:
         event = ObjectEvent(
             "ObjectCreated:Put",
             bucket.name,
+            bucket.region,
             key,
             version_id,
             version.size,

@@ -23,6 +23,8 @@ def tags_of(tagging: str) -> dict[str, str]:
     """Tags as they stand in `x-amz-tagging`: as a query string."""
     try:
         pairs = parse_qsl(tagging, keep_blank_values=True, errors="strict")
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError(tagging)
     except ValueError:
         raise invalid_argument(
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "

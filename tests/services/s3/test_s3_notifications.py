@@ -1,5 +1,8 @@
 """What is told of which happening, to whom, and in which words."""
 
+import base64
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +127,45 @@ def test_what_changed_nothing_is_not_told(shop):
     shop.ask("GET", "/b-1/k")
 
     assert [] == shop.deliveries.told
+
+
+def test_deleting_many_keys_tells_of_each_whether_it_was_there_or_not(shop):
+    """In a bucket that never had versions; in one that has, each gets a marker, and a version that is not
+    there nothing.
+    """
+    configure(shop, function(("s3:ObjectRemoved:*",)))
+    shop.ask("PUT", "/b-1/k", b"x")
+    listed = "".join(f"<Object><Key>{key}</Key></Object>" for key in ("k", "never", "k"))
+    body = f"<Delete>{listed}</Delete>".encode()
+    digest = {"content-md5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()}
+    shop.ask("POST", "/b-1?delete", body, digest)
+    gone = shop.deliveries.records.copy()
+    shop.deliveries.delivered.clear()
+    versioned = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    shop.ask("PUT", "/b-1?versioning", versioned)
+    shop.ask("POST", "/b-1?delete", body, digest)
+
+    assert [("ObjectRemoved:Delete", key, ["key", "sequencer"]) for key in ("k", "never", "k")] == [
+        (record["eventName"], record["s3"]["object"]["key"], sorted(record["s3"]["object"]))
+        for record in gone
+    ]
+    assert [("ObjectRemoved:DeleteMarkerCreated", key) for key in ("k", "never", "k")] == (
+        shop.deliveries.told
+    )
+
+
+def test_a_notification_has_the_region_of_the_bucket(shop):
+    """Wherever the request was signed: in S3's form and in EventBridge's."""
+    where = b"<LocationConstraint>eu-west-3</LocationConstraint>"
+    shop.ask("PUT", "/b-2", b"<CreateBucketConfiguration>%b</CreateBucketConfiguration>" % where)
+    shop.ask("PUT", "/b-2?notification", configuration(function(), bridge=True))
+    scope = (
+        "AWS4-HMAC-SHA256 Credential=test/20200313/us-west-2/s3/aws4_request, SignedHeaders=host, Signature=0"
+    )
+    shop.ask("PUT", "/b-2/k", b"x", {"authorization": scope})
+    (_, record), (_, bridged) = shop.deliveries.delivered
+
+    assert "eu-west-3" == record["Records"][0]["awsRegion"] == bridged["region"]
 
 
 def test_filters_choose_by_event_prefix_and_suffix(shop):

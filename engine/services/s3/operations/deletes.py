@@ -10,10 +10,11 @@ from functools import partial
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from engine.services.s3.blob_store import EMPTY
 from engine.services.s3.body import has_digest
 from engine.services.s3.errors import S3Error
 from engine.services.s3.events import ObjectEvent
-from engine.services.s3.model import Bucket
+from engine.services.s3.model import Bucket, ObjectMetadata, ObjectVersion, Versioning
 from engine.services.s3.names import checked_key
 from engine.services.s3.operation_context import (
     OperationContext,
@@ -103,6 +104,10 @@ def _delete_one(
     except S3Error as error:
         return f"<Error>{named}{element('Code', error.code)}{element('Message', error.message)}</Error>", ()
     head, events = deleted(context, call, bucket, key, version_id or None)
+    if bucket.versioning is Versioning.NEVER and not events and not version_id:
+        # Unlike DeleteObject, S3 notifies of keys that did not exist too (recorded).
+        absent = ObjectVersion(key, EMPTY, "", ObjectMetadata())
+        events = (event_of(call, bucket, absent, "ObjectRemoved:Delete", sized=False),)
     if b"x-amz-delete-marker" in head:
         marker = events[0].version_id if events and not version_id else version_id
         named += "<DeleteMarker>true</DeleteMarker>" + element("DeleteMarkerVersionId", marker or "null")

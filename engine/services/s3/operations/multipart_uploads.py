@@ -6,6 +6,7 @@ Source: Amazon S3 User Guide, "Uploading and copying objects using multipart upl
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -30,13 +31,21 @@ from engine.services.s3.object_metadata import metadata_of
 from engine.services.s3.operation_context import OperationContext, event_of, take_document, version_header
 from engine.services.s3.operations.copies import find_source, sums_of
 from engine.services.s3.operations.objects import checksum_head, part_number
-from engine.services.s3.preconditions import asked_range, check_write
-from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, xml_answer
+from engine.services.s3.preconditions import check_write
+from engine.services.s3.request import (
+    Preparation,
+    Prepared,
+    S3Request,
+    S3Response,
+    object_url,
+    xml_answer,
+)
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
 _MAX_PARTS: Final = 10_000
+_COPIED_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 
 
 def create_upload(context: OperationContext, call: S3Request) -> S3Response:
@@ -97,15 +106,24 @@ def sum_part_source(context: OperationContext, call: S3Request) -> Preparation:
     asked = call.headers.get("x-amz-copy-source-range")
     content = source.content
     if asked is not None:
-        wanted = asked_range({"range": asked}, source.size)
-        if wanted is None or f"bytes={wanted.start}-{wanted.stop - 1}" != asked.strip():
-            message = (
-                "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last "
-                "are the zero-based offsets of the first and last bytes to copy"
-            )
-            raise invalid_argument(message, "x-amz-copy-source-range", asked)
-        content = content.part(wanted.start, wanted.stop)
+        content = content.part(*_copied_range(asked, source.size))
     return Preparation(partial(sums_of, content, upload.algorithm), content)
+
+
+def _copied_range(asked: str, size: int) -> tuple[int, int]:
+    """First byte and the one behind the last of `x-amz-copy-source-range`. Raises S3Error."""
+    found = _COPIED_RANGE.fullmatch(asked.strip())
+    first, last = (int(found[1]), int(found[2])) if found else (1, 0)
+    if first > last:
+        message = (
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last "
+            "are the zero-based offsets of the first and last bytes to copy"
+        )
+        raise invalid_argument(message, "x-amz-copy-source-range", asked)
+    if last >= size:
+        message = f"Range specified is not valid for source object of size: {size}"
+        raise invalid_argument(message, "x-amz-copy-source-range", asked)
+    return first, last + 1
 
 
 def copy_part(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
@@ -174,8 +192,7 @@ def complete_upload(context: OperationContext, call: S3Request, prepared: Prepar
     sizes = tuple(part.content.size for part in parts)
     version = context.store.put(bucket, call.key, content, etag, upload.object_metadata, checksum, sizes)
     context.store.end_upload(bucket, upload)
-    host = call.headers.get("host", "localhost")
-    result = element("Location", f"http://{host}/{bucket.name}/{call.key}")
+    result = element("Location", object_url(call, call.key))
     result += element("Bucket", bucket.name) + element("Key", call.key) + element("ETag", f'"{etag}"')
     if checksum is not None:
         result += element(ALGORITHMS[checksum.algorithm].member, checksum.value)

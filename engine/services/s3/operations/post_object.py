@@ -33,6 +33,7 @@ from engine.services.s3.request import (
     S3Request,
     S3Response,
     header_line,
+    object_url,
 )
 from engine.services.s3.tags import tags_of_xml
 from engine.services.s3.xml import DECLARATION, element
@@ -104,16 +105,15 @@ def post_object(context: OperationContext, call: S3Request, prepared: Prepared) 
     )
     events = (event_of(call, bucket, version, "ObjectCreated:Post"),)
     head = version_header(bucket, version)
-    where = f"http://{host}/{bucket.name}/{key}"
+    where = object_url(call, key)
     try:
-        head += header_block([("etag", f'"{version.etag}"'), ("location", where)])
         redirect = fields.get("success_action_redirect") or fields.get("redirect")
         if redirect and urlsplit(redirect).scheme in ("http", "https"):
             target = _redirected(redirect, bucket.name, version)
-            moved = version_header(bucket, version) + header_block([("location", target)])
-            return S3Response(303, moved, b"", events)
-    except ValueError:  # a key that no header can hold, or a URL that is none
-        head = version_header(bucket, version)
+            return S3Response(303, head + header_block([("location", target)]), b"", events)
+    except ValueError:  # a URL that is none
+        pass
+    head += header_block([("etag", f'"{version.etag}"'), ("location", where)])
     status = fields.get("success_action_status")
     if status == "201":
         result = element("Location", where) + element("Bucket", bucket.name) + element("Key", key)

@@ -100,7 +100,7 @@ def _decoded(value: str) -> str:
     return decoded
 
 
-def _mail_safe(value: str) -> str:
+def _in_encoded_words(value: str) -> str:
     """`value` as it is, or as encoded words of RFC 2047 if it is not all printable ASCII.
 
     Few such characters make it `Q`, most of them `B`, and no word is longer than 75 characters, as with the
@@ -144,7 +144,7 @@ def object_head(version: ObjectVersion) -> bytes:
             ("etag", f'"{version.etag}"'),
             ("accept-ranges", "bytes"),
             *((name, value) for name, value in object_metadata.headers.items() if value != "STANDARD"),
-            *((_META + name, _mail_safe(value)) for name, value in object_metadata.metadata.items()),
+            *((_META + name, _in_encoded_words(value)) for name, value in object_metadata.metadata.items()),
         ]
         if "content-type" not in object_metadata.headers:
             pairs.append(("content-type", "binary/octet-stream"))

@@ -3,6 +3,9 @@
     python tools/aws_models.py --botocore DIST    from another distribution: a wheel, or an unpacked folder
     python tools/aws_models.py                    from the version of botocore that is named below, by pip
 
+Services that once spoke the Query protocol keep what the last version with it knows: the names of members in
+forms and XML as `queryName`, and the codes and statuses of errors as `error`.
+
 A model keeps the names and the structure of botocore's `service-2.json`; what explains to people is left out,
 and of a service that is served in part the operations that are not. One operation or shape a line, sorted,
 so that a difference between two versions can be read.
@@ -25,6 +28,11 @@ BOTOCORE = "1.44.8"
 FOLDER = Path(__file__).parents[1] / "engine" / "protocols" / "aws" / "models"
 SERVICES = {"lambda": "lambda/2015-03-31", "s3": "s3/2006-03-01", "sqs": "sqs/2012-11-05"}
 """Name of a model's file to its place in botocore's data."""
+QUERY_BOTOCORE = "1.29.165"
+"""The last version whose description of SQS is that of the Query protocol."""
+QUERY_SERVICES = ("sqs",)
+QUERY_NAMES = {"MessageSystemAttributeList": "MessageSystemAttributeName"}
+"""Of members of lists that are younger than that version (SQS API reference, "ReceiveMessage")."""
 PARTS: Mapping[str, frozenset[str]] = {}
 """Of services that are served in part, the operations whose description is kept."""
 
@@ -51,6 +59,34 @@ def compiled(model: Document, kept: frozenset[str] | None = None) -> Document:
         "operations": operations,
         "shapes": {name: shapes[name] for name in reached},
     }
+
+
+def with_query(model: Document, older: Document) -> Document:
+    """`model`, compiled, with what `older` says of the Query protocol."""
+    shapes = {}
+    for name, shape in model["shapes"].items():
+        before = older["shapes"].get(name, {})
+        shapes[name] = shape = dict(shape)
+        if "error" in before:
+            shape["error"] = before["error"]
+        if "members" in shape:
+            members = before.get("members", {})
+            shape["members"] = {
+                key: _named_in_query(member, members.get(key, {}), older["shapes"])
+                for key, member in shape["members"].items()
+            }
+        for part in {"member", "key", "value"} & shape.keys():
+            shape[part] = _named_in_query(shape[part], before.get(part, {}), older["shapes"])
+        if name in QUERY_NAMES:
+            shape["member"] = {**shape["member"], "queryName": QUERY_NAMES[name]}
+    metadata = {**model["metadata"], "xmlNamespace": older["metadata"]["xmlNamespace"]}
+    return {**model, "metadata": metadata, "shapes": shapes}
+
+
+def _named_in_query(reference: Document, before: Document, shapes: Document) -> Document:
+    """A name stands at the reference, or at the shape that it is of."""
+    name = before.get("locationName") or shapes.get(before.get("shape"), {}).get("locationName")
+    return {**reference, "queryName": name} if name else reference
 
 
 def _shape(shape: Document) -> Document:
@@ -102,9 +138,10 @@ def _compact(node: Any) -> str:
 
 
 def read(data: zipfile.Path | Path, place: str) -> Document:
-    """One service's description in botocore's data folder."""
-    packed = data / place / "service-2.json.gz"
-    document: Document = json.loads(gzip.decompress(packed.read_bytes()))
+    """One service's description in botocore's data folder; old versions did not pack it."""
+    packed, plain = (data / place / f"service-2.json{end}" for end in (".gz", ""))
+    content = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
+    document: Document = json.loads(content)
     return document
 
 
@@ -115,21 +152,23 @@ def data_of(distribution: Path) -> zipfile.Path | Path:
     return distribution / "botocore" / "data"
 
 
-def downloaded(folder: Path) -> Path:
-    """The wheel of the version named above."""
+def downloaded(folder: Path, version: str = BOTOCORE) -> Path:
+    """The wheel of that version."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    subprocess.run([*command, f"botocore=={BOTOCORE}"], check=True, stdout=subprocess.DEVNULL)
-    (wheel,) = folder.glob("botocore-*.whl")
+    subprocess.run([*command, f"botocore=={version}"], check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.glob(f"botocore-{version}-*.whl")
     return wheel
 
 
-def files(distribution: Path) -> dict[str, str]:
-    """Each file of the models folder that is made from `distribution`, by its name."""
-    data = data_of(distribution)
-    return {
-        f"{name}.json": text_of(compiled(read(data, place), PARTS.get(name)))
-        for name, place in SERVICES.items()
-    }
+def files(distribution: Path, older: Path) -> dict[str, str]:
+    """Each file of the models folder by its name, made from `distribution`, and one of `QUERY_BOTOCORE`."""
+    found = {}
+    for name, place in SERVICES.items():
+        model = compiled(read(data_of(distribution), place), PARTS.get(name))
+        if name in QUERY_SERVICES:
+            model = with_query(model, read(data_of(older), place))
+        found[f"{name}.json"] = text_of(model)
+    return found
 
 
 def main() -> None:
@@ -137,8 +176,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--botocore", type=Path, metavar="DIST", help="a wheel, or an unpacked folder")
     given = parser.parse_args().botocore
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in files(given or downloaded(Path(folder))).items():
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        older = downloaded(folder, QUERY_BOTOCORE)
+        for name, text in files(given or downloaded(folder), older).items():
             (FOLDER / name).write_text(text, encoding="utf-8")
 
 

@@ -181,6 +181,11 @@ class Engine:
             raise NotAccepting(Stage.NEW.value if self._assembly is None else Stage.CLOSED.value)
         return self._loop
 
+    @property
+    def endpoint_url(self) -> str | None:
+        """Where handlers find the endpoint for AWS clients; None if there is none."""
+        return self._endpoint_url
+
     def say(self, text: str) -> None:
         """Log a line, without its newline, for whoever runs the engine."""
         self.parts.output.say(text)

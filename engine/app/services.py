@@ -24,6 +24,7 @@ from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import BODY_LIMIT_BYTES, ControlPlane
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.service import LambdaApi
+from engine.services.partner.service import Partner
 from engine.services.s3.service import SERVICE as S3
 from engine.services.s3.service import S3Service
 from engine.services.sqs.service import SqsService
@@ -68,6 +69,9 @@ class Services:
         """
         self._engine, self._config, self._spawn = engine, engine.config, spawn
         self._host, self._registry = host, host.services
+        self._partner = Partner(
+            self._config.partner, host.account, engine.endpoint_url, spawn=spawn, say=engine.say
+        )
         self._sqs = self._add_sqs()
         self._s3 = self._add_s3()
         sources = self._make_sources(http)
@@ -92,7 +96,8 @@ class Services:
         self._sqs.stop()
 
     def close(self) -> None:
-        """Make safe what is kept in the state folder. Blocks."""
+        """End the partner, and make safe what is kept in the state folder. Blocks."""
+        self._partner.close()
         self._registry.close()
 
     # ---------------------------------------------------------------- steps of building
@@ -167,7 +172,7 @@ class Services:
             self._functions, self._control_plane, host, engine.sink, self._spawn, engine.asynchronous
         )
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
-        router = AwsRouter(handlers, host.new_request_id)
+        router = AwsRouter(handlers, host.new_request_id, self._partner.handle)
         return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject)
 
     def _make_webhooks(self) -> Webhooks:

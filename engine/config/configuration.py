@@ -57,6 +57,7 @@ class Config:
         pythons: What the handler of each function runs in, by name, as commands find it; None: the engine's
             own interpreter where none is named, since whoever embeds an engine has chosen one.
         state_dir: Absolute path of the folder that keeps functions created over the Lambda API, or None.
+        partner: What answers for AWS services that the engine has not; see `[engine] partner`.
         warnings: One line each: legal, yet worth a look.
         observers: Names of what else sees every invocation.
         push_metrics: The protocol by which metrics are pushed, or None.
@@ -81,6 +82,7 @@ class Config:
     python: str | None = None
     pythons: Mapping[str, ChosenPython] | None = None
     state_dir: str | None = None
+    partner: str | None = None
     observers: tuple[str, ...] = ()
     push_metrics: Literal["otlp"] | None = None
     resources: Resources = field(default_factory=Resources)
@@ -195,6 +197,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         resources=known,
         python=engine.python and os.path.abspath(os.path.join(origin.folder, engine.python)),
         state_dir=engine.state_dir and os.path.abspath(os.path.join(origin.folder, engine.state_dir)),
+        partner=engine.partner,
     )
 
 

@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -94,6 +95,17 @@ def _web_origin(value: str) -> str:
         raise ValueError(
             f"{value!r} is no origin such as 'https://app.example.com': scheme, host and port alone"
         )
+    return value
+
+
+def _partner(value: str) -> str:
+    if value == "moto" and find_spec("moto") is None:
+        raise ValueError("'moto' is not installed: pip install 'invocation-engine[aws]'")
+    scheme, found, where = value.partition("://")
+    if value not in ("moto", "none") and not (
+        found and scheme == "http" and authority(where.removesuffix("/")) is not None
+    ):
+        raise ValueError(f"{value!r} is neither 'moto' nor 'none', nor the URL of a server: http://HOST:PORT")
     return value
 
 
@@ -269,6 +281,8 @@ class EngineSettings(Settings):
         http: `HOST:PORT` of the functions' HTTP events.
         aws: `HOST:PORT` of the endpoint for AWS clients.
         admin: `HOST:PORT` of metrics, health, status and the console.
+        partner: What answers for AWS services that the engine has not: `moto`, `none`, or the URL of an
+            emulator; absent = moto where the extra `aws` is installed.
         console: What the admin listener gives besides numbers: `auto`: logs and actions if only this machine
             can reach it; `full`: wherever it listens; `numbers`: neither.
         hosts: Further names that clients call the listeners by. On the aws listener what stands before one is
@@ -291,6 +305,7 @@ class EngineSettings(Settings):
     push_metrics: Literal["otlp"] | None = None
     python: Annotated[str, AfterValidator(_folder)] | None = None
     state_dir: Annotated[str, AfterValidator(_folder)] | None = None
+    partner: Annotated[str, AfterValidator(_partner)] | None = None
     http: Address = Listener("127.0.0.1", 3000)
     aws: Address = Listener("127.0.0.1", 4566)
     admin: Address = Listener("127.0.0.1", 9464)

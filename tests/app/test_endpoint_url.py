@@ -39,6 +39,8 @@ def handler(event, context):
 """
 
 CONFIG = """
+[engine]
+partner = "none"
 [queues.orders]
 [functions.on-loop]
 handler = "app.awaited"

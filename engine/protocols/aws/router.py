@@ -42,7 +42,21 @@ _API_VERSION_PATH: Final = re.compile(rb"/20\d\d-\d\d-\d\d/")
 _QUEUE_PATH: Final = re.compile(rb"/\d{12}/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
 _FORM_BYTES: Final = 65_536  # of a form are looked at
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
-_TARGETS: Final = {b"AmazonSQS": "sqs"}
+_TARGETS: Final = {
+    b"AWSEvents": "events",
+    b"AWSStepFunctions": "states",
+    b"AmazonSQS": "sqs",
+    b"AmazonSSM": "ssm",
+    b"DynamoDBStreams_20120810": "dynamodb",
+    b"DynamoDB_20120810": "dynamodb",
+    b"Kinesis_20131202": "kinesis",
+    b"Logs_20140328": "logs",
+    b"TrentService": "kms",
+}
+"""The prefix of `X-Amz-Target` to the name used in credential scopes, where the two differ."""
+_QUERY_VERSION: Final = re.compile(rb"(?:^|[?&])Version=([0-9-]{10})")
+_VERSIONS: Final = {b"2010-03-31": "sns", b"2010-05-08": "iam", b"2011-06-15": "sts"}
+"""Version of a Query API to the name used in credential scopes; any other is SQS's."""
 _FAILURE: Final = "InternalFailure"
 _FAILURES: Final = {"lambda": "ServiceException", "s3": "InternalError"}
 _REST_XML: Final = frozenset({"s3", "s3control", "route53", "cloudfront"})
@@ -65,6 +79,9 @@ class CredentialScope(NamedTuple):
 _LAMBDA: Final = CredentialScope("lambda")
 _SQS: Final = CredentialScope("sqs")
 _S3: Final = CredentialScope("s3")
+
+Refuse = Callable[[Request, CredentialScope, int, str, str], None]
+"""Answers with an error in the protocol that the caller speaks: status, code, message."""
 
 Handler = Callable[[Request, CredentialScope], None]
 """Answers the request once, now or later, and names it by `x-amzn-requestid`. Raises only by a bug."""
@@ -95,9 +112,19 @@ class AwsRouter:
     SQS's, any other S3's.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], new_request_id: Callable[[], str]) -> None:
-        """`handlers`: what answers for each service, by the name used in credential scopes."""
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        new_request_id: Callable[[], str],
+        others: Callable[[Request, CredentialScope, Refuse], None] | None = None,
+    ) -> None:
+        """`handlers`: what answers for each service, by the name used in credential scopes.
+
+        `others` answers for all other services, and is given what refuses a request in the protocol that its
+        caller speaks; None: they are refused.
+        """
         self._handlers = dict(handlers)
+        self._others = others
         self._lambda = self._handlers.get("lambda", self._refuse)
         self._new_request_id = new_request_id
         self._names = FieldNames(*_WANTED, *_OF_BROWSERS)
@@ -119,7 +146,7 @@ class AwsRouter:
 
     def pass_on(self, request: Request, scope: CredentialScope) -> None:
         """Answer a request whose scope is known, by its service's handler if there is one."""
-        handler = self._handlers.get(scope.service, self._refuse)
+        handler = self._handlers.get(scope.service, self._other)
         try:
             handler(request, scope)
         except Exception:  # a bug of ours  # noqa: BLE001
@@ -197,7 +224,7 @@ class AwsRouter:
             prefix = target.partition(b".")[0]
             return CredentialScope(_TARGETS.get(prefix) or prefix.decode("latin-1"))
         if _is_query(request):
-            return _SQS
+            return _query_scope(request)
         if _API_VERSION_PATH.match(url):
             if b"?" not in url and len(url) <= _MAX_URL_BYTES and len(self._lambda_urls) < _MAX_URLS:
                 self._lambda_urls.add(url)
@@ -209,6 +236,12 @@ class AwsRouter:
         _log.exception("the handler of %r failed", request)
         code = _FAILURES.get(scope.service, _FAILURE)
         self.refuse(request, scope, 500, code, "The engine has failed; its log says how.")
+
+    def _other(self, request: Request, scope: CredentialScope) -> None:
+        if self._others is None:
+            self._refuse(request, scope)
+        else:
+            self._others(request, scope, self.refuse)
 
     def _refuse(self, request: Request, scope: CredentialScope) -> None:
         """501: there is no such service here."""
@@ -234,6 +267,13 @@ def _is_query(request: Request) -> bool:
     if request.method != "POST" or not (target == b"/" or _QUEUE_PATH.match(target)):
         return False
     return _FORM_ACTION.search(request.body[:_FORM_BYTES]) is not None
+
+
+def _query_scope(request: Request) -> CredentialScope:
+    """Of a request of the Query protocol that is not signed, such as STS's AssumeRoleWithWebIdentity."""
+    version = _QUERY_VERSION.search(request.target) or _QUERY_VERSION.search(request.body[:_FORM_BYTES])
+    service = None if version is None else _VERSIONS.get(version[1])
+    return _SQS if service is None else CredentialScope(service)
 
 
 _NOT_SERVED: Final = (

@@ -75,6 +75,23 @@ class HttpConnection(asyncio.Protocol):
             raise CannotConnect(f"cannot connect to {server}: {error.strerror or error}") from error
         return connection
 
+    @classmethod
+    async def open_unix(cls, path: str, server: str, timeout_s: float | None = 10.0) -> HttpConnection:
+        """Connect to a Unix socket; `server` is what errors and the header `Host` call it.
+
+        Raises:
+            CannotConnect: Refused, absent, or not connected within `timeout_s`.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout_s):
+                _, connection = await loop.create_unix_connection(lambda: cls(server), path)
+        except TimeoutError:
+            raise CannotConnect(f"{server} did not accept a connection within {timeout_s} s") from None
+        except OSError as error:
+            raise CannotConnect(f"cannot connect to {server}: {error.strerror or error}") from error
+        return connection
+
     @property
     def is_open(self) -> bool:
         """Whether another request may be sent."""

@@ -117,7 +117,9 @@ def test_an_authorization_of_another_kind_says_nothing(authorization: bytes) -> 
     ("method", "target", "headers", "body", "service"),
     [
         ("POST", b"/", [(b"x-amz-target", b"AmazonSQS.SendMessage")], b"{}", "sqs"),
-        ("POST", b"/", [(b"X-Amz-Target", b"DynamoDB_20120810.ListTables")], b"{}", "DynamoDB_20120810"),
+        ("POST", b"/", [(b"X-Amz-Target", b"DynamoDB_20120810.ListTables")], b"{}", "dynamodb"),
+        ("POST", b"/", [(b"X-Amz-Target", b"Other_20120810.ListTables")], b"{}", "Other_20120810"),
+        ("POST", b"/", [FORM], b"Action=GetCallerIdentity&Version=2011-06-15", "sts"),
         ("POST", b"/", [FORM], b"Action=ListQueues&Version=2012-11-05", "sqs"),
         ("POST", b"/000000000000/q", [FORM], b"Version=2012-11-05&Action=SendMessage", "sqs"),
         ("GET", b"/000000000000/q?Action=ReceiveMessage", [], b"", "sqs"),

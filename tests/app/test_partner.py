@@ -25,6 +25,9 @@ def handler(event, context):
     boto3.resource("dynamodb").Table(table).put_item(Item={"id": event["id"], "secret": secret})
     boto3.client("s3").put_object(Bucket="seen", Key=event["id"], Body=b"x")
     return boto3.client("sts").get_caller_identity()["Account"]
+
+def echo(event, context):
+    return event
 """
 TABLE = {
     "TableName": "orders",
@@ -41,6 +44,7 @@ def application(tmp_path_factory):
     (folder / "engine.toml").write_text(
         '[engine]\naccount_id = "111122223333"\n[buckets.seen]\n'
         '[functions.app]\nhandler = "app.handler"\ntimeout_s = 60\n'
+        '[functions.echo]\nhandler = "app.echo"\n'
     )
     return folder
 
@@ -92,6 +96,33 @@ def test_one_endpoint_serves_a_whole_application(served):
     assert "111122223333" == account
     assert [{"id": {"S": "1"}, "secret": {"S": "s3cret"}}] == items
     assert ["1"] == keys
+
+
+def test_a_state_machine_calls_the_engines_functions(served):
+    states = served.client("stepfunctions")
+    definition = {
+        "StartAt": "Call",
+        "States": {
+            "Call": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Parameters": {"FunctionName": "echo", "Payload.$": "$"},
+                "OutputPath": "$.Payload",
+                "End": True,
+            }
+        },
+    }
+    machine = states.create_state_machine(
+        name="machine", definition=json.dumps(definition), roleArn="arn:aws:iam::111122223333:role/any"
+    )
+    execution = states.start_execution(stateMachineArn=machine["stateMachineArn"], input='{"n": 1}')
+    until = time.monotonic() + 30
+    found = {"status": "RUNNING"}
+    while "RUNNING" == found["status"] and time.monotonic() < until:
+        time.sleep(0.05)
+        found = states.describe_execution(executionArn=execution["executionArn"])
+
+    assert ("SUCCEEDED", {"n": 1}) == (found["status"], json.loads(found.get("output", "null")))
 
 
 def test_no_path_or_scope_reaches_what_the_partner_must_not_answer(served):

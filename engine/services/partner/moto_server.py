@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -56,6 +57,7 @@ def _unserved(_environ: dict[str, Any], start_response: Callable[..., Any]) -> I
 def main() -> None:
     """Serve until standard input ends."""
     socket = Path(sys.argv[1])
+    default_user_config["stepfunctions"]["execute_state_machine"] = True  # else it makes up results
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server(
         f"unix://{socket}",

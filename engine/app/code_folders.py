@@ -103,7 +103,7 @@ def _fill(folder: Path, function: Function) -> None:
         _unpacked(layer, folder / f"layer-{number}") if os.path.isfile(layer) else Path(layer)
         for number, layer in enumerate(function.layers)
     ]
-    install_layers(task, folder / "opt", layers)
+    install_layers(task, folder / "opt", layers, function.runtime)
 
 
 def _unpacked(archive: str, folder: Path) -> Path:

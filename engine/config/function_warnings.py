@@ -57,7 +57,7 @@ def _findings(function: Function, files: _CodeFindings, place: Place) -> Iterato
         sentence = f"no program {wrapper!r} is there: every environment will fail to start"
         yield Problem((*place, "environment", EXEC_WRAPPER), sentence)
     for number, layer in enumerate(function.layers):
-        unused = unused_modules(_names_in(layer, ("python/lib",)))
+        unused = unused_modules(_names_in(layer, ("python/lib",)), function.runtime)
         if unused is not None:
             yield Problem((*place, "layers", number), f"{layer!r}: {unused}")
 

@@ -19,6 +19,7 @@ from engine.errors import EngineError
 from engine.packages.private_files import create, make_folder
 
 ZIPPED_LIMIT_BYTES: Final = 52_428_800
+"""Of an archive that is sent in a request; one that is fetched has none."""
 UNZIPPED_LIMIT_BYTES: Final = 262_144_000
 MAX_FILES: Final = 50_000
 """AWS names no limit; this many take a directory of no more than a few megabytes."""
@@ -40,14 +41,11 @@ _ENCRYPTED: Final = 0x1
 
 
 class ArchiveError(EngineError):
-    """An archive that is not unpacked; `reason` is one sentence or two for its sender.
+    """An archive that is not unpacked; `reason` is one sentence or two for its sender."""
 
-    `too_large`: it was refused for the size it came in, before anybody looked into it.
-    """
-
-    def __init__(self, reason: str, too_large: bool = False) -> None:  # noqa: FBT001, FBT002  # see errors
-        super().__init__(reason, too_large)
-        self.reason, self.too_large = reason, too_large
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
     def __str__(self) -> str:
         return self.reason
@@ -68,13 +66,12 @@ def unpack(data: bytes, folder: Path) -> None:
     move.
 
     Raises:
-        ArchiveError: It is no zip, too large packed or unpacked, or holds what no package needs: paths
+        ArchiveError: It is no zip, too large unpacked, or holds what no package needs: paths
             that lead outside, links, devices, one name twice, encrypted or unknown compression.
         OSError: The disk is full, or the folder is there already.
     """
-    if len(data) > ZIPPED_LIMIT_BYTES:
-        message = f"Zipped size must be smaller than {ZIPPED_LIMIT_BYTES} bytes"
-        raise ArchiveError(message, too_large=True)
+    if len(data) > UNZIPPED_LIMIT_BYTES + _DIRECTORY_LIMIT_BYTES:
+        raise _too_large()
     _check_directory(data)
     make_folder(folder.parent)
     folder.mkdir()
@@ -96,8 +93,8 @@ def unpack(data: bytes, folder: Path) -> None:
 def _check_directory(data: bytes) -> None:
     """Refuse a directory that would take too much memory merely to be read.
 
-    The end record is sought where zipfile seeks it; one of zip64, which no archive of 50 MB needs, could
-    say otherwise.
+    The end record is sought where zipfile seeks it; one of zip64, which no archive of this size needs,
+    could say otherwise.
     """
     at = len(data) - _END_BYTES
     if at < 0 or data[at : at + 4] != _END or data[-2:] != b"\0\0":

@@ -23,8 +23,10 @@ HERE: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LIBRARY: Final = re.compile(r"python/lib/(python3\.\d+)(?:/|$)")
 
 
-def install_layers(task: Path, opt: Path, layers: Sequence[Path]) -> None:
+def install_layers(task: Path, opt: Path, layers: Sequence[Path], runtime: str | None = None) -> None:
     """Merge `layers`, the later over the earlier, into `opt`, and their Python modules into `task`.
+
+    Of `python/lib` that is the folder of the declared `runtime`, whatever Python runs; None: of that one.
 
     A module of the code itself wins over one of a layer of the same name, as the search path has it;
     folders that are namespace packages in both places are merged. Files are linked, not copied, where
@@ -46,22 +48,26 @@ def install_layers(task: Path, opt: Path, layers: Sequence[Path]) -> None:
     for layer in layers:
         overlay(layer, opt)
     python = opt / "python"
-    for folder in (python / "lib" / HERE / "site-packages", python):
+    for folder in (python / "lib" / _declared(runtime) / "site-packages", python):
         if folder.is_dir():
             _underlay(folder, task, left_out={"lib"} if folder == python else set())
 
 
-def unused_modules(names: Iterable[str]) -> str | None:
-    """A sentence if all modules of a layer are for other minor versions of Python; else None.
+def unused_modules(names: Iterable[str], runtime: str | None) -> str | None:
+    """A sentence if all modules of a layer are for other minor versions of Python than `runtime`; else None.
 
-    `names` are paths of what is in the layer, at least of what is directly in `python/lib`.
+    `names` are paths of what is in the layer, at least of what is directly in `python/lib`. A `runtime` of
+    None is the Python that runs.
     """
     versions = sorted({found[1] for name in names if (found := _LIBRARY.match(name))})
-    if not versions or HERE in versions:
+    if not versions or _declared(runtime) in versions:
         return None
-    return (
-        f"its modules in python/lib are for {', '.join(versions)}: {HERE} runs here and imports none of them"
-    )
+    whose = f"{HERE} runs here and" if runtime is None else f"the runtime is {runtime}, which"
+    return f"its modules in python/lib are for {', '.join(versions)}: {whose} imports none of them"
+
+
+def _declared(runtime: str | None) -> str:
+    return HERE if runtime is None else runtime
 
 
 def unfit_runtimes(runtimes: Sequence[str]) -> str | None:

@@ -48,6 +48,7 @@ class Version(Record):
         state, reason, code: `StoredState`, `StateReason`, `StateReasonCode`.
         updating: An update has not taken effect yet.
         update_failed: Why the last update did not take effect, or empty.
+        latest_description: The description `$LATEST` had when this version was made of it; None in `$LATEST`.
     """
 
     version: str = LATEST
@@ -62,6 +63,7 @@ class Version(Record):
     code: str = ""
     updating: bool = False
     update_failed: str = ""
+    latest_description: str | None = None
 
 
 class Alias(Record):
@@ -126,7 +128,7 @@ class FunctionRecord(Record):
 
 
 class LayerVersion(Record):
-    """One version of a layer. It cannot be changed, only deleted."""
+    """One version of a layer. It cannot be changed, only deleted. Lists are None where none was given."""
 
     version: int
     folder: FolderName
@@ -134,8 +136,8 @@ class LayerVersion(Record):
     sha256: str
     created_s: float
     description: str = ""
-    runtimes: list[str] = Field(default_factory=list)
-    architectures: list[str] = Field(default_factory=list)
+    runtimes: list[str] | None = None
+    architectures: list[str] | None = None
     license: str = ""
 
 

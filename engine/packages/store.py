@@ -181,8 +181,10 @@ class PackageStore:
 
     # ---------------------------------------------------------------- packages
 
-    def add_code(self, folder: str, data: bytes, layers: Sequence[str]) -> None:
+    def add_code(self, folder: str, data: bytes, layers: Sequence[str], runtime: str | None = None) -> None:
         """Unpack a function's archive, with `layers` (their folders) under it, as `folder`.
+
+        `runtime` is the one it declares, as for `install_layers`.
 
         Raises:
             ArchiveError: What is wrong with the archive.
@@ -191,9 +193,8 @@ class PackageStore:
         beside = self._packages / f"{UNFINISHED}{folder}"
         try:
             unpack(data, beside / "task")
-            install_layers(
-                beside / "task", beside / "opt", [self._packages / layer / "opt" for layer in layers]
-            )
+            under = [self._packages / layer / "opt" for layer in layers]
+            install_layers(beside / "task", beside / "opt", under, runtime)
             _write(beside / "code.zip", data)
             os.rename(beside, self._packages / folder)
         except BaseException:

@@ -240,13 +240,13 @@ def handler(event, context):
     assert answer in (None, [sorted(f"/opt/{name}" for name in files), "font", True])
 
 
-def test_layers_of_another_python_are_told_of(serve, package, tmp_path):
-    """One line; the log's format and level of the function are what it is told."""
+def test_the_declared_runtime_says_which_modules_of_a_layer_are_found(serve, package, tmp_path):
+    """Whatever Python runs; and the log's format and level of the function are what it is told."""
     with serve("--log-format", "text", "--state-dir", str(tmp_path)) as served:
         layer = served.lambda_.publish_layer_version(
             LayerName="old", Content={"ZipFile": package({"python/lib/python3.9/site-packages/lib.py": ""})}
         )
-        text = "import logging\ndef handler(event, context): return logging.getLogger().level"
+        text = "import lib, logging\ndef handler(event, context): return logging.getLogger().level"
         levels = []
         for number, logging in enumerate(
             ({}, {"LogFormat": "JSON"}, {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG"})
@@ -259,15 +259,17 @@ def test_layers_of_another_python_are_told_of(serve, package, tmp_path):
                 LoggingConfig=logging,
             )
             levels.append(served.invoke(f"f{number}")[0])
+        served.lambda_.update_function_configuration(FunctionName="f0", Runtime="python3.10")
+        served.wait("function_updated_v2", "f0")
+        served.lambda_.update_function_configuration(FunctionName="f1", Timeout=9, Runtime="python3.9")
+        served.wait("function_updated_v2", "f1")
+        lost, still = served.invoke("f0")[0], served.invoke("f1")[0]
         served.process.terminate()
         log = served.process.communicate(timeout=60)[1].decode()
-    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
     assert [30, 20, 10] == levels
-    assert 1 == log.count(
-        f"f0: its runtime is python3.9, and it runs on {here}: of its layers "
-        f"python/lib/{here}/site-packages is used, and that of python3.9 is not"
-    )
+    assert ("Runtime.ImportModuleError", 20) == (lost["errorType"], still)
+    assert 1 == log.count("its modules in python/lib are for python3.9: the runtime is python3.10, which")
 
 
 def test_a_layer_for_another_python_is_one_line(serve, package):

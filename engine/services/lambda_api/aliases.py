@@ -35,6 +35,7 @@ class Aliases:
         members = read(request_shapes.CREATE_ALIAS, body)
         record = self._registry.function(call.name, call.query)
         name = members["Name"]
+        self._check_version(record, members["FunctionVersion"])
         if name in record.aliases:
             raise conflict(f"Alias already exists: {self._registry.arn(record, name)}")
         weights = self._weights(record, members["FunctionVersion"], members.get("RoutingConfig"))
@@ -53,7 +54,7 @@ class Aliases:
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateAlias: members that are not given stay; provisioned environments follow the alias."""
         members = read(request_shapes.UPDATE_ALIAS, body)
-        record, alias = self._alias(call)
+        record, alias = self._alias(call, "Alias not found")
         check_revision(members.get("RevisionId"), alias.revision)
         version = members.get("FunctionVersion", alias.version)
         routing = members.get("RoutingConfig", {"AdditionalVersionWeights": alias.weights})
@@ -85,7 +86,7 @@ class Aliases:
     @operation("GetAlias")
     def get(self, call: Call) -> Document:
         """GetAlias."""
-        return self._document(*self._alias(call))
+        return self._document(*self._alias(call, "Cannot find alias arn"))
 
     @operation("ListAliases")
     def list_all(self, call: Call) -> Document:
@@ -101,14 +102,14 @@ class Aliases:
             "Aliases", aliases, call.query, lambda name: self._document(record, aliases[name])
         )
 
-    def _alias(self, call: Call) -> tuple[FunctionRecord, Alias]:
+    def _alias(self, call: Call, missing: str) -> tuple[FunctionRecord, Alias]:
         violations = checked_text(request_shapes.ALIAS_NAME, call.second, "name")
         if violations:
             raise validation_error(*violations)
         record = self._registry.function(call.name, call.query)
         alias = record.aliases.get(call.second)
         if alias is None:
-            raise not_found(f"Cannot find alias arn: {self._registry.arn(record, call.second)}")
+            raise not_found(f"{missing}: {self._registry.arn(record, call.second)}")
         return record, alias
 
     def _weights(
@@ -127,9 +128,12 @@ class Aliases:
             )
             raise invalid_parameter(message)
         for number in (version, *weights):
-            if number != LATEST and number not in record.versions:
-                raise function_not_found(self._registry.arn(record, number))
+            self._check_version(record, number)
         return dict(weights)
+
+    def _check_version(self, record: FunctionRecord, number: str) -> None:
+        if number != LATEST and number not in record.versions:
+            raise function_not_found(self._registry.arn(record, number))
 
     def _document(self, record: FunctionRecord, alias: Alias) -> Document:
         document: Document = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.core.function import Function
-from engine.packages.archive import ArchiveError
+from engine.packages.archive import ZIPPED_LIMIT_BYTES, ArchiveError
 from engine.packages.store import PackageStore
 from engine.ports import Offload
 from engine.protocols.aws.errors import ServiceError
@@ -63,14 +63,17 @@ class CodePackages:
         self._fetch_code = fetch_code
         self._running = Counter[str]()  # folders, by how many versions run from them or still finish there
 
-    async def pack(self, code: Mapping[str, Any], layers: list[str]) -> CodePackage:
-        """Unpack the archive of a request, with the layers (their folders) under it. Raises ServiceError."""
-        return await self._unpack(await self._archive(code), partial(self._add_code, layers))
+    async def pack(self, code: Mapping[str, Any], layers: list[str], runtime: str) -> CodePackage:
+        """Unpack the archive of a request, with the layers (their folders) under it. Raises ServiceError.
 
-    async def repack(self, folder: str, layers: list[str]) -> CodePackage:
-        """Unpack the archive of `folder` again, with other layers under it."""
+        `runtime` is the one the function declares: it says which modules of layers it finds.
+        """
+        return await self._unpack(await self._archive(code), partial(self._add_code, layers, runtime))
+
+    async def repack(self, folder: str, layers: list[str], runtime: str) -> CodePackage:
+        """Unpack the archive of `folder` again, with other layers, or those for another runtime, under it."""
         data = await self._offload(partial(self._package_store.archive, folder))
-        return await self._unpack(data, partial(self._add_code, layers))
+        return await self._unpack(data, partial(self._add_code, layers, runtime))
 
     async def pack_layer(self, content: Mapping[str, Any]) -> CodePackage:
         """Unpack the archive of a layer. Raises ServiceError."""
@@ -80,12 +83,11 @@ class CodePackages:
         """URL of the archive."""
         return self._package_store.archive_path(folder).as_uri()
 
-    def bootstrap(self, folder: str) -> Path | None:
-        """The file `bootstrap` of a custom runtime, in the code or in a layer."""
-        for place in (self._package_store.task(folder), self._package_store.opt(folder)):
-            if (place / "bootstrap").is_file():
-                return place / "bootstrap"
-        return None
+    def bootstrap(self, folder: str) -> Path:
+        """The file `bootstrap` of a custom runtime, in the code or in a layer; in the code if in neither."""
+        own = self._package_store.task(folder) / "bootstrap"
+        of_layers = self._package_store.opt(folder) / "bootstrap"
+        return of_layers if of_layers.is_file() and not own.is_file() else own
 
     def run_started(self, folder: str) -> None:
         """Note that a version runs from `folder`, until `run_ended`."""
@@ -110,16 +112,15 @@ class CodePackages:
             await self._persistence.save()
             await self._offload(partial(self._package_store.remove, folder))
 
-    def _add_code(self, layers: list[str], folder: str, data: bytes) -> None:
-        self._package_store.add_code(folder, data, layers)
+    def _add_code(self, layers: list[str], runtime: str, folder: str, data: bytes) -> None:
+        self._package_store.add_code(folder, data, layers, runtime)
 
     async def _unpack(self, data: bytes, add: Callable[[str, bytes], None]) -> CodePackage:
         folder = self._registry.new_id()
         try:
             await self._offload(partial(add, folder, data))
         except ArchiveError as error:
-            refuse = request_too_large if error.too_large else invalid_parameter
-            raise refuse(error.reason) from None
+            raise invalid_parameter(error.reason) from None
         digest = await self._offload(partial(hashlib.sha256, data))
         return CodePackage(folder, len(data), b64encode(digest.digest()).decode("ascii"))
 
@@ -131,10 +132,13 @@ class CodePackages:
                 message = "Please do not provide other FunctionCode parameters when providing a ZipFile."
                 raise invalid_parameter(message)
             try:
-                return await self._offload(partial(a2b_base64, code["ZipFile"], strict_mode=True))
+                data = await self._offload(partial(a2b_base64, code["ZipFile"], strict_mode=True))
             except (NotBase64, ValueError):
                 message = "Could not decode ZipFile: it is not Base64-encoded."
                 raise ServiceError(400, "SerializationException", message) from None
+            if len(data) > ZIPPED_LIMIT_BYTES:
+                raise request_too_large(f"Zipped size must be smaller than {ZIPPED_LIMIT_BYTES} bytes")
+            return data
         if "S3Bucket" not in code or "S3Key" not in code:
             raise invalid_parameter("Please provide a source for function code.")
         if self._fetch_code is None:

@@ -16,7 +16,12 @@ from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.configured_functions import code_of, iso
-from engine.services.lambda_api.errors import conflict, invalid_parameter
+from engine.services.lambda_api.errors import (
+    account_limit,
+    conflict,
+    function_not_found,
+    invalid_parameter,
+)
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
@@ -26,6 +31,8 @@ UNRESERVED_MINIMUM: Final = 100
 """What AWS keeps for functions without a reservation."""
 
 _CODE_LIMIT_BYTES: Final = 322_122_547_200
+_UNPUBLISHED: Final = "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
+_NEITHER: Final = "The function resource provided must be an alias or a published version."
 
 
 class Concurrency:
@@ -40,20 +47,20 @@ class Concurrency:
     @operation("PutFunctionConcurrency", writes=True)
     async def put(self, call: Call, body: bytes) -> Answer:
         """PutFunctionConcurrency: reserve concurrency, which is a guarantee and a limit."""
-        record = self._registry.function(call.name, call.query)
+        record = self._reservable(call)
         requested: int = read(request_shapes.CONCURRENCY, body)["ReservedConcurrentExecutions"]
         others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         left = self._registry.account.concurrency_limit - others - requested
         provisioned = self._provisioned(record)
-        if requested < provisioned:
-            raise invalid_parameter(
-                f" ReservedConcurrentExecutions  {requested} should not be lower than function's total "
-                f"provisioned concurrency [{provisioned}]."
-            )
         if requested and left < UNRESERVED_MINIMUM:
-            raise invalid_parameter(
+            raise account_limit(
                 "Specified ReservedConcurrentExecutions for function decreases account's "
                 f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
+            )
+        if requested < provisioned:
+            raise account_limit(
+                f" ReservedConcurrentExecutions  {requested} should not be lower than function's total "
+                f"provisioned concurrency [{provisioned}]."
             )
         record.reserved = requested
         self._deployment.reserve(record.name, requested)
@@ -79,7 +86,7 @@ class Concurrency:
     async def put_provisioned(self, call: Call, body: bytes) -> Answer:
         """PutProvisionedConcurrencyConfig: keep environments of a version, or of an alias' version, ready."""
         requested: int = read(request_shapes.PROVISIONED, body)["ProvisionedConcurrentExecutions"]
-        found = self._published(call)
+        found = self._published(call, _UNPUBLISHED)
         record, qualifier = found.record, found.qualifier
         self._check_no_overlap(record, qualifier)
         before = record.provisioned.get(qualifier)
@@ -102,7 +109,7 @@ class Concurrency:
     @operation("DeleteProvisionedConcurrencyConfig", writes=True)
     async def delete_provisioned(self, call: Call, _body: bytes) -> Answer:
         """DeleteProvisionedConcurrencyConfig."""
-        found = self._published(call)
+        found = self._published(call, _NEITHER)
         if found.record.provisioned.pop(found.qualifier, None) is not None:
             apply_concurrency(self._deployment, found.record)
         return Answer({})
@@ -121,20 +128,28 @@ class Concurrency:
                     **self._progress(record, qualifier),
                 },
             )
-        found = self._published(call)
+        found = self._published(call, _NEITHER)
         if found.qualifier not in found.record.provisioned:
             message = "No Provisioned Concurrency Config found for this function"
             raise ServiceError(404, "ProvisionedConcurrencyConfigNotFoundException", message)
         return self._progress(found.record, found.qualifier)
 
-    def _published(self, call: Call) -> FoundFunction:
-        """A version or alias; `$LATEST` cannot have provisioned environments."""
-        found = self._registry.lookup(call)
+    def _reservable(self, call: Call) -> FunctionRecord:
+        """The function whose concurrency is to be reserved: a missing one is told as its `$LATEST`."""
+        name = self._registry.unqualified(call)
+        record = self._registry.record(name)
+        if record is None:
+            raise function_not_found(self._registry.account.function_arn(name, LATEST))
+        return record
+
+    def _published(self, call: Call, refusal: str) -> FoundFunction:
+        """A version or alias; `refusal` says that `$LATEST` cannot have provisioned environments."""
+        if self._registry.address(call).qualifier in (None, LATEST):
+            raise invalid_parameter(refusal)
+        found = self._registry.lookup_for_alias(call)
         alias = found.record.aliases.get(found.qualifier)
-        if LATEST in (found.qualifier, alias and alias.version):
-            raise invalid_parameter(
-                "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
-            )
+        if alias is not None and alias.version == LATEST:
+            raise invalid_parameter(_UNPUBLISHED)
         return found
 
     def _check_no_overlap(self, record: FunctionRecord, qualifier: str) -> None:
@@ -156,12 +171,12 @@ class Concurrency:
         others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         unreserved = self._registry.account.concurrency_limit - others
         if requested > unreserved:
-            raise invalid_parameter(
+            raise account_limit(
                 "Specified ConcurrentExecutions for function is greater than account's unreserved "
                 f"concurrency [{unreserved}]."
             )
         if unreserved - requested < UNRESERVED_MINIMUM:
-            raise invalid_parameter(
+            raise account_limit(
                 "Specified ConcurrentExecutions for function decreases account's "
                 f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
             )
@@ -203,6 +218,8 @@ class Concurrency:
         records = self._registry.records()
         limit = self._registry.account.concurrency_limit
         packages = sum(version.size for record in records for version in record.all_versions())
+        published = (layer.versions.values() for layer in self._registry.state.layers.values())
+        layers = sum(version.size for versions in published for version in versions)
         files = sum(code_of(function).size for function in self._registry.configured.values())
         return {
             "AccountLimit": {
@@ -212,7 +229,7 @@ class Concurrency:
                 "ConcurrentExecutions": limit,
                 "UnreservedConcurrentExecutions": limit - sum(map(self._claimed, records)),
             },
-            "AccountUsage": {"TotalCodeSize": packages + files, "FunctionCount": len(records)},
+            "AccountUsage": {"TotalCodeSize": packages + layers + files, "FunctionCount": len(records)},
         }
 
 

@@ -1,7 +1,7 @@
 """FunctionConfiguration documents of functions that the engine's configuration defines.
 
-Left out because the engine has no true values for them: RuntimeVersionConfig, VpcConfig, Layers and the rest
-of the optional members. Source: Lambda API reference, FunctionConfiguration.
+Left out because the engine has no true values for them: VpcConfig, Layers and the rest of the optional
+members. Source: Lambda API reference, FunctionConfiguration.
 """
 
 from __future__ import annotations
@@ -91,8 +91,19 @@ def configuration(
 
 
 def active(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` with the state every function of a running engine has, as GetFunction gives it."""
-    return document | {"State": "Active", "LastUpdateStatus": "Successful"}
+    """`document` with what lists leave out: the runtime's version, and the state of all these functions."""
+    region = document["FunctionArn"].split(":")[3]
+    return document | {
+        "RuntimeVersionConfig": runtime_version(region, document["Runtime"]),
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+    }
+
+
+def runtime_version(region: str, runtime: str) -> dict[str, Any]:
+    """`RuntimeVersionConfig`: an ARN without an account, the same for one name of a runtime."""
+    digest = hashlib.sha256(runtime.encode()).hexdigest()
+    return {"RuntimeVersionArn": f"arn:aws:lambda:{region}::runtime:{digest}"}
 
 
 def _candidates(function: Function) -> tuple[Path, ...]:

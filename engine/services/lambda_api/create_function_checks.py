@@ -5,7 +5,6 @@ Source: Lambda API reference, CreateFunction; Lambda Developer Guide, "Using Lam
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -15,12 +14,11 @@ import orjson
 
 from engine.core.variables import EXEC_WRAPPER
 from engine.protocols.aws.validation import validation_error, violation
-from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.layers import folders_of
+from engine.services.lambda_api.runtimes import RUNTIMES
 
 _LONGEST_NAME: Final = 64
 _VARIABLES_BYTES: Final = 4096
@@ -52,12 +50,11 @@ _PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9\-_]+", re.ASCII)
 class CreateFunctionChecks:
     """Rejects invalid functions with AWS's messages."""
 
-    def __init__(self, registry: FunctionRegistry, packages: CodePackages) -> None:
+    def __init__(self, registry: FunctionRegistry) -> None:
         self._registry = registry
-        self._packages = packages
 
-    def new_name(self, text: str) -> str:
-        """The name of a new function. Raises ServiceError if it is invalid or taken."""
+    def name_of(self, text: str) -> str:
+        """The name of a new function. Raises ServiceError if it is invalid."""
         name = addressed(text, None, self._registry.account).name
         if len(name) > _LONGEST_NAME:
             constraint = f"have length less than or equal to {_LONGEST_NAME}"
@@ -65,17 +62,20 @@ class CreateFunctionChecks:
         if _PLAIN_NAME.fullmatch(name) is None:
             constraint = "satisfy regular expression pattern: [a-zA-Z0-9-_]+"
             raise validation_error(violation(text, "functionName", constraint))
+        return name
+
+    def not_taken(self, name: str) -> None:
+        """Raise ServiceError (409) if there is a function of that name."""
         if self._registry.record(name) is not None or self._registry.is_changing(name):
             raise conflict(f"Function already exist: {name}")
-        return name
 
     def check(self, name: str, members: Mapping[str, Any]) -> list[str]:
         """Check what goes beyond single members. Returns the folders of the layers. Raises ServiceError."""
         runtime = members.get("Runtime")
-        if runtime is not None and runtime not in request_shapes.RUNTIMES:
+        if runtime is not None and runtime not in RUNTIMES:
             raise invalid_parameter(
                 f"Value {runtime[:200]} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
-                f"value set: [{', '.join(request_shapes.RUNTIMES)}] or be a valid ARN"
+                f"value set: [{', '.join(RUNTIMES)}] or be a valid ARN"
             )
         variables = members.get("Environment", {}).get("Variables", {})
         reserved = [key for key in variables if key in _RESERVED]
@@ -107,16 +107,3 @@ class CreateFunctionChecks:
         if dead_letters == self._registry.account.function_arn(name):
             raise invalid_parameter("You can't specify the function as a destination for itself.")
         return folders_of(self._registry, members.get("Layers", []))
-
-    def has_runtime(self, runtime: str, folder: str) -> None:
-        """Raise ServiceError, and remove the package, if it has nothing to run it with."""
-        if runtime.startswith("python"):
-            return
-        program = self._packages.bootstrap(folder)
-        if program is not None and os.access(program, os.X_OK):
-            return
-        self._packages.remove_unused(folder)
-        raise invalid_parameter(
-            f"This engine runs Python itself. For {runtime} the package, or a layer, must hold an executable "
-            "file named bootstrap that serves the Runtime API, and there is none."
-        )

@@ -41,13 +41,18 @@ def not_found(message: str) -> ServiceError:
     return ServiceError(404, "ResourceNotFoundException", message)
 
 
-def precondition_failed() -> ServiceError:
-    """412: the revision is not the latest."""
+def precondition_failed(operation: str) -> ServiceError:
+    """412: the revision is not the latest, which `operation` shows."""
     message = (
-        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API "
-        "to retrieve the latest Revision Id"
+        "The Revision Id provided does not match the latest Revision Id. "
+        f"Call the {operation} API to retrieve the latest Revision Id"
     )
     return ServiceError(412, "PreconditionFailedException", message)
+
+
+def account_limit(message: str) -> ServiceError:
+    """400: the account's concurrency does not allow it. The body has no `Type`."""
+    return ServiceError(400, "InvalidParameterValueException", message, has_type=False)
 
 
 def request_too_large(message: str) -> ServiceError:

@@ -9,14 +9,17 @@ import re
 from typing import Any, Final
 
 from engine.packages.records import LATEST, StoredInvokeConfig
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import invalid_parameter, not_found
+from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 
+_NO_FUNCTION: Final = "The function doesn't exist."
 _DESTINATION: Final = re.compile(r"arn:(aws[a-zA-Z-]*)?:(sqs|sns|lambda|events|s3):[^\s]*")
 
 
@@ -41,20 +44,26 @@ class EventInvokeConfigs:
     @operation("DeleteFunctionEventInvokeConfig", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunctionEventInvokeConfig. Raises ServiceError (404) if there is none."""
-        found = self._registry.lookup(call)
+        found = self._found(call)
         self._config(found)
         del found.record.invoking[found.qualifier]
         return Answer({})
 
     @operation("GetFunctionEventInvokeConfig")
     def get(self, call: Call) -> Document:
-        """GetFunctionEventInvokeConfig."""
-        return self._document(self._registry.lookup(call))
+        """GetFunctionEventInvokeConfig: does not ask whether the function exists."""
+        name, qualifier = self._registry.address(call)
+        record = self._registry.record(name)
+        if record is None:
+            raise self._missing(name, qualifier or LATEST)
+        return self._document(FoundFunction(record, qualifier or LATEST, ""))
 
     @operation("ListFunctionEventInvokeConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionEventInvokeConfigs."""
-        record = self._registry.function(call.name)
+        record = self._registry.record(self._registry.unqualified(call))
+        if record is None:
+            raise not_found(_NO_FUNCTION)
         return list_document(
             "FunctionEventInvokeConfigs",
             record.invoking,
@@ -64,21 +73,49 @@ class EventInvokeConfigs:
 
     def _read_members(self, call: Call, body: bytes) -> tuple[FoundFunction, dict[str, Any]]:
         members = read(request_shapes.EVENT_INVOKE, body)
-        found = self._registry.lookup(call)
         if not members:
             raise invalid_parameter("You must specify at least one of error handling or destination setting.")
-        own = self._registry.arn(found.record)
-        for destination in members.get("DestinationConfig", {}).values():
-            arn = destination.get("Destination")
-            if arn is None:
-                continue
-            if arn == own or arn.startswith(f"{own}:"):
-                raise invalid_parameter("You can't specify the function as a destination for itself.")
-            if _DESTINATION.fullmatch(arn) is None:
-                raise invalid_parameter(
-                    f"The provided destination config DestinationConfig is invalid: {arn}"
-                )
+        found = self._found(call)
+        self._check_destinations(found.record.name, members.get("DestinationConfig", {}))
         return found, members
+
+    def _found(self, call: Call) -> FoundFunction:
+        name, qualifier = self._registry.address(call)
+        record = self._registry.record(name)
+        qualifier = qualifier or LATEST
+        if record is None or not self._registry.has(record, qualifier):
+            raise not_found(_NO_FUNCTION)
+        return FoundFunction(record, qualifier, "")
+
+    def _check_destinations(self, name: str, config: dict[str, dict[str, str]]) -> None:
+        """Raise ServiceError if one of the destinations cannot be one."""
+        shown = []
+        is_wrong = False
+        for outcome in ("OnSuccess", "OnFailure"):
+            arn = config.get(outcome, {}).get("Destination")
+            shown.append(f"{outcome}(destination={arn})" if arn else "null")
+            if not arn:
+                continue
+            service = _DESTINATION.fullmatch(arn)
+            is_wrong = is_wrong or service is None
+            if service is not None and service[2] == "lambda":
+                self._check_function(name, arn)
+        if is_wrong:
+            success, failure = shown
+            raise invalid_parameter(
+                "The provided destination config "
+                f"DestinationConfig(onSuccess={success}, onFailure={failure}) is invalid."
+            )
+
+    def _check_function(self, name: str, arn: str) -> None:
+        try:
+            target = addressed(arn, None, self._registry.account).name
+        except ServiceError:  # no function's name, or one of another region or account
+            target = ""
+        if target == name:
+            raise invalid_parameter("You can't specify the function as a destination for itself.")
+        if self._registry.record(target) is None:
+            raise invalid_parameter(f"The destination ARN {arn} is invalid.")
 
     def _store(self, found: FoundFunction, config: dict[str, Any]) -> Answer:
         found.record.invoking[found.qualifier] = StoredInvokeConfig(
@@ -89,9 +126,12 @@ class EventInvokeConfigs:
     def _config(self, found: FoundFunction) -> StoredInvokeConfig:
         config = found.record.invoking.get(found.qualifier)
         if config is None:
-            arn = self._registry.arn(found.record, found.qualifier)
-            raise not_found(f"The function {arn} doesn't have an EventInvokeConfig")
+            raise self._missing(found.record.name, found.qualifier)
         return config
+
+    def _missing(self, name: str, qualifier: str) -> ServiceError:
+        arn = self._registry.account.function_arn(name, qualifier)
+        return not_found(f"The function {arn} doesn't have an EventInvokeConfig")
 
     def _document(self, found: FoundFunction) -> Document:
         config = self._config(found)

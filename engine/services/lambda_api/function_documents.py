@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engine.packages.records import FunctionRecord, Version
-from engine.services.lambda_api.configured_functions import iso
+from engine.services.lambda_api.configured_functions import iso, runtime_version
 from engine.services.lambda_api.function_registry import FunctionRegistry
 
 _CREATING: Final = "The function is being created."
@@ -28,6 +28,20 @@ def defaults(name: str) -> dict[str, Any]:
     }
 
 
+def logging_config(given: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """`before` with the members `given`: levels belong to the format JSON, and are INFO where none was given.
+
+    A request that names the format chooses anew; one that does not keeps the other level.
+    """
+    format_ = given.get("LogFormat", before["LogFormat"])
+    config = {"LogFormat": format_, "LogGroup": given.get("LogGroup", before["LogGroup"])}
+    if format_ == "JSON":
+        kept = {} if "LogFormat" in given else before
+        for level in ("ApplicationLogLevel", "SystemLogLevel"):
+            config[level] = given.get(level, kept.get(level, "INFO"))
+    return config
+
+
 def version_document(
     registry: FunctionRegistry, record: FunctionRecord, version: Version, qualifier: str | None
 ) -> dict[str, Any]:
@@ -45,8 +59,8 @@ def version_document(
         "PackageType": "Zip",
         "SnapStart": {**settings["SnapStart"], "OptimizationStatus": "Off"},
     }
-    if settings.get("Environment", {}).get("Variables"):
-        document["Environment"] = settings["Environment"]
+    if "Environment" in settings:
+        document["Environment"] = {"Variables": {}, **settings["Environment"]}
     if settings.get("DeadLetterConfig", {}).get("TargetArn"):
         document["DeadLetterConfig"] = settings["DeadLetterConfig"]
     if settings.get("Layers"):
@@ -64,7 +78,9 @@ def version_document(
 
 
 def with_state(document: dict[str, Any], version: Version) -> dict[str, Any]:
-    """`document` with the state of the version, as GetFunction and every change answer it."""
+    """`document` with what lists leave out: the runtime's version, and the state of `version`."""
+    region = document["FunctionArn"].split(":")[3]
+    document["RuntimeVersionConfig"] = runtime_version(region, document["Runtime"])
     document["State"] = version.state
     if version.reason:
         document["StateReason"] = version.reason

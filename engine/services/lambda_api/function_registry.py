@@ -15,6 +15,7 @@ from engine.services.lambda_api.errors import (
     conflict,
     function_not_found,
     invalid_parameter,
+    not_found,
     precondition_failed,
 )
 from engine.services.lambda_api.function_names import Addressed, addressed
@@ -99,16 +100,36 @@ class FunctionRegistry:
         if record is None:
             raise function_not_found(arn)
         qualifier = address.qualifier or LATEST
-        if not (qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases):
+        if not self.has(record, qualifier):
             raise function_not_found(arn)
         return FoundFunction(record, qualifier, arn)
 
+    def has(self, record: FunctionRecord, qualifier: str) -> bool:
+        """Whether the function has that version or alias."""
+        return qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases
+
+    def lookup_for_alias(self, call: Call) -> FoundFunction:
+        """The same, for operations that tell a qualifier that reads like an alias's name as a missing alias.
+
+        The function itself is told in the same way then: nobody asks whether it exists.
+        """
+        name, qualifier = self.address(call)
+        record = self.record(name)
+        is_alias = qualifier is not None and not (qualifier.isdecimal() or "$" in qualifier)
+        if is_alias and (record is None or qualifier not in record.aliases):
+            raise not_found(f"Cannot find alias arn: {self.account.function_arn(name, qualifier)}")
+        return self.lookup(call)
+
+    def unqualified(self, call: Call) -> str:
+        """The name in a call without a qualifier. Raises ServiceError (400)."""
+        name, qualifier = self.address(call)
+        if qualifier is not None:
+            raise invalid_parameter(_ONLY_FUNCTIONS)
+        return name
+
     def function(self, name: str, query: Mapping[str, str] = _NO_QUERY) -> FunctionRecord:
         """The function of a name or an ARN without a qualifier. Raises ServiceError (400, 404)."""
-        address = addressed(name, query.get("Qualifier"), self.account)
-        if address.qualifier is not None:
-            raise invalid_parameter(_ONLY_FUNCTIONS)
-        return self.find(address).record
+        return self.find(Addressed(self.unqualified(Call("", name, query)), None)).record
 
     def packaged(self, address: Addressed) -> tuple[FunctionRecord, Version]:
         """The function and its `$LATEST`, for operations that change code or configuration.
@@ -196,7 +217,10 @@ def not_in_state(state: str) -> ServiceError:
     )
 
 
-def check_revision(given: str | None, revision: str) -> None:
-    """Raise ServiceError (412) if the caller gave another revision than the present one."""
+def check_revision(given: str | None, revision: str, operation: str = "GetFunction/GetAlias") -> None:
+    """Raise ServiceError (412) if the caller gave another revision than the present one.
+
+    `operation` is what shows it, for the error's text.
+    """
     if given is not None and given != revision:
-        raise precondition_failed()
+        raise precondition_failed(operation)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,7 @@ class FunctionRunner:
         self._log_line = log_line
 
     async def run(self, record: FunctionRecord, version: Version) -> None:
-        """Start a version. Raises nothing."""
+        """Start a version. Raises nothing; the revision stays."""
         try:
             function = self._function(record, version)
             if function.executor != "auto":  # its module is imported by the first that needs it: 50 ms
@@ -61,13 +62,22 @@ class FunctionRunner:
             _set_failed(version, f"The engine has failed: {error!r}")
         else:
             self._packages.run_started(version.folder)
-            for warning in layer_warnings(self._registry, self._package_store, version):
+            for warning in self._warnings(version):
                 self._log_line(f"{record.name}: {warning}")
             version.update_failed = ""
             version.state, version.reason, version.code = "Active", "", ""
             apply_concurrency(self._deployment, record)  # it may have been changed meanwhile
         version.updating = False
-        version.revision = self._registry.new_id()
+
+    def _warnings(self, version: Version) -> Iterator[str]:
+        runtime = version.settings["Runtime"]
+        program = self._packages.bootstrap(version.folder)
+        if not runtime.startswith("python") and not os.access(program, os.X_OK):
+            yield (
+                f"its runtime is {runtime}, and this engine runs Python itself: every invocation will fail, "
+                "unless the package or a layer holds an executable bootstrap that serves the Runtime API"
+            )
+        yield from layer_warnings(self._registry, self._package_store, version)
 
     def _function(self, record: FunctionRecord, version: Version) -> Function:
         settings = version.settings

@@ -6,6 +6,7 @@ Source: Lambda API reference, CreateFunctionUrlConfig and the other operations o
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from engine.packages.records import LATEST, FunctionRecord, Url
 from engine.ports import FunctionUrlHost
@@ -17,6 +18,9 @@ from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import checked_text, read
+
+_NOTHING: Final = "The resource you requested does not exist."
+_NO_FUNCTION: Final = "Function does not exist"
 
 
 class FunctionUrls:
@@ -43,7 +47,7 @@ class FunctionUrls:
     async def create(self, call: Call, body: bytes) -> Answer:
         """CreateFunctionUrlConfig: serves from now on."""
         members = read(request_shapes.CREATE_URL, body)
-        record, qualifier = self._named(call)
+        record, qualifier = self._named(call, _NO_FUNCTION)
         if qualifier in record.urls:
             arn = self._registry.arn(record, None if qualifier == LATEST else qualifier)
             raise conflict(
@@ -56,7 +60,7 @@ class FunctionUrls:
         )
         self._open(record, qualifier, url)
         record.urls[qualifier] = url
-        document = self._document(record, qualifier)
+        document = self._changed(record, qualifier, members)
         del document["LastModifiedTime"]
         return Answer(document)
 
@@ -64,17 +68,17 @@ class FunctionUrls:
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionUrlConfig: members that are not given stay."""
         members = read(request_shapes.UPDATE_URL, body)
-        record, qualifier = self._named(call)
+        record, qualifier = self._named(call, _NO_FUNCTION)
         url = self._url(record, qualifier)
         url.config = url.config | members
         self._open(record, qualifier, url)
         url.modified_s = self._registry.now_s()
-        return Answer(self._document(record, qualifier))
+        return Answer(self._changed(record, qualifier, members))
 
     @operation("DeleteFunctionUrlConfig", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunctionUrlConfig."""
-        record, qualifier = self._named(call)
+        record, qualifier = self._named(call, _NOTHING)
         self.close(self._url(record, qualifier))
         del record.urls[qualifier]
         return Answer({})
@@ -82,12 +86,14 @@ class FunctionUrls:
     @operation("GetFunctionUrlConfig")
     def get(self, call: Call) -> Document:
         """GetFunctionUrlConfig."""
-        return self._document(*self._named(call))
+        return self._document(*self._named(call, _NOTHING))
 
     @operation("ListFunctionUrlConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionUrlConfigs."""
-        record = self._registry.function(call.name)
+        record = self._registry.record(self._registry.unqualified(call))
+        if record is None:
+            raise not_found(_NO_FUNCTION)
         return list_document(
             "FunctionUrlConfigs",
             record.urls,
@@ -104,20 +110,30 @@ class FunctionUrls:
             url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
         )
 
-    def _named(self, call: Call) -> tuple[FunctionRecord, str]:
-        """A function or one of its aliases: versions have no URLs."""
-        found = self._registry.lookup(call)
-        if found.qualifier != LATEST or call.query.get("Qualifier"):
-            violations = checked_text(request_shapes.URL_QUALIFIER, found.qualifier, "qualifier")
+    def _named(self, call: Call, missing: str) -> tuple[FunctionRecord, str]:
+        """A function or one of its aliases: versions have no URLs. `missing` says that it is not there."""
+        name, qualifier = self._registry.address(call)
+        if qualifier is not None:
+            violations = checked_text(request_shapes.URL_QUALIFIER, qualifier, "qualifier")
             if violations:
                 raise validation_error(*violations)
-        return found.record, found.qualifier
+        record = self._registry.record(name)
+        if record is None or not (qualifier is None or qualifier in record.aliases):
+            raise not_found(missing)
+        return record, qualifier or LATEST
 
     def _url(self, record: FunctionRecord, qualifier: str) -> Url:
         url = record.urls.get(qualifier)
         if url is None:
-            raise not_found("The resource you requested does not exist.")
+            raise not_found(_NOTHING)
         return url
+
+    def _changed(self, record: FunctionRecord, qualifier: str, members: Document) -> Document:
+        """What a change answers: `InvokeMode` only if the request had it."""
+        document = self._document(record, qualifier)
+        if "InvokeMode" not in members:
+            del document["InvokeMode"]
+        return document
 
     def _document(self, record: FunctionRecord, qualifier: str) -> Document:
         url = self._url(record, qualifier)

@@ -19,7 +19,14 @@ from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
 from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
 from engine.services.lambda_api.errors import invalid_parameter
-from engine.services.lambda_api.function_documents import defaults, set_pending, version_document, with_state
+from engine.services.lambda_api.function_documents import (
+    defaults,
+    logging_config,
+    set_pending,
+    version_document,
+    with_state,
+)
+from engine.services.lambda_api.function_names import Addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.function_urls import FunctionUrls
@@ -27,7 +34,7 @@ from engine.services.lambda_api.layers import folders_of
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
-from engine.services.lambda_api.versions import Versions
+from engine.services.lambda_api.versions import Versions, check_deletable
 
 _NOT_SETTINGS: Final = frozenset({"FunctionName", "Code", "Publish", "PackageType", "Tags", "RevisionId"})
 
@@ -50,7 +57,7 @@ class Functions:
         self._deployment = deployment
         self._versions = versions
         self._urls = urls
-        self._checks = CreateFunctionChecks(registry, packages)
+        self._checks = CreateFunctionChecks(registry)
 
     async def restore(self) -> None:
         """Start the functions that came over the API before."""
@@ -66,20 +73,21 @@ class Functions:
     async def create(self, _call: Call, body: bytes) -> Answer:
         """CreateFunction: unpacks the archive, answers Pending, then starts the function."""
         members = read(request_shapes.CREATE_FUNCTION, body)
-        name = self._checks.new_name(members["FunctionName"])
+        name = self._checks.name_of(members["FunctionName"])
         if members.get("PackageType", "Zip") != "Zip":
             raise invalid_parameter("This engine runs packages of type Zip only, no container images.")
-        for member in ("Runtime", "Handler"):
-            if member not in members:
-                raise invalid_parameter(
-                    f"{member} is mandatory for functions created with deployment packages."
-                )
+        missing = [member for member in ("Runtime", "Handler") if member not in members]
+        if missing:
+            what = " and ".join(missing) + (
+                " is mandatory" if len(missing) == 1 else " are mandatory parameters"
+            )
+            raise invalid_parameter(f"{what} for functions created with deployment packages.")
         layers = self._checks.check(name, members)
+        self._checks.not_taken(name)
         with self._registry.begin_change(name):
-            packed = await self._packages.pack(members["Code"], layers)
-            self._checks.has_runtime(members["Runtime"], packed.folder)
+            packed = await self._packages.pack(members["Code"], layers, members["Runtime"])
         settings = defaults(name) | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
-        settings["LoggingConfig"] = defaults(name)["LoggingConfig"] | settings["LoggingConfig"]
+        settings["LoggingConfig"] = logging_config(settings["LoggingConfig"], defaults(name)["LoggingConfig"])
         record = FunctionRecord(
             name=name, latest=self._version(settings, packed), tags=members.get("Tags", {})
         )
@@ -87,7 +95,7 @@ class Functions:
         assert latest is not None
         self._registry.state.functions[name] = record
         published = self._versions.add(record, "") if members.get("Publish") else None
-        document = version_document(self._registry, record, published or latest, _number(published))
+        document = version_document(self._registry, record, published or latest, None)
         return Answer(with_state(document, published or latest), partial(self._start, record, published))
 
     def _version(self, settings: dict[str, Any], packed: CodePackage) -> Version:
@@ -106,9 +114,10 @@ class Functions:
         """Start the version published with `$LATEST`, and then that: once it is there, it can be changed."""
         try:
             assert record.latest is not None
-            if published is not None:
-                await self._runner.run(record, published)
-            await self._runner.run(record, record.latest)
+            for version in (published, record.latest):
+                if version is not None:
+                    await self._runner.run(record, version)
+                    version.revision = self._registry.new_id()
             apply_aliases(self._deployment, record)
         finally:
             self._registry.end_change(record.name)
@@ -124,8 +133,7 @@ class Functions:
             return Answer(with_state(version_document(self._registry, record, latest, None), latest))
         layers = folders_of(self._registry, latest.settings.get("Layers", []))
         with self._registry.begin_change(record.name):
-            packed = await self._packages.pack(members, layers)
-            self._checks.has_runtime(latest.settings["Runtime"], packed.folder)
+            packed = await self._packages.pack(members, layers, latest.settings["Runtime"])
         settings = dict(latest.settings)
         if "Architectures" in members:
             settings["Architectures"] = members["Architectures"]
@@ -139,12 +147,16 @@ class Functions:
         layers = self._checks.check(record.name, members)
         settings = latest.settings | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
         if "LoggingConfig" in members:
-            settings["LoggingConfig"] = latest.settings["LoggingConfig"] | members["LoggingConfig"]
+            settings["LoggingConfig"] = logging_config(
+                members["LoggingConfig"], latest.settings["LoggingConfig"]
+            )
         packed = CodePackage(latest.folder, latest.size, latest.sha256)
         with self._registry.begin_change(record.name):
             if "Layers" in members and members["Layers"] != latest.settings.get("Layers", []):
-                packed = await self._packages.repack(latest.folder, layers)
-            self._checks.has_runtime(settings["Runtime"], packed.folder)
+                packed = await self._packages.repack(latest.folder, layers, settings["Runtime"])
+            elif settings["Runtime"] != latest.settings["Runtime"] and settings.get("Layers"):
+                # Its own folder has them merged; one of them may be deleted by now.
+                packed = await self._packages.repack(latest.folder, [latest.folder], settings["Runtime"])
         return self._updated(record, latest, settings, packed, publish=False)
 
     def _changeable(self, call: Call, revision: str | None) -> tuple[FunctionRecord, Version]:
@@ -167,8 +179,13 @@ class Functions:
         latest.modified_s = self._registry.now_s()
         latest.revision = self._registry.new_id()
         latest.updating = True
-        published = self._versions.add(record, "") if publish else None
-        document = version_document(self._registry, record, published or latest, _number(published))
+        published = again = None
+        if publish and (again := self._versions.published(record)) is None:
+            published = self._versions.add(record, "")
+        answered = published or again or latest
+        document = version_document(
+            self._registry, record, answered, None if answered is latest else answered.version
+        )
         with_state(document, latest)
         return Answer(document, partial(self._replace, record, published, old_folder))
 
@@ -182,11 +199,13 @@ class Functions:
     @operation("DeleteFunction", writes=True)
     async def delete(self, call: Call, _body: bytes) -> Answer:
         """DeleteFunction: invocations that run are finished. With a qualifier, one published version."""
-        address = self._registry.address(call)
-        record, _ = self._registry.packaged(address)
+        name, qualifier = self._registry.address(call)
+        if qualifier is not None:
+            check_deletable(qualifier)
+        record, _ = self._registry.packaged(Addressed(name, None))
         self._registry.check_unchanging(record)
-        if address.qualifier is not None:
-            return self._versions.delete(record, address.qualifier)
+        if qualifier is not None:
+            return self._versions.delete(record, qualifier)
         del self._registry.state.functions[record.name]
         for url in record.urls.values():
             self._urls.close(url)
@@ -252,7 +271,3 @@ class Functions:
     def _of_configured(self, name: str, qualifier: str | None) -> Document:
         registry = self._registry
         return configuration(registry.configured[name], registry.account, registry.since_s, qualifier)
-
-
-def _number(version: Version | None) -> str | None:
-    return None if version is None else version.version

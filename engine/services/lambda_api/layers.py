@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -38,7 +37,7 @@ def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
     if len(arns) > MAX_LAYERS:
         raise invalid_parameter("Cannot reference more than 5 layers.")
     folders = []
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for arn in arns:
         found = _VERSION_ARN.fullmatch(arn)
         if found is None:
@@ -48,16 +47,21 @@ def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
             )
             raise validation_error(violation(arn[:200], "layers", constraint))
         region, account, name, number = found.groups()
-        is_own = (region, account) == (registry.account.region, registry.account.account_id)
+        if region != registry.account.region:
+            raise invalid_parameter(
+                "Layers are not in the same region as the function. "
+                f"Layers are expected to be in region {registry.account.region}."
+            )
+        is_own = account == registry.account.account_id
         version = registry.state.layer_version(name, number) if is_own else None
         if version is None:
             raise invalid_parameter(f"Layer version {arn} does not exist.")
         if name in seen:
             raise invalid_parameter(
                 "Two different versions of the same layer are not allowed to be referenced "
-                "in the same function."
+                f"in the same function. {seen[name]} and {arn} are versions of the same layer."
             )
-        seen.add(name)
+        seen[name] = arn
         folders.append(version.folder)
     return folders
 
@@ -65,7 +69,7 @@ def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
 def layer_warnings(
     registry: FunctionRegistry, package_store: PackageStore, version: Version
 ) -> Iterator[str]:
-    """Sentences on layers that have modules for another minor version of Python than the one that runs."""
+    """Sentences on layers whose modules the version does not find, or that may not fit what runs."""
     declared = version.settings["Runtime"]
     if not declared.startswith("python"):
         return
@@ -74,15 +78,9 @@ def layer_warnings(
         layer = registry.state.layer_version(name, number)
         if layer is not None:
             found = _listed(package_store.opt(layer.folder) / "python" / "lib")
-            unused = unused_modules([f"python/lib/{entry}" for entry in found])
-            if reason := unused or unfit_runtimes(layer.runtimes):
+            unused = unused_modules([f"python/lib/{entry}" for entry in found], declared)
+            if reason := unused or unfit_runtimes(layer.runtimes or ()):
                 yield f"layer {arn}: {reason}"
-    running = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if declared != running and (package_store.opt(version.folder) / "python" / "lib").is_dir():
-        yield (
-            f"its runtime is {declared}, and it runs on {running}: of its layers "
-            f"python/lib/{running}/site-packages is used, and that of {declared} is not"
-        )
 
 
 def _listed(folder: Path) -> list[str]:
@@ -110,8 +108,8 @@ class Layers:
             sha256=packed.sha256,
             created_s=self._registry.now_s(),
             description=members.get("Description", ""),
-            runtimes=members.get("CompatibleRuntimes", []),
-            architectures=members.get("CompatibleArchitectures", []),
+            runtimes=members.get("CompatibleRuntimes"),
+            architectures=members.get("CompatibleArchitectures"),
             license=members.get("LicenseInfo", ""),
         )
         layer.versions[str(version.version)] = version
@@ -195,9 +193,9 @@ class Layers:
             "Description": version.description,
             "CreatedDate": iso(version.created_s),
         }
-        if version.runtimes:
+        if version.runtimes is not None:
             document["CompatibleRuntimes"] = version.runtimes
-        if version.architectures:
+        if version.architectures is not None:
             document["CompatibleArchitectures"] = version.architectures
         if version.license:
             document["LicenseInfo"] = version.license
@@ -216,6 +214,6 @@ class Layers:
 def _suits(version: LayerVersion, call: Call) -> bool:
     runtime = call.query.get("CompatibleRuntime")
     architecture = call.query.get("CompatibleArchitecture")
-    return (not runtime or runtime in version.runtimes) and (
-        not architecture or architecture in version.architectures
+    return (not runtime or runtime in (version.runtimes or ())) and (
+        not architecture or architecture in (version.architectures or ())
     )

@@ -51,7 +51,7 @@ POST   2021-11-15/functions/*/response-streaming-invocations   InvokeWithRespons
 POST   2015-03-31/functions                                    CreateFunction                     201
 GET    2015-03-31/functions                                    ListFunctions                      200
 GET    2015-03-31/functions/*                                  GetFunction                        200
-DELETE 2015-03-31/functions/*                                  DeleteFunction                     200
+DELETE 2015-03-31/functions/*                                  DeleteFunction                     204
 GET    2015-03-31/functions/*/configuration                    GetFunctionConfiguration           200
 PUT    2015-03-31/functions/*/configuration                    UpdateFunctionConfiguration        200
 PUT    2015-03-31/functions/*/code                             UpdateFunctionCode                 200

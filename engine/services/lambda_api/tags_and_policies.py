@@ -14,8 +14,13 @@ from engine.packages.records import LATEST, FunctionRecord, MappingRecord, Polic
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.protocols.aws.validation import validation_error, violation
 from engine.services.lambda_api import request_shapes
-from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
-from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
+from engine.services.lambda_api.errors import (
+    conflict,
+    invalid_parameter,
+    not_found,
+)
+from engine.services.lambda_api.function_names import Addressed
+from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry, check_revision
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
 
@@ -36,8 +41,10 @@ class TagsAndPolicies:
     @operation("TagResource", writes=True)
     async def tag(self, call: Call, body: bytes) -> Answer:
         """TagResource: adds tags, or replaces their values."""
-        members = read(request_shapes.TAG, body)["Tags"]
         record = self._tagged(call)
+        members = read(request_shapes.TAG, body)["Tags"]
+        if not members:
+            raise invalid_parameter("An error occurred and the request cannot be processed.")
         if len(record.tags | members) > _MAX_TAGS:
             raise invalid_parameter("Number of tags exceeds resource tag limit.")
         record.tags = record.tags | members
@@ -79,9 +86,13 @@ class TagsAndPolicies:
     async def add_permission(self, call: Call, body: bytes) -> Answer:
         """AddPermission: adds a statement to the policy."""
         members = read(request_shapes.ADD_PERMISSION, body)
-        found = self._registry.lookup(call)
+        name, qualifier = self._registry.address(call)
+        if qualifier == LATEST:
+            raise invalid_parameter("We currently do not support adding policies for $LATEST.")
+        self._registry.find(Addressed(name, None))
+        found = self._registry.lookup_for_alias(call)
         policy = found.record.policies.get(found.qualifier)
-        check_revision(members.get("RevisionId"), "" if policy is None else policy.revision)
+        check_revision(members.get("RevisionId"), self._revision(found, policy), "GetPolicy")
         sid = members["StatementId"]
         if policy is not None and sid in policy.statements:
             raise conflict(
@@ -102,13 +113,16 @@ class TagsAndPolicies:
     @operation("RemovePermission", writes=True)
     async def remove_permission(self, call: Call, _body: bytes) -> Answer:
         """RemovePermission: removes a statement from the policy."""
-        found = self._registry.lookup(call)
+        name = self._registry.address(call).name
+        if self._registry.record(name) is None:
+            raise not_found(f"No policy found for: {self._registry.account.function_arn(name)}")
+        found = self._registry.lookup_for_alias(call)
         policy = found.record.policies.get(found.qualifier)
         if policy is None:
             raise not_found("No policy is associated with the given resource.")
         if call.second not in policy.statements:
             raise not_found(f"Statement {call.second[:200]} is not found in resource policy.")
-        check_revision(call.query.get("RevisionId"), policy.revision)
+        check_revision(call.query.get("RevisionId"), policy.revision, "GetPolicy")
         del policy.statements[call.second]
         policy.revision = self._registry.new_id()
         if not policy.statements:
@@ -118,11 +132,22 @@ class TagsAndPolicies:
     @operation("GetPolicy")
     def get_policy(self, call: Call) -> Document:
         """GetPolicy: the policy as JSON text."""
-        found = self._registry.lookup(call)
-        policy = found.record.policies.get(found.qualifier)
+        name, qualifier = self._registry.address(call)
+        record = self._registry.record(name)
+        policy = None if record is None else record.policies.get(qualifier or LATEST)
         if policy is None:
             raise not_found(_NOTHING)
         return {"Policy": _policy_text(policy.statements), "RevisionId": policy.revision}
+
+    def _revision(self, found: FoundFunction, policy: Policy | None) -> str:
+        """What AddPermission may be given: the policy's revision, or without one the resource's own."""
+        if policy is not None:
+            return policy.revision
+        alias = found.record.aliases.get(found.qualifier)
+        if alias is not None:
+            return alias.revision
+        version = self._registry.version(found.record, found.qualifier)
+        return "" if version is None else version.revision
 
     # ---------------------------------------------------------------- settings
 

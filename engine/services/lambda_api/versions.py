@@ -5,15 +5,14 @@ Source: Lambda API reference, PublishVersion, ListVersionsByFunction; recorded a
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.code_packages import CodePackages
-from engine.services.lambda_api.configured_functions import active, configuration
+from engine.services.lambda_api.configured_functions import configuration
 from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_documents import set_pending, version_document, with_state
 from engine.services.lambda_api.function_registry import FunctionRegistry
@@ -21,8 +20,6 @@ from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.validation import read
-
-_UNDELETABLE: Final = "$LATEST version cannot be deleted without deleting the function."
 
 
 class Versions:
@@ -53,21 +50,35 @@ class Versions:
                 "Please try again with the CodeSHA256 in $LATEST."
             )
             raise invalid_parameter(message)
-        known = record.versions.get(str(record.next_version - 1))
-        if known is not None and _is_unchanged(known, latest, members.get("Description")):
-            return Answer(self._document(record, known))
-        version = self.add(record, members.get("Description", ""))
-        document = self._document(record, version)
-        return Answer(document, partial(self._run, record, version))
+        version = self.published(record)
+        if version is None:
+            version = self.add(record, members.get("Description", ""))
+            with self._registry.begin_change(record.name):
+                await self._runner.run(record, version)
+            self._registry.end_change(record.name)
+        return Answer(self._document(record, version))
+
+    def published(self, record: FunctionRecord) -> Version | None:
+        """The last version, if `$LATEST` is still what that was made of; else None."""
+        latest, known = record.latest, record.versions.get(str(record.next_version - 1))
+        assert latest is not None
+        return known if known is not None and _source(known) == _source(latest) else None
 
     def add(self, record: FunctionRecord, description: str) -> Version:
-        """Create the next version, without starting it."""
+        """Create the next version, without starting it. `$LATEST` gets a new revision too."""
         latest = record.latest
         assert latest is not None
         number = str(record.next_version)
         version = latest.model_copy(
-            deep=True, update={"version": number, "revision": self._registry.new_id(), "updating": False}
+            deep=True,
+            update={
+                "version": number,
+                "revision": self._registry.new_id(),
+                "updating": False,
+                "latest_description": latest.settings["Description"],
+            },
         )
+        latest.revision = self._registry.new_id()
         if description:
             version.settings["Description"] = description
         set_pending(version)
@@ -77,12 +88,10 @@ class Versions:
         return version
 
     def delete(self, record: FunctionRecord, qualifier: str) -> Answer:
-        """Delete one version; invocations that run are finished."""
-        if qualifier == LATEST:
-            raise invalid_parameter(_UNDELETABLE)
+        """Delete one version; invocations that run are finished. A missing version is no error."""
         version = record.versions.get(qualifier)
         if version is None:
-            raise invalid_parameter("Deletion of aliases is not currently supported.")
+            return Answer({})
         aliases = [a.name for a in record.aliases.values() if qualifier in (a.version, *a.weights)]
         if aliases:
             raise conflict(f"Unable to delete version because the following aliases reference it: {aliases}")
@@ -99,32 +108,36 @@ class Versions:
     def list_all(self, call: Call) -> Document:
         """ListVersionsByFunction: `$LATEST` first, then numbers in their order."""
         record = self._registry.function(call.name, call.query)
+        registry = self._registry
         if record.latest is None:
-            registry = self._registry
             fixed = registry.configured[record.name]
-            latest = active(configuration(fixed, registry.account, registry.since_s, LATEST))
+            latest = configuration(fixed, registry.account, registry.since_s, LATEST)
             return {"NextMarker": None, "Versions": [latest]}
         by_key = {_key(version): version for version in record.all_versions()}
-        return list_document("Versions", by_key, call.query, lambda key: self._document(record, by_key[key]))
-
-    async def _run(self, record: FunctionRecord, version: Version) -> None:
-        with self._registry.begin_change(record.name):
-            await self._runner.run(record, version)
-        self._registry.end_change(record.name)
+        return list_document(
+            "Versions",
+            by_key,
+            call.query,
+            lambda key: version_document(registry, record, by_key[key], by_key[key].version),
+        )
 
     def _document(self, record: FunctionRecord, version: Version) -> Document:
         return with_state(version_document(self._registry, record, version, version.version), version)
 
 
-def _is_unchanged(published: Version, latest: Version, description: str | None) -> bool:
-    """Whether `latest` is what was published: code, settings, and the description if one was given."""
+def check_deletable(qualifier: str) -> None:
+    """Raise ServiceError if no function can lose what the qualifier stands for, there or not."""
+    if qualifier == LATEST:
+        raise invalid_parameter("$LATEST version cannot be deleted without deleting the function.")
+    if not qualifier.isdecimal():
+        raise invalid_parameter("Deletion of aliases is not currently supported.")
 
-    def documented(version: Version) -> dict[str, Any]:
-        return {key: value for key, value in version.settings.items() if key != "Description"}
 
-    alike = (published.folder, documented(published)) == (latest.folder, documented(latest))
-    wanted = description or latest.settings["Description"]
-    return alike and (not description or wanted == published.settings["Description"])
+def _source(version: Version) -> tuple[str, dict[str, Any]]:
+    """What `$LATEST` was when the version was made of it; what it is now, of `$LATEST`: code and settings."""
+    own = version.latest_description
+    description = version.settings["Description"] if own is None else own
+    return version.sha256, {**version.settings, "Description": description}
 
 
 def _key(version: Version) -> str:

@@ -4,11 +4,15 @@ import io
 import itertools
 import json
 import zipfile
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from engine.core.error_bodies import throttle_body
 from engine.core.event import MISSING, Event
@@ -328,3 +332,78 @@ def any_bench() -> Iterator[Bench]:
     """One bench for all examples of a property."""
     with PackageStore(None) as package_store:
         yield Bench(FUNCTIONS, package_store)
+
+
+class Body(io.BytesIO):
+    """What botocore reads an answer from."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
+class Lambda:
+    """A boto3 client whose requests reach a bench without a socket. `aws.create_alias(...)` is a call."""
+
+    def __init__(self) -> None:
+        self.bench: Bench
+        self._client = boto3.client(
+            "lambda",
+            endpoint_url="http://lambda",
+            region_name="eu-west-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
+        )
+        self._client.meta.events.register("before-send.lambda", self._send)
+
+    def __getattr__(self, operation: str) -> Callable[..., dict]:
+        method = getattr(self._client, operation)
+
+        def call(**arguments: object) -> dict:
+            answer = method(**arguments)
+            self.status = answer.pop("ResponseMetadata")["HTTPStatusCode"]
+            return answer
+
+        return call
+
+    def make(self, name: str, **more: object) -> dict:
+        """CreateFunction from a small archive."""
+        members = {
+            "Role": "arn:aws:iam::123456789012:role/any",
+            "Handler": "app.handler",
+            "Runtime": "python3.12",
+            "Code": {"ZipFile": b64decode(zipped({"app.py": "def handler(event, context): return event"}))},
+        }
+        return self.create_function(FunctionName=name, **{**members, **more})
+
+    def error(self, operation: str, **arguments: object) -> tuple[int, str, str, str | None]:
+        """What a call fails with: status, code, text, and `Type` where the body has it."""
+        with pytest.raises(ClientError) as caught:
+            getattr(self._client, operation)(**arguments)
+        response = caught.value.response
+        error, status = response["Error"], response["ResponseMetadata"]["HTTPStatusCode"]
+        return status, error["Code"], error["Message"], response.get("Type")
+
+    def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        target = request.url.removeprefix("http://lambda")
+        headers = [
+            (name.encode(), value if isinstance(value, bytes) else value.encode())
+            for name, value in request.headers.items()
+        ]
+        body = request.body or b""
+        answer = self.bench.ask(
+            request.method, target, headers, body if isinstance(body, bytes) else body.encode()
+        )
+        return AWSResponse(request.url, answer.status, answer.headers, Body(answer.body))
+
+
+@pytest.fixture(scope="session")
+def lambda_client() -> Lambda:
+    return Lambda()
+
+
+@pytest.fixture
+def aws(lambda_client: Lambda, bench: Bench) -> Lambda:
+    """boto3 against the bench."""
+    lambda_client.bench = bench
+    return lambda_client

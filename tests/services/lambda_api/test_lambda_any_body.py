@@ -113,6 +113,6 @@ def test_no_members_make_a_create_fail(any_bench, members):
     if answer.status == 201:
         answer = any_bench.ask("DELETE", "/2015-03-31/functions/tried")
 
-        assert 200 == answer.status
+        assert 204 == answer.status
     else:
         assert answer.error[0] < 500

@@ -54,9 +54,11 @@ def get(bench, path):
 def test_a_configuration_says_all_the_engine_knows(bench):
     document = get(bench, "/2015-03-31/functions/hello/configuration")
 
+    runtime = document.pop("RuntimeVersionConfig")
     assert (
         expected_configuration("hello", State="Active", LastUpdateStatus="Successful")
     ) == without_revision(document)
+    assert re.fullmatch(r"arn:aws:lambda:eu-west-1::runtime:[0-9a-f]{64}", runtime["RuntimeVersionArn"])
 
 
 def test_limits_and_variables_show(bench):

@@ -1,0 +1,340 @@
+"""What AWS was recorded to answer about functions, versions and aliases, through a real boto3 client."""
+
+import base64
+import re
+
+import pytest
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
+STATE = {"State", "StateReason", "StateReasonCode", "LastUpdateStatus", "LastUpdateStatusReason"}
+
+
+def code(bench, text="x = 1"):
+    return base64.b64decode(bench.zipped({"app.py": text}))
+
+
+@pytest.fixture
+def made(aws):
+    """A client with the function `f`, its version 1 and the alias `live` for that."""
+    aws.make("f")
+    aws.publish_version(FunctionName="f")
+    aws.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    return aws
+
+
+def single_answers(aws):
+    """Every operation that answers one configuration."""
+    yield aws.get_function(FunctionName="f")["Configuration"]
+    yield aws.get_function_configuration(FunctionName="f")
+    yield aws.get_function_configuration(FunctionName="f", Qualifier="live")
+    yield aws.update_function_code(FunctionName="f", ZipFile=code(aws.bench))
+    yield aws.update_function_configuration(FunctionName="f", Timeout=9)
+    yield aws.publish_version(FunctionName="f")
+
+
+def listed(aws):
+    yield from aws.list_functions()["Functions"]
+    yield from aws.list_functions(FunctionVersion="ALL")["Functions"]
+    for name in ("f", "hello"):
+        yield from aws.list_versions_by_function(FunctionName=name)["Versions"]
+
+
+# ---------------------------------------------------------------- members
+
+
+def test_a_single_configuration_has_the_version_of_its_runtime(made):
+    """One ARN for one runtime's name; lists do not have it."""
+    first = made.make("other")["RuntimeVersionConfig"]
+    changed = made.update_function_configuration(FunctionName="other", Runtime="python3.13")
+
+    assert re.fullmatch(r"arn:aws:lambda:eu-west-1::runtime:[0-9a-f]{64}", first["RuntimeVersionArn"])
+    assert [first] * 6 == [answer["RuntimeVersionConfig"] for answer in single_answers(made)]
+    assert first != changed["RuntimeVersionConfig"]
+    assert "RuntimeVersionConfig" in made.get_function_configuration(FunctionName="hello")
+    assert not any("RuntimeVersionConfig" in element for element in listed(made))
+
+
+def test_elements_of_lists_have_no_state(made):
+    assert not any(STATE & element.keys() for element in listed(made))
+
+
+def test_an_environment_is_shown_once_it_was_given(aws):
+    """Though it is empty; lists have it by the same rule."""
+    empty = {"Variables": {}}
+
+    assert "Environment" not in aws.make("without")
+    assert empty == aws.make("given", Environment=empty)["Environment"]
+    assert empty == aws.make("bare", Environment={})["Environment"]
+    assert (
+        empty == aws.update_function_configuration(FunctionName="without", Environment=empty)["Environment"]
+    )
+    shown = {
+        element["FunctionName"]: element.get("Environment") for element in aws.list_functions()["Functions"]
+    }
+    assert [empty, empty, empty] == [shown[name] for name in ("without", "given", "bare")]
+
+
+def test_lists_of_a_layer_are_shown_as_given(aws):
+    content = {"ZipFile": code(aws.bench)}
+    without = aws.publish_layer_version(LayerName="l", Content=content)
+    empty = aws.publish_layer_version(
+        LayerName="l", Content=content, CompatibleRuntimes=[], CompatibleArchitectures=[]
+    )
+
+    assert not {"CompatibleRuntimes", "CompatibleArchitectures"} & without.keys()
+    assert ([], []) == (empty["CompatibleRuntimes"], empty["CompatibleArchitectures"])
+    assert [] == aws.get_layer_version(LayerName="l", VersionNumber=2)["CompatibleRuntimes"]
+
+
+def test_levels_of_logging_belong_to_the_format_json(aws):
+    """INFO where a request that names the format gives none; going back to Text takes them away."""
+
+    def update(**logging):
+        return aws.update_function_configuration(FunctionName="f", LoggingConfig=logging)["LoggingConfig"]
+
+    group = "/aws/lambda/f"
+    created = aws.make("f", LoggingConfig={"LogFormat": "JSON"})["LoggingConfig"]
+    info = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": group}
+
+    assert info == created
+    assert info == aws.get_function_configuration(FunctionName="f")["LoggingConfig"]
+    assert info | {"SystemLogLevel": "WARN"} == update(LogFormat="JSON", SystemLogLevel="WARN")
+    assert info | {"ApplicationLogLevel": "DEBUG"} == update(LogFormat="JSON", ApplicationLogLevel="DEBUG")
+    assert {"LogFormat": "Text", "LogGroup": "mine"} == update(LogFormat="Text", LogGroup="mine")
+    assert info | {"LogGroup": "mine"} == update(LogFormat="JSON")
+    assert {"LogFormat": "Text", "LogGroup": "/aws/lambda/g"} == aws.make("g")["LoggingConfig"]
+
+
+def test_changes_of_a_url_answer_its_mode_only_if_they_name_it(aws):
+    made = aws.create_function_url_config
+    created = [
+        made(FunctionName="hello", AuthType="NONE"),
+        made(FunctionName="warm", AuthType="NONE", InvokeMode="BUFFERED"),
+    ]
+    updated = aws.update_function_url_config(FunctionName="hello", AuthType="AWS_IAM")
+
+    assert [False, True] == ["InvokeMode" in answer for answer in created]
+    assert [False, False] == ["LastModifiedTime" in answer for answer in created]
+    assert "InvokeMode" not in updated
+    assert {"CreationTime", "LastModifiedTime"} <= updated.keys()
+    assert "BUFFERED" == aws.get_function_url_config(FunctionName="hello")["InvokeMode"]
+    assert (
+        "BUFFERED"
+        == aws.list_function_url_configs(FunctionName="hello")["FunctionUrlConfigs"][0]["InvokeMode"]
+    )
+
+
+def test_a_function_that_is_created_and_published_has_its_own_arn(aws):
+    """The number shows as version alone; lists of all versions have qualified ARNs."""
+    created = aws.make("f", Publish=True)
+    everything = aws.list_functions(FunctionVersion="ALL")["Functions"]
+
+    assert ("1", f"{ARN}f", "Pending", "The function is being created.", "Creating") == (
+        created["Version"],
+        created["FunctionArn"],
+        created["State"],
+        created["StateReason"],
+        created["StateReasonCode"],
+    )
+    assert [f"{ARN}f:$LATEST", f"{ARN}f:1"] == [
+        element["FunctionArn"] for element in everything if element["FunctionName"] == "f"
+    ]
+
+
+def test_the_size_of_all_code_counts_every_version_and_every_layer(aws):
+    def size():
+        return aws.get_account_settings()["AccountUsage"]["TotalCodeSize"]
+
+    archive = {"ZipFile": code(aws.bench)}
+    one = len(archive["ZipFile"])
+    aws.make("f", Code=archive)
+    sizes = [size()]
+    for step in (
+        lambda: aws.publish_version(FunctionName="f"),
+        lambda: aws.publish_layer_version(LayerName="l", Content=archive),
+        lambda: aws.publish_layer_version(LayerName="l", Content=archive),
+        lambda: aws.delete_layer_version(LayerName="l", VersionNumber=1),
+    ):
+        step()
+        sizes.append(size())
+
+    assert [one, 2 * one, 3 * one, 4 * one, 3 * one] == sizes
+
+
+# ---------------------------------------------------------------- deletes
+
+
+def test_a_deleted_function_is_204(made):
+    assert 204 == made.delete_function(FunctionName="f")["StatusCode"]
+
+
+def test_deletes_of_what_hangs_on_a_function_are_idempotent(made):
+    made.delete_function(FunctionName="f", Qualifier="77")
+    made.untag_resource(Resource=f"{ARN}f", TagKeys=["absent"])
+    made.delete_alias(FunctionName="f", Name="absent")
+    made.delete_function_concurrency(FunctionName="f")
+
+    assert 204 == made.status
+
+
+# ---------------------------------------------------------------- versions and revisions
+
+
+def test_a_published_version_is_finished_in_the_answer(made):
+    made.update_function_configuration(FunctionName="f", Timeout=9)
+    answer = made.publish_version(FunctionName="f")
+
+    assert {"State": "Active", "LastUpdateStatus": "Successful"} == {
+        key: answer[key] for key in STATE & answer.keys()
+    }
+
+
+def test_the_revision_of_a_version_never_changes(made):
+    """Publishing gives `$LATEST` another one; aliases have their own."""
+
+    def revision(qualifier):
+        return made.get_function_configuration(FunctionName="f", Qualifier=qualifier)["RevisionId"]
+
+    made.update_function_configuration(FunctionName="f", Timeout=9)
+    before = revision("$LATEST")
+    published = made.publish_version(FunctionName="f")["RevisionId"]
+    after = revision("$LATEST")
+    alias = made.create_alias(FunctionName="f", Name="next", FunctionVersion="2")["RevisionId"]
+    updated = made.update_alias(FunctionName="f", Name="next", Description="d")["RevisionId"]
+
+    assert (published, published, after) == (revision("2"), revision("next"), revision("$LATEST"))
+    assert 5 == len({before, published, after, alias, updated})
+    assert updated == made.get_alias(FunctionName="f", Name="next")["RevisionId"]
+
+
+def test_whether_a_version_is_made_depends_on_the_latest_alone(made):
+    """Its description included; that of the call does not count."""
+
+    def publish(**more):
+        answer = made.publish_version(FunctionName="f", **more)
+        return answer["Version"], answer["Description"], made.status
+
+    made.update_function_configuration(FunctionName="f", Description="first")
+    answers = [publish(), publish(Description="other"), publish()]
+    made.update_function_configuration(FunctionName="f", Timeout=9)
+    answers += [publish(Description="own"), publish(), publish(Description="again")]
+
+    assert [("2", "first", 201)] * 3 + [("3", "own", 201)] * 3 == answers
+
+
+def test_the_same_code_again_is_no_change(made):
+    before = made.publish_version(FunctionName="f")["Version"]
+    archive = code(made.bench, "y = 1")
+    answer = made.update_function_code(FunctionName="f", ZipFile=archive, Publish=True)
+    again = made.update_function_code(FunctionName="f", ZipFile=archive, Publish=True)
+
+    assert ("1", "2", "2") == (before, answer["Version"], again["Version"])
+    assert "2" == made.publish_version(FunctionName="f")["Version"]
+
+
+# ---------------------------------------------------------------- which error a missing thing gets
+
+NOTHING = "The resource you requested does not exist."
+ABSENT = "Function does not exist"
+NONE = f"Function not found: {ARN}none"
+QUALIFIED = {"FunctionName": "none", "Qualifier": "1"}
+GRANT = {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
+NO_EVENT_CONFIG = "The function {} doesn't have an EventInvokeConfig"
+MISSING = {
+    "get_function_url_config": ({}, NOTHING),
+    "delete_function_url_config": ({}, NOTHING),
+    "create_function_url_config": ({"AuthType": "NONE"}, ABSENT),
+    "update_function_url_config": ({"AuthType": "NONE"}, ABSENT),
+    "get_function_event_invoke_config": ({}, NO_EVENT_CONFIG.format(f"{ARN}none:$LATEST")),
+    "put_function_concurrency": (
+        {"ReservedConcurrentExecutions": 10**6},
+        f"Function not found: {ARN}none:$LATEST",
+    ),
+    "get_policy": ({}, NOTHING),
+    "remove_permission": ({"StatementId": "s"}, f"No policy found for: {ARN}none"),
+    "add_permission": (GRANT, NONE),
+    "update_alias": ({"Name": "a"}, NONE),
+    "get_function_code_signing_config": ({}, NONE),
+    "get_function": ({}, NONE),
+    "publish_version": ({}, NONE),
+    "get_function_recursion_config": ({}, NONE),
+}
+
+
+@pytest.mark.parametrize("operation", MISSING)
+def test_each_operation_tells_a_missing_function_in_its_own_words(aws, operation):
+    arguments, text = MISSING[operation]
+
+    assert (404, "ResourceNotFoundException", text, "User") == aws.error(
+        operation, FunctionName="none", **arguments
+    )
+
+
+MISSING_PARTS = {
+    "alias of a URL": ("create_function_url_config", {"Qualifier": "no", "AuthType": "NONE"}, ABSENT),
+    "URL": ("update_function_url_config", {"AuthType": "NONE"}, NOTHING),
+    "URL of an alias": ("get_function_url_config", {"Qualifier": "live"}, NOTHING),
+    "event-invoke config": (
+        "get_function_event_invoke_config",
+        {"Qualifier": "1"},
+        NO_EVENT_CONFIG.format(f"{ARN}f:1"),
+    ),
+    "event-invoke config of nothing": (
+        "get_function_event_invoke_config",
+        {"Qualifier": "9"},
+        NO_EVENT_CONFIG.format(f"{ARN}f:9"),
+    ),
+    "policy of a version": ("get_policy", {"Qualifier": "7"}, NOTHING),
+    "policy": (
+        "remove_permission",
+        {"StatementId": "s"},
+        "No policy is associated with the given resource.",
+    ),
+    "alias with a policy": (
+        "remove_permission",
+        {"StatementId": "s", "Qualifier": "no"},
+        f"Cannot find alias arn: {ARN}f:no",
+    ),
+    "alias to permit": ("add_permission", {"Qualifier": "no", **GRANT}, f"Cannot find alias arn: {ARN}f:no"),
+    "version to permit": ("add_permission", {"Qualifier": "7", **GRANT}, f"Function not found: {ARN}f:7"),
+    "alias to update": ("update_alias", {"Name": "no"}, f"Alias not found: {ARN}f:no"),
+    "alias": ("get_alias", {"Name": "no"}, f"Cannot find alias arn: {ARN}f:no"),
+}
+
+
+@pytest.mark.parametrize("case", MISSING_PARTS)
+def test_each_operation_tells_what_a_function_lacks_in_its_own_words(made, case):
+    operation, arguments, text = MISSING_PARTS[case]
+
+    assert (404, "ResourceNotFoundException", text, "User") == made.error(
+        operation, FunctionName="f", **arguments
+    )
+
+
+# ---------------------------------------------------------------- which of two mistakes is told
+
+
+def test_what_can_never_be_deleted_is_told_before_existence(aws):
+    invalid = (400, "InvalidParameterValueException")
+    latest = aws.error("delete_function", FunctionName=f"{ARN}none", Qualifier="$LATEST")
+
+    assert (*invalid, "$LATEST version cannot be deleted without deleting the function.", "User") == latest
+    assert (404, "ResourceNotFoundException", NONE, "User") == aws.error("delete_function", **QUALIFIED)
+    assert (*invalid, "Deletion of aliases is not currently supported.", "User") == aws.error(
+        "delete_function", FunctionName="none", Qualifier="alias"
+    )
+
+
+def test_a_wrong_layer_is_told_before_a_name_in_use(aws):
+    layer = "arn:aws:lambda:eu-west-1:123456789012:layer:none:1"
+    with pytest.raises(Exception, match=f"Layer version {layer} does not exist."):
+        aws.make("hello", Layers=[layer])
+    with pytest.raises(Exception, match="Function already exist: hello"):
+        aws.make("hello")
+
+
+def test_two_qualifiers_that_differ_are_told_before_existence(aws):
+    assert (
+        "The derived qualifier from the function name does not match the specified qualifier."
+        == (aws.error("get_function", FunctionName="none:1", Qualifier="2")[2])
+    )

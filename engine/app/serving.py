@@ -35,7 +35,7 @@ from engine.telemetry.admin import Admin
 
 _SERVICE_MODULES: Final = (
     "engine.protocols.aws.rest_json",
-    "engine.services.lambda_api.validation",
+    "engine.services.lambda_api.routes",
     "engine.services.lambda_api.control_plane",
     "engine.services.lambda_api.service",
     "engine.services.sqs.message_content",

@@ -10,15 +10,12 @@ from typing import Any
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, Alias, FunctionRecord
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.protocols.aws.validation import validation_error
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.errors import conflict, function_not_found, invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
 from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import checked_text, read
 
 
 class Aliases:
@@ -32,7 +29,7 @@ class Aliases:
     @operation("CreateAlias", writes=True)
     async def create(self, call: Call, body: bytes) -> Answer:
         """CreateAlias."""
-        members = read(request_shapes.CREATE_ALIAS, body)
+        members = call.members
         record = self._registry.function(call.name, call.query)
         name = members["Name"]
         self._check_version(record, members["FunctionVersion"])
@@ -53,7 +50,7 @@ class Aliases:
     @operation("UpdateAlias", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateAlias: members that are not given stay; provisioned environments follow the alias."""
-        members = read(request_shapes.UPDATE_ALIAS, body)
+        members = call.members
         record, alias = self._alias(call, "Alias not found")
         check_revision(members.get("RevisionId"), alias.revision)
         version = members.get("FunctionVersion", alias.version)
@@ -103,9 +100,6 @@ class Aliases:
         )
 
     def _alias(self, call: Call, missing: str) -> tuple[FunctionRecord, Alias]:
-        violations = checked_text(request_shapes.ALIAS_NAME, call.second, "name")
-        if violations:
-            raise validation_error(*violations)
         record = self._registry.function(call.name, call.query)
         alias = record.aliases.get(call.second)
         if alias is None:

@@ -13,7 +13,6 @@ from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, ProvisionedConfig
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.configured_functions import code_of, iso
 from engine.services.lambda_api.errors import (
@@ -25,7 +24,6 @@ from engine.services.lambda_api.errors import (
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import read
 
 UNRESERVED_MINIMUM: Final = 100
 """What AWS keeps for functions without a reservation."""
@@ -48,7 +46,7 @@ class Concurrency:
     async def put(self, call: Call, body: bytes) -> Answer:
         """PutFunctionConcurrency: reserve concurrency, which is a guarantee and a limit."""
         record = self._reservable(call)
-        requested: int = read(request_shapes.CONCURRENCY, body)["ReservedConcurrentExecutions"]
+        requested: int = call.members["ReservedConcurrentExecutions"]
         others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         left = self._registry.account.concurrency_limit - others - requested
         provisioned = self._provisioned(record)
@@ -85,7 +83,7 @@ class Concurrency:
     @operation("PutProvisionedConcurrencyConfig", writes=True)
     async def put_provisioned(self, call: Call, body: bytes) -> Answer:
         """PutProvisionedConcurrencyConfig: keep environments of a version, or of an alias' version, ready."""
-        requested: int = read(request_shapes.PROVISIONED, body)["ProvisionedConcurrentExecutions"]
+        requested: int = call.members["ProvisionedConcurrentExecutions"]
         found = self._published(call, _UNPUBLISHED)
         record, qualifier = found.record, found.qualifier
         self._check_no_overlap(record, qualifier)
@@ -114,20 +112,23 @@ class Concurrency:
             apply_concurrency(self._deployment, found.record)
         return Answer({})
 
+    @operation("ListProvisionedConcurrencyConfigs")
+    def list_provisioned(self, call: Call) -> Document:
+        """ListProvisionedConcurrencyConfigs."""
+        record = self._registry.function(call.name)
+        return list_document(
+            "ProvisionedConcurrencyConfigs",
+            record.provisioned,
+            call.query,
+            lambda qualifier: {
+                "FunctionArn": self._registry.arn(record, qualifier),
+                **self._progress(record, qualifier),
+            },
+        )
+
     @operation("GetProvisionedConcurrencyConfig")
     def get_provisioned(self, call: Call) -> Document:
-        """GetProvisionedConcurrencyConfig; with `List=ALL` ListProvisionedConcurrencyConfigs."""
-        if call.query.get("List") == "ALL":
-            record = self._registry.function(call.name)
-            return list_document(
-                "ProvisionedConcurrencyConfigs",
-                record.provisioned,
-                call.query,
-                lambda qualifier: {
-                    "FunctionArn": self._registry.arn(record, qualifier),
-                    **self._progress(record, qualifier),
-                },
-            )
+        """GetProvisionedConcurrencyConfig."""
         found = self._published(call, _NEITHER)
         if found.qualifier not in found.record.provisioned:
             message = "No Provisioned Concurrency Config found for this function"

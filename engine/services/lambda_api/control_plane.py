@@ -10,14 +10,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import orjson
-
 from engine.packages.deployment import Deployment
 from engine.packages.records import StoredState
 from engine.packages.store import PackageStore
 from engine.ports import FunctionUrlHost, Offload, QueueMappings
+from engine.protocols.aws import rest_json
 from engine.protocols.aws.errors import ServiceError
-from engine.protocols.aws.operation import Document, operations_of
+from engine.protocols.aws.operation import operations_of
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.aliases import Aliases
 from engine.services.lambda_api.code_packages import CodePackages, FetchCode, Spawn
@@ -30,7 +29,8 @@ from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.functions import Functions
 from engine.services.lambda_api.layers import Layers
-from engine.services.lambda_api.routes import STATUSES, Call
+from engine.services.lambda_api.model import lambda_model
+from engine.services.lambda_api.routes import Call, checked, refused
 from engine.services.lambda_api.state_persistence import StatePersistence
 from engine.services.lambda_api.tags_and_policies import TagsAndPolicies
 from engine.services.lambda_api.versions import Versions
@@ -39,6 +39,20 @@ _log = logging.getLogger("engine.lambda")
 
 BODY_LIMIT_BYTES: Final = 70_167_211
 """Of a request that may carry an archive."""
+
+
+PARTS: Final = (
+    Functions,
+    Versions,
+    Aliases,
+    Concurrency,
+    EventInvokeConfigs,
+    FunctionUrls,
+    TagsAndPolicies,
+    Layers,
+    EventSourceMappings,
+)
+"""The classes whose marked methods are the operations."""
 
 
 class ControlPlane:
@@ -103,12 +117,20 @@ class ControlPlane:
         self._mappings.restore()
 
     def is_write(self, operation: str) -> bool:
-        """Whether the operation changes something: `answer_write` does those, `answer_read` the others."""
-        return self._operations[operation].writes
+        """Whether the operation changes something: `answer_write` does those, `answer_read` the others.
+
+        Raises:
+            ServiceError: 501, by the operation's name, if it is not served.
+        """
+        served = self._operations.get(operation)
+        if served is None:
+            raise refused(operation)
+        return served.writes
 
     def answer_read(self, request: Request, call: Call, request_id: str) -> None:
         """Answer now. Raises ServiceError."""
-        _respond(request, call, self._operations[call.operation].function(call), request_id)
+        document = self._operations[call.operation].function(checked(call))
+        rest_json.answer(lambda_model(), call.operation, request, document, request_id)
 
     async def answer_write(self, request: Request, call: Call, request_id: str) -> None:
         """Run the operation, save the state, answer, and then do what the operation does afterwards.
@@ -122,7 +144,9 @@ class ControlPlane:
                     f"Request must be smaller than {BODY_LIMIT_BYTES} bytes "
                     f"for the {call.operation} operation"
                 )
-            document, then = await self._operations[call.operation].function(call, request.body)
+            document, then = await self._operations[call.operation].function(
+                checked(call, request.body), request.body
+            )
         except ServiceError as error:
             answer_error(request, error, request_id)
             return
@@ -134,19 +158,13 @@ class ControlPlane:
         except OSError as error:
             answer_error(request, _storage_error(error, call), request_id)
         else:
-            _respond(request, call, document, request_id)
+            rest_json.answer(lambda_model(), call.operation, request, document, request_id)
         if then is not None:
             await then()
             try:
                 await self._persistence.save()
             except OSError:
                 return  # what is kept is how it was before it came up: it comes up again after a restart
-
-
-def _respond(request: Request, call: Call, document: Document, request_id: str) -> None:
-    status = STATUSES[call.operation]
-    head = f"Content-Type: application/json\r\nx-amzn-RequestId: {request_id}\r\n"
-    request.respond(status, head.encode(), b"" if status == 204 else orjson.dumps(document))
 
 
 def _storage_error(error: OSError, call: Call) -> ServiceError:

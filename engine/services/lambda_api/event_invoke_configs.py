@@ -11,13 +11,11 @@ from typing import Any, Final
 from engine.packages.records import LATEST, StoredInvokeConfig
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import invalid_parameter, not_found
 from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import read
 
 _NO_FUNCTION: Final = "The function doesn't exist."
 _DESTINATION: Final = re.compile(r"arn:(aws[a-zA-Z-]*)?:(sqs|sns|lambda|events|s3):[^\s]*")
@@ -72,7 +70,7 @@ class EventInvokeConfigs:
         )
 
     def _read_members(self, call: Call, body: bytes) -> tuple[FoundFunction, dict[str, Any]]:
-        members = read(request_shapes.EVENT_INVOKE, body)
+        members = dict(call.members)
         if not members:
             raise invalid_parameter("You must specify at least one of error handling or destination setting.")
         found = self._found(call)

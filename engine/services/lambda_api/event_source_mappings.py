@@ -6,14 +6,12 @@ Source: Lambda API reference, CreateEventSourceMapping and its siblings; recorde
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
-
-import orjson
 
 from engine.packages.records import MappingRecord
 from engine.ports import QueueMapping, QueueMappings, QueueMappingSettings
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.event_source_mapping_settings import (
     DEFAULTS,
@@ -27,7 +25,6 @@ from engine.services.lambda_api.function_names import Addressed, addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import read
 
 _MAX_LISTED: Final = 100
 _UNRECOGNIZED: Final = "Unrecognized event source."
@@ -86,15 +83,15 @@ class EventSourceMappings:
                 )
 
     @operation("CreateEventSourceMapping", writes=True)
-    async def create(self, _call: Call, body: bytes) -> Answer:
+    async def create(self, call: Call, _body: bytes) -> Answer:
         """CreateEventSourceMapping: polls from now on."""
-        members = read(request_shapes.CREATE_MAPPING, body)
+        members = call.members
         mappings = self._mappings
         if ":sqs:" not in members.get("EventSourceArn", ""):
             raise invalid_parameter(_UNRECOGNIZED)
         if mappings is None:
             raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
-        _reject_stream_members(body)
+        _reject_stream_members(members)
         config = _settings_members(members)
         settings = settings_of(mappings, config)
         address = self._function(members["FunctionName"])
@@ -112,9 +109,9 @@ class EventSourceMappings:
     @operation("UpdateEventSourceMapping", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateEventSourceMapping: applies from the next batch on; members that are not given stay."""
-        members = read(request_shapes.UPDATE_MAPPING, body)
+        members = call.members
         mappings, mapping = self._found(call.name)
-        _reject_stream_members(body)
+        _reject_stream_members(members)
         before, config = mapping.settings, {**self._config(mapping), **_settings_members(members)}
         settings = settings_of(mappings, config, mapping.settings)
         address = Addressed(mapping.function, mapping.qualifier)
@@ -254,12 +251,11 @@ class EventSourceMappings:
         return document
 
 
-def _settings_members(members: dict[str, Any]) -> dict[str, Any]:
+def _settings_members(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if name not in ("FunctionName", "Tags")}
 
 
-def _reject_stream_members(body: bytes) -> None:
-    given: dict[str, Any] = orjson.loads(body or b"{}")
+def _reject_stream_members(members: Mapping[str, Any]) -> None:
     for name in _NOT_FOR_QUEUES:
-        if given.get(name) is not None:
+        if name in members:
             raise invalid_parameter(f"Unsupported {name} parameter for given event source mapping type.")

@@ -11,13 +11,10 @@ from typing import Final
 from engine.packages.records import LATEST, FunctionRecord, Url
 from engine.ports import FunctionUrlHost
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.protocols.aws.validation import validation_error
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import checked_text, read
 
 _NOTHING: Final = "The resource you requested does not exist."
 _NO_FUNCTION: Final = "Function does not exist"
@@ -46,7 +43,7 @@ class FunctionUrls:
     @operation("CreateFunctionUrlConfig", writes=True)
     async def create(self, call: Call, body: bytes) -> Answer:
         """CreateFunctionUrlConfig: serves from now on."""
-        members = read(request_shapes.CREATE_URL, body)
+        members = dict(call.members)
         record, qualifier = self._named(call, _NO_FUNCTION)
         if qualifier in record.urls:
             arn = self._registry.arn(record, None if qualifier == LATEST else qualifier)
@@ -67,7 +64,7 @@ class FunctionUrls:
     @operation("UpdateFunctionUrlConfig", writes=True)
     async def update(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionUrlConfig: members that are not given stay."""
-        members = read(request_shapes.UPDATE_URL, body)
+        members = dict(call.members)
         record, qualifier = self._named(call, _NO_FUNCTION)
         url = self._url(record, qualifier)
         url.config = url.config | members
@@ -113,10 +110,6 @@ class FunctionUrls:
     def _named(self, call: Call, missing: str) -> tuple[FunctionRecord, str]:
         """A function or one of its aliases: versions have no URLs. `missing` says that it is not there."""
         name, qualifier = self._registry.address(call)
-        if qualifier is not None:
-            violations = checked_text(request_shapes.URL_QUALIFIER, qualifier, "qualifier")
-            if violations:
-                raise validation_error(*violations)
         record = self._registry.record(name)
         if record is None or not (qualifier is None or qualifier in record.aliases):
             raise not_found(missing)

@@ -12,8 +12,6 @@ from typing import Any, Final
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.protocols.aws.validation import not_in_set
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.configured_functions import active, configuration
@@ -33,10 +31,11 @@ from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.layers import folders_of
 from engine.services.lambda_api.paging import page_of
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import read
 from engine.services.lambda_api.versions import Versions, check_deletable
 
-_NOT_SETTINGS: Final = frozenset({"FunctionName", "Code", "Publish", "PackageType", "Tags", "RevisionId"})
+_NOT_SETTINGS: Final = frozenset(
+    {"FunctionName", "Code", "CodeSigningConfigArn", "Publish", "PackageType", "Tags", "RevisionId"}
+)
 
 
 class Functions:
@@ -70,9 +69,9 @@ class Functions:
     # ---------------------------------------------------------------- create
 
     @operation("CreateFunction", writes=True)
-    async def create(self, _call: Call, body: bytes) -> Answer:
+    async def create(self, call: Call, _body: bytes) -> Answer:
         """CreateFunction: unpacks the archive, answers Pending, then starts the function."""
-        members = read(request_shapes.CREATE_FUNCTION, body)
+        members = call.members
         name = self._checks.name_of(members["FunctionName"])
         if members.get("PackageType", "Zip") != "Zip":
             raise invalid_parameter("This engine runs packages of type Zip only, no container images.")
@@ -127,7 +126,7 @@ class Functions:
     @operation("UpdateFunctionCode", writes=True)
     async def update_code(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionCode: unpacks the archive, answers InProgress, then sends invocations there."""
-        members = read(request_shapes.UPDATE_CODE, body)
+        members = call.members
         record, latest = self._changeable(call, members.get("RevisionId"))
         if members.get("DryRun"):
             return Answer(with_state(version_document(self._registry, record, latest, None), latest))
@@ -142,7 +141,7 @@ class Functions:
     @operation("UpdateFunctionConfiguration", writes=True)
     async def update_configuration(self, call: Call, body: bytes) -> Answer:
         """UpdateFunctionConfiguration: answers InProgress, then starts environments with the new settings."""
-        members = read(request_shapes.UPDATE_CONFIGURATION, body)
+        members = call.members
         record, latest = self._changeable(call, members.get("RevisionId"))
         layers = self._checks.check(record.name, members)
         settings = latest.settings | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
@@ -205,7 +204,8 @@ class Functions:
         record, _ = self._registry.packaged(Addressed(name, None))
         self._registry.check_unchanging(record)
         if qualifier is not None:
-            return self._versions.delete(record, qualifier)
+            self._versions.delete(record, qualifier)
+            return Answer({"StatusCode": 204})
         del self._registry.state.functions[record.name]
         for url in record.urls.values():
             self._urls.close(url)
@@ -213,7 +213,7 @@ class Functions:
             self._deployment.remove(record.name)
         for version in record.all_versions():
             self._packages.remove_unused(version.folder)
-        return Answer({})
+        return Answer({"StatusCode": 204})
 
     # ---------------------------------------------------------------- questions
 
@@ -248,8 +248,6 @@ class Functions:
     def list_all(self, call: Call) -> Document:
         """ListFunctions: one page sorted by name; with `FunctionVersion=ALL` every version of each."""
         version = call.query.get("FunctionVersion") or None
-        if version not in (None, "ALL"):
-            raise not_in_set(version, "functionVersion", ("ALL",))
         page = page_of(self._registry.names(), call.query)
         documents = [
             document for name in page.keys for document in self._listed(name, every=version is not None)

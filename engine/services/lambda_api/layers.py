@@ -15,15 +15,12 @@ from engine.packages.layers import unfit_runtimes, unused_modules
 from engine.packages.records import LayerRecord, LayerVersion, Version
 from engine.packages.store import PackageStore
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.protocols.aws.validation import validation_error, violation
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.configured_functions import iso
 from engine.services.lambda_api.errors import invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import checked_text, read
 
 MAX_LAYERS: Final = 5
 _VERSION_ARN: Final = re.compile(
@@ -41,11 +38,7 @@ def folders_of(registry: FunctionRegistry, arns: Sequence[str]) -> list[str]:
     for arn in arns:
         found = _VERSION_ARN.fullmatch(arn)
         if found is None:
-            constraint = (
-                "satisfy regular expression pattern: "
-                r"arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"
-            )
-            raise validation_error(violation(arn[:200], "layers", constraint))
+            raise invalid_parameter(f"Layer version {arn} does not exist.")  # one of AWS's own
         region, account, name, number = found.groups()
         if region != registry.account.region:
             raise invalid_parameter(
@@ -98,7 +91,7 @@ class Layers:
     async def publish(self, call: Call, body: bytes) -> Answer:
         """PublishLayerVersion: the next version of a layer, or the first of a new one."""
         name = self._name(call)
-        members = read(request_shapes.PUBLISH_LAYER, body)
+        members = call.members
         packed = await self._packages.pack_layer(members["Content"])
         layer = self._registry.state.layers.setdefault(name, LayerRecord(name=name))
         version = LayerVersion(
@@ -127,14 +120,18 @@ class Layers:
 
     @operation("GetLayerVersion")
     def get(self, call: Call) -> Document:
-        """GetLayerVersion by name and number, or GetLayerVersionByArn (`find=LayerVersion`)."""
-        if call.query.get("find") == "LayerVersion":
-            found = _VERSION_ARN.fullmatch(call.query.get("Arn", ""))
-            if found is None:
-                raise not_found(_MISSING)
-            name, number = found[3], found[4]
-        else:
-            name, number = self._name(call), self._number(call)
+        """GetLayerVersion."""
+        return self._shown(self._name(call), self._number(call))
+
+    @operation("GetLayerVersionByArn")
+    def get_by_arn(self, call: Call) -> Document:
+        """GetLayerVersionByArn."""
+        found = _VERSION_ARN.fullmatch(call.parameters["Arn"])
+        if found is None:
+            raise not_found(_MISSING)
+        return self._shown(found[3], found[4])
+
+    def _shown(self, name: str, number: str) -> Document:
         version = self._registry.state.layer_version(name, number)
         if version is None:
             raise not_found(_MISSING)
@@ -143,8 +140,6 @@ class Layers:
     @operation("ListLayers")
     def list_all(self, call: Call) -> Document:
         """ListLayers: each with its latest version that suits the request."""
-        if call.query.get("find") == "LayerVersion":
-            return self.get(call)
         latest = {
             layer.name: versions[-1]
             for layer in self._registry.state.layers.values()
@@ -172,15 +167,10 @@ class Layers:
         )
 
     def _name(self, call: Call) -> str:
-        violations = checked_text(request_shapes.LAYER_NAME, call.name, "layerName")
-        if violations:
-            raise validation_error(*violations)
         return call.name.rpartition(":")[2]
 
     def _number(self, call: Call) -> str:
-        if not (call.second.isascii() and call.second.isdecimal()):
-            raise validation_error(violation(call.second[:100], "versionNumber", "be a number"))
-        return str(int(call.second[:20]))
+        return str(call.parameters["VersionNumber"])
 
     def _arn(self, name: str) -> str:
         account = self._registry.account

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
-from engine.protocols.aws.service_model import ServiceModel, service_model
+from engine.protocols.aws.service_model import Node, ServiceModel, service_model
+
+_CHANGES: Final[Node] = {
+    # Bounds of the documentation ("Lambda quotas"); those of the model are for managed instances, since 2026.
+    "Timeout": {"max": 900},
+    "MemorySize": {"max": 10_240},
+    "EphemeralStorageSize": {"max": 10_240},
+    # An unknown runtime of a function is told as InvalidParameterValueException, after all else.
+    "CreateFunctionRequest": {"members": {"Runtime": {"shape": "String"}}},
+    "UpdateFunctionConfigurationRequest": {"members": {"Runtime": {"shape": "String"}}},
+    # AWS tells the values of an enumeration in an order of its own: these were recorded.
+    "EventSourcePosition": {"enum": ["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]},
+    # Lists and maps of which AWS's messages do not say that their members must not be null.
+    "SubnetIds": {"sparse": True},
+    "SecurityGroupIds": {"sparse": True},
+    "EnvironmentVariables": {"sparse": True},
+    "CompatibleArchitectures": {"sparse": True},
+}
+"""By shape: keys that are other than in the model."""
 
 
 @cache
 def lambda_model() -> ServiceModel:
     """The model. It is read at the first request that needs it."""
-    return service_model("lambda")
+    return service_model("lambda").revised(_CHANGES)

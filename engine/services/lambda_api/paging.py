@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from engine.protocols.aws.errors import ServiceError
-from engine.protocols.aws.validation import validation_error, violation
 
 PAGE: Final = 50
 """Members of a page at most, whatever `MaxItems` says."""
-_MAX_ITEMS: Final = 10_000
 
 
 class Page(NamedTuple):
@@ -34,7 +32,7 @@ def list_document(
     """The answer of a List operation: the `document` of each key on the page that `query` asks for.
 
     Raises:
-        ServiceError: The marker is malformed, or `MaxItems` is out of range.
+        ServiceError: The marker is malformed.
     """
     shown = page_of(sorted(keys), query, page=page)
     return {"NextMarker": shown.next_marker, member: [document(key) for key in shown.keys]}
@@ -44,24 +42,12 @@ def page_of(keys: Sequence[str], query: Mapping[str, str], *, page: int = PAGE) 
     """The page that `query` asks for of `keys`, which are sorted; `page` keys at most.
 
     Raises:
-        ServiceError: The marker is malformed, or `MaxItems` is out of range.
+        ServiceError: The marker is malformed.
     """
     first = bisect.bisect_right(keys, _key_in(query["Marker"])) if query.get("Marker") else 0
-    last = first + min(_max_items(query, page), page)
+    last = first + min(int(query.get("MaxItems") or page), page)
     shown = keys[first:last]
     return Page(shown, b64encode(shown[-1].encode()).decode() if last < len(keys) else None)
-
-
-def _max_items(query: Mapping[str, str], page: int) -> int:
-    text = query.get("MaxItems") or str(page)
-    if not (text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 20):
-        raise ServiceError(400, "SerializationException", "STRING_VALUE can not be converted to an Integer")
-    value = int(text)
-    if value < 1:
-        raise validation_error(violation(text, "maxItems", "have value greater than or equal to 1"))
-    if value > _MAX_ITEMS:
-        raise validation_error(violation(text, "maxItems", f"have value less than or equal to {_MAX_ITEMS}"))
-    return value
 
 
 def _key_in(marker: str) -> str:

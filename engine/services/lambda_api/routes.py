@@ -1,4 +1,4 @@
-"""Which operation of the Lambda API a method and a path name.
+"""Which operation of the Lambda API a request is for, and its parameters, checked against the model.
 
 Source: Lambda API reference, "Actions"; the API model of botocore.
 """
@@ -7,15 +7,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
 
+from engine.protocols.aws import rest_json
 from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.rest_routes import RestRoutes
 from engine.protocols.aws.router import UNSERVED
+from engine.protocols.aws.validation import check
+from engine.services.lambda_api.model import lambda_model
 
 INVOKE: Final = "Invoke"
 INVOKE_ASYNC: Final = "InvokeAsync"
 INVOKE_STREAM: Final = "InvokeWithResponseStream"
+INVOKING: Final = frozenset({INVOKE, INVOKE_ASYNC, INVOKE_STREAM})
+"""Operations whose body is a payload."""
+
+_UNSERVED_MEMBERS: Final = frozenset(
+    {
+        "AcceleratorConfig",
+        "CapacityProviderConfig",
+        "DurableConfig",
+        "ImageConfig",
+        "PublishTo",
+        "RuntimeConfig",
+        "TenancyConfig",
+    }
+)
+"""Of bodies: what the engine's functions cannot be. Ignoring it would promise what does not happen."""
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Call(NamedTuple):
@@ -27,119 +50,71 @@ class Call(NamedTuple):
         query: Parameters, decoded; of equal names the first counts.
         second: The second variable of the path: an alias, a statement, a layer's version; or empty.
         repeated: Parameters with all their values.
+        parameters: Those of the path and the query by AWS's names for them.
+        members: Those of the body.
     """
 
     operation: str
     name: str
     query: Mapping[str, str]
     second: str = ""
-    repeated: Mapping[str, Sequence[str]] = {}
+    repeated: Mapping[str, Sequence[str]] = _NOTHING
+    parameters: Mapping[str, Any] = _NOTHING
+    members: Mapping[str, Any] = _NOTHING
 
-
-class OperationRoute(NamedTuple):
-    """An operation, and the status of its success."""
-
-    operation: str
-    status: int
-
-
-_ANY: Final = "*"
-_TABLE: Final = """
-POST   2015-03-31/functions/*/invocations                      Invoke                             200
-POST   2014-11-13/functions/*/invoke-async                     InvokeAsync                        202
-POST   2021-11-15/functions/*/response-streaming-invocations   InvokeWithResponseStream           200
-POST   2015-03-31/functions                                    CreateFunction                     201
-GET    2015-03-31/functions                                    ListFunctions                      200
-GET    2015-03-31/functions/*                                  GetFunction                        200
-DELETE 2015-03-31/functions/*                                  DeleteFunction                     204
-GET    2015-03-31/functions/*/configuration                    GetFunctionConfiguration           200
-PUT    2015-03-31/functions/*/configuration                    UpdateFunctionConfiguration        200
-PUT    2015-03-31/functions/*/code                             UpdateFunctionCode                 200
-POST   2015-03-31/functions/*/versions                         PublishVersion                     201
-GET    2015-03-31/functions/*/versions                         ListVersionsByFunction             200
-POST   2015-03-31/functions/*/aliases                          CreateAlias                        201
-GET    2015-03-31/functions/*/aliases                          ListAliases                        200
-GET    2015-03-31/functions/*/aliases/*                        GetAlias                           200
-PUT    2015-03-31/functions/*/aliases/*                        UpdateAlias                        200
-DELETE 2015-03-31/functions/*/aliases/*                        DeleteAlias                        204
-PUT    2017-10-31/functions/*/concurrency                      PutFunctionConcurrency             200
-DELETE 2017-10-31/functions/*/concurrency                      DeleteFunctionConcurrency          204
-GET    2019-09-30/functions/*/concurrency                      GetFunctionConcurrency             200
-PUT    2019-09-30/functions/*/provisioned-concurrency          PutProvisionedConcurrencyConfig    202
-GET    2019-09-30/functions/*/provisioned-concurrency          GetProvisionedConcurrencyConfig    200
-DELETE 2019-09-30/functions/*/provisioned-concurrency          DeleteProvisionedConcurrencyConfig 204
-PUT    2019-09-25/functions/*/event-invoke-config              PutFunctionEventInvokeConfig       200
-POST   2019-09-25/functions/*/event-invoke-config              UpdateFunctionEventInvokeConfig    200
-GET    2019-09-25/functions/*/event-invoke-config              GetFunctionEventInvokeConfig       200
-DELETE 2019-09-25/functions/*/event-invoke-config              DeleteFunctionEventInvokeConfig    204
-GET    2019-09-25/functions/*/event-invoke-config/list         ListFunctionEventInvokeConfigs     200
-POST   2021-10-31/functions/*/url                              CreateFunctionUrlConfig            201
-PUT    2021-10-31/functions/*/url                              UpdateFunctionUrlConfig            200
-GET    2021-10-31/functions/*/url                              GetFunctionUrlConfig               200
-DELETE 2021-10-31/functions/*/url                              DeleteFunctionUrlConfig            204
-GET    2021-10-31/functions/*/urls                             ListFunctionUrlConfigs             200
-POST   2015-03-31/functions/*/policy                           AddPermission                      201
-GET    2015-03-31/functions/*/policy                           GetPolicy                          200
-DELETE 2015-03-31/functions/*/policy/*                         RemovePermission                   204
-POST   2017-03-31/tags/*                                       TagResource                        204
-DELETE 2017-03-31/tags/*                                       UntagResource                      204
-GET    2017-03-31/tags/*                                       ListTags                           200
-GET    2020-06-30/functions/*/code-signing-config              GetFunctionCodeSigningConfig       200
-GET    2024-08-31/functions/*/recursion-config                 GetFunctionRecursionConfig         200
-PUT    2024-08-31/functions/*/recursion-config                 PutFunctionRecursionConfig         200
-GET    2021-07-20/functions/*/runtime-management-config        GetRuntimeManagementConfig         200
-POST   2018-10-31/layers/*/versions                            PublishLayerVersion                201
-GET    2018-10-31/layers/*/versions                            ListLayerVersions                  200
-GET    2018-10-31/layers/*/versions/*                          GetLayerVersion                    200
-DELETE 2018-10-31/layers/*/versions/*                          DeleteLayerVersion                 204
-GET    2018-10-31/layers                                       ListLayers                         200
-POST   2015-03-31/event-source-mappings                        CreateEventSourceMapping           202
-GET    2015-03-31/event-source-mappings                        ListEventSourceMappings            200
-GET    2015-03-31/event-source-mappings/*                      GetEventSourceMapping              200
-PUT    2015-03-31/event-source-mappings/*                      UpdateEventSourceMapping           202
-DELETE 2015-03-31/event-source-mappings/*                      DeleteEventSourceMapping           202
-GET    2016-08-19/account-settings                             GetAccountSettings                 200
-"""
-ROUTES: Final = {
-    (method, *path.split("/")): OperationRoute(operation, int(status))
-    for method, path, operation, status in map(str.split, _TABLE.strip().splitlines())
-}
-"""Method and the parts of a path, `*` for a variable, to what they name."""
-STATUSES: Final = {route.operation: route.status for route in ROUTES.values()}
-"""Operation to the status of its success."""
 
 _API_VERSION: Final = re.compile(r"20\d\d-\d\d-\d\d", re.ASCII)
 _SHOWN: Final = 200
+
+
+@cache
+def _routes() -> RestRoutes:
+    return RestRoutes(lambda_model())
 
 
 def find(method: str, target: bytes) -> Call:
     """Parse the target of a request. A slash at the end of the path is ignored.
 
     Raises:
-        ServiceError: 501 `NotImplementedException` for what may be one of the API's many other operations,
+        ServiceError: 501 `NotImplementedException` for what may be an operation that is newer than the model,
             404 `UnknownOperationException` for what cannot be.
     """
     path, _, query = target.decode("latin-1").partition("?")
-    parts = path.removeprefix("/").removesuffix("/").split("/")
-    for route, variables in _candidates(method, parts):
-        if route is not None:
-            name, second = ([unquote(variable) for variable in variables] + ["", ""])[:2]
-            repeated: dict[str, list[str]] = {}
-            for key, value in parse_qsl(query, keep_blank_values=True):
-                repeated.setdefault(key, []).append(value)
-            first = {key: values[0] for key, values in repeated.items()}
-            return Call(route.operation, name, first, second, repeated)
+    repeated: dict[str, list[str]] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        repeated.setdefault(key, []).append(value)
+    first = {key: values[0] for key, values in repeated.items()}
+    found = _routes().find(method, path, first)
+    if found is not None:
+        name, second = ([*found.labels.values(), "", ""])[:2]
+        parameters = rest_json.located(lambda_model(), found.operation, found.labels, repeated)
+        return Call(found.operation, name, first, second, repeated, parameters)
     shown = f"{method} {path[:_SHOWN]}"
-    if len(parts) > 1 and _API_VERSION.fullmatch(parts[0]):
+    if _API_VERSION.fullmatch(path.removeprefix("/").partition("/")[0]):
         raise ServiceError(501, UNSERVED, f"{shown} is not implemented by this engine")
     raise ServiceError(404, "UnknownOperationException", f"{shown} is no operation of the Lambda API")
 
 
-def _candidates(method: str, parts: list[str]) -> list[tuple[OperationRoute | None, list[str]]]:
-    """Route and variables for each way to read a path: with one variable, or with two."""
-    with_name, with_two = parts[:2] + [_ANY] * (len(parts) > 2) + parts[3:], parts[:]
-    with_two[2::2] = [_ANY] * len(with_two[2::2])
-    return [
-        (ROUTES.get((method, *with_name)), parts[2:3]),
-        (ROUTES.get((method, *with_two)), parts[2::2]),
-    ]
+def refused(operation: str) -> ServiceError:
+    """501: an operation that AWS has and this engine has not."""
+    return ServiceError(501, UNSERVED, f"{operation} is not implemented by this engine")
+
+
+def checked(call: Call, body: bytes = b"") -> Call:
+    """The call with the members of its body; of an invocation, that is no JSON document, without.
+
+    Raises:
+        ServiceError: SerializationException or ValidationException.
+    """
+    if call.operation in INVOKING:
+        members: Mapping[str, Any] = _NOTHING
+        required = {"InvokeArgs": ""} if call.operation == INVOKE_ASYNC else {}
+        check(lambda_model(), call.operation, {**call.parameters, **required})
+    else:
+        members = rest_json.members(lambda_model(), call.operation, body)
+        check(lambda_model(), call.operation, {**call.parameters, **members})
+        for name in members.keys() & _UNSERVED_MEMBERS:
+            raise ServiceError(
+                400, "InvalidParameterValueException", f"This engine does not implement {name}."
+            )
+    return call._replace(members=members)

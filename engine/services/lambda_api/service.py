@@ -16,7 +16,7 @@ from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.errors import answer_error, service_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
-from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, Call, find
+from engine.services.lambda_api.routes import INVOKE_ASYNC, INVOKE_STREAM, INVOKING, Call, checked, find
 
 _log = logging.getLogger("engine.lambda")
 
@@ -29,7 +29,6 @@ _REJECTIONS: Final = {
     "ServiceException": "not_accepting",
 }
 """Error code to the label of the metric that counts it."""
-_INVOKING: Final = (INVOKE, INVOKE_STREAM, INVOKE_ASYNC)
 
 
 class LambdaApi:
@@ -86,8 +85,8 @@ class LambdaApi:
     def _route(self, request: Request, request_id: str) -> InvokeTarget | None:
         """The target if it is an invocation; any other operation is answered by the control plane."""
         call = find(request.method, request.target)
-        if call.operation in _INVOKING:
-            target = self._target(call)
+        if call.operation in INVOKING:
+            target = self._target(checked(call))
             if len(request.target) <= _LONGEST_TARGET:
                 if len(self._targets) >= _MAX_TARGETS:
                     self._targets.clear()

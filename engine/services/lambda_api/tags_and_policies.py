@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.packages.records import LATEST, FunctionRecord, MappingRecord, Policy
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.protocols.aws.validation import validation_error, violation
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.errors import (
     conflict,
     invalid_parameter,
@@ -22,7 +21,6 @@ from engine.services.lambda_api.errors import (
 from engine.services.lambda_api.function_names import Addressed
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry, check_revision
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import read
 
 _MAX_TAGS: Final = 50
 _POLICY_BYTES: Final = 20_480
@@ -42,7 +40,7 @@ class TagsAndPolicies:
     async def tag(self, call: Call, body: bytes) -> Answer:
         """TagResource: adds tags, or replaces their values."""
         record = self._tagged(call)
-        members = read(request_shapes.TAG, body)["Tags"]
+        members = call.members["Tags"]
         if not members:
             raise invalid_parameter("An error occurred and the request cannot be processed.")
         if len(record.tags | members) > _MAX_TAGS:
@@ -53,11 +51,8 @@ class TagsAndPolicies:
     @operation("UntagResource", writes=True)
     async def untag(self, call: Call, _body: bytes) -> Answer:
         """UntagResource: removes tags; missing ones are ignored."""
-        if not call.repeated.get("tagKeys"):
-            constraint = "Member must not be null"
-            raise validation_error(f"Value null at 'tagKeys' failed to satisfy constraint: {constraint}")
         record = self._tagged(call)
-        removed = set(call.repeated["tagKeys"])
+        removed = set(call.parameters["TagKeys"])
         record.tags = {key: value for key, value in record.tags.items() if key not in removed}
         return Answer({})
 
@@ -67,11 +62,6 @@ class TagsAndPolicies:
         return {"Tags": dict(self._tagged(call).tags)}
 
     def _tagged(self, call: Call) -> FunctionRecord | MappingRecord:
-        if not call.name.startswith("arn:"):
-            constraint = (
-                "satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:[a-z0-9-]+:\\d{12}:.+"
-            )
-            raise validation_error(violation(call.name[:200], "resource", constraint))
         _, mark, uuid = call.name.partition(":event-source-mapping:")
         if mark:
             mapping = self._registry.state.mappings.get(uuid)
@@ -85,7 +75,7 @@ class TagsAndPolicies:
     @operation("AddPermission", writes=True)
     async def add_permission(self, call: Call, body: bytes) -> Answer:
         """AddPermission: adds a statement to the policy."""
-        members = read(request_shapes.ADD_PERMISSION, body)
+        members = call.members
         name, qualifier = self._registry.address(call)
         if qualifier == LATEST:
             raise invalid_parameter("We currently do not support adding policies for $LATEST.")
@@ -166,7 +156,7 @@ class TagsAndPolicies:
     @operation("PutFunctionRecursionConfig", writes=True)
     async def put_recursion(self, call: Call, body: bytes) -> Answer:
         """PutFunctionRecursionConfig: stored and shown, without effect."""
-        members = read(request_shapes.RECURSION, body)
+        members = call.members
         record = self._registry.function(call.name)
         record.recursion = members["RecursiveLoop"]
         return Answer({"RecursiveLoop": record.recursion})
@@ -179,7 +169,7 @@ class TagsAndPolicies:
         return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._registry.arn(found.record, qualifier)}
 
 
-def _statement(members: dict[str, Any], arn: str) -> dict[str, Any]:
+def _statement(members: Mapping[str, Any], arn: str) -> dict[str, Any]:
     principal: Any = members["Principal"]
     if _SERVICE.fullmatch(principal):
         principal = {"Service": principal}

@@ -10,7 +10,6 @@ from typing import Any
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.protocols.aws.operation import Answer, Document, operation
-from engine.services.lambda_api import request_shapes
 from engine.services.lambda_api.code_packages import CodePackages
 from engine.services.lambda_api.configured_functions import configuration
 from engine.services.lambda_api.errors import conflict, invalid_parameter
@@ -19,7 +18,6 @@ from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
-from engine.services.lambda_api.validation import read
 
 
 class Versions:
@@ -40,7 +38,7 @@ class Versions:
     @operation("PublishVersion", writes=True)
     async def publish(self, call: Call, body: bytes) -> Answer:
         """PublishVersion: a version of the present `$LATEST`; the last one again if nothing changed since."""
-        members = read(request_shapes.PUBLISH_VERSION, body)
+        members = call.members
         record, latest = self._registry.packaged(self._registry.address(call))
         self._registry.check_changeable(record, latest, members.get("RevisionId"))
         expected = members.get("CodeSha256")
@@ -87,11 +85,11 @@ class Versions:
         record.next_version += 1
         return version
 
-    def delete(self, record: FunctionRecord, qualifier: str) -> Answer:
+    def delete(self, record: FunctionRecord, qualifier: str) -> None:
         """Delete one version; invocations that run are finished. A missing version is no error."""
         version = record.versions.get(qualifier)
         if version is None:
-            return Answer({})
+            return
         aliases = [a.name for a in record.aliases.values() if qualifier in (a.version, *a.weights)]
         if aliases:
             raise conflict(f"Unable to delete version because the following aliases reference it: {aliases}")
@@ -102,7 +100,6 @@ class Versions:
         if version.state == "Active":
             self._deployment.remove(record.name, qualifier)
         self._packages.remove_unused(version.folder)
-        return Answer({})
 
     @operation("ListVersionsByFunction")
     def list_all(self, call: Call) -> Document:

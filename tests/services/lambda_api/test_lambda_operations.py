@@ -2,14 +2,18 @@
 
 import ast
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 
 from engine.packages.records import LayerRecord, LayerVersion
 from engine.packages.store import PackageStore
+from engine.protocols.aws.operation import operations_of
 from engine.services import lambda_api
 from engine.services.lambda_api.code_packages import CodePackages
-from engine.services.lambda_api.routes import INVOKE, INVOKE_ASYNC, INVOKE_STREAM, ROUTES
+from engine.services.lambda_api.control_plane import PARTS
+from engine.services.lambda_api.model import lambda_model
+from engine.services.lambda_api.routes import INVOKING, find
 from engine.services.lambda_api.state_persistence import StatePersistence
 
 FOLDER = Path(lambda_api.__file__).parent
@@ -25,20 +29,39 @@ def marked():
                         yield mark.args[0].value, any(keyword.arg == "writes" for keyword in mark.keywords)
 
 
-def test_every_operation_with_a_route_is_one_method_of_its_name():
-    """So that whoever looks for PublishVersion finds it by that name, once."""
-    routed = {route.operation for route in ROUTES.values()} - {INVOKE, INVOKE_ASYNC, INVOKE_STREAM}
+def test_every_operation_is_one_method_of_its_name():
+    """So that whoever looks for PublishVersion finds it by that name, once; and AWS has it."""
+    served = operations_of(PARTS)
 
-    assert dict.fromkeys(routed, 1) == Counter(name for name, _ in marked())
+    assert dict.fromkeys(served, 1) == Counter(name for name, _ in marked())
+    assert set() == served.keys() - lambda_model().operations.keys()
 
 
 def test_operations_that_are_not_read_by_GET_write(bench):
     """They are answered once the state is saved."""
-    by_get = {route.operation for (method, *_), route in ROUTES.items() if method == "GET"}
+    operations = lambda_model().operations
 
-    assert all(
-        writes == (name not in by_get) == bench.control_plane.is_write(name) for name, writes in marked()
-    )
+    for name, writes in marked():
+        assert writes == (operations[name]["http"]["method"] != "GET"), name
+        assert writes == bench.control_plane.is_write(name)
+
+
+def test_every_operation_of_AWS_is_found_and_what_is_not_served_is_refused_by_its_name(bench):
+    """None is ever taken for another one."""
+    served = operations_of(PARTS).keys() | INVOKING
+    for name, operation in lambda_model().operations.items():
+        path, _, query = operation["http"]["requestUri"].partition("?")
+        method, target = (
+            operation["http"]["method"],
+            re.sub(r"\{\w+\}", "7", path) + "?" * bool(query) + query,
+        )
+
+        assert name == find(method, target.encode()).operation
+        if name not in served:
+            message = f"{name} is not implemented by this engine"
+            assert (501, "NotImplementedException", {"Type": "User", "message": message}) == bench.ask(
+                method, target
+            ).error
 
 
 class WatchedStore(PackageStore):

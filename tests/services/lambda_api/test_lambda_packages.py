@@ -520,9 +520,10 @@ BAD_ALIASES = {
             400,
             "ValidationException",
             (
-                "1 validation error detected: Value '1.5' at "
-                "'routingConfig.additionalVersionWeights.2.member' failed "
-                "to satisfy constraint: Member must have value less than or equal to 1.0"
+                "1 validation error detected: Value '{2=1.5}' at 'routingConfig.additionalVersionWeights' "
+                "failed to satisfy constraint: Map value must satisfy constraint: [Member must have value "
+                "less than or equal to 1.0, Member must have value greater than or equal to 0.0, "
+                "Member must not be null]"
             ),
         ),
     ),

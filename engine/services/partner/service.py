@@ -78,7 +78,7 @@ class Partner:
 
     async def _exchange(self, request: Request, scope: CredentialScope, refuse: Refuse, setting: str) -> None:
         try:
-            connection = await (self._to_moto() if setting == MOTO else _to_server(setting))
+            connection = await (self._to_moto(scope.service) if setting == MOTO else _to_server(setting))
             try:
                 answer = await connection.request(
                     request.method,
@@ -104,8 +104,8 @@ class Partner:
             else:
                 request.respond(answer.status, _head_of(answer), answer.body)
 
-    async def _to_moto(self) -> HttpConnection:
-        """A connection to moto, which is started if it does not run.
+    async def _to_moto(self, service: str) -> HttpConnection:
+        """A connection to moto, which is started, for `service`, if it does not run.
 
         Raises:
             PartnerFailed: It cannot be started; or it has ended since, which is told to one caller.
@@ -115,6 +115,7 @@ class Partner:
             raise PartnerFailed(how)
         if self._moto is None or not self._moto.is_alive:
             self._moto = MotoProcess(self._account.account_id, self._endpoint_url, self._has_ended)
+            self._say(f"partner: moto starts, for {service!r}; what it keeps ends with the engine")
         moto = self._moto
         await moto.wait_ready()
         return await HttpConnection.open_unix(moto.socket, "moto", _CONNECT_S)

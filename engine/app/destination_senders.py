@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.ports import Host
+from engine.protocols.aws.errors import ServiceError
 from engine.services.lambda_api.errors import invalid_parameter
 from engine.services.s3.errors import S3Error
 from engine.services.s3.service import S3Service
-from engine.services.sqs.errors import SqsError
 from engine.services.sqs.message import Attribute
 from engine.services.sqs.message_content import body_of, check_size
 from engine.services.sqs.service import SqsService
@@ -29,7 +29,7 @@ class QueueSender:
             attributes = {name: Attribute(*pair) for name, pair in record.attributes.items()}
             size = sum(len(name) + len(kind) + len(value) for name, (kind, value) in attributes.items())
             check_size(len(raw) + size, queue.policy.max_bytes)
-        except SqsError as error:
+        except ServiceError as error:
             raise DeliveryError(arn, error.message) from None
         if queue.policy.fifo:
             raise DeliveryError(arn, "a FIFO queue cannot be a destination (AWS)")

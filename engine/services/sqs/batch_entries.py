@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from engine.services.sqs.errors import MISSING, UNREADABLE, SqsError, invalid_value, missing
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.json_values import UNREADABLE
+from engine.services.sqs.errors import MISSING, entry_code, invalid_value, missing, sqs_error
 from engine.services.sqs.parameters import Params, structures, text
 from engine.services.sqs.queue_attributes import QueueAttributes
 from engine.services.sqs.request import Result
@@ -32,20 +34,20 @@ class BatchEntry(NamedTuple):
     id: str
     params: dict[str, Any]
 
-    def send_request(self, policy: QueueAttributes, trace: str | None) -> SendRequest | SqsError:
+    def send_request(self, policy: QueueAttributes, trace: str | None) -> SendRequest | ServiceError:
         """The message to send, of a request that came with `trace`, or what is wrong with it.
 
         Raises:
-            SqsError: A member cannot be read at all, which fails the whole batch.
+            ServiceError: A member cannot be read at all, which fails the whole batch.
         """
         try:
             return read_send_request(self.params, policy, trace)
-        except SqsError as error:
-            if error.shape == UNREADABLE:
+        except ServiceError as error:
+            if error.code == UNREADABLE:
                 raise
             if not self.params.get("MessageBody"):
                 return missing(f"{self.label}.MessageBody")
-            return invalid_value(error.message) if error.shape == MISSING else error
+            return invalid_value(error.message) if error.code == MISSING else error
 
     def body_bytes(self) -> int:
         """Size of the body, which is what an entry that is wrong counts for in its batch."""
@@ -63,10 +65,10 @@ class BatchResult:
         """Add a success; `result` has its members besides `Id`."""
         self._successful.append({"Id": entry.id, **(result or {})})
 
-    def fail(self, entry: BatchEntry, error: SqsError) -> None:
+    def fail(self, entry: BatchEntry, error: ServiceError) -> None:
         """Add a failure."""
         self._failed.append(
-            {"Id": entry.id, "SenderFault": True, "Code": error.code, "Message": error.message}
+            {"Id": entry.id, "SenderFault": True, "Code": entry_code(error), "Message": error.message}
         )
 
     def document(self) -> Result:
@@ -79,14 +81,14 @@ def read_entries(params: Params, name: str) -> list[BatchEntry]:
     """The entries of a batch. `name` is what the API calls one of them.
 
     Raises:
-        SqsError: There are none or too many, or an id is missing, malformed or repeated: the call fails.
+        ServiceError: There are none or too many, or an id is missing, malformed or repeated: the call fails.
     """
     entries = structures(params, "Entries")
     if not entries:
-        raise SqsError("EmptyBatchRequest", f"There should be at least one {name} in the request.")
+        raise sqs_error("EmptyBatchRequest", f"There should be at least one {name} in the request.")
     if len(entries) > MAX_ENTRIES:
         reason = f"Maximum number of entries per request are {MAX_ENTRIES}. You have sent {len(entries)}."
-        raise SqsError("TooManyEntriesInBatchRequest", reason)
+        raise sqs_error("TooManyEntriesInBatchRequest", reason)
     read: dict[str, BatchEntry] = {}
     for number, members in enumerate(entries, 1):
         label, entry_id = f"{name}.{number}", text(members, "Id")
@@ -97,8 +99,8 @@ def read_entries(params: Params, name: str) -> list[BatchEntry]:
                 "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can "
                 "be at most 80 letters long."
             )
-            raise SqsError("InvalidBatchEntryId", reason)
+            raise sqs_error("InvalidBatchEntryId", reason)
         if entry_id in read:
-            raise SqsError("BatchEntryIdsNotDistinct", f"Id {entry_id} repeated.")
+            raise sqs_error("BatchEntryIdsNotDistinct", f"Id {entry_id} repeated.")
         read[entry_id] = BatchEntry(label, entry_id, members)
     return list(read.values())

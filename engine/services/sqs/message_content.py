@@ -6,13 +6,13 @@ quotas"; recorded answers.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
-from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, malformed, missing
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.json_values import as_bytes
+from engine.services.sqs.errors import invalid_parameter, invalid_value, missing, sqs_error
 from engine.services.sqs.message import Attribute
 from engine.services.sqs.parameters import Params, structure_map, text
 
@@ -41,17 +41,17 @@ class Attributes(NamedTuple):
 
 
 def body_of(params: Params) -> tuple[str, bytes]:
-    """The body, and its UTF-8 bytes. Raises SqsError: none, or with characters that XML has not."""
+    """The body, and its UTF-8 bytes. Raises ServiceError: none, or with characters that XML has not."""
     body = text(params, "MessageBody")
     if not body:
         raise missing("MessageBody")
     if not body.isprintable() and _BAD_CHARACTER.search(body) is not None:
-        raise SqsError("InvalidMessageContents", _BAD_CHARACTER_TEXT)
+        raise sqs_error("InvalidMessageContents", _BAD_CHARACTER_TEXT)
     return body, body.encode()
 
 
 def attributes_of(params: Params) -> Attributes | None:
-    """`MessageAttributes`, None if there are none. Raises SqsError."""
+    """`MessageAttributes`, None if there are none. Raises ServiceError."""
     given = structure_map(params, "MessageAttributes")
     if not given:
         return None
@@ -69,7 +69,7 @@ def attributes_of(params: Params) -> Attributes | None:
 
 
 def trace_of(params: Params) -> str | None:
-    """`AWSTraceHeader` of `MessageSystemAttributes`; there are no others. Raises SqsError."""
+    """`AWSTraceHeader` of `MessageSystemAttributes`; there are no others. Raises ServiceError."""
     given = structure_map(params, "MessageSystemAttributes")
     if not given:
         return None
@@ -84,7 +84,7 @@ def trace_of(params: Params) -> str | None:
 
 
 def token_of(params: Params, name: str) -> str | None:
-    """`MessageGroupId` and its like; None if absent. Raises SqsError."""
+    """`MessageGroupId` and its like; None if absent. Raises ServiceError."""
     token = text(params, name)
     if token is not None and _TOKEN.fullmatch(token) is None:
         reason = f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length."
@@ -121,7 +121,7 @@ def _attribute(name: str, given: dict[str, Any], whose: str) -> Attribute:
     kind = data_type.partition(".")[0]
     if given.get("StringListValues") or given.get("BinaryListValues"):
         reason = "Message attribute list values in SendMessage operation are not supported."
-        raise SqsError("UnsupportedOperation", reason)
+        raise sqs_error("UnsupportedOperation", reason)
     if kind not in ("String", "Number", "Binary"):
         raise invalid_value(
             f"The type of message ({whose}) attribute '{name}' is invalid. You must use only the "
@@ -132,7 +132,7 @@ def _attribute(name: str, given: dict[str, Any], whose: str) -> Attribute:
         encoded = text(given, "BinaryValue")
         if not encoded:
             raise invalid_value(wrong)
-        return Attribute(data_type, _decoded(encoded))
+        return Attribute(data_type, as_bytes(encoded))
     value = text(given, "StringValue")
     if not value:
         raise invalid_value(wrong)
@@ -141,13 +141,6 @@ def _attribute(name: str, given: dict[str, Any], whose: str) -> Attribute:
     if kind == "Number" and not _is_number(value):
         raise invalid_value(f"Can't cast the value of message ({whose}) attribute '{name}' to a number.")
     return Attribute(data_type, value)
-
-
-def _decoded(encoded: str) -> bytes:
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        raise malformed("The blob is not valid base64.") from None
 
 
 def _is_number(value: str) -> bool:
@@ -165,12 +158,12 @@ def _is_number(value: str) -> bool:
 
 
 def check_size(size: int, limit: int) -> None:
-    """Raises SqsError if `size` bytes are more than `limit`."""
+    """Raises ServiceError if `size` bytes are more than `limit`."""
     if size > limit:
         raise too_long(limit, "are invalid")
 
 
-def too_long(limit: int, verb: str) -> SqsError:
+def too_long(limit: int, verb: str) -> ServiceError:
     """A message of more than `limit` bytes."""
     return invalid_value(
         f"One or more parameters {verb}. Reason: Message must be shorter than {limit} bytes."

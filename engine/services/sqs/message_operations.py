@@ -6,17 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.json_values import UNREADABLE
+from engine.protocols.aws.operation import operation
 from engine.protocols.aws.sent_trace import SentTrace
 from engine.services.sqs.batch_entries import BatchEntry, BatchResult, read_entries
 from engine.services.sqs.digests import md5_of_attributes
-from engine.services.sqs.errors import (
-    UNREADABLE,
-    SqsError,
-    batch_too_long,
-    invalid_handle,
-    invalid_parameter,
-    missing,
-)
+from engine.services.sqs.errors import batch_too_long, invalid_handle, invalid_parameter, missing, sqs_error
 from engine.services.sqs.long_polls import LongPoll
 from engine.services.sqs.message import Attribute
 from engine.services.sqs.message_content import check_size, token_of, too_long
@@ -65,6 +61,7 @@ class MessageOperations:
 
     # --- sending
 
+    @operation("SendMessage")
     def send(self, call: SqsRequest, params: Params) -> Result:
         """SendMessage."""
         send_request = read_send_request(params, self.queue.policy, self._context.sent_trace(call.request))
@@ -74,6 +71,7 @@ class MessageOperations:
             self.queue.wake_waiters(call.now_s)
         return result
 
+    @operation("SendMessageBatch")
     def send_batch(self, call: SqsRequest, params: Params) -> Result:
         """SendMessageBatch: entries succeed or fail one by one; on a FIFO queue all fail with the first."""
         queue, policy = self.queue, self.queue.policy
@@ -89,11 +87,11 @@ class MessageOperations:
         requests = [_fitting(request, policy) for request in requests]
         if policy.fifo:
             for request in requests:
-                if isinstance(request, SqsError):
+                if isinstance(request, ServiceError):
                     raise request
         results = BatchResult()
         for entry, request in zip(entries, requests, strict=True):
-            if isinstance(request, SqsError):
+            if isinstance(request, ServiceError):
                 results.fail(entry, request)
             else:
                 results.succeed(entry, self._accept(request, call.now_s))
@@ -125,6 +123,7 @@ class MessageOperations:
 
     # --- receiving
 
+    @operation("ReceiveMessage")
     def receive(self, call: SqsRequest, params: Params) -> Result | None:
         """ReceiveMessage. Returns None if it waits: a `LongPoll` answers later."""
         queue, now_s = self.queue, call.now_s
@@ -150,7 +149,7 @@ class MessageOperations:
         if not wait_s:
             if not queue.policy.fifo and queue.messages.in_flight >= queue.max_in_flight:
                 reason = "Too many messages in flight: delete some that were received, or let them time out."
-                raise SqsError("OverLimit", reason)
+                raise sqs_error("OverLimit", reason)
             return {}
         queue.messages.tick(now_s)
         LongPoll(call, queue, partial(self._receive, options), self._context.polls, wait_s)
@@ -169,6 +168,7 @@ class MessageOperations:
 
     # --- what becomes of received messages
 
+    @operation("DeleteMessage")
     def delete(self, call: SqsRequest, params: Params) -> Result:
         """DeleteMessage."""
         self._delete(params, call.now_s)
@@ -176,10 +176,12 @@ class MessageOperations:
             self.queue.wake_waiters(call.now_s)
         return {}
 
+    @operation("DeleteMessageBatch")
     def delete_batch(self, call: SqsRequest, params: Params) -> Result:
         """DeleteMessageBatch."""
         return self._each(call, read_entries(params, "DeleteMessageBatchRequestEntry"), self._delete)
 
+    @operation("ChangeMessageVisibility")
     def change_visibility(self, call: SqsRequest, params: Params) -> Result:
         """ChangeMessageVisibility."""
         if params.get("VisibilityTimeout") is None:
@@ -189,6 +191,7 @@ class MessageOperations:
             self.queue.wake_waiters(call.now_s)
         return {}
 
+    @operation("ChangeMessageVisibilityBatch")
     def change_visibility_batch(self, call: SqsRequest, params: Params) -> Result:
         """ChangeMessageVisibilityBatch."""
         return self._each(
@@ -202,8 +205,8 @@ class MessageOperations:
         for entry in entries:
             try:
                 act(entry.params, call.now_s)
-            except SqsError as error:
-                if error.shape == UNREADABLE:
+            except ServiceError as error:
+                if error.code == UNREADABLE:
                     raise
                 results.fail(entry, error)
             else:
@@ -258,7 +261,7 @@ def _within(params: Params, name: str, minimum: int, max_count: int, reason: str
     return value
 
 
-def _fitting(request: SendRequest | SqsError, policy: QueueAttributes) -> SendRequest | SqsError:
+def _fitting(request: SendRequest | ServiceError, policy: QueueAttributes) -> SendRequest | ServiceError:
     """The same, or an error if the message is too long for this queue."""
     if isinstance(request, SendRequest) and request.size > policy.max_bytes:
         return too_long(policy.max_bytes, "are invalid" if policy.fifo else "cannot be validated")

@@ -13,7 +13,8 @@ from typing import Final
 
 import orjson
 
-from engine.services.sqs.errors import SqsError, invalid_value, no_resource, not_found
+from engine.protocols.aws.errors import ServiceError
+from engine.services.sqs.errors import invalid_value, no_resource, not_found
 from engine.services.sqs.queue import Queue
 
 MAX_PER_S: Final = 500
@@ -134,7 +135,7 @@ class MoveTasks:
         self._tasks: dict[str, list[MoveTask]] = {}  # ARN of the source, newest last
 
     def start(self, source: Queue, destination_arn: str | None, per_s: int | None, now_s: float) -> MoveTask:
-        """Start a task. Raises SqsError if one runs for the source."""
+        """Start a task. Raises ServiceError if one runs for the source."""
         tasks = self._tasks.setdefault(source.arn, [])
         if tasks and tasks[-1].status == RUNNING:
             raise invalid_value(
@@ -148,7 +149,7 @@ class MoveTasks:
         return task
 
     def cancel(self, handle: str) -> MoveTask:
-        """End the running task of `handle`. Raises SqsError."""
+        """End the running task of `handle`. Raises ServiceError."""
         task_id, arn = _read_handle(handle)
         if self._find(arn) is None:
             raise no_resource("SourceArn")
@@ -182,7 +183,7 @@ class MoveTasks:
 
 
 def _read_handle(handle: str) -> tuple[str, str]:
-    wrong: Final[SqsError] = invalid_value("Value for parameter TaskHandle is invalid.")
+    wrong: Final[ServiceError] = invalid_value("Value for parameter TaskHandle is invalid.")
     try:
         document = orjson.loads(base64.b64decode(handle, validate=True))
     except (binascii.Error, ValueError):

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from engine.services.sqs.errors import SqsError, invalid_attribute, invalid_parameter, unknown_attribute
+from engine.protocols.aws.errors import ServiceError
+from engine.services.sqs.errors import invalid_attribute, invalid_parameter, sqs_error, unknown_attribute
 
 MAX_MESSAGE_BYTES: Final = 1_048_576
 MAX_VISIBILITY_S: Final = 43_200
@@ -142,10 +143,10 @@ def changed(policy: QueueAttributes, given: Mapping[str, str]) -> QueueAttribute
     What belongs together is judged together, after all of the changes.
 
     Raises:
-        SqsError: A name or a value is wrong.
+        ServiceError: A name or a value is wrong.
     """
     if given.get("KmsMasterKeyId") and given.get("SqsManagedSseEnabled", "").lower() == "true":
-        raise SqsError(
+        raise sqs_error(
             "InvalidAttributeName",
             "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE "
             "or SQS SSE.",
@@ -165,10 +166,10 @@ def changed(policy: QueueAttributes, given: Mapping[str, str]) -> QueueAttribute
     return policy
 
 
-def _not_on_standard(name: str) -> SqsError:
+def _not_on_standard(name: str) -> ServiceError:
     if name in _CHOICES:
         text = f"You can specify the {name} only when FifoQueue is set to true."
-        return SqsError("InvalidAttributeName", text)
+        return sqs_error("InvalidAttributeName", text)
     return unknown_attribute(name)
 
 
@@ -221,7 +222,7 @@ def _json(text: str) -> object:
 
 
 def _redrive(text: str) -> Redrive:
-    def wrong(reason: str) -> SqsError:
+    def wrong(reason: str) -> ServiceError:
         return invalid_parameter("RedrivePolicy", text, reason)
 
     policy = _json(text)
@@ -248,7 +249,7 @@ def _redrive(text: str) -> Redrive:
 
 
 def _allow(text: str) -> RedriveAllow:
-    def wrong(reason: str) -> SqsError:
+    def wrong(reason: str) -> ServiceError:
         return invalid_parameter("RedriveAllowPolicy", text, f"{_NO_ALLOW}. {reason}")
 
     policy = _json(text)
@@ -271,7 +272,7 @@ def _allow(text: str) -> RedriveAllow:
     return RedriveAllow(permission, tuple(sources or ()))
 
 
-def _unsupported() -> SqsError:
+def _unsupported() -> ServiceError:
     return invalid_attribute("RedriveAllowPolicy", f"{_NO_ALLOW}, as it’s in an unsupported format.")
 
 

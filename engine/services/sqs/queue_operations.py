@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
 
 from engine.ports import Clock
+from engine.protocols.aws.operation import operation
 from engine.services.sqs.errors import (
     invalid_parameter,
     invalid_value,
@@ -18,7 +19,7 @@ from engine.services.sqs.errors import (
     unknown_attribute,
 )
 from engine.services.sqs.move_tasks import MAX_LISTED, RUNNING, MoveTask
-from engine.services.sqs.parameters import Params, integer, required, text, text_map, texts
+from engine.services.sqs.parameters import Params
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import KNOWN
 from engine.services.sqs.queue_timers import free
@@ -26,8 +27,6 @@ from engine.services.sqs.queues import QueueRecord, Queues
 from engine.services.sqs.request import Result, SqsRequest
 from engine.services.sqs.serialization import Epoch
 from engine.timer import Timer
-
-Operation = Callable[[SqsRequest, Params], Result]
 
 _MAX_PAGE: Final = 1_000
 _HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]_-]{1,255}")
@@ -38,9 +37,9 @@ _LONGEST_TAG_VALUE: Final = 256
 
 
 class QueueOperations:
-    """All operations except those on messages.
+    """All operations except those on messages. Those on a queue are given its record as well.
 
-    `operations` has the operations that name no queue, `on_queues` those on one queue.
+    Parameters have the model's types, and those that it requires are there.
     """
 
     def __init__(
@@ -57,26 +56,6 @@ class QueueOperations:
         self._epoch = Epoch(clock)
         self._move_timer: Timer | None = None  # from the first move task on
         self._deleted = deleted
-        self.operations: Mapping[str, Operation] = {
-            "CreateQueue": self._create,
-            "GetQueueUrl": self._url_of,
-            "ListQueues": self._list,
-            "StartMessageMoveTask": self._start_move,
-            "CancelMessageMoveTask": self._cancel_move,
-            "ListMessageMoveTasks": self._list_moves,
-        }
-        self.on_queues: Mapping[str, Callable[[SqsRequest, Params, QueueRecord], Result]] = {
-            "DeleteQueue": self._delete,
-            "PurgeQueue": self._purge,
-            "GetQueueAttributes": self._attributes,
-            "SetQueueAttributes": self._configure,
-            "TagQueue": self._tag,
-            "UntagQueue": self._untag,
-            "ListQueueTags": self._tags,
-            "ListDeadLetterSourceQueues": self._sources,
-            "AddPermission": self._add_permission,
-            "RemovePermission": self._remove_permission,
-        }
 
     def stop(self) -> None:
         """Move no more messages."""
@@ -85,32 +64,36 @@ class QueueOperations:
 
     # --- queues
 
+    @operation("CreateQueue")
     def _create(self, call: SqsRequest, params: Params) -> Result:
         name = _queue_name(params)
-        tags = _checked_tags(text_map(params, "tags", "Tags"))
-        queue = self._queues.create(name, text_map(params, "Attributes"), tags, call.now_s)
+        tags = _checked_tags(params.get("tags", {}))
+        queue = self._queues.create(name, params.get("Attributes", {}), tags, call.now_s)
         return {"QueueUrl": self._url(call, queue.name)}
 
+    @operation("GetQueueUrl")
     def _url_of(self, call: SqsRequest, params: Params) -> Result:
         name = _queue_name(params)
-        owner = text(params, "QueueOwnerAWSAccountId")
+        owner = params.get("QueueOwnerAWSAccountId")
         if owner is not None and owner != self._account_id:
             raise no_such_queue()
         return {"QueueUrl": self._url(call, self._queues.record(name).queue.name)}
 
+    @operation("ListQueues")
     def _list(self, call: SqsRequest, params: Params) -> Result:
-        names = self._queues.names(text(params, "QueueNamePrefix") or "")
+        names = self._queues.names(params.get("QueueNamePrefix", ""))
         urls, token = self._page(call, params, names)
         result: Result = {"QueueUrls": urls} if urls else {}
         return {**result, "NextToken": token} if token else result
 
+    @operation("ListDeadLetterSourceQueues")
     def _sources(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         urls, token = self._page(call, params, self._queues.sources_of(record.queue.arn))
         return {"queueUrls": urls, "NextToken": token} if token else {"queueUrls": urls}
 
     def _page(self, call: SqsRequest, params: Params, names: list[str]) -> tuple[list[str], str | None]:
         """URLs of one page, and the token of the next: the last name shown."""
-        max_count, after = integer(params, "MaxResults"), text(params, "NextToken")
+        max_count, after = params.get("MaxResults"), params.get("NextToken")
         if max_count is not None and not 1 <= max_count <= _MAX_PAGE:
             reason = f"MaxResults must be an integer between 1 and {_MAX_PAGE}."
             raise invalid_value(f"Value for parameter MaxResults is invalid. Reason: {reason}")
@@ -130,20 +113,23 @@ class QueueOperations:
         document = host.decode() if _HOST.fullmatch(host) else "localhost"
         return f"http://{document}/{self._account_id}/{name}"
 
+    @operation("DeleteQueue")
     def _delete(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
         queue, purged = self._queues.delete(record.queue.name, call.now_s)
         self._deleted(queue)
         free(purged)
         return {}
 
+    @operation("PurgeQueue")
     def _purge(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
         free(self._queues.purge(record.queue.name, call.now_s))
         return {}
 
     # --- attributes and tags
 
+    @operation("GetQueueAttributes")
     def _attributes(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
-        names = texts(params, "AttributeNames")
+        names = params.get("AttributeNames", [])
         for name in names:
             if name != "All" and name not in KNOWN:
                 raise unknown_attribute(name)
@@ -162,35 +148,34 @@ class QueueOperations:
         document = current if "All" in names else {name: current[name] for name in names if name in current}
         return {"Attributes": document} if document else {}
 
+    @operation("SetQueueAttributes")
     def _configure(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
-        if params.get("Attributes") is None:
-            raise missing("Attributes")
         queue = record.queue
-        self._queues.configure(queue.name, text_map(params, "Attributes"), call.now_s)
+        self._queues.configure(queue.name, params["Attributes"], call.now_s)
         queue.wake_waiters(call.now_s)
         return {}
 
+    @operation("TagQueue")
     def _tag(self, _call: SqsRequest, params: Params, record: QueueRecord) -> Result:
-        if params.get("Tags") is None:
-            raise missing("Tags")
-        record.tags = _checked_tags({**record.tags, **text_map(params, "Tags")})
+        record.tags = _checked_tags({**record.tags, **params["Tags"]})
         return {}
 
+    @operation("UntagQueue")
     def _untag(self, _call: SqsRequest, params: Params, record: QueueRecord) -> Result:
-        if params.get("TagKeys") is None:
-            raise missing("TagKeys")
-        for key in texts(params, "TagKeys"):
+        for key in params["TagKeys"]:
             record.tags.pop(key, None)
         return {}
 
+    @operation("ListQueueTags")
     def _tags(self, _call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
         return {"Tags": dict(record.tags)} if record.tags else {}
 
     # --- permissions: kept, never asked
 
+    @operation("AddPermission", kept=True)
     def _add_permission(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         label = _label(params)
-        accounts, actions = texts(params, "AWSAccountIds"), texts(params, "Actions")
+        accounts, actions = params["AWSAccountIds"], params["Actions"]
         if not accounts or not actions:
             raise missing("ActionName" if accounts else "AWSAccountIds")
         document = _policy(record)
@@ -211,6 +196,7 @@ class QueueOperations:
         self._keep_policy(record, document, call.now_s)
         return {}
 
+    @operation("RemovePermission", kept=True)
     def _remove_permission(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         label = _label(params)
         document = _policy(record)
@@ -227,21 +213,23 @@ class QueueOperations:
 
     # --- move tasks
 
+    @operation("StartMessageMoveTask")
     def _start_move(self, call: SqsRequest, params: Params) -> Result:
-        arn = required(params, "SourceArn")
-        per_s = integer(params, "MaxNumberOfMessagesPerSecond")
-        task = self._queues.start_move(arn, text(params, "DestinationArn"), per_s, call.now_s)
+        per_s = params.get("MaxNumberOfMessagesPerSecond")
+        task = self._queues.start_move(params["SourceArn"], params.get("DestinationArn"), per_s, call.now_s)
         if self._move_timer is None:
             self._move_timer = Timer(asyncio.get_running_loop(), self._clock, self._queues.move_tasks.tick)
         self._move_timer.at(task.next_s)
         return {"TaskHandle": task.handle}
 
+    @operation("CancelMessageMoveTask")
     def _cancel_move(self, _call: SqsRequest, params: Params) -> Result:
-        task = self._queues.move_tasks.cancel(required(params, "TaskHandle"))
+        task = self._queues.move_tasks.cancel(params["TaskHandle"])
         return {"ApproximateNumberOfMessagesMoved": task.moved}
 
+    @operation("ListMessageMoveTasks")
     def _list_moves(self, _call: SqsRequest, params: Params) -> Result:
-        arn, max_count = required(params, "SourceArn"), integer(params, "MaxResults")
+        arn, max_count = params["SourceArn"], params.get("MaxResults")
         if max_count is not None and not 1 <= max_count <= MAX_LISTED:
             raise invalid_parameter(
                 "MaxResults", max_count, f"Must be between 1 and {MAX_LISTED}, if provided."
@@ -272,14 +260,14 @@ class QueueOperations:
 
 
 def _queue_name(params: Params) -> str:
-    name = text(params, "QueueName")
+    name: str = params["QueueName"]
     if not name:
         raise invalid_value("Value for parameter QueueName is invalid. Reason: Must specify a queue name.")
     return name
 
 
 def _label(params: Params) -> str:
-    label = required(params, "Label")
+    label: str = params["Label"]
     if _LABEL.fullmatch(label) is None:
         reason = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
         raise invalid_parameter("Label", label, reason)

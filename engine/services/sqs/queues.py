@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from engine.services.sqs.errors import SqsError, invalid_parameter, invalid_value, no_resource, no_such_queue
+from engine.services.sqs.errors import invalid_parameter, invalid_value, no_resource, no_such_queue, sqs_error
 from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
 from engine.services.sqs.queue import Queue
@@ -94,7 +94,7 @@ class Queues:
         return self.find(arn[len(self._arn) :]) if arn.startswith(self._arn) else None
 
     def record(self, name: str) -> QueueRecord:
-        """The record of that name. Raises SqsError if there is none."""
+        """The record of that name. Raises ServiceError if there is none."""
         record = self._records.get(name)
         if record is None:
             raise no_such_queue()
@@ -124,7 +124,7 @@ class Queues:
         """A new queue, or the one of that name if it is as asked.
 
         Raises:
-            SqsError: A bad name or attribute, or a queue of that name with another value of one.
+            ServiceError: A bad name or attribute, or a queue of that name with another value of one.
         """
         fifo = _is_fifo(name, attributes)
         record = self._records.get(name)
@@ -134,7 +134,7 @@ class Queues:
         deleted_s = self._deleted_s.pop(name, None)
         if self.strict and deleted_s is not None and now_s - deleted_s < AGAIN_AFTER_S:
             self._deleted_s[name] = deleted_s
-            raise SqsError("QueueDeletedRecently", _TOO_SOON)
+            raise sqs_error("QueueDeletedRecently", _TOO_SOON)
         policy = changed(QueueAttributes(fifo=fifo), attributes)
         self._check_redrive(name, policy)
         queue = Queue(name, self.arn(name), policy, self.find_arn, set_timer=self._set_timer)
@@ -150,10 +150,10 @@ class Queues:
         for name in attributes:
             if wanted.get(name, "") != current.get(name, ""):
                 text = f"A queue already exists with the same name and a different value for attribute {name}"
-                raise SqsError("QueueNameExists", text)
+                raise sqs_error("QueueNameExists", text)
 
     def configure(self, name: str, attributes: Mapping[str, str], now_s: float) -> None:
-        """SetQueueAttributes. Raises SqsError, and then nothing is changed."""
+        """SetQueueAttributes. Raises ServiceError, and then nothing is changed."""
         record = self.record(name)
         policy = changed(record.queue.policy, attributes)
         if policy.redrive != record.queue.policy.redrive:
@@ -172,18 +172,18 @@ class Queues:
         return queue, queue.purge()
 
     def purge(self, name: str, now_s: float) -> PurgedMessages:
-        """Remove all messages; they are returned to be freed. Raises SqsError."""
+        """Remove all messages; they are returned to be freed. Raises ServiceError."""
         record = self.record(name)
         if self.strict and record.purged_s is not None and now_s - record.purged_s < AGAIN_AFTER_S:
             text = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
-            raise SqsError("PurgeQueueInProgress", text)
+            raise sqs_error("PurgeQueueInProgress", text)
         record.purged_s = now_s
         return record.queue.purge()
 
     def start_move(
         self, source_arn: str, destination_arn: str | None, per_s: int | None, now_s: float
     ) -> MoveTask:
-        """StartMessageMoveTask. Raises SqsError."""
+        """StartMessageMoveTask. Raises ServiceError."""
         source = self.find_arn(source_arn)
         if source is None:
             raise no_resource("SourceArn")
@@ -199,7 +199,7 @@ class Queues:
         return self.move_tasks.start(source, destination_arn, per_s, now_s)
 
     def move_tasks_of(self, source_arn: str) -> list[MoveTask]:
-        """ListMessageMoveTasks, the newest first. Raises SqsError."""
+        """ListMessageMoveTasks, the newest first. Raises ServiceError."""
         if self.find_arn(source_arn) is None:
             raise no_resource("SourceArn")
         return self.move_tasks.listed(source_arn)
@@ -223,7 +223,7 @@ class Queues:
 
 
 def _is_fifo(name: str, attributes: Mapping[str, str]) -> bool:
-    """Whether it is to be a FIFO queue. Raises SqsError for a name that no such queue can have."""
+    """Whether it is to be a FIFO queue. Raises ServiceError for a name that no such queue can have."""
     fifo = attributes.get("FifoQueue", "false").lower() == "true"
     stem = name.removesuffix(_FIFO_SUFFIX) if fifo else name
     good = _NAME.fullmatch(stem) is not None and len(name) <= _LONGEST_NAME

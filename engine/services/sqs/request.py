@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.http.message import Request
-from engine.services.sqs.errors import SqsError
 
 Result = dict[str, Any]
 
@@ -14,10 +14,10 @@ Result = dict[str, Any]
 class SqsProtocol(Protocol):
     """The protocol of a request, which writes its answer."""
 
-    def succeed(self, call: SqsRequest, result: Mapping[str, Any]) -> None:
+    def succeed(self, request: Request, request_id: str, operation: str, result: Mapping[str, Any]) -> None:
         """Answer with `result`, in the names of the API's model."""
 
-    def fail(self, call: SqsRequest, error: SqsError) -> None:
+    def fail(self, request: Request, request_id: str, error: ServiceError) -> None:
         """Answer with `error`."""
 
 
@@ -43,8 +43,8 @@ class SqsRequest:
 
     def succeed(self, result: Mapping[str, Any]) -> None:
         """Send the answer. Called once."""
-        self.protocol.succeed(self, result)
+        self.protocol.succeed(self.request, self.request_id, self.operation, result)
 
-    def fail(self, error: SqsError) -> None:
+    def fail(self, error: ServiceError) -> None:
         """Send the answer. Called once."""
-        self.protocol.fail(self, error)
+        self.protocol.fail(self.request, self.request_id, error)

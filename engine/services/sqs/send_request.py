@@ -38,7 +38,7 @@ class SendRequest(NamedTuple):
 
 
 def read_send_request(params: Params, policy: QueueAttributes, trace: str | None) -> SendRequest:
-    """The message of a SendMessage, or of one entry of a batch, which came with `trace`. Raises SqsError."""
+    """The message of a send, or of an entry of a batch, that came with `trace`. Raises ServiceError."""
     body, raw = body_of(params)
     attributes = attributes_of(params) if "MessageAttributes" in params else None
     sent_trace = trace_of(params) if "MessageSystemAttributes" in params else None
@@ -64,7 +64,7 @@ def read_send_request(params: Params, policy: QueueAttributes, trace: str | None
 
 
 def ids_of(params: Params, policy: QueueAttributes) -> tuple[str | None, str | None]:
-    """Group and deduplication id. Raises SqsError: one is missing, is wrong, or is not for this queue."""
+    """Group and deduplication id. Raises ServiceError: one is missing, is wrong, or is not for this queue."""
     group = token_of(params, "MessageGroupId") if "MessageGroupId" in params else None
     if not policy.fifo:
         if params.get("MessageDeduplicationId") is not None:

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from engine.core.json_pieces import Steps
 from engine.ports import Host
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.json_rpc import JsonRpc, read_large_object, read_object
+from engine.protocols.aws.operation import operations_of
+from engine.protocols.aws.query import Query, read_form
 from engine.protocols.aws.router import CredentialScope
 from engine.protocols.aws.sent_trace import sent_trace
+from engine.protocols.aws.service_model import service_model
 from engine.protocols.http.message import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
-from engine.services.sqs.errors import SqsError, batch_too_long, missing, no_such_queue
-from engine.services.sqs.json_protocol import TARGET_PREFIX, JsonProtocol, read_large_params, read_params
+from engine.services.sqs.errors import (
+    QUERY_TEXTS,
+    batch_too_long,
+    invalid_value,
+    missing,
+    no_such_queue,
+    sqs_error,
+)
 from engine.services.sqs.long_polls import LongPoll
 from engine.services.sqs.message_operations import MessageContext, MessageOperations
 from engine.services.sqs.parameters import Params, text
-from engine.services.sqs.query_protocol import QueryProtocol, read_form, structured
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import MAX_MESSAGE_BYTES
 from engine.services.sqs.queue_operations import QueueOperations
 from engine.services.sqs.queue_timers import QueueTimers
 from engine.services.sqs.queues import Queues
 from engine.services.sqs.receipt_handles import ReceiptHandles
-from engine.services.sqs.request import Result, SqsProtocol, SqsRequest
+from engine.services.sqs.request import Result, SqsRequest
 from engine.services.sqs.serialization import Epoch, SystemAttributes
 from engine.services.sqs.settings import QueueSettings, with_targets
 
@@ -34,16 +45,13 @@ _MAX_URLS: Final = 4_096
 _LONGEST_URL: Final = 1_024
 _QUEUE_PATH: Final = re.compile(rb"/[^?]*/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
 _NO_OPERATION: Final = b"<UnknownOperationException/>\n"
+_JSON_NAMES: Final = {"Messages": "messages", "QueueUrls": "queueUrls"}
+"""Where answers of the Query protocol in JSON have other names than its XML (recorded)."""
 _NOT_ON_A_QUEUE: Final = frozenset({"CreateQueue", "ListQueues"})
 _MESSAGES: Final[Mapping[str, Callable[[MessageOperations, SqsRequest, Params], Result | None]]] = {
-    "SendMessage": MessageOperations.send,
-    "SendMessageBatch": MessageOperations.send_batch,
-    "ReceiveMessage": MessageOperations.receive,
-    "DeleteMessage": MessageOperations.delete,
-    "DeleteMessageBatch": MessageOperations.delete_batch,
-    "ChangeMessageVisibility": MessageOperations.change_visibility,
-    "ChangeMessageVisibilityBatch": MessageOperations.change_visibility_batch,
+    name: found.function for name, found in operations_of([MessageOperations]).items()
 }
+"""Operations that must be fast: they read their parameters themselves."""
 
 
 class SqsService:
@@ -84,13 +92,7 @@ class SqsService:
             sent_trace(traced=host.tracer is not None),
         )
         self._queue_operations = QueueOperations(self.queues, host.clock, account.account_id, self._deleted)
-        self._json: SqsProtocol = JsonProtocol()
-        self._query: SqsProtocol = QueryProtocol()
-        self._targets = {
-            TARGET_PREFIX + name.encode(): name
-            for name in (*_MESSAGES, *self._queue_operations.operations, *self._queue_operations.on_queues)
-        }
-        self._operations = frozenset(self._targets.values())
+        self._operations = operations_of([self._queue_operations])
         self._by_name: dict[str, MessageOperations] = {}  # by queue name
         self._by_url: dict[str, MessageOperations] = {}  # by queue URL as sent
         self._changes = 0
@@ -101,7 +103,7 @@ class SqsService:
         """Create the queues of `[queues.NAME]` tables, and those they name for dead letters.
 
         Raises:
-            SqsError: Two tables do not fit together; `settings.queue_problems` tells before.
+            ServiceError: Two tables do not fit together; `settings.queue_problems` tells before.
         """
         now_s = self._clock.now()
         all_tables = with_targets(tables)
@@ -115,7 +117,7 @@ class SqsService:
             self.queues.configure(name, {"RedrivePolicy": policy}, now_s)
 
     def queue(self, name: str) -> Queue:
-        """The queue of that name, or of that ARN. Raises SqsError if there is none."""
+        """The queue of that name, or of that ARN. Raises ServiceError if there is none."""
         queue = self.queues.find_arn(name) if name.startswith("arn:") else self.queues.find(name)
         if queue is None:
             raise no_such_queue()
@@ -134,13 +136,22 @@ class SqsService:
 
     # --- for clients
 
+    @cached_property
+    def _json(self) -> JsonRpc:
+        """Made at the first request, which reads the model."""
+        return JsonRpc(service_model("sqs"))
+
+    @cached_property
+    def _query(self) -> Query:
+        return Query(service_model("sqs"), texts=QUERY_TEXTS, json_names=_JSON_NAMES)
+
     def handle(self, request: Request, _scope: CredentialScope) -> None:
         """Answer once, now or, for a receive that waits, later. Never raises for a bad request."""
         target = request.header(b"x-amz-target")
         if target is not None:
-            name = self._targets.get(target)
-            asked = name or target.decode("latin-1").removeprefix("AmazonSQS.")
-            call = SqsRequest(request, self._json, asked, self._new_id())
+            rpc = self._json
+            name = rpc.operations.get(target)
+            call = SqsRequest(request, rpc, name or rpc.asked(target), self._new_id())
             self._execute(call, name, None)
         else:
             self._handle_query(request)
@@ -149,15 +160,15 @@ class SqsService:
         request_id = self._new_id()
         try:
             form = read_form(request)
-        except SqsError as error:
-            SqsRequest(request, self._query, "", request_id).fail(error)
+        except ServiceError as error:
+            self._query.fail(request, request_id, error)
             return
         action = form.get("Action")
         if action is None and not request.too_large:
             head = f"Content-Type: text/xml\r\nx-amzn-RequestId: {request_id}\r\n"
             request.respond(404, head.encode(), _NO_OPERATION)
             return
-        name = action if action in self._operations else None
+        name = action if action in service_model("sqs").operations else None
         if name in _NOT_ON_A_QUEUE and _QUEUE_PATH.match(request.target):
             name = None
         call = SqsRequest(request, self._query, name or action or "", request_id)
@@ -171,14 +182,14 @@ class SqsService:
             if name is None:
                 raise _unknown(call)
             if form is not None:
-                params = structured(form)
+                params = self._query.parameters(name, form)
             elif len(call.request.body) > _MAX_AT_ONCE_BYTES:
                 answer_in_turns(call.request, self._read_and_act(call, name))
                 return
             else:
-                params = read_params(call.request)
+                params = read_object(call.request)
             result = self._result(call, name, params)
-        except SqsError as error:
+        except ServiceError as error:
             call.fail(error)
         else:
             if result is not None:
@@ -186,9 +197,9 @@ class SqsService:
 
     def _read_and_act(self, call: SqsRequest, name: str) -> Steps[None]:
         try:
-            params = yield from read_large_params(call.request)
+            params = yield from read_large_object(call.request)
             result = self._result(call, name, params)
-        except SqsError as error:
+        except ServiceError as error:
             call.fail(error)
         else:
             if result is not None:
@@ -198,11 +209,21 @@ class SqsService:
         act = _MESSAGES.get(name)
         if act is not None:
             return act(self._addressed(call, params), call, params)
-        operation = self._queue_operations.operations.get(name)
-        if operation is not None:
-            return operation(call, params)
-        record = self.queues.record(self._addressed(call, params).queue.name)
-        return self._queue_operations.on_queues[name](call, params, record)
+        operation = self._operations.get(name)
+        if operation is None:
+            raise _unknown(call)
+        params = self._json.parameters(name, params)
+        needed = service_model("sqs").input_of(name).get("required", ())
+        on_queue = "QueueUrl" in needed
+        queue = self._addressed(call, params).queue if on_queue else None
+        for member in needed:
+            if member not in params and member != "QueueUrl":
+                raise missing(member)
+        if queue is None:
+            result: Result = operation.function(call, params)
+        else:
+            result = operation.function(call, params, self.queues.record(queue.name))
+        return result
 
     def _addressed(self, call: SqsRequest, params: dict[str, Any]) -> MessageOperations:
         """The operations of the queue that a call is for: by `QueueUrl`, else by the request's own path."""
@@ -251,17 +272,15 @@ class SqsService:
             poll.end()
 
 
-def _unknown(call: SqsRequest) -> SqsError:
+def _unknown(call: SqsRequest) -> ServiceError:
     text = f"The action {call.operation[:256]} is not valid for this endpoint."
-    return SqsError("UnknownOperationException", text)
+    return sqs_error("UnknownOperationException", text)
 
 
-def _too_large(name: str | None, size: int) -> SqsError:
+def _too_large(name: str | None, size: int) -> ServiceError:
     if name == "SendMessage":
         reason = f"Message must be shorter than {MAX_MESSAGE_BYTES} bytes."
-        return SqsError(
-            "InvalidParameterValueException", f"One or more parameters are invalid. Reason: {reason}"
-        )
+        return invalid_value(f"One or more parameters are invalid. Reason: {reason}")
     if name == "SendMessageBatch":
         return batch_too_long(MAX_MESSAGE_BYTES, size)
-    return SqsError("RequestEntityTooLargeException", f"A request of {size} bytes is too large.")
+    return ServiceError(413, "RequestEntityTooLargeException", f"A request of {size} bytes is too large.")

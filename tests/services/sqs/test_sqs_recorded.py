@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 from botocore.exceptions import ClientError
@@ -125,6 +129,46 @@ def test_duplicates_are_judged_by_the_scope_of_creation(site, first, then, bodie
     send("d", "2", "after")
 
     assert bodies == sorted(site.bodies(name="f.fifo"))
+
+
+# --- the Query protocol: the answer's form is negotiated
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_query_request_that_accepts_json_is_answered_in_json(sqs, real_site, method):
+    """By plain HTTP; the outermost member is the root that the XML has."""
+    url = sqs.create_queue(QueueName=f"accept-{method.lower()}")["QueueUrl"]
+    body = 'a\r"b" &quot;'
+    attribute = {"a": {"DataType": "String", "StringValue": "v"}}
+    sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attribute)
+
+    def ask(target: str, accept: str | None, **form: str) -> tuple[str, bytes]:
+        text = urlencode({"Version": "2012-11-05", **form})
+        address = target if method == "POST" else f"{target}?{text}"
+        data = text.encode() if method == "POST" else None
+        headers = {} if accept is None else {"Accept": accept}
+        try:
+            with urlopen(Request(address, data, headers, method=method)) as answer:
+                return answer.headers["Content-Type"], answer.read()
+        except HTTPError as error:
+            return error.headers["Content-Type"], error.read()
+
+    listed = ask(f"{real_site.endpoint_url}/", "application/json", Action="ListQueues")
+    got = ask(url, "application/json", **{"Action": "ReceiveMessage", "MessageAttributeName.1": "All"})
+    none = ask(url, "application/json", Action="ReceiveMessage")
+    wrong = ask(url, "application/json", Action="ReceiveMessage", MaxNumberOfMessages="11")
+    [message] = json.loads(got[1])["ReceiveMessageResponse"]["ReceiveMessageResult"]["messages"]
+
+    assert "application/json" == listed[0] == got[0] == wrong[0]
+    assert url in json.loads(listed[1])["ListQueuesResponse"]["ListQueuesResult"]["queueUrls"]
+    assert (body, None) == (message["Body"], message["Attributes"])
+    assert [("a", "v")] == [
+        (one["Name"], one["Value"]["StringValue"]) for one in message["MessageAttributes"]
+    ]
+    assert {"messages": None} == json.loads(none[1])["ReceiveMessageResponse"]["ReceiveMessageResult"]
+    assert "InvalidParameterValue" == json.loads(wrong[1])["Error"]["Code"]
+    assert "text/xml" == ask(url, None, Action="ReceiveMessage")[0]
 
 
 # --- stale receipts

@@ -9,11 +9,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskStatus
-from pydantic import BaseModel
 
 from engine.core.cpu_law import CpuLaw
 from engine.core.engine_events import EngineEvent
@@ -48,12 +47,23 @@ class Sink(Protocol):
         """The same, awaited. Cancelling the wait does not stop the invocation (as on Lambda)."""
 
 
+class SettingsModel(Protocol):
+    """What a source reads the table of an event into: a pydantic model or a `SettingsTable`."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, /) -> Self:
+        """`obj`, a table, as one of these. Raises pydantic's ValidationError with all that is wrong."""
+
+    def model_dump(self, *, mode: str = "python") -> dict[str, Any]:
+        """As a table; mode `json`: of what JSON has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """One `[[functions.NAME.events]]` table: which function, and the source's own settings."""
 
     function: Function
-    settings: BaseModel
+    settings: SettingsModel
     qualifier: str | None = None
     """The alias by which the event calls it; None for the function itself."""
 
@@ -135,7 +145,8 @@ class EventSource(Protocol):
     comes when they are done with. Any other source feeds the functions directly.
     """
 
-    Settings: ClassVar[type[BaseModel]]
+    Settings: ClassVar[type[Any]]
+    """A `SettingsModel`."""
 
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:

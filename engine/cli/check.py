@@ -11,7 +11,6 @@ from dataclasses import fields
 from typing import Any, Final, TextIO
 
 import click
-from pydantic import BaseModel
 
 from engine.app.cpu_in_force import cpu_in_force
 from engine.app.executor_choice import choose, refuse_clashes
@@ -21,6 +20,7 @@ from engine.cli.options import make_importable, printable, python_option
 from engine.cli.template_options import TemplateCommand, template_options, values_of
 from engine.config import Config, load_config
 from engine.core.function import Function
+from engine.core.table import SettingsTable
 from engine.errors import ConfigError
 from engine.runtime.platform import Platform
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
@@ -73,6 +73,8 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         for binding in bindings:
             settings = binding.settings.model_dump(mode="json")
             bound[binding.function.name].append({**settings, "type": kind})
+    s3 = config.resources.s3.model_dump(mode="json")
+    del s3["intake_token"]
     keys = [key.name for key in fields(Function) if key.name not in ("events", "init_limit_s")]
     return {
         "ok": True,
@@ -101,7 +103,7 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         ],
         "queues": _dumped(config.resources.queues),
         "buckets": _dumped(config.resources.buckets),
-        "s3": config.resources.s3.model_dump(mode="json", exclude={"intake_token"}),
+        "s3": s3,
         "warnings": list(config.warnings),
     }
 
@@ -112,7 +114,7 @@ def _interpreter(config: Config, function: Function) -> str | None:
     return None if chosen is None or chosen.interpreter is None else chosen.interpreter.executable
 
 
-def _dumped(tables: Mapping[str, BaseModel]) -> dict[str, Any]:
+def _dumped(tables: Mapping[str, SettingsTable]) -> dict[str, Any]:
     return {name: settings.model_dump(mode="json") for name, settings in tables.items()}
 
 

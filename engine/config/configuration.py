@@ -9,8 +9,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel
-
 from engine.config.function_warnings import function_warnings
 from engine.config.handler_file import HandlerCode, code_problem, handler_problem
 from engine.config.limits import limit_warnings, provisioned_problems, total_problems
@@ -25,7 +23,7 @@ from engine.core.lambda_prices import price_sheet
 from engine.core.python_interpreter import ChosenPython
 from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName
-from engine.ports import Binding
+from engine.ports import Binding, SettingsModel
 from engine.registry import Kind, names, resolve
 from engine.runtime.clock import SystemClock
 
@@ -139,7 +137,7 @@ class _Events:
     """The events of one function: source class, type, settings, qualifier and number, each."""
 
     function: str
-    found: list[tuple[type[Any], str, BaseModel, str | None, int]]
+    found: list[tuple[type[Any], str, SettingsModel, str | None, int]]
 
 
 def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
@@ -302,7 +300,7 @@ def _is_pythons(settings: FunctionSettings, code: str, files: _Files) -> bool:
 
 def _events(
     name: str, function: Mapping[str, Any], resolver: _Resolver, problems: list[Problem]
-) -> list[tuple[type[Any], str, BaseModel, str | None, int]]:
+) -> list[tuple[type[Any], str, SettingsModel, str | None, int]]:
     """Check each table by the `Settings` of its source; what is no table at all is reported elsewhere."""
     found = []
     tables, aliases = function.get("events"), function.get("aliases", ())
@@ -353,7 +351,9 @@ def examined(functions: Mapping[str, Function], events: list[_Events]) -> list[t
 
 
 def _is_model(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, BaseModel) and found is not BaseModel
+    """Whether it is a `SettingsModel`; the base class of all models is none."""
+    is_derived = isinstance(found, type) and found.__bases__ != (object,)
+    return is_derived and callable(getattr(found, "model_validate", None))
 
 
 def _resolve(

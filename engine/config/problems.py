@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
 from engine.core.spelling import did_you_mean
+from engine.core.table import read_errors
 from engine.errors import ConfigError
+from engine.ports import SettingsModel
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=SettingsModel)
 
 Place = tuple[str | int, ...]
 """Keys and positions from the root of the document: `("functions", "orders", "events", 0, "path")`."""
@@ -92,21 +91,21 @@ def validated(
     """`table` as a `model`; or None, and what is wrong with it added to `problems`."""
     try:
         return model.model_validate(table)
-    except ValidationError as error:
+    except ValueError as error:
         problems += _from_pydantic(error, model, place)
         return None
 
 
-def _from_pydantic(error: ValidationError, model: type[BaseModel], place: Place) -> list[Problem]:
+def _from_pydantic(error: ValueError, model: type[Any], place: Place) -> list[Problem]:
     """One `Problem` for each of pydantic's; `place` is where the validated table stands."""
     found = []
-    for detail in error.errors(include_url=False):
+    for detail in read_errors(error):
         parts = tuple(part for part in detail["loc"] if part != "[key]")
         found.append(Problem((*place, *parts), _sentence(detail, model)))
     return found
 
 
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _sentence(detail: Mapping[str, Any], model: type[Any]) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     key = str(detail["loc"][-1]) if detail["loc"] else ""
     origin = "AWS " if key in AWS_BOUNDS else ""

@@ -10,13 +10,20 @@ from collections.abc import Iterator, Set
 from engine.config.handler_file import module_is_installed
 from engine.config.problems import Place, Problem, show
 from engine.config.settings import FunctionSettings
-from engine.core.variables import PATH
+from engine.core.variables import EXEC_WRAPPER, PATH
 
 
 def program_problems(
     settings: FunctionSettings, code: str, place: Place, wrong: Set[object]
 ) -> Iterator[Problem]:
-    """What of it is not there; `wrong` are keys that need not be looked at any more."""
+    """What of it is not there, or not started; `wrong` are keys that need not be looked at any more."""
+    starts_none = settings.executor in ("loop", "thread", "process")
+    if starts_none and EXEC_WRAPPER in settings.environment and not wrong & {"environment", "executor"}:
+        yield Problem(
+            (*place, "environment"),
+            f"{EXEC_WRAPPER} wraps a program, and the executor {settings.executor!r} starts none: "
+            "take executor = 'runtime' or 'auto'",
+        )
     if "preload" not in wrong and settings.preload != "auto":
         for number, module in enumerate(settings.preload):
             if not module_is_installed(module):

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel
-
 from engine.config.problems import Place, Problem, show, validated
 from engine.core.destinations import ArnParts, expanded, target_of
 from engine.core.function import Account, Function
+from engine.core.table import SettingsTable
 from engine.services.s3.names import bucket_problem
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSettings, queue_problems
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=SettingsTable)
 
 RESOURCE_TABLES: Final = ("queues", "buckets", "s3")
 _DESTINATIONS: Final = ("on_success", "on_failure", "dead_letter_queue")

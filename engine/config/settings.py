@@ -13,23 +13,14 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationInfo,
-    field_validator,
-)
-
 from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
 from engine.core.cpu_law import CpuLaw
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, Function
 from engine.core.keep_alive import KEEP_ALIVE_S
-from engine.core.variables import EXEC_WRAPPER
+from engine.core.table import SettingsTable, fresh
+from engine.core.table_rules import Array, Bounds, Check, Length, Parsed
 from engine.protocols.http.request_gate import authority
 
 FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
@@ -135,6 +126,12 @@ def _folder(value: str) -> str:
     return value
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value
+
+
 def _runtime(value: str) -> str:
     if not _RUNTIME.fullmatch(value):
         raise ValueError(f"{value!r} is no Python of Lambda's such as 'python3.12'")
@@ -234,28 +231,20 @@ def _environment(variables: dict[str, str]) -> dict[str, str]:
     return variables
 
 
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Address = Annotated[Listener, PlainValidator(parse_listener)]
-Variables = dict[
-    Annotated[str, AfterValidator(_variable_name)], Annotated[str, AfterValidator(_variable_value)]
-]
+Count = Annotated[int, Bounds(ge=0)]
+Seconds = Annotated[float, Bounds(ge=0, finite=True)]
+Address = Annotated[Listener, Parsed(parse_listener)]
+Variables = dict[Annotated[str, Check(_variable_name)], Annotated[str, Check(_variable_value)]]
 
 
-Alias = Annotated[str, AfterValidator(_alias)]
-Aliases = Annotated[tuple[Alias, ...], Field(strict=False), AfterValidator(_each_once)]
+Alias = Annotated[str, Check(_alias)]
+Aliases = Annotated[Array[Alias], Check(_each_once)]
 
 
-Modules = Annotated[tuple[Annotated[str, AfterValidator(_module)], ...], Field(strict=False)]
+Modules = Array[Annotated[str, Check(_module)]]
 
 
-class Settings(BaseModel):
-    """What every table has in common: no unknown key, no conversion of types, no change later."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-class EngineSettings(Settings):
+class EngineSettings(SettingsTable):
     """`[engine]`: the account, the limits functions share, listeners and logging.
 
     Attributes:
@@ -290,30 +279,28 @@ class EngineSettings(Settings):
         allowed_origins: Origins of web pages, besides those of this machine, that may use all listeners.
     """
 
-    region: Annotated[str, AfterValidator(_region)] = _ACCOUNT.region
-    account_id: Annotated[str, AfterValidator(_account_id)] = _ACCOUNT.account_id
-    concurrency_limit: Annotated[int, Field(ge=1)] = _ACCOUNT.concurrency_limit
+    region: Annotated[str, Check(_region)] = _ACCOUNT.region
+    account_id: Annotated[str, Check(_account_id)] = _ACCOUNT.account_id
+    concurrency_limit: Annotated[int, Bounds(ge=1)] = _ACCOUNT.concurrency_limit
     scaling_rate: Count = _ACCOUNT.scaling_rate
     requests_per_concurrency: Count = _ACCOUNT.requests_per_concurrency
-    init_concurrency: Annotated[int, Field(ge=1)] | None = None
+    init_concurrency: Annotated[int, Bounds(ge=1)] | None = None
     cpu: CpuLaw = "host"
     log_format: Literal["text", "json", "off"] = "text"
     grace_s: Seconds = 10.0
-    monthly_budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    reload_patterns: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
-    observers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    monthly_budget_usd: Annotated[float, Bounds(gt=0, finite=True)] | None = None
+    reload_patterns: Array[Annotated[str, Length(1)]] = ()
+    observers: Array[str] = ()
     push_metrics: Literal["otlp"] | None = None
-    python: Annotated[str, AfterValidator(_folder)] | None = None
-    state_dir: Annotated[str, AfterValidator(_folder)] | None = None
-    partner: Annotated[str, AfterValidator(_partner)] | None = None
+    python: Annotated[str, Check(_folder)] | None = None
+    state_dir: Annotated[str, Check(_folder)] | None = None
+    partner: Annotated[str, Check(_partner)] | None = None
     http: Address = Listener("127.0.0.1", 3000)
     aws: Address = Listener("127.0.0.1", 4566)
     admin: Address = Listener("127.0.0.1", 9464)
     console: Literal["auto", "full", "numbers"] = "auto"
-    hosts: Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(strict=False)] = ()
-    allowed_origins: Annotated[
-        tuple[Annotated[str, AfterValidator(_web_origin)], ...], Field(strict=False)
-    ] = ()
+    hosts: Array[Annotated[str, Check(_host_name)]] = ()
+    allowed_origins: Array[Annotated[str, Check(_web_origin)]] = ()
 
     def account(self) -> Account:
         """The part of it that the kernel knows."""
@@ -331,64 +318,46 @@ class EngineSettings(Settings):
         return {"http": self.http, "aws": self.aws, "admin": self.admin}
 
 
-class FunctionSettings(Settings):
+class FunctionSettings(SettingsTable):
     """`[functions.NAME]`: one function and its limits. `Function` says what each key means.
 
     AWS takes whole seconds for a timeout; fractions are allowed here, because a test that waits for a
     timeout should not have to wait a second. `events` is checked table by table, by their sources.
     """
 
-    handler: Annotated[str, Field(max_length=128), AfterValidator(_handler)]
-    code: Annotated[str, AfterValidator(_folder)] = "."
+    handler: Annotated[str, Length(most=128), Check(_handler)]
+    code: Annotated[str, Check(_folder), Check(_not_blank)] = "."
     inline: str | None = None
-    layers: Annotated[tuple[Annotated[str, AfterValidator(_folder)], ...], Field(strict=False)] = ()
-    python: Annotated[str, AfterValidator(_folder)] | None = None
-    runtime: Annotated[str, AfterValidator(_runtime)] | None = None
-    executor: str = "auto"
-    memory_mb: Annotated[int, Field(ge=128, le=10240)] = 128
+    layers: Array[Annotated[str, Check(_folder)]] = ()
+    python: Annotated[str, Check(_folder)] | None = None
+    runtime: Annotated[str, Check(_runtime)] | None = None
+    executor: Annotated[str, Check(_not_blank)] = "auto"
+    memory_mb: Annotated[int, Bounds(ge=128, le=10240)] = 128
     cpu: CpuLaw | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=900, allow_inf_nan=False)] = 3.0
+    timeout_s: Annotated[float, Bounds(gt=0, le=900, finite=True)] = 3.0
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     reserved_concurrency: Count | None = None
     provisioned_concurrency: Count = 0
-    environment_concurrency: Annotated[int, Field(ge=1, le=1600)] = 1
+    environment_concurrency: Annotated[int, Bounds(ge=1, le=1600)] = 1
     keep_alive_s: Seconds = KEEP_ALIVE_S
     overflow: Literal["throttle", "queue"] = "throttle"
     queue_limit: Count = 100_000
-    cold_start: Annotated[Literal["measured"] | float, PlainValidator(_cold_start)] = "measured"
-    environment: Annotated[Variables, AfterValidator(_environment)] = Field(default_factory=dict)
+    cold_start: Annotated[Literal["measured"] | float, Parsed(_cold_start)] = "measured"
+    environment: Annotated[Variables, Check(_environment)] = fresh(dict)
     endpoint_url: bool = True
-    preload: Annotated[Literal["auto"] | tuple[str, ...], PlainValidator(_preload)] = ()
+    preload: Annotated[Literal["auto"] | tuple[str, ...], Parsed(_preload)] = ()
     no_preload: Modules = ()
     snapstart: bool = False
-    ephemeral_storage_mb: Annotated[int, Field(ge=512, le=10240)] = 512
-    tags: dict[str, str] = Field(default_factory=dict)
-    bootstrap: Annotated[tuple[str, ...], PlainValidator(_command)] = ()
-    maximum_event_age_s: Annotated[float, Field(ge=60, le=21_600)] = 21_600
-    maximum_retry_attempts: Annotated[int, Field(ge=0, le=2)] = 2
-    on_success: Annotated[str, AfterValidator(_goes_to("on_success"))] | None = None
-    on_failure: Annotated[str, AfterValidator(_goes_to("on_failure"))] | None = None
-    dead_letter_queue: Annotated[str, AfterValidator(_goes_to("dead_letter_queue"))] | None = None
+    ephemeral_storage_mb: Annotated[int, Bounds(ge=512, le=10240)] = 512
+    tags: dict[str, str] = fresh(dict)
+    bootstrap: Annotated[tuple[str, ...], Parsed(_command)] = ()
+    maximum_event_age_s: Annotated[float, Bounds(ge=60, le=21_600)] = 21_600
+    maximum_retry_attempts: Annotated[int, Bounds(ge=0, le=2)] = 2
+    on_success: Annotated[str, Check(_goes_to("on_success"))] | None = None
+    on_failure: Annotated[str, Check(_goes_to("on_failure"))] | None = None
+    dead_letter_queue: Annotated[str, Check(_goes_to("dead_letter_queue"))] | None = None
     aliases: Aliases = ()
-    events: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
-
-    @field_validator("environment")
-    @classmethod
-    def _wrapper_can_be_started(cls, variables: dict[str, str], others: ValidationInfo) -> dict[str, str]:
-        executor = others.data.get("executor")
-        if EXEC_WRAPPER in variables and executor in ("loop", "thread", "process"):
-            raise ValueError(
-                f"{EXEC_WRAPPER} wraps a program, and the executor {executor!r} starts none: "
-                "take executor = 'runtime' or 'auto'"
-            )
-        return variables
-
-    @field_validator("code", "executor")
-    @classmethod
-    def _not_blank(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("is empty")
-        return value
+    events: Array[dict[str, Any]] = ()
 
     @classmethod
     def of(cls, function: Function) -> dict[str, Any]:

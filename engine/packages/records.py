@@ -5,10 +5,12 @@ Members of AWS documents keep AWS's names; everything the engine made itself is 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, dataclass_transform
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+import orjson
 
+from engine.core.table import TypedTable, fresh
+from engine.core.table_rules import Check
 from engine.packages.state_folder import is_package_name
 
 FORMAT: Final = 1
@@ -24,14 +26,17 @@ def _package_name(name: str) -> str:
     return name
 
 
-FolderName = Annotated[str, AfterValidator(_package_name)]
+FolderName = Annotated[str, Check(_package_name)]
 """One that the engine gives: nothing that could lead to what is not a package."""
 
 
-class Record(BaseModel):
+@dataclass_transform(kw_only_default=True)
+class Record(TypedTable):
     """Base of all records: no unknown members, no conversion of types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+    def model_dump_json(self) -> str:
+        """As the state file has it."""
+        return orjson.dumps(self, default=vars, option=orjson.OPT_INDENT_2).decode()
 
 
 class Version(Record):
@@ -72,7 +77,7 @@ class Alias(Record):
     name: str
     version: str
     description: str = ""
-    weights: dict[str, float] = Field(default_factory=dict)
+    weights: dict[str, float] = fresh(dict)
     revision: str
 
 
@@ -102,7 +107,7 @@ class StoredInvokeConfig(Record):
 class Policy(Record):
     """A resource policy: statements by their id."""
 
-    statements: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    statements: dict[str, dict[str, Any]] = fresh(dict)
     revision: str
 
 
@@ -111,15 +116,15 @@ class FunctionRecord(Record):
 
     name: str
     latest: Version | None = None
-    versions: dict[str, Version] = Field(default_factory=dict)
+    versions: dict[str, Version] = fresh(dict)
     next_version: int = 1
-    aliases: dict[str, Alias] = Field(default_factory=dict)
-    tags: dict[str, str] = Field(default_factory=dict)
+    aliases: dict[str, Alias] = fresh(dict)
+    tags: dict[str, str] = fresh(dict)
     reserved: int | None = None
-    provisioned: dict[str, ProvisionedConfig] = Field(default_factory=dict)
-    invoking: dict[str, StoredInvokeConfig] = Field(default_factory=dict)
-    urls: dict[str, Url] = Field(default_factory=dict)
-    policies: dict[str, Policy] = Field(default_factory=dict)
+    provisioned: dict[str, ProvisionedConfig] = fresh(dict)
+    invoking: dict[str, StoredInvokeConfig] = fresh(dict)
+    urls: dict[str, Url] = fresh(dict)
+    policies: dict[str, Policy] = fresh(dict)
     recursion: str = "Terminate"
 
     def all_versions(self) -> list[Version]:
@@ -145,7 +150,7 @@ class LayerRecord(Record):
     """A layer: versions by number as text; numbers are never used again."""
 
     name: str
-    versions: dict[str, LayerVersion] = Field(default_factory=dict)
+    versions: dict[str, LayerVersion] = fresh(dict)
     next_version: int = 1
 
 
@@ -155,7 +160,7 @@ class MappingRecord(Record):
     function: str
     qualifier: str | None = None
     config: dict[str, Any]
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: dict[str, str] = fresh(dict)
     modified_s: float
 
 
@@ -164,9 +169,9 @@ class StoredState(Record):
 
     format: Literal[1] = FORMAT
     state_folder: str = ""
-    functions: dict[str, FunctionRecord] = Field(default_factory=dict)
-    layers: dict[str, LayerRecord] = Field(default_factory=dict)
-    mappings: dict[str, MappingRecord] = Field(default_factory=dict)
+    functions: dict[str, FunctionRecord] = fresh(dict)
+    layers: dict[str, LayerRecord] = fresh(dict)
+    mappings: dict[str, MappingRecord] = fresh(dict)
     """By UUID."""
 
     def layer_version(self, name: str, number: str) -> LayerVersion | None:

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Self
 
 import orjson
-from pydantic import ValidationError
 
+from engine.core.table import read_errors
 from engine.machine.temporary import TemporaryFolder
 from engine.packages import private_files
 from engine.packages.archive import unpack
@@ -140,7 +140,7 @@ class PackageStore:
                 raise StateError(
                     str(file), f"is missing, but there are packages in {self._packages}"
                 ) from None
-            state = StoredState.model_construct(state_folder=self._id)
+            state = StoredState(state_folder=self._id)
         except OSError as error:
             raise StateError(str(file), f"cannot be read: {error.strerror}") from None
         else:
@@ -167,7 +167,7 @@ class PackageStore:
             if not self._unmarked:
                 self.sweep(state.folders())
             if self.lasting:
-                self.save(state.model_dump_json(indent=1).encode())
+                self.save(state.model_dump_json().encode())
             if self._unmarked or (self.lasting and not self._notes_objects and has_objects(self._root)):
                 mark(self._root, self._id)
                 self._unmarked, self._notes_objects = False, True
@@ -260,8 +260,8 @@ def _parse(file: Path, text: bytes) -> StoredState:
         raise StateError(str(file), reason)
     try:
         return StoredState.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+    except ValueError as error:
+        first = read_errors(error)[0]
         where = ".".join(map(str, first["loc"]))
         raise StateError(str(file), f"is damaged: {where}: {first['msg']}") from None
 

@@ -16,12 +16,58 @@ pytestmark = pytest.mark.real_time
 HANDLER = "def handler(event, context):\n    return event\n"
 LISTENERS = [word for name in ("http", "aws", "admin") for word in (f"--{name}", "127.0.0.1:0")]
 SERVE = ["serve", "app.handler", *LISTENERS]
+SERVE_FILE = ["serve", "--config", "engine.toml", *LISTENERS]
+FILE = """
+[engine]
+grace_s = 3
+hosts = ["engine.example"]
+
+[functions.app]
+handler = "app.handler"
+timeout_s = 2.5
+environment = { TABLE = "orders" }
+tags = { team = "a" }
+aliases = ["live"]
+
+[[functions.app.events]]
+type = "http"
+path = "/app"
+cors = { origins = ["*"] }
+
+[[functions.app.events]]
+type = "sqs"
+queue = "orders"
+filters = ['{"body": {"a": [1]}}']
+
+[[functions.app.events]]
+type = "schedule"
+schedule = "rate(1 hour)"
+
+[[functions.app.events]]
+type = "replay"
+file = "trace.jsonl"
+
+[[functions.app.events]]
+type = "s3"
+bucket = "photos"
+
+[queues.orders]
+redrive = { dead_letter_queue = "dead", max_receive_count = 3 }
+
+[buckets.photos]
+versioning = true
+notifications = [{ queue = "orders", suffix = ".jpg" }]
+cors = [{ origins = ["*"], methods = ["GET"] }]
+
+[s3]
+max_put_mb = 5
+"""
 COST = ["cost", "--requests", "3M", "--duration-ms", "120", "--memory-mb", "1024"]
 SERVED_LATER = (
     *("engine.model", "engine.report", "engine.services.lambda_api", "engine.services.s3.service"),
     *("engine.services.sqs.service", "engine.sources.s3", "engine.sources.sqs", "botocore", "numpy"),
 )
-SERVERS = ("asyncio", "engine.app", "engine.runtime", "engine.executors", "engine.protocols", "pydantic")
+SERVERS = ("asyncio", "engine.app", "engine.runtime", "engine.executors", "engine.protocols")
 
 
 TOLD = """
@@ -80,6 +126,15 @@ def test_nothing_is_imported_that_is_not_needed_yet(tmp_path, words, others, mos
 
     assert set() == among(found, *LATE, *others)
     assert len(found) <= most
+
+
+def test_a_file_without_problems_is_read_without_what_tells_them(tmp_path):
+    """Each kind of table is there, and services are imported before it is ready."""
+    (tmp_path / "app.py").write_text(HANDLER)
+    (tmp_path / "trace.jsonl").write_text('{"timestamp": 0, "payload": {}}\n')
+    (tmp_path / "engine.toml").write_text(FILE)
+
+    assert set() == among(imported(tmp_path, SERVE_FILE), "pydantic", "rich", "yaml", "watchfiles", "awscrt")
 
 
 def test_names_that_are_imported_while_handlers_run_are_known(tmp_path):

@@ -33,7 +33,7 @@ def version(folder, number="$LATEST"):
     )
 
 
-def some_state():
+def some_state(**keys):
     record = FunctionRecord(
         name="f",
         latest=version(ONE),
@@ -43,12 +43,13 @@ def some_state():
         reserved=7,
     )
     layer = LayerVersion(version=1, folder=TWO, size=1, sha256="x", created_s=1.0)
-    return StoredState(functions={"f": record}, layers={"l": LayerRecord(name="l", versions={"1": layer})})
+    layers = {"l": LayerRecord(name="l", versions={"1": layer})}
+    return StoredState(functions={"f": record}, layers=layers, **keys)
 
 
 def test_what_was_saved_is_there_again(tmp_path):
     with PackageStore(tmp_path / "state") as shelf:
-        state = some_state().model_copy(update={"state_folder": shelf.load().state_folder})
+        state = some_state(state_folder=shelf.load().state_folder)
         shelf.add_code(ONE, zipped(app="x = 1"), [])
         shelf.add_layer(TWO, zipped(lib="y = 2"))
         shelf.save(state.model_dump_json().encode())
@@ -161,7 +162,9 @@ def test_a_damaged_state_file_is_one_clear_error(tmp_path, text, why):
     if text is None:
         (tmp_path / "state.json").unlink()
     else:
-        own = text.replace(b'"state_folder":""', b'"state_folder":"%s"' % state.state_folder.encode())
+        own = text.replace(
+            b'\n  "state_folder": ""', b'\n  "state_folder": "%s"' % state.state_folder.encode()
+        )
         (tmp_path / "state.json").write_bytes(own)
     before = everything(tmp_path)
     with PackageStore(tmp_path) as shelf, pytest.raises(StateError, match=why):

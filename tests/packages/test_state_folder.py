@@ -1,6 +1,7 @@
 """A state folder: only a new one or the engine's own is used, and only what is the engine's is removed."""
 
 import io
+import json
 import os
 import shutil
 import stat
@@ -56,9 +57,11 @@ def earlier(root):
     """The same, as engines left it that knew no markers."""
     used(root)
     (root / MARKER).unlink()
-    state = StoredState.model_validate_json((root / "state.json").read_bytes())
+    state = StoredState.model_validate(json.loads((root / "state.json").read_bytes()))
     state.state_folder = ""
-    (root / "state.json").write_bytes(state.model_dump_json(exclude={"state_folder"}).encode())
+    document = state.model_dump()
+    del document["state_folder"]
+    (root / "state.json").write_text(json.dumps(document))
     blobs = root / "objects" / "blobs"
     for number in range(256):
         (blobs / f"{number:02x}").mkdir(parents=True)

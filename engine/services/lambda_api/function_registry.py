@@ -48,10 +48,10 @@ class FunctionRegistry:
         self.host = host
         self.account = host.account
         self.since_s = host.clock.wall()
-        self.state = StoredState.model_construct()
+        self.state = StoredState()
         self._changing: set[str] = set()
         self._fixed = {
-            function.name: FunctionRecord.model_construct(  # checked before; so no model is built yet
+            function.name: FunctionRecord.model_construct(  # checked before
                 name=function.name,
                 aliases={
                     name: Alias(name=name, version=LATEST, revision=host.new_request_id())

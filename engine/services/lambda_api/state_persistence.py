@@ -39,4 +39,4 @@ class StatePersistence:
                 self._saved = text
 
     def _text(self) -> bytes:
-        return self._registry.state.model_dump_json(indent=1).encode()
+        return self._registry.state.model_dump_json().encode()

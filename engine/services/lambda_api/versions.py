@@ -5,6 +5,7 @@ Source: Lambda API reference, PublishVersion, ListVersionsByFunction; recorded a
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from engine.packages.deployment import Deployment
@@ -67,15 +68,9 @@ class Versions:
         latest = record.latest
         assert latest is not None
         number = str(record.next_version)
-        version = latest.model_copy(
-            deep=True,
-            update={
-                "version": number,
-                "revision": self._registry.new_id(),
-                "updating": False,
-                "latest_description": latest.settings["Description"],
-            },
-        )
+        version = deepcopy(latest)
+        version.version, version.revision, version.updating = number, self._registry.new_id(), False
+        version.latest_description = latest.settings["Description"]
         latest.revision = self._registry.new_id()
         if description:
             version.settings["Description"] = description

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from typing import Annotated, Literal
 
 from engine.core.function import Account
 from engine.core.spelling import did_you_mean
+from engine.core.table import SettingsTable, fresh
+from engine.core.table_rules import Array, Bounds, Check, Length, Pattern
 from engine.services.s3.cors import CorsRule
 from engine.services.s3.names import bucket_problem
 from engine.services.s3.notification_rules import EVENT_TYPES, Form, NotificationRule, NotificationTarget
@@ -42,17 +42,13 @@ def _filter(value: str) -> str:
     return value
 
 
-EventType = Annotated[str, AfterValidator(_event)]
-Events = Annotated[tuple[EventType, ...], Field(strict=False), AfterValidator(_some)]
-HeaderText = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
-KeyFilter = Annotated[str, Field(max_length=1024), AfterValidator(_filter)]
+EventType = Annotated[str, Check(_event)]
+Events = Annotated[Array[EventType], Check(_some)]
+HeaderText = Annotated[str, Length(1, 1024), Pattern(r"^[!-~]+$")]
+KeyFilter = Annotated[str, Length(most=1024), Check(_filter)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-class _Wanted(_Table):
+class _Wanted(SettingsTable):
     """Which events: their types, and how the key begins and ends."""
 
     events: Events = ("s3:ObjectCreated:*",)
@@ -83,18 +79,18 @@ class S3Event(_Wanted):
     """
 
     type: Literal["s3"] = "s3"
-    bucket: Annotated[str, AfterValidator(_bucket)]
-    id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    bucket: Annotated[str, Check(_bucket)]
+    id: Annotated[str, Length(1, 255)] | None = None
     form: Form = "s3"
 
 
 class QueueNotification(_Wanted):
     """One entry of `[[buckets.NAME.notifications]]`: what goes to a queue. `queue` is its name."""
 
-    queue: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
+    queue: Annotated[str, Pattern(r"^[A-Za-z0-9_-]{1,80}$")]
 
 
-class BucketCors(_Table):
+class BucketCors(SettingsTable):
     """One rule of `[[buckets.NAME.cors]]`, as PutBucketCors takes it.
 
     Attributes:
@@ -106,17 +102,15 @@ class BucketCors(_Table):
         id: What GetBucketCors calls it.
     """
 
-    origins: Annotated[tuple[HeaderText, ...], Field(strict=False, min_length=1)]
-    methods: Annotated[
-        tuple[Literal["GET", "PUT", "POST", "DELETE", "HEAD"], ...], Field(strict=False, min_length=1)
-    ]
-    headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
-    expose_headers: Annotated[tuple[HeaderText, ...], Field(strict=False)] = ()
-    max_age_s: Annotated[int, Field(ge=0)] | None = None
-    id: Annotated[str, Field(max_length=255)] = ""
+    origins: Annotated[Array[HeaderText], Length(1)]
+    methods: Annotated[Array[Literal["GET", "PUT", "POST", "DELETE", "HEAD"]], Length(1)]
+    headers: Array[HeaderText] = ()
+    expose_headers: Array[HeaderText] = ()
+    max_age_s: Annotated[int, Bounds(ge=0)] | None = None
+    id: Annotated[str, Length(most=255)] = ""
 
 
-class BucketSettings(_Table):
+class BucketSettings(SettingsTable):
     """`[buckets.NAME]`.
 
     Attributes:
@@ -129,9 +123,9 @@ class BucketSettings(_Table):
 
     versioning: bool = False
     eventbridge: bool = False
-    tags: dict[str, str] = Field(default_factory=dict)
-    notifications: Annotated[tuple[QueueNotification, ...], Field(strict=False)] = ()
-    cors: Annotated[tuple[BucketCors, ...], Field(strict=False, max_length=100)] = ()
+    tags: dict[str, str] = fresh(dict)
+    notifications: Array[QueueNotification] = ()
+    cors: Annotated[Array[BucketCors], Length(most=100)] = ()
 
     def cors_rules(self) -> tuple[CorsRule, ...]:
         """`cors` as rules."""
@@ -148,7 +142,7 @@ class BucketSettings(_Table):
         )
 
 
-class S3Settings(_Table):
+class S3Settings(SettingsTable):
     """`[s3]`.
 
     Attributes:
@@ -158,13 +152,12 @@ class S3Settings(_Table):
         intake_confirm_hosts: Hosts, besides those of Amazon SNS, at which subscriptions are confirmed.
     """
 
-    max_put_mb: Annotated[int, Field(ge=5, le=5120)] = 256
-    intake_token: Annotated[str, Field(min_length=1)] | None = None
-    intake_confirm_hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    max_put_mb: Annotated[int, Bounds(ge=5, le=5120)] = 256
+    intake_token: Annotated[str, Length(1)] | None = None
+    intake_confirm_hosts: Array[str] = ()
 
-    @model_validator(mode="after")
-    def _hosts_are_names(self) -> Self:
+    def check_keys_together(self) -> None:
+        """Hosts are names of hosts."""
         for host in self.intake_confirm_hosts:
             if not host or "/" in host or ":" in host or host != host.strip():
                 raise ValueError(f"{host!r} is not the name of a host")
-        return self

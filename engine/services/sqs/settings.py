@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
 
+from engine.core.table import SettingsTable, fresh
+from engine.core.table_rules import Bounds
 from engine.services.sqs.queue_attributes import (
     MAX_DELAY_S,
     MAX_MESSAGE_BYTES,
@@ -31,7 +32,7 @@ MAX_OF_ONE_RECEIVE: Final = 10
 _DEFAULT: Final = QueueAttributes()
 
 
-class RedriveSettings(BaseModel):
+class RedriveSettings(SettingsTable):
     """`redrive = { dead_letter_queue = "orders-dlq", max_receive_count = 3 }`.
 
     Attributes:
@@ -39,13 +40,11 @@ class RedriveSettings(BaseModel):
         max_receive_count: Receives after which the next one moves the message there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
     dead_letter_queue: str
-    max_receive_count: Annotated[int, Field(ge=1, le=1000)]
+    max_receive_count: Annotated[int, Bounds(ge=1, le=1000)]
 
 
-class QueueSettings(BaseModel):
+class QueueSettings(SettingsTable):
     """One queue. A name that ends in `.fifo` makes it a FIFO queue.
 
     Attributes:
@@ -59,18 +58,16 @@ class QueueSettings(BaseModel):
         tags: Free labels.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    visibility_timeout_s: Annotated[int, Field(ge=0, le=MAX_VISIBILITY_S)] = _DEFAULT.visibility_s
-    delay_s: Annotated[int, Field(ge=0, le=MAX_DELAY_S)] = _DEFAULT.delay_s
-    retention_s: Annotated[int, Field(ge=60, le=1_209_600)] = _DEFAULT.retention_s
-    receive_wait_s: Annotated[int, Field(ge=0, le=MAX_WAIT_S)] = _DEFAULT.wait_s
-    maximum_message_bytes: Annotated[int, Field(ge=1_024, le=MAX_MESSAGE_BYTES)] = MAX_MESSAGE_BYTES
+    visibility_timeout_s: Annotated[int, Bounds(ge=0, le=MAX_VISIBILITY_S)] = _DEFAULT.visibility_s
+    delay_s: Annotated[int, Bounds(ge=0, le=MAX_DELAY_S)] = _DEFAULT.delay_s
+    retention_s: Annotated[int, Bounds(ge=60, le=1_209_600)] = _DEFAULT.retention_s
+    receive_wait_s: Annotated[int, Bounds(ge=0, le=MAX_WAIT_S)] = _DEFAULT.wait_s
+    maximum_message_bytes: Annotated[int, Bounds(ge=1_024, le=MAX_MESSAGE_BYTES)] = MAX_MESSAGE_BYTES
     redrive: RedriveSettings | None = None
     content_based_deduplication: bool = False
     deduplication_scope: Literal["queue", "messageGroup"] = "queue"
     throughput_limit: Literal["perQueue", "perMessageGroupId"] = "perQueue"
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: dict[str, str] = fresh(dict)
 
     def attributes(self, name: str, arn: Callable[[str], str]) -> dict[str, str]:
         """The attributes for CreateQueue of the queue `name`; `arn` returns the ARN of a queue's name."""

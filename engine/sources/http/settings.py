@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from typing import Annotated, Final, Literal
 
 from engine.core.spelling import did_you_mean
+from engine.core.table import SettingsTable, fresh
+from engine.core.table_rules import Bounds, Check, Length, Pattern
 from engine.protocols.http.cors import Cors
 
 ANY: Final = "ANY"
@@ -25,7 +25,7 @@ _FOREIGN_VARIABLE = re.compile(r":([A-Za-z_]\w*)|<(?:\w+:)?([A-Za-z_]\w*)>|\[([A
 _VARIABLE = re.compile(r"\{([A-Za-z0-9._:-]+)(\+?)\}")
 _REST_STAGE: Final = "Prod"  # what SAM names the stage nobody named
 
-StageName = Annotated[str, StringConstraints(pattern=r"^(\$default|[A-Za-z0-9_-]{1,128})$")]
+StageName = Annotated[str, Pattern(r"^(\$default|[A-Za-z0-9_-]{1,128})$")]
 
 
 class FrontDoor(StrEnum):
@@ -37,7 +37,46 @@ class FrontDoor(StrEnum):
     ALB = "alb"
 
 
-class CorsSettings(BaseModel):
+def _methods(methods: tuple[str, ...]) -> tuple[str, ...]:
+    methods = tuple(method.upper() for method in methods)
+    for method in methods:
+        if method != "*" and method not in METHODS:
+            raise ValueError(f"{method!r} is not an HTTP method; write GET, POST, ... or *")
+    return methods
+
+
+def _header_texts(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not value.isascii() or not value.isprintable() or " " in value or "," in value:
+            raise ValueError(f"{value!r} holds what no origin and no header name has")
+    return values
+
+
+def _method(method: str) -> str:
+    method = method.upper()
+    if method not in METHODS:
+        hint = did_you_mean(method, METHODS) or "; write GET, POST, ... or ANY"
+        raise ValueError(f"{method!r} is not an HTTP method{hint}")
+    return method
+
+
+def _route(path: str) -> str:
+    if path in (DEFAULT_PATH, "/*"):
+        return DEFAULT_PATH
+    problem = path_problem(path)
+    if problem:
+        raise ValueError(f"path {path!r} {problem}")
+    return path
+
+
+def _media_types(types: tuple[str, ...]) -> tuple[str, ...]:
+    for media_type in types:
+        if media_type.count("/") != 1:
+            raise ValueError(f"{media_type!r} is not a media type like image/png, image/* or */*")
+    return tuple(media_type.lower() for media_type in types)
+
+
+class CorsSettings(SettingsTable, strict=False):
     """`cors` of an HTTP event: which pages of other origins may use the route, and read its answers.
 
     Attributes:
@@ -50,31 +89,12 @@ class CorsSettings(BaseModel):
         credentials: Whether a page may send cookies.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    origins: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(min_length=1)
-    methods: tuple[str, ...] = ("*",)
-    headers: tuple[str, ...] = ()
-    expose_headers: tuple[str, ...] = ()
-    max_age_s: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    origins: Annotated[tuple[Annotated[str, Length(1, 253)], ...], Length(1), Check(_header_texts)]
+    methods: Annotated[tuple[str, ...], Check(_methods)] = ("*",)
+    headers: Annotated[tuple[str, ...], Check(_header_texts)] = ()
+    expose_headers: Annotated[tuple[str, ...], Check(_header_texts)] = ()
+    max_age_s: Annotated[int, Bounds(ge=0, le=86_400)] | None = None
     credentials: bool = False
-
-    @field_validator("methods")
-    @classmethod
-    def _methods_are_tokens(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        methods = tuple(method.upper() for method in methods)
-        for method in methods:
-            if method != "*" and method not in METHODS:
-                raise ValueError(f"{method!r} is not an HTTP method; write GET, POST, ... or *")
-        return methods
-
-    @field_validator("origins", "headers", "expose_headers")
-    @classmethod
-    def _can_stand_in_a_header(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        for value in values:
-            if not value.isascii() or not value.isprintable() or " " in value or "," in value:
-                raise ValueError(f"{value!r} holds what no origin and no header name has")
-        return values
 
     def rule(self) -> Cors:
         """Return the rule that these settings describe."""
@@ -88,7 +108,7 @@ class CorsSettings(BaseModel):
         )
 
 
-class HttpEvent(BaseModel):
+class HttpEvent(SettingsTable, strict=False):
     """One route to one function.
 
     Attributes:
@@ -107,48 +127,19 @@ class HttpEvent(BaseModel):
         cors: Pages of other origins that may use the route. Preflights are answered without the function.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
     type: Literal["http"] = "http"
-    method: str = ANY
-    path: str = DEFAULT_PATH
+    method: Annotated[str, Check(_method)] = ANY
+    path: Annotated[str, Check(_route)] = DEFAULT_PATH
     payload_format: Literal["2.0", "1.0", "alb"] = "2.0"
     api: Literal["rest", "http"] | None = None
     stage: StageName | None = None
-    stage_variables: dict[str, str] = Field(default_factory=dict)
+    stage_variables: dict[str, str] = fresh(dict)
     multi_value_headers: bool = False
-    binary_media_types: tuple[str, ...] = ()
+    binary_media_types: Annotated[tuple[str, ...], Check(_media_types)] = ()
     cors: CorsSettings | None = None
 
-    @field_validator("method")
-    @classmethod
-    def _method_is_a_token(cls, method: str) -> str:
-        method = method.upper()
-        if method not in METHODS:
-            hint = did_you_mean(method, METHODS) or "; write GET, POST, ... or ANY"
-            raise ValueError(f"{method!r} is not an HTTP method{hint}")
-        return method
-
-    @field_validator("path")
-    @classmethod
-    def _path_is_a_route(cls, path: str) -> str:
-        if path in (DEFAULT_PATH, "/*"):
-            return DEFAULT_PATH
-        problem = path_problem(path)
-        if problem:
-            raise ValueError(f"path {path!r} {problem}")
-        return path
-
-    @field_validator("binary_media_types")
-    @classmethod
-    def _media_types_have_a_slash(cls, types: tuple[str, ...]) -> tuple[str, ...]:
-        for media_type in types:
-            if media_type.count("/") != 1:
-                raise ValueError(f"{media_type!r} is not a media type like image/png, image/* or */*")
-        return tuple(media_type.lower() for media_type in types)
-
-    @model_validator(mode="after")
-    def _only_what_the_format_knows(self) -> Self:
+    def check_keys_together(self) -> None:
+        """There is only what the format knows."""
         if self.multi_value_headers and self.payload_format != "alb":
             raise ValueError('multi_value_headers needs payload_format = "alb"')
         if self.binary_media_types and not self._is_rest:
@@ -161,7 +152,6 @@ class HttpEvent(BaseModel):
             raise ValueError("a load balancer has no cors: its functions answer OPTIONS themselves")
         if self._is_rest and self.stage == DEFAULT_PATH:
             raise ValueError("a REST API has no stage named $default")
-        return self
 
     @property
     def _is_rest(self) -> bool:

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, Final, cast
 
 import anyio
 from anyio.abc import TaskStatus
-from pydantic import BaseModel
 
 from engine.core.payload_limits import MAX_EVENT_BYTES
-from engine.ports import Binding, EventSource, Finding, Host, Sink
+from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
@@ -40,7 +39,7 @@ class HttpSource:
     HTTP API) are not imitated: the function's own timeout alone ends a request.
     """
 
-    Settings: ClassVar[type[BaseModel]] = HttpEvent
+    Settings: ClassVar[type[SettingsModel]] = HttpEvent
 
     def __init__(self, entries: Sequence[Entry[Route]], host: Host, gateway: GatewayIdentity) -> None:
         self._entries = entries

@@ -10,12 +10,13 @@ from typing import Annotated, ClassVar, Final, cast
 
 import anyio
 from anyio.abc import TaskStatus
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
+from engine.core.table import SettingsTable
+from engine.core.table_rules import Bounds, Check, Length
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
-from engine.ports import Binding, EventSource, Finding, Host, Sink
+from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.sources.replay.lateness import Lateness
 from engine.sources.replay.reader import Format, rows_of
 from engine.sources.replay.trace_file import Row, TraceError
@@ -28,7 +29,13 @@ _TURN: Final = 200
 """Events that are sent before the loop gets a turn, when there is nothing to wait for."""
 
 
-class ReplayTrace(BaseModel):
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("holds a NUL character")
+    return value
+
+
+class ReplayTrace(SettingsTable):
     """`type = "replay"`: one trace.
 
     Attributes:
@@ -40,21 +47,12 @@ class ReplayTrace(BaseModel):
         loop: Begin anew at the end, until the engine stops.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    file: Annotated[str, Field(min_length=1)]
+    file: Annotated[str, Length(1), Check(_no_nul)]
     format: Format = "auto"
-    speed: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    start_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    most_in_flight: Annotated[int, Field(ge=1)] = 10_000
+    speed: Annotated[float, Bounds(ge=0, finite=True)] = 1.0
+    start_s: Annotated[float, Bounds(ge=0, finite=True)] = 0.0
+    most_in_flight: Annotated[int, Bounds(ge=1)] = 10_000
     loop: bool = False
-
-    @field_validator("file")
-    @classmethod
-    def _has_no_nul(cls, value: str) -> str:
-        if "\0" in value:
-            raise ValueError("holds a NUL character")
-        return value
 
 
 class Summary:
@@ -114,7 +112,7 @@ class ReplaySource:
         summaries: One for each trace, in the order of the configuration.
     """
 
-    Settings: ClassVar[type[BaseModel]] = ReplayTrace
+    Settings: ClassVar[type[SettingsModel]] = ReplayTrace
 
     def __init__(self, bindings: Sequence[Binding], host: Host) -> None:
         self._bindings, self._host = bindings, host

@@ -8,12 +8,11 @@ from typing import Any, ClassVar, Final, cast
 
 import anyio
 from anyio.abc import TaskStatus
-from pydantic import BaseModel
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
-from engine.ports import Binding, EventSource, Finding, Host, Sink
+from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
 from engine.services.s3.service import S3Service
 from engine.services.s3.settings import S3Event
@@ -31,7 +30,7 @@ class S3Source:
     for an event of the configuration.
     """
 
-    Settings: ClassVar[type[BaseModel]] = S3Event
+    Settings: ClassVar[type[SettingsModel]] = S3Event
     asynchronous: ClassVar[bool] = True
 
     def __init__(self, bindings: Sequence[Binding], host: Host, service: S3Service) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 import anyio
 import orjson
 from anyio.abc import TaskStatus
-from pydantic import BaseModel, ConfigDict, field_validator
 
 from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.outcome import Outcome
+from engine.core.table import SettingsTable
+from engine.core.table_rules import Check
 from engine.errors import FunctionNotFound, NotAccepting
-from engine.ports import Binding, Clock, EventSource, Finding, Host, Sink
+from engine.ports import Binding, Clock, EventSource, Finding, Host, SettingsModel, Sink
 from engine.sources.schedule.expression import Expression, RateExpression, moments, parse, timestamp, zone
 
 _LONGEST_SLEEP_S: Final = 60.0
@@ -25,7 +26,25 @@ _LONGEST_LOOK_BACK_S: Final = 86_400.0
 """Moments that passed longer ago are not counted as missed."""
 
 
-class ScheduleEvent(BaseModel):
+def _schedule(value: str) -> str:
+    parse(value)
+    return value
+
+
+def _zone(value: str) -> str:
+    zone(value)
+    return value
+
+
+def _json(value: Any) -> Any:
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        raise ValueError("is no JSON value") from None
+    return value
+
+
+class ScheduleEvent(SettingsTable):
     """`type = "schedule"`: one rule or schedule of EventBridge.
 
     Attributes:
@@ -38,36 +57,12 @@ class ScheduleEvent(BaseModel):
         service: `rule` or `scheduler`, instead of what the other keys say.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    schedule: str
-    time_zone: str | None = None
+    schedule: Annotated[str, Check(_schedule)]
+    time_zone: Annotated[str, Check(_zone)] | None = None
     name: str | None = None
-    input: Any = None
+    input: Annotated[Any, Check(_json)] = None
     enabled: bool = True
     service: Literal["rule", "scheduler"] | None = None
-
-    @field_validator("schedule")
-    @classmethod
-    def _is_schedule(cls, value: str) -> str:
-        parse(value)
-        return value
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            zone(value)
-        return value
-
-    @field_validator("input")
-    @classmethod
-    def _is_json(cls, value: Any) -> Any:
-        try:
-            orjson.dumps(value)
-        except TypeError:
-            raise ValueError("is no JSON value") from None
-        return value
 
 
 class Ticks:
@@ -130,7 +125,7 @@ class ScheduleSource:
         missed: Moments that passed without one.
     """
 
-    Settings: ClassVar[type[BaseModel]] = ScheduleEvent
+    Settings: ClassVar[type[SettingsModel]] = ScheduleEvent
     asynchronous: ClassVar[bool] = True
 
     def __init__(self, bindings: Sequence[Binding], host: Host) -> None:

@@ -10,12 +10,11 @@ from typing import ClassVar, Final
 
 import anyio
 from anyio.abc import TaskStatus
-from pydantic import BaseModel
 
 from engine.core.function import Function, answered_within_s
 from engine.core.scaling.pollers import MAX_CONCURRENCY
 from engine.errors import ConfigError
-from engine.ports import Binding, EventSource, Finding, Host, Sink
+from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.sources.sqs.concurrency import MappingStatistics
 from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.remote_mapping import RemoteMapping
@@ -79,7 +78,7 @@ class Feed:
 class RemoteSqsSource:
     """Polls over the network, with as many connections as batches may run."""
 
-    Settings: ClassVar[type[BaseModel]] = RemoteEvent
+    Settings: ClassVar[type[SettingsModel]] = RemoteEvent
 
     def __init__(self, bindings: Sequence[Binding], host: Host, open_queue: Opener) -> None:
         self._feeds = []

@@ -7,9 +7,7 @@ Lambda with Amazon SQS".
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing import Annotated, Any, Final, Literal
 
 from engine.core.function import Function
 from engine.core.scaling.pollers import (
@@ -20,6 +18,8 @@ from engine.core.scaling.pollers import (
     ProvisionedPollers,
     SqsPollers,
 )
+from engine.core.table import SettingsTable
+from engine.core.table_rules import Array, Bounds, Check, Length, Pattern
 from engine.errors import UnknownName
 from engine.registry import resolve
 from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE, QUEUE_NAME, QUEUE_NAME_RULE
@@ -32,22 +32,36 @@ AWS_SCALING: Final = "sqs"
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:(?P<name>[^:]+)", re.ASCII)
 
 
-class PollerSettings(BaseModel):
+class PollerSettings(SettingsTable):
     """`provisioned_pollers = { minimum = 2, maximum = 200 }`: pollers of 10 concurrent batches each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    minimum: Annotated[int, Bounds(ge=MIN_POLLERS, le=MAX_MINIMUM_POLLERS)] = 2
+    maximum: Annotated[int, Bounds(ge=MIN_POLLERS, le=MAX_POLLERS)] = 200
 
-    minimum: Annotated[int, Field(ge=MIN_POLLERS, le=MAX_MINIMUM_POLLERS)] = 2
-    maximum: Annotated[int, Field(ge=MIN_POLLERS, le=MAX_POLLERS)] = 200
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def check_keys_together(self) -> None:
+        """They are in order."""
         if self.minimum > self.maximum:
             raise ValueError(f"minimum ({self.minimum}) is above maximum ({self.maximum})")
-        return self
 
 
-class MappingEvent(BaseModel):
+def _patterns(filters: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
+    for pattern in filters:
+        try:
+            compiled(pattern)
+        except FilterError as error:
+            raise ValueError(str(error)) from None
+    return filters
+
+
+def _scaling(scaling: str | dict[str, Any]) -> str | dict[str, Any]:
+    try:
+        _policy(scaling)
+    except (UnknownName, TypeError) as error:
+        raise ValueError(str(error)) from None
+    return scaling
+
+
+class MappingEvent(SettingsTable):
     """What all mappings from a queue to a function have in common.
 
     Attributes:
@@ -65,42 +79,19 @@ class MappingEvent(BaseModel):
             gives a policy its parameters: `{ policy = "deadline", deadline_s = 30 }`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
     queue: str
-    batch_size: Annotated[int, Field(ge=1, le=MAX_OF_A_BATCH)] = 10
-    maximum_batching_window_s: Annotated[float, Field(ge=0, le=MAX_WINDOW_S)] = 0
-    maximum_concurrency: Annotated[int, Field(ge=2, le=1_000)] | None = None
+    batch_size: Annotated[int, Bounds(ge=1, le=MAX_OF_A_BATCH)] = 10
+    maximum_batching_window_s: Annotated[float, Bounds(ge=0, le=MAX_WINDOW_S)] = 0
+    maximum_concurrency: Annotated[int, Bounds(ge=2, le=1_000)] | None = None
     provisioned_pollers: PollerSettings | None = None
     report_batch_item_failures: bool = False
-    filters: Annotated[tuple[str | dict[str, Any], ...], Field(strict=False, max_length=MAX_FILTERS)] = ()
+    filters: Annotated[Array[str | dict[str, Any]], Length(most=MAX_FILTERS), Check(_patterns)] = ()
     enabled: bool = True
     keep_group_order: bool = False
-    scaling: str | dict[str, Any] = AWS_SCALING
+    scaling: Annotated[str | dict[str, Any], Check(_scaling)] = AWS_SCALING
 
-    @field_validator("filters")
-    @classmethod
-    def _filters_are_patterns(
-        cls, filters: tuple[str | dict[str, Any], ...]
-    ) -> tuple[str | dict[str, Any], ...]:
-        for pattern in filters:
-            try:
-                compiled(pattern)
-            except FilterError as error:
-                raise ValueError(str(error)) from None
-        return filters
-
-    @field_validator("scaling")
-    @classmethod
-    def _scaling_is_a_policy(cls, scaling: str | dict[str, Any]) -> str | dict[str, Any]:
-        try:
-            _policy(scaling)
-        except (UnknownName, TypeError) as error:
-            raise ValueError(str(error)) from None
-        return scaling
-
-    @model_validator(mode="after")
-    def _keys_fit_together(self) -> Self:
+    def check_keys_together(self) -> None:
+        """As AWS does, and what this engine adds."""
         window_s = self.maximum_batching_window_s
         if self.fifo and self.batch_size > MAX_OF_ONE_RECEIVE:
             raise ValueError(f"batch_size {self.batch_size} is above 10 (AWS maximum for a FIFO queue)")
@@ -116,7 +107,6 @@ class MappingEvent(BaseModel):
             raise ValueError("provisioned_pollers and maximum_concurrency exclude each other (AWS)")
         if self.provisioned_pollers is not None and self.scaling != AWS_SCALING:
             raise ValueError("provisioned_pollers and scaling exclude each other")
-        return self
 
     @property
     def queue_name(self) -> str:
@@ -151,6 +141,20 @@ def _policy(scaling: str | dict[str, Any]) -> AnyPolicy:
     return chosen
 
 
+def _name_or_arn(queue: str) -> str:
+    found = _ARN.fullmatch(queue)
+    if QUEUE_NAME.fullmatch(found["name"] if found else queue) is None:
+        raise ValueError(f"{queue!r}: the name of a queue {QUEUE_NAME_RULE}")
+    return queue
+
+
+def _name_or_url(queue: str) -> str:
+    name = queue.rpartition("/")[2] if queue.startswith(("http://", "https://")) else queue
+    if QUEUE_NAME.fullmatch(name) is None:
+        raise ValueError(f"{queue!r}: the name of a queue {QUEUE_NAME_RULE}")
+    return queue
+
+
 class SqsEvent(MappingEvent):
     """A mapping from one of the engine's own queues.
 
@@ -158,15 +162,8 @@ class SqsEvent(MappingEvent):
         queue: Name or ARN; a queue that no table describes is made with defaults.
     """
 
+    queue: Annotated[str, Check(_name_or_arn)]
     type: Literal["sqs"] = "sqs"
-
-    @field_validator("queue")
-    @classmethod
-    def _queue_is_a_name_or_an_arn(cls, queue: str) -> str:
-        found = _ARN.fullmatch(queue)
-        if QUEUE_NAME.fullmatch(found["name"] if found else queue) is None:
-            raise ValueError(f"{queue!r}: the name of a queue {QUEUE_NAME_RULE}")
-        return queue
 
 
 class RemoteEvent(MappingEvent):
@@ -181,18 +178,11 @@ class RemoteEvent(MappingEvent):
         profile: Of the SDK's configuration files.
     """
 
+    queue: Annotated[str, Check(_name_or_url)]
     type: Literal["sqs_remote"] = "sqs_remote"
-    endpoint_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] | None = None
+    endpoint_url: Annotated[str, Pattern(r"^https?://[^/\s]+")] | None = None
     region: str | None = None
     profile: str | None = None
-
-    @field_validator("queue")
-    @classmethod
-    def _queue_is_a_name_or_a_url(cls, queue: str) -> str:
-        name = queue.rpartition("/")[2] if queue.startswith(("http://", "https://")) else queue
-        if QUEUE_NAME.fullmatch(name) is None:
-            raise ValueError(f"{queue!r}: the name of a queue {QUEUE_NAME_RULE}")
-        return queue
 
 
 def visibility_warning(function: Function, settings: SqsEvent, visibility_s: float) -> str | None:

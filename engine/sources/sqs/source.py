@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Final
 
 import anyio
 from anyio.abc import TaskStatus
-from pydantic import BaseModel, ValidationError
 
 from engine.core.function import Function, answered_within_s
+from engine.core.table import read_errors
 from engine.errors import ConfigError
-from engine.ports import Binding, EventSource, Host, Sink
+from engine.ports import Binding, EventSource, Host, SettingsModel, Sink
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.serialization import Epoch
 from engine.services.sqs.service import SqsService
@@ -66,7 +66,7 @@ class SqsSource:
     is polled again when there is one of its name.
     """
 
-    Settings: ClassVar[type[BaseModel]] = SqsEvent
+    Settings: ClassVar[type[SettingsModel]] = SqsEvent
 
     def __init__(self, bindings: Sequence[Binding], host: Host, service: SqsService) -> None:
         self._host = host
@@ -138,8 +138,8 @@ class SqsSource:
             values = {**values, "keep_group_order": base.keep_group_order, "scaling": base.scaling}
         try:
             return SqsEvent.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
+        except ValueError as error:
+            first = read_errors(error)[0]
             place = ".".join(map(str, first["loc"]))
             reason = str(first.get("ctx", {}).get("error", first["msg"]))
             raise ValueError(f"{place}: {reason}" if place else reason) from None

@@ -228,7 +228,7 @@ async def test_mappings_come_back_with_the_state_folder(bench, make_bench):
     document = get(bench, uuid)
     text = bench.registry.state.model_dump_json()
     again = make_bench(list(bench.registry.configured.values()))
-    await again.control_plane.restore(StoredState.model_validate_json(text))
+    await again.control_plane.restore(StoredState.model_validate(json.loads(text)))
 
     assert document == get(again, uuid)
     assert 3 == again.mappings.find(uuid).settings.batch_size

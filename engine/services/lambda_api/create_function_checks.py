@@ -16,7 +16,7 @@ from engine.core.variables import EXEC_WRAPPER
 from engine.protocols.aws.validation import validation_error, violation
 from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_names import addressed
-from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.function_registry import ONLY_FUNCTIONS, FunctionRegistry
 from engine.services.lambda_api.layers import folders_of
 from engine.services.lambda_api.runtimes import RUNTIMES
 
@@ -44,7 +44,6 @@ _RESERVED: Final = frozenset(
         "LAMBDA_RUNTIME_DIR",
     }
 )
-_PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9\-_]+", re.ASCII)
 
 
 class CreateFunctionChecks:
@@ -55,12 +54,11 @@ class CreateFunctionChecks:
 
     def name_of(self, text: str) -> str:
         """The name of a new function. Raises ServiceError if it is invalid."""
-        name = addressed(text, None, self._registry.account).name
+        name, qualifier = addressed(text, None, self._registry.account)
+        if qualifier is not None:
+            raise invalid_parameter(ONLY_FUNCTIONS)
         if len(name) > _LONGEST_NAME:
             constraint = f"have length less than or equal to {_LONGEST_NAME}"
-            raise validation_error(violation(text, "functionName", constraint))
-        if _PLAIN_NAME.fullmatch(name) is None:
-            constraint = "satisfy regular expression pattern: [a-zA-Z0-9-_]+"
             raise validation_error(violation(text, "functionName", constraint))
         return name
 

@@ -87,7 +87,9 @@ class EventSourceMappings:
         """CreateEventSourceMapping: polls from now on."""
         members = call.members
         mappings = self._mappings
-        if ":sqs:" not in members.get("EventSourceArn", ""):
+        arn = members.get("EventSourceArn", "")
+        if ":sqs:" not in arn:
+            _check_starting_position(arn, members.get("StartingPosition"))
             raise invalid_parameter(_UNRECOGNIZED)
         if mappings is None:
             raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
@@ -249,6 +251,20 @@ class EventSourceMappings:
         document["StateTransitionReason"] = "USER_INITIATED"
         document["LastModified"] = round(mapping.modified_s, 3)
         return document
+
+
+def _check_starting_position(arn: str, position: str | None) -> None:
+    """Raise ServiceError if a stream, by its ARN, is not read from where it can be."""
+    service = arn.split(":")[2] if arn.count(":") > 2 else ""
+    if service not in ("kinesis", "dynamodb"):
+        return
+    if position is None:
+        raise invalid_parameter(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: "
+            "Member must not be null."
+        )
+    if service == "dynamodb" and position == "AT_TIMESTAMP":
+        raise invalid_parameter(f"Unsupported starting position for arn type: {arn}")
 
 
 def _settings_members(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from engine.services.lambda_api.function_names import Addressed, addressed
 from engine.services.lambda_api.routes import Call
 
 _NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
-_ONLY_FUNCTIONS: Final = (
+ONLY_FUNCTIONS: Final = (
     "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
     "operation. Please specify either a function name or an unqualified function ARN."
 )
@@ -124,7 +124,7 @@ class FunctionRegistry:
         """The name in a call without a qualifier. Raises ServiceError (400)."""
         name, qualifier = self.address(call)
         if qualifier is not None:
-            raise invalid_parameter(_ONLY_FUNCTIONS)
+            raise invalid_parameter(ONLY_FUNCTIONS)
         return name
 
     def function(self, name: str, query: Mapping[str, str] = _NO_QUERY) -> FunctionRecord:
@@ -150,7 +150,7 @@ class FunctionRegistry:
         """The same, but a version or an alias is refused."""
         record, latest = self.packaged(address)
         if address.qualifier not in (None, LATEST):
-            raise invalid_parameter(_ONLY_FUNCTIONS)
+            raise invalid_parameter(ONLY_FUNCTIONS)
         return record, latest
 
     def version(self, record: FunctionRecord, qualifier: str) -> Version | None:

@@ -15,6 +15,17 @@ _CHANGES: Final[Node] = {
     # An unknown runtime of a function is told as InvalidParameterValueException, after all else.
     "CreateFunctionRequest": {"members": {"Runtime": {"shape": "String"}}},
     "UpdateFunctionConfigurationRequest": {"members": {"Runtime": {"shape": "String"}}},
+    # Patterns as AWS was recorded to tell them, in November 2025.
+    "LayerVersionArn": {
+        "pattern": r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:"
+        r"\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"
+    },
+    "TaggableResource": {
+        "pattern": r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:"
+        r"(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|"
+        r"code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-"
+        r"[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"
+    },
     # AWS tells the values of an enumeration in an order of its own: these were recorded.
     "EventSourcePosition": {"enum": ["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]},
     # Lists and maps of which AWS's messages do not say that their members must not be null.
@@ -22,6 +33,7 @@ _CHANGES: Final[Node] = {
     "SecurityGroupIds": {"sparse": True},
     "EnvironmentVariables": {"sparse": True},
     "CompatibleArchitectures": {"sparse": True},
+    "CompatibleRuntimes": {"sparse": True},
 }
 """By shape: keys that are other than in the model."""
 

@@ -38,6 +38,8 @@ _UNSERVED_MEMBERS: Final = frozenset(
 )
 """Of bodies: what the engine's functions cannot be. Ignoring it would promise what does not happen."""
 
+_RESERVED_TAGS: Final = "aws: prefixed tag key names are not allowed for external use."
+
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -114,7 +116,11 @@ def checked(call: Call, body: bytes = b"") -> Call:
         members = rest_json.members(lambda_model(), call.operation, body)
         check(lambda_model(), call.operation, {**call.parameters, **members})
         for name in members.keys() & _UNSERVED_MEMBERS:
-            raise ServiceError(
-                400, "InvalidParameterValueException", f"This engine does not implement {name}."
-            )
+            raise _invalid(f"This engine does not implement {name}.")
+        if any(key.startswith("aws:") for key in members.get("Tags", ())):
+            raise _invalid(_RESERVED_TAGS)
     return call._replace(members=members)
+
+
+def _invalid(message: str) -> ServiceError:
+    return ServiceError(400, "InvalidParameterValueException", message)

@@ -262,7 +262,7 @@ def pattern(text):
     ("members", "message"),
     [
         ({"EventSourceArn": None}, "Unrecognized event source."),
-        ({"EventSourceArn": "arn:aws:kinesis:eu-west-1:123456789012:stream/s"}, "Unrecognized event source."),
+        ({"EventSourceArn": "arn:aws:kafka:eu-west-1:123456789012:cluster/s"}, "Unrecognized event source."),
         ({"EventSourceArn": f"{QUEUE}x"}, NO_QUEUE),
         ({"EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:q"}, NO_QUEUE),
         ({"FunctionName": "nobody"}, "Function does not exist"),

@@ -27,6 +27,7 @@ _REPORTING: Final = "ReportBatchItemFailures"
 _NO_WINDOW: Final = (
     "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
 )
+_NO_FIFO_WINDOW: Final = "Batching window is not supported for FIFO queues"
 
 
 def settings_of(
@@ -40,8 +41,10 @@ def settings_of(
     arn = config["EventSourceArn"]
     batch_size = config.get("BatchSize", DEFAULTS["BatchSize"])
     window_s = config.get("MaximumBatchingWindowInSeconds", DEFAULTS["MaximumBatchingWindowInSeconds"])
-    if batch_size > MAX_OF_ONE_RECEIVE and not window_s and not arn.endswith(FIFO_SUFFIX):
+    if batch_size > MAX_OF_ONE_RECEIVE and not window_s:
         raise invalid_parameter(_NO_WINDOW)
+    if window_s and arn.endswith(FIFO_SUFFIX):
+        raise invalid_parameter(_NO_FIFO_WINDOW)
     settings = {
         "queue": arn,
         "enabled": config.get("Enabled", True),

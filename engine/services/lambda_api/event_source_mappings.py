@@ -34,7 +34,6 @@ _NO_QUEUE: Final = (
 )
 _NOT_FOR_QUEUES: Final = (
     "ParallelizationFactor",
-    "StartingPosition",
     "StartingPositionTimestamp",
     "DestinationConfig",
     "MaximumRecordAgeInSeconds",
@@ -272,6 +271,8 @@ def _settings_members(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reject_stream_members(members: Mapping[str, Any]) -> None:
+    if "StartingPosition" in members:
+        raise invalid_parameter("StartingPosition is not valid for SQS event sources.")
     for name in _NOT_FOR_QUEUES:
         if name in members:
             raise invalid_parameter(f"Unsupported {name} parameter for given event source mapping type.")

@@ -269,11 +269,15 @@ def pattern(text):
         ({"BatchSize": 11}, NO_WINDOW),
         (
             {"EventSourceArn": f"{QUEUE}.fifo", "BatchSize": 11},
-            "batch_size 11 is above 10 (AWS maximum for a FIFO queue)",
+            NO_WINDOW,
         ),
         (
             {"EventSourceArn": f"{QUEUE}.fifo", "MaximumBatchingWindowInSeconds": 1},
-            "a FIFO queue has no maximum_batching_window_s (AWS)",
+            "Batching window is not supported for FIFO queues",
+        ),
+        (
+            {"EventSourceArn": f"{QUEUE}.fifo", "BatchSize": 100, "MaximumBatchingWindowInSeconds": 5},
+            "Batching window is not supported for FIFO queues",
         ),
         (
             {"ScalingConfig": {"MaximumConcurrency": 2}, "ProvisionedPollerConfig": {"MinimumPollers": 2}},
@@ -290,7 +294,11 @@ def pattern(text):
         ({"FilterCriteria": {"Filters": [{}]}}, BAD_FILTER),
         (
             {"StartingPosition": "LATEST"},
-            "Unsupported StartingPosition parameter for given event source mapping type.",
+            "StartingPosition is not valid for SQS event sources.",
+        ),
+        (
+            {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": -1_700_000_000},
+            "StartingPosition is not valid for SQS event sources.",
         ),
         (
             {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}},

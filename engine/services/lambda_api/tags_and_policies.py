@@ -72,7 +72,7 @@ class TagsAndPolicies:
 
     # ---------------------------------------------------------------- policy
 
-    @operation("AddPermission", writes=True)
+    @operation("AddPermission", writes=True, kept=True)
     async def add_permission(self, call: Call, body: bytes) -> Answer:
         """AddPermission: adds a statement to the policy."""
         members = call.members
@@ -100,7 +100,7 @@ class TagsAndPolicies:
         found.record.policies[found.qualifier] = Policy(statements=statements, revision=revision)
         return Answer({"Statement": _compact(statement)})
 
-    @operation("RemovePermission", writes=True)
+    @operation("RemovePermission", writes=True, kept=True)
     async def remove_permission(self, call: Call, _body: bytes) -> Answer:
         """RemovePermission: removes a statement from the policy."""
         name = self._registry.address(call).name
@@ -119,7 +119,7 @@ class TagsAndPolicies:
             del found.record.policies[found.qualifier]
         return Answer({})
 
-    @operation("GetPolicy")
+    @operation("GetPolicy", kept=True)
     def get_policy(self, call: Call) -> Document:
         """GetPolicy: the policy as JSON text."""
         name, qualifier = self._registry.address(call)
@@ -141,19 +141,19 @@ class TagsAndPolicies:
 
     # ---------------------------------------------------------------- settings
 
-    @operation("GetFunctionCodeSigningConfig")
+    @operation("GetFunctionCodeSigningConfig", kept=True)
     def code_signing(self, call: Call) -> Document:
         """GetFunctionCodeSigningConfig: always empty."""
         record = self._registry.function(call.name)
         return {"CodeSigningConfigArn": "", "FunctionName": record.name}
 
-    @operation("GetFunctionRecursionConfig")
+    @operation("GetFunctionRecursionConfig", kept=True)
     def recursion(self, call: Call) -> Document:
         """GetFunctionRecursionConfig. Recursive loops are not detected."""
         record = self._registry.function(call.name)
         return {"RecursiveLoop": record.recursion}
 
-    @operation("PutFunctionRecursionConfig", writes=True)
+    @operation("PutFunctionRecursionConfig", writes=True, kept=True)
     async def put_recursion(self, call: Call, body: bytes) -> Answer:
         """PutFunctionRecursionConfig: stored and shown, without effect."""
         members = call.members
@@ -161,7 +161,7 @@ class TagsAndPolicies:
         record.recursion = members["RecursiveLoop"]
         return Answer({"RecursiveLoop": record.recursion})
 
-    @operation("GetRuntimeManagementConfig")
+    @operation("GetRuntimeManagementConfig", kept=True)
     def runtime_management(self, call: Call) -> Document:
         """GetRuntimeManagementConfig: `Auto`, because the runtime is this interpreter."""
         found = self._registry.lookup(call)

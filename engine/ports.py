@@ -350,6 +350,7 @@ class Executor(Protocol):
     An executor never watches the deadline: the driver does, for all of them, and then calls `stop`.
 
     Optional methods:
+    `provision(env_id)` is `start` for an environment that provisioned concurrency asks for.
     `async prepare()` gets ready what no invocation should wait for.
     `close()` lets go of everything and, as all commands, does not block: it begins what takes time, and
     `async wait_closed()` returns when that is done. The engine does not end before.

@@ -44,6 +44,15 @@ _OWN_CREDENTIALS: Final = (
 Tools Reference Guide, "Standardized credential providers")."""
 
 
+def initialisation_of(function: Function, *, provisioned: bool) -> Initialisation:
+    """What an environment of its own is told: why and how it was started."""
+    if function.snapstart:
+        return "snap-start"
+    if function.environment_concurrency > 1:
+        return "lambda-managed-instances"
+    return "provisioned-concurrency" if provisioned else "on-demand"
+
+
 def lambda_variables(
     function: Function,
     account: Account,

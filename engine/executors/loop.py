@@ -54,10 +54,11 @@ class LoopWorker:
 class LoopEnvironment:
     """One environment: the handler it was started with, and a worker for each invocation at a time."""
 
-    __slots__ = ("env_id", "free", "handler", "open", "scope", "template", "workers")
+    __slots__ = ("env_id", "free", "handler", "open", "provisioned", "scope", "template", "workers")
 
-    def __init__(self, env_id: int) -> None:
+    def __init__(self, env_id: int, *, provisioned: bool) -> None:
         self.env_id = env_id
+        self.provisioned = provisioned
         self.open = True
         self.handler: Any = None
         self.template: ContextTemplate
@@ -88,7 +89,14 @@ class LoopExecutor:
 
     def start(self, env_id: int, /) -> None:
         """Report it ready if the module is loaded; else import it first, once for all that wait."""
-        self._environments[env_id] = LoopEnvironment(env_id)
+        self._start(env_id, provisioned=False)
+
+    def provision(self, env_id: int, /) -> None:
+        """The same for a provisioned environment, whose variables say so in the handler, not in the import."""
+        self._start(env_id, provisioned=True)
+
+    def _start(self, env_id: int, *, provisioned: bool) -> None:
+        self._environments[env_id] = LoopEnvironment(env_id, provisioned=provisioned)
         if self._handler is not None:
             self._loop.call_soon(self._ready, env_id, self._handler, self._scope, 0.0)
             return
@@ -188,7 +196,9 @@ class LoopExecutor:
         if environment is not None:
             environment.handler = handler
             environment.template = self._runner.make_context_template()
-            environment.scope = scope.of_environment(environment.template.log_stream_name)
+            environment.scope = scope.of_environment(
+                environment.template.log_stream_name, provisioned=environment.provisioned
+            )
             self._facts.ready(env_id, init_s)
 
     async def _serve(self, environment: LoopEnvironment, worker: LoopWorker, invocation: Invocation) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.core.function import Account, Function
-from engine.core.variables import lambda_variables
+from engine.core.variables import Initialisation, lambda_variables
 from engine.executors.capture import current
 
 _HOST_ONLY: Final = (b"AWS_", b"LAMBDA_", b"_HANDLER", b"_X_AMZN_")
@@ -26,6 +26,8 @@ _READ_BY_C: Final = ("PATH", "TZ", "LANG", "LC_CTYPE")
 
 _TRACE: Final = b"_X_AMZN_TRACE_ID"
 _LOG_STREAM: Final = b"AWS_LAMBDA_LOG_STREAM_NAME"
+_INITIALISATION: Final = b"AWS_LAMBDA_INITIALIZATION_TYPE"
+_ON_DEMAND: Final[Mapping[bytes, bytes]] = {_INITIALISATION: b"on-demand"}
 
 
 class Scope:
@@ -38,7 +40,7 @@ class Scope:
         known: The loggers it has asked for.
     """
 
-    __slots__ = ("_log_stream", "enabled", "enabled_epoch", "known", "loggers", "variables", "view")
+    __slots__ = ("_own", "enabled", "enabled_epoch", "known", "loggers", "variables", "view")
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables: dict[bytes, bytes | None] = {
@@ -48,26 +50,25 @@ class Scope:
         self.enabled: dict[tuple[object, int], bool] = {}
         self.enabled_epoch = 0
         self.known: set[object] = set()
-        self._log_stream: bytes | None = None
+        self._own = _ON_DEMAND
         self.view = _View(self)
 
-    def of_environment(self, log_stream: str) -> Scope:
-        """The same for one of several environments that share a module instance: only that name differs."""
+    def of_environment(self, log_stream: str, *, provisioned: bool) -> Scope:
+        """The same for one of several environments that share a module instance: what differs is given."""
         scope = Scope({})
         scope.variables, scope.known = self.variables, self.known
         scope.loggers, scope.enabled = self.loggers, self.enabled
-        scope._log_stream = log_stream.encode()
+        kind: Initialisation = "provisioned-concurrency" if provisioned else "on-demand"
+        scope._own = {_LOG_STREAM: log_stream.encode(), _INITIALISATION: kind.encode()}
         return scope
 
     def given(self, name: bytes) -> bytes | None:
         """What is an invocation's or an environment's own, looked up when it is asked for."""
-        if name == _LOG_STREAM:
-            return self._log_stream
         if name == _TRACE:
             invocation = current.get()
             trace_id = None if invocation is None else invocation.event.trace_id
             return None if trace_id is None else trace_id.encode()
-        return None
+        return self._own.get(name)
 
 
 running: Final[ContextVar[Scope | None]] = ContextVar("running", default=None)
@@ -85,7 +86,7 @@ def scope_of(function: Function, account: Account, endpoint_url: str | None, *, 
         logs_json=logs_json,
         endpoint_url=endpoint_url,
     )
-    dropped = {_LOG_STREAM.decode(), *_READ_BY_C} - set(function.environment)
+    dropped = {_LOG_STREAM.decode(), _INITIALISATION.decode(), *_READ_BY_C} - set(function.environment)
     return Scope({name: value for name, value in variables.items() if name not in dropped})
 
 
@@ -123,7 +124,7 @@ class _View(MutableMapping[bytes, bytes]):
         self._scope.variables[name] = None
 
     def __iter__(self) -> Iterator[bytes]:
-        names = dict.fromkeys((*self._scope.variables, *host_data(), _LOG_STREAM, _TRACE))
+        names = dict.fromkeys((*self._scope.variables, *host_data(), _LOG_STREAM, _INITIALISATION, _TRACE))
         return iter([name for name in names if self._find(name) is not None])
 
     def __len__(self) -> int:

@@ -177,12 +177,14 @@ class ThreadWorker:
 class ThreadEnvironment:
     """One environment: a module instance, an inbox, and as many threads as it may run handlers at a time."""
 
-    def __init__(self, executor: ThreadExecutor, env_id: int) -> None:
+    def __init__(self, executor: ThreadExecutor, env_id: int, *, provisioned: bool) -> None:
         self.env_id = env_id
         self.call = executor.call
         self.interpreter = executor.interpreter
         self.template = executor.call.make_context_template()
-        self.scope = executor.new_scope().of_environment(self.template.log_stream_name)
+        self.scope = executor.new_scope().of_environment(
+            self.template.log_stream_name, provisioned=provisioned
+        )
         self.now = executor.now
         self.post = executor.post
         self.loaded: Loaded | None = None
@@ -233,8 +235,15 @@ class ThreadExecutor:
 
     def start(self, env_id: int, /) -> None:
         """Start a thread; the import happens there."""
+        self._start(env_id, provisioned=False)
+
+    def provision(self, env_id: int, /) -> None:
+        """The same for a provisioned environment, whose variables say so."""
+        self._start(env_id, provisioned=True)
+
+    def _start(self, env_id: int, *, provisioned: bool) -> None:
         try:
-            self._environments[env_id] = ThreadEnvironment(self, env_id)
+            self._environments[env_id] = ThreadEnvironment(self, env_id, provisioned=provisioned)
         except RuntimeError as error:  # the machine has no more threads
             failure = InitFailure("Sandbox.Failure", str(error))
             self._loop.call_soon(self._facts.failed, env_id, failure, 0.0)

@@ -369,7 +369,7 @@ class Driver:
 
     def _start(self, env_id: int, *, provisioned: bool) -> None:
         self._initialising.begin(env_id, provisioned=provisioned)
-        self._executor.start(env_id)
+        (self._hooks.provision if provisioned else self._executor.start)(env_id)
 
     def _become_ready(self, env_id: int, init_s: float | None) -> None:
         """`init_s` None: its init is part of its first invocation, and has no figure of its own."""

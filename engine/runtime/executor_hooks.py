@@ -1,4 +1,4 @@
-"""The optional methods of executors; one that an executor does not have does nothing."""
+"""The optional methods of executors; one that an executor does not have does nothing, or as `start`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.ports import Executor
 class ExecutorHooks(NamedTuple):
     """The optional methods of one executor, as `engine.ports.Executor` describes them."""
 
+    provision: Callable[[int], None]
     prepare: Callable[[], Awaitable[None]]
     close: Callable[[], None]
     wait_closed: Callable[[], Awaitable[None]]
@@ -23,7 +24,7 @@ class ExecutorHooks(NamedTuple):
     def of(cls, executor: Executor) -> ExecutorHooks:
         """The methods that it has, and defaults for the others."""
         found = {name: getattr(executor, name) for name in cls._fields if hasattr(executor, name)}
-        return _DEFAULTS._replace(**found)
+        return _DEFAULTS._replace(**{"provision": executor.start, **found})
 
 
 async def _return_at_once() -> None:
@@ -31,6 +32,7 @@ async def _return_at_once() -> None:
 
 
 _DEFAULTS = ExecutorHooks(
+    provision=lambda _env_id: None,
     prepare=_return_at_once,
     close=lambda: None,
     wait_closed=_return_at_once,

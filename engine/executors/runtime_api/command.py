@@ -16,7 +16,7 @@ from typing import Final
 from engine.core.error_bodies import InitFailure
 from engine.core.function import Account, Function
 from engine.core.python_interpreter import PythonInterpreter
-from engine.core.variables import EXEC_WRAPPER, Initialisation, lambda_variables
+from engine.core.variables import EXEC_WRAPPER, initialisation_of, lambda_variables
 from engine.errors import EngineError
 
 CLIENT: Final = "awslambdaric"
@@ -90,6 +90,7 @@ def variables_of(
     logs_json: bool,
     endpoint_url: str | None,
     host: Mapping[str, str],
+    provisioned: bool = False,
     interpreter: PythonInterpreter | None = None,
 ) -> dict[str, str]:
     """The environment of the process: Lambda's variables, the function's own, and little of the engine's.
@@ -104,7 +105,7 @@ def variables_of(
         log_stream=log_stream,
         task_root=str(Path(function.code).absolute()),
         runtime_api=runtime_api,
-        initialisation=_initialisation(function),
+        initialisation=initialisation_of(function, provisioned=provisioned),
         python=_series(interpreter) if CLIENT in command else None,
         logs_json=logs_json,
         endpoint_url=endpoint_url,
@@ -116,12 +117,6 @@ def variables_of(
         own.pop("PYTHONHOME", None)
     own["PATH"] = os.pathsep.join([str(Path(executable).parent), host.get("PATH", variables["PATH"])])
     return {**variables, **own, **function.environment}
-
-
-def _initialisation(function: Function) -> Initialisation:
-    if function.environment_concurrency > 1:
-        return "lambda-managed-instances"
-    return "snap-start" if function.snapstart else "on-demand"
 
 
 def _series(interpreter: PythonInterpreter | None) -> str:

@@ -61,8 +61,9 @@ class RuntimeEnvironmentEvents(Protocol):
 class RuntimeEnvironment:
     """One environment. Nothing is reported of it any more once it is `closed`."""
 
-    def __init__(self, env_id: int, owner: RuntimeEnvironmentEvents) -> None:
+    def __init__(self, env_id: int, owner: RuntimeEnvironmentEvents, *, provisioned: bool) -> None:
         self.env_id = env_id
+        self._provisioned = provisioned
         self.closed = False
         self._owner = owner
         self._clock = owner.workshop.clock
@@ -223,6 +224,7 @@ class RuntimeEnvironment:
             logs_json=workshop.logs_json,
             endpoint_url=workshop.endpoint_url,
             host=host_variables(),
+            provisioned=self._provisioned,
             interpreter=workshop.python,
         )
         with self._turn:

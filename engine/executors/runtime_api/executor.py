@@ -39,6 +39,13 @@ class RuntimeExecutor:
 
     def start(self, env_id: int, /) -> None:
         """Listen, and start a process. Its first poll means that it is ready."""
+        self._start(env_id, provisioned=False)
+
+    def provision(self, env_id: int, /) -> None:
+        """The same for a provisioned environment, whose variables say so."""
+        self._start(env_id, provisioned=True)
+
+    def _start(self, env_id: int, *, provisioned: bool) -> None:
         if self._reaper is None:
             try:
                 self._reaper = ProcessReaper()
@@ -46,7 +53,7 @@ class RuntimeExecutor:
                 failure = InitFailure("Sandbox.Failure", str(error))
                 self.workshop.loop.call_soon(self.facts.failed, env_id, failure, 0.0)
                 return
-        environment = self._environments[env_id] = RuntimeEnvironment(env_id, self)
+        environment = self._environments[env_id] = RuntimeEnvironment(env_id, self, provisioned=provisioned)
         self.open(environment)
 
     def run(self, env_id: int, invocation: Invocation, /) -> None:

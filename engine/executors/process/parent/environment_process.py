@@ -101,6 +101,7 @@ class EnvironmentProcess:
         token: The fork server's number for it.
         turn: Grows with each invocation it is given.
         is_second: Whether the first zygote went away before it forked, and another one was asked.
+        is_provisioned: Whether provisioned concurrency asked for it.
     """
 
     __slots__ = (
@@ -121,6 +122,7 @@ class EnvironmentProcess:
         "env_id",
         "fork_server",
         "initialised",
+        "is_provisioned",
         "is_second",
         "pid",
         "served",
@@ -139,6 +141,7 @@ class EnvironmentProcess:
         self.served = False
         self.initialised = False
         self.is_second = False
+        self.is_provisioned = False
         self.state = ProcessState.WAITING
         self.fork_server: ForkServerClient | None = None
         self._events = events

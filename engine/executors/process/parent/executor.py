@@ -21,7 +21,7 @@ from engine.core.error_bodies import InitFailure
 from engine.core.function import INIT_LIMIT_S, Function
 from engine.core.init_turns import Use
 from engine.core.invocation import Invocation
-from engine.core.variables import PATH, Initialisation, lambda_variables
+from engine.core.variables import PATH, Initialisation, initialisation_of, lambda_variables
 from engine.executors.cpu_use import use_of_process
 from engine.executors.process.admission import SHORTAGES, Need
 from engine.executors.process.parent.cgroups import memory_limit
@@ -78,7 +78,7 @@ class ProcessExecutor:
         self._environment_class = EnvironmentProcess if self._cpu is None else self._cpu.environment_class
         self._limits_renewed_s = 0.0
         self._generation = 0
-        self._encoded: bytes | None = None
+        self._encoded: dict[Initialisation, bytes] = {}
         self._template: SnapshotTemplate | None = None
         # Large, and what each fork would pay for: only where the handler is not plainly a function.
         preload = () if function.preload == "auto" else function.preload
@@ -120,8 +120,16 @@ class ProcessExecutor:
 
     def start(self, env_id: int, /) -> None:
         """Fork a process as soon as the machine has room. One that replaces a reset one is ready at once."""
+        self._start(env_id, provisioned=False)
+
+    def provision(self, env_id: int, /) -> None:
+        """The same for a provisioned environment, whose variables say so."""
+        self._start(env_id, provisioned=True)
+
+    def _start(self, env_id: int, *, provisioned: bool) -> None:
         kept = self._next_reset()
         environment = self._open(env_id, suppressed=kept is not None)
+        environment.is_provisioned = provisioned
         self._admission.ask(environment, self, partial(self._begin, environment, kept))
 
     def repeat(self, env_id: int, /) -> bool:
@@ -191,7 +199,7 @@ class ProcessExecutor:
         """Start the next environments, and the template, from the code as it is then."""
         self._generation += 1
         self.need.forget()
-        self._encoded = None
+        self._encoded.clear()
         template, self._template = self._template, None
         if template is not None:
             self._host.retire(template)
@@ -287,7 +295,8 @@ class ProcessExecutor:
     def start_zygote(self, imports: tuple[str, ...]) -> SnapshotTemplate:
         """Fork a process from the common zygote that imports these, with the function's variables set."""
         template = SnapshotTemplate(self.loop, self._stray, self.say)
-        self._zygote().spawn(template, self._describe()._replace(imports=imports).encode(), template=True)
+        spec = self._describe(initialisation_of(self._function, provisioned=False))
+        self._zygote().spawn(template, spec._replace(imports=imports).encode(), template=True)
         return template
 
     def retire(self, template: SnapshotTemplate) -> None:
@@ -345,7 +354,7 @@ class ProcessExecutor:
             if self._template is not None:
                 self._template.close()
             self._template = SnapshotTemplate(self.loop, self._stray, self.say)
-            self._zygote().spawn(self._template, self._spec, template=True)
+            self._zygote().spawn(self._template, self._spec(provisioned=False), template=True)
         return self._template
 
     def _spawn(
@@ -361,7 +370,8 @@ class ProcessExecutor:
             else:
                 kept[0].forget(kept[1])
         environment.fork_server = fork_server
-        environment.token = fork_server.spawn(environment, self._spec, kept=token)
+        spec = self._spec(provisioned=environment.is_provisioned)
+        environment.token = fork_server.spawn(environment, spec, kept=token)
         if environment.closed:  # stopped while it waited for the template
             fork_server.forget(environment.token)
 
@@ -394,21 +404,17 @@ class ProcessExecutor:
     def _stray(self, text: str) -> None:
         self.output(None, text)
 
-    @property
-    def _spec(self) -> bytes:
+    def _spec(self, *, provisioned: bool) -> bytes:
         """Made when it is first sent: most of ten thousand functions are not invoked."""
-        if self._encoded is None:
-            self._encoded = self._describe().encode()
-        return self._encoded
+        kind = initialisation_of(self._function, provisioned=provisioned)
+        encoded = self._encoded.get(kind)
+        if encoded is None:
+            encoded = self._encoded[kind] = self._describe(kind).encode()
+        return encoded
 
-    def _describe(self) -> EnvironmentSpec:
+    def _describe(self, kind: Initialisation) -> EnvironmentSpec:
         function, workshop = self._function, self._workshop
         python = workshop.python
-        kind: Initialisation = "on-demand"
-        if function.snapstart:
-            kind = "snap-start"
-        elif self._shared:
-            kind = "lambda-managed-instances"
         code = str(Path(function.code).absolute())
         variables = lambda_variables(
             function,

@@ -92,7 +92,7 @@ class LoopExecutor:
         self._start(env_id, provisioned=False)
 
     def provision(self, env_id: int, /) -> None:
-        """The same for a provisioned environment, whose variables say so in the handler, not in the import."""
+        """The same for a provisioned environment, whose variables say so in the handler, not at import."""
         self._start(env_id, provisioned=True)
 
     def _start(self, env_id: int, *, provisioned: bool) -> None:

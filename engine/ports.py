@@ -454,6 +454,8 @@ class Workshop:
     """Takes what a handler in a process of its own wrote; None: written outside of any invocation."""
     say: Callable[[str], None] = lambda _: None
     """Logs a line, without its newline, for whoever runs the engine. Rarely called."""
+    name_log_stream: Callable[[str, str, int, str], None] = lambda _function, _version, _env_id, _name: None
+    """Told what an environment tells its handler to be its log stream, each time that changes."""
     is_async: bool | None = None
     """Whether the handler's source defines it by `async def` or by `def`; None if it does not tell."""
     cpu: CpuLaw = "host"

@@ -16,6 +16,7 @@ LATE = {
     "engine.config.templates.sam": "brings yaml",
     "engine.config.templates.samconfig": "brings tomllib",
     "engine.config.toml_file": "brings tomllib",
+    "engine.services.logs.service": "CloudWatch Logs, for the first AWS client that asks",
     "engine.telemetry.exposition": "brings prometheus_client",
 }
 """Modules, each with all below it, and what they are needed for.

@@ -26,14 +26,43 @@ from typing import Any
 
 BOTOCORE = "1.44.8"
 FOLDER = Path(__file__).parents[1] / "engine" / "protocols" / "aws" / "models"
-SERVICES = {"lambda": "lambda/2015-03-31", "s3": "s3/2006-03-01", "sqs": "sqs/2012-11-05"}
+SERVICES = {
+    "lambda": "lambda/2015-03-31",
+    "logs": "logs/2014-03-28",
+    "s3": "s3/2006-03-01",
+    "sqs": "sqs/2012-11-05",
+}
 """Name of a model's file to its place in botocore's data."""
 QUERY_BOTOCORE = "1.29.165"
 """The last version whose description of SQS is that of the Query protocol."""
 QUERY_SERVICES = ("sqs",)
 QUERY_NAMES = {"MessageSystemAttributeList": "MessageSystemAttributeName"}
 """Of members of lists that are younger than that version (SQS API reference, "ReceiveMessage")."""
-PARTS: Mapping[str, frozenset[str]] = {}
+PARTS: Mapping[str, frozenset[str]] = {
+    "logs": frozenset(
+        {
+            "CreateLogGroup",
+            "CreateLogStream",
+            "DeleteLogGroup",
+            "DeleteLogStream",
+            "DeleteRetentionPolicy",
+            "DescribeLogGroups",
+            "DescribeLogStreams",
+            "FilterLogEvents",
+            "GetLogEvents",
+            "ListLogGroups",
+            "ListTagsForResource",
+            "ListTagsLogGroup",
+            "PutLogEvents",
+            "PutLogGroupDeletionProtection",
+            "PutRetentionPolicy",
+            "TagLogGroup",
+            "TagResource",
+            "UntagLogGroup",
+            "UntagResource",
+        }
+    )
+}
 """Of services that are served in part, the operations whose description is kept."""
 
 _FOR_PEOPLE = frozenset({"documentation", "documentationUrl", "examples"})

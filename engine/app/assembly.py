@@ -73,6 +73,8 @@ class Assembly:
         self.stats = _stats(config, platform, loop, sheet)
         self.output = EngineOutput(config, platform.clock, loop, self.stats, write_log)
         self.stats.recent.watch_output(self.output.capture.end)
+        if self.output.function_log is not None:
+            self.output.function_log.watch_output(self.output.capture.end)
         say, count = self.output.complain, self.stats.observer_failed
         self._named = self._observers_named()
         self._given = [contained(type(one).__name__, one, say=say, count=count) for one in observers]

@@ -106,6 +106,7 @@ class DeploymentBuilder:
             endpoint_url=endpoint_url,
             output=parts.output.write_of_process,
             say=parts.output.say,
+            name_log_stream=parts.output.name_log_stream,
             cpu=parts.config.cpu,
             imported_module_for=parts.platform.imported_module_for,
         )

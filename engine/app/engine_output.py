@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from engine.config import Config
 from engine.core.function import Function
@@ -14,10 +14,12 @@ from engine.core.invocation import Invocation
 from engine.executors.capture import Capture
 from engine.ports import Clock
 from engine.telemetry.emf import EmfTap
+from engine.telemetry.function_log import FunctionLog
 from engine.telemetry.log import PlatformLog
 from engine.telemetry.stats import Stats
 
 _log = logging.getLogger("engine")
+_MB: Final = 1_000_000
 
 
 class EngineOutput:
@@ -25,6 +27,8 @@ class EngineOutput:
 
     Attributes:
         log: The platform log; None if it is off or goes nowhere.
+        function_log: What the logs service reads; None if there is none.
+        logs_bytes: Bound of what that keeps until it is read, and of what the service keeps of it then.
         capture: Tells apart by invocation what handlers print; to be entered while they run.
     """
 
@@ -42,10 +46,18 @@ class EngineOutput:
         if write_log is not None and config.log_format != "off":
             self.log = PlatformLog(config.log_format, clock, write_log, loop.call_soon_threadsafe)
         write_line = self._line_writer(debug=config.debug)
+        self.function_log: FunctionLog | None = None
+        self.logs_bytes = config.logs_mb * _MB // 2
+        if config.logs_mb and "aws" in config.listeners:
+            self.function_log = stats.function_log = FunctionLog(clock, self.logs_bytes, write_line)
+            if write_line is not None:
+                write_line = self.function_log.line
+        self._has_lines = self.log is not None or (self.function_log is not None and write_line is not None)
         # Handlers' metrics are in their lines, whether or not these are shown.
         tap = None if write_line is None else EmfTap(stats, write_line, loop.call_soon_threadsafe).line
         style: Literal["text", "json"] = "json" if config.log_format == "json" else "text"
-        self.capture = Capture(tap, log_format=style, keeps_all="admin" in config.listeners)
+        keeps_all = self.function_log is not None or "admin" in config.listeners
+        self.capture = Capture(tap, log_format=style, keeps_all=keeps_all)
 
     def _line_writer(self, *, debug: bool) -> Callable[[Invocation | None, str], object] | None:
         """What takes whole lines of handlers; None: they are written where Python writes, as they come."""
@@ -77,10 +89,15 @@ class EngineOutput:
         if self.log is not None:
             self.log.flush()
 
+    def name_log_stream(self, function: str, version: str, env_id: int, name: str) -> None:
+        """Learn what an environment tells its handler to be its log stream."""
+        if self.function_log is not None:
+            self.function_log.name_stream(function, version, env_id, name)
+
     def write_for_invocation(self, invocation: Invocation, text: str) -> None:
         """Add to an invocation's log what the runtime itself says."""
         self.capture.end(invocation)  # what is ours begins a line of its own
-        if self.log is not None or invocation.event.wants_log:
+        if self._has_lines or invocation.event.wants_log:
             self.capture.take(invocation, text)
         else:
             self.capture.keep(invocation, text)

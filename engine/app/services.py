@@ -11,6 +11,7 @@ from engine.app.async_invoke_configs import InvokeConfig
 from engine.app.destination_senders import QueueSender, fetch_code
 from engine.app.engine import Engine
 from engine.app.hosting import gate_of
+from engine.app.logs_handler import LogsHandler
 from engine.app.mapping_metrics import mapping_readings
 from engine.core.destinations import target_of
 from engine.packages.records import LATEST, StoredState
@@ -172,6 +173,9 @@ class Services:
             self._functions, self._control_plane, host, engine.sink, self._spawn, engine.asynchronous
         )
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
+        output = engine.parts.output
+        if output.function_log is not None:
+            handlers["logs"] = LogsHandler(host, output.function_log, output.logs_bytes).handle
         router = AwsRouter(handlers, host.new_request_id, self._partner.handle)
         return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject)
 

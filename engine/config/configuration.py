@@ -49,6 +49,7 @@ class Config:
         bindings: Source type, as first written, to all events of that type.
         listeners: Listener name (`http`, `aws`, `admin`) to address.
         log_format: text, json or off.
+        logs_mb: Megabytes of memory for CloudWatch Logs; 0: there are none.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month, or None.
         python: Absolute path of what handlers run in whose functions do not say, or None.
@@ -91,6 +92,7 @@ class Config:
     allowed_origins: tuple[str, ...] = ()
     reload_patterns: tuple[str, ...] = ()
     console: Literal["auto", "full", "numbers"] = "auto"
+    logs_mb: int = 0
 
     @property
     def console_is_full(self) -> bool:
@@ -182,6 +184,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         listeners=MappingProxyType({name: engine.listeners[name] for name in origin.listen}),
         log_format=engine.log_format,
         grace_s=engine.grace_s,
+        logs_mb=engine.logs_mb,
         monthly_budget_usd=engine.monthly_budget_usd,
         init_concurrency=engine.init_concurrency,
         cpu=engine.cpu,

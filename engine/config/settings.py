@@ -258,6 +258,7 @@ class EngineSettings(SettingsTable):
             more; absent = as many as there are cores for this process.
         cpu: `host`, or `lambda`: environments on process have the share of a CPU that Lambda gives them.
         log_format: text, json or off.
+        logs_mb: Megabytes of memory for CloudWatch Logs, which AWS clients read at `aws`; 0 = there are none.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
         reload_patterns: Globs of data files that `serve --reload` watches besides code.
@@ -287,6 +288,7 @@ class EngineSettings(SettingsTable):
     init_concurrency: Annotated[int, Bounds(ge=1)] | None = None
     cpu: CpuLaw = "host"
     log_format: Literal["text", "json", "off"] = "text"
+    logs_mb: Count = 16
     grace_s: Seconds = 10.0
     monthly_budget_usd: Annotated[float, Bounds(gt=0, finite=True)] | None = None
     reload_patterns: Array[Annotated[str, Length(1)]] = ()

@@ -196,9 +196,9 @@ class LoopExecutor:
         if environment is not None:
             environment.handler = handler
             environment.template = self._runner.make_context_template()
-            environment.scope = scope.of_environment(
-                environment.template.log_stream_name, provisioned=environment.provisioned
-            )
+            log_stream = environment.template.log_stream_name
+            environment.scope = scope.of_environment(log_stream, provisioned=environment.provisioned)
+            self._workshop.name_log_stream(self._function.name, self._function.version, env_id, log_stream)
             self._facts.ready(env_id, init_s)
 
     async def _serve(self, environment: LoopEnvironment, worker: LoopWorker, invocation: Invocation) -> None:

@@ -185,6 +185,7 @@ class ThreadEnvironment:
         self.scope = executor.new_scope().of_environment(
             self.template.log_stream_name, provisioned=provisioned
         )
+        executor.name_log_stream(env_id, self.template.log_stream_name)
         self.now = executor.now
         self.post = executor.post
         self.loaded: Loaded | None = None
@@ -281,6 +282,11 @@ class ThreadExecutor:
         """For one environment."""
         workshop = self._workshop
         return scope_of(self.function, workshop.account, workshop.endpoint_url, logs_json=workshop.logs_json)
+
+    def name_log_stream(self, env_id: int, name: str) -> None:
+        """Tell the engine what an environment tells its handler to be its log stream."""
+        function = self.function
+        self._workshop.name_log_stream(function.name, function.version, env_id, name)
 
     def post(self, message: WorkerMessage) -> None:
         """Called by workers: queue a message for the loop, and wake it unless it was woken already."""

@@ -16,14 +16,23 @@ from engine.core.outcome import Outcome, Status
 
 def version(event: Event) -> str:
     """What runs: the version the dispatcher chose, else the number the caller named, else `$LATEST`."""
-    if event.version != "$LATEST":
-        return event.version
-    return event.qualifier if event.qualifier and event.qualifier.isdecimal() else "$LATEST"
+    return _version(event.version, event.qualifier)
 
 
 def start_line(event: Event) -> str:
     """`START RequestId: <id> Version: $LATEST`, with its newline."""
-    return f"START RequestId: {event.request_id} Version: {version(event)}\n"
+    return start_line_of(event.request_id, event.version, event.qualifier)
+
+
+def start_line_of(request_id: str, chosen: str, qualifier: str | None) -> str:
+    """The same from the parts of an event: `chosen` is its `version`."""
+    return f"START RequestId: {request_id} Version: {_version(chosen, qualifier)}\n"
+
+
+def _version(chosen: str, qualifier: str | None) -> str:
+    if chosen != "$LATEST":
+        return chosen
+    return qualifier if qualifier and qualifier.isdecimal() else "$LATEST"
 
 
 def end_line(request_id: str) -> str:

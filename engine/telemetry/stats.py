@@ -26,6 +26,7 @@ from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts
 from engine.ports import Clock
 from engine.telemetry.fine_classes import LEAST_S, LEAST_WAIT_S, PER_DOUBLING
+from engine.telemetry.function_log import FunctionLog
 from engine.telemetry.function_stats import FunctionStats, Levels, foreseen_triggers
 from engine.telemetry.histogram import (
     HANDLER_BOUNDS_S,
@@ -105,6 +106,7 @@ class Stats:
         handler_lines: Lines of handlers with metrics in them (EMF), by what became of them.
         budget_usd: What it may cost a month, or None.
         recent: The last invocations of each function.
+        function_log: Gets the ends of invocations for the logs service; None if there is none.
         mappings: Where sources that poll say what they do.
         registrations: Changes whenever a function comes or goes.
     """
@@ -138,6 +140,7 @@ class Stats:
         self.overflowed = 0
         self.mappings = Mappings()
         self.recent = RecentInvocations(clock)
+        self.function_log: FunctionLog | None = None
         self.registrations = 0
         self._now = clock.now
         self._later = later
@@ -232,7 +235,7 @@ class Stats:
         except KeyError:
             trigger = stats.trigger(event.trigger)
         trigger.ended[status] += 1
-        if status is not _SUCCESS or stats.successes_to_keep:
+        if status is not _SUCCESS or stats.successes_to_keep or invocation.log is not None:
             self._keep(stats, invocation, outcome, error_type)
         if cold_start:
             stats.cold_starts += 1
@@ -278,14 +281,21 @@ class Stats:
         self, stats: FunctionStats, invocation: Invocation, outcome: Outcome, error_type: str | None
     ) -> None:
         """Before its duration is counted."""
+        memory_mb = stats.function.memory_mb
         if outcome.status is _SUCCESS:
+            if not stats.successes_to_keep:  # it has logged
+                if self.function_log is not None:
+                    self.function_log.ended(invocation, outcome, error_type, memory_mb)
+                return
             stats.successes_to_keep -= 1
             if not stats.successes_to_keep:
                 self._later(1.0, partial(_keep_a_few_more, stats))
         number = stats.numbers.stop
         if outcome.status in _WITHOUT_DURATION:
             stats.untimed += 1
-        self.recent.add(number, invocation, outcome, error_type, stats.function.memory_mb)
+        self.recent.add(number, invocation, outcome, error_type, memory_mb)
+        if self.function_log is not None:
+            self.function_log.ended(invocation, outcome, error_type, memory_mb)
 
     def keep_successes(self, name: str) -> None:
         """Keep `KEPT` more successes of `name`, which is read. Raises KeyError if there is none."""

@@ -122,7 +122,7 @@ class FrameReader:
 SUCCESS: Final = 1
 RAW: Final = 2
 ERROR: Final = 3
-READY: Final = 4
+READY: Final = 4  # with the name of its log stream
 FAILED: Final = 5
 OUTPUT: Final = 6  # text of one invocation, where several run at once
 IMPORTED: Final = 8  # names of modules from outside the code folder, as a JSON list

@@ -70,6 +70,8 @@ class RuntimeEnvironment:
         self._loop = owner.workshop.loop
         self._shared = owner.function.environment_concurrency > 1
         self._began_s = self._clock.now()
+        day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
+        self._log_stream = log_stream_name(day, secrets.token_hex(16), owner.function.version)
         self._is_ready = False
         self._api = RuntimeApi(self, shared=self._shared)
         self._gate = RequestGate("127.0.0.1", remember=LIMITS.remembered_heads)
@@ -166,6 +168,8 @@ class RuntimeEnvironment:
             self._child.peak_mb()  # remembered: after a crash it cannot be read
         if not self.closed and not self._is_ready:
             self._is_ready = True
+            function, workshop = self._owner.function, self._owner.workshop
+            workshop.name_log_stream(function.name, function.version, self.env_id, self._log_stream)
             self._owner.facts.ready(self.env_id, self._clock.now() - self._began_s)
 
     def failed(self, failure: InitFailure, peak_mb: int | None = None) -> None:
@@ -213,14 +217,13 @@ class RuntimeEnvironment:
     def _spawn(self) -> None:
         """Start the process. Called on another thread, so `_child` is set as soon as it exists."""
         function, workshop = self._owner.function, self._owner.workshop
-        day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
         command = command_of(function, workshop.python)
         variables = variables_of(
             function,
             workshop.account,
             command,
             runtime_api=self._address,
-            log_stream=log_stream_name(day, secrets.token_hex(16), function.version),
+            log_stream=self._log_stream,
             logs_json=workshop.logs_json,
             endpoint_url=workshop.endpoint_url,
             host=host_variables(),

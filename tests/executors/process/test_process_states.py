@@ -41,6 +41,9 @@ class Reports:
     def retries_spawn(self, environment, failure, code):
         return False
 
+    def named(self, environment, log_stream):
+        """Its log is not read."""
+
     def initialised(self, environment):
         """Its memory is not looked at."""
 

@@ -176,7 +176,7 @@ class ChildEnvironment:
         """Report that the init is done, and that it took `init_s` seconds."""
         if self._imported:
             self.send(IMPORTED, 0, json.dumps(self._imported).encode())
-        self.send(READY | self._printed(), 0, init_s=init_s)
+        self.send(READY | self._printed(), 0, self.template.log_stream_name.encode(), init_s)
 
     def failed(self, error: InitError, init_s: float, status: int = 1) -> NoReturn:
         """Report that the init failed after `init_s` seconds, and exit, as AWS's client does."""

@@ -65,6 +65,9 @@ class EnvironmentEvents(Protocol):
     def retries_spawn(self, environment: EnvironmentProcess, failure: InitFailure, code: int) -> bool:
         """Ask for another fork after one that failed; False if that is of no use."""
 
+    def named(self, environment: EnvironmentProcess, log_stream: str) -> None:
+        """What its handler is told to be its log stream. Called before `initialised`."""
+
     def initialised(self, environment: EnvironmentProcess) -> None:
         """The init has finished."""
 
@@ -364,6 +367,7 @@ class EnvironmentProcess:
         elif kind == READY:
             self.initialised = True
             self._end_line()
+            self._events.named(self, body.decode())
             self._events.initialised(self)
             if not self.served:
                 self.served = True

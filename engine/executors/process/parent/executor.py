@@ -258,6 +258,11 @@ class ProcessExecutor:
             return True
         return False
 
+    def named(self, environment: EnvironmentProcess, log_stream: str) -> None:
+        """Pass on the name of its log stream."""
+        function = self._function
+        self._workshop.name_log_stream(function.name, function.version, environment.env_id, log_stream)
+
     def initialised(self, environment: EnvironmentProcess) -> None:
         """Measure what it needs for its start, and give it its share of CPU from now on."""
         if self._cpu is not None:

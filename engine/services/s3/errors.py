@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from engine.services.s3.xml import DECLARATION, element
+from engine.protocols.aws.rest_xml import DECLARATION
+from engine.services.s3.xml import element
 
 CODES: Final[Mapping[str, tuple[int, str]]] = {
     "AccessDenied": (403, "Access Denied"),
@@ -164,9 +165,10 @@ def no_such_key(key: str, headers: bytes = b"") -> S3Error:
     return S3Error("NoSuchKey", details={"Key": key}, headers=headers)
 
 
-def invalid_argument(message: str, name: str, value: str) -> S3Error:
-    """400: a parameter or header has an invalid value."""
-    return S3Error("InvalidArgument", message, {"ArgumentName": name, "ArgumentValue": value})
+def invalid_argument(message: str, name: str, value: str | None = None) -> S3Error:
+    """400: a parameter or header has an invalid value; None for those that S3 does not repeat."""
+    details = {"ArgumentName": name} if value is None else {"ArgumentName": name, "ArgumentValue": value}
+    return S3Error("InvalidArgument", message, details)
 
 
 def not_implemented(what: str) -> S3Error:

@@ -31,7 +31,15 @@ from engine.services.s3.blob_index import TABLES, BlobIndex
 from engine.services.s3.blob_store import Blob, Content, FileBlob, Persistable, Piece
 from engine.services.s3.checksums import Checksum
 from engine.services.s3.cors import CorsRule
-from engine.services.s3.model import Bucket, ObjectMetadata, ObjectVersion, Part, Upload, Versioning
+from engine.services.s3.model import (
+    Bucket,
+    CompletedPart,
+    ObjectMetadata,
+    ObjectVersion,
+    Part,
+    Upload,
+    Versioning,
+)
 from engine.services.s3.notification_rules import NotificationConfiguration
 
 
@@ -237,7 +245,7 @@ class FileBlobStore:
             document["etag"],
             _object_metadata(document),
             _checksum(document["checksum"]),
-            tuple(document["part_sizes"]),
+            _completed_parts(document),
             document["version_id"],
             document["modified_s"],
             number,
@@ -289,6 +297,13 @@ def _upload(upload_id: str, document: dict[str, Any]) -> Upload:
 
 def _object_metadata(document: dict[str, Any]) -> ObjectMetadata:
     return ObjectMetadata(headers=document["headers"], metadata=document["metadata"], tags=document["tags"])
+
+
+def _completed_parts(document: dict[str, Any]) -> tuple[CompletedPart, ...]:
+    """The parts of an object; stores of earlier engines have their sizes alone."""
+    if "parts" in document:
+        return tuple(CompletedPart(*part) for part in document["parts"])
+    return tuple(CompletedPart(number, size) for number, size in enumerate(document["part_sizes"], 1))
 
 
 def _checksum(persistable: list[str] | None) -> Checksum | None:

@@ -5,14 +5,13 @@ Python orders text by code points, which is the order of its UTF-8 bytes, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 from urllib.parse import quote_plus
 
 from sortedcontainers import SortedDict
 
 from engine.services.s3.model import ObjectVersion
-from engine.services.s3.xml import element
 
 _LAST: Final = 0x10FFFF
 
@@ -112,12 +111,9 @@ def _walk(
 
 def encoded(value: str, encoding: str | None) -> str:
     """`value` as the caller wants names: encoded as in a form, but for `/` and `*`, or as they are."""
-    return quote_plus(value, safe="/*").replace("~", "%7E") if encoding == "url" else value
+    return value if encoding is None else quote_plus(value, safe="/*").replace("~", "%7E")
 
 
-def prefixes_xml(prefixes: list[str], encoding: str | None) -> str:
-    """`<CommonPrefixes>` elements."""
-    return "".join(
-        f"<CommonPrefixes>{element('Prefix', encoded(prefix, encoding))}</CommonPrefixes>"
-        for prefix in prefixes
-    )
+def common_prefixes(prefixes: Iterable[str], encoding: str | None) -> list[dict[str, str]]:
+    """`CommonPrefixes` of an answer."""
+    return [{"Prefix": encoded(prefix, encoding)} for prefix in prefixes]

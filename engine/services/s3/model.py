@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sortedcontainers import SortedDict
 
@@ -40,6 +40,14 @@ class ObjectMetadata:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+class CompletedPart(NamedTuple):
+    """A part of an object that was uploaded in parts; its checksum if the upload had an algorithm."""
+
+    number: int
+    size: int
+    checksum: str | None = None
+
+
 class ObjectVersion:
     """One version of one object, or a delete marker.
 
@@ -47,7 +55,7 @@ class ObjectVersion:
         version_id: `null` where the bucket is not versioned.
         etag: Without quotes; empty for a delete marker.
         modified_s: Whole seconds since the epoch, as S3 has it.
-        part_sizes: Bytes of each part, if it was uploaded in parts.
+        parts: Those it was uploaded in, by number; empty if it was uploaded whole.
         number: Grows with each version the store takes; newer is larger.
         head: The header lines that follow from it, rendered once.
     """
@@ -62,7 +70,7 @@ class ObjectVersion:
         "modified_s",
         "number",
         "object_metadata",
-        "part_sizes",
+        "parts",
         "version_id",
     )
 
@@ -73,7 +81,7 @@ class ObjectVersion:
         etag: str,
         object_metadata: ObjectMetadata,
         checksum: Checksum | None = None,
-        part_sizes: tuple[int, ...] = (),
+        parts: tuple[CompletedPart, ...] = (),
         version_id: str = NULL_VERSION,
         modified_s: int = 0,
         number: int = 0,
@@ -84,7 +92,7 @@ class ObjectVersion:
         self.etag = etag
         self.object_metadata = object_metadata
         self.checksum = checksum
-        self.part_sizes = part_sizes
+        self.parts = parts
         self.version_id = version_id
         self.modified_s = modified_s
         self.number = number
@@ -106,7 +114,7 @@ class ObjectVersion:
             "metadata": dict(object_metadata.metadata),
             "tags": dict(object_metadata.tags),
             "checksum": self.checksum,
-            "part_sizes": self.part_sizes,
+            "parts": self.parts,
             "version_id": self.version_id,
             "modified_s": self.modified_s,
             "is_marker": self.is_marker,

@@ -36,6 +36,8 @@ _REFUSED_HEADERS: Final = {
     "x-amz-object-lock-legal-hold": "object lock",
     "x-amz-write-offset-bytes": "appending to objects",
 }
+ENCRYPTED: Final = b"x-amz-server-side-encryption: AES256\r\n"
+"""The header line of what is stored: since January 2023 S3 encrypts every object so, at the least."""
 _META: Final = "x-amz-meta-"
 _MAX_METADATA: Final = 2048
 _LONGEST_WORD: Final = 63
@@ -150,7 +152,7 @@ def object_head(version: ObjectVersion) -> bytes:
             pairs.append(("content-type", "binary/octet-stream"))
         if object_metadata.tags:
             pairs.append(("x-amz-tagging-count", str(len(object_metadata.tags))))
-        version.head = header_block(pairs)
+        version.head = header_block(pairs) + ENCRYPTED
     return version.head
 
 

@@ -15,6 +15,7 @@ from engine.services.s3.events import ObjectEvent
 from engine.services.s3.model import NULL_VERSION, Bucket, ObjectVersion, Versioning
 from engine.services.s3.names import decoded_key
 from engine.services.s3.notifier import Notifier
+from engine.services.s3.parameters import check_version_id
 from engine.services.s3.request import Prepared, S3Request
 from engine.services.s3.store import Store
 
@@ -22,6 +23,8 @@ MB: Final = 1024 * 1024
 HOST_ID: Final = "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD"
 OWNER: Final = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a"
 """Canonical id of the one owner there is."""
+SHOWN_OWNER: Final = {"ID": OWNER}
+"""It has no `DisplayName`: S3 ended that in November 2025. Who began an upload has one still."""
 OWNER_XML: Final = f"<Owner><ID>{OWNER}</ID></Owner>"
 
 
@@ -73,10 +76,12 @@ def take_document(context: OperationContext, call: S3Request, *, sums_body: bool
 
 
 def version_asked(query: Mapping[str, str]) -> str | None:
-    """`versionId` of the query."""
+    """`versionId` of the query. Raises S3Error InvalidArgument for one that is no id."""
     version_id = query.get("versionId")
     if version_id == "":
         raise invalid_argument("Version id cannot be the empty string", "versionId", "")
+    if version_id is not None:
+        check_version_id(version_id)
     return version_id
 
 
@@ -91,7 +96,10 @@ def copy_source(header: str) -> tuple[str, str, str | None]:
     if not bucket or not key:
         message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
         raise invalid_argument(message, "x-amz-copy-source", header)
-    return decoded_key(bucket), decoded_key(key), query.decode("latin-1") or None
+    version_id = query.decode("latin-1") or None
+    if version_id is not None:
+        check_version_id(version_id)
+    return decoded_key(bucket), decoded_key(key), version_id
 
 
 def version_header(bucket: Bucket, version: ObjectVersion) -> bytes:

@@ -106,19 +106,6 @@ class S3Request:
         """The HTTP method."""
         return self.request.method
 
-    def number(self, name: str, default: int, maximum: int) -> int:
-        """A whole number of the query, no more than `maximum`. Raises S3Error InvalidArgument."""
-        text = self.query.get(name, "")
-        if not text:
-            return default
-        if not text.isascii() or not text.lstrip("-").isdigit() or len(text) > 10:
-            raise invalid_argument(f"Provided {name} not an integer or within integer range", name, text)
-        value = int(text)
-        if not 0 <= value <= 0x7FFFFFFF:
-            message = f"Argument {name} must be an integer between 0 and 2147483647"
-            raise invalid_argument(message, name, text)
-        return min(value, maximum)
-
 
 class S3Response(NamedTuple):
     """An answer, and the events of the operation.

@@ -5,6 +5,7 @@ The operation is found by AWS's model of S3. What the model has and this store h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Final, NamedTuple
@@ -13,7 +14,15 @@ from engine.protocols.aws.rest_routes import RestRoutes
 from engine.protocols.aws.service_model import service_model
 from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
 from engine.services.s3.operation_context import OperationContext, take_document
-from engine.services.s3.operations import buckets, lists, multipart_lists, multipart_uploads, tagging
+from engine.services.s3.operations import (
+    bucket_list,
+    buckets,
+    lists,
+    multipart_lists,
+    multipart_uploads,
+    tagging,
+    version_lists,
+)
 from engine.services.s3.operations.copies import copy_object, sum_source
 from engine.services.s3.operations.deletes import delete_object, delete_objects, take_list
 from engine.services.s3.operations.objects import get_attributes, get_object, put_object, take_body
@@ -61,11 +70,11 @@ def _document(context: OperationContext, call: S3Request) -> Preparation:
 _Run = Callable[[OperationContext, S3Request], S3Response]
 
 _READS: Final[Mapping[str, _Run]] = {
-    "ListBuckets": lists.list_buckets,
+    "ListBuckets": bucket_list.list_buckets,
     "HeadBucket": buckets.head_bucket,
     "ListObjects": lists.list_objects,
     "ListObjectsV2": lists.list_objects_v2,
-    "ListObjectVersions": lists.list_object_versions,
+    "ListObjectVersions": version_lists.list_object_versions,
     "ListMultipartUploads": multipart_lists.list_uploads,
     "GetBucketLocation": buckets.get_location,
     "GetBucketVersioning": buckets.get_versioning,
@@ -123,6 +132,25 @@ _PLAIN: Final = {
 }
 """What a request for an object is if it has no parameters, and copies nothing."""
 
+_METHODS: Final = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
+_WORD: Final = re.compile(r"(?<=[a-z])([A-Z])")
+_RESOURCE_TYPES: Final = {
+    "abac": "BUCKET_ABAC",
+    "annotation": "OBJECT_ANNOTATIONS",
+    "attributes": "OBJECT_ATTRIBUTES",
+    "delete": "MULTI_OBJECT_DELETE",
+    "legal-hold": "OBJECT_LOCK_LEGALHOLD",
+    "logging": "LOGGING_STATUS",
+    "metadataConfiguration": "BUCKET_METADATA_CONFIGURATION",
+    "metadataTable": "BUCKET_METADATA_TABLE_CONFIGURATION",
+    "object-lock": "OBJECT_LOCK_CONFIGURATION",
+    "policy": "BUCKETPOLICY",
+    "retention": "OBJECT_LOCK_RETENTION",
+    "uploadId": "UPLOAD",
+    "versions": "BUCKETVERSIONS",
+}
+"""What S3 calls the part of it that a parameter names, where that is not the name in capitals."""
+
 _FOR_PAGES: Final = {
     **dict.fromkeys(("GetObject", "GetObjectTagging", "GetObjectAttributes"), ("GET",)),
     **dict.fromkeys(("ListObjects", "ListObjectsV2", "ListObjectVersions"), ("GET",)),
@@ -159,14 +187,16 @@ def find(call: S3Request, method: str = "") -> AnyOperation:
         return _PLAIN[method]
     if method == "OPTIONS" and call.bucket:
         return _PREFLIGHT
-    routes = _routes()
-    name = routes.choose(method, _uri(call), call.query, call.headers)
+    routes, query = _routes(), call.query
+    if query.get("list-type", "2") != "2":  # whatever else it is, S3 lists as it did before
+        query = {name: value for name, value in query.items() if name != "list-type"}
+    name = routes.choose(method, _uri(call), query, call.headers)
     if name == "ListBuckets" and call.headers.get("host", "").startswith("s3express-control."):
         name = "ListDirectoryBuckets"
     if name is None:
-        if method == "POST" and call.bucket and not call.key and routes.telling.isdisjoint(call.query):
+        if method == "POST" and call.bucket and not call.key and routes.telling.isdisjoint(query):
             return _FORM
-        raise _no_operation(call, method, [name for name in call.query if name in routes.telling])
+        raise _no_operation(call, method, sorted(routes.telling & query.keys()))
     operation = SERVED.get(name)
     if operation is None:
         raise not_implemented(name)
@@ -186,15 +216,30 @@ def _uri(call: S3Request) -> str:
 
 
 def _no_operation(call: S3Request, method: str, telling: list[str]) -> S3Error:
-    """What is wrong with a request for no operation; `telling` are its parameters that name one."""
+    """What is wrong with a request for no operation; `telling` are its parameters that name one.
+
+    Source: answers of S3, measured in September 2026 (brekkylab/backlot).
+    """
+    if method not in _METHODS:
+        return S3Error("BadRequest", "An error occurred when parsing the HTTP request.")
     if len(telling) > 1:
-        message = f"Conflicting query string parameters: {', '.join(sorted(telling))}"
+        message = f"Conflicting query string parameters: {', '.join(telling)}"
         return invalid_argument(message, "ResourceType", telling[0])
     if telling == ["uploadId"] and method == "PUT":
         return S3Error("InvalidArgument", "This operation requires a part number.")
-    if telling == ["list-type"] and method == "GET":
-        return invalid_argument(
-            "Invalid List Type specified in Request", "list-type", call.query["list-type"]
-        )
-    resource = telling[0].upper() if telling else "OBJECT" if call.key else "BUCKET"
-    return S3Error("MethodNotAllowed", details={"Method": method, "ResourceType": resource})
+    routes, uri = _routes(), _uri(call)
+    allowed = [name for name in _METHODS if routes.choose(name, uri, call.query, call.headers) is not None]
+    allow = f"allow: {', '.join(allowed)}\r\n".encode() if allowed else b""
+    details = {"Method": method, "ResourceType": _resource_type(call, telling)}
+    return S3Error("MethodNotAllowed", details=details, headers=allow)
+
+
+def _resource_type(call: S3Request, telling: list[str]) -> str:
+    if not call.bucket:
+        return "SERVICE"
+    if not telling:
+        return "OBJECT" if call.key else "BUCKET"
+    name = telling[0]
+    if call.key and name == "tagging":
+        return "OBJECT_TAGGING"
+    return _RESOURCE_TYPES.get(name) or _WORD.sub(r"_\1", name).replace("-", "_").upper()

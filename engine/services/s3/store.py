@@ -16,6 +16,7 @@ from engine.services.s3.errors import S3Error, no_such_bucket, no_such_key
 from engine.services.s3.model import (
     NULL_VERSION,
     Bucket,
+    CompletedPart,
     ObjectMetadata,
     ObjectVersion,
     Part,
@@ -25,6 +26,7 @@ from engine.services.s3.model import (
 from engine.services.s3.notification_rules import NotificationConfiguration
 
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+_NUMBER_DIGITS = 12
 _MARKER = b"x-amz-delete-marker: true\r\n"
 
 
@@ -45,7 +47,7 @@ class Store:
 
     Args:
         blob_store: Where bytes lie, and what survives the process.
-        new_id: Makes ids of versions and uploads.
+        new_id: Makes ids of versions and uploads: 32 digits in hex.
         wall_s: Seconds since the epoch.
     """
 
@@ -113,12 +115,12 @@ class Store:
         etag: str,
         object_metadata: ObjectMetadata,
         checksum: Checksum | None = None,
-        part_sizes: tuple[int, ...] = (),
+        parts: tuple[CompletedPart, ...] = (),
     ) -> ObjectVersion:
         """Add a version of `key`; in a bucket without versions it replaces the old one."""
-        version_id = self._new_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
+        version_id = self._new_version_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
         version = ObjectVersion(
-            key, content, etag, object_metadata, checksum, part_sizes, version_id, int(self._wall_s())
+            key, content, etag, object_metadata, checksum, parts, version_id, int(self._wall_s())
         )
         self._add(bucket, version)
         return version
@@ -157,7 +159,7 @@ class Store:
             if newest is not None:
                 self._remove(bucket, newest)
             return Deletion(newest, None)
-        marker_id = self._new_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
+        marker_id = self._new_version_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
         now_s = int(self._wall_s())
         marker = ObjectVersion(
             key, EMPTY, "", ObjectMetadata(), version_id=marker_id, modified_s=now_s, is_marker=True
@@ -172,6 +174,9 @@ class Store:
         )
         version.head = None
         self.blob_store.put("versions", (bucket.name, version.key, version.number), version)
+
+    def _new_version_id(self) -> str:
+        return f"{self._number + 1:0{_NUMBER_DIGITS}x}{self._new_id()[_NUMBER_DIGITS:]}"
 
     def _add(self, bucket: Bucket, version: ObjectVersion) -> None:
         version.number = self._number = self._number + 1
@@ -254,6 +259,11 @@ class Store:
         """Restore the buckets that a blob store has loaded. Called once, before anything else."""
         self.buckets = {bucket.name: bucket for bucket in buckets}
         self._number = last_number
+
+
+def number_of(version_id: str) -> int:
+    """The number of a version, which may be gone, by the id that it had. Ids of long ago give any number."""
+    return int(version_id[:_NUMBER_DIGITS], 16)
 
 
 def _of_id(versions: Sequence[ObjectVersion], version_id: str) -> ObjectVersion | None:

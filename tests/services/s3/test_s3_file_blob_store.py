@@ -18,7 +18,7 @@ from engine.services.s3.blob_store import Content, MemoryBlobStore
 from engine.services.s3.checksums import Checksum, md5_hex
 from engine.services.s3.cors import CorsRule
 from engine.services.s3.file_blob_store import FileBlobStore
-from engine.services.s3.model import ObjectMetadata, Versioning
+from engine.services.s3.model import CompletedPart, ObjectMetadata, Versioning
 from engine.services.s3.notification_rules import (
     NotificationConfiguration,
     NotificationRule,
@@ -146,9 +146,8 @@ class Script:
             return
         parts = [upload.parts[key] for key in sorted(upload.parts)][: number or None]
         content = Content.joined([part.content for part in parts])
-        self.store.put(
-            self.bucket, upload.key, content, "e-1", upload.object_metadata, None, (1,) * len(parts)
-        )
+        completed = tuple(CompletedPart(part.number, part.content.size, "AAAAAA==") for part in parts)
+        self.store.put(self.bucket, upload.key, content, "e-1", upload.object_metadata, None, completed)
         self.store.end_upload(self.bucket, upload)
 
     def abort(self, _, __):
@@ -359,6 +358,23 @@ def test_an_index_of_an_earlier_engine_that_names_no_blob_of_these_is_an_error(t
         open_store(tmp_path / "one")
 
     assert 1 == len(files(tmp_path / "one"))
+
+
+def test_parts_that_an_earlier_engine_kept_by_their_sizes_are_numbered(tmp_path):
+    folder = tmp_path / "objects"
+    store = open_store(folder)
+    bucket = store.create("b-1", "us-east-1")
+    parts = (CompletedPart(2, 5), CompletedPart(7, 1))
+    store.put(bucket, "k", Content.of(store.blob_store.keep(b"abcdef")), "e-2", ObjectMetadata(), None, parts)
+    store.blob_store.close()
+    with closing(sqlite3.connect(folder / "index.sqlite3")) as base, base:
+        [(text,)] = base.execute("SELECT document FROM versions")
+        document = orjson.loads(text)
+        document["part_sizes"] = [size for _, size, _ in document.pop("parts")]
+        base.execute("UPDATE versions SET document = ?", (orjson.dumps(document),))
+
+    kept = open_store(folder).buckets["b-1"].latest("k")
+    assert (CompletedPart(1, 5), CompletedPart(2, 1)) == kept.parts
 
 
 @pytest.mark.parametrize("name", ["blobs", "blobs/ab"])

@@ -169,7 +169,8 @@ def test_a_copy_says_what_its_source_says_or_what_it_is_told(kept, headers, meta
         ({"x-amz-checksum-algorithm": "ROT13"}, (400, "InvalidRequest")),
         ({"if-none-match": "*"}, (200, None)),
         ({"x-amz-copy-source": "%2Fb-1%2Fk"}, (200, None)),
-        ({"x-amz-copy-source": "b-1/k?versionId=none"}, (404, "NoSuchVersion")),
+        ({"x-amz-copy-source": "b-1/k?versionId=none"}, (400, "InvalidArgument")),
+        ({"x-amz-copy-source": f"b-1/k?versionId={'a' * 32}"}, (404, "NoSuchVersion")),
         ({"x-amz-copy-source": "/"}, (400, "InvalidArgument")),
     ],
 )

@@ -64,7 +64,7 @@ def test_so_is_one_that_has_a_host_of_its_own(shop, name, method, target, header
         ("PUT", "/b-1/k?uploadId=u", (400, "InvalidArgument")),
         ("POST", "/b-1/k", (405, "MethodNotAllowed")),
         ("POST", "/b-1?acl", (405, "MethodNotAllowed")),
-        ("GET", "/b-1?list-type=3", (400, "InvalidArgument")),
+        ("TRACE", "/b-1", (400, "BadRequest")),
         ("GET", "/?acl", (405, "MethodNotAllowed")),
     ],
 )
@@ -74,3 +74,36 @@ def test_a_parameter_that_names_no_operation_of_the_method_changes_nothing(shop,
     assert expected == (answer.status, answer.code)
     assert ["b-1"] == list(shop.store.buckets)
     assert {} == dict(shop.store.buckets["b-1"].keys)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "resource", "allowed"),
+    [
+        ("PATCH", "/b-1", "BUCKET", {"GET", "HEAD", "PUT", "DELETE"}),
+        ("POST", "/b-1/k", "OBJECT", {"GET", "HEAD", "PUT", "DELETE"}),
+        ("DELETE", "/", "SERVICE", {"GET"}),
+        ("POST", "/b-1?policy", "BUCKETPOLICY", {"GET", "PUT", "DELETE"}),
+        ("POST", "/b-1?ownershipControls", "OWNERSHIP_CONTROLS", {"GET", "PUT", "DELETE"}),
+        ("DELETE", "/b-1?location", "LOCATION", {"GET"}),
+        ("POST", "/b-1/k?tagging", "OBJECT_TAGGING", {"GET", "PUT", "DELETE"}),
+    ],
+)
+def test_a_method_that_is_not_allowed_is_told_with_those_that_are(shop, method, target, resource, allowed):
+    answer = shop.ask(method, target)
+
+    assert (405, [method], [resource]) == (answer.status, answer.text("Method"), answer.text("ResourceType"))
+    assert allowed == set(answer.headers["allow"].split(", "))
+
+
+def test_conflicting_parameters_are_told_in_order(shop):
+    answer = shop.ask("GET", "/nowhere?versioning&acl")
+
+    assert (400, "InvalidArgument", "Conflicting query string parameters: acl, versioning") == answer.error
+    assert (["ResourceType"], ["acl"]) == (answer.text("ArgumentName"), answer.text("ArgumentValue"))
+
+
+@pytest.mark.parametrize("list_type", ["1", "0", "bogus", ""])
+def test_another_list_type_than_2_is_the_first_listing(shop, list_type):
+    answer = shop.ask("GET", f"/b-1?list-type={list_type}")
+
+    assert ([""], []) == (answer.text("Marker"), answer.text("KeyCount"))

@@ -11,12 +11,11 @@ from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
-from engine.services.s3.notification_records import iso_ms
-from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
 from engine.services.s3.operation_context import OperationContext, copy_source, event_of, version_header
 from engine.services.s3.preconditions import check_read, check_write
-from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, xml_answer
-from engine.services.s3.xml import element
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
+from engine.services.s3.xml_output import answer, shown_checksum
 
 
 def find_source(context: OperationContext, call: S3Request) -> ObjectVersion:
@@ -33,10 +32,10 @@ def sum_source(context: OperationContext, call: S3Request) -> Preparation:
     context.bucket(call)
     algorithm = _algorithm_asked(call, source)
     recompute = algorithm is not None and (
-        source.checksum is None or source.checksum.algorithm != algorithm or bool(source.part_sizes)
+        source.checksum is None or source.checksum.algorithm != algorithm or bool(source.parts)
     )
     content = source.content
-    if not source.part_sizes and not recompute:
+    if not source.parts and not recompute:
         prepared = Prepared(content=content, etag=source.etag)
         return Preparation(lambda: prepared, content, reads_source=False)
     return Preparation(partial(sums_of, content, algorithm if recompute else None), content)
@@ -80,11 +79,12 @@ def copy_object(context: OperationContext, call: S3Request, prepared: Prepared) 
         raise S3Error("InvalidRequest", message)
     checksum = _copied_checksum(call, source, prepared.digest)
     version = context.store.put(bucket, call.key, source.content, prepared.etag, object_metadata, checksum)
-    head = version_header(bucket, version)
+    head = ENCRYPTED + version_header(bucket, version)
     if version_id is not None:
         head += b"x-amz-copy-source-version-id: %b\r\n" % source.version_id.encode()
     events = (event_of(call, bucket, version, "ObjectCreated:Copy"),)
-    return xml_answer("CopyObjectResult", _copy_result(version, checksum), head, events)
+    output = {"ETag": f'"{version.etag}"', "LastModified": version.modified_s, **shown_checksum(checksum)}
+    return answer("CopyObject", output, head, events)
 
 
 def _copied_checksum(call: S3Request, source: ObjectVersion, digest: bytes | None) -> Checksum | None:
@@ -92,14 +92,6 @@ def _copied_checksum(call: S3Request, source: ObjectVersion, digest: bytes | Non
     if algorithm is None or digest is None:
         return source.checksum
     return Checksum(algorithm, b64(digest))
-
-
-def _copy_result(version: ObjectVersion, checksum: Checksum | None) -> str:
-    result = element("ETag", f'"{version.etag}"') + element("LastModified", iso_ms(version.modified_s))
-    if checksum is not None:
-        result += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
-        result += element("ChecksumType", checksum.kind)
-    return result
 
 
 def _copied_metadata(call: S3Request, source: ObjectVersion) -> ObjectMetadata:

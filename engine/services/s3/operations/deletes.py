@@ -5,7 +5,6 @@ Source: Amazon S3 API Reference, DeleteObject and DeleteObjects.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Final
 from xml.etree.ElementTree import Element
@@ -23,6 +22,7 @@ from engine.services.s3.operation_context import (
     version_asked,
     version_header,
 )
+from engine.services.s3.parameters import is_version_id
 from engine.services.s3.preconditions import check_write
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.store import EMPTY_MD5
@@ -30,7 +30,6 @@ from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
 
 _MAX_KEYS: Final = 1000
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def delete_object(context: OperationContext, call: S3Request) -> S3Response:
@@ -54,7 +53,7 @@ def deleted(
         return head, (created._replace(etag=EMPTY_MD5),)
     head = b""
     if version_id is not None:
-        head = b"x-amz-version-id: %b\r\n" % version_id.encode() if _ID.fullmatch(version_id) else b""
+        head = b"x-amz-version-id: %b\r\n" % version_id.encode()
         if removed is not None and removed.is_marker:
             head = b"x-amz-delete-marker: true\r\n" + head
     if removed is None:
@@ -98,6 +97,8 @@ def _delete_one(
     named = element("Key", key) + (element("VersionId", version_id) if version_id else "")
     try:
         checked_key(key)
+        if version_id and not is_version_id(version_id):
+            raise S3Error("NoSuchVersion")
         etag = text_of(item, "ETag")
         if etag is not None:
             check_write({"if-match": etag}, key, bucket.latest(key))

@@ -25,9 +25,8 @@ from engine.services.s3.checksums import (
     unb64,
 )
 from engine.services.s3.errors import S3Error, invalid_argument
-from engine.services.s3.model import Part, Upload
-from engine.services.s3.notification_records import iso_ms
-from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.model import CompletedPart, Part, Upload
+from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
 from engine.services.s3.operation_context import OperationContext, event_of, take_document, version_header
 from engine.services.s3.operations.copies import find_source, sums_of
 from engine.services.s3.operations.objects import checksum_head, part_number
@@ -38,10 +37,9 @@ from engine.services.s3.request import (
     S3Request,
     S3Response,
     object_url,
-    xml_answer,
 )
-from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
+from engine.services.s3.xml_output import answer, shown_checksum
 
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
 _MAX_PARTS: Final = 10_000
@@ -68,12 +66,11 @@ def create_upload(context: OperationContext, call: S3Request) -> S3Response:
         raise S3Error("InvalidRequest", message)
     summed_by = algorithm.name if algorithm else None
     upload = context.store.create_upload(bucket, call.key, metadata_of(call.headers), summed_by, kind)
-    content = element("Bucket", bucket.name) + element("Key", call.key)
-    content += element("UploadId", upload.upload_id)
-    head = b""
+    head = ENCRYPTED
     if summed_by is not None:
-        head = f"x-amz-checksum-algorithm: {summed_by}\r\nx-amz-checksum-type: {kind}\r\n".encode()
-    return xml_answer("InitiateMultipartUploadResult", content, head)
+        head += f"x-amz-checksum-algorithm: {summed_by}\r\nx-amz-checksum-type: {kind}\r\n".encode()
+    output = {"Bucket": bucket.name, "Key": call.key, "UploadId": upload.upload_id}
+    return answer("CreateMultipartUpload", output, head)
 
 
 def _upload(context: OperationContext, call: S3Request) -> Upload:
@@ -91,8 +88,9 @@ def upload_part(context: OperationContext, call: S3Request, prepared: Prepared) 
         )
         raise S3Error("InvalidRequest", message)
     context.store.put_part(upload, number, prepared.content, prepared.etag, checksum)
-    head = b'etag: "%b"\r\n%b' % (
+    head = b'etag: "%b"\r\n%b%b' % (
         prepared.etag.encode(),
+        ENCRYPTED,
         checksum_head(checksum).partition(b"x-amz-checksum-type")[0],
     )
     return S3Response(200, head)
@@ -132,10 +130,10 @@ def copy_part(context: OperationContext, call: S3Request, prepared: Prepared) ->
     digest = prepared.digest
     checksum = Checksum(upload.algorithm, b64(digest)) if upload.algorithm and digest else None
     part = context.store.put_part(upload, number, prepared.content, prepared.etag, checksum)
-    content = element("ETag", f'"{part.etag}"') + element("LastModified", iso_ms(part.modified_s))
+    output = {"ETag": f'"{part.etag}"', "LastModified": part.modified_s}
     if checksum is not None:
-        content += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
-    return xml_answer("CopyPartResult", content)
+        output[ALGORITHMS[checksum.algorithm].member] = checksum.value
+    return answer("UploadPartCopy", output, ENCRYPTED)
 
 
 # --- the end
@@ -189,16 +187,24 @@ def complete_upload(context: OperationContext, call: S3Request, prepared: Prepar
     checksum = _whole_checksum(call, upload, parts, prepared.digest)
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
-    sizes = tuple(part.content.size for part in parts)
-    version = context.store.put(bucket, call.key, content, etag, upload.object_metadata, checksum, sizes)
+    completed = tuple(_completed(upload, part) for part in parts)
+    version = context.store.put(bucket, call.key, content, etag, upload.object_metadata, checksum, completed)
     context.store.end_upload(bucket, upload)
-    result = element("Location", object_url(call, call.key))
-    result += element("Bucket", bucket.name) + element("Key", call.key) + element("ETag", f'"{etag}"')
-    if checksum is not None:
-        result += element(ALGORITHMS[checksum.algorithm].member, checksum.value)
-        result += element("ChecksumType", checksum.kind)
+    output = {
+        "Location": object_url(call, call.key),
+        "Bucket": bucket.name,
+        "Key": call.key,
+        "ETag": f'"{etag}"',
+        **shown_checksum(checksum),
+    }
+    head = ENCRYPTED + version_header(bucket, version)
     events = (event_of(call, bucket, version, "ObjectCreated:CompleteMultipartUpload"),)
-    return xml_answer("CompleteMultipartUploadResult", result, version_header(bucket, version), events)
+    return answer("CompleteMultipartUpload", output, head, events)
+
+
+def _completed(upload: Upload, part: Part) -> CompletedPart:
+    checksum = part.checksum.value if upload.algorithm is not None and part.checksum is not None else None
+    return CompletedPart(part.number, part.content.size, checksum)
 
 
 def _listed(call: S3Request, document: bytes) -> list[_Listed]:

@@ -5,19 +5,21 @@ Source: Amazon S3 API Reference of each.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import receive
 from engine.services.s3.checksums import ALGORITHMS, Checksum, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectVersion
-from engine.services.s3.object_metadata import http_date, metadata_of, object_head, storage_class
+from engine.services.s3.object_metadata import ENCRYPTED, http_date, metadata_of, object_head, storage_class
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
+from engine.services.s3.parameters import MAX_LISTED
 from engine.services.s3.preconditions import asked_range, check_read, check_write
-from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, header_line, xml_answer
-from engine.services.s3.xml import element
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, header_line
+from engine.services.s3.xml_output import answer, shown_checksum
 
 _OVERRIDES: Final = {
     "response-content-type": "content-type",
@@ -27,8 +29,6 @@ _OVERRIDES: Final = {
     "response-content-disposition": "content-disposition",
     "response-content-encoding": "content-encoding",
 }
-
-_ATTRIBUTES: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 
 
 # --- put
@@ -54,8 +54,9 @@ def put_object(context: OperationContext, call: S3Request, prepared: Prepared) -
     object_metadata = metadata_of(call.headers)
     _, content, etag, checksum, *_ = prepared
     version = context.store.put(bucket, call.key, content, etag, object_metadata, checksum)
-    head = b'etag: "%b"\r\n%b%b' % (
+    head = b'etag: "%b"\r\n%b%b%b' % (
         etag.encode(),
+        ENCRYPTED,
         version_header(bucket, version),
         checksum_head(checksum),
     )
@@ -83,8 +84,8 @@ def get_object(context: OperationContext, call: S3Request) -> S3Response:
     wanted = part or asked_range(call.headers, version.size)
     if any(name in call.query for name in _OVERRIDES):
         head = _overridden(head, call)
-    if part is not None and version.part_sizes:
-        head += b"x-amz-mp-parts-count: %d\r\n" % len(version.part_sizes)
+    if part is not None and version.parts:
+        head += b"x-amz-mp-parts-count: %d\r\n" % len(version.parts)
     if wanted is None:
         if call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
             head += checksum_head(version.checksum)
@@ -109,7 +110,7 @@ def _part_asked(call: S3Request, version: ObjectVersion) -> tuple[int, int, int]
     if "range" in call.headers:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
     number = part_number(call)
-    sizes = version.part_sizes or (version.size,)
+    sizes = [part.size for part in version.parts] or [version.size]
     if number > len(sizes):
         details = {"PartNumberRequested": str(number), "ActualPartCount": str(len(sizes))}
         raise S3Error("InvalidPartNumber", details=details)
@@ -139,22 +140,53 @@ def _overridden(head: bytes, call: S3Request) -> bytes:
 def get_attributes(context: OperationContext, call: S3Request) -> S3Response:
     """GetObjectAttributes."""
     bucket, version = context.version(call)
-    asked = {name.strip() for name in call.headers.get("x-amz-object-attributes", "").split(",")} - {""}
-    if not asked or not asked <= _ATTRIBUTES:
-        raise invalid_argument(
-            "Invalid attribute name specified.", "x-amz-object-attributes", ",".join(asked)
+    sent = call.headers.get("x-amz-object-attributes", "")
+    asked = {name.strip() for name in sent.split(",")} - {""}
+    if not asked:
+        message = (
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing "
+            "or empty"
         )
-    content = ""
-    if "ETag" in asked:
-        content += element("ETag", version.etag)
-    if "Checksum" in asked and version.checksum is not None:
-        member = element(ALGORITHMS[version.checksum.algorithm].member, version.checksum.value)
-        content += f"<Checksum>{member}{element('ChecksumType', version.checksum.kind)}</Checksum>"
-    if "ObjectParts" in asked and version.part_sizes:
-        content += f"<ObjectParts>{element('PartsCount', str(len(version.part_sizes)))}</ObjectParts>"
-    if "StorageClass" in asked:
-        content += element("StorageClass", storage_class(version))
-    if "ObjectSize" in asked:
-        content += element("ObjectSize", str(version.size))
+        raise S3Error("InvalidRequest", message)
+    if not asked <= _ATTRIBUTES.keys():
+        raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", sent)
+    output = {name: show(call, version) for name, show in _ATTRIBUTES.items() if name in asked}
     head = version_header(bucket, version) + b"last-modified: %b\r\n" % http_date(version.modified_s).encode()
-    return xml_answer("GetObjectAttributesResponse", content, head)
+    return answer("GetObjectAttributes", output, head)
+
+
+def _shown_parts(call: S3Request, version: ObjectVersion) -> dict[str, Any] | None:
+    """How many there are, and a page of those behind a marker if they have checksums."""
+    if not version.parts:
+        return None
+    count = {"TotalPartsCount": len(version.parts)}
+    if version.checksum is None:
+        return count
+    max_parts = min(_header_number(call, "x-amz-max-parts", MAX_LISTED), MAX_LISTED)
+    marker = _header_number(call, "x-amz-part-number-marker", 0)
+    member = ALGORITHMS[version.checksum.algorithm].member
+    behind = [part for part in version.parts if part.number > marker]
+    listed = behind[:max_parts]
+    return count | {
+        "PartNumberMarker": marker,
+        "NextPartNumberMarker": listed[-1].number if listed else 0,
+        "MaxParts": max_parts,
+        "IsTruncated": len(behind) > len(listed),
+        "Parts": [{"PartNumber": part.number, "Size": part.size, member: part.checksum} for part in listed],
+    }
+
+
+def _header_number(call: S3Request, name: str, default: int) -> int:
+    """A number in a header; S3 ignores what is none (versity/versitygw#1806)."""
+    sent = call.headers.get(name, "")
+    return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 10 else default
+
+
+_ATTRIBUTES: Final[dict[str, Callable[[S3Request, ObjectVersion], Any]]] = {
+    "ETag": lambda _call, version: version.etag,
+    "Checksum": lambda _call, version: shown_checksum(version.checksum) or None,
+    "ObjectParts": _shown_parts,
+    "StorageClass": lambda _call, version: storage_class(version),
+    "ObjectSize": lambda _call, version: version.size,
+}
+"""What GetObjectAttributes can show, in S3's order."""

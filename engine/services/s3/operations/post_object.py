@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import orjson
 
+from engine.protocols.aws.rest_xml import DECLARATION
 from engine.protocols.http.message import header_block
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import sent_checksum
@@ -23,7 +24,7 @@ from engine.services.s3.checksums import Checksum, b64, md5_hex
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectVersion
 from engine.services.s3.names import checked_key
-from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.request import (
     XML_HEAD,
@@ -36,7 +37,7 @@ from engine.services.s3.request import (
     object_url,
 )
 from engine.services.s3.tags import tags_of_xml
-from engine.services.s3.xml import DECLARATION, element
+from engine.services.s3.xml import element
 
 _MAX_FIELDS: Final = 200
 _LONGEST_HEAD: Final = 8192
@@ -55,6 +56,9 @@ class _Form(NamedTuple):
 def take_form(context: OperationContext, call: S3Request) -> Preparation:
     """Read the form, check it against its policy, and store the file as a blob."""
     context.bucket(call)
+    if not call.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        condition = "Bucket POST must be of the enclosure-type multipart/form-data"
+        raise S3Error("PreconditionFailed", details={"Condition": condition})
     return Preparation(partial(_take_form, context, call))
 
 
@@ -104,7 +108,7 @@ def post_object(context: OperationContext, call: S3Request, prepared: Prepared) 
         bucket, key, prepared.content, prepared.etag, object_metadata, prepared.checksum
     )
     events = (event_of(call, bucket, version, "ObjectCreated:Post"),)
-    head = version_header(bucket, version)
+    head = ENCRYPTED + version_header(bucket, version)
     where = object_url(call, key)
     try:
         redirect = fields.get("success_action_redirect") or fields.get("redirect")

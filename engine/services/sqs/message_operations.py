@@ -194,16 +194,22 @@ class MessageOperations:
     @operation("ChangeMessageVisibilityBatch")
     def change_visibility_batch(self, call: SqsRequest, params: Params) -> Result:
         """ChangeMessageVisibilityBatch."""
-        return self._each(
-            call, read_entries(params, "ChangeMessageVisibilityBatchRequestEntry"), self._change
-        )
+        entries = read_entries(params, "ChangeMessageVisibilityBatchRequestEntry")
+        return self._each(call, entries, self._change, "VisibilityTimeout")
 
     def _each(
-        self, call: SqsRequest, entries: list[BatchEntry], act: Callable[[Params, float], None]
+        self,
+        call: SqsRequest,
+        entries: list[BatchEntry],
+        act: Callable[[Params, float], None],
+        needed: str = "",
     ) -> Result:
+        """Act on each entry; `needed` is a member that every one must have."""
         results = BatchResult()
         for entry in entries:
             try:
+                if needed and entry.params.get(needed) is None:
+                    raise missing(f"{entry.label}.{needed}")
                 act(entry.params, call.now_s)
             except ServiceError as error:
                 if error.code == UNREADABLE:
@@ -227,8 +233,7 @@ class MessageOperations:
         handle = required(params, "ReceiptHandle")
         seconds = f"VisibilityTimeout must be an integer between 0 and {MAX_VISIBILITY_S}."
         timeout_s = _within(params, "VisibilityTimeout", 0, MAX_VISIBILITY_S, seconds)
-        if timeout_s is None:
-            timeout_s = self.queue.policy.visibility_s
+        assert timeout_s is not None  # the callers look
         receipt = self.handles.decode(handle)
         if receipt is None:
             raise invalid_handle(handle)

@@ -18,6 +18,8 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 MAX_VISIBILITY_S: Final = 43_200
 MAX_DELAY_S: Final = 900
 MAX_WAIT_S: Final = 20
+MAX_STATEMENTS: Final = 20
+"""Of a queue's policy."""
 _MAX_SOURCES: Final = 10
 _MAX_RECEIVES: Final = 1_000
 _COUNT: Final = re.compile(r"-?\d{1,9}", re.ASCII)
@@ -87,6 +89,8 @@ class QueueAttributes:
         if self.redrive_allow_text:
             document["RedriveAllowPolicy"] = self.redrive_allow_text
         document.update(self.texts)
+        if "KmsMasterKeyId" in document:
+            document.setdefault(_KEY_REUSE, _DEFAULT_KEY_REUSE)
         return document
 
     def text(self, name: str) -> str:
@@ -108,7 +112,9 @@ _NUMBERS: Final = {
     "ReceiveMessageWaitTimeSeconds": ("wait_s", 0, MAX_WAIT_S),
     "MaximumMessageSize": ("max_bytes", 1_024, MAX_MESSAGE_BYTES),
 }
-_TEXTS: Final = ("Policy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds")
+_KEY_REUSE: Final = "KmsDataKeyReusePeriodSeconds"
+_DEFAULT_KEY_REUSE: Final = "300"
+_TEXTS: Final = ("Policy", "KmsMasterKeyId", _KEY_REUSE)
 _CHOICES: Final = {
     "DeduplicationScope": ("deduplication_scope", ("queue", "messageGroup")),
     "FifoThroughputLimit": ("throughput_limit", ("perQueue", "perMessageGroupId")),
@@ -134,7 +140,6 @@ KNOWN: Final = frozenset(
     }
 )
 """Names that GetQueueAttributes takes, besides `All`."""
-_DEFAULT_KEY_REUSE: Final = "300"
 
 
 def changed(policy: QueueAttributes, given: Mapping[str, str]) -> QueueAttributes:
@@ -161,7 +166,8 @@ def changed(policy: QueueAttributes, given: Mapping[str, str]) -> QueueAttribute
         # What AWS accepts together: SQS API reference, "CreateQueue", FifoThroughputLimit.
         raise invalid_attribute(
             "FifoThroughputLimit",
-            "perMessageGroupId is allowed only when DeduplicationScope is messageGroup.",
+            "The perMessageGroupId value is allowed only when the value for DeduplicationScope is "
+            "messageGroup.",
         )
     return policy
 
@@ -195,6 +201,8 @@ def _with(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
         return policy
     if name == "ContentBasedDeduplication":
         return replace(policy, content_deduplication=flag)
+    if flag:
+        policy = policy.with_text("KmsMasterKeyId", "").with_text(_KEY_REUSE, "")
     return replace(policy, managed_encryption=flag)
 
 
@@ -204,14 +212,24 @@ def _replaced(policy: QueueAttributes, field: str, value: object) -> QueueAttrib
 
 
 def _with_text(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
-    if name == "KmsDataKeyReusePeriodSeconds":
+    if name == _KEY_REUSE:
         _number(name, text, 60, 86_400)
         text = "" if text == _DEFAULT_KEY_REUSE else text
     elif name == "KmsMasterKeyId" and text:
         policy = replace(policy, managed_encryption=False)
-    elif name == "Policy" and text and not isinstance(_json(text), dict):
-        raise invalid_attribute("Policy")
+    elif name == "Policy" and text:
+        _check_policy(text)
     return policy.with_text(name, text)
+
+
+def _check_policy(text: str) -> None:
+    document = _json(text)
+    if not isinstance(document, dict):
+        raise invalid_attribute("Policy")
+    statements = document.get("Statement")
+    if isinstance(statements, list) and len(statements) > MAX_STATEMENTS:
+        found = f"{len(statements)} statements were found in the submitted policy"
+        raise sqs_error("OverLimit", f"{found}, max allowed is {MAX_STATEMENTS}")
 
 
 def _json(text: str) -> object:
@@ -227,7 +245,7 @@ def _redrive(text: str) -> Redrive:
 
     policy = _json(text)
     if not isinstance(policy, dict):
-        raise wrong("Redrive policy is not a valid JSON map.")
+        raise invalid_attribute("RedrivePolicy", "Redrive policy is not a valid JSON map.")
     for name in _REDRIVE_NAMES:
         if policy.get(name) is None:
             raise wrong(f"Redrive policy does not contain mandatory attribute: {name}.")

@@ -10,18 +10,21 @@ from typing import Any, Final
 import orjson
 
 from engine.ports import Clock
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import operation
+from engine.protocols.aws.service_model import service_model
 from engine.services.sqs.errors import (
     invalid_parameter,
     invalid_value,
     missing,
     no_such_queue,
+    sqs_error,
     unknown_attribute,
 )
 from engine.services.sqs.move_tasks import MAX_LISTED, RUNNING, MoveTask
 from engine.services.sqs.parameters import Params
 from engine.services.sqs.queue import Queue
-from engine.services.sqs.queue_attributes import KNOWN
+from engine.services.sqs.queue_attributes import KNOWN, MAX_STATEMENTS
 from engine.services.sqs.queue_timers import free
 from engine.services.sqs.queues import QueueRecord, Queues
 from engine.services.sqs.request import Result, SqsRequest
@@ -31,6 +34,22 @@ from engine.timer import Timer
 _MAX_PAGE: Final = 1_000
 _HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]_-]{1,255}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_NO_QUEUE_NAME: Final = "Value for parameter QueueName is invalid. Reason: Must specify a queue name."
+_ACTIONS: Final = frozenset(
+    {
+        "*",
+        "ChangeMessageVisibility",
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ListDeadLetterSourceQueues",
+        "PurgeQueue",
+        "ReceiveMessage",
+        "SendMessage",
+    }
+)
+"""What a queue's owner can allow others (SQS Developer Guide, "Amazon SQS API permissions")."""
+_MAX_ACTIONS: Final = 7
 _MAX_TAGS: Final = 50
 _LONGEST_TAG_KEY: Final = 128
 _LONGEST_TAG_VALUE: Final = 256
@@ -66,8 +85,8 @@ class QueueOperations:
 
     @operation("CreateQueue")
     def _create(self, call: SqsRequest, params: Params) -> Result:
-        name = _queue_name(params)
-        tags = _checked_tags(params.get("tags", {}))
+        name = _queue_name(params, "Queue name cannot be empty")
+        tags = _checked_tags(params.get("tags", {}), name)
         queue = self._queues.create(name, params.get("Attributes", {}), tags, call.now_s)
         return {"QueueUrl": self._url(call, queue.name)}
 
@@ -150,6 +169,8 @@ class QueueOperations:
 
     @operation("SetQueueAttributes")
     def _configure(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        if not params.get("Attributes"):
+            raise missing("Attribute.Name")
         queue = record.queue
         self._queues.configure(queue.name, params["Attributes"], call.now_s)
         queue.wake_waiters(call.now_s)
@@ -157,11 +178,15 @@ class QueueOperations:
 
     @operation("TagQueue")
     def _tag(self, _call: SqsRequest, params: Params, record: QueueRecord) -> Result:
-        record.tags = _checked_tags({**record.tags, **params["Tags"]})
+        if not params["Tags"]:
+            raise missing("Tags")
+        record.tags = _checked_tags({**record.tags, **params["Tags"]}, record.queue.name)
         return {}
 
     @operation("UntagQueue")
     def _untag(self, _call: SqsRequest, params: Params, record: QueueRecord) -> Result:
+        if not params["TagKeys"]:
+            raise invalid_value("Tag keys must be between 1 and 128 characters in length.")
         for key in params["TagKeys"]:
             record.tags.pop(key, None)
         return {}
@@ -175,13 +200,16 @@ class QueueOperations:
     @operation("AddPermission", kept=True)
     def _add_permission(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         label = _label(params)
-        accounts, actions = params["AWSAccountIds"], params["Actions"]
-        if not accounts or not actions:
-            raise missing("ActionName" if accounts else "AWSAccountIds")
+        accounts, actions = params["AWSAccountIds"], params.get("Actions", [])
+        _check_actions(actions)
+        if not accounts:
+            raise missing("AWSAccountIds")
         document = _policy(record)
         statements = document["Statement"]
         if any(statement.get("Sid") == label for statement in statements):
             raise invalid_parameter("Label", label, "Already exists.")
+        if len(statements) >= MAX_STATEMENTS:
+            raise _over_limit("Statements", len(statements) + 1, MAX_STATEMENTS)
         principals = [f"arn:aws:iam::{account}:root" for account in accounts]
         named = [f"SQS:{action}" for action in actions]
         statements.append(
@@ -259,19 +287,42 @@ class QueueOperations:
         return document
 
 
-def _queue_name(params: Params) -> str:
-    name: str = params["QueueName"]
+def _queue_name(params: Params, empty: str = _NO_QUEUE_NAME) -> str:
+    """`empty` is what is said of a name that is given, and empty."""
+    name: str | None = params.get("QueueName")
     if not name:
-        raise invalid_value("Value for parameter QueueName is invalid. Reason: Must specify a queue name.")
+        raise invalid_value(_NO_QUEUE_NAME if name is None else empty)
     return name
 
 
 def _label(params: Params) -> str:
     label: str = params["Label"]
+    if not label:
+        raise missing("Label")
     if _LABEL.fullmatch(label) is None:
         reason = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
         raise invalid_parameter("Label", label, reason)
     return label
+
+
+def _check_actions(actions: list[str]) -> None:
+    if not actions:
+        raise missing("ActionName")
+    if len(actions) > _MAX_ACTIONS:
+        raise _over_limit("Actions", len(actions), _MAX_ACTIONS)
+    for action in actions:
+        if action not in _ACTIONS:
+            known = action in service_model("sqs").operations and not action.endswith("Batch")
+            reason = (
+                "Only the queue owner is allowed to invoke this action."
+                if known
+                else "Please refer to the appropriate WSDL for a list of valid actions."
+            )
+            raise invalid_parameter("ActionName", f"SQS:{action}", reason)
+
+
+def _over_limit(what: str, count: int, limit: int) -> ServiceError:
+    return sqs_error("OverLimit", f"{count} {what} were found, maximum allowed is {limit}.")
 
 
 def _policy(record: QueueRecord) -> dict[str, Any]:
@@ -288,9 +339,9 @@ def _policy(record: QueueRecord) -> dict[str, Any]:
     return document
 
 
-def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
+def _checked_tags(tags: dict[str, str], queue_name: str) -> dict[str, str]:
     if len(tags) > _MAX_TAGS:
-        raise invalid_parameter("Tags", len(tags), f"A queue can have at most {_MAX_TAGS} tags.")
+        raise invalid_value(f"Too many tags added for queue {queue_name}.")
     for key, value in tags.items():
         if not 1 <= len(key) <= _LONGEST_TAG_KEY:
             raise invalid_parameter("TagKey", key, f"Must be 1 to {_LONGEST_TAG_KEY} characters.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from engine.services.sqs.errors import invalid_parameter, invalid_value, no_resource, no_such_queue, sqs_error
+from engine.services.sqs.errors import invalid_value, no_resource, no_such_queue, sqs_error
 from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
 from engine.services.sqs.queue import Queue
@@ -17,6 +17,7 @@ AGAIN_AFTER_S: Final = 60.0
 """Between two purges, and between deleting and creating, where AWS's pauses are kept."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_ARN: Final = re.compile(r"arn(:[^:]*){4}:.+")
 _FIFO_SUFFIX: Final = ".fifo"
 _LONGEST_NAME: Final = 80
 _NAME_RULE: Final = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
@@ -184,25 +185,36 @@ class Queues:
         self, source_arn: str, destination_arn: str | None, per_s: int | None, now_s: float
     ) -> MoveTask:
         """StartMessageMoveTask. Raises ServiceError."""
-        source = self.find_arn(source_arn)
-        if source is None:
-            raise no_resource("SourceArn")
-        if destination_arn is not None and self.find_arn(destination_arn) is None:
-            raise no_resource("DestinationArn")
-        if destination_arn == source_arn:
+        source = self._resource(source_arn, "SourceArn")
+        target = None if destination_arn is None else self._resource(destination_arn, "DestinationArn")
+        if target is source:
             raise invalid_value("Source queue arn and destination queue arn cannot be the same.")
+        if target is not None and target.policy.fifo != source.policy.fifo:
+            raise invalid_value("The source queue and destination queue must be of the same queue type.")
         if not self.sources_of(source_arn):
             raise invalid_value("Source queue must be configured as a Dead Letter Queue.")
         if per_s is not None and not 1 <= per_s <= MAX_PER_S:
-            reason = f"Must be between 1 and {MAX_PER_S}, if provided."
-            raise invalid_parameter("MaxNumberOfMessagesPerSecond", per_s, reason)
+            reason = f"You must enter a number that's between 1 and {MAX_PER_S}."
+            raise invalid_value(
+                f"Value for parameter MaxNumberOfMessagesPerSecond is invalid. Reason: {reason}"
+            )
         return self.move_tasks.start(source, destination_arn, per_s, now_s)
 
     def move_tasks_of(self, source_arn: str) -> list[MoveTask]:
         """ListMessageMoveTasks, the newest first. Raises ServiceError."""
-        if self.find_arn(source_arn) is None:
-            raise no_resource("SourceArn")
+        self._resource(source_arn, "SourceArn")
         return self.move_tasks.listed(source_arn)
+
+    def _resource(self, arn: str, parameter: str) -> Queue:
+        if _ARN.fullmatch(arn) is None:
+            raise invalid_value(
+                f"You must use this format to specify the {parameter}: "
+                "arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
+            )
+        queue = self.find_arn(arn)
+        if queue is None:
+            raise no_resource(parameter)
+        return queue
 
     def _check_redrive(self, name: str, policy: QueueAttributes) -> None:
         redrive = policy.redrive
@@ -214,7 +226,8 @@ class Queues:
         if target is None:
             raise invalid_value(wrong + "Dead letter target does not exist.")
         if target.policy.fifo != policy.fifo:
-            raise invalid_value(f"{wrong}Dead-letter queue must be same type of queue as the source.")
+            # Two full stops, as on AWS.
+            raise invalid_value(f"{wrong}Dead-letter queue must be same type of queue as the source..")
         allow = target.policy.redrive_allow
         if allow is not None and not allow.allows(own):
             raise invalid_value(

@@ -47,6 +47,8 @@ _QUEUE_PATH: Final = re.compile(rb"/[^?]*/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
 _NO_OPERATION: Final = b"<UnknownOperationException/>\n"
 _JSON_NAMES: Final = {"Messages": "messages", "QueueUrls": "queueUrls"}
 """Where answers of the Query protocol in JSON have other names than its XML (recorded)."""
+_SAID_OTHERWISE: Final = frozenset({"QueueUrl", "QueueName", "Attributes", "Actions"})
+"""Members whose absence AWS tells in other words than that of all others."""
 _NOT_ON_A_QUEUE: Final = frozenset({"CreateQueue", "ListQueues"})
 _MESSAGES: Final[Mapping[str, Callable[[MessageOperations, SqsRequest, Params], Result | None]]] = {
     name: found.function for name, found in operations_of([MessageOperations]).items()
@@ -217,7 +219,7 @@ class SqsService:
         on_queue = "QueueUrl" in needed
         queue = self._addressed(call, params).queue if on_queue else None
         for member in needed:
-            if member not in params and member != "QueueUrl":
+            if member not in params and member not in _SAID_OTHERWISE:
                 raise missing(member)
         if queue is None:
             result: Result = operation.function(call, params)

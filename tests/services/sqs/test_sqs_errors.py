@@ -29,6 +29,18 @@ def task_handle(source: str) -> str:
 
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:"
+ARN_FORM = (
+    "You must use this format to specify the {0}: "
+    "arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
+)
+PER_S = (
+    "Value for parameter MaxNumberOfMessagesPerSecond is invalid. Reason: You must enter a number that's "
+    "between 1 and 500."
+)
+NO_NAME = "Value for parameter QueueName is invalid. Reason: Must specify a queue name."
+NO_ACTION = "Please refer to the appropriate WSDL for a list of valid actions."
+TO_FIFO = json.dumps({"deadLetterTargetArn": ARN + "f.fifo", "maxReceiveCount": 1})
+ALLOW = {"Label": "l", "AWSAccountIds": ["123456789012"], "Actions": ["SendMessage"]}
 Q = {"QueueUrl": "http://engine.test:4566/123456789012/q"}
 F = {"QueueUrl": "http://engine.test:4566/123456789012/f.fifo"}
 FIFO = {**F, "MessageBody": "x", "MessageGroupId": "g", "MessageDeduplicationId": "d"}
@@ -332,8 +344,6 @@ CALLS = [
             None,
         )
         for policy in (
-            "no json",
-            "[]",
             '{"maxReceiveCount": 1}',
             '{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:123456789012:q"}',
             '{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:123456789012:q", "maxReceiveCount": "many"}',
@@ -344,6 +354,50 @@ CALLS = [
             '{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:123456789012:f.fifo", "maxReceiveCount": 1}',
             '{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:123456789012:none", "maxReceiveCount": 1}',
         )
+    ),
+    *(
+        (
+            "SetQueueAttributes",
+            {**Q, "Attributes": {"RedrivePolicy": policy}},
+            400,
+            "InvalidAttributeValue",
+            "Invalid value for the parameter RedrivePolicy. Reason: Redrive policy is not a valid JSON map.",
+        )
+        for policy in ("no json", "[]", " ", "4")
+    ),
+    (
+        "SetQueueAttributes",
+        {**Q, "Attributes": {"RedrivePolicy": TO_FIFO}},
+        400,
+        "InvalidParameterValue",
+        invalid("RedrivePolicy", TO_FIFO, "Dead-letter queue must be same type of queue as the source.."),
+    ),
+    *(
+        (
+            "SetQueueAttributes",
+            {**Q, **more},
+            400,
+            "MissingParameter",
+            "The request must contain the parameter Attribute.Name.",
+        )
+        for more in ({}, {"Attributes": {}})
+    ),
+    (
+        "SetQueueAttributes",
+        {**F, "Attributes": {"FifoThroughputLimit": "perMessageGroupId"}},
+        400,
+        "InvalidAttributeValue",
+        (
+            "Invalid value for the parameter FifoThroughputLimit. Reason: The perMessageGroupId value is "
+            "allowed only when the value for DeduplicationScope is messageGroup."
+        ),
+    ),
+    (
+        "SetQueueAttributes",
+        {**Q, "Attributes": {"Policy": json.dumps({"Statement": [{}] * 21})}},
+        403,
+        "OverLimit",
+        "21 statements were found in the submitted policy, max allowed is 20",
     ),
     (
         "GetQueueAttributes",
@@ -436,10 +490,30 @@ CALLS = [
     ),
     (
         "StartMessageMoveTask",
-        {"SourceArn": "arn:aws:sqs:eu-west-1:123456789012:q", "DestinationArn": "arn:none"},
+        {"SourceArn": ARN + "q", "DestinationArn": ARN + "none"},
         404,
         "ResourceNotFoundException",
         "The resource that you specified for the DestinationArn parameter doesn't exist.",
+    ),
+    *(
+        ("StartMessageMoveTask", {"SourceArn": ARN + "q", **more}, 400, "InvalidParameterValue", message)
+        for more, message in (
+            ({"SourceArn": ""}, ARN_FORM.format("SourceArn")),
+            ({"DestinationArn": "invalid"}, ARN_FORM.format("DestinationArn")),
+            ({"DestinationArn": ""}, ARN_FORM.format("DestinationArn")),
+            (
+                {"DestinationArn": ARN + "q"},
+                "Source queue arn and destination queue arn cannot be the same.",
+            ),
+            (
+                {"DestinationArn": ARN + "f.fifo"},
+                "The source queue and destination queue must be of the same queue type.",
+            ),
+        )
+    ),
+    *(
+        ("StartMessageMoveTask", {"SourceArn": ARN + "dead", **more}, 400, "InvalidParameterValue", PER_S)
+        for more in ({"MaxNumberOfMessagesPerSecond": 0}, {"MaxNumberOfMessagesPerSecond": 501})
     ),
     (
         "StartMessageMoveTask",
@@ -469,7 +543,60 @@ CALLS = [
         "ResourceNotFoundException",
         "Task does not exist.",
     ),
-    ("ListMessageMoveTasks", {"SourceArn": "arn:none"}, 404, "ResourceNotFoundException", None),
+    ("ListMessageMoveTasks", {"SourceArn": ARN + "none"}, 404, "ResourceNotFoundException", None),
+    ("ListMessageMoveTasks", {"SourceArn": "x"}, 400, "InvalidParameterValue", ARN_FORM.format("SourceArn")),
+    *(
+        ("AddPermission", {**Q, **ALLOW, **more}, status, code, message)
+        for more, status, code, message in (
+            (
+                {"Actions": ["SendMessageBatch"]},
+                400,
+                "InvalidParameterValue",
+                invalid("ActionName", "SQS:SendMessageBatch", NO_ACTION),
+            ),
+            (
+                {"Actions": ["SendMessage", "Dance"]},
+                400,
+                "InvalidParameterValue",
+                invalid("ActionName", "SQS:Dance", NO_ACTION),
+            ),
+            (
+                {"Actions": ["CreateQueue"]},
+                400,
+                "InvalidParameterValue",
+                invalid(
+                    "ActionName",
+                    "SQS:CreateQueue",
+                    "Only the queue owner is allowed to invoke this action.",
+                ),
+            ),
+            (
+                {"Actions": ["SendMessage"] * 8},
+                403,
+                "OverLimit",
+                "8 Actions were found, maximum allowed is 7.",
+            ),
+            ({"Actions": []}, 400, "MissingParameter", "The request must contain the parameter ActionName."),
+            ({"Label": ""}, 400, "MissingParameter", "The request must contain the parameter Label."),
+        )
+    ),
+    (
+        "UntagQueue",
+        {**Q, "TagKeys": []},
+        400,
+        "InvalidParameterValue",
+        "Tag keys must be between 1 and 128 characters in length.",
+    ),
+    (
+        "TagQueue",
+        {**Q, "Tags": {f"k{n}": "v" for n in range(51)}},
+        400,
+        "InvalidParameterValue",
+        "Too many tags added for queue q.",
+    ),
+    ("CreateQueue", {}, 400, "InvalidParameterValue", NO_NAME),
+    ("CreateQueue", {"QueueName": ""}, 400, "InvalidParameterValue", "Queue name cannot be empty"),
+    ("GetQueueUrl", {}, 400, "InvalidParameterValue", NO_NAME),
     (
         "AddPermission",
         {**Q, "Label": "a b", "AWSAccountIds": ["1"], "Actions": ["*"]},
@@ -526,6 +653,9 @@ def site(make_site):
     site = make_site()
     site.create("q")
     site.create("f.fifo")
+    site.create("dead")
+    policy = {"deadLetterTargetArn": ARN + "dead", "maxReceiveCount": 1}
+    site.create("source", RedrivePolicy=json.dumps(policy))
     return site
 
 

@@ -171,6 +171,54 @@ def test_a_query_request_that_accepts_json_is_answered_in_json(sqs, real_site, m
     assert "text/xml" == ask(url, None, Action="ReceiveMessage")[0]
 
 
+# --- attributes that come and go together
+
+
+def test_a_key_of_kms_brings_its_period_and_goes_with_it(site):
+    """Queue-managed encryption takes the place of both."""
+    site.create(KmsMasterKeyId="alias/aws/sqs")
+
+    def shown() -> dict[str, str]:
+        has = site.q("GetQueueAttributes", AttributeNames=["All"]).document["Attributes"]
+        return {name: text for name, text in has.items() if name.startswith(("Kms", "SqsM"))}
+
+    key = {"KmsMasterKeyId": "alias/aws/sqs", "SqsManagedSseEnabled": "false"}
+    assert {**key, "KmsDataKeyReusePeriodSeconds": "300"} == shown()
+    site.q("SetQueueAttributes", Attributes={"KmsDataKeyReusePeriodSeconds": "860"})
+    assert {**key, "KmsDataKeyReusePeriodSeconds": "860"} == shown()
+    site.q("SetQueueAttributes", Attributes={"SqsManagedSseEnabled": "true"})
+    assert {"SqsManagedSseEnabled": "true"} == shown()
+
+
+def test_a_queue_has_twenty_permissions_at_most(site):
+    """The next one is over the limit."""
+    site.create()
+    more = {"AWSAccountIds": ["123456789012"], "Actions": ["SendMessage"]}
+    for number in range(20):
+        assert 200 == site.q("AddPermission", Label=f"l{number}", **more).status
+    answer = site.q("AddPermission", Label="more", **more)
+
+    assert (403, "OverLimit", "21 Statements were found, maximum allowed is 20.") == (
+        answer.status,
+        answer.code,
+        answer.message,
+    )
+
+
+def test_an_entry_without_a_timeout_fails_alone(site):
+    """By its number in the batch."""
+    site.create()
+    [failed] = site.q("ChangeMessageVisibilityBatch", Entries=[{"Id": "a", "ReceiptHandle": "x"}]).document[
+        "Failed"
+    ]
+
+    assert "MissingParameter" == failed["Code"]
+    assert (
+        "The request must contain the parameter ChangeMessageVisibilityBatchRequestEntry.1.VisibilityTimeout."
+        == failed["Message"]
+    )
+
+
 # --- stale receipts
 
 

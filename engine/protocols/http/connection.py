@@ -358,10 +358,12 @@ class Connection(RequestParser):
         view = memoryview(data)
         for start in range(0, len(data), self._slice):
             piece = view[start : start + self._slice]
+            begins, requests = not self._head_bytes, self._shared.requests
             try:
                 self._feed(piece)
             except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-                self._handle_parser_error(error, piece)
+                begins = begins and requests == self._shared.requests
+                self._handle_parser_error(error, piece, begins=begins)
             self._after_parsing(len(piece))
             if self._pause_if_full():
                 self._unparsed = bytes(view[start + self._slice :])

@@ -24,6 +24,7 @@ from engine.protocols.http.server_state import ServerState
 _log = logging.getLogger("engine.protocols")
 
 _SLICE: Final = 16_384  # bytes parsed before looking whether the line of waiting requests is full
+_ASCII: Final = 128
 _WIRE_PER_BODY_BYTE: Final = 16  # a body in chunks of one byte costs 6 bytes each; more than this is abuse
 
 
@@ -200,8 +201,22 @@ class RequestParser:
 
     # --- called between two reads
 
-    def _handle_parser_error(self, error: Exception, data: bytes | memoryview) -> None:
-        """Refuse what the parser stopped at, or go on without the upgrade that stopped it within `data`."""
+    def _handle_parser_error(self, error: Exception, data: bytes | memoryview, *, begins: bool) -> None:
+        """Refuse what the parser stopped at within `data`, or go on without the upgrade that stopped it.
+
+        `begins`: `data` begins with the request that it stopped in. UTF-8 in its target is then taken for its
+        percent-encoding.
+        """
+        if begins and isinstance(error, httptools.HttpParserInvalidURLError):
+            encoded = _with_ascii_target(bytes(data))
+            if encoded is not None:
+                self._new_parser()
+                data = encoded
+                try:
+                    self._feed(data)
+                    return
+                except (httptools.HttpParserError, httptools.HttpParserUpgrade) as another:
+                    error = another
         while isinstance(error, httptools.HttpParserUpgrade):
             request = self._waiting.pop()
             self._shared.requests -= 1
@@ -245,12 +260,16 @@ class RequestParser:
             self._expects = expectation == b"100-continue" and self._version == "1.1"
         if self._body_bytes:
             self._expects = False  # the client did not wait
-        if length > self._max_body_bytes:
+        if length > self._max_body_bytes or (self._expects and length > self._accepted_bytes()):
             self._enqueue(b"", too_large=length)
             self._discard_input()
             self._may_still_send = True
         elif self._wire_bytes > self._shared.limits.max_header_bytes + _WIRE_PER_BODY_BYTE * length:
             self._refuse(ParseRefusal("headers", 431, "trailers or chunk extensions are too large"))
+
+    def _accepted_bytes(self) -> int:
+        """What the handler would take of this request: a client that asks first need not send more."""
+        return self._shared.accepted_bytes(self._parser.get_method().decode(), self._target)
 
     def _refuse(self, refusal: ParseRefusal) -> None:
         self._shared.count_refused(refusal.kind)
@@ -288,6 +307,22 @@ class RequestParser:
 
     def _discard(self, data: bytes | memoryview) -> None:
         self._discarded_bytes += len(data)
+
+
+def _with_ascii_target(data: bytes) -> bytes | None:
+    """`data` with the UTF-8 of its first line percent-encoded; None if that holds none, or other bytes."""
+    line, newline, rest = data.partition(b"\n")
+    if line.isascii() or not _is_utf_8(line):
+        return None
+    return b"".join(b"%c" % byte if byte < _ASCII else b"%%%02X" % byte for byte in line) + newline + rest
+
+
+def _is_utf_8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _without_upgrade(request: Request) -> bytes:

@@ -16,7 +16,7 @@ from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.listening import BACKLOG, Listening
 from engine.protocols.http.message import SERVER_HEADERS, Request, header_block
 from engine.protocols.http.reserved_listening import ReservedListening
-from engine.protocols.http.server_state import ServerState
+from engine.protocols.http.server_state import AcceptedBytes, ServerState
 
 __all__ = [
     "SERVER_HEADERS",
@@ -117,13 +117,18 @@ class HttpServer:
         say: Callable[[str], object] = lambda _: None,
         *,
         keeps_descriptor: bool = False,
+        accepted_bytes: AcceptedBytes | None = None,
     ) -> None:
         """`say` takes one line for the person who runs the engine.
+
+        `accepted_bytes`: what `handle` takes of a request's body, if that is less than the limit for all.
+        Asked before a client is told to go on that wants to know (`Expect: 100-continue`).
 
         `keeps_descriptor`: for few clients, one of whom is served even if the process may open no more files.
         """
         self._say = say
         self._keeps_descriptor = keeps_descriptor
+        self._accepted_bytes = accepted_bytes
         self._handle = handle
         self._clock = clock
         self._limits = limits
@@ -138,7 +143,7 @@ class HttpServer:
         """
         if self._listening is not None:
             raise RuntimeError("this server was started before")
-        shared = self._shared = ServerState(self._handle, self._clock, self._limits)
+        shared = self._shared = ServerState(self._handle, self._clock, self._limits, self._accepted_bytes)
         # A Connection has all that is asked of a protocol, without the base class: see tools/compile.py.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
         if self._keeps_descriptor:

@@ -15,6 +15,9 @@ from engine.protocols.http.listening import Listening
 from engine.protocols.http.message import Request, status_line
 from engine.protocols.http.reserved_listening import ReservedListening
 
+AcceptedBytes = Callable[[str, bytes], int]
+"""How large a body may be, by the method and target of its request."""
+
 
 class ServedConnection(Protocol):
     """What the server calls of a connection."""
@@ -48,6 +51,7 @@ class ServerState:
         "_sweep_due_s",
         "_sweep_every_s",
         "_sweeper",
+        "accepted_bytes",
         "all_closed",
         "clock",
         "connections",
@@ -62,8 +66,15 @@ class ServerState:
         "requests",
     )
 
-    def __init__(self, handle: Callable[[Request], None], clock: Clock, limits: HttpLimits) -> None:
+    def __init__(
+        self,
+        handle: Callable[[Request], None],
+        clock: Clock,
+        limits: HttpLimits,
+        accepted_bytes: AcceptedBytes | None = None,
+    ) -> None:
         self.handle = handle
+        self.accepted_bytes = accepted_bytes or (lambda _method, _target: limits.max_body_bytes)
         self.clock = clock
         self.limits = limits
         self.now_s = clock.now()  # while there are connections not older than one sweep, or than a hold-up

@@ -105,6 +105,16 @@ def no_route(*, rest_only: bool) -> Answer:
     return _message(404, "Not Found")
 
 
+def bad_query() -> Answer:
+    """What a REST API answers to a query with a character that it does not take as it is."""
+    return _message(400, "Bad Request", error_type="BadRequestException")
+
+
+def unsupported_coding() -> Answer:
+    """What a REST API answers to a body that is not in the coding its `Content-Encoding` names."""
+    return _message(415, "Unsupported Media Type", error_type="UnsupportedMediaTypeException")
+
+
 def _message(status: int, message: str, *, error_type: str | None = None) -> Answer:
     pairs = [("content-type", JSON_TYPE)]
     if error_type:

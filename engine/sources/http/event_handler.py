@@ -20,9 +20,9 @@ from engine.protocols.http.server import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.sources.http.error_responses import no_route
 from engine.sources.http.headers import AdoptedTracing, Tracing
-from engine.sources.http.payload import PayloadFormat
+from engine.sources.http.payload import PayloadFormat, RequestRefused
 from engine.sources.http.responses import Answer, identified, parse_in_pieces
-from engine.sources.http.routes import Entry, RouteTable, conflicts
+from engine.sources.http.routes import Entry, Found, RouteTable, conflicts
 from engine.sources.http.settings import FrontDoor
 from engine.sources.http.target import split_target
 from engine.sources.http.timestamps import Timestamps
@@ -81,11 +81,7 @@ class Router:
         if known is not None:
             return known
         path, query = split_target(target)
-        found = self._table.find(method, path)
-        if found is None and path.endswith("/"):  # a REST API does not tell /pets/ from /pets
-            found = self._table.find(method, path[:-1])
-            if found is not None and found.endpoint.payload.front_door is not FrontDoor.REST:
-                found = None
+        found = self._find(method, path)
         if found is None:
             return None
         route = found.endpoint
@@ -95,6 +91,26 @@ class Router:
                 self._known.clear()
             self._known[(method, target)] = resolved
         return resolved
+
+    def accepted_bytes(self, method: str, target: bytes) -> int:
+        """Bytes of the largest request body that the route of a request may take."""
+        resolved = self.resolve(method, target)
+        return self._max_body if resolved is None else min(resolved.route.payload.max_body, MAX_EVENT_BYTES)
+
+    def _find(self, method: str, path: str) -> Found[Route] | None:
+        """The route of a path. A REST API tells neither /pets/ nor //pets from /pets."""
+        found = self._table.find(method, path)
+        if found is not None and not _is_rest(found):
+            return found
+        plain = "/" + path.lstrip("/").removesuffix("/")
+        if plain == path or not path.startswith("/"):
+            return found
+        other = self._table.find(method, plain)
+        return other if other is not None and _is_rest(other) else found
+
+
+def _is_rest(found: Found[Route]) -> bool:
+    return found.endpoint.payload.front_door is FrontDoor.REST
 
 
 class HttpEventHandler:
@@ -131,7 +147,12 @@ class HttpEventHandler:
             return
         timestamp = self._timestamps.now()
         trace = self._tracing.header(request, timestamp, request_id)
-        document = payload.event(request, target, request_id, timestamp, trace)
+        try:
+            document = payload.event(request, target, request_id, timestamp, trace)
+        except RequestRefused as refused:
+            self._reject(refused.reason)
+            _refuse(request, refused.response, request_id)
+            return
         text: bytes | None = None
         if len(request.body) > _FITS_UP_TO_BYTES:
             text = orjson.dumps(document)

@@ -27,6 +27,19 @@ class GatewayIdentity:
         self.port = str(port)
 
 
+class RequestRefused(Exception):
+    """A front door does not make an event of a request. Raised by `PayloadFormat.event`.
+
+    Attributes:
+        reason: One of `Reject`'s, for the metrics.
+        response: What the client gets.
+    """
+
+    def __init__(self, reason: str, response: Answer) -> None:
+        super().__init__(reason)
+        self.reason, self.response = reason, response
+
+
 class PayloadFormat(Protocol):
     """One route's way from request to event and from outcome to answer.
 
@@ -49,7 +62,11 @@ class PayloadFormat(Protocol):
     def event(
         self, request: Request, target: Any, request_id: str, timestamp: Timestamp, trace: str
     ) -> dict[str, Any]:
-        """The event, fresh: the handler may change all of it."""
+        """The event, fresh: the handler may change all of it. `request.body` is then what it was made of.
+
+        Raises:
+            RequestRefused: The front door does not pass such a request on.
+        """
 
     def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """Status, header lines and body. Never raises: what cannot be sent is the refusal `malformed`.

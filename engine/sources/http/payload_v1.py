@@ -12,7 +12,8 @@ from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
-from engine.sources.http.error_responses import error_responses
+from engine.sources.http import rest_rules
+from engine.sources.http.error_responses import bad_query, error_responses, unsupported_coding
 from engine.sources.http.headers import (
     LEFT_OUT,
     NOT_SHOWN,
@@ -20,7 +21,7 @@ from engine.sources.http.headers import (
     forwarded_for,
     text_or_base64,
 )
-from engine.sources.http.payload import GatewayIdentity, stable_id
+from engine.sources.http.payload import GatewayIdentity, RequestRefused, stable_id
 from engine.sources.http.responses import (
     Answer,
     ResponseHeads,
@@ -55,14 +56,24 @@ _NOBODY: Final = (
 
 
 class TargetV1(NamedTuple):
-    """`path` as it was sent; the three maps are None when empty."""
+    """What a target says.
+
+    Attributes:
+        path: As the event has it.
+        context_path: As the event's `requestContext` has it, without the stage.
+        query, multi_query, parameters: None when empty.
+        resource, resource_id: Of the route.
+        is_refused: Whether no event is to be made of it.
+    """
 
     path: str
+    context_path: str
     query: dict[str, str] | None
     multi_query: dict[str, list[str]] | None
     parameters: dict[str, str] | None
     resource: str
     resource_id: str
+    is_refused: bool = False
 
 
 class PayloadV1:
@@ -106,14 +117,16 @@ class PayloadV1:
         self._variables = settings.stage_variables
         self._binary = settings.binary_media_types
         self._gateway = gateway
-        self._names = HeaderNames(_spelling, NOT_SHOWN)
-        self._heads = ResponseHeads()
+        self._names = HeaderNames(spelling, NOT_SHOWN | rest_rules.LEFT_OUT_OF_EVENTS)
+        self._heads = ResponseHeads(rules=rest_rules.ANSWER_RULES)
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV1:
         """Query values are decoded; path and parameters keep their percent-encoding.
 
-        A `{name+}` parameter loses a trailing slash that `path` keeps.
+        A `{name+}` parameter loses a trailing slash that `path` keeps. Slashes before the first segment count
+        as one, but stay in the context's path. A semicolon in the query divides it as `&` does.
         """
+        sent_path, path = path, "/" + path.lstrip("/")
         resource = self._path
         if resource == DEFAULT_PATH:
             rest = path.removeprefix("/").removesuffix("/")
@@ -121,21 +134,25 @@ class PayloadV1:
             parameters = {"proxy": rest} if rest else {}
         elif self._greedy is not None:
             parameters = {**parameters, self._greedy: parameters[self._greedy].removesuffix("/")}
-        multi = grouped(decoded_pairs(query))
+        multi = grouped(decoded_pairs(query.replace(";", "&")))
         single = {name: values[-1] for name, values in multi.items()}
         return TargetV1(
             path,
+            sent_path,
             single or None,
             multi or None,
             parameters or None,
             resource,
             stable_id("resource", resource, 6),
+            rest_rules.is_refused(query),
         )
 
     def event(
         self, request: Request, target: TargetV1, request_id: str, timestamp: Timestamp, trace: str
     ) -> dict[str, Any]:
-        """The event; single-value maps hold the last value of a repeated name."""
+        """The event; single-value maps hold the last value of a repeated name. Raises RequestRefused."""
+        if target.is_refused:
+            raise RequestRefused("invalid_payload", bad_query())
         headers, multi_headers = self._headers(request, trace)
         agent = headers.get("User-Agent") or _text(request.header(b"user-agent"))
         identity = self._identity.copy()
@@ -162,7 +179,7 @@ class PayloadV1:
                 "extendedRequestId": f"{request_id[24:36]}{request_id[:3]}=",
                 "httpMethod": request.method,
                 "identity": identity,
-                "path": f"/{self._stage}{target.path}",
+                "path": f"/{self._stage}{target.context_path}",
                 "protocol": f"HTTP/{request.version}",
                 "requestId": request_id,
                 "requestTime": timestamp.text,
@@ -177,7 +194,7 @@ class PayloadV1:
 
     def _headers(self, request: Request, trace: str) -> tuple[dict[str, str], dict[str, list[str]]]:
         """Names as the client spelled them; the front door's own in AWS's spelling."""
-        names, sent_headers = self._names, request.headers
+        names, sent_headers = self._names, self._sent_headers(request)
         headers = {names[name]: value.decode("latin-1") for name, value in sent_headers}
         if len(headers) == len(sent_headers):
             headers.pop(LEFT_OUT, None)
@@ -198,15 +215,36 @@ class PayloadV1:
             multi[name] = [value]
         return headers, multi
 
+    def _sent_headers(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """Those of the request, without a signature of AWS's: the function does not see it."""
+        authorization = request.header(b"authorization")
+        if authorization is None or not rest_rules.is_signature(authorization):
+            return request.headers
+        return [header for header in request.headers if header[0].lower() != b"authorization"]
+
     def _body(self, request: Request) -> tuple[str | None, bool]:
-        """Base64 if the content type is a binary media type, else text: bytes that are not UTF-8 are lost."""
+        """Base64 if the content type is a binary media type, else text: bytes that are not UTF-8 are lost.
+
+        Without the content coding, which a REST API undoes.
+        """
         if not request.body:
             return None, False
+        coding = request.header(b"content-encoding")
+        if coding is not None:
+            request.body = self._decoded(request.body, coding)
         if self._binary:
             kind = _text(request.header(b"content-type")) or "application/json"
             if _is_binary(kind, self._binary):
                 return text_or_base64(request.body, is_text=False)
         return request.body.decode("utf-8", "replace"), False
+
+    def _decoded(self, body: bytes, coding: bytes) -> bytes:
+        try:
+            return rest_rules.decoded(body, coding, self.max_body)
+        except rest_rules.NotDecodable:
+            raise RequestRefused("invalid_payload", unsupported_coding()) from None
+        except rest_rules.TooLarge:
+            raise RequestRefused("payload_too_large", self.error_responses.too_large) from None
 
     def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """A response object with known keys only; anything else is malformed.
@@ -248,7 +286,7 @@ class PayloadV1:
         return text_bytes(body)
 
 
-def _spelling(name: bytes) -> str:
+def spelling(name: bytes) -> str:
     """As sent, save the one header that is sent on with more in it."""
     return "X-Forwarded-For" if name.lower() == b"x-forwarded-for" else name.decode("latin-1")
 

@@ -14,12 +14,19 @@ from engine.core.outcome import Outcome, Status
 from engine.ports import Binding
 from engine.protocols.http.server import Request
 from engine.sources.http.error_responses import error_responses
-from engine.sources.http.headers import text_or_base64
+from engine.sources.http.headers import NOT_SHOWN, HeaderNames, text_or_base64
 from engine.sources.http.payload import GatewayIdentity, stable_id
-from engine.sources.http.payload_v1 import PayloadV1, TargetV1
-from engine.sources.http.responses import Answer, base64_bytes, is_encoded, parse, text_bytes
+from engine.sources.http.payload_v1 import PayloadV1, TargetV1, spelling
+from engine.sources.http.responses import (
+    Answer,
+    ResponseHeads,
+    base64_bytes,
+    is_encoded,
+    parse,
+    text_bytes,
+)
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
-from engine.sources.http.target import decoded_pairs, decoded_path, grouped
+from engine.sources.http.target import decoded_pairs, decoded_path, grouped, shown_path
 from engine.sources.http.timestamps import Timestamp
 
 
@@ -40,6 +47,8 @@ class PayloadV1HttpApi(PayloadV1):
             "domainName": f"{api_id}.execute-api.{account.region}.amazonaws.com",
             "domainPrefix": api_id,
         }
+        self._names = HeaderNames(spelling, NOT_SHOWN)
+        self._heads = ResponseHeads()
         self._before = "" if self._stage == DEFAULT_PATH else f"/{self._stage}"
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV1:
@@ -47,7 +56,8 @@ class PayloadV1HttpApi(PayloadV1):
         multi = grouped(decoded_pairs(query))
         single = {name: values[-1] for name, values in multi.items()}
         decoded = {name: decoded_path(value) for name, value in parameters.items()}
-        return TargetV1(decoded_path(path), single or None, multi or None, decoded or None, self._path, "")
+        shown = shown_path(path)
+        return TargetV1(shown, shown, single or None, multi or None, decoded or None, self._path, "")
 
     def event(
         self, request: Request, target: TargetV1, request_id: str, timestamp: Timestamp, trace: str
@@ -58,6 +68,9 @@ class PayloadV1HttpApi(PayloadV1):
         context["authorizer"] = {"claims": None, "scopes": None}
         context["path"], context["resourceId"] = self._before + target.path, None
         return event
+
+    def _sent_headers(self, request: Request) -> list[tuple[bytes, bytes]]:
+        return request.headers
 
     def _body(self, request: Request) -> tuple[str | None, bool]:
         """Text if its content type holds `json`, `text` or `xml`, else base64."""

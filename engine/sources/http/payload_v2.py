@@ -37,7 +37,7 @@ from engine.sources.http.responses import (
     text_bytes,
 )
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
-from engine.sources.http.target import decoded_pairs, decoded_path, joined
+from engine.sources.http.target import decoded_pairs, decoded_path, joined, shown_path
 from engine.sources.http.timestamps import Timestamp
 
 _MAX_BODY: Final = {FrontDoor.URL: MAX_EVENT_BYTES, FrontDoor.HTTP_API: 10 * 1024 * 1024}
@@ -116,7 +116,7 @@ class PayloadV2:
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
         """Query values are decoded, repeated ones joined by a comma."""
         if self.front_door is not FrontDoor.URL:
-            path = self._prefix + decoded_path(path)
+            path = self._prefix + shown_path(path)
             parameters = {name: decoded_path(value) for name, value in parameters.items()}
         return TargetV2(path, query, joined(decoded_pairs(query)) or None, parameters or None)
 

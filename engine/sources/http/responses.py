@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from binascii import a2b_base64
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -135,6 +136,22 @@ def header_map(headers: Any) -> dict[str, Any]:
     return headers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadRules:
+    """What a front door does to a handler's headers. Names are in lower case.
+
+    Attributes:
+        left_out: Which are not sent.
+        remapped: Which are sent as `x-amzn-Remapped-<name>`.
+    """
+
+    left_out: frozenset[str] = frozenset()
+    remapped: frozenset[str] = frozenset()
+
+
+NO_RULES: Final = HeadRules()
+
+
 class ResponseHeads:
     """Renders handler headers, with the front door's default content type; remembers the last few.
 
@@ -142,10 +159,12 @@ class ResponseHeads:
     remembered (1 and True would be the same key), and only short ones.
     """
 
-    __slots__ = ("_default", "_known")
+    __slots__ = ("_default", "_known", "_left_out", "_remapped")
 
-    def __init__(self, content_type: str = JSON_TYPE) -> None:
+    def __init__(self, content_type: str = JSON_TYPE, rules: HeadRules = NO_RULES) -> None:
         self._default = ("content-type", content_type)
+        self._left_out = SERVER_OWNED | rules.left_out
+        self._remapped = rules.remapped
         self._known: dict[tuple[tuple[str, Any], ...], bytes] = {}
 
     def render(self, headers: Any) -> bytes:
@@ -169,12 +188,15 @@ class ResponseHeads:
         return head
 
     def lines(self, pairs: Iterable[tuple[str, str]]) -> bytes:
-        """Header lines in the given order without those the server owns. Raises ValueError."""
+        """Header lines in the given order, by the rules, without those the server owns. Raises ValueError."""
         kept = []
         typed = False
         for name, value in pairs:
             lower = name.lower()
-            if lower in SERVER_OWNED:
+            if lower in self._remapped:
+                kept.append((f"x-amzn-Remapped-{name}", value))
+                continue
+            if lower in self._left_out:
                 continue
             typed = typed or lower == "content-type"
             kept.append((name, value))

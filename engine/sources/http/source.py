@@ -111,7 +111,13 @@ class HttpSource:
             rule, self._router, event_handler.handle, host.reject, host.new_request_id
         )
         limits = HttpLimits(max_body_bytes=max(self._router.max_body, MAX_EVENT_BYTES))
-        server = HttpServer(gate.handle, host.clock, limits, host.say)
+        server = HttpServer(
+            gate.handle,
+            host.clock,
+            limits,
+            host.say,
+            accepted_bytes=lambda method, target: self._router.accepted_bytes(method, target),
+        )
         try:
             with named_listener(LISTENER):
                 address, port = await server.start(*host.listen[LISTENER])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import unquote, unquote_plus
+from typing import Final
+from urllib.parse import quote, unquote, unquote_plus
+
+_ASCII: Final = "".join(map(chr, range(128)))
 
 Pairs = list[tuple[str, str]]
 
@@ -11,9 +14,11 @@ Pairs = list[tuple[str, str]]
 def split_target(target: bytes) -> tuple[str, str]:
     """Percent-encoded path and query of an origin-form or absolute-form target.
 
+    Bytes beyond ASCII, which no target should have, are percent-encoded here.
+
     `*` and the authority form (CONNECT) come back as they are: no route starts like them.
     """
-    text = target.decode("utf-8", "replace")
+    text = target.decode() if target.isascii() else quote(target, safe=_ASCII)
     if not text.startswith("/") and "://" in text:
         _, _, rest = text.partition("://")
         text = rest[_end_of_authority(rest) :]
@@ -60,6 +65,14 @@ def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in pairs:
         values.setdefault(name, []).append(value)
     return values
+
+
+def shown_path(path: str) -> str:
+    """`path` as events of an HTTP API have it: decoded, and cut at a `?` that was encoded.
+
+    Source: public captures of events, hotsock/voker#8 (2026).
+    """
+    return decoded_path(path).partition("?")[0]
 
 
 def decoded_path(path: str) -> str:

@@ -207,7 +207,7 @@ ANSWERS = [
     (
         {"statusCode": 200, "multiValueHeaders": {"Content-Type": ["text/css"], "Date": ["x"]}},
         200,
-        [("content-type", "text/css")],
+        [("content-type", "text/css"), ("x-amzn-remapped-date", "x")],
         b"",
     ),
     ({"statusCode": 200, "isBase64Encoded": True, "body": "dGVzdA=="}, 200, [JSON], b"dGVzdA=="),

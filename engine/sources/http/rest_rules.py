@@ -1,0 +1,93 @@
+"""What a REST API does to requests and answers before anybody sees them: headers, coded bodies, queries.
+
+Sources: API Gateway Developer Guide, "Amazon API Gateway important notes" (notes for REST APIs; the column
+`lambda` of the table of headers) and "Call an API method with a compressed payload". Not confirmed by a
+primary source: the bodies of the refusals, and that a coding in another spelling than lower case is taken.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Final
+
+from engine.sources.http.responses import HeadRules
+
+LEFT_OUT_OF_EVENTS: Final = frozenset(
+    {
+        b"content-length",
+        b"content-md5",
+        b"max-forwards",
+        b"proxy-authenticate",
+        b"server",
+        b"www-authenticate",
+    }
+)
+"""Headers of a request that no event of a REST API has, besides those about the connection."""
+
+ANSWER_RULES: Final = HeadRules(
+    left_out=frozenset({"expect", "host", "proxy-authenticate", "via"}),
+    remapped=frozenset(
+        {
+            "authorization",
+            "connection",
+            "content-md5",
+            "date",
+            "max-forwards",
+            "server",
+            "user-agent",
+            "www-authenticate",
+        }
+    ),
+)
+
+_NOT_IN_QUERY: Final = re.compile(r"[|{}]")
+_BY_AWS: Final = re.compile(rb"AWS4-")
+
+
+class NotDecodable(Exception):
+    """A body is not in the coding that its `Content-Encoding` names, or that is none a REST API knows."""
+
+
+class TooLarge(Exception):
+    """A body is larger than allowed once it is decoded."""
+
+
+def is_refused(query: str) -> bool:
+    """Whether it holds a character that has to be sent percent-encoded."""
+    return _NOT_IN_QUERY.search(query) is not None
+
+
+def is_signature(authorization: bytes) -> bool:
+    """Whether it is one of AWS's version 4, which the event does not have."""
+    return _BY_AWS.match(authorization) is not None
+
+
+def decoded(body: bytes, coding: bytes, max_bytes: int) -> bytes:
+    """`body` without its content coding: `gzip`, `deflate` or `identity`. Raises NotDecodable, TooLarge."""
+    name = coding.strip().lower()
+    if name in (b"", b"identity"):
+        return body
+    if name not in (b"gzip", b"deflate"):
+        raise NotDecodable
+    try:
+        return _inflated(body, zlib.MAX_WBITS + 16 if name == b"gzip" else zlib.MAX_WBITS, max_bytes)
+    except zlib.error:
+        raise NotDecodable from None
+
+
+def _inflated(body: bytes, window_bits: int, max_bytes: int) -> bytes:
+    """All members of a gzip file, or one zlib stream."""
+    pieces: list[bytes] = []
+    left = max_bytes
+    while body:
+        stream = zlib.decompressobj(window_bits)
+        piece = stream.decompress(body, left + 1)
+        left -= len(piece)
+        if left < 0:
+            raise TooLarge
+        if not stream.eof:
+            raise zlib.error("the body ends too soon")
+        pieces.append(piece)
+        body = stream.unused_data
+    return b"".join(pieces)

@@ -243,7 +243,7 @@ class PayloadV1:
             return rest_rules.decoded(body, coding, self.max_body)
         except rest_rules.NotDecodable:
             raise RequestRefused("invalid_payload", unsupported_coding()) from None
-        except rest_rules.TooLarge:
+        except rest_rules.DecodedTooLarge:
             raise RequestRefused("payload_too_large", self.error_responses.too_large) from None
 
     def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:

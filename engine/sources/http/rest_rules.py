@@ -49,7 +49,7 @@ class NotDecodable(Exception):
     """A body is not in the coding that its `Content-Encoding` names, or that is none a REST API knows."""
 
 
-class TooLarge(Exception):
+class DecodedTooLarge(Exception):
     """A body is larger than allowed once it is decoded."""
 
 
@@ -64,7 +64,7 @@ def is_signature(authorization: bytes) -> bool:
 
 
 def decoded(body: bytes, coding: bytes, max_bytes: int) -> bytes:
-    """`body` without its content coding: `gzip`, `deflate` or `identity`. Raises NotDecodable, TooLarge."""
+    """`body` without its content coding: `gzip`, `deflate` or `identity`. Raises NotDecodable, DecodedTooLarge."""
     name = coding.strip().lower()
     if name in (b"", b"identity"):
         return body
@@ -85,7 +85,7 @@ def _inflated(body: bytes, window_bits: int, max_bytes: int) -> bytes:
         piece = stream.decompress(body, left + 1)
         left -= len(piece)
         if left < 0:
-            raise TooLarge
+            raise DecodedTooLarge
         if not stream.eof:
             raise zlib.error("the body ends too soon")
         pieces.append(piece)

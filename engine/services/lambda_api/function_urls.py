@@ -103,9 +103,7 @@ class FunctionUrls:
         if self._host is None:
             message = "This engine serves no function URLs: it has no listener for HTTP events."
             raise invalid_parameter(message)
-        self._host.open(
-            url.id, record.name, None if qualifier == LATEST else qualifier, url.config.get("Cors")
-        )
+        self._host.open(url.id, record.name, None if qualifier == LATEST else qualifier, url.config)
 
     def _named(self, call: Call, missing: str) -> tuple[FunctionRecord, str]:
         """A function or one of its aliases: versions have no URLs. `missing` says that it is not there."""

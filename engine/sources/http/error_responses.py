@@ -105,6 +105,12 @@ def no_route(*, rest_only: bool) -> Answer:
     return _message(404, "Not Found")
 
 
+def unknown_url() -> Answer:
+    """What a function URL that nobody has answers (recorded)."""
+    pairs = [("content-type", JSON_TYPE), ("x-amzn-errortype", "AccessDeniedException")]
+    return 403, header_block(pairs), b'{"Message":null}'
+
+
 def bad_query() -> Answer:
     """What a REST API answers to a query with a character that it does not take as it is."""
     return _message(400, "Bad Request", error_type="BadRequestException")

@@ -54,7 +54,8 @@ class Router:
 
     __slots__ = ("_known", "_max_body", "_no_route_response", "_table")
 
-    def __init__(self, entries: Sequence[Entry[Route]]) -> None:
+    def __init__(self, entries: Sequence[Entry[Route]], fallbacks: Sequence[Entry[Route]] = ()) -> None:
+        """`fallbacks`: routes that are no front door of their own."""
         problems = conflicts(entries)
         if problems:
             raise ConfigError(tuple(problems))
@@ -62,7 +63,7 @@ class Router:
         doors = {payload.front_door for payload in payloads}
         self._max_body = max((payload.max_body for payload in payloads), default=0)
         self._no_route_response = no_route(rest_only=doors == {FrontDoor.REST})
-        self._table = RouteTable(entries)
+        self._table = RouteTable([*entries, *fallbacks])
         self._known: dict[tuple[str, bytes], Resolved] = {}
 
     @property
@@ -131,13 +132,18 @@ class HttpEventHandler:
         """Use `router` from now on."""
         self._router = router
 
-    def handle(self, request: Request) -> None:
-        """Answer now what cannot become an event; submit the rest. Never raises for a bad request."""
+    def handle(self, request: Request, router: Router | None = None) -> None:
+        """Answer now what cannot become an event; submit the rest. Never raises for a bad request.
+
+        `router`: that of another host.
+        """
         request_id = self._new_request_id()
-        resolved = self._router.resolve(request.method, request.target)
+        if router is None:
+            router = self._router
+        resolved = router.resolve(request.method, request.target)
         if resolved is None:
             self._reject("unknown_function")
-            _refuse(request, self._router.no_route_response, request_id)
+            _refuse(request, router.no_route_response, request_id)
             return
         route, target = resolved
         payload = route.payload

@@ -1,44 +1,171 @@
-"""Function URLs on the listener for HTTP events: `/_url/<id>/...`, where AWS has a host name for each."""
+"""Function URLs on the listener for HTTP events: by host name as on AWS, and as `/_url/<id>/...`.
+
+Sources: Lambda Developer Guide, "Creating and managing Lambda function URLs" and "Invoking a response
+streaming enabled function using Lambda function URLs"; recorded answers. Not confirmed by a primary source:
+that a result which no function streamed is sent as it is in mode RESPONSE_STREAM, and its content type.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from engine.core.event import MISSING
 from engine.core.function import Function
+from engine.core.outcome import Outcome, Status
+from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding
 from engine.protocols.http.cors import Cors
-from engine.sources.http.event_handler import Route
-from engine.sources.http.payload import GatewayIdentity
-from engine.sources.http.payload_v2 import PayloadV2, TargetV2
+from engine.protocols.http.server import Request, header_block
+from engine.sources.http.error_responses import error_responses, unknown_url
+from engine.sources.http.event_handler import Route, Router
+from engine.sources.http.payload import GatewayIdentity, RequestRefused
+from engine.sources.http.payload_v2 import PayloadV2, SentV2, TargetV2
+from engine.sources.http.responses import Answer, identified
 from engine.sources.http.routes import Entry
-from engine.sources.http.settings import ANY, HttpEvent
+from engine.sources.http.settings import ANY, DEFAULT_PATH, FrontDoor, HttpEvent
+from engine.sources.http.timestamps import Timestamp
+
+PREFIX: Final = "/_url/"
+_HOST: Final = re.compile(rb"([a-z0-9]+)\.lambda-url\.[a-z0-9-]+\.[^:]+(?::[0-9]*)?", re.IGNORECASE)
+_RAW: Final = header_block([("content-type", "application/octet-stream")])
 
 
 def prefix_of(url_id: str) -> str:
     """The path under which a URL is served. The function sees what comes after it."""
-    return f"/_url/{url_id}"
+    return f"{PREFIX}{url_id}"
+
+
+def url_id_of(request: Request) -> str | None:
+    """The id of the function URL whose host name the request is sent to; None if it is another host."""
+    if request.head and b".lambda-url." not in request.lower_head:
+        return None
+    found = _HOST.fullmatch(request.header(b"host") or b"")
+    return None if found is None else found[1].decode().lower()
 
 
 class UrlPayload(PayloadV2):
-    """Payload format 2.0 of one function URL: the path in the event is the one below the URL."""
+    """Payload format 2.0 of one function URL, reached by its host name.
 
-    __slots__ = ()
+    The event's domain name is the host that the request names.
+    """
 
-    def __init__(self, url_id: str, function: str, gateway: GatewayIdentity) -> None:
+    __slots__ = ("_streams",)
+
+    def __init__(
+        self, url_id: str, function: str, gateway: GatewayIdentity, *, streams: bool = False
+    ) -> None:
+        """`streams`: its InvokeMode is RESPONSE_STREAM."""
         binding = Binding(function=Function(function, handler="-"), settings=HttpEvent())
         super().__init__(binding, HttpEvent(), gateway)
         self._api_id = url_id
         self._domain = f"{url_id}.lambda-url.{gateway.account.region}.on.aws"
+        self._streams = streams
+
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
+        """That of format 2.0; in mode RESPONSE_STREAM the result as it is."""
+        if self._streams and outcome.status is Status.SUCCESS:
+            return 200, identified(_RAW, outcome.request_id), outcome.body
+        return super().answer(outcome, request, result)
+
+
+class PathUrlPayload(UrlPayload):
+    """The same, reached by `/_url/<id>/...`: its events are those of a request to the host name.
+
+    Slashes that a client joins the URL and a path with count as one.
+    """
+
+    __slots__ = ()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
         """As sent, without the prefix, and no path parameters: a function URL has none."""
-        below = path.split("/", 3)[3:]
-        return super().target("/" + "".join(below), query, {})
+        below = path.removeprefix(prefix_of(self._api_id)).lstrip("/")
+        return super().target(f"/{below}", query, {})
+
+    def _sent(self, request: Request) -> SentV2:
+        sent = super()._sent(request)
+        host = f"{self._api_id}.lambda-url.{self._gateway.account.region}.localhost:{self._gateway.port}"
+        return sent._replace(headers={**sent.headers, "host": host}, domain=host)
 
 
-def url_entries(
-    url_id: str, function: str, qualifier: str | None, gateway: GatewayIdentity, cors: Cors | None = None
-) -> list[Entry[Route]]:
-    """The routes of one function URL: itself, and everything below it."""
-    route = Route(function, UrlPayload(url_id, function, gateway), qualifier, cors)
-    prefix = prefix_of(url_id)
+class UnknownUrl:
+    """Refuses what is sent to a function URL that nobody has."""
+
+    __slots__ = ("error_responses", "front_door", "max_body")
+
+    def __init__(self) -> None:
+        self.front_door = FrontDoor.URL
+        self.max_body = MAX_EVENT_BYTES
+        self.error_responses = error_responses(FrontDoor.URL)
+
+    def target(self, path: str, query: str, parameters: dict[str, str]) -> None:
+        """Nothing of it matters."""
+
+    def event(
+        self, request: Request, target: Any, request_id: str, timestamp: Timestamp, trace: str
+    ) -> dict[str, Any]:
+        """Raises RequestRefused."""
+        raise RequestRefused("unknown_function", unknown_url())
+
+    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
+        """As to a failure: there are no outcomes."""
+        return self.error_responses.of(outcome)
+
+
+class UrlRouters:
+    """The routers of function URLs by host name: each has one route."""
+
+    __slots__ = ("_by_id", "_unknown")
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Router] = {}
+        self._unknown = Router([Entry(ANY, DEFAULT_PATH, "", Route("", UnknownUrl()))])
+
+    def add(self, url_id: str, route: Route) -> None:
+        """Have requests to the host name of `url_id` take `route`."""
+        self._by_id[url_id] = Router([Entry(ANY, DEFAULT_PATH, route.function, route)])
+
+    def remove(self, url_id: str) -> None:
+        """Refuse them from now on."""
+        self._by_id.pop(url_id, None)
+
+    def of(self, request: Request) -> Router | None:
+        """What routes a request to the host name of a function URL; None if it is to another host."""
+        url_id = url_id_of(request)
+        return None if url_id is None else self._by_id.get(url_id, self._unknown)
+
+
+def url_routes(
+    url_id: str, function: str, qualifier: str | None, gateway: GatewayIdentity, config: Mapping[str, Any]
+) -> tuple[Route, list[Entry[Route]]]:
+    """The route of one function URL by its host name, and those by path: itself, and everything below it."""
+    cors = _cors(config.get("Cors"))
+    streams = config.get("InvokeMode") == "RESPONSE_STREAM"
+    by_path = PathUrlPayload(url_id, function, gateway, streams=streams)
+    by_host = UrlPayload(url_id, function, gateway, streams=streams)
+    entries = _entries_below(prefix_of(url_id), function, Route(function, by_path, qualifier, cors))
+    return Route(function, by_host, qualifier, cors), entries
+
+
+def unknown_url_entries() -> list[Entry[Route]]:
+    """The routes of all URLs by path that nobody has."""
+    return _entries_below(f"{PREFIX}{{url_id}}", "", Route("", UnknownUrl()))
+
+
+def _entries_below(prefix: str, function: str, route: Route) -> list[Entry[Route]]:
     paths = (prefix, f"{prefix}/", f"{prefix}/{{below+}}")
     return [Entry(ANY, path, function, route) for path in paths]
+
+
+def _cors(document: Mapping[str, Any] | None) -> Cors | None:
+    if not document or not document.get("AllowOrigins"):
+        return None
+    return Cors(
+        origins=tuple(document["AllowOrigins"]),
+        methods=tuple(document.get("AllowMethods") or ()),
+        headers=tuple(document.get("AllowHeaders") or ()),
+        expose=tuple(document.get("ExposeHeaders") or ()),
+        max_age_s=document.get("MaxAge"),
+        credentials=bool(document.get("AllowCredentials")),
+    )

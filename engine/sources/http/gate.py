@@ -7,15 +7,16 @@ function's); Lambda Developer Guide, "Function URLs", CORS (its headers stand be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import orjson
 
 from engine.protocols.http.cors import Cors, Preflight, preflight_of
 from engine.protocols.http.request_gate import GateRefusal, RequestGate, marks_of
 from engine.protocols.http.server import Request, header_block
-from engine.sources.http.event_handler import Route, Router
+from engine.sources.http.event_handler import HttpEventHandler, Route, Router
+from engine.sources.http.function_urls import UrlRouters
 from engine.sources.http.responses import JSON_TYPE, identified
 from engine.sources.http.settings import FrontDoor
 
@@ -23,20 +24,22 @@ _HEAD: Final = header_block([("content-type", JSON_TYPE), ("x-amzn-errortype", "
 
 
 class HttpGate:
-    """The handler of the http listener: checks each request, and passes it to `handle`."""
+    """The handler of the http listener: checks each request, and passes it to `handler`."""
 
     def __init__(
         self,
         gate: RequestGate,
         router: Router,
-        handle: Callable[[Request], None],
+        urls: UrlRouters,
+        handler: HttpEventHandler,
         reject: Callable[[str], None],
         new_request_id: Callable[[], str],
     ) -> None:
         self._gate = gate
         self._passed = gate.passed
         self._router = router
-        self._handle = handle
+        self._urls = urls
+        self._handle = handler.handle
         self._reject = reject
         self._new_request_id = new_request_id
 
@@ -46,21 +49,25 @@ class HttpGate:
 
     def handle(self, request: Request) -> None:
         """Answer `request`, now or later. Never raises for a bad one."""
-        if self._passed(request.head) or self._gate.is_plain(request):
+        if self._passed(request.head):  # and so it is not to the host name of a function URL
+            self._handle(request)
+        elif (router := self._urls.of(request)) is not None:
+            self._check(request, router)
+        elif self._gate.is_plain(request):
             self._handle(request)
         else:
-            self._check(request)
+            self._check(request, self._router)
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: Request, router: Router) -> None:
         marks = marks_of(request)
         refusal = self._gate.judge(marks)
         preflight = preflight_of(request)
-        route = self._route(request, preflight)
+        route = _route(request, preflight, router)
         cors = route.cors if route is not None else None
         if refusal is not None and not _is_allowed_by_cors(request, refusal, cors):
             self._refuse(request, refusal)
         elif route is None or cors is None or not marks.origins:
-            self._handle(request)
+            self._handle(request, router)
         elif preflight is not None:
             is_url = route.payload.front_door is FrontDoor.URL
             granted = cors.takes(preflight.origin, preflight.method, preflight.headers)
@@ -68,16 +75,7 @@ class HttpGate:
             request.respond(200 if is_url else 204, identified(head, self._new_request_id()), b"")
         else:
             self._share(request, route, cors, marks.origins[0])
-            self._handle(request)
-
-    def _route(self, request: Request, preflight: Preflight | None) -> Route | None:
-        """The route it is for: of a preflight, the one of the request that is to follow, if that has CORS."""
-        if preflight is not None:
-            asked = self._router.resolve(preflight.method, request.target)
-            if asked is not None and asked.route.cors is not None:
-                return asked.route
-        found = self._router.resolve(request.method, request.target)
-        return found.route if found is not None else None
+            self._handle(request, router)
 
     def _share(self, request: Request, route: Route, cors: Cors, origin: str) -> None:
         """Let the page read the answer, where the front door sees to that."""
@@ -101,15 +99,11 @@ def _is_allowed_by_cors(request: Request, refusal: GateRefusal, cors: Cors | Non
     return preflight_of(request) is not None or cors.takes(origin, request.method)
 
 
-def cors_of_url(document: Mapping[str, Any] | None) -> Cors | None:
-    """The member `Cors` of a function URL's configuration."""
-    if not document or not document.get("AllowOrigins"):
-        return None
-    return Cors(
-        origins=tuple(document["AllowOrigins"]),
-        methods=tuple(document.get("AllowMethods") or ()),
-        headers=tuple(document.get("AllowHeaders") or ()),
-        expose=tuple(document.get("ExposeHeaders") or ()),
-        max_age_s=document.get("MaxAge"),
-        credentials=bool(document.get("AllowCredentials")),
-    )
+def _route(request: Request, preflight: Preflight | None, router: Router) -> Route | None:
+    """The route it is for: of a preflight, the one of the request that is to follow, if that has CORS."""
+    if preflight is not None:
+        asked = router.resolve(preflight.method, request.target)
+        if asked is not None and asked.route.cors is not None:
+            return asked.route
+    found = router.resolve(request.method, request.target)
+    return found.route if found is not None else None

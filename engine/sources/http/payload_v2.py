@@ -52,24 +52,27 @@ class TargetV2(NamedTuple):
     parameters: dict[str, str] | None
 
 
-class Sent(NamedTuple):
+class SentV2(NamedTuple):
     """What a request's head says. Shared by all requests that send the same: never changed.
 
     Attributes:
         headers: As the event has them, without cookies.
         cookies: Or None.
         is_text: The content type is that of a text.
+        domain: The event's domain name.
     """
 
     headers: dict[str, str]
     cookies: list[str] | None
     is_text: bool
+    domain: str
 
 
 class PayloadV2:
     """One route in payload format 2.0.
 
-    A Function URL keeps `rawPath` as it was sent and shows `accountId` "anonymous" (auth type NONE); an
+    A Function URL keeps `rawPath` as it was sent, shows `accountId` "anonymous" (auth type NONE), and as its
+    domain name the host that the request names; an
     HTTP API decodes it, puts a stage other than `$default` before it, and decodes path parameters. The
     headers of TLS that a Function URL adds are left out: there is no TLS here.
     """
@@ -111,7 +114,7 @@ class PayloadV2:
         self._gateway = gateway
         self._names = HeaderNames(lower_case, NOT_SHOWN)
         self._heads = ResponseHeads()
-        self._known = HeaderCache[Sent]()
+        self._known = HeaderCache[SentV2]()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
         """Query values are decoded, repeated ones joined by a comma."""
@@ -149,7 +152,7 @@ class PayloadV2:
         event["requestContext"] = {
             "accountId": self._account_id,
             "apiId": self._api_id,
-            "domainName": self._domain,
+            "domainName": sent.domain,
             "domainPrefix": self._api_id,
             "http": {
                 "method": request.method,
@@ -174,7 +177,7 @@ class PayloadV2:
             event["isBase64Encoded"] = False
         return event
 
-    def _sent(self, request: Request) -> Sent:
+    def _sent(self, request: Request) -> SentV2:
         """Lower-case names; a repeated header joined by commas, a repeated cookie by `; `."""
         names, sent_headers = self._names, request.headers
         headers = {names[name]: value.decode("latin-1") for name, value in sent_headers}
@@ -187,7 +190,10 @@ class PayloadV2:
         headers.pop(LEFT_OUT, None)
         cookies = [crumb for part in headers.pop("cookie", "").split(";") if (crumb := part.strip())]
         kind = headers.get("content-type", "").lower()
-        return Sent(headers, cookies or None, is_text="json" in kind or "text" in kind or "xml" in kind)
+        is_text = "json" in kind or "text" in kind or "xml" in kind
+        is_url = self.front_door is FrontDoor.URL
+        domain = headers.get("host", self._domain) if is_url else self._domain
+        return SentV2(headers, cookies or None, is_text, domain)
 
     def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """A result with `statusCode` is a response; any other JSON value is a 200 with itself as body.

@@ -64,7 +64,12 @@ def is_signature(authorization: bytes) -> bool:
 
 
 def decoded(body: bytes, coding: bytes, max_bytes: int) -> bytes:
-    """`body` without its content coding: `gzip`, `deflate` or `identity`. Raises NotDecodable, DecodedTooLarge."""
+    """`body` without its content coding: `gzip`, `deflate` or `identity`.
+
+    Raises:
+        NotDecodable: It is not in that coding, or that is none of these.
+        DecodedTooLarge: It would be more than `max_bytes`.
+    """
     name = coding.strip().lower()
     if name in (b"", b"identity"):
         return body

@@ -13,15 +13,21 @@ from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sin
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
-from engine.sources.http.function_urls import prefix_of, url_entries
-from engine.sources.http.gate import HttpGate, cors_of_url
-from engine.sources.http.payload import GatewayIdentity, PayloadFormat
+from engine.sources.http.function_urls import (
+    PREFIX,
+    UrlRouters,
+    prefix_of,
+    unknown_url_entries,
+    url_routes,
+)
+from engine.sources.http.gate import HttpGate
+from engine.sources.http.payload import GatewayIdentity, PayloadFormat, stable_id
 from engine.sources.http.payload_alb import PayloadAlb
 from engine.sources.http.payload_v1 import PayloadV1
 from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.routes import Entry, duplicates
-from engine.sources.http.settings import HttpEvent
+from engine.sources.http.settings import FrontDoor, HttpEvent
 
 LISTENER: Final = "http"
 _FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, GatewayIdentity], PayloadFormat]]] = {
@@ -44,7 +50,11 @@ class HttpSource:
     def __init__(self, entries: Sequence[Entry[Route]], host: Host, gateway: GatewayIdentity) -> None:
         self._entries = entries
         self._urls: dict[str, list[Entry[Route]]] = {}
-        self._router = Router(entries)
+        self._hosts = UrlRouters()
+        for entry in entries:
+            if entry.endpoint.payload.front_door is FrontDoor.URL:
+                self._hosts.add(stable_id("url", entry.owner, 32), entry.endpoint)
+        self._router = self._new_router()
         self._event_handler: HttpEventHandler | None = None
         self._gate: HttpGate | None = None
         self._host = host
@@ -71,16 +81,17 @@ class HttpSource:
 
     # ---------------------------------------------------------------- function URLs
 
-    def open(
-        self, url_id: str, function: str, qualifier: str | None, cors: Mapping[str, Any] | None = None
-    ) -> None:
-        """Serve a function URL from now on; `cors` is the member `Cors` of its configuration."""
-        self._urls[url_id] = url_entries(url_id, function, qualifier, self._gateway, cors_of_url(cors))
+    def open(self, url_id: str, function: str, qualifier: str | None, config: Mapping[str, Any]) -> None:
+        """Serve a function URL from now on, by its configuration: `Cors` and `InvokeMode`."""
+        route, entries = url_routes(url_id, function, qualifier, self._gateway, config)
+        self._hosts.add(url_id, route)
+        self._urls[url_id] = entries
         self._reroute()
 
     def close(self, url_id: str) -> None:
         """Stop serving a function URL."""
         if self._urls.pop(url_id, None) is not None:
+            self._hosts.remove(url_id)
             self._reroute()
 
     def address(self, url_id: str) -> str:
@@ -88,12 +99,15 @@ class HttpSource:
         return f"{self._base}{prefix_of(url_id)}/"
 
     def _reroute(self) -> None:
-        self._router = Router(
-            [*self._entries, *(entry for entries in self._urls.values() for entry in entries)]
-        )
+        self._router = self._new_router()
         if self._event_handler is not None and self._gate is not None:
             self._event_handler.reroute(self._router)
             self._gate.reroute(self._router)
+
+    def _new_router(self) -> Router:
+        urls = [entry for entries in self._urls.values() for entry in entries]
+        is_taken = any(entry.path.startswith(PREFIX) for entry in self._entries)
+        return Router([*self._entries, *urls], () if is_taken else unknown_url_entries())
 
     # ---------------------------------------------------------------- serving
 
@@ -108,7 +122,7 @@ class HttpSource:
             navigations=True,
         )
         gate = self._gate = HttpGate(
-            rule, self._router, event_handler.handle, host.reject, host.new_request_id
+            rule, self._router, self._hosts, event_handler, host.reject, host.new_request_id
         )
         limits = HttpLimits(max_body_bytes=max(self._router.max_body, MAX_EVENT_BYTES))
         server = HttpServer(

@@ -1,7 +1,11 @@
 """What the HTTP source's tests share: a fixed clock, requests without a connection, formats, outcomes."""
 
+import asyncio
+import json
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
+import anyio
 import pytest
 
 from engine.core.function import Account, Function
@@ -15,6 +19,7 @@ from engine.sources.http.payload_v1 import PayloadV1
 from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.settings import HttpEvent
+from engine.sources.http.source import HttpSource
 from engine.sources.http.target import split_target
 from engine.sources.http.timestamps import Timestamps
 
@@ -123,3 +128,67 @@ def host(wall_clock):
         new_request_id=lambda: REQUEST_ID,
         listen={"http": ("127.0.0.1", 0)},
     )
+
+
+class AnsweringSink:
+    """Keeps each event's function and document, and answers with `result`."""
+
+    def __init__(self, outcome_of, result):
+        self.events = []
+        self.outcome_of = outcome_of
+        self.result = result
+        self.source = None
+
+    def submit(self, event, reply, /):
+        self.events.append((event.function, event.document))
+        reply(self.outcome_of(json.dumps(self.result).encode()))
+
+    @property
+    def document(self):
+        [(_, document)] = self.events
+        return document
+
+
+class Wire:
+    """One connection: bytes as they are sent, answers as they come."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    async def ask(self, line, headers=(), body=b"", host="localhost"):
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        head = "".join(f"{name}: {value}\r\n" for name, value in (("Host", host), *headers))
+        self.writer.write(line + b" HTTP/1.1\r\n" + f"{head}{length}\r\n".encode() + body)
+        return await self.answer()
+
+    async def answer(self):
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {}
+        for one in head[1:-2]:
+            name, _, value = one.partition(": ")
+            headers[name.lower()] = value
+        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return int(head[0].split()[1]), headers, body
+
+
+@pytest.fixture
+def serving(host, outcome_of):
+    """`serving({function: settings}, result)` gives a connection and the sink, which has the source."""
+
+    @asynccontextmanager
+    async def serve(routes, result=None):
+        bindings = [
+            Binding(function=Function(name, handler="m.f"), settings=HttpEvent(**settings))
+            for name, settings in routes.items()
+        ]
+        sink = AnsweringSink(outcome_of, result or {"statusCode": 200, "body": "ok"})
+        stopping = anyio.Event()
+        async with anyio.create_task_group() as group:
+            sink.source = HttpSource.build(bindings, host)
+            address = await group.start(sink.source.serve, sink, stopping)
+            reader, writer = await asyncio.open_connection(*address.removeprefix("http://").split(":"))
+            yield Wire(reader, writer), sink
+            writer.close()
+            stopping.set()
+
+    return serve

@@ -61,7 +61,7 @@ def test_a_function_url_event_is_exactly_this(exchange, request_of):
         "requestContext": {
             "accountId": "anonymous",
             "apiId": api_id,
-            "domainName": f"{api_id}.lambda-url.eu-west-1.on.aws",
+            "domainName": "example.test",
             "domainPrefix": api_id,
             "http": {
                 "method": "POST",

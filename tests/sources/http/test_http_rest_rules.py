@@ -3,85 +3,14 @@
 The rules are those of API Gateway's "important notes" and "Call an API method with a compressed payload".
 """
 
-import asyncio
 import gzip
-import json
 import zlib
-from contextlib import asynccontextmanager
 
-import anyio
 import pytest
-
-from engine.core.function import Function
-from engine.ports import Binding
-from engine.sources.http.settings import HttpEvent
-from engine.sources.http.source import HttpSource
 
 pytestmark = pytest.mark.real_time
 
 REST = {"payload_format": "1.0"}
-
-
-class Sink:
-    """Keeps each event's function and document, and answers with `result`."""
-
-    def __init__(self, outcome_of, result):
-        self.events = []
-        self.outcome_of = outcome_of
-        self.result = result
-
-    def submit(self, event, reply, /):
-        self.events.append((event.function, event.document))
-        reply(self.outcome_of(json.dumps(self.result).encode()))
-
-    @property
-    def document(self):
-        [(_, document)] = self.events
-        return document
-
-
-class Wire:
-    """One connection: bytes as they are sent, answers as they come."""
-
-    def __init__(self, reader, writer):
-        self.reader, self.writer = reader, writer
-
-    async def ask(self, line, headers=(), body=b""):
-        length = f"Content-Length: {len(body)}\r\n" if body else ""
-        head = "".join(f"{name}: {value}\r\n" for name, value in (("Host", "localhost"), *headers))
-        self.writer.write(line + b" HTTP/1.1\r\n" + f"{head}{length}\r\n".encode() + body)
-        return await self.answer()
-
-    async def answer(self):
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {}
-        for one in head[1:-2]:
-            name, _, value = one.partition(": ")
-            headers[name.lower()] = value
-        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
-        return int(head[0].split()[1]), headers, body
-
-
-@pytest.fixture
-def serving(host, outcome_of):
-    """`serving({function: settings}, result)` gives a connection and the sink."""
-
-    @asynccontextmanager
-    async def serve(routes, result=None):
-        bindings = [
-            Binding(function=Function(name, handler="m.f"), settings=HttpEvent(**settings))
-            for name, settings in routes.items()
-        ]
-        sink = Sink(outcome_of, result or {"statusCode": 200, "body": "ok"})
-        stopping = anyio.Event()
-        async with anyio.create_task_group() as group:
-            address = await group.start(HttpSource.build(bindings, host).serve, sink, stopping)
-            reader, writer = await asyncio.open_connection(*address.removeprefix("http://").split(":"))
-            yield Wire(reader, writer), sink
-            writer.close()
-            stopping.set()
-
-    return serve
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,18 @@ class EventSource(Protocol):
 class FunctionUrlHost(Protocol):
     """Serves function URLs. The Lambda API opens and closes them; `sources/http` implements it."""
 
-    def open(self, url_id: str, function: str, qualifier: str | None, config: Mapping[str, Any]) -> None:
-        """Send requests for the URL to the function, as its configuration says: `Cors` and `InvokeMode`."""
+    def open(
+        self,
+        url_id: str,
+        function: str,
+        qualifier: str | None,
+        cors: Mapping[str, Any] | None = None,
+        invoke_mode: str = "BUFFERED",
+    ) -> None:
+        """Send requests for the URL to the function.
+
+        `cors` and `invoke_mode` are the members `Cors` and `InvokeMode` of its configuration.
+        """
 
     def close(self, url_id: str) -> None:
         """Stop serving the URL; does nothing if it is not open."""

@@ -103,7 +103,13 @@ class FunctionUrls:
         if self._host is None:
             message = "This engine serves no function URLs: it has no listener for HTTP events."
             raise invalid_parameter(message)
-        self._host.open(url.id, record.name, None if qualifier == LATEST else qualifier, url.config)
+        self._host.open(
+            url.id,
+            record.name,
+            None if qualifier == LATEST else qualifier,
+            url.config.get("Cors"),
+            url.config.get("InvokeMode", "BUFFERED"),
+        )
 
     def _named(self, call: Call, missing: str) -> tuple[FunctionRecord, str]:
         """A function or one of its aliases: versions have no URLs. `missing` says that it is not there."""

@@ -137,15 +137,20 @@ class UrlRouters:
 
 
 def url_routes(
-    url_id: str, function: str, qualifier: str | None, gateway: GatewayIdentity, config: Mapping[str, Any]
+    url_id: str,
+    function: str,
+    qualifier: str | None,
+    gateway: GatewayIdentity,
+    cors: Mapping[str, Any] | None,
+    *,
+    streams: bool,
 ) -> tuple[Route, list[Entry[Route]]]:
     """The route of one function URL by its host name, and those by path: itself, and everything below it."""
-    cors = _cors(config.get("Cors"))
-    streams = config.get("InvokeMode") == "RESPONSE_STREAM"
+    rule = _cors(cors)
     by_path = PathUrlPayload(url_id, function, gateway, streams=streams)
     by_host = UrlPayload(url_id, function, gateway, streams=streams)
-    entries = _entries_below(prefix_of(url_id), function, Route(function, by_path, qualifier, cors))
-    return Route(function, by_host, qualifier, cors), entries
+    entries = _entries_below(prefix_of(url_id), function, Route(function, by_path, qualifier, rule))
+    return Route(function, by_host, qualifier, rule), entries
 
 
 def unknown_url_entries() -> list[Entry[Route]]:

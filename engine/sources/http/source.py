@@ -81,9 +81,17 @@ class HttpSource:
 
     # ---------------------------------------------------------------- function URLs
 
-    def open(self, url_id: str, function: str, qualifier: str | None, config: Mapping[str, Any]) -> None:
-        """Serve a function URL from now on, by its configuration: `Cors` and `InvokeMode`."""
-        route, entries = url_routes(url_id, function, qualifier, self._gateway, config)
+    def open(
+        self,
+        url_id: str,
+        function: str,
+        qualifier: str | None,
+        cors: Mapping[str, Any] | None = None,
+        invoke_mode: str = "BUFFERED",
+    ) -> None:
+        """Serve a function URL from now on; the last two are members of its configuration."""
+        streams = invoke_mode == "RESPONSE_STREAM"
+        route, entries = url_routes(url_id, function, qualifier, self._gateway, cors, streams=streams)
         self._hosts.add(url_id, route)
         self._urls[url_id] = entries
         self._reroute()

@@ -152,7 +152,7 @@ class FakeFunctionUrls:
     def __init__(self) -> None:
         self.urls: dict[str, tuple[str, str | None]] = {}
 
-    def open(self, url_id: str, function: str, qualifier: str | None, config: object) -> None:
+    def open(self, url_id: str, function: str, qualifier: str | None, *_: object) -> None:
         self.urls[url_id] = function, qualifier
 
     def close(self, url_id: str) -> None:

@@ -19,7 +19,7 @@ async def test_a_function_url_is_served_at_a_host_of_its_own(serving, suffix):
     """Its events have that host as the domain name, and the path as it was sent, from the root."""
     host = f"{ID}.lambda-url.{suffix}"
     async with serving({"other": {"path": "/x"}}) as (wire, sink):
-        sink.source.open(ID, "f", "live", {})
+        sink.source.open(ID, "f", "live")
         status, headers, _ = await wire.ask(b"GET /x/a%20b/?q=1", host=host)
         await wire.ask(b"GET /x/a%20b/?q=1", host=host)
     (function, document), _ = sink.events
@@ -34,7 +34,7 @@ async def test_a_function_url_is_served_at_a_host_of_its_own(serving, suffix):
 
 async def test_events_of_a_function_url_have_the_headers_that_aws_adds(serving):
     async with serving({}) as (wire, sink):
-        sink.source.open(ID, "f", None, {})
+        sink.source.open(ID, "f", None)
         await wire.ask(
             b"GET /", [("X-Forwarded-Proto", "gopher")], host=f"{ID}.lambda-url.eu-west-1.localhost"
         )
@@ -49,7 +49,7 @@ async def test_events_of_a_function_url_have_the_headers_that_aws_adds(serving):
 async def test_a_path_joined_to_the_url_is_the_path_of_the_event(serving, joined):
     """Clients put it behind the slash at the end of the URL; the host is then the one of the URL."""
     async with serving({}) as (wire, sink):
-        sink.source.open(ID, "f", None, {})
+        sink.source.open(ID, "f", None)
         await wire.ask(f"GET /_url/{ID}{joined}?q=1".encode())
     document = sink.document
 
@@ -72,7 +72,7 @@ async def test_a_path_joined_to_the_url_is_the_path_of_the_event(serving, joined
 async def test_a_function_url_that_nobody_has_is_access_denied(serving, target, name):
     """Though there is a route for all paths; and again once a URL is deleted."""
     async with serving({"all": {}}) as (wire, sink):
-        sink.source.open("nobody", "f", None, {})
+        sink.source.open("nobody", "f", None)
         before = await wire.ask(b"GET " + target, host=name)
         sink.source.close("nobody")
         after = await wire.ask(b"POST " + target, body=b"{}", host=name)
@@ -102,7 +102,7 @@ async def test_the_cors_of_a_function_url_is_applied(serving, target, name):
     """A preflight is answered by the front, and answers get headers; a page of another site is refused."""
     origin = ("Origin", "https://app.example")
     async with serving({}) as (wire, sink):
-        sink.source.open(ID, "f", None, {"Cors": CORS})
+        sink.source.open(ID, "f", None, CORS)
         asked = [origin, ("Access-Control-Request-Method", "GET")]
         preflight = await wire.ask(b"OPTIONS " + target, asked, host=name)
         answer = await wire.ask(b"GET " + target, [origin], host=name)
@@ -121,8 +121,8 @@ async def test_in_mode_response_stream_a_result_is_sent_as_it_is(serving):
     """It is not taken for a response, as it is in mode BUFFERED."""
     result = {"statusCode": 201, "body": "b"}
     async with serving({}, result) as (wire, sink):
-        sink.source.open("streams", "f", None, {"InvokeMode": "RESPONSE_STREAM"})
-        sink.source.open("buffers", "f", None, {"InvokeMode": "BUFFERED"})
+        sink.source.open("streams", "f", None, None, "RESPONSE_STREAM")
+        sink.source.open("buffers", "f", None)
         streamed = await wire.ask(b"GET /", host="streams.lambda-url.eu-west-1.localhost")
         buffered = await wire.ask(b"GET /_url/buffers/")
 

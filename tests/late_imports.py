@@ -9,6 +9,7 @@ LATE = {
     "watchfiles": "watches code, with --reload",
     "prometheus_client": "writes what others measure onto the metrics page; imported with the services",
     "awscrt": "computes checksums of objects",
+    "difflib": "guesses what was meant",
     "pydantic": "tells what is wrong with a table, and reads those of sources of a user's own",
     "pydantic_core": "the same",
     "engine.app.reloading": "brings watchfiles",

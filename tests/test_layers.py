@@ -15,7 +15,7 @@ from tests.late_imports import is_late
 ROOT = Path(engine.__file__).parent
 
 _GROUND = {"errors", "core"}
-_SEAMS = _GROUND | {"ports", "registry", "timer", "machine", "protocols", "packages"}
+_SEAMS = _GROUND | {"version", "ports", "registry", "timer", "machine", "protocols", "packages"}
 _SIBLINGS = (
     "runtime",
     "executors",
@@ -26,6 +26,7 @@ _PARTS = _SEAMS | {*_SIBLINGS, "services", "sources", "report", "resources"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},
+    "version": set(),
     "ports": _GROUND,
     "registry": _GROUND,
     "machine": set(),

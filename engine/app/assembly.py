@@ -7,7 +7,6 @@ import platform as interpreter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from importlib.metadata import version
 from random import Random
 from typing import Final, Self
 
@@ -35,6 +34,7 @@ from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
 from engine.runtime.qualifier_router import LATEST
 from engine.telemetry.stats import Stats
+from engine.version import VERSION
 
 _LATEST: Final = ((LATEST, 1.0),)
 
@@ -180,7 +180,7 @@ def _stats(config: Config, platform: Platform, loop: asyncio.AbstractEventLoop, 
         sheet=sheet,
         account_limit=config.account.concurrency_limit,
         build={
-            "version": version("invocation-engine"),
+            "version": VERSION,
             "python": interpreter.python_version(),
             "event_loop": type(loop).__module__.partition(".")[0],
         },

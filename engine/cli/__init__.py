@@ -9,6 +9,8 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
+from engine.version import VERSION
+
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "Validate FILE and print what would run.",
     "cost": "Price a month of invocations: Lambda, and what stands before and around it.",
@@ -66,6 +68,6 @@ def _short_help(name: str, width: int = 45) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="invocation-engine", prog_name="engine")
+@click.version_option(VERSION, prog_name="engine")
 def main() -> None:
     """Run AWS-Lambda-style handlers on this machine: fast, scaled from zero, deadlined, billed, measured."""

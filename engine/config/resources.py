@@ -11,7 +11,7 @@ from engine.config.problems import Place, Problem, show, validated
 from engine.core.destinations import ArnParts, expanded, target_of
 from engine.core.function import Account, Function
 from engine.core.table import SettingsTable
-from engine.services.s3.names import bucket_problem
+from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSettings, queue_problems
 

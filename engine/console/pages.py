@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import orjson
@@ -19,6 +18,7 @@ from engine.protocols.http.message import Request
 from engine.telemetry.invocations_page import query_of
 from engine.telemetry.label_values import OUTCOMES
 from engine.telemetry.stepwise_pages import Pieces, StepwisePage
+from engine.version import VERSION
 
 Page = Callable[[Request], None]
 
@@ -55,7 +55,7 @@ class _Console:
         document = {
             "token": self._actions.token,
             "full": self._full,
-            "version": version("invocation-engine"),
+            "version": VERSION,
             "region": account.region,
             "began_wall_s": self._began_wall_s,
             "bounds": BOUNDS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -11,6 +10,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     Only the first 100 characters of `word` are compared.
     """
+    import difflib
+
     candidates = list(known)
     near = difflib.get_close_matches(word[:100], candidates, n=1)
     if not near:  # names that differ in case only are not near to difflib

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from importlib.metadata import version
 from threading import Timer
 from typing import Any, Final
 from uuid import uuid4
@@ -27,6 +26,7 @@ from engine.telemetry.histogram import Histogram
 from engine.telemetry.metric_catalogue import CATALOGUE, Metric
 from engine.telemetry.samples import Labels, Snapshot, children
 from engine.telemetry.stats import Stats
+from engine.version import VERSION
 
 _NS: Final = 1_000_000_000
 _INTERVAL_MS: Final = 60_000
@@ -89,7 +89,7 @@ class OtlpMetrics:
             if found:
                 metrics.append(self._metric(metric, found, at_ns))
             await asyncio.sleep(0)
-        scope = InstrumentationScope("invocation-engine", version("invocation-engine"))
+        scope = InstrumentationScope("invocation-engine", VERSION)
         by_scope = otel.ScopeMetrics(scope, metrics, "")
         return otel.MetricsData([otel.ResourceMetrics(self._resource, [by_scope], "")])
 
@@ -145,7 +145,7 @@ def _resource(account: Account) -> Resource:
     own = {
         "service.name": "invocation-engine",
         "service.instance.id": str(uuid4()),
-        "service.version": version("invocation-engine"),
+        "service.version": VERSION,
         "cloud.region": account.region,
         "cloud.account.id": account.account_id,
     }

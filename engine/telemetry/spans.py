@@ -11,7 +11,6 @@ Service" (resource), "Recording errors".
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from threading import Timer
 from typing import Any, Final, NamedTuple, Self
 
@@ -42,6 +41,7 @@ from engine.core.outcome import Outcome
 from engine.core.trace_context import TraceContext, xray_header
 from engine.ports import Clock, Tracer
 from engine.telemetry.span_details import Link, details_of
+from engine.version import VERSION
 
 _NS: Final = 1_000_000_000
 _MAX_LINKS: Final = 10_000
@@ -188,9 +188,7 @@ class OtelSpans(Tracer):
             )
             provider.add_span_processor(self._processor)
             provider.sampler = _Adopting(provider.sampler)
-            found = self._tracers[function] = provider.get_tracer(
-                "invocation-engine", version("invocation-engine")
-            )
+            found = self._tracers[function] = provider.get_tracer("invocation-engine", VERSION)
         return found
 
 

@@ -11,7 +11,6 @@ import signal
 import sys
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -31,6 +30,7 @@ from engine.cli.options import BAD_USAGE, printable, run
 from engine.errors import EngineError
 from engine.protocols.http.client import HttpConnection
 from engine.runtime.clock import SystemClock
+from engine.version import VERSION
 
 _LIMIT_S: Final = 50.0
 _FAILED: Final = 1
@@ -132,7 +132,7 @@ async def _demonstrate(plan: DemoSizes, view: View) -> dict[str, Any]:
 def _machine(began: datetime, loop: str) -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "engine": f"invocation-engine {version('invocation-engine')}",
+        "engine": f"invocation-engine {VERSION}",
         "python": f"{platform.python_implementation()} {platform.python_version()}, {loop}",
         "system": f"{platform.system()} {platform.machine()}, {cores} cores",
         "began": began.strftime("%Y-%m-%d %H:%M UTC"),

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from engine.version import VERSION
+
 
 def commit() -> str:
     """The commit of the working directory, with a plus if files differ from it; `unknown` outside of one."""
@@ -26,7 +28,7 @@ def machine(metrics: str) -> dict[str, Any]:
     build = next((line for line in metrics.splitlines() if line.startswith("engine_build_info{")), "")
     return {
         "commit": commit(),
-        "engine": version("invocation-engine"),
+        "engine": VERSION,
         "event loop": build.partition('event_loop="')[2].partition('"')[0],
         "python": platform.python_version(),
         "locust": version("locust"),

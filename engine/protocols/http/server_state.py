@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import Protocol
 
 from engine.ports import Clock
+from engine.protocols.http.dates import http_date
 from engine.protocols.http.fast_path import KnownHead
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.limits import HttpLimits
@@ -127,7 +127,7 @@ class ServerState:
         """Status line and date, rendered once a second and status."""
         head = self._response_heads.get(status)
         if head is None:
-            date = formatdate(self.clock.wall(), usegmt=True)
+            date = http_date(self.clock.wall())
             head = b"%bdate: %b\r\n" % (status_line(status), date.encode("ascii"))
             self._response_heads[status] = head
         return head

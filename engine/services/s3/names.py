@@ -1,13 +1,12 @@
-"""Names of buckets and keys: which are valid, and where in a request they are.
+"""Where in a request the names of buckets and keys are, and which keys are valid.
 
-Source: Amazon S3 User Guide, "Bucket naming rules", "Naming Amazon S3 objects", "Virtual hosting of buckets".
+Source: Amazon S3 User Guide, "Naming Amazon S3 objects", "Virtual hosting of buckets".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -17,27 +16,7 @@ from engine.services.s3.errors import S3Error
 LONGEST_KEY: Final = 1024
 """Bytes of UTF-8."""
 
-_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AWS_HOST: Final = re.compile(r"(?:(.+)\.)?s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?")
-_RESERVED: Final = ("xn--", "sthree-", "amzn-s3-demo-")
-_RESERVED_ENDS: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
-
-
-def bucket_problem(name: str) -> str | None:
-    """Why a bucket cannot have that name, as the end of a sentence; None if it can."""
-    if not 3 <= len(name) <= 63:
-        return "must be 3 to 63 characters long"
-    if not _BUCKET.fullmatch(name):
-        return "must be of a-z, 0-9, '.' and '-', and begin and end with a letter or digit"
-    if ".." in name or ".-" in name or "-." in name:
-        return "must not hold '..', '.-' or '-.'"
-    if name.startswith(_RESERVED) or name.endswith(_RESERVED_ENDS):
-        return "begins or ends as AWS reserves for itself"
-    try:
-        IPv4Address(name)
-    except ValueError:
-        return None
-    return "must not be an IP address"
 
 
 def decoded_key(raw: bytes) -> str:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from email.errors import HeaderParseError
 from email.header import decode_header
-from email.utils import formatdate
 from typing import Final
 
+from engine.protocols.http.dates import http_date
 from engine.protocols.http.message import header_block
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectMetadata, ObjectVersion
@@ -159,8 +159,3 @@ def object_head(version: ObjectVersion) -> bytes:
 def storage_class(version: ObjectVersion) -> str:
     """The storage class that was asked for; it has no effect."""
     return version.object_metadata.headers.get("x-amz-storage-class", "STANDARD")
-
-
-def http_date(epoch_s: int) -> str:
-    """`Thu, 01 Jan 2026 00:00:00 GMT`."""
-    return formatdate(epoch_s, usegmt=True)

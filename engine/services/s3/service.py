@@ -15,6 +15,7 @@ from engine.ports import Host, Offload
 from engine.services.s3.api import S3Api, Spawn
 from engine.services.s3.blob_store import Blob, Content, read_content
 from engine.services.s3.checksums import md5_hex
+from engine.services.s3.cors import CorsRule
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.file_blob_store import FileBlobStore
 from engine.services.s3.model import Bucket, ObjectMetadata, Versioning
@@ -115,8 +116,9 @@ class S3Service:
             if settings.eventbridge and not bucket.notifications.eventbridge:
                 rules = bucket.notifications.rules
                 store.set_notifications(bucket, NotificationConfiguration(rules=rules, eventbridge=True))
-            if settings.cors and settings.cors_rules() != bucket.cors:
-                store.set_cors(bucket, settings.cors_rules())
+            cors = tuple(CorsRule.of(rule.model_dump()) for rule in settings.cors)
+            if cors and cors != bucket.cors:
+                store.set_cors(bucket, cors)
             if settings.tags and settings.tags != bucket.tags:
                 store.set_bucket_tags(bucket, dict(settings.tags))
 

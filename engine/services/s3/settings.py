@@ -8,8 +8,7 @@ from engine.core.function import Account
 from engine.core.spelling import did_you_mean
 from engine.core.table import SettingsTable, fresh
 from engine.core.table_rules import Array, Bounds, Check, Length, Pattern
-from engine.services.s3.cors import CorsRule
-from engine.services.s3.names import bucket_problem
+from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.notification_rules import EVENT_TYPES, Form, NotificationRule, NotificationTarget
 
 
@@ -126,10 +125,6 @@ class BucketSettings(SettingsTable):
     tags: dict[str, str] = fresh(dict)
     notifications: Array[QueueNotification] = ()
     cors: Annotated[Array[BucketCors], Length(most=100)] = ()
-
-    def cors_rules(self) -> tuple[CorsRule, ...]:
-        """`cors` as rules."""
-        return tuple(CorsRule.of(rule.model_dump()) for rule in self.cors)
 
     def rules(self, name: str, account: Account) -> tuple[NotificationRule, ...]:
         """`notifications` as rules."""

@@ -13,17 +13,13 @@ from engine.protocols.aws.sent_trace import SentTrace
 from engine.services.sqs.batch_entries import BatchEntry, BatchResult, read_entries
 from engine.services.sqs.digests import md5_of_attributes
 from engine.services.sqs.errors import batch_too_long, invalid_handle, invalid_parameter, missing, sqs_error
+from engine.services.sqs.limits import MAX_MESSAGE_BYTES, MAX_VISIBILITY_S, MAX_WAIT_S
 from engine.services.sqs.long_polls import LongPoll
 from engine.services.sqs.message import Attribute
 from engine.services.sqs.message_content import check_size, token_of, too_long
 from engine.services.sqs.parameters import Params, integer, required, texts
 from engine.services.sqs.queue import Queue, ReceiptStatus
-from engine.services.sqs.queue_attributes import (
-    MAX_MESSAGE_BYTES,
-    MAX_VISIBILITY_S,
-    MAX_WAIT_S,
-    QueueAttributes,
-)
+from engine.services.sqs.queue_attributes import QueueAttributes
 from engine.services.sqs.receipt_handles import ReceiptHandles
 from engine.services.sqs.request import Result, SqsRequest
 from engine.services.sqs.send_request import SendRequest, read_send_request

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 from engine.services.sqs.deduplication import Window
 from engine.services.sqs.indexes import PurgedMessages
+from engine.services.sqs.limits import MAX_VISIBILITY_S
 from engine.services.sqs.message import IN_FLIGHT, Attribute, Message, Origin
 from engine.services.sqs.message_store import MessageStore
-from engine.services.sqs.queue_attributes import MAX_VISIBILITY_S, QueueAttributes
+from engine.services.sqs.queue_attributes import QueueAttributes
 from engine.services.sqs.waiters import Waiter, Waiters
 
 MAX_IN_FLIGHT: Final = 120_000

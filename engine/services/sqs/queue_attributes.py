@@ -13,11 +13,15 @@ from typing import Any, Final, NamedTuple
 
 from engine.protocols.aws.errors import ServiceError
 from engine.services.sqs.errors import invalid_attribute, invalid_parameter, sqs_error, unknown_attribute
+from engine.services.sqs.limits import (
+    DEFAULT_RETENTION_S,
+    DEFAULT_VISIBILITY_S,
+    MAX_DELAY_S,
+    MAX_MESSAGE_BYTES,
+    MAX_VISIBILITY_S,
+    MAX_WAIT_S,
+)
 
-MAX_MESSAGE_BYTES: Final = 1_048_576
-MAX_VISIBILITY_S: Final = 43_200
-MAX_DELAY_S: Final = 900
-MAX_WAIT_S: Final = 20
 MAX_STATEMENTS: Final = 20
 """Of a queue's policy."""
 _MAX_SOURCES: Final = 10
@@ -60,9 +64,9 @@ class QueueAttributes:
     """
 
     fifo: bool = False
-    visibility_s: int = 30
+    visibility_s: int = DEFAULT_VISIBILITY_S
     delay_s: int = 0
-    retention_s: int = 345_600
+    retention_s: int = DEFAULT_RETENTION_S
     wait_s: int = 0
     max_bytes: int = MAX_MESSAGE_BYTES
     content_deduplication: bool = False

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from engine.services.sqs.errors import invalid_parameter, invalid_value, missing
+from engine.services.sqs.limits import MAX_DELAY_S
 from engine.services.sqs.message_content import Attributes, attributes_of, body_of, token_of, trace_of
 from engine.services.sqs.parameters import Params, integer
-from engine.services.sqs.queue_attributes import MAX_DELAY_S, QueueAttributes
+from engine.services.sqs.queue_attributes import QueueAttributes
 
 _md5: Final = partial(hashlib.md5, usedforsecurity=False)
 _NOT_FOR_TYPE: Final = "The request include parameter that is not valid for this queue type."

@@ -26,11 +26,11 @@ from engine.services.sqs.errors import (
     no_such_queue,
     sqs_error,
 )
+from engine.services.sqs.limits import MAX_MESSAGE_BYTES
 from engine.services.sqs.long_polls import LongPoll
 from engine.services.sqs.message_operations import MessageContext, MessageOperations
 from engine.services.sqs.parameters import Params, text
 from engine.services.sqs.queue import Queue
-from engine.services.sqs.queue_attributes import MAX_MESSAGE_BYTES
 from engine.services.sqs.queue_operations import QueueOperations
 from engine.services.sqs.queue_timers import QueueTimers
 from engine.services.sqs.queues import Queues

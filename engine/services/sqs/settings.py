@@ -13,12 +13,13 @@ import orjson
 
 from engine.core.table import SettingsTable, fresh
 from engine.core.table_rules import Bounds
-from engine.services.sqs.queue_attributes import (
+from engine.services.sqs.limits import (
+    DEFAULT_RETENTION_S,
+    DEFAULT_VISIBILITY_S,
     MAX_DELAY_S,
     MAX_MESSAGE_BYTES,
     MAX_VISIBILITY_S,
     MAX_WAIT_S,
-    QueueAttributes,
 )
 
 QUEUE_NAME: Final = re.compile(r"(?=.{1,80}\Z)[A-Za-z0-9_-]+(\.fifo)?", re.ASCII)
@@ -28,8 +29,6 @@ QUEUE_NAME_RULE: Final = (
 FIFO_SUFFIX: Final = ".fifo"
 MAX_OF_ONE_RECEIVE: Final = 10
 """Messages of one ReceiveMessage."""
-
-_DEFAULT: Final = QueueAttributes()
 
 
 class RedriveSettings(SettingsTable):
@@ -58,10 +57,10 @@ class QueueSettings(SettingsTable):
         tags: Free labels.
     """
 
-    visibility_timeout_s: Annotated[int, Bounds(ge=0, le=MAX_VISIBILITY_S)] = _DEFAULT.visibility_s
-    delay_s: Annotated[int, Bounds(ge=0, le=MAX_DELAY_S)] = _DEFAULT.delay_s
-    retention_s: Annotated[int, Bounds(ge=60, le=1_209_600)] = _DEFAULT.retention_s
-    receive_wait_s: Annotated[int, Bounds(ge=0, le=MAX_WAIT_S)] = _DEFAULT.wait_s
+    visibility_timeout_s: Annotated[int, Bounds(ge=0, le=MAX_VISIBILITY_S)] = DEFAULT_VISIBILITY_S
+    delay_s: Annotated[int, Bounds(ge=0, le=MAX_DELAY_S)] = 0
+    retention_s: Annotated[int, Bounds(ge=60, le=1_209_600)] = DEFAULT_RETENTION_S
+    receive_wait_s: Annotated[int, Bounds(ge=0, le=MAX_WAIT_S)] = 0
     maximum_message_bytes: Annotated[int, Bounds(ge=1_024, le=MAX_MESSAGE_BYTES)] = MAX_MESSAGE_BYTES
     redrive: RedriveSettings | None = None
     content_based_deduplication: bool = False

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Final
 
 from engine.services.s3 import cors
+from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import Versioning
-from engine.services.s3.names import bucket_problem
 from engine.services.s3.notification_configuration import ROOT, parsed, rendered, unreachable
 from engine.services.s3.operation_context import (
     HOST_ID,

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from engine.protocols.http.dates import http_date
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import receive
 from engine.services.s3.checksums import ALGORITHMS, Checksum, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectVersion
-from engine.services.s3.object_metadata import ENCRYPTED, http_date, metadata_of, object_head, storage_class
+from engine.services.s3.object_metadata import ENCRYPTED, metadata_of, object_head, storage_class
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.parameters import MAX_LISTED
 from engine.services.s3.preconditions import asked_range, check_read, check_write

@@ -141,4 +141,4 @@ def _nothing(_value: Any) -> str:
 
 
 def _time(value: float) -> str:
-    return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%dT%H:%M:%S}.{int(value % 1 * 1000):03d}Z"
+    return datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -130,7 +130,7 @@ _PLAIN: Final = {
     "HEAD": SERVED["HeadObject"],
     "DELETE": SERVED["DeleteObject"],
 }
-"""What a request for an object is if it has no parameters, and copies nothing."""
+"""What a request for an object is if no parameter of it names an operation, and it copies nothing."""
 
 _METHODS: Final = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
 _WORD: Final = re.compile(r"(?<=[a-z])([A-Z])")
@@ -183,7 +183,12 @@ def find(call: S3Request, method: str = "") -> AnyOperation:
     for none.
     """
     method = method or call.method
-    if call.key and not call.query and "x-amz-copy-source" not in call.headers and method in _PLAIN:
+    if (
+        call.key
+        and method in _PLAIN
+        and "x-amz-copy-source" not in call.headers
+        and (not call.query or _routes().telling.isdisjoint(call.query))
+    ):
         return _PLAIN[method]
     if method == "OPTIONS" and call.bucket:
         return _PREFLIGHT

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.protocols.aws.operation import operations_of
-from engine.protocols.aws.service_model import service_model
+from engine.protocols.aws.service_model import Node, service_model
 from engine.services.lambda_api import control_plane
 from engine.services.lambda_api.routes import INVOKING
 from engine.services.s3 import routing
@@ -76,10 +76,19 @@ def _is_setting(run: object) -> bool:
 
 
 def table(service: Service) -> dict[str, str]:
-    """Every operation of the model, to what becomes of it."""
-    return {
-        name: service.served.get(name, REFUSED) for name in sorted(service_model(service.model).operations)
-    }
+    """Every operation of the model, to what becomes of it; a deprecated one is what has replaced it."""
+    operations = service_model(service.model).operations
+    current = {_way(operation): name for name, operation in operations.items() if name in service.served}
+
+    def served_as(name: str) -> str:
+        is_old = operations[name].get("deprecated") and name not in service.served
+        return current.get(_way(operations[name]), name) if is_old else name
+
+    return {name: service.served.get(served_as(name), REFUSED) for name in sorted(operations)}
+
+
+def _way(operation: Node) -> tuple[str, str]:
+    return operation["http"]["method"], operation["http"]["requestUri"]
 
 
 def page(service: Service) -> str:

@@ -99,6 +99,13 @@ def test_pages_of_buckets_follow_each_other(s3):
     )
 
 
+def test_a_bucket_tells_its_arn_where_it_is_made_and_looked_for(s3):
+    made, found = s3.create_bucket(Bucket="b-2"), s3.head_bucket(Bucket="b-2")
+
+    assert ["arn:aws:s3:::b-2"] * 2 == [made["BucketArn"], found["BucketArn"]]
+    assert ("us-east-1", False) == (found["BucketRegion"], found["AccessPointAlias"])
+
+
 # --- parameters of all listings
 
 

@@ -41,7 +41,7 @@ def create_bucket(context: OperationContext, call: S3Request, prepared: Prepared
         context.store.create(name, constraint or region)
     elif region != _CLASSIC or (constraint or _CLASSIC) != _CLASSIC:
         raise S3Error("BucketAlreadyOwnedByYou", details={"BucketName": name})
-    return S3Response(200, f"location: /{name}\r\n".encode())
+    return S3Response(200, f"location: /{name}\r\nx-amz-bucket-arn: arn:aws:s3:::{name}\r\n".encode())
 
 
 def _constraint(body: bytes) -> str | None:
@@ -55,7 +55,11 @@ def _constraint(body: bytes) -> str | None:
 def head_bucket(context: OperationContext, call: S3Request) -> S3Response:
     """HeadBucket."""
     bucket = context.bucket(call)
-    return S3Response(200, f"x-amz-bucket-region: {bucket.region}\r\n".encode() + XML_HEAD)
+    head = (
+        f"x-amz-bucket-region: {bucket.region}\r\nx-amz-bucket-arn: arn:aws:s3:::{bucket.name}\r\n"
+        "x-amz-access-point-alias: false\r\n"
+    )
+    return S3Response(200, head.encode() + XML_HEAD)
 
 
 def delete_bucket(context: OperationContext, call: S3Request) -> S3Response:

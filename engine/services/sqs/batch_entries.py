@@ -83,6 +83,8 @@ def read_entries(params: Params, name: str) -> list[BatchEntry]:
     Raises:
         ServiceError: There are none or too many, or an id is missing, malformed or repeated: the call fails.
     """
+    if params.get("Entries") is None:
+        raise missing("Entries")
     entries = structures(params, "Entries")
     if not entries:
         raise sqs_error("EmptyBatchRequest", f"There should be at least one {name} in the request.")

@@ -185,6 +185,8 @@ class SqsService:
                 raise _unknown(call)
             if form is not None:
                 params = self._query.parameters(name, form)
+                if name.endswith("Batch"):  # without entries: a form says it so
+                    params.setdefault("Entries", [])
             elif len(call.request.body) > _MAX_AT_ONCE_BYTES:
                 answer_in_turns(call.request, self._read_and_act(call, name))
                 return

@@ -66,6 +66,21 @@ def test_an_absent_id_of_an_entry_is_missing(site, operation):
         assert f"The request must contain the parameter {operation}RequestEntry.1.Id." == answer.message
 
 
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_without_entries_is_empty_only_if_it_says_so(site, operation):
+    """A form can say it in one way only."""
+    site.create()
+    empty = "AWS.SimpleQueueService.EmptyBatchRequest"
+    absent = site.q(operation)
+
+    assert ("MissingParameter", "The request must contain the parameter Entries.") == (
+        absent.code,
+        absent.message,
+    )
+    assert empty == site.q(operation, Entries=[]).code
+    assert empty == site.query(operation, "/123456789012/q").code
+
+
 @pytest.mark.real_time
 def test_boto3_sees_the_shape_of_an_empty_id(sqs):
     """As the code that a query client would get, and in its short form."""

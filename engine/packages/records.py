@@ -105,10 +105,19 @@ class StoredInvokeConfig(Record):
 
 
 class Policy(Record):
-    """A resource policy: statements by their id."""
+    """A resource policy: statements by their id; `envelope` has what stands beside them."""
 
     statements: dict[str, dict[str, Any]] = fresh(dict)
+    envelope: dict[str, Any] = fresh(lambda: {"Version": "2012-10-17", "Id": "default"})
     revision: str
+
+
+class KeptResource(Record):
+    """A resource that is kept and shown, and has no effect; `config` holds the members the caller chose."""
+
+    config: dict[str, Any]
+    tags: dict[str, str] = fresh(dict)
+    modified_s: float
 
 
 class FunctionRecord(Record):
@@ -126,6 +135,22 @@ class FunctionRecord(Record):
     urls: dict[str, Url] = fresh(dict)
     policies: dict[str, Policy] = fresh(dict)
     recursion: str = "Terminate"
+    code_signing: str = ""
+    """ARN of its code-signing configuration."""
+    runtime_management: dict[str, dict[str, Any]] = fresh(dict)
+    scaling: dict[str, dict[str, Any]] = fresh(dict)
+
+    def forget(self, qualifier: str) -> None:
+        """Drop what hangs on a version or an alias."""
+        hangs: tuple[dict[str, Any], ...] = (
+            self.provisioned,
+            self.invoking,
+            self.policies,
+            self.runtime_management,
+            self.scaling,
+        )
+        for configs in hangs:
+            configs.pop(qualifier, None)
 
     def all_versions(self) -> list[Version]:
         """`$LATEST` first, then in the order of publication."""
@@ -144,6 +169,7 @@ class LayerVersion(Record):
     runtimes: list[str] | None = None
     architectures: list[str] | None = None
     license: str = ""
+    policy: Policy | None = None
 
 
 class LayerRecord(Record):
@@ -173,6 +199,10 @@ class StoredState(Record):
     layers: dict[str, LayerRecord] = fresh(dict)
     mappings: dict[str, MappingRecord] = fresh(dict)
     """By UUID."""
+    code_signing: dict[str, KeptResource] = fresh(dict)
+    """By ARN."""
+    capacity_providers: dict[str, KeptResource] = fresh(dict)
+    """By name."""
 
     def layer_version(self, name: str, number: str) -> LayerVersion | None:
         """A version of a layer; None if there is none."""

@@ -73,10 +73,10 @@ class Aliases:
         url = record.urls.pop(call.second, None)
         if url is not None:
             self._urls.close(url)
-        record.invoking.pop(call.second, None)
-        record.policies.pop(call.second, None)
+        was_provisioned = call.second in record.provisioned
+        record.forget(call.second)
         apply_aliases(self._deployment, record)
-        if record.provisioned.pop(call.second, None) is not None:
+        if was_provisioned:
             apply_concurrency(self._deployment, record)
         return Answer({})
 

@@ -19,7 +19,9 @@ from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import operations_of
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.aliases import Aliases
+from engine.services.lambda_api.capacity_providers import CapacityProviders
 from engine.services.lambda_api.code_packages import CodePackages, FetchCode, Spawn
+from engine.services.lambda_api.code_signing import CodeSigning
 from engine.services.lambda_api.concurrency import Concurrency
 from engine.services.lambda_api.errors import answer_error, request_too_large, service_error
 from engine.services.lambda_api.event_invoke_configs import EventInvokeConfigs
@@ -30,9 +32,10 @@ from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.functions import Functions
 from engine.services.lambda_api.layers import Layers
 from engine.services.lambda_api.model import lambda_model
+from engine.services.lambda_api.policies import Policies
 from engine.services.lambda_api.routes import Call, checked, refused
 from engine.services.lambda_api.state_persistence import StatePersistence
-from engine.services.lambda_api.tags_and_policies import TagsAndPolicies
+from engine.services.lambda_api.tags_and_settings import TagsAndSettings
 from engine.services.lambda_api.versions import Versions
 
 _log = logging.getLogger("engine.lambda")
@@ -48,7 +51,10 @@ PARTS: Final = (
     Concurrency,
     EventInvokeConfigs,
     FunctionUrls,
-    TagsAndPolicies,
+    Policies,
+    TagsAndSettings,
+    CodeSigning,
+    CapacityProviders,
     Layers,
     EventSourceMappings,
 )
@@ -103,7 +109,10 @@ class ControlPlane:
             Concurrency(registry, deployment),
             EventInvokeConfigs(registry),
             self._urls,
-            TagsAndPolicies(registry),
+            Policies(registry),
+            TagsAndSettings(registry),
+            CodeSigning(registry),
+            CapacityProviders(registry),
             Layers(registry, packages),
             self._mappings,
         )

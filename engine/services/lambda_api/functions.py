@@ -14,6 +14,7 @@ from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackage, CodePackages
+from engine.services.lambda_api.code_signing import check_exists
 from engine.services.lambda_api.configured_functions import active, configuration
 from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
 from engine.services.lambda_api.errors import invalid_parameter
@@ -82,13 +83,18 @@ class Functions:
             )
             raise invalid_parameter(f"{what} for functions created with deployment packages.")
         layers = self._checks.check(name, members)
+        if "CodeSigningConfigArn" in members:
+            check_exists(self._registry, members["CodeSigningConfigArn"])
         self._checks.not_taken(name)
         with self._registry.begin_change(name):
             packed = await self._packages.pack(members["Code"], layers, members["Runtime"])
         settings = defaults(name) | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
         settings["LoggingConfig"] = logging_config(settings["LoggingConfig"], defaults(name)["LoggingConfig"])
         record = FunctionRecord(
-            name=name, latest=self._version(settings, packed), tags=members.get("Tags", {})
+            name=name,
+            latest=self._version(settings, packed),
+            tags=members.get("Tags", {}),
+            code_signing=members.get("CodeSigningConfigArn", ""),
         )
         latest = record.latest
         assert latest is not None

@@ -25,7 +25,7 @@ def list_document(
     member: str,
     keys: Iterable[str],
     query: Mapping[str, str],
-    document: Callable[[str], dict[str, Any]],
+    document: Callable[[str], Any],
     *,
     page: int = PAGE,
 ) -> dict[str, Any]:

@@ -89,9 +89,7 @@ class Versions:
         if aliases:
             raise conflict(f"Unable to delete version because the following aliases reference it: {aliases}")
         del record.versions[qualifier]
-        record.provisioned.pop(qualifier, None)
-        record.invoking.pop(qualifier, None)
-        record.policies.pop(qualifier, None)
+        record.forget(qualifier)
         if version.state == "Active":
             self._deployment.remove(record.name, qualifier)
         self._packages.remove_unused(version.folder)

@@ -181,9 +181,17 @@ class Bench:
     """The API in front of a scripted sink and a fake deployment."""
 
     def __init__(
-        self, functions: list[Function], package_store: PackageStore, *, queues: bool = True
+        self,
+        functions: list[Function],
+        package_store: PackageStore,
+        *,
+        queues: bool = True,
+        fetches: bool = False,
+        spawner: Callable[..., object] = spawn,
     ) -> None:
         self.sink = ScriptedSink()
+        self.fetched = b""
+        """The object in every bucket, with `fetches`."""
         ids = itertools.count(1)
         self.host = Host(
             account=Account(region="eu-west-1", account_id="123456789012"),
@@ -205,11 +213,15 @@ class Bench:
             self.deployment,
             self.function_urls,
             offload=inline,
-            spawn=spawn,
+            spawn=spawner,
+            fetch_code=self._fetch if fetches else None,
             mappings=self.mappings if queues else None,
         )
-        self.api = LambdaApi(self.registry, self.control_plane, self.host, self.sink, spawn)
+        self.api = LambdaApi(self.registry, self.control_plane, self.host, self.sink, spawner)
         self.endpoint = AwsRouter({"lambda": self.api.handle}, self.host.new_request_id)
+
+    async def _fetch(self, _bucket: str, _key: str, _version: str | None) -> bytes:
+        return self.fetched
 
     def ask(
         self,

@@ -56,7 +56,7 @@ QUERIES = st.sampled_from(
 
 def ask(bench, route, name, second, query, body):
     path, _, constants = route["requestUri"].partition("?")
-    values = iter((name, second))
+    values = iter((name, second, "s1"))
     path = re.sub(r"\{\w+\}", lambda _: quote(next(values)), path)
     if constants:
         query = f"?{constants}&{query[1:]}"

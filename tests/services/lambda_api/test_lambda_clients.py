@@ -153,7 +153,9 @@ async def test_errors_become_botocores_exceptions(bench, call, throttle):
     )
     no_json = await failure(call("invoke", FunctionName="hello", Payload=b"{'a': 1}"))
     context = await failure(call("invoke", FunctionName="hello", ClientContext="string"))
-    absent = await failure(call("list_code_signing_configs"))
+    absent = await failure(
+        call("get_durable_execution", DurableExecutionArn=f"{ARN}hello:1/durable-execution/a/b")
+    )
     bench.sink.act = throttle("ConcurrentInvocationLimitExceeded")
     throttled = await failure(call("invoke", FunctionName="hello"))
 

@@ -783,7 +783,7 @@ def test_a_policy_grows_and_shrinks(made):
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/2020-06-30/functions/{}/code-signing-config", {"CodeSigningConfigArn": "", "FunctionName": "{}"}),
+        ("/2020-06-30/functions/{}/code-signing-config", {}),
         ("/2024-08-31/functions/{}/recursion-config", {"RecursiveLoop": "Terminate"}),
         (
             "/2021-07-20/functions/{}/runtime-management-config",

@@ -173,6 +173,7 @@ def test_deletes_of_what_hangs_on_a_function_are_idempotent(made):
     made.untag_resource(Resource=f"{ARN}f", TagKeys=["absent"])
     made.delete_alias(FunctionName="f", Name="absent")
     made.delete_function_concurrency(FunctionName="f")
+    made.delete_function_code_signing_config(FunctionName="f")
 
     assert 204 == made.status
 
@@ -255,6 +256,7 @@ MISSING = {
     "add_permission": (GRANT, NONE),
     "update_alias": ({"Name": "a"}, NONE),
     "get_function_code_signing_config": ({}, NONE),
+    "delete_function_code_signing_config": ({}, NONE),
     "get_function": ({}, NONE),
     "publish_version": ({}, NONE),
     "get_function_recursion_config": ({}, NONE),

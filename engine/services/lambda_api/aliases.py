@@ -27,10 +27,10 @@ class Aliases:
         self._urls = urls
 
     @operation("CreateAlias", writes=True)
-    async def create(self, call: Call, body: bytes) -> Answer:
+    async def create(self, call: Call) -> Answer:
         """CreateAlias."""
         members = call.members
-        record = self._registry.function(call.name, call.query)
+        record = self._registry.function(call.name)
         name = members["Name"]
         self._check_version(record, members["FunctionVersion"])
         if name in record.aliases:
@@ -48,7 +48,7 @@ class Aliases:
         return Answer(self._document(record, alias))
 
     @operation("UpdateAlias", writes=True)
-    async def update(self, call: Call, body: bytes) -> Answer:
+    async def update(self, call: Call) -> Answer:
         """UpdateAlias: members that are not given stay; provisioned environments follow the alias."""
         members = call.members
         record, alias = self._alias(call, "Alias not found")
@@ -65,16 +65,16 @@ class Aliases:
         return Answer(self._document(record, alias))
 
     @operation("DeleteAlias", writes=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteAlias. A missing alias is no error."""
-        record = self._registry.function(call.name, call.query)
-        if record.aliases.pop(call.second, None) is None:
+        record, name = self._registry.function(call.name), call.parameters["Name"]
+        if record.aliases.pop(name, None) is None:
             return Answer({})
-        url = record.urls.pop(call.second, None)
+        url = record.urls.pop(name, None)
         if url is not None:
             self._urls.close(url)
-        was_provisioned = call.second in record.provisioned
-        record.forget(call.second)
+        was_provisioned = name in record.provisioned
+        record.forget(name)
         apply_aliases(self._deployment, record)
         if was_provisioned:
             apply_concurrency(self._deployment, record)
@@ -89,21 +89,22 @@ class Aliases:
     def list_all(self, call: Call) -> Document:
         """ListAliases: sorted by name; of one version if `FunctionVersion` is given."""
         record = self._registry.function(call.name)
-        version = call.query.get("FunctionVersion")
+        version = call.parameters.get("FunctionVersion")
         aliases = {
             alias.name: alias
             for alias in record.aliases.values()
             if not version or version in (alias.version, *alias.weights)
         }
         return list_document(
-            "Aliases", aliases, call.query, lambda name: self._document(record, aliases[name])
+            "Aliases", aliases, call.parameters, lambda name: self._document(record, aliases[name])
         )
 
     def _alias(self, call: Call, missing: str) -> tuple[FunctionRecord, Alias]:
-        record = self._registry.function(call.name, call.query)
-        alias = record.aliases.get(call.second)
+        record = self._registry.function(call.name)
+        name = call.parameters["Name"]
+        alias = record.aliases.get(name)
         if alias is None:
-            raise not_found(f"{missing}: {self._registry.arn(record, call.second)}")
+            raise not_found(f"{missing}: {self._registry.arn(record, name)}")
         return record, alias
 
     def _weights(

@@ -23,7 +23,7 @@ class CapacityProviders:
         self._registry = registry
 
     @operation("CreateCapacityProvider", writes=True, kept=True)
-    async def create(self, call: Call, _body: bytes) -> Answer:
+    async def create(self, call: Call) -> Answer:
         """CreateCapacityProvider: answers Pending, and is Active from then on."""
         members = dict(call.members)
         name = _name(members.pop("CapacityProviderName"))
@@ -36,14 +36,14 @@ class CapacityProviders:
         return Answer({"CapacityProvider": self._document(name, "Pending")})
 
     @operation("UpdateCapacityProvider", writes=True, kept=True)
-    async def update(self, call: Call, _body: bytes) -> Answer:
+    async def update(self, call: Call) -> Answer:
         """UpdateCapacityProvider: members that are not given stay."""
         name, kept = self._found(call)
         kept.config, kept.modified_s = {**kept.config, **call.members}, self._registry.now_s()
         return Answer({"CapacityProvider": self._document(name)})
 
     @operation("DeleteCapacityProvider", writes=True, kept=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteCapacityProvider: answers Deleting, and is gone."""
         name, _ = self._found(call)
         document = self._document(name, "Deleting")
@@ -61,20 +61,20 @@ class CapacityProviders:
         """ListCapacityProviders: sorted by name; all are Active."""
         providers = self._registry.state.capacity_providers
         wanted = providers if call.parameters.get("State", "Active") == "Active" else {}
-        return list_document("CapacityProviders", wanted, call.query, self._document)
+        return list_document("CapacityProviders", wanted, call.parameters, self._document)
 
     @operation("ListFunctionVersionsByCapacityProvider", kept=True)
     def list_versions(self, call: Call) -> Document:
         """ListFunctionVersionsByCapacityProvider: none, since no function can be on one here."""
         name, _ = self._found(call)
         nothing: dict[str, Any] = {}
-        listed = list_document("FunctionVersions", nothing, call.query, lambda _: nothing)
+        listed = list_document("FunctionVersions", nothing, call.parameters, lambda _: nothing)
         return {"CapacityProviderArn": self._arn(name), **listed}
 
     # ---------------------------------------------------------------- scaling of functions
 
     @operation("PutFunctionScalingConfig", writes=True, kept=True)
-    async def put_scaling(self, call: Call, _body: bytes) -> Answer:
+    async def put_scaling(self, call: Call) -> Answer:
         """PutFunctionScalingConfig: of one version; without a config the last one goes."""
         record, qualifier, _ = self._scaled(call)
         config = call.members.get("FunctionScalingConfig")

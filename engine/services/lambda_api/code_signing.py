@@ -39,7 +39,7 @@ class CodeSigning:
     # ---------------------------------------------------------------- configurations
 
     @operation("CreateCodeSigningConfig", writes=True, kept=True)
-    async def create(self, call: Call, _body: bytes) -> Answer:
+    async def create(self, call: Call) -> Answer:
         """CreateCodeSigningConfig."""
         members = dict(call.members)
         tags = members.pop("Tags", {})
@@ -56,7 +56,7 @@ class CodeSigning:
         return Answer({"CodeSigningConfig": self._document(arn)})
 
     @operation("UpdateCodeSigningConfig", writes=True, kept=True)
-    async def update(self, call: Call, _body: bytes) -> Answer:
+    async def update(self, call: Call) -> Answer:
         """UpdateCodeSigningConfig: members that are not given stay."""
         arn, kept = self._found(call)
         changed = {**kept.config, **call.members}
@@ -65,7 +65,7 @@ class CodeSigning:
         return Answer({"CodeSigningConfig": self._document(arn)})
 
     @operation("DeleteCodeSigningConfig", writes=True, kept=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteCodeSigningConfig. Raises ServiceError (409) if a function has it."""
         arn, _ = self._found(call)
         if self._users(arn):
@@ -83,20 +83,20 @@ class CodeSigning:
     def list_all(self, call: Call) -> Document:
         """ListCodeSigningConfigs: sorted by ARN."""
         configs = self._registry.state.code_signing
-        return list_document("CodeSigningConfigs", configs, call.query, self._document)
+        return list_document("CodeSigningConfigs", configs, call.parameters, self._document)
 
     @operation("ListFunctionsByCodeSigningConfig", kept=True)
     def list_functions(self, call: Call) -> Document:
         """ListFunctionsByCodeSigningConfig: ARNs of functions."""
         arn, _ = self._found(call)
         return list_document(
-            "FunctionArns", self._users(arn), call.query, self._registry.account.function_arn
+            "FunctionArns", self._users(arn), call.parameters, self._registry.account.function_arn
         )
 
     # ---------------------------------------------------------------- functions
 
     @operation("PutFunctionCodeSigningConfig", writes=True, kept=True)
-    async def put_of_function(self, call: Call, _body: bytes) -> Answer:
+    async def put_of_function(self, call: Call) -> Answer:
         """PutFunctionCodeSigningConfig: a missing configuration is told before a missing function."""
         arn = call.members["CodeSigningConfigArn"]
         check_exists(self._registry, arn)
@@ -113,7 +113,7 @@ class CodeSigning:
         return {"CodeSigningConfigArn": record.code_signing, "FunctionName": record.name}
 
     @operation("DeleteFunctionCodeSigningConfig", writes=True, kept=True)
-    async def delete_of_function(self, call: Call, _body: bytes) -> Answer:
+    async def delete_of_function(self, call: Call) -> Answer:
         """DeleteFunctionCodeSigningConfig. To have none is no error."""
         self._registry.function(call.name).code_signing = ""
         return Answer({})

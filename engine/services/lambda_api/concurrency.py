@@ -43,7 +43,7 @@ class Concurrency:
     # ---------------------------------------------------------------- reserved
 
     @operation("PutFunctionConcurrency", writes=True)
-    async def put(self, call: Call, body: bytes) -> Answer:
+    async def put(self, call: Call) -> Answer:
         """PutFunctionConcurrency: reserve concurrency, which is a guarantee and a limit."""
         record = self._reservable(call)
         requested: int = call.members["ReservedConcurrentExecutions"]
@@ -65,9 +65,9 @@ class Concurrency:
         return Answer({"ReservedConcurrentExecutions": requested})
 
     @operation("DeleteFunctionConcurrency", writes=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteFunctionConcurrency: remove the reservation."""
-        record = self._registry.function(call.name, call.query)
+        record = self._registry.function(call.name)
         record.reserved = None
         self._deployment.reserve(record.name, None)
         return Answer({})
@@ -75,13 +75,13 @@ class Concurrency:
     @operation("GetFunctionConcurrency")
     def get(self, call: Call) -> Document:
         """GetFunctionConcurrency: the reservation; empty if there is none."""
-        record = self._registry.function(call.name, call.query)
+        record = self._registry.function(call.name)
         return {} if record.reserved is None else {"ReservedConcurrentExecutions": record.reserved}
 
     # ---------------------------------------------------------------- provisioned
 
     @operation("PutProvisionedConcurrencyConfig", writes=True)
-    async def put_provisioned(self, call: Call, body: bytes) -> Answer:
+    async def put_provisioned(self, call: Call) -> Answer:
         """PutProvisionedConcurrencyConfig: keep environments of a version, or of an alias' version, ready."""
         requested: int = call.members["ProvisionedConcurrentExecutions"]
         found = self._published(call, _UNPUBLISHED)
@@ -105,7 +105,7 @@ class Concurrency:
         return Answer({**document, "Status": "IN_PROGRESS", **_NOTHING_YET})
 
     @operation("DeleteProvisionedConcurrencyConfig", writes=True)
-    async def delete_provisioned(self, call: Call, _body: bytes) -> Answer:
+    async def delete_provisioned(self, call: Call) -> Answer:
         """DeleteProvisionedConcurrencyConfig."""
         found = self._published(call, _NEITHER)
         if found.record.provisioned.pop(found.qualifier, None) is not None:
@@ -119,7 +119,7 @@ class Concurrency:
         return list_document(
             "ProvisionedConcurrencyConfigs",
             record.provisioned,
-            call.query,
+            call.parameters,
             lambda qualifier: {
                 "FunctionArn": self._registry.arn(record, qualifier),
                 **self._progress(record, qualifier),
@@ -137,7 +137,7 @@ class Concurrency:
 
     def _reservable(self, call: Call) -> FunctionRecord:
         """The function whose concurrency is to be reserved: a missing one is told as its `$LATEST`."""
-        name = self._registry.unqualified(call)
+        name = self._registry.unqualified(call.name)
         record = self._registry.record(name)
         if record is None:
             raise function_not_found(self._registry.account.function_arn(name, LATEST))

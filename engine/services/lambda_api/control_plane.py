@@ -153,9 +153,7 @@ class ControlPlane:
                     f"Request must be smaller than {BODY_LIMIT_BYTES} bytes "
                     f"for the {call.operation} operation"
                 )
-            document, then = await self._operations[call.operation].function(
-                checked(call, request.body), request.body
-            )
+            document, then = await self._operations[call.operation].function(checked(call, request.body))
         except ServiceError as error:
             answer_error(request, error, request_id)
             return

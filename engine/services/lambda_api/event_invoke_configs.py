@@ -28,19 +28,19 @@ class EventInvokeConfigs:
         self._registry = registry
 
     @operation("PutFunctionEventInvokeConfig", writes=True)
-    async def put(self, call: Call, body: bytes) -> Answer:
+    async def put(self, call: Call) -> Answer:
         """PutFunctionEventInvokeConfig: replaces the configuration."""
-        found, members = self._read_members(call, body)
+        found, members = self._read_members(call)
         return self._store(found, members)
 
     @operation("UpdateFunctionEventInvokeConfig", writes=True)
-    async def update(self, call: Call, body: bytes) -> Answer:
+    async def update(self, call: Call) -> Answer:
         """UpdateFunctionEventInvokeConfig: members that are not given stay."""
-        found, members = self._read_members(call, body)
+        found, members = self._read_members(call)
         return self._store(found, self._config(found).config | members)
 
     @operation("DeleteFunctionEventInvokeConfig", writes=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteFunctionEventInvokeConfig. Raises ServiceError (404) if there is none."""
         found = self._found(call)
         self._config(found)
@@ -59,17 +59,17 @@ class EventInvokeConfigs:
     @operation("ListFunctionEventInvokeConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionEventInvokeConfigs."""
-        record = self._registry.record(self._registry.unqualified(call))
+        record = self._registry.record(self._registry.unqualified(call.name))
         if record is None:
             raise not_found(_NO_FUNCTION)
         return list_document(
             "FunctionEventInvokeConfigs",
             record.invoking,
-            call.query,
+            call.parameters,
             lambda qualifier: self._document(FoundFunction(record, qualifier, "")),
         )
 
-    def _read_members(self, call: Call, body: bytes) -> tuple[FoundFunction, dict[str, Any]]:
+    def _read_members(self, call: Call) -> tuple[FoundFunction, dict[str, Any]]:
         members = dict(call.members)
         if not members:
             raise invalid_parameter("You must specify at least one of error handling or destination setting.")

@@ -82,7 +82,7 @@ class EventSourceMappings:
                 )
 
     @operation("CreateEventSourceMapping", writes=True)
-    async def create(self, call: Call, _body: bytes) -> Answer:
+    async def create(self, call: Call) -> Answer:
         """CreateEventSourceMapping: polls from now on."""
         members = call.members
         mappings = self._mappings
@@ -108,7 +108,7 @@ class EventSourceMappings:
         return Answer(self._document(mapping, "Creating" if settings.enabled else "Disabled"))
 
     @operation("UpdateEventSourceMapping", writes=True)
-    async def update(self, call: Call, body: bytes) -> Answer:
+    async def update(self, call: Call) -> Answer:
         """UpdateEventSourceMapping: applies from the next batch on; members that are not given stay."""
         members = call.members
         mappings, mapping = self._found(call.name)
@@ -136,7 +136,7 @@ class EventSourceMappings:
         return Answer(self._document(mapping, state))
 
     @operation("DeleteEventSourceMapping", writes=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteEventSourceMapping: stops polling; batches that run may end."""
         mappings, mapping = self._found(call.name)
         document = self._document(mapping, "Deleting")
@@ -153,7 +153,7 @@ class EventSourceMappings:
     @operation("ListEventSourceMappings")
     def list_all(self, call: Call) -> Document:
         """ListEventSourceMappings: of a queue, of a function, or all."""
-        arn, function = call.query.get("EventSourceArn"), call.query.get("FunctionName")
+        arn, function = call.parameters.get("EventSourceArn"), call.parameters.get("FunctionName")
         address = addressed(function, None, self._registry.account) if function else None
         entries = {
             mapping.uuid: mapping
@@ -164,7 +164,7 @@ class EventSourceMappings:
         return list_document(
             "EventSourceMappings",
             entries,
-            call.query,
+            call.parameters,
             lambda uuid: self._document(entries[uuid]),
             page=_MAX_LISTED,
         )

@@ -87,7 +87,7 @@ class FunctionRegistry:
 
     def address(self, call: Call) -> Addressed:
         """The name and the qualifier in a call. Raises ServiceError if one of them is malformed."""
-        return addressed(call.name, call.query.get("Qualifier"), self.account)
+        return addressed(call.name, call.parameters.get("Qualifier"), self.account)
 
     def lookup(self, call: Call) -> FoundFunction:
         """The function that a call names, and its qualifier. Raises ServiceError (400, 404)."""
@@ -120,16 +120,16 @@ class FunctionRegistry:
             raise not_found(f"Cannot find alias arn: {self.account.function_arn(name, qualifier)}")
         return self.lookup(call)
 
-    def unqualified(self, call: Call) -> str:
-        """The name in a call without a qualifier. Raises ServiceError (400)."""
-        name, qualifier = self.address(call)
+    def unqualified(self, text: str) -> str:
+        """The name in a name or an ARN without a qualifier. Raises ServiceError (400)."""
+        name, qualifier = addressed(text, None, self.account)
         if qualifier is not None:
             raise invalid_parameter(ONLY_FUNCTIONS)
         return name
 
-    def function(self, name: str, query: Mapping[str, str] = _NO_QUERY) -> FunctionRecord:
+    def function(self, text: str) -> FunctionRecord:
         """The function of a name or an ARN without a qualifier. Raises ServiceError (400, 404)."""
-        return self.find(Addressed(self.unqualified(Call("", name, query)), None)).record
+        return self.find(Addressed(self.unqualified(text), None)).record
 
     def packaged(self, address: Addressed) -> tuple[FunctionRecord, Version]:
         """The function and its `$LATEST`, for operations that change code or configuration.

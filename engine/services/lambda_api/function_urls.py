@@ -41,7 +41,7 @@ class FunctionUrls:
             self._host.close(url.id)
 
     @operation("CreateFunctionUrlConfig", writes=True)
-    async def create(self, call: Call, body: bytes) -> Answer:
+    async def create(self, call: Call) -> Answer:
         """CreateFunctionUrlConfig: serves from now on."""
         members = dict(call.members)
         record, qualifier = self._named(call, _NO_FUNCTION)
@@ -62,7 +62,7 @@ class FunctionUrls:
         return Answer(document)
 
     @operation("UpdateFunctionUrlConfig", writes=True)
-    async def update(self, call: Call, body: bytes) -> Answer:
+    async def update(self, call: Call) -> Answer:
         """UpdateFunctionUrlConfig: members that are not given stay."""
         members = dict(call.members)
         record, qualifier = self._named(call, _NO_FUNCTION)
@@ -73,7 +73,7 @@ class FunctionUrls:
         return Answer(self._changed(record, qualifier, members))
 
     @operation("DeleteFunctionUrlConfig", writes=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteFunctionUrlConfig."""
         record, qualifier = self._named(call, _NOTHING)
         self.close(self._url(record, qualifier))
@@ -88,13 +88,13 @@ class FunctionUrls:
     @operation("ListFunctionUrlConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionUrlConfigs."""
-        record = self._registry.record(self._registry.unqualified(call))
+        record = self._registry.record(self._registry.unqualified(call.name))
         if record is None:
             raise not_found(_NO_FUNCTION)
         return list_document(
             "FunctionUrlConfigs",
             record.urls,
-            call.query,
+            call.parameters,
             lambda qualifier: self._document(record, qualifier),
         )
 

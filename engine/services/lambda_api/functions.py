@@ -70,7 +70,7 @@ class Functions:
     # ---------------------------------------------------------------- create
 
     @operation("CreateFunction", writes=True)
-    async def create(self, call: Call, _body: bytes) -> Answer:
+    async def create(self, call: Call) -> Answer:
         """CreateFunction: unpacks the archive, answers Pending, then starts the function."""
         members = call.members
         name = self._checks.name_of(members["FunctionName"])
@@ -130,7 +130,7 @@ class Functions:
     # ---------------------------------------------------------------- update
 
     @operation("UpdateFunctionCode", writes=True)
-    async def update_code(self, call: Call, body: bytes) -> Answer:
+    async def update_code(self, call: Call) -> Answer:
         """UpdateFunctionCode: unpacks the archive, answers InProgress, then sends invocations there."""
         members = call.members
         record, latest = self._changeable(call, members.get("RevisionId"))
@@ -145,7 +145,7 @@ class Functions:
         return self._updated(record, latest, settings, packed, publish=members.get("Publish", False))
 
     @operation("UpdateFunctionConfiguration", writes=True)
-    async def update_configuration(self, call: Call, body: bytes) -> Answer:
+    async def update_configuration(self, call: Call) -> Answer:
         """UpdateFunctionConfiguration: answers InProgress, then starts environments with the new settings."""
         members = call.members
         record, latest = self._changeable(call, members.get("RevisionId"))
@@ -202,7 +202,7 @@ class Functions:
     # ---------------------------------------------------------------- delete
 
     @operation("DeleteFunction", writes=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteFunction: invocations that run are finished. With a qualifier, one published version."""
         name, qualifier = self._registry.address(call)
         if qualifier is not None:
@@ -253,8 +253,8 @@ class Functions:
     @operation("ListFunctions")
     def list_all(self, call: Call) -> Document:
         """ListFunctions: one page sorted by name; with `FunctionVersion=ALL` every version of each."""
-        version = call.query.get("FunctionVersion") or None
-        page = page_of(self._registry.names(), call.query)
+        version = call.parameters.get("FunctionVersion") or None
+        page = page_of(self._registry.names(), call.parameters)
         documents = [
             document for name in page.keys for document in self._listed(name, every=version is not None)
         ]

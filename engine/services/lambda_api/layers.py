@@ -88,7 +88,7 @@ class Layers:
         self._packages = packages
 
     @operation("PublishLayerVersion", writes=True)
-    async def publish(self, call: Call, body: bytes) -> Answer:
+    async def publish(self, call: Call) -> Answer:
         """PublishLayerVersion: the next version of a layer, or the first of a new one."""
         name = self._name(call)
         members = call.members
@@ -110,7 +110,7 @@ class Layers:
         return Answer(self._document(name, version))
 
     @operation("DeleteLayerVersion", writes=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteLayerVersion: functions that use it keep it. A missing version is no error."""
         layer = self._registry.state.layers.get(self._name(call))
         version = layer.versions.pop(self._number(call), None) if layer is not None else None
@@ -148,7 +148,7 @@ class Layers:
         return list_document(
             "Layers",
             latest,
-            call.query,
+            call.parameters,
             lambda name: {
                 "LayerName": name,
                 "LayerArn": self._arn(name),
@@ -163,7 +163,7 @@ class Layers:
         layer = self._registry.state.layers.get(name, LayerRecord(name=name))
         by_key = {f"{10**12 - v.version:013d}": v for v in layer.versions.values() if _suits(v, call)}
         return list_document(
-            "LayerVersions", by_key, call.query, lambda key: self._summary(name, by_key[key])
+            "LayerVersions", by_key, call.parameters, lambda key: self._summary(name, by_key[key])
         )
 
     def _name(self, call: Call) -> str:
@@ -202,8 +202,8 @@ class Layers:
 
 
 def _suits(version: LayerVersion, call: Call) -> bool:
-    runtime = call.query.get("CompatibleRuntime")
-    architecture = call.query.get("CompatibleArchitecture")
+    runtime = call.parameters.get("CompatibleRuntime")
+    architecture = call.parameters.get("CompatibleArchitecture")
     return (not runtime or runtime in (version.runtimes or ())) and (
         not architecture or architecture in (version.architectures or ())
     )

@@ -24,28 +24,29 @@ class Page(NamedTuple):
 def list_document(
     member: str,
     keys: Iterable[str],
-    query: Mapping[str, str],
+    parameters: Mapping[str, Any],
     document: Callable[[str], Any],
     *,
     page: int = PAGE,
 ) -> dict[str, Any]:
-    """The answer of a List operation: the `document` of each key on the page that `query` asks for.
+    """The answer of a List operation: the `document` of each key on the page that `parameters` ask for.
 
     Raises:
         ServiceError: The marker is malformed.
     """
-    shown = page_of(sorted(keys), query, page=page)
+    shown = page_of(sorted(keys), parameters, page=page)
     return {"NextMarker": shown.next_marker, member: [document(key) for key in shown.keys]}
 
 
-def page_of(keys: Sequence[str], query: Mapping[str, str], *, page: int = PAGE) -> Page:
-    """The page that `query` asks for of `keys`, which are sorted; `page` keys at most.
+def page_of(keys: Sequence[str], parameters: Mapping[str, Any], *, page: int = PAGE) -> Page:
+    """The page that `parameters` ask for of `keys`, which are sorted; `page` keys at most.
 
     Raises:
         ServiceError: The marker is malformed.
     """
-    first = bisect.bisect_right(keys, _key_in(query["Marker"])) if query.get("Marker") else 0
-    last = first + min(int(query.get("MaxItems") or page), page)
+    marker = parameters.get("Marker")
+    first = bisect.bisect_right(keys, _key_in(marker)) if marker else 0
+    last = first + min(parameters.get("MaxItems", page), page)
     shown = keys[first:last]
     return Page(shown, b64encode(shown[-1].encode()).decode() if last < len(keys) else None)
 

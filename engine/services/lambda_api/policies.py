@@ -45,7 +45,7 @@ class Policies:
     # ---------------------------------------------------------------- functions, statement by statement
 
     @operation("AddPermission", writes=True, kept=True)
-    async def add_permission(self, call: Call, _body: bytes) -> Answer:
+    async def add_permission(self, call: Call) -> Answer:
         """AddPermission: adds a statement to the policy."""
         name, qualifier = self._registry.address(call)
         if qualifier == LATEST:
@@ -59,7 +59,7 @@ class Policies:
         return Answer({"Statement": _compact(statement)})
 
     @operation("RemovePermission", writes=True, kept=True)
-    async def remove_permission(self, call: Call, _body: bytes) -> Answer:
+    async def remove_permission(self, call: Call) -> Answer:
         """RemovePermission: removes a statement from the policy."""
         name = self._registry.address(call).name
         if self._registry.record(name) is None:
@@ -92,7 +92,7 @@ class Policies:
     # ---------------------------------------------------------------- functions, the whole policy
 
     @operation("PutResourcePolicy", writes=True, kept=True)
-    async def put(self, call: Call, _body: bytes) -> Answer:
+    async def put(self, call: Call) -> Answer:
         """PutResourcePolicy: replaces the policy, or creates it."""
         found = self._resource(call)
         policy = found.record.policies.get(found.qualifier)
@@ -110,7 +110,7 @@ class Policies:
         return _document(found.record.policies.get(found.qualifier), _NOTHING)
 
     @operation("DeleteResourcePolicy", writes=True, kept=True)
-    async def delete(self, call: Call, _body: bytes) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """DeleteResourcePolicy. Raises ServiceError (404) if there is none."""
         found = self._resource(call)
         policy = found.record.policies.get(found.qualifier)
@@ -130,7 +130,7 @@ class Policies:
     # ---------------------------------------------------------------- layers
 
     @operation("AddLayerVersionPermission", writes=True, kept=True)
-    async def add_layer_permission(self, call: Call, _body: bytes) -> Answer:
+    async def add_layer_permission(self, call: Call) -> Answer:
         """AddLayerVersionPermission: adds a statement to the policy of a layer version."""
         arn, version = self._layer_version(call)
         policy = version.policy
@@ -142,7 +142,7 @@ class Policies:
         return Answer({"Statement": _compact(statement), "RevisionId": extended.revision})
 
     @operation("RemoveLayerVersionPermission", writes=True, kept=True)
-    async def remove_layer_permission(self, call: Call, _body: bytes) -> Answer:
+    async def remove_layer_permission(self, call: Call) -> Answer:
         """RemoveLayerVersionPermission: removes a statement from the policy of a layer version."""
         _, version = self._layer_version(call)
         version.policy = self._reduced(version.policy, call, "GetLayerPolicy")

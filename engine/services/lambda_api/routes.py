@@ -6,11 +6,11 @@ Source: Lambda API reference, "Actions"; the API model of botocore.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from engine.protocols.aws import rest_json
 from engine.protocols.aws.errors import ServiceError
@@ -49,19 +49,13 @@ class Call(NamedTuple):
     Attributes:
         operation: AWS's name of the operation.
         name: `FunctionName`, `LayerName`, `UUID` or `Resource`, percent-decoded; empty where there is none.
-        query: Parameters, decoded; of equal names the first counts.
-        second: The second variable of the path: an alias, a statement, a layer's version; or empty.
-        repeated: Parameters with all their values.
         parameters: Those of the path and the query by AWS's names for them.
         members: Those of the body.
     """
 
     operation: str
     name: str
-    query: Mapping[str, str]
-    second: str = ""
-    repeated: Mapping[str, Sequence[str]] = _NOTHING
-    parameters: Mapping[str, Any] = _NOTHING
+    parameters: Mapping[str, Any]
     members: Mapping[str, Any] = _NOTHING
 
 
@@ -82,15 +76,11 @@ def find(method: str, target: bytes) -> Call:
             404 `UnknownOperationException` for what cannot be.
     """
     path, _, query = target.decode("latin-1").partition("?")
-    repeated: dict[str, list[str]] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        repeated.setdefault(key, []).append(value)
-    first = {key: values[0] for key, values in repeated.items()}
-    found = _routes().find(method, path, first)
+    values = parse_qs(query, keep_blank_values=True)
+    found = _routes().find(method, path, {key: texts[0] for key, texts in values.items()})
     if found is not None:
-        name, second = ([*found.labels.values(), "", ""])[:2]
-        parameters = rest_json.located(lambda_model(), found.operation, found.labels, repeated)
-        return Call(found.operation, name, first, second, repeated, parameters)
+        parameters = rest_json.located(lambda_model(), found.operation, found.labels, values)
+        return Call(found.operation, next(iter(found.labels.values()), ""), parameters)
     shown = f"{method} {path[:_SHOWN]}"
     if _API_VERSION.fullmatch(path.removeprefix("/").partition("/")[0]):
         raise ServiceError(501, UNSERVED, f"{shown} is not implemented by this engine")

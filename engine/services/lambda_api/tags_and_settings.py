@@ -27,7 +27,7 @@ class TagsAndSettings:
     # ---------------------------------------------------------------- tags
 
     @operation("TagResource", writes=True)
-    async def tag(self, call: Call, body: bytes) -> Answer:
+    async def tag(self, call: Call) -> Answer:
         """TagResource: adds tags, or replaces their values."""
         record = self._tagged(call)
         members = call.members["Tags"]
@@ -39,7 +39,7 @@ class TagsAndSettings:
         return Answer({})
 
     @operation("UntagResource", writes=True)
-    async def untag(self, call: Call, _body: bytes) -> Answer:
+    async def untag(self, call: Call) -> Answer:
         """UntagResource: removes tags; missing ones are ignored."""
         record = self._tagged(call)
         removed = set(call.parameters["TagKeys"])
@@ -83,7 +83,7 @@ class TagsAndSettings:
         return {"RecursiveLoop": record.recursion}
 
     @operation("PutFunctionRecursionConfig", writes=True, kept=True)
-    async def put_recursion(self, call: Call, body: bytes) -> Answer:
+    async def put_recursion(self, call: Call) -> Answer:
         """PutFunctionRecursionConfig: stored and shown, without effect."""
         members = call.members
         record = self._registry.function(call.name)
@@ -91,7 +91,7 @@ class TagsAndSettings:
         return Answer({"RecursiveLoop": record.recursion})
 
     @operation("PutRuntimeManagementConfig", writes=True, kept=True)
-    async def put_runtime_management(self, call: Call, _body: bytes) -> Answer:
+    async def put_runtime_management(self, call: Call) -> Answer:
         """PutRuntimeManagementConfig: of one version. The runtime is this interpreter, whatever it says."""
         found = self._registry.lookup(call)
         config = dict(call.members)

@@ -37,7 +37,7 @@ class Versions:
         self._deployment = deployment
 
     @operation("PublishVersion", writes=True)
-    async def publish(self, call: Call, body: bytes) -> Answer:
+    async def publish(self, call: Call) -> Answer:
         """PublishVersion: a version of the present `$LATEST`; the last one again if nothing changed since."""
         members = call.members
         record, latest = self._registry.packaged(self._registry.address(call))
@@ -97,7 +97,7 @@ class Versions:
     @operation("ListVersionsByFunction")
     def list_all(self, call: Call) -> Document:
         """ListVersionsByFunction: `$LATEST` first, then numbers in their order."""
-        record = self._registry.function(call.name, call.query)
+        record = self._registry.function(call.name)
         registry = self._registry
         if record.latest is None:
             fixed = registry.configured[record.name]
@@ -107,7 +107,7 @@ class Versions:
         return list_document(
             "Versions",
             by_key,
-            call.query,
+            call.parameters,
             lambda key: version_document(registry, record, by_key[key], by_key[key].version),
         )
 

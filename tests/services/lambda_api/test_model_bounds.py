@@ -34,6 +34,7 @@ CANDIDATES = (
     ),
     *(
         f"{ARN}runtime/0123456789",
+        "arn:aws:lambda:eu-west-1::runtime:0123456789",
         "arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-0123456789abcdef0",
         "arn:aws:secretsmanager:eu-west-1:123456789012:secret:s",
     ),

@@ -256,6 +256,7 @@ DIFFERENCES = {
     r"get request_payment\.Payer": "S3 says who pays: the owner",
     r"match of nothing\.Error\.(Key|VersionId)": "S3 names what is not there",
     r"no version\.(Error\..*|status)": "what cannot be a version's id is an invalid argument",
+    r"(create|create again|head)\.(BucketArn|AccessPointAlias)": "S3 tells them since 2024 and 2025",
     r".*\.ServerSideEncryption": "S3 encrypts every object since January 2023",
     r"wrong part\.Error\.(ETag|PartNumber|UploadId|Message)": "S3 says which part, in other words",
     r"small parts\.Error\..*": "S3 says which part, and how small it is",

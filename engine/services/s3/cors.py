@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from xml.etree.ElementTree import Element
 
-from engine.protocols.http.cors import Cors, preflight_of
+from engine.protocols.http.cors import Cors, Preflight, preflight_of
 from engine.services.s3.errors import S3Error
 from engine.services.s3.request import S3Request, S3Response, xml_answer
 from engine.services.s3.xml import element
@@ -113,8 +113,11 @@ def rendered(rules: Iterable[CorsRule]) -> S3Response:
     return xml_answer(_ROOT, text)
 
 
-def answer_preflight(call: S3Request, rules: tuple[CorsRule, ...]) -> S3Response:
-    """Answer a preflight. Raises S3Error AccessForbidden if no rule allows the request that is to follow."""
+def answer_preflight(call: S3Request, rules: tuple[CorsRule, ...] | None) -> S3Response:
+    """Answer a preflight; `rules` is None if there is no such bucket.
+
+    Raises S3Error AccessForbidden if no rule allows the request that is to follow.
+    """
     if "origin" not in call.headers:
         raise S3Error("BadRequest", "Insufficient information. Origin request header needed.")
     preflight = preflight_of(call.request)
@@ -122,21 +125,31 @@ def answer_preflight(call: S3Request, rules: tuple[CorsRule, ...]) -> S3Response
         method = call.headers.get("access-control-request-method", "null")[:100]
         raise S3Error("BadRequest", f"Invalid Access-Control-Request-Method: {method}")
     if not rules:
-        raise S3Error("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
+        what = "Bucket not found" if rules is None else "CORS is not enabled for this bucket."
+        details = {"Method": preflight.method, "ResourceType": "BUCKET"}
+        raise S3Error("AccessForbidden", f"CORSResponse: {what}", details)
     for rule in rules:
         if rule.takes(preflight.origin, preflight.method, preflight.headers):
             return S3Response(200, rule.preflight_head(preflight))
-    raise S3Error(
-        "AccessForbidden",
+    message = (
         "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, "
         "request method / Access-Control-Request-Method or Access-Control-Request-Headers are not "
-        "whitelisted by the resource's CORS spec.",
+        "whitelisted by the resource's CORS spec."
     )
+    raise S3Error("AccessForbidden", message, {"Method": preflight.method, "ResourceType": "OBJECT"})
 
 
 def add_cors_headers(call: S3Request, rules: tuple[CorsRule, ...]) -> None:
-    """Add headers that let the page that sent `call` read the answer, if a rule allows it."""
-    origin = call.headers["origin"]
-    rule = next((rule for rule in rules if rule.takes(origin, call.method)), None)
-    if rule is not None:
-        call.request.add_to_answer(rule.head(origin))
+    """Add headers that let the page that sent `call` read the answer, if a rule allows it.
+
+    They are those that a preflight is answered with, and a request may ask for other ones as a preflight does
+    (recorded).
+    """
+    method = call.headers.get("access-control-request-method", call.method)
+    asked = call.headers.get("access-control-request-headers", "").split(",")
+    names = tuple(name.strip().lower() for name in asked if name.strip())
+    preflight = Preflight(call.headers["origin"], method, names)
+    for rule in rules:
+        if rule.takes(preflight.origin, method, names):
+            call.request.add_to_answer(rule.preflight_head(preflight))
+            return

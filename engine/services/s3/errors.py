@@ -22,8 +22,10 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
         "Your previous request to create the named bucket succeeded and you already own it.",
     ),
     "BucketNotEmpty": (409, "The bucket you tried to delete is not empty"),
+    "CrossLocationLoggingProhibitted": (403, "Cross S3 location logging not allowed. "),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
+    "IdMismatch": (400, "Document ID does not match the specified configuration ID."),
     "IllegalVersioningConfigurationException": (
         400,
         "The Versioning element must be specified",
@@ -34,8 +36,13 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     ),
     "InternalError": (500, "We encountered an internal error. Please try again."),
     "InvalidArgument": (400, "Invalid Argument"),
+    "InvalidBucketState": (
+        409,
+        "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+    ),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
+    "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
     "InvalidPart": (
         400,
         (
@@ -51,9 +58,16 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "InvalidPolicyDocument": (400, "Invalid Policy: Invalid JSON."),
     "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "Invalid Request"),
+    "InvalidS3DestinationBucket": (400, "Invalid bucket ARN."),
     "InvalidTag": (400, "The TagKey you have provided is invalid"),
+    "InvalidTargetBucketForLogging": (400, "The target bucket for logging does not exist"),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
     "KeyTooLongError": (400, "Your key is too long"),
+    "MalformedACLError": (
+        400,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
+    "MalformedPolicy": (400, "Policies must be valid JSON and the first byte must be '{'"),
     "MalformedPOSTRequest": (
         400,
         "The body of your POST request is not well-formed multipart/form-data.",
@@ -75,11 +89,17 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     ),
     "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
     "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
+    "MissingSecurityHeader": (400, "Your request was missing a required header"),
     "NoSuchBucket": (404, "The specified bucket does not exist"),
     "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
     "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
+    "NoSuchConfiguration": (404, "The specified configuration does not exist."),
     "NoSuchKey": (404, "The specified key does not exist."),
     "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
+    "NoSuchObjectLockConfiguration": (
+        404,
+        "The specified object does not have a ObjectLock configuration",
+    ),
     "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
     "NoSuchTagSet": (404, "The TagSet does not exist"),
     "NoSuchUpload": (
@@ -97,6 +117,13 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
         404,
         "Object Lock configuration does not exist for this bucket",
     ),
+    "ObjectNotInActiveTierError": (
+        403,
+        (
+            "The source object of the COPY operation is not in the active tier and is only stored in Amazon "
+            "S3 Glacier."
+        ),
+    ),
     "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
     "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
@@ -112,6 +139,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
             "key and signing method."
         ),
     ),
+    "UnexpectedContent": (400, "This request does not support content"),
     "XAmzContentSHA256Mismatch": (
         400,
         "The provided 'x-amz-content-sha256' header does not match what was computed.",

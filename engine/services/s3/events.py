@@ -8,6 +8,13 @@ from typing import Final, NamedTuple
 _SHIFT: Final = 16
 
 
+class RestoredCopy(NamedTuple):
+    """Of an archived object: where it is archived, and until when its copy can be read, since the epoch."""
+
+    storage_class: str
+    until_s: float
+
+
 class ObjectEvent(NamedTuple):
     """One change of one object.
 
@@ -20,6 +27,7 @@ class ObjectEvent(NamedTuple):
         etag: Without quotes; None where AWS leaves it out.
         peer: The client's address.
         request_id, host_id: As answered.
+        restored: Of events of a restore.
     """
 
     event: str
@@ -32,6 +40,7 @@ class ObjectEvent(NamedTuple):
     peer: str
     request_id: str
     host_id: str
+    restored: RestoredCopy | None = None
 
 
 class Sequencers:

@@ -280,6 +280,7 @@ def _bucket(name: str, document: dict[str, Any]) -> Bucket:
         tags=document["tags"],
         notifications=NotificationConfiguration.from_document(document["notifications"]),
         cors=tuple(CorsRule.of(rule) for rule in document.get("cors", ())),
+        settings=document.get("settings", {}),
     )
 
 
@@ -296,7 +297,12 @@ def _upload(upload_id: str, document: dict[str, Any]) -> Upload:
 
 
 def _object_metadata(document: dict[str, Any]) -> ObjectMetadata:
-    return ObjectMetadata(headers=document["headers"], metadata=document["metadata"], tags=document["tags"])
+    return ObjectMetadata(
+        headers=document["headers"],
+        metadata=document["metadata"],
+        tags=document["tags"],
+        settings=document.get("settings", {}),
+    )
 
 
 def _completed_parts(document: dict[str, Any]) -> tuple[CompletedPart, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from sortedcontainers import SortedDict
@@ -15,6 +16,7 @@ from engine.services.s3.cors import CorsRule
 from engine.services.s3.notification_rules import NotificationConfiguration
 
 NULL_VERSION: Final = "null"
+NO_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Versioning(StrEnum):
@@ -33,11 +35,13 @@ class ObjectMetadata:
         headers: Content-Type and its kin, given back with the object.
         metadata: User metadata, names without `x-amz-meta-`.
         tags: Object tags.
+        settings: ACL, legal hold, retention and restored copy, by their names in AWS's model, as JSON values.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=lambda: NO_SETTINGS)
 
 
 class CompletedPart(NamedTuple):
@@ -113,6 +117,7 @@ class ObjectVersion:
             "headers": dict(object_metadata.headers),
             "metadata": dict(object_metadata.metadata),
             "tags": dict(object_metadata.tags),
+            "settings": dict(object_metadata.settings),
             "checksum": self.checksum,
             "parts": self.parts,
             "version_id": self.version_id,
@@ -167,6 +172,7 @@ class Upload:
             "headers": dict(object_metadata.headers),
             "metadata": dict(object_metadata.metadata),
             "tags": dict(object_metadata.tags),
+            "settings": dict(object_metadata.settings),
             "begun_s": self.begun_s,
             "algorithm": self.algorithm,
             "kind": self.kind,
@@ -175,7 +181,12 @@ class Upload:
 
 @dataclass(slots=True, kw_only=True)
 class Bucket:
-    """One bucket. `keys` has a list of versions for each key, the newest last; no list is empty."""
+    """One bucket.
+
+    `keys` has a list of versions for each key, the newest last; no list is empty. `settings` are kept and
+    shown, by their names in AWS's model and as JSON values; None for one that is there by default, and was
+    deleted.
+    """
 
     name: str
     region: str
@@ -184,6 +195,7 @@ class Bucket:
     tags: dict[str, str] = field(default_factory=dict)
     notifications: NotificationConfiguration = field(default_factory=NotificationConfiguration)
     cors: tuple[CorsRule, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
     keys: SortedDict[str, list[ObjectVersion]] = field(default_factory=SortedDict)
     uploads: dict[str, Upload] = field(default_factory=dict)
 
@@ -196,6 +208,7 @@ class Bucket:
             "tags": dict(self.tags),
             "notifications": self.notifications.document(),
             "cors": [rule.document() for rule in self.cors],
+            "settings": self.settings,
         }
 
     def latest(self, key: str) -> ObjectVersion | None:

@@ -17,7 +17,9 @@ from engine.services.s3.events import ObjectEvent, Sequencers
 OWNER_ID: Final = "A3NL1KOZZKEXAMPLE"
 """Who owns every bucket, as records name it."""
 PRINCIPAL_ID: Final = "AWS:AIDAJDPLRKLG7UEXAMPLE"
-"""The principal of all events: callers are not authenticated."""
+"""The principal of all events but the next: callers are not authenticated."""
+CUSTOMER_ID: Final = "AmazonCustomer:A3NL1KOZZKEXAMPLE"
+"""The principal of a restore that is done."""
 
 _LATER_VERSION: Final = ("ObjectTagging", "ObjectAcl")
 """Families that came with version 2.3 of the record, and have no sequencer."""
@@ -71,7 +73,7 @@ class NotificationRecords:
 
     def record(self, object_event: ObjectEvent, rule_id: str, sequencer: str) -> dict[str, Any]:
         """`{"Records": [...]}` with the one record."""
-        event, bucket, region, key, version_id, size, etag, peer, request_id, host_id = object_event
+        event, bucket, region, key, version_id, size, etag, peer, request_id, host_id, restored = object_event
         later = event.startswith(_LATER_VERSION)
         object_metadata: dict[str, Any] = {"key": encoded_key(key)}
         if size is not None:
@@ -82,26 +84,31 @@ class NotificationRecords:
             object_metadata["versionId"] = version_id
         if not later:
             object_metadata["sequencer"] = sequencer
-        return {
-            "Records": [
-                {
-                    "eventVersion": "2.3" if later else "2.1",
-                    "eventSource": "aws:s3",
-                    "awsRegion": region,
-                    "eventTime": iso_ms(self._clock.wall()),
-                    "eventName": event,
-                    "userIdentity": {"principalId": PRINCIPAL_ID},
-                    "requestParameters": {"sourceIPAddress": peer},
-                    "responseElements": {"x-amz-request-id": request_id, "x-amz-id-2": host_id},
-                    "s3": {
-                        "s3SchemaVersion": "1.0",
-                        "configurationId": rule_id,
-                        "bucket": bucket_members(bucket),
-                        "object": object_metadata,
-                    },
-                }
-            ]
+        is_restored = event == "ObjectRestore:Completed"
+        record: dict[str, Any] = {
+            "eventVersion": "2.3" if later else "2.1",
+            "eventSource": "aws:s3",
+            "awsRegion": region,
+            "eventTime": iso_ms(self._clock.wall()),
+            "eventName": event,
+            "userIdentity": {"principalId": CUSTOMER_ID if is_restored else PRINCIPAL_ID},
+            "requestParameters": {"sourceIPAddress": peer},
+            "responseElements": {"x-amz-request-id": request_id, "x-amz-id-2": host_id},
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "configurationId": rule_id,
+                "bucket": bucket_members(bucket),
+                "object": object_metadata,
+            },
         }
+        if is_restored and restored is not None:
+            record["glacierEventData"] = {
+                "restoreEventData": {
+                    "lifecycleRestorationExpiryTime": iso_ms(restored.until_s),
+                    "lifecycleRestoreStorageClass": restored.storage_class,
+                }
+            }
+        return {"Records": [record]}
 
     def bridge_event(self, object_event: ObjectEvent, sequencer: str) -> dict[str, Any] | None:
         """The event EventBridge gets: the key as it is, and other names for everything.
@@ -132,6 +139,10 @@ class NotificationRecords:
         if kind in (CREATED, DELETED):
             object_metadata["sequencer"] = sequencer
             detail["reason"] = REASONS.get(event) or REASONS.get(family, "PutObject")
+        if object_event.restored is not None:
+            if event == "ObjectRestore:Completed":
+                detail["restore-expiry-time"] = iso_ms(object_event.restored.until_s)[:19] + "Z"
+            detail["source-storage-class"] = object_event.restored.storage_class
         if removed:
             marked = event.endswith("DeleteMarkerCreated")
             detail["deletion-type"] = "Delete Marker Created" if marked else "Permanently Deleted"

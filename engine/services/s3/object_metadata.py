@@ -10,12 +10,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from email.errors import HeaderParseError
 from email.header import decode_header
-from typing import Final
+from typing import Any, Final
 
 from engine.protocols.http.dates import http_date
 from engine.protocols.http.message import header_block
+from engine.services.s3.acl import ACL, acl_of
+from engine.services.s3.acl import HEADERS as ACL_HEADERS
 from engine.services.s3.errors import S3Error
-from engine.services.s3.model import ObjectMetadata, ObjectVersion
+from engine.services.s3.model import NO_SETTINGS, ObjectMetadata, ObjectVersion
+from engine.services.s3.notification_records import iso_ms
 from engine.services.s3.tags import tags_of
 
 _KEPT_HEADERS: Final = frozenset(
@@ -38,7 +41,12 @@ _REFUSED_HEADERS: Final = {
 }
 ENCRYPTED: Final = b"x-amz-server-side-encryption: AES256\r\n"
 """The header line of what is stored: since January 2023 S3 encrypts every object so, at the least."""
+_OTHER_HEADERS: Final = ACL_HEADERS | _REFUSED_HEADERS.keys()
 _META: Final = "x-amz-meta-"
+ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Classes of objects that are read from a restored copy only."""
+RESTORED_UNTIL: Final = "RestoredUntil"
+"""Name of the setting: when the restored copy of an archived object expires, in seconds since the epoch."""
 _MAX_METADATA: Final = 2048
 _LONGEST_WORD: Final = 63
 _NOT_IN_Q: Final = re.compile(r"[^ -<>@-^`-~]")
@@ -64,13 +72,17 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
     """
     kept: dict[str, str] = {}
     metadata: dict[str, str] = {}
+    settings: Mapping[str, Any] = NO_SETTINGS
     for name, value in headers.items():
         if name.startswith(_META):
             metadata[name[len(_META) :]] = _decoded(value) if "=?" in value else value
         elif name in _KEPT_HEADERS:
             kept[name] = value
-        elif name in _REFUSED_HEADERS:
-            raise S3Error("NotImplemented", f"This object store does not implement {_REFUSED_HEADERS[name]}.")
+        elif name in _OTHER_HEADERS:
+            if name in _REFUSED_HEADERS:
+                message = f"This object store does not implement {_REFUSED_HEADERS[name]}."
+                raise S3Error("NotImplemented", message)
+            settings = {ACL: acl_of(headers)}
     if metadata:
         size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
         if size > _MAX_METADATA:
@@ -85,7 +97,8 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
     if kept.get("x-amz-storage-class", "STANDARD") not in _CLASSES:
         raise S3Error("InvalidArgument", "The storage class you specified is not valid")
     tagging = headers.get("x-amz-tagging")
-    return ObjectMetadata(headers=kept, metadata=metadata, tags=tags_of(tagging) if tagging else {})
+    tags = tags_of(tagging) if tagging else {}
+    return ObjectMetadata(headers=kept, metadata=metadata, tags=tags, settings=settings)
 
 
 def _decoded(value: str) -> str:
@@ -152,8 +165,42 @@ def object_head(version: ObjectVersion) -> bytes:
             pairs.append(("content-type", "binary/octet-stream"))
         if object_metadata.tags:
             pairs.append(("x-amz-tagging-count", str(len(object_metadata.tags))))
+        if object_metadata.settings:
+            pairs += _setting_headers(object_metadata.settings)
         version.head = header_block(pairs) + ENCRYPTED
     return version.head
+
+
+def _setting_headers(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    retention, hold = settings.get("ObjectRetention"), settings.get("ObjectLegalHold")
+    if retention:
+        yield "x-amz-object-lock-mode", retention["Mode"]
+        yield "x-amz-object-lock-retain-until-date", iso_ms(retention["RetainUntilDate"])
+    if hold:
+        yield "x-amz-object-lock-legal-hold", hold["Status"]
+
+
+def check_readable(version: ObjectVersion, now_s: float, code: str = "InvalidObjectState") -> None:
+    """Raise S3Error for an archived object that has no restored copy now."""
+    kept = version.object_metadata
+    archive = kept.headers.get("x-amz-storage-class")
+    if archive in ARCHIVES and not is_restored(version, now_s):
+        details = {"StorageClass": archive} if code == "InvalidObjectState" else {}
+        raise S3Error(code, details=details)
+
+
+def is_restored(version: ObjectVersion, now_s: float) -> bool:
+    """Whether an archived object has a restored copy that has not expired."""
+    until_s: float = version.object_metadata.settings.get(RESTORED_UNTIL, 0)
+    return until_s > now_s
+
+
+def restore_head(version: ObjectVersion, now_s: float) -> bytes:
+    """The header line of a restored copy."""
+    if not is_restored(version, now_s):
+        return b""
+    until = http_date(int(version.object_metadata.settings[RESTORED_UNTIL]))
+    return header_block([("x-amz-restore", f'ongoing-request="false", expiry-date="{until}"')])
 
 
 def storage_class(version: ObjectVersion) -> str:

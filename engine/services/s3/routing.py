@@ -15,11 +15,13 @@ from engine.protocols.aws.service_model import service_model
 from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
 from engine.services.s3.operation_context import OperationContext, take_document
 from engine.services.s3.operations import (
+    access_control,
     bucket_list,
     buckets,
     lists,
     multipart_lists,
     multipart_uploads,
+    settings,
     tagging,
     version_lists,
 )
@@ -27,6 +29,7 @@ from engine.services.s3.operations.copies import copy_object, sum_source
 from engine.services.s3.operations.deletes import delete_object, delete_objects, take_list
 from engine.services.s3.operations.objects import get_attributes, get_object, put_object, take_body
 from engine.services.s3.operations.post_object import post_object, take_form
+from engine.services.s3.operations.restores import restore_object
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
 
 
@@ -81,23 +84,27 @@ _READS: Final[Mapping[str, _Run]] = {
     "GetBucketNotificationConfiguration": buckets.get_notifications,
     "GetBucketTagging": tagging.get_bucket_tagging,
     "GetBucketCors": buckets.get_cors,
-    "GetBucketAcl": buckets.get_acl,
+    "GetBucketAcl": access_control.get_bucket_acl,
+    "GetBucketPolicy": access_control.get_policy,
+    "GetBucketPolicyStatus": access_control.get_policy_status,
     "GetObject": get_object,
     "HeadObject": get_object,
     "ListParts": multipart_lists.list_parts,
     "GetObjectTagging": tagging.get_object_tagging,
-    "GetObjectAcl": buckets.get_acl,
+    "GetObjectAcl": access_control.get_object_acl,
     "GetObjectAttributes": get_attributes,
-    **buckets.PROBES,
+    **settings.READS,
 }
 _CHANGES: Final = {
     "DeleteBucket": buckets.delete_bucket,
     "DeleteBucketTagging": tagging.delete_bucket_tagging,
     "DeleteBucketCors": buckets.delete_cors,
+    "DeleteBucketPolicy": access_control.delete_policy,
     "DeleteObject": delete_object,
     "CreateMultipartUpload": multipart_uploads.create_upload,
     "AbortMultipartUpload": multipart_uploads.abort_upload,
     "DeleteObjectTagging": tagging.delete_object_tagging,
+    **settings.CHANGES,
 }
 _PREPARED: Final = {
     "CreateBucket": (buckets.create_bucket, _document),
@@ -105,6 +112,11 @@ _PREPARED: Final = {
     "PutBucketNotificationConfiguration": (buckets.put_notifications, _document),
     "PutBucketTagging": (tagging.put_bucket_tagging, _document),
     "PutBucketCors": (buckets.put_cors, _document),
+    "RestoreObject": (restore_object, _document),
+    "PutBucketAcl": (access_control.put_bucket_acl, _document),
+    "PutBucketPolicy": (access_control.put_policy, _document),
+    "PutObjectAcl": (access_control.put_object_acl, _document),
+    **{name: (run, _document) for name, run in settings.WRITES.items()},
     "DeleteObjects": (delete_objects, take_list),
     "PutObject": (put_object, take_body),
     "CopyObject": (copy_object, sum_source),

@@ -7,7 +7,7 @@ after `flushed`. Everything but the bytes is in memory, whatever the size of the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.services.s3.blob_store import EMPTY, BlobStore, Content, MemoryBlobStore
 from engine.services.s3.checksums import Checksum
@@ -105,6 +105,11 @@ class Store:
         bucket.tags = tags
         self.blob_store.put("buckets", (bucket.name,), bucket)
 
+    def set_setting(self, bucket: Bucket, name: str, value: Any) -> None:
+        """Replace a setting that is kept and shown; None is that of one that was deleted."""
+        bucket.settings[name] = value
+        self.blob_store.put("buckets", (bucket.name,), bucket)
+
     # --- objects
 
     def put(
@@ -167,11 +172,9 @@ class Store:
         self._add(bucket, marker)
         return Deletion(None, marker)
 
-    def set_tags(self, bucket: Bucket, version: ObjectVersion, tags: dict[str, str]) -> None:
-        """Replace the tags of one version."""
-        version.object_metadata = ObjectMetadata(
-            headers=version.object_metadata.headers, metadata=version.object_metadata.metadata, tags=tags
-        )
+    def set_metadata(self, bucket: Bucket, version: ObjectVersion, object_metadata: ObjectMetadata) -> None:
+        """Replace metadata, tags and settings of one version."""
+        version.object_metadata = object_metadata
         version.head = None
         self.blob_store.put("versions", (bucket.name, version.key, version.number), version)
 

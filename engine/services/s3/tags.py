@@ -16,6 +16,7 @@ from engine.services.s3.xml import element
 from engine.services.s3.xml_input import parse, text_of
 
 MAX_OBJECT_TAGS: Final = 10
+MAX_BUCKET_TAGS: Final = 50
 _TAG: Final = re.compile(r"[\w\s+\-=.:/@]*")
 
 

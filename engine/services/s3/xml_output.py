@@ -29,7 +29,12 @@ Output = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 def answer(
-    operation: str, output: Output, head: bytes = b"", events: Sequence[ObjectEvent] = ()
+    operation: str,
+    output: Output,
+    head: bytes = b"",
+    events: Sequence[ObjectEvent] = (),
+    *,
+    root: str | None = None,
 ) -> S3Response:
     """200 with `output` as the document of `operation`; members that are None are left out."""
     model, writer = _model_and_writer()
@@ -37,7 +42,7 @@ def answer(
     payload = model.shapes[shape].get("payload")
     if payload is not None:
         shape = model.shapes[shape]["members"][payload]["shape"]
-    root = _ROOTS.get(operation, f"{operation}Result")
+    root = root or _ROOTS.get(operation, f"{operation}Result")
     return S3Response(200, XML_HEAD + head, writer.document(root, shape, output), events)
 
 

@@ -253,6 +253,7 @@ DIFFERENCES = {
     r"part again\..*": "a part is a range of the object: 206, and everything else is the object's",
     r"unhide\.DeleteMarker": "S3 tells that what was removed is a marker",
     r"marker\..*": "a marker asked for by its id is 405, not 404",
+    r"get encryption\..*": "S3 encrypts every bucket since January 2023",
     r"get request_payment\.Payer": "S3 says who pays: the owner",
     r"match of nothing\.Error\.(Key|VersionId)": "S3 names what is not there",
     r"no version\.(Error\..*|status)": "what cannot be a version's id is an invalid argument",

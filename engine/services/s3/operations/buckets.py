@@ -1,31 +1,27 @@
-"""Operations on buckets, and small settings of theirs: versioning, notifications, probes.
+"""Operations on buckets, and settings of theirs that are applied: versioning, notifications, CORS.
 
 Source: Amazon S3 API Reference of each.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from engine.services.s3 import cors
+from engine.services.s3.acl import ACL, Acl, acl_of
 from engine.services.s3.bucket_names import bucket_problem
-from engine.services.s3.errors import S3Error
-from engine.services.s3.model import Versioning
+from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.model import Bucket, Versioning
 from engine.services.s3.notification_configuration import ROOT, parsed, rendered, unreachable
-from engine.services.s3.operation_context import (
-    HOST_ID,
-    OWNER,
-    OWNER_XML,
-    OperationContext,
-)
+from engine.services.s3.operation_context import HOST_ID, OperationContext
+from engine.services.s3.operations.settings import OBJECT_LOCK, OWNERSHIP
 from engine.services.s3.request import XML_HEAD, Prepared, S3Request, S3Response, xml_answer
+from engine.services.s3.tags import MAX_BUCKET_TAGS, checked_tags
 from engine.services.s3.xml import document, element
 from engine.services.s3.xml_input import parse, text_of
 
 _CLASSIC: Final = "us-east-1"
-_MAX_BUCKET_TAGS: Final = 50
-_XSI: Final = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
+_OWNERSHIP: Final = "x-amz-object-ownership"
 
 
 def create_bucket(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
@@ -34,14 +30,40 @@ def create_bucket(context: OperationContext, call: S3Request, prepared: Prepared
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
     constraint = _constraint(prepared.document)
-    if call.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
-        raise S3Error("NotImplemented", "This object store does not implement object lock.")
     existing = context.store.buckets.get(name)
     if existing is None:
-        context.store.create(name, constraint or region)
+        acl, tags = acl_of(call.headers), _bucket_tags(prepared.document)
+        ownership = call.headers.get(_OWNERSHIP)
+        if ownership not in (None, "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"):
+            raise invalid_argument(f"Invalid {_OWNERSHIP} header: {ownership}", _OWNERSHIP, ownership or "")
+        bucket = context.store.create(name, constraint or region)
+        _set_up(context, call, bucket, acl, tags)
     elif region != _CLASSIC or (constraint or _CLASSIC) != _CLASSIC:
         raise S3Error("BucketAlreadyOwnedByYou", details={"BucketName": name})
     return S3Response(200, f"location: /{name}\r\nx-amz-bucket-arn: arn:aws:s3:::{name}\r\n".encode())
+
+
+def _set_up(
+    context: OperationContext, call: S3Request, bucket: Bucket, acl: Acl | None, tags: dict[str, str]
+) -> None:
+    """Give a new bucket what was asked for with it."""
+    if acl is not None:
+        context.store.set_setting(bucket, ACL, acl)
+    if tags:
+        context.store.set_bucket_tags(bucket, tags)
+    ownership = call.headers.get(_OWNERSHIP)
+    if ownership is not None:
+        context.store.set_setting(bucket, OWNERSHIP.name, {"Rules": [{"ObjectOwnership": ownership}]})
+    if call.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
+        context.store.set_versioning(bucket, Versioning.ENABLED)
+        context.store.set_setting(bucket, OBJECT_LOCK.name, {"ObjectLockEnabled": "Enabled"})
+
+
+def _bucket_tags(body: bytes) -> dict[str, str]:
+    """`Tags` of the document."""
+    listed = parse(body, "CreateBucketConfiguration").iterfind("Tags/Tag") if body.strip() else ()
+    pairs = [(text_of(tag, "Key") or "", text_of(tag, "Value") or "") for tag in listed]
+    return checked_tags(pairs, MAX_BUCKET_TAGS)
 
 
 def _constraint(body: bytes) -> str | None:
@@ -94,6 +116,12 @@ def put_versioning(context: OperationContext, call: S3Request, prepared: Prepare
         raise S3Error("IllegalVersioningConfigurationException")
     if status not in (Versioning.ENABLED, Versioning.SUSPENDED):
         raise S3Error("MalformedXML")
+    if bucket.settings.get(OBJECT_LOCK.name) and status == Versioning.SUSPENDED:
+        message = (
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be "
+            "changed."
+        )
+        raise S3Error("InvalidBucketState", message)
     context.store.set_versioning(bucket, Versioning(status))
     return S3Response()
 
@@ -146,51 +174,4 @@ def delete_cors(context: OperationContext, call: S3Request) -> S3Response:
 def preflight(context: OperationContext, call: S3Request) -> S3Response:
     """OPTIONS of a bucket or an object, which need not exist."""
     bucket = context.store.buckets.get(call.bucket)
-    return cors.answer_preflight(call, bucket.cors if bucket is not None else ())
-
-
-# --- what clients ask on the way
-
-
-def get_acl(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketAcl and GetObjectAcl: the owner has full control; callers are not authenticated."""
-    if call.key:
-        context.version(call)
-    else:
-        context.bucket(call)
-    grantee = f"<Grantee {_XSI}><ID>{OWNER}</ID></Grantee>"
-    grant = f"<Grant>{grantee}<Permission>FULL_CONTROL</Permission></Grant>"
-    return xml_answer("AccessControlPolicy", f"{OWNER_XML}<AccessControlList>{grant}</AccessControlList>")
-
-
-_ABSENT: Final = {
-    "GetBucketPolicy": "NoSuchBucketPolicy",
-    "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
-    "GetBucketWebsite": "NoSuchWebsiteConfiguration",
-    "GetBucketEncryption": "ServerSideEncryptionConfigurationNotFoundError",
-    "GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
-    "GetBucketReplication": "ReplicationConfigurationNotFoundError",
-    "GetPublicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
-    "GetBucketOwnershipControls": "OwnershipControlsNotFoundError",
-}
-_EMPTY: Final = {
-    "GetBucketAccelerateConfiguration": ("AccelerateConfiguration", ""),
-    "GetBucketLogging": ("BucketLoggingStatus", ""),
-    "GetBucketRequestPayment": ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
-}
-
-
-def _absent(code: str, context: OperationContext, call: S3Request) -> S3Response:
-    raise S3Error(code, details={"BucketName": context.bucket(call).name})
-
-
-def _empty(root: str, content: str, context: OperationContext, call: S3Request) -> S3Response:
-    context.bucket(call)
-    return xml_answer(root, content)
-
-
-PROBES: Final = {
-    **{name: partial(_absent, code) for name, code in _ABSENT.items()},
-    **{name: partial(_empty, *answer) for name, answer in _EMPTY.items()},
-}
-"""Reads of settings that clients ask for, and that no bucket here has."""
+    return cors.answer_preflight(call, bucket.cors if bucket is not None else None)

@@ -11,7 +11,7 @@ from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
-from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
+from engine.services.s3.object_metadata import ENCRYPTED, check_readable, metadata_of
 from engine.services.s3.operation_context import OperationContext, copy_source, event_of, version_header
 from engine.services.s3.preconditions import check_read, check_write
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
@@ -23,6 +23,7 @@ def find_source(context: OperationContext, call: S3Request) -> ObjectVersion:
     name, key, version_id = copy_source(call.headers["x-amz-copy-source"])
     source = context.store.get(context.store.bucket(name), key, version_id)
     check_read(call.headers, source, "x-amz-copy-source-")
+    check_readable(source, context.clock.wall(), "ObjectNotInActiveTierError")
     return source
 
 
@@ -112,4 +113,5 @@ def _copied_metadata(call: S3Request, source: ObjectVersion) -> ObjectMetadata:
         headers=headers,
         metadata=own.metadata if replaces else source.object_metadata.metadata,
         tags=own.tags if retags else source.object_metadata.tags,
+        settings=own.settings,
     )

@@ -15,7 +15,15 @@ from engine.services.s3.body import receive
 from engine.services.s3.checksums import ALGORITHMS, Checksum, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectVersion
-from engine.services.s3.object_metadata import ENCRYPTED, metadata_of, object_head, storage_class
+from engine.services.s3.object_metadata import (
+    ARCHIVES,
+    ENCRYPTED,
+    check_readable,
+    metadata_of,
+    object_head,
+    restore_head,
+    storage_class,
+)
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.parameters import MAX_LISTED
 from engine.services.s3.preconditions import asked_range, check_read, check_write
@@ -81,6 +89,10 @@ def get_object(context: OperationContext, call: S3Request) -> S3Response:
     bucket, version = context.version(call)
     check_read(call.headers, version)
     head = object_head(version) + version_header(bucket, version)
+    if version.object_metadata.headers.get("x-amz-storage-class") in ARCHIVES:
+        head += restore_head(version, context.clock.wall())
+        if call.method != "HEAD":
+            check_readable(version, context.clock.wall())
     part = _part_asked(call, version)
     wanted = part or asked_range(call.headers, version.size)
     if any(name in call.query for name in _OVERRIDES):

@@ -101,6 +101,8 @@ def post_object(context: OperationContext, call: S3Request, prepared: Prepared) 
     tagging = fields.pop("tagging", None)
     if tagging:
         fields["x-amz-tagging"] = urlencode(tags_of_xml(tagging.encode()))
+    if "acl" in fields:
+        fields["x-amz-acl"] = fields.pop("acl")
     object_metadata = metadata_of(fields)
     for name, value in (*object_metadata.headers.items(), *object_metadata.metadata.items()):
         header_line(name, value)

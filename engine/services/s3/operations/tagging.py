@@ -5,14 +5,12 @@ Source: Amazon S3 API Reference of each.
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
 
 from engine.services.s3.errors import S3Error
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.request import Prepared, S3Request, S3Response, xml_answer
-from engine.services.s3.tags import tagging_xml, tags_of_xml
-
-_MAX_BUCKET_TAGS: Final = 50
+from engine.services.s3.tags import MAX_BUCKET_TAGS, tagging_xml, tags_of_xml
 
 
 def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
@@ -24,7 +22,8 @@ def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response
 def put_object_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutObjectTagging."""
     bucket, version = context.version(call)
-    context.store.set_tags(bucket, version, tags_of_xml(prepared.document))
+    tags = tags_of_xml(prepared.document)
+    context.store.set_metadata(bucket, version, replace(version.object_metadata, tags=tags))
     events = event_of(call, bucket, version, "ObjectTagging:Put", sized=False)
     return S3Response(200, version_header(bucket, version), b"", (events,))
 
@@ -32,7 +31,7 @@ def put_object_tagging(context: OperationContext, call: S3Request, prepared: Pre
 def delete_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteObjectTagging."""
     bucket, version = context.version(call)
-    context.store.set_tags(bucket, version, {})
+    context.store.set_metadata(bucket, version, replace(version.object_metadata, tags={}))
     events = event_of(call, bucket, version, "ObjectTagging:Delete", sized=False)
     return S3Response(204, version_header(bucket, version), b"", (events,))
 
@@ -48,7 +47,7 @@ def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response
 def put_bucket_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutBucketTagging."""
     bucket = context.bucket(call)
-    context.store.set_bucket_tags(bucket, tags_of_xml(prepared.document, _MAX_BUCKET_TAGS))
+    context.store.set_bucket_tags(bucket, tags_of_xml(prepared.document, MAX_BUCKET_TAGS))
     return S3Response(204)
 
 

@@ -1,0 +1,100 @@
+"""Reads what a REST-XML operation is sent, by the shapes of its service's model.
+
+Values are those that `rest_xml` writes: a mapping by AWS's names for a structure, a list, seconds since the
+epoch for a time. Members come in the order of the model.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+from xml.etree.ElementTree import Element
+
+from engine.protocols.aws.service_model import Node, ServiceModel
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
+_BOOLEANS: Final = {"true": True, "false": False}
+_XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+
+
+class MalformedDocument(ValueError):
+    """A document is not of the shape that it should be."""
+
+
+def read(model: ServiceModel, shape: Node, found: Element) -> Any:
+    """The value of an element whose names have no namespaces.
+
+    Raises:
+        MalformedDocument: It has elements that the shape has not, or the wrong ones; one that is required is
+            missing; a text is none of those that may be, no number, no date.
+    """
+    match shape["type"]:
+        case "structure":
+            return _structure(model, shape, found)
+        case "list":
+            name = shape["member"].get("locationName", "member")
+            if any(child.tag != name for child in found):
+                raise MalformedDocument(found.tag)
+            return [read(model, model.shape_of(shape["member"]), child) for child in found]
+    if len(found):
+        raise MalformedDocument(found.tag)
+    return _scalar(shape, found.text or "")
+
+
+def _structure(model: ServiceModel, shape: Node, found: Element) -> dict[str, Any]:
+    children: dict[str, list[Element]] = {}
+    for child in found:
+        children.setdefault(child.tag, []).append(child)
+    value: dict[str, Any] = {}
+    for name, reference in shape["members"].items():
+        inner = model.shape_of(reference)
+        if "xmlAttribute" in reference:
+            attribute = found.get(reference["locationName"].replace("xsi:", _XSI))
+            if attribute is not None:
+                value[name] = _scalar(inner, attribute)
+        elif reference.get("flattened") or inner.get("flattened"):
+            items = children.pop(_item_name(name, reference, inner), None)
+            if items is not None:
+                value[name] = [read(model, model.shape_of(inner["member"]), item) for item in items]
+        else:
+            items = children.pop(reference.get("locationName", name), None)
+            if items is not None:
+                if len(items) > 1:
+                    raise MalformedDocument(name)
+                value[name] = read(model, inner, items[0])
+    missing = [name for name in shape.get("required", ()) if name not in value]
+    if children or missing:
+        raise MalformedDocument(", ".join([*children, *missing]))
+    return value
+
+
+def _scalar(shape: Node, found: str) -> Any:
+    match shape["type"]:
+        case "string":
+            if "enum" in shape and found not in shape["enum"]:
+                raise MalformedDocument(found)
+            return found
+        case "boolean":
+            if found.strip().lower() not in _BOOLEANS:
+                raise MalformedDocument(found)
+            return _BOOLEANS[found.strip().lower()]
+        case "timestamp":
+            return _epoch_s(found)
+    if _WHOLE.fullmatch(found.strip()) is None:
+        raise MalformedDocument(found)
+    return int(found)
+
+
+def _epoch_s(found: str) -> float:
+    try:
+        moment = datetime.fromisoformat(found.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise MalformedDocument(found) from None
+
+
+def _item_name(member: str, reference: Node, shape: Node) -> str:
+    """What an item of a flattened list is called."""
+    name: str = shape["member"].get("locationName") or reference.get("locationName", member)
+    return name

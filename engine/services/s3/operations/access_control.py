@@ -1,0 +1,143 @@
+"""ACLs of buckets and objects, and policies of buckets: kept and shown, never applied.
+
+Source: Amazon S3 API Reference of each; User Guide, "Blocking public access" (what makes a policy public).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from engine.services.s3.acl import ACL, PRIVATE, Acl, acl_of, checked_acl
+from engine.services.s3.errors import S3Error
+from engine.services.s3.operation_context import OperationContext, event_of, version_header
+from engine.services.s3.operations.settings import payload_of, setting_answer
+from engine.services.s3.request import Prepared, S3Request, S3Response, xml_answer
+from engine.services.s3.xml import element
+
+_POLICY: Final = "BucketPolicy"
+_NOT_JSON: Final = "Policies must be valid JSON and the first byte must be '{'"
+_NARROWS: Final = frozenset(
+    {
+        "aws:principalarn",
+        "aws:principalaccount",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceip",
+        "aws:sourceorgid",
+        "aws:sourceowner",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:userid",
+        "s3:dataaccesspointaccount",
+        "s3:dataaccesspointarn",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    }
+)
+"""Keys of conditions that make a statement for everybody one for some."""
+
+
+def get_bucket_acl(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketAcl."""
+    return setting_answer("BucketAcl", context.bucket(call).settings.get(ACL, PRIVATE))
+
+
+def put_bucket_acl(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+    """PutBucketAcl: by a name, by grants in headers, or by a document."""
+    context.store.set_setting(context.bucket(call), ACL, _acl_asked(call, prepared))
+    return S3Response()
+
+
+def get_object_acl(context: OperationContext, call: S3Request) -> S3Response:
+    """GetObjectAcl."""
+    bucket, version = context.version(call)
+    acl = version.object_metadata.settings.get(ACL, PRIVATE)
+    return setting_answer("ObjectAcl", acl, version_header(bucket, version))
+
+
+def put_object_acl(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+    """PutObjectAcl: there is an event if it changes anything."""
+    bucket, version = context.version(call)
+    acl, settings = _acl_asked(call, prepared), version.object_metadata.settings
+    head = version_header(bucket, version)
+    if acl == settings.get(ACL, PRIVATE):
+        return S3Response(200, head)
+    changed = replace(version.object_metadata, settings={**settings, ACL: acl})
+    context.store.set_metadata(bucket, version, changed)
+    return S3Response(200, head, b"", (event_of(call, bucket, version, "ObjectAcl:Put", sized=False),))
+
+
+def _acl_asked(call: S3Request, prepared: Prepared) -> Acl:
+    acl, document = acl_of(call.headers), prepared.document
+    if acl is None and not document:
+        raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
+    if acl is not None and document:
+        raise S3Error("UnexpectedContent")
+    return acl or checked_acl(payload_of("PutBucketAcl", document, "MalformedACLError"))
+
+
+# --- policies
+
+
+def get_policy(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketPolicy: the text that was put."""
+    policy = _policy(context, call)
+    return S3Response(200, b"content-type: application/json\r\n", policy.encode())
+
+
+def put_policy(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+    """PutBucketPolicy."""
+    bucket = context.bucket(call)
+    try:
+        text = prepared.document.decode()
+        policy = orjson.loads(text)
+    except ValueError:
+        raise S3Error("MalformedPolicy", _NOT_JSON) from None
+    if not text.startswith("{"):
+        raise S3Error("MalformedPolicy", _NOT_JSON)
+    if not policy.get("Statement"):
+        raise S3Error("MalformedPolicy", "Missing required field Statement")
+    for statement in _listed(policy["Statement"]):
+        for field in ("Effect", "Principal", "Action", "Resource"):
+            if not isinstance(statement, dict) or not {field, f"Not{field}"} & statement.keys():
+                raise S3Error("MalformedPolicy", f"Missing required field {field}")
+    context.store.set_setting(bucket, _POLICY, text)
+    return S3Response(204)
+
+
+def delete_policy(context: OperationContext, call: S3Request) -> S3Response:
+    """DeleteBucketPolicy: nothing happens if there is none."""
+    context.store.set_setting(context.bucket(call), _POLICY, None)
+    return S3Response(204)
+
+
+def get_policy_status(context: OperationContext, call: S3Request) -> S3Response:
+    """GetBucketPolicyStatus: whether the policy allows anything to everybody."""
+    statements = _listed(orjson.loads(_policy(context, call))["Statement"])
+    is_public = any(_is_public(statement) for statement in statements)
+    return xml_answer("PolicyStatus", element("IsPublic", str(is_public).lower()))
+
+
+def _policy(context: OperationContext, call: S3Request) -> str:
+    bucket = context.bucket(call)
+    policy: str | None = bucket.settings.get(_POLICY)
+    if policy is None:
+        raise S3Error("NoSuchBucketPolicy", details={"BucketName": bucket.name})
+    return policy
+
+
+def _is_public(statement: dict[str, Any]) -> bool:
+    if statement.get("Effect") != "Allow":
+        return False
+    principal = statement.get("Principal")
+    named = [principal] if isinstance(principal, str) else _listed((principal or {}).get("AWS"))
+    keys = {key.lower() for test in statement.get("Condition", {}).values() for key in test}
+    return ("*" in named or "NotPrincipal" in statement) and not keys & _NARROWS
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

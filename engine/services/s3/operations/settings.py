@@ -1,0 +1,439 @@
+"""Settings of buckets and objects that are kept and shown, but not applied.
+
+Terraform, CDK and the console write them with every bucket. What a document may hold is AWS's model; what S3
+checks beyond that is here.
+Source: Amazon S3 API Reference of each; answers recorded on AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from engine.protocols.aws.rest_xml_input import MalformedDocument, read
+from engine.protocols.aws.service_model import service_model
+from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.model import Bucket, Versioning
+from engine.services.s3.notification_records import iso_ms
+from engine.services.s3.operation_context import OperationContext, version_header
+from engine.services.s3.request import Prepared, S3Request, S3Response
+from engine.services.s3.xml_input import parse
+from engine.services.s3.xml_output import answer
+
+Value = Mapping[str, Any]
+Check = Callable[[OperationContext, Bucket, dict[str, Any]], Value]
+"""Checks a value, and completes it as S3 does. Raises S3Error."""
+
+_DAY_S: Final = 86_400
+_MAX_LISTED: Final = 100
+
+
+# --- what S3 checks
+
+
+def _unchecked(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    return value
+
+
+def _public_access(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    return {**dict.fromkeys(_ALL_BLOCKED, False), **value}
+
+
+def _encryption(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    if len(value["Rules"]) != 1 or not value["Rules"][0].keys() - {"BucketKeyEnabled"}:
+        raise S3Error("MalformedXML")
+    rule = {**_AES256, **value["Rules"][0]}
+    by_default = rule["ApplyServerSideEncryptionByDefault"]
+    if by_default["SSEAlgorithm"] == "AES256" and "KMSMasterKeyID" in by_default:
+        message = (
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+        )
+        raise invalid_argument(message, "ApplyServerSideEncryptionByDefault", "")
+    return {"Rules": [rule]}
+
+
+def _one_rule(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    if len(value["Rules"]) != 1:
+        raise S3Error("MalformedXML")
+    return value
+
+
+def _lifecycle(context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    rules = [{"ID": context.new_rule_id(), **rule} for rule in value["Rules"]]
+    if len({rule["ID"] for rule in rules}) < len(rules):
+        message = "Rule ID must be unique. Found same ID for one or more rules"
+        raise invalid_argument(message, "ID", "")
+    for rule in rules:
+        _check_lifecycle_rule(rule)
+    return {"Rules": rules}
+
+
+_ACTIONS: Final = (
+    "Expiration",
+    "Transitions",
+    "NoncurrentVersionTransitions",
+    "NoncurrentVersionExpiration",
+    "AbortIncompleteMultipartUpload",
+)
+
+
+def _check_lifecycle_rule(rule: Value) -> None:
+    expiration, rule_filter = rule.get("Expiration", {}), rule.get("Filter", {})
+    if ("Filter" in rule) == ("Prefix" in rule) or len(rule_filter) > 1:
+        raise S3Error("MalformedXML")
+    if "Expiration" in rule and len(expiration) != 1:
+        raise S3Error("MalformedXML")
+    if rule.get("NoncurrentVersionExpiration") == {}:
+        raise S3Error("MalformedXML")
+    if not any(action in rule for action in _ACTIONS):
+        raise S3Error("InvalidRequest", "At least one action needs to be specified in a rule")
+    tags = [tag["Key"] for tag in rule_filter.get("And", {}).get("Tags", ())]
+    if len(set(tags)) < len(tags):
+        raise S3Error("InvalidRequest", "Duplicate Tag Keys are not allowed.")
+    if "Days" in expiration and expiration["Days"] <= 0:
+        message = "'Days' for Expiration action must be a positive integer"
+        raise invalid_argument(message, "Days", str(expiration["Days"]))
+    for action in (expiration, *rule.get("Transitions", ())):
+        if action.get("Date", 0) % _DAY_S:
+            raise invalid_argument("'Date' must be at midnight GMT", "Date", str(action["Date"]))
+
+
+def _website(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    if "RedirectAllRequestsTo" in value:
+        if len(value) > 1:
+            message = "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules."
+            raise invalid_argument(message, "RedirectAllRequestsTo", "not null")
+        return value
+    if "IndexDocument" not in value:
+        message = "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty"
+        raise invalid_argument(message, "IndexDocument", "null")
+    suffix = value["IndexDocument"]["Suffix"]
+    if not suffix or "/" in suffix:
+        raise invalid_argument("The IndexDocument Suffix is not well formed", "IndexDocument", suffix)
+    for rule in value.get("RoutingRules", ()):
+        if {"ReplaceKeyPrefixWith", "ReplaceKeyWith"} <= rule["Redirect"].keys():
+            message = "You can only define ReplaceKeyPrefix or ReplaceKey but not both."
+            raise S3Error("InvalidRequest", message)
+        if rule.get("Condition") == {}:
+            message = (
+                "Condition cannot be empty. To redirect all requests without a condition, the condition "
+                "element shouldn't be present."
+            )
+            raise S3Error("InvalidRequest", message)
+    return value
+
+
+def _logging(context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
+    if "LoggingEnabled" not in value:
+        return {}
+    name = value["LoggingEnabled"]["TargetBucket"]
+    target = context.store.buckets.get(name)
+    if target is None:
+        raise S3Error("InvalidTargetBucketForLogging", details={"TargetBucket": name})
+    if target.region != bucket.region:
+        raise S3Error("CrossLocationLoggingProhibitted", details={"TargetBucketLocation": target.region})
+    return value
+
+
+def _replication(context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
+    if bucket.versioning is not Versioning.ENABLED:
+        message = "Versioning must be 'Enabled' on the bucket to apply a replication configuration"
+        raise S3Error("InvalidRequest", message)
+    rules = []
+    for rule in value["Rules"]:
+        target = context.store.buckets.get(rule["Destination"]["Bucket"].rpartition(":")[2])
+        if target is None or target.versioning is not Versioning.ENABLED:
+            raise S3Error("InvalidRequest", "Destination bucket must have versioning enabled.")
+        rules.append({"ID": context.new_rule_id(), **rule})
+    return {**value, "Rules": rules}
+
+
+def _accelerate(_context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
+    if "." in bucket.name:
+        message = "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names"
+        raise S3Error("InvalidRequest", message)
+    return _with_members(value, "Status")
+
+
+def _with_members(value: dict[str, Any], *names: str) -> Value:
+    if not set(names) <= value.keys():
+        raise S3Error("MalformedXML")
+    return value
+
+
+def _abac(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    return _with_members(value, "Status")
+
+
+def _object_lock(_context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
+    if bucket.versioning is not Versioning.ENABLED:
+        raise S3Error("InvalidBucketState")
+    _with_members(value, "ObjectLockEnabled")
+    if "Rule" in value:
+        retention = value["Rule"].get("DefaultRetention", {})
+        _with_members(retention, "Mode")
+        if ("Days" in retention) == ("Years" in retention):
+            raise S3Error("MalformedXML")
+    return value
+
+
+def _retention(context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    if not value:
+        return value
+    until_s = _with_members(value, "Mode", "RetainUntilDate")["RetainUntilDate"]
+    if until_s < context.clock.wall():
+        message = "The retain until date must be in the future!"
+        raise invalid_argument(message, "RetainUntilDate", iso_ms(until_s))
+    return value
+
+
+def _legal_hold(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
+    return _with_members(value, "Status")
+
+
+# --- the settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting of buckets.
+
+    Attributes:
+        name: What its operations have after Put and Get.
+        check: What S3 checks beyond the model.
+        missing: Code of the error of a bucket that has none.
+        initial: The value of a bucket that was given none.
+        delete: The operation that deletes it; empty if there is none.
+        resets: Whether a deletion brings the initial value back.
+    """
+
+    name: str
+    check: Check = _unchecked
+    missing: str = ""
+    initial: Value | None = None
+    delete: str = ""
+    resets: bool = False
+
+    def of(self, bucket: Bucket) -> Value:
+        """The value. Raises S3Error if there is none."""
+        value: Value | None = bucket.settings.get(self.name, self.initial)
+        if value is None:
+            raise S3Error(self.missing, details={"BucketName": bucket.name})
+        return value
+
+
+_ALL_BLOCKED: Final = dict.fromkeys(
+    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+)
+_AES256: Final = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}
+OBJECT_LOCK: Final = Setting(
+    name="ObjectLockConfiguration", check=_object_lock, missing="ObjectLockConfigurationNotFoundError"
+)
+OWNERSHIP: Final = Setting(
+    name="BucketOwnershipControls",
+    check=_one_rule,
+    missing="OwnershipControlsNotFoundError",
+    initial={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+    delete="DeleteBucketOwnershipControls",
+)
+BUCKET_SETTINGS: Final = (
+    OBJECT_LOCK,
+    OWNERSHIP,
+    Setting(
+        name="PublicAccessBlock",
+        check=_public_access,
+        missing="NoSuchPublicAccessBlockConfiguration",
+        initial=_ALL_BLOCKED,
+        delete="DeletePublicAccessBlock",
+    ),
+    Setting(
+        name="BucketEncryption",
+        check=_encryption,
+        initial={"Rules": [_AES256]},
+        delete="DeleteBucketEncryption",
+        resets=True,
+    ),
+    Setting(
+        name="BucketLifecycleConfiguration",
+        check=_lifecycle,
+        missing="NoSuchLifecycleConfiguration",
+        delete="DeleteBucketLifecycle",
+    ),
+    Setting(
+        name="BucketWebsite",
+        check=_website,
+        missing="NoSuchWebsiteConfiguration",
+        delete="DeleteBucketWebsite",
+    ),
+    Setting(
+        name="BucketReplication",
+        check=_replication,
+        missing="ReplicationConfigurationNotFoundError",
+        delete="DeleteBucketReplication",
+    ),
+    Setting(name="BucketLogging", check=_logging, initial={}),
+    Setting(name="BucketAccelerateConfiguration", check=_accelerate, initial={}),
+    Setting(name="BucketRequestPayment", initial={"Payer": "BucketOwner"}),
+    Setting(name="BucketAbac", check=_abac, initial={"Status": "Disabled"}),
+)
+_LISTED: Final = {
+    "BucketAnalytics": "ListBucketAnalyticsConfigurationResult",
+    "BucketIntelligentTiering": "ListBucketIntelligentTieringConfigurationsOutput",
+    "BucketInventory": "ListInventoryConfigurationsResult",
+    "BucketMetrics": "ListMetricsConfigurationsResult",
+}
+"""Configurations of which a bucket has many, by their ids, and the root of their list."""
+_OF_OBJECTS: Final[Mapping[str, Check]] = {"ObjectLegalHold": _legal_hold, "ObjectRetention": _retention}
+
+
+# --- documents
+
+
+def payload_of(operation: str, body: bytes, code: str = "MalformedXML") -> dict[str, Any]:
+    """The document that a request of an operation has in its body. Raises S3Error with `code`."""
+    model = service_model("s3")
+    shape = model.input_of(operation)
+    reference = shape["members"][shape["payload"]]
+    try:
+        value: dict[str, Any] = read(model, model.shape_of(reference), parse(body, reference["locationName"]))
+    except (MalformedDocument, S3Error):
+        raise S3Error(code) from None
+    return value
+
+
+def setting_answer(name: str, value: Value, head: bytes = b"") -> S3Response:
+    """The answer to the operation that gets a setting: the document it is put with."""
+    shape = service_model("s3").input_of(f"Put{name}")
+    root = shape["members"][shape["payload"]]["locationName"]
+    return answer(f"Get{name}", value, head, root=root)
+
+
+# --- operations
+
+
+def _put(setting: Setting, context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+    bucket = context.bucket(call)
+    value = setting.check(context, bucket, payload_of(f"Put{setting.name}", prepared.document))
+    head = b""
+    if setting.name == "BucketLifecycleConfiguration":
+        size = call.headers.get(_SMALLEST, "all_storage_classes_128K")
+        if size not in ("all_storage_classes_128K", "varies_by_storage_class"):
+            raise invalid_argument("Invalid value for TransitionDefaultMinimumObjectSize", _SMALLEST, size)
+        value = {**value, "TransitionDefaultMinimumObjectSize": size}
+        head = _smallest(value)
+    context.store.set_setting(bucket, setting.name, value)
+    return S3Response(200, head)
+
+
+def _get(setting: Setting, context: OperationContext, call: S3Request) -> S3Response:
+    value = setting.of(context.bucket(call))
+    return setting_answer(setting.name, value, _smallest(value))
+
+
+_SMALLEST: Final = "x-amz-transition-default-minimum-object-size"
+
+
+def _smallest(value: Value) -> bytes:
+    """The one header that a setting has."""
+    size = value.get("TransitionDefaultMinimumObjectSize")
+    return f"{_SMALLEST}: {size}\r\n".encode() if size else b""
+
+
+def _delete(setting: Setting, context: OperationContext, call: S3Request) -> S3Response:
+    context.store.set_setting(context.bucket(call), setting.name, setting.initial if setting.resets else None)
+    return S3Response(204)
+
+
+def _all(bucket: Bucket, name: str) -> dict[str, Value]:
+    return bucket.settings.get(name) or {}
+
+
+def _put_one(name: str, context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+    bucket = context.bucket(call)
+    value = payload_of(f"Put{name}Configuration", prepared.document)
+    if value["Id"] != call.query["id"]:
+        raise S3Error("IdMismatch" if name == "BucketInventory" else "MalformedXML")
+    if name == "BucketInventory":
+        target = value["Destination"]["S3BucketDestination"]["Bucket"]
+        if not target.startswith("arn:"):
+            raise S3Error("InvalidS3DestinationBucket")
+    context.store.set_setting(bucket, name, {**_all(bucket, name), value["Id"]: value})
+    return S3Response()
+
+
+def _get_one(name: str, context: OperationContext, call: S3Request) -> S3Response:
+    value = _all(context.bucket(call), name).get(call.query["id"])
+    if value is None:
+        raise S3Error("NoSuchConfiguration")
+    return setting_answer(f"{name}Configuration", value)
+
+
+def _delete_one(name: str, context: OperationContext, call: S3Request) -> S3Response:
+    bucket = context.bucket(call)
+    kept = dict(_all(bucket, name))
+    if kept.pop(call.query["id"], None) is None:
+        raise S3Error("NoSuchConfiguration")
+    context.store.set_setting(bucket, name, kept)
+    return S3Response(204)
+
+
+def _list(name: str, context: OperationContext, call: S3Request) -> S3Response:
+    """Up to 100 in the order of their ids; the token is the last id of the page before."""
+    kept = _all(context.bucket(call), name)
+    token = call.query.get("continuation-token")
+    ids = sorted(one for one in kept if token is None or one > token)
+    shown = ids[:_MAX_LISTED]
+    is_cut = len(ids) > len(shown)
+    value = {
+        "IsTruncated": is_cut,
+        "ContinuationToken": token,
+        "NextContinuationToken": shown[-1] if is_cut else None,
+        f"{name.removeprefix('Bucket')}ConfigurationList": [kept[one] for one in shown],
+    }
+    return answer(f"List{name}Configurations", value, root=_LISTED[name])
+
+
+def _check_locks(bucket: Bucket) -> None:
+    if not bucket.settings.get(OBJECT_LOCK.name):
+        raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
+
+
+def _put_of_object(name: str, context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+    value = payload_of(f"Put{name}", prepared.document)
+    _check_locks(context.bucket(call))
+    bucket, version = context.version(call)
+    settings = {
+        **version.object_metadata.settings,
+        name: _OF_OBJECTS[name](context, bucket, value) or None,
+    }
+    context.store.set_metadata(bucket, version, replace(version.object_metadata, settings=settings))
+    return S3Response(200, version_header(bucket, version))
+
+
+def _get_of_object(name: str, context: OperationContext, call: S3Request) -> S3Response:
+    _check_locks(context.bucket(call))
+    _, version = context.version(call)
+    value = version.object_metadata.settings.get(name)
+    if value is None:
+        raise S3Error("NoSuchObjectLockConfiguration")
+    return setting_answer(name, value)
+
+
+READS: Final[Mapping[str, Callable[[OperationContext, S3Request], S3Response]]] = {
+    **{f"Get{setting.name}": partial(_get, setting) for setting in BUCKET_SETTINGS},
+    **{f"Get{name}Configuration": partial(_get_one, name) for name in _LISTED},
+    **{f"List{name}Configurations": partial(_list, name) for name in _LISTED},
+    **{f"Get{name}": partial(_get_of_object, name) for name in _OF_OBJECTS},
+}
+CHANGES: Final[Mapping[str, Callable[[OperationContext, S3Request], S3Response]]] = {
+    **{setting.delete: partial(_delete, setting) for setting in BUCKET_SETTINGS if setting.delete},
+    **{f"Delete{name}Configuration": partial(_delete_one, name) for name in _LISTED},
+}
+WRITES: Final[Mapping[str, Callable[[OperationContext, S3Request, Prepared], S3Response]]] = {
+    **{f"Put{setting.name}": partial(_put, setting) for setting in BUCKET_SETTINGS},
+    **{f"Put{name}Configuration": partial(_put_one, name) for name in _LISTED},
+    **{f"Put{name}": partial(_put_of_object, name) for name in _OF_OBJECTS},
+}
+"""The operations, by AWS's names: those that read, that change without a document, that take one."""

@@ -321,24 +321,24 @@ def _put(setting: Setting, context: OperationContext, call: S3Request, prepared:
         size = call.headers.get(_SMALLEST, "all_storage_classes_128K")
         if size not in ("all_storage_classes_128K", "varies_by_storage_class"):
             raise invalid_argument("Invalid value for TransitionDefaultMinimumObjectSize", _SMALLEST, size)
-        value = {**value, "TransitionDefaultMinimumObjectSize": size}
-        head = _smallest(value)
+        value = {**value, _SMALLEST: size}
+        head = _smallest_head(value)
     context.store.set_setting(bucket, setting.name, value)
     return S3Response(200, head)
 
 
 def _get(setting: Setting, context: OperationContext, call: S3Request) -> S3Response:
     value = setting.of(context.bucket(call))
-    return setting_answer(setting.name, value, _smallest(value))
+    document = {name: member for name, member in value.items() if name != _SMALLEST}
+    return setting_answer(setting.name, document, _smallest_head(value))
 
 
 _SMALLEST: Final = "x-amz-transition-default-minimum-object-size"
+"""The one header that a setting has; it is kept beside the members of its document."""
 
 
-def _smallest(value: Value) -> bytes:
-    """The one header that a setting has."""
-    size = value.get("TransitionDefaultMinimumObjectSize")
-    return f"{_SMALLEST}: {size}\r\n".encode() if size else b""
+def _smallest_head(value: Value) -> bytes:
+    return f"{_SMALLEST}: {value[_SMALLEST]}\r\n".encode() if _SMALLEST in value else b""
 
 
 def _delete(setting: Setting, context: OperationContext, call: S3Request) -> S3Response:

@@ -47,8 +47,16 @@ def _http_event(route: TemplateRoute) -> dict[str, Any]:
     elif settings.get("stage") == "$default":
         del settings["stage"]
     method = method.upper() if isinstance(method, str) else method
+    if route.timeout_ms is not None:
+        settings["timeout_s"] = _seconds(route.timeout_ms)
     event = {"type": "http", "method": method, "path": path, "payload_format": route.payload_format}
     return {**event, **settings}
+
+
+def _seconds(milliseconds: Any) -> Any:
+    """What is no number is left for the check of the key to refuse."""
+    is_number = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool)
+    return milliseconds / 1000 if is_number else milliseconds
 
 
 def place_urls(reading: TemplateReading) -> None:

@@ -177,6 +177,31 @@ def test_http_events_of_a_template_become_routes(template):
     ]
 
 
+TIMED = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: orders.handler
+      CodeUri: handlers
+      Runtime: python3.12
+      Events:
+        Slow: {Type: HttpApi, Properties: {Path: /slow, Method: get, TimeoutInMillis: 500}}
+        Plain: {Type: HttpApi, Properties: {Path: /plain, Method: get}}
+        Rest: {Type: Api, Properties: {Path: /rest, Method: get, TimeoutInMillis: 29000}}
+"""
+
+
+def test_the_time_limit_of_a_route_is_taken(template, project):
+    """Without one it is API Gateway's own."""
+    bindings = load_config(template(TIMED)).bindings["http"]
+
+    assert {"/slow": 0.5, "/plain": 30.0, "/rest": 29.0} == {
+        one.settings.path: one.settings.answer_within_s for one in bindings
+    }
+
+
 def test_what_a_template_means_on_aws_only_is_said(template):
     """Nothing is dropped in silence."""
     at = "Resources.Orders.Properties"

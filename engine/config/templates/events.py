@@ -74,5 +74,6 @@ def _route(kind: str, settings: TemplateTable, draft: FunctionDraft, template: T
             "1.0" if rest else version,
             api,
             place,
+            plain(settings.get("TimeoutInMillis")),
         )
     )

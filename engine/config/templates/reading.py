@@ -54,6 +54,7 @@ class TemplateRoute(NamedTuple):
     payload_format: str
     api: TemplateApi
     place: Place
+    timeout_ms: Any = None
 
 
 class TemplateUrl(NamedTuple):

@@ -151,8 +151,8 @@ def _read_operation(path: str, method: str, operation: Any, api: TemplateApi, te
         template.leave_out(operation.place, kind)
         return
     version = str(plain(integration.get("payloadFormatVersion", "2.0")))
-    uri = integration.get("uri")
-    _add_route(path, method, version, uri, api, integration.place, template)
+    uri, timeout_ms = integration.get("uri"), plain(integration.get("timeoutInMillis"))
+    _add_route(path, method, version, uri, api, integration.place, template, timeout_ms)
 
 
 def include(location: str, folder: str) -> Any:
@@ -170,7 +170,14 @@ def include(location: str, folder: str) -> Any:
 
 
 def _add_route(
-    path: Any, method: Any, version: str, uri: Any, api: TemplateApi, place: Place, template: Template
+    path: Any,
+    method: Any,
+    version: str,
+    uri: Any,
+    api: TemplateApi,
+    place: Place,
+    template: Template,
+    timeout_ms: Any = None,
 ) -> None:
     """The route to the function of an integration's URI, stage variables in it replaced."""
     variables = api.settings.get("stage_variables", {})
@@ -185,7 +192,7 @@ def _add_route(
     payload_format = "1.0" if api.rest else version
     method = "ANY" if method == _ANY_METHOD else method
     template.reading.routes.append(
-        TemplateRoute(found[0].name, found[1], method, path, payload_format, api, place)
+        TemplateRoute(found[0].name, found[1], method, path, payload_format, api, place, timeout_ms)
     )
 
 
@@ -255,7 +262,10 @@ def read_route(logical: str, _kind: str, template: Template) -> None:
     method, _, path = key.partition(" ")
     version = str(plain(integration.get("PayloadFormatVersion", "2.0")))
     uri, place = integration.get("IntegrationUri"), properties.place
-    _add_route(path or _DEFAULT_ROUTE, method if path else "ANY", version, uri, api, place, template)
+    timeout_ms = plain(integration.get("TimeoutInMillis"))
+    _add_route(
+        path or _DEFAULT_ROUTE, method if path else "ANY", version, uri, api, place, template, timeout_ms
+    )
 
 
 def read_method(logical: str, _kind: str, template: Template) -> None:
@@ -283,7 +293,8 @@ def read_method(logical: str, _kind: str, template: Template) -> None:
         template.leave_out(properties.place[:-1], kind)
         return
     integration.read("IntegrationHttpMethod", "PassthroughBehavior", "Credentials", "ConnectionType")
-    _add_route(path, http_method, "1.0", integration.get("Uri"), api, properties.place, template)
+    uri, timeout_ms = integration.get("Uri"), plain(integration.get("TimeoutInMillis"))
+    _add_route(path, http_method, "1.0", uri, api, properties.place, template, timeout_ms)
 
 
 def _path_of(logical: str, template: Template, depth: int) -> str | None:

@@ -21,6 +21,7 @@ class ErrorResponses:
         throttled: Refused for lack of concurrency.
         unavailable: The engine is stopping.
         too_large: The request body is over the front door's limit.
+        timed_out: The function did not answer within the front door's limit; None if it has none.
         passes_throttle: The client gets Lambda's own throttle message as body.
     """
 
@@ -29,6 +30,7 @@ class ErrorResponses:
     throttled: Answer
     unavailable: Answer
     too_large: Answer
+    timed_out: Answer | None = None
     passes_throttle: bool = False
 
     def of(self, outcome: Outcome) -> Answer:
@@ -55,8 +57,9 @@ def error_responses(front_door: FrontDoor) -> ErrorResponses:
 
     Sources: Lambda Developer Guide, "Handling Lambda errors with an API Gateway API" and "Lambda function
     URLs"; Elastic Load Balancing, "Lambda functions as targets". Not confirmed by a primary source: the
-    HTTP API's answers to throttles and failures beyond their family 5xx, bodies of 413, every `unavailable`,
-    and the content type of a Function URL's errors.
+    HTTP API's answers to throttles and failures beyond their family 5xx (503 to a
+    function that takes too long is from public reports: serverless/serverless#11222), bodies of 413, every
+    `unavailable`, and the content type of a Function URL's errors.
     """
     match front_door:
         case FrontDoor.URL:
@@ -75,6 +78,7 @@ def error_responses(front_door: FrontDoor) -> ErrorResponses:
                 throttled=_message(503, "Service Unavailable"),
                 unavailable=_message(503, "Service Unavailable"),
                 too_large=_message(413, "Request Entity Too Large"),
+                timed_out=_message(503, "Service Unavailable"),
             )
         case FrontDoor.REST:
             return ErrorResponses(
@@ -83,6 +87,9 @@ def error_responses(front_door: FrontDoor) -> ErrorResponses:
                 throttled=_message(500, "Internal server error", error_type="InternalServerErrorException"),
                 unavailable=_message(503, "Service Unavailable"),
                 too_large=_message(413, "Request Too Long", error_type="RequestTooLargeException"),
+                timed_out=_message(
+                    504, "Endpoint request timed out", error_type="InternalServerErrorException"
+                ),
             )
         case FrontDoor.ALB:
             return ErrorResponses(

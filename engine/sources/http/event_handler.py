@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -18,6 +18,7 @@ from engine.ports import Host, Sink, Tracer
 from engine.protocols.http.cors import Cors
 from engine.protocols.http.server import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
+from engine.sources.http.answer_deadlines import AnswerDeadlines
 from engine.sources.http.error_responses import no_route
 from engine.sources.http.headers import AdoptedTracing, Tracing
 from engine.sources.http.payload import PayloadFormat, RequestRefused
@@ -34,12 +35,16 @@ _FITS_UP_TO_BYTES: Final = 524_288
 
 
 class Route(NamedTuple):
-    """Which function a request goes to, how it is put, and what pages of other origins may do."""
+    """Which function a request goes to, how it is put, and what pages of other origins may do.
+
+    `answer_within_s`: how long the function is waited for; None is as long as it takes.
+    """
 
     function: str
     payload: PayloadFormat
     qualifier: str | None = None
     cors: Cors | None = None
+    answer_within_s: float | None = None
 
 
 class Resolved(NamedTuple):
@@ -117,9 +122,22 @@ def _is_rest(found: Found[Route]) -> bool:
 class HttpEventHandler:
     """Takes requests from the server, hands events to the sink, and gives the answers back."""
 
-    __slots__ = ("_new_request_id", "_reject", "_router", "_submit", "_timestamps", "_tracer", "_tracing")
+    __slots__ = (
+        "_deadlines",
+        "_new_request_id",
+        "_reject",
+        "_router",
+        "_submit",
+        "_timestamps",
+        "_tracer",
+        "_tracing",
+    )
 
-    def __init__(self, router: Router, sink: Sink, host: Host) -> None:
+    def __init__(
+        self, router: Router, sink: Sink, host: Host, deadlines: AnswerDeadlines | None = None
+    ) -> None:
+        """Without `deadlines` every answer is waited for as long as it takes."""
+        self._deadlines = deadlines
         self._router = router
         self._submit = sink.submit
         self._timestamps = Timestamps(host.clock)
@@ -180,8 +198,12 @@ class HttpEventHandler:
         answers: Answers = payload
         if self._tracer is not None:
             answers = TracedAnswers(payload, self._tracer, event)
+        reply: Callable[[Outcome], None] = partial(_answer, request, answers)
+        if route.answer_within_s is not None and self._deadlines is not None:
+            late = partial(self._answer_late, payload, event)
+            reply = self._deadlines.until(route.answer_within_s, request, reply, late)
         try:
-            self._submit(event, partial(_answer, request, answers))
+            self._submit(event, reply)
         except NotAccepting:
             self._reject("not_accepting")
             self._refuse_event(request, payload.error_responses.unavailable, event)
@@ -189,7 +211,14 @@ class HttpEventHandler:
             self._reject("unknown_function")
             self._refuse_event(request, payload.error_responses.failed, event)
 
+    def _answer_late(self, payload: PayloadFormat, event: Event, request: Request) -> None:
+        """Answer for a function that has not: it runs on."""
+        if payload.error_responses.timed_out is not None:
+            self._refuse_event(request, payload.error_responses.timed_out, event)
+
     def _refuse_event(self, request: Request, answer: Answer, event: Event) -> None:
+        if self._deadlines is not None:
+            self._deadlines.forget(request)
         if self._tracer is not None:
             self._tracer.answered(event, answer[0])
         _refuse(request, answer, event.request_id)

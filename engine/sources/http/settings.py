@@ -37,6 +37,10 @@ class FrontDoor(StrEnum):
     ALB = "alb"
 
 
+_TIMEOUTS_S: Final = {FrontDoor.REST: 29.0, FrontDoor.HTTP_API: 30.0}
+"""How long APIs wait for a function (API Gateway Developer Guide, "Quotas")."""
+
+
 def _methods(methods: tuple[str, ...]) -> tuple[str, ...]:
     methods = tuple(method.upper() for method in methods)
     for method in methods:
@@ -125,6 +129,8 @@ class HttpEvent(SettingsTable, strict=False):
         multi_value_headers: The target group attribute `lambda.multi_value_headers.enabled` (alb).
         binary_media_types: The REST API's list, for example `["image/png"]` or `["*/*"]` (1.0).
         cors: Pages of other origins that may use the route. Preflights are answered without the function.
+        timeout_s: Seconds until the API answers 504 (an HTTP API 503) for a function that runs on;
+            0 = never. Absent means 29 for a REST API, 30 for an HTTP API (AWS); others have none.
     """
 
     type: Literal["http"] = "http"
@@ -137,6 +143,7 @@ class HttpEvent(SettingsTable, strict=False):
     multi_value_headers: bool = False
     binary_media_types: Annotated[tuple[str, ...], Check(_media_types)] = ()
     cors: CorsSettings | None = None
+    timeout_s: Annotated[float, Bounds(ge=0)] | None = None
 
     def check_keys_together(self) -> None:
         """There is only what the format knows."""
@@ -150,6 +157,10 @@ class HttpEvent(SettingsTable, strict=False):
             raise ValueError("a load balancer has no stage and no stage_variables")
         if self.payload_format == "alb" and self.cors:
             raise ValueError("a load balancer has no cors: its functions answer OPTIONS themselves")
+        if self.timeout_s is not None and self.front_door not in _TIMEOUTS_S:
+            raise ValueError(
+                "timeout_s is for routes of APIs: nothing else ends a request before the function"
+            )
         if self._is_rest and self.stage == DEFAULT_PATH:
             raise ValueError("a REST API has no stage named $default")
 
@@ -166,6 +177,12 @@ class HttpEvent(SettingsTable, strict=False):
             return FrontDoor.ALB
         bare = self.path == DEFAULT_PATH and self.method == ANY
         return FrontDoor.URL if bare and not self.stage and not self.stage_variables else FrontDoor.HTTP_API
+
+    @property
+    def answer_within_s(self) -> float | None:
+        """Seconds that the front door waits for the function; None: as long as it takes."""
+        limit_s = _TIMEOUTS_S.get(self.front_door) if self.timeout_s is None else self.timeout_s
+        return limit_s or None
 
     @property
     def stage_name(self) -> str:

@@ -12,6 +12,7 @@ from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
+from engine.sources.http.answer_deadlines import AnswerDeadlines
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
 from engine.sources.http.function_urls import (
     PREFIX,
@@ -41,8 +42,7 @@ class HttpSource:
     """All HTTP events of an engine, on one listener named `http`.
 
     Routes of several functions and front doors may share it. Requests that no route takes get one rule
-    for all (`refusals.no_route`). The time limits of API Gateway itself (29 s for a REST API, 30 s for an
-    HTTP API) are not imitated: the function's own timeout alone ends a request.
+    for all (`error_responses.no_route`).
     """
 
     Settings: ClassVar[type[SettingsModel]] = HttpEvent
@@ -122,7 +122,8 @@ class HttpSource:
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Listen until `stopping`, then answer the requests that came before. Starts with `http://host:port`."""
         host = self._host
-        event_handler = self._event_handler = HttpEventHandler(self._router, sink, host)
+        deadlines = AnswerDeadlines(host.clock)
+        event_handler = self._event_handler = HttpEventHandler(self._router, sink, host, deadlines)
         rule = RequestGate(
             host.listen[LISTENER][0],
             hosts=host.hosts,
@@ -151,6 +152,7 @@ class HttpSource:
             await server.drain()
         finally:
             server.close()
+            deadlines.close()
 
 
 def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:
@@ -161,4 +163,5 @@ def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:
     payload = payload_class(binding, settings, gateway)
     name = binding.function.name
     cors = settings.cors.rule() if settings.cors is not None else None
-    return Entry(settings.method, settings.path, name, Route(name, payload, binding.qualifier, cors))
+    route = Route(name, payload, binding.qualifier, cors, settings.answer_within_s)
+    return Entry(settings.method, settings.path, name, route)

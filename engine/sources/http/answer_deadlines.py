@@ -8,80 +8,61 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
 
-from engine.core.outcome import Outcome
+from engine.core.event import Event
 from engine.ports import Clock
 from engine.protocols.http.server import Request
+from engine.sources.http.payload import PayloadFormat
 from engine.timer import Timer
 
-
-class AnswerDue(NamedTuple):
-    """A request that a function is to answer: until when, and what happens if it does not."""
-
-    due_s: float
-    give_up: Callable[[Request], None]
+GiveUp = Callable[[Request, PayloadFormat, Event], None]
+"""Answers a request in place of its function."""
 
 
-class AnswerDeadlines:
-    """The requests of front doors with a limit. One timer for all that have the same one."""
+class AnswersDue:
+    """Requests with one limit that a function is to answer, in the order of their deadlines.
 
-    __slots__ = ("_clock", "_lines")
+    Attributes:
+        waiting: Request -> when it is given up, how its front door answers, its event. Whoever answers it
+            takes it out: one that is not there is answered.
+        timer: To be set to the deadline of a request that is put in, unless it is armed.
+    """
 
-    def __init__(self, clock: Clock) -> None:
+    __slots__ = ("_give_up", "timer", "waiting")
+
+    def __init__(self, clock: Clock, give_up: GiveUp) -> None:
+        self.waiting: dict[Request, tuple[float, PayloadFormat, Event]] = {}
+        self.timer = Timer(asyncio.get_running_loop(), clock, self._on_due)
+        self._give_up = give_up
+
+    def _on_due(self, now_s: float) -> float | None:
+        while self.waiting:
+            request, (due_s, payload, event) = next(iter(self.waiting.items()))
+            if due_s > now_s:
+                return due_s
+            del self.waiting[request]
+            self._give_up(request, payload, event)
+        return None
+
+
+class AnswerDeadlines(dict[float, AnswersDue]):
+    """Those of all front doors, by their limits in seconds. Needs a running loop."""
+
+    def __init__(self, clock: Clock, give_up: GiveUp) -> None:
+        super().__init__()
         self._clock = clock
-        self._lines: dict[float, _Line] = {}
+        self._give_up = give_up
 
-    def until(
-        self,
-        limit_s: float,
-        request: Request,
-        answer: Callable[[Outcome], None],
-        give_up: Callable[[Request], None],
-    ) -> Callable[[Outcome], None]:
-        """What takes the outcome for `request`: it calls `answer`, unless `give_up` was called before.
-
-        That is called `limit_s` seconds after the request came.
-        """
-        line = self._lines.get(limit_s)
-        if line is None:
-            line = self._lines[limit_s] = _Line(self._clock)
-        due_s = request.received_s + limit_s
-        line.waiting[request] = AnswerDue(due_s, give_up)
-        if not line.timer.armed:
-            line.timer.at(due_s)
-        return partial(line.end, request, answer)
+    def __missing__(self, limit_s: float) -> AnswersDue:
+        due = self[limit_s] = AnswersDue(self._clock, self._give_up)
+        return due
 
     def forget(self, request: Request) -> None:
         """Do not give it up: it is answered."""
-        for line in self._lines.values():
-            line.waiting.pop(request, None)
+        for due in self.values():
+            due.waiting.pop(request, None)
 
     def close(self) -> None:
         """Give up nothing more."""
-        for line in self._lines.values():
-            line.timer.cancel()
-
-
-class _Line:
-    """Requests with one limit, in the order of their deadlines."""
-
-    __slots__ = ("timer", "waiting")
-
-    def __init__(self, clock: Clock) -> None:
-        self.waiting: dict[Request, AnswerDue] = {}
-        self.timer = Timer(asyncio.get_running_loop(), clock, self._give_up)
-
-    def end(self, request: Request, answer: Callable[[Outcome], None], outcome: Outcome) -> None:
-        if self.waiting.pop(request, None) is not None:
-            answer(outcome)
-
-    def _give_up(self, now_s: float) -> float | None:
-        while self.waiting:
-            request, due = next(iter(self.waiting.items()))
-            if due.due_s > now_s:
-                return due.due_s
-            del self.waiting[request]
-            due.give_up(request)
-        return None
+        for due in self.values():
+            due.timer.cancel()

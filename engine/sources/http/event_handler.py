@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -133,11 +133,9 @@ class HttpEventHandler:
         "_tracing",
     )
 
-    def __init__(
-        self, router: Router, sink: Sink, host: Host, deadlines: AnswerDeadlines | None = None
-    ) -> None:
-        """Without `deadlines` every answer is waited for as long as it takes."""
-        self._deadlines = deadlines
+    def __init__(self, router: Router, sink: Sink, host: Host, *, keeps_time_limits: bool = False) -> None:
+        """`keeps_time_limits`: routes wait no longer for a function than `answer_within_s`. Needs a loop."""
+        self._deadlines = AnswerDeadlines(host.clock, self._answer_late) if keeps_time_limits else None
         self._router = router
         self._submit = sink.submit
         self._timestamps = Timestamps(host.clock)
@@ -198,10 +196,14 @@ class HttpEventHandler:
         answers: Answers = payload
         if self._tracer is not None:
             answers = TracedAnswers(payload, self._tracer, event)
-        reply: Callable[[Outcome], None] = partial(_answer, request, answers)
-        if route.answer_within_s is not None and self._deadlines is not None:
-            late = partial(self._answer_late, payload, event)
-            reply = self._deadlines.until(route.answer_within_s, request, reply, late)
+        reply = partial(_answer, request, answers)
+        limit_s, deadlines = route.answer_within_s, self._deadlines
+        if limit_s is not None and deadlines is not None:
+            due, due_s = deadlines[limit_s], request.received_s + limit_s
+            due.waiting[request] = (due_s, payload, event)
+            if not due.timer.armed:
+                due.timer.at(due_s)
+            reply = partial(_answer_in_time, due.waiting, request, answers)
         try:
             self._submit(event, reply)
         except NotAccepting:
@@ -211,7 +213,12 @@ class HttpEventHandler:
             self._reject("unknown_function")
             self._refuse_event(request, payload.error_responses.failed, event)
 
-    def _answer_late(self, payload: PayloadFormat, event: Event, request: Request) -> None:
+    def close(self) -> None:
+        """Wait for functions as long as it takes, from now on."""
+        if self._deadlines is not None:
+            self._deadlines.close()
+
+    def _answer_late(self, request: Request, payload: PayloadFormat, event: Event) -> None:
         """Answer for a function that has not: it runs on."""
         if payload.error_responses.timed_out is not None:
             self._refuse_event(request, payload.error_responses.timed_out, event)
@@ -256,6 +263,19 @@ def _shown(trace_id: str | None) -> bytes:
 
 
 def _answer(request: Request, payload: Answers, outcome: Outcome) -> None:
+    if len(outcome.body) > LARGE_BYTES:
+        answer_in_turns(request, _read_and_answer(request, payload, outcome))
+        return
+    status, head, body = payload.answer(outcome, request)
+    request.respond(status, head, body)
+
+
+def _answer_in_time(
+    waiting: dict[Request, Any], request: Request, payload: Answers, outcome: Outcome
+) -> None:
+    """`_answer`, unless the request was given up. It does not call that: this is the hot path."""
+    if waiting.pop(request, None) is None:
+        return
     if len(outcome.body) > LARGE_BYTES:
         answer_in_turns(request, _read_and_answer(request, payload, outcome))
         return

@@ -12,7 +12,6 @@ from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
-from engine.sources.http.answer_deadlines import AnswerDeadlines
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
 from engine.sources.http.function_urls import (
     PREFIX,
@@ -122,8 +121,8 @@ class HttpSource:
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Listen until `stopping`, then answer the requests that came before. Starts with `http://host:port`."""
         host = self._host
-        deadlines = AnswerDeadlines(host.clock)
-        event_handler = self._event_handler = HttpEventHandler(self._router, sink, host, deadlines)
+        event_handler = HttpEventHandler(self._router, sink, host, keeps_time_limits=True)
+        self._event_handler = event_handler
         rule = RequestGate(
             host.listen[LISTENER][0],
             hosts=host.hosts,
@@ -152,7 +151,7 @@ class HttpSource:
             await server.drain()
         finally:
             server.close()
-            deadlines.close()
+            event_handler.close()
 
 
 def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:

@@ -1,6 +1,7 @@
 """How long a front door waits for a function, on virtual time."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,6 @@ from engine.core.outcome import Status
 from engine.errors import NotAccepting
 from engine.ports import Binding
 from engine.protocols.http.server import Request
-from engine.sources.http.answer_deadlines import AnswerDeadlines
 from engine.sources.http.event_handler import HttpEventHandler
 from engine.sources.http.settings import HttpEvent
 from engine.sources.http.source import HttpSource
@@ -33,8 +33,9 @@ class Door:
             Binding(function=Function(f"f{number}", handler="m.f"), settings=HttpEvent(**one))
             for number, one in enumerate(settings)
         ]
-        self.deadlines = AnswerDeadlines(self.clock)
-        self.handler = HttpEventHandler(HttpSource.build(bindings, host).router, self, host, self.deadlines)
+        host = replace(host, clock=self.clock)
+        router = HttpSource.build(bindings, host).router
+        self.handler = HttpEventHandler(router, self, host, keeps_time_limits=True)
 
     def submit(self, event, reply, /):
         if self.refusal is not None:
@@ -118,7 +119,7 @@ async def test_what_was_refused_is_not_given_up_later(door_of):
 async def test_a_closed_listener_gives_up_nothing(door_of):
     door = door_of(REST)
     door.get(b"/a")
-    door.deadlines.close()
+    door.handler.close()
     await asyncio.sleep(100)
 
     assert [] == door.answers

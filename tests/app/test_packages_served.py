@@ -452,3 +452,17 @@ def test_the_aws_cli_creates_invokes_and_deletes(served, package, tmp_path):
     run("delete-function", "--function-name", "cli")
 
     assert 7 == json.loads((tmp_path / "out.json").read_text())[0]
+
+
+def test_snapstart_runs_and_a_runtime_that_is_not_here_fails_when_invoked(served):
+    """Published versions start from a snapshot; what nothing here can run is declared all the same."""
+    kind = "import os\ndef handler(event, context): return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']"
+    served.create("snap", kind, SnapStart={"ApplyOn": "PublishedVersions"})
+    version = served.lambda_.publish_version(FunctionName="snap")
+    served.create("node", kind, Runtime="nodejs22.x", Handler="index.handler")
+    failed = served.invoke("node")[0]
+
+    assert ("Active", "On") == (version["State"], version["SnapStart"]["OptimizationStatus"])
+    assert ("on-demand", "snap-start") == (served.invoke("snap")[0], served.invoke("snap:1")[0])
+    assert "Runtime.InvalidEntrypoint" == failed["errorType"]
+    assert "Couldn't find valid bootstrap(s)" in failed["errorMessage"]

@@ -14,6 +14,7 @@ from engine.services.lambda_api.errors import conflict, function_not_found, not_
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.tags_and_settings import check_tags
 
 
 class CapacityProviders:
@@ -29,7 +30,7 @@ class CapacityProviders:
         name = _name(members.pop("CapacityProviderName"))
         if name in self._registry.state.capacity_providers:
             raise conflict(f"Capacity provider already exists: {self._arn(name)}")
-        tags = members.pop("Tags", {})
+        check_tags(tags := members.pop("Tags", {}))
         self._registry.state.capacity_providers[name] = KeptResource(
             config=members, tags=tags, modified_s=self._registry.now_s()
         )

@@ -16,6 +16,7 @@ from engine.services.lambda_api.errors import conflict
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.tags_and_settings import check_tags
 
 _ID_CHARACTERS: Final = 17
 
@@ -42,7 +43,7 @@ class CodeSigning:
     async def create(self, call: Call) -> Answer:
         """CreateCodeSigningConfig."""
         members = dict(call.members)
-        tags = members.pop("Tags", {})
+        check_tags(tags := members.pop("Tags", {}))
         members["CodeSigningPolicies"] = {
             "UntrustedArtifactOnDeployment": "Warn",
             **members.get("CodeSigningPolicies", {}),

@@ -18,7 +18,8 @@ from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import ONLY_FUNCTIONS, FunctionRegistry
 from engine.services.lambda_api.layers import folders_of
-from engine.services.lambda_api.runtimes import RUNTIMES
+from engine.services.lambda_api.runtimes import RUNTIMES, SNAPSTART_RUNTIMES
+from engine.services.lambda_api.tags_and_settings import check_tags
 
 _LONGEST_NAME: Final = 64
 _VARIABLES_BYTES: Final = 4096
@@ -67,6 +68,10 @@ class CreateFunctionChecks:
         if self._registry.record(name) is not None or self._registry.is_changing(name):
             raise conflict(f"Function already exist: {name}")
 
+    def _declared(self, name: str) -> str | None:
+        record = self._registry.record(name)
+        return None if record is None or record.latest is None else record.latest.settings["Runtime"]
+
     def check(self, name: str, members: Mapping[str, Any]) -> list[str]:
         """Check what goes beyond single members. Returns the folders of the layers. Raises ServiceError."""
         runtime = members.get("Runtime")
@@ -75,6 +80,10 @@ class CreateFunctionChecks:
                 f"Value {runtime[:200]} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
                 f"value set: [{', '.join(RUNTIMES)}] or be a valid ARN"
             )
+        runtime = runtime or self._declared(name)
+        applies = members.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
+        if applies and runtime not in SNAPSTART_RUNTIMES:
+            raise invalid_parameter(f"{runtime} is not supported for SnapStart enabled functions.")
         variables = members.get("Environment", {}).get("Variables", {})
         reserved = [key for key in variables if key in _RESERVED]
         if reserved:
@@ -98,6 +107,7 @@ class CreateFunctionChecks:
                 f"{EXEC_WRAPPER} wraps a runtime that is started as a program. For Python that is "
                 "awslambdaric, which is not installed beside this engine: pip install awslambdaric."
             )
+        check_tags(members.get("Tags", {}))
         dead_letters = members.get("DeadLetterConfig", {}).get("TargetArn")
         if dead_letters and not re.match(r"arn:[^:]+:(sqs|sns):", dead_letters):
             message = f"The provided target ARN {dead_letters[:200]} is not one of an SQS queue or SNS topic."

@@ -25,6 +25,7 @@ from engine.services.lambda_api.function_names import Addressed, addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.tags_and_settings import check_tags
 
 _MAX_LISTED: Final = 100
 _UNRECOGNIZED: Final = "Unrecognized event source."
@@ -93,6 +94,7 @@ class EventSourceMappings:
         if mappings is None:
             raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
         _reject_stream_members(members)
+        check_tags(members.get("Tags", {}))
         config = _settings_members(members)
         settings = settings_of(mappings, config)
         address = self._function(members["FunctionName"])

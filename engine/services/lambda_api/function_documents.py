@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from engine.packages.records import FunctionRecord, Version
+from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.services.lambda_api.configured_functions import iso, runtime_version
 from engine.services.lambda_api.function_registry import FunctionRegistry
 
@@ -57,10 +57,15 @@ def version_document(
         "Version": version.version,
         "RevisionId": version.revision,
         "PackageType": "Zip",
-        "SnapStart": {**settings["SnapStart"], "OptimizationStatus": "Off"},
+        "SnapStart": {
+            **settings["SnapStart"],
+            "OptimizationStatus": "On" if is_snapshot(version) else "Off",
+        },
     }
     if "Environment" in settings:
         document["Environment"] = {"Variables": {}, **settings["Environment"]}
+    if settings.get("KMSKeyArn"):
+        document["KMSKeyArn"] = settings["KMSKeyArn"]
     if settings.get("DeadLetterConfig", {}).get("TargetArn"):
         document["DeadLetterConfig"] = settings["DeadLetterConfig"]
     if settings.get("Layers"):
@@ -72,9 +77,15 @@ def version_document(
             "SubnetIds": [],
             "SecurityGroupIds": [],
             "VpcId": "",
+            "Ipv6AllowedForDualStack": False,
             **settings["VpcConfig"],
         }
     return document
+
+
+def is_snapshot(version: Version) -> bool:
+    """Whether SnapStart applies: to published versions alone."""
+    return version.version != LATEST and version.settings["SnapStart"]["ApplyOn"] == "PublishedVersions"
 
 
 def with_state(document: dict[str, Any], version: Version) -> dict[str, Any]:
@@ -116,7 +127,6 @@ _COPIED: Final = (
     "Architectures",
     "EphemeralStorage",
     "LoggingConfig",
-    "KMSKeyArn",
     "FileSystemConfigs",
 )
 

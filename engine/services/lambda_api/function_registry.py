@@ -109,9 +109,9 @@ class FunctionRegistry:
         return qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases
 
     def lookup_for_alias(self, call: Call) -> FoundFunction:
-        """The same, for operations that tell a qualifier that reads like an alias's name as a missing alias.
+        """As `lookup`, but a missing one whose qualifier reads like an alias's name is told as an alias.
 
-        The function itself is told in the same way then: nobody asks whether it exists.
+        So is a missing function: whether that exists is not asked first.
         """
         name, qualifier = self.address(call)
         record = self.record(name)

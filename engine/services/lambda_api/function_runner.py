@@ -18,6 +18,7 @@ from engine.ports import Offload
 from engine.registry import names, resolve
 from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackages
+from engine.services.lambda_api.function_documents import is_snapshot
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.layers import layer_warnings
 
@@ -94,6 +95,8 @@ class FunctionRunner:
             executor=executor,
             memory_mb=settings["MemorySize"],
             timeout_s=float(settings["Timeout"]),
+            ephemeral_storage_mb=settings["EphemeralStorage"]["Size"],
+            snapstart=executor == "process" and is_snapshot(version),
             architecture=settings["Architectures"][0],
             reserved_concurrency=record.reserved,
             environment=_log_variables(settings.get("LoggingConfig", {})) | variables,

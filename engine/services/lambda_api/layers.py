@@ -112,8 +112,8 @@ class Layers:
     @operation("DeleteLayerVersion", writes=True)
     async def delete(self, call: Call) -> Answer:
         """DeleteLayerVersion: functions that use it keep it. A missing version is no error."""
-        layer = self._registry.state.layers.get(self._name(call))
-        version = layer.versions.pop(self._number(call), None) if layer is not None else None
+        layer, number = self._registry.state.layers.get(self._name(call)), self._number(call)
+        version = layer.versions.pop(number, None) if layer is not None else None
         if version is not None:
             self._packages.remove_unused(version.folder)
         return Answer({})
@@ -170,7 +170,10 @@ class Layers:
         return call.name.rpartition(":")[2]
 
     def _number(self, call: Call) -> str:
-        return str(call.parameters["VersionNumber"])
+        number: int = call.parameters["VersionNumber"]
+        if number < 1:
+            raise invalid_parameter("Layer Version Cannot be less than 1")
+        return str(number)
 
     def _arn(self, name: str) -> str:
         account = self._registry.account

@@ -1,6 +1,6 @@
 """Runtimes that a function may declare.
 
-Source: recorded answers of January 2026.
+Source: answers recorded in January 2026.
 """
 
 from __future__ import annotations
@@ -35,3 +35,18 @@ RUNTIMES: Final = (
     "java8.al2",
 )
 """In the order of AWS's error text. A layer may name more: the model's whole set, retired ones too."""
+
+SNAPSTART_RUNTIMES: Final = frozenset(
+    {
+        "java11",
+        "java17",
+        "java21",
+        "java25",
+        "python3.12",
+        "python3.13",
+        "python3.14",
+        "dotnet8",
+        "dotnet10",
+    }
+)
+"""Source: Lambda Developer Guide, "Improving startup performance with Lambda SnapStart"."""

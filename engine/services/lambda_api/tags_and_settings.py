@@ -5,6 +5,7 @@ Source: Lambda API reference, TagResource, PutFunctionRecursionConfig and their 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from engine.packages.records import LATEST, FunctionRecord, KeptResource, MappingRecord
@@ -16,6 +17,12 @@ from engine.services.lambda_api.routes import Call
 _MAX_TAGS: Final = 50
 _NOTHING: Final = "The resource you requested does not exist."
 _NO_PARTS: Final = "Tags on function aliases and versions are not supported. Please specify a function ARN."
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Raise ServiceError (400) if a resource would have more tags than it can."""
+    if len(tags) > _MAX_TAGS:
+        raise invalid_parameter("Number of tags exceeds resource tag limit.")
 
 
 class TagsAndSettings:
@@ -33,8 +40,7 @@ class TagsAndSettings:
         members = call.members["Tags"]
         if not members:
             raise invalid_parameter("An error occurred and the request cannot be processed.")
-        if len(record.tags | members) > _MAX_TAGS:
-            raise invalid_parameter("Number of tags exceeds resource tag limit.")
+        check_tags(record.tags | members)
         record.tags = record.tags | members
         return Answer({})
 

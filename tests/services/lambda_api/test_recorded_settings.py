@@ -459,3 +459,53 @@ def test_what_is_kept_is_shown_after_a_restart(lambda_client, tmp_path):
         start(aws, store, runner)
 
         assert before == list(kept(aws, config))
+
+
+# ---------------------------------------------------------------- SnapStart, storage, networks
+
+
+def test_snapstart_applies_to_published_versions(aws):
+    """And to runtimes that AWS has it for."""
+    on = {"ApplyOn": "PublishedVersions"}
+    latest = aws.make("f", SnapStart=on)["SnapStart"]
+    version = aws.publish_version(FunctionName="f")["SnapStart"]
+    applied = {number: function.snapstart for (_, number), function in aws.bench.deployment.functions.items()}
+    text = "python3.11 is not supported for SnapStart enabled functions."
+
+    assert (on | {"OptimizationStatus": "Off"}, on | {"OptimizationStatus": "On"}) == (latest, version)
+    assert {"$LATEST": False, "1": True} == applied
+    assert (*INVALID, text, "User") == aws.error(
+        "update_function_configuration", FunctionName="f", Runtime="python3.11", SnapStart=on
+    )
+
+
+def test_what_is_declared_of_storage_and_networks_is_taken_or_shown(aws):
+    shown = aws.make("f", EphemeralStorage={"Size": 1024}, VpcConfig=NETWORK, KMSKeyArn="")
+
+    assert 1024 == aws.bench.deployment.functions["f", "$LATEST"].ephemeral_storage_mb
+    assert {**NETWORK, "VpcId": "", "Ipv6AllowedForDualStack": False} == shown["VpcConfig"]
+    assert "KMSKeyArn" not in shown
+
+
+def test_a_layers_version_is_a_positive_number(aws):
+    for operation in ("get_layer_version", "delete_layer_version"):
+        assert (*INVALID, "Layer Version Cannot be less than 1", "User") == aws.error(
+            operation, LayerName="l", VersionNumber=0
+        )
+
+
+def test_nothing_is_created_with_too_many_tags(aws):
+    """Fifty, as nothing is tagged with more."""
+    tags = {f"key{number}": "" for number in range(51)}
+    text = "Number of tags exceeds resource tag limit."
+    create = {"FunctionName": "f", "Role": OPERATOR["CapacityProviderOperatorRoleArn"], "Handler": "a.b"}
+    code = {"Runtime": "python3.12", "Code": {"ZipFile": b""}}
+    provider = {"CapacityProviderName": "p", "VpcConfig": NETWORK, "PermissionsConfig": OPERATOR}
+
+    for operation, members in (
+        ("create_function", create | code),
+        ("create_code_signing_config", {"AllowedPublishers": PUBLISHERS}),
+        ("create_capacity_provider", provider),
+        ("tag_resource", {"Resource": f"{ARN}hello"}),
+    ):
+        assert (*INVALID, text, "User") == aws.error(operation, **members, Tags=tags)

@@ -82,7 +82,9 @@ def read_object(request: Request) -> dict[str, Any]:
         document = orjson.loads(request.body or b"{}")
     except orjson.JSONDecodeError:
         raise unreadable(_NOT_JSON) from None
-    return _object(document)
+    if not isinstance(document, dict):
+        raise unreadable(_NO_OBJECT)
+    return document
 
 
 def read_large_object(request: Request) -> Steps[dict[str, Any]]:
@@ -91,10 +93,6 @@ def read_large_object(request: Request) -> Steps[dict[str, Any]]:
         document = yield from loads_in_pieces(request.body)
     except NotJson:
         raise unreadable(_NOT_JSON) from None
-    return _object(document)
-
-
-def _object(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise unreadable(_NO_OBJECT)
     return document

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.protocols.aws.json_values import as_integer, as_list, as_map, as_text
+from engine.protocols.aws.json_values import as_integer, as_list, as_map, as_text, unexpected
 from engine.services.sqs.errors import missing
 
 Params = Mapping[str, Any]
@@ -38,15 +38,25 @@ def integer(params: Params, name: str) -> int | None:
 
 def texts(params: Params, *names: str) -> list[str]:
     """The strings of the lists of these names, one list after the other."""
-    return [
-        as_text(item) for name in names if (value := params.get(name)) is not None for item in as_list(value)
-    ]
+    found: list[str] = []
+    for name in names:
+        value = params.get(name)
+        if value is not None:
+            found += map(as_text, as_list(value))
+    return found
 
 
 def structures(params: Params, name: str) -> list[dict[str, Any]]:
     """A list of objects; empty if it is absent or null."""
     value = params.get(name)
-    return [] if value is None else [as_map(item) for item in as_list(value)]
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise unexpected(value)
+    for item in value:
+        if not isinstance(item, dict):
+            raise unexpected(item)
+    return value
 
 
 def structure_map(params: Params, name: str) -> dict[str, dict[str, Any]]:

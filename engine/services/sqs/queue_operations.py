@@ -58,7 +58,8 @@ _LONGEST_TAG_VALUE: Final = 256
 class QueueOperations:
     """All operations except those on messages. Those on a queue are given its record as well.
 
-    Parameters have the model's types, and those that it requires are there.
+    Parameters have the model's types. Those that it requires are there, but for `QueueName`, `Attributes`
+    and `Actions`: AWS has words of its own where these are missing.
     """
 
     def __init__(

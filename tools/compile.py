@@ -43,6 +43,7 @@ MODULES: Final = (
     "services/lambda_api/invoke.py",
     "services/lambda_api/service.py",
     "services/lambda_api/trace_header.py",
+    "telemetry/function_log.py",
     "telemetry/function_stats.py",
     "telemetry/histogram.py",
     "telemetry/stats.py",

@@ -14,7 +14,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Final
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from engine.core.context import log_stream_name
 from engine.core.invocation import Invocation, Phase
@@ -35,49 +36,39 @@ _END_BYTES: Final = 700
 _ERROR_BYTES: Final = 4096
 _MAX_STREAMS: Final = 10_000
 _LOOK_AHEAD: Final = 100
+_SPARE: Final = 1000
+"""One part in so many is made free when there is no room."""
 
 
-class _LogRecord:
-    """A line of a handler, or the end of an invocation: then it has an outcome."""
+class LogRecord(NamedTuple):
+    """A line of a handler, or the end of an invocation.
 
-    __slots__ = (
-        "at_s",
-        "error_type",
-        "function",
-        "is_late",
-        "memory_mb",
-        "outcome",
-        "qualifier",
-        "request_id",
-        "started_s",
-        "stream",
-        "text",
-        "version",
-    )
+    Attributes:
+        at_s: When it was written or ended, seconds since the Unix epoch.
+        stream: Name of the environment's log stream.
+        of_event: Name of the function, the event's version, qualifier and request id, and when the invocation
+            was handed to the environment, engine clock.
+        is_late: The invocation has ended.
+        text: A line; with an end what was written and did not come line by line.
+        status: How it ended; None of a line.
+        body: The error object, if it failed and that is short.
+        measures: The outcome's fields from `request_id` on, without the last.
+        error_type: The platform's name of the error, if it gave it.
+        memory_mb: Configured memory.
+        size: What it counts against the bound, about, in bytes.
+    """
 
-    def __init__(
-        self,
-        at_s: float,
-        stream: str,
-        invocation: Invocation,
-        text: str,
-        outcome: Outcome | None = None,
-        error_type: str | None = None,
-        memory_mb: int = 0,
-    ) -> None:
-        event = invocation.event
-        self.at_s = at_s
-        self.stream = stream
-        self.function = event.function
-        self.version = event.version
-        self.qualifier = event.qualifier
-        self.request_id = event.request_id
-        self.started_s = invocation.started_s
-        self.is_late = invocation.phase is _ENDED
-        self.text = text
-        self.outcome = outcome
-        self.error_type = error_type
-        self.memory_mb = memory_mb
+    at_s: float
+    stream: str
+    of_event: tuple[str, str, str | None, str, float]
+    is_late: bool
+    text: str
+    status: Status | None
+    body: bytes
+    measures: tuple[Any, ...]
+    error_type: str | None
+    memory_mb: int
+    size: int
 
 
 class FunctionLog:
@@ -97,9 +88,10 @@ class FunctionLog:
         self._wall = clock.wall
         self._max_bytes = max_bytes
         self._write_line = write_line
-        self._bytes = 0
-        self._records: deque[_LogRecord] = deque()
-        self._lock = threading.Lock()
+        # Lines and ends are counted apart, since they come on different threads without a lock.
+        self._line_bytes = self._end_bytes = self._gone_bytes = 0
+        self._records: deque[LogRecord] = deque()
+        self._removing = threading.Lock()
         self._streams: dict[tuple[str, str, int], str] = {}
         self._finish: Callable[[Invocation], object] = _nothing
         self._started: set[tuple[str, str]] = set()  # streams and requests with a START and without an END
@@ -118,18 +110,19 @@ class FunctionLog:
         self._finish = finish
 
     def line(self, invocation: Invocation | None, text: str, /) -> None:
-        """Record a line that a handler wrote, and pass it on."""
+        """Record a line that a handler wrote, and pass it on. Called on one thread at a time."""
         if invocation is not None:
             event = invocation.event
-            stream = self._streams.get((event.function, event.version, invocation.env_id))
-            if stream is None:
-                stream = self._new_stream(invocation)
-            record = _LogRecord(self._wall(), stream, invocation, text)
-            with self._lock:
-                self._records.append(record)
-                self._bytes += _LINE_BYTES + len(text)
-                if self._bytes > self._max_bytes:
-                    self._make_room()
+            function, version = event.function, event.version
+            stream = self._streams.get((function, version, invocation.env_id)) or self._new_stream(invocation)
+            of_event = function, version, event.qualifier, event.request_id, invocation.started_s
+            is_late = invocation.phase is _ENDED
+            size = _LINE_BYTES + len(text)
+            fields = (self._wall(), stream, of_event, is_late, text, None, b"", (), None, 0, size)
+            self._records.append(_new_tuple(LogRecord, fields))
+            self._line_bytes += size
+            if self._line_bytes + self._end_bytes - self._gone_bytes > self._max_bytes:
+                self._make_room()
         if self._write_line is not None:
             self._write_line(invocation, text)
 
@@ -137,20 +130,19 @@ class FunctionLog:
         """Record the end of an invocation."""
         self._finish(invocation)
         event = invocation.event
-        stream = self._streams.get((event.function, event.version, invocation.env_id))
-        if stream is None:
-            stream = self._new_stream(invocation)
-        status, body = outcome[0], outcome[1]
+        function, version = event.function, event.version
+        stream = self._streams.get((function, version, invocation.env_id)) or self._new_stream(invocation)
+        status, body = outcome[:2]
         if status is _SUCCESS or len(body) > _ERROR_BYTES:
             body = b""
-        kept: Outcome = _new_tuple(Outcome, (status, body, *outcome[2:12], None))
         text = "" if self._write_line is not None else "".join(invocation.log or ())
-        record = _LogRecord(self._wall(), stream, invocation, text, kept, error_type, memory_mb)
-        with self._lock:
-            self._records.append(record)
-            self._bytes += _END_BYTES + len(body) + len(text)
-            if self._bytes > self._max_bytes:
-                self._make_room()
+        of_event = function, version, event.qualifier, event.request_id, invocation.started_s
+        size = _END_BYTES + len(body) + len(text)
+        ending = text, status, body, outcome[2:12], error_type, memory_mb, size
+        self._records.append(_new_tuple(LogRecord, (self._wall(), stream, of_event, True, *ending)))
+        self._end_bytes += size
+        if self._line_bytes + self._end_bytes - self._gone_bytes > self._max_bytes:
+            self._make_room()
 
     def _new_stream(self, invocation: Invocation) -> str:
         """Name the stream of an environment that has not told one: it initialises, or never tells."""
@@ -161,61 +153,67 @@ class FunctionLog:
         return name
 
     def _make_room(self) -> None:
-        while self._bytes > self._max_bytes and self._records:
-            self._bytes -= _size(self._records.popleft())
+        """Drop the oldest records, a few more than must be: not for each new one again."""
+        records, gone_bytes = self._records, 0
+        with self._removing:
+            over = self._line_bytes + self._end_bytes - self._gone_bytes - self._max_bytes
+            over += self._max_bytes // _SPARE
+            while gone_bytes < over and records:
+                gone_bytes += records.popleft().size
+            self._gone_bytes += gone_bytes
 
     # ---------------------------------------------------------------- reading
 
     def take(self, count: int) -> Iterator[LoggedLine]:
         """Hand over the oldest `count` records at most, as AWS words them; nothing if there are none."""
         for _ in range(count):
-            with self._lock:
+            with self._removing:
                 if not self._records:
                     return
                 record = self._records.popleft()
-                self._bytes -= _size(record)
+                self._gone_bytes += record.size
             yield from self._worded(record)
 
-    def _worded(self, record: _LogRecord) -> Iterator[LoggedLine]:
-        group, stream = f"/aws/lambda/{record.function}", record.stream
-        key = stream, record.request_id
-        outcome = record.outcome
-        if key not in self._started and (outcome is not None or not self._is_after_end(record)):
+    def _worded(self, record: LogRecord) -> Iterator[LoggedLine]:
+        stream, at_s = record.stream, record.at_s
+        function, version, qualifier, request_id, started_s = record.of_event
+        group, key = f"/aws/lambda/{function}", (stream, request_id)
+        is_end = record.status is not None
+        if key not in self._started and (is_end or not self._is_after_end(record)):
+            if len(self._started) >= _MAX_STREAMS:
+                self._started.clear()  # ends that nobody will see: they were dropped
             self._started.add(key)
-            began_s = min(record.at_s, record.started_s + self._clock.wall() - self._clock.now())
-            start = start_line_of(record.request_id, record.version, record.qualifier)
-            yield LoggedLine(group, stream, began_s, start)
+            began_s = min(at_s, started_s + self._clock.wall() - self._clock.now())
+            yield LoggedLine(group, stream, began_s, start_line_of(request_id, version, qualifier))
         for line in _LINE.findall(record.text):
-            yield LoggedLine(group, stream, record.at_s, line)
-        if outcome is not None:
+            yield LoggedLine(group, stream, at_s, line)
+        if is_end:
             self._started.discard(key)
-            failure = failure_lines(outcome, record.error_type, record.at_s)
-            if failure:
-                yield LoggedLine(group, stream, record.at_s, failure)
-            yield LoggedLine(group, stream, record.at_s, end_line(outcome.request_id))
-            report = report_line(outcome, record.memory_mb, record.error_type)
-            yield LoggedLine(group, stream, record.at_s, report)
+            for text in _last_lines(record):
+                yield LoggedLine(group, stream, at_s, text)
 
-    def _is_after_end(self, record: _LogRecord) -> bool:
+    def _is_after_end(self, record: LogRecord) -> bool:
         """Whether a line came after the REPORT of its invocation, from a thread that went on.
 
         A last line without a newline comes when the invocation has ended too: just before the end's record.
         """
         if not record.is_late:
             return False
-        with self._lock:
-            ahead = [one for _, one in zip(range(_LOOK_AHEAD), self._records, strict=False)]
-        return not any(
-            one.outcome is not None and (one.stream, one.request_id) == (record.stream, record.request_id)
-            for one in ahead
-        )
+        with self._removing:
+            ahead = list(islice(self._records.copy(), _LOOK_AHEAD))
+        key = record.stream, record.of_event[3]
+        return not any(one.status is not None and (one.stream, one.of_event[3]) == key for one in ahead)
+
+
+def _last_lines(record: LogRecord) -> Iterator[str]:
+    """What the platform says at the end: why it failed, END, REPORT."""
+    outcome = Outcome(record.status or _SUCCESS, record.body, *record.measures)
+    failure = failure_lines(outcome, record.error_type, record.at_s)
+    if failure:
+        yield failure
+    yield end_line(outcome.request_id)
+    yield report_line(outcome, record.memory_mb, record.error_type)
 
 
 def _nothing(_invocation: Invocation) -> None:
     """Where lines do not come one by one, none is open."""
-
-
-def _size(record: _LogRecord) -> int:
-    if record.outcome is None:
-        return _LINE_BYTES + len(record.text)
-    return _END_BYTES + len(record.outcome.body) + len(record.text)

@@ -5,7 +5,8 @@ Source: Lambda Developer Guide, "Using Lambda environment variables", defined ru
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from engine.core.function import Account, Function
 
@@ -42,6 +43,14 @@ _OWN_CREDENTIALS: Final = (
 )
 """Any of these among a function's own variables says where AWS's SDKs find its credentials (AWS SDKs and
 Tools Reference Guide, "Standardized credential providers")."""
+
+
+def log_variables(config: Mapping[str, Any]) -> dict[str, str]:
+    """How AWS tells a runtime of a `LoggingConfig`: with the format JSON a level is INFO unless given."""
+    if config.get("LogFormat") != "JSON":
+        return {}
+    level = config.get("ApplicationLogLevel", "INFO")
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": level}
 
 
 def initialisation_of(function: Function, *, provisioned: bool) -> Initialisation:
@@ -120,5 +129,5 @@ def lambda_variables(
     if initialisation == "lambda-managed-instances":
         variables["AWS_LAMBDA_MAX_CONCURRENCY"] = str(function.environment_concurrency)
     if logs_json:
-        variables |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+        variables |= log_variables({"LogFormat": "JSON"})
     return {**variables, **function.environment}

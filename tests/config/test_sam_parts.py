@@ -316,3 +316,28 @@ def test_code_in_every_form_is_found_and_its_handler_looked_for(template, projec
         f"Resources.Zip.Properties.Handler: no module 'ap' in '{project}/app.zip' or on sys.path",
         f"Resources.One.Properties.Code: no folder '{project}/apps.zip', did you mean 'app.zip'?",
     ] == problems(template(wrong))
+
+
+def test_the_format_of_logs_is_told_by_variables(template):
+    """With JSON the level is INFO unless one is given; the function's own variables win."""
+    text = """
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.11
+      Handler: orders.handler
+      CodeUri: src
+      Environment: {Variables: {TABLE: t}}
+      LoggingConfig: {LogFormat: FORMAT}
+"""
+    found = [
+        load_config(template(text.replace("FORMAT", given))).functions[0].environment
+        for given in ("JSON", "JSON, ApplicationLogLevel: DEBUG", "Text")
+    ]
+
+    assert [
+        {"TABLE": "t", "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"},
+        {"TABLE": "t", "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "DEBUG"},
+        {"TABLE": "t"},
+    ] == found

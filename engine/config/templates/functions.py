@@ -18,6 +18,7 @@ from engine.config.templates.events import read_events
 from engine.config.templates.intrinsics import any_text, text
 from engine.config.templates.reading import FunctionDraft, Template, TemplateUrl
 from engine.config.templates.table import TemplateTable, is_table, plain
+from engine.core.variables import log_variables
 from engine.packages.layers import unfit_runtimes
 
 SERVERLESS: Final = "AWS::Serverless::Function"
@@ -77,7 +78,7 @@ def read_function(logical: str, kind: str, template: Template) -> None:
         "reserved_concurrency": number(properties.get("ReservedConcurrentExecutions")),
         "provisioned_concurrency": _provisioned(properties),
         "architecture": _first(properties.get("Architectures")),
-        "environment": _texts(_variables(properties)),
+        "environment": _texts(_environment(properties)),
         "ephemeral_storage_mb": at(properties.get("EphemeralStorage"), "Size"),
         "tags": _texts(_tags(properties.plain("Tags", {}))),
         "layers": _layers(properties, template),
@@ -325,6 +326,14 @@ def _first(value: Any) -> Any:
 
 def _list(value: Any) -> list[Any]:
     return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _environment(properties: TemplateTable) -> Any:
+    """Its variables, with those that tell of its LoggingConfig."""
+    own, config = _variables(properties), properties.get("LoggingConfig")
+    told = ("LogFormat", "ApplicationLogLevel")
+    found = {key: value for key in told if isinstance(value := at(config, key), str)}
+    return {**log_variables(found), **own} if isinstance(own, Mapping) else own
 
 
 def _variables(properties: TemplateTable) -> Any:

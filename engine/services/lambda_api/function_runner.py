@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 from engine.core.function import Function
-from engine.core.variables import EXEC_WRAPPER
+from engine.core.variables import EXEC_WRAPPER, log_variables
 from engine.errors import EngineError
 from engine.packages.deployment import Deployment
 from engine.packages.records import FunctionRecord, Version
@@ -99,7 +98,7 @@ class FunctionRunner:
             snapstart=executor == "process" and is_snapshot(version),
             architecture=settings["Architectures"][0],
             reserved_concurrency=record.reserved,
-            environment=_log_variables(settings.get("LoggingConfig", {})) | variables,
+            environment=log_variables(settings["LoggingConfig"]) | variables,
             dead_letter_queue=settings.get("DeadLetterConfig", {}).get("TargetArn") or None,
             bootstrap=() if is_python else (str(self._packages.bootstrap(version.folder)),),
             version=version.version,
@@ -111,11 +110,3 @@ def _set_failed(version: Version, reason: str) -> None:
         version.update_failed = reason
     else:
         version.state, version.reason, version.code = "Failed", reason, "InternalError"
-
-
-def _log_variables(logging: Mapping[str, Any]) -> dict[str, str]:
-    """Environment variables for a log's format and level. Source: recorded answers."""
-    if logging.get("LogFormat") != "JSON":
-        return {}
-    level = logging.get("ApplicationLogLevel", "INFO")
-    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": level}

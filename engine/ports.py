@@ -108,7 +108,7 @@ class Host:
     """Origins, as browsers send them, whose pages may do what programs may."""
     reject: Callable[[str], None] = lambda _: None
     """Told of each request that became no event: `unknown_function`, `invalid_payload`,
-    `payload_too_large`, `not_accepting` or `forbidden`."""
+    `payload_too_large`, `not_accepting`, `forbidden` or `caller_rate`."""
     say: Callable[[str], None] = lambda _: None
     """Takes one line, without its newline, for whoever runs the engine. Rarely called."""
     tracer: Tracer | None = None

@@ -254,6 +254,10 @@ class EngineSettings(SettingsTable):
         scaling_rate: Environments one function may add per 10 s, refilled continuously; 0 = no limit.
         requests_per_concurrency: Cap of synchronous requests per second and unit of concurrency
             (10 on AWS); 0 leaves it out.
+        caller_requests_per_s: Cap of synchronous requests per second of all callers of the Lambda API (10 for
+            each unit of concurrency on AWS); 0 leaves it out.
+        retry_wait_s: Seconds until the second attempt of an asynchronous event that failed; the third comes
+            after twice as long, and what backs off from throttles is in proportion.
         init_concurrency: Environments of all functions that may initialise, and compute, at a time, 1 or
             more; absent = as many as there are cores for this process.
         cpu: `host`, or `lambda`: environments on process have the share of a CPU that Lambda gives them.
@@ -285,6 +289,8 @@ class EngineSettings(SettingsTable):
     concurrency_limit: Annotated[int, Bounds(ge=1)] = _ACCOUNT.concurrency_limit
     scaling_rate: Count = _ACCOUNT.scaling_rate
     requests_per_concurrency: Count = _ACCOUNT.requests_per_concurrency
+    caller_requests_per_s: Count = _ACCOUNT.caller_requests_per_s
+    retry_wait_s: Seconds = _ACCOUNT.retry_wait_s
     init_concurrency: Annotated[int, Bounds(ge=1)] | None = None
     cpu: CpuLaw = "host"
     log_format: Literal["text", "json", "off"] = "text"
@@ -312,6 +318,8 @@ class EngineSettings(SettingsTable):
             concurrency_limit=self.concurrency_limit,
             scaling_rate=self.scaling_rate,
             requests_per_concurrency=self.requests_per_concurrency,
+            caller_requests_per_s=self.caller_requests_per_s,
+            retry_wait_s=self.retry_wait_s,
         )
 
     @property

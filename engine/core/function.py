@@ -118,6 +118,10 @@ class Account:
         scaling_rate: Environments one function may add per 10 s, refilled continuously; 0 = no limit.
         requests_per_concurrency: Lambda's cap of synchronous requests per second for each unit of
             concurrency (10 on AWS); 0, the default, leaves it out.
+        caller_requests_per_s: Synchronous requests a second that the Lambda API takes, whatever they are for
+            (AWS: 10 for each unit of concurrency); 0, the default, leaves it out.
+        retry_wait_s: How long an asynchronous event that failed waits for its second attempt. All other waits
+            of the queue are in proportion.
     """
 
     region: str = "us-east-1"
@@ -125,6 +129,8 @@ class Account:
     concurrency_limit: int = 1000
     scaling_rate: int = 1000
     requests_per_concurrency: int = 0
+    caller_requests_per_s: int = 0
+    retry_wait_s: float = 60.0
 
     def limit_of(self, function: Function) -> int:
         """Concurrency the function may reach: its reservation (0 refuses everything), else what all share."""

@@ -16,8 +16,8 @@ from engine.core.function import Function
 MAX_EVENT_AGE_S: Final = 21_600
 MIN_EVENT_AGE_S: Final = 60
 MAX_RETRIES: Final = 2
-RETRY_DELAYS_S: Final = (60.0, 120.0)
-"""How long after a function error the next attempt is, by the number of attempts that failed."""
+RETRY_WAIT_S: Final = 60.0
+"""How long after the first function error the next attempt is; after the second it is twice as long."""
 
 FIRST_BATCH_BACKOFF_S: Final = 0.1
 """Wait after the first throttle of a mapping's batch; doubled after each further one, up to the longest."""
@@ -25,6 +25,7 @@ LONGEST_BATCH_BACKOFF_S: Final = 5.0
 
 _FIRST_BACKOFF_S: Final = 1.0
 _LONGEST_BACKOFF_S: Final = 300.0
+_SHORTEST_BACKOFF_S: Final = 0.01
 _DOUBLINGS: Final = 60  # more of them would only overflow
 
 
@@ -86,14 +87,18 @@ class AsyncInvokeConfig:
         )
 
 
-def after_error(failures: int, age_s: float, config: AsyncInvokeConfig) -> float | Condition:
+def after_error(
+    failures: int, age_s: float, config: AsyncInvokeConfig, wait_s: float = RETRY_WAIT_S
+) -> float | Condition:
     """Seconds until the next attempt after `failures` failed ones, or why there is none.
+
+    They are `wait_s` after the first, and double.
 
     Whether a retry would come too late is known now, so an event is not kept until it is.
     """
     if failures > config.maximum_retry_attempts:
         return Condition.RETRIES_EXHAUSTED
-    delay_s = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S)) - 1]
+    delay_s = wait_s * 2.0 ** (min(failures, MAX_RETRIES) - 1)
     if age_s + delay_s > config.maximum_event_age_s:
         return Condition.EVENT_AGE_EXCEEDED
     return delay_s
@@ -107,6 +112,15 @@ def backoff_s(
     They double from `first_s` to `longest_s`; the defaults are those of asynchronous events.
     """
     return min(first_s * 2.0 ** min(refusals - 1, _DOUBLINGS), longest_s)
+
+
+def async_backoff_s(refusals: int, wait_s: float = RETRY_WAIT_S) -> float:
+    """`backoff_s` of asynchronous events, in proportion where they wait `wait_s` after an error.
+
+    Never less than 10 ms: what is throttled is not asked for all the time.
+    """
+    scale = wait_s / RETRY_WAIT_S
+    return max(_SHORTEST_BACKOFF_S, backoff_s(refusals, _FIRST_BACKOFF_S * scale, _LONGEST_BACKOFF_S * scale))
 
 
 class AsyncCounts:

@@ -23,7 +23,7 @@ from engine.core.function import Account
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
-from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, backoff_s
+from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, async_backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.runtime.await_outcome import await_outcome
@@ -34,7 +34,6 @@ from engine.timer import Timer
 _THROTTLED: Final = Status.THROTTLED
 _CANCELLED: Final = Status.CANCELLED
 _NO_RATE: Final = Rate(request_usd=Decimal(0), millisecond_usd=Decimal(0))
-_SOON_S: Final = backoff_s(1)
 _STOPPED: Final = "EngineStopped"
 _BATCH: Final = 256
 """How many held events one turn of the loop tries, so that a long queue does not hold it."""
@@ -47,7 +46,7 @@ class AsyncParts:
     Attributes:
         loop: For timers.
         clock: The engine clock.
-        account: For ARNs.
+        account: For ARNs, and for how long events wait for another attempt.
         config_of: The config that applies to an event now, also of a function that is gone.
         counts: The counters of a function. Raises KeyError if there is no such function.
         senders: The destinations that exist here, by service (`sqs`, `sns`, `events`, `s3`). `lambda`
@@ -79,6 +78,7 @@ class AsyncQueue:
         self._parts = parts
         self._loop = parts.loop
         self._now = parts.clock.now
+        self._wait_s = parts.account.retry_wait_s
         self._timer = Timer(parts.loop, parts.clock, self._on_due)
         self._due: list[tuple[float, int, PendingEvent | FunctionQueue]] = []  # a heap: retries and probes
         self._queues: dict[tuple[str, str | None], FunctionQueue] = {}
@@ -186,7 +186,7 @@ class AsyncQueue:
             self._abandon(pending, _STOPPED)
             return
         age_s = self._now() - pending.accepted_s
-        decision = after_error(pending.runs, age_s, self._parts.config_of(pending.event))
+        decision = after_error(pending.runs, age_s, self._parts.config_of(pending.event), self._wait_s)
         if isinstance(decision, Condition):
             self._give_up(pending, decision)
             return
@@ -212,7 +212,7 @@ class AsyncQueue:
     def _schedule_probe(self, queue: FunctionQueue, config: AsyncInvokeConfig) -> None:
         """Try again later whether there is concurrency; give up events that will be too old by then."""
         queue.refusals += 1
-        queue.probe_s = self._now() + backoff_s(queue.refusals)
+        queue.probe_s = self._now() + async_backoff_s(queue.refusals, self._wait_s)
         self._set_due(queue.probe_s, queue)
         while queue.held and queue.held[0][1].accepted_s + config.maximum_event_age_s < queue.probe_s:
             _, pending = heapq.heappop(queue.held)
@@ -254,7 +254,7 @@ class AsyncQueue:
         """Hold it with the others, and try soon: its own back-off has only begun."""
         queue = pending.queue
         self._hold(pending)
-        soon_s = self._now() + _SOON_S
+        soon_s = self._now() + async_backoff_s(1, self._wait_s)
         if queue.probe_s is None or queue.probe_s > soon_s:
             queue.probe_s = soon_s
             self._set_due(soon_s, queue)

@@ -32,6 +32,7 @@ REJECTIONS: Final = (
     "payload_too_large",
     "not_accepting",
     "forbidden",
+    "caller_rate",
     OTHER,
 )
 """Why an event never became one for a function."""

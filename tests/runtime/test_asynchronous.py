@@ -14,7 +14,7 @@ from engine.core.event import MISSING, Event
 from engine.core.function import Account
 from engine.core.invocation import Result
 from engine.core.outcome import Status
-from engine.core.retry import AsyncCounts, AsyncInvokeConfig
+from engine.core.retry import AsyncCounts, AsyncInvokeConfig, async_backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.testing import Act, VirtualTimeLoop
@@ -27,7 +27,7 @@ HOUR_S = 3600
 class Queue:
     """An `AsyncQueue` before a runtime, with senders that remember."""
 
-    def __init__(self, runtime):
+    def __init__(self, runtime, account=ACCOUNT):
         self.runtime = runtime
         self.clock, self.loop = runtime.clock, runtime.loop
         self.began_s = self.clock.now()
@@ -43,7 +43,7 @@ class Queue:
             AsyncParts(
                 loop=self.loop,
                 clock=self.clock,
-                account=ACCOUNT,
+                account=account,
                 config_of=lambda event: self.configs.get(event.function, AsyncInvokeConfig()),
                 counts=self.counts.__getitem__,
                 senders=dict.fromkeys(("sqs", "s3", "events"), self.carry),
@@ -517,6 +517,28 @@ async def test_what_fails_while_the_engine_stops_is_given_up_at_once(queue):
     }
     assert {Status.ERROR, Status.CANCELLED} == {outcome.status for outcome in queue.outcomes}
     assert 0 == queue.queue.unfinished
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "expected"), [(0.1, [0, 0.1, 0.3]), (0, [0, 0.001, 0.002]), (600, [0, 600, 1800])]
+)
+async def test_how_long_events_wait_for_another_attempt_can_be_set(runtime, wait_s, expected):
+    queue = Queue(runtime, Account(retry_wait_s=wait_s))
+    attempts = queue.add(act=failing(9))
+    queue.runtime.open()
+    queue.queue.submit(queue.runtime.event(), queue.outcomes.append)
+    await asyncio.sleep(HOUR_S)
+
+    assert expected == [at_s for at_s, _ in attempts]
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "refusals", "expected"),
+    [(60, 1, 1), (60, 3, 4), (60, 99, 300), (6, 1, 0.1), (6, 99, 30), (0, 1, 0.01), (0, 99, 0.01)],
+)
+def test_what_backs_off_waits_in_proportion(wait_s, refusals, expected):
+    """And never less than 10 ms."""
+    assert expected == pytest.approx(async_backoff_s(refusals, wait_s))
 
 
 async def test_invoke_waits_until_the_event_is_done_with(queue):

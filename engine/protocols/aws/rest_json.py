@@ -12,7 +12,7 @@ import orjson
 
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.service_model import Node, ServiceModel
-from engine.protocols.http.message import Request
+from engine.protocols.http.message import Request, header_block
 
 _CAPITAL: Final = "Message"
 _UNMODELLED_CAPITAL: Final = frozenset({"AccessDeniedException"})
@@ -214,9 +214,26 @@ def error_body(model: ServiceModel, error: ServiceError) -> bytes:
     body: dict[str, Any] = {}
     if error.has_type and error.code != _UNTYPED:
         body["Type"] = error.fault
-    return orjson.dumps(body | error.members | {key: text})
+    in_headers = _in_headers(model, error)
+    members = {name: value for name, value in error.members.items() if name not in in_headers}
+    return orjson.dumps(body | members | {key: text})
+
+
+def _in_headers(model: ServiceModel, error: ServiceError) -> dict[str, str]:
+    """The members of an error that its shape has in headers, and the names of those."""
+    shape = model.shapes.get(error.code)
+    members = {} if shape is None else shape["members"]
+    return {
+        name: members[name]["locationName"]
+        for name in error.members
+        if name in members and members[name].get("location") == "header"
+    }
 
 
 def answer_error(model: ServiceModel, request: Request, error: ServiceError, request_id: str) -> None:
     """Answer `request` with `error`."""
-    request.respond(error.status, error_head(error.code, request_id), error_body(model, error))
+    lines = header_block(
+        (header, str(error.members[name])) for name, header in _in_headers(model, error).items()
+    )
+    head = error_head(error.code, request_id) + lines
+    request.respond(error.status, head, error_body(model, error))

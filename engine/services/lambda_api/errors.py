@@ -5,10 +5,15 @@ Source: Lambda API reference, "Common errors" and the errors of Invoke; the API 
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.protocols.aws import rest_json
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.model import lambda_model
+
+RETRY_AFTER_S: Final = "1"
+"""`Retry-After` of every throttle: rates refill within a second; when concurrency comes free nobody knows."""
 
 
 def error_body(error: ServiceError) -> bytes:
@@ -24,6 +29,12 @@ def answer_error(request: Request, error: ServiceError, request_id: str) -> None
 def function_not_found(arn: str) -> ServiceError:
     """404: no such function, version or alias."""
     return ServiceError(404, "ResourceNotFoundException", f"Function not found: {arn}")
+
+
+def too_many_requests(reason: str) -> ServiceError:
+    """429: refused for the rate of requests; `reason` is one of `ThrottleReason`'s."""
+    members = {"Reason": reason, "retryAfterSeconds": RETRY_AFTER_S}
+    return ServiceError(429, "TooManyRequestsException", "Rate Exceeded.", members)
 
 
 def invalid_parameter(message: str) -> ServiceError:

@@ -15,6 +15,7 @@ from engine.core.function import Account
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
+from engine.core.throttling import request_bucket
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
@@ -25,10 +26,12 @@ from engine.protocols.http.message import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
 from engine.services.lambda_api import event_stream
 from engine.services.lambda_api.errors import (
+    RETRY_AFTER_S,
     answer_error,
     function_not_found,
     payload_too_large,
     service_error,
+    too_many_requests,
 )
 from engine.services.lambda_api.invoke_headers import (
     ALL_TYPES,
@@ -49,6 +52,7 @@ _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
 _REQUEST_RESPONSE: Final = InvocationType.REQUEST_RESPONSE
 _SUCCESS: Final = Status.SUCCESS
+_RETRY_AFTER: Final = f"Retry-After: {RETRY_AFTER_S}\r\n".encode()
 
 
 class InvokeTarget(NamedTuple):
@@ -72,6 +76,7 @@ class Invoker:
 
     __slots__ = (
         "_account",
+        "_callers",
         "_is_traced",
         "_names",
         "_options",
@@ -90,6 +95,7 @@ class Invoker:
     ) -> None:
         """`asynchronous` takes events of type Event; `refuse` answers what is refused later than at once."""
         self._account: Account = host.account
+        self._callers = request_bucket(host.account.caller_requests_per_s)
         self._submit = sink.submit
         self._submit_event = asynchronous.submit
         self._refuse = refuse
@@ -115,6 +121,8 @@ class Invoker:
         if target.asynchronous or options.kind is not _REQUEST_RESPONSE:
             self._answer_at_once(request, target, options, request_id, trace, document)
             return
+        if self._callers is not None and document is MISSING and not self._callers.take(request.received_s):
+            raise too_many_requests("CallerRateLimitExceeded")
         body = request.body
         if request.too_large or len(body) > MAX_EVENT_BYTES:
             size = request.too_large or len(body)
@@ -252,7 +260,8 @@ def _answer_refusal(request: Request, outcome: Outcome) -> None:
     """Answer an invocation that never ran, or that the engine stopped."""
     if outcome.status is Status.THROTTLED:
         # its body is AWS's for this very answer
-        request.respond(429, error_head(THROTTLED, outcome.request_id), outcome.body)
+        head = error_head(THROTTLED, outcome.request_id) + _RETRY_AFTER
+        request.respond(429, head, outcome.body)
         return
     error = service_error(500, "The engine stopped before the invocation ended.")
     answer_error(request, error, outcome.request_id)

@@ -27,6 +27,7 @@ _REJECTIONS: Final = {
     "InvalidRequestContentException": "invalid_payload",
     "RequestEntityTooLargeException": "payload_too_large",
     "ServiceException": "not_accepting",
+    "TooManyRequestsException": "caller_rate",
 }
 """Error code to the label of the metric that counts it."""
 

@@ -67,19 +67,24 @@ def moments(expression: Cron | At, after_s: float, where: tzinfo) -> Iterator[fl
     """All moments after `after_s`, in order, in seconds since the Unix epoch.
 
     A local time that daylight saving time skips is left out, and one that it repeats counts once, the
-    first time.
+    first time. That AWS leaves out an `at` is not confirmed by a primary source: for cron it is.
     """
     if isinstance(expression, At):
-        moment_s = expression.moment.replace(tzinfo=where).timestamp()
-        if moment_s > after_s:
+        moment_s = _moment_s(expression.moment, where)
+        if moment_s is not None and moment_s > after_s:
             yield moment_s
         return
     after = datetime.fromtimestamp(after_s, where)
     for moment in expression.moments(after.replace(tzinfo=None, second=0, microsecond=0, fold=0)):
-        known = moment.replace(tzinfo=where)
-        moment_s = known.timestamp()
-        if moment_s > after_s and datetime.fromtimestamp(moment_s, where).replace(tzinfo=None) == moment:
+        moment_s = _moment_s(moment, where)
+        if moment_s is not None and moment_s > after_s:
             yield moment_s
+
+
+def _moment_s(local: datetime, where: tzinfo) -> float | None:
+    """The moment of a local time, the first one if there are two; None if it is skipped."""
+    moment_s = local.replace(tzinfo=where).timestamp()
+    return moment_s if datetime.fromtimestamp(moment_s, where).replace(tzinfo=None) == local else None
 
 
 def _rate(text: str) -> RateExpression:

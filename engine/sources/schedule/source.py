@@ -64,22 +64,29 @@ class ScheduleEvent(SettingsTable):
     enabled: bool = True
     service: Literal["rule", "scheduler"] | None = None
 
+    @property
+    def is_of_scheduler(self) -> bool:
+        """Whether it is a schedule of EventBridge Scheduler, whose rates fire at once; else a rule."""
+        if self.service is not None:
+            return self.service == "scheduler"
+        return self.time_zone is not None or self.schedule.strip().startswith("at(")
+
 
 class Ticks:
     """The moments at which one rule fires: each once, in order, as engine time.
 
-    A rate counts from the start and goes by the monotonic clock; cron and at go by wall time. Moments that
-    passed while nobody could look (the machine slept, the loop was held) are not made up: the latest of
-    them fires late, those before it are `missed`.
+    A rate counts from the start and goes by the monotonic clock: it first fires one period later, or
+    `at_once`. cron and at go by wall time. Moments that passed while nobody could look (the machine slept,
+    the loop was held) are not made up: the latest of them fires late, those before it are `missed`.
     """
 
-    def __init__(self, expression: Expression, where: tzinfo, clock: Clock) -> None:
+    def __init__(self, expression: Expression, where: tzinfo, clock: Clock, *, at_once: bool = False) -> None:
         self.missed = 0
         self._expression = expression
         self._where = where
         self._clock = clock
         self._began_s = clock.now()
-        self._last = 0  # of a rate: how many periods are over
+        self._last = -1 if at_once else 0  # of a rate: how many periods are over
         self._seen_s = clock.wall()  # of the others: everything up to here has fired, or never will
         self._next_s = self._first_after(self._seen_s)
 
@@ -179,7 +186,9 @@ class _Rule:
         self._sink = sink
         self._payload = ScheduledPayload(settings, self._function, host.account)
         where = zone(settings.time_zone or "UTC")
-        self.ticks = Ticks(parse(settings.schedule), where, host.clock) if settings.enabled else None
+        at_once = settings.is_of_scheduler
+        expression = parse(settings.schedule)
+        self.ticks = Ticks(expression, where, host.clock, at_once=at_once) if settings.enabled else None
         self.fired = 0
 
     async def run(self, stopping: anyio.Event) -> None:
@@ -220,9 +229,7 @@ class ScheduledPayload:
     """The payloads of the events of one rule or schedule."""
 
     def __init__(self, settings: ScheduleEvent, function: str, account: Account) -> None:
-        is_scheduler = settings.time_zone is not None or settings.schedule.strip().startswith("at(")
-        if settings.service is not None:
-            is_scheduler = settings.service == "scheduler"
+        is_scheduler = settings.is_of_scheduler
         name = settings.name or f"{function}-schedule"
         service, kind = ("scheduler", "schedule/default/") if is_scheduler else ("events", "rule/")
         self._account = account

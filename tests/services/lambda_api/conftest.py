@@ -177,6 +177,9 @@ def spawn(function: Callable[..., object], *args: object) -> None:
     raise AssertionError("it waits for something")
 
 
+ACCOUNT = Account(region="eu-west-1", account_id="123456789012")
+
+
 class Bench:
     """The API in front of a scripted sink and a fake deployment."""
 
@@ -188,13 +191,14 @@ class Bench:
         queues: bool = True,
         fetches: bool = False,
         spawner: Callable[..., object] = spawn,
+        account: Account = ACCOUNT,
     ) -> None:
         self.sink = ScriptedSink()
         self.fetched = b""
         """The object in every bucket, with `fetches`."""
         ids = itertools.count(1)
         self.host = Host(
-            account=Account(region="eu-west-1", account_id="123456789012"),
+            account=account,
             clock=FixedClock(),
             new_request_id=lambda: f"0f0e0d0c-0b0a-4908-8706-{next(ids):012x}",
             listen={},

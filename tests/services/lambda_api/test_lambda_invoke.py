@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from engine.core.function import Account, Function
 from engine.core.outcome import Status
 from engine.errors import FunctionNotFound, NotAccepting
 from tests.reachable import reachable
@@ -406,6 +407,25 @@ def test_a_throttle_is_429_with_its_reason(bench, throttle, reason):
         {"Type": "User", "message": "Rate Exceeded.", "Reason": reason},
     ) == answer.error
     assert FIRST_ID == answer.headers["x-amzn-requestid"]
+    assert "1" == answer.headers["retry-after"]
+
+
+def test_callers_have_a_rate_of_synchronous_requests(make_bench, end):
+    """Whatever functions they are for; events, dry runs and a limit of 0 are not counted."""
+    functions = [Function(name, handler="m.f") for name in ("hello", "other")]
+    bench = make_bench(functions, account=Account(caller_requests_per_s=2))
+    bench.sink.act = end(body=b"1")
+    free = [bench.invoke(x_amz_invocation_type=kind).status for kind in ("Event", "DryRun", "Event")]
+    taken = [bench.invoke(name=name).status for name in ("hello", "other")]
+    refused = bench.invoke()
+
+    assert ([202, 204, 202], [200, 200]) == (free, taken)
+    assert (
+        429,
+        "TooManyRequestsException",
+        {"Type": "User", "message": "Rate Exceeded.", "Reason": "CallerRateLimitExceeded"},
+    ) == refused.error
+    assert "1" == refused.headers["retry-after"]
 
 
 def test_an_invocation_the_engine_gave_up_is_a_service_error(bench, end):

@@ -195,6 +195,13 @@ def test_a_local_time_that_is_skipped_is_left_out():
     assert ["03-28T01:30", "03-30T00:30"] == local("cron(30 2 * * ? *)", "Europe/Berlin", "2026-03-28", 2)
 
 
+def test_an_at_that_is_skipped_never_fires():
+    """As cron leaves that day out."""
+    assert [] == local("at(2026-03-29T02:30:00)", "Europe/Berlin", "2026-01-01", 9)
+    assert ["03-29T01:00"] == local("at(2026-03-29T03:00:00)", "Europe/Berlin", "2026-01-01", 9)
+    assert ["10-25T00:30"] == local("at(2026-10-25T02:30:00)", "Europe/Berlin", "2026-01-01", 9)
+
+
 def test_a_local_time_that_is_repeated_counts_once():
     """Berlin has two times 02:30 on 25 October 2026; the first one counts, whenever it is asked."""
     assert ["10-25T00:30", "10-26T01:30"] == local("cron(30 2 * * ? *)", "Europe/Berlin", "2026-10-25", 2)

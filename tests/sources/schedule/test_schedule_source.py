@@ -58,12 +58,27 @@ async def test_the_event_of_eventbridge_scheduler_has_its_source_and_a_text_for_
     await bench.run(source, DAY_S - 1)
 
     found = [json.loads(event.payload) for _, event in bench.events]
-    assert [8 * 3600, 10 * 3600, 11 * 3600, 12 * 3600] == bench.at_s
-    assert ["aws.scheduler", "aws.scheduler", "aws.events", "aws.scheduler"] == [
+    assert [0, 8 * 3600, 10 * 3600, 11 * 3600, 12 * 3600] == bench.at_s
+    assert ["aws.scheduler", "aws.scheduler", "aws.scheduler", "aws.events", "aws.scheduler"] == [
         one["source"] for one in found
     ]
-    assert ["{}", "{}", {}, "{}"] == [one["detail"] for one in found]
+    assert ["{}", "{}", "{}", {}, "{}"] == [one["detail"] for one in found]
     assert "arn:aws:scheduler:us-east-2:123456789012:schedule/default/f-schedule" == found[0]["resources"][0]
+
+
+@pytest.mark.parametrize("keys", [{"service": "scheduler"}, {"time_zone": "Europe/Berlin"}])
+async def test_a_rate_of_scheduler_fires_at_once(bench, keys):
+    """That of a rule does after its first period."""
+    source = bench.source(
+        {"schedule": "rate(1 hour)", **keys}, {"schedule": "rate(1 hour)", "service": "rule", "function": "g"}
+    )
+
+    await bench.run(source, 2 * 3600 + 1)
+
+    assert [(0, "f"), (3600, "f"), (3600, "g"), (7200, "f"), (7200, "g")] == sorted(
+        (at_s, event.function) for at_s, event in bench.events
+    )
+    assert "2026-01-01T00:00:00Z" == json.loads(bench.events[0][1].payload)["time"]
 
 
 @pytest.mark.parametrize("constant", [{"a": 1}, [], None, "text"])

@@ -188,7 +188,8 @@ def _with(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
         field, minimum, max_count = _NUMBERS[name]
         return _replaced(policy, field, _number(name, text, minimum, max_count))
     if name == "RedrivePolicy":
-        return replace(policy, redrive=_redrive(text) if text else None, redrive_text=text)
+        redrive = _redrive(text) if text else None
+        return replace(policy, redrive=redrive, redrive_text=_shown(text, redrive) if redrive else "")
     if name == "RedriveAllowPolicy":
         return replace(policy, redrive_allow=_allow(text) if text else None, redrive_allow_text=text)
     if name in _TEXTS:
@@ -268,6 +269,14 @@ def _redrive(text: str) -> Redrive:
     if arn.split(":")[2] != "sqs":
         raise wrong("Only SQS queues are valid resources for deadLetterTargetArn.")
     return Redrive(arn, int(digits))
+
+
+def _shown(text: str, redrive: Redrive) -> str:
+    """The policy as it was given, but its count is a number (Terraform: provider, aws_sqs_queue)."""
+    document = json.loads(text)
+    if not isinstance(document["maxReceiveCount"], str):
+        return text
+    return json.dumps({**document, "maxReceiveCount": redrive.max_receives}, separators=(",", ":"))
 
 
 def _allow(text: str) -> RedriveAllow:

@@ -68,7 +68,6 @@ DIFFERENCES: list[tuple[str, list[str], str]] = [
     ("dead_letters", ["count of none", "count of many", "fifo for standard"], CHECKED),
     ("dead_letters", ["no count", "no target"], WORDS),
     ("dead_letters", ["no such target"], "a target that is not there is a wrong value, not a missing queue"),
-    ("dead_letters", ["policy"], "the text of a policy comes back as it was given"),
     ("dead_letters", ["dead"], "a dead letter has DeadLetterQueueSourceArn: " + RECORDED),
 ]
 

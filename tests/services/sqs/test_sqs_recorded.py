@@ -205,6 +205,17 @@ def test_a_key_of_kms_brings_its_period_and_goes_with_it(site):
     assert {"SqsManagedSseEnabled": "true"} == shown()
 
 
+@pytest.mark.parametrize("count", ["3", 3])
+def test_a_count_of_receives_is_shown_as_a_number(site, count):
+    """Also if it was given as text."""
+    site.create("dead")
+    policy = {"deadLetterTargetArn": site.arn("dead"), "maxReceiveCount": count}
+    site.create(RedrivePolicy=json.dumps(policy))
+    has = site.q("GetQueueAttributes", AttributeNames=["RedrivePolicy"]).document["Attributes"]
+
+    assert {**policy, "maxReceiveCount": 3} == json.loads(has["RedrivePolicy"])
+
+
 def test_a_queue_has_twenty_permissions_at_most(site):
     """The next one is over the limit."""
     site.create()

@@ -309,7 +309,7 @@ def test_a_function_url_serves_what_it_says(served):
         event["routeKey"],
     )
     assert url.split("/")[-2] == event["requestContext"]["domainPrefix"]
-    assert 404 == gone.value.code
+    assert 403 == gone.value.code
 
 
 BOOTSTRAP = f"""#!{sys.executable}

@@ -17,6 +17,7 @@ from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.rest_routes import RestRoutes
 from engine.protocols.aws.router import UNSERVED
 from engine.protocols.aws.validation import check
+from engine.services.lambda_api.errors import invalid_parameter
 from engine.services.lambda_api.model import lambda_model
 
 INVOKE: Final = "Invoke"
@@ -37,8 +38,6 @@ _UNSERVED_MEMBERS: Final = frozenset(
     }
 )
 """Of bodies: what the engine's functions cannot be. Ignoring it would promise what does not happen."""
-
-_RESERVED_TAGS: Final = "aws: prefixed tag key names are not allowed for external use."
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -106,11 +105,5 @@ def checked(call: Call, body: bytes = b"") -> Call:
         members = rest_json.members(lambda_model(), call.operation, body)
         check(lambda_model(), call.operation, {**call.parameters, **members})
         for name in members.keys() & _UNSERVED_MEMBERS:
-            raise _invalid(f"This engine does not implement {name}.")
-        if any(key.startswith("aws:") for key in members.get("Tags", ())):
-            raise _invalid(_RESERVED_TAGS)
+            raise invalid_parameter(f"This engine does not implement {name}.")
     return call._replace(members=members)
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError(400, "InvalidParameterValueException", message)

@@ -20,7 +20,9 @@ _NO_PARTS: Final = "Tags on function aliases and versions are not supported. Ple
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """Raise ServiceError (400) if a resource would have more tags than it can."""
+    """Raise ServiceError (400) if a resource would have more tags than it can, or one of AWS's own."""
+    if any(key.startswith("aws:") for key in tags):
+        raise invalid_parameter("aws: prefixed tag key names are not allowed for external use.")
     if len(tags) > _MAX_TAGS:
         raise invalid_parameter("Number of tags exceeds resource tag limit.")
 

@@ -23,6 +23,10 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     ),
     "BucketNotEmpty": (409, "The bucket you tried to delete is not empty"),
     "CrossLocationLoggingProhibitted": (403, "Cross S3 location logging not allowed. "),
+    "ConditionalRequestConflict": (
+        409,
+        "The conditional request cannot succeed due to a conflicting operation against this resource.",
+    ),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
     "IdMismatch": (400, "Document ID does not match the specified configuration ID."),

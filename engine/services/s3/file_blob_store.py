@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import anyio
 import orjson
@@ -41,6 +41,9 @@ from engine.services.s3.model import (
     Versioning,
 )
 from engine.services.s3.notification_rules import NotificationConfiguration
+
+_UNKNOWN_NUMBER: Final = 2**62
+"""Of uploads that an earlier engine has begun: they conflict with nothing."""
 
 
 class _Change(NamedTuple):
@@ -293,6 +296,8 @@ def _upload(upload_id: str, document: dict[str, Any]) -> Upload:
         begun_s=document["begun_s"],
         algorithm=document["algorithm"],
         kind=document["kind"],
+        begun_number=document.get("begun_number", _UNKNOWN_NUMBER),
+        saw_deletion=document.get("saw_deletion", False),
     )
 
 

@@ -152,7 +152,13 @@ class Part:
 
 @dataclass(slots=True, kw_only=True)
 class Upload:
-    """A multipart upload under way. `algorithm` and `kind` are of the checksum the whole is to get."""
+    """A multipart upload under way.
+
+    Attributes:
+        algorithm, kind: Of the checksum the whole is to get.
+        begun_number: Of the newest version in the store when it was begun.
+        saw_deletion: Whether the object of its key was deleted since.
+    """
 
     bucket: str
     key: str
@@ -161,6 +167,8 @@ class Upload:
     begun_s: int
     algorithm: str | None
     kind: str
+    begun_number: int
+    saw_deletion: bool = False
     parts: dict[int, Part] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
@@ -176,6 +184,8 @@ class Upload:
             "begun_s": self.begun_s,
             "algorithm": self.algorithm,
             "kind": self.kind,
+            "begun_number": self.begun_number,
+            "saw_deletion": self.saw_deletion,
         }
 
 

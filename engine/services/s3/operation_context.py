@@ -62,7 +62,7 @@ class OperationContext:
     def version(self, call: S3Request) -> tuple[Bucket, ObjectVersion]:
         """The object, or the version of it, that a call is for. Raises S3Error if there is none."""
         bucket = self.bucket(call)
-        return bucket, self.store.get(bucket, call.key, version_asked(call.query))
+        return bucket, self.store.get(bucket, call.key, version_asked(call.query), call.method)
 
 
 def take_document(context: OperationContext, call: S3Request, *, sums_body: bool = True) -> Prepared:
@@ -107,6 +107,11 @@ def version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
     if bucket.versioning is Versioning.NEVER:
         return b""
     return b"x-amz-version-id: %b\r\n" % version.version_id.encode()
+
+
+def new_version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
+    """`x-amz-version-id` of a version just written: the `null` of a suspended bucket is not told."""
+    return version_header(bucket, version) if bucket.versioning is Versioning.ENABLED else b""
 
 
 def event_of(

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
-from engine.services.s3.errors import S3Error, no_such_key, not_implemented
-from engine.services.s3.model import ObjectVersion
+from engine.services.s3.errors import S3Error, no_such_key
+from engine.services.s3.model import ObjectVersion, Upload
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,20})-(\d{0,20})")
 
@@ -46,25 +46,47 @@ def check_read(headers: Mapping[str, str], version: ObjectVersion, prefix: str =
 
 
 def check_write(headers: Mapping[str, str], key: str, current: ObjectVersion | None) -> None:
-    """Conditions of a write: `If-None-Match: *`, and `If-Match` with an ETag.
+    """Conditions of a write: `If-None-Match: *`, or `If-Match` with an ETag.
 
     Raises:
-        S3Error: PreconditionFailed; NoSuchKey if there is nothing to match.
+        S3Error: PreconditionFailed; NoSuchKey if there is nothing to match; NotImplemented for both, and for
+            other values, as on AWS.
     """
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
     if match is None and none_match is None:
         return
+    if match is not None and none_match is not None:
+        raise _not_taken(
+            "If-Match,If-None-Match", "Multiple conditional request headers present in the request"
+        )
     exists = current is not None and not current.is_marker
     if none_match is not None:
         if none_match.strip() != "*":
-            raise not_implemented("If-None-Match with anything but * on a write")
+            raise _not_taken("If-None-Match")
         if exists:
             raise _failed("If-None-Match")
-    if match is not None:
+    elif match is not None:
+        if match.strip() == "*":
+            raise _not_taken("If-Match")
         if current is None or not exists:
             raise no_such_key(key)
         if not _lists(match, current.etag):
             raise _failed("If-Match")
+
+
+def check_completion(headers: Mapping[str, str], upload: Upload, current: ObjectVersion | None) -> None:
+    """The same of an upload in parts, whose conditions must have held since it was begun.
+
+    Raises:
+        S3Error: ConditionalRequestConflict too.
+    """
+    check_write(headers, upload.key, current)
+    condition = next((name for name in ("If-Match", "If-None-Match") if name.lower() in headers), None)
+    if condition is not None and (
+        upload.saw_deletion or (current is not None and current.number > upload.begun_number)
+    ):
+        details = {"Condition": condition, "Key": upload.key}
+        raise S3Error("ConditionalRequestConflict", details=details)
 
 
 def asked_range(headers: Mapping[str, str], size: int) -> Range | None:
@@ -103,6 +125,11 @@ def _date_s(text: str | None) -> float | None:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _not_taken(header: str, why: str | None = None) -> S3Error:
+    why = why or f"We don't accept the provided value of {header} header for this API"
+    return S3Error("NotImplemented", details={"Header": header, "additionalMessage": why})
 
 
 def _failed(condition: str) -> S3Error:

@@ -27,7 +27,7 @@ from engine.services.s3.notification_rules import NotificationConfiguration
 
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 _NUMBER_DIGITS = 12
-_MARKER = b"x-amz-delete-marker: true\r\n"
+_VERSIONS_LEFT = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
 
 
 class Deletion(NamedTuple):
@@ -79,7 +79,8 @@ class Store:
     def remove(self, bucket: Bucket) -> None:
         """Remove an empty bucket with its unfinished uploads. Raises S3Error BucketNotEmpty."""
         if bucket.keys:
-            raise S3Error("BucketNotEmpty", details={"BucketName": bucket.name})
+            message = None if bucket.versioning is Versioning.NEVER else _VERSIONS_LEFT
+            raise S3Error("BucketNotEmpty", message, {"BucketName": bucket.name})
         for upload in tuple(bucket.uploads.values()):
             self.end_upload(bucket, upload)
         del self.buckets[bucket.name]
@@ -130,8 +131,10 @@ class Store:
         self._add(bucket, version)
         return version
 
-    def get(self, bucket: Bucket, key: str, version_id: str | None = None) -> ObjectVersion:
-        """The newest version, or the one of that id.
+    def get(
+        self, bucket: Bucket, key: str, version_id: str | None = None, method: str = "GET"
+    ) -> ObjectVersion:
+        """The newest version, or the one of that id; `method` is what a refusal names.
 
         Raises:
             S3Error: NoSuchKey, NoSuchVersion; MethodNotAllowed for a delete marker asked for by id.
@@ -142,14 +145,13 @@ class Store:
                 raise no_such_key(key)
             newest: ObjectVersion = versions[-1]
             if newest.is_marker:
-                raise no_such_key(key, _MARKER + b"x-amz-version-id: %b\r\n" % newest.version_id.encode())
+                raise no_such_key(key, _marker_head(newest))
             return newest
         found = _of_id(versions or (), version_id)
         if found is None:
             raise S3Error("NoSuchVersion", details={"Key": key, "VersionId": version_id})
         if found.is_marker:
-            details = {"Method": "GET", "ResourceType": "DeleteMarker"}
-            raise S3Error("MethodNotAllowed", details=details, headers=_MARKER + b"allow: DELETE\r\n")
+            raise is_a_marker(found, method)
         return found
 
     def delete(self, bucket: Bucket, key: str, version_id: str | None = None) -> Deletion:
@@ -163,6 +165,7 @@ class Store:
             newest = bucket.latest(key)
             if newest is not None:
                 self._remove(bucket, newest)
+                self._note_deletion(bucket, key)
             return Deletion(newest, None)
         marker_id = self._new_version_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
         now_s = int(self._wall_s())
@@ -171,6 +174,13 @@ class Store:
         )
         self._add(bucket, marker)
         return Deletion(None, marker)
+
+    def _note_deletion(self, bucket: Bucket, key: str) -> None:
+        """Tell the uploads of that key, which may be to see that nothing has changed."""
+        for upload in bucket.uploads.values():
+            if upload.key == key:
+                upload.saw_deletion = True
+                self.blob_store.put("uploads", (upload.upload_id,), upload)
 
     def set_metadata(self, bucket: Bucket, version: ObjectVersion, object_metadata: ObjectMetadata) -> None:
         """Replace metadata, tags and settings of one version."""
@@ -221,6 +231,7 @@ class Store:
             begun_s=int(self._wall_s()),
             algorithm=algorithm,
             kind=kind,
+            begun_number=self._number,
         )
         bucket.uploads[upload.upload_id] = upload
         self.blob_store.put("uploads", (upload.upload_id,), upload)
@@ -262,6 +273,16 @@ class Store:
         """Restore the buckets that a blob store has loaded. Called once, before anything else."""
         self.buckets = {bucket.name: bucket for bucket in buckets}
         self._number = last_number
+
+
+def is_a_marker(version: ObjectVersion, method: str) -> S3Error:
+    """405: what was asked for is a delete marker."""
+    details = {"Method": method, "ResourceType": "DeleteMarker"}
+    return S3Error("MethodNotAllowed", details=details, headers=_marker_head(version) + b"allow: DELETE\r\n")
+
+
+def _marker_head(version: ObjectVersion) -> bytes:
+    return b"x-amz-delete-marker: true\r\nx-amz-version-id: %b\r\n" % version.version_id.encode()
 
 
 def number_of(version_id: str) -> int:

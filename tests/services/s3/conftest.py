@@ -183,7 +183,8 @@ class WithoutSocket:
         headers = {name: value if isinstance(value, str) else value.decode() for name, value in sent.items()}
         body = request.body.read() if hasattr(request.body, "read") else request.body or b""
         answer = self._shop.ask(request.method, f"/{path}", body, {**headers, "host": host})
-        return AWSResponse(request.url, answer.status, HeadersDict(answer.headers), _Raw(answer.body))
+        raw = _Raw(b"" if request.method == "HEAD" else answer.body)
+        return AWSResponse(request.url, answer.status, HeadersDict(answer.headers), raw)
 
 
 class _Raw(io.BytesIO):

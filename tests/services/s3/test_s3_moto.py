@@ -254,6 +254,7 @@ DIFFERENCES = {
     r"unhide\.DeleteMarker": "S3 tells that what was removed is a marker",
     r"marker\..*": "a marker asked for by its id is 405, not 404",
     r"get encryption\..*": "S3 encrypts every bucket since January 2023",
+    r"delete full\.Error\.Message": "S3 says that there are versions, where a bucket has them",
     r"get request_payment\.Payer": "S3 says who pays: the owner",
     r"match of nothing\.Error\.(Key|VersionId)": "S3 names what is not there",
     r"no version\.(Error\..*|status)": "what cannot be a version's id is an invalid argument",

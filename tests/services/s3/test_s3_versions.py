@@ -48,13 +48,13 @@ def test_a_delete_hides_behind_a_marker(versioned):
 
 
 def test_suspended_keeps_one_version_without_an_id(versioned):
-    """The versions of before stay beside it."""
+    """The versions of before stay beside it. The answer to a write has no id (recorded)."""
     first = put(versioned, b"1")
     versioned.ask("PUT", "/b-1?versioning", SUSPEND)
     ids = [put(versioned, b"2"), put(versioned, b"3")]
     listed = versioned.ask("GET", "/b-1?versions")
 
-    assert ["null", "null"] == ids
+    assert [None, None] == ids
     assert ["null", first] == listed.text("VersionId")
     assert ["Suspended"] == versioned.ask("GET", "/b-1?versioning").text("Status")
 

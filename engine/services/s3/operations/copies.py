@@ -12,7 +12,7 @@ from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, 
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
 from engine.services.s3.object_metadata import ENCRYPTED, check_readable, metadata_of
-from engine.services.s3.operation_context import OperationContext, copy_source, event_of, version_header
+from engine.services.s3.operation_context import OperationContext, copy_source, event_of, new_version_header
 from engine.services.s3.preconditions import check_read, check_write
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
 from engine.services.s3.xml_output import answer, shown_checksum
@@ -80,7 +80,7 @@ def copy_object(context: OperationContext, call: S3Request, prepared: Prepared) 
         raise S3Error("InvalidRequest", message)
     checksum = _copied_checksum(call, source, prepared.digest)
     version = context.store.put(bucket, call.key, source.content, prepared.etag, object_metadata, checksum)
-    head = ENCRYPTED + version_header(bucket, version)
+    head = ENCRYPTED + new_version_header(bucket, version)
     if version_id is not None:
         head += b"x-amz-copy-source-version-id: %b\r\n" % source.version_id.encode()
     events = (event_of(call, bucket, version, "ObjectCreated:Copy"),)

@@ -27,10 +27,10 @@ from engine.services.s3.checksums import (
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import CompletedPart, Part, Upload
 from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
-from engine.services.s3.operation_context import OperationContext, event_of, take_document, version_header
+from engine.services.s3.operation_context import OperationContext, event_of, new_version_header, take_document
 from engine.services.s3.operations.copies import find_source, sums_of
 from engine.services.s3.operations.objects import checksum_head, part_number
-from engine.services.s3.preconditions import check_write
+from engine.services.s3.preconditions import check_completion
 from engine.services.s3.request import (
     Preparation,
     Prepared,
@@ -183,7 +183,7 @@ def complete_upload(context: OperationContext, call: S3Request, prepared: Prepar
             raise S3Error("EntityTooSmall", details=details)
     content = Content.joined([part.content for part in parts])
     _check_size(call, content.size)
-    check_write(call.headers, call.key, bucket.latest(call.key))
+    check_completion(call.headers, upload, bucket.latest(call.key))
     checksum = _whole_checksum(call, upload, parts, prepared.digest)
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
@@ -197,7 +197,7 @@ def complete_upload(context: OperationContext, call: S3Request, prepared: Prepar
         "ETag": f'"{etag}"',
         **shown_checksum(checksum),
     }
-    head = ENCRYPTED + version_header(bucket, version)
+    head = ENCRYPTED + new_version_header(bucket, version)
     events = (event_of(call, bucket, version, "ObjectCreated:CompleteMultipartUpload"),)
     return answer("CompleteMultipartUpload", output, head, events)
 

@@ -24,7 +24,12 @@ from engine.services.s3.object_metadata import (
     restore_head,
     storage_class,
 )
-from engine.services.s3.operation_context import OperationContext, event_of, version_header
+from engine.services.s3.operation_context import (
+    OperationContext,
+    event_of,
+    new_version_header,
+    version_header,
+)
 from engine.services.s3.parameters import MAX_LISTED
 from engine.services.s3.preconditions import asked_range, check_read, check_write
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, header_line
@@ -66,7 +71,7 @@ def put_object(context: OperationContext, call: S3Request, prepared: Prepared) -
     head = b'etag: "%b"\r\n%b%b%b' % (
         etag.encode(),
         ENCRYPTED,
-        version_header(bucket, version),
+        new_version_header(bucket, version),
         checksum_head(checksum),
     )
     return S3Response(200, head, b"", (event_of(call, bucket, version, "ObjectCreated:Put"),))

@@ -25,7 +25,7 @@ from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectVersion
 from engine.services.s3.names import checked_key
 from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
-from engine.services.s3.operation_context import OperationContext, event_of, version_header
+from engine.services.s3.operation_context import OperationContext, event_of, new_version_header
 from engine.services.s3.request import (
     XML_HEAD,
     PostForm,
@@ -110,7 +110,7 @@ def post_object(context: OperationContext, call: S3Request, prepared: Prepared) 
         bucket, key, prepared.content, prepared.etag, object_metadata, prepared.checksum
     )
     events = (event_of(call, bucket, version, "ObjectCreated:Post"),)
-    head = ENCRYPTED + version_header(bucket, version)
+    head = ENCRYPTED + new_version_header(bucket, version)
     where = object_url(call, key)
     try:
         redirect = fields.get("success_action_redirect") or fields.get("redirect")

@@ -8,20 +8,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.services.s3.errors import S3Error
+from engine.services.s3.model import Bucket, ObjectVersion
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.request import Prepared, S3Request, S3Response, xml_answer
+from engine.services.s3.store import is_a_marker
 from engine.services.s3.tags import MAX_BUCKET_TAGS, tagging_xml, tags_of_xml
 
 
 def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
     """GetObjectTagging."""
-    bucket, version = context.version(call)
+    bucket, version = _tagged(context, call)
     return xml_answer("Tagging", tagging_xml(version.object_metadata.tags), version_header(bucket, version))
 
 
 def put_object_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """PutObjectTagging."""
-    bucket, version = context.version(call)
+    bucket, version = _tagged(context, call)
     tags = tags_of_xml(prepared.document)
     context.store.set_metadata(bucket, version, replace(version.object_metadata, tags=tags))
     events = event_of(call, bucket, version, "ObjectTagging:Put", sized=False)
@@ -30,10 +32,18 @@ def put_object_tagging(context: OperationContext, call: S3Request, prepared: Pre
 
 def delete_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteObjectTagging."""
-    bucket, version = context.version(call)
+    bucket, version = _tagged(context, call)
     context.store.set_metadata(bucket, version, replace(version.object_metadata, tags={}))
     events = event_of(call, bucket, version, "ObjectTagging:Delete", sized=False)
     return S3Response(204, version_header(bucket, version), b"", (events,))
+
+
+def _tagged(context: OperationContext, call: S3Request) -> tuple[Bucket, ObjectVersion]:
+    """The version a call is for. Raises S3Error: MethodNotAllowed also if the newest is a delete marker."""
+    newest = context.bucket(call).latest(call.key)
+    if "versionId" not in call.query and newest is not None and newest.is_marker:
+        raise is_a_marker(newest, call.method)
+    return context.version(call)
 
 
 def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:

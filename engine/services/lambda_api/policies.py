@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from engine.packages.records import LATEST, LayerVersion, Policy
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.function_names import Addressed, addressed
@@ -182,9 +183,8 @@ class Policies:
             extended.envelope = policy.envelope
         size = len(_text(extended))
         if size > _POLICY_BYTES:
-            raise invalid_parameter(
-                f"The final policy size ({size}) is bigger than the limit ({_POLICY_BYTES})."
-            )
+            message = f"The final policy size ({size}) is bigger than the limit ({_POLICY_BYTES})."
+            raise ServiceError(400, "PolicyLengthExceededException", message)
         return extended
 
     def _reduced(self, policy: Policy | None, call: Call, operation: str) -> Policy | None:
@@ -232,12 +232,15 @@ def _parsed(text: str, revision: str) -> Policy:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
         document = None
-    statements = document.get("Statement") if isinstance(document, dict) else None
-    listed = [statements] if isinstance(statements, dict) else statements
+    given = document.get("Statement") if isinstance(document, dict) else None
+    listed = [given] if isinstance(given, dict) else given
     if not (isinstance(listed, list) and listed and all(isinstance(one, dict) for one in listed)):
         raise invalid_parameter("The policy is not a JSON object with statements.")
+    statements = {str(one.get("Sid", number)): one for number, one in enumerate(listed)}
+    if len(statements) < len(listed):
+        raise invalid_parameter("Two statements of the policy have the same Sid.")
     return Policy(
-        statements={str(one.get("Sid", number)): one for number, one in enumerate(listed)},
+        statements=statements,
         envelope={key: value for key, value in document.items() if key != "Statement"},
         revision=revision,
     )

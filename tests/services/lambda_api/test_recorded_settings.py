@@ -194,6 +194,9 @@ def test_a_code_signing_config_is_kept_and_shown(made):
     assert [f"{ARN}f"] == made.list_functions_by_code_signing_config(CodeSigningConfigArn=arn)["FunctionArns"]
     assert 409 == made.error("delete_code_signing_config", CodeSigningConfigArn=arn)[0]
     made.delete_function_code_signing_config(FunctionName="f")
+    made.make("g", CodeSigningConfigArn=arn)
+    assert [f"{ARN}g"] == made.list_functions_by_code_signing_config(CodeSigningConfigArn=arn)["FunctionArns"]
+    made.delete_function(FunctionName="g")
     made.delete_code_signing_config(CodeSigningConfigArn=arn)
     assert [] == made.list_code_signing_configs()["CodeSigningConfigs"]
 
@@ -279,7 +282,19 @@ def test_a_whole_policy_is_put_shown_and_deleted(made):
     assert 412 == made.error("delete_resource_policy", **wrong)[0]
     made.delete_resource_policy(ResourceArn=f"{ARN}f")
     assert (204, 404) == (made.status, made.error("get_resource_policy", ResourceArn=f"{ARN}f")[0])
-    assert INVALID == made.error("put_resource_policy", ResourceArn=f"{ARN}f", Policy="[]")[:2]
+    twice = json.dumps({"Statement": [statement, statement]})
+    for wrong_text in ("[]", "{", '{"Statement": []}', twice):
+        assert INVALID == made.error("put_resource_policy", ResourceArn=f"{ARN}f", Policy=wrong_text)[:2]
+
+
+def test_a_policy_has_a_longest_text(made):
+    long = {"Principal": "*", "Action": "lambda:InvokeFunction", "SourceArn": "arn:aws:s3:::" + "b" * 9_000}
+    made.add_permission(FunctionName="f", StatementId="a", **long)
+    made.add_permission(FunctionName="f", StatementId="b", **long)
+    status, code, text, _ = made.error("add_permission", FunctionName="f", StatementId="c", **long)
+
+    assert (400, "PolicyLengthExceededException") == (status, code)
+    assert re.fullmatch(r"The final policy size \(\d+\) is bigger than the limit \(20480\)\.", text)
 
 
 # ---------------------------------------------------------------- tags

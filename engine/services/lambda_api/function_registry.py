@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import anyio
+
 from engine.core.function import Function
 from engine.packages.records import LATEST, Alias, FunctionRecord, StoredState, Version
 from engine.ports import Host
@@ -49,7 +51,7 @@ class FunctionRegistry:
         self.account = host.account
         self.since_s = host.clock.wall()
         self.state = StoredState()
-        self._changing: set[str] = set()
+        self._changing: dict[str, anyio.Event] = {}  # set when the change is over
         self._fixed = {
             function.name: FunctionRecord.model_construct(  # checked before
                 name=function.name,
@@ -168,16 +170,23 @@ class FunctionRegistry:
     @contextmanager
     def begin_change(self, name: str) -> Iterator[None]:
         """Mark the function as being changed: if the block raises nothing, until `end_change`."""
-        self._changing.add(name)
+        self._changing[name] = anyio.Event()
         try:
             yield
         except BaseException:
-            self._changing.discard(name)
+            self.end_change(name)
             raise
 
     def end_change(self, name: str) -> None:
         """The function can be changed again."""
-        self._changing.discard(name)
+        over = self._changing.pop(name, None)
+        if over is not None:
+            over.set()
+
+    async def wait_until_unchanging(self, name: str) -> None:
+        """Return once no change of the function is in progress."""
+        while (over := self._changing.get(name)) is not None:
+            await over.wait()
 
     def is_changing(self, name: str) -> bool:
         """Whether the function of that name is being created or changed."""

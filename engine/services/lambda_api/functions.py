@@ -203,12 +203,15 @@ class Functions:
 
     @operation("DeleteFunction", writes=True)
     async def delete(self, call: Call) -> Answer:
-        """DeleteFunction: invocations that run are finished. With a qualifier, one published version."""
+        """DeleteFunction: invocations that run are finished. With a qualifier, one published version.
+
+        A function that is being created or changed is deleted once that is over.
+        """
         name, qualifier = self._registry.address(call)
         if qualifier is not None:
             check_deletable(qualifier)
+        await self._registry.wait_until_unchanging(name)
         record, _ = self._registry.packaged(Addressed(name, None))
-        self._registry.check_unchanging(record)
         if qualifier is not None:
             self._versions.delete(record, qualifier)
             return Answer({"StatusCode": 204})

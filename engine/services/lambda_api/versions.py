@@ -87,7 +87,8 @@ class Versions:
             return
         aliases = [a.name for a in record.aliases.values() if qualifier in (a.version, *a.weights)]
         if aliases:
-            raise conflict(f"Unable to delete version because the following aliases reference it: {aliases}")
+            named = ", ".join(aliases)
+            raise conflict(f"Unable to delete version because the following aliases reference it: [{named}]")
         del record.versions[qualifier]
         record.forget(qualifier)
         if version.state == "Active":

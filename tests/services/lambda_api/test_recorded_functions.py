@@ -1,9 +1,13 @@
 """What AWS was recorded to answer about functions, versions and aliases, through a real boto3 client."""
 
+import asyncio
 import base64
+import json
 import re
 
 import pytest
+
+from tests.services.lambda_api.conftest import FUNCTIONS
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
 STATE = {"State", "StateReason", "StateReasonCode", "LastUpdateStatus", "LastUpdateStatusReason"}
@@ -339,4 +343,47 @@ def test_two_qualifiers_that_differ_are_told_before_existence(aws):
     assert (
         "The derived qualifier from the function name does not match the specified qualifier."
         == (aws.error("get_function", FunctionName="none:1", Qualifier="2")[2])
+    )
+
+
+async def test_a_function_that_is_still_created_is_deleted_once_that_is_over(make_bench, monkeypatch):
+    """Who deletes it waits for the answer, and gets no conflict."""
+    tasks, comes_up = [], asyncio.Event()
+    bench = make_bench(
+        FUNCTIONS, spawner=lambda work, *args: tasks.append(asyncio.ensure_future(work(*args)))
+    )
+    put = bench.deployment.put
+
+    async def put_later(function):
+        await comes_up.wait()
+        await put(function)
+
+    monkeypatch.setattr(bench.deployment, "put", put_later)
+    members = {
+        "FunctionName": "f",
+        "Role": "arn:aws:iam::123456789012:role/any",
+        "Runtime": "python3.12",
+        "Handler": "app.handler",
+        "Code": {"ZipFile": bench.zipped({"app.py": ""})},
+    }
+    created = bench.ask_later("POST", "/2015-03-31/functions", body=json.dumps(members).encode())
+    async with asyncio.timeout(10):
+        while not created:
+            await asyncio.sleep(0)
+        deleted = bench.ask_later("DELETE", "/2015-03-31/functions/f")
+        await asyncio.sleep(0)
+        before = list(deleted)
+        comes_up.set()
+        await asyncio.gather(*tasks)
+
+    assert ([201], [], [204]) == ([one.status for one in created], before, [one.status for one in deleted])
+    assert 404 == bench.ask("GET", "/2015-03-31/functions/f").status
+
+
+def test_a_version_in_use_is_told_with_its_aliases(made):
+    made.create_alias(FunctionName="f", Name="next", FunctionVersion="1")
+    text = "Unable to delete version because the following aliases reference it: [live, next]"
+
+    assert (409, "ResourceConflictException", text, "User") == made.error(
+        "delete_function", FunctionName="f", Qualifier="1"
     )

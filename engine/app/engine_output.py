@@ -55,7 +55,8 @@ class EngineOutput:
         self._has_lines = self.log is not None or (self.function_log is not None and write_line is not None)
         # Handlers' metrics are in their lines, whether or not these are shown.
         tap = None if write_line is None else EmfTap(stats, write_line, loop.call_soon_threadsafe).line
-        style: Literal["text", "json"] = "json" if config.log_format == "json" else "text"
+        self._logs_json = config.log_format == "json"
+        style: Literal["text", "json"] = "json" if self._logs_json else "text"
         keeps_all = self.function_log is not None or "admin" in config.listeners
         self.capture = Capture(tap, log_format=style, keeps_all=keeps_all)
 
@@ -69,6 +70,8 @@ class EngineOutput:
 
     def register(self, function: Function) -> None:
         """Learn of a function, before its first invocation."""
+        if self.function_log is not None:
+            self.function_log.register(function, logs_json=self._logs_json)
         if self.log is not None:
             self.log.register(function)
 

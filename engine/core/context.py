@@ -213,7 +213,7 @@ class ContextTemplate:
         wall_s: Seconds since the Unix epoch.
         log: Takes the text of `context.log`, as it is.
         version: Version the environment runs, where not the function's own.
-        log_group_name: Where not `/aws/lambda/<function>`.
+        log_group_name: Where not the function's own.
     """
 
     __slots__ = ("_shared", "_wall_s", "log", "now_s")
@@ -235,7 +235,7 @@ class ContextTemplate:
         self.log = log
         self._shared: dict[str, Any] = {
             "aws_request_id": "",
-            "log_group_name": log_group_name or f"/aws/lambda/{function.name}",
+            "log_group_name": log_group_name or log_group_of(function),
             "log_stream_name": log_stream_name,
             "function_name": function.name,
             "memory_limit_in_mb": str(function.memory_mb),
@@ -294,6 +294,11 @@ class ContextTemplate:
         if client_context:
             members["client_context"], members["_w3c_fields"] = _parse_client_context(client_context)
         return context
+
+
+def log_group_of(function: ServedFunction) -> str:
+    """The name of the log group that a function logs to."""
+    return function.log_group or f"/aws/lambda/{function.name}"
 
 
 def log_stream_name(

@@ -60,6 +60,7 @@ class Function:
         dead_letter_queue: Where an event that failed goes: an ARN, or the name of a queue.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
         version: `$LATEST`, or the number of a published version; not a key of engine.toml.
+        log_group: Where it logs, None for `/aws/lambda/<name>`; not a key of engine.toml.
         init_limit_s: Seconds an on-demand environment may take to initialise; not a key of engine.toml.
     """
 
@@ -99,6 +100,7 @@ class Function:
     aliases: tuple[str, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
     version: str = "$LATEST"
+    log_group: str | None = None
     init_limit_s: float = INIT_LIMIT_S
 
 

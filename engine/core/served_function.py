@@ -34,3 +34,7 @@ class ServedFunction(Protocol):
     @property
     def version(self) -> str:
         """`$LATEST`, or the number of a published version."""
+
+    @property
+    def log_group(self) -> str | None:
+        """Where it logs; None for `/aws/lambda/<name>`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from engine.core.context import log_group_of
 from engine.core.function import Account, Function
 
 Initialisation = Literal["on-demand", "provisioned-concurrency", "snap-start", "lambda-managed-instances"]
@@ -94,7 +95,7 @@ def lambda_variables(
         initialisation: Why and how the environment is started.
         python: `3.13` for a Python runtime; None for one that brings its own (`AWS_EXECUTION_ENV` is unset).
         version: Version the environment runs, where not the function's own.
-        log_group: Where not `/aws/lambda/<function>`.
+        log_group: Where not the function's own.
         logs_json: Whether handlers are to log JSON.
         endpoint_url: Where its AWS clients find this engine, or None if it has no listener for them.
     """
@@ -116,7 +117,7 @@ def lambda_variables(
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
     }
     if initialisation != "snap-start":
-        variables["AWS_LAMBDA_LOG_GROUP_NAME"] = log_group or f"/aws/lambda/{function.name}"
+        variables["AWS_LAMBDA_LOG_GROUP_NAME"] = log_group or log_group_of(function)
         variables["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream
     if function.environment.keys().isdisjoint(_OWN_CREDENTIALS):
         variables |= _MADE_UP_CREDENTIALS

@@ -154,7 +154,9 @@ class HandlerRunner:
         number = int(self._clock.wall() // _DAY_S)
         if number != self._day[0]:
             self._day = number, time.strftime("%Y/%m/%d", time.gmtime(number * _DAY_S))
-        return log_stream_name(self._day[1], os.urandom(16).hex(), self._function.version)
+        function = self._function
+        with_name = None if function.log_group is None else function.name
+        return log_stream_name(self._day[1], os.urandom(16).hex(), function.version, with_name)
 
     def make_context_template(self) -> ContextTemplate:
         """What the contexts of a new environment share, such as its log stream."""

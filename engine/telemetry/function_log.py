@@ -17,12 +17,21 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from engine.core.context import log_stream_name
+from engine.core.context import log_group_of, log_stream_name
+from engine.core.function import Function
 from engine.core.invocation import Invocation, Phase
 from engine.core.logged_line import LoggedLine
 from engine.core.outcome import Outcome, Status
 from engine.ports import Clock
-from engine.telemetry.report_lines import end_line, failure_lines, report_line, start_line_of
+from engine.telemetry.log import json_line, report_record
+from engine.telemetry.report_lines import (
+    end_line,
+    failure_lines,
+    iso_utc,
+    report_line,
+    start_line_of,
+    version_of,
+)
 
 _ENDED: Final = Phase.ENDED
 _SUCCESS: Final = Status.SUCCESS
@@ -92,11 +101,18 @@ class FunctionLog:
         self._line_bytes = self._end_bytes = self._gone_bytes = 0
         self._records: deque[LogRecord] = deque()
         self._removing = threading.Lock()
+        self._places: dict[tuple[str, str], tuple[str, bool]] = {}  # log group, and whether it logs JSON
         self._streams: dict[tuple[str, str, int], str] = {}
         self._finish: Callable[[Invocation], object] = _nothing
         self._started: set[tuple[str, str]] = set()  # streams and requests with a START and without an END
 
     # ---------------------------------------------------------------- writing
+
+    def register(self, function: Function, *, logs_json: bool) -> None:
+        """Learn where a function logs, and whether as JSON: `logs_json`, or what its variables say."""
+        usual = "JSON" if logs_json else "Text"
+        is_json = function.environment.get("AWS_LAMBDA_LOG_FORMAT", usual).upper() == "JSON"
+        self._places[function.name, function.version] = log_group_of(function), is_json
 
     def name_stream(self, function: str, version: str, env_id: int, name: str) -> None:
         """Use the name that an environment tells its handler from now on."""
@@ -177,19 +193,24 @@ class FunctionLog:
     def _worded(self, record: LogRecord) -> Iterator[LoggedLine]:
         stream, at_s = record.stream, record.at_s
         function, version, qualifier, request_id, started_s = record.of_event
-        group, key = f"/aws/lambda/{function}", (stream, request_id)
+        group, is_json = self._places.get((function, version), (f"/aws/lambda/{function}", False))
+        key = stream, request_id
         is_end = record.status is not None
         if key not in self._started and (is_end or not self._is_after_end(record)):
             if len(self._started) >= _MAX_STREAMS:
                 self._started.clear()  # ends that nobody will see: they were dropped
             self._started.add(key)
             began_s = min(at_s, started_s + self._clock.wall() - self._clock.now())
-            yield LoggedLine(group, stream, began_s, start_line_of(request_id, version, qualifier))
+            start = start_line_of(request_id, version, qualifier)
+            if is_json:
+                record_of_start = {"requestId": request_id, "version": version_of(version, qualifier)}
+                start = json_line(iso_utc(began_s), "platform.start", record_of_start)
+            yield LoggedLine(group, stream, began_s, start)
         for line in _LINE.findall(record.text):
             yield LoggedLine(group, stream, at_s, line)
         if is_end:
             self._started.discard(key)
-            for text in _last_lines(record):
+            for text in _last_lines(record, is_json=is_json):
                 yield LoggedLine(group, stream, at_s, text)
 
     def _is_after_end(self, record: LogRecord) -> bool:
@@ -205,9 +226,13 @@ class FunctionLog:
         return not any(one.status is not None and (one.stream, one.of_event[3]) == key for one in ahead)
 
 
-def _last_lines(record: LogRecord) -> Iterator[str]:
+def _last_lines(record: LogRecord, *, is_json: bool) -> Iterator[str]:
     """What the platform says at the end: why it failed, END, REPORT."""
     outcome = Outcome(record.status or _SUCCESS, record.body, *record.measures)
+    if is_json:
+        report = report_record(outcome, record.error_type, record.memory_mb)
+        yield json_line(iso_utc(record.at_s), "platform.report", report)
+        return
     failure = failure_lines(outcome, record.error_type, record.at_s)
     if failure:
         yield failure

@@ -136,7 +136,7 @@ class PlatformLog:
 def gap_line(style: Literal["text", "json", "off"], clock: Clock, stream: str, count: int) -> str:
     """What stands in the log where `count` lines for `stream` were dropped because nobody read them."""
     if style == "json":
-        return _line(iso_utc(clock.wall()), "engine.linesDropped", {"stream": stream, "lines": count})
+        return json_line(iso_utc(clock.wall()), "engine.linesDropped", {"stream": stream, "lines": count})
     return f"[engine] {count} lines for {stream} were dropped: its reader was slow or gone\n"
 
 
@@ -202,7 +202,7 @@ class _Json:
         if event.trace_id is not None:
             record["tracing"] = {"type": "X-Amzn-Trace-Id", "value": event.trace_id}
         record["engine"] = {"function": event.function, "trigger": event.trigger}
-        return _line(iso_utc(wall_s), "platform.start", record)
+        return json_line(iso_utc(wall_s), "platform.start", record)
 
     def ended(
         self, invocation: Invocation, outcome: Outcome, error_type: str | None, memory_mb: int, wall_s: float
@@ -216,15 +216,6 @@ class _Json:
             **ending,
             "metrics": {"durationMs": duration_ms, "producedBytes": len(outcome.body)},
         }
-        metrics: dict[str, Any] = {
-            "durationMs": duration_ms,
-            "billedDurationMs": outcome.billed_ms if outcome.ran else 0,
-            "memorySizeMB": memory_mb,
-        }
-        if outcome.max_memory_mb is not None:
-            metrics["maxMemoryUsedMB"] = outcome.max_memory_mb
-        if outcome.init_s is not None:
-            metrics["initDurationMs"] = _ms(outcome.init_s)
         ours = {
             "function": invocation.event.function,
             "outcome": outcome.status.value,
@@ -232,11 +223,11 @@ class _Json:
             "queueWaitMs": _ms(outcome.queue_wait_s),
             "costDollars": float(outcome.cost_usd),
         }
-        report = {"requestId": outcome.request_id, "metrics": metrics, **ending, "engine": ours}
-        return _line(time, "platform.runtimeDone", done) + _line(time, "platform.report", report)
+        report = {**report_record(outcome, error_type, memory_mb), "engine": ours}
+        return json_line(time, "platform.runtimeDone", done) + json_line(time, "platform.report", report)
 
     def said(self, text: str, wall_s: float) -> str:
-        return _line(iso_utc(wall_s), "engine.said", {"message": text})
+        return json_line(iso_utc(wall_s), "engine.said", {"message": text})
 
     def noticed(self, notice: EngineEvent, wall_s: float) -> str:
         time = iso_utc(wall_s)
@@ -250,11 +241,11 @@ class _Json:
                     "blockedMs": _ms(notice.blocked_s),
                 }
                 if isinstance(notice, LoopBlocked):
-                    return _line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
-                return _line(time, "engine.loopReleased", {**record, "interrupted": notice.interrupted})
+                    return json_line(time, "engine.loopBlocked", {**record, "stack": notice.stack})
+                return json_line(time, "engine.loopReleased", {**record, "interrupted": notice.interrupted})
             case CpuLimited() | CpuMeasured() | EndedForMemory() | Held():
                 record = machine_record(notice)
-                return _line(time, "engine.shortage", record) if record else ""
+                return json_line(time, "engine.shortage", record) if record else ""
             case InitsLimit():
                 record = {
                     "function": notice.function,
@@ -263,15 +254,31 @@ class _Json:
                     "waiting": notice.waiting,
                     "startsPerSecondPreloaded": notice.preloaded_per_s,
                 }
-                return _line(time, "engine.initsLimit", record)
+                return json_line(time, "engine.initsLimit", record)
             case Confined():
                 record = {"memoryBy": notice.memory_by, "ownTmp": notice.own_tmp}
-                return _line(time, "engine.confined", record)
+                return json_line(time, "engine.confined", record)
             case DeliveryFailed() | EventDropped() | EventsAbandoned():
-                return _line(time, *async_record(notice))
+                return json_line(time, *async_record(notice))
             case ThreadAbandoned():
                 record = {"function": notice.function, "requestId": notice.request_id}
-                return _line(time, "engine.threadAbandoned", record)
+                return json_line(time, "engine.threadAbandoned", record)
+
+
+def report_record(outcome: Outcome, error_type: str | None, memory_mb: int) -> dict[str, Any]:
+    """The record of `platform.report`, as AWS has it."""
+    metrics: dict[str, Any] = {
+        "durationMs": _ms(outcome.duration_s),
+        "billedDurationMs": outcome.billed_ms if outcome.ran else 0,
+        "memorySizeMB": memory_mb,
+    }
+    if outcome.max_memory_mb is not None:
+        metrics["maxMemoryUsedMB"] = outcome.max_memory_mb
+    if outcome.init_s is not None:
+        metrics["initDurationMs"] = _ms(outcome.init_s)
+    status, named = status_and_type(outcome, error_type)
+    ending = {"status": status} if named is None else {"status": status, "errorType": named}
+    return {"requestId": outcome.request_id, "metrics": metrics, **ending}
 
 
 def _confined_line(notice: Confined) -> str:
@@ -316,15 +323,16 @@ def _init_lines(notice: Initialised, wall_s: float) -> str:
     metrics = {"durationMs": _ms(notice.init_s)}
     time = iso_utc(wall_s)
     return (
-        _line(
+        json_line(
             iso_utc(wall_s - notice.init_s), "platform.initStart", {**phase, "functionName": notice.function}
         )
-        + _line(time, "platform.initRuntimeDone", {**phase, **status})
-        + _line(time, "platform.initReport", {**phase, **status, "metrics": metrics, "engine": ours})
+        + json_line(time, "platform.initRuntimeDone", {**phase, **status})
+        + json_line(time, "platform.initReport", {**phase, **status, "metrics": metrics, "engine": ours})
     )
 
 
-def _line(time: str, kind: str, record: dict[str, Any]) -> str:
+def json_line(time: str, kind: str, record: dict[str, Any]) -> str:
+    """One event of the Telemetry API, with its newline."""
     document = {"time": time, "type": kind, "record": record}
     try:
         return orjson.dumps(document).decode() + "\n"

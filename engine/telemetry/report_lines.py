@@ -16,7 +16,7 @@ from engine.core.outcome import Outcome, Status
 
 def version(event: Event) -> str:
     """What runs: the version the dispatcher chose, else the number the caller named, else `$LATEST`."""
-    return _version(event.version, event.qualifier)
+    return version_of(event.version, event.qualifier)
 
 
 def start_line(event: Event) -> str:
@@ -26,10 +26,11 @@ def start_line(event: Event) -> str:
 
 def start_line_of(request_id: str, chosen: str, qualifier: str | None) -> str:
     """The same from the parts of an event: `chosen` is its `version`."""
-    return f"START RequestId: {request_id} Version: {_version(chosen, qualifier)}\n"
+    return f"START RequestId: {request_id} Version: {version_of(chosen, qualifier)}\n"
 
 
-def _version(chosen: str, qualifier: str | None) -> str:
+def version_of(chosen: str, qualifier: str | None) -> str:
+    """What runs, from an event's `version` and qualifier."""
     if chosen != "$LATEST":
         return chosen
     return qualifier if qualifier and qualifier.isdecimal() else "$LATEST"

@@ -164,3 +164,31 @@ async def test_without_memory_for_logs_there_are_none(tmp_path):
         logs = boto3.client("logs", endpoint_url=served.aws, region_name="us-east-1", **KEYS)
         with pytest.raises(ClientError, match="serves 'logs'"):
             await asyncio.to_thread(logs.describe_log_groups)
+
+
+JSON_HANDLER = """
+import logging
+
+def handler(event, context):
+    logging.info("two")
+    return context.log_group_name, context.log_stream_name
+"""
+
+
+def test_a_function_of_the_lambda_api_logs_where_and_how_it_says(served, logs):
+    served.create(
+        "json", JSON_HANDLER, LoggingConfig={"LogGroup": "/shop/all", "LogFormat": "JSON"}, Timeout=30
+    )
+    (group, stream), _ = served.invoke("json")
+    events = logs.filter_log_events(logGroupName="/shop/all")["events"]
+    start, line, report = (json.loads(event["message"]) for event in events)
+    found = logs.filter_log_events(logGroupName="/shop/all", filterPattern='{ $.type = "platform.report" }')
+
+    assert "/shop/all" == group
+    assert re.fullmatch(r"\d{4}/\d\d/\d\d/json\[\$LATEST\]\[[0-9a-f]{32}\]", stream)
+    assert {stream} == {event["logStreamName"] for event in events}
+    assert ("platform.start", "$LATEST") == (start["type"], start["record"]["version"])
+    assert "two" == line["message"]
+    assert ("success", 128) == (report["record"]["status"], report["record"]["metrics"]["memorySizeMB"])
+    assert start["record"]["requestId"] == line["requestId"] == report["record"]["requestId"]
+    assert [events[2]["eventId"]] == [event["eventId"] for event in found["events"]]

@@ -20,6 +20,7 @@ class FunctionSpec(NamedTuple):
     no_preload: tuple[str, ...] = ()
     snapstart: bool = False
     ephemeral_storage_mb: int = 512
+    log_group: str | None = None
 
 
 class EnvironmentSpec(NamedTuple):

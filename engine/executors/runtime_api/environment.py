@@ -71,7 +71,9 @@ class RuntimeEnvironment:
         self._shared = owner.function.environment_concurrency > 1
         self._began_s = self._clock.now()
         day = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y/%m/%d")
-        self._log_stream = log_stream_name(day, secrets.token_hex(16), owner.function.version)
+        function = owner.function
+        with_name = None if function.log_group is None else function.name
+        self._log_stream = log_stream_name(day, secrets.token_hex(16), function.version, with_name)
         self._is_ready = False
         self._api = RuntimeApi(self, shared=self._shared)
         self._gate = RequestGate("127.0.0.1", remember=LIMITS.remembered_heads)

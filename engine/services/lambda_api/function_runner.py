@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from engine.core.function import Function
 from engine.core.variables import EXEC_WRAPPER, log_variables
@@ -102,6 +103,7 @@ class FunctionRunner:
             dead_letter_queue=settings.get("DeadLetterConfig", {}).get("TargetArn") or None,
             bootstrap=() if is_python else (str(self._packages.bootstrap(version.folder)),),
             version=version.version,
+            log_group=_log_group(record.name, settings["LoggingConfig"]),
         )
 
 
@@ -110,3 +112,9 @@ def _set_failed(version: Version, reason: str) -> None:
         version.update_failed = reason
     else:
         version.state, version.reason, version.code = "Failed", reason, "InternalError"
+
+
+def _log_group(function: str, logging: Mapping[str, Any]) -> str | None:
+    """The log group if it is not the function's usual one."""
+    group: str | None = logging.get("LogGroup")
+    return None if group == f"/aws/lambda/{function}" else group

@@ -467,4 +467,5 @@ def _spec_of(function: Function, code: str) -> FunctionSpec:
         no_preload=function.no_preload,
         snapstart=function.snapstart,
         ephemeral_storage_mb=function.ephemeral_storage_mb,
+        log_group=function.log_group,
     )

@@ -28,6 +28,8 @@ _DIGITS: Final = 9
 _ESCAPES: Final = {'"': "&quot;", "\r": "&#xD;"}
 _NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XML: Final = '<?xml version="1.0"?>'
+_KEYS: Final = ("Name", "Key", "key")
+"""What a pair of a map may call its key: clients do not agree."""
 _NO_NAMES: Final[Mapping[str, str]] = {}
 
 
@@ -106,7 +108,7 @@ class Query:
         for item in items:
             if not isinstance(item, dict):
                 continue
-            key = item.get("Name", item.get("Key", item.get("key")))  # clients do not agree
+            key = next((item[name] for name in _KEYS if name in item), None)
             if isinstance(key, str):
                 value = self._value(key, of, [item.get(value_name, "")])
                 if value is not None:
@@ -240,9 +242,11 @@ def _tree(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _numbered(node: Any) -> list[Any]:
-    """The items of `Name.1`, `Name.2`, ... in order; numbers may be missing."""
+    """The items of `Name.1`, `Name.2`, ... in order; a single one needs no number, others may be missing."""
     if not isinstance(node, dict):
-        return []
+        return [node] if node else []  # `AttributeName=All`, and `Entries=` for an empty list
+    if not node.keys().isdisjoint(_KEYS):  # `Attribute.Name=VisibilityTimeout&Attribute.Value=35`
+        return [node]
     for key in node:
         if not (key.isascii() and key.isdecimal() and len(key) <= _DIGITS):
             raise _invalid(f"{key[:100]!r} is not a number of a list's item.")

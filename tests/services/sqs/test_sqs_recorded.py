@@ -111,6 +111,15 @@ def test_scope_and_limit_of_a_fifo_queue_change_together_and_are_shown(site, fir
         assert pair == shown
 
 
+@pytest.mark.real_time
+def test_boto3_changes_scope_and_limit_together(sqs):
+    """And sees the new pair at once."""
+    url = sqs.create_queue(QueueName="pair.fifo", Attributes={"FifoQueue": "true", **BY_QUEUE})["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=BY_GROUP)
+
+    assert BY_GROUP == sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*BY_GROUP])["Attributes"]
+
+
 def test_a_scope_alone_changes_too(site):
     """As long as the pair is a possible one afterwards."""
     site.create("f.fifo")
@@ -258,30 +267,43 @@ def received(site, name: str) -> str:
     return message["ReceiptHandle"]
 
 
+def codes_of(site, name: str, operation: str, protocol: str, **params: object) -> list[str]:
+    """The codes of all errors in the answer: of the call, or of entries."""
+    if protocol == "query":
+        entries = params.pop("Entries", [])
+        form = {key: str(value) for key, value in params.items()}
+        for entry in entries:
+            form |= as_form(operation, entry)
+        return site.query(operation, f"/123456789012/{name}", **form).xml_text("Code")
+    answer = site.q(operation, name, **params)
+    return [answer.code] if answer.code else [one["Code"] for one in answer.document.get("Failed", [])]
+
+
 @pytest.mark.parametrize("seconds", [0, 20])
+@pytest.mark.parametrize("protocol", ["json", "query"])
 @pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("name", ["q", "f.fifo"])
-def test_a_late_change_of_visibility_changes_nothing(site, name, many, seconds):
+def test_a_late_change_of_visibility_changes_nothing(site, name, many, protocol, seconds):
     """It is fine on a standard queue, and refused on a FIFO queue, alone and in a batch."""
     change = {"ReceiptHandle": received(site, name), "VisibilityTimeout": seconds}
     if many:
-        answer = site.q("ChangeMessageVisibilityBatch", name, Entries=[{"Id": "a", **change}]).document
-        codes = [one["Code"] for one in answer.get("Failed", [])]
+        operation, params = "ChangeMessageVisibilityBatch", {"Entries": [{"Id": "a", **change}]}
     else:
-        answer = site.q("ChangeMessageVisibility", name, **change)
-        codes = [answer.code] if answer.status != 200 else []
+        operation, params = "ChangeMessageVisibility", change
+    codes = codes_of(site, name, operation, protocol, **params)
 
     assert (["InvalidParameterValue"] if name == "f.fifo" else []) == codes
     assert (1, 0, 0) == site.counts(name)
     assert ["m"] == site.bodies(name=name)
 
 
+@pytest.mark.parametrize("protocol", ["json", "query"])
 @pytest.mark.parametrize("name", ["q", "f.fifo"])
-def test_a_late_delete_is_one_on_a_standard_queue_and_refused_on_a_fifo_queue(site, name):
+def test_a_late_delete_is_one_on_a_standard_queue_and_refused_on_a_fifo_queue(site, name, protocol):
     """Until somebody else receives the message."""
-    answer = site.q("DeleteMessage", name, ReceiptHandle=received(site, name))
+    codes = codes_of(site, name, "DeleteMessage", protocol, ReceiptHandle=received(site, name))
 
-    assert ("InvalidParameterValue" if name == "f.fifo" else "") == answer.code
+    assert (["InvalidParameterValue"] if name == "f.fifo" else []) == codes
     assert ((1, 0, 0) if name == "f.fifo" else (0, 0, 0)) == site.counts(name)
 
 

@@ -556,6 +556,16 @@ def test_query_names_of_both_kinds_are_read(site, names):
     ]
 
 
+def test_query_lists_of_one_need_no_number(site):
+    """As in the examples of AWS's API reference."""
+    site.create("q")
+    form = {"Attribute__Name": "VisibilityTimeout", "Attribute__Value": "35"}
+    site.query("SetQueueAttributes", "/123456789012/q", **form)
+    shown = site.query("GetQueueAttributes", "/123456789012/q", AttributeName="VisibilityTimeout")
+
+    assert (["VisibilityTimeout"], ["35"]) == (shown.xml_text("Name"), shown.xml_text("Value"))
+
+
 def test_query_by_get(site, make_answer):
     """Everything in the URL, no content type."""
     site.create("q")

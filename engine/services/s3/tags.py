@@ -12,7 +12,6 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from engine.services.s3.errors import S3Error, invalid_argument
-from engine.services.s3.xml import element
 from engine.services.s3.xml_input import parse, text_of
 
 MAX_OBJECT_TAGS: Final = 10
@@ -69,7 +68,6 @@ def tags_of_xml(body: bytes, max_tags: int = MAX_OBJECT_TAGS) -> dict[str, str]:
     return checked_tags(pairs, max_tags)
 
 
-def tagging_xml(tags: Mapping[str, str]) -> str:
+def shown_tags(tags: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
     """The content of a `Tagging` document."""
-    listed = "".join(f"<Tag>{element('Key', k)}{element('Value', v)}</Tag>" for k, v in tags.items())
-    return f"<TagSet>{listed}</TagSet>"
+    return {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}

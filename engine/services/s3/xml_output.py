@@ -20,6 +20,9 @@ _ROOTS: Final = {
     "ListObjectVersions": "ListVersionsResult",
     "CreateMultipartUpload": "InitiateMultipartUploadResult",
     "DeleteObjects": "DeleteResult",
+    "GetBucketTagging": "Tagging",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetObjectTagging": "Tagging",
     "GetObjectAttributes": "GetObjectAttributesResponse",
     "UploadPartCopy": "CopyPartResult",
 }

@@ -145,3 +145,35 @@ def test_what_has_not_changed_does_not_conflict(s3, complete):
 
     assert (412, "If-Match") == (wrong[0], wrong[2]["Condition"])
     assert complete(IfMatch=etag)["ETag"].endswith('-1"')
+
+
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [("delete_object", {"Key": "k"}), ("delete_objects", {"Delete": {"Objects": [{"Key": "k"}]}})],
+)
+@pytest.mark.parametrize("value", [True, False])
+def test_what_is_for_buckets_with_object_lock_is_refused_by_others(s3, operation, more, value):
+    header = "x-amz-bypass-governance-retention"
+    s3.create_bucket(Bucket="b-2", ObjectLockEnabledForBucket=True)
+    call = getattr(s3, operation)
+    status, _, error = refused(call, Bucket="b-1", BypassGovernanceRetention=value, **more)
+
+    assert (400, f"{header} is only applicable to Object Lock enabled buckets.", header) == (
+        status,
+        error["Message"],
+        error["ArgumentName"],
+    )
+    assert call(Bucket="b-2", BypassGovernanceRetention=value, **more)
+
+
+def test_a_copied_range_behind_its_source_is_an_invalid_request(s3):
+    s3.put_object(Bucket="b-1", Key="k", Body=b"0123456789")
+    upload = {"Bucket": "b-1", "Key": "u"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    source = {**upload, "PartNumber": 1, "CopySource": "b-1/k"}
+    behind = refused(s3.upload_part_copy, **source, CopySourceRange="bytes=100-200")[2]
+    across = refused(s3.upload_part_copy, **source, CopySourceRange="bytes=0-100")[2]
+
+    message = "The specified copy range is invalid for the source object size"
+    assert {"Code": "InvalidRequest", "Message": message} == behind
+    assert "Range specified is not valid for source object of size: 10" == across["Message"]

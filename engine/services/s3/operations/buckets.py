@@ -17,8 +17,9 @@ from engine.services.s3.operation_context import HOST_ID, OperationContext
 from engine.services.s3.operations.settings import OBJECT_LOCK, OWNERSHIP
 from engine.services.s3.request import XML_HEAD, Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.tags import MAX_BUCKET_TAGS, checked_tags
-from engine.services.s3.xml import document, element
+from engine.services.s3.xml import document
 from engine.services.s3.xml_input import parse, text_of
+from engine.services.s3.xml_output import answer
 
 _CLASSIC: Final = "us-east-1"
 _OWNERSHIP: Final = "x-amz-object-ownership"
@@ -102,7 +103,7 @@ def get_location(context: OperationContext, call: S3Request) -> S3Response:
 def get_versioning(context: OperationContext, call: S3Request) -> S3Response:
     """GetBucketVersioning."""
     versioning = context.bucket(call).versioning
-    return xml_answer("VersioningConfiguration", element("Status", versioning) if versioning else "")
+    return answer("GetBucketVersioning", {"Status": versioning or None})
 
 
 def put_versioning(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:

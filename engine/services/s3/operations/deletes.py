@@ -6,14 +6,14 @@ Source: Amazon S3 API Reference, DeleteObject and DeleteObjects.
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from xml.etree.ElementTree import Element
 
 from engine.services.s3.blob_store import EMPTY
 from engine.services.s3.body import has_digest
-from engine.services.s3.errors import S3Error
+from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
-from engine.services.s3.model import Bucket, ObjectMetadata, ObjectVersion, Versioning
+from engine.services.s3.model import NULL_VERSION, Bucket, ObjectMetadata, ObjectVersion, Versioning
 from engine.services.s3.names import checked_key
 from engine.services.s3.operation_context import (
     OperationContext,
@@ -22,19 +22,22 @@ from engine.services.s3.operation_context import (
     version_asked,
     version_header,
 )
+from engine.services.s3.operations.settings import OBJECT_LOCK
 from engine.services.s3.parameters import is_version_id
 from engine.services.s3.preconditions import check_write
-from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, xml_answer
+from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
 from engine.services.s3.store import EMPTY_MD5
-from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
+from engine.services.s3.xml_output import answer
 
 _MAX_KEYS: Final = 1000
+_BYPASS: Final = "x-amz-bypass-governance-retention"
 
 
 def delete_object(context: OperationContext, call: S3Request) -> S3Response:
     """DeleteObject. A missing object is no error."""
     bucket = context.bucket(call)
+    _check_bypass(call, bucket)
     version_id = version_asked(call.query)
     if "if-match" in call.headers:
         check_write({"if-match": call.headers["if-match"]}, call.key, bucket.latest(call.key))
@@ -73,6 +76,7 @@ def take_list(context: OperationContext, call: S3Request) -> Preparation:
 def delete_objects(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
     """DeleteObjects: each key by itself, all in one answer."""
     bucket = context.bucket(call)
+    _check_bypass(call, bucket)
     root = parse(prepared.document, "Delete")
     listed = list(children(root, "Object"))
     if not 1 <= len(listed) <= _MAX_KEYS:
@@ -80,21 +84,22 @@ def delete_objects(context: OperationContext, call: S3Request, prepared: Prepare
     quiet = (text_of(root, "Quiet") or "").lower() == "true"
     if any(not text_of(item, "Key") for item in listed):
         raise S3Error("MalformedXML")
-    parts: list[str] = []
+    output: list[tuple[str, Any]] = []
     events: list[ObjectEvent] = []
     for item in listed:
-        result, item_events = _delete_one(context, call, bucket, item)
+        result, shown, item_events = _delete_one(context, call, bucket, item)
         events += item_events
-        if result.startswith("<Error>") or not quiet:
-            parts.append(result)
-    return xml_answer("DeleteResult", "".join(parts), b"", events)
+        if result == "Errors" or not quiet:
+            output.append((result, [shown]))
+    return answer("DeleteObjects", output, b"", events)
 
 
 def _delete_one(
     context: OperationContext, call: S3Request, bucket: Bucket, item: Element
-) -> tuple[str, tuple[ObjectEvent, ...]]:
-    key, version_id = text_of(item, "Key") or "", text_of(item, "VersionId")
-    named = element("Key", key) + (element("VersionId", version_id) if version_id else "")
+) -> tuple[str, dict[str, Any], tuple[ObjectEvent, ...]]:
+    """The list of the answer that tells of it, what that says, and the events."""
+    key, version_id = text_of(item, "Key") or "", text_of(item, "VersionId") or None
+    shown: dict[str, Any] = {"Key": key, "VersionId": version_id}
     try:
         checked_key(key)
         if version_id and not is_version_id(version_id):
@@ -103,13 +108,19 @@ def _delete_one(
         if etag is not None:
             check_write({"if-match": etag}, key, bucket.latest(key))
     except S3Error as error:
-        return f"<Error>{named}{element('Code', error.code)}{element('Message', error.message)}</Error>", ()
-    head, events = deleted(context, call, bucket, key, version_id or None)
+        return "Errors", shown | {"Code": error.code, "Message": error.message}, ()
+    head, events = deleted(context, call, bucket, key, version_id)
     if bucket.versioning is Versioning.NEVER and not events and not version_id:
         # Unlike DeleteObject, S3 notifies of keys that did not exist too (recorded).
         absent = ObjectVersion(key, EMPTY, "", ObjectMetadata())
         events = (event_of(call, bucket, absent, "ObjectRemoved:Delete", sized=False),)
     if b"x-amz-delete-marker" in head:
         marker = events[0].version_id if events and not version_id else version_id
-        named += "<DeleteMarker>true</DeleteMarker>" + element("DeleteMarkerVersionId", marker or "null")
-    return f"<Deleted>{named}</Deleted>", events
+        shown |= {"DeleteMarker": True, "DeleteMarkerVersionId": marker or NULL_VERSION}
+    return "Deleted", shown, events
+
+
+def _check_bypass(call: S3Request, bucket: Bucket) -> None:
+    """Raise S3Error InvalidArgument for a header that is for buckets with object lock."""
+    if _BYPASS in call.headers and OBJECT_LOCK.name not in bucket.settings:
+        raise invalid_argument(f"{_BYPASS} is only applicable to Object Lock enabled buckets.", _BYPASS)

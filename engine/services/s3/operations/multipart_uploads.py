@@ -118,6 +118,8 @@ def _copied_range(asked: str, size: int) -> tuple[int, int]:
             "are the zero-based offsets of the first and last bytes to copy"
         )
         raise invalid_argument(message, "x-amz-copy-source-range", asked)
+    if first >= size:
+        raise S3Error("InvalidRequest", "The specified copy range is invalid for the source object size")
     if last >= size:
         message = f"Range specified is not valid for source object of size: {size}"
         raise invalid_argument(message, "x-amz-copy-source-range", asked)

@@ -10,15 +10,17 @@ from dataclasses import replace
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import Bucket, ObjectVersion
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
-from engine.services.s3.request import Prepared, S3Request, S3Response, xml_answer
+from engine.services.s3.request import Prepared, S3Request, S3Response
 from engine.services.s3.store import is_a_marker
-from engine.services.s3.tags import MAX_BUCKET_TAGS, tagging_xml, tags_of_xml
+from engine.services.s3.tags import MAX_BUCKET_TAGS, shown_tags, tags_of_xml
+from engine.services.s3.xml_output import answer
 
 
 def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
     """GetObjectTagging."""
     bucket, version = _tagged(context, call)
-    return xml_answer("Tagging", tagging_xml(version.object_metadata.tags), version_header(bucket, version))
+    tags = shown_tags(version.object_metadata.tags)
+    return answer("GetObjectTagging", tags, version_header(bucket, version))
 
 
 def put_object_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
@@ -51,7 +53,7 @@ def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response
     bucket = context.bucket(call)
     if not bucket.tags:
         raise S3Error("NoSuchTagSet", details={"BucketName": bucket.name})
-    return xml_answer("Tagging", tagging_xml(bucket.tags))
+    return answer("GetBucketTagging", shown_tags(bucket.tags))
 
 
 def put_bucket_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:

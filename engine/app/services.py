@@ -175,7 +175,9 @@ class Services:
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
         output = engine.parts.output
         if output.function_log is not None:
-            handlers["logs"] = LogsHandler(host, output.function_log, output.logs_bytes).handle
+            handlers["logs"] = LogsHandler(
+                host, output.function_log, output.logs_bytes, engine.stats.keep_successes_of_all
+            ).handle
         router = AwsRouter(handlers, host.new_request_id, self._partner.handle)
         return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject)
 

@@ -27,7 +27,7 @@ from engine.telemetry.report_lines import (
 
 KEPT: Final = 200
 """Invocations of one function, whatever became of them."""
-KEPT_PER_S: Final = 10
+KEPT_PER_S: Final = 100
 """Successful ones of one function in a second, once `KEPT` of them were kept since the last read."""
 KEPT_FAILURES: Final = 20
 """Failed ones of one function, which those that follow do not push out."""

@@ -301,6 +301,11 @@ class Stats:
         """Keep `KEPT` more successes of `name`, which is read. Raises KeyError if there is none."""
         self.functions[name].successes_to_keep = KEPT
 
+    def keep_successes_of_all(self) -> None:
+        """The same of each function: a client reads what all have logged."""
+        for one in self.functions.values():
+            one.successes_to_keep = KEPT
+
     def refused(self, event: Event, outcome: Outcome, reason: str, /) -> None:
         """It never ran: a throttle, or a cancellation because the engine closes."""
         stats = self.functions[event.function]

@@ -1,0 +1,66 @@
+"""The store against a plain list of what was put in: whatever is done to it in whatever order."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from engine.services.logs.store import LogStore
+
+ROOM = 20
+"""Events of the machine's messages that there is room for."""
+EVENT_BYTES = 301
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """One group, two streams, and events with times that come in any order."""
+
+    def __init__(self):
+        super().__init__()
+        self.store = LogStore(ROOM * EVENT_BYTES)
+        self.group = self.store.create_group("g", 0)
+        self.kept = []  # stream, time, message; by arrival
+        self.count = 0
+        for name in "st":
+            self.store.create_stream(self.group, name, 0)
+
+    @rule(name=st.sampled_from("st"), times=st.lists(st.integers(0, 5), min_size=1, max_size=15))
+    def put(self, name, times):
+        for time in times:
+            self.count += 1
+            message = chr(0x4E00 + self.count % 20_000)
+            self.store.append(self.group, self.group.streams[name], time * 86_400_000, message, 0)
+            self.kept.append((name, time, message))
+        del self.kept[: max(0, len(self.kept) - ROOM)]
+
+    @rule(name=st.sampled_from("st"))
+    def make_anew(self, name):
+        self.store.delete_stream(self.group, self.group.streams[name])
+        self.store.create_stream(self.group, name, 0)
+        self.kept = [one for one in self.kept if one[0] != name]
+
+    @rule(day=st.integers(0, 6))
+    def expire(self, day):
+        self.group.retention_days = 1
+        self.store.expire(self.group, (day + 1) * 86_400_000)
+        self.kept = [one for one in self.kept if one[1] >= day]
+
+    @precondition(lambda self: self.kept)
+    @rule()
+    def delete_group(self):
+        self.store.delete_group(self.group)
+        self.group = self.store.create_group("g", 0)
+        self.kept = []
+        for name in "st":
+            self.store.create_stream(self.group, name, 0)
+
+    @invariant()
+    def each_stream_has_what_is_kept_of_it_in_the_order_of_time_and_arrival(self):
+        for name, stream in self.group.streams.items():
+            expected = sorted((one for one in self.kept if one[0] == name), key=lambda one: one[1])
+            assert [message for _, _, message in expected] == [event.message for event in stream.events]
+            assert 27 * len(expected) == stream.stored_bytes
+            assert sorted(event.id for event in stream.events) == [event.id for event in stream.events]
+
+
+TestStore = StoreMachine.TestCase
+TestStore.settings = settings(max_examples=30, stateful_step_count=20)

@@ -565,3 +565,82 @@ def test_legal_hold_and_retention_are_kept_and_shown(shop):
     )
     shop.ask("PUT", "/b-1/k", b"x")
     assert (400, "InvalidRequest") == shop.ask("GET", "/b-1/k?legal-hold").error[:2]
+
+
+# --- what infrastructure tools do
+
+
+READ_BY_TERRAFORM = {
+    "get_bucket_tagging": "NoSuchTagSet",
+    "get_bucket_policy": "NoSuchBucketPolicy",
+    "get_bucket_acl": None,
+    "get_bucket_cors": "NoSuchCORSConfiguration",
+    "get_bucket_website": "NoSuchWebsiteConfiguration",
+    "get_bucket_versioning": None,
+    "get_bucket_accelerate_configuration": None,
+    "get_bucket_request_payment": None,
+    "get_bucket_logging": None,
+    "get_bucket_lifecycle_configuration": "NoSuchLifecycleConfiguration",
+    "get_bucket_replication": "ReplicationConfigurationNotFoundError",
+    "get_bucket_encryption": None,
+    "get_object_lock_configuration": "ObjectLockConfigurationNotFoundError",
+}
+"""What `aws_s3_bucket` reads of each bucket, and the error that tells it of no such setting."""
+
+
+@pytest.mark.real_time
+async def test_the_calls_of_terraforms_bucket_resources_pass(serve, new_client):
+    """Create, read, set with waiting until it is shown, change, and destroy in the order of a plan."""
+
+    def work(client):
+        bucket = {"Bucket": "site"}
+        client.create_bucket(**bucket)
+        client.head_bucket(**bucket)
+        for read, error in READ_BY_TERRAFORM.items():
+            if error is None:
+                getattr(client, read)(**bucket)
+            else:
+                assert error == code(getattr(client, read), **bucket)
+        client.put_bucket_ownership_controls(
+            **bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
+        )
+        client.put_public_access_block(
+            **bucket, PublicAccessBlockConfiguration=dict.fromkeys(ALL_BLOCKED, False)
+        )
+        client.put_bucket_acl(**bucket, ACL="public-read")
+        policy = json.dumps(POLICY).replace("photos", "site")
+        client.put_bucket_policy(**bucket, Policy=policy)
+        client.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Enabled"})
+        website = {"IndexDocument": {"Suffix": "index.html"}}
+        client.put_bucket_website(**bucket, WebsiteConfiguration=website)
+        rules = [
+            {"Filter": {"Prefix": ""}, "Status": "Enabled", "Expiration": {"Days": days}} for days in (1, 2)
+        ]
+        lifecycles = []
+        for rule in rules:
+            client.put_bucket_lifecycle_configuration(**bucket, LifecycleConfiguration={"Rules": [rule]})
+            [shown] = client.get_bucket_lifecycle_configuration(**bucket)["Rules"]
+            lifecycles.append({name: value for name, value in shown.items() if name != "ID"})
+        grants = client.get_bucket_acl(**bucket)["Grants"]
+        found = {
+            "policy": client.get_bucket_policy(**bucket)["Policy"] == policy,
+            "public": client.get_bucket_policy_status(**bucket)["PolicyStatus"]["IsPublic"],
+            "lifecycles": lifecycles == rules,
+            "permissions": [grant["Permission"] for grant in grants],
+        }
+        for destroy in ("lifecycle", "website", "policy", "ownership_controls", "encryption"):
+            getattr(client, f"delete_bucket_{destroy}")(**bucket)
+        client.delete_public_access_block(**bucket)
+        client.delete_bucket(**bucket)
+        assert "404" == code(client.head_bucket, **bucket)
+        return found
+
+    async with serve() as (_, url):
+        found = await anyio.to_thread.run_sync(work, new_client(url))
+
+    assert {
+        "policy": True,
+        "public": True,
+        "lifecycles": True,
+        "permissions": ["FULL_CONTROL", "READ"],
+    } == found

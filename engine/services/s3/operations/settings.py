@@ -15,182 +15,34 @@ from typing import Any, Final
 from engine.protocols.aws.rest_xml_input import MalformedDocument, read
 from engine.protocols.aws.service_model import service_model
 from engine.services.s3.errors import S3Error, invalid_argument
-from engine.services.s3.model import Bucket, Versioning
-from engine.services.s3.notification_records import iso_ms
+from engine.services.s3.model import Bucket
 from engine.services.s3.operation_context import OperationContext, version_header
 from engine.services.s3.request import Prepared, S3Request, S3Response
+from engine.services.s3.setting_checks import (
+    AES256,
+    ALL_BLOCKED,
+    Value,
+    check_abac,
+    check_accelerate,
+    check_encryption,
+    check_legal_hold,
+    check_lifecycle,
+    check_logging,
+    check_object_lock,
+    check_one_rule,
+    check_public_access,
+    check_replication,
+    check_retention,
+    check_website,
+    unchecked,
+)
 from engine.services.s3.xml_input import parse
 from engine.services.s3.xml_output import answer
 
-Value = Mapping[str, Any]
 Check = Callable[[OperationContext, Bucket, dict[str, Any]], Value]
 """Checks a value, and completes it as S3 does. Raises S3Error."""
 
-_DAY_S: Final = 86_400
 _MAX_LISTED: Final = 100
-
-
-# --- what S3 checks
-
-
-def _unchecked(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    return value
-
-
-def _public_access(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    return {**dict.fromkeys(_ALL_BLOCKED, False), **value}
-
-
-def _encryption(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    if len(value["Rules"]) != 1 or not value["Rules"][0].keys() - {"BucketKeyEnabled"}:
-        raise S3Error("MalformedXML")
-    rule = {**_AES256, **value["Rules"][0]}
-    by_default = rule["ApplyServerSideEncryptionByDefault"]
-    if by_default["SSEAlgorithm"] == "AES256" and "KMSMasterKeyID" in by_default:
-        message = (
-            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
-        )
-        raise invalid_argument(message, "ApplyServerSideEncryptionByDefault", "")
-    return {"Rules": [rule]}
-
-
-def _one_rule(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    if len(value["Rules"]) != 1:
-        raise S3Error("MalformedXML")
-    return value
-
-
-def _lifecycle(context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    rules = [{"ID": context.new_rule_id(), **rule} for rule in value["Rules"]]
-    if len({rule["ID"] for rule in rules}) < len(rules):
-        message = "Rule ID must be unique. Found same ID for one or more rules"
-        raise invalid_argument(message, "ID", "")
-    for rule in rules:
-        _check_lifecycle_rule(rule)
-    return {"Rules": rules}
-
-
-_ACTIONS: Final = (
-    "Expiration",
-    "Transitions",
-    "NoncurrentVersionTransitions",
-    "NoncurrentVersionExpiration",
-    "AbortIncompleteMultipartUpload",
-)
-
-
-def _check_lifecycle_rule(rule: Value) -> None:
-    expiration, rule_filter = rule.get("Expiration", {}), rule.get("Filter", {})
-    if ("Filter" in rule) == ("Prefix" in rule) or len(rule_filter) > 1:
-        raise S3Error("MalformedXML")
-    if "Expiration" in rule and len(expiration) != 1:
-        raise S3Error("MalformedXML")
-    if rule.get("NoncurrentVersionExpiration") == {}:
-        raise S3Error("MalformedXML")
-    if not any(action in rule for action in _ACTIONS):
-        raise S3Error("InvalidRequest", "At least one action needs to be specified in a rule")
-    tags = [tag["Key"] for tag in rule_filter.get("And", {}).get("Tags", ())]
-    if len(set(tags)) < len(tags):
-        raise S3Error("InvalidRequest", "Duplicate Tag Keys are not allowed.")
-    if "Days" in expiration and expiration["Days"] <= 0:
-        message = "'Days' for Expiration action must be a positive integer"
-        raise invalid_argument(message, "Days", str(expiration["Days"]))
-    for action in (expiration, *rule.get("Transitions", ())):
-        if action.get("Date", 0) % _DAY_S:
-            raise invalid_argument("'Date' must be at midnight GMT", "Date", str(action["Date"]))
-
-
-def _website(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    if "RedirectAllRequestsTo" in value:
-        if len(value) > 1:
-            message = "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules."
-            raise invalid_argument(message, "RedirectAllRequestsTo", "not null")
-        return value
-    if "IndexDocument" not in value:
-        message = "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty"
-        raise invalid_argument(message, "IndexDocument", "null")
-    suffix = value["IndexDocument"]["Suffix"]
-    if not suffix or "/" in suffix:
-        raise invalid_argument("The IndexDocument Suffix is not well formed", "IndexDocument", suffix)
-    for rule in value.get("RoutingRules", ()):
-        if {"ReplaceKeyPrefixWith", "ReplaceKeyWith"} <= rule["Redirect"].keys():
-            message = "You can only define ReplaceKeyPrefix or ReplaceKey but not both."
-            raise S3Error("InvalidRequest", message)
-        if rule.get("Condition") == {}:
-            message = (
-                "Condition cannot be empty. To redirect all requests without a condition, the condition "
-                "element shouldn't be present."
-            )
-            raise S3Error("InvalidRequest", message)
-    return value
-
-
-def _logging(context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
-    if "LoggingEnabled" not in value:
-        return {}
-    name = value["LoggingEnabled"]["TargetBucket"]
-    target = context.store.buckets.get(name)
-    if target is None:
-        raise S3Error("InvalidTargetBucketForLogging", details={"TargetBucket": name})
-    if target.region != bucket.region:
-        raise S3Error("CrossLocationLoggingProhibitted", details={"TargetBucketLocation": target.region})
-    return value
-
-
-def _replication(context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
-    if bucket.versioning is not Versioning.ENABLED:
-        message = "Versioning must be 'Enabled' on the bucket to apply a replication configuration"
-        raise S3Error("InvalidRequest", message)
-    rules = []
-    for rule in value["Rules"]:
-        target = context.store.buckets.get(rule["Destination"]["Bucket"].rpartition(":")[2])
-        if target is None or target.versioning is not Versioning.ENABLED:
-            raise S3Error("InvalidRequest", "Destination bucket must have versioning enabled.")
-        rules.append({"ID": context.new_rule_id(), **rule})
-    return {**value, "Rules": rules}
-
-
-def _accelerate(_context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
-    if "." in bucket.name:
-        message = "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names"
-        raise S3Error("InvalidRequest", message)
-    return _with_members(value, "Status")
-
-
-def _with_members(value: dict[str, Any], *names: str) -> Value:
-    if not set(names) <= value.keys():
-        raise S3Error("MalformedXML")
-    return value
-
-
-def _abac(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    return _with_members(value, "Status")
-
-
-def _object_lock(_context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
-    if bucket.versioning is not Versioning.ENABLED:
-        raise S3Error("InvalidBucketState")
-    _with_members(value, "ObjectLockEnabled")
-    if "Rule" in value:
-        retention = value["Rule"].get("DefaultRetention", {})
-        _with_members(retention, "Mode")
-        if ("Days" in retention) == ("Years" in retention):
-            raise S3Error("MalformedXML")
-    return value
-
-
-def _retention(context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    if not value:
-        return value
-    until_s = _with_members(value, "Mode", "RetainUntilDate")["RetainUntilDate"]
-    if until_s < context.clock.wall():
-        message = "The retain until date must be in the future!"
-        raise invalid_argument(message, "RetainUntilDate", iso_ms(until_s))
-    return value
-
-
-def _legal_hold(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    return _with_members(value, "Status")
 
 
 # --- the settings
@@ -210,7 +62,7 @@ class Setting:
     """
 
     name: str
-    check: Check = _unchecked
+    check: Check = unchecked
     missing: str = ""
     initial: Value | None = None
     delete: str = ""
@@ -224,16 +76,12 @@ class Setting:
         return value
 
 
-_ALL_BLOCKED: Final = dict.fromkeys(
-    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
-)
-_AES256: Final = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}
 OBJECT_LOCK: Final = Setting(
-    name="ObjectLockConfiguration", check=_object_lock, missing="ObjectLockConfigurationNotFoundError"
+    name="ObjectLockConfiguration", check=check_object_lock, missing="ObjectLockConfigurationNotFoundError"
 )
 OWNERSHIP: Final = Setting(
     name="BucketOwnershipControls",
-    check=_one_rule,
+    check=check_one_rule,
     missing="OwnershipControlsNotFoundError",
     initial={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
     delete="DeleteBucketOwnershipControls",
@@ -243,40 +91,40 @@ BUCKET_SETTINGS: Final = (
     OWNERSHIP,
     Setting(
         name="PublicAccessBlock",
-        check=_public_access,
+        check=check_public_access,
         missing="NoSuchPublicAccessBlockConfiguration",
-        initial=_ALL_BLOCKED,
+        initial=ALL_BLOCKED,
         delete="DeletePublicAccessBlock",
     ),
     Setting(
         name="BucketEncryption",
-        check=_encryption,
-        initial={"Rules": [_AES256]},
+        check=check_encryption,
+        initial={"Rules": [AES256]},
         delete="DeleteBucketEncryption",
         resets=True,
     ),
     Setting(
         name="BucketLifecycleConfiguration",
-        check=_lifecycle,
+        check=check_lifecycle,
         missing="NoSuchLifecycleConfiguration",
         delete="DeleteBucketLifecycle",
     ),
     Setting(
         name="BucketWebsite",
-        check=_website,
+        check=check_website,
         missing="NoSuchWebsiteConfiguration",
         delete="DeleteBucketWebsite",
     ),
     Setting(
         name="BucketReplication",
-        check=_replication,
+        check=check_replication,
         missing="ReplicationConfigurationNotFoundError",
         delete="DeleteBucketReplication",
     ),
-    Setting(name="BucketLogging", check=_logging, initial={}),
-    Setting(name="BucketAccelerateConfiguration", check=_accelerate, initial={}),
+    Setting(name="BucketLogging", check=check_logging, initial={}),
+    Setting(name="BucketAccelerateConfiguration", check=check_accelerate, initial={}),
     Setting(name="BucketRequestPayment", initial={"Payer": "BucketOwner"}),
-    Setting(name="BucketAbac", check=_abac, initial={"Status": "Disabled"}),
+    Setting(name="BucketAbac", check=check_abac, initial={"Status": "Disabled"}),
 )
 _LISTED: Final = {
     "BucketAnalytics": "ListBucketAnalyticsConfigurationResult",
@@ -285,7 +133,10 @@ _LISTED: Final = {
     "BucketMetrics": "ListMetricsConfigurationsResult",
 }
 """Configurations of which a bucket has many, by their ids, and the root of their list."""
-_OF_OBJECTS: Final[Mapping[str, Check]] = {"ObjectLegalHold": _legal_hold, "ObjectRetention": _retention}
+_OF_OBJECTS: Final[Mapping[str, Check]] = {
+    "ObjectLegalHold": check_legal_hold,
+    "ObjectRetention": check_retention,
+}
 
 
 # --- documents

@@ -24,9 +24,12 @@ from engine.packages.deployment import Readiness
 from engine.packages.store import PackageStore
 from engine.ports import Host
 from engine.protocols.aws.router import AwsRouter
+from engine.protocols.aws.service_model import Node
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.control_plane import ControlPlane
 from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.model import lambda_model
+from engine.services.lambda_api.routes import find
 from engine.services.lambda_api.service import LambdaApi
 from engine.services.sqs.service import SqsService
 from engine.sources.sqs.source import SqsSource
@@ -358,7 +361,10 @@ class Body(io.BytesIO):
 
 
 class Lambda:
-    """A boto3 client whose requests reach a bench without a socket. `aws.create_alias(...)` is a call."""
+    """A boto3 client whose requests reach a bench without a socket. `aws.create_alias(...)` is a call.
+
+    Every answer is compared with its operation's shape in AWS's model.
+    """
 
     def __init__(self) -> None:
         self.bench: Bench
@@ -410,7 +416,41 @@ class Lambda:
         answer = self.bench.ask(
             request.method, target, headers, body if isinstance(body, bytes) else body.encode()
         )
+        if answer.status < 300 and answer.body not in (b"", b"{}"):  # AWS too leaves all of some away
+            operation = find(request.method, target.encode()).operation
+            shape = lambda_model().output_of(operation)
+            assert [] == list(misfits(shape, answer.document, operation))
         return AWSResponse(request.url, answer.status, answer.headers, Body(answer.body))
+
+
+def misfits(shape: Node, value: object, at: str) -> Iterator[str]:
+    """What of an answer the model does not have, or lacks."""
+    kind, members = shape["type"], shape.get("members", {})
+    if not isinstance(value, _PYTHON.get(kind, object)) or (kind != "boolean" and isinstance(value, bool)):
+        yield f"{at}: {value!r}"
+    elif kind == "structure":
+        yield from (f"{at} lacks {name}" for name in shape.get("required", ()) if name not in value)
+        for name, given in value.items():
+            if name not in members:
+                yield f"{at}.{name}"
+            elif given is not None:
+                yield from misfits(lambda_model().shape_of(members[name]), given, f"{at}.{name}")
+    elif kind in ("list", "map"):
+        member = lambda_model().shape_of(shape["member" if kind == "list" else "value"])
+        for given in value if kind == "list" else value.values():
+            yield from misfits(member, given, at)
+
+
+_PYTHON = {
+    "structure": dict,
+    "map": dict,
+    "list": list,
+    "string": str,
+    "integer": int,
+    "long": int,
+    "boolean": bool,
+    "double": float,
+}
 
 
 @pytest.fixture(scope="session")

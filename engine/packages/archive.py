@@ -27,6 +27,7 @@ MAX_TIMES: Final = 250
 """How many times its size an archive may grow to, once that is above `_RATIO_FROM_BYTES`."""
 
 NOT_A_ZIP: Final = "Could not unzip uploaded file. Please check your file, then try to upload again."
+EMPTY: Final = "Uploaded file must be a non-empty zip"
 
 _RATIO_FROM_BYTES: Final = 16 * 1024 * 1024
 _DIRECTORY_LIMIT_BYTES: Final = 16 * 1024 * 1024
@@ -127,6 +128,8 @@ def _plan(infos: list[ZipInfo], zipped: int) -> tuple[list[str], list[_Entry]]:
         if path in files:
             raise _refused(f"it holds {_shown(path)} twice")
         files[path] = _Entry(path, info)
+    if not files:
+        raise ArchiveError(EMPTY)
     for path in (*folders, *files):
         for above in _above(path):
             folders[above] = None

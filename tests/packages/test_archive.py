@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.packages.archive import NOT_A_ZIP, UNZIPPED_LIMIT_BYTES, ArchiveError, unpack
+from engine.packages.archive import EMPTY, NOT_A_ZIP, UNZIPPED_LIMIT_BYTES, ArchiveError, unpack
 
 
 def archive(*entries, compression=zipfile.ZIP_DEFLATED):
@@ -160,3 +160,9 @@ def test_a_damaged_archive_is_unpacked_or_refused(tmp_path_factory, data):
         unpack(bytes(whole[:cut] if data.draw(st.booleans()) else whole), place / "out")
 
     assert {"out"} >= {path.name for path in place.iterdir()}
+
+
+def test_an_archive_without_files_is_refused(tmp_path):
+    """Though it has a folder."""
+    for number, data in enumerate((archive(), archive(("folder/", "")))):
+        assert EMPTY == refusal(data, tmp_path / str(number))

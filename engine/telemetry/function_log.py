@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from engine.core.context import log_group_of, log_stream_name
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Phase
@@ -234,10 +236,25 @@ def _last_lines(record: LogRecord, *, is_json: bool) -> Iterator[str]:
         yield json_line(iso_utc(record.at_s), "platform.report", report)
         return
     failure = failure_lines(outcome, record.error_type, record.at_s)
+    if outcome.status is Status.INIT_ERROR:
+        failure = _init_error(outcome.body)
     if failure:
         yield failure
     yield end_line(outcome.request_id)
     yield report_line(outcome, record.memory_mb, record.error_type)
+
+
+def _init_error(body: bytes) -> str:
+    """Why a handler could not be imported, as the runtime logs it; nothing if the platform ended the init."""
+    try:
+        error = orjson.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(error, dict) or "stackTrace" not in error:
+        return ""
+    trace = "".join(entry.removesuffix("\n") + "\n" for entry in map(str, error["stackTrace"]))
+    first = f"[ERROR] {error.get('errorType')}: {error.get('errorMessage')}"
+    return f"{first}\nTraceback (most recent call last):\n{trace}"
 
 
 def _nothing(_invocation: Invocation) -> None:

@@ -40,6 +40,7 @@ def served(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("logs")
     (folder / "app.py").write_text(HANDLER)
     (folder / "looped.py").write_text(LOOP)
+    (folder / "broken.py").write_text("import absent_module\n")
     (folder / "silent.py").write_text("async def handler(event, context):\n    return 1\n")
     tables = [
         f'[functions.{name}]\nhandler = "{module}.handler"\nexecutor = "{executor}"\n'
@@ -49,6 +50,8 @@ def served(tmp_path_factory, request):
             ("runtime", "app", "runtime"),
             ("loop", "looped", "loop"),
             ("silent", "silent", "loop"),
+            ("broken", "broken", "process"),
+            ("broken_thread", "broken", "thread"),
         )
     ]
     (folder / "engine.toml").write_text("".join(tables))
@@ -131,6 +134,20 @@ def test_an_error_is_in_the_log_with_its_traceback(served, logs):
     after = events_of(logs, "thread", startTime=error["timestamp"])
 
     assert any('raise ValueError("no")' in event["message"] for event in after)
+
+
+@pytest.mark.parametrize("name", ["broken", "broken_thread"])
+def test_a_handler_that_cannot_be_imported_says_why(served, logs, name):
+    served.invoke(name)
+    events = events_of(logs, name)
+
+    assert "START" == kinds(events)[0]
+    assert ["END", "REPORT"] == kinds(events)[-2:]
+    text = (
+        "[ERROR] Runtime.ImportModuleError: Unable to import module 'broken': No module named 'absent_module'"
+    )
+    assert any(event["message"].startswith(text) for event in events)
+    assert "Error Type: Runtime.ImportModuleError" in events[-1]["message"]
 
 
 def test_silent_invocations_have_a_report_each(served, logs):

@@ -51,7 +51,10 @@ class LogResources:
         stream = group.streams.get(line.stream)
         if stream is None:
             stream = self.store.create_stream(group, line.stream, at_ms, is_functions=True)
-        self.store.append(group, stream, at_ms, line.message, at_ms)
+        message = line.message
+        if not message.isascii():  # what a handler prints may have lone surrogates, which no JSON can hold
+            message = message.encode("utf-8", "replace").decode()
+        self.store.append(group, stream, at_ms, message, at_ms)
 
     # ---------------------------------------------------------------- names
 

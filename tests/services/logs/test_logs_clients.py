@@ -356,6 +356,13 @@ def test_lines_of_functions_are_events_of_streams_that_come_with_them(site, logs
     assert "env" == logs.describe_log_streams(logGroupName=name)["logStreams"][0]["logStreamName"]
 
 
+def test_what_no_json_can_hold_is_replaced(site, logs):
+    name = next(_names)
+    site.function_log.lines.append(LoggedLine(name, "env", site.clock.wall(), "caf\xe9 \udcff\n"))
+
+    assert ["caf\xe9 ?\n"] == messages(logs.filter_log_events(logGroupName=name))
+
+
 def test_the_oldest_events_go_when_there_is_no_room_and_streams_of_environments_with_them(make_site):
     site = make_site(max_bytes=10_000)
     site.logs.create_log_group(logGroupName="g")

@@ -14,7 +14,7 @@ from engine.services.logs.store import LogGroup, LogStore, LogStream
 
 Document = dict[str, Any]
 
-_RECORDS_A_STEP: Final = 200
+_RECORDS_A_STEP: Final = 50
 
 
 class LogResources:

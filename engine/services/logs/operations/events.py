@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from engine.core.json_pieces import Steps
@@ -22,7 +22,7 @@ from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogEvent, LogGroup, LogStream, by_id, first_id
 
 _LAST_ID: Final = 10**56 - 1
-_EVENTS_A_STEP: Final = 1000
+_EVENTS_A_STEP: Final = 200
 _NAMES_OR_PREFIX: Final = "LogStream names and LogStream name prefix are mutually exclusive parameters."
 
 
@@ -107,7 +107,7 @@ class Events:
         return [stream for stream in group.streams.values() if stream.name.startswith(prefix or "")]
 
 
-def _candidates(streams: Sequence[LogStream], params: Document) -> tuple[list[LogEvent], bool]:
+def _candidates(streams: Sequence[LogStream], params: Document) -> tuple[Iterable[LogEvent], bool]:
     """The events that may match, in the order in which they are shown, and whether time goes forward."""
     end_ms = params.get("endTime")
     low, high = _first(params.get("startTime")), _first(None if end_ms is None else end_ms + 1, _LAST_ID)
@@ -118,10 +118,11 @@ def _candidates(streams: Sequence[LogStream], params: Document) -> tuple[list[Lo
         is_forward = position.direction == "f"
         low = max(low, position.event_id + 1) if is_forward else low
         high = high if is_forward else min(high, position.event_id)
-    events = list(heapq.merge(*(stream.between(low, high) for stream in streams), key=by_id))
+    found = [stream.between(low, high) for stream in streams]
     if not is_forward:
-        events.reverse()
-    return events, is_forward
+        for events in found:
+            events.reverse()
+    return heapq.merge(*found, key=by_id, reverse=not is_forward), is_forward
 
 
 def _first(time_ms: int | None, default: int = 0) -> int:

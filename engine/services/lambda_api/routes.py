@@ -104,6 +104,7 @@ def checked(call: Call, body: bytes = b"") -> Call:
     else:
         members = rest_json.members(lambda_model(), call.operation, body)
         check(lambda_model(), call.operation, {**call.parameters, **members})
-        for name in members.keys() & _UNSERVED_MEMBERS:
-            raise invalid_parameter(f"This engine does not implement {name}.")
+        for name in members:
+            if name in _UNSERVED_MEMBERS:
+                raise invalid_parameter(f"This engine does not implement {name}.")
     return call._replace(members=members)

@@ -47,6 +47,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
     "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
+    "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
     "InvalidPart": (
         400,
         (
@@ -63,6 +64,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidS3DestinationBucket": (400, "Invalid bucket ARN."),
+    "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "The TagKey you have provided is invalid"),
     "InvalidTargetBucketForLogging": (400, "The target bucket for logging does not exist"),
     "InvalidURI": (400, "Couldn't parse the specified URI."),

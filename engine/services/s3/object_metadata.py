@@ -94,8 +94,9 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
         kept["content-encoding"] = ",".join(codings)
         if not codings:
             del kept["content-encoding"]
-    if kept.get("x-amz-storage-class", "STANDARD") not in _CLASSES:
-        raise S3Error("InvalidArgument", "The storage class you specified is not valid")
+    asked_class = kept.get("x-amz-storage-class", "STANDARD")
+    if asked_class not in _CLASSES:
+        raise S3Error("InvalidStorageClass", details={"StorageClassRequested": asked_class})
     tagging = headers.get("x-amz-tagging")
     tags = tags_of(tagging) if tagging else {}
     return ObjectMetadata(headers=kept, metadata=metadata, tags=tags, settings=settings)

@@ -16,6 +16,8 @@ from engine.services.s3.xml_input import parse, text_of
 
 MAX_OBJECT_TAGS: Final = 10
 MAX_BUCKET_TAGS: Final = 50
+_OWN_OF_OBJECTS: Final = "Your TagKey cannot be prefixed with aws:"
+_OWN_OF_BUCKETS: Final = "System tags cannot be added/updated by requester"
 _TAG: Final = re.compile(r"[\w\s+\-=.:/@]*")
 
 
@@ -41,7 +43,10 @@ def checked_tags(pairs: list[tuple[str, str]], max_tags: int = MAX_OBJECT_TAGS) 
     for name, value in pairs:
         if name in tags:
             raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", {"TagKey": name})
-        if not 1 <= len(name) <= 128 or not _TAG.fullmatch(name) or name.startswith("aws:"):
+        if name.startswith("aws:"):
+            message = _OWN_OF_OBJECTS if max_tags == MAX_OBJECT_TAGS else _OWN_OF_BUCKETS
+            raise S3Error("InvalidTag", message, {"TagKey": name[:128]})
+        if not 1 <= len(name) <= 128 or not _TAG.fullmatch(name):
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid", {"TagKey": name[:128]})
         if len(value) > 256 or not _TAG.fullmatch(value):
             message = "The TagValue you have provided is invalid"

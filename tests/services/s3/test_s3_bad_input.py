@@ -76,7 +76,7 @@ def test_a_cors_rule_that_cannot_be_changes_nothing(shop, rule, code):
             (400, "InvalidRequest"),
         ),
         ({"content-length": None}, (411, "MissingContentLength")),
-        ({"x-amz-storage-class": "CHEAP"}, (400, "InvalidArgument")),
+        ({"x-amz-storage-class": "CHEAP"}, (400, "InvalidStorageClass")),
         ({"x-amz-tagging": "a=1&a=2"}, (400, "InvalidArgument")),
         ({"x-amz-tagging": "a=%ff"}, (400, "InvalidArgument")),
         ({"x-amz-tagging": "&".join(f"k{n}=v" for n in range(11))}, (400, "BadRequest")),

@@ -177,3 +177,37 @@ def test_a_copied_range_behind_its_source_is_an_invalid_request(s3):
     message = "The specified copy range is invalid for the source object size"
     assert {"Code": "InvalidRequest", "Message": message} == behind
     assert "Range specified is not valid for source object of size: 10" == across["Message"]
+
+
+def test_a_storage_class_that_is_none_is_repeated(s3):
+    status, _, error = refused(s3.put_object, Bucket="b-1", Key="k", StorageClass="OUTER")
+
+    assert (400, "InvalidStorageClass", "OUTER") == (status, error["Code"], error["StorageClassRequested"])
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "nowhere-1"])
+def test_a_region_that_cannot_be_asked_for_is_refused(s3, shop, region):
+    where = {"LocationConstraint": region}
+    status, _, error = refused(s3.create_bucket, Bucket="b-2", CreateBucketConfiguration=where)
+
+    assert (400, "InvalidLocationConstraint", region) == (status, error["Code"], error["LocationConstraint"])
+    assert ["b-1"] == list(shop.store.buckets)
+
+
+def test_europe_is_ireland(s3):
+    s3.create_bucket(Bucket="b-2", CreateBucketConfiguration={"LocationConstraint": "EU"})
+
+    assert "eu-west-1" == s3.head_bucket(Bucket="b-2")["BucketRegion"]
+
+
+def test_tags_of_the_system_are_refused_in_other_words_for_objects_and_buckets(s3):
+    tags = {"TagSet": [{"Key": "aws:x", "Value": ""}]}
+    s3.put_object(Bucket="b-1", Key="k")
+
+    assert [
+        "Your TagKey cannot be prefixed with aws:",
+        "System tags cannot be added/updated by requester",
+    ] == [
+        refused(s3.put_object_tagging, Bucket="b-1", Key="k", Tagging=tags)[2]["Message"],
+        refused(s3.put_bucket_tagging, Bucket="b-1", Tagging=tags)[2]["Message"],
+    ]

@@ -14,6 +14,7 @@ from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Bucket, Versioning
 from engine.services.s3.notification_configuration import ROOT, parsed, rendered, unreachable
 from engine.services.s3.operation_context import HOST_ID, OperationContext
+from engine.services.s3.operations.bucket_list import REGIONS
 from engine.services.s3.operations.settings import OBJECT_LOCK, OWNERSHIP
 from engine.services.s3.request import XML_HEAD, Prepared, S3Request, S3Response, xml_answer
 from engine.services.s3.tags import MAX_BUCKET_TAGS, checked_tags
@@ -22,6 +23,7 @@ from engine.services.s3.xml_input import parse, text_of
 from engine.services.s3.xml_output import answer
 
 _CLASSIC: Final = "us-east-1"
+_EUROPE: Final = "EU"
 _OWNERSHIP: Final = "x-amz-object-ownership"
 
 
@@ -30,7 +32,7 @@ def create_bucket(context: OperationContext, call: S3Request, prepared: Prepared
     name, region = call.bucket, context.account.region
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
-    constraint = _constraint(prepared.document)
+    constraint = _constraint(prepared.document, region)
     existing = context.store.buckets.get(name)
     if existing is None:
         acl, tags = acl_of(call.headers), _bucket_tags(prepared.document)
@@ -67,12 +69,14 @@ def _bucket_tags(body: bytes) -> dict[str, str]:
     return checked_tags(pairs, MAX_BUCKET_TAGS)
 
 
-def _constraint(body: bytes) -> str | None:
-    """`LocationConstraint`; any region is accepted."""
+def _constraint(body: bytes, own: str) -> str | None:
+    """`LocationConstraint`: any region of AWS but the one that is named by leaving it out, or our own."""
     if not body.strip():
         return None
-    root = parse(body, "CreateBucketConfiguration")
-    return text_of(root, "LocationConstraint") or None
+    asked = text_of(parse(body, "CreateBucketConfiguration"), "LocationConstraint") or None
+    if asked is not None and (asked == _CLASSIC or asked not in {*REGIONS, _EUROPE, own}):
+        raise S3Error("InvalidLocationConstraint", details={"LocationConstraint": asked})
+    return "eu-west-1" if asked == _EUROPE else asked
 
 
 def head_bucket(context: OperationContext, call: S3Request) -> S3Response:

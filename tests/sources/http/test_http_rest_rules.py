@@ -29,7 +29,12 @@ async def test_a_rest_api_undoes_the_coding_of_a_request_body(serving, coding, e
 
 @pytest.mark.parametrize(
     ("coding", "body"),
-    [("gzip", b"plain"), ("gzip", gzip.compress(b"cut off", mtime=0)[:-4]), ("br", b"x"), ("gzip, gzip", b"x")],
+    [
+        ("gzip", b"plain"),
+        ("gzip", gzip.compress(b"cut off", mtime=0)[:-4]),
+        ("br", b"x"),
+        ("gzip, gzip", b"x"),
+    ],
 )
 async def test_a_rest_api_refuses_a_body_that_is_not_in_the_coding_it_names(serving, coding, body):
     async with serving({"f": REST | {"path": "/a"}}) as (wire, sink):

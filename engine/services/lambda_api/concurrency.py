@@ -18,9 +18,9 @@ from engine.services.lambda_api.configured_functions import code_of, iso
 from engine.services.lambda_api.errors import (
     account_limit,
     conflict,
-    function_not_found,
     invalid_parameter,
 )
+from engine.services.lambda_api.function_names import Addressed
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
@@ -45,7 +45,8 @@ class Concurrency:
     @operation("PutFunctionConcurrency", writes=True)
     async def put(self, call: Call) -> Answer:
         """PutFunctionConcurrency: reserve concurrency, which is a guarantee and a limit."""
-        record = self._reservable(call)
+        name = self._registry.unqualified(call.name)
+        record = self._registry.find(Addressed(name, LATEST)).record  # AWS names it, if it is missing
         requested: int = call.members["ReservedConcurrentExecutions"]
         others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         left = self._registry.account.concurrency_limit - others - requested
@@ -134,14 +135,6 @@ class Concurrency:
             message = "No Provisioned Concurrency Config found for this function"
             raise ServiceError(404, "ProvisionedConcurrencyConfigNotFoundException", message)
         return self._progress(found.record, found.qualifier)
-
-    def _reservable(self, call: Call) -> FunctionRecord:
-        """The function whose concurrency is to be reserved: a missing one is told as its `$LATEST`."""
-        name = self._registry.unqualified(call.name)
-        record = self._registry.record(name)
-        if record is None:
-            raise function_not_found(self._registry.account.function_arn(name, LATEST))
-        return record
 
     def _published(self, call: Call, refusal: str) -> FoundFunction:
         """A version or alias; `refusal` says that `$LATEST` cannot have provisioned environments."""

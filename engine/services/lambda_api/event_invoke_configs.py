@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from engine.packages.records import LATEST, StoredInvokeConfig
+from engine.packages.records import LATEST, FunctionRecord, StoredInvokeConfig
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.errors import invalid_parameter, not_found
@@ -51,17 +51,13 @@ class EventInvokeConfigs:
     def get(self, call: Call) -> Document:
         """GetFunctionEventInvokeConfig: does not ask whether the function exists."""
         name, qualifier = self._registry.address(call)
-        record = self._registry.record(name)
-        if record is None:
-            raise self._missing(name, qualifier or LATEST)
+        record = self._registry.record(name) or FunctionRecord(name=name)
         return self._document(FoundFunction(record, qualifier or LATEST, ""))
 
     @operation("ListFunctionEventInvokeConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionEventInvokeConfigs."""
-        record = self._registry.record(self._registry.unqualified(call.name))
-        if record is None:
-            raise not_found(_NO_FUNCTION)
+        record = self._registry.function(call.name, _NO_FUNCTION)
         return list_document(
             "FunctionEventInvokeConfigs",
             record.invoking,
@@ -78,12 +74,7 @@ class EventInvokeConfigs:
         return found, members
 
     def _found(self, call: Call) -> FoundFunction:
-        name, qualifier = self._registry.address(call)
-        record = self._registry.record(name)
-        qualifier = qualifier or LATEST
-        if record is None or not self._registry.has(record, qualifier):
-            raise not_found(_NO_FUNCTION)
-        return FoundFunction(record, qualifier, "")
+        return self._registry.find(self._registry.address(call), _NO_FUNCTION)
 
     def _check_destinations(self, name: str, config: dict[str, dict[str, str]]) -> None:
         """Raise ServiceError if one of the destinations cannot be one."""
@@ -124,12 +115,9 @@ class EventInvokeConfigs:
     def _config(self, found: FoundFunction) -> StoredInvokeConfig:
         config = found.record.invoking.get(found.qualifier)
         if config is None:
-            raise self._missing(found.record.name, found.qualifier)
+            arn = self._registry.arn(found.record, found.qualifier)
+            raise not_found(f"The function {arn} doesn't have an EventInvokeConfig")
         return config
-
-    def _missing(self, name: str, qualifier: str) -> ServiceError:
-        arn = self._registry.account.function_arn(name, qualifier)
-        return not_found(f"The function {arn} doesn't have an EventInvokeConfig")
 
     def _document(self, found: FoundFunction) -> Document:
         config = self._config(found)

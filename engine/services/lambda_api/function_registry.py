@@ -95,18 +95,20 @@ class FunctionRegistry:
         """The function that a call names, and its qualifier. Raises ServiceError (400, 404)."""
         return self.find(self.address(call))
 
-    def find(self, address: Addressed) -> FoundFunction:
-        """The function of a name, and its qualifier. Raises ServiceError (404) if there is no such one."""
+    def find(self, address: Addressed, missing: str | None = None) -> FoundFunction:
+        """The function of a name, and its qualifier.
+
+        Raises:
+            ServiceError: 404 if there is no such one, with the text `missing` where AWS has one of its own.
+        """
         record = self.record(address.name)
         arn = self.account.function_arn(address.name, address.qualifier)
-        if record is None:
-            raise function_not_found(arn)
         qualifier = address.qualifier or LATEST
-        if not self.has(record, qualifier):
-            raise function_not_found(arn)
+        if record is None or not self._has(record, qualifier):
+            raise function_not_found(arn) if missing is None else not_found(missing)
         return FoundFunction(record, qualifier, arn)
 
-    def has(self, record: FunctionRecord, qualifier: str) -> bool:
+    def _has(self, record: FunctionRecord, qualifier: str) -> bool:
         """Whether the function has that version or alias."""
         return qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases
 
@@ -129,9 +131,9 @@ class FunctionRegistry:
             raise invalid_parameter(ONLY_FUNCTIONS)
         return name
 
-    def function(self, text: str) -> FunctionRecord:
-        """The function of a name or an ARN without a qualifier. Raises ServiceError (400, 404)."""
-        return self.find(Addressed(self.unqualified(text), None)).record
+    def function(self, text: str, missing: str | None = None) -> FunctionRecord:
+        """The function of a name or an ARN without a qualifier. Raises ServiceError (400, or as `find`)."""
+        return self.find(Addressed(self.unqualified(text), None), missing).record
 
     def packaged(self, address: Addressed) -> tuple[FunctionRecord, Version]:
         """The function and its `$LATEST`, for operations that change code or configuration.

@@ -88,9 +88,7 @@ class FunctionUrls:
     @operation("ListFunctionUrlConfigs")
     def list_all(self, call: Call) -> Document:
         """ListFunctionUrlConfigs."""
-        record = self._registry.record(self._registry.unqualified(call.name))
-        if record is None:
-            raise not_found(_NO_FUNCTION)
+        record = self._registry.function(call.name, _NO_FUNCTION)
         return list_document(
             "FunctionUrlConfigs",
             record.urls,
@@ -113,11 +111,8 @@ class FunctionUrls:
 
     def _named(self, call: Call, missing: str) -> tuple[FunctionRecord, str]:
         """A function or one of its aliases: versions have no URLs. `missing` says that it is not there."""
-        name, qualifier = self._registry.address(call)
-        record = self._registry.record(name)
-        if record is None or not (qualifier is None or qualifier in record.aliases):
-            raise not_found(missing)
-        return record, qualifier or LATEST
+        found = self._registry.find(self._registry.address(call), missing)
+        return found.record, found.qualifier
 
     def _url(self, record: FunctionRecord, qualifier: str) -> Url:
         url = record.urls.get(qualifier)

@@ -63,8 +63,8 @@ class Policies:
     async def remove_permission(self, call: Call) -> Answer:
         """RemovePermission: removes a statement from the policy."""
         name = self._registry.address(call).name
-        if self._registry.record(name) is None:
-            raise not_found(f"No policy found for: {self._registry.account.function_arn(name)}")
+        missing = f"No policy found for: {self._registry.account.function_arn(name)}"
+        self._registry.find(Addressed(name, None), missing)
         found = self._registry.lookup_for_alias(call)
         rest = self._reduced(found.record.policies.get(found.qualifier), call, "GetPolicy")
         if rest is None:
@@ -76,9 +76,8 @@ class Policies:
     @operation("GetPolicy", kept=True)
     def get_policy(self, call: Call) -> Document:
         """GetPolicy: the policy as JSON text."""
-        name, qualifier = self._registry.address(call)
-        record = self._registry.record(name)
-        return _document(None if record is None else record.policies.get(qualifier or LATEST), _NOTHING)
+        found = self._registry.find(self._registry.address(call), _NOTHING)
+        return _document(found.record.policies.get(found.qualifier), _NOTHING)
 
     def _revision(self, found: FoundFunction, policy: Policy | None) -> str:
         """What AddPermission may be given: the policy's revision, or without one the resource's own."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.service_model import Node, ServiceModel
 
-_SHOWN: Final = 1000
+_SHOWN: Final = 10_000
 _NOT_NULL: Final = "Member must not be null"
 _NESTED: Final = ("structure", "list", "map")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import io
 import os
 import resource
@@ -44,10 +43,7 @@ def main() -> None:
     ]
     for one in handled:
         signal.signal(one, _end_well if serves else _end)
-    gc.disable()  # modules stay: looking through them while they are imported takes a tenth of the time
     command = import_module("engine.cli").main
-    gc.freeze()
-    gc.enable()
     if not serves:
         for one in handled:
             if one == signal.SIGINT:

@@ -109,6 +109,7 @@ class DeploymentBuilder:
             name_log_stream=parts.output.name_log_stream,
             cpu=parts.config.cpu,
             imported_module_for=parts.platform.imported_module_for,
+            commons=dict(parts.platform.started),
         )
         self._workshop_for = cache(partial(_workshop_for, workshop))
         self._pythons = PythonChooser(parts.config.python)

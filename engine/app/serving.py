@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
@@ -130,8 +130,11 @@ async def serve(
     signals: StopSignals | None = None,
     reloads: bool = False,
     pages: AdminPages = lambda _engine, _client: {},
+    started: Mapping[str, Any] = MappingProxyType({}),
 ) -> bool:
     """Run `config` until a stop signal; returns whether all that was accepted ended by itself.
+
+    `started` is what `started_early` gave.
 
     Order of start: the address for AWS clients is taken, so that handlers can be told of it; functions, the
     admin listener, the sources, the listener for AWS clients. Of stop: sources and listeners take nothing
@@ -153,6 +156,7 @@ async def serve(
             lines_dropped=lines_dropped,
             pages=pages,
             reloads=reloads,
+            started=started,
         )
 
 
@@ -184,6 +188,7 @@ async def serve_until(
     observers: Iterable[str | Observer] = (),
     pages: AdminPages = lambda _engine, _client: {},
     reloads: bool = False,
+    started: Mapping[str, Any] = MappingProxyType({}),
 ) -> bool:
     """As `serve`, until `signals` are asked to stop: no signal is caught here."""
     with plain_errors(), ExitStack() as kept:
@@ -196,7 +201,7 @@ async def serve_until(
         endpoint_url = url_from_here(at_aws[0])
         async with Engine.from_config(
             config,
-            platform=Platform(imported_module_for="none"),
+            platform=Platform(imported_module_for="none", started=started),
             write_log=write_log,
             endpoint_url=endpoint_url,
             observers=observers,

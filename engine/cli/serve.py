@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
-from functools import partial
 from typing import Any
 
 import click
 
-from engine.app import Announcement
-from engine.app import serve as serve_config
-from engine.app.cpu_in_force import cpu_in_force
+from engine.app.early_start import started_early
 from engine.cli.options import (
     complain,
     configured,
     python_option,
-    run,
     variable_option,
     variables_of,
     warn,
@@ -25,13 +19,9 @@ from engine.cli.options import (
 )
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import Config, debugged
-from engine.console import console_pages
-from engine.errors import EngineError
 from engine.machine.descriptors import FEWEST, raise_limit
-from engine.runtime.clock import SystemClock
+from engine.runtime.gc_tuning import paused_collector
 from engine.runtime.output import StandardOutput
-from engine.runtime.platform import Platform
-from engine.telemetry.log import gap_line
 
 
 @click.command("serve", cls=TemplateCommand)
@@ -88,32 +78,8 @@ def serve(
 
         config = configured(path, targets, overrides, parameters, changed)
         warn(config)
-        output.report_gaps_by(partial(gap_line, config.log_format, SystemClock()))
+        with started_early(config) as started:
+            with paused_collector():
+                from engine.cli.served import run_until_stopped
 
-        def announce(addresses: Announcement) -> None:
-            if not config.functions:
-                output.err.write(
-                    f"no functions are named: they come over the Lambda API at {addresses.aws}\n"
-                )
-            ready = {"ready": True, **dataclasses.asdict(addresses)}
-            cpu = cpu_in_force(config.functions, config.cpu, Platform())
-            if cpu.mechanism is not None:
-                ready["cpu"] = str(cpu)
-            output.out.write(json.dumps(ready) + "\n")
-
-        served = serve_config(
-            config,
-            announce=announce,
-            write_log=output.err.write,
-            lines_dropped=output.dropped,
-            reloads=reloads,
-            pages=console_pages,
-        )
-        try:
-            drained = run(served)
-        except OSError as error:
-            complain([str(error)])
-        except EngineError as error:
-            complain(str(error).splitlines())
-        if not drained:
-            click.echo(f"warning: not everything ended within {config.grace_s:g} s", err=True)
+            run_until_stopped(config, output, started, reloads=reloads)

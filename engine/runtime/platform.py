@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio.to_thread
 
@@ -35,6 +36,7 @@ class Platform:
     `imported_module_for`: which environments on loop and thread run in the handler's module as this program
     imports it, so that its patches reach the handler; the others have instances of their own. By default the
     `first` one of each function, while it lives; `all`: environments share their globals.
+    `started`: what was started for executors before there is an engine, by names of theirs.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -43,3 +45,4 @@ class Platform:
     has_threads: bool = True
     has_processes: bool = True
     imported_module_for: ImportedModuleFor = "first"
+    started: Mapping[str, Any] = field(default_factory=dict)

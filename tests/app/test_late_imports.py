@@ -151,3 +151,29 @@ def test_names_that_are_imported_while_handlers_run_are_known(tmp_path):
     files = {name for name in names & sys.stdlib_module_names if not name.startswith("_")}
 
     assert set() == files - {*sys.builtin_module_names} - IMPORTED_LATE
+
+
+STARTS = """
+import sys
+
+
+def see(event, arguments):
+    if event == "subprocess.Popen":
+        with open("starts", "a") as file:
+            file.write(f"{'engine.app.engine' in sys.modules}\\n")
+
+
+sys.addaudithook(see)
+"""
+"""Notes for each process that is started whether the engine is imported by then."""
+
+
+@pytest.mark.parametrize(("options", "starts"), [([], "False\n"), (["--executor", "thread"], "")])
+def test_what_environments_are_forked_from_starts_while_the_engine_is_imported(tmp_path, options, starts):
+    """It takes as long as the rest of the imports; once, and only if it is needed."""
+    (tmp_path / "app.py").write_text(HANDLER)
+    (tmp_path / "starts").touch()
+    command = [sys.executable, "-c", STARTS + TOLD, *SERVE, *options]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=True)
+
+    assert starts == (tmp_path / "starts").read_text()

@@ -14,7 +14,7 @@ from engine.core.cpu_law import quota_s
 from engine.core.invocation import Invocation
 from engine.executors.process.parent.cgroups import ControlGroups
 from engine.executors.process.parent.environment_process import EnvironmentEvents, EnvironmentProcess
-from engine.executors.process.parent.fork_server_client import package_root
+from engine.executors.process.parent.zygote_process import package_root
 
 DUTY_CYCLE: Final = "duty cycle"
 _START: Final = (

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import sysconfig
 from collections import deque
@@ -16,14 +15,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-import simplejson
-
 from engine.core.error_bodies import InitFailure
 from engine.core.python_interpreter import PythonInterpreter
 from engine.executors.child_exit import reap
 from engine.executors.handler_loader import InitError
 from engine.executors.handler_runner import init_failure
 from engine.executors.module_instances import CodeFolder
+from engine.executors.process.parent.zygote_process import ZygoteProcess
 from engine.executors.process.protocol import (
     DOWN,
     EXITED,
@@ -37,7 +35,6 @@ from engine.executors.process.protocol import (
     pack_message,
     receive_message,
 )
-from engine.executors.python_probe import variables_for
 
 _EXIT_S: Final = 1.0
 """What a server whose socket was closed gets to exit, before SIGKILL."""
@@ -51,26 +48,6 @@ _SILENT_LOOKS_AT_START: Final = 60
 
 _DESCRIPTORS: Final = 3
 """What comes with a new process: its socket, its output, and its pidfd."""
-
-_KEPT_VARIABLES: Final = (
-    *("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL"),
-    *("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"),
-)
-"""Of the engine's variables, those that an interpreter may need in order to start; and its own, PYTHON*.
-
-By those of coverage.py it is started with every interpreter, and measures what is forked from it.
-
-Whatever a zygote starts with can be read in /proc by everything it forks.
-"""
-
-_START: Final = (
-    "import sys; sys.path.insert(0, sys.argv[3]); from engine.executors.process.child.zygote import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2]))"
-)
-
-_FOREIGN_START: Final = str(Path(__file__).parents[1] / "child" / "foreign_start.py")
-_HAS_SAFE_PATH: Final = (3, 11)
-"""The first Python with `-P`, by which what handlers start does not import from their working folder."""
 
 
 class SpawnListener(Protocol):
@@ -293,23 +270,15 @@ class ZygoteClient(ForkServerClient):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        zygote: ZygoteProcess,
         interpreter: PythonInterpreter | None,
         preload: Sequence[str],
         tmp_base: str,
         say: Callable[[str], object],
     ) -> None:
         """`interpreter`: None for the engine's own. `say` takes a line for whoever runs the engine."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, or the handler's
-                _command(interpreter, theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                env=variables_for(interpreter, _KEPT_VARIABLES),
-            )
-        super().__init__(loop, ours, self._process.pid, say, self._process.kill)
+        self._process = zygote.process
+        super().__init__(loop, zygote.connection, zygote.process.pid, say, zygote.process.kill)
         self._reaping: asyncio.Task[None] | None = None
         path = _path() if interpreter is None else None
         setup = {"path": path, "preload": list(preload), "tmp_base": tmp_base}
@@ -390,20 +359,6 @@ def _activity(pid: int) -> tuple[str, int]:
     except OSError:
         return "X", 0
     return fields[0], int(fields[11]) + int(fields[12])
-
-
-def package_root() -> str:
-    """The folder that this package is imported from."""
-    return str(Path(__file__).parents[4])
-
-
-def _command(interpreter: PythonInterpreter | None, descriptor: int) -> list[str]:
-    """What starts a zygote: the engine's own interpreter has its packages, to another they are brought."""
-    ours = [str(descriptor), str(os.getpid())]
-    if interpreter is None:
-        return [sys.executable, "-P", "-c", _START, *ours, package_root()]
-    options = ["-P"] if interpreter.version >= _HAS_SAFE_PATH else []
-    return [interpreter.executable, *options, _FOREIGN_START, *ours, str(Path(simplejson.__file__).parent)]
 
 
 def _path() -> list[str]:

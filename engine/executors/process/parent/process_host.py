@@ -20,6 +20,7 @@ from engine.executors.process.parent.environment_process import EnvironmentProce
 from engine.executors.process.parent.fork_server_client import ZygoteClient
 from engine.executors.process.parent.monitor import Monitor
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
+from engine.executors.process.parent.zygote_process import STARTED, ZygoteProcess
 from engine.machine import descriptors
 from engine.machine.cores import usable_cores
 from engine.machine.temporary import new_path
@@ -45,7 +46,10 @@ class ProcessHost:
         clock: Clock,
         offload: Offload,
         say: Callable[[str], object],
+        started: ZygoteProcess | None = None,
     ) -> None:
+        """`started`: a process for the first zygote of the engine's own interpreter."""
+        self._started = started
         self._loop = loop
         self._say = say
         self._offload = offload
@@ -75,7 +79,9 @@ class ProcessHost:
         commons = workshop.commons
         host: ProcessHost | None = commons.get(_KEY)
         if host is None:
-            host = commons[_KEY] = cls(workshop.loop, workshop.clock, workshop.offload, workshop.say)
+            started = commons.pop(STARTED, None)
+            host = cls(workshop.loop, workshop.clock, workshop.offload, workshop.say, started)
+            commons[_KEY] = host
         host._members += 1
         return host
 
@@ -96,8 +102,17 @@ class ProcessHost:
         if zygote is None or zygote.is_over:
             if zygote is not None:
                 self._replaced = [zygote, *(one for one in self._replaced if not one.is_reaped)]
-            zygote = self._zygotes[key] = ZygoteClient(self._loop, *key, self._tmp_base, self._say)
+            process = self._started_process(interpreter)
+            zygote = ZygoteClient(self._loop, process, *key, self._tmp_base, self._say)
+            self._zygotes[key] = zygote
         return zygote
+
+    def _started_process(self, interpreter: PythonInterpreter | None) -> ZygoteProcess:
+        process = self._started if interpreter is None else None
+        if process is None or process.is_taken:
+            process = ZygoteProcess(interpreter)
+        process.is_taken = True
+        return process
 
     def cpu_limiter(self, function: Function, notify: Callable[[EngineEvent], object]) -> CpuLimiter:
         """What holds environments to Lambda's CPU law; made, and told of, when it is first asked for."""

@@ -1,0 +1,40 @@
+"""What takes long to start is started first, while the engine itself is still imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from engine.app.executor_choice import choose
+from engine.config import Config
+from engine.core.function import Function
+from engine.executors.process.parent.zygote_process import STARTED, ZygoteProcess
+from engine.runtime.platform import Platform
+
+_LOOKED_AT: Final = 10
+"""Functions: to read the handlers of thousands would take longer than it saves."""
+
+
+@contextmanager
+def started_early(config: Config) -> Iterator[Mapping[str, Any]]:
+    """Start the process that environments are forked from, if one is needed: for `Platform.started`.
+
+    At the end it is ended, unless an executor has taken it over.
+    """
+    started: dict[str, ZygoteProcess] = {}
+    if any(_forks(config, function) for function in config.functions[:_LOOKED_AT]):
+        with suppress(OSError):  # whoever needs it tries again, and says why there is none
+            started[STARTED] = ZygoteProcess(None)
+    try:
+        yield started
+    finally:
+        for one in started.values():
+            one.close()
+
+
+def _forks(config: Config, function: Function) -> bool:
+    """Whether its environments are forks of the engine's own interpreter."""
+    chosen = (config.pythons or {}).get(function.name)
+    is_own = chosen is None or chosen.interpreter is None
+    return is_own and choose(function, Platform()).executor == "process"

@@ -9,7 +9,6 @@ room, and an engine nobody asks for logs does no more than that.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -38,8 +37,6 @@ from engine.telemetry.report_lines import (
 _ENDED: Final = Phase.ENDED
 _SUCCESS: Final = Status.SUCCESS
 _new_tuple: Final = tuple.__new__
-
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 
 _LINE_BYTES: Final = 300
 _END_BYTES: Final = 700
@@ -208,8 +205,8 @@ class FunctionLog:
                 record_of_start = {"requestId": request_id, "version": version_of(version, qualifier)}
                 start = json_line(iso_utc(began_s), "platform.start", record_of_start)
             yield LoggedLine(group, stream, began_s, start)
-        for line in _LINE.findall(record.text):
-            yield LoggedLine(group, stream, at_s, line)
+        for line in record.text.removesuffix("\n").split("\n") if record.text else ():
+            yield LoggedLine(group, stream, at_s, f"{line}\n")
         if is_end:
             self._started.discard(key)
             for text in _last_lines(record, is_json=is_json):

@@ -30,6 +30,7 @@ def handler(event, context):
     return context.log_stream_name, os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
 """
 LOOP = HANDLER.replace("def handler", "async def handler")
+ANY_PORTS = dict.fromkeys(("http", "aws", "admin"), "127.0.0.1:0")
 KEYS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
 STREAM = re.compile(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}")
 
@@ -175,11 +176,26 @@ def test_aws_cli_filters(served):
     assert ["one the CLI\n"] == [event["message"] for event in json.loads(done.stdout)["events"]]
 
 
-async def test_without_memory_for_logs_there_are_none(tmp_path):
+@pytest.fixture
+def function(tmp_path):
     (tmp_path / "app.py").write_text(HANDLER)
-    listeners = dict.fromkeys(("http", "aws", "admin"), "127.0.0.1:0")
-    function = Function("f", handler="app.handler", code=str(tmp_path), executor="thread")
-    async with serve([function], logs_mb=0, partner="none", **listeners) as served:
+    return Function("f", handler="app.handler", code=str(tmp_path), executor="thread")
+
+
+async def test_a_server_in_a_program_has_logs_though_it_writes_none(function, capsys):
+    async with serve([function], **ANY_PORTS) as served:
+        assert (await served.engine.invoke("f", {"say": "hello"})).ok
+        logs = boto3.client("logs", endpoint_url=served.aws, region_name="us-east-1", **KEYS)
+        found = await asyncio.to_thread(logs.filter_log_events, logGroupName="/aws/lambda/f")
+
+    assert "one hello\n" in capsys.readouterr().out
+    assert ["START", "one hello\n", "three\n", "END", "REPORT"] == [
+        kind for kind in kinds(found["events"]) if "two" not in kind
+    ]
+
+
+async def test_without_memory_for_logs_there_are_none(function):
+    async with serve([function], logs_mb=0, partner="none", **ANY_PORTS) as served:
         logs = boto3.client("logs", endpoint_url=served.aws, region_name="us-east-1", **KEYS)
         with pytest.raises(ClientError, match="serves 'logs'"):
             await asyncio.to_thread(logs.describe_log_groups)

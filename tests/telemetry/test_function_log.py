@@ -131,8 +131,8 @@ def test_the_oldest_go_and_never_more_than_the_bound_is_kept(lengths, max_bytes)
     bench = Bench(max_bytes)
     invocation = bench.begin()
     for length in lengths:
-        bench.log.line(invocation, "x" * length)
-    kept = [len(line.message) for line in bench.read() if line.message.startswith("x")]
+        bench.log.line(invocation, f"{'x' * length}\n")
+    kept = [len(line.message) - 1 for line in bench.read() if line.message.startswith("x")]
 
     assert kept == lengths[len(lengths) - len(kept) :]
     assert sum(kept) <= max_bytes

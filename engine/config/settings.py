@@ -24,6 +24,7 @@ from engine.core.table_rules import Array, Bounds, Check, Length, Parsed
 from engine.protocols.http.request_gate import authority
 
 FUNCTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
+LOG_GROUP: Final = re.compile(r"[-._/#a-zA-Z0-9]{1,512}")
 FUNCTION_NAME_RULE: Final = "must be 1 to 64 of the characters a-z A-Z 0-9 - _ (AWS)"
 
 ENVIRONMENT_BYTES: Final = 4096
@@ -123,6 +124,15 @@ def _handler(value: str) -> str:
 def _folder(value: str) -> str:
     if not value or "\0" in value:
         raise ValueError(f"{value!r} is not a folder name")
+    return value
+
+
+def _log_group(value: str) -> str:
+    if not LOG_GROUP.fullmatch(value) or value.startswith("aws/"):
+        raise ValueError(
+            f"{value!r} is no name of a log group: 1 to 512 of the characters a-z A-Z 0-9 - _ . / #, "
+            "not aws/ first (AWS)"
+        )
     return value
 
 
@@ -360,6 +370,7 @@ class FunctionSettings(SettingsTable):
     snapstart: bool = False
     ephemeral_storage_mb: Annotated[int, Bounds(ge=512, le=10240)] = 512
     tags: dict[str, str] = fresh(dict)
+    log_group: Annotated[str, Check(_log_group)] | None = None
     bootstrap: Annotated[tuple[str, ...], Parsed(_command)] = ()
     maximum_event_age_s: Annotated[float, Bounds(ge=60, le=21_600)] = 21_600
     maximum_retry_attempts: Annotated[int, Bounds(ge=0, le=2)] = 2

@@ -50,6 +50,7 @@ class Function:
         snapstart: The process executor forks environments from one with the handler initialised.
         ephemeral_storage_mb: Size of `/tmp` where environments have their own, 512 to 10240 MB.
         tags: Free labels, shown by the Lambda API.
+        log_group: Where it logs, for AWS clients; None for `/aws/lambda/<name>`.
         bootstrap: Command that serves the Runtime API, for `executor = "runtime"`; empty for the file
             `bootstrap` in the code folder, else AWS's Python client.
         maximum_event_age_s: How long an asynchronous event is tried, seconds, 60 to 21600.
@@ -60,7 +61,6 @@ class Function:
         dead_letter_queue: Where an event that failed goes: an ARN, or the name of a queue.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
         version: `$LATEST`, or the number of a published version; not a key of engine.toml.
-        log_group: Where it logs, None for `/aws/lambda/<name>`; not a key of engine.toml.
         init_limit_s: Seconds an on-demand environment may take to initialise; not a key of engine.toml.
     """
 
@@ -91,6 +91,7 @@ class Function:
     snapstart: bool = False
     ephemeral_storage_mb: int = 512
     tags: Mapping[str, str] = field(default_factory=dict)
+    log_group: str | None = None
     bootstrap: str | tuple[str, ...] = ()
     maximum_event_age_s: float = 21_600
     maximum_retry_attempts: int = 2
@@ -100,7 +101,6 @@ class Function:
     aliases: tuple[str, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
     version: str = "$LATEST"
-    log_group: str | None = None
     init_limit_s: float = INIT_LIMIT_S
 
 

@@ -341,3 +341,22 @@ Resources:
         {"TABLE": "t", "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "DEBUG"},
         {"TABLE": "t"},
     ] == found
+
+
+@pytest.mark.parametrize(
+    ("group", "read"), [("/shop/all", "/shop/all"), ("!Ref Elsewhere", None), ("'a name'", None)]
+)
+def test_a_log_group_is_read_if_its_name_is_known(template, group, read):
+    text = f"""
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.11
+      Handler: orders.handler
+      CodeUri: src
+      LoggingConfig: {{LogGroup: {group}}}
+  Elsewhere:
+    Type: AWS::Logs::LogGroup
+"""
+    assert read == load_config(template(text)).functions[0].log_group

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.config.problems import Place, Problem, show
+from engine.config.settings import LOG_GROUP
 from engine.config.templates.cors import http_cors
 from engine.config.templates.event_sources import ASYNC_KEYS, at, picked
 from engine.config.templates.events import read_events
@@ -34,6 +35,7 @@ KEYS: Final[Mapping[str, str]] = {
     "environment": "Environment.Variables",
     "ephemeral_storage_mb": "EphemeralStorage.Size",
     "tags": "Tags",
+    "log_group": "LoggingConfig.LogGroup",
     "events": "Events",
     "aliases": "AutoPublishAlias",
     "layers": "Layers",
@@ -81,6 +83,7 @@ def read_function(logical: str, kind: str, template: Template) -> None:
         "environment": _texts(_environment(properties)),
         "ephemeral_storage_mb": at(properties.get("EphemeralStorage"), "Size"),
         "tags": _texts(_tags(properties.plain("Tags", {}))),
+        "log_group": _log_group(properties),
         "layers": _layers(properties, template),
         "runtime": _python_runtime(properties),
     }
@@ -334,6 +337,15 @@ def _environment(properties: TemplateTable) -> Any:
     told = ("LogFormat", "ApplicationLogLevel")
     found = {key: value for key in told if isinstance(value := at(config, key), str)}
     return {**log_variables(found), **own} if isinstance(own, Mapping) else own
+
+
+def _log_group(properties: TemplateTable) -> str | None:
+    """The name, if it stands there: that of a resource is known only once that is deployed."""
+    config = properties.get("LoggingConfig")
+    if not is_table(config) or not isinstance(config.source.get("LogGroup"), str):
+        return None
+    name = config["LogGroup"]
+    return name if LOG_GROUP.fullmatch(name) else None
 
 
 def _variables(properties: TemplateTable) -> Any:

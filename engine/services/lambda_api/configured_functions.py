@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from engine.core.context import log_group_of
 from engine.core.function import Account, Function
 from engine.packages.records import LATEST
 
@@ -82,7 +83,7 @@ def configuration(
         "Architectures": [function.architecture],
         "EphemeralStorage": {"Size": 512},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{function.name}"},
+        "LoggingConfig": {"LogFormat": "Text", "LogGroup": log_group_of(function)},
     }
     if function.environment:
         document["Environment"] = {"Variables": dict(function.environment)}

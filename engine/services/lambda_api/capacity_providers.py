@@ -98,10 +98,12 @@ class CapacityProviders:
     # ---------------------------------------------------------------- inside
 
     def _found(self, call: Call) -> tuple[str, KeptResource]:
-        name = _name(call.parameters["CapacityProviderName"])
+        given: str = call.parameters["CapacityProviderName"]
+        name = _name(given)
+        arn = given if given.startswith("arn:") else self._arn(name)
         kept = self._registry.state.capacity_providers.get(name)
-        if kept is None:
-            raise not_found(f"Capacity provider not found: {self._arn(name)}")
+        if kept is None or arn != self._arn(name):
+            raise not_found(f"Capacity provider not found: {arn}")
         return name, kept
 
     def _scaled(self, call: Call) -> tuple[FunctionRecord, str, str]:

@@ -62,8 +62,9 @@ class TagsAndSettings:
     def _tagged(self, call: Call) -> FunctionRecord | MappingRecord | KeptResource:
         """What an ARN names. Raises ServiceError: 404 in the words of its kind, 400 for a function's part."""
         arn: str = call.parameters["Resource"]
-        kind, _, name = arn.split(":", 5)[5].partition(":")
-        state = self._registry.state
+        *_, region, account, resource = arn.split(":", 5)
+        kind, _, name = resource.partition(":")
+        state, own = self._registry.state, self._registry.account
         found: MappingRecord | KeptResource | None = None
         match kind:
             case "function":
@@ -78,7 +79,7 @@ class TagsAndSettings:
                 found, missing = state.capacity_providers.get(name), f"Capacity provider not found: {arn}"
             case _:
                 missing = _NOTHING
-        if found is None:
+        if found is None or (region, account) != (own.region, own.account_id):
             raise not_found(missing)
         return found
 

@@ -318,6 +318,16 @@ def test_tags_belong_to_whole_resources_and_tell_what_is_missing_by_its_kind(mad
         )
 
 
+def test_what_is_elsewhere_is_not_found_here(aws):
+    """A name is another resource in another region."""
+    aws.create_capacity_provider(CapacityProviderName="p", VpcConfig=NETWORK, PermissionsConfig=OPERATOR)
+    elsewhere = f"{PROVIDER}p".replace("eu-west-1", "us-east-1")
+    expected = (*NOT_FOUND, f"Capacity provider not found: {elsewhere}", "User")
+
+    assert expected == aws.error("list_tags", Resource=elsewhere)
+    assert expected == aws.error("get_capacity_provider", CapacityProviderName=elsewhere)
+
+
 def test_no_tags_at_all_are_an_error(made):
     text = "An error occurred and the request cannot be processed."
 

@@ -27,11 +27,14 @@ _CLASSES: Final = {"L": r"\w", "N": r"\w", "Z": _SPACES}
 _JAVA: Final = re.compile(r"\\p\{(?P<name>\w+)\}|\\.|\[\^?\]?|\]|\.", re.DOTALL)
 
 
-def check(model: ServiceModel, operation: str, parameters: Mapping[str, Any]) -> None:
-    """Raise a ServiceError, `ValidationException`, if the parameters of an operation break the model."""
+VALIDATION: Final = "ValidationException"
+
+
+def check(model: ServiceModel, operation: str, parameters: Mapping[str, Any], code: str = VALIDATION) -> None:
+    """Raise a ServiceError with that code if the parameters of an operation break the model."""
     found = violations(model, model.input_of(operation), parameters)
     if found:
-        raise validation_error(*found)
+        raise validation_error(*found, code=code)
 
 
 def violations(model: ServiceModel, shape: Node, value: Any, at: str = "") -> list[str]:
@@ -39,15 +42,15 @@ def violations(model: ServiceModel, shape: Node, value: Any, at: str = "") -> li
     return list(_violations(model, shape, value, at))
 
 
-def validation_error(*found: str) -> ServiceError:
+def validation_error(*found: str, code: str = VALIDATION) -> ServiceError:
     """What AWS says when members of a request break constraints of the API's model, all at once.
 
-    `found` come from `violation`.
+    `found` come from `violation`; some services have another `code` for it.
     """
     count = len(found)
     plural = "s" if count > 1 else ""
     message = f"{count} validation error{plural} detected: {'; '.join(found)}"
-    return ServiceError(400, "ValidationException", message)
+    return ServiceError(400, code, message)
 
 
 def violation(value: str, member: str, constraint: str) -> str:

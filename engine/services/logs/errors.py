@@ -5,12 +5,16 @@ Source: answers recorded on AWS, where they are known; API reference.
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.protocols.aws.errors import ServiceError
+
+INVALID: Final = "InvalidParameterException"
 
 
 def invalid(message: str) -> ServiceError:
     """A parameter cannot be used."""
-    return ServiceError(400, "InvalidParameterException", message)
+    return ServiceError(400, INVALID, message)
 
 
 def invalid_combination(message: str) -> ServiceError:

@@ -14,10 +14,10 @@ from engine.protocols.aws.json_rpc import JsonRpc, read_large_object, read_objec
 from engine.protocols.aws.operation import operations_of
 from engine.protocols.aws.router import UNSERVED, CredentialScope
 from engine.protocols.aws.service_model import service_model
-from engine.protocols.aws.validation import violations
+from engine.protocols.aws.validation import check
 from engine.protocols.http.message import Request
 from engine.protocols.http.stepwise_answers import answer_in_turns
-from engine.services.logs.errors import invalid
+from engine.services.logs.errors import INVALID, invalid
 from engine.services.logs.operations.events import Events
 from engine.services.logs.operations.groups import Groups
 from engine.services.logs.operations.streams import Streams
@@ -91,7 +91,4 @@ class LogsService:
         for member in ("logGroupName", "logStreamName"):
             if len(params.get(member) or "") > _MAX_NAME:
                 raise invalid(_LONG_NAME)
-        found = violations(self._model, self._model.input_of(name), params)
-        if found:
-            plural = "s" if len(found) > 1 else ""
-            raise invalid(f"{len(found)} validation error{plural} detected: {'; '.join(found)}")
+        check(self._model, name, params, code=INVALID)

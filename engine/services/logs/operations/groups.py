@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from engine.protocols.aws.operation import operation
-from engine.protocols.aws.validation import violation
-from engine.services.logs.errors import group_exists, invalid, is_protected
+from engine.protocols.aws.validation import validation_error, violation
+from engine.services.logs.errors import INVALID, group_exists, invalid, is_protected
 from engine.services.logs.paging import list_page
 from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogGroup
@@ -105,7 +105,7 @@ class Groups:
         """Keep events for so many days. They also go, as all do, when there is no room."""
         days = params["retentionInDays"]
         if days not in RETENTION_DAYS:
-            raise invalid(f"1 validation error detected: {_DAYS.format(days)}")
+            raise validation_error(_DAYS.format(days), code=INVALID)
         self._resources.group_named(params["logGroupName"]).retention_days = days
         return {}
 

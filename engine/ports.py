@@ -22,6 +22,7 @@ from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Reply, Result
 from engine.core.outcome import Outcome
 from engine.core.python_interpreter import PythonInterpreter
+from engine.core.recursion import RecursionGuard
 from engine.core.served_function import ImportedModuleFor
 
 T = TypeVar("T")
@@ -113,6 +114,8 @@ class Host:
     """Takes one line, without its newline, for whoever runs the engine. Rarely called."""
     tracer: Tracer | None = None
     """Makes spans of invocations. None: nobody does, and only X-Ray's header is passed on, as on AWS."""
+    recursion: RecursionGuard = field(default_factory=RecursionGuard)
+    """Counts the calls of each function in trace headers, and stops loops."""
     services: ServiceRegistry = field(default_factory=ServiceRegistry)
     """What sources of one engine share: the queues that mappings poll in process, the buckets."""
 

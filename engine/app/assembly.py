@@ -24,6 +24,7 @@ from engine.core.destinations import DestinationSender
 from engine.core.engine_events import EngineEvent
 from engine.core.init_turns import InitTurns
 from engine.core.lambda_prices import PriceSheet, fallback_sheet, price_sheet
+from engine.core.recursion import RecursionGuard
 from engine.core.throttling import Pool
 from engine.machine.cores import usable_cores
 from engine.ports import ExecutorFactory, Observer, Tracer
@@ -102,6 +103,7 @@ class Assembly:
         self.deployments = Deployments(self.dispatcher, pool, self.builder)
         self.senders: dict[str, DestinationSender] = {}
         self.async_configs = AsyncInvokeConfigs(config.account, self.deployments.function)
+        self.recursion = RecursionGuard(self.stats.dropped_recursive)
         self.asynchronous = self._async_queue(new_request_id)
 
     async def __aenter__(self) -> Self:
@@ -159,6 +161,7 @@ class Assembly:
                 senders=self.senders,
                 new_request_id=new_request_id,
                 notify=self._observer.noticed,
+                recursion=self.recursion,
             ),
         )
 

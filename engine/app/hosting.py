@@ -29,6 +29,7 @@ def host_of(engine: Engine) -> Host:
         reject=engine.stats.reject,
         say=engine.say,
         tracer=engine.parts.tracer,
+        recursion=engine.parts.recursion,
     )
 
 

@@ -83,6 +83,7 @@ class Services:
         )
         self._control_plane = self._make_control_plane(package_store, sources)
         engine.parts.async_configs.read_from(self._invoke_config)
+        engine.parts.recursion.read_from(self._allows_recursion)
         self.handle: Callable[[Request], None] = self._make_gate().handle
         self.body_limit_bytes = max(
             BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.api.body_limit_bytes
@@ -200,6 +201,10 @@ class Services:
         record = self._functions.record(name)
         kept = record.invoking.get(qualifier or LATEST) if record is not None else None
         return _NONE if kept is None else kept.config
+
+    def _allows_recursion(self, name: str) -> bool:
+        record = self._functions.record(name)
+        return record is not None and record.recursion == "Allow"
 
     def _exists(self, arn: str) -> bool:
         """Whether there is the function or the queue of that ARN."""

@@ -36,6 +36,7 @@ class Condition(StrEnum):
     RETRIES_EXHAUSTED = "RetriesExhausted"
     EVENT_AGE_EXCEEDED = "EventAgeExceeded"
     ZERO_RESERVED_CONCURRENCY = "ZeroReservedConcurrency"
+    RECURSIVE_INVOCATION = "RecursiveInvocation"  # AWS's word is not on record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,7 @@ class AsyncCounts:
         delivered: Events that a run of the function ended well.
         retried: Attempts put off after a function error.
         exhausted, expired, refused: Events dropped: all attempts failed, too old, reserved concurrency 0.
+        recursive: Events dropped because their function had called itself too often.
         abandoned: Events that still waited when the engine stopped, or whose function was removed.
         dead_letters, dead_letters_failed: Hand-overs to the dead-letter queue.
         destinations, destinations_failed: Hand-overs to OnSuccess and OnFailure.
@@ -151,6 +153,7 @@ class AsyncCounts:
         "exhausted",
         "expired",
         "oldest_age_s",
+        "recursive",
         "refused",
         "retried",
         "waiting",
@@ -158,7 +161,7 @@ class AsyncCounts:
 
     def __init__(self, aged: Callable[[float], None] = lambda _: None) -> None:
         self.accepted = self.delivered = self.retried = 0
-        self.exhausted = self.expired = self.refused = self.abandoned = 0
+        self.exhausted = self.expired = self.refused = self.abandoned = self.recursive = 0
         self.dead_letters = self.dead_letters_failed = 0
         self.destinations = self.destinations_failed = 0
         self.waiting = 0
@@ -168,7 +171,7 @@ class AsyncCounts:
     @property
     def dropped(self) -> int:
         """Events that no run ended well: AWS's AsyncEventsDropped."""
-        return self.exhausted + self.expired + self.refused + self.abandoned
+        return self.exhausted + self.expired + self.refused + self.abandoned + self.recursive
 
 
 def _none() -> float:

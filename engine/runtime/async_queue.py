@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -23,6 +23,7 @@ from engine.core.function import Account
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
+from engine.core.recursion import RecursionGuard
 from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, async_backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
@@ -53,6 +54,7 @@ class AsyncParts:
             always does.
         new_request_id: For events that records become.
         notify: Takes the operational events.
+        recursion: Says which events are one call too many of a loop.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -63,6 +65,7 @@ class AsyncParts:
     senders: Mapping[str, DestinationSender]
     new_request_id: Callable[[], str]
     notify: Callable[[EngineEvent], None]
+    recursion: RecursionGuard = field(default_factory=RecursionGuard)
 
 
 class AsyncQueue:
@@ -109,6 +112,9 @@ class AsyncQueue:
         pending = PendingEvent(event, reply, queue, now_s, next(self._order))
         queue.open[pending] = None
         queue.counts.accepted += 1
+        if event.trace_id is not None and self._parts.recursion.stops(event.function, event.trace_id):
+            self._give_up(pending, Condition.RECURSIVE_INVOCATION)
+            return
         if queue.held:
             self._hold_and_probe(pending)
             return
@@ -306,6 +312,8 @@ class AsyncQueue:
                 counts.expired += 1
             case Condition.ZERO_RESERVED_CONCURRENCY:
                 counts.refused += 1
+            case Condition.RECURSIVE_INVOCATION:
+                counts.recursive += 1
             case _:
                 counts.exhausted += 1
         self._notify_dropped(pending, condition.value, handed_over=self._send_failure(pending, condition))

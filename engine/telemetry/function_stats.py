@@ -118,6 +118,7 @@ class FunctionStats:
         "now",
         "provisioned_gb_s",
         "queue_wait",
+        "recursions_dropped",
         "scale_events",
         "starts",
         "successes_to_keep",
@@ -176,6 +177,7 @@ class FunctionStats:
         self.loop_blocked = 0
         self.blocked_s = 0.0
         self.threads_abandoned = 0
+        self.recursions_dropped = 0
         for trigger in foreseen_triggers(function):
             self.trigger(trigger)
 

@@ -71,7 +71,16 @@ INIT_FAILURE_OF: Final = {
 }
 """AWS's names of errors to `INIT_FAILURES`; others with a dot are `other`, those without the module's own."""
 
-ASYNC_RESULTS: Final = ("accepted", "delivered", "retried", "exhausted", "expired", "refused", "abandoned")
+ASYNC_RESULTS: Final = (
+    "accepted",
+    "delivered",
+    "retried",
+    "exhausted",
+    "expired",
+    "refused",
+    "abandoned",
+    "recursive",
+)
 """What becomes of asynchronous events: `core.retry.AsyncCounts` says what each is."""
 
 DELIVERY_RESULTS: Final = ("delivered", "failed")

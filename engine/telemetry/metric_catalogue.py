@@ -90,6 +90,7 @@ def _async_results(counts: AsyncCounts) -> Mapping[str, int]:
         "expired": counts.expired,
         "refused": counts.refused,
         "abandoned": counts.abandoned,
+        "recursive": counts.recursive,
     }
 
 
@@ -408,6 +409,11 @@ CATALOGUE: Final = (
         "engine_threads_abandoned_total", "counter", ("function",),
         "Threads that ignored their deadline and live on.",
         attrgetter("threads_abandoned"),
+    ),
+    Metric(
+        "engine_recursive_invocations_dropped_total", "counter", ("function",),
+        "Invocations stopped because the function had called itself too often.",
+        attrgetter("recursions_dropped"),
     ),
     Metric(
         "engine_output_lines_dropped_total", "counter", ("stream",),

@@ -373,6 +373,11 @@ class Stats:
         """Count an event that no function got; `reason` is one of `label_values.REJECTIONS`."""
         self.rejected[reason if reason in self.rejected else OTHER] += 1
 
+    def dropped_recursive(self, function: str) -> None:
+        """Count an invocation that was stopped because the function had called itself too often."""
+        if (stats := self.functions.get(function)) is not None:
+            stats.recursions_dropped += 1
+
     def watch_output(self, lines_dropped: Callable[[], Mapping[str, int]]) -> None:
         """Read there how many lines of output were dropped; the keys are `label_values.STREAMS`."""
         self.lines_dropped = lines_dropped

@@ -541,6 +541,25 @@ def test_what_backs_off_waits_in_proportion(wait_s, refusals, expected):
     assert expected == pytest.approx(async_backoff_s(refusals, wait_s))
 
 
+async def test_an_event_that_is_one_call_too_many_goes_to_its_failure_destination(queue):
+    """It is not run; and one that is not, is."""
+    attempts = queue.add(terms={"on_failure": "lost"})
+    queue.runtime.open()
+    lineage = "Root=1-5e6a88ee-aaaabbbbccccddddeeeeffff;Lineage=1:{}:{}"
+    for calls in (15, 16):
+        trace = lineage.format("76d32be0", calls)
+        event = Event("f", b"{}", f"id-{calls}", queue.clock.now(), "event", trace_id=trace)
+        queue.queue.submit(event, queue.outcomes.append)
+        await asyncio.sleep(HOUR_S)
+
+    assert [(0, "id-15")] == attempts
+    assert ["RecursiveInvocation"] == [
+        record["requestContext"]["condition"] for record in queue.records("lost")
+    ]
+    assert (2, 1, 1) == (queue.counts["f"].accepted, queue.counts["f"].recursive, queue.counts["f"].dropped)
+    assert 2 == len(queue.outcomes)
+
+
 async def test_invoke_waits_until_the_event_is_done_with(queue):
     """Retries and all."""
     queue.add(act=failing(2))

@@ -31,6 +31,15 @@ def function_not_found(arn: str) -> ServiceError:
     return ServiceError(404, "ResourceNotFoundException", f"Function not found: {arn}")
 
 
+def recursive_invocation() -> ServiceError:
+    """400: the function has called itself too often. The words are the API reference's for this error."""
+    message = (
+        "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services "
+        "resources and stopped your function's invocation."
+    )
+    return ServiceError(400, "RecursiveInvocationException", message)
+
+
 def too_many_requests(reason: str) -> ServiceError:
     """429: refused for the rate of requests; `reason` is one of `ThrottleReason`'s."""
     members = {"Reason": reason, "retryAfterSeconds": RETRY_AFTER_S}

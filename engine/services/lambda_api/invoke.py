@@ -30,6 +30,7 @@ from engine.services.lambda_api.errors import (
     answer_error,
     function_not_found,
     payload_too_large,
+    recursive_invocation,
     service_error,
     too_many_requests,
 )
@@ -80,6 +81,7 @@ class Invoker:
         "_is_traced",
         "_names",
         "_options",
+        "_recursion",
         "_refuse",
         "_submit",
         "_submit_event",
@@ -96,6 +98,7 @@ class Invoker:
         """`asynchronous` takes events of type Event; `refuse` answers what is refused later than at once."""
         self._account: Account = host.account
         self._callers = request_bucket(host.account.caller_requests_per_s)
+        self._recursion = host.recursion
         self._submit = sink.submit
         self._submit_event = asynchronous.submit
         self._refuse = refuse
@@ -117,12 +120,17 @@ class Invoker:
             options = read_options(request.headers, self._names, allowed)
             self._options.keep(request.head, options)
         sent = options.trace
-        trace = self._traces.new(request_id) if sent is None else self._traces.complete(sent, request_id)
+        if sent is None:
+            trace = self._traces.new(request_id)
+        else:
+            trace = self._recursion.enter(target.function, self._traces.complete(sent, request_id))
         if target.asynchronous or options.kind is not _REQUEST_RESPONSE:
             self._answer_at_once(request, target, options, request_id, trace, document)
             return
         if self._callers is not None and document is MISSING and not self._callers.take(request.received_s):
             raise too_many_requests("CallerRateLimitExceeded")
+        if sent is not None and document is MISSING and self._recursion.stops(target.function, trace):
+            raise recursive_invocation()
         body = request.body
         if request.too_large or len(body) > MAX_EVENT_BYTES:
             size = request.too_large or len(body)

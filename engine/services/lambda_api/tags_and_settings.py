@@ -85,15 +85,15 @@ class TagsAndSettings:
 
     # ---------------------------------------------------------------- settings
 
-    @operation("GetFunctionRecursionConfig", kept=True)
+    @operation("GetFunctionRecursionConfig")
     def recursion(self, call: Call) -> Document:
-        """GetFunctionRecursionConfig. Recursive loops are not detected."""
+        """GetFunctionRecursionConfig."""
         record = self._registry.function(call.name)
         return {"RecursiveLoop": record.recursion}
 
-    @operation("PutFunctionRecursionConfig", writes=True, kept=True)
+    @operation("PutFunctionRecursionConfig", writes=True)
     async def put_recursion(self, call: Call) -> Answer:
-        """PutFunctionRecursionConfig: stored and shown, without effect."""
+        """PutFunctionRecursionConfig: `Allow` lets the function call itself without end."""
         members = call.members
         record = self._registry.function(call.name)
         record.recursion = members["RecursiveLoop"]

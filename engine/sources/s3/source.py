@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from random import getrandbits
 from typing import Any, ClassVar, Final, cast
 
 import anyio
@@ -11,6 +12,7 @@ from anyio.abc import TaskStatus
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome
+from engine.core.trace_context import ROOT_BITS, new_root
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
@@ -86,6 +88,10 @@ class S3Source:
     def _invoke(self, sink: Sink, arn: str, document: dict[str, Any], trace: str | None) -> None:
         function, qualifier = function_of(arn)
         host = self._host
+        if trace is None:
+            trace = new_root(int(host.clock.wall()), getrandbits(ROOT_BITS))
+        else:
+            trace = host.recursion.enter(function, trace)
         event = Event(
             function,
             None,

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from random import getrandbits
 from typing import Final
 
 from engine.core.event import Event
 from engine.core.outcome import Outcome, Status
+from engine.core.recursion import RecursionGuard, calls_in
 from engine.core.retry import FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S, backoff_s
+from engine.core.trace_context import ROOT_BITS, new_root
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.services.sqs.queue import Queue, ReceiptStatus
@@ -49,6 +52,7 @@ class BatchDelivery:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         new_request_id: Callable[[], str],
+        recursion: RecursionGuard,
         *,
         batch_ended: Callable[[Queue, float], None],
         rejected: Callable[[], None],
@@ -57,9 +61,10 @@ class BatchDelivery:
         self._controller = controller
         self._counts = counts
         self._sink = sink
-        self._now = clock.now
+        self._now, self._wall = clock.now, clock.wall
         self._loop = loop
         self._new_request_id = new_request_id
+        self._recursion = recursion
         self._batch_ended = batch_ended
         self._rejected = rejected
         self._open = True
@@ -100,11 +105,14 @@ class BatchDelivery:
             self._done(batch, now_s)
 
     def _submit(self, batch: Batch, now_s: float) -> None:
-        plan = self._plan
+        plan, trace = self._plan, self._trace_of(batch)
+        if self._recursion.stops(plan.function, trace):
+            self._drop(batch, now_s)
+            return
         batch.began_s = now_s
         document = {"Records": batch.records}
         request_id = self._new_request_id()
-        event = Event(plan.function, None, request_id, now_s, "sqs", document, None, None, plan.qualifier)
+        event = Event(plan.function, None, request_id, now_s, "sqs", document, trace, None, plan.qualifier)
         batch.reply = self._answered
         try:
             self._sink.submit(event, batch)
@@ -113,6 +121,19 @@ class BatchDelivery:
         except NotAccepting:
             self._rejected()
             self._give_up(batch)
+
+    def _trace_of(self, batch: Batch) -> str:
+        """The trace of the message that came the longest way, with this call; a new one if none has one."""
+        traces = [message.trace for message in batch.messages if message.trace is not None]
+        if traces:
+            return self._recursion.enter(self._plan.function, max(traces, key=calls_in))
+        return new_root(int(self._wall()), getrandbits(ROOT_BITS))
+
+    def _drop(self, batch: Batch, now_s: float) -> None:
+        """Delete the messages of a batch that no function gets."""
+        self._counts.deleted += len(batch.messages)
+        batch.queue.delete_all(batch.receipts, now_s)
+        self._done(batch, now_s)
 
     def _extend_visibility(self, batch: Batch, now_s: float) -> bool:
         """Hide the messages for as long as the function may take; False if all are gone, or visible again."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from engine.core.recursion import RecursionGuard
 from engine.ports import Clock, Sink
 from engine.services.sqs.message import Message
 from engine.services.sqs.queue import Queue
@@ -54,6 +55,7 @@ class MappingPoller:
         loop: asyncio.AbstractEventLoop,
         new_request_id: Callable[[], str],
         counts: MappingCounts,
+        recursion: RecursionGuard,
     ) -> None:
         self.plan = plan
         self.counts = counts
@@ -68,6 +70,7 @@ class MappingPoller:
             clock,
             loop,
             new_request_id,
+            recursion,
             batch_ended=self._batch_ended,
             rejected=self.stop,
         )

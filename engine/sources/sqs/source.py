@@ -207,6 +207,7 @@ class SqsSource:
             asyncio.get_running_loop(),
             host.new_request_id,
             entry.counts,
+            host.recursion,
         )
         queue = self.queue(entry.settings)
         if queue is not None:

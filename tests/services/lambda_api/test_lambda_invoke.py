@@ -129,17 +129,18 @@ def test_the_document_goes_along_decoded(bench, end):
 def test_a_trace_header_is_kept_and_completed(bench):
     whole = "Root=1-5e6a88ee-aaaabbbbccccddddeeeeffff;Parent=0123456789abcdef;Sampled=1"
     part = "Root=1-5e6a88ee-aaaabbbbccccddddeeeeffff"
+    lineage = ";Lineage=1:3610a686:1"
 
-    assert whole == bench.invoke(x_amzn_trace_id=whole).headers["x-amzn-trace-id"]
+    assert whole + lineage == bench.invoke(x_amzn_trace_id=whole).headers["x-amzn-trace-id"]
     assert (
-        f"{part};Parent=0b0a000000000002;Sampled=0"
+        f"{part};Parent=0b0a000000000002;Sampled=0{lineage}"
         == bench.invoke(x_amzn_trace_id=part).headers["x-amzn-trace-id"]
     )
     assert (
-        "Root=1-5e6a879e-0000000000030f0e0d0c0b0a;Self=x;Parent=0b0a000000000003;Sampled=0"
+        f"Root=1-5e6a879e-0000000000030f0e0d0c0b0a;Self=x;Parent=0b0a000000000003;Sampled=0{lineage}"
         == bench.invoke(x_amzn_trace_id="Self=x").headers["x-amzn-trace-id"]
     )
-    assert whole == bench.sink.events[0].trace_id
+    assert whole + lineage == bench.sink.events[0].trace_id
 
 
 def test_a_trace_header_that_could_forge_an_answer_is_replaced(bench):
@@ -408,6 +409,29 @@ def test_a_throttle_is_429_with_its_reason(bench, throttle, reason):
     ) == answer.error
     assert FIRST_ID == answer.headers["x-amzn-requestid"]
     assert "1" == answer.headers["retry-after"]
+
+
+def test_a_function_that_calls_itself_is_stopped_after_sixteen_calls(bench, end):
+    """The header goes from each invocation to the next, as AWS's clients send it; others begin anew."""
+    bench.sink.act = end(body=b"1")
+    trace, answers = "Root=1-5e6a88ee-aaaabbbbccccddddeeeeffff", []
+    for _ in range(17):
+        answers.append(bench.invoke(x_amzn_trace_id=trace))
+        trace = bench.sink.events[-1].trace_id
+
+    assert [200] * 15 + [400] * 2 == [answer.status for answer in answers]
+    assert "RecursiveInvocationException" == answers[-1].error[1]
+    assert answers[-1].document["Message"].startswith("Lambda has detected your function being invoked")
+    assert 15 == len(bench.sink.events)
+    assert 200 == bench.invoke().status
+
+
+async def test_a_function_that_may_call_itself_is_not_stopped(bench, end):
+    bench.sink.act = end(body=b"1")
+    bench.host.recursion.read_from(lambda name: name == "hello")
+    trace = "Root=1-5e6a88ee-aaaabbbbccccddddeeeeffff;Lineage=1:3610a686:900"
+
+    assert 200 == bench.invoke(x_amzn_trace_id=trace).status
 
 
 def test_callers_have_a_rate_of_synchronous_requests(make_bench, end):

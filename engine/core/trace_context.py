@@ -69,7 +69,7 @@ def xray_header(context: TraceContext, after: str | None = None) -> str:
         header += f";Parent={context.span_id:016x}"
     if context.sampled is not None:
         header += f";Sampled={context.sampled:d}"
-    if after is None or after.count(";") < len(_KNOWN) - 1:
+    if after is None or (after.count(";") < len(_KNOWN) - 1 and "Lineage=" not in after):
         return header
     further = [f"{name}={value}" for name, value in _fields(after).items() if name not in _KNOWN]
     return ";".join((header, *further))

@@ -124,8 +124,10 @@ async def test_the_lambda_api_adopts_a_traceparent_and_answers_with_the_trace(re
         for span in spans
     ]
 
-    assert heads == [head["X-Amzn-Trace-Id"] for head in (adopted, by_root, begun)]
-    assert heads[0] == json.loads(seen)
+    sent = [f"{head};Lineage=1:6dcec137:1" for head in heads[:2]]  # one call of the function in their chain
+
+    assert [*sent, heads[2]] == [head["X-Amzn-Trace-Id"] for head in (adopted, by_root, begun)]
+    assert sent[0] == json.loads(seen)
     assert [CALLER, "", ""] == [span.parent_span_id.hex() for span in spans]
     assert [True, True, False] == [TRACE == span.trace_id.hex() for span in spans]
     assert 200 == status

@@ -19,6 +19,8 @@ from engine.services.s3.acl import HEADERS as ACL_HEADERS
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import NO_SETTINGS, ObjectMetadata, ObjectVersion
 from engine.services.s3.notification_records import iso_ms
+from engine.services.s3.object_lock import HEADERS as LOCK_HEADERS
+from engine.services.s3.object_lock import HOLD, RETENTION, lock_of
 from engine.services.s3.tags import tags_of
 
 _KEPT_HEADERS: Final = frozenset(
@@ -35,13 +37,12 @@ _KEPT_HEADERS: Final = frozenset(
 )
 _REFUSED_HEADERS: Final = {
     "x-amz-server-side-encryption-customer-algorithm": "server-side encryption with keys of the customer",
-    "x-amz-object-lock-mode": "object lock",
-    "x-amz-object-lock-legal-hold": "object lock",
     "x-amz-write-offset-bytes": "appending to objects",
 }
 ENCRYPTED: Final = b"x-amz-server-side-encryption: AES256\r\n"
 """The header line of what is stored: since January 2023 S3 encrypts every object so, at the least."""
-_OTHER_HEADERS: Final = ACL_HEADERS | _REFUSED_HEADERS.keys()
+_SETTING_HEADERS: Final = ACL_HEADERS | LOCK_HEADERS
+_OTHER_HEADERS: Final = _SETTING_HEADERS | _REFUSED_HEADERS.keys()
 _META: Final = "x-amz-meta-"
 ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes of objects that are read from a restored copy only."""
@@ -82,7 +83,7 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
             if name in _REFUSED_HEADERS:
                 message = f"This object store does not implement {_REFUSED_HEADERS[name]}."
                 raise S3Error("NotImplemented", message)
-            settings = {ACL: acl_of(headers)}
+            settings = _settings_of(headers)
     if metadata:
         size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
         if size > _MAX_METADATA:
@@ -100,6 +101,11 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
     tagging = headers.get("x-amz-tagging")
     tags = tags_of(tagging) if tagging else {}
     return ObjectMetadata(headers=kept, metadata=metadata, tags=tags, settings=settings)
+
+
+def _settings_of(headers: Mapping[str, str]) -> dict[str, Any]:
+    acl, lock = acl_of(headers), lock_of(headers)
+    return lock if acl is None else {**lock, ACL: acl}
 
 
 def _decoded(value: str) -> str:
@@ -173,7 +179,7 @@ def object_head(version: ObjectVersion) -> bytes:
 
 
 def _setting_headers(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    retention, hold = settings.get("ObjectRetention"), settings.get("ObjectLegalHold")
+    retention, hold = settings.get(RETENTION), settings.get(HOLD)
     if retention:
         yield "x-amz-object-lock-mode", retention["Mode"]
         yield "x-amz-object-lock-retain-until-date", iso_ms(retention["RetainUntilDate"])

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Bucket, Versioning
-from engine.services.s3.notification_records import iso_ms
 from engine.services.s3.operation_context import OperationContext
 
 Value = Mapping[str, Any]
@@ -180,19 +179,3 @@ def check_object_lock(_context: OperationContext, bucket: Bucket, value: dict[st
         if ("Days" in retention) == ("Years" in retention):
             raise S3Error("MalformedXML")
     return value
-
-
-def check_retention(context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    """PutObjectRetention: an empty one ends it."""
-    if not value:
-        return value
-    until_s = _with_members(value, "Mode", "RetainUntilDate")["RetainUntilDate"]
-    if until_s < context.clock.wall():
-        message = "The retain until date must be in the future!"
-        raise invalid_argument(message, "RetainUntilDate", iso_ms(until_s))
-    return value
-
-
-def check_legal_hold(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    """PutObjectLegalHold."""
-    return _with_members(value, "Status")

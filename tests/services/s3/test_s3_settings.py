@@ -537,36 +537,6 @@ def test_a_new_bucket_may_be_given_tags_an_owner_and_object_lock(shop):
     assert (409, "InvalidBucketState") == shop.ask("PUT", "/b-2?versioning", suspended).error[:2]
 
 
-# --- settings of objects
-
-
-def test_legal_hold_and_retention_are_kept_and_shown(shop):
-    shop.ask("PUT", "/b-2", headers={"x-amz-bucket-object-lock-enabled": "true"})
-    shop.ask("PUT", "/b-2/k", b"x")
-    none = [shop.ask("GET", f"/b-2/k?{name}").code for name in ("legal-hold", "retention")]
-    mode, until = "<Mode>GOVERNANCE</Mode>", "<RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate>"
-    hold = shop.ask("PUT", "/b-2/k?legal-hold", b"<LegalHold><Status>ON</Status></LegalHold>")
-    kept = shop.ask(
-        "PUT", "/b-2/k?retention", f"<Retention><Mode>GOVERNANCE</Mode>{until}</Retention>".encode()
-    )
-    past = shop.ask(
-        "PUT",
-        "/b-2/k?retention",
-        f"<Retention>{mode}{until.replace('2030', '2010')}</Retention>".encode(),
-    )
-    head = shop.ask("HEAD", "/b-2/k").headers
-
-    assert ["NoSuchObjectLockConfiguration"] * 2 == none
-    assert (200, 200, 400) == (hold.status, kept.status, past.status)
-    assert ["ON"] == shop.ask("GET", "/b-2/k?legal-hold").text("Status")
-    assert ["2030-01-01T00:00:00.000Z"] == shop.ask("GET", "/b-2/k?retention").text("RetainUntilDate")
-    assert ("GOVERNANCE", "2030-01-01T00:00:00.000Z", "ON") == tuple(
-        head[f"x-amz-object-lock-{name}"] for name in ("mode", "retain-until-date", "legal-hold")
-    )
-    shop.ask("PUT", "/b-1/k", b"x")
-    assert (400, "InvalidRequest") == shop.ask("GET", "/b-1/k?legal-hold").error[:2]
-
-
 # --- what infrastructure tools do
 
 

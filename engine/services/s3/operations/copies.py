@@ -11,6 +11,7 @@ from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
+from engine.services.s3.object_lock import locked
 from engine.services.s3.object_metadata import ENCRYPTED, check_readable, metadata_of
 from engine.services.s3.operation_context import OperationContext, copy_source, event_of, new_version_header
 from engine.services.s3.preconditions import check_read, check_write
@@ -67,7 +68,7 @@ def copy_object(context: OperationContext, call: S3Request, prepared: Prepared) 
         raise S3Error("ServiceUnavailable")
     bucket = context.bucket(call)
     check_write(call.headers, call.key, bucket.latest(call.key))
-    object_metadata = _copied_metadata(call, source)
+    object_metadata = locked(bucket, _copied_metadata(call, source), context.clock.wall())
     name, key, version_id = copy_source(call.headers["x-amz-copy-source"])
     same = (name, key) == (call.bucket, call.key)
     replaces = call.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"

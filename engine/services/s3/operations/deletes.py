@@ -15,6 +15,7 @@ from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.model import NULL_VERSION, Bucket, ObjectMetadata, ObjectVersion, Versioning
 from engine.services.s3.names import checked_key
+from engine.services.s3.object_lock import BYPASS, check_deletable
 from engine.services.s3.operation_context import (
     OperationContext,
     event_of,
@@ -22,6 +23,7 @@ from engine.services.s3.operation_context import (
     version_asked,
     version_header,
 )
+from engine.services.s3.operations.object_locks import bypasses_governance
 from engine.services.s3.operations.settings import OBJECT_LOCK
 from engine.services.s3.parameters import is_version_id
 from engine.services.s3.preconditions import check_write
@@ -31,7 +33,6 @@ from engine.services.s3.xml_input import children, parse, text_of
 from engine.services.s3.xml_output import answer
 
 _MAX_KEYS: Final = 1000
-_BYPASS: Final = "x-amz-bypass-governance-retention"
 
 
 def delete_object(context: OperationContext, call: S3Request) -> S3Response:
@@ -41,6 +42,7 @@ def delete_object(context: OperationContext, call: S3Request) -> S3Response:
     version_id = version_asked(call.query)
     if "if-match" in call.headers:
         check_write({"if-match": call.headers["if-match"]}, call.key, bucket.latest(call.key))
+    _check_lock(context, call, bucket, call.key, version_id)
     head, events = deleted(context, call, bucket, call.key, version_id)
     return S3Response(204, head, b"", events)
 
@@ -107,6 +109,7 @@ def _delete_one(
         etag = text_of(item, "ETag")
         if etag is not None:
             check_write({"if-match": etag}, key, bucket.latest(key))
+        _check_lock(context, call, bucket, key, version_id)
     except S3Error as error:
         return "Errors", shown | {"Code": error.code, "Message": error.message}, ()
     head, events = deleted(context, call, bucket, key, version_id)
@@ -120,7 +123,18 @@ def _delete_one(
     return "Deleted", shown, events
 
 
+def _check_lock(
+    context: OperationContext, call: S3Request, bucket: Bucket, key: str, version_id: str | None
+) -> None:
+    """Raise S3Error AccessDenied if a version is to be deleted that is locked."""
+    if version_id is None or OBJECT_LOCK.name not in bucket.settings:
+        return
+    for version in bucket.keys.get(key, ()):
+        if version.version_id == version_id:
+            check_deletable(version, context.clock.wall(), bypasses=bypasses_governance(call))
+
+
 def _check_bypass(call: S3Request, bucket: Bucket) -> None:
     """Raise S3Error InvalidArgument for a header that is for buckets with object lock."""
-    if _BYPASS in call.headers and OBJECT_LOCK.name not in bucket.settings:
-        raise invalid_argument(f"{_BYPASS} is only applicable to Object Lock enabled buckets.", _BYPASS)
+    if BYPASS in call.headers and OBJECT_LOCK.name not in bucket.settings:
+        raise invalid_argument(f"{BYPASS} is only applicable to Object Lock enabled buckets.", BYPASS)

@@ -26,6 +26,7 @@ from engine.services.s3.checksums import (
 )
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import CompletedPart, Part, Upload
+from engine.services.s3.object_lock import locked
 from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
 from engine.services.s3.operation_context import OperationContext, event_of, new_version_header, take_document
 from engine.services.s3.operations.copies import find_source, sums_of
@@ -65,7 +66,8 @@ def create_upload(context: OperationContext, call: S3Request) -> S3Response:
         message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
         raise S3Error("InvalidRequest", message)
     summed_by = algorithm.name if algorithm else None
-    upload = context.store.create_upload(bucket, call.key, metadata_of(call.headers), summed_by, kind)
+    object_metadata = locked(bucket, metadata_of(call.headers), context.clock.wall())
+    upload = context.store.create_upload(bucket, call.key, object_metadata, summed_by, kind)
     head = ENCRYPTED
     if summed_by is not None:
         head += f"x-amz-checksum-algorithm: {summed_by}\r\nx-amz-checksum-type: {kind}\r\n".encode()

@@ -15,6 +15,7 @@ from engine.services.s3.body import receive
 from engine.services.s3.checksums import ALGORITHMS, Checksum, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectVersion
+from engine.services.s3.object_lock import locked
 from engine.services.s3.object_metadata import (
     ARCHIVES,
     ENCRYPTED,
@@ -66,6 +67,8 @@ def put_object(context: OperationContext, call: S3Request, prepared: Prepared) -
     bucket = context.bucket(call)
     check_write(call.headers, call.key, bucket.latest(call.key))
     object_metadata = metadata_of(call.headers)
+    if bucket.settings or object_metadata.settings:
+        object_metadata = locked(bucket, object_metadata, context.clock.wall())
     _, content, etag, checksum, *_ = prepared
     version = context.store.put(bucket, call.key, content, etag, object_metadata, checksum)
     head = b'etag: "%b"\r\n%b%b%b' % (

@@ -24,6 +24,7 @@ from engine.services.s3.checksums import Checksum, b64, md5_hex
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectVersion
 from engine.services.s3.names import checked_key
+from engine.services.s3.object_lock import locked
 from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
 from engine.services.s3.operation_context import OperationContext, event_of, new_version_header
 from engine.services.s3.request import (
@@ -103,7 +104,7 @@ def post_object(context: OperationContext, call: S3Request, prepared: Prepared) 
         fields["x-amz-tagging"] = urlencode(tags_of_xml(tagging.encode()))
     if "acl" in fields:
         fields["x-amz-acl"] = fields.pop("acl")
-    object_metadata = metadata_of(fields)
+    object_metadata = locked(bucket, metadata_of(fields), context.clock.wall())
     for name, value in (*object_metadata.headers.items(), *object_metadata.metadata.items()):
         header_line(name, value)
     version = context.store.put(

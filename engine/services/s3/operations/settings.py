@@ -1,14 +1,13 @@
-"""Settings of buckets and objects that are kept and shown, but not applied.
+"""Settings of buckets that are kept and shown; of these, object lock alone is applied.
 
-Terraform, CDK and the console write them with every bucket. What a document may hold is AWS's model; what S3
-checks beyond that is here.
+Terraform, CDK and the console write them with every bucket. What a document may hold is in AWS's model.
 Source: Amazon S3 API Reference of each; answers recorded on AWS.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +15,8 @@ from engine.protocols.aws.rest_xml_input import MalformedDocument, read
 from engine.protocols.aws.service_model import service_model
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Bucket
-from engine.services.s3.operation_context import OperationContext, version_header
+from engine.services.s3.object_lock import CONFIGURATION
+from engine.services.s3.operation_context import OperationContext
 from engine.services.s3.request import Prepared, S3Request, S3Response
 from engine.services.s3.setting_checks import (
     AES256,
@@ -25,14 +25,12 @@ from engine.services.s3.setting_checks import (
     check_abac,
     check_accelerate,
     check_encryption,
-    check_legal_hold,
     check_lifecycle,
     check_logging,
     check_object_lock,
     check_one_rule,
     check_public_access,
     check_replication,
-    check_retention,
     check_website,
     unchecked,
 )
@@ -77,7 +75,7 @@ class Setting:
 
 
 OBJECT_LOCK: Final = Setting(
-    name="ObjectLockConfiguration", check=check_object_lock, missing="ObjectLockConfigurationNotFoundError"
+    name=CONFIGURATION, check=check_object_lock, missing="ObjectLockConfigurationNotFoundError"
 )
 OWNERSHIP: Final = Setting(
     name="BucketOwnershipControls",
@@ -133,10 +131,6 @@ _LISTED: Final = {
     "BucketMetrics": "ListMetricsConfigurationsResult",
 }
 """Configurations of which a bucket has many, by their ids, and the root of their list."""
-_OF_OBJECTS: Final[Mapping[str, Check]] = {
-    "ObjectLegalHold": check_legal_hold,
-    "ObjectRetention": check_retention,
-}
 
 
 # --- documents
@@ -246,37 +240,10 @@ def _list(name: str, context: OperationContext, call: S3Request) -> S3Response:
     return answer(f"List{name}Configurations", value, root=_LISTED[name])
 
 
-def _check_locks(bucket: Bucket) -> None:
-    if not bucket.settings.get(OBJECT_LOCK.name):
-        raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
-
-
-def _put_of_object(name: str, context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    value = payload_of(f"Put{name}", prepared.document)
-    _check_locks(context.bucket(call))
-    bucket, version = context.version(call)
-    settings = {
-        **version.object_metadata.settings,
-        name: _OF_OBJECTS[name](context, bucket, value) or None,
-    }
-    context.store.set_metadata(bucket, version, replace(version.object_metadata, settings=settings))
-    return S3Response(200, version_header(bucket, version))
-
-
-def _get_of_object(name: str, context: OperationContext, call: S3Request) -> S3Response:
-    _check_locks(context.bucket(call))
-    _, version = context.version(call)
-    value = version.object_metadata.settings.get(name)
-    if value is None:
-        raise S3Error("NoSuchObjectLockConfiguration")
-    return setting_answer(name, value)
-
-
 READS: Final[Mapping[str, Callable[[OperationContext, S3Request], S3Response]]] = {
     **{f"Get{setting.name}": partial(_get, setting) for setting in BUCKET_SETTINGS},
     **{f"Get{name}Configuration": partial(_get_one, name) for name in _LISTED},
     **{f"List{name}Configurations": partial(_list, name) for name in _LISTED},
-    **{f"Get{name}": partial(_get_of_object, name) for name in _OF_OBJECTS},
 }
 CHANGES: Final[Mapping[str, Callable[[OperationContext, S3Request], S3Response]]] = {
     **{setting.delete: partial(_delete, setting) for setting in BUCKET_SETTINGS if setting.delete},
@@ -285,6 +252,5 @@ CHANGES: Final[Mapping[str, Callable[[OperationContext, S3Request], S3Response]]
 WRITES: Final[Mapping[str, Callable[[OperationContext, S3Request, Prepared], S3Response]]] = {
     **{f"Put{setting.name}": partial(_put, setting) for setting in BUCKET_SETTINGS},
     **{f"Put{name}Configuration": partial(_put_one, name) for name in _LISTED},
-    **{f"Put{name}": partial(_put_of_object, name) for name in _OF_OBJECTS},
 }
 """The operations, by AWS's names: those that read, that change without a document, that take one."""

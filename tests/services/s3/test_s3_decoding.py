@@ -270,3 +270,37 @@ async def test_presigned_puts_of_sdks_with_default_checksums_work(serve, new_cli
     assert [200, 200, 400] == statuses
     assert f"{url}/photos/a%20b%2Bc" == location
     assert ["a b+c", "copy"] == listed
+
+
+@pytest.mark.real_time
+async def test_boto3_finds_awkward_keys_in_every_listing_copies_and_restores_them(serve, new_client):
+    """Keys with spaces, pluses and line ends; boto3 asks for `encoding-type=url` and decodes what it gets."""
+    keys = ["a b", "a+b", "a%20b", "line\r\nend", "~*"]
+
+    async with serve() as (_, url):
+        client = new_client(url)
+
+        def work():
+            client.create_bucket(Bucket="photos")
+            names = {"Bucket": "photos"}
+            for key in keys:
+                client.put_object(**names, Key=key, Body=key.encode(), StorageClass="GLACIER")
+                client.create_multipart_upload(**names, Key=key)
+                restored = client.restore_object(**names, Key=key, RestoreRequest={"Days": 1})
+                assert 202 == restored["ResponseMetadata"]["HTTPStatusCode"]
+                assert 'ongoing-request="false"' in client.head_object(**names, Key=key)["Restore"]
+                client.copy_object(**names, Key=f"copy {key}", CopySource={**names, "Key": key})
+                assert key.encode() == client.get_object(**names, Key=f"copy {key}")["Body"].read()
+            return [
+                [entry["Key"] for entry in entries if not entry["Key"].startswith("copy ")]
+                for entries in (
+                    client.list_objects(**names)["Contents"],
+                    client.list_objects_v2(**names)["Contents"],
+                    client.list_object_versions(**names)["Versions"],
+                    client.list_multipart_uploads(**names)["Uploads"],
+                )
+            ]
+
+        listings = await anyio.to_thread.run_sync(work)
+
+    assert [sorted(keys)] * 4 == listings

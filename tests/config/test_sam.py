@@ -4,6 +4,7 @@ import pytest
 
 from engine.config import load_config
 from engine.errors import ConfigError
+from engine.services.s3.cors import CorsRule
 from engine.services.sqs.settings import QUEUE_NAME_RULE
 
 SHOP = """
@@ -553,7 +554,8 @@ def test_queues_buckets_and_what_they_trigger_are_read(template):
     nightly, hourly = [binding.settings for binding in config.bindings["schedule"]]
     resources = config.resources
     [told] = resources.buckets["photos"].notifications
-    [cors] = resources.buckets["photos"].cors_rules()
+    [rule] = resources.buckets["photos"].cors
+    cors = CorsRule.of(rule.model_dump())
 
     assert {"Orders", "lost", "Audit.fifo"} == resources.queues.keys()
     assert (120, "lost", 3) == (

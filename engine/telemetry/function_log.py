@@ -153,8 +153,10 @@ class FunctionLog:
         text = "" if self._write_line is not None else "".join(invocation.log or ())
         of_event = function, version, event.qualifier, event.request_id, invocation.started_s
         size = _END_BYTES + len(body) + len(text)
-        ending = text, status, body, outcome[2:12], error_type, memory_mb, size
-        self._records.append(_new_tuple(LogRecord, (self._wall(), stream, of_event, True, *ending)))
+        parts: Any = outcome  # else, compiled, each member of the slice is checked and made anew
+        measures, at_s = parts[2:12], self._wall()
+        fields = (at_s, stream, of_event, True, text, status, body, measures, error_type, memory_mb, size)
+        self._records.append(_new_tuple(LogRecord, fields))
         self._end_bytes += size
         if self._line_bytes + self._end_bytes - self._gone_bytes > self._max_bytes:
             self._make_room()

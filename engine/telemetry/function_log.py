@@ -102,6 +102,7 @@ class FunctionLog:
         self._removing = threading.Lock()
         self._places: dict[tuple[str, str], tuple[str, bool]] = {}  # log group, and whether it logs JSON
         self._streams: dict[tuple[str, str, int], str] = {}
+        self._read_s = 0.0  # when all that was there had been read
         self._finish: Callable[[Invocation], object] = _nothing
         self._started: set[tuple[str, str]] = set()  # streams and requests with a START and without an END
 
@@ -186,6 +187,7 @@ class FunctionLog:
         for _ in range(count):
             with self._removing:
                 if not self._records:
+                    self._read_s = self._wall()
                     return
                 record = self._records.popleft()
                 self._gone_bytes += record.size
@@ -201,7 +203,8 @@ class FunctionLog:
             if len(self._started) >= _MAX_STREAMS:
                 self._started.clear()  # ends that nobody will see: they were dropped
             self._started.add(key)
-            began_s = min(at_s, started_s + self._clock.wall() - self._clock.now())
+            began_s = started_s + self._clock.wall() - self._clock.now()
+            began_s = min(at_s, max(began_s, self._read_s))  # who follows has read what was before
             start = start_line_of(request_id, version, qualifier)
             if is_json:
                 record_of_start = {"requestId": request_id, "version": version_of(version, qualifier)}

@@ -73,6 +73,17 @@ def test_what_is_read_while_an_invocation_runs_is_not_there_again(bench):
     assert ["END", "REPORT"] == bench.words()
 
 
+def test_nothing_comes_before_what_a_reader_has_read(bench):
+    """Who follows a log asks for what is later than the last line: a START must not hide behind it."""
+    invocation = bench.begin()
+    bench.clock.advance(5)
+    bench.read()
+    bench.clock.advance(5)
+    bench.end(invocation)
+
+    assert [5, 10, 10] == [line.at_s - EPOCH_S for line in bench.read()]
+
+
 def test_the_open_line_at_the_end_comes_before_end(bench):
     invocation = bench.begin()
     bench.log.watch_output(lambda one: bench.log.line(one, "open\n"))

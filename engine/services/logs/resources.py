@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from engine.core.function import Account
@@ -35,14 +36,13 @@ class LogResources:
         return int(self._clock.wall() * 1000)
 
     def take_in(self) -> Steps[None]:
-        """Add what functions have logged since the last time, in steps."""
-        while True:
-            taken = 0
+        """Add what functions have logged until now, in steps; they may log faster than it is added."""
+        now_s, last_s = self._clock.wall(), 0.0
+        while last_s <= now_s:
+            last_s = math.inf
             for line in self._function_log.take(_RECORDS_A_STEP):
                 self._add(line)
-                taken += 1
-            if not taken:
-                return
+                last_s = line.at_s
             yield
 
     def _add(self, line: LoggedLine) -> None:

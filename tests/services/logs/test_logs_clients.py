@@ -356,6 +356,15 @@ def test_lines_of_functions_are_events_of_streams_that_come_with_them(site, logs
     assert "env" == logs.describe_log_streams(logGroupName=name)["logStreams"][0]["logStreamName"]
 
 
+def test_a_reader_does_not_wait_for_functions_that_log_without_end(site, logs):
+    name, now_s = next(_names), site.clock.wall()
+    site.function_log.lines += [LoggedLine(name, "env", now_s + number, "x\n") for number in range(1000)]
+
+    assert 0 < len(messages(logs.filter_log_events(logGroupName=name))) < 1000
+    site.clock.advance(1000)
+    assert 1000 == len(messages(logs.filter_log_events(logGroupName=name)))
+
+
 def test_what_no_json_can_hold_is_replaced(site, logs):
     name = next(_names)
     site.function_log.lines.append(LoggedLine(name, "env", site.clock.wall(), "caf\xe9 \udcff\n"))

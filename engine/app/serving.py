@@ -47,9 +47,10 @@ _SERVICE_MODULES: Final = (
     "engine.sources.sqs.remote_source",
     "engine.sources.s3.webhooks",
     "engine.app.services",
-    "engine.telemetry.exposition",
 )
-"""In an order in which none brings much."""
+"""What AWS clients talk to, in an order in which none brings much."""
+_PAGE_MODULES: Final = ("prometheus_client", "engine.telemetry.exposition")
+"""What the metrics page needs: AWS clients do not wait for it."""
 AdminPages = Callable[[Engine, AwsClient], Mapping[bytes, Callable[[Request], None]]]
 """Makes further pages of the admin listener, by path: the console."""
 
@@ -271,9 +272,9 @@ async def _reload(config: Config, engine: Engine, closing: anyio.Event) -> None:
     await reloader.run(closing)
 
 
-async def _import_services() -> None:
-    """Import what clients talk to, a few modules in each turn of the loop: others go on meanwhile."""
-    for module in _SERVICE_MODULES:
+async def _import(modules: Sequence[str]) -> None:
+    """Import them, each with what it brings in a turn of the loop: others go on meanwhile."""
+    for module in modules:
         with paused_collector():
             import_module(module)
         await anyio.lowlevel.checkpoint()
@@ -312,7 +313,7 @@ async def serve_clients(
             is_early = early and may_be_ready_early(engine)
             if is_early:
                 ready({**urls, "aws": url_of(at_aws[0])})
-            await _import_services()
+            await _import(_SERVICE_MODULES)
             from engine.app.services import Services
 
             with paused_collector():
@@ -331,6 +332,7 @@ async def serve_clients(
                     "aws", services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws
                 )
                 urls["aws"] = await group.start(aws.serve, stopping)
+            await _import(_PAGE_MODULES)
             if not is_early:
                 ready(urls)
             await stopping.wait()

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 import orjson
 
@@ -20,12 +19,12 @@ from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.json_values import unreadable
 from engine.protocols.aws.query_errors import query_code
 from engine.protocols.aws.service_model import Node, ServiceModel
+from engine.protocols.aws.xml_text import escape
 from engine.protocols.http.message import Request
 
 _MAX_FIELDS: Final = 2_000
 _DEEPEST: Final = 8
 _DIGITS: Final = 9
-_ESCAPES: Final = {'"': "&quot;", "\r": "&#xD;"}
 _NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XML: Final = '<?xml version="1.0"?>'
 _KEYS: Final = ("Name", "Key", "key")
@@ -283,4 +282,4 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    return escape(_NOT_XML.sub("?", str(value)), _ESCAPES)
+    return escape(_NOT_XML.sub("?", str(value))).replace('"', "&quot;").replace("\r", "&#xD;")

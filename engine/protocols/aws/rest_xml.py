@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from xml.sax.saxutils import escape, quoteattr
 
 from engine.protocols.aws.service_model import Node, ServiceModel
+from engine.protocols.aws.xml_text import escape, quoted
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -126,7 +126,7 @@ class XmlWriter:
 
         def write(value: Mapping[str, Any]) -> str:
             given = "".join(
-                f" {attribute}={quoteattr(value[name])}"
+                f" {attribute}={quoted(value[name])}"
                 for name, attribute in attributes.items()
                 if value.get(name) is not None
             )

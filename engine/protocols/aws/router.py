@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
-from xml.sax.saxutils import escape
 
 import orjson
 
+from engine.protocols.aws.xml_text import escape
 from engine.protocols.http.header_cache import HeaderCache
 from engine.protocols.http.message import Request
 from engine.protocols.http.request_gate import RequestGate

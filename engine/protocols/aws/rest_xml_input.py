@@ -80,16 +80,18 @@ def _scalar(shape: Node, found: str) -> Any:
                 raise MalformedDocument(found)
             return _BOOLEANS[found.strip().lower()]
         case "timestamp":
-            return _epoch_s(found)
+            return epoch_s(found)
     if _WHOLE.fullmatch(found.strip()) is None:
         raise MalformedDocument(found)
     return int(found)
 
 
-def _epoch_s(found: str) -> float:
+def epoch_s(found: str) -> float:
+    """Seconds since the epoch of a time in ISO 8601. Raises MalformedDocument if it is none."""
     try:
         moment = datetime.fromisoformat(found.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).timestamp()  # which fails for what no calendar has in UTC
     except (ValueError, OverflowError):
         raise MalformedDocument(found) from None
 

@@ -63,6 +63,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "InvalidPolicyDocument": (400, "Invalid Policy: Invalid JSON."),
     "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "Invalid Request"),
+    "InvalidRetentionPeriod": (400, "Default retention period must be a positive integer value"),
     "InvalidS3DestinationBucket": (400, "Invalid bucket ARN."),
     "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "The TagKey you have provided is invalid"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from engine.protocols.aws.rest_xml_input import MalformedDocument, epoch_s
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Bucket, ObjectMetadata, ObjectVersion
 from engine.services.s3.notification_records import iso_ms
@@ -38,7 +38,7 @@ def lock_of(headers: Mapping[str, str]) -> dict[str, Any]:
     if mode is not None and until is not None:
         if mode not in ("GOVERNANCE", "COMPLIANCE"):
             raise invalid_argument("Unknown wormMode directive.", _MODE, mode)
-        settings[RETENTION] = {"Mode": mode, "RetainUntilDate": _epoch_s(until)}
+        settings[RETENTION] = {"Mode": mode, "RetainUntilDate": _until_s(until)}
     if hold is not None:
         if hold not in ("ON", "OFF"):
             raise invalid_argument("Legal Hold must be either of 'ON' or 'OFF'", _HOLD, hold)
@@ -46,11 +46,10 @@ def lock_of(headers: Mapping[str, str]) -> dict[str, Any]:
     return settings
 
 
-def _epoch_s(text: str) -> float:
+def _until_s(text: str) -> float:
     try:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+        return epoch_s(text)
+    except MalformedDocument:
         message = "The retain until date must be provided in ISO 8601 format"
         raise invalid_argument(message, _UNTIL, text) from None
 

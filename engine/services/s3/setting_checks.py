@@ -16,6 +16,7 @@ from engine.services.s3.operation_context import OperationContext
 Value = Mapping[str, Any]
 
 _DAY_S: Final = 86_400
+_MAX_YEARS: Final = 100
 ALL_BLOCKED: Final = dict.fromkeys(
     ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
 )
@@ -178,4 +179,9 @@ def check_object_lock(_context: OperationContext, bucket: Bucket, value: dict[st
         _with_members(retention, "Mode")
         if ("Days" in retention) == ("Years" in retention):
             raise S3Error("MalformedXML")
+        years = retention["Years"] if "Years" in retention else retention["Days"] / 365
+        if years <= 0:
+            raise S3Error("InvalidRetentionPeriod")
+        if years > _MAX_YEARS:
+            raise S3Error("InvalidRetentionPeriod", "Default retention period too large")
     return value

@@ -17,7 +17,16 @@ def retention(mode, until="2020-03-20T00:00:00Z"):
 
 
 PAST = retention("GOVERNANCE", "2010-01-01T00:00:00Z")
+MALFORMED = (400, "MalformedXML")
+LATE = {"x-amz-object-lock-retain-until-date": "99999-01-01T00:00:00Z"}
 NO_END = b"<Retention><Mode>GOVERNANCE</Mode></Retention>"
+
+
+def default(days):
+    retained = f"<DefaultRetention><Mode>GOVERNANCE</Mode><Days>{days}</Days></DefaultRetention>"
+    enabled = "<ObjectLockEnabled>Enabled</ObjectLockEnabled>"
+    rule = f"<Rule>{retained}</Rule>"
+    return f"<ObjectLockConfiguration>{enabled}{rule}</ObjectLockConfiguration>".encode()
 
 
 @pytest.fixture
@@ -71,12 +80,7 @@ def test_a_held_version_cannot_be_deleted_until_the_hold_is_off(vault):
 
 def test_what_is_made_is_retained_as_its_bucket_says(vault):
     """An object, a copy, an upload in parts; a retention of its own comes first. All show it."""
-    vault.ask(
-        "PUT",
-        "/b-2?object-lock",
-        b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
-        b"<Mode>GOVERNANCE</Mode><Days>2</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
-    )
+    vault.ask("PUT", "/b-2?object-lock", default(2))
     put(vault)
     put(vault, {**UNTIL, "x-amz-object-lock-mode": "COMPLIANCE"}, "own")
     vault.ask("PUT", "/b-2/copy", headers={"x-amz-copy-source": "b-2/own"})
@@ -147,6 +151,17 @@ def test_a_retention_can_only_become_stricter(vault, before, after, headers, sta
             {},
             (400, "MalformedXML"),
         ),
+        ("PUT", "/b-2/k?retention", retention("GOVERNANCE", "0001-01-01T00:00:00+23:00"), {}, MALFORMED),
+        ("PUT", "/b-2?object-lock", default(0), {}, (400, "InvalidRetentionPeriod")),
+        (
+            "PUT",
+            "/b-2?object-lock",
+            default(0).replace(b"Days", b"Years"),
+            {},
+            (400, "InvalidRetentionPeriod"),
+        ),
+        ("PUT", "/b-2?object-lock", default(10**17), {}, (400, "InvalidRetentionPeriod")),
+        ("PUT", "/b-2/k", b"x", {**LATE, "x-amz-object-lock-mode": "COMPLIANCE"}, (400, "InvalidArgument")),
         ("PUT", "/b-2/k", b"x", {"x-amz-object-lock-mode": "COMPLIANCE"}, (400, "InvalidArgument")),
         ("PUT", "/b-2/k", b"x", {**UNTIL, "x-amz-object-lock-mode": "NEVER"}, (400, "InvalidArgument")),
         ("PUT", "/b-2/k", b"x", {"x-amz-object-lock-legal-hold": "MAYBE"}, (400, "InvalidArgument")),

@@ -17,6 +17,8 @@ from engine.services.s3.operations.settings import payload_of
 from engine.services.s3.request import Prepared, S3Request, S3Response
 
 _DAY_S: Final = 86_400
+_MAX_DAYS: Final = 1_000_000
+"""More than any copy is kept for, and few enough for a date."""
 
 
 def restore_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
@@ -30,7 +32,7 @@ def restore_object(context: OperationContext, call: S3Request, prepared: Prepare
         message = "Restore is not allowed for the object's current storage class"
         raise S3Error("InvalidObjectState", message, {"StorageClass": archive})
     days = asked.get("Days", 0)
-    if days < 1:
+    if not 1 <= days <= _MAX_DAYS:
         raise S3Error("MalformedXML")
     now_s = context.clock.wall()
     status = 200 if is_restored(version, now_s) else 202

@@ -113,6 +113,19 @@ async def test_a_notification_becomes_an_event(ask_endpoint):
         )
 
 
+async def test_the_trace_of_whoever_changes_an_object_goes_to_the_event(ask_endpoint):
+    """With one more call of the function; without one a trace begins."""
+    bench = Bench(ask_endpoint)
+    async with bench.serving():
+        bench.ask("PUT", "/photos/a", b"hello")
+        bench.ask("PUT", "/photos/b", b"hello", headers=(("x-amzn-trace-id", bench.events[0].trace_id),))
+        bench.ask("PUT", "/photos/c", b"hello", headers=(("x-amzn-trace-id", bench.events[1].trace_id),))
+        began, *after = [event.trace_id for event in bench.events]
+
+        assert began.startswith("Root=1-6955b900-")
+        assert [f"{began};Lineage=1:76d32be0:{calls}" for calls in (1, 2)] == after
+
+
 async def test_each_event_of_the_configuration_is_a_rule(ask_endpoint):
     tables = [
         {"bucket": "photos", "prefix": "in/", "id": "in"},

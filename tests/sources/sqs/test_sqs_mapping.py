@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from engine.core.invocation import Result
 from engine.core.outcome import Status
 from engine.core.payload_limits import MAX_EVENT_BYTES
+from engine.core.recursion import RecursionGuard
 from engine.errors import ConfigError
 from engine.ports import Host
 from engine.services.sqs.message import Attribute
@@ -96,6 +97,22 @@ async def test_a_batch_is_no_larger_than_a_payload_may_be(make_site):
         assert [0.0, 2.0] == site.times
         assert all(len(orjson.dumps({"Records": run.records})) <= MAX_EVENT_BYTES for run in site.runs)
         assert {"1"} == {record["attributes"]["ApproximateReceiveCount"] for record in site.runs[1].records}
+        assert (0, 0) == site.left()
+
+
+async def test_messages_of_a_loop_are_deleted_and_others_are_not(make_site):
+    """The function was invoked 16 times in the chain of one; the batch goes by what came the longest way."""
+    async with make_site({"batch_size": 2, "maximum_batching_window_s": 1}) as site:
+        function = site.functions[0].name
+        guard = RecursionGuard()
+        traces = ["Root=1-5e6a88ee-aaaabbbbccccddddeeeeffff"]
+        for _ in range(16):
+            traces.append(guard.enter(function, traces[-1]))
+        for trace in (traces[14], None, traces[15], None):
+            site.send("x", trace=trace)
+        await anyio.sleep(5)
+
+        assert [["x", "x"]] == site.batches
         assert (0, 0) == site.left()
 
 

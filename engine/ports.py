@@ -256,6 +256,10 @@ class QueueMappings(Protocol):
     def find(self, uuid: str) -> QueueMapping | None:
         """The mapping of that UUID."""
 
+    @property
+    def max_filters(self) -> int:
+        """Filters of one mapping, at most."""
+
     def is_filter(self, pattern: str) -> bool:
         """Whether the text is an EventBridge pattern that can filter messages."""
 

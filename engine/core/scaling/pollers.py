@@ -33,7 +33,7 @@ PROVISIONED_GROWTH_PER_S: Final = 1_000 / 60
 MAX_PROVISIONED_CONCURRENCY: Final = 20_000
 MIN_POLLERS: Final = 2
 MAX_MINIMUM_POLLERS: Final = 200
-MAX_POLLERS: Final = 2_000
+MAX_POLLERS: Final = 10_000
 """Bounds of provisioned mode. Source: Lambda API reference, "CreateEventSourceMapping"."""
 
 
@@ -164,7 +164,7 @@ class ProvisionedPollers:
 
     Attributes:
         minimum_pollers: 2 to 200; always there.
-        maximum_pollers: 2 to 2,000.
+        maximum_pollers: 2 to 10,000.
         quiet_s: Seconds without work before it shrinks.
     """
 

@@ -17,7 +17,10 @@ from engine.services.lambda_api.event_source_mapping_settings import (
     DEFAULTS,
     Config,
     busy_reader,
+    check_members,
     config_of,
+    no_queue,
+    not_for_queues,
     settings_of,
     timeout_s,
 )
@@ -29,10 +32,6 @@ from engine.services.lambda_api.tags_and_settings import check_tags
 
 _MAX_LISTED: Final = 100
 _UNRECOGNIZED: Final = "Unrecognized event source."
-_NO_QUEUE: Final = (
-    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
-    "SQS Error Message: The specified queue does not exist."
-)
 _NOT_FOR_QUEUES: Final = (
     "ParallelizationFactor",
     "StartingPositionTimestamp",
@@ -50,7 +49,6 @@ _NOT_FOR_QUEUES: Final = (
     "DocumentDBEventSourceConfig",
 )
 _SHOWN_IF_THERE: Final = (
-    "FilterCriteria",
     "ScalingConfig",
     "ProvisionedPollerConfig",
     "KMSKeyArn",
@@ -88,16 +86,18 @@ class EventSourceMappings:
         members = call.members
         mappings = self._mappings
         arn = members.get("EventSourceArn", "")
-        if ":sqs:" not in arn:
-            _check_starting_position(arn, members.get("StartingPosition"))
+        service = arn.split(":")[2] if arn else ""
+        if service != "sqs":
+            _check_starting_position(service, arn, members.get("StartingPosition"))
             raise invalid_parameter(_UNRECOGNIZED)
         if mappings is None:
             raise invalid_parameter(f"{_UNRECOGNIZED} This engine has no queues.")
         _reject_stream_members(members)
         check_tags(members.get("Tags", {}))
         config = _settings_members(members)
-        settings = settings_of(mappings, config)
+        check_members(mappings, config)
         address = self._function(members["FunctionName"])
+        settings = settings_of(mappings, config)
         self._check_queue(mappings, settings, address)
         self._check_unique(mappings, settings, address)
         mapping = mappings.open(
@@ -116,10 +116,11 @@ class EventSourceMappings:
         mappings, mapping = self._found(call.name)
         _reject_stream_members(members)
         before, config = mapping.settings, {**self._config(mapping), **_settings_members(members)}
-        settings = settings_of(mappings, config, mapping.settings)
+        check_members(mappings, config)
         address = Addressed(mapping.function, mapping.qualifier)
         if "FunctionName" in members:
             address = self._function(members["FunctionName"])
+        settings = settings_of(mappings, config, mapping.settings)
         self._check_queue(mappings, settings, address)
         self._check_unique(mappings, settings, address, mapping)
         mappings.change(
@@ -193,7 +194,7 @@ class EventSourceMappings:
         """Raise ServiceError if there is no such queue, or it hides messages for less than the timeout."""
         visibility_s = mappings.visibility_s(settings)
         if visibility_s is None:
-            raise invalid_parameter(_NO_QUEUE)
+            raise no_queue()
         limit_s = timeout_s(self._registry, *address)
         if limit_s is not None and visibility_s < limit_s:
             raise invalid_parameter(
@@ -240,6 +241,7 @@ class EventSourceMappings:
     def _document(self, mapping: QueueMapping, state: str | None = None) -> Document:
         account, config = self._registry.account, self._config(mapping)
         prefix = f"arn:aws:lambda:{account.region}:{account.account_id}:event-source-mapping:"
+        criteria = config.get("FilterCriteria", {})
         document: Document = {
             "UUID": mapping.uuid,
             "EventSourceMappingArn": prefix + mapping.uuid,
@@ -247,6 +249,7 @@ class EventSourceMappings:
             "FunctionArn": account.function_arn(mapping.function, mapping.qualifier),
             **{name: config.get(name, default) for name, default in DEFAULTS.items()},
             **{name: config[name] for name in _SHOWN_IF_THERE if config.get(name)},
+            **({"FilterCriteria": criteria} if criteria.get("Filters") else {}),
         }
         document["State"] = state or ("Enabled" if mapping.settings.enabled else "Disabled")
         document["StateTransitionReason"] = "USER_INITIATED"
@@ -254,9 +257,8 @@ class EventSourceMappings:
         return document
 
 
-def _check_starting_position(arn: str, position: str | None) -> None:
-    """Raise ServiceError if a stream, by its ARN, is not read from where it can be."""
-    service = arn.split(":")[2] if arn.count(":") > 2 else ""
+def _check_starting_position(service: str, arn: str, position: str | None) -> None:
+    """Raise ServiceError if a stream is not read from where it can be."""
     if service not in ("kinesis", "dynamodb"):
         return
     if position is None:
@@ -277,4 +279,4 @@ def _reject_stream_members(members: Mapping[str, Any]) -> None:
         raise invalid_parameter("StartingPosition is not valid for SQS event sources.")
     for name in _NOT_FOR_QUEUES:
         if name in members:
-            raise invalid_parameter(f"Unsupported {name} parameter for given event source mapping type.")
+            raise not_for_queues(name)

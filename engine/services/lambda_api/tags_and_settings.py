@@ -72,7 +72,7 @@ class TagsAndSettings:
                     raise invalid_parameter(_NO_PARTS)
                 return self._registry.function(arn)
             case "event-source-mapping":
-                found, missing = state.mappings.get(name), _NOTHING
+                found, missing = state.mappings.get(name), f"Event source mapping not found: {arn}"
             case "code-signing-config":
                 found, missing = state.code_signing.get(arn), f"Code signing config not found: {arn}"
             case "capacity-provider":

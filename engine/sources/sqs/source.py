@@ -20,7 +20,7 @@ from engine.services.sqs.serialization import Epoch
 from engine.services.sqs.service import SqsService
 from engine.services.sqs.settings import QueueSettings
 from engine.sources.sqs.concurrency import MappingPlan, MappingStatistics
-from engine.sources.sqs.filters import FilterError, compiled, criteria
+from engine.sources.sqs.filters import MAX_FILTERS, FilterError, compiled, criteria
 from engine.sources.sqs.mapping import MappingPoller
 from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.records import Records
@@ -119,6 +119,11 @@ class SqsSource:
         """Visibility timeout of the queue that `settings` name, seconds; None if there is no such queue."""
         queue = self.queue(settings)
         return queue.policy.visibility_s if queue is not None else None
+
+    @property
+    def max_filters(self) -> int:
+        """Filters of one mapping, at most."""
+        return MAX_FILTERS
 
     def is_filter(self, pattern: str) -> bool:
         """Whether the text is an EventBridge pattern that can filter messages."""

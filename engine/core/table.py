@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -30,6 +31,11 @@ from typing import (
 from engine.core.table_rules import NotPlain, Parsed
 
 T = TypeVar("T")
+_Reader = Callable[[Any], Any]
+"""Returns a value that is plainly of a type, in the form that pydantic gives it.
+
+Raises NotPlain, ValueError or OverflowError: pydantic has to say what to do with it.
+"""
 _SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 
 
@@ -79,7 +85,11 @@ class TypedTable:
     model_fields: ClassVar[Mapping[str, Key]] = {}
     model_fields_set: frozenset[str]
     _strict: ClassVar[bool] = True
+    _required: ClassVar[frozenset[str]] = frozenset()
+    _shared_defaults: ClassVar[Mapping[str, Any]] = {}
+    _fresh_keys: ClassVar[tuple[str, ...]] = ()
     _resolved: ClassVar[Mapping[str, Any]]
+    _made_readers: ClassVar[Mapping[str, _Reader]]
     _adapter: ClassVar[Any]
 
     def __init_subclass__(cls, *, strict: bool = True) -> None:
@@ -87,6 +97,14 @@ class TypedTable:
         own = vars(cls)
         keys |= {name: Key(own[name]) if name in own else Key() for name in cls.__annotations__}
         cls.model_fields, cls._strict = keys, strict and cls._strict
+        cls._required = frozenset(name for name, key in keys.items() if key.is_required())
+        cls._shared_defaults = {
+            name: None if name in cls._required else key.get_default(call_default_factory=False)
+            for name, key in keys.items()
+        }
+        cls._fresh_keys = tuple(
+            name for name, default in cls._shared_defaults.items() if isinstance(default, _Fresh)
+        )
 
     def __init__(self, **values: Any) -> None:
         """Raises pydantic's ValidationError, which is a ValueError, with all that is wrong."""
@@ -105,10 +123,12 @@ class TypedTable:
     def model_construct(cls, **values: Any) -> Self:
         """One of `values` that are known to be right."""
         made = cls.__new__(cls)
-        vars(made).update(
-            (name, values[name] if name in values else key.get_default())
-            for name, key in cls.model_fields.items()
-        )
+        found = vars(made)
+        found.update(cls._shared_defaults)  # of all keys, so that they stand in order
+        for key in cls._fresh_keys:
+            if key not in values:
+                found[key] = cls.model_fields[key].get_default()
+        found.update(values)
         object.__setattr__(made, "model_fields_set", frozenset(values))
         return made
 
@@ -118,6 +138,13 @@ class TypedTable:
         if "_resolved" not in vars(cls):
             cls._resolved = get_type_hints(cls, include_extras=True)
         return cls._resolved
+
+    @classmethod
+    def _readers(cls) -> Mapping[str, _Reader]:
+        """What reads the value of each key."""
+        if "_made_readers" not in vars(cls):
+            cls._made_readers = {name: _reader_of(kind) for name, kind in cls._kinds().items()}
+        return cls._made_readers
 
     @classmethod
     def _by_pydantic(cls) -> Any:
@@ -137,11 +164,10 @@ class TypedTable:
         """
         if not isinstance(table, dict):
             raise NotPlain
-        missing = [name for name, key in cls.model_fields.items() if name not in table and key.is_required()]
-        if missing or not table.keys() <= cls.model_fields.keys():
+        if not cls._required <= table.keys() <= cls.model_fields.keys():
             raise NotPlain
-        kinds = cls._kinds()
-        return cls._fitting({name: _read(kinds[name], value) for name, value in table.items()})
+        readers = cls._readers()
+        return cls._fitting({name: readers[name](value) for name, value in table.items()})
 
     @classmethod
     def _fitting(cls, values: dict[str, Any]) -> Self:
@@ -215,55 +241,96 @@ def read_errors(error: ValueError) -> Sequence[Mapping[str, Any]]:
     return error.errors(include_url=False)
 
 
-def _read(kind: Any, value: Any) -> Any:
-    """`value` if it is plainly of that type, in the form that pydantic gives it.
-
-    Raises:
-        NotPlain, ValueError, OverflowError: Pydantic has to say what to do with it.
-    """
+def _reader_of(kind: Any) -> _Reader:
+    """What reads values of that type."""
     if kind in _SCALARS:
-        if type(value) is kind:
-            return value
-        if kind is float and type(value) is int:
-            return float(value)
-        raise NotPlain
+        return _float if kind is float else partial(_exact, kind)
     if kind is Any:
-        return value
-    origin = get_origin(kind)
+        return _anything
+    origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _ruled(kind, value)
+        return _ruled(*arguments)
     if origin is Literal:
-        if any(type(value) is type(choice) and value == choice for choice in get_args(kind)):
-            return value
-    elif origin in (UnionType, Union):
-        return _first(get_args(kind), value)
-    elif origin is tuple and type(value) in (list, tuple):
-        return tuple(_read(get_args(kind)[0], item) for item in value)
-    elif origin is list and type(value) is list:
-        return [_read(get_args(kind)[0], item) for item in value]
-    elif origin is dict and type(value) is dict:
-        keys, values = get_args(kind)
-        return {_read(keys, key): _read(values, item) for key, item in value.items()}
-    elif isinstance(kind, type) and issubclass(kind, TypedTable):
-        return value if type(value) is kind else kind.read_plainly(value)
+        return partial(_choice, arguments)
+    if origin in (UnionType, Union):
+        return partial(_first, [_reader_of(argument) for argument in arguments])
+    if origin is tuple:
+        return partial(_tuple, _reader_of(arguments[0]))
+    if origin is list:
+        return partial(_list, _reader_of(arguments[0]))
+    if origin is dict:
+        return partial(_dict, *map(_reader_of, arguments))
+    if isinstance(kind, type) and issubclass(kind, TypedTable):
+        return partial(_table, kind)
+    return _not_plain
+
+
+def _exact(kind: type, value: Any) -> Any:
+    if type(value) is kind:
+        return value
     raise NotPlain
 
 
-def _ruled(kind: Any, value: Any) -> Any:
-    """By the rules of `Annotated[type, rule, ...]`."""
-    plain, *rules = get_args(kind)
-    if not isinstance(rules[0], Parsed):
-        value = _read(plain, value)
-    for rule in rules:
-        value = rule.read(value)
+def _float(value: Any) -> float:
+    if type(value) is float or type(value) is int:
+        return float(value)
+    raise NotPlain
+
+
+def _anything(value: Any) -> Any:
     return value
 
 
-def _first(kinds: tuple[Any, ...], value: Any) -> Any:
+def _not_plain(_value: Any) -> Any:
+    raise NotPlain
+
+
+def _choice(choices: tuple[Any, ...], value: Any) -> Any:
+    if any(type(value) is type(choice) and value == choice for choice in choices):
+        return value
+    raise NotPlain
+
+
+def _tuple(read: _Reader, value: Any) -> tuple[Any, ...]:
+    if type(value) in (list, tuple):
+        return tuple([read(item) for item in value])
+    raise NotPlain
+
+
+def _list(read: _Reader, value: Any) -> list[Any]:
+    if type(value) is list:
+        return [read(item) for item in value]
+    raise NotPlain
+
+
+def _dict(read_key: _Reader, read: _Reader, value: Any) -> dict[Any, Any]:
+    if type(value) is dict:
+        return {read_key(key): read(item) for key, item in value.items()}
+    raise NotPlain
+
+
+def _table(kind: type[TypedTable], value: Any) -> TypedTable:
+    return value if type(value) is kind else kind.read_plainly(value)
+
+
+def _ruled(plain: Any, *rules: Any) -> _Reader:
+    """By the rules of `Annotated[plain, *rules]`; `Parsed`, which makes its own type, comes first."""
+    first = () if isinstance(rules[0], Parsed) else (_reader_of(plain),)
+    readers = (*first, *(rule.read for rule in rules))
+
+    def read(value: Any) -> Any:
+        for each in readers:
+            value = each(value)
+        return value
+
+    return read
+
+
+def _first(readers: Sequence[_Reader], value: Any) -> Any:
     """As the first of several types that it plainly has."""
-    for kind in kinds:
+    for read in readers:
         try:
-            return _read(kind, value)
+            return read(value)
         except (NotPlain, ValueError, OverflowError):
             continue
     raise NotPlain

@@ -269,7 +269,9 @@ class RequestParser:
 
     def _accepted_bytes(self) -> int:
         """What the handler would take of this request: a client that asks first need not send more."""
-        return self._shared.accepted_bytes(self._parser.get_method().decode(), self._target)
+        method, now_s = self._parser.get_method().decode(), self._shared.now_s
+        head = Request(None, method, self._target, b"", self._headers, b"", self._version, self.peer, now_s)
+        return self._shared.accepted_bytes(head)
 
     def _refuse(self, refusal: ParseRefusal) -> None:
         self._shared.count_refused(refusal.kind)

@@ -15,8 +15,8 @@ from engine.protocols.http.listening import Listening
 from engine.protocols.http.message import Request, status_line
 from engine.protocols.http.reserved_listening import ReservedListening
 
-AcceptedBytes = Callable[[str, bytes], int]
-"""How large a body may be, by the method and target of its request."""
+AcceptedBytes = Callable[[Request], int]
+"""How large the body of a request may be, of which there is only the head yet."""
 
 
 class ServedConnection(Protocol):
@@ -74,7 +74,7 @@ class ServerState:
         accepted_bytes: AcceptedBytes | None = None,
     ) -> None:
         self.handle = handle
-        self.accepted_bytes = accepted_bytes or (lambda _method, _target: limits.max_body_bytes)
+        self.accepted_bytes = accepted_bytes or (lambda _: limits.max_body_bytes)
         self.clock = clock
         self.limits = limits
         self.now_s = clock.now()  # while there are connections not older than one sweep, or than a hold-up

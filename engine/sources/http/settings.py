@@ -143,7 +143,7 @@ class HttpEvent(SettingsTable, strict=False):
     multi_value_headers: bool = False
     binary_media_types: Annotated[tuple[str, ...], Check(_media_types)] = ()
     cors: CorsSettings | None = None
-    timeout_s: Annotated[float, Bounds(ge=0)] | None = None
+    timeout_s: Annotated[float, Bounds(ge=0, le=900)] | None = None
 
     def check_keys_together(self) -> None:
         """There is only what the format knows."""

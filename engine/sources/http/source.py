@@ -11,7 +11,7 @@ from anyio.abc import TaskStatus
 from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.protocols.http.request_gate import RequestGate
-from engine.protocols.http.server import HttpLimits, HttpServer, named_listener
+from engine.protocols.http.server import HttpLimits, HttpServer, Request, named_listener
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
 from engine.sources.http.function_urls import (
     PREFIX,
@@ -138,7 +138,7 @@ class HttpSource:
             host.clock,
             limits,
             host.say,
-            accepted_bytes=lambda method, target: self._router.accepted_bytes(method, target),
+            accepted_bytes=self._accepted_bytes,
         )
         try:
             with named_listener(LISTENER):
@@ -152,6 +152,10 @@ class HttpSource:
         finally:
             server.close()
             event_handler.close()
+
+    def _accepted_bytes(self, head: Request) -> int:
+        router = self._hosts.of(head) or self._router
+        return router.accepted_bytes(head.method, head.target)
 
 
 def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:

@@ -128,3 +128,16 @@ async def test_in_mode_response_stream_a_result_is_sent_as_it_is(serving):
 
     assert (200, b'{"statusCode": 201, "body": "b"}') == (streamed[0], streamed[2])
     assert (201, b"b") == (buffered[0], buffered[2])
+
+
+async def test_a_client_that_asks_before_it_sends_a_body_is_told_by_the_limit_of_its_host(serving):
+    """Not by that of another route that would take the path."""
+    expecting = [("Content-Length", str(2 * 1024 * 1024)), ("Expect", "100-continue")]
+    statuses = []
+    for name in ("localhost", f"{ID}.lambda-url.eu-west-1.localhost"):
+        async with serving({"alb": {"payload_format": "alb"}}) as (wire, sink):
+            sink.source.open(ID, "f", None)
+            status, _, _ = await wire.ask(b"POST /", expecting, host=name)
+            statuses.append(status)
+
+    assert [413, 100] == statuses

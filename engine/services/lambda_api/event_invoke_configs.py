@@ -16,7 +16,9 @@ from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
+from engine.services.sqs.settings import FIFO_SUFFIX
 
+_OUTCOMES: Final = ("OnSuccess", "OnFailure")
 _NO_FUNCTION: Final = "The function doesn't exist."
 _DESTINATION: Final = re.compile(r"arn:(aws[a-zA-Z-]*)?:(sqs|sns|lambda|events|s3):[^\s]*")
 
@@ -80,15 +82,18 @@ class EventInvokeConfigs:
         """Raise ServiceError if one of the destinations cannot be one."""
         shown = []
         is_wrong = False
-        for outcome in ("OnSuccess", "OnFailure"):
+        for outcome in _OUTCOMES:
             arn = config.get(outcome, {}).get("Destination")
             shown.append(f"{outcome}(destination={arn})" if arn else "null")
             if not arn:
                 continue
-            service = _DESTINATION.fullmatch(arn)
-            is_wrong = is_wrong or service is None
-            if service is not None and service[2] == "lambda":
+            found = _DESTINATION.fullmatch(arn)
+            service = found[2] if found is not None else None
+            is_wrong = is_wrong or service is None or (service == "s3" and outcome == "OnSuccess")
+            if service == "lambda":
                 self._check_function(name, arn)
+            if service in ("sqs", "sns") and arn.endswith(FIFO_SUFFIX):
+                raise _invalid_destination(arn)
         if is_wrong:
             success, failure = shown
             raise invalid_parameter(
@@ -104,7 +109,7 @@ class EventInvokeConfigs:
         if target == name:
             raise invalid_parameter("You can't specify the function as a destination for itself.")
         if self._registry.record(target) is None:
-            raise invalid_parameter(f"The destination ARN {arn} is invalid.")
+            raise _invalid_destination(arn)
 
     def _store(self, found: FoundFunction, config: dict[str, Any]) -> Answer:
         found.record.invoking[found.qualifier] = StoredInvokeConfig(
@@ -121,13 +126,20 @@ class EventInvokeConfigs:
 
     def _document(self, found: FoundFunction) -> Document:
         config = self._config(found)
+        destinations = config.config.get("DestinationConfig", {})
         return {
             "LastModified": config.modified_s,
             "FunctionArn": self._registry.arn(found.record, found.qualifier or LATEST),
             **config.config,
-            "DestinationConfig": {
-                "OnSuccess": {},
-                "OnFailure": {},
-                **config.config.get("DestinationConfig", {}),
-            },
+            "DestinationConfig": {outcome: _shown(destinations.get(outcome, {})) for outcome in _OUTCOMES},
         }
+
+
+def _shown(destination: dict[str, str]) -> dict[str, str]:
+    """A destination; an empty text is none."""
+    return destination if destination.get("Destination") else {}
+
+
+def _invalid_destination(arn: str) -> ServiceError:
+    """400: AWS takes no such destination."""
+    return invalid_parameter(f"The destination ARN {arn} is invalid.")

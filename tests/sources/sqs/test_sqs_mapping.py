@@ -5,6 +5,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from engine.core.event import Event
 from engine.core.invocation import Result
 from engine.core.outcome import Status
 from engine.core.payload_limits import MAX_EVENT_BYTES
@@ -12,6 +13,7 @@ from engine.core.recursion import RecursionGuard
 from engine.errors import ConfigError
 from engine.ports import Host
 from engine.services.sqs.message import Attribute
+from engine.services.sqs.queue import ReceiptStatus
 from engine.sources.sqs.settings import SqsEvent
 from engine.sources.sqs.source import SqsSource
 from engine.testing import Act
@@ -665,6 +667,35 @@ async def test_messages_that_are_gone_leave_a_batch_that_waits(make_site, taken,
         assert ((0, expected), expected) == (site.left(), site.entry.counts.returned)
         [(_, numbers)] = site.source.statistics()
         assert 0 == numbers.running
+
+
+@pytest.mark.parametrize("slots", [2, 3])
+async def test_a_message_that_is_visible_again_leaves_the_batch_that_waits(make_site, slots):
+    """It is in the next batch alone: with two slots nobody has received it yet, with three the mapping has.
+
+    The batches wait for concurrency, which somebody else has, and make their timeout longer at 3.1 s.
+    """
+    site = make_site(
+        {"batch_size": 2, "maximum_concurrency": slots},
+        act=lambda run: Act(takes_s=0 if run.records else 3.05),
+        queues=QUICK,
+        function={"reserved_concurrency": 1, "timeout_s": 8},
+    )
+    async with site:
+        other = Event("work", None, "other", site.clock.now(), "api", {"Records": []})
+        site.engine.sink.submit(other, lambda _: None)
+        site.send("a", "b", "c", "d")
+        await anyio.sleep(3)
+        queue, now_s = site.queue(), site.clock.now()
+        assert ReceiptStatus.DONE == queue.change_visibility(1, 0, now_s)
+        queue.wake_waiters(now_s)
+        await anyio.sleep(30)
+
+        assert [["b"], ["a"], ["c", "d"]] == site.batches[1:]
+        assert ["1", "2", "1"] == [
+            run.records[0]["attributes"]["ApproximateReceiveCount"] for run in site.runs[1:]
+        ]
+        assert ((0, 0), 4) == (site.left(), site.entry.counts.deleted)
 
 
 async def test_the_rest_of_a_large_batch_is_left_out_if_it_is_gone(make_site):

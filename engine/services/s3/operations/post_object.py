@@ -9,12 +9,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.message import Message
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import orjson
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from engine.protocols.aws.rest_xml import DECLARATION
 from engine.protocols.http.message import header_block
@@ -41,7 +42,6 @@ from engine.services.s3.tags import tags_of_xml
 from engine.services.s3.xml import element
 
 _MAX_FIELDS: Final = 200
-_LONGEST_HEAD: Final = 8192
 _LONGEST_FIELD: Final = 65_536
 _NEEDS_NO_CONDITION: Final = frozenset({"awsaccesskeyid", "file", "policy", "signature", "x-amz-signature"})
 
@@ -145,51 +145,88 @@ def _bad(message: str) -> S3Error:
 
 
 def _parsed(content_type: str, body: bytes) -> _Form:
-    """Split a form. Fields behind the file are dropped, as S3 does."""
-    boundary = _parameter("content-type", content_type, "boundary")
-    if not content_type.lower().startswith("multipart/form-data") or not boundary:
-        raise S3Error("MalformedPOSTRequest")
-    mark = b"\r\n--" + boundary.encode("latin-1", "replace")
-    at = (b"\r\n" + body).find(mark)
-    fields: dict[str, str] = {}
-    if at < 0:
-        raise S3Error("MalformedPOSTRequest")
-    at += len(mark) - 2
-    while len(fields) < _MAX_FIELDS and body[at : at + 2] == b"\r\n":
-        split = body.find(b"\r\n\r\n", at, at + _LONGEST_HEAD)
-        end = body.find(mark, split + 2) if split >= 0 else -1
-        if end < 0:
-            break
-        disposition = _disposition(body[at + 2 : split])
-        name = _parameter("content-disposition", disposition, "name").lower()
-        data = body[split + 4 : end]
-        if name == "file":
-            file_name = _parameter("content-disposition", disposition, "filename")
-            return _Form(fields, file_name.replace("\\", "/").rpartition("/")[2], data)
-        if not name or len(data) > _LONGEST_FIELD:
-            break
-        fields[name] = data.decode("utf-8", "replace")
-        at = end + len(mark)
-    else:
-        if body[at : at + 2] == b"--":
-            raise S3Error("InvalidArgument", "POST requires exactly one file upload per request.")
+    """Read a form. Fields behind the file are dropped, as S3 does."""
+    kind, parameters = parse_options_header(content_type)
+    reader = _FormReader()
+    try:
+        if kind != b"multipart/form-data":
+            raise S3Error("MalformedPOSTRequest")
+        parser = MultipartParser(parameters.get(b"boundary", b""), reader.callbacks())
+        parser.write(body)
+    except (MultipartParseError, UnicodeError, ValueError):  # no form at all, or one that is cut off
+        pass
+    if reader.file_name is not None:
+        return _Form(reader.fields, reader.file_name, reader.data)
+    if reader.is_complete:
+        raise S3Error("InvalidArgument", "POST requires exactly one file upload per request.")
     raise S3Error("MalformedPOSTRequest")
 
 
-def _disposition(head: bytes) -> str:
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "content-disposition":
-            return value.strip()
-    return ""
+class _FormReader:
+    """What a parser of forms tells, as fields and a file.
 
+    Attributes:
+        fields: Those before the file, names in lower case.
+        file_name: Without folders; None if the file was not there, or not whole.
+        data: The file.
+        is_complete: The form has ended.
+    """
 
-def _parameter(header: str, value: str, name: str) -> str:
-    """A parameter of a header, as the standard library reads it."""
-    message = Message()
-    message[header] = value.replace("\r", "").replace("\n", "")
-    found = message.get_param(name, header=header)
-    return found if isinstance(found, str) else ""
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+        self.file_name: str | None = None
+        self.data = b""
+        self.is_complete = False
+        self._name = self._value = b""
+        self._head: dict[bytes, bytes] = {}
+        self._pieces: list[bytes] = []
+
+    def callbacks(self) -> Any:
+        """For the parser."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._take_name,
+            "on_header_value": self._take_value,
+            "on_header_end": self._end_header,
+            "on_part_data": self._take_data,
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        self._head, self._pieces = {}, []
+        self._name = self._value = b""
+
+    def _take_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _take_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        self._head[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def _take_data(self, data: bytes, start: int, end: int) -> None:
+        if self.file_name is None:
+            self._pieces.append(data[start:end])
+
+    def _end_part(self) -> None:
+        if self.file_name is not None:
+            return
+        _, parameters = parse_options_header(self._head.get(b"content-disposition", b""))
+        name = parameters.get(b"name", b"").decode("utf-8", "replace").lower()
+        data = b"".join(self._pieces)
+        if name == "file":
+            file_name = parameters.get(b"filename", b"").decode("utf-8", "replace")
+            self.file_name, self.data = file_name.replace("\\", "/").rpartition("/")[2], data
+        elif not name or len(data) > _LONGEST_FIELD or len(self.fields) == _MAX_FIELDS:
+            raise ValueError(name)
+        else:
+            self.fields[name] = data.decode("utf-8", "replace")
+
+    def _end(self) -> None:
+        self.is_complete = True
 
 
 # --- the policy

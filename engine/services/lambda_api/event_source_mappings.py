@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.packages.records import MappingRecord
 from engine.ports import QueueMapping, QueueMappings, QueueMappingSettings
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.event_source_mapping_settings import (
@@ -181,11 +182,12 @@ class EventSourceMappings:
         return self._mappings, mapping
 
     def _function(self, text: str) -> Addressed:
-        """The function that the mapping runs. Raises ServiceError if it does not exist."""
+        """The function that the mapping runs. Raises ServiceError if there is no such one."""
         address = addressed(text, None, self._registry.account)
-        if self._registry.record(address.name) is None:
-            raise invalid_parameter("Function does not exist")
-        self._registry.find(address)
+        try:
+            self._registry.find(address)
+        except ServiceError:
+            raise invalid_parameter("Function does not exist") from None
         return address
 
     def _check_queue(

@@ -273,6 +273,8 @@ def pollers(**members):
         ({"EventSourceArn": f"{QUEUE}x"}, NO_QUEUE),
         ({"EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:q"}, NO_QUEUE),
         ({"FunctionName": "nobody"}, "Function does not exist"),
+        ({"FunctionName": "hello:alias"}, "Function does not exist"),  # recorded in aws-cdk#2084
+        ({"FunctionName": "hello:7"}, "Function does not exist"),
         ({"BatchSize": 11}, NO_WINDOW),
         (
             {"EventSourceArn": f"{QUEUE}.fifo", "BatchSize": 11},

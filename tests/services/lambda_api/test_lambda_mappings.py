@@ -358,7 +358,7 @@ def test_members_that_do_not_go_together_are_told_by_the_names_of_the_api(bench,
     ],
 )
 def test_the_first_mistake_is_told_members_then_the_function_then_the_queue(bench, wrong, message):
-    """Whatever else is wrong after it."""
+    """Whatever else is wrong after it. AWS's order is (unverified)."""
     every = {
         "EventSourceArn": f"{QUEUE}x",
         "FunctionName": "nobody",

@@ -18,6 +18,7 @@ T = TypeVar("T")
 MAX_PAGE_BYTES: Final = 1_048_576
 MAX_PAGE_EVENTS: Final = 10_000
 
+_EVENT_ID: Final = re.compile(r"\d{1,56}", re.ASCII)
 _EVENTS_TOKEN: Final = re.compile(r"([fb])/(\d{56})/s", re.ASCII)
 
 
@@ -82,7 +83,7 @@ def group_token(position: Position) -> str:
 def group_position(token: str) -> Position:
     """What a token of FilterLogEvents stands for."""
     match _decoded(token):
-        case ["f" | "b" as direction, str(digits)] if digits.isascii() and digits.isdigit():
+        case ["f" | "b" as direction, str(digits)] if _EVENT_ID.fullmatch(digits) is not None:
             return Position(direction, int(digits))
     raise invalid_token()
 

@@ -41,6 +41,9 @@ ANSWER_RULES: Final = HeadRules(
     ),
 )
 
+_SLICE_BYTES: Final = 16_384
+_MAX_STREAMS: Final = 1000
+"""Members of a gzip file: ten million bytes could be half a million of them, with nothing inside."""
 _NOT_IN_QUERY: Final = re.compile(r"[|{}]")
 
 
@@ -81,17 +84,26 @@ def decoded(body: bytes, coding: bytes, max_bytes: int) -> bytes:
 
 
 def _inflated(body: bytes, window_bits: int, max_bytes: int) -> bytes:
-    """All members of a gzip file, or one zlib stream."""
+    """All members of a gzip file, or one zlib stream.
+
+    It is read in slices, for a stream copies what is left behind each member.
+    """
     pieces: list[bytes] = []
-    left = max_bytes
-    while body:
-        stream = zlib.decompressobj(window_bits)
-        piece = stream.decompress(body, left + 1)
-        left -= len(piece)
-        if left < 0:
-            raise DecodedTooLarge
-        if not stream.eof:
-            raise zlib.error("the body ends too soon")
-        pieces.append(piece)
-        body = stream.unused_data
+    left, streams = max_bytes, 0
+    stream = None
+    for start in range(0, len(body), _SLICE_BYTES):
+        rest = body[start : start + _SLICE_BYTES]
+        while rest:
+            if stream is None or stream.eof:
+                stream, streams = zlib.decompressobj(window_bits), streams + 1
+                if streams > _MAX_STREAMS:
+                    raise DecodedTooLarge
+            piece = stream.decompress(rest, left + 1)
+            left -= len(piece)
+            if left < 0:
+                raise DecodedTooLarge
+            pieces.append(piece)
+            rest = stream.unused_data
+    if stream is not None and not stream.eof:
+        raise zlib.error("the body ends too soon")
     return b"".join(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 
 import pytest
@@ -526,3 +527,14 @@ def test_operations_that_are_not_served_are_refused_by_name(logs, group):
 
 def test_every_operation_of_the_model_is_served(site):
     assert set(service_model("logs").operations) == set(site.service.operations)
+
+
+@pytest.mark.parametrize(
+    "inside", [b'["f","' + b"9" * 5000 + b'"]', b'["f","-1"]', b'["x","1"]', b"{}", b"["]
+)
+def test_a_token_that_no_answer_had_is_refused(logs, group, inside):
+    token = base64.urlsafe_b64encode(inside).decode()
+    with pytest.raises(ClientError) as failed:
+        logs.filter_log_events(logGroupName=group, nextToken=token)
+
+    assert "The specified nextToken is invalid." == failed.value.response["Error"]["Message"]

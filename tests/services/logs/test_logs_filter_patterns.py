@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.services.logs.filter_patterns import BadPattern, compiled
+from engine.services.logs.filter_patterns.regular_expressions import Search
 
 BAD_REQUEST = "[ERROR 400] BAD REQUEST"
 UNAUTHORIZED = "[ERROR 401] UNAUTHORIZED REQUEST"
@@ -146,6 +149,9 @@ def test_what_is_not_as_the_pattern_says_does_not_match(pattern, line):
         ("[a, b", "Invalid filter pattern"),
         ("%a(b)%", "Invalid filter pattern"),
         ("%a[2%", "Invalid filter pattern"),
+        ("%a++b%", "Invalid filter pattern"),
+        ("%a$b%", "Invalid filter pattern"),
+        ("%a{5000}%", "Invalid filter pattern"),
         ("{ $.*.b[*] = 1 }", "Invalid filter pattern"),
         ("{ " + "(" * 500 + "$.a = 1" + ")" * 500 + " }", "Invalid filter pattern"),
     ],
@@ -213,3 +219,36 @@ def test_and_binds_more_than_or(truths):
 
     assert (a or (b and c)) == compiled("{ $.a = 1 || $.b = 1 && $.c = 1 }")(line)
     assert ((a or b) and c) == compiled("{ ($.a = 1 || $.b = 1) && $.c = 1 }")(line)
+
+
+ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\x61", "{", "]", "[]a]", r"\.", r"\ "])
+COUNTS = st.sampled_from(["", "", "*", "+", "?", "{2}", "{1,3}", "{,2}", "{2,}", "*?", "{0}"])
+ALTERNATIVES = st.tuples(
+    st.sampled_from(["", "", "^"]),
+    st.lists(st.tuples(ATOMS, COUNTS).map("".join), min_size=1, max_size=6).map("".join),
+    st.sampled_from(["", "", "$"]),
+)
+
+
+@given(
+    st.lists(ALTERNATIVES.map("".join), min_size=1, max_size=3).map("|".join),
+    st.text("ab1.]{ \n", max_size=14),
+)
+def test_a_regular_expression_means_in_a_long_message_what_it_means_in_a_short_one(body, line):
+    expected = re.compile(body, re.ASCII).search(line) is not None
+    search = Search()
+    search.read(body)
+
+    assert expected == compiled(f"%{body}%")(line)
+    assert expected == search.finds(line)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%a*a*a*a*a*a*a*a*b%", "%a*b%", "{ $.x = %a?a*a?a*b% }", "%a{0,9}a{1000}b%"]
+)
+def test_no_regular_expression_takes_more_than_time_in_proportion_to_a_message(pattern):
+    """Each step of the search is one for a character; `re` alone would not end in this test's time."""
+    matches, line = compiled(pattern), "a" * 20_000
+
+    assert not matches(line if pattern.startswith("%") else f'{{"x": "{line}"}}')
+    assert matches(line + "b" if pattern.startswith("%") else f'{{"x": "{line}b"}}')

@@ -53,7 +53,7 @@ def _comparison(scanner: Scanner, holds: Callable[[float, float], bool]) -> Cond
 
 def _equality(scanner: Scanner) -> Condition:
     if (regex := scanner.regex()) is not None:
-        return lambda value: regex.search(_text(value)) is not None
+        return lambda value: regex(_text(value))
     text = scanner.quoted()
     if text is not None:
         return _like(text)

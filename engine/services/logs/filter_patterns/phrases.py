@@ -29,7 +29,7 @@ def term_pattern(scanner: Scanner) -> Test:
 
 def _term(scanner: Scanner) -> Test:
     if (regex := scanner.regex()) is not None:
-        return lambda message: regex.search(message) is not None
+        return regex
     phrase = scanner.quoted()
     if phrase == "":
         raise BadPattern("Invalid character(s) in term '\"\"'")

@@ -1,11 +1,12 @@
-"""What the kinds of filter patterns have in common: reading, literals, regular expressions, `&&` and `||`."""
+"""What the kinds of filter patterns have in common: reading, literals, `&&` and `||`."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
 from typing import Final, TypeVar
+
+from engine.services.logs.filter_patterns.regular_expressions import Matcher, matcher
 
 T = TypeVar("T")
 
@@ -13,7 +14,6 @@ _SPACE: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _REGEX: Final = re.compile(r"%([^%]*)%")
-_ALLOWED_IN_REGEX: Final = re.compile(r"(?:[A-Za-z0-9 :_#=@/;,\-^$?\[\]{}|*+.]|\\[\x20-\x7e])+")
 _UNEXPECTED: Final = re.compile(r"[^\w\s]+")
 _MAX_DEPTH: Final = 50
 """Of parentheses in parentheses: patterns have 1,024 characters, and Python's stack has an end."""
@@ -73,20 +73,15 @@ class Scanner:
         whole = self.match(_QUOTED)
         return None if whole is None else _ESCAPED.sub(r"\1", whole[1:-1])
 
-    def regex(self) -> re.Pattern[str] | None:
+    def regex(self) -> Matcher | None:
         """Read a `%regular expression%`."""
         start = self._at
         whole = self.match(_REGEX)
         if whole is None:
             return None
-        body = whole[1:-1]
         try:
-            if _ALLOWED_IN_REGEX.fullmatch(body) is None:
-                raise ValueError(body)
-            with warnings.catch_warnings():  # of what Python may read in another way some day
-                warnings.simplefilter("ignore")
-                return re.compile(body, re.ASCII)
-        except (ValueError, re.error, OverflowError):
+            return matcher(whole[1:-1])
+        except ValueError:
             self._at = start
             raise BadPattern("Invalid filter pattern") from None
 

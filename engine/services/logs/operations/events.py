@@ -22,7 +22,9 @@ from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogEvent, LogGroup, LogStream, by_id, first_id
 
 _LAST_ID: Final = 10**56 - 1
-_EVENTS_A_STEP: Final = 200
+_CHARACTERS_A_STEP: Final = 100_000
+_CHARACTERS_OF_AN_EVENT: Final = 500
+"""What each costs besides its message, which patterns read."""
 _NAMES_OR_PREFIX: Final = "LogStream names and LogStream name prefix are mutually exclusive parameters."
 
 
@@ -83,8 +85,11 @@ class Events:
             raise invalid(str(error)) from None
         events, is_forward = _candidates(streams, params)
         bounds, page, token = PageBounds(params.get("limit")), list[Document](), None
-        for number, event in enumerate(events, 1):
-            if number % _EVENTS_A_STEP == 0:
+        left = _CHARACTERS_A_STEP
+        for event in events:
+            left -= len(event.message) + _CHARACTERS_OF_AN_EVENT
+            if left < 0:
+                left = _CHARACTERS_A_STEP
                 yield
             if event.stream is None or not matches(event.message):
                 continue

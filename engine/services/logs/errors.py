@@ -50,3 +50,8 @@ def stream_exists() -> ServiceError:
 def is_protected() -> ServiceError:
     """The group has deletion protection. The wording is ours."""
     return ServiceError(400, "ValidationException", "The specified log group is protected from deletion.")
+
+
+def too_many() -> ServiceError:
+    """There is no room for another group or stream."""
+    return ServiceError(400, "LimitExceededException", "Resource limit exceeded.")

@@ -11,6 +11,10 @@ EVENT_BYTES: Final = 26
 """What AWS adds to the size of each message (API reference, PutLogEvents)."""
 _KEPT_BYTES: Final = 300
 """What an event takes in memory besides its message, about."""
+_WIDE_BYTES: Final = 4
+"""What a character takes, at most, in a message with one that is not ASCII."""
+MAX_NAMES: Final = 100_000
+"""Groups and streams that clients may make: about 1 kB each, which no eviction frees."""
 _ID_SHIFT: Final = 144
 _FEW: Final = 1000
 _DAY_MS: Final = 86_400_000
@@ -53,7 +57,8 @@ class LogEvent:
     @property
     def kept_bytes(self) -> int:
         """What it counts against the store's bound."""
-        return len(self.message) + _KEPT_BYTES
+        width = 1 if self.message.isascii() else _WIDE_BYTES
+        return len(self.message) * width + _KEPT_BYTES
 
 
 class LogStream:
@@ -138,19 +143,26 @@ class LogStore:
         evicted: Events that were dropped to make room.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        """`max_bytes` bounds what events take, besides the newest one."""
+    def __init__(self, max_bytes: int, max_names: int = MAX_NAMES) -> None:
+        """`max_bytes` bounds what events take, besides the newest one; `max_names` see `is_full`."""
         self.groups: dict[str, LogGroup] = {}
         self.evicted = 0
-        self._max_bytes = max_bytes
+        self._max_bytes, self._max_names = max_bytes, max_names
         self._kept_bytes = 0
         self._next_number = 1
         self._by_arrival: deque[tuple[LogGroup, LogEvent]] = deque()  # dropped ones among them
         self._live = 0
+        self._names = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many groups and streams as clients may make."""
+        return self._names >= self._max_names
 
     def create_group(self, name: str, now_ms: int) -> LogGroup:
         """Make a group; there must be none of that name."""
         group = self.groups[name] = LogGroup(name, now_ms)
+        self._names += 1
         return group
 
     def create_stream(
@@ -158,6 +170,7 @@ class LogStore:
     ) -> LogStream:
         """Make a stream; there must be none of that name in `group`."""
         stream = group.streams[name] = LogStream(name, now_ms, is_functions=is_functions)
+        self._names += 1
         return stream
 
     def delete_group(self, group: LogGroup) -> None:
@@ -165,10 +178,12 @@ class LogStore:
         for stream in list(group.streams.values()):
             self.delete_stream(group, stream)
         del self.groups[group.name]
+        self._names -= 1
 
     def delete_stream(self, group: LogGroup, stream: LogStream) -> None:
         """Drop a stream with its events."""
         del group.streams[stream.name]
+        self._names -= 1
         for event in stream.events:
             self._forget(event)
         stream.events.clear()
@@ -207,7 +222,8 @@ class LogStore:
         self._forget(event)
         self.evicted += 1
         if stream.is_functions and not stream.events:
-            group.streams.pop(stream.name, None)
+            del group.streams[stream.name]
+            self._names -= 1
 
     def _forget(self, event: LogEvent) -> None:
         """Let go of an event's text. Its place among the arrivals goes when its turn comes."""

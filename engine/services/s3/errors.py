@@ -146,6 +146,13 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
             "key and signing method."
         ),
     ),
+    "TooManyConfigurations": (
+        400,
+        (
+            "You are attempting to create a new configuration but have already reached the "
+            "1,000-configuration limit."
+        ),
+    ),
     "UnexpectedContent": (400, "This request does not support content"),
     "XAmzContentSHA256Mismatch": (
         400,

@@ -1,14 +1,21 @@
 """The store against a plain list of what was put in: whatever is done to it in whatever order."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from engine.core.function import Account
+from engine.protocols.aws.errors import ServiceError
+from engine.services.logs.operations.groups import Groups
+from engine.services.logs.operations.streams import Streams
+from engine.services.logs.resources import LogResources
 from engine.services.logs.store import LogStore
+from engine.testing.clock import VirtualClock
 
 ROOM = 20
 """Events of the machine's messages that there is room for."""
-EVENT_BYTES = 301
+EVENT_BYTES = 304
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -64,3 +71,52 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStore = StoreMachine.TestCase
 TestStore.settings = settings(max_examples=30, stateful_step_count=20)
+
+
+def test_wide_characters_count_for_what_they_take():
+    """Each message takes four bytes a character, as Python keeps it: two of them are over the bound."""
+    store = LogStore(1_500_000)
+    group = store.create_group("g", 0)
+    stream = store.create_stream(group, "s", 0)
+    for number in range(2):
+        store.append(group, stream, number, "\U0001f600" * 200_000, 0)
+
+    assert 1 == store.evicted
+
+
+def test_groups_and_streams_have_a_bound_and_each_that_goes_makes_room():
+    store = LogStore(400, max_names=3)
+    group = store.create_group("g", 0)
+    of_client = store.create_stream(group, "client", 0)
+    of_function = store.create_stream(group, "function", 0, is_functions=True)
+    full = [store.is_full]
+    store.append(group, of_function, 0, "x" * 90, 0)
+    store.append(group, of_client, 0, "x" * 90, 0)
+    full.append(store.is_full)
+    store.create_stream(group, "more", 0)
+    full.append(store.is_full)
+    store.delete_group(group)
+    store.create_group("g", 0)
+    store.create_group("h", 0)
+    full.append(store.is_full)
+
+    assert [True, False, True, False] == full
+
+
+class NothingLogged:
+    """No function has logged anything."""
+
+    def take(self, _count):
+        return iter(())
+
+
+def test_a_client_makes_no_more_groups_and_streams_than_there_is_room_for():
+    resources = LogResources(LogStore(400, max_names=1), Account(), VirtualClock(), NothingLogged())
+    Groups(resources).create({"logGroupName": "g"})
+    for make in (
+        lambda: Groups(resources).create({"logGroupName": "more"}),
+        lambda: Streams(resources).create({"logGroupName": "g", "logStreamName": "more"}),
+    ):
+        with pytest.raises(ServiceError) as failed:
+            make()
+        assert "LimitExceededException" == failed.value.code

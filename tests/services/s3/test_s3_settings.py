@@ -327,6 +327,20 @@ def test_long_lists_of_configurations_come_in_pages(shop):
 
 # --- what S3 refuses
 
+
+def test_a_bucket_has_a_bound_of_configurations(shop):
+    """One that is there can still be changed."""
+    kept = {f"m{number}": {"Id": f"m{number}"} for number in range(999)}
+    shop.store.set_setting(shop.store.buckets["b-1"], "BucketMetrics", kept)
+
+    def put(name):
+        body = f"<MetricsConfiguration><Id>{name}</Id></MetricsConfiguration>".encode()
+        return shop.ask("PUT", f"/b-1?metrics&id={name}", body)
+
+    assert [200, 400, 200] == [put(name).status for name in ("last", "more", "m0")]
+    assert ["TooManyConfigurations"] == put("more").text("Code")
+
+
 RULE = "<Status>Enabled</Status>"
 EXPIRES = "<Expiration><Days>1</Days></Expiration>"
 ALL = "<Filter></Filter>"

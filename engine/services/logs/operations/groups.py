@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.protocols.aws.operation import operation
 from engine.protocols.aws.validation import validation_error, violation
-from engine.services.logs.errors import INVALID, group_exists, invalid, is_protected
+from engine.services.logs.errors import INVALID, group_exists, invalid, is_protected, too_many
 from engine.services.logs.paging import list_page
 from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogGroup
@@ -39,6 +39,8 @@ class Groups:
         name = params["logGroupName"]
         if name in self._store.groups:
             raise group_exists()
+        if self._store.is_full:
+            raise too_many()
         group = self._store.create_group(name, self._resources.now_ms())
         group.tags.update(params.get("tags") or {})
         group.log_class = params.get("logGroupClass") or group.log_class

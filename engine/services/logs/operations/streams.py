@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.protocols.aws.operation import operation
-from engine.services.logs.errors import invalid, stream_exists
+from engine.services.logs.errors import invalid, stream_exists, too_many
 from engine.services.logs.paging import list_page
 from engine.services.logs.resources import Document, LogResources, sequence_token
 from engine.services.logs.store import EVENT_BYTES, LogStream
@@ -34,6 +34,8 @@ class Streams:
         name = params["logStreamName"]
         if name in group.streams:
             raise stream_exists()
+        if self._store.is_full:
+            raise too_many()
         self._store.create_stream(group, name, self._resources.now_ms())
         return {}
 

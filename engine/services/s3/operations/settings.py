@@ -41,6 +41,7 @@ Check = Callable[[OperationContext, Bucket, dict[str, Any]], Value]
 """Checks a value, and completes it as S3 does. Raises S3Error."""
 
 _MAX_LISTED: Final = 100
+_MAX_KEPT: Final = 1000
 
 
 # --- the settings
@@ -204,7 +205,10 @@ def _put_one(name: str, context: OperationContext, call: S3Request, prepared: Pr
         target = value["Destination"]["S3BucketDestination"]["Bucket"]
         if not target.startswith("arn:"):
             raise S3Error("InvalidS3DestinationBucket")
-    context.store.set_setting(bucket, name, {**_all(bucket, name), value["Id"]: value})
+    kept = {**_all(bucket, name), value["Id"]: value}
+    if len(kept) > _MAX_KEPT:
+        raise S3Error("TooManyConfigurations")
+    context.store.set_setting(bucket, name, kept)
     return S3Response()
 
 

@@ -23,8 +23,9 @@ A file of such a name in a code folder is not what the handler imports on Lambda
 OF_ENGINE: Final = frozenset(
     """
     _yaml annotated_types anyio click engine handlers httptools idna
-    markdown_it mdurl orjson prometheus_client pydantic pydantic_core pygments
-    rich simplejson sniffio sortedcontainers typing_extensions typing_inspection uvloop watchfiles
+    markdown_it mdurl multipart orjson prometheus_client pydantic pydantic_core pygments
+    python_multipart rich simplejson sniffio sortedcontainers typing_extensions typing_inspection
+    uvloop watchfiles
     yaml
     """.split()  # noqa: SIM905  # as text it can be read
 )

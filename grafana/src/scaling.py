@@ -246,6 +246,7 @@ _WAITING: Final = PanelRow(
                 Query(
                     rate("engine_throttles_total", by="function,reason") + " > 0", "{{function}} {{reason}}"
                 ),
+                Query(rate("engine_recursive_invocations_dropped_total"), "recursive loops"),
             ),
             unit=PER_S,
         ),

@@ -278,7 +278,7 @@ def test_what_has_no_answer_is_refused_in_a_line(words, problem):
     assert problem in done.stderr
 
 
-@pytest.mark.parametrize("bounds", ["5", "1:3", "3:2", "x:y", "2:3000"])
+@pytest.mark.parametrize("bounds", ["5", "1:3", "3:2", "x:y", "2:30000"])
 def test_bounds_of_pollers_that_are_none(bounds):
     """As click tells it, with AWS's bounds."""
     done = CliRunner().invoke(main, ["plan", "--backlog", "9", "--provisioned-pollers", bounds])

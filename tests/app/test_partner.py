@@ -1,10 +1,12 @@
 """AWS services that the engine has not are answered by a partner, reached through the engine alone."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +15,8 @@ from threading import Thread
 
 import pytest
 from botocore.exceptions import ClientError
+
+from engine.services.partner.moto_process import MotoProcess, PartnerFailed
 
 pytestmark = pytest.mark.real_time
 
@@ -269,3 +273,26 @@ def test_a_setting_that_names_no_partner_is_told(value, tmp_path):
 
     assert 2 == done.returncode
     assert "engine.partner" in done.stdout + done.stderr
+
+
+async def test_all_that_wait_for_a_partner_are_told_that_it_was_ended():
+    """None of them is cancelled: each has a client that waits for an answer."""
+    moto = MotoProcess("111122223333", None, print)
+    waiting = [asyncio.create_task(moto.wait_ready()) for _ in range(2)]
+    await asyncio.sleep(0)
+    moto.close()
+    told = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert [PartnerFailed, PartnerFailed] == [type(one) for one in told]
+    assert not moto.is_alive
+
+
+async def test_a_partner_that_cannot_be_started_leaves_nothing_behind(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(PartnerFailed, match="could not be started"):
+        MotoProcess("111122223333", None, print)
+
+    assert [] == list(tmp_path.iterdir())
+    assert len(before) == len(os.listdir("/proc/self/fd"))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -51,18 +51,21 @@ class MotoProcess:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._end = asyncio.Event()
         try:
-            self._folder = TemporaryFolder("partner")
-            self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
-            self.socket = str(self._folder.path / "socket")
-            self._process = subprocess.Popen(  # noqa: S603  our own program
-                [sys.executable, "-P", "-m", "engine.services.partner.moto_server", self.socket],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._said,
-                cwd=self._folder.path,
-                env=_variables(account_id, endpoint_url),
-                start_new_session=True,
-            )
+            with ExitStack() as undo:
+                self._folder = TemporaryFolder("partner")
+                undo.callback(self._folder.close)
+                self._said = undo.enter_context(tempfile.TemporaryFile())
+                self.socket = str(self._folder.path / "socket")
+                self._process = subprocess.Popen(  # noqa: S603  our own program
+                    [sys.executable, "-P", "-m", "engine.services.partner.moto_server", self.socket],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._said,
+                    cwd=self._folder.path,
+                    env=_variables(account_id, endpoint_url),
+                    start_new_session=True,
+                )
+                undo.pop_all()  # they are closed in `close`
         except OSError as error:
             raise PartnerFailed(f"moto could not be started: {error.strerror or error}") from error
         assert self._process.stdout is not None
@@ -110,8 +113,7 @@ class MotoProcess:
             if stream is not None:
                 stream.close()
         self._folder.close()
-        if not self._ready.done():
-            self._ready.cancel()
+        self._fail("moto was ended before it was ready")
 
     def _read(self) -> None:
         try:
@@ -128,11 +130,16 @@ class MotoProcess:
         self._said.seek(0)
         said = self._said.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
         was_ready = self._ready.done()
-        if not was_ready:
-            self._ready.set_exception(PartnerFailed(f"moto ended before it was ready: {' | '.join(said)}"))
+        self._fail(f"moto ended before it was ready: {' | '.join(said)}")
         self.close()
         if was_ready:
             self._on_end(f"moto has ended (status {self._process.returncode})")
+
+    def _fail(self, how: str) -> None:
+        """Tell all that wait for it, if it is not ready: each has a request to answer."""
+        if not self._ready.done():
+            self._ready.set_exception(PartnerFailed(how))
+            self._ready.exception()  # so that nobody has to wait for it
 
 
 def _variables(account_id: str, endpoint_url: str | None) -> dict[str, str]:

@@ -164,6 +164,22 @@ def test_the_partner_opens_no_port_and_its_socket_is_its_users_alone(served):
     assert (folder / "socket").is_socket()
 
 
+def test_a_page_that_is_allowed_reads_the_partners_answer_and_no_other_page_could(served):
+    """moto says of every answer that all pages may read it; two such headers are refused by browsers."""
+    connection = HTTPConnection(served.addresses["aws"].partition("://")[2], timeout=60)
+    origin = {"Origin": "http://localhost:8000", "User-Agent": "Mozilla/5.0"}
+    target = {"X-Amz-Target": "AmazonSSM.DescribeParameters", "Content-Type": "application/x-amz-json-1.1"}
+    allowed = []
+    for more in (origin, {}):
+        connection.request("POST", "/", b"{}", {**signed("ssm"), **target, **more})
+        answer = connection.getresponse()
+        answer.read()
+        allowed.append(answer.headers.get_all("Access-Control-Allow-Origin"))
+    connection.close()
+
+    assert [["http://localhost:8000"], None] == allowed
+
+
 def test_a_service_that_nobody_serves_is_refused_by_name(served):
     status, body = raw(served, "POST", "/", signed("no-such-service"), b"{}")
 

@@ -136,8 +136,13 @@ def _unserved(scope: CredentialScope, hint: str) -> str:
 
 
 def _head_of(answer: Response) -> bytes:
+    """Its header lines without those of CORS: which pages may read the answer is the listener's to say."""
     found = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
-    return header_block((name, value) for name, value in found if name.lower() not in _HOP_BY_HOP)
+    return header_block((name, value) for name, value in found if not _is_left_out(name.lower()))
+
+
+def _is_left_out(name: str) -> bool:
+    return name in _HOP_BY_HOP or name.startswith("access-control-")
 
 
 async def _to_server(url: str) -> HttpConnection:

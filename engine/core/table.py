@@ -244,7 +244,7 @@ def read_errors(error: ValueError) -> Sequence[Mapping[str, Any]]:
 def _reader_of(kind: Any) -> _Reader:
     """What reads values of that type."""
     if kind in _SCALARS:
-        return _float if kind is float else partial(_exact, kind)
+        return {float: _float, str: _text}.get(kind) or partial(_exact, kind)
     if kind is Any:
         return _anything
     origin, arguments = get_origin(kind), get_args(kind)
@@ -267,6 +267,15 @@ def _reader_of(kind: Any) -> _Reader:
 
 def _exact(kind: type, value: Any) -> Any:
     if type(value) is kind:
+        return value
+    raise NotPlain
+
+
+def _text(value: Any) -> str:
+    """Bytes of an argument or variable that are no UTF-8 are lone surrogates, which no text has."""
+    if type(value) is str:
+        if not value.isascii():
+            value.encode()
         return value
     raise NotPlain
 

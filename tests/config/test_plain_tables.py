@@ -24,7 +24,7 @@ TABLES = [
     *(resolve("source", kind).Settings for kind in names("source")),
 ]
 TEXTS = [
-    *("", " ", "a", "auto", "measured", "a\n", "x" * 129, "\0", "é", "*", "~", "True", "1"),
+    *("", " ", "a", "auto", "measured", "a\n", "x" * 129, "\0", "é", "\udcff", "*", "~", "True", "1"),
     *("app.handler", "app.py:handler", "python3.12", "us-east-1", "123456789012", "otel", "json", "a.b.c"),
     *("127.0.0.1:0", "localhost:99999", "[::1]:3000", "example.com", "https://a.example", "http://x/y"),
     *(

@@ -6,7 +6,6 @@ Developer Guide, "Configure CORS for HTTP APIs"; Lambda API reference, Cors.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -112,7 +111,18 @@ def is_named(pattern: str) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    if "*" not in pattern:
-        return pattern.lower() == text.lower()
-    parts = (re.escape(part) for part in pattern.split("*"))
-    return re.fullmatch(".*".join(parts), text, re.IGNORECASE) is not None
+    """Each asterisk stands for any text. Parts are looked for from the left, once: that is enough."""
+    text = text.lower()
+    begin, *parts = pattern.lower().split("*")
+    if not parts:
+        return begin == text
+    *parts, end = parts
+    at, stop = len(begin), len(text) - len(end)
+    if at > stop or not text.startswith(begin) or not text.endswith(end):
+        return False
+    for part in parts:
+        found = text.find(part, at, stop)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True

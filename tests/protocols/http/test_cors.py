@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.protocols.http.cors import Cors, Preflight, is_named
 from engine.protocols.http.message import Request
@@ -89,3 +93,18 @@ def test_lines_are_added_to_an_answer_and_stand_for_others():
         request.respond(200, b"A: 1\r\nAccess-Control-X: 2\r\n", b"")
 
         assert expected == client.head
+
+
+PIECES = st.text("aB*:/", max_size=8)
+
+
+@given(PIECES, st.text("Ab:/", max_size=10))
+def test_each_asterisk_of_an_origin_stands_for_any_text(pattern, origin):
+    expected = re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), origin, re.IGNORECASE) is not None
+
+    assert expected == Cors(origins=(pattern,)).takes(origin, "GET")
+
+
+def test_an_origin_with_many_asterisks_is_looked_at_once():
+    """Tried in all ways, they would hold the event loop for hours."""
+    assert not Cors(origins=("*a" * 100 + "*b",)).takes("a" * 5000, "GET")

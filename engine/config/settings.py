@@ -91,7 +91,7 @@ def _web_origin(value: str) -> str:
 
 
 def _partner(value: str) -> str:
-    if value == "moto" and find_spec("moto") is None:
+    if value == "moto" and None in (find_spec("moto"), find_spec("flask")):
         raise ValueError("'moto' is not installed: pip install 'invocation-engine[aws]'")
     scheme, found, where = value.partition("://")
     if value not in ("moto", "none") and not (

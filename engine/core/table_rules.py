@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -16,21 +17,21 @@ class NotPlain(Exception):  # no error: pydantic is asked
     """A value is not plainly of its type. It may be right all the same."""
 
 
-class Rule:
+class Rule(ABC):
     """What a value keeps to. One that has the type already is given to `read`."""
 
     __slots__ = ()
 
+    @abstractmethod
     def read(self, value: Any) -> Any:
         """The value, perhaps in another form.
 
         Raises:
             ValueError, NotPlain: It may break the rule.
         """
-        raise NotImplementedError
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any: ...
 
 
 class _SchemaKeys(Rule):

@@ -8,6 +8,7 @@ own administrative paths, and never for Lambda, SQS and S3.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -32,8 +33,9 @@ _SAFE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _INSTALL: Final = " pip install 'invocation-engine[aws]' has moto answer for it."
 
 
+@cache
 def is_installed() -> bool:
-    """Whether the extra `aws` is there."""
+    """Whether the extra `aws` is there, as it was when that was first asked."""
     return find_spec("moto") is not None and find_spec("flask") is not None
 
 

@@ -463,3 +463,12 @@ def aws(lambda_client: Lambda, bench: Bench) -> Lambda:
     """boto3 against the bench."""
     lambda_client.bench = bench
     return lambda_client
+
+
+@pytest.fixture
+def made(aws: Lambda) -> Lambda:
+    """A client with the function `f`, its version 1 and the alias `live` for that."""
+    aws.make("f")
+    aws.publish_version(FunctionName="f")
+    aws.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    return aws

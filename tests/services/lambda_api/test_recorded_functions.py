@@ -17,15 +17,6 @@ def code(bench, text="x = 1"):
     return base64.b64decode(bench.zipped({"app.py": text}))
 
 
-@pytest.fixture
-def made(aws):
-    """A client with the function `f`, its version 1 and the alias `live` for that."""
-    aws.make("f")
-    aws.publish_version(FunctionName="f")
-    aws.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    return aws
-
-
 def single_answers(aws):
     """Every operation that answers one configuration."""
     yield aws.get_function(FunctionName="f")["Configuration"]

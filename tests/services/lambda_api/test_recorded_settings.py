@@ -31,15 +31,6 @@ def layer(aws, name="l"):
     return aws.publish_layer_version(LayerName=name, Content=content)["LayerVersionArn"]
 
 
-@pytest.fixture
-def made(aws):
-    """A client with the function `f`, its version 1 and the alias `live` for that."""
-    aws.make("f")
-    aws.publish_version(FunctionName="f")
-    aws.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    return aws
-
-
 # ---------------------------------------------------------------- runtimes and sizes
 
 

@@ -259,3 +259,9 @@ def s3_client(url, **config):
 @pytest.fixture
 def new_client():
     return s3_client
+
+
+@pytest.fixture
+def s3(shop, boto3_of):
+    """A client of the store `shop`."""
+    return boto3_of(shop)

@@ -18,11 +18,6 @@ LISTS = ("list_objects", "list_objects_v2", "list_object_versions", "list_multip
 UNKNOWN = "a" * 32
 
 
-@pytest.fixture
-def s3(shop, boto3_of):
-    return boto3_of(shop)
-
-
 def refused(call, **parameters):
     """Status and error of a call."""
     with pytest.raises(ClientError) as error:

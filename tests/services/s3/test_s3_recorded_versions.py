@@ -11,11 +11,6 @@ CONFLICT = "The conditional request cannot succeed due to a conflicting operatio
 NOT_IMPLEMENTED = "A header you provided implies functionality that is not implemented"
 
 
-@pytest.fixture
-def s3(shop, boto3_of):
-    return boto3_of(shop)
-
-
 def refused(call, **parameters):
     """Status, headers and error of a call."""
     with pytest.raises(ClientError) as error:

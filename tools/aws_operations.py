@@ -12,7 +12,6 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +63,7 @@ def services() -> list[Service]:
         name: KEPT if found.kept else DONE for name, found in operations_of(control_plane.PARTS).items()
     }
     queues = operations_of([MessageOperations, QueueOperations])
-    buckets = {name: KEPT if _is_setting(found.run) else DONE for name, found in routing.SERVED.items()}
+    buckets = {name: KEPT if found.kept else DONE for name, found in routing.SERVED.items()}
     return [
         Service("lambda", "Lambda", "functions-api.md", {**lambda_served, **dict.fromkeys(INVOKING, DONE)}),
         Service(
@@ -72,11 +71,6 @@ def services() -> list[Service]:
         ),
         Service("s3", "S3", "s3.md", buckets),
     ]
-
-
-def _is_setting(run: object) -> bool:
-    """Whether an operation of S3 is one of the functions for all settings, made for one of them."""
-    return isinstance(run, partial) or getattr(run, "__module__", "").endswith(".access_control")
 
 
 def table(service: Service) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Operations of a service: functions that are marked with AWS's name for them, and found by it."""
+"""Operations of a service: functions that are marked with AWS's name for them, and found by it.
+
+The name is the docstring of one that there is nothing more to say of.
+"""
 
 from __future__ import annotations
 

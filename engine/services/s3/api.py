@@ -27,7 +27,7 @@ from engine.services.s3.notifier import Notifier
 from engine.services.s3.operation_context import HOST_ID, MB, OperationContext, S3Limits, copy_source
 from engine.services.s3.presigned import check_expiry
 from engine.services.s3.request import XML_HEAD, S3Request, S3Response
-from engine.services.s3.routing import AnyOperation, PreparedOperation, find, methods_for_pages
+from engine.services.s3.routing import S3Operation, find, methods_for_pages
 from engine.services.s3.store import Store
 
 _log = logging.getLogger("engine.s3")
@@ -163,15 +163,14 @@ class S3Api:
 
     # --- answering
 
-    def _answer_now(self, call: S3Request, operation: AnyOperation) -> None:
-        if isinstance(operation, PreparedOperation):
+    def _answer_now(self, call: S3Request, operation: S3Operation) -> None:
+        if operation.prepare is not None:
             work, source, reads_source = operation.prepare(self._context, call)
             if source is not None and reads_source and source.size > _LIGHT_BYTES:
                 self._spawn(self._answer_later, call, operation)
                 return
-            answer = operation.run(self._context, call, work())
-        else:
-            answer = operation.run(self._context, call)
+            call.prepared = work()
+        answer = operation.run(self._context, call)
         if answer.events:
             self._notify(call, answer)
         body = answer.body
@@ -192,7 +191,7 @@ class S3Api:
             raise S3Error("EntityTooLarge", details=details)
 
     async def _answer_later(
-        self, call: S3Request, operation: AnyOperation, done: S3Response | None = None
+        self, call: S3Request, operation: S3Operation, done: S3Response | None = None
     ) -> None:
         """The same in steps: prepare on a thread, run, flush the changes, notify, read on a thread.
 
@@ -223,22 +222,19 @@ class S3Api:
             self._quiet_until_s[error.errno] = now_s + _LOG_AGAIN_S
             _log.error("the object store cannot read or write its files: %s", error)
 
-    async def _perform(self, call: S3Request, operation: AnyOperation) -> S3Response:
-        if isinstance(operation, PreparedOperation):
-            answer = await self._run_prepared(call, operation)
-        else:
+    async def _perform(self, call: S3Request, operation: S3Operation) -> S3Response:
+        if operation.prepare is None:
             answer = operation.run(self._context, call)
+        else:
+            work, source, _ = operation.prepare(self._context, call)
+            with retained(self._store.blob_store, source):
+                call.prepared = await self._offload(work)
+                # A new blob that no version came to use is removed at the end of the block.
+                with retained(self._store.blob_store, call.prepared.content):
+                    answer = operation.run(self._context, call)
         if operation.changes:
             await self._store.blob_store.flushed()
         return answer
-
-    async def _run_prepared(self, call: S3Request, operation: PreparedOperation) -> S3Response:
-        work, source, _ = operation.prepare(self._context, call)
-        with retained(self._store.blob_store, source):
-            prepared = await self._offload(work)
-            # A new blob that no version came to use is removed at the end of the block.
-            with retained(self._store.blob_store, prepared.content):
-                return operation.run(self._context, call, prepared)
 
     async def _read_and_send(self, call: S3Request, answer: S3Response, content: Content) -> None:
         if call.method == "HEAD":

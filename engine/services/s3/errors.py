@@ -11,153 +11,119 @@ from typing import Final
 from engine.protocols.aws.rest_xml import DECLARATION
 from engine.services.s3.xml import element
 
-CODES: Final[Mapping[str, tuple[int, str]]] = {
-    "AccessDenied": (403, "Access Denied"),
-    "AccessForbidden": (403, "Access Forbidden"),
-    "AuthorizationQueryParametersError": (400, "Error parsing the X-Amz-Credential parameter"),
-    "BadRequest": (400, "Bad Request"),
-    "BadDigest": (400, "The Content-MD5 you specified did not match what we received."),
-    "BucketAlreadyOwnedByYou": (
-        409,
-        "Your previous request to create the named bucket succeeded and you already own it.",
-    ),
-    "BucketNotEmpty": (409, "The bucket you tried to delete is not empty"),
-    "CrossLocationLoggingProhibitted": (403, "Cross S3 location logging not allowed. "),
-    "ConditionalRequestConflict": (
-        409,
-        "The conditional request cannot succeed due to a conflicting operation against this resource.",
-    ),
-    "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
-    "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
-    "IdMismatch": (400, "Document ID does not match the specified configuration ID."),
-    "IllegalVersioningConfigurationException": (
-        400,
-        "The Versioning element must be specified",
-    ),
-    "IncompleteBody": (
-        400,
-        "You did not provide the number of bytes specified by the Content-Length HTTP header",
-    ),
-    "InternalError": (500, "We encountered an internal error. Please try again."),
-    "InvalidArgument": (400, "Invalid Argument"),
-    "InvalidBucketState": (
-        409,
-        "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
-    ),
-    "InvalidBucketName": (400, "The specified bucket is not valid."),
-    "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
-    "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
-    "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
-    "InvalidPart": (
-        400,
-        (
+_BAD_XML: Final = "The XML you provided was not well-formed or did not validate against our published schema"
+_MESSAGES: Final[Mapping[int, Mapping[str, str]]] = {
+    304: {"NotModified": ""},
+    400: {
+        "AuthorizationQueryParametersError": "Error parsing the X-Amz-Credential parameter",
+        "BadDigest": "The Content-MD5 you specified did not match what we received.",
+        "BadRequest": "Bad Request",
+        "EntityTooLarge": "Your proposed upload exceeds the maximum allowed size",
+        "EntityTooSmall": "Your proposed upload is smaller than the minimum allowed size",
+        "IdMismatch": "Document ID does not match the specified configuration ID.",
+        "IllegalVersioningConfigurationException": "The Versioning element must be specified",
+        "IncompleteBody": (
+            "You did not provide the number of bytes specified by the Content-Length HTTP header"
+        ),
+        "InvalidArgument": "Invalid Argument",
+        "InvalidBucketName": "The specified bucket is not valid.",
+        "InvalidDigest": "The Content-MD5 you specified was invalid.",
+        "InvalidLocationConstraint": "The specified location-constraint is not valid",
+        "InvalidPart": (
             "One or more of the specified parts could not be found.  The part may not have been "
             "uploaded, or the specified entity tag may not match the part's entity tag."
         ),
-    ),
-    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
-    "InvalidPartOrder": (
-        400,
-        "The list of parts was not in ascending order. Parts must be ordered by part number.",
-    ),
-    "InvalidPolicyDocument": (400, "Invalid Policy: Invalid JSON."),
-    "InvalidRange": (416, "The requested range is not satisfiable"),
-    "InvalidRequest": (400, "Invalid Request"),
-    "InvalidRetentionPeriod": (400, "Default retention period must be a positive integer value"),
-    "InvalidS3DestinationBucket": (400, "Invalid bucket ARN."),
-    "InvalidStorageClass": (400, "The storage class you specified is not valid"),
-    "InvalidTag": (400, "The TagKey you have provided is invalid"),
-    "InvalidTargetBucketForLogging": (400, "The target bucket for logging does not exist"),
-    "InvalidURI": (400, "Couldn't parse the specified URI."),
-    "KeyTooLongError": (400, "Your key is too long"),
-    "MalformedACLError": (
-        400,
-        "The XML you provided was not well-formed or did not validate against our published schema",
-    ),
-    "MalformedPolicy": (400, "Policies must be valid JSON and the first byte must be '{'"),
-    "MalformedPOSTRequest": (
-        400,
-        "The body of your POST request is not well-formed multipart/form-data.",
-    ),
-    "MalformedTrailerError": (
-        400,
-        (
+        "InvalidPartOrder": (
+            "The list of parts was not in ascending order. Parts must be ordered by part number."
+        ),
+        "InvalidPolicyDocument": "Invalid Policy: Invalid JSON.",
+        "InvalidRequest": "Invalid Request",
+        "InvalidRetentionPeriod": "Default retention period must be a positive integer value",
+        "InvalidS3DestinationBucket": "Invalid bucket ARN.",
+        "InvalidStorageClass": "The storage class you specified is not valid",
+        "InvalidTag": "The TagKey you have provided is invalid",
+        "InvalidTargetBucketForLogging": "The target bucket for logging does not exist",
+        "InvalidURI": "Couldn't parse the specified URI.",
+        "KeyTooLongError": "Your key is too long",
+        "MalformedACLError": _BAD_XML,
+        "MalformedPOSTRequest": "The body of your POST request is not well-formed multipart/form-data.",
+        "MalformedPolicy": "Policies must be valid JSON and the first byte must be '{'",
+        "MalformedTrailerError": (
             "The request contained trailing data that was not well-formed or did not conform to our "
             "published schema."
         ),
-    ),
-    "MalformedXML": (
-        400,
-        "The XML you provided was not well-formed or did not validate against our published schema",
-    ),
-    "MetadataTooLarge": (
-        400,
-        "Your metadata headers exceed the maximum allowed metadata size",
-    ),
-    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
-    "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
-    "MissingSecurityHeader": (400, "Your request was missing a required header"),
-    "NoSuchBucket": (404, "The specified bucket does not exist"),
-    "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
-    "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
-    "NoSuchConfiguration": (404, "The specified configuration does not exist."),
-    "NoSuchKey": (404, "The specified key does not exist."),
-    "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
-    "NoSuchObjectLockConfiguration": (
-        404,
-        "The specified object does not have a ObjectLock configuration",
-    ),
-    "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
-    "NoSuchTagSet": (404, "The TagSet does not exist"),
-    "NoSuchUpload": (
-        404,
-        (
-            "The specified upload does not exist. The upload ID may be invalid, or the upload may have "
-            "been aborted or completed."
-        ),
-    ),
-    "NoSuchVersion": (404, "The specified version does not exist."),
-    "NoSuchWebsiteConfiguration": (404, "The specified bucket does not have a website configuration"),
-    "NotImplemented": (501, "A header you provided implies functionality that is not implemented"),
-    "NotModified": (304, ""),
-    "ObjectLockConfigurationNotFoundError": (
-        404,
-        "Object Lock configuration does not exist for this bucket",
-    ),
-    "ObjectNotInActiveTierError": (
-        403,
-        (
-            "The source object of the COPY operation is not in the active tier and is only stored in Amazon "
-            "S3 Glacier."
-        ),
-    ),
-    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"),
-    "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
-    "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
-    "ServerSideEncryptionConfigurationNotFoundError": (
-        404,
-        "The server side encryption configuration was not found",
-    ),
-    "ServiceUnavailable": (503, "Please reduce your request rate."),
-    "SignatureDoesNotMatch": (
-        403,
-        (
-            "The request signature we calculated does not match the signature you provided. Check your "
-            "key and signing method."
-        ),
-    ),
-    "TooManyConfigurations": (
-        400,
-        (
+        "MalformedXML": _BAD_XML,
+        "MetadataTooLarge": "Your metadata headers exceed the maximum allowed metadata size",
+        "MissingSecurityHeader": "Your request was missing a required header",
+        "TooManyConfigurations": (
             "You are attempting to create a new configuration but have already reached the "
             "1,000-configuration limit."
         ),
-    ),
-    "UnexpectedContent": (400, "This request does not support content"),
-    "XAmzContentSHA256Mismatch": (
-        400,
-        "The provided 'x-amz-content-sha256' header does not match what was computed.",
-    ),
+        "UnexpectedContent": "This request does not support content",
+        "XAmzContentSHA256Mismatch": (
+            "The provided 'x-amz-content-sha256' header does not match what was computed."
+        ),
+    },
+    403: {
+        "AccessDenied": "Access Denied",
+        "AccessForbidden": "Access Forbidden",
+        "CrossLocationLoggingProhibitted": "Cross S3 location logging not allowed. ",
+        "InvalidObjectState": "The operation is not valid for the object's storage class",
+        "ObjectNotInActiveTierError": (
+            "The source object of the COPY operation is not in the active tier and is only stored in "
+            "Amazon S3 Glacier."
+        ),
+        "SignatureDoesNotMatch": (
+            "The request signature we calculated does not match the signature you provided. Check your "
+            "key and signing method."
+        ),
+    },
+    404: {
+        "NoSuchBucket": "The specified bucket does not exist",
+        "NoSuchBucketPolicy": "The bucket policy does not exist",
+        "NoSuchCORSConfiguration": "The CORS configuration does not exist",
+        "NoSuchConfiguration": "The specified configuration does not exist.",
+        "NoSuchKey": "The specified key does not exist.",
+        "NoSuchLifecycleConfiguration": "The lifecycle configuration does not exist",
+        "NoSuchObjectLockConfiguration": "The specified object does not have a ObjectLock configuration",
+        "NoSuchPublicAccessBlockConfiguration": "The public access block configuration was not found",
+        "NoSuchTagSet": "The TagSet does not exist",
+        "NoSuchUpload": (
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have "
+            "been aborted or completed."
+        ),
+        "NoSuchVersion": "The specified version does not exist.",
+        "NoSuchWebsiteConfiguration": "The specified bucket does not have a website configuration",
+        "ObjectLockConfigurationNotFoundError": "Object Lock configuration does not exist for this bucket",
+        "OwnershipControlsNotFoundError": "The bucket ownership controls were not found",
+        "ReplicationConfigurationNotFoundError": "The replication configuration was not found",
+    },
+    405: {"MethodNotAllowed": "The specified method is not allowed against this resource."},
+    409: {
+        "BucketAlreadyOwnedByYou": (
+            "Your previous request to create the named bucket succeeded and you already own it."
+        ),
+        "BucketNotEmpty": "The bucket you tried to delete is not empty",
+        "ConditionalRequestConflict": (
+            "The conditional request cannot succeed due to a conflicting operation against this resource."
+        ),
+        "InvalidBucketState": (
+            "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+        ),
+    },
+    411: {"MissingContentLength": "You must provide the Content-Length HTTP header."},
+    412: {"PreconditionFailed": "At least one of the pre-conditions you specified did not hold"},
+    416: {
+        "InvalidPartNumber": "The requested partnumber is not satisfiable",
+        "InvalidRange": "The requested range is not satisfiable",
+    },
+    500: {"InternalError": "We encountered an internal error. Please try again."},
+    501: {"NotImplemented": "A header you provided implies functionality that is not implemented"},
+    503: {"ServiceUnavailable": "Please reduce your request rate."},
+}
+"""AWS's message of each code, by status."""
+CODES: Final[Mapping[str, tuple[int, str]]] = {
+    code: (status, message) for status, messages in _MESSAGES.items() for code, message in messages.items()
 }
 """Code to status and AWS's message."""
 

@@ -52,6 +52,9 @@ class Prepared(NamedTuple):
     form: PostForm | None = None
 
 
+_NOTHING: Final = Prepared()
+
+
 class Preparation(NamedTuple):
     """How an operation gets what it needs before it runs in its one synchronous step.
 
@@ -78,14 +81,16 @@ class S3Request:
             Parameters of a presigned URL that stand for headers are among them, but for those about the body,
             which whoever made the URL did not know: what counts is the header that was sent with it.
         request_id: 16 hex digits.
+        prepared: What was computed before its operation runs.
     """
 
-    __slots__ = ("bucket", "headers", "key", "query", "request", "request_id")
+    __slots__ = ("bucket", "headers", "key", "prepared", "query", "request", "request_id")
 
     def __init__(self, request: Request, hosts: Hosts, request_id: str) -> None:
         """Raises S3Error for an invalid target."""
         self.request = request
         self.request_id = request_id
+        self.prepared = _NOTHING
         self.headers = _headers(request)
         path, _, query = request.target.partition(b"?")
         self.query = _query(query) if query else {}
@@ -105,6 +110,11 @@ class S3Request:
     def method(self) -> str:
         """The HTTP method."""
         return self.request.method
+
+    @property
+    def document(self) -> bytes:
+        """The checked body of an operation that takes a document."""
+        return self.prepared.document
 
 
 class S3Response(NamedTuple):

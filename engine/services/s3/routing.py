@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Final, NamedTuple
 
+from engine.protocols.aws.operation import Operation, operations_of
 from engine.protocols.aws.rest_routes import RestRoutes
 from engine.protocols.aws.service_model import service_model
 from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
@@ -18,127 +19,74 @@ from engine.services.s3.operations import (
     access_control,
     bucket_list,
     buckets,
+    copies,
+    deletes,
     lists,
     multipart_lists,
     multipart_uploads,
     object_locks,
+    objects,
+    restores,
     settings,
     tagging,
     version_lists,
 )
-from engine.services.s3.operations.copies import copy_object, sum_source
-from engine.services.s3.operations.deletes import delete_object, delete_objects, take_list
-from engine.services.s3.operations.objects import get_attributes, get_object, put_object, take_body
 from engine.services.s3.operations.post_object import post_object, take_form
-from engine.services.s3.operations.restores import restore_object
-from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
+from engine.services.s3.request import Preparation, S3Request, S3Response
 
 
-class RoutedOperation(NamedTuple):
+class S3Operation(NamedTuple):
     """One operation.
 
     Attributes:
         name: AWS's.
         run: Answers, in one synchronous step, from what is in memory; changes what is to be changed.
         changes: Whether it may change anything.
+        kept: Whether what it sets is kept and shown, and has no other effect.
+        prepare: Checks the request, and returns how to compute what `run` finds in `S3Request.prepared`;
+            None if that is nothing.
     """
 
     name: str
     run: Callable[[OperationContext, S3Request], S3Response]
     changes: bool = True
-
-
-class PreparedOperation(NamedTuple):
-    """An operation that has something to compute first.
-
-    Attributes:
-        name: AWS's.
-        run: As that of any operation, with what was computed.
-        prepare: Checks the request, and returns how to compute what `run` needs.
-        changes: Whether it may change anything.
-    """
-
-    name: str
-    run: Callable[[OperationContext, S3Request, Prepared], S3Response]
-    prepare: Callable[[OperationContext, S3Request], Preparation]
-    changes: bool = True
-
-
-AnyOperation = RoutedOperation | PreparedOperation
+    kept: bool = False
+    prepare: Callable[[OperationContext, S3Request], Preparation] | None = None
 
 
 def _document(context: OperationContext, call: S3Request) -> Preparation:
     return Preparation(partial(take_document, context, call))
 
 
-_Run = Callable[[OperationContext, S3Request], S3Response]
+_PARTS: Final = (
+    *(access_control, bucket_list, buckets, copies, deletes, lists, multipart_lists, multipart_uploads),
+    *(object_locks, objects, restores, tagging, version_lists),
+)
+_PREPARES: Final = {
+    "CreateBucket": _document,
+    "RestoreObject": _document,
+    "DeleteObjects": deletes.take_list,
+    "PutObject": objects.take_body,
+    "CopyObject": copies.sum_source,
+    "UploadPart": objects.take_body,
+    "UploadPartCopy": multipart_uploads.sum_part_source,
+    "CompleteMultipartUpload": multipart_uploads.take_parts,
+}
 
-_READS: Final[Mapping[str, _Run]] = {
-    "ListBuckets": bucket_list.list_buckets,
-    "HeadBucket": buckets.head_bucket,
-    "ListObjects": lists.list_objects,
-    "ListObjectsV2": lists.list_objects_v2,
-    "ListObjectVersions": version_lists.list_object_versions,
-    "ListMultipartUploads": multipart_lists.list_uploads,
-    "GetBucketLocation": buckets.get_location,
-    "GetBucketVersioning": buckets.get_versioning,
-    "GetBucketNotificationConfiguration": buckets.get_notifications,
-    "GetBucketTagging": tagging.get_bucket_tagging,
-    "GetBucketCors": buckets.get_cors,
-    "GetBucketAcl": access_control.get_bucket_acl,
-    "GetBucketPolicy": access_control.get_policy,
-    "GetBucketPolicyStatus": access_control.get_policy_status,
-    "GetObject": get_object,
-    "HeadObject": get_object,
-    "ListParts": multipart_lists.list_parts,
-    "GetObjectTagging": tagging.get_object_tagging,
-    "GetObjectAcl": access_control.get_object_acl,
-    "GetObjectLegalHold": object_locks.get_legal_hold,
-    "GetObjectRetention": object_locks.get_retention,
-    "GetObjectAttributes": get_attributes,
-    **settings.READS,
-}
-_CHANGES: Final = {
-    "DeleteBucket": buckets.delete_bucket,
-    "DeleteBucketTagging": tagging.delete_bucket_tagging,
-    "DeleteBucketCors": buckets.delete_cors,
-    "DeleteBucketPolicy": access_control.delete_policy,
-    "DeleteObject": delete_object,
-    "CreateMultipartUpload": multipart_uploads.create_upload,
-    "AbortMultipartUpload": multipart_uploads.abort_upload,
-    "DeleteObjectTagging": tagging.delete_object_tagging,
-    **settings.CHANGES,
-}
-_PREPARED: Final = {
-    "CreateBucket": (buckets.create_bucket, _document),
-    "PutBucketVersioning": (buckets.put_versioning, _document),
-    "PutBucketNotificationConfiguration": (buckets.put_notifications, _document),
-    "PutBucketTagging": (tagging.put_bucket_tagging, _document),
-    "PutBucketCors": (buckets.put_cors, _document),
-    "RestoreObject": (restore_object, _document),
-    "PutBucketAcl": (access_control.put_bucket_acl, _document),
-    "PutBucketPolicy": (access_control.put_policy, _document),
-    "PutObjectLegalHold": (object_locks.put_legal_hold, _document),
-    "PutObjectRetention": (object_locks.put_retention, _document),
-    "PutObjectAcl": (access_control.put_object_acl, _document),
-    **{name: (run, _document) for name, run in settings.WRITES.items()},
-    "DeleteObjects": (delete_objects, take_list),
-    "PutObject": (put_object, take_body),
-    "CopyObject": (copy_object, sum_source),
-    "UploadPart": (multipart_uploads.upload_part, take_body),
-    "UploadPartCopy": (multipart_uploads.copy_part, multipart_uploads.sum_part_source),
-    "CompleteMultipartUpload": (multipart_uploads.complete_upload, multipart_uploads.take_parts),
-    "PutObjectTagging": (tagging.put_object_tagging, _document),
-}
-SERVED: Final[Mapping[str, AnyOperation]] = {
-    **{name: RoutedOperation(name, run, changes=False) for name, run in _READS.items()},
-    **{name: RoutedOperation(name, run) for name, run in _CHANGES.items()},
-    **{name: PreparedOperation(name, run, prepare) for name, (run, prepare) in _PREPARED.items()},
+
+def _prepared(found: Operation) -> S3Operation:
+    """All others that put something take a document."""
+    prepare = _PREPARES.get(found.name, _document if found.name.startswith("Put") else None)
+    return S3Operation(found.name, found.function, found.writes, found.kept, prepare)
+
+
+SERVED: Final[Mapping[str, S3Operation]] = {
+    name: _prepared(found) for name, found in {**operations_of(_PARTS), **settings.OPERATIONS}.items()
 }
 """The operations of S3 that are here, by AWS's names."""
 
-_FORM: Final = PreparedOperation("PostObject", post_object, take_form)
-_PREFLIGHT: Final = RoutedOperation("Preflight", buckets.preflight, changes=False)
+_FORM: Final = S3Operation("PostObject", post_object, prepare=take_form)
+_PREFLIGHT: Final = S3Operation("Preflight", buckets.preflight, changes=False)
 """Two that S3 has, and its model has not."""
 
 _PLAIN: Final = {
@@ -193,7 +141,7 @@ def methods_for_pages(call: S3Request, method: str) -> tuple[str, ...]:
         return ()
 
 
-def find(call: S3Request, method: str = "") -> AnyOperation:
+def find(call: S3Request, method: str = "") -> S3Operation:
     """The operation, or the one it would be with another `method`.
 
     Raises S3Error: NotImplemented for an operation that is not here, else what S3 says of a request that is

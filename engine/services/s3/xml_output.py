@@ -20,11 +20,13 @@ _ROOTS: Final = {
     "ListObjectVersions": "ListVersionsResult",
     "CreateMultipartUpload": "InitiateMultipartUploadResult",
     "DeleteObjects": "DeleteResult",
-    "GetBucketTagging": "Tagging",
-    "GetBucketVersioning": "VersioningConfiguration",
-    "GetObjectTagging": "Tagging",
     "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetBucketPolicyStatus": "PolicyStatus",
     "UploadPartCopy": "CopyPartResult",
+    "ListBucketAnalyticsConfigurations": "ListBucketAnalyticsConfigurationResult",
+    "ListBucketIntelligentTieringConfigurations": "ListBucketIntelligentTieringConfigurationsOutput",
+    "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
+    "ListBucketMetricsConfigurations": "ListMetricsConfigurationsResult",
 }
 """Roots of documents that are not called as their operation with `Result` behind it: no model has them."""
 
@@ -32,12 +34,7 @@ Output = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 def answer(
-    operation: str,
-    output: Output,
-    head: bytes = b"",
-    events: Sequence[ObjectEvent] = (),
-    *,
-    root: str | None = None,
+    operation: str, output: Output, head: bytes = b"", events: Sequence[ObjectEvent] = ()
 ) -> S3Response:
     """200 with `output` as the document of `operation`; members that are None are left out."""
     model, writer = _model_and_writer()
@@ -45,8 +42,18 @@ def answer(
     payload = model.shapes[shape].get("payload")
     if payload is not None:
         shape = model.shapes[shape]["members"][payload]["shape"]
-    root = root or _ROOTS.get(operation, f"{operation}Result")
-    return S3Response(200, XML_HEAD + head, writer.document(root, shape, output), events)
+    return S3Response(200, XML_HEAD + head, writer.document(_root(operation), shape, output), events)
+
+
+@cache
+def _root(operation: str) -> str:
+    """The root of an answer's document: of what is put, it is that of the request that puts it."""
+    put = operation.replace("Get", "Put", 1)
+    if not operation.startswith("Get") or operation in _ROOTS:
+        return _ROOTS.get(operation, f"{operation}Result")
+    shape = service_model("s3").input_of(put)
+    root: str = shape["members"][shape["payload"]]["locationName"]
+    return root
 
 
 def shown_checksum(checksum: Checksum | None) -> dict[str, str]:

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import orjson
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.acl import ACL, PRIVATE, Acl, acl_of, checked_acl
 from engine.services.s3.errors import S3Error
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
-from engine.services.s3.operations.settings import payload_of, setting_answer
-from engine.services.s3.request import Prepared, S3Request, S3Response, xml_answer
-from engine.services.s3.xml import element
+from engine.services.s3.request import S3Request, S3Response
+from engine.services.s3.xml_input import payload_of
+from engine.services.s3.xml_output import answer
 
 _POLICY: Final = "BucketPolicy"
 _NOT_JSON: Final = "Policies must be valid JSON and the first byte must be '{'"
@@ -41,28 +42,30 @@ _NARROWS: Final = frozenset(
 """Keys of conditions that make a statement for everybody one for some."""
 
 
+@operation("GetBucketAcl", kept=True)
 def get_bucket_acl(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketAcl."""
-    return setting_answer("BucketAcl", context.bucket(call).settings.get(ACL, PRIVATE))
+    return answer("GetBucketAcl", context.bucket(call).settings.get(ACL, PRIVATE))
 
 
-def put_bucket_acl(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutBucketAcl: by a name, by grants in headers, or by a document."""
-    context.store.set_setting(context.bucket(call), ACL, _acl_asked(call, prepared))
+@operation("PutBucketAcl", writes=True, kept=True)
+def put_bucket_acl(context: OperationContext, call: S3Request) -> S3Response:
+    """By a name, by grants in headers, or by a document."""
+    context.store.set_setting(context.bucket(call), ACL, _acl_asked(call))
     return S3Response()
 
 
+@operation("GetObjectAcl", kept=True)
 def get_object_acl(context: OperationContext, call: S3Request) -> S3Response:
-    """GetObjectAcl."""
     bucket, version = context.version(call)
     acl = version.object_metadata.settings.get(ACL, PRIVATE)
-    return setting_answer("ObjectAcl", acl, version_header(bucket, version))
+    return answer("GetObjectAcl", acl, version_header(bucket, version))
 
 
-def put_object_acl(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutObjectAcl: there is an event if it changes anything."""
+@operation("PutObjectAcl", writes=True, kept=True)
+def put_object_acl(context: OperationContext, call: S3Request) -> S3Response:
+    """There is an event if it changes anything."""
     bucket, version = context.version(call)
-    acl, settings = _acl_asked(call, prepared), version.object_metadata.settings
+    acl, settings = _acl_asked(call), version.object_metadata.settings
     head = version_header(bucket, version)
     if acl == settings.get(ACL, PRIVATE):
         return S3Response(200, head)
@@ -71,29 +74,30 @@ def put_object_acl(context: OperationContext, call: S3Request, prepared: Prepare
     return S3Response(200, head, b"", (event_of(call, bucket, version, "ObjectAcl:Put", sized=False),))
 
 
-def _acl_asked(call: S3Request, prepared: Prepared) -> Acl:
-    acl, document = acl_of(call.headers), prepared.document
-    if acl is None and not document:
+def _acl_asked(call: S3Request) -> Acl:
+    acl = acl_of(call.headers)
+    if acl is None and not call.document:
         raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
-    if acl is not None and document:
+    if acl is not None and call.document:
         raise S3Error("UnexpectedContent")
-    return acl or checked_acl(payload_of("PutBucketAcl", document, "MalformedACLError"))
+    return acl or checked_acl(payload_of("PutBucketAcl", call, "MalformedACLError"))
 
 
 # --- policies
 
 
+@operation("GetBucketPolicy", kept=True)
 def get_policy(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketPolicy: the text that was put."""
+    """The text that was put."""
     policy = _policy(context, call)
     return S3Response(200, b"content-type: application/json\r\n", policy.encode())
 
 
-def put_policy(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutBucketPolicy."""
+@operation("PutBucketPolicy", writes=True, kept=True)
+def put_policy(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
     try:
-        text = prepared.document.decode()
+        text = call.document.decode()
         policy = orjson.loads(text)
     except ValueError:
         raise S3Error("MalformedPolicy", _NOT_JSON) from None
@@ -109,17 +113,19 @@ def put_policy(context: OperationContext, call: S3Request, prepared: Prepared) -
     return S3Response(204)
 
 
+@operation("DeleteBucketPolicy", writes=True, kept=True)
 def delete_policy(context: OperationContext, call: S3Request) -> S3Response:
-    """DeleteBucketPolicy: nothing happens if there is none."""
+    """Nothing happens if there is none."""
     context.store.set_setting(context.bucket(call), _POLICY, None)
     return S3Response(204)
 
 
+@operation("GetBucketPolicyStatus", kept=True)
 def get_policy_status(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketPolicyStatus: whether the policy allows anything to everybody."""
+    """Whether the policy allows anything to everybody."""
     statements = _listed(orjson.loads(_policy(context, call))["Statement"])
     is_public = any(_is_public(statement) for statement in statements)
-    return xml_answer("PolicyStatus", element("IsPublic", str(is_public).lower()))
+    return answer("GetBucketPolicyStatus", {"IsPublic": is_public})
 
 
 def _policy(context: OperationContext, call: S3Request) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.errors import invalid_argument
 from engine.services.s3.model import Bucket
 from engine.services.s3.operation_context import SHOWN_OWNER, OperationContext
@@ -31,8 +32,8 @@ REGIONS: Final = frozenset(_REGIONS.split())
 """AWS's, as botocore has them."""
 
 
+@operation("ListBuckets")
 def list_buckets(context: OperationContext, call: S3Request) -> S3Response:
-    """ListBuckets."""
     query = call.query
     max_buckets = whole_number(call, "max-buckets", _MAX_BUCKETS)
     if not 1 <= max_buckets <= _MAX_BUCKETS:

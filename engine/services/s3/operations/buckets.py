@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3 import cors
 from engine.services.s3.acl import ACL, Acl, acl_of
 from engine.services.s3.bucket_names import bucket_problem
@@ -16,7 +17,7 @@ from engine.services.s3.notification_configuration import ROOT, parsed, rendered
 from engine.services.s3.operation_context import HOST_ID, OperationContext
 from engine.services.s3.operations.bucket_list import REGIONS
 from engine.services.s3.operations.settings import OBJECT_LOCK, OWNERSHIP
-from engine.services.s3.request import XML_HEAD, Prepared, S3Request, S3Response, xml_answer
+from engine.services.s3.request import XML_HEAD, S3Request, S3Response, xml_answer
 from engine.services.s3.tags import MAX_BUCKET_TAGS, checked_tags
 from engine.services.s3.xml import document
 from engine.services.s3.xml_input import parse, text_of
@@ -27,15 +28,16 @@ _EUROPE: Final = "EU"
 _OWNERSHIP: Final = "x-amz-object-ownership"
 
 
-def create_bucket(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """CreateBucket. A bucket that exists is an error, except in us-east-1."""
+@operation("CreateBucket", writes=True)
+def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
+    """A bucket that exists is an error, except in us-east-1."""
     name, region = call.bucket, context.account.region
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
-    constraint = _constraint(prepared.document, region)
+    constraint = _constraint(call.document, region)
     existing = context.store.buckets.get(name)
     if existing is None:
-        acl, tags = acl_of(call.headers), _bucket_tags(prepared.document)
+        acl, tags = acl_of(call.headers), _bucket_tags(call.document)
         ownership = call.headers.get(_OWNERSHIP)
         if ownership not in (None, "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"):
             raise invalid_argument(f"Invalid {_OWNERSHIP} header: {ownership}", _OWNERSHIP, ownership or "")
@@ -79,8 +81,8 @@ def _constraint(body: bytes, own: str) -> str | None:
     return "eu-west-1" if asked == _EUROPE else asked
 
 
+@operation("HeadBucket")
 def head_bucket(context: OperationContext, call: S3Request) -> S3Response:
-    """HeadBucket."""
     bucket = context.bucket(call)
     head = (
         f"x-amz-bucket-region: {bucket.region}\r\nx-amz-bucket-arn: arn:aws:s3:::{bucket.name}\r\n"
@@ -89,14 +91,15 @@ def head_bucket(context: OperationContext, call: S3Request) -> S3Response:
     return S3Response(200, head.encode() + XML_HEAD)
 
 
+@operation("DeleteBucket", writes=True)
 def delete_bucket(context: OperationContext, call: S3Request) -> S3Response:
-    """DeleteBucket."""
     context.store.remove(context.bucket(call))
     return S3Response(204)
 
 
+@operation("GetBucketLocation")
 def get_location(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketLocation: empty for us-east-1, as on AWS."""
+    """Empty for us-east-1, as on AWS."""
     region = context.bucket(call).region
     return S3Response(200, XML_HEAD, document("LocationConstraint", "" if region == _CLASSIC else region))
 
@@ -104,16 +107,16 @@ def get_location(context: OperationContext, call: S3Request) -> S3Response:
 # --- versioning
 
 
+@operation("GetBucketVersioning")
 def get_versioning(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketVersioning."""
     versioning = context.bucket(call).versioning
     return answer("GetBucketVersioning", {"Status": versioning or None})
 
 
-def put_versioning(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutBucketVersioning."""
+@operation("PutBucketVersioning", writes=True)
+def put_versioning(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    root = parse(prepared.document, "VersioningConfiguration")
+    root = parse(call.document, "VersioningConfiguration")
     if (text_of(root, "MfaDelete") or "Disabled") != "Disabled":
         raise S3Error("NotImplemented", "This object store does not implement MFA delete.")
     status = text_of(root, "Status")
@@ -134,15 +137,16 @@ def put_versioning(context: OperationContext, call: S3Request, prepared: Prepare
 # --- notifications
 
 
+@operation("GetBucketNotificationConfiguration")
 def get_notifications(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketNotificationConfiguration."""
     return xml_answer(ROOT, rendered(context.bucket(call).notifications))
 
 
-def put_notifications(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutBucketNotificationConfiguration: replaces all that was configured by this call before."""
+@operation("PutBucketNotificationConfiguration", writes=True)
+def put_notifications(context: OperationContext, call: S3Request) -> S3Response:
+    """Replaces all that was configured by this call before."""
     bucket = context.bucket(call)
-    configuration = parsed(prepared.document, context.new_rule_id)
+    configuration = parsed(call.document, context.new_rule_id)
     if call.headers.get("x-amz-skip-destination-validation", "").lower() != "true":
         for rule in configuration.rules:
             reason = context.notifier.refusal(rule.target)
@@ -156,22 +160,24 @@ def put_notifications(context: OperationContext, call: S3Request, prepared: Prep
 # --- CORS
 
 
+@operation("GetBucketCors")
 def get_cors(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketCors."""
     bucket = context.bucket(call)
     if not bucket.cors:
         raise S3Error("NoSuchCORSConfiguration", details={"BucketName": bucket.name})
     return cors.rendered(bucket.cors)
 
 
-def put_cors(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutBucketCors: replaces all rules."""
-    context.store.set_cors(context.bucket(call), cors.parsed(prepared.document))
+@operation("PutBucketCors", writes=True)
+def put_cors(context: OperationContext, call: S3Request) -> S3Response:
+    """Replaces all rules."""
+    context.store.set_cors(context.bucket(call), cors.parsed(call.document))
     return S3Response()
 
 
+@operation("DeleteBucketCors", writes=True)
 def delete_cors(context: OperationContext, call: S3Request) -> S3Response:
-    """DeleteBucketCors: nothing happens if there is none."""
+    """Nothing happens if there is none."""
     context.store.set_cors(context.bucket(call), ())
     return S3Response(204)
 

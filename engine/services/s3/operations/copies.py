@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
 from engine.services.s3.errors import S3Error, invalid_argument
@@ -61,10 +62,10 @@ def _algorithm_asked(call: S3Request, source: ObjectVersion) -> str | None:
     return source.checksum.algorithm if source.checksum else None
 
 
-def copy_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """CopyObject."""
+@operation("CopyObject", writes=True)
+def copy_object(context: OperationContext, call: S3Request) -> S3Response:
     source = find_source(context, call)
-    if source.content is not prepared.content:  # overwritten while it was summed up
+    if source.content is not call.prepared.content:  # overwritten while it was summed up
         raise S3Error("ServiceUnavailable")
     bucket = context.bucket(call)
     check_write(call.headers, call.key, bucket.latest(call.key))
@@ -79,8 +80,9 @@ def copy_object(context: OperationContext, call: S3Request, prepared: Prepared) 
             "the object's metadata, storage class, website redirect location or encryption attributes."
         )
         raise S3Error("InvalidRequest", message)
-    checksum = _copied_checksum(call, source, prepared.digest)
-    version = context.store.put(bucket, call.key, source.content, prepared.etag, object_metadata, checksum)
+    checksum = _copied_checksum(call, source, call.prepared.digest)
+    etag = call.prepared.etag
+    version = context.store.put(bucket, call.key, source.content, etag, object_metadata, checksum)
     head = ENCRYPTED + new_version_header(bucket, version)
     if version_id is not None:
         head += b"x-amz-copy-source-version-id: %b\r\n" % source.version_id.encode()

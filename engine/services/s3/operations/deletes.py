@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import EMPTY
 from engine.services.s3.body import has_digest
 from engine.services.s3.errors import S3Error, invalid_argument
@@ -27,7 +28,7 @@ from engine.services.s3.operations.object_locks import bypasses_governance
 from engine.services.s3.operations.settings import OBJECT_LOCK
 from engine.services.s3.parameters import is_version_id
 from engine.services.s3.preconditions import check_write
-from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
+from engine.services.s3.request import Preparation, S3Request, S3Response
 from engine.services.s3.store import EMPTY_MD5
 from engine.services.s3.xml_input import children, parse, text_of
 from engine.services.s3.xml_output import answer
@@ -35,8 +36,9 @@ from engine.services.s3.xml_output import answer
 _MAX_KEYS: Final = 1000
 
 
+@operation("DeleteObject", writes=True)
 def delete_object(context: OperationContext, call: S3Request) -> S3Response:
-    """DeleteObject. A missing object is no error."""
+    """A missing object is no error."""
     bucket = context.bucket(call)
     _check_bypass(call, bucket)
     version_id = version_asked(call.query)
@@ -75,11 +77,12 @@ def take_list(context: OperationContext, call: S3Request) -> Preparation:
     return Preparation(partial(take_document, context, call))
 
 
-def delete_objects(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """DeleteObjects: each key by itself, all in one answer."""
+@operation("DeleteObjects", writes=True)
+def delete_objects(context: OperationContext, call: S3Request) -> S3Response:
+    """Each key by itself, all in one answer."""
     bucket = context.bucket(call)
     _check_bypass(call, bucket)
-    root = parse(prepared.document, "Delete")
+    root = parse(call.document, "Delete")
     listed = list(children(root, "Object"))
     if not 1 <= len(listed) <= _MAX_KEYS:
         raise S3Error("MalformedXML")

@@ -10,6 +10,7 @@ import base64
 import binascii
 from typing import Any, Final
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.errors import invalid_argument
 from engine.services.s3.listing import ListingPage, common_prefixes, encoded, page
 from engine.services.s3.model import Bucket, ObjectVersion
@@ -34,8 +35,8 @@ _OF_V2: Final = {
 _OF_V1: Final = {"marker": "Marker unsupported with REST.GET.BUCKET in list-type=2"}
 
 
+@operation("ListObjectsV2")
 def list_objects_v2(context: OperationContext, call: S3Request) -> S3Response:
-    """ListObjectsV2."""
     max_keys, bucket, encoding = _start(context, call, _OF_V1)
     token, start_after = call.query.get("continuation-token"), call.query.get("start-after")
     behind = (start_after or "") if token is None else from_token(token, "continuation-token")
@@ -54,6 +55,7 @@ def list_objects_v2(context: OperationContext, call: S3Request) -> S3Response:
     return answer("ListObjectsV2", output | _entries(found, encoding, SHOWN_OWNER if has_owner else None))
 
 
+@operation("ListObjects")
 def list_objects(context: OperationContext, call: S3Request) -> S3Response:
     """ListObjects, the first version, which s3cmd and rclone still use."""
     max_keys, bucket, encoding = _start(context, call, _OF_V2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.checksums import ALGORITHMS
 from engine.services.s3.errors import invalid_argument
 from engine.services.s3.listing import common_prefixes, encoded
@@ -26,8 +27,8 @@ from engine.services.s3.xml_output import answer
 _INITIATOR: Final = {"ID": OWNER, "DisplayName": "engine"}
 
 
+@operation("ListParts")
 def list_parts(context: OperationContext, call: S3Request) -> S3Response:
-    """ListParts."""
     asked, marker = whole_number(call, "max-parts"), whole_number(call, "part-number-marker", 0)
     bucket = context.bucket(call)
     check_not_negative(asked, "max-parts")
@@ -72,8 +73,9 @@ class _Page(NamedTuple):
     is_cut: bool
 
 
+@operation("ListMultipartUploads")
 def list_uploads(context: OperationContext, call: S3Request) -> S3Response:
-    """ListMultipartUploads. A page that ends with a common prefix has no markers that lead on, as on AWS."""
+    """A page that ends with a common prefix has no markers that lead on, as on AWS."""
     asked = whole_number(call, "max-uploads")
     bucket, query, encoding = context.bucket(call), call.query, encoding_asked(call)
     check_not_negative(asked, "max-uploads")

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 from xml.etree.ElementTree import Element
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import sent_checksum
 from engine.services.s3.checksums import (
@@ -47,8 +48,8 @@ _MAX_PARTS: Final = 10_000
 _COPIED_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 
 
+@operation("CreateMultipartUpload", writes=True)
 def create_upload(context: OperationContext, call: S3Request) -> S3Response:
-    """CreateMultipartUpload."""
     bucket = context.bucket(call)
     asked = call.headers.get("x-amz-checksum-algorithm")
     algorithm = algorithm_named(asked) if asked else None
@@ -79,19 +80,19 @@ def _upload(context: OperationContext, call: S3Request) -> Upload:
     return context.store.upload(context.bucket(call), call.key, call.query["uploadId"])
 
 
-def upload_part(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """UploadPart."""
+@operation("UploadPart", writes=True)
+def upload_part(context: OperationContext, call: S3Request) -> S3Response:
     upload, number = _upload(context, call), part_number(call)
-    checksum = prepared.checksum
+    checksum = call.prepared.checksum
     if upload.algorithm and checksum is not None and checksum.algorithm != upload.algorithm:
         message = (
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, "
             f"actual checksum Type: {checksum.algorithm.lower()}"
         )
         raise S3Error("InvalidRequest", message)
-    context.store.put_part(upload, number, prepared.content, prepared.etag, checksum)
+    context.store.put_part(upload, number, call.prepared.content, call.prepared.etag, checksum)
     head = b'etag: "%b"\r\n%b%b' % (
-        prepared.etag.encode(),
+        call.prepared.etag.encode(),
         ENCRYPTED,
         checksum_head(checksum).partition(b"x-amz-checksum-type")[0],
     )
@@ -128,12 +129,12 @@ def _copied_range(asked: str, size: int) -> tuple[int, int]:
     return first, last + 1
 
 
-def copy_part(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """UploadPartCopy."""
+@operation("UploadPartCopy", writes=True)
+def copy_part(context: OperationContext, call: S3Request) -> S3Response:
     upload, number = _upload(context, call), part_number(call)
-    digest = prepared.digest
+    digest = call.prepared.digest
     checksum = Checksum(upload.algorithm, b64(digest)) if upload.algorithm and digest else None
-    part = context.store.put_part(upload, number, prepared.content, prepared.etag, checksum)
+    part = context.store.put_part(upload, number, call.prepared.content, call.prepared.etag, checksum)
     output = {"ETag": f'"{part.etag}"', "LastModified": part.modified_s}
     if checksum is not None:
         output[ALGORITHMS[checksum.algorithm].member] = checksum.value
@@ -172,10 +173,10 @@ def _sum_whole(
     return prepared._replace(digest=hasher.digest())
 
 
-def complete_upload(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """CompleteMultipartUpload."""
+@operation("CompleteMultipartUpload", writes=True)
+def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
     bucket, upload = context.bucket(call), _upload(context, call)
-    parts = [_part(upload, listed) for listed in _listed(call, prepared.document)]
+    parts = [_part(upload, listed) for listed in _listed(call, call.document)]
     for part in parts[:-1]:
         if part.content.size < MIN_PART_BYTES:
             details = {
@@ -188,7 +189,7 @@ def complete_upload(context: OperationContext, call: S3Request, prepared: Prepar
     content = Content.joined([part.content for part in parts])
     _check_size(call, content.size)
     check_completion(call.headers, upload, bucket.latest(call.key))
-    checksum = _whole_checksum(call, upload, parts, prepared.digest)
+    checksum = _whole_checksum(call, upload, parts, call.prepared.digest)
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
     completed = tuple(_completed(upload, part) for part in parts)
@@ -285,8 +286,8 @@ def _whole_checksum(
     return checksum
 
 
+@operation("AbortMultipartUpload", writes=True)
 def abort_upload(context: OperationContext, call: S3Request) -> S3Response:
-    """AbortMultipartUpload."""
     bucket = context.bucket(call)
     context.store.end_upload(bucket, _upload(context, call))
     return S3Response(204)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.errors import S3Error
 from engine.services.s3.object_lock import (
     BYPASS,
@@ -19,27 +20,29 @@ from engine.services.s3.object_lock import (
     check_retention_change,
 )
 from engine.services.s3.operation_context import OperationContext, version_header
-from engine.services.s3.operations.settings import payload_of, setting_answer
-from engine.services.s3.request import Prepared, S3Request, S3Response
+from engine.services.s3.request import S3Request, S3Response
+from engine.services.s3.xml_input import payload_of
+from engine.services.s3.xml_output import answer
 
 
-def put_legal_hold(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutObjectLegalHold."""
-    hold = payload_of("PutObjectLegalHold", prepared.document)
+@operation("PutObjectLegalHold", writes=True)
+def put_legal_hold(context: OperationContext, call: S3Request) -> S3Response:
+    hold = payload_of("PutObjectLegalHold", call)
     if "Status" not in hold:
         raise S3Error("MalformedXML")
     check_locks(context.bucket(call))
     return _kept(context, call, HOLD, hold)
 
 
+@operation("GetObjectLegalHold")
 def get_legal_hold(context: OperationContext, call: S3Request) -> S3Response:
-    """GetObjectLegalHold."""
     return _shown(context, call, HOLD)
 
 
-def put_retention(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutObjectRetention: an empty one ends it, for who may."""
-    retention = payload_of("PutObjectRetention", prepared.document)
+@operation("PutObjectRetention", writes=True)
+def put_retention(context: OperationContext, call: S3Request) -> S3Response:
+    """An empty one ends it, for who may."""
+    retention = payload_of("PutObjectRetention", call)
     if retention and not {"Mode", "RetainUntilDate"} <= retention.keys():
         raise S3Error("MalformedXML")
     check_locks(context.bucket(call))
@@ -52,8 +55,8 @@ def put_retention(context: OperationContext, call: S3Request, prepared: Prepared
     return _kept(context, call, RETENTION, retention or None)
 
 
+@operation("GetObjectRetention")
 def get_retention(context: OperationContext, call: S3Request) -> S3Response:
-    """GetObjectRetention."""
     return _shown(context, call, RETENTION)
 
 
@@ -77,4 +80,4 @@ def _shown(context: OperationContext, call: S3Request, name: str) -> S3Response:
     value = version.object_metadata.settings.get(name)
     if value is None:
         raise S3Error("NoSuchObjectLockConfiguration")
-    return setting_answer(name, value)
+    return answer(f"Get{name}", value)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from engine.protocols.aws.operation import operation
 from engine.protocols.http.dates import http_date
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import receive
@@ -62,14 +63,14 @@ def _take_body(context: OperationContext, call: S3Request) -> Prepared:
     return Prepared(b"", Content.of(context.store.blob_store.keep(data)), etag, checksum)
 
 
-def put_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutObject."""
+@operation("PutObject", writes=True)
+def put_object(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
     check_write(call.headers, call.key, bucket.latest(call.key))
     object_metadata = metadata_of(call.headers)
     if bucket.settings or object_metadata.settings:
         object_metadata = locked(bucket, object_metadata, context.clock.wall())
-    _, content, etag, checksum, *_ = prepared
+    _, content, etag, checksum, *_ = call.prepared
     version = context.store.put(bucket, call.key, content, etag, object_metadata, checksum)
     head = b'etag: "%b"\r\n%b%b%b' % (
         etag.encode(),
@@ -92,8 +93,9 @@ def checksum_head(checksum: Checksum | None) -> bytes:
 # --- get
 
 
+@operation("GetObject")
 def get_object(context: OperationContext, call: S3Request) -> S3Response:
-    """GetObject and HeadObject; the server leaves the body of HEAD out."""
+    """HeadObject too: the server leaves the body of HEAD out."""
     bucket, version = context.version(call)
     check_read(call.headers, version)
     head = object_head(version) + version_header(bucket, version)
@@ -114,6 +116,11 @@ def get_object(context: OperationContext, call: S3Request) -> S3Response:
     start, stop, size = wanted
     head += b"content-range: bytes %d-%d/%d\r\n" % (start, stop - 1, size)
     return S3Response(206, head, _readable(context, call, version.content.part(start, stop)))
+
+
+@operation("HeadObject")
+def head_object(context: OperationContext, call: S3Request) -> S3Response:
+    return get_object(context, call)
 
 
 def _readable(context: OperationContext, call: S3Request, content: Content) -> Content:
@@ -158,8 +165,8 @@ def _overridden(head: bytes, call: S3Request) -> bytes:
     return b"\r\n".join((*kept, b"".join(header_line(name, value) for name, value in asked)))
 
 
+@operation("GetObjectAttributes")
 def get_attributes(context: OperationContext, call: S3Request) -> S3Response:
-    """GetObjectAttributes."""
     bucket, version = context.version(call)
     sent = call.headers.get("x-amz-object-attributes", "")
     asked = {name.strip() for name in sent.split(",")} - {""}

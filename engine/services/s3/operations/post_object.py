@@ -92,9 +92,10 @@ def _take_form(context: OperationContext, call: S3Request) -> Prepared:
     )
 
 
-def post_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+def post_object(context: OperationContext, call: S3Request) -> S3Response:
     """PostObject."""
     bucket = context.bucket(call)
+    prepared = call.prepared
     assert prepared.form is not None
     key, given = prepared.form
     host = call.headers.get("host", "localhost")

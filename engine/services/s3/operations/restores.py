@@ -9,22 +9,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.errors import S3Error
 from engine.services.s3.events import RestoredCopy
 from engine.services.s3.object_metadata import ARCHIVES, RESTORED_UNTIL, is_restored, storage_class
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
-from engine.services.s3.operations.settings import payload_of
-from engine.services.s3.request import Prepared, S3Request, S3Response
+from engine.services.s3.request import S3Request, S3Response
+from engine.services.s3.xml_input import payload_of
 
 _DAY_S: Final = 86_400
 _MAX_DAYS: Final = 1_000_000
 """More than any copy is kept for, and few enough for a date."""
 
 
-def restore_object(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """RestoreObject: 202; 200 if it only moves the end of a copy that is there. It is done at once."""
+@operation("RestoreObject", writes=True)
+def restore_object(context: OperationContext, call: S3Request) -> S3Response:
+    """202; 200 if it only moves the end of a copy that is there. It is done at once."""
     bucket, version = context.version(call)
-    asked = payload_of("RestoreObject", prepared.document)
+    asked = payload_of("RestoreObject", call)
     if asked.get("Type") == "SELECT" or "SelectParameters" in asked or "OutputLocation" in asked:
         raise S3Error("NotImplemented", "This object store does not implement queries of archived objects.")
     archive = storage_class(version)

@@ -6,18 +6,17 @@ Source: Amazon S3 API Reference of each; answers recorded on AWS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from engine.protocols.aws.rest_xml_input import MalformedDocument, read
-from engine.protocols.aws.service_model import service_model
+from engine.protocols.aws.operation import Operation
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Bucket
 from engine.services.s3.object_lock import CONFIGURATION
 from engine.services.s3.operation_context import OperationContext
-from engine.services.s3.request import Prepared, S3Request, S3Response
+from engine.services.s3.request import S3Request, S3Response
 from engine.services.s3.setting_checks import (
     AES256,
     ALL_BLOCKED,
@@ -34,7 +33,7 @@ from engine.services.s3.setting_checks import (
     check_website,
     unchecked,
 )
-from engine.services.s3.xml_input import parse
+from engine.services.s3.xml_input import payload_of
 from engine.services.s3.xml_output import answer
 
 Check = Callable[[OperationContext, Bucket, dict[str, Any]], Value]
@@ -125,43 +124,16 @@ BUCKET_SETTINGS: Final = (
     Setting(name="BucketRequestPayment", initial={"Payer": "BucketOwner"}),
     Setting(name="BucketAbac", check=check_abac, initial={"Status": "Disabled"}),
 )
-_LISTED: Final = {
-    "BucketAnalytics": "ListBucketAnalyticsConfigurationResult",
-    "BucketIntelligentTiering": "ListBucketIntelligentTieringConfigurationsOutput",
-    "BucketInventory": "ListInventoryConfigurationsResult",
-    "BucketMetrics": "ListMetricsConfigurationsResult",
-}
-"""Configurations of which a bucket has many, by their ids, and the root of their list."""
-
-
-# --- documents
-
-
-def payload_of(operation: str, body: bytes, code: str = "MalformedXML") -> dict[str, Any]:
-    """The document that a request of an operation has in its body. Raises S3Error with `code`."""
-    model = service_model("s3")
-    shape = model.input_of(operation)
-    reference = shape["members"][shape["payload"]]
-    try:
-        value: dict[str, Any] = read(model, model.shape_of(reference), parse(body, reference["locationName"]))
-    except (MalformedDocument, S3Error):
-        raise S3Error(code) from None
-    return value
-
-
-def setting_answer(name: str, value: Value, head: bytes = b"") -> S3Response:
-    """The answer to the operation that gets a setting: the document it is put with."""
-    shape = service_model("s3").input_of(f"Put{name}")
-    root = shape["members"][shape["payload"]]["locationName"]
-    return answer(f"Get{name}", value, head, root=root)
+_LISTED: Final = ("BucketAnalytics", "BucketIntelligentTiering", "BucketInventory", "BucketMetrics")
+"""Configurations of which a bucket has many, by their ids."""
 
 
 # --- operations
 
 
-def _put(setting: Setting, context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+def _put(setting: Setting, context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    value = setting.check(context, bucket, payload_of(f"Put{setting.name}", prepared.document))
+    value = setting.check(context, bucket, payload_of(f"Put{setting.name}", call))
     head = b""
     if setting.name == "BucketLifecycleConfiguration":
         size = call.headers.get(_SMALLEST, "all_storage_classes_128K")
@@ -176,7 +148,7 @@ def _put(setting: Setting, context: OperationContext, call: S3Request, prepared:
 def _get(setting: Setting, context: OperationContext, call: S3Request) -> S3Response:
     value = setting.of(context.bucket(call))
     document = {name: member for name, member in value.items() if name != _SMALLEST}
-    return setting_answer(setting.name, document, _smallest_head(value))
+    return answer(f"Get{setting.name}", document, _smallest_head(value))
 
 
 _SMALLEST: Final = "x-amz-transition-default-minimum-object-size"
@@ -196,9 +168,9 @@ def _all(bucket: Bucket, name: str) -> dict[str, Value]:
     return bucket.settings.get(name) or {}
 
 
-def _put_one(name: str, context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
+def _put_one(name: str, context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    value = payload_of(f"Put{name}Configuration", prepared.document)
+    value = payload_of(f"Put{name}Configuration", call)
     if value["Id"] != call.query["id"]:
         raise S3Error("IdMismatch" if name == "BucketInventory" else "MalformedXML")
     if name == "BucketInventory":
@@ -216,7 +188,7 @@ def _get_one(name: str, context: OperationContext, call: S3Request) -> S3Respons
     value = _all(context.bucket(call), name).get(call.query["id"])
     if value is None:
         raise S3Error("NoSuchConfiguration")
-    return setting_answer(f"{name}Configuration", value)
+    return answer(f"Get{name}Configuration", value)
 
 
 def _delete_one(name: str, context: OperationContext, call: S3Request) -> S3Response:
@@ -241,20 +213,24 @@ def _list(name: str, context: OperationContext, call: S3Request) -> S3Response:
         "NextContinuationToken": shown[-1] if is_cut else None,
         f"{name.removeprefix('Bucket')}ConfigurationList": [kept[one] for one in shown],
     }
-    return answer(f"List{name}Configurations", value, root=_LISTED[name])
+    return answer(f"List{name}Configurations", value)
 
 
-READS: Final[Mapping[str, Callable[[OperationContext, S3Request], S3Response]]] = {
-    **{f"Get{setting.name}": partial(_get, setting) for setting in BUCKET_SETTINGS},
-    **{f"Get{name}Configuration": partial(_get_one, name) for name in _LISTED},
-    **{f"List{name}Configurations": partial(_list, name) for name in _LISTED},
+def _operations() -> Iterator[tuple[str, Callable[[OperationContext, S3Request], S3Response]]]:
+    for setting in BUCKET_SETTINGS:
+        yield f"Put{setting.name}", partial(_put, setting)
+        yield f"Get{setting.name}", partial(_get, setting)
+        if setting.delete:
+            yield setting.delete, partial(_delete, setting)
+    for name in _LISTED:
+        yield f"Put{name}Configuration", partial(_put_one, name)
+        yield f"Get{name}Configuration", partial(_get_one, name)
+        yield f"Delete{name}Configuration", partial(_delete_one, name)
+        yield f"List{name}Configurations", partial(_list, name)
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    name: Operation(name, run, writes=name.startswith(("Put", "Delete")), kept=True)
+    for name, run in _operations()
 }
-CHANGES: Final[Mapping[str, Callable[[OperationContext, S3Request], S3Response]]] = {
-    **{setting.delete: partial(_delete, setting) for setting in BUCKET_SETTINGS if setting.delete},
-    **{f"Delete{name}Configuration": partial(_delete_one, name) for name in _LISTED},
-}
-WRITES: Final[Mapping[str, Callable[[OperationContext, S3Request, Prepared], S3Response]]] = {
-    **{f"Put{setting.name}": partial(_put, setting) for setting in BUCKET_SETTINGS},
-    **{f"Put{name}Configuration": partial(_put_one, name) for name in _LISTED},
-}
-"""The operations, by AWS's names: those that read, that change without a document, that take one."""
+"""Those on settings, by AWS's names."""

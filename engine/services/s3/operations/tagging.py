@@ -7,33 +7,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import Bucket, ObjectVersion
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
-from engine.services.s3.request import Prepared, S3Request, S3Response
+from engine.services.s3.request import S3Request, S3Response
 from engine.services.s3.store import is_a_marker
 from engine.services.s3.tags import MAX_BUCKET_TAGS, shown_tags, tags_of_xml
 from engine.services.s3.xml_output import answer
 
 
+@operation("GetObjectTagging")
 def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
-    """GetObjectTagging."""
     bucket, version = _tagged(context, call)
     tags = shown_tags(version.object_metadata.tags)
     return answer("GetObjectTagging", tags, version_header(bucket, version))
 
 
-def put_object_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutObjectTagging."""
+@operation("PutObjectTagging", writes=True)
+def put_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
     bucket, version = _tagged(context, call)
-    tags = tags_of_xml(prepared.document)
+    tags = tags_of_xml(call.document)
     context.store.set_metadata(bucket, version, replace(version.object_metadata, tags=tags))
     events = event_of(call, bucket, version, "ObjectTagging:Put", sized=False)
     return S3Response(200, version_header(bucket, version), b"", (events,))
 
 
+@operation("DeleteObjectTagging", writes=True)
 def delete_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
-    """DeleteObjectTagging."""
     bucket, version = _tagged(context, call)
     context.store.set_metadata(bucket, version, replace(version.object_metadata, tags={}))
     events = event_of(call, bucket, version, "ObjectTagging:Delete", sized=False)
@@ -48,22 +49,22 @@ def _tagged(context: OperationContext, call: S3Request) -> tuple[Bucket, ObjectV
     return context.version(call)
 
 
+@operation("GetBucketTagging")
 def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
-    """GetBucketTagging."""
     bucket = context.bucket(call)
     if not bucket.tags:
         raise S3Error("NoSuchTagSet", details={"BucketName": bucket.name})
     return answer("GetBucketTagging", shown_tags(bucket.tags))
 
 
-def put_bucket_tagging(context: OperationContext, call: S3Request, prepared: Prepared) -> S3Response:
-    """PutBucketTagging."""
+@operation("PutBucketTagging", writes=True)
+def put_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    context.store.set_bucket_tags(bucket, tags_of_xml(prepared.document, MAX_BUCKET_TAGS))
+    context.store.set_bucket_tags(bucket, tags_of_xml(call.document, MAX_BUCKET_TAGS))
     return S3Response(204)
 
 
+@operation("DeleteBucketTagging", writes=True)
 def delete_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
-    """DeleteBucketTagging."""
     context.store.set_bucket_tags(context.bucket(call), {})
     return S3Response(204)

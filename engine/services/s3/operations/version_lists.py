@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
+from engine.protocols.aws.operation import operation
 from engine.services.s3.errors import invalid_argument
 from engine.services.s3.listing import common_prefixes, encoded, page
 from engine.services.s3.model import NULL_VERSION, Bucket, ObjectVersion
@@ -29,8 +30,9 @@ from engine.services.s3.xml_output import answer
 _MARKER = "version-id-marker"
 
 
+@operation("ListObjectVersions")
 def list_object_versions(context: OperationContext, call: S3Request) -> S3Response:
-    """ListObjectVersions: a page may end between two versions of one key."""
+    """A page may end between two versions of one key."""
     max_keys = whole_number(call, "max-keys")
     bucket, query = context.bucket(call), call.query
     if max_keys < 0:

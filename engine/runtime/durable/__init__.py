@@ -1,0 +1,1 @@
+"""Durable executions, live: the driver around `engine.core.durable`, and what keeps them."""

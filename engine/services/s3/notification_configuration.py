@@ -6,7 +6,8 @@ Source: Amazon S3 API Reference, PutBucketNotificationConfiguration and GetBucke
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -17,6 +18,7 @@ from engine.services.s3.notification_rules import (
     NotificationRule,
     NotificationTarget,
     TargetKind,
+    overlap,
 )
 from engine.services.s3.xml import element
 from engine.services.s3.xml_input import children, parse, text_of
@@ -54,7 +56,22 @@ def parsed(body: bytes, new_id: Callable[[], str]) -> NotificationConfiguration:
             raise S3Error("MalformedXML")
     if len(rules) > _MAX_RULES or len({rule.id for rule in rules}) != len(rules):
         raise invalid_argument("Same ID used for multiple configurations. IDs must be unique", "Id", "")
+    for first, second in combinations(rules, 2):
+        if overlap(first, second):
+            raise _ambiguous(first, second)
     return NotificationConfiguration(rules=tuple(rules), eventbridge=eventbridge)
+
+
+def _ambiguous(first: NotificationRule, second: NotificationRule) -> S3Error:
+    """The error for two that may match one event of one key, as AWS tells it with filters and without."""
+    if any(value is not None for rule in (first, second) for value in (rule.prefix, rule.suffix)):
+        return S3Error(
+            "InvalidArgument",
+            "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the "
+            "prefixes are overlapping for the same event type.",
+        )
+    message = "Configurations overlap. Configurations on the same bucket cannot share a common event type."
+    return invalid_argument(message, "Event", ", ".join((*first.events, *second.events)))
 
 
 def _rule(
@@ -70,7 +87,7 @@ def _rule(
         if event not in EVENT_TYPES:
             raise invalid_argument("The event is not supported for notifications", "Event", event)
     if kind == "queue" and arn.endswith(".fifo"):
-        raise unreachable(NotificationTarget(kind, arn), "FIFO queues are not supported as a destination")
+        raise unreachable([(NotificationTarget(kind, arn), "FIFO queues are not supported as a destination")])
     filters = _filters(node)
     return NotificationRule(
         id=text_of(node, "Id") or new_id(),
@@ -99,13 +116,14 @@ def _filters(node: Element) -> dict[str, str]:
     return found
 
 
-def unreachable(target: NotificationTarget, reason: str) -> S3Error:
-    """The error for a target that nothing can be delivered to."""
-    return S3Error(
-        "InvalidArgument",
-        "Unable to validate the following destination configurations",
-        {"ArgumentName1": target.arn, "ArgumentValue1": reason},
-    )
+def unreachable(refused: Sequence[tuple[NotificationTarget, str]]) -> S3Error:
+    """The error for targets that nothing can be delivered to, each with its reason; counted from 1."""
+    details: dict[str, str] = {}
+    for number, (target, reason) in enumerate(refused, 1):
+        details[f"ArgumentName{number}"] = target.arn + (", null" if target.kind == "lambda" else "")
+        details[f"ArgumentValue{number}"] = reason
+    message = "Unable to validate the following destination configurations"
+    return S3Error("InvalidArgument", message, details)
 
 
 def rendered(configuration: NotificationConfiguration) -> str:

@@ -135,7 +135,8 @@ class NotificationRecords:
         }
         detail["request-id"] = object_event.request_id
         detail["requester"] = self._account.account_id
-        detail["source-ip-address"] = object_event.peer
+        if event != "ObjectRestore:Completed":  # which no request does
+            detail["source-ip-address"] = object_event.peer
         if kind in (CREATED, DELETED):
             object_metadata["sequencer"] = sequencer
             detail["reason"] = REASONS.get(event) or REASONS.get(family, "PutObject")

@@ -6,9 +6,9 @@ using object key name filtering".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from urllib.parse import unquote_plus
 
 Form = Literal["s3", "eventbridge"]
@@ -39,6 +39,45 @@ EVENT_TYPES: Final = frozenset(
     for tail in (("",) if not kinds else (":*", *(f":{kind}" for kind in kinds)))
 )
 """What a configuration may ask for."""
+
+
+class Filtered(Protocol):
+    """Which events of which keys are asked for."""
+
+    @property
+    def events(self) -> Sequence[str]:
+        """As asked for: `s3:ObjectCreated:*`, ..."""
+
+    @property
+    def prefix(self) -> str | None:
+        """Of the key."""
+
+    @property
+    def suffix(self) -> str | None:
+        """Of the key."""
+
+
+def overlap(first: Filtered, second: Filtered) -> bool:
+    """Whether AWS refuses the two on one bucket: both may match one event of one key.
+
+    Source: Amazon S3 User Guide, "Configuring event notifications using object key name filtering",
+    "Examples of ... invalid prefix and suffix overlap".
+    """
+    prefixes = first.prefix or "", second.prefix or ""
+    suffixes = first.suffix or "", second.suffix or ""
+    return (
+        any(_share(a, b) for a in first.events for b in second.events)
+        and (prefixes[0].startswith(prefixes[1]) or prefixes[1].startswith(prefixes[0]))
+        and (suffixes[0].endswith(suffixes[1]) or suffixes[1].endswith(suffixes[0]))
+    )
+
+
+def _share(first: str, second: str) -> bool:
+    """Whether one event can be of both types; families (`s3:ObjectCreated:*`) do not nest."""
+    for family, other in ((first, second), (second, first)):
+        if family.endswith("*") and other.startswith(family[:-1]):
+            return True
+    return first == second
 
 
 class NotificationTarget(NamedTuple):

@@ -23,7 +23,6 @@ Raises `NotAccepting` if it took nothing.
 """
 
 _SERVICES: Final[Mapping[TargetKind, str]] = {"queue": "sqs", "topic": "sns", "eventbridge": "events"}
-_NAMES: Final[Mapping[TargetKind, str]] = {"lambda": "Lambda", "queue": "queue", "topic": "topic"}
 
 
 class NotificationTargets:
@@ -61,7 +60,9 @@ class NotificationTargets:
         is_served = target.kind == "lambda" or _SERVICES[target.kind] in self._senders
         if is_served and self._exists(target.arn):
             return None
-        return f"The destination {_NAMES[target.kind]} does not exist"
+        if target.kind == "lambda":
+            return f"Not authorized to invoke function [{target.arn}]"
+        return f"The destination {target.kind} does not exist"
 
     def deliver(
         self, target: NotificationTarget, document: dict[str, Any], trace: str | None = None, /

@@ -15,7 +15,7 @@ from engine.core.outcome import Outcome
 from engine.core.trace_context import ROOT_BITS, new_root
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
-from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
+from engine.services.s3.notification_rules import NotificationRule, NotificationTarget, overlap
 from engine.services.s3.service import S3Service
 from engine.services.s3.settings import S3Event
 
@@ -63,7 +63,7 @@ class S3Source:
         """Events of one bucket that overlap: AWS refuses them, here each function is invoked."""
         events = [cast("S3Event", binding.settings) for binding in bindings]
         for number, event in enumerate(events):
-            earlier = next((earlier for earlier in range(number) if overlap(events[earlier], event)), None)
+            earlier = next((earlier for earlier in range(number) if _overlap(events[earlier], event)), None)
             if earlier is not None:
                 sentence = (
                     f"overlaps an event of function {bindings[earlier].function.name!r} on bucket "
@@ -119,30 +119,10 @@ class S3Source:
             self._idle.set()
 
 
-def overlap(first: S3Event, second: S3Event) -> bool:
-    """Whether AWS refuses the two on one bucket: both may match one event of one key.
-
-    Source: Amazon S3 User Guide, "Configuring event notifications using object key name filtering",
-    "Examples of ... invalid prefix and suffix overlap".
-    """
-    if first.bucket != second.bucket or "eventbridge" in (first.form, second.form):
-        return False
-    types = any(_share(a, b) for a in first.events for b in second.events)
-    prefixes = first.prefix or "", second.prefix or ""
-    suffixes = first.suffix or "", second.suffix or ""
-    return (
-        types
-        and (prefixes[0].startswith(prefixes[1]) or prefixes[1].startswith(prefixes[0]))
-        and (suffixes[0].endswith(suffixes[1]) or suffixes[1].endswith(suffixes[0]))
-    )
-
-
-def _share(first: str, second: str) -> bool:
-    """Whether one event can be of both types; families (`s3:ObjectCreated:*`) do not nest."""
-    for family, other in ((first, second), (second, first)):
-        if family.endswith("*") and other.startswith(family[:-1]):
-            return True
-    return first == second
+def _overlap(first: S3Event, second: S3Event) -> bool:
+    """Whether AWS refuses the two; what EventBridge gives may be given to many."""
+    apart = first.bucket != second.bucket or "eventbridge" in (first.form, second.form)
+    return not apart and overlap(first, second)
 
 
 def function_of(arn: str) -> tuple[str, str | None]:

@@ -187,7 +187,7 @@ def test_a_filter_may_be_written_plain_or_encoded(shop, prefix):
 
 
 def test_every_target_hears_by_itself(shop):
-    body = configuration(function(), queue(("s3:ObjectCreated:Put", "s3:ObjectRemoved:*")))
+    body = configuration(function(), queue(("s3:ObjectRemoved:*",)), bridge=True)
     same_ids = shop.ask("PUT", "/b-1?notification", body)
     body = body.replace(b"<Id>mine</Id><Queue>", b"<Queue>")
     assert 200 == shop.ask("PUT", "/b-1?notification", body).status
@@ -196,9 +196,40 @@ def test_every_target_hears_by_itself(shop):
     shop.ask("DELETE", "/b-1/k")
 
     assert (400, "InvalidArgument") == same_ids.error[:2]
-    assert ["lambda", "queue", "queue"] == [target.kind for target, _ in shop.deliveries.delivered]
-    first, second, _ = shop.deliveries.records
-    assert first["s3"]["object"]["sequencer"] == second["s3"]["object"]["sequencer"]
+    (_, record), (_, bridged), *_ = shop.deliveries.delivered
+    assert ["lambda", "eventbridge", "queue", "eventbridge"] == [
+        target.kind for target, _ in shop.deliveries.delivered
+    ]
+    assert record["Records"][0]["s3"]["object"]["sequencer"] == (bridged["detail"]["object"]["sequencer"])
+
+
+CREATED, PUT = ("s3:ObjectCreated:*",), ("s3:ObjectCreated:Put",)
+OVERLAP = "Configurations overlap. Configurations on the same bucket cannot share a common event type."
+AMBIGUOUS = (
+    "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes are "
+    "overlapping for the same event type."
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message", "events"),
+    [
+        ((CREATED, None, None), (PUT, None, None), OVERLAP, ["s3:ObjectCreated:*, s3:ObjectCreated:Put"]),
+        ((CREATED, "images/", None), (PUT, None, None), AMBIGUOUS, []),
+        ((PUT, "images/", ".jpg"), (PUT, "images/old/", "peg.jpg"), AMBIGUOUS, []),
+        ((PUT, "images/", ".jpg"), (PUT, "images/", ".png"), None, []),
+        ((PUT, "images/", ".jpg"), (PUT, "logs/", ".jpg"), None, []),
+        ((PUT, None, None), (("s3:ObjectCreated:Copy",), None, None), None, []),
+    ],
+)
+def test_two_that_may_match_one_event_of_one_key_are_refused(shop, first, second, message, events):
+    body = configuration(function(*first), ("QueueConfiguration", "Queue", QUEUE, *second))
+    answer = shop.ask("PUT", "/b-1?notification", body.replace(b"<Id>mine</Id><Queue>", b"<Queue>"))
+
+    assert (200 if message is None else 400) == answer.status
+    if message is not None:
+        assert ("InvalidArgument", message) == answer.error[1:]
+        assert events == answer.text("ArgumentValue")
 
 
 def test_a_queue_is_sent_a_test_event(shop):
@@ -222,9 +253,12 @@ def test_a_function_is_sent_none(shop):
     assert [] == shop.deliveries.delivered
 
 
-def test_a_target_that_is_not_there_is_refused(shop):
+def test_targets_that_are_not_there_are_refused_each_by_its_number(shop):
     shop.deliveries.refused[QUEUE] = "The destination queue does not exist"
-    answer = configure(shop, queue())
+    shop.deliveries.refused[FUNCTION] = "Not authorized to invoke function [f]"
+    gone = queue(), function(("s3:ObjectRemoved:*",))
+    body = configuration(*gone).replace(b"<Id>mine</Id><Queue>", b"<Queue>")
+    answer = shop.ask("PUT", "/b-1?notification", body)
     skipped = configure(shop, queue(), headers={"x-amz-skip-destination-validation": "true"})
 
     assert (
@@ -234,6 +268,8 @@ def test_a_target_that_is_not_there_is_refused(shop):
     ) == answer.error
     assert [QUEUE] == answer.text("ArgumentName1")
     assert ["The destination queue does not exist"] == answer.text("ArgumentValue1")
+    assert [f"{FUNCTION}, null"] == answer.text("ArgumentName2")
+    assert ["Not authorized to invoke function [f]"] == answer.text("ArgumentValue2")
     assert (200, []) == (skipped.status, shop.deliveries.delivered)
 
 

@@ -88,6 +88,7 @@ def test_a_restore_notifies_that_it_was_asked_for_and_that_it_is_done(shop, arch
         begun["detail-type"],
         ended["detail-type"],
     )
+    assert [True, False] == ["source-ip-address" in event["detail"] for event in (begun, ended)]
     assert (archive, f"{EXPIRY}Z") == (
         begun["detail"]["source-storage-class"],
         ended["detail"]["restore-expiry-time"],

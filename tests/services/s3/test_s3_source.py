@@ -264,7 +264,7 @@ async def test_a_queue_that_takes_nothing_costs_the_notification_not_the_object(
 @pytest.mark.parametrize(
     ("arn", "reason"),
     [
-        (f"{ARN}missing", "The destination Lambda does not exist"),
+        (f"{ARN}missing", f"Not authorized to invoke function [{ARN}missing]"),
         ("arn:aws:sqs:us-east-2:123456789012:missing", "The destination queue does not exist"),
         ("arn:aws:sns:us-east-2:123456789012:t", "The destination topic does not exist"),
     ],

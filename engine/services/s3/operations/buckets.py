@@ -148,10 +148,10 @@ def put_notifications(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
     configuration = parsed(call.document, context.new_rule_id)
     if call.headers.get("x-amz-skip-destination-validation", "").lower() != "true":
-        for rule in configuration.rules:
-            reason = context.notifier.refusal(rule.target)
-            if reason is not None:
-                raise unreachable(rule.target, reason)
+        reasons = ((rule.target, context.notifier.refusal(rule.target)) for rule in configuration.rules)
+        refused = [(target, reason) for target, reason in reasons if reason is not None]
+        if refused:
+            raise unreachable(refused)
         context.notifier.test(bucket, configuration.rules, call.request_id, HOST_ID)
     context.store.set_notifications(bucket, configuration)
     return S3Response()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
@@ -72,7 +73,7 @@ def _structure(model: ServiceModel, shape: Node, found: Element) -> dict[str, An
 def _scalar(shape: Node, found: str) -> Any:
     match shape["type"]:
         case "string":
-            if "enum" in shape and found not in shape["enum"]:
+            if shape.get("enum") and found not in shape["enum"]:
                 raise MalformedDocument(found)
             return found
         case "boolean":
@@ -80,7 +81,7 @@ def _scalar(shape: Node, found: str) -> Any:
                 raise MalformedDocument(found)
             return _BOOLEANS[found.strip().lower()]
         case "timestamp":
-            return epoch_s(found)
+            return _http_date_s(found) if shape.get("timestampFormat") == "rfc822" else epoch_s(found)
     if _WHOLE.fullmatch(found.strip()) is None:
         raise MalformedDocument(found)
     return int(found)
@@ -92,6 +93,13 @@ def epoch_s(found: str) -> float:
         moment = datetime.fromisoformat(found.strip())
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return aware.astimezone(UTC).timestamp()  # which fails for what no calendar has in UTC
+    except (ValueError, OverflowError):
+        raise MalformedDocument(found) from None
+
+
+def _http_date_s(found: str) -> float:
+    try:
+        return parsedate_to_datetime(found).timestamp()
     except (ValueError, OverflowError):
         raise MalformedDocument(found) from None
 

@@ -115,14 +115,25 @@ def _file_chunks(blob: FileBlob, start: int, stop: int) -> Iterator[bytes]:
             yield data
 
 
-class BlobStore(Protocol):
-    """Stores blobs, and records of everything else that must survive the process."""
+class Persistable(Protocol):
+    """An object that can be stored as a record."""
 
-    blocks: bool
-    """Whether `keep` and reading use files, and so must run on a worker thread."""
+    def document(self) -> dict[str, Any]:
+        """The object as JSON values."""
+
+
+class BlobStore:
+    """Keeps blobs, and records of everything else that must survive the process: in memory none does.
+
+    Attributes:
+        blocks: Whether `keep` and reading use files, and so must run on a worker thread.
+    """
+
+    blocks = False
 
     def keep(self, data: bytes, /) -> Blob:
-        """Store `data` as a blob. Thread-safe; raises OSError if the disk is full."""
+        """Keep `data` as a blob. Thread-safe; raises OSError if the disk is full."""
+        return data
 
     def retain(self, content: Content, /) -> None:
         """Count one more use of the content."""
@@ -159,38 +170,3 @@ async def read_content(blob_store: BlobStore, offload: Offload, content: Content
     """All bytes of `content`, read on a worker thread. Raises OSError if a file cannot be read."""
     with retained(blob_store, content):
         return await offload(content.read)
-
-
-class Persistable(Protocol):
-    """An object that can be stored as a record."""
-
-    def document(self) -> dict[str, Any]:
-        """The object as JSON values."""
-
-
-class MemoryBlobStore:
-    """Keeps blobs in memory, and no records: everything ends with the process."""
-
-    blocks = False
-
-    def keep(self, data: bytes, /) -> Blob:
-        """Returns the data itself."""
-        return data
-
-    def retain(self, _content: Content, /) -> None:
-        """Does nothing: Python counts references."""
-
-    def release(self, _content: Content, /) -> None:
-        """Does nothing: Python counts references."""
-
-    def put(self, _table: str, _key: tuple[str | int, ...], _kept: Persistable, /) -> None:
-        """Does nothing."""
-
-    def drop(self, _table: str, _key: tuple[str | int, ...], /) -> None:
-        """Does nothing."""
-
-    async def flushed(self) -> None:
-        """Returns at once."""
-
-    def close(self) -> None:
-        """Does nothing."""

@@ -28,7 +28,7 @@ from engine.packages.private_files import create, make_folder
 from engine.packages.state_folder import INDEX, blobs, half_written, is_blob_name
 from engine.ports import Offload
 from engine.services.s3.blob_index import TABLES, BlobIndex
-from engine.services.s3.blob_store import Blob, Content, FileBlob, Persistable, Piece
+from engine.services.s3.blob_store import Blob, BlobStore, Content, FileBlob, Persistable, Piece
 from engine.services.s3.checksums import Checksum
 from engine.services.s3.cors import CorsRule
 from engine.services.s3.model import (
@@ -54,7 +54,7 @@ class _Change(NamedTuple):
     document: bytes | None
 
 
-class FileBlobStore:
+class FileBlobStore(BlobStore):
     """Everything in one folder, which one engine at a time may use."""
 
     blocks = True
@@ -246,7 +246,7 @@ class FileBlobStore:
             key,
             self._content(document["content"]),
             document["etag"],
-            _object_metadata(document),
+            ObjectMetadata.of(document),
             _checksum(document["checksum"]),
             _completed_parts(document),
             document["version_id"],
@@ -292,21 +292,12 @@ def _upload(upload_id: str, document: dict[str, Any]) -> Upload:
         bucket=document["bucket"],
         key=document["key"],
         upload_id=upload_id,
-        object_metadata=_object_metadata(document),
+        object_metadata=ObjectMetadata.of(document),
         begun_s=document["begun_s"],
         algorithm=document["algorithm"],
         kind=document["kind"],
         begun_number=document.get("begun_number", _UNKNOWN_NUMBER),
         saw_deletion=document.get("saw_deletion", False),
-    )
-
-
-def _object_metadata(document: dict[str, Any]) -> ObjectMetadata:
-    return ObjectMetadata(
-        headers=document["headers"],
-        metadata=document["metadata"],
-        tags=document["tags"],
-        settings=document.get("settings", {}),
     )
 
 

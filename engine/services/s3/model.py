@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from sortedcontainers import SortedDict
 
@@ -43,6 +43,16 @@ class ObjectMetadata:
     tags: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=lambda: NO_SETTINGS)
 
+    def document(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {name: dict(getattr(self, name)) for name in self.__slots__}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The inverse, of a document that may have more. Stores of earlier engines have no settings."""
+        headers, metadata, tags = (document[name] for name in ("headers", "metadata", "tags"))
+        return cls(headers=headers, metadata=metadata, tags=tags, settings=document.get("settings", {}))
+
 
 class CompletedPart(NamedTuple):
     """A part of an object that was uploaded in parts; its checksum if the upload had an algorithm."""
@@ -52,6 +62,7 @@ class CompletedPart(NamedTuple):
     checksum: str | None = None
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class ObjectVersion:
     """One version of one object, or a delete marker.
 
@@ -64,44 +75,17 @@ class ObjectVersion:
         head: The header lines that follow from it, rendered once.
     """
 
-    __slots__ = (
-        "checksum",
-        "content",
-        "etag",
-        "head",
-        "is_marker",
-        "key",
-        "modified_s",
-        "number",
-        "object_metadata",
-        "parts",
-        "version_id",
-    )
-
-    def __init__(
-        self,
-        key: str,
-        content: Content,
-        etag: str,
-        object_metadata: ObjectMetadata,
-        checksum: Checksum | None = None,
-        parts: tuple[CompletedPart, ...] = (),
-        version_id: str = NULL_VERSION,
-        modified_s: int = 0,
-        number: int = 0,
-        is_marker: bool = False,  # noqa: FBT001, FBT002  # positional: made once a request
-    ) -> None:
-        self.key = key
-        self.content = content
-        self.etag = etag
-        self.object_metadata = object_metadata
-        self.checksum = checksum
-        self.parts = parts
-        self.version_id = version_id
-        self.modified_s = modified_s
-        self.number = number
-        self.is_marker = is_marker
-        self.head: bytes | None = None
+    key: str
+    content: Content
+    etag: str
+    object_metadata: ObjectMetadata
+    checksum: Checksum | None = None
+    parts: tuple[CompletedPart, ...] = ()
+    version_id: str = NULL_VERSION
+    modified_s: int = 0
+    number: int = 0
+    is_marker: bool = False
+    head: bytes | None = field(default=None, init=False)
 
     @property
     def size(self) -> int:
@@ -110,14 +94,10 @@ class ObjectVersion:
 
     def document(self) -> dict[str, Any]:
         """The same as JSON values."""
-        object_metadata = self.object_metadata
         return {
             "content": self.content.document(),
             "etag": self.etag,
-            "headers": dict(object_metadata.headers),
-            "metadata": dict(object_metadata.metadata),
-            "tags": dict(object_metadata.tags),
-            "settings": dict(object_metadata.settings),
+            **self.object_metadata.document(),
             "checksum": self.checksum,
             "parts": self.parts,
             "version_id": self.version_id,
@@ -173,14 +153,10 @@ class Upload:
 
     def document(self) -> dict[str, Any]:
         """The upload as JSON values, without its parts."""
-        object_metadata = self.object_metadata
         return {
             "bucket": self.bucket,
             "key": self.key,
-            "headers": dict(object_metadata.headers),
-            "metadata": dict(object_metadata.metadata),
-            "tags": dict(object_metadata.tags),
-            "settings": dict(object_metadata.settings),
+            **self.object_metadata.document(),
             "begun_s": self.begun_s,
             "algorithm": self.algorithm,
             "kind": self.kind,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from engine.services.s3.blob_store import EMPTY, BlobStore, Content, MemoryBlobStore
+from engine.services.s3.blob_store import EMPTY, BlobStore, Content
 from engine.services.s3.checksums import Checksum
 from engine.services.s3.cors import CorsRule
 from engine.services.s3.errors import S3Error, no_such_bucket, no_such_key
@@ -54,7 +54,7 @@ class Store:
     def __init__(
         self, blob_store: BlobStore | None, new_id: Callable[[], str], wall_s: Callable[[], float]
     ) -> None:
-        self.blob_store: BlobStore = blob_store or MemoryBlobStore()
+        self.blob_store = blob_store or BlobStore()
         self.buckets: dict[str, Bucket] = {}
         self._new_id = new_id
         self._wall_s = wall_s

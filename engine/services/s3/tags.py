@@ -7,12 +7,11 @@ using tags".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
 from engine.services.s3.errors import S3Error, invalid_argument
-from engine.services.s3.xml_input import parse, text_of
 
 MAX_OBJECT_TAGS: Final = 10
 MAX_BUCKET_TAGS: Final = 50
@@ -58,19 +57,9 @@ def checked_tags(pairs: list[tuple[str, str]], max_tags: int = MAX_OBJECT_TAGS) 
     return tags
 
 
-def tags_of_xml(body: bytes, max_tags: int = MAX_OBJECT_TAGS) -> dict[str, str]:
-    """The tags of a `Tagging` document. Raises S3Error."""
-    root = parse(body, "Tagging")
-    tag_set = root.find("TagSet")
-    if tag_set is None:
-        raise S3Error("MalformedXML")
-    pairs = []
-    for node in tag_set:
-        name, value = text_of(node, "Key"), text_of(node, "Value")
-        if node.tag != "Tag" or name is None or value is None:
-            raise S3Error("MalformedXML")
-        pairs.append((name, value))
-    return checked_tags(pairs, max_tags)
+def tags_in(tag_set: Iterable[Mapping[str, str]], max_tags: int = MAX_OBJECT_TAGS) -> dict[str, str]:
+    """The tags of a document's `TagSet`. Raises S3Error."""
+    return checked_tags([(tag["Key"], tag["Value"]) for tag in tag_set], max_tags)
 
 
 def shown_tags(tags: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:

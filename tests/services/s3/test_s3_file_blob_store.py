@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.runtime.platform import offload_to_thread
-from engine.services.s3.blob_store import Content, MemoryBlobStore
+from engine.services.s3.blob_store import BlobStore, Content
 from engine.services.s3.checksums import Checksum, md5_hex
 from engine.services.s3.cors import CorsRule
 from engine.services.s3.file_blob_store import FileBlobStore
@@ -507,7 +507,7 @@ async def later(shop, ask_endpoint, *request):
     return answers[0]
 
 
-class FullDisk(MemoryBlobStore):
+class FullDisk(BlobStore):
     """Has no room."""
 
     blocks = True

@@ -80,7 +80,7 @@ def _acl_asked(call: S3Request) -> Acl:
         raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
     if acl is not None and call.document:
         raise S3Error("UnexpectedContent")
-    return acl or checked_acl(payload_of("PutBucketAcl", call, "MalformedACLError"))
+    return acl or checked_acl(payload_of("PutBucketAcl", call.document, "MalformedACLError"))
 
 
 # --- policies

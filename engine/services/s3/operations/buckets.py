@@ -11,16 +11,16 @@ from engine.protocols.aws.operation import operation
 from engine.services.s3 import cors
 from engine.services.s3.acl import ACL, Acl, acl_of
 from engine.services.s3.bucket_names import bucket_problem
-from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
 from engine.services.s3.model import Bucket, Versioning
 from engine.services.s3.notification_configuration import ROOT, parsed, rendered, unreachable
 from engine.services.s3.operation_context import HOST_ID, OperationContext
 from engine.services.s3.operations.bucket_list import REGIONS
 from engine.services.s3.operations.settings import OBJECT_LOCK, OWNERSHIP
 from engine.services.s3.request import XML_HEAD, S3Request, S3Response, xml_answer
-from engine.services.s3.tags import MAX_BUCKET_TAGS, checked_tags
+from engine.services.s3.tags import MAX_BUCKET_TAGS, tags_in
 from engine.services.s3.xml import document
-from engine.services.s3.xml_input import parse, text_of
+from engine.services.s3.xml_input import payload_of
 from engine.services.s3.xml_output import answer
 
 _CLASSIC: Final = "us-east-1"
@@ -34,10 +34,11 @@ def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
     name, region = call.bucket, context.account.region
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
-    constraint = _constraint(call.document, region)
+    configuration = payload_of("CreateBucket", call.document) if call.document.strip() else {}
+    constraint = _checked_region(configuration.get("LocationConstraint"), region)
     existing = context.store.buckets.get(name)
     if existing is None:
-        acl, tags = acl_of(call.headers), _bucket_tags(call.document)
+        acl, tags = acl_of(call.headers), tags_in(configuration.get("Tags", ()), MAX_BUCKET_TAGS)
         ownership = call.headers.get(_OWNERSHIP)
         if ownership not in (None, "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"):
             raise invalid_argument(f"Invalid {_OWNERSHIP} header: {ownership}", _OWNERSHIP, ownership or "")
@@ -64,19 +65,9 @@ def _set_up(
         context.store.set_setting(bucket, OBJECT_LOCK.name, {"ObjectLockEnabled": "Enabled"})
 
 
-def _bucket_tags(body: bytes) -> dict[str, str]:
-    """`Tags` of the document."""
-    listed = parse(body, "CreateBucketConfiguration").iterfind("Tags/Tag") if body.strip() else ()
-    pairs = [(text_of(tag, "Key") or "", text_of(tag, "Value") or "") for tag in listed]
-    return checked_tags(pairs, MAX_BUCKET_TAGS)
-
-
-def _constraint(body: bytes, own: str) -> str | None:
+def _checked_region(asked: str | None, own: str) -> str | None:
     """`LocationConstraint`: any region of AWS but the one that is named by leaving it out, or our own."""
-    if not body.strip():
-        return None
-    asked = text_of(parse(body, "CreateBucketConfiguration"), "LocationConstraint") or None
-    if asked is not None and (asked == _CLASSIC or asked not in {*REGIONS, _EUROPE, own}):
+    if asked and (asked == _CLASSIC or asked not in {*REGIONS, _EUROPE, own}):
         raise S3Error("InvalidLocationConstraint", details={"LocationConstraint": asked})
     return "eu-west-1" if asked == _EUROPE else asked
 
@@ -116,21 +107,19 @@ def get_versioning(context: OperationContext, call: S3Request) -> S3Response:
 @operation("PutBucketVersioning", writes=True)
 def put_versioning(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    root = parse(call.document, "VersioningConfiguration")
-    if (text_of(root, "MfaDelete") or "Disabled") != "Disabled":
-        raise S3Error("NotImplemented", "This object store does not implement MFA delete.")
-    status = text_of(root, "Status")
-    if status is None:
+    asked = payload_of("PutBucketVersioning", call.document)
+    if asked.get("MFADelete", "Disabled") != "Disabled":
+        raise not_implemented("MFA delete")
+    if "Status" not in asked:
         raise S3Error("IllegalVersioningConfigurationException")
-    if status not in (Versioning.ENABLED, Versioning.SUSPENDED):
-        raise S3Error("MalformedXML")
-    if bucket.settings.get(OBJECT_LOCK.name) and status == Versioning.SUSPENDED:
+    status = Versioning(asked["Status"])
+    if bucket.settings.get(OBJECT_LOCK.name) and status is Versioning.SUSPENDED:
         message = (
             "An Object Lock configuration is present on this bucket, so the versioning state cannot be "
             "changed."
         )
         raise S3Error("InvalidBucketState", message)
-    context.store.set_versioning(bucket, Versioning(status))
+    context.store.set_versioning(bucket, status)
     return S3Response()
 
 

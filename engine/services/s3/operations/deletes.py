@@ -5,9 +5,9 @@ Source: Amazon S3 API Reference, DeleteObject and DeleteObjects.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
-from xml.etree.ElementTree import Element
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import EMPTY
@@ -30,7 +30,7 @@ from engine.services.s3.parameters import is_version_id
 from engine.services.s3.preconditions import check_write
 from engine.services.s3.request import Preparation, S3Request, S3Response
 from engine.services.s3.store import EMPTY_MD5
-from engine.services.s3.xml_input import children, parse, text_of
+from engine.services.s3.xml_input import payload_of
 from engine.services.s3.xml_output import answer
 
 _MAX_KEYS: Final = 1000
@@ -82,36 +82,31 @@ def delete_objects(context: OperationContext, call: S3Request) -> S3Response:
     """Each key by itself, all in one answer."""
     bucket = context.bucket(call)
     _check_bypass(call, bucket)
-    root = parse(call.document, "Delete")
-    listed = list(children(root, "Object"))
-    if not 1 <= len(listed) <= _MAX_KEYS:
-        raise S3Error("MalformedXML")
-    quiet = (text_of(root, "Quiet") or "").lower() == "true"
-    if any(not text_of(item, "Key") for item in listed):
+    asked = payload_of("DeleteObjects", call.document)
+    if len(asked["Objects"]) > _MAX_KEYS or not all(item["Key"] for item in asked["Objects"]):
         raise S3Error("MalformedXML")
     output: list[tuple[str, Any]] = []
     events: list[ObjectEvent] = []
-    for item in listed:
+    for item in asked["Objects"]:
         result, shown, item_events = _delete_one(context, call, bucket, item)
         events += item_events
-        if result == "Errors" or not quiet:
+        if result == "Errors" or not asked.get("Quiet"):
             output.append((result, [shown]))
     return answer("DeleteObjects", output, b"", events)
 
 
 def _delete_one(
-    context: OperationContext, call: S3Request, bucket: Bucket, item: Element
+    context: OperationContext, call: S3Request, bucket: Bucket, item: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any], tuple[ObjectEvent, ...]]:
     """The list of the answer that tells of it, what that says, and the events."""
-    key, version_id = text_of(item, "Key") or "", text_of(item, "VersionId") or None
+    key, version_id = item["Key"], item.get("VersionId") or None
     shown: dict[str, Any] = {"Key": key, "VersionId": version_id}
     try:
         checked_key(key)
         if version_id and not is_version_id(version_id):
             raise S3Error("NoSuchVersion")
-        etag = text_of(item, "ETag")
-        if etag is not None:
-            check_write({"if-match": etag}, key, bucket.latest(key))
+        if "ETag" in item:
+            check_write({"if-match": item["ETag"]}, key, bucket.latest(key))
         _check_lock(context, call, bucket, key, version_id)
     except S3Error as error:
         return "Errors", shown | {"Code": error.code, "Message": error.message}, ()

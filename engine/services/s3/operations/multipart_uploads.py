@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
-from typing import Final, NamedTuple
-from xml.etree.ElementTree import Element
+from typing import Any, Final
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import Content
@@ -40,7 +39,7 @@ from engine.services.s3.request import (
     S3Response,
     object_url,
 )
-from engine.services.s3.xml_input import children, parse, text_of
+from engine.services.s3.xml_input import payload_of
 from engine.services.s3.xml_output import answer, shown_checksum
 
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
@@ -144,12 +143,6 @@ def copy_part(context: OperationContext, call: S3Request) -> S3Response:
 # --- the end
 
 
-class _Listed(NamedTuple):
-    number: int
-    etag: str
-    node: Element
-
-
 def take_parts(context: OperationContext, call: S3Request) -> Preparation:
     """CompleteMultipartUpload: read the list, and sum up the whole where that was asked for."""
     take = partial(take_document, context, call, sums_body=False)
@@ -167,8 +160,8 @@ def _sum_whole(
     prepared = take()
     hasher = ALGORITHMS[algorithm].hasher()
     for listed in _listed(call, prepared.document):
-        if listed.number in parts:
-            for chunk in parts[listed.number].content.chunks():
+        if listed["PartNumber"] in parts:
+            for chunk in parts[listed["PartNumber"]].content.chunks():
                 hasher.update(chunk)
     return prepared._replace(digest=hasher.digest())
 
@@ -212,32 +205,26 @@ def _completed(upload: Upload, part: Part) -> CompletedPart:
     return CompletedPart(part.number, part.content.size, checksum)
 
 
-def _listed(call: S3Request, document: bytes) -> list[_Listed]:
+def _listed(call: S3Request, document: bytes) -> list[dict[str, Any]]:
     """The parts the caller lists, in rising order. Raises S3Error MalformedXML or InvalidPartOrder."""
-    root = parse(document, "CompleteMultipartUpload")
-    listed: list[_Listed] = []
-    for node in children(root, "Part"):
-        number, etag = text_of(node, "PartNumber") or "", text_of(node, "ETag") or ""
-        if not number.isascii() or not number.isdigit() or len(number) > 9 or not etag:
-            raise S3Error("MalformedXML")
-        listed.append(_Listed(int(number), etag.strip().strip('"'), node))
-    if not listed or len(listed) > _MAX_PARTS:
+    listed: list[dict[str, Any]] = payload_of("CompleteMultipartUpload", document).get("Parts", [])
+    is_whole = all(part.get("PartNumber", -1) >= 0 and part.get("ETag") for part in listed)
+    if not is_whole or not 1 <= len(listed) <= _MAX_PARTS:
         raise S3Error("MalformedXML")
-    if any(first.number >= second.number for first, second in pairwise(listed)):
+    if any(first["PartNumber"] >= second["PartNumber"] for first, second in pairwise(listed)):
         raise S3Error("InvalidPartOrder", details={"UploadId": call.query["uploadId"]})
     return listed
 
 
-def _part(upload: Upload, listed: _Listed) -> Part:
-    part = upload.parts.get(listed.number)
-    details = {"UploadId": upload.upload_id, "PartNumber": str(listed.number), "ETag": listed.etag}
-    if part is None or part.etag != listed.etag.lower():
-        raise S3Error("InvalidPart", details=details)
-    if part.checksum is not None:
-        sent = text_of(listed.node, ALGORITHMS[part.checksum.algorithm].member)
-        if sent is not None and sent != part.checksum.value:
-            raise S3Error("InvalidPart", details=details)
-    return part
+def _part(upload: Upload, listed: Mapping[str, Any]) -> Part:
+    number, etag = listed["PartNumber"], listed["ETag"].strip().strip('"')
+    part = upload.parts.get(number)
+    if part is not None and part.etag == etag.lower():
+        kept = part.checksum
+        if kept is None or listed.get(ALGORITHMS[kept.algorithm].member) in (None, kept.value):
+            return part
+    details = {"UploadId": upload.upload_id, "PartNumber": str(number), "ETag": etag}
+    raise S3Error("InvalidPart", details=details)
 
 
 def _check_size(call: S3Request, size: int) -> None:

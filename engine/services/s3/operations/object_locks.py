@@ -27,7 +27,7 @@ from engine.services.s3.xml_output import answer
 
 @operation("PutObjectLegalHold", writes=True)
 def put_legal_hold(context: OperationContext, call: S3Request) -> S3Response:
-    hold = payload_of("PutObjectLegalHold", call)
+    hold = payload_of("PutObjectLegalHold", call.document)
     if "Status" not in hold:
         raise S3Error("MalformedXML")
     check_locks(context.bucket(call))
@@ -42,7 +42,7 @@ def get_legal_hold(context: OperationContext, call: S3Request) -> S3Response:
 @operation("PutObjectRetention", writes=True)
 def put_retention(context: OperationContext, call: S3Request) -> S3Response:
     """An empty one ends it, for who may."""
-    retention = payload_of("PutObjectRetention", call)
+    retention = payload_of("PutObjectRetention", call.document)
     if retention and not {"Mode", "RetainUntilDate"} <= retention.keys():
         raise S3Error("MalformedXML")
     check_locks(context.bucket(call))

@@ -38,8 +38,9 @@ from engine.services.s3.request import (
     header_line,
     object_url,
 )
-from engine.services.s3.tags import tags_of_xml
+from engine.services.s3.tags import tags_in
 from engine.services.s3.xml import element
+from engine.services.s3.xml_input import payload_of
 
 _MAX_FIELDS: Final = 200
 _LONGEST_FIELD: Final = 65_536
@@ -102,7 +103,8 @@ def post_object(context: OperationContext, call: S3Request) -> S3Response:
     fields = {"content-type": "binary/octet-stream", **given, "host": host}
     tagging = fields.pop("tagging", None)
     if tagging:
-        fields["x-amz-tagging"] = urlencode(tags_of_xml(tagging.encode()))
+        tag_set = payload_of("PutObjectTagging", tagging.encode())["TagSet"]
+        fields["x-amz-tagging"] = urlencode(tags_in(tag_set))
     if "acl" in fields:
         fields["x-amz-acl"] = fields.pop("acl")
     object_metadata = locked(bucket, metadata_of(fields), context.clock.wall())

@@ -26,7 +26,7 @@ _MAX_DAYS: Final = 1_000_000
 def restore_object(context: OperationContext, call: S3Request) -> S3Response:
     """202; 200 if it only moves the end of a copy that is there. It is done at once."""
     bucket, version = context.version(call)
-    asked = payload_of("RestoreObject", call)
+    asked = payload_of("RestoreObject", call.document)
     if asked.get("Type") == "SELECT" or "SelectParameters" in asked or "OutputLocation" in asked:
         raise S3Error("NotImplemented", "This object store does not implement queries of archived objects.")
     archive = storage_class(version)

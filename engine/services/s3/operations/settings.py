@@ -133,7 +133,7 @@ _LISTED: Final = ("BucketAnalytics", "BucketIntelligentTiering", "BucketInventor
 
 def _put(setting: Setting, context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    value = setting.check(context, bucket, payload_of(f"Put{setting.name}", call))
+    value = setting.check(context, bucket, payload_of(f"Put{setting.name}", call.document))
     head = b""
     if setting.name == "BucketLifecycleConfiguration":
         size = call.headers.get(_SMALLEST, "all_storage_classes_128K")
@@ -170,7 +170,7 @@ def _all(bucket: Bucket, name: str) -> dict[str, Value]:
 
 def _put_one(name: str, context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    value = payload_of(f"Put{name}Configuration", call)
+    value = payload_of(f"Put{name}Configuration", call.document)
     if value["Id"] != call.query["id"]:
         raise S3Error("IdMismatch" if name == "BucketInventory" else "MalformedXML")
     if name == "BucketInventory":

@@ -13,7 +13,8 @@ from engine.services.s3.model import Bucket, ObjectVersion
 from engine.services.s3.operation_context import OperationContext, event_of, version_header
 from engine.services.s3.request import S3Request, S3Response
 from engine.services.s3.store import is_a_marker
-from engine.services.s3.tags import MAX_BUCKET_TAGS, shown_tags, tags_of_xml
+from engine.services.s3.tags import MAX_BUCKET_TAGS, shown_tags, tags_in
+from engine.services.s3.xml_input import payload_of
 from engine.services.s3.xml_output import answer
 
 
@@ -27,7 +28,7 @@ def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response
 @operation("PutObjectTagging", writes=True)
 def put_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
     bucket, version = _tagged(context, call)
-    tags = tags_of_xml(call.document)
+    tags = tags_in(payload_of("PutObjectTagging", call.document)["TagSet"])
     context.store.set_metadata(bucket, version, replace(version.object_metadata, tags=tags))
     events = event_of(call, bucket, version, "ObjectTagging:Put", sized=False)
     return S3Response(200, version_header(bucket, version), b"", (events,))
@@ -60,7 +61,8 @@ def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response
 @operation("PutBucketTagging", writes=True)
 def put_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
-    context.store.set_bucket_tags(bucket, tags_of_xml(call.document, MAX_BUCKET_TAGS))
+    tag_set = payload_of("PutBucketTagging", call.document)["TagSet"]
+    context.store.set_bucket_tags(bucket, tags_in(tag_set, MAX_BUCKET_TAGS))
     return S3Response(204)
 
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.operation_context import OWNER
+from engine.services.s3.request import S3Request
+from engine.services.s3.xml_input import payload_of
 
 Acl = Mapping[str, Any]
 """`Owner` and `Grants`, by the names of AWS's model."""
@@ -78,6 +80,16 @@ def acl_of(headers: Mapping[str, str]) -> Acl | None:
     return {"Owner": _OWNER, "Grants": grants} if grants else None
 
 
+def acl_asked(call: S3Request) -> Acl:
+    """The list that headers ask for, or a document. Raises S3Error."""
+    acl = acl_of(call.headers)
+    if acl is None and not call.document:
+        raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
+    if acl is not None and call.document:
+        raise S3Error("UnexpectedContent")
+    return acl or _checked_acl(payload_of("PutBucketAcl", call.document, "MalformedACLError"))
+
+
 def _grantee(header: str, text: str) -> Mapping[str, str]:
     """`uri="..."`, `id="..."` or `emailAddress="..."` of a header."""
     kind, _, quoted = text.partition("=")
@@ -100,8 +112,7 @@ def _checked(grantee: Mapping[str, str], argument: str) -> Mapping[str, str]:
     return grantee
 
 
-def checked_acl(acl: Acl) -> Acl:
-    """A list that came as a document. Raises S3Error."""
+def _checked_acl(acl: Acl) -> Acl:
     if "Owner" not in acl or "Grants" not in acl:
         raise S3Error("MalformedACLError")
     _checked({**acl["Owner"], "Type": "CanonicalUser"}, "CanonicalUser/ID")

@@ -110,5 +110,10 @@ def is_retained(retention: Mapping[str, Any] | None, now_s: float, *, bypasses: 
     return not (bypasses and retention["Mode"] == "GOVERNANCE")
 
 
+def bypasses_governance(headers: Mapping[str, str]) -> bool:
+    """Whether the caller says that retention by governance is not for him."""
+    return headers.get(BYPASS, "").lower() == "true"
+
+
 def _denied() -> S3Error:
     return S3Error("AccessDenied", "Access Denied because object protected by object lock.")

@@ -17,19 +17,15 @@ from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
 from engine.services.s3.operation_context import OperationContext, take_document
 from engine.services.s3.operations import (
     access_control,
-    bucket_list,
     buckets,
     copies,
     deletes,
     lists,
     multipart_lists,
     multipart_uploads,
-    object_locks,
+    object_settings,
     objects,
-    restores,
     settings,
-    tagging,
-    version_lists,
 )
 from engine.services.s3.operations.post_object import post_object, take_form
 from engine.services.s3.request import Preparation, S3Request, S3Response
@@ -59,8 +55,8 @@ def _document(context: OperationContext, call: S3Request) -> Preparation:
 
 
 _PARTS: Final = (
-    *(access_control, bucket_list, buckets, copies, deletes, lists, multipart_lists, multipart_uploads),
-    *(object_locks, objects, restores, tagging, version_lists),
+    *(access_control, buckets, copies, deletes, lists, multipart_lists, multipart_uploads),
+    *(object_settings, objects),
 )
 _PREPARES: Final = {
     "CreateBucket": _document,

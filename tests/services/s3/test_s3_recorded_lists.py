@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from engine.services.s3.operations.bucket_list import REGIONS
+from engine.services.s3.operations.buckets import REGIONS
 
 MB = 1024 * 1024
 LISTS = ("list_objects", "list_objects_v2", "list_object_versions", "list_multipart_uploads")

@@ -1,21 +1,19 @@
-"""ACLs of buckets and objects, and policies of buckets: kept and shown, never applied.
+"""ACLs and policies of buckets: kept and shown, never applied.
 
 Source: Amazon S3 API Reference of each; User Guide, "Blocking public access" (what makes a policy public).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from engine.protocols.aws.operation import operation
-from engine.services.s3.acl import ACL, PRIVATE, Acl, acl_of, checked_acl
+from engine.services.s3.acl import ACL, PRIVATE, acl_asked
 from engine.services.s3.errors import S3Error
-from engine.services.s3.operation_context import OperationContext, event_of, version_header
+from engine.services.s3.operation_context import OperationContext
 from engine.services.s3.request import S3Request, S3Response
-from engine.services.s3.xml_input import payload_of
 from engine.services.s3.xml_output import answer
 
 _POLICY: Final = "BucketPolicy"
@@ -50,37 +48,8 @@ def get_bucket_acl(context: OperationContext, call: S3Request) -> S3Response:
 @operation("PutBucketAcl", writes=True, kept=True)
 def put_bucket_acl(context: OperationContext, call: S3Request) -> S3Response:
     """By a name, by grants in headers, or by a document."""
-    context.store.set_setting(context.bucket(call), ACL, _acl_asked(call))
+    context.store.set_setting(context.bucket(call), ACL, acl_asked(call))
     return S3Response()
-
-
-@operation("GetObjectAcl", kept=True)
-def get_object_acl(context: OperationContext, call: S3Request) -> S3Response:
-    bucket, version = context.version(call)
-    acl = version.object_metadata.settings.get(ACL, PRIVATE)
-    return answer("GetObjectAcl", acl, version_header(bucket, version))
-
-
-@operation("PutObjectAcl", writes=True, kept=True)
-def put_object_acl(context: OperationContext, call: S3Request) -> S3Response:
-    """There is an event if it changes anything."""
-    bucket, version = context.version(call)
-    acl, settings = _acl_asked(call), version.object_metadata.settings
-    head = version_header(bucket, version)
-    if acl == settings.get(ACL, PRIVATE):
-        return S3Response(200, head)
-    changed = replace(version.object_metadata, settings={**settings, ACL: acl})
-    context.store.set_metadata(bucket, version, changed)
-    return S3Response(200, head, b"", (event_of(call, bucket, version, "ObjectAcl:Put", sized=False),))
-
-
-def _acl_asked(call: S3Request) -> Acl:
-    acl = acl_of(call.headers)
-    if acl is None and not call.document:
-        raise S3Error("MissingSecurityHeader", details={"MissingHeaderName": "x-amz-acl"})
-    if acl is not None and call.document:
-        raise S3Error("UnexpectedContent")
-    return acl or checked_acl(payload_of("PutBucketAcl", call.document, "MalformedACLError"))
 
 
 # --- policies

@@ -1,11 +1,11 @@
-"""Operations on buckets, and settings of theirs that are applied: versioning, notifications, CORS.
+"""Operations on buckets, and what is set of them for itself: tags, versioning, notifications, CORS.
 
-Source: Amazon S3 API Reference of each.
+Source: Amazon S3 API Reference of each; answers of S3 (localstack's snapshots).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3 import cors
@@ -14,15 +14,30 @@ from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
 from engine.services.s3.model import Bucket, Versioning
 from engine.services.s3.notification_configuration import ROOT, parsed, rendered, unreachable
-from engine.services.s3.operation_context import HOST_ID, OperationContext
-from engine.services.s3.operations.bucket_list import REGIONS
+from engine.services.s3.operation_context import HOST_ID, SHOWN_OWNER, OperationContext
+from engine.services.s3.operations.lists import from_token, token_of
 from engine.services.s3.operations.settings import OBJECT_LOCK, OWNERSHIP
+from engine.services.s3.parameters import whole_number
 from engine.services.s3.request import XML_HEAD, S3Request, S3Response, xml_answer
-from engine.services.s3.tags import MAX_BUCKET_TAGS, tags_in
+from engine.services.s3.tags import MAX_BUCKET_TAGS, shown_tags, tags_in
 from engine.services.s3.xml import document
 from engine.services.s3.xml_input import payload_of
 from engine.services.s3.xml_output import answer
 
+_MAX_BUCKETS: Final = 10_000
+_PAGES: Final = frozenset({"max-buckets", "continuation-token", "prefix", "bucket-region"})
+"""Parameters of calls that page or filter: their answers say more of each bucket."""
+
+_REGIONS: Final = """
+    af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
+    ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7
+    ca-central-1 ca-west-1 cn-north-1 cn-northwest-1 eu-central-1 eu-central-2 eu-isoe-west-1 eu-north-1
+    eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 eusc-de-east-1 il-central-1 me-central-1 me-south-1
+    mx-central-1 sa-east-1 us-east-1 us-east-2 us-gov-east-1 us-gov-west-1 us-iso-east-1 us-iso-west-1
+    us-isob-east-1 us-isob-west-1 us-isof-east-1 us-isof-south-1 us-west-1 us-west-2
+"""
+REGIONS: Final = frozenset(_REGIONS.split())
+"""AWS's, as botocore has them."""
 _CLASSIC: Final = "us-east-1"
 _EUROPE: Final = "EU"
 _OWNERSHIP: Final = "x-amz-object-ownership"
@@ -72,6 +87,48 @@ def _checked_region(asked: str | None, own: str) -> str | None:
     return "eu-west-1" if asked == _EUROPE else asked
 
 
+@operation("ListBuckets")
+def list_buckets(context: OperationContext, call: S3Request) -> S3Response:
+    query = call.query
+    max_buckets = whole_number(call, "max-buckets", _MAX_BUCKETS)
+    if not 1 <= max_buckets <= _MAX_BUCKETS:
+        message = f"Argument max-buckets must be an integer between 1 and {_MAX_BUCKETS}"
+        raise invalid_argument(message, "max-buckets", str(max_buckets))
+    prefix, region = query.get("prefix"), query.get("bucket-region")
+    if region is not None:
+        _check_region(context, region)
+    token = query.get("continuation-token", "")
+    after = from_token(token, "continuation-token") if token else ""
+    found = [
+        bucket
+        for name, bucket in sorted(context.store.buckets.items())
+        if name > after and name.startswith(prefix or "") and region in (None, bucket.region)
+    ]
+    more = not _PAGES.isdisjoint(query)
+    cut = found[max_buckets - 1].name if len(found) > max_buckets else None
+    output = {
+        "Owner": SHOWN_OWNER,
+        "Buckets": [_shown(bucket, more=more) for bucket in found[:max_buckets]],
+        "ContinuationToken": None if cut is None else token_of(cut),
+        "Prefix": prefix or None,
+    }
+    return answer("ListBuckets", output)
+
+
+def _shown(bucket: Bucket, *, more: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {"Name": bucket.name, "CreationDate": bucket.created_s}
+    if more:
+        shown |= {"BucketRegion": bucket.region, "BucketArn": f"arn:aws:s3:::{bucket.name}"}
+    return shown
+
+
+def _check_region(context: OperationContext, region: str) -> None:
+    """Raise S3Error InvalidArgument for a region that neither AWS nor a bucket here has."""
+    own = {context.account.region, *(bucket.region for bucket in context.store.buckets.values())}
+    if region not in REGIONS | own:
+        raise invalid_argument(f"Argument value {region} is not a valid AWS Region", "bucket-region")
+
+
 @operation("HeadBucket")
 def head_bucket(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
@@ -93,6 +150,31 @@ def get_location(context: OperationContext, call: S3Request) -> S3Response:
     """Empty for us-east-1, as on AWS."""
     region = context.bucket(call).region
     return S3Response(200, XML_HEAD, document("LocationConstraint", "" if region == _CLASSIC else region))
+
+
+# --- tags
+
+
+@operation("GetBucketTagging")
+def get_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    bucket = context.bucket(call)
+    if not bucket.tags:
+        raise S3Error("NoSuchTagSet", details={"BucketName": bucket.name})
+    return answer("GetBucketTagging", shown_tags(bucket.tags))
+
+
+@operation("PutBucketTagging", writes=True)
+def put_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    bucket = context.bucket(call)
+    tag_set = payload_of("PutBucketTagging", call.document)["TagSet"]
+    context.store.set_bucket_tags(bucket, tags_in(tag_set, MAX_BUCKET_TAGS))
+    return S3Response(204)
+
+
+@operation("DeleteBucketTagging", writes=True)
+def delete_bucket_tagging(context: OperationContext, call: S3Request) -> S3Response:
+    context.store.set_bucket_tags(context.bucket(call), {})
+    return S3Response(204)
 
 
 # --- versioning

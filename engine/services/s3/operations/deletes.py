@@ -16,7 +16,7 @@ from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.model import NULL_VERSION, Bucket, ObjectMetadata, ObjectVersion, Versioning
 from engine.services.s3.names import checked_key
-from engine.services.s3.object_lock import BYPASS, check_deletable
+from engine.services.s3.object_lock import BYPASS, bypasses_governance, check_deletable
 from engine.services.s3.operation_context import (
     OperationContext,
     event_of,
@@ -24,7 +24,6 @@ from engine.services.s3.operation_context import (
     version_asked,
     version_header,
 )
-from engine.services.s3.operations.object_locks import bypasses_governance
 from engine.services.s3.operations.settings import OBJECT_LOCK
 from engine.services.s3.parameters import is_version_id
 from engine.services.s3.preconditions import check_write
@@ -129,7 +128,7 @@ def _check_lock(
         return
     for version in bucket.keys.get(key, ()):
         if version.version_id == version_id:
-            check_deletable(version, context.clock.wall(), bypasses=bypasses_governance(call))
+            check_deletable(version, context.clock.wall(), bypasses=bypasses_governance(call.headers))
 
 
 def _check_bypass(call: S3Request, bucket: Bucket) -> None:

@@ -1,33 +1,37 @@
-"""ListObjects in both versions.
+"""ListObjects in both versions, and ListObjectVersions.
 
-Source: Amazon S3 API Reference, ListObjectsV2 and ListObjects; answers of S3 (localstack's snapshots, and
-measurements in brekkylab/backlot) for the order of checks and elements, and for what is echoed.
+Source: Amazon S3 API Reference of each; answers of S3 (localstack's snapshots, measurements in
+brekkylab/backlot, and a log of March 2026) for the order of checks and elements, and for what is echoed.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from bisect import bisect_left
 from typing import Any, Final
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3.errors import invalid_argument
 from engine.services.s3.listing import ListingPage, common_prefixes, encoded, page
-from engine.services.s3.model import Bucket, ObjectVersion
+from engine.services.s3.model import NULL_VERSION, Bucket, ObjectVersion
 from engine.services.s3.object_metadata import storage_class
 from engine.services.s3.operation_context import SHOWN_OWNER, OperationContext
 from engine.services.s3.parameters import (
     MAX_LISTED,
     check_not_negative,
     check_text,
+    check_version_id,
     encoding_asked,
     incorrect_token,
     whole_number,
 )
 from engine.services.s3.request import S3Request, S3Response
+from engine.services.s3.store import number_of
 from engine.services.s3.xml_output import answer
 
 _TOKEN_MARK: Final = b"1"
+_MARKER: Final = "version-id-marker"
 _OF_V2: Final = {
     "continuation-token": "continuation-token only supported in REST.GET.BUCKET with list-type=2",
     "start-after": "startAfter only supported in REST.GET.BUCKET with list-type=2",
@@ -121,7 +125,7 @@ def _entries(found: ListingPage, encoding: str | None, owner: dict[str, str] | N
         "Contents": [
             {
                 "Key": encoded(key, encoding),
-                **described(versions[-1]),
+                **_described(versions[-1]),
                 "Owner": owner,
                 "StorageClass": storage_class(versions[-1]),
             }
@@ -131,8 +135,7 @@ def _entries(found: ListingPage, encoding: str | None, owner: dict[str, str] | N
     }
 
 
-def described(version: ObjectVersion) -> dict[str, Any]:
-    """The elements that every listing has of an object."""
+def _described(version: ObjectVersion) -> dict[str, Any]:
     checksum = version.checksum
     return {
         "LastModified": version.modified_s,
@@ -157,3 +160,101 @@ def from_token(token: str, parameter: str) -> str:
     except (binascii.Error, ValueError):
         pass
     raise incorrect_token(parameter)
+
+
+# --- versions
+
+
+@operation("ListObjectVersions")
+def list_object_versions(context: OperationContext, call: S3Request) -> S3Response:
+    """A page may end between two versions of one key."""
+    max_keys = whole_number(call, "max-keys")
+    bucket, query = context.bucket(call), call.query
+    if max_keys < 0:
+        raise invalid_argument("max-keys cannot be negative", "max-keys")
+    _check_marker(call)
+    encoding = encoding_asked(call)
+    check_text(call, "key-marker", "prefix", "delimiter")
+    prefix, delimiter, key_marker = (query.get(name, "") for name in ("prefix", "delimiter", "key-marker"))
+    behind = key_marker, query.get(_MARKER, "")
+    shown, is_cut = _versions(bucket, prefix, delimiter, behind, min(max_keys, MAX_LISTED))
+    output = {
+        "Name": bucket.name,
+        "Prefix": encoded(prefix, encoding),
+        "KeyMarker": encoded(key_marker, encoding),
+        "VersionIdMarker": query.get(_MARKER, ""),
+        **(_next_markers(shown[-1], encoding) if is_cut else {}),
+        "MaxKeys": max_keys,
+        "Delimiter": encoded(delimiter, encoding) if "delimiter" in query else None,
+        "EncodingType": encoding,
+        "IsTruncated": is_cut,
+    }
+    entries = [_entry(bucket, entry, encoding) for entry in shown if isinstance(entry, ObjectVersion)]
+    prefixes = common_prefixes((entry for entry in shown if isinstance(entry, str)), encoding)
+    return answer("ListObjectVersions", [*output.items(), *entries, ("CommonPrefixes", prefixes)])
+
+
+def _check_marker(call: S3Request) -> None:
+    """Raise S3Error InvalidArgument for a marker without its key, an empty one, and one that is no id."""
+    marker = call.query.get(_MARKER)
+    if marker is None:
+        return
+    if "key-marker" not in call.query:
+        message = "A version-id marker cannot be specified without a key marker."
+        raise invalid_argument(message, _MARKER, marker)
+    if not marker:
+        raise invalid_argument("A version-id marker cannot be empty.", _MARKER, marker)
+    check_version_id(marker, _MARKER)
+
+
+def _versions(
+    bucket: Bucket, prefix: str, delimiter: str, behind: tuple[str, str], max_keys: int
+) -> tuple[list[ObjectVersion | str], bool]:
+    """Up to `max_keys` versions and common prefixes behind a version of a key; whether there are more."""
+    if max_keys <= 0:
+        return [], False
+    key, version_id = behind
+    entries: list[ObjectVersion | str] = []
+    if version_id:  # what is left of the key the last page ended in
+        versions = bucket.keys.get(key, [])
+        entries += reversed(versions[: _place(versions, version_id)])
+    found = page(
+        bucket.keys,
+        prefix=prefix,
+        delimiter=delimiter,
+        start_after=key,
+        max_keys=max_keys,
+        shown=lambda _: True,
+    )
+    keys = dict(found.found)
+    for name in sorted((*keys, *found.prefixes)):
+        entries += reversed(keys[name]) if name in keys else [name]
+    return entries[:max_keys], len(entries) > max_keys or found.is_truncated
+
+
+def _place(versions: list[ObjectVersion], version_id: str) -> int:
+    """How many versions are older than the one of that id, which may have been deleted meanwhile."""
+    for place, version in enumerate(versions):
+        if version.version_id == version_id:
+            return place
+    if version_id == NULL_VERSION:
+        return 0
+    return bisect_left(versions, number_of(version_id), key=lambda version: version.number)
+
+
+def _next_markers(last: ObjectVersion | str, encoding: str | None) -> dict[str, str]:
+    if isinstance(last, str):
+        return {"NextKeyMarker": encoded(last, encoding)}
+    return {"NextKeyMarker": encoded(last.key, encoding), "NextVersionIdMarker": last.version_id}
+
+
+def _entry(bucket: Bucket, version: ObjectVersion, encoding: str | None) -> tuple[str, list[Any]]:
+    shown: dict[str, Any] = {
+        "Key": encoded(version.key, encoding),
+        "VersionId": version.version_id,
+        "IsLatest": bucket.latest(version.key) is version,
+    }
+    if version.is_marker:
+        return "DeleteMarkers", [shown | {"LastModified": version.modified_s, "Owner": SHOWN_OWNER}]
+    more = {"Owner": SHOWN_OWNER, "StorageClass": storage_class(version)}
+    return "Versions", [shown | _described(version) | more]

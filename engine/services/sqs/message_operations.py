@@ -222,8 +222,12 @@ class MessageOperations:
         receipt = self.handles.decode(handle)
         if receipt is None:
             raise invalid_handle(handle)
-        if self.queue.delete(receipt, now_s) == ReceiptStatus.EXPIRED:
+        queue = self.queue
+        status = queue.delete(receipt, now_s)
+        if status is ReceiptStatus.EXPIRED:
             raise invalid_parameter("ReceiptHandle", handle, "The receipt handle has expired.")
+        if status is ReceiptStatus.GONE and not queue.policy.fifo:
+            queue.delete(queue.messages.newest(receipt), now_s)
 
     def _change(self, params: Params, now_s: float) -> None:
         handle = required(params, "ReceiptHandle")
@@ -235,6 +239,8 @@ class MessageOperations:
             raise invalid_handle(handle)
         queue = self.queue
         status = queue.change_visibility(receipt, timeout_s, now_s)
+        if status is ReceiptStatus.GONE and not queue.policy.fifo:
+            status = queue.change_visibility(queue.messages.newest(receipt), timeout_s, now_s)
         if status is ReceiptStatus.GONE or (status is ReceiptStatus.EXPIRED and queue.policy.fifo):
             reason = "Message does not exist or is not available for visibility timeout change."
             raise invalid_parameter("ReceiptHandle", handle, reason)

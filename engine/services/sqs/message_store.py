@@ -67,7 +67,7 @@ class MessageStore:
         self._tokens = 0  # never used twice: numbers of receipts and timers
         self._order = _empty_order(fifo=fifo)
         self._timers, self._ages = Timers(), Ages()
-        self._superseded: OrderedDict[int, None] = OrderedDict()  # FIFO: receipts that newer ones replaced
+        self._superseded: OrderedDict[int, int] = OrderedDict()  # receipts, and those that replaced them
         self.receipts: dict[int, Message] = {}
         self.visible = self.in_flight = self.delayed = 0
 
@@ -145,8 +145,14 @@ class MessageStore:
         return self._order.ready()
 
     def is_superseded(self, receipt: int) -> bool:
-        """Whether a newer receipt has replaced it, on a FIFO queue."""
+        """Whether a newer receipt has replaced it."""
         return receipt in self._superseded
+
+    def newest(self, receipt: int) -> int:
+        """The receipt that has replaced `receipt`, or itself."""
+        while (newer := self._superseded.get(receipt)) is not None:
+            receipt = newer
+        return receipt
 
     def all_delayed(self) -> list[Message]:
         """The messages that are delayed, in no order."""
@@ -183,11 +189,11 @@ class MessageStore:
         for message in messages:
             message.receives += 1
             message.received_s = now_s
+            token += 1
             if message.first_received_s is None:
                 message.first_received_s = now_s
             elif message.receipt:
-                self._supersede(message.receipt)
-            token += 1
+                self._supersede(message.receipt, token)
             message.receipt = token
             receipts[token] = message
             if timeout_s > 0:
@@ -197,12 +203,11 @@ class MessageStore:
             for message in messages:
                 self._return(message)
 
-    def _supersede(self, receipt: int) -> None:
+    def _supersede(self, receipt: int, newer: int) -> None:
         self.receipts.pop(receipt, None)
-        if self._fifo:
-            self._superseded[receipt] = None
-            if len(self._superseded) > _MAX_SUPERSEDED:
-                self._superseded.popitem(last=False)
+        self._superseded[receipt] = newer
+        if len(self._superseded) > _MAX_SUPERSEDED:
+            self._superseded.popitem(last=False)
 
     def make_visible(self, message: Message) -> None:
         """End the visibility timeout of a message in flight."""

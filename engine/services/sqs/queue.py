@@ -233,12 +233,13 @@ class Queue:
     # --- what becomes of a received message
 
     def delete(self, receipt: int, now_s: float) -> ReceiptStatus:
-        """Delete the message of `receipt`. On standard queues an old receipt works too."""
+        """Delete the message of `receipt`, its last one: on standard queues if it is visible, too."""
         messages = self.messages
         messages.tick(now_s)
         message = messages.receipts.get(receipt)
         if message is None:
-            return ReceiptStatus.EXPIRED if messages.is_superseded(receipt) else ReceiptStatus.GONE
+            expired = self.policy.fifo and messages.is_superseded(receipt)
+            return ReceiptStatus.EXPIRED if expired else ReceiptStatus.GONE
         if message.state is not IN_FLIGHT and self.policy.fifo:
             return ReceiptStatus.EXPIRED
         messages.remove(message)

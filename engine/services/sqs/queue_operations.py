@@ -58,8 +58,8 @@ _LONGEST_TAG_VALUE: Final = 256
 class QueueOperations:
     """All operations except those on messages. Those on a queue are given its record as well.
 
-    Parameters have the model's types. Those that it requires are there, but for `QueueName`, `Attributes`
-    and `Actions`: AWS has words of its own where these are missing.
+    Parameters have the model's types. Those that it requires are there, but for `QueueName` and
+    `Attributes`: AWS has words of its own where these are missing.
     """
 
     def __init__(
@@ -201,10 +201,10 @@ class QueueOperations:
     @operation("AddPermission", kept=True)
     def _add_permission(self, call: SqsRequest, params: Params, record: QueueRecord) -> Result:
         label = _label(params)
-        accounts, actions = params["AWSAccountIds"], params.get("Actions", [])
+        accounts, actions = params["AWSAccountIds"], params["Actions"]
         _check_actions(actions)
         if not accounts:
-            raise missing("AWSAccountIds")
+            raise invalid_parameter("PrincipalId", accounts, "Unable to verify.")
         document = _policy(record)
         statements = document["Statement"]
         if any(statement.get("Sid") == label for statement in statements):
@@ -231,7 +231,8 @@ class QueueOperations:
         document = _policy(record)
         kept = [statement for statement in document["Statement"] if statement.get("Sid") != label]
         if len(kept) == len(document["Statement"]):
-            raise invalid_parameter("Label", label, "can't find label.")
+            where = " on existing policy" if document["Statement"] else ""
+            raise invalid_parameter("Label", label, f"can't find label{where}.")
         document["Statement"] = kept
         self._keep_policy(record, document, call.now_s)
         return {}
@@ -308,7 +309,7 @@ def _label(params: Params) -> str:
 
 def _check_actions(actions: list[str]) -> None:
     if not actions:
-        raise missing("ActionName")
+        raise missing("Actions")
     if len(actions) > _MAX_ACTIONS:
         raise _over_limit("Actions", len(actions), _MAX_ACTIONS)
     for action in actions:

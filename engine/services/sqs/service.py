@@ -47,7 +47,7 @@ _QUEUE_PATH: Final = re.compile(rb"/[^?]*/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
 _NO_OPERATION: Final = b"<UnknownOperationException/>\n"
 _JSON_NAMES: Final = {"Messages": "messages", "QueueUrls": "queueUrls"}
 """Where answers of the Query protocol in JSON have other names than its XML (recorded)."""
-_SAID_OTHERWISE: Final = frozenset({"QueueUrl", "QueueName", "Attributes", "Actions"})
+_SAID_OTHERWISE: Final = frozenset({"QueueUrl", "QueueName", "Attributes"})
 """Members whose absence AWS tells in other words than that of all others."""
 _NOT_ON_A_QUEUE: Final = frozenset({"CreateQueue", "ListQueues"})
 _MESSAGES: Final[Mapping[str, Callable[[MessageOperations, SqsRequest, Params], Result | None]]] = {

@@ -576,7 +576,13 @@ CALLS = [
                 "OverLimit",
                 "8 Actions were found, maximum allowed is 7.",
             ),
-            ({"Actions": []}, 400, "MissingParameter", "The request must contain the parameter ActionName."),
+            ({"Actions": []}, 400, "MissingParameter", "The request must contain the parameter Actions."),
+            (
+                {"AWSAccountIds": []},
+                400,
+                "InvalidParameterValue",
+                invalid("PrincipalId", "[]", "Unable to verify."),
+            ),
             ({"Label": ""}, 400, "MissingParameter", "The request must contain the parameter Label."),
         )
     ),

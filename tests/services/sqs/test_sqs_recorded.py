@@ -307,6 +307,48 @@ def test_a_late_delete_is_one_on_a_standard_queue_and_refused_on_a_fifo_queue(si
     assert ((1, 0, 0) if name == "f.fifo" else (0, 0, 0)) == site.counts(name)
 
 
+def received_again(site, name: str) -> str:
+    """The first of the two handles of the queue's one message, which is in flight by the second."""
+    first = received(site, name)
+    assert site.q("ReceiveMessage", name, VisibilityTimeout=5).document["Messages"]
+    return first
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    ("name", "codes", "hidden"), [("q", [], True), ("f.fifo", ["InvalidParameterValue"], False)]
+)
+def test_a_handle_from_before_the_last_receive_hides_a_message_of_a_standard_queue(
+    site, name, codes, hidden, many
+):
+    """On AWS too (moto's pull request 4655, whose tests ran there); a FIFO queue refuses it."""
+    change = {"ReceiptHandle": received_again(site, name), "VisibilityTimeout": 100}
+    if many:
+        told = codes_of(site, name, "ChangeMessageVisibilityBatch", "json", Entries=[{"Id": "a", **change}])
+    else:
+        told = codes_of(site, name, "ChangeMessageVisibility", "json", **change)
+    site.clock.advance(6)
+    site.service.queue(name).messages.tick(site.clock.now())
+
+    assert (codes, (0, 1, 0) if hidden else (1, 0, 0)) == (told, site.counts(name))
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("name", "codes", "left"), [("q", [], 0), ("f.fifo", ["InvalidParameterValue"], 1)])
+def test_a_handle_from_before_the_last_receive_deletes_a_message_of_a_standard_queue(
+    site, name, codes, left, many
+):
+    """And works again where nothing is left; a FIFO queue refuses it."""
+    entry = {"ReceiptHandle": received_again(site, name)}
+    for _ in range(2):
+        if many:
+            told = codes_of(site, name, "DeleteMessageBatch", "json", Entries=[{"Id": "a", **entry}])
+        else:
+            told = codes_of(site, name, "DeleteMessage", "json", **entry)
+
+        assert (codes, (0, left, 0)) == (told, site.counts(name))
+
+
 @pytest.mark.real_time
 def test_boto3_finds_the_message_that_its_heartbeat_came_too_late_for(sqs):
     """By the clock of the machine."""

@@ -299,9 +299,14 @@ def test_permissions_edit_the_policy(site):
     policy = json.loads(
         site.q("GetQueueAttributes", AttributeNames=["Policy"]).document["Attributes"]["Policy"]
     )
+    none = site.q("RemovePermission", Label="none")
 
     assert {} == added.document
     assert "Value l for parameter Label is invalid. Reason: Already exists." == again.message
+    assert (
+        "Value none for parameter Label is invalid. Reason: can't find label on existing policy."
+        == none.message
+    )
     assert {
         "Version": "2008-10-17",
         "Id": f"{site.arn()}/SQSDefaultPolicy",

@@ -6,10 +6,10 @@ the execution: handled in order they give an equal one, tokens and callback ids 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
-from engine.core.durable.checkpoint_rules import OperationUpdate
+from engine.core.durable.checkpoint_rules import OperationUpdate, read_update, update_document
 from engine.core.durable.values import DurableConfig, ErrorObject, InvocationEnd, OperationStatus
 
 
@@ -176,10 +176,44 @@ Fact: TypeAlias = (
 
 
 def fact_document(fact: ExecutionStarted | Fact) -> dict[str, Any]:
-    """The fact as a JSON object, from which `fact_of` makes an equal one."""
-    raise NotImplementedError
+    """The fact as a JSON object of built-in types, from which `fact_of` makes an equal one."""
+    document = {member: value for member, value in fact._asdict().items() if value is not None}
+    document["fact"] = type(fact).__name__
+    match fact:
+        case ExecutionStarted(config=config):
+            document["config"] = config._asdict()
+        case Checkpointed(updates=updates, resolved=resolved):
+            document["updates"] = [update_document(update) for update in updates]
+            document["resolved"] = {key: target._asdict() for key, target in resolved.items()}
+        case InvocationEnded(end=end, answer=answer):
+            document["end"] = end.value
+            if answer is not None:
+                document["answer"] = answer.decode("latin-1")  # which takes any byte, UTF-8 or not
+        case ChainedInvokeEnded(status=status):
+            document["status"] = status.value
+    return document
 
 
 def fact_of(document: Mapping[str, Any]) -> ExecutionStarted | Fact:
     """The fact that `fact_document` wrote."""
-    raise NotImplementedError
+    members = dict(document)
+    kind = _KINDS[members.pop("fact")]
+    if kind is ExecutionStarted:
+        members["config"] = DurableConfig(**members["config"])
+        if "parent" in members:
+            members["parent"] = tuple(members["parent"])
+    elif kind is Checkpointed:
+        members["updates"] = tuple(map(read_update, members["updates"]))
+        members["resolved"] = {key: ChainedTarget(**each) for key, each in members["resolved"].items()}
+    elif kind is InvocationEnded:
+        members["end"] = InvocationEnd(members["end"])
+        if "answer" in members:
+            members["answer"] = members["answer"].encode("latin-1")
+    elif kind is ChainedInvokeEnded:
+        members["status"] = OperationStatus(members["status"])
+    return kind(**members)
+
+
+_KINDS: Final[Mapping[str, Callable[..., ExecutionStarted | Fact]]] = {
+    kind.__name__: kind for kind in (ExecutionStarted, *get_args(Fact))
+}

@@ -1,8 +1,116 @@
-"""The events of an execution, in the order in which they were accepted."""
+"""The events of an execution, in the order in which they were accepted: 26 types, by the Lambda model."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from engine.core.durable.operation import (
+    CallbackOperation,
+    ChainedInvokeOperation,
+    DurableOperation,
+    WaitOperation,
+    timestamp,
+)
+from engine.core.durable.values import ErrorObject, TimeUnit
+
+_SECONDS: Final = TimeUnit.SECONDS
+
+
+class EventType(StrEnum):
+    """What an event says."""
+
+    EXECUTION_STARTED = "ExecutionStarted"
+    EXECUTION_SUCCEEDED = "ExecutionSucceeded"
+    EXECUTION_FAILED = "ExecutionFailed"
+    EXECUTION_TIMED_OUT = "ExecutionTimedOut"
+    EXECUTION_STOPPED = "ExecutionStopped"
+    EXECUTION_PAUSED = "ExecutionPaused"
+    EXECUTION_RESUMED = "ExecutionResumed"
+    INVOCATION_COMPLETED = "InvocationCompleted"
+    CONTEXT_STARTED = "ContextStarted"
+    CONTEXT_SUCCEEDED = "ContextSucceeded"
+    CONTEXT_FAILED = "ContextFailed"
+    STEP_STARTED = "StepStarted"
+    STEP_SUCCEEDED = "StepSucceeded"
+    STEP_FAILED = "StepFailed"
+    WAIT_STARTED = "WaitStarted"
+    WAIT_SUCCEEDED = "WaitSucceeded"
+    WAIT_CANCELLED = "WaitCancelled"
+    CALLBACK_STARTED = "CallbackStarted"
+    CALLBACK_SUCCEEDED = "CallbackSucceeded"
+    CALLBACK_FAILED = "CallbackFailed"
+    CALLBACK_TIMED_OUT = "CallbackTimedOut"
+    CHAINED_INVOKE_STARTED = "ChainedInvokeStarted"
+    CHAINED_INVOKE_SUCCEEDED = "ChainedInvokeSucceeded"
+    CHAINED_INVOKE_FAILED = "ChainedInvokeFailed"
+    CHAINED_INVOKE_TIMED_OUT = "ChainedInvokeTimedOut"
+    CHAINED_INVOKE_STOPPED = "ChainedInvokeStopped"
+
+
+class StartedData(NamedTuple):
+    """Of ExecutionStarted."""
+
+    input: str
+    execution_timeout_s: int
+
+
+class EndedData(NamedTuple):
+    """Of the end of an execution or of an attempt of a step: what it left."""
+
+    result: str | None
+    error: ErrorObject | None
+
+
+class AttemptData(NamedTuple):
+    """Of StepSucceeded and StepFailed: the attempt, from 1, and the seconds until another one follows."""
+
+    result: str | None
+    error: ErrorObject | None
+    attempt: int
+    next_delay_s: int | None
+
+
+class PausedData(NamedTuple):
+    """Of ExecutionPaused."""
+
+    requested_s: float
+    timeout_paused: bool
+    reason: str | None
+
+
+class ResumedData(NamedTuple):
+    """Of ExecutionResumed."""
+
+    requested_s: float
+    reason: str | None
+
+
+class InvocationData(NamedTuple):
+    """Of InvocationCompleted."""
+
+    started_s: float
+    ended_s: float
+    request_id: str
+    error: ErrorObject | None
+
+
+EventData: TypeAlias = (
+    StartedData | EndedData | AttemptData | PausedData | ResumedData | InvocationData | None
+)
+"""What is not read from the operation. Events of operations other than steps need nothing: what an operation
+started and ended with never changes."""
+
+
+class HistoryEvent(NamedTuple):
+    """One event. `operation` is None for those of the execution."""
+
+    id: int
+    type: EventType
+    now_s: float
+    operation: DurableOperation | None
+    data: EventData
 
 
 class HistoryPage(NamedTuple):
@@ -10,3 +118,207 @@ class HistoryPage(NamedTuple):
 
     events: list[dict[str, Any]]
     next_marker: str | None
+
+
+class History:
+    """Events, kept as cells of one list: four words each instead of an object."""
+
+    __slots__ = ("_cells",)
+    _WIDTH: Final = 4
+
+    def __init__(self) -> None:
+        self._cells: list[Any] = []
+
+    def __len__(self) -> int:
+        return len(self._cells) // self._WIDTH
+
+    def __getitem__(self, index: int) -> HistoryEvent:
+        """The event `index`, from 0 below the length; its EventId is one more."""
+        at = index * self._WIDTH
+        return HistoryEvent(index + 1, *self._cells[at : at + self._WIDTH])
+
+    def add(
+        self,
+        type: EventType,  # noqa: A002 - the field's word
+        now_s: float,
+        operation: DurableOperation | None = None,
+        data: EventData = None,
+    ) -> None:
+        """Write down what was accepted at `now_s`."""
+        self._cells += (type, now_s, operation, data)
+
+
+def event_document(
+    event: HistoryEvent, execution_id: str, execution_name: str, *, include_data: bool
+) -> dict[str, Any]:
+    """The API's Event. Without `include_data` payloads are left out and said to be truncated."""
+    document: dict[str, Any] = {
+        "EventType": event.type.value,
+        "EventTimestamp": timestamp(event.now_s, _SECONDS),
+        "EventId": event.id,
+    }
+    operation = event.operation
+    if operation is not None:
+        members = {
+            "SubType": operation.sub_type,
+            "Id": operation.id,
+            "Name": operation.name,
+            "ParentId": operation.parent_id,
+        }
+        document.update((member, value) for member, value in members.items() if value is not None)
+    elif event.type is not EventType.INVOCATION_COMPLETED:
+        document["Id"], document["Name"] = execution_id, execution_name
+    details = _DETAILS.get(event.type, _no_details)(event)
+    if not include_data:
+        details = {member: _without_payload(value) for member, value in details.items()}
+    document[f"{event.type}Details"] = details
+    return document
+
+
+def _no_details(event: HistoryEvent) -> dict[str, Any]:
+    return {}
+
+
+def _without_payload(value: Any) -> Any:
+    """What is left of a member where no data was asked for."""
+    return {"Truncated": True} if isinstance(value, dict) and "Truncated" in value else value
+
+
+def _payload(value: object) -> dict[str, Any]:
+    """An Input, Result, Reason or Error as the model wraps it."""
+    return {"Truncated": False} if value is None else {"Truncated": False, "Payload": value}
+
+
+def _ending(event: HistoryEvent) -> dict[str, Any]:
+    """Result or Error, of an execution, or of an operation that is no step."""
+    ended: Any = event.operation if event.data is None else event.data
+    if event.type.endswith("Succeeded"):
+        return {"Result": _payload(ended.result)}
+    return {"Error": _payload(ended.error or {})}
+
+
+def _attempt(event: HistoryEvent) -> dict[str, Any]:
+    data = event.data
+    assert isinstance(data, AttemptData)
+    retry: dict[str, Any] = {"CurrentAttempt": data.attempt}
+    if data.next_delay_s is not None:
+        retry["NextAttemptDelaySeconds"] = data.next_delay_s
+    return {**_ending(event), "RetryDetails": retry}
+
+
+def _execution_started(event: HistoryEvent) -> dict[str, Any]:
+    data = event.data
+    assert isinstance(data, StartedData)
+    return {"Input": _payload(data.input), "ExecutionTimeout": data.execution_timeout_s}
+
+
+def _execution_paused(event: HistoryEvent) -> dict[str, Any]:
+    data = event.data
+    assert isinstance(data, PausedData)
+    return {
+        "PauseRequestTimestamp": timestamp(data.requested_s, _SECONDS),
+        "ExecutionTimeoutPaused": data.timeout_paused,
+        **_reason(data.reason),
+    }
+
+
+def _execution_resumed(event: HistoryEvent) -> dict[str, Any]:
+    data = event.data
+    assert isinstance(data, ResumedData)
+    return {
+        "ResumeRequestTimestamp": timestamp(data.requested_s, _SECONDS),
+        **_reason(data.reason),
+    }
+
+
+def _reason(reason: str | None) -> dict[str, Any]:
+    return {} if reason is None else {"Reason": _payload(reason)}
+
+
+def _invocation_completed(event: HistoryEvent) -> dict[str, Any]:
+    data = event.data
+    assert isinstance(data, InvocationData)
+    details: dict[str, Any] = {
+        "StartTimestamp": timestamp(data.started_s, _SECONDS),
+        "EndTimestamp": timestamp(data.ended_s, _SECONDS),
+        "RequestId": data.request_id,
+    }
+    if data.error is not None:
+        details["Error"] = _payload(data.error)
+    return details
+
+
+def _wait_started(event: HistoryEvent) -> dict[str, Any]:
+    wait = event.operation
+    assert isinstance(wait, WaitOperation)
+    return {
+        "Duration": wait.duration_s,
+        "ScheduledEndTimestamp": timestamp(wait.scheduled_end_s, _SECONDS),
+    }
+
+
+def _wait_succeeded(event: HistoryEvent) -> dict[str, Any]:
+    wait = event.operation
+    assert isinstance(wait, WaitOperation)
+    return {"Duration": wait.duration_s}
+
+
+def _wait_cancelled(event: HistoryEvent) -> dict[str, Any]:
+    wait = event.operation
+    assert isinstance(wait, WaitOperation)
+    return {} if wait.error is None else {"Error": _payload(wait.error)}
+
+
+def _callback_started(event: HistoryEvent) -> dict[str, Any]:
+    callback = event.operation
+    assert isinstance(callback, CallbackOperation)
+    details: dict[str, Any] = {"CallbackId": callback.callback_id}
+    if callback.timeout_s:
+        details["Timeout"] = callback.timeout_s
+    if callback.heartbeat_timeout_s:
+        details["HeartbeatTimeout"] = callback.heartbeat_timeout_s
+    return details
+
+
+def _chained_invoke_started(event: HistoryEvent) -> dict[str, Any]:
+    invoke = event.operation
+    assert isinstance(invoke, ChainedInvokeOperation)
+    details: dict[str, Any] = {"FunctionName": invoke.function}
+    if invoke.tenant_id is not None:
+        details["TenantId"] = invoke.tenant_id
+    if invoke.input is not None:
+        details["Input"] = _payload(invoke.input)
+    if invoke.executed_version is not None:
+        details["ExecutedVersion"] = invoke.executed_version
+    if invoke.execution_arn is not None:
+        details["DurableExecutionArn"] = invoke.execution_arn
+    return details
+
+
+_DETAILS: Final[Mapping[EventType, Callable[[HistoryEvent], dict[str, Any]]]] = {
+    EventType.EXECUTION_STARTED: _execution_started,
+    EventType.EXECUTION_SUCCEEDED: _ending,
+    EventType.EXECUTION_FAILED: _ending,
+    EventType.EXECUTION_TIMED_OUT: _ending,
+    EventType.EXECUTION_STOPPED: _ending,
+    EventType.EXECUTION_PAUSED: _execution_paused,
+    EventType.EXECUTION_RESUMED: _execution_resumed,
+    EventType.INVOCATION_COMPLETED: _invocation_completed,
+    EventType.CONTEXT_SUCCEEDED: _ending,
+    EventType.CONTEXT_FAILED: _ending,
+    EventType.STEP_SUCCEEDED: _attempt,
+    EventType.STEP_FAILED: _attempt,
+    EventType.WAIT_STARTED: _wait_started,
+    EventType.WAIT_SUCCEEDED: _wait_succeeded,
+    EventType.WAIT_CANCELLED: _wait_cancelled,
+    EventType.CALLBACK_STARTED: _callback_started,
+    EventType.CALLBACK_SUCCEEDED: _ending,
+    EventType.CALLBACK_FAILED: _ending,
+    EventType.CALLBACK_TIMED_OUT: _ending,
+    EventType.CHAINED_INVOKE_STARTED: _chained_invoke_started,
+    EventType.CHAINED_INVOKE_SUCCEEDED: _ending,
+    EventType.CHAINED_INVOKE_FAILED: _ending,
+    EventType.CHAINED_INVOKE_TIMED_OUT: _ending,
+    EventType.CHAINED_INVOKE_STOPPED: _ending,
+}
+"""What each type shows; ContextStarted and StepStarted show nothing."""

@@ -120,6 +120,13 @@ def error_object(document: Mapping[str, Any]) -> ErrorObject:
     return error
 
 
+def utf8_length(text: str | None) -> int:
+    """Bytes of `text` in UTF-8, lone surrogates as three; 0 of None."""
+    if text is None:
+        return 0
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 class DurableConfig(NamedTuple):
     """What a function says about its executions.
 

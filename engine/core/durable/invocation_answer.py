@@ -1,0 +1,64 @@
+"""What a durable function's handler answers: `{"Status": …, "Result": …, "Error": …}`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from engine.core.durable.values import ErrorObject, error_object
+from engine.core.json_document import NotJson, loads
+from engine.errors import EngineError
+
+
+class AnswerStatus(StrEnum):
+    """What the handler says of the execution."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    PENDING = "PENDING"
+
+
+class InvocationAnswer(NamedTuple):
+    """An answer that can be followed."""
+
+    status: AnswerStatus
+    result: str | None
+    error: ErrorObject | None
+
+
+class InvalidAnswer(EngineError):
+    """An answer that fails the execution. `message` is AWS's text."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def read_answer(answer: bytes) -> InvocationAnswer:
+    """What the handler answered.
+
+    Raises:
+        InvalidAnswer: It is not a JSON object with a known Status, or has members that contradict it.
+    """
+    try:
+        document: Any = loads(answer)
+    except NotJson as not_json:
+        raise _invalid(not_json.reason) from None
+    if not isinstance(document, dict):
+        raise _invalid("it is not an object")
+    status, result, error = (document.get(member) for member in ("Status", "Result", "Error"))
+    if not isinstance(status, str) or status not in AnswerStatus.__members__:
+        raise _invalid(f"{status!r} is not a valid InvocationStatus")
+    if not isinstance(result, str | None):
+        raise _invalid("Result is not a string")
+    if not isinstance(error, dict | None):
+        raise _invalid("Error is not an object")
+    if status == "FAILED" and result is not None:
+        raise InvalidAnswer("Cannot provide a Result for FAILED status.")
+    if status == "SUCCEEDED" and error is not None:
+        raise InvalidAnswer("Cannot provide an Error for SUCCEEDED status.")
+    return InvocationAnswer(AnswerStatus(status), result, None if error is None else error_object(error))
+
+
+def _invalid(reason: str) -> InvalidAnswer:
+    return InvalidAnswer(f"Invalid invocation output: {reason}")

@@ -1,9 +1,9 @@
-"""Executions as AWS's SDK 3.0.0 and local runner 1.4.0 were recorded to play them, driven through the machine.
+"""Executions as AWS's SDK 3.0.0 and local runner 1.4.0 were recorded to play them, played again.
 
-`recorded.txt` has a document per line: `E>` the event for the handler, `C>` a checkpoint and `C<` its answer,
-`E<` the answer of the handler, `X>` a call from outside, `H=` the history. Where the runner is known to differ
-from the service (details of InvocationCompleted, RetryDetails, callbacks' timeouts, executed versions, ids of
-updated callbacks, nulls) the service's form is written. Times are compared by their unit alone.
+`recorded.txt` has a document per line: `E>` the event for the handler, `C>` a checkpoint and `C<` its
+answer, `E<` the answer of the handler, `X>` a call from outside, `H=` the history. Where the runner is known
+to differ from the service (details of InvocationCompleted, RetryDetails, timeouts of callbacks, executed
+versions, ids of updated callbacks, nulls) the service's form is written. Of times the unit is compared.
 """
 
 from __future__ import annotations

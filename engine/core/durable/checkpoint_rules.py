@@ -164,7 +164,7 @@ def update_document(update: OperationUpdate) -> dict[str, Any]:
     return {member: value for member, value in document.items() if value is not None}
 
 
-class Recorded(Protocol):
+class NamedOperation(Protocol):
     """What the rules look at of an operation: one that exists, or the update that starts it."""
 
     @property
@@ -184,7 +184,7 @@ class Recorded(Protocol):
         """Id of the context it is in."""
 
 
-class RecordedOperation(Recorded, Protocol):
+class ExistingOperation(NamedOperation, Protocol):
     """The same with the status of one that exists."""
 
     status: OperationStatus
@@ -192,7 +192,7 @@ class RecordedOperation(Recorded, Protocol):
 
 def check_updates(
     updates: Sequence[OperationUpdate],
-    operations: Mapping[str, RecordedOperation],
+    operations: Mapping[str, ExistingOperation],
     arn: str,
     *,
     is_child: bool,
@@ -208,7 +208,7 @@ def check_updates(
     first = _check_batch(updates, operations)
     for update in updates:
         current = operations.get(update.id)
-        known: Recorded = first[update.id] if current is None else current
+        known: NamedOperation = first[update.id] if current is None else current
         if known is not update:
             _check_same(update, known)
         _check_sizes(update, is_child=is_child)
@@ -219,7 +219,7 @@ def check_updates(
 
 
 def _check_batch(
-    updates: Sequence[OperationUpdate], operations: Mapping[str, Recorded]
+    updates: Sequence[OperationUpdate], operations: Mapping[str, NamedOperation]
 ) -> Mapping[str, OperationUpdate]:
     """The rules of the batch as such. Returns the first update for each id."""
     kinds = [update.type for update in updates]
@@ -256,7 +256,7 @@ def _may_follow(update: OperationUpdate, before: OperationUpdate) -> bool:
     )
 
 
-def _check_same(update: OperationUpdate, known: Recorded) -> None:
+def _check_same(update: OperationUpdate, known: NamedOperation) -> None:
     """What an operation once was it remains."""
     if update.type != known.type:
         _refuse("Inconsistent operation type.")
@@ -279,7 +279,7 @@ def _check_sizes(update: OperationUpdate, *, is_child: bool) -> None:
         _refuse(CHILD_OUTPUT_TOO_LARGE)
 
 
-def _check_transition(update: OperationUpdate, current: RecordedOperation | None) -> None:
+def _check_transition(update: OperationUpdate, current: ExistingOperation | None) -> None:
     actions = _TRANSITIONS.get(update.type)
     if actions is None:
         _refuse("Unknown operation type.")

@@ -115,6 +115,10 @@ def lambda_variables(
         "PATH": PATH,
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "PWD": task_root,
+        "SHLVL": "0",
     }
     if initialisation != "snap-start":
         variables["AWS_LAMBDA_LOG_GROUP_NAME"] = log_group or log_group_of(function)

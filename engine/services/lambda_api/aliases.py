@@ -13,7 +13,6 @@ from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.errors import conflict, function_not_found, invalid_parameter, not_found
 from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
-from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 
@@ -21,10 +20,9 @@ from engine.services.lambda_api.routes import Call
 class Aliases:
     """Aliases of all functions."""
 
-    def __init__(self, registry: FunctionRegistry, deployment: Deployment, urls: FunctionUrls) -> None:
+    def __init__(self, registry: FunctionRegistry, deployment: Deployment) -> None:
         self._registry = registry
         self._deployment = deployment
-        self._urls = urls
 
     @operation("CreateAlias", writes=True)
     async def create(self, call: Call) -> Answer:
@@ -66,13 +64,13 @@ class Aliases:
 
     @operation("DeleteAlias", writes=True)
     async def delete(self, call: Call) -> Answer:
-        """DeleteAlias. A missing alias is no error."""
+        """DeleteAlias. A missing alias is no error.
+
+        Its function URL stays, and refuses access until the alias is there again.
+        """
         record, name = self._registry.function(call.name), call.parameters["Name"]
         if record.aliases.pop(name, None) is None:
             return Answer({})
-        url = record.urls.pop(name, None)
-        if url is not None:
-            self._urls.close(url)
         was_provisioned = name in record.provisioned
         record.forget(name)
         apply_aliases(self._deployment, record)

@@ -105,7 +105,7 @@ class ControlPlane:
         parts = (
             self._functions,
             versions,
-            Aliases(registry, deployment, self._urls),
+            Aliases(registry, deployment),
             Concurrency(registry, deployment),
             EventInvokeConfigs(registry),
             self._urls,

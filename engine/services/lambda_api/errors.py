@@ -13,7 +13,7 @@ from engine.protocols.http.message import Request
 from engine.services.lambda_api.model import lambda_model
 
 RETRY_AFTER_S: Final = "1"
-"""`Retry-After` of every throttle: rates refill within a second; when concurrency comes free nobody knows."""
+"""`Retry-After` of throttles that have it: rates refill within a second."""
 
 
 def error_body(error: ServiceError) -> bytes:

@@ -57,7 +57,7 @@ class FunctionUrls:
         )
         self._open(record, qualifier, url)
         record.urls[qualifier] = url
-        document = self._changed(record, qualifier, members)
+        document = self._changed(record, qualifier)
         del document["LastModifiedTime"]
         return Answer(document)
 
@@ -70,7 +70,7 @@ class FunctionUrls:
         url.config = url.config | members
         self._open(record, qualifier, url)
         url.modified_s = self._registry.now_s()
-        return Answer(self._changed(record, qualifier, members))
+        return Answer(self._changed(record, qualifier))
 
     @operation("DeleteFunctionUrlConfig", writes=True)
     async def delete(self, call: Call) -> Answer:
@@ -120,10 +120,10 @@ class FunctionUrls:
             raise not_found(_NOTHING)
         return url
 
-    def _changed(self, record: FunctionRecord, qualifier: str, members: Document) -> Document:
-        """What a change answers: `InvokeMode` only if the request had it."""
+    def _changed(self, record: FunctionRecord, qualifier: str) -> Document:
+        """What a change answers: `InvokeMode` only if a request has given it."""
         document = self._document(record, qualifier)
-        if "InvokeMode" not in members:
+        if "InvokeMode" not in self._url(record, qualifier).config:
             del document["InvokeMode"]
         return document
 

@@ -15,7 +15,7 @@ from engine.core.function import Account
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
-from engine.core.throttling import request_bucket
+from engine.core.throttling import ThrottleReason, request_bucket
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
@@ -53,6 +53,7 @@ _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
 _REQUEST_RESPONSE: Final = InvocationType.REQUEST_RESPONSE
 _SUCCESS: Final = Status.SUCCESS
+_RESERVATION_FULL: Final = ThrottleReason.FUNCTION_LIMIT.aws_reason
 _RETRY_AFTER: Final = f"Retry-After: {RETRY_AFTER_S}\r\n".encode()
 
 
@@ -267,8 +268,10 @@ def _lines(content_type: str, outcome: Outcome, trace: str, version: str) -> str
 def _answer_refusal(request: Request, outcome: Outcome) -> None:
     """Answer an invocation that never ran, or that the engine stopped."""
     if outcome.status is Status.THROTTLED:
-        # its body is AWS's for this very answer
-        head = error_head(THROTTLED, outcome.request_id) + _RETRY_AFTER
+        # its body is AWS's for this very answer; recorded: nobody is told when a reservation has room again
+        head = error_head(THROTTLED, outcome.request_id)
+        if outcome.reason != _RESERVATION_FULL:
+            head += _RETRY_AFTER
         request.respond(429, head, outcome.body)
         return
     error = service_error(500, "The engine stopped before the invocation ended.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from engine.core.json_document import NotJson, loads
+from engine.core.json_document import NotJson, loads, read_text
 from engine.core.json_pieces import Steps, loads_in_pieces
 from engine.protocols.aws.errors import ServiceError
 
@@ -20,6 +20,8 @@ _VALUES: Final = "(JSON String, Number, Array, Object or token 'null', 'true' or
 _TOKEN: Final = re.compile(r"[^\W\d][\w$]*")
 _OUTSIDE_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _LONGEST_TOKEN: Final = 256
+_LEAD: Final = 0xC0
+_NO_MIDDLE: Final = re.compile(rb"[^\x80-\xbf]")
 
 
 def document_of(payload: bytes) -> Any:
@@ -45,7 +47,7 @@ def _not_json(error: NotJson, payload: bytes) -> ServiceError:
 def _jackson_text(error: NotJson, payload: bytes) -> str:
     text, at, reason = error.text, error.position, error.reason
     if text is None:
-        return f"Invalid UTF-8 start byte 0x{payload[at]:x}{_location('', 0, at + 1)}"
+        return _not_utf8(payload, at)
     if at < 0:
         return reason + _location(text, 0)
     if reason.startswith("Unterminated string"):
@@ -56,6 +58,23 @@ def _jackson_text(error: NotJson, payload: bytes) -> str:
         word = token[0][:_LONGEST_TOKEN]
         return f"Unrecognized token '{word}': was expecting {_VALUES}{_location(text, at + len(word))}"
     return _wrong_character(error, text, at) + _location(text, at)
+
+
+def _not_utf8(payload: bytes, at: int) -> str:
+    """Where a value may begin Jackson reads bytes as they are, elsewhere it decodes them (recorded)."""
+    before = payload[:at].decode("utf-8-sig")
+    try:
+        read_text(before)
+    except NotJson as error:
+        begins_value = error.reason == "Expecting value" and error.position >= len(before)
+        if begins_value and not (character := chr(payload[at])).isidentifier():
+            what = f"Unexpected character ({_character(character)}): expected a valid value {_VALUES}"
+            return what + _location(before, len(before))
+    kind, place = "start", at
+    if payload[at] >= _LEAD and (found := _NO_MIDDLE.search(payload, at + 1)):
+        kind, place = "middle", found.start()
+    line_start = before.encode().rfind(b"\n") + 1
+    return f"Invalid UTF-8 {kind} byte 0x{payload[place]:x}{_location(before, at, place - line_start + 2)}"
 
 
 def _wrong_character(error: NotJson, text: str, at: int) -> str:
@@ -102,7 +121,7 @@ def _open_container(text: str) -> str:
 
 def _character(character: str) -> str:
     code = ord(character)
-    if code < 32:
+    if code < 32 or 127 <= code < 160:
         return f"(CTRL-CHAR, code {code})"
     if code > 255:
         return f"'{character}' (code {code} / 0x{code:x})"

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from engine.core.outcome import Outcome, Status
 from engine.protocols.http.server import header_block
 from engine.sources.http.responses import JSON_TYPE, Answer, identified
 from engine.sources.http.settings import FrontDoor
+
+_FORBIDDEN: Final = (
+    b'"Forbidden. For troubleshooting Function URL authorization issues, see: '
+    b'https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +27,7 @@ class ErrorResponses:
         throttled: Refused for lack of concurrency.
         unavailable: The engine is stopping.
         too_large: The request body is over the front door's limit.
+        gone: What it leads to is not there any more; None for `failed`.
         timed_out: The function did not answer within the front door's limit; None if it has none.
         passes_throttle: The client gets Lambda's own throttle message as body.
     """
@@ -30,6 +37,7 @@ class ErrorResponses:
     throttled: Answer
     unavailable: Answer
     too_large: Answer
+    gone: Answer | None = None
     timed_out: Answer | None = None
     passes_throttle: bool = False
 
@@ -69,6 +77,7 @@ def error_responses(front_door: FrontDoor) -> ErrorResponses:
                 throttled=_message(429, "Rate Exceeded.", error_type="TooManyRequestsException"),
                 unavailable=_plain(503, "Service Unavailable"),
                 too_large=_message(413, "Request Entity Too Large"),
+                gone=_denied(_FORBIDDEN),
                 passes_throttle=True,
             )
         case FrontDoor.HTTP_API:
@@ -114,8 +123,7 @@ def no_route(*, rest_only: bool) -> Answer:
 
 def unknown_url() -> Answer:
     """What a function URL that nobody has answers (recorded)."""
-    pairs = [("content-type", JSON_TYPE), ("x-amzn-errortype", "AccessDeniedException")]
-    return 403, header_block(pairs), b'{"Message":null}'
+    return _denied(b"null")
 
 
 def bad_query() -> Answer:
@@ -133,6 +141,12 @@ def _message(status: int, message: str, *, error_type: str | None = None) -> Ans
     if error_type:
         pairs.append(("x-amzn-errortype", error_type))
     return status, header_block(pairs), b'{"message":"%b"}' % message.encode()
+
+
+def _denied(message: bytes) -> Answer:
+    """`message` is JSON."""
+    pairs = [("content-type", JSON_TYPE), ("x-amzn-errortype", "AccessDeniedException")]
+    return 403, header_block(pairs), b'{"Message":%b}' % message
 
 
 def _plain(status: int, text: str) -> Answer:

@@ -211,7 +211,8 @@ class HttpEventHandler:
             self._refuse_event(request, payload.error_responses.unavailable, event)
         except FunctionNotFound:  # taken away since the table was built
             self._reject("unknown_function")
-            self._refuse_event(request, payload.error_responses.failed, event)
+            gone = payload.error_responses.gone or payload.error_responses.failed
+            self._refuse_event(request, gone, event)
 
     def close(self) -> None:
         """Wait for functions as long as it takes, from now on."""

@@ -44,9 +44,10 @@ _MAX_BODY: Final = {FrontDoor.URL: MAX_EVENT_BYTES, FrontDoor.HTTP_API: 10 * 102
 
 
 class TargetV2(NamedTuple):
-    """`path` and `raw_query` as the event has them; the two maps are None when empty."""
+    """Paths and `raw_query` as the event has them, `path` as `rawPath`; the two maps are None when empty."""
 
     path: str
+    decoded_path: str
     raw_query: str
     query: dict[str, str] | None
     parameters: dict[str, str] | None
@@ -71,9 +72,9 @@ class SentV2(NamedTuple):
 class PayloadV2:
     """One route in payload format 2.0.
 
-    A Function URL keeps `rawPath` as it was sent, shows `accountId` "anonymous" (auth type NONE), and as its
-    domain name the host that the request names; an
-    HTTP API decodes it, puts a stage other than `$default` before it, and decodes path parameters. The
+    A Function URL keeps `rawPath` as it was sent, decodes the path of the context, and shows `accountId`
+    "anonymous" (auth type NONE), and as its domain name the host that the request names; an HTTP API decodes
+    both paths, puts a stage other than `$default` before them, and decodes path parameters. The
     headers of TLS that a Function URL adds are left out: there is no TLS here.
     """
 
@@ -118,10 +119,12 @@ class PayloadV2:
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
         """Query values are decoded, repeated ones joined by a comma."""
-        if self.front_door is not FrontDoor.URL:
-            path = self._prefix + shown_path(path)
+        if self.front_door is FrontDoor.URL:
+            shown = decoded_path(path)
+        else:
+            shown = path = self._prefix + shown_path(path)
             parameters = {name: decoded_path(value) for name, value in parameters.items()}
-        return TargetV2(path, query, joined(decoded_pairs(query)) or None, parameters or None)
+        return TargetV2(path, shown, query, joined(decoded_pairs(query)) or None, parameters or None)
 
     def event(
         self, request: Request, target: TargetV2, request_id: str, timestamp: Timestamp, trace: str
@@ -156,7 +159,7 @@ class PayloadV2:
             "domainPrefix": self._api_id,
             "http": {
                 "method": request.method,
-                "path": target.path,
+                "path": target.decoded_path,
                 "protocol": f"HTTP/{request.version}",
                 "sourceIp": request.peer,
                 "userAgent": headers.get("user-agent", ""),

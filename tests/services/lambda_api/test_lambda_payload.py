@@ -69,7 +69,15 @@ VALUES = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false'
             3,
         ),
         (b'"\\q"', "Unrecognized character escape 'q' (code 113)", 1, 2),
-        (b'{"a": \xa7}', "Invalid UTF-8 start byte 0xa7", 1, 7),
+        (b'{"a": \xa7}', f"Unexpected character ('\xa7' (code 167)): expected a valid value {VALUES}", 1, 7),
+        (
+            b"\x99\xeb,",
+            f"Unexpected character ((CTRL-CHAR, code 153)): expected a valid value {VALUES}",
+            1,
+            1,
+        ),
+        (b"n\x87r\x9e", "Invalid UTF-8 start byte 0x87", 1, 3),
+        (b'[\n"\xc3("]', "Invalid UTF-8 middle byte 0x28", 2, 4),
     ],
 )
 def test_the_refusal_names_token_character_and_place(payload, text, line, column):

@@ -100,7 +100,7 @@ def test_levels_of_logging_belong_to_the_format_json(aws):
     assert {"LogFormat": "Text", "LogGroup": "/aws/lambda/g"} == aws.make("g")["LoggingConfig"]
 
 
-def test_changes_of_a_url_answer_its_mode_only_if_they_name_it(aws):
+def test_changes_of_a_url_answer_its_mode_once_it_was_named(aws):
     made = aws.create_function_url_config
     created = [
         made(FunctionName="hello", AuthType="NONE"),
@@ -111,6 +111,7 @@ def test_changes_of_a_url_answer_its_mode_only_if_they_name_it(aws):
     assert [False, True] == ["InvokeMode" in answer for answer in created]
     assert [False, False] == ["LastModifiedTime" in answer for answer in created]
     assert "InvokeMode" not in updated
+    assert "BUFFERED" == aws.update_function_url_config(FunctionName="warm", AuthType="NONE")["InvokeMode"]
     assert {"CreationTime", "LastModifiedTime"} <= updated.keys()
     assert "BUFFERED" == aws.get_function_url_config(FunctionName="hello")["InvokeMode"]
     assert (

@@ -131,7 +131,7 @@ def host(wall_clock):
 
 
 class AnsweringSink:
-    """Keeps each event's function and document, and answers with `result`."""
+    """Keeps each event's function and document, and answers with `result`, or raises it."""
 
     def __init__(self, outcome_of, result):
         self.events = []
@@ -140,6 +140,8 @@ class AnsweringSink:
         self.source = None
 
     def submit(self, event, reply, /):
+        if isinstance(self.result, Exception):
+            raise self.result
         self.events.append((event.function, event.document))
         reply(self.outcome_of(json.dumps(self.result).encode()))
 

@@ -1,6 +1,10 @@
 """Function URLs by host name and by path, over raw connections to a listener."""
 
+import json
+
 import pytest
+
+from engine.errors import FunctionNotFound
 
 pytestmark = pytest.mark.real_time
 
@@ -26,10 +30,20 @@ async def test_a_function_url_is_served_at_a_host_of_its_own(serving, suffix):
     context = document["requestContext"]
 
     assert ("f", 200) == (function, status)
-    assert ("/x/a%20b/", "/x/a%20b/") == (document["rawPath"], context["http"]["path"])
+    assert ("/x/a%20b/", "/x/a b/") == (document["rawPath"], context["http"]["path"])
     assert (host, host) == (document["headers"]["host"], context["domainName"])
     assert (ID, ID, "$default") == (context["domainPrefix"], context["apiId"], document["routeKey"])
     assert context["requestId"] == headers["x-amzn-requestid"]
+
+
+async def test_the_url_of_an_alias_that_is_gone_refuses_access(serving):
+    async with serving({}) as (wire, sink):
+        sink.source.open(ID, "f", "gone")
+        sink.result = FunctionNotFound("f")
+        status, headers, body = await wire.ask(b"GET /", host=f"{ID}.lambda-url.eu-west-1.localhost")
+
+    assert (403, "AccessDeniedException") == (status, headers["x-amzn-errortype"])
+    assert json.loads(body)["Message"].startswith("Forbidden. For troubleshooting Function URL")
 
 
 async def test_events_of_a_function_url_have_the_headers_that_aws_adds(serving):

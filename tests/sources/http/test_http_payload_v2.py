@@ -65,7 +65,7 @@ def test_a_function_url_event_is_exactly_this(exchange, request_of):
             "domainPrefix": api_id,
             "http": {
                 "method": "POST",
-                "path": "/my/p%C3%A4th",
+                "path": "/my/päth",
                 "protocol": "HTTP/1.1",
                 "sourceIp": "192.0.2.7",
                 "userAgent": "agent",

@@ -177,12 +177,18 @@ def test_an_event_over_lambdas_limit_is_413(desk_of, request_of, client):
     assert 1 == len(sink.submitted)
 
 
+FORBIDDEN = (
+    b'{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: '
+    b'https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}'
+)
+
+
 @pytest.mark.parametrize(
     ("refusal", "settings", "answer"),
     [
         (NotAccepting("draining"), {}, (503, b"Service Unavailable")),
         (NotAccepting("draining"), {"path": "/a"}, (503, b'{"message":"Service Unavailable"}')),
-        (FunctionNotFound("f"), {}, (502, b"Internal Server Error")),
+        (FunctionNotFound("f"), {}, (403, FORBIDDEN)),
         (FunctionNotFound("f"), {"path": "/a"}, (500, b'{"message":"Internal Server Error"}')),
     ],
 )

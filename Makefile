@@ -23,6 +23,7 @@ else
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 endif
+	@$(BIN)/python -m tests.durable.conformance.requirement_files
 	@touch $@
 
 demo: $(VENV)/.installed ## a burst from zero to a thousand and back, live, in under a minute

@@ -1,0 +1,124 @@
+"""AWS's local runner of durable executions, `dex-local-runner`, with the engine as the Lambda it invokes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from tests.durable.conformance.checking import Service, client, is_synchronous
+from tests.durable.conformance.requirement_files import Requirement
+from tests.durable.conformance.served import TARGETS, configuration, engine
+
+AT_ONCE: Final = 8
+"""Its listener refuses more connections."""
+
+_RUNNING: Final = "RUNNING"
+
+
+def free_port() -> int:
+    """One that nobody listened on a moment ago: the runner does not say which it took."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+@contextmanager
+def runner(folder: Path, port: int, functions_url: str) -> Iterator[str]:
+    """The runner, ready; gives its URL."""
+    url = f"http://127.0.0.1:{port}"
+    durable = {name: {"DurableConfig": {"ExecutionTimeout": 60}} for name in TARGETS}
+    command = [sys.executable, "-m", "aws_durable_execution_sdk_python_testing.cli", "start-server"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--lambda-endpoint", functions_url]
+    command += ["--local-runner-region", "us-east-1", "--function-configs", json.dumps(durable)]
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with (folder / "runner.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | keys)
+        try:
+            _await_health(url)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _await_health(url: str) -> None:
+    until_s = time.monotonic() + 30
+    while True:
+        try:
+            urlopen(f"{url}/health", timeout=5).close()
+            return
+        except URLError:
+            if time.monotonic() > until_s:
+                raise
+            time.sleep(0.05)
+
+
+@contextmanager
+def partnered(folder: Path) -> Iterator[Service]:
+    """The runner's service. The engine runs the handlers, and knows nothing of the executions."""
+    port = free_port()
+    address = {"AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{port}"}
+    with (
+        engine(folder, configuration(folder, address, durable=False)) as functions_url,
+        runner(folder, port, functions_url) as url,
+    ):
+        functions = client("lambda", url)
+
+        def start(requirement: Requirement, payload: bytes) -> str:
+            arn = _started(url, requirement, payload)
+            while is_synchronous(requirement) and _status(functions, arn) == _RUNNING:
+                time.sleep(0.2)
+            return arn
+
+        yield Service(functions, None, start, completed, AT_ONCE)
+
+
+def _started(url: str, requirement: Requirement, payload: bytes) -> str:
+    document = {
+        "AccountId": "000000000000",
+        "FunctionName": requirement.suite,
+        "FunctionQualifier": "$LATEST",
+        "ExecutionName": requirement.id,
+        "ExecutionTimeoutSeconds": 7200,
+        "ExecutionRetentionPeriodDays": 14,
+        "Input": payload.decode(),
+    }
+    request = Request(f"{url}/start-durable-execution", json.dumps(document).encode(), method="POST")
+    with urlopen(request, timeout=60) as answer:
+        arn: str = json.load(answer)["ExecutionArn"]
+    return arn
+
+
+def _status(functions: Any, arn: str) -> str:
+    status: str = functions.get_durable_execution(DurableExecutionArn=arn)["Status"]
+    return status
+
+
+def completed(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events with the members that the runner is known to leave out."""
+    attempts: dict[str, int] = {}
+    for event in events:
+        kind = event["EventType"]
+        details = event.setdefault(f"{kind}Details", {})
+        if kind == "StepStarted":
+            attempts[event["Id"]] = attempts.get(event["Id"], 0) + 1
+        elif kind in ("StepSucceeded", "StepFailed"):
+            retry = details.setdefault("RetryDetails", {"CurrentAttempt": attempts[event["Id"]]})
+            if retry.get("NextAttemptDelaySeconds") == 0:
+                del retry["NextAttemptDelaySeconds"]
+        elif kind == "CallbackStarted":
+            details |= {"Timeout": "unknown", "HeartbeatTimeout": "unknown"}
+        elif kind == "ChainedInvokeStarted":
+            details["ExecutedVersion"] = "$LATEST"
+    return events

@@ -1,0 +1,97 @@
+"""`engine serve` with the handlers of all suites, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.durable.conformance.checking import Service, client, is_synchronous
+from tests.durable.conformance.requirement_files import SUITES, Requirement
+
+HANDLERS: Final = Path(__file__).parent / "handlers"
+TARGETS: Final = ("echo", "raising")
+ENVIRONMENTS: Final = 2
+"""Per function: what computes is soon done, and what waits holds none."""
+
+
+def configuration(
+    folder: Path, variables: Mapping[str, str] | None = None, *, durable: bool = True
+) -> dict[str, Any]:
+    """A function for each suite, named after it, and those they invoke."""
+    environment = {"CONFORMANCE_COUNTS": str(folder), **(variables or {})}
+    common: dict[str, Any] = {
+        "code": str(HANDLERS),
+        "executor": "process",
+        "memory_mb": 256,
+        "timeout_s": 60,
+        "reserved_concurrency": ENVIRONMENTS,
+        "overflow": "queue",
+        # For the SDK's logger: on Lambda, too, its records have their members in this form alone.
+        "environment": {**environment, "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"},
+    }
+    if durable:
+        common["durable"] = {"execution_timeout_s": 7200}
+    handlers = {suite: f"{suite}.handler" for suite in SUITES} | {one: f"targets.{one}" for one in TARGETS}
+    return {"functions": {name: {"handler": handler, **common} for name, handler in handlers.items()}}
+
+
+@contextmanager
+def engine(folder: Path, configured: dict[str, Any]) -> Iterator[str]:
+    """Serves it; gives the URL for AWS clients. Its own log is in the folder."""
+    path = folder / "engine.toml"
+    path.write_text(_toml(configured))
+    command = [sys.executable, "-m", "engine", "serve", "--config", str(path)]
+    command += [word for name in ("http", "aws", "admin") for word in (f"--{name}", "127.0.0.1:0")]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AWS_") and "proxy" not in name.lower()
+    }
+    with (folder / "engine.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
+        try:
+            assert process.stdout is not None
+            addresses = json.loads(process.stdout.readline() or "{}")
+            if "aws" not in addresses:
+                raise RuntimeError(f"the engine did not start:\n{(folder / 'engine.log').read_text()}")
+            yield addresses["aws"]
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Service]:
+    """The engine's own service of durable functions."""
+    with engine(folder, configuration(folder)) as url:
+        functions = client("lambda", url)
+
+        def start(requirement: Requirement, payload: bytes) -> str:
+            answer = functions.invoke(
+                FunctionName=f"{requirement.suite}:$LATEST",
+                DurableExecutionName=requirement.id,
+                InvocationType="RequestResponse" if is_synchronous(requirement) else "Event",
+                Payload=payload,
+            )
+            arn: str = answer["DurableExecutionArn"]
+            return arn
+
+        yield Service(functions, client("logs", url), start)
+
+
+def _toml(document: Mapping[str, Any], table: str = "") -> str:
+    """Tables of values that JSON writes as TOML does."""
+    lines = [f"[{table}]"] if table else []
+    tables = []
+    for name, value in document.items():
+        if isinstance(value, dict):
+            tables.append(_toml(value, f"{table}.{name}" if table else name))
+        else:
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join([*lines, *tables, ""])

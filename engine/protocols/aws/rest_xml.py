@@ -34,6 +34,11 @@ def text(value: str) -> str:
     return _CONTROL.sub(_reference, escaped) if _CONTROL.search(escaped) else escaped
 
 
+def element(name: str, value: str) -> str:
+    """`<name>value</name>`."""
+    return f"<{name}>{text(value)}</{name}>"
+
+
 def _reference(found: re.Match[str]) -> str:
     return f"&#x{ord(found[0]):x};"
 

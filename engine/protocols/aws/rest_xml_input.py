@@ -10,10 +10,11 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from engine.protocols.aws.service_model import Node, ServiceModel
 
+_MAX_DEPTH: Final = 32
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _BOOLEANS: Final = {"true": True, "false": False}
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
@@ -21,6 +22,45 @@ _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 
 class MalformedDocument(ValueError):
     """A document is not of the shape that it should be."""
+
+
+class _Builder(TreeBuilder):
+    """Builds the tree, refuses document types (entities could expand without end) and deep nesting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str]) -> Element:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise MalformedDocument("nested too deep")
+        return super().start(tag.rpartition("}")[2], attrs)
+
+    def end(self, tag: str) -> Element:
+        self._depth -= 1
+        return super().end(tag.rpartition("}")[2])
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise MalformedDocument("a document type")
+
+
+def parse(body: bytes, root: str) -> Element:
+    """The root of a document, all names without their namespaces.
+
+    Raises:
+        MalformedDocument: It is not well-formed, has another root, or a document type: AWS has none.
+    """
+    parser = XMLParser(target=_Builder())  # noqa: S314  # the builder refuses what is dangerous
+    try:
+        parser.feed(body)
+        found = parser.close()
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
+        raise MalformedDocument(str(error)) from None
+    if found.tag != root:
+        raise MalformedDocument(found.tag)
+    assert isinstance(found, Element)
+    return found
 
 
 def read(model: ServiceModel, shape: Node, found: Element) -> Any:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from engine.services.s3.documents import payload_of
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.operation_context import OWNER
 from engine.services.s3.request import S3Request
-from engine.services.s3.xml_input import payload_of
 
 Acl = Mapping[str, Any]
 """`Owner` and `Grants`, by the names of AWS's model."""

@@ -9,17 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
-from xml.etree.ElementTree import Element
 
 from engine.protocols.http.cors import Cors, Preflight, preflight_of
+from engine.services.s3.documents import payload_of
 from engine.services.s3.errors import S3Error
-from engine.services.s3.request import S3Request, S3Response, xml_answer
-from engine.services.s3.xml import element
-from engine.services.s3.xml_input import children, parse, text_of
+from engine.services.s3.request import S3Request, S3Response
 
 METHODS: Final = ("GET", "PUT", "POST", "DELETE", "HEAD")
 _MAX_RULES: Final = 100
-_ROOT: Final = "CORSConfiguration"
+_MAX_AGE_S: Final = 99_999_999_999
+_MEMBERS: Final = {
+    "id": "ID",
+    "methods": "AllowedMethods",
+    "origins": "AllowedOrigins",
+    "headers": "AllowedHeaders",
+    "expose_headers": "ExposeHeaders",
+    "max_age_s": "MaxAgeSeconds",
+}
+"""The keys of a rule's document and what the model calls them, in the order of S3's answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,61 +63,34 @@ class CorsRule(Cors):
 
 def parsed(body: bytes) -> tuple[CorsRule, ...]:
     """The rules of a document. Raises S3Error."""
-    root = parse(body, _ROOT)
-    rules = tuple(_rule(node) for node in children(root, "CORSRule"))
-    if not 0 < len(rules) <= _MAX_RULES:
+    rules = payload_of("PutBucketCors", body)["CORSRules"]
+    if len(rules) > _MAX_RULES:
         raise S3Error("MalformedXML")
-    return rules
+    return tuple(map(_rule, rules))
 
 
-def _rule(found: Element) -> CorsRule:
-    def texts(name: str) -> list[str]:
-        return [child.text or "" for child in children(found, name)]
-
-    origins, methods, headers = texts("AllowedOrigin"), texts("AllowedMethod"), texts("AllowedHeader")
-    if not origins or not methods:
-        raise S3Error("MalformedXML")
-    for method in methods:
+def _rule(found: Mapping[str, Any]) -> CorsRule:
+    members = {key: found[name] for key, name in _MEMBERS.items() if name in found}
+    origins, headers = members["origins"], members.get("headers", ())
+    for method in members["methods"]:
         if method not in METHODS:
             message = f"Found unsupported HTTP method in CORS config. Unsupported method is {method[:100]}"
             raise S3Error("InvalidRequest", message)
     for kind, value in (*(("AllowedOrigin", v) for v in origins), *(("AllowedHeader", v) for v in headers)):
         if value.count("*") > 1:
             raise S3Error("InvalidRequest", f'{kind} "{value[:100]}" can not have more than one wildcard.')
-    expose = texts("ExposeHeader")
-    if any(not value.isprintable() or not value.isascii() for value in (*origins, *headers, *expose)):
+    texts = (*origins, *headers, *members.get("expose_headers", ()))
+    if any(not value.isprintable() or not value.isascii() for value in texts):
         raise S3Error("MalformedXML")
-    age = text_of(found, "MaxAgeSeconds")
-    if age is not None and not (age.strip().isascii() and age.strip().isdigit() and len(age) < 12):
+    if not 0 <= members.get("max_age_s", 0) <= _MAX_AGE_S:
         raise S3Error("MalformedXML")
-    return CorsRule.of(
-        {
-            "id": text_of(found, "ID") or "",
-            "origins": origins,
-            "methods": methods,
-            "headers": headers,
-            "expose_headers": expose,
-            "max_age_s": int(age) if age is not None else None,
-        }
-    )
+    return CorsRule.of(members)
 
 
-def rendered(rules: Iterable[CorsRule]) -> S3Response:
-    """The answer of GetBucketCors."""
-    text = ""
-    for rule in rules:
-        members = element("ID", rule.id) if rule.id else ""
-        for name, values in (
-            ("AllowedMethod", rule.methods),
-            ("AllowedOrigin", rule.origins),
-            ("AllowedHeader", rule.headers),
-            ("ExposeHeader", rule.expose),
-        ):
-            members += "".join(element(name, value) for value in values)
-        if rule.max_age_s is not None:
-            members += element("MaxAgeSeconds", str(rule.max_age_s))
-        text += f"<CORSRule>{members}</CORSRule>"
-    return xml_answer(_ROOT, text)
+def shown(rules: Iterable[CorsRule]) -> dict[str, Any]:
+    """The document of GetBucketCors."""
+    documents = [rule.document() | {"id": rule.id or None} for rule in rules]
+    return {"CORSRules": [{name: each[key] for key, name in _MEMBERS.items()} for each in documents]}
 
 
 def answer_preflight(call: S3Request, rules: tuple[CorsRule, ...] | None) -> S3Response:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from engine.protocols.aws.rest_xml import DECLARATION
-from engine.services.s3.xml import element
+from engine.protocols.aws.rest_xml import DECLARATION, element
 
 _BAD_XML: Final = "The XML you provided was not well-formed or did not validate against our published schema"
 _MESSAGES: Final[Mapping[int, Mapping[str, str]]] = {

@@ -6,11 +6,12 @@ Source: Amazon S3 API Reference, PutBucketNotificationConfiguration and GetBucke
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Final
+from typing import Any, Final, NamedTuple
 from xml.etree.ElementTree import Element
 
+from engine.services.s3.documents import root_of, value_of
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.notification_rules import (
     EVENT_TYPES,
@@ -20,18 +21,31 @@ from engine.services.s3.notification_rules import (
     TargetKind,
     overlap,
 )
-from engine.services.s3.xml import element
-from engine.services.s3.xml_input import children, parse, text_of
 
-ROOT: Final = "NotificationConfiguration"
 _MAX_RULES: Final = 100
 _LONGEST_VALUE: Final = 1024
-_KINDS: Final[dict[str, tuple[TargetKind, str, re.Pattern[str]]]] = {
-    "TopicConfiguration": ("topic", "Topic", re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+")),
-    "QueueConfiguration": ("queue", "Queue", re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[\w.-]+")),
-    "CloudFunctionConfiguration": (
+
+
+class _Kind(NamedTuple):
+    """How the model calls configurations for targets of a kind, and their ARNs; how these look."""
+
+    kind: TargetKind
+    shape: str
+    arn: str
+    pattern: re.Pattern[str]
+
+
+_KINDS: Final = {
+    "TopicConfiguration": _Kind(
+        "topic", "TopicConfiguration", "TopicArn", re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+")
+    ),
+    "QueueConfiguration": _Kind(
+        "queue", "QueueConfiguration", "QueueArn", re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[\w.-]+")
+    ),
+    "CloudFunctionConfiguration": _Kind(
         "lambda",
-        "CloudFunction",
+        "LambdaFunctionConfiguration",
+        "LambdaFunctionArn",
         re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[\w-]+(:[\w$-]+)?"),
     ),
 }
@@ -44,14 +58,14 @@ def parsed(body: bytes, new_id: Callable[[], str]) -> NotificationConfiguration:
     Raises:
         S3Error: In AWS's words. Whether the targets exist is not looked at here.
     """
-    root = parse(body, ROOT)
+    root = root_of("PutBucketNotificationConfiguration", body)
     rules: list[NotificationRule] = []
     eventbridge = False
     for child in root:
         if child.tag == "EventBridgeConfiguration":
             eventbridge = True
         elif (tag := _LEGACY.get(child.tag, child.tag)) in _KINDS:
-            rules.append(_rule(child, *_KINDS[tag], new_id))
+            rules.append(_rule(child, _KINDS[tag], new_id))
         else:
             raise S3Error("MalformedXML")
     if len(rules) > _MAX_RULES or len({rule.id for rule in rules}) != len(rules):
@@ -74,34 +88,30 @@ def _ambiguous(first: NotificationRule, second: NotificationRule) -> S3Error:
     return invalid_argument(message, "Event", ", ".join((*first.events, *second.events)))
 
 
-def _rule(
-    node: Element, kind: TargetKind, tag: str, pattern: re.Pattern[str], new_id: Callable[[], str]
-) -> NotificationRule:
-    arn = text_of(node, tag)
-    events = tuple(child.text or "" for child in children(node, "Event"))
-    if arn is None or not events:
-        raise S3Error("MalformedXML")
-    if not pattern.fullmatch(arn):
-        raise invalid_argument("The ARN could not be parsed", tag, arn)
-    for event in events:
+def _rule(node: Element, of: _Kind, new_id: Callable[[], str]) -> NotificationRule:
+    value = value_of(of.shape, node)
+    arn, kind = value[of.arn], of.kind
+    if not of.pattern.fullmatch(arn):
+        raise invalid_argument("The ARN could not be parsed", of.arn.removesuffix("Arn"), arn)
+    for event in value["Events"]:
         if event not in EVENT_TYPES:
             raise invalid_argument("The event is not supported for notifications", "Event", event)
     if kind == "queue" and arn.endswith(".fifo"):
         raise unreachable([(NotificationTarget(kind, arn), "FIFO queues are not supported as a destination")])
-    filters = _filters(node)
+    filters = _filters(value.get("Filter", {}).get("Key", {}).get("FilterRules", ()))
     return NotificationRule(
-        id=text_of(node, "Id") or new_id(),
+        id=value.get("Id") or new_id(),
         target=NotificationTarget(kind, arn),
-        events=events,
+        events=tuple(value["Events"]),
         prefix=filters.get("prefix"),
         suffix=filters.get("suffix"),
     )
 
 
-def _filters(node: Element) -> dict[str, str]:
+def _filters(rules: Iterable[Mapping[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for rule in node.iterfind("Filter/S3Key/FilterRule"):
-        name, value = text_of(rule, "Name") or "", text_of(rule, "Value") or ""
+    for rule in rules:
+        name, value = rule.get("Name", ""), rule.get("Value", "")
         key = name.lower()
         if key not in ("prefix", "suffix"):
             message = "filter rule name must be either prefix or suffix"
@@ -126,22 +136,15 @@ def unreachable(refused: Sequence[tuple[NotificationTarget, str]]) -> S3Error:
     return S3Error("InvalidArgument", message, details)
 
 
-def rendered(configuration: NotificationConfiguration) -> str:
-    """The content of the document GetBucketNotificationConfiguration answers."""
-    tags = {kind: (outer, inner) for outer, (kind, inner, _) in _KINDS.items()}
-    parts = []
+def shown(configuration: NotificationConfiguration) -> Iterator[tuple[str, Any]]:
+    """The members of what GetBucketNotificationConfiguration answers, in the order of the rules."""
+    named = {of.kind: of for of in _KINDS.values()}
     for rule in configuration.rules:
-        outer, inner = tags[rule.target.kind]
-        filters = "".join(
-            f"<FilterRule>{element('Name', name)}{element('Value', value)}</FilterRule>"
-            for name, value in (("Prefix", rule.prefix), ("Suffix", rule.suffix))
-            if value is not None
-        )
-        body = element("Id", rule.id) + element(inner, rule.target.arn)
-        body += "".join(element("Event", event) for event in rule.events)
+        of, sides = named[rule.target.kind], (("Prefix", rule.prefix), ("Suffix", rule.suffix))
+        filters = [{"Name": name, "Value": value} for name, value in sides if value is not None]
+        value: dict[str, Any] = {"Id": rule.id, of.arn: rule.target.arn, "Events": rule.events}
         if filters:
-            body += f"<Filter><S3Key>{filters}</S3Key></Filter>"
-        parts.append(f"<{outer}>{body}</{outer}>")
+            value["Filter"] = {"Key": {"FilterRules": filters}}
+        yield f"{of.shape}s", [value]
     if configuration.eventbridge:
-        parts.append("<EventBridgeConfiguration></EventBridgeConfiguration>")
-    return "".join(parts)
+        yield "EventBridgeConfiguration", {}

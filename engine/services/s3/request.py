@@ -13,7 +13,6 @@ from engine.services.s3.checksums import Checksum
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.names import Hosts, decoded_key
-from engine.services.s3.xml import document
 
 _MAX_PARAMETERS: Final = 200
 _IS_OF_BODY: Final = re.compile(
@@ -131,11 +130,6 @@ class S3Response(NamedTuple):
     head: bytes = b""
     body: bytes | Content = b""
     events: Sequence[ObjectEvent] = ()
-
-
-def xml_answer(root: str, content: str, head: bytes = b"", events: Sequence[ObjectEvent] = ()) -> S3Response:
-    """200 with a document."""
-    return S3Response(200, XML_HEAD + head, document(root, content), events)
 
 
 def object_url(call: S3Request, key: str) -> str:

@@ -11,10 +11,10 @@ import orjson
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3.acl import ACL, PRIVATE, acl_asked
+from engine.services.s3.documents import answer
 from engine.services.s3.errors import S3Error
 from engine.services.s3.operation_context import OperationContext
 from engine.services.s3.request import S3Request, S3Response
-from engine.services.s3.xml_output import answer
 
 _POLICY: Final = "BucketPolicy"
 _NOT_JSON: Final = "Policies must be valid JSON and the first byte must be '{'"

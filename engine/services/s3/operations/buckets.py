@@ -11,18 +11,16 @@ from engine.protocols.aws.operation import operation
 from engine.services.s3 import cors
 from engine.services.s3.acl import ACL, Acl, acl_of
 from engine.services.s3.bucket_names import bucket_problem
+from engine.services.s3.documents import answer, payload_of
 from engine.services.s3.errors import S3Error, invalid_argument, not_implemented
 from engine.services.s3.model import Bucket, Versioning
-from engine.services.s3.notification_configuration import ROOT, parsed, rendered, unreachable
+from engine.services.s3.notification_configuration import parsed, shown, unreachable
 from engine.services.s3.operation_context import HOST_ID, SHOWN_OWNER, OperationContext
 from engine.services.s3.operations.lists import from_token, token_of
 from engine.services.s3.operations.settings import OBJECT_LOCK, OWNERSHIP
 from engine.services.s3.parameters import whole_number
-from engine.services.s3.request import XML_HEAD, S3Request, S3Response, xml_answer
+from engine.services.s3.request import XML_HEAD, S3Request, S3Response
 from engine.services.s3.tags import MAX_BUCKET_TAGS, shown_tags, tags_in
-from engine.services.s3.xml import document
-from engine.services.s3.xml_input import payload_of
-from engine.services.s3.xml_output import answer
 
 _MAX_BUCKETS: Final = 10_000
 _PAGES: Final = frozenset({"max-buckets", "continuation-token", "prefix", "bucket-region"})
@@ -149,7 +147,7 @@ def delete_bucket(context: OperationContext, call: S3Request) -> S3Response:
 def get_location(context: OperationContext, call: S3Request) -> S3Response:
     """Empty for us-east-1, as on AWS."""
     region = context.bucket(call).region
-    return S3Response(200, XML_HEAD, document("LocationConstraint", "" if region == _CLASSIC else region))
+    return answer("GetBucketLocation", "" if region == _CLASSIC else region)
 
 
 # --- tags
@@ -210,7 +208,7 @@ def put_versioning(context: OperationContext, call: S3Request) -> S3Response:
 
 @operation("GetBucketNotificationConfiguration")
 def get_notifications(context: OperationContext, call: S3Request) -> S3Response:
-    return xml_answer(ROOT, rendered(context.bucket(call).notifications))
+    return answer("GetBucketNotificationConfiguration", shown(context.bucket(call).notifications))
 
 
 @operation("PutBucketNotificationConfiguration", writes=True)
@@ -236,7 +234,7 @@ def get_cors(context: OperationContext, call: S3Request) -> S3Response:
     bucket = context.bucket(call)
     if not bucket.cors:
         raise S3Error("NoSuchCORSConfiguration", details={"BucketName": bucket.name})
-    return cors.rendered(bucket.cors)
+    return answer("GetBucketCors", cors.shown(bucket.cors))
 
 
 @operation("PutBucketCors", writes=True)

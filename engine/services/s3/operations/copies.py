@@ -10,6 +10,7 @@ from functools import partial
 from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
+from engine.services.s3.documents import answer, shown_checksum
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
 from engine.services.s3.object_lock import locked
@@ -17,7 +18,6 @@ from engine.services.s3.object_metadata import ENCRYPTED, check_readable, metada
 from engine.services.s3.operation_context import OperationContext, copy_source, event_of, new_version_header
 from engine.services.s3.preconditions import check_read, check_write
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
-from engine.services.s3.xml_output import answer, shown_checksum
 
 
 def find_source(context: OperationContext, call: S3Request) -> ObjectVersion:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import EMPTY
 from engine.services.s3.body import has_digest
+from engine.services.s3.documents import answer, payload_of
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.model import NULL_VERSION, Bucket, ObjectMetadata, ObjectVersion, Versioning
@@ -29,8 +30,6 @@ from engine.services.s3.parameters import is_version_id
 from engine.services.s3.preconditions import check_write
 from engine.services.s3.request import Preparation, S3Request, S3Response
 from engine.services.s3.store import EMPTY_MD5
-from engine.services.s3.xml_input import payload_of
-from engine.services.s3.xml_output import answer
 
 _MAX_KEYS: Final = 1000
 

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from typing import Any, Final
 
 from engine.protocols.aws.operation import operation
+from engine.services.s3.documents import answer
 from engine.services.s3.errors import invalid_argument
 from engine.services.s3.listing import ListingPage, common_prefixes, encoded, page
 from engine.services.s3.model import NULL_VERSION, Bucket, ObjectVersion
@@ -28,7 +29,6 @@ from engine.services.s3.parameters import (
 )
 from engine.services.s3.request import S3Request, S3Response
 from engine.services.s3.store import number_of
-from engine.services.s3.xml_output import answer
 
 _TOKEN_MARK: Final = b"1"
 _MARKER: Final = "version-id-marker"

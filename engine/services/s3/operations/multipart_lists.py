@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3.checksums import ALGORITHMS
+from engine.services.s3.documents import answer
 from engine.services.s3.errors import invalid_argument
 from engine.services.s3.listing import common_prefixes, encoded
 from engine.services.s3.model import Part, Upload
@@ -22,7 +23,6 @@ from engine.services.s3.parameters import (
     whole_number,
 )
 from engine.services.s3.request import S3Request, S3Response
-from engine.services.s3.xml_output import answer
 
 _INITIATOR: Final = {"ID": OWNER, "DisplayName": "engine"}
 

@@ -24,6 +24,7 @@ from engine.services.s3.checksums import (
     b64,
     unb64,
 )
+from engine.services.s3.documents import answer, payload_of, shown_checksum
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import CompletedPart, Part, Upload
 from engine.services.s3.object_lock import locked
@@ -39,8 +40,6 @@ from engine.services.s3.request import (
     S3Response,
     object_url,
 )
-from engine.services.s3.xml_input import payload_of
-from engine.services.s3.xml_output import answer, shown_checksum
 
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
 _MAX_PARTS: Final = 10_000

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3.acl import ACL, PRIVATE, acl_asked
+from engine.services.s3.documents import answer, payload_of
 from engine.services.s3.errors import S3Error, not_implemented
 from engine.services.s3.events import RestoredCopy
 from engine.services.s3.model import Bucket, ObjectVersion
@@ -27,8 +28,6 @@ from engine.services.s3.operation_context import OperationContext, event_of, ver
 from engine.services.s3.request import S3Request, S3Response
 from engine.services.s3.store import is_a_marker
 from engine.services.s3.tags import shown_tags, tags_in
-from engine.services.s3.xml_input import payload_of
-from engine.services.s3.xml_output import answer
 
 _DAY_S: Final = 86_400
 _MAX_DAYS: Final = 1_000_000

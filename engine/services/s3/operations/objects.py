@@ -14,6 +14,7 @@ from engine.protocols.http.dates import http_date
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import receive
 from engine.services.s3.checksums import ALGORITHMS, Checksum, md5_hex
+from engine.services.s3.documents import answer, shown_checksum
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectVersion
 from engine.services.s3.object_lock import locked
@@ -35,7 +36,6 @@ from engine.services.s3.operation_context import (
 from engine.services.s3.parameters import MAX_LISTED
 from engine.services.s3.preconditions import asked_range, check_read, check_write
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response, header_line
-from engine.services.s3.xml_output import answer, shown_checksum
 
 _OVERRIDES: Final = {
     "response-content-type": "content-type",

@@ -17,11 +17,12 @@ import orjson
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from engine.protocols.aws.rest_xml import DECLARATION
+from engine.protocols.aws.rest_xml import DECLARATION, element
 from engine.protocols.http.message import header_block
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import sent_checksum
 from engine.services.s3.checksums import Checksum, b64, md5_hex
+from engine.services.s3.documents import payload_of
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectVersion
 from engine.services.s3.names import checked_key
@@ -39,8 +40,6 @@ from engine.services.s3.request import (
     object_url,
 )
 from engine.services.s3.tags import tags_in
-from engine.services.s3.xml import element
-from engine.services.s3.xml_input import payload_of
 
 _MAX_FIELDS: Final = 200
 _LONGEST_FIELD: Final = 65_536

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from engine.protocols.aws.operation import Operation
+from engine.services.s3.documents import answer, payload_of
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Bucket
 from engine.services.s3.object_lock import CONFIGURATION
@@ -33,8 +34,6 @@ from engine.services.s3.setting_checks import (
     check_website,
     unchecked,
 )
-from engine.services.s3.xml_input import payload_of
-from engine.services.s3.xml_output import answer
 
 Check = Callable[[OperationContext, Bucket, dict[str, Any]], Value]
 """Checks a value, and completes it as S3 does. Raises S3Error."""

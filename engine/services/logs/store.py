@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Final
 
@@ -14,7 +15,7 @@ _KEPT_BYTES: Final = 300
 _WIDE_BYTES: Final = 4
 """What a character takes, at most, in a message with one that is not ASCII."""
 MAX_NAMES: Final = 100_000
-"""Groups and streams that clients may make: about 1 kB each, which no eviction frees."""
+"""Groups, streams and tags that clients may make: about 1 kB each, which no eviction frees."""
 _ID_SHIFT: Final = 144
 _FEW: Final = 1000
 _DAY_MS: Final = 86_400_000
@@ -107,7 +108,7 @@ class LogGroup:
     Attributes:
         name: Unique in the store.
         created_ms: When it was made, milliseconds since the Unix epoch.
-        tags: By key.
+        tags: By key; `LogStore.tag` changes them.
         log_class: `STANDARD`, `INFREQUENT_ACCESS` or `DELIVERY`.
         kms_key_id: Kept and shown.
         is_protected: It cannot be deleted.
@@ -156,8 +157,20 @@ class LogStore:
 
     @property
     def is_full(self) -> bool:
-        """Whether there are as many groups and streams as clients may make."""
+        """Whether there are as many groups, streams and tags as clients may make."""
         return self._names >= self._max_names
+
+    def tag(self, group: LogGroup, tags: Mapping[str, str]) -> None:
+        """Add tags to a group, or change them."""
+        before = len(group.tags)
+        group.tags.update(tags)
+        self._names += len(group.tags) - before
+
+    def untag(self, group: LogGroup, keys: Iterable[str]) -> None:
+        """Drop those tags of a group that are there."""
+        for key in keys:
+            if group.tags.pop(key, None) is not None:
+                self._names -= 1
 
     def create_group(self, name: str, now_ms: int) -> LogGroup:
         """Make a group; there must be none of that name."""
@@ -178,7 +191,7 @@ class LogStore:
         for stream in list(group.streams.values()):
             self.delete_stream(group, stream)
         del self.groups[group.name]
-        self._names -= 1
+        self._names -= 1 + len(group.tags)
 
     def delete_stream(self, group: LogGroup, stream: LogStream) -> None:
         """Drop a stream with its events."""

@@ -252,3 +252,12 @@ def test_no_regular_expression_takes_more_than_time_in_proportion_to_a_message(p
 
     assert not matches(line if pattern.startswith("%") else f'{{"x": "{line}"}}')
     assert matches(line + "b" if pattern.startswith("%") else f'{{"x": "{line}b"}}')
+
+
+def test_of_a_long_message_a_hostile_expression_sees_the_beginning_and_a_plain_one_all():
+    line = " " * 1_000_000 + "error"
+
+    assert compiled("%error%")(line)
+    assert not compiled("%er*or%")(line)
+    assert compiled("%er*or%")("error" + line)
+    assert not compiled("%^ *$%")(line), "the end of what it sees is not that of the message"

@@ -9,6 +9,7 @@ from engine.core.function import Account
 from engine.protocols.aws.errors import ServiceError
 from engine.services.logs.operations.groups import Groups
 from engine.services.logs.operations.streams import Streams
+from engine.services.logs.operations.tags import Tags
 from engine.services.logs.resources import LogResources
 from engine.services.logs.store import LogStore
 from engine.testing.clock import VirtualClock
@@ -103,6 +104,22 @@ def test_groups_and_streams_have_a_bound_and_each_that_goes_makes_room():
     assert [True, False, True, False] == full
 
 
+def test_tags_count_as_groups_do():
+    store = LogStore(400, max_names=3)
+    group = store.create_group("g", 0)
+    store.tag(group, {"a": "1", "b": "2"})
+    store.tag(group, {"a": "3"})
+    full = [store.is_full]
+    store.untag(group, ["a", "not there"])
+    full.append(store.is_full)
+    store.delete_group(group)
+    for name in "gh":
+        store.create_group(name, 0)
+    full.append(store.is_full)
+
+    assert [True, False, False] == full
+
+
 class NothingLogged:
     """No function has logged anything."""
 
@@ -116,6 +133,7 @@ def test_a_client_makes_no_more_groups_and_streams_than_there_is_room_for():
     for make in (
         lambda: Groups(resources).create({"logGroupName": "more"}),
         lambda: Streams(resources).create({"logGroupName": "g", "logStreamName": "more"}),
+        lambda: Tags(resources).tag_by_name({"logGroupName": "g", "tags": {"more": ""}}),
     ):
         with pytest.raises(ServiceError) as failed:
             make()

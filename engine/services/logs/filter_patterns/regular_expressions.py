@@ -1,4 +1,4 @@
-"""Regular expressions of filter patterns, in time that grows as a message does, whatever the two are.
+"""Regular expressions of filter patterns, in time that grows as a message does and has a bound.
 
 They have no groups, so Python's `re` needs at most the length of a message to the power of the repetitions:
 it is asked where that is little. All else is read a character at a time, with all ways to match at once.
@@ -23,6 +23,10 @@ _MAX_PLACES: Final = 1024
 """What a pattern of 1,024 characters has, unless it counts to more."""
 _LITTLE: Final = 100_000
 """Steps of `re`: about a millisecond."""
+_LITTLE_UNREPEATED: Final = 10_000_000
+"""The same where nothing is repeated: a step is then a character compared."""
+_MOST_READ: Final = 32_768
+"""Characters of a message that are read one at a time: less than a quarter of a second, at worst."""
 
 Matcher = Callable[[str], bool]
 
@@ -102,7 +106,9 @@ class Search:
             self._anywhere |= (self._anywhere & skips) << width
 
     def finds(self, message: str) -> bool:
-        """Whether a part of `message` matches."""
+        """Whether a part of `message` matches, of its first `_MOST_READ` characters."""
+        if len(message) > _MOST_READ:
+            return bool(self._run(self._begin, message[:_MOST_READ]) & self._found)
         text = message.removesuffix("\n")
         places = self._run(self._begin, text)
         if places & self._found_at_end:
@@ -170,7 +176,8 @@ def matcher(body: str) -> Matcher:
         raise ValueError(str(error)) from None
     search = Search()
     search.read(body)
-    longest = int((_LITTLE / search.places) ** (1 / (1 + search.repetitions)))
+    steps = _LITTLE if search.repetitions else _LITTLE_UNREPEATED
+    longest = int((steps / search.places) ** (1 / (1 + search.repetitions)))
 
     def test(message: str) -> bool:
         if len(message) <= longest:

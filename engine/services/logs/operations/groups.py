@@ -42,7 +42,7 @@ class Groups:
         if self._store.is_full:
             raise too_many()
         group = self._store.create_group(name, self._resources.now_ms())
-        group.tags.update(params.get("tags") or {})
+        self._store.tag(group, params.get("tags") or {})
         group.log_class = params.get("logGroupClass") or group.log_class
         group.kms_key_id = params.get("kmsKeyId")
         group.is_protected = params.get("deletionProtectionEnabled") or False

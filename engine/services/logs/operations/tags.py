@@ -7,6 +7,7 @@ from typing import Final
 
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import operation
+from engine.services.logs.errors import too_many
 from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogGroup
 
@@ -27,12 +28,12 @@ class Tags:
     @operation("TagResource", writes=True)
     def tag(self, params: Document) -> Document:
         """Add tags, or change them."""
-        return _tag(self._resources.tagged(params["resourceArn"]), params["tags"])
+        return self._tag(self._resources.tagged(params["resourceArn"]), params["tags"])
 
     @operation("UntagResource", writes=True)
     def untag(self, params: Document) -> Document:
         """Drop tags; those that are not there do not matter."""
-        return _untag(self._resources.tagged(params["resourceArn"]), params["tagKeys"])
+        return self._untag(self._resources.tagged(params["resourceArn"]), params["tagKeys"])
 
     @operation("ListTagsLogGroup")
     def list_tags_by_name(self, params: Document) -> Document:
@@ -42,23 +43,23 @@ class Tags:
     @operation("TagLogGroup", writes=True)
     def tag_by_name(self, params: Document) -> Document:
         """Add tags, or change them."""
-        return _tag(self._resources.group_named(params["logGroupName"]), params["tags"])
+        return self._tag(self._resources.group_named(params["logGroupName"]), params["tags"])
 
     @operation("UntagLogGroup", writes=True)
     def untag_by_name(self, params: Document) -> Document:
         """Drop tags; those that are not there do not matter."""
-        return _untag(self._resources.group_named(params["logGroupName"]), params["tags"])
+        return self._untag(self._resources.group_named(params["logGroupName"]), params["tags"])
 
+    def _tag(self, group: LogGroup, tags: dict[str, str]) -> Document:
+        count = len({**group.tags, **tags})
+        if count > _MAX_TAGS:
+            message = "The maximum number of tags for this resource has been reached."
+            raise ServiceError(400, "TooManyTagsException", message)
+        if count > len(group.tags) and self._resources.store.is_full:
+            raise too_many()
+        self._resources.store.tag(group, tags)
+        return {}
 
-def _tag(group: LogGroup, tags: dict[str, str]) -> Document:
-    if len({**group.tags, **tags}) > _MAX_TAGS:
-        message = "The maximum number of tags for this resource has been reached."
-        raise ServiceError(400, "TooManyTagsException", message)
-    group.tags.update(tags)
-    return {}
-
-
-def _untag(group: LogGroup, keys: Iterable[str]) -> Document:
-    for key in keys:
-        group.tags.pop(key, None)
-    return {}
+    def _untag(self, group: LogGroup, keys: Iterable[str]) -> Document:
+        self._resources.store.untag(group, keys)
+        return {}

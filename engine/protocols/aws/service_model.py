@@ -44,7 +44,10 @@ class ServiceModel:
         return self._structure(operation, "output")
 
     def revised(self, changes: Node) -> ServiceModel:
-        """The same service with other shapes: each key in `changes` replaces that of the shape it names."""
+        """The same service with other shapes: each key in `changes` replaces that of the shape it names.
+
+        Keys that are changed come first: what is wrong with several members is told in that order.
+        """
         shapes = {name: _merged(self.shapes[name], change) for name, change in changes.items()}
         document = {"metadata": self.metadata, "operations": self.operations}
         return ServiceModel(document | {"shapes": {**self.shapes, **shapes}})
@@ -59,11 +62,15 @@ class ServiceModel:
 
 
 def _merged(node: Node, change: Node) -> Node:
-    merged = dict(node)
-    for key, value in change.items():
-        is_inner = isinstance(value, Mapping) and isinstance(node.get(key), Mapping)
-        merged[key] = _merged(node[key], value) if is_inner else value
-    return merged
+    changed = {
+        key: _merged(node[key], value) if _is_inner(node, key, value) else value
+        for key, value in change.items()
+    }
+    return changed | {key: value for key, value in node.items() if key not in changed}
+
+
+def _is_inner(node: Node, key: str, value: object) -> bool:
+    return isinstance(value, Mapping) and isinstance(node.get(key), Mapping)
 
 
 @cache

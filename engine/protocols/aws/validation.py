@@ -120,7 +120,8 @@ def _of_list(model: ServiceModel, shape: Node, value: Sequence[Any], at: str) ->
         yield _message(shape, value, at, constraint)
     member = model.shape_of(shape["member"])
     if _is_one_broken(shape, member, value):
-        yield _message(shape, value, at, f"Member must satisfy constraint: [{_all(shape, member)}]")
+        told = shape.get("told") or f"Member must satisfy constraint: [{_all(shape, member)}]"
+        yield _message(shape, value, at, told)
     if member["type"] in _NESTED:
         for number, given in enumerate(value, 1):
             if given is not None:

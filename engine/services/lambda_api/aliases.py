@@ -12,6 +12,7 @@ from engine.packages.records import LATEST, Alias, FunctionRecord
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.errors import conflict, function_not_found, invalid_parameter, not_found
+from engine.services.lambda_api.function_names import Addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
@@ -28,9 +29,8 @@ class Aliases:
     async def create(self, call: Call) -> Answer:
         """CreateAlias."""
         members = call.members
-        record = self._registry.function(call.name)
-        name = members["Name"]
-        self._check_version(record, members["FunctionVersion"])
+        named = Addressed(self._registry.unqualified(call.name), members["FunctionVersion"])
+        record, name = self._registry.find(named).record, members["Name"]
         if name in record.aliases:
             raise conflict(f"Alias already exists: {self._registry.arn(record, name)}")
         weights = self._weights(record, members["FunctionVersion"], members.get("RoutingConfig"))
@@ -113,7 +113,8 @@ class Aliases:
         if len(weights) > 1:
             raise invalid_parameter("Number of items in AdditionalVersionWeights cannot be greater than 1")
         if weights and version == LATEST:
-            raise invalid_parameter("$LATEST is not supported for an alias pointing to more than 1 version")
+            message = "$LATEST is not supported for an alias pointing to more than 1 version"
+            raise invalid_parameter(message, has_type=False)
         if version in weights:
             message = (
                 f"Invalid function version {version}. Function version {version} is already included in "

@@ -15,11 +15,7 @@ from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.configured_functions import code_of, iso
-from engine.services.lambda_api.errors import (
-    account_limit,
-    conflict,
-    invalid_parameter,
-)
+from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_names import Addressed
 from engine.services.lambda_api.function_registry import FoundFunction, FunctionRegistry
 from engine.services.lambda_api.paging import list_document
@@ -52,14 +48,16 @@ class Concurrency:
         left = self._registry.account.concurrency_limit - others - requested
         provisioned = self._provisioned(record)
         if requested and left < UNRESERVED_MINIMUM:
-            raise account_limit(
+            raise invalid_parameter(
                 "Specified ReservedConcurrentExecutions for function decreases account's "
-                f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
+                f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}].",
+                has_type=False,
             )
         if requested < provisioned:
-            raise account_limit(
+            raise invalid_parameter(
                 f" ReservedConcurrentExecutions  {requested} should not be lower than function's total "
-                f"provisioned concurrency [{provisioned}]."
+                f"provisioned concurrency [{provisioned}].",
+                has_type=False,
             )
         record.reserved = requested
         self._deployment.reserve(record.name, requested)
@@ -165,14 +163,16 @@ class Concurrency:
         others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         unreserved = self._registry.account.concurrency_limit - others
         if requested > unreserved:
-            raise account_limit(
+            raise invalid_parameter(
                 "Specified ConcurrentExecutions for function is greater than account's unreserved "
-                f"concurrency [{unreserved}]."
+                f"concurrency [{unreserved}].",
+                has_type=False,
             )
         if unreserved - requested < UNRESERVED_MINIMUM:
-            raise account_limit(
+            raise invalid_parameter(
                 "Specified ConcurrentExecutions for function decreases account's "
-                f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
+                f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}].",
+                has_type=False,
             )
 
     def _progress(self, record: FunctionRecord, qualifier: str) -> Document:

@@ -18,7 +18,7 @@ from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import ONLY_FUNCTIONS, FunctionRegistry
 from engine.services.lambda_api.layers import folders_of
-from engine.services.lambda_api.runtimes import RUNTIMES, SNAPSTART_RUNTIMES
+from engine.services.lambda_api.runtimes import RETIRED, RUNTIMES, SNAPSTART_RUNTIMES
 from engine.services.lambda_api.tags_and_settings import check_tags
 
 _LONGEST_NAME: Final = 64
@@ -60,7 +60,8 @@ class CreateFunctionChecks:
             raise invalid_parameter(ONLY_FUNCTIONS)
         if len(name) > _LONGEST_NAME:
             constraint = f"have length less than or equal to {_LONGEST_NAME}"
-            raise validation_error(violation(text, "functionName", constraint))
+            told = violation(text, "functionName", constraint)
+            raise validation_error(told, code="InvalidParameterValueException")
         return name
 
     def not_taken(self, name: str) -> None:
@@ -75,11 +76,8 @@ class CreateFunctionChecks:
     def check(self, name: str, members: Mapping[str, Any]) -> list[str]:
         """Check what goes beyond single members. Returns the folders of the layers. Raises ServiceError."""
         runtime = members.get("Runtime")
-        if runtime is not None and runtime not in RUNTIMES:
-            raise invalid_parameter(
-                f"Value {runtime[:200]} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
-                f"value set: [{', '.join(RUNTIMES)}] or be a valid ARN"
-            )
+        if runtime is not None:
+            _check_runtime(runtime)
         runtime = runtime or self._declared(name)
         applies = members.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
         if applies and runtime not in SNAPSTART_RUNTIMES:
@@ -115,3 +113,17 @@ class CreateFunctionChecks:
         if dead_letters == self._registry.account.function_arn(name):
             raise invalid_parameter("You can't specify the function as a destination for itself.")
         return folders_of(self._registry, members.get("Layers", []))
+
+
+def _check_runtime(runtime: str) -> None:
+    if runtime in RETIRED:
+        raise invalid_parameter(
+            f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda "
+            f"functions. We recommend you use the new runtime ({RETIRED[runtime]}) while creating or "
+            "updating functions."
+        )
+    if runtime not in RUNTIMES:
+        raise invalid_parameter(
+            f"Value {runtime[:200]} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
+            f"value set: [{', '.join(RUNTIMES)}] or be a valid ARN"
+        )

@@ -46,9 +46,9 @@ def too_many_requests(reason: str) -> ServiceError:
     return ServiceError(429, "TooManyRequestsException", "Rate Exceeded.", members)
 
 
-def invalid_parameter(message: str) -> ServiceError:
+def invalid_parameter(message: str, *, has_type: bool = True) -> ServiceError:
     """400: a parameter is invalid."""
-    return ServiceError(400, "InvalidParameterValueException", message)
+    return ServiceError(400, "InvalidParameterValueException", message, has_type=has_type)
 
 
 def conflict(message: str) -> ServiceError:
@@ -68,11 +68,6 @@ def precondition_failed(operation: str) -> ServiceError:
         f"Call the {operation} API to retrieve the latest Revision Id"
     )
     return ServiceError(412, "PreconditionFailedException", message)
-
-
-def account_limit(message: str) -> ServiceError:
-    """400: the account's concurrency does not allow it. The body has no `Type`."""
-    return ServiceError(400, "InvalidParameterValueException", message, has_type=False)
 
 
 def request_too_large(message: str) -> ServiceError:

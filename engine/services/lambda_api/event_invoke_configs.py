@@ -44,17 +44,15 @@ class EventInvokeConfigs:
     @operation("DeleteFunctionEventInvokeConfig", writes=True)
     async def delete(self, call: Call) -> Answer:
         """DeleteFunctionEventInvokeConfig. Raises ServiceError (404) if there is none."""
-        found = self._found(call)
+        found = self._addressed(call)
         self._config(found)
         del found.record.invoking[found.qualifier]
         return Answer({})
 
     @operation("GetFunctionEventInvokeConfig")
     def get(self, call: Call) -> Document:
-        """GetFunctionEventInvokeConfig: does not ask whether the function exists."""
-        name, qualifier = self._registry.address(call)
-        record = self._registry.record(name) or FunctionRecord(name=name)
-        return self._document(FoundFunction(record, qualifier or LATEST, ""))
+        """GetFunctionEventInvokeConfig."""
+        return self._document(self._addressed(call))
 
     @operation("ListFunctionEventInvokeConfigs")
     def list_all(self, call: Call) -> Document:
@@ -71,12 +69,15 @@ class EventInvokeConfigs:
         members = dict(call.members)
         if not members:
             raise invalid_parameter("You must specify at least one of error handling or destination setting.")
-        found = self._found(call)
+        found = self._registry.find(self._registry.address(call), _NO_FUNCTION)
         self._check_destinations(found.record.name, members.get("DestinationConfig", {}))
         return found, members
 
-    def _found(self, call: Call) -> FoundFunction:
-        return self._registry.find(self._registry.address(call), _NO_FUNCTION)
+    def _addressed(self, call: Call) -> FoundFunction:
+        """What a call names, whether there is such a function or not: only its configuration is asked for."""
+        name, qualifier = self._registry.address(call)
+        record = self._registry.record(name) or FunctionRecord(name=name)
+        return FoundFunction(record, qualifier or LATEST, "")
 
     def _check_destinations(self, name: str, config: dict[str, dict[str, str]]) -> None:
         """Raise ServiceError if one of the destinations cannot be one."""

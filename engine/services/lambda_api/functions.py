@@ -134,6 +134,10 @@ class Functions:
         """UpdateFunctionCode: unpacks the archive, answers InProgress, then sends invocations there."""
         members = call.members
         record, latest = self._changeable(call, members.get("RevisionId"))
+        if "ImageUri" in members:
+            raise invalid_parameter(
+                "Please don't provide ImageUri when updating a function with packageType Zip."
+            )
         if members.get("DryRun"):
             return Answer(with_state(version_document(self._registry, record, latest, None), latest))
         layers = folders_of(self._registry, latest.settings.get("Layers", []))
@@ -191,7 +195,7 @@ class Functions:
         document = version_document(
             self._registry, record, answered, None if answered is latest else answered.version
         )
-        with_state(document, latest)
+        with_state(document, answered)
         return Answer(document, partial(self._replace, record, published, old_folder))
 
     async def _replace(self, record: FunctionRecord, published: Version | None, old_folder: str) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Final
 
 from engine.protocols.aws.service_model import Node, ServiceModel, service_model
+from engine.services.lambda_api.runtimes import RUNTIMES
 
 _CHANGES: Final[Node] = {
     # Bounds of the documentation ("Lambda quotas"); those of the model are for managed instances, since 2026.
@@ -15,6 +16,8 @@ _CHANGES: Final[Node] = {
     # An unknown runtime of a function is told as InvalidParameterValueException, after all else.
     "CreateFunctionRequest": {"members": {"Runtime": {"shape": "String"}}},
     "UpdateFunctionConfigurationRequest": {"members": {"Runtime": {"shape": "String"}}},
+    # Of several mistakes AWS tells those of runtimes first, and of runtimes its present set.
+    "PublishLayerVersionRequest": {"members": {"CompatibleRuntimes": {"shape": "CompatibleRuntimes"}}},
     # Patterns as AWS was recorded to tell them, in November 2025.
     "LayerVersionArn": {
         "pattern": r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:"
@@ -33,7 +36,10 @@ _CHANGES: Final[Node] = {
     "SecurityGroupIds": {"sparse": True},
     "EnvironmentVariables": {"sparse": True},
     "CompatibleArchitectures": {"sparse": True},
-    "CompatibleRuntimes": {"sparse": True},
+    "CompatibleRuntimes": {
+        "sparse": True,
+        "told": f"Member must satisfy enum value set: [{', '.join(RUNTIMES)}]",
+    },
 }
 """By shape: keys that are other than in the model."""
 

@@ -56,7 +56,7 @@ class Policies:
         policy = found.record.policies.get(found.qualifier)
         check_revision(call.members.get("RevisionId"), self._revision(found, policy), "GetPolicy")
         statement = _statement(call.members, found.arn)
-        found.record.policies[found.qualifier] = self._extended(policy, statement)
+        self._keep(found, self._extended(policy, statement))
         return Answer({"Statement": _compact(statement)})
 
     @operation("RemovePermission", writes=True, kept=True)
@@ -66,11 +66,7 @@ class Policies:
         missing = f"No policy found for: {self._registry.account.function_arn(name)}"
         self._registry.find(Addressed(name, None), missing)
         found = self._registry.lookup_for_alias(call)
-        rest = self._reduced(found.record.policies.get(found.qualifier), call, "GetPolicy")
-        if rest is None:
-            del found.record.policies[found.qualifier]
-        else:
-            found.record.policies[found.qualifier] = rest
+        self._keep(found, self._reduced(found.record.policies.get(found.qualifier), call, "GetPolicy"))
         return Answer({})
 
     @operation("GetPolicy", kept=True)
@@ -89,6 +85,16 @@ class Policies:
         version = self._registry.version(found.record, found.qualifier)
         return "" if version is None else version.revision
 
+    def _keep(self, found: FoundFunction, policy: Policy | None) -> None:
+        """Keep a policy, or none. A function itself has its policy's revision from then on."""
+        if policy is None:
+            del found.record.policies[found.qualifier]
+        else:
+            found.record.policies[found.qualifier] = policy
+        latest = found.record.latest
+        if found.qualifier == LATEST and latest is not None:
+            latest.revision = self._registry.new_id() if policy is None else policy.revision
+
     # ---------------------------------------------------------------- functions, the whole policy
 
     @operation("PutResourcePolicy", writes=True, kept=True)
@@ -100,7 +106,7 @@ class Policies:
             call.members.get("RevisionId"), "" if policy is None else policy.revision, "GetResourcePolicy"
         )
         policy = _parsed(call.members["Policy"], self._registry.new_id())
-        found.record.policies[found.qualifier] = policy
+        self._keep(found, policy)
         return Answer(_document(policy, _NOTHING))
 
     @operation("GetResourcePolicy", kept=True)
@@ -117,7 +123,7 @@ class Policies:
         if policy is None:
             raise not_found(_NOTHING)
         check_revision(call.parameters.get("RevisionId"), policy.revision, "GetResourcePolicy")
-        del found.record.policies[found.qualifier]
+        self._keep(found, None)
         return Answer({})
 
     def _resource(self, call: Call) -> FoundFunction:

@@ -5,6 +5,7 @@ Source: answers recorded in January 2026.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 RUNTIMES: Final = (
@@ -35,6 +36,20 @@ RUNTIMES: Final = (
     "java8.al2",
 )
 """In the order of AWS's error text. A layer may name more: the model's whole set, retired ones too."""
+
+RETIRED: Final = MappingProxyType(
+    {
+        "dotnetcore3.1": "dotnet6",
+        "go1.x": "provided.al2023",
+        "java8": "java21",
+        "nodejs12.x": "nodejs18.x",
+        "nodejs14.x": "nodejs20.x",
+        "provided": "provided.al2023",
+        "python3.7": "python3.12",
+        "ruby2.7": "ruby3.2",
+    }
+)
+"""With what AWS's error text recommends instead: recorded in June 2024. Earlier ones are told as unknown."""
 
 SNAPSTART_RUNTIMES: Final = frozenset(
     {

@@ -43,15 +43,24 @@ class TagsAndSettings:
         if not members:
             raise invalid_parameter("An error occurred and the request cannot be processed.")
         check_tags(record.tags | members)
-        record.tags = record.tags | members
-        return Answer({})
+        return self._retagged(record, record.tags | members)
 
     @operation("UntagResource", writes=True)
     async def untag(self, call: Call) -> Answer:
         """UntagResource: removes tags; missing ones are ignored."""
         record = self._tagged(call)
         removed = set(call.parameters["TagKeys"])
-        record.tags = {key: value for key, value in record.tags.items() if key not in removed}
+        return self._retagged(
+            record, {key: value for key, value in record.tags.items() if key not in removed}
+        )
+
+    def _retagged(
+        self, record: FunctionRecord | MappingRecord | KeptResource, tags: dict[str, str]
+    ) -> Answer:
+        """Tags are part of a function: it has another revision then."""
+        record.tags = tags
+        if isinstance(record, FunctionRecord) and record.latest is not None:
+            record.latest.revision = self._registry.new_id()
         return Answer({})
 
     @operation("ListTags")

@@ -182,7 +182,7 @@ BAD_CREATES = {
     "long name": (
         {"name": "n" * 65},
         400,
-        "ValidationException",
+        "InvalidParameterValueException",
         (
             f"1 validation error detected: Value '{'n' * 65}' at 'functionName' failed to satisfy "
             f"constraint: "

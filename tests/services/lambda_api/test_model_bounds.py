@@ -115,7 +115,10 @@ def wrong_values(case: Bounded) -> Iterator[tuple[Any, str]]:
                     f"Member must have length less than or equal to {most}",
                 )
             for value, _ in wrong_scalars(member):
-                yield [value], f"Member must satisfy constraint: [{all_constraints(shape, member)}]"
+                told = shape.get(
+                    "told", f"Member must satisfy constraint: [{all_constraints(shape, member)}]"
+                )
+                yield [value], told
         case "map":
             key, member = MODEL.shape_of(shape["key"]), MODEL.shape_of(shape["value"])
             for value, _ in wrong_scalars(key):

@@ -219,6 +219,40 @@ def test_whether_a_version_is_made_depends_on_the_latest_alone(made):
     assert [("2", "first", 201)] * 3 + [("3", "own", 201)] * 3 == answers
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("tag_resource", {"Resource": f"{ARN}f", "Tags": {"a": "b"}}),
+        ("untag_resource", {"Resource": f"{ARN}f", "TagKeys": ["a"]}),
+        ("remove_permission", {"FunctionName": "f", "StatementId": "s"}),
+    ],
+)
+def test_what_hangs_on_a_function_changes_its_revision(made, change, what):
+    made.add_permission(FunctionName="f", **GRANT)
+    before = made.get_function_configuration(FunctionName="f")["RevisionId"]
+    of_policy = made.get_policy(FunctionName="f")["RevisionId"]
+    getattr(made, change)(**what)
+
+    assert before == of_policy
+    assert before != made.get_function_configuration(FunctionName="f")["RevisionId"]
+
+
+def test_a_version_published_with_new_code_is_being_created(made):
+    """Not updated, as `$LATEST` is."""
+    answer = made.update_function_code(FunctionName="f", ZipFile=code(made.bench, "x = 2"), Publish=True)
+
+    assert ("2", "Pending", "Creating") == (answer["Version"], answer["State"], answer["StateReasonCode"])
+    assert "LastUpdateStatus" not in answer
+
+
+def test_code_of_an_archive_does_not_become_an_image(made):
+    text = "Please don't provide ImageUri when updating a function with packageType Zip."
+
+    assert (400, "InvalidParameterValueException", text, "User") == made.error(
+        "update_function_code", FunctionName="f", ImageUri="123456789012.dkr.ecr.eu-west-1.amazonaws.com/r:1"
+    )
+
+
 def test_the_same_code_again_is_no_change(made):
     before = made.publish_version(FunctionName="f")["Version"]
     archive = code(made.bench, "y = 1")
@@ -243,6 +277,8 @@ MISSING = {
     "create_function_url_config": ({"AuthType": "NONE"}, ABSENT),
     "update_function_url_config": ({"AuthType": "NONE"}, ABSENT),
     "get_function_event_invoke_config": ({}, NO_EVENT_CONFIG.format(f"{ARN}none:$LATEST")),
+    "delete_function_event_invoke_config": ({}, NO_EVENT_CONFIG.format(f"{ARN}none:$LATEST")),
+    "create_alias": ({"Name": "a", "FunctionVersion": "1"}, f"{NONE}:1"),
     "put_function_concurrency": (
         {"ReservedConcurrentExecutions": 10**6},
         f"Function not found: {ARN}none:$LATEST",

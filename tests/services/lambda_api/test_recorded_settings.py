@@ -48,6 +48,41 @@ def test_an_unknown_runtime_is_told_with_awss_set(made):
     assert expected == made.error("update_function_configuration", FunctionName="f", Runtime="cobol1")
 
 
+@pytest.mark.parametrize(("runtime", "instead"), [("nodejs14.x", "nodejs20.x"), ("go1.x", "provided.al2023")])
+def test_a_retired_runtime_is_told_with_what_to_use_instead(made, runtime, instead):
+    text = (
+        f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda "
+        f"functions. We recommend you use the new runtime ({instead}) while creating or updating functions."
+    )
+
+    assert (*INVALID, text, "User") == made.error(
+        "update_function_configuration", FunctionName="f", Runtime=runtime
+    )
+
+
+def test_a_layer_tells_wrong_runtimes_first_and_without_what_each_must_satisfy(aws):
+    runtimes = (
+        "Value '[cobol1]' at 'compatibleRuntimes' failed to satisfy constraint: "
+        f"Member must satisfy enum value set: [{', '.join(RUNTIMES)}]"
+    )
+    architectures = (
+        "Value '[z80]' at 'compatibleArchitectures' failed to satisfy constraint: "
+        "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64]]"
+    )
+    _, code, text, _ = aws.error(
+        "publish_layer_version",
+        LayerName="l",
+        Content={"ZipFile": b""},
+        CompatibleRuntimes=["cobol1"],
+        CompatibleArchitectures=["z80"],
+    )
+
+    assert ("ValidationException", f"2 validation errors detected: {runtimes}; {architectures}") == (
+        code,
+        text,
+    )
+
+
 @pytest.mark.parametrize("runtime", ["nodejs22.x", "java21", "dotnet6", "provided.al2023"])
 def test_a_function_of_any_runtime_is_declared_without_a_way_to_run_it(aws, runtime):
     """Created, changed, published and deleted; it fails when it is invoked."""
@@ -343,13 +378,15 @@ def test_all_that_can_have_tags_has_them(made):
 
 
 def test_whether_an_error_has_a_type_belongs_to_the_single_error(made):
-    """Those about the account's concurrency have none."""
+    """Those about the account's concurrency have none, and one about `$LATEST`."""
+    latest = {"FunctionVersion": "$LATEST", "RoutingConfig": {"AdditionalVersionWeights": {"1": 0.5}}}
     reserve = partial(made.error, "put_function_concurrency", FunctionName="f")
     provision = partial(made.error, "put_provisioned_concurrency_config", FunctionName="f", Qualifier="1")
     told = [
         reserve(ReservedConcurrentExecutions=800),
         provision(ProvisionedConcurrentExecutions=900),
         provision(ProvisionedConcurrentExecutions=800),
+        made.error("create_alias", FunctionName="f", Name="a", **latest),
     ]
     made.put_provisioned_concurrency_config(
         FunctionName="f", Qualifier="1", ProvisionedConcurrentExecutions=2
@@ -358,12 +395,12 @@ def test_whether_an_error_has_a_type_belongs_to_the_single_error(made):
     made.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=2)
     typed = provision(ProvisionedConcurrentExecutions=3)
 
-    assert [(*INVALID, None)] * 4 == [(*error[:2], error[3]) for error in told]
+    assert [(*INVALID, None)] * 5 == [(*error[:2], error[3]) for error in told]
     assert told[1][2].endswith("is greater than account's unreserved concurrency [893].")
     assert (
         " ReservedConcurrentExecutions  1 should not be lower than function's total provisioned "
         "concurrency [2]."
-    ) == told[3][2]
+    ) == told[4][2]
     assert "User" == typed[3]
 
 

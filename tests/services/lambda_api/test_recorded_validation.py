@@ -94,7 +94,9 @@ def test_a_bare_name_has_at_most_64_characters_and_no_qualifier(aws):
     name = "a" * 65
     text = f"Value '{name}' at 'functionName' {FAILED}: Member must have length less than or equal to 64"
 
-    assert [text] == told(make_error(aws, FunctionName=name))
+    assert (400, "InvalidParameterValueException", f"1 validation error detected: {text}", "User") == (
+        make_error(aws, FunctionName=name)
+    )
     assert (400, "InvalidParameterValueException") == make_error(aws, FunctionName="a:1")[:2]
 
 

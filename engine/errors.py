@@ -52,6 +52,17 @@ class FunctionNotFound(EngineError):
         return f"function {self.name!r} is not configured"
 
 
+class ExecutionAlreadyStarted(EngineError):
+    """There is a durable execution of that name, which was given another payload."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"Durable execution already started with a different payload: {self.name}"
+
+
 class PayloadError(EngineError):
     """A payload that cannot become an event: not JSON, or over the limit."""
 

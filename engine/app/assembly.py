@@ -30,6 +30,8 @@ from engine.machine.cores import usable_cores
 from engine.ports import ExecutorFactory, Observer, Tracer
 from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.runtime.dispatcher import Dispatcher
+from engine.runtime.durable.executions import DurableExecutions, DurableParts
+from engine.runtime.durable.journal import NoJournal
 from engine.runtime.gc_tuning import GcTuning, paused_collector
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
@@ -49,6 +51,7 @@ class Assembly:
         output: Where handlers and the engine write.
         dispatcher: What sources feed.
         builder: Makes what runs each function.
+        durable: The durable executions.
         deployments: Adds and removes functions.
         senders: By service, what delivers to the destinations of asynchronous events that exist here.
         async_configs: What applies to asynchronous events.
@@ -100,7 +103,8 @@ class Assembly:
             watch=self.watch,
         )
         self.builder = DeploymentBuilder(parts, executor, endpoint_url)
-        self.deployments = Deployments(self.dispatcher, pool, self.builder)
+        self.durable = self._durable_executions(new_request_id)
+        self.deployments = Deployments(self.dispatcher, pool, self.builder, self.durable.entry)
         self.senders: dict[str, DestinationSender] = {}
         self.async_configs = AsyncInvokeConfigs(config.account, self.deployments.function)
         self.recursion = RecursionGuard(self.stats.dropped_recursive)
@@ -163,6 +167,21 @@ class Assembly:
                 notify=self._observer.noticed,
                 recursion=self.recursion,
             ),
+        )
+
+    def _durable_executions(self, new_request_id: Callable[[], str]) -> DurableExecutions:
+        return DurableExecutions(
+            DurableParts(
+                loop=self._loop,
+                clock=self._platform.clock,
+                account=self._config.account,
+                new_request_id=new_request_id,
+                journal=NoJournal(),
+                sink=self.dispatcher,
+                resolve=self.dispatcher.resolve,
+                ended_unattended=lambda event, outcome: self.asynchronous.send_records(event, outcome),
+                say=self.output.say,
+            )
         )
 
     def _install_functions(self) -> None:

@@ -14,7 +14,9 @@ from engine.core.throttling import Pool, ThrottleReason
 from engine.packages.deployment import Readiness, Routes
 from engine.packages.records import LATEST
 from engine.runtime.dispatcher import Dispatcher
+from engine.runtime.driver import Driver
 from engine.runtime.executor_hooks import ExecutorHooks
+from engine.runtime.qualifier_router import Entry
 from engine.telemetry.function_stats import Levels
 
 
@@ -63,12 +65,14 @@ class Deployments:
         dispatcher: Dispatcher,
         account_pool: Pool,
         builder: DeploymentBuilder,
+        durable_entry: Callable[[Driver], Entry],
     ) -> None:
-        """`builder` makes what runs a function."""
+        """`builder` makes what runs a function; `durable_entry`, what takes the events of a durable one."""
         self._dispatcher = dispatcher
         self._account_pool = account_pool
         self._account_limit = account_pool.limit
         self._builder = builder
+        self._durable_entry = durable_entry
         self._functions: dict[str, _DeployedFunction] = {}
         self._own: dict[str, int] = {}  # by function: what `_own_total` has of it
         self._own_total = 0
@@ -107,7 +111,9 @@ class Deployments:
         deployed.versions[function.version] = deployment
         self._relimit(function.name)
         self._describe(deployed)
-        self._dispatcher.add(deployment.driver, deployment.fleet)
+        driver = deployment.driver
+        entry = None if function.durable is None else self._durable_entry(driver)
+        self._dispatcher.add(driver, deployment.fleet, entry)
         if old is not None:
             self._retire(deployed, old)
 

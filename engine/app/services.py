@@ -164,6 +164,7 @@ class Services:
             spawn=self._spawn,
             fetch_code=partial(fetch_code, self._s3),
             mappings=mappings,
+            durable=engine.parts.durable,
             log_line=engine.say,
         )
 

@@ -17,6 +17,7 @@ from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
 from engine.core.cpu_law import CpuLaw
 from engine.core.destinations import Role, expanded, problem
+from engine.core.durable.values import DurableConfig
 from engine.core.function import Account, Function
 from engine.core.keep_alive import KEEP_ALIVE_S
 from engine.core.table import SettingsTable, fresh
@@ -338,6 +339,30 @@ class EngineSettings(SettingsTable):
         return {"http": self.http, "aws": self.aws, "admin": self.admin}
 
 
+class DurableSettings(SettingsTable):
+    """`durable` of a function: it is a durable function, with these limits.
+
+    Source: Lambda API reference, DurableConfig; Lambda Developer Guide, "Configure durable functions".
+
+    Attributes:
+        execution_timeout_s: Seconds an execution may take, suspensions included, 1 to 31622400 (366 days).
+        retention_days: Days an execution is kept after its end, 1 to 90.
+        kms_key_arn: Kept and shown; nothing is encrypted.
+    """
+
+    execution_timeout_s: Annotated[int, Bounds(ge=1, le=31_622_400)]
+    retention_days: Annotated[int, Bounds(ge=1, le=90)] = 14
+    kms_key_arn: str | None = None
+
+    def config(self) -> DurableConfig:
+        """What the engine knows it as."""
+        return DurableConfig(
+            execution_timeout_s=self.execution_timeout_s,
+            retention_days=self.retention_days,
+            kms_key_arn=self.kms_key_arn,
+        )
+
+
 class FunctionSettings(SettingsTable):
     """`[functions.NAME]`: one function and its limits. `Function` says what each key means.
 
@@ -378,6 +403,7 @@ class FunctionSettings(SettingsTable):
     on_failure: Annotated[str, Check(_goes_to("on_failure"))] | None = None
     dead_letter_queue: Annotated[str, Check(_goes_to("dead_letter_queue"))] | None = None
     aliases: Aliases = ()
+    durable: DurableSettings | None = None
     events: Array[dict[str, Any]] = ()
 
     @classmethod
@@ -393,10 +419,14 @@ class FunctionSettings(SettingsTable):
         self, name: str, code: str, layers: tuple[str, ...] = (), python: str | None = None
     ) -> Function:
         """The `Function` of that name: its code, its layers and what it runs in are absolute paths."""
-        return Function(name, **{**vars(self), "code": code, "layers": layers, "python": python})
+        values = {**vars(self), "code": code, "layers": layers, "python": python}
+        return Function(name, **{**values, "durable": self.durable and self.durable.config()})
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, DurableConfig):
+        keys = ("execution_timeout_s", "retention_days", "kms_key_arn")
+        return {key: getattr(value, key) for key in keys if getattr(value, key) is not None}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

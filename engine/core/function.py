@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal
 
 from engine.core.cpu_law import CpuLaw
+from engine.core.durable.values import DurableConfig
 from engine.core.keep_alive import KEEP_ALIVE_S
 
 INIT_LIMIT_S: Final = 10.0
@@ -59,6 +60,7 @@ class Function:
             the name of a queue.
         aliases: Names it is called by besides its own: qualifiers. All stand for the function as it is.
         dead_letter_queue: Where an event that failed goes: an ARN, or the name of a queue.
+        durable: Its limits as a durable function; None for an ordinary one.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
         version: `$LATEST`, or the number of a published version; not a key of engine.toml.
         init_limit_s: Seconds an on-demand environment may take to initialise; not a key of engine.toml.
@@ -99,6 +101,7 @@ class Function:
     on_failure: str | None = None
     dead_letter_queue: str | None = None
     aliases: tuple[str, ...] = ()
+    durable: DurableConfig | None = None
     events: tuple[Mapping[str, Any], ...] = ()
     version: str = "$LATEST"
     init_limit_s: float = INIT_LIMIT_S

@@ -78,9 +78,11 @@ class AsyncInvokeConfig:
             return None if text is None else expand(text)
 
         queue = function.dead_letter_queue
+        retries = config.get("MaximumRetryAttempts", function.maximum_retry_attempts)
         return cls(
             maximum_event_age_s=config.get("MaximumEventAgeInSeconds", function.maximum_event_age_s),
-            maximum_retry_attempts=config.get("MaximumRetryAttempts", function.maximum_retry_attempts),
+            # An execution is not started again (Developer Guide, "Durable functions").
+            maximum_retry_attempts=retries if function.durable is None else 0,
             on_success=arn("OnSuccess", function.on_success),
             on_failure=arn("OnFailure", function.on_failure),
             dead_letter_queue=None if queue is None else expand(queue),

@@ -126,6 +126,27 @@ class AsyncQueue:
             self._forget(pending)
             raise
 
+    def send_records(self, event: Event, outcome: Outcome) -> None:
+        """Send the records of a durable execution that has ended: it was started for an event of type Event.
+
+        Such an event never was in the queue; nothing is done again for it.
+        """
+        key = (event.function, event.qualifier)
+        try:
+            queue = self._queues.get(key) or self._new_queue(key)
+        except FunctionNotFound:
+            return  # nothing says any more where it goes
+        pending = PendingEvent(event, _ignore, queue, self._now(), next(self._order))
+        queue.open[pending] = None
+        queue.counts.accepted += 1
+        pending.runs, pending.last = 1, outcome
+        if outcome.ok:
+            self._succeeded(pending, outcome)
+        elif outcome.status is _CANCELLED:
+            self._abandon(pending, _STOPPED)
+        else:
+            self._give_up(pending, Condition.RETRIES_EXHAUSTED)
+
     async def invoke(self, event: Event, /) -> Outcome:
         """Submit `event` and wait until no more is done for it, retries included."""
         return await await_outcome(self._loop, self.submit, event)
@@ -393,6 +414,10 @@ class AsyncQueue:
         """Age of the oldest event in the queues of one function, seconds. Called at each scrape."""
         oldest = [next(iter(queue.open)).accepted_s for queue in queues if queue.open]
         return self._now() - min(oldest) if oldest else 0.0
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """Nobody waits for it."""
 
 
 def _for_retry(event: Event, trace_id: str | None, now_s: float) -> Event:

@@ -15,7 +15,7 @@ from engine.core.throttling import Pool
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.runtime.await_outcome import await_outcome
 from engine.runtime.driver import Driver
-from engine.runtime.qualifier_router import LATEST, QualifierRouter, Share
+from engine.runtime.qualifier_router import LATEST, Entry, QualifierRouter, Share
 
 
 def _first() -> float:
@@ -53,11 +53,16 @@ class Dispatcher:
         """The driver of each function's `$LATEST`, by name."""
         return {name: s.drivers[LATEST] for name, s in self._routers.items() if LATEST in s.drivers}
 
-    def add(self, driver: Driver, fleet: Fleet[Invocation]) -> None:
-        """Add the driver of one version of a function, in place of another one of that version."""
+    def add(self, driver: Driver, fleet: Fleet[Invocation], entry: Entry | None = None) -> None:
+        """Add the driver of one version of a function, in place of another one of that version.
+
+        `entry` takes its events instead of the driver, as that of a durable function does.
+        """
         name = driver.function.name
         router = self._routers.setdefault(name, QualifierRouter(self._draw))
-        router.drivers[driver.function.version] = driver
+        version = driver.function.version
+        router.drivers[version] = driver
+        router.entries[version] = driver.submit if entry is None else entry
         self._by_fleet[fleet] = driver
         self._update_route(name)
         if self.stage is Stage.OPEN:
@@ -67,7 +72,7 @@ class Dispatcher:
         """Send it no more events. To be followed by `retire`."""
         name = driver.function.name
         router = self._routers[name]
-        del router.drivers[driver.function.version]
+        del router.drivers[driver.function.version], router.entries[driver.function.version]
         if not router.drivers:
             del self._routers[name]
         self._update_route(name)
@@ -76,6 +81,17 @@ class Dispatcher:
         """Set which versions the qualifiers of a function stand for, besides the versions' own numbers."""
         self._routers[name].routes = dict(routes)
         self._update_route(name)
+
+    def driver_of(self, name: str, version: str) -> Driver | None:
+        """The driver of one version of a function, None if it is not there."""
+        router = self._routers.get(name)
+        return None if router is None else router.drivers.get(version)
+
+    def resolve(self, name: str, qualifier: str | None) -> Driver | None:
+        """The driver of what a qualifier stands for, None for `$LATEST`; None if there is none."""
+        router = self._routers.get(name)
+        version = None if router is None else router.resolve(qualifier)
+        return None if version is None else self.driver_of(name, version)
 
     def retire(self, driver: Driver, ended: Callable[[], None]) -> None:
         """Let a removed driver finish what it accepted; then `ended` is called."""

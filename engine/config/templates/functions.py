@@ -41,10 +41,16 @@ KEYS: Final[Mapping[str, str]] = {
     "layers": "Layers",
     "runtime": "Runtime",
     "inline": "InlineCode",
+    "durable": "DurableConfig",
     **ASYNC_KEYS,
 }
 """Our key to the template's property."""
 
+_DURABLE_KEYS: Final[Mapping[str, str]] = {
+    "execution_timeout_s": "ExecutionTimeout",
+    "retention_days": "RetentionPeriodInDays",
+    "kms_key_arn": "KMSKeyArn",
+}
 _REMOTE: Final = ("s3://", "https://", "http://")
 
 
@@ -86,6 +92,7 @@ def read_function(logical: str, kind: str, template: Template) -> None:
         "log_group": _log_group(properties),
         "layers": _layers(properties, template),
         "runtime": _python_runtime(properties),
+        "durable": _durable(properties, draft, template),
     }
     _read_async(properties, draft, template)
     draft.table = {key: value for key, value in draft.table.items() if value is not None}
@@ -321,6 +328,20 @@ def number(value: Any) -> Any:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
         return int(value)
     return plain(value)
+
+
+def _durable(properties: TemplateTable, draft: FunctionDraft, template: Template) -> Any:
+    """`DurableConfig` in the words of engine.toml."""
+    table = properties.get("DurableConfig")
+    if not is_table(table):
+        return plain(table)
+    found = {}
+    for ours, key in _DURABLE_KEYS.items():
+        place = ("functions", draft.name, "durable", ours)
+        template.reading.places[place] = (*draft.place, "DurableConfig", key)
+        if key in table:
+            found[ours] = number(table[key])
+    return found
 
 
 def _first(value: Any) -> Any:

@@ -76,7 +76,8 @@ def located(
 def members(model: ServiceModel, operation: str, body: bytes) -> dict[str, Any]:
     """The parameters in the body of a request, a JSON object. Null and unknown members are left out.
 
-    Bytes stay in base64, and an empty body is an empty object.
+    Bytes stay in base64, and an empty body is an empty object. Where the model says that one member is the
+    whole body, it is that member.
 
     Raises:
         ServiceError: SerializationException for what is no such JSON, or has values of other types.
@@ -88,11 +89,27 @@ def members(model: ServiceModel, operation: str, body: bytes) -> dict[str, Any]:
     }
     if not expected:
         return {}
+    payload = model.input_of(operation).get("payload")
+    if payload is not None:
+        return _payload(model, payload, expected[payload], body)
+    return _structure(model, expected, _parsed(body or b"{}"))
+
+
+def _payload(model: ServiceModel, name: str, reference: Node, body: bytes) -> dict[str, Any]:
+    """The member that is the whole body: bytes as they are, or a structure. An empty body is none."""
+    if not body:
+        return {}
+    shape = model.shape_of(reference)
+    if shape["type"] == "blob":
+        return {name: body}
+    return {name: _typed(model, shape, _parsed(body))}
+
+
+def _parsed(body: bytes) -> Any:
     try:
-        document = orjson.loads(body or b"{}")
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _unreadable(f"Could not parse request body into json: {error}") from None
-    return _structure(model, expected, document)
 
 
 def _structure(model: ServiceModel, expected: Node, value: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import orjson
 from engine.core.context import log_group_of
 from engine.core.function import Account, Function
 from engine.packages.records import LATEST
+from engine.services.lambda_api.durable_config import document_of
 
 
 class Code(NamedTuple):
@@ -87,6 +88,8 @@ def configuration(
     }
     if function.environment:
         document["Environment"] = {"Variables": dict(function.environment)}
+    if function.durable is not None:
+        document["DurableConfig"] = document_of(function.durable)
     document["RevisionId"] = _revision(document)
     return document
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from engine.core.durable.refusals import DurableRefusal
+from engine.core.durable.service import DurableService
 from engine.packages.deployment import Deployment
 from engine.packages.records import StoredState
 from engine.packages.store import PackageStore
 from engine.ports import FunctionUrlHost, Offload, QueueMappings
 from engine.protocols.aws import rest_json
 from engine.protocols.aws.errors import ServiceError
-from engine.protocols.aws.operation import operations_of
+from engine.protocols.aws.operation import Document, operations_of
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.aliases import Aliases
 from engine.services.lambda_api.capacity_providers import CapacityProviders
 from engine.services.lambda_api.code_packages import CodePackages, FetchCode, Spawn
 from engine.services.lambda_api.code_signing import CodeSigning
 from engine.services.lambda_api.concurrency import Concurrency
+from engine.services.lambda_api.durable.operations import DurableOperations, aws_error
 from engine.services.lambda_api.errors import answer_error, request_too_large, service_error
 from engine.services.lambda_api.event_invoke_configs import EventInvokeConfigs
 from engine.services.lambda_api.event_source_mappings import EventSourceMappings
@@ -57,6 +61,7 @@ PARTS: Final = (
     CapacityProviders,
     Layers,
     EventSourceMappings,
+    DurableOperations,
 )
 """The classes whose marked methods are the operations."""
 
@@ -75,6 +80,7 @@ class ControlPlane:
         spawn: Spawn,
         fetch_code: FetchCode | None = None,
         mappings: QueueMappings | None = None,
+        durable: DurableService,
         log_line: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Build the parts, and find the operations of each.
@@ -88,6 +94,7 @@ class ControlPlane:
             spawn: Starts what outlives a request.
             fetch_code: Reads archives out of buckets; None in an engine without S3.
             mappings: Polls queues; None in an engine without queues.
+            durable: The durable executions.
             log_line: Logs a line for the operator.
         """
         self._persistence = StatePersistence(registry, package_store, offload)
@@ -115,7 +122,9 @@ class ControlPlane:
             CapacityProviders(registry),
             Layers(registry, packages),
             self._mappings,
+            DurableOperations(registry, durable),
         )
+        self._durable = durable
         self._operations = operations_of(parts)
 
     async def restore(self, state: StoredState) -> None:
@@ -141,6 +150,16 @@ class ControlPlane:
         document = self._operations[call.operation].function(checked(call))
         rest_json.answer(lambda_model(), call.operation, request, document, request_id)
 
+    def answer_durable(self, request: Request, call: Call, request_id: str) -> None:
+        """Do what is asked of durable executions, and answer once it is kept. Raises ServiceError."""
+        if request.too_large:
+            raise request_too_large(_too_large(call))
+        try:
+            document = self._operations[call.operation].function(checked(call, request.body))
+        except DurableRefusal as refusal:
+            raise aws_error(refusal) from None
+        self._durable.when_kept(partial(_answer_kept, request, call, document, request_id))
+
     async def answer_write(self, request: Request, call: Call, request_id: str) -> None:
         """Run the operation, save the state, answer, and then do what the operation does afterwards.
 
@@ -149,10 +168,7 @@ class ControlPlane:
         try:
             size = request.too_large
             if size or len(request.body) > BODY_LIMIT_BYTES:
-                raise request_too_large(
-                    f"Request must be smaller than {BODY_LIMIT_BYTES} bytes "
-                    f"for the {call.operation} operation"
-                )
+                raise request_too_large(_too_large(call))
             document, then = await self._operations[call.operation].function(checked(call, request.body))
         except ServiceError as error:
             answer_error(request, error, request_id)
@@ -172,6 +188,20 @@ class ControlPlane:
                 await self._persistence.save()
             except OSError:
                 return  # what is kept is how it was before it came up: it comes up again after a restart
+
+
+def _answer_kept(
+    request: Request, call: Call, document: Document, request_id: str, error: OSError | None
+) -> None:
+    if error is None:
+        rest_json.answer(lambda_model(), call.operation, request, document, request_id)
+    else:
+        failed = service_error(500, f"It could not be kept: {error.strerror or error}")
+        answer_error(request, failed, request_id)
+
+
+def _too_large(call: Call) -> str:
+    return f"Request must be smaller than {BODY_LIMIT_BYTES} bytes for the {call.operation} operation"
 
 
 def _storage_error(error: OSError, call: Call) -> ServiceError:

@@ -128,6 +128,7 @@ _COPIED: Final = (
     "EphemeralStorage",
     "LoggingConfig",
     "FileSystemConfigs",
+    "DurableConfig",
 )
 
 

@@ -18,6 +18,7 @@ from engine.ports import Offload
 from engine.registry import names, resolve
 from engine.services.lambda_api.apply_record import apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackages
+from engine.services.lambda_api.durable_config import config_of
 from engine.services.lambda_api.function_documents import is_snapshot
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.layers import layer_warnings
@@ -103,6 +104,7 @@ class FunctionRunner:
             dead_letter_queue=settings.get("DeadLetterConfig", {}).get("TargetArn") or None,
             bootstrap=() if is_python else (str(self._packages.bootstrap(version.folder)),),
             version=version.version,
+            durable=config_of(settings),
             log_group=_log_group(record.name, settings["LoggingConfig"]),
         )
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.protocols.aws.operation import Answer, Document, operation
+from engine.services.lambda_api import durable_config
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.code_signing import check_exists
@@ -82,13 +83,14 @@ class Functions:
                 " is mandatory" if len(missing) == 1 else " are mandatory parameters"
             )
             raise invalid_parameter(f"{what} for functions created with deployment packages.")
+        durable = durable_config.created(members)
         layers = self._checks.check(name, members)
         if "CodeSigningConfigArn" in members:
             check_exists(self._registry, members["CodeSigningConfigArn"])
         self._checks.not_taken(name)
         with self._registry.begin_change(name):
             packed = await self._packages.pack(members["Code"], layers, members["Runtime"])
-        settings = defaults(name) | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
+        settings = defaults(name) | {key: members[key] for key in members.keys() - _NOT_SETTINGS} | durable
         settings["LoggingConfig"] = logging_config(settings["LoggingConfig"], defaults(name)["LoggingConfig"])
         record = FunctionRecord(
             name=name,
@@ -154,7 +156,8 @@ class Functions:
         members = call.members
         record, latest = self._changeable(call, members.get("RevisionId"))
         layers = self._checks.check(record.name, members)
-        settings = latest.settings | {key: members[key] for key in members.keys() - _NOT_SETTINGS}
+        durable = durable_config.updated(members, latest.settings)
+        settings = latest.settings | {key: members[key] for key in members.keys() - _NOT_SETTINGS} | durable
         if "LoggingConfig" in members:
             settings["LoggingConfig"] = logging_config(
                 members["LoggingConfig"], latest.settings["LoggingConfig"]

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from engine.core.durable_event import HandlerEvent, StartEvent
 from engine.core.event import MISSING, Event
 from engine.core.function import Account
+from engine.core.invocation import Reply
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
 from engine.core.throttling import ThrottleReason, request_bucket
-from engine.errors import EngineError, FunctionNotFound, NotAccepting
+from engine.errors import EngineError, ExecutionAlreadyStarted, FunctionNotFound, NotAccepting
 from engine.packages.records import LATEST
 from engine.ports import Host, Sink
 from engine.protocols.aws.errors import ServiceError
@@ -40,6 +42,7 @@ from engine.services.lambda_api.invoke_headers import (
     InvocationType,
     InvokeHeaders,
     option_names,
+    read_durable_options,
     read_options,
 )
 from engine.services.lambda_api.invoke_payload import (
@@ -65,12 +68,16 @@ class InvokeTarget(NamedTuple):
         qualifier: As the caller put it, or None.
         streaming: The answer is an event stream.
         asynchronous: The legacy `invoke-async`: of type Event whatever the headers say.
+        durable: It is a durable function: what is invoked is an execution.
+        is_rare: Its headers are read each time: `streaming` or `durable`.
     """
 
     function: str
     qualifier: str | None
     streaming: bool = False
     asynchronous: bool = False
+    durable: bool = False
+    is_rare: bool = False
 
 
 class Invoker:
@@ -116,7 +123,11 @@ class Invoker:
         `document` is what the body holds, if it has been read.
         """
         options = self._options.get(request.head)
-        if options is None or target.streaming:
+        if options is None or target.is_rare:
+            if target.durable:
+                options = read_durable_options(request.headers, self._names)
+                self._invoke_durable(request, target, options, request_id, document)
+                return
             allowed = STREAMING_TYPES if target.streaming else ALL_TYPES
             options = read_options(request.headers, self._names, allowed)
             self._options.keep(request.head, options)
@@ -163,6 +174,56 @@ class Invoker:
         except (NotAccepting, FunctionNotFound) as error:
             raise self._not_taken(event, error) from None
 
+    def _invoke_durable(
+        self,
+        request: Request,
+        target: InvokeTarget,
+        options: InvokeHeaders,
+        request_id: str,
+        document: Any,
+    ) -> None:
+        """Start an execution, and answer at its end; or at its start, of type Event."""
+        trace = self._traces.new(request_id)
+        if options.trace is not None:
+            completed = self._traces.complete(options.trace, request_id)
+            trace = self._recursion.enter(target.function, completed)
+        if options.kind is InvocationType.DRY_RUN:
+            self._answer_at_once(request, target, options, request_id, trace, document)
+            return
+        waits = options.kind is _REQUEST_RESPONSE and not target.asynchronous
+        limit = MAX_EVENT_BYTES if waits else MAX_ASYNC_EVENT_BYTES
+        body = request.body
+        if request.too_large or len(body) > limit:
+            kind = _REQUEST_RESPONSE if waits else InvocationType.EVENT
+            raise payload_too_large(request.too_large or len(body), kind, limit)
+        body = body or b"{}"
+        if document is MISSING:
+            if len(body) > LARGE_BYTES:
+                answer_in_turns(request, self._read_and_invoke(request, target, request_id))
+                return
+            document_of(body)  # what is no JSON starts nothing
+        if self._recursion.stops(target.function, trace):
+            raise recursive_invocation()
+        received_s = request.received_s
+        where = (target.function, body, request_id, received_s, "invoke" if waits else "event")
+        event: Event
+        if options.is_raw:
+            event = HandlerEvent(*where, trace_id=trace, qualifier=target.qualifier)
+            reply: Reply = partial(_answer_version, request, event) if waits else _ignore
+        else:
+            event = StartEvent(*where, trace_id=trace, qualifier=target.qualifier)
+            event.execution_name, event.waits = options.execution_name, waits
+            event.started = _ignore_start if waits else partial(_answer_started, request, event)
+            reply = partial(_answer_stream if target.streaming else _answer_execution, request, event)
+        try:
+            self._submit(event, reply)
+        except (NotAccepting, FunctionNotFound) as error:
+            raise self._not_taken(event, error) from None
+        except ExecutionAlreadyStarted as error:
+            raise ServiceError(409, "DurableExecutionAlreadyStartedException", str(error)) from None
+        if options.is_raw and not waits:
+            request.respond(202, _head_at_once(request_id, trace), b"")
+
     def _read_and_invoke(self, request: Request, target: InvokeTarget, request_id: str) -> Steps[None]:
         try:
             document = yield from document_in_pieces(request.body)
@@ -185,9 +246,7 @@ class Invoker:
         document: Any,
     ) -> None:
         """DryRun looks no further than the function's name; Event ends with its acceptance."""
-        head = (
-            f"Content-Type: {_JSON}\r\nx-amzn-RequestId: {request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
-        ).encode()
+        head = _head_at_once(request_id, trace)
         if options.kind is InvocationType.DRY_RUN and not target.asynchronous:
             request.respond(204, head, b"")
             return
@@ -218,6 +277,27 @@ class Invoker:
         request.respond(202, head, b"")
 
 
+def _head_at_once(request_id: str, trace: str) -> bytes:
+    return (
+        f"Content-Type: {_JSON}\r\nx-amzn-RequestId: {request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+    ).encode()
+
+
+def _answer_started(request: Request, event: StartEvent) -> None:
+    """The answer of an Event invocation of a durable function: its execution has begun."""
+    head = _head_at_once(event.request_id, event.trace_id or "")
+    request.respond(202, head + _execution_arn(event).encode(), b"")
+
+
+def _answer_execution(request: Request, event: StartEvent, outcome: Outcome) -> None:
+    """The answer of a RequestResponse invocation of a durable function: how its execution ended."""
+    _answer_fully(request, event.trace_id or "", event.version, outcome, _execution_arn(event))
+
+
+def _execution_arn(event: StartEvent) -> str:
+    return f"X-Amz-Durable-Execution-Arn: {event.arn}\r\n"
+
+
 def _answer(request: Request, trace: str, outcome: Outcome) -> None:
     """The answer of a RequestResponse invocation of `$LATEST`."""
     if outcome.status is _SUCCESS and outcome.log_tail is None and not outcome.raw:
@@ -235,12 +315,12 @@ def _answer_version(request: Request, event: Event, outcome: Outcome) -> None:
     _answer_fully(request, event.trace_id or "", event.version, outcome)
 
 
-def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome) -> None:
+def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome, more: str = "") -> None:
     """Bytes that a handler returned are sent as application/octet-stream; AWS's name is not on record."""
     if not outcome.ran:
         _answer_refusal(request, outcome)
         return
-    lines = _lines(_BYTES if outcome.raw else _JSON, outcome, trace, version)
+    lines = _lines(_BYTES if outcome.raw else _JSON, outcome, trace, version) + more
     if outcome.status is not _SUCCESS:
         lines += "X-Amz-Function-Error: Unhandled\r\n"
     if outcome.log_tail is not None:
@@ -280,6 +360,10 @@ def _answer_refusal(request: Request, outcome: Outcome) -> None:
 
 def _base64(data: bytes) -> str:
     return b2a_base64(data, newline=False).decode("ascii")
+
+
+def _ignore_start() -> None:
+    """Say nothing yet: the caller waits for the end."""
 
 
 def _ignore(_outcome: Outcome) -> None:

@@ -15,7 +15,8 @@ from engine.core.json_document import NotJson, loads
 from engine.core.trace_context import adopted_header
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.router import FieldNames
-from engine.protocols.aws.validation import not_in_set
+from engine.protocols.aws.validation import not_in_set, validation_error, violations
+from engine.services.lambda_api.model import lambda_model
 
 CLIENT_CONTEXT_LIMIT_BYTES: Final = 3583
 """Of base64 text."""
@@ -37,12 +38,16 @@ class InvokeHeaders(NamedTuple):
         wants_log: The answer is to carry the log tail.
         client_context: JSON text of an object, or None.
         trace: The trace header as sent, or made of a `traceparent` that is read, or None.
+        execution_name: What the durable execution is to be called, or None.
+        is_raw: The handler of a durable function is to run as it is, without an execution.
     """
 
     kind: InvocationType
     wants_log: bool
     client_context: str | None
     trace: str | None
+    execution_name: str | None = None
+    is_raw: bool = False
 
 
 PLAIN: Final = InvokeHeaders(
@@ -58,8 +63,9 @@ STREAMING_TYPES: Final[Types] = {
     kind.encode(): kind for kind in (InvocationType.REQUEST_RESPONSE, InvocationType.DRY_RUN)
 }
 
-_TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _TENANT, _DURABLE, _TRACEPARENT = range(1, 8)
+_TYPE, _LOG_TYPE, _CLIENT_CONTEXT, _TRACE, _TENANT, _NAME, _RAW, _TRACEPARENT = range(1, 9)
 _LOG_TYPES: Final = {b"None": False, b"Tail": True}
+_EXECUTION_NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}", re.ASCII)
 _TRACE_TEXT: Final = re.compile(rb"[\x21-\x7e ]{1,1024}")
 
 
@@ -72,8 +78,22 @@ def option_names(*, traceparent: bool) -> FieldNames:
         b"x-amzn-trace-id",
         b"x-amz-tenant-id",
         b"x-amz-durable-execution-name",
+        b"x-dex-handler-invoke",
         *((b"traceparent",) if traceparent else ()),
     )
+
+
+def read_durable_options(headers: list[tuple[bytes, bytes]], names: FieldNames) -> InvokeHeaders:
+    """The headers of an invocation of a durable function. Raises ServiceError, as `read_options` does."""
+    found = {names[name]: value for name, value in headers}
+    name = found.get(_NAME, b"").decode("latin-1")
+    if name and not _EXECUTION_NAME.fullmatch(name):
+        model = lambda_model()
+        shape = model.shapes["DurableExecutionName"]
+        raise validation_error(*violations(model, shape, name, "durableExecutionName"))
+    others = [(header, value) for header, value in headers if names[header] != _NAME]
+    options = read_options(others, names)
+    return options._replace(execution_name=name or None, is_raw=found.get(_RAW, b"").lower() == b"true")
 
 
 def read_options(
@@ -82,10 +102,10 @@ def read_options(
     """Read the headers in one pass; empty values count as absent, the last of equal names wins.
 
     Raises:
-        ServiceError: For a value outside its enumeration, a bad client context, and for what this engine's
-            functions never have: tenants and durable executions.
+        ServiceError: For a value outside its enumeration, a bad client context, and for what the function
+            never has: tenants, and a durable execution if it is not durable.
     """
-    sent = [b""] * 8
+    sent = [b""] * 9
     for name, value in headers:
         field = names[name]
         if field:
@@ -93,7 +113,7 @@ def read_options(
     if sent[_TENANT]:
         message = "The invoked function is not enabled with tenancy configuration: remove X-Amz-Tenant-Id."
         raise ServiceError(400, "InvalidParameterValueException", message)
-    if sent[_DURABLE]:
+    if sent[_NAME]:
         message = "The invoked function is not durable: remove X-Amz-Durable-Execution-Name."
         raise ServiceError(400, "InvalidParameterValueException", message)
     kind = allowed.get(sent[_TYPE] or b"RequestResponse")

@@ -18,6 +18,8 @@ _CHANGES: Final[Node] = {
     "UpdateFunctionConfigurationRequest": {"members": {"Runtime": {"shape": "String"}}},
     # Of several mistakes AWS tells those of runtimes first, and of runtimes its present set.
     "PublishLayerVersionRequest": {"members": {"CompatibleRuntimes": {"shape": "CompatibleRuntimes"}}},
+    # A malformed token is told as any other bad one (AWS's testing package).
+    "CheckpointToken": {"pattern": r"[\s\S]*"},
     # Patterns as AWS was recorded to tell them, in November 2025.
     "LayerVersionArn": {
         "pattern": r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:"

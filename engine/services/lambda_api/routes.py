@@ -30,7 +30,6 @@ _UNSERVED_MEMBERS: Final = frozenset(
     {
         "AcceleratorConfig",
         "CapacityProviderConfig",
-        "DurableConfig",
         "ImageConfig",
         "PublishTo",
         "RuntimeConfig",
@@ -38,6 +37,24 @@ _UNSERVED_MEMBERS: Final = frozenset(
     }
 )
 """Of bodies: what the engine's functions cannot be. Ignoring it would promise what does not happen."""
+
+DURABLE: Final = frozenset(
+    {
+        "CheckpointDurableExecution",
+        "DeleteDurableExecution",
+        "GetDurableExecution",
+        "GetDurableExecutionHistory",
+        "GetDurableExecutionState",
+        "ListDurableExecutionsByFunction",
+        "PauseDurableExecution",
+        "ResumeDurableExecution",
+        "SendDurableExecutionCallbackFailure",
+        "SendDurableExecutionCallbackHeartbeat",
+        "SendDurableExecutionCallbackSuccess",
+        "StopDurableExecution",
+    }
+)
+"""Operations on durable executions: they are answered at once, or when the journal has them."""
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 

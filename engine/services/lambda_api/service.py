@@ -6,22 +6,35 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from engine.packages.records import LATEST
+from engine.packages.records import LATEST, Version
 from engine.ports import Host, Sink
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import ControlPlane
-from engine.services.lambda_api.errors import answer_error, service_error
+from engine.services.lambda_api.errors import answer_error, invalid_parameter, service_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
-from engine.services.lambda_api.routes import INVOKE_ASYNC, INVOKE_STREAM, INVOKING, Call, checked, find
+from engine.services.lambda_api.routes import (
+    DURABLE,
+    INVOKE_ASYNC,
+    INVOKE_STREAM,
+    INVOKING,
+    Call,
+    checked,
+    find,
+)
 
 _log = logging.getLogger("engine.lambda")
 
 _MAX_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
+_UNQUALIFIED: Final = (
+    "You cannot invoke a durable function using an unqualified ARN: name a version, an alias or $LATEST."
+)
+"""Source of the rule: Lambda Developer Guide, "Durable functions". The words are not on record."""
+
 _REJECTIONS: Final = {
     "ResourceNotFoundException": "unknown_function",
     "InvalidRequestContentException": "invalid_payload",
@@ -93,7 +106,9 @@ class LambdaApi:
                     self._targets.clear()
                 self._targets[request.target] = target
             return target
-        if self._control_plane.is_write(call.operation):
+        if call.operation in DURABLE:
+            self._control_plane.answer_durable(request, call, request_id)
+        elif self._control_plane.is_write(call.operation):
             self._spawn(self._answer_write, request, call, request_id)
         else:
             self._control_plane.answer_read(request, call, request_id)
@@ -114,11 +129,23 @@ class LambdaApi:
         address = self._registry.address(call)
         found = self._registry.find(address._replace(qualifier=address.qualifier or LATEST))
         version = self._registry.version(found.record, found.qualifier)
+        durable = self._is_durable(address.name, version)
+        if durable and address.qualifier is None:
+            raise invalid_parameter(_UNQUALIFIED)
         if version is not None and version.state != "Active":
             raise not_in_state(version.state)
+        streaming = call.operation == INVOKE_STREAM
         return InvokeTarget(
             address.name,
             address.qualifier,
-            streaming=call.operation == INVOKE_STREAM,
+            streaming=streaming,
             asynchronous=call.operation == INVOKE_ASYNC,
+            durable=durable,
+            is_rare=streaming or durable,
         )
+
+    def _is_durable(self, name: str, version: Version | None) -> bool:
+        """Whether a version, or None for that of the configuration, is one of a durable function."""
+        if version is None:
+            return self._registry.configured[name].durable is not None
+        return "DurableConfig" in version.settings

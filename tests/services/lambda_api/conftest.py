@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from engine.core.durable.refusals import CallbackUnknown, CheckpointRefused
 from engine.core.error_bodies import throttle_body
 from engine.core.event import MISSING, Event
 from engine.core.function import Account, Function
@@ -45,6 +46,34 @@ class FixedClock:
 
     def wall(self) -> float:
         return 1584039838.390
+
+
+class NoExecutions:
+    """The durable executions of an engine that has had none."""
+
+    def find(self, arn):
+        return None
+
+    def of_function(self, function):
+        return ()
+
+    def checkpoint(self, arn, token, updates, client_token):
+        raise CheckpointRefused("Invalid checkpoint token")
+
+    def state(self, arn, token, marker, max_items):
+        raise CheckpointRefused("Invalid checkpoint token")
+
+    def callback_succeeded(self, callback_id, result):
+        raise CallbackUnknown("Callback does not exist")
+
+    def callback_failed(self, callback_id, error):
+        raise CallbackUnknown("Callback does not exist")
+
+    def callback_heartbeat(self, callback_id):
+        raise CallbackUnknown("Callback does not exist")
+
+    def when_kept(self, done):
+        done(None)
 
 
 def outcome(event: Event, status: Status = Status.SUCCESS, body: bytes = b"null", **more: object) -> Outcome:
@@ -223,6 +252,7 @@ class Bench:
             spawn=spawner,
             fetch_code=self._fetch if fetches else None,
             mappings=self.mappings if queues else None,
+            durable=NoExecutions(),
         )
         self.api = LambdaApi(self.registry, self.control_plane, self.host, self.sink, spawner)
         self.endpoint = AwsRouter({"lambda": self.api.handle}, self.host.new_request_id)

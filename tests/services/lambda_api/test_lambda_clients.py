@@ -171,7 +171,7 @@ async def test_errors_become_botocores_exceptions(bench, call, throttle):
         "Could not parse request body into json: Could not parse payload into json: "
     )
     assert (400, "InvalidRequestContentException") == context[:2]
-    assert (501, "NotImplementedException") == absent[:2]
+    assert (404, "ResourceNotFoundException", "Durable Execution does not exist") == absent
     assert (429, "TooManyRequestsException", "Rate Exceeded.") == throttled
 
 

@@ -21,7 +21,7 @@ FOLDER = Path(lambda_api.__file__).parent
 
 def marked():
     """Name and keywords of every `@operation`."""
-    for path in FOLDER.glob("*.py"):
+    for path in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for mark in node.decorator_list:

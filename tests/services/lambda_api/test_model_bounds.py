@@ -26,6 +26,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:"
 CANDIDATES = (
     *("a", "1", "ab", "live", "GET", UUID, "*", "$LATEST", "123456789012", "eu-west-1", "a.b:9092"),
     *("lambda:InvokeFunction", "lambda:GetLayerVersion", "o-0123456789", "sg-1", "subnet-1", "/mnt/a"),
+    f"{ARN}function:f:1/durable-execution/a/b",
     *(f"{ARN}function:f", f"{ARN}layer:l:1", f"{ARN}code-signing-config:csc-0123456789abcdefg"),
     *(
         f"{ARN}capacity-provider:p",
@@ -205,6 +206,8 @@ def ask(bench: Any, operation: str, parameters: dict[str, Any]) -> Any:
         for one in (parameters[name] if isinstance(parameters[name], list) else [parameters[name]])
     ]
     body = {name: parameters[name] for name, place in places.items() if place is None}
+    if (payload := MODEL.input_of(operation).get("payload")) is not None:
+        body = body.get(payload, {})  # it is the whole of it
     target = f"{path}?{'&'.join(filter(None, (query, urlencode(queried))))}"
     return bench.ask(http["method"], target, body=json.dumps(body).encode())
 

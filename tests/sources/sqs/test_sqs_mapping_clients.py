@@ -68,6 +68,7 @@ class Server:
                 offload=engine.platform.offload,
                 spawn=spawn,
                 mappings=source,
+                durable=engine.parts.durable,
             )
             api = LambdaApi(registry, control_plane, host, engine.sink, spawn)
             endpoint = AwsRouter({"lambda": api.handle, "sqs": sqs.handle}, engine.new_request_id)

@@ -1,0 +1,58 @@
+"""What a handler invokes by `context.invoke`: finding it, and how it ended.
+
+Source: AWS's testing package for durable functions, where its comments say what the service does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.core.durable.facts import ChainedInvokeEnded, ChainedTarget
+from engine.core.durable.values import (
+    MAX_OPERATION_PAYLOAD,
+    ErrorObject,
+    OperationStatus,
+)
+from engine.core.outcome import Outcome, Status
+from engine.runtime.durable.outcomes import error_of
+
+_TOO_LARGE: Final = (
+    f"CHAINED_INVOKE output payload size must be less than or equal to {MAX_OPERATION_PAYLOAD} bytes."
+)
+_NOT_TEXT: Final = "CHAINED_INVOKE response could not be decoded as UTF-8."
+
+
+def not_found(text: str) -> ChainedTarget:
+    """No such function, version or alias."""
+    error: ErrorObject = {
+        "ErrorType": "ResourceNotFoundException",
+        "ErrorMessage": f"Function not found: {text}",
+    }
+    return ChainedTarget(error=error)
+
+
+def unqualified(text: str) -> ChainedTarget:
+    """A durable function is invoked by a version or an alias. The text is ours: AWS's is not on record."""
+    message = f"{text} is a durable function: name a version, an alias or $LATEST."
+    error: ErrorObject = {"ErrorType": "InvalidParameterValueException", "ErrorMessage": message}
+    return ChainedTarget(error=error)
+
+
+def plain_ended(now_s: float, operation_id: str, outcome: Outcome) -> ChainedInvokeEnded:
+    """The end of an operation whose target is no durable function."""
+    error: ErrorObject
+    if outcome.status is Status.SUCCESS:
+        if len(outcome.body) > MAX_OPERATION_PAYLOAD:
+            error = {"ErrorMessage": _TOO_LARGE}
+        else:
+            try:
+                result = outcome.body.decode()
+            except UnicodeDecodeError:
+                error = {"ErrorMessage": _NOT_TEXT}
+            else:
+                return ChainedInvokeEnded(now_s, operation_id, OperationStatus.SUCCEEDED, result)
+    elif outcome.status is Status.THROTTLED:
+        error = {"ErrorType": "TooManyRequestsException", "ErrorMessage": "Rate Exceeded."}
+    else:
+        error = error_of(outcome.body)
+    return ChainedInvokeEnded(now_s, operation_id, OperationStatus.FAILED, None, error)

@@ -1,0 +1,510 @@
+"""All durable executions of one engine: tells each what happens, does what it asks for, wakes it in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, assert_never
+
+from engine.core.durable.callback_ids import read_callback_id
+from engine.core.durable.checkpoint_rules import OperationUpdate, read_update
+from engine.core.durable.commands import Command, Finish, Invoke, StartChainedInvoke
+from engine.core.durable.execution import CheckpointAnswer, Execution, StatePage
+from engine.core.durable.execution_arn import ExecutionArn, parse_execution_arn
+from engine.core.durable.facts import (
+    CallbackFailed,
+    CallbackHeartbeat,
+    CallbackSucceeded,
+    ChainedInvokeEnded,
+    ChainedTarget,
+    Checkpointed,
+    DeleteRequested,
+    ExecutionStarted,
+    Fact,
+    InvocationEnded,
+    InvocationStarted,
+    PauseRequested,
+    ResumeRequested,
+    StopRequested,
+    TimerDue,
+    fact_document,
+)
+from engine.core.durable.function_target import parse_function_target
+from engine.core.durable.names import NameUse, use_of_name
+from engine.core.durable.refusals import CallbackUnknown, CheckpointRefused
+from engine.core.durable.values import (
+    ErrorObject,
+    InvocationEnd,
+    OperationAction,
+    OperationStatus,
+    OperationType,
+)
+from engine.core.durable_event import HandlerEvent, StartEvent
+from engine.core.event import MISSING, Event
+from engine.core.fast_json import dumps
+from engine.core.function import Account, Function
+from engine.core.invocation import Reply
+from engine.core.outcome import Outcome, Status
+from engine.errors import ExecutionAlreadyStarted, FunctionNotFound, NotAccepting
+from engine.ports import Clock, Sink
+from engine.runtime.driver import Driver
+from engine.runtime.durable.chained_invokes import (
+    not_found,
+    plain_ended,
+    unqualified,
+)
+from engine.runtime.durable.journal import Done, Journal, NoJournal
+from engine.runtime.durable.live_execution import LiveExecution
+from engine.runtime.durable.outcomes import cancelled, invocation_ended, outcome_of
+from engine.runtime.durable.wakeups import Wakeups
+from engine.runtime.qualifier_router import Entry
+
+_UNATTENDED: Final = frozenset(("event", "s3", "schedule"))
+"""Triggers of events whose senders wait for nothing."""
+
+_BAD_TOKEN: Final = "Invalid checkpoint token"  # noqa: S105  # AWS's text
+_CHAINED: Final = OperationType.CHAINED_INVOKE
+_START: Final = OperationAction.START
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurableParts:
+    """What durable executions are built with.
+
+    Attributes:
+        loop: For timers.
+        clock: The engine clock.
+        account: For ARNs.
+        new_request_id: For invocations, and for the ids of executions.
+        journal: Where their facts are kept.
+        sink: Takes events for functions that are not durable.
+        resolve: The driver of what a qualifier of a function stands for, or None.
+        ended_unattended: Told of the end of an execution that nobody waits for: its event and outcome.
+        say: Logs a line for whoever runs the engine.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    account: Account
+    new_request_id: Callable[[], str]
+    journal: Journal
+    sink: Sink
+    resolve: Callable[[str, str | None], Driver | None]
+    ended_unattended: Callable[[Event, Outcome], None]
+    say: Callable[[str], None]
+
+
+class DurableExecutions:
+    """A `DurableService`. Everything here is called on the engine's loop."""
+
+    def __init__(self, parts: DurableParts) -> None:
+        self._parts = parts
+        self._wall = parts.clock.wall
+        self._journal = parts.journal
+        self._keeps = not isinstance(parts.journal, NoJournal)
+        self._by_id: dict[str, LiveExecution] = {}
+        self._by_name: dict[str, dict[str, LiveExecution]] = {}  # of each function, oldest first
+        self._wakeups = Wakeups[LiveExecution](parts.loop, parts.clock, self._on_due)
+        self._closed = False
+
+    # ---------------------------------------------------------------- starting
+
+    def entry(self, driver: Driver) -> Entry:
+        """What takes the events of a version of a durable function, in place of its driver."""
+        return partial(self._accept, driver)
+
+    def _accept(self, driver: Driver, event: Event, reply: Reply) -> None:
+        """Start an execution for an event, or find the one of its name; `reply` is called at its end.
+
+        Raises:
+            ExecutionAlreadyStarted: Another payload was given to the execution of that name.
+            NotAccepting: The engine stops.
+        """
+        if type(event) is HandlerEvent:
+            driver.submit(event, reply)
+            return
+        if self._closed:
+            raise NotAccepting("draining")
+        start = event if isinstance(event, StartEvent) else None
+        name = None if start is None else start.execution_name
+        text = event.payload.decode()
+        live = None if name is None else self._existing(driver.function.name, name, text)
+        commands: list[Command] = []
+        if live is None:
+            unattended = start is not None and not start.waits
+            live = self._started(
+                driver.function,
+                text,
+                self._new_arn(driver.function, name),
+                event,
+                is_unattended=unattended,
+                is_synchronous=not unattended and event.trigger not in _UNATTENDED,
+            )
+            commands = live.execution.outstanding()
+        if start is None or start.waits:
+            self._wait(live, event.request_id, reply)
+        if start is not None:
+            start.arn = live.execution.arn
+            self._when_kept(start.started)
+        self._obey(live, commands)
+
+    def _existing(self, function: str, name: str, text: str) -> LiveExecution | None:
+        """The execution of that name, which a start with the same payload leads to."""
+        live = self._by_name.get(function, {}).get(name)
+        match use_of_name(None if live is None else live.execution, text):
+            case NameUse.CONFLICT:
+                raise ExecutionAlreadyStarted(name)
+            case NameUse.EXISTING:
+                return live
+            case NameUse.NEW:
+                return None
+
+    def _new_arn(self, function: Function, name: str | None) -> str:
+        account, execution_id = self._parts.account, self._parts.new_request_id()
+        parts = ("aws", account.region, account.account_id, function.name, function.version)
+        return str(ExecutionArn(*parts, name or self._parts.new_request_id(), execution_id))
+
+    def _started(
+        self,
+        function: Function,
+        text: str,
+        arn: str,
+        event: Event,
+        *,
+        is_unattended: bool,
+        is_synchronous: bool,
+        parent: tuple[str, str] | None = None,
+    ) -> LiveExecution:
+        config = function.durable
+        assert config is not None  # its entry is that of a durable function
+        fact = ExecutionStarted(
+            self._wall(), arn, config, text, is_synchronous, event.trace_id or None, parent
+        )
+        live = LiveExecution(Execution(fact), event.trigger, is_unattended=is_unattended)
+        self._keep(arn, fact)
+        self._add(live)
+        return live
+
+    def _add(self, live: LiveExecution) -> None:
+        execution = live.execution
+        self._by_id[execution.execution_id] = live
+        self._by_name.setdefault(execution.parts.function, {})[execution.name] = live
+        self._wakeups.look(live)
+
+    def _wait(self, live: LiveExecution, request_id: str, reply: Reply) -> None:
+        if live.execution.is_terminal:
+            outcome = outcome_of(live.execution, request_id, live.rate)
+            self._when_kept(partial(reply, outcome))
+        else:
+            live.wait(request_id, reply)
+
+    # ---------------------------------------------------------------- facts and commands
+
+    def _tell(self, live: LiveExecution, fact: Fact) -> None:
+        """Tell an execution what happened, keep it, and do what it asks for. Raises its refusals."""
+        commands = live.execution.handle(fact)
+        self._keep(live.execution.arn, fact)
+        self._obey(live, commands)
+
+    def _keep(self, arn: str, fact: ExecutionStarted | Fact) -> None:
+        if self._keeps:
+            self._journal.append(arn, dumps(fact_document(fact)))
+
+    def _when_kept(self, then: Callable[[], None]) -> None:
+        """Call `then` once all that has happened is kept, or cannot be."""
+        self._journal.when_kept(lambda _error: then())
+
+    def _obey(self, live: LiveExecution, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case Invoke():
+                    # Not now: the driver may be about the invocation that has just ended.
+                    self._parts.loop.call_soon(self._invoke, live)
+                case StartChainedInvoke():
+                    self._start_chained(live, command)
+                case Finish():
+                    self._finish(live)
+                case _:
+                    assert_never(command)
+        self._wakeups.look(live)
+
+    def _invoke(self, live: LiveExecution) -> None:
+        """Run the function, unless that has become void."""
+        execution, parts = live.execution, self._parts
+        if not execution.wants_invocation or self._closed:
+            return
+        request_id = parts.new_request_id()
+        arn = execution.parts
+        self._tell(live, InvocationStarted(self._wall(), request_id))
+        driver = parts.resolve(arn.function, arn.version)
+        if driver is None:
+            gone = not_found(arn.function_arn).error
+            fact = InvocationEnded(self._wall(), request_id, InvocationEnd.FUNCTION_GONE, None, gone)
+            self._tell(live, fact)
+            return
+        event = Event(
+            arn.function,
+            None,
+            request_id,
+            parts.clock.now(),
+            live.trigger,
+            execution.invocation_input(),
+            execution.trace,
+            qualifier=arn.version,
+        )
+        event.version = arn.version
+        driver.submit(event, partial(self._invocation_ended, live, request_id))
+
+    def _invocation_ended(self, live: LiveExecution, request_id: str, outcome: Outcome) -> None:
+        live.rate = outcome.rate
+        if self._by_id.get(live.execution.execution_id) is not live:
+            return  # it was deleted meanwhile
+        if self._closed and outcome.status is Status.CANCELLED:
+            self._abandon(live)
+            return
+        self._tell(live, invocation_ended(self._wall(), request_id, outcome))
+        if self._closed and not live.execution.is_terminal:
+            self._abandon(live)
+
+    def _on_due(self, live: LiveExecution) -> None:
+        if live.execution.is_terminal:
+            self._drop(live)
+        elif not self._closed:
+            self._tell(live, TimerDue(self._wall()))
+
+    # ---------------------------------------------------------------- ends
+
+    def _finish(self, live: LiveExecution) -> None:
+        """Tell whoever waits, once the end is safe."""
+        execution = live.execution
+        for request_id, reply in live.take_waiters():
+            self._when_kept(partial(reply, outcome_of(execution, request_id, live.rate)))
+        if execution.parent is not None:
+            self._tell_parent(execution, execution.parent[0])
+        if live.is_unattended:
+            event = _event_of(live)
+            outcome = outcome_of(execution, event.request_id, live.rate)
+            self._when_kept(partial(self._parts.ended_unattended, event, outcome))
+
+    def _tell_parent(self, child: Execution, arn: str) -> None:
+        parent, fact = self._find(arn), child.ending_for_parent(self._wall())
+        if parent is not None and fact is not None:
+            self._tell_if_open(parent, fact)
+
+    def _drop(self, live: LiveExecution) -> None:
+        """Forget an execution: it was deleted, or its retention is over."""
+        parts = live.execution.parts
+        del self._by_id[parts.execution_id]
+        named = self._by_name[parts.function]
+        del named[parts.name]
+        if not named:
+            del self._by_name[parts.function]
+        self._wakeups.forget(live)
+        self._journal.forget(live.execution.arn)
+
+    def close(self) -> None:
+        """Start nothing more; whoever waits for a suspended execution is told that the engine stops.
+
+        What runs now may end. To be called before the functions are drained.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._wakeups.cancel()
+        running = [live for live in self._by_id.values() if not live.execution.is_terminal]
+        if running and not self._keeps:
+            self._parts.say(
+                f"{len(running)} durable executions had not ended, and end with the engine: "
+                "they are kept in memory only"
+            )
+        for live in running:
+            if live.execution.running_request_id is None:
+                self._abandon(live)
+
+    def _abandon(self, live: LiveExecution) -> None:
+        """Tell whoever waits that the engine stops; an event is lost only if its execution is."""
+        for request_id, reply in live.take_waiters():
+            reply(cancelled(request_id))
+        if live.is_unattended and not self._keeps:
+            live.is_unattended = False
+            event = _event_of(live)
+            self._parts.ended_unattended(event, cancelled(event.request_id))
+
+    # ---------------------------------------------------------------- chained invokes
+
+    def _resolved(self, updates: Sequence[OperationUpdate]) -> Mapping[str, ChainedTarget]:
+        """What the targets of chained invokes lead to that the updates start."""
+        resolved = {}
+        for update in updates:
+            if update.type is _CHAINED and update.action is _START:
+                text = (update.options or {}).get("FunctionName")
+                if isinstance(text, str) and (target := self._target(text)) is not None:
+                    resolved[update.id] = target
+        return resolved
+
+    def _target(self, text: str) -> ChainedTarget | None:
+        target = parse_function_target(text)
+        if target is None:
+            return None
+        driver = self._parts.resolve(target.name, target.qualifier)
+        if driver is None:
+            return not_found(text)
+        function = driver.function
+        if function.durable is None:
+            return ChainedTarget(function.version)
+        if target.qualifier is None:
+            return unqualified(text)
+        return ChainedTarget(function.version, self._new_arn(function, None))
+
+    def _start_chained(self, live: LiveExecution, command: StartChainedInvoke) -> None:
+        target = parse_function_target(command.function)
+        assert target is not None  # it was resolved
+        text = "{}" if command.payload is None else command.payload
+        event = Event(
+            target.name,
+            text.encode(),
+            self._parts.new_request_id(),
+            self._parts.clock.now(),
+            "invoke",
+            trace_id=command.trace,
+            qualifier=target.qualifier,
+        )
+        ended = partial(self._plain_ended, live, command.operation_id)
+        if command.execution_arn is None:
+            try:
+                self._parts.sink.submit(event, ended)
+            except (FunctionNotFound, NotAccepting):
+                self._chained_gone(live, command)
+            return
+        arn = parse_execution_arn(command.execution_arn)
+        driver = None if arn is None else self._parts.resolve(arn.function, arn.version)
+        if driver is None:
+            self._chained_gone(live, command)
+            return
+        parent = live.execution.arn, command.operation_id
+        child = self._started(
+            driver.function,
+            text,
+            command.execution_arn,
+            event,
+            is_unattended=False,
+            is_synchronous=False,
+            parent=parent,
+        )
+        self._obey(child, child.execution.outstanding())
+
+    def _plain_ended(self, live: LiveExecution, operation_id: str, outcome: Outcome) -> None:
+        if not live.execution.is_terminal and not (self._closed and outcome.status is Status.CANCELLED):
+            self._tell(live, plain_ended(self._wall(), operation_id, outcome))
+
+    def _chained_gone(self, live: LiveExecution, command: StartChainedInvoke) -> None:
+        """Its function was removed since it was resolved."""
+        error = not_found(command.function).error
+        fact = ChainedInvokeEnded(self._wall(), command.operation_id, OperationStatus.FAILED, None, error)
+        self._parts.loop.call_soon(self._tell_if_open, live, fact)
+
+    def _tell_if_open(self, live: LiveExecution, fact: ChainedInvokeEnded) -> None:
+        if not live.execution.is_terminal:
+            self._tell(live, fact)
+
+    # ---------------------------------------------------------------- the API
+
+    def when_kept(self, done: Done) -> None:
+        """Call `done` once everything that has happened is kept: None, or why it cannot be."""
+        self._journal.when_kept(done)
+
+    def find(self, arn: str) -> Execution | None:
+        """The execution of that ARN; None if there is none, or its retention is over."""
+        live = self._find(arn)
+        return None if live is None else live.execution
+
+    def of_function(self, function: str) -> Iterable[Execution]:
+        """All executions of a function, oldest first."""
+        return (live.execution for live in self._by_name.get(function, {}).values())
+
+    def checkpoint(
+        self, arn: str, token: str, updates: Iterable[Mapping[str, Any]], client_token: str | None
+    ) -> CheckpointAnswer:
+        """CheckpointDurableExecution; `updates` as the API has them. Raises CheckpointRefused."""
+        live = self._find(arn)
+        if live is None:
+            raise CheckpointRefused(_BAD_TOKEN)
+        read = tuple([read_update(update) for update in updates])
+        self._tell(live, Checkpointed(self._wall(), token, client_token, read, self._resolved(read)))
+        return live.execution.checkpoint_answer
+
+    def state(self, arn: str, token: str, marker: str | None, max_items: int) -> StatePage:
+        """GetDurableExecutionState. Raises CheckpointRefused."""
+        live = self._find(arn)
+        if live is None:
+            raise CheckpointRefused(_BAD_TOKEN)
+        return live.execution.state_page(token, marker, max_items)
+
+    def stop(self, execution: Execution, error: ErrorObject) -> float:
+        """StopDurableExecution; returns when it ended, seconds since the Unix epoch."""
+        now_s = self._wall()
+        self._tell(self._live(execution), StopRequested(now_s, error))
+        return execution.ended_s or now_s
+
+    def pause(
+        self, execution: Execution, reason: str | None, client_token: str | None, *, pause_timeout: bool
+    ) -> None:
+        """PauseDurableExecution. Raises StatusConflict."""
+        self._tell(self._live(execution), PauseRequested(self._wall(), reason, pause_timeout, client_token))
+
+    def resume(self, execution: Execution, reason: str | None, client_token: str | None) -> None:
+        """ResumeDurableExecution. Raises StatusConflict."""
+        self._tell(self._live(execution), ResumeRequested(self._wall(), reason, client_token))
+
+    def delete(self, execution: Execution) -> float:
+        """DeleteDurableExecution: it is gone with the next turn of the loop. Raises StatusConflict."""
+        live, now_s = self._live(execution), self._wall()
+        self._tell(live, DeleteRequested(now_s))
+        self._parts.loop.call_soon(self._drop, live)
+        return now_s
+
+    def callback_succeeded(self, callback_id: str, result: str | None) -> None:
+        """SendDurableExecutionCallbackSuccess. Raises CallbackUnknown, CallbackClosed."""
+        self._tell(self._of_callback(callback_id), CallbackSucceeded(self._wall(), callback_id, result))
+
+    def callback_failed(self, callback_id: str, error: ErrorObject) -> None:
+        """SendDurableExecutionCallbackFailure. Raises CallbackUnknown, CallbackClosed."""
+        self._tell(self._of_callback(callback_id), CallbackFailed(self._wall(), callback_id, error))
+
+    def callback_heartbeat(self, callback_id: str) -> None:
+        """SendDurableExecutionCallbackHeartbeat. Raises CallbackUnknown, CallbackClosed."""
+        self._tell(self._of_callback(callback_id), CallbackHeartbeat(self._wall(), callback_id))
+
+    def _find(self, arn: str) -> LiveExecution | None:
+        live = self._by_id.get(arn.rpartition("/")[2])
+        return live if live is not None and live.execution.arn == arn else None
+
+    def _live(self, execution: Execution) -> LiveExecution:
+        return self._by_id[execution.execution_id]
+
+    def _of_callback(self, callback_id: str) -> LiveExecution:
+        address = read_callback_id(callback_id)
+        live = None if address is None else self._by_id.get(address.execution_id)
+        if live is None:
+            raise CallbackUnknown("Callback does not exist")
+        return live
+
+
+def _event_of(live: LiveExecution) -> Event:
+    """The event an execution was started with, for destinations; its request id is the execution's id."""
+    execution = live.execution
+    parts = execution.parts
+    event = Event(
+        parts.function,
+        execution.input.encode(),
+        parts.execution_id,
+        execution.started_s,
+        "event",
+        MISSING,
+        execution.trace,
+        qualifier=parts.version,
+    )
+    event.version = parts.version
+    return event

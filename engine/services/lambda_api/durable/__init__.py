@@ -1,0 +1,1 @@
+"""Durable executions over the Lambda API: its operations, and what Invoke says of them."""

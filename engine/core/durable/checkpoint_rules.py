@@ -39,6 +39,8 @@ CHAINED_OUTPUT_NOT_UTF8: Final = "CHAINED_INVOKE response could not be decoded a
 
 _TENANT_ID: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}", re.ASCII)
 
+_new_tuple: Final = tuple.__new__
+
 _TYPES: Final[Mapping[str, OperationType]] = {member.value: member for member in OperationType}
 _ACTIONS: Final[Mapping[str, OperationAction]] = {member.value: member for member in OperationAction}
 
@@ -135,16 +137,19 @@ def read_update(document: Mapping[str, Any]) -> OperationUpdate:
     type_, action = document["Type"], document["Action"]
     options = _OPTIONS.get(type_)
     error = get("Error")
-    return OperationUpdate(
-        document["Id"],
-        _TYPES.get(type_, type_),
-        _ACTIONS.get(action, action),
-        get("ParentId"),
-        get("Name"),
-        get("SubType"),
-        get("Payload"),
-        None if error is None else error_object(error),
-        get(options) if options else None,
+    return _new_tuple(
+        OperationUpdate,
+        (
+            document["Id"],
+            _TYPES.get(type_, type_),
+            _ACTIONS.get(action, action),
+            get("ParentId"),
+            get("Name"),
+            get("SubType"),
+            get("Payload"),
+            None if error is None else error_object(error),
+            get(options) if options else None,
+        ),
     )
 
 
@@ -211,9 +216,11 @@ def check_updates(
         known: NamedOperation = first[update.id] if current is None else current
         if known is not update:
             _check_same(update, known)
-        _check_sizes(update, is_child=is_child)
+        if update.error is not None or update.payload is not None:
+            _check_sizes(update, is_child=is_child)
         _check_transition(update, current)
-        _check_members(update)
+        if update.action is not _START or update.options is not None:
+            _check_members(update)
         if update.type is _CHAINED_INVOKE:
             _check_target(update, arn)
 

@@ -236,6 +236,7 @@ class Execution:
     """A durable execution. A new one wants an invocation at once: `outstanding()` is `[Invoke()]`.
 
     Attributes (read only):
+        execution_id: Last part of its ARN: unique, and the Id of its EXECUTION operation.
         ended_s: Seconds since the Unix epoch; None until it is terminal.
         status: ExecutionStatus.
         phase: InvocationPhase.
@@ -265,6 +266,7 @@ class Execution:
         "checkpoint_answer",
         "ended_s",
         "error",
+        "execution_id",
         "history",
         "pause",
         "phase",
@@ -292,6 +294,7 @@ class Execution:
             None,
             StartedData(started.input, config.execution_timeout_s),
         )
+        self.execution_id = started.arn.rpartition("/")[2]
         self._operations = Operations(self.execution_id, self.history)
         self._operations.bytes_written = utf8_length(started.input)
         self._token: str | None = None
@@ -317,11 +320,6 @@ class Execution:
         parts = parse_execution_arn(self._started.arn)
         assert parts is not None
         return parts
-
-    @property
-    def execution_id(self) -> str:
-        """Last part of the ARN: unique, and the Id of the EXECUTION operation."""
-        return self._started.arn.rpartition("/")[2]
 
     @property
     def name(self) -> str:

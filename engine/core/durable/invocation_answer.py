@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.core.durable.values import ErrorObject, error_object
 from engine.core.json_document import NotJson, loads
@@ -16,6 +17,9 @@ class AnswerStatus(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     PENDING = "PENDING"
+
+
+_STATUSES: Final[Mapping[str, AnswerStatus]] = {status.value: status for status in AnswerStatus}
 
 
 class InvocationAnswer(NamedTuple):
@@ -46,18 +50,19 @@ def read_answer(answer: bytes) -> InvocationAnswer:
         raise _invalid(not_json.reason) from None
     if not isinstance(document, dict):
         raise _invalid("it is not an object")
-    status, result, error = (document.get(member) for member in ("Status", "Result", "Error"))
-    if not isinstance(status, str) or status not in AnswerStatus.__members__:
-        raise _invalid(f"{status!r} is not a valid InvocationStatus")
+    word, result, error = document.get("Status"), document.get("Result"), document.get("Error")
+    status = _STATUSES.get(word) if isinstance(word, str) else None
+    if status is None:
+        raise _invalid(f"{word!r} is not a valid InvocationStatus")
     if not isinstance(result, str | None):
         raise _invalid("Result is not a string")
     if not isinstance(error, dict | None):
         raise _invalid("Error is not an object")
-    if status == "FAILED" and result is not None:
+    if status is AnswerStatus.FAILED and result is not None:
         raise InvalidAnswer("Cannot provide a Result for FAILED status.")
-    if status == "SUCCEEDED" and error is not None:
+    if status is AnswerStatus.SUCCEEDED and error is not None:
         raise InvalidAnswer("Cannot provide an Error for SUCCEEDED status.")
-    return InvocationAnswer(AnswerStatus(status), result, None if error is None else error_object(error))
+    return InvocationAnswer(status, result, None if error is None else error_object(error))
 
 
 def _invalid(reason: str) -> InvalidAnswer:

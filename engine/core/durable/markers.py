@@ -5,19 +5,20 @@ They are base64 of what they mean, made without randomness: the same facts lead 
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
+from binascii import b2a_base64
 
 from engine.core.durable.refusals import CheckpointRefused
 
 
 def make_token(execution_id: str, sequence: int) -> str:
     """The CheckpointToken number `sequence` of an execution."""
-    return b64encode(f"{execution_id}/{sequence}".encode()).decode()
+    return b2a_base64(f"{execution_id}/{sequence}".encode(), newline=False).decode()
 
 
 def make_marker(kind: str, execution_id: str, position: int) -> str:
     """Where a page of `kind` (`state`, `history`, …) goes on."""
-    return b64encode(f"{kind}/{execution_id}/{position}".encode()).decode()
+    return b2a_base64(f"{kind}/{execution_id}/{position}".encode(), newline=False).decode()
 
 
 def read_marker(kind: str, execution_id: str, marker: str | None) -> int:

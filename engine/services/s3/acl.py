@@ -113,12 +113,8 @@ def _checked(grantee: Mapping[str, str], argument: str) -> Mapping[str, str]:
 
 
 def _checked_acl(acl: Acl) -> Acl:
-    if "Owner" not in acl or "Grants" not in acl:
-        raise S3Error("MalformedACLError")
     _checked({**acl["Owner"], "Type": "CanonicalUser"}, "CanonicalUser/ID")
     for grant in acl["Grants"]:
-        if "Permission" not in grant or "Grantee" not in grant:
-            raise S3Error("MalformedACLError")
         is_group = grant["Grantee"]["Type"] == "Group"
         _checked(grant["Grantee"], "Group/URI" if is_group else "CanonicalUser/ID")
     return {"Owner": acl["Owner"], "Grants": acl["Grants"]}

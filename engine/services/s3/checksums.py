@@ -69,6 +69,22 @@ class Algorithm(NamedTuple):
     hasher: Callable[[], Hasher]
     whole: bool
 
+    def summed(self, pieces: Iterable[bytes | memoryview]) -> bytes:
+        """The digest of the pieces one after the other."""
+        hasher = self.hasher()
+        for piece in pieces:
+            hasher.update(piece)
+        return hasher.digest()
+
+    def check(self, data: bytes, value: str) -> None:
+        """Raise S3Error BadDigest if `value` is not the checksum of `data`."""
+        if b64(self.summed((data,))) != value:
+            raise self.mismatch()
+
+    def mismatch(self) -> S3Error:
+        """A checksum that was sent is not that of what it is about."""
+        return S3Error("BadDigest", f"The {self.name} you specified did not match the calculated checksum.")
+
     @property
     def header(self) -> str:
         """Name of the header that carries the value."""

@@ -19,8 +19,16 @@ _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 _CHANGES: Final = {
     **{name: {"enum": ()} for name in ("BucketLocationConstraint", "Event", "FilterRuleName")},
     "GetBucketLocationOutput": {"payload": "LocationConstraint"},
+    "AbacStatus": {"required": ("Status",)},
+    "AccelerateConfiguration": {"required": ("Status",)},
+    "AccessControlPolicy": {"required": ("Owner", "Grants")},
+    "DefaultRetention": {"required": ("Mode",)},
+    "Grant": {"required": ("Grantee", "Permission")},
+    "ObjectLockConfiguration": {"required": ("ObjectLockEnabled",)},
+    "ObjectLockLegalHold": {"required": ("Status",)},
+    "ObjectLockRule": {"required": ("DefaultRetention",)},
 }
-"""What S3 does otherwise than its model says: it has errors of their own for values that there are not."""
+"""What S3 does otherwise than its model says: some values have errors of their own, some members must be."""
 _ROOTS: Final = {
     "ListBuckets": "ListAllMyBucketsResult",
     "ListObjects": "ListBucketResult",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
-
-_SHIFT: Final = 16
+from typing import NamedTuple
 
 
 class RestoredCopy(NamedTuple):
@@ -41,18 +38,3 @@ class ObjectEvent(NamedTuple):
     request_id: str
     host_id: str
     restored: RestoredCopy | None = None
-
-
-class Sequencers:
-    """Hands out sequencers: 18 hex digits that only grow, over restarts too if the wall clock does."""
-
-    __slots__ = ("_last", "_wall_s")
-
-    def __init__(self, wall_s: Callable[[], float]) -> None:
-        self._wall_s = wall_s
-        self._last = 0
-
-    def next(self) -> str:
-        """A sequencer larger than all before."""
-        self._last = max(self._last + 1, int(self._wall_s() * 1_000_000) << _SHIFT)
-        return f"{self._last:018X}"

@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from engine.core.function import Account
 from engine.ports import Clock
-from engine.services.s3.events import ObjectEvent, Sequencers
+from engine.services.s3.events import ObjectEvent
 
 OWNER_ID: Final = "A3NL1KOZZKEXAMPLE"
 """Who owns every bucket, as records name it."""
@@ -65,25 +65,24 @@ class NotificationRecords:
         self._account = account
         self._clock = clock
         self._new_id = new_id
-        self._sequencers = Sequencers(clock.wall)
+        self._sequencer = 0
 
     def sequencer(self) -> str:
-        """The sequencer of one event: all its notifications have the same."""
-        return self._sequencers.next()
+        """The sequencer of one event: all its notifications have the same.
+
+        18 hex digits that only grow, over restarts too if the wall clock does.
+        """
+        self._sequencer = max(self._sequencer + 1, int(self._clock.wall() * 1_000_000) << 16)
+        return f"{self._sequencer:018X}"
 
     def record(self, object_event: ObjectEvent, rule_id: str, sequencer: str) -> dict[str, Any]:
         """`{"Records": [...]}` with the one record."""
         event, bucket, region, key, version_id, size, etag, peer, request_id, host_id, restored = object_event
         later = event.startswith(_LATER_VERSION)
-        object_metadata: dict[str, Any] = {"key": encoded_key(key)}
-        if size is not None:
-            object_metadata["size"] = size
-        if etag is not None:
-            object_metadata["eTag"] = etag
-        if version_id is not None:
-            object_metadata["versionId"] = version_id
-        if not later:
-            object_metadata["sequencer"] = sequencer
+        told = None if later else sequencer
+        object_metadata = _given(
+            {"key": encoded_key(key), "size": size, "eTag": etag, "versionId": version_id, "sequencer": told}
+        )
         is_restored = event == "ObjectRestore:Completed"
         record: dict[str, Any] = {
             "eventVersion": "2.3" if later else "2.1",
@@ -121,29 +120,25 @@ class NotificationRecords:
         kind = DELETED if removed else CREATED if family == "ObjectCreated" else DETAIL_TYPES.get(event)
         if kind is None:
             return None
-        object_metadata: dict[str, Any] = {"key": object_event.key}
-        if object_event.size is not None:
-            object_metadata["size"] = object_event.size
-        if object_event.etag is not None:
-            object_metadata["etag"] = object_event.etag
-        if object_event.version_id is not None:
-            object_metadata["version-id"] = object_event.version_id
+        _, bucket, region, key, version_id, size, etag, peer, request_id, _, restored = object_event
+        object_metadata = _given({"key": key, "size": size, "etag": etag, "version-id": version_id})
+        is_restored = event == "ObjectRestore:Completed"
         detail: dict[str, Any] = {
             "version": "0",
-            "bucket": {"name": object_event.bucket},
+            "bucket": {"name": bucket},
             "object": object_metadata,
+            "request-id": request_id,
+            "requester": self._account.account_id,
         }
-        detail["request-id"] = object_event.request_id
-        detail["requester"] = self._account.account_id
-        if event != "ObjectRestore:Completed":  # which no request does
-            detail["source-ip-address"] = object_event.peer
+        if not is_restored:  # which no request does
+            detail["source-ip-address"] = peer
         if kind in (CREATED, DELETED):
             object_metadata["sequencer"] = sequencer
             detail["reason"] = REASONS.get(event) or REASONS.get(family, "PutObject")
-        if object_event.restored is not None:
-            if event == "ObjectRestore:Completed":
-                detail["restore-expiry-time"] = iso_ms(object_event.restored.until_s)[:19] + "Z"
-            detail["source-storage-class"] = object_event.restored.storage_class
+        if restored is not None:
+            if is_restored:
+                detail["restore-expiry-time"] = iso_ms(restored.until_s)[:19] + "Z"
+            detail["source-storage-class"] = restored.storage_class
         if removed:
             marked = event.endswith("DeleteMarkerCreated")
             detail["deletion-type"] = "Delete Marker Created" if marked else "Permanently Deleted"
@@ -154,8 +149,8 @@ class NotificationRecords:
             "source": "aws.s3",
             "account": self._account.account_id,
             "time": iso_ms(self._clock.wall())[:19] + "Z",
-            "region": object_event.region,
-            "resources": [f"arn:aws:s3:::{object_event.bucket}"],
+            "region": region,
+            "resources": [f"arn:aws:s3:::{bucket}"],
             "detail": detail,
         }
 
@@ -202,6 +197,10 @@ class NotificationRecords:
     def now(self) -> str:
         """The present instant as records have it."""
         return iso_ms(self._clock.wall())
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def bucket_members(name: str) -> dict[str, Any]:

@@ -155,28 +155,15 @@ def check_accelerate(_context: OperationContext, bucket: Bucket, value: dict[str
     if "." in bucket.name:
         message = "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names"
         raise S3Error("InvalidRequest", message)
-    return _with_members(value, "Status")
-
-
-def _with_members(value: dict[str, Any], *names: str) -> Value:
-    if not set(names) <= value.keys():
-        raise S3Error("MalformedXML")
     return value
-
-
-def check_abac(_context: OperationContext, _bucket: Bucket, value: dict[str, Any]) -> Value:
-    """PutBucketAbac."""
-    return _with_members(value, "Status")
 
 
 def check_object_lock(_context: OperationContext, bucket: Bucket, value: dict[str, Any]) -> Value:
     """PutObjectLockConfiguration: for buckets with versions."""
     if bucket.versioning is not Versioning.ENABLED:
         raise S3Error("InvalidBucketState")
-    _with_members(value, "ObjectLockEnabled")
     if "Rule" in value:
-        retention = value["Rule"].get("DefaultRetention", {})
-        _with_members(retention, "Mode")
+        retention = value["Rule"]["DefaultRetention"]
         if ("Days" in retention) == ("Years" in retention):
             raise S3Error("MalformedXML")
         years = retention["Years"] if "Years" in retention else retention["Days"] / 365

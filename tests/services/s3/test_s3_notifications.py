@@ -2,13 +2,15 @@
 
 import base64
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.core.function import Account
 from engine.errors import NotAccepting
-from engine.services.s3.events import Sequencers
+from engine.services.s3.notification_records import NotificationRecords
 from engine.services.s3.notification_rules import NotificationRule, NotificationTarget
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
@@ -368,9 +370,9 @@ def test_a_change_that_could_not_be_told_is_to_be_tried_again(shop):
 @given(st.lists(st.floats(0, 4e9), min_size=1, max_size=50))
 def test_sequencers_only_grow(times):
     """Whatever the wall clock does."""
-    now = iter(times)
-    sequencers = Sequencers(lambda: next(now))
-    given_out = [sequencers.next() for _ in times]
+    clock = SimpleNamespace(wall=iter(times).__next__)
+    records = NotificationRecords(Account(), clock, str)
+    given_out = [records.sequencer() for _ in times]
 
     assert given_out == sorted(set(given_out))
     assert {18} == {len(one) for one in given_out}

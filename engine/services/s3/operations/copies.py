@@ -46,13 +46,8 @@ def sum_source(context: OperationContext, call: S3Request) -> Preparation:
 
 def sums_of(content: Content, algorithm: str | None) -> Prepared:
     """The content with its MD5, and with its checksum by `algorithm` if that is given. Reads the content."""
-    etag = md5_hex(content.chunks())
-    if algorithm is None:
-        return Prepared(content=content, etag=etag)
-    hasher = ALGORITHMS[algorithm].hasher()
-    for chunk in content.chunks():
-        hasher.update(chunk)
-    return Prepared(content=content, etag=etag, digest=hasher.digest())
+    digest = None if algorithm is None else ALGORITHMS[algorithm].summed(content.chunks())
+    return Prepared(content=content, etag=md5_hex(content.chunks()), digest=digest)
 
 
 def _algorithm_asked(call: S3Request, source: ObjectVersion) -> str | None:

@@ -19,6 +19,7 @@ from engine.services.s3.checksums import (
     ALGORITHMS,
     COMPOSITE,
     FULL_OBJECT,
+    Algorithm,
     Checksum,
     algorithm_named,
     b64,
@@ -157,12 +158,9 @@ def _sum_whole(
     take: Callable[[], Prepared], call: S3Request, algorithm: str, parts: dict[int, Part]
 ) -> Prepared:
     prepared = take()
-    hasher = ALGORITHMS[algorithm].hasher()
-    for listed in _listed(call, prepared.document):
-        if listed["PartNumber"] in parts:
-            for chunk in parts[listed["PartNumber"]].content.chunks():
-                hasher.update(chunk)
-    return prepared._replace(digest=hasher.digest())
+    listed = [parts.get(part["PartNumber"]) for part in _listed(call, prepared.document)]
+    chunks = (chunk for part in listed if part is not None for chunk in part.content.chunks())
+    return prepared._replace(digest=ALGORITHMS[algorithm].summed(chunks))
 
 
 @operation("CompleteMultipartUpload", writes=True)
@@ -248,28 +246,25 @@ def _whole_checksum(
             raise S3Error("ServiceUnavailable")
         checksum = Checksum(algorithm.name, b64(digest), FULL_OBJECT)
     else:
-        hasher = algorithm.hasher()
-        for part in parts:
-            summed = unb64(part.checksum.value, algorithm.size) if part.checksum is not None else None
-            if summed is None:
-                message = (
-                    f"The upload was created using a {algorithm.name.lower()} checksum. The complete request "
-                    "must include the checksum for each part. It was missing for part "
-                    f"{part.number} in the request."
-                )
-                raise S3Error("InvalidRequest", message)
-            hasher.update(summed)
-        checksum = Checksum(algorithm.name, f"{b64(hasher.digest())}-{len(parts)}", COMPOSITE)
+        digest = algorithm.summed(_summed_part(part, algorithm) for part in parts)
+        checksum = Checksum(algorithm.name, f"{b64(digest)}-{len(parts)}", COMPOSITE)
     sent = sent_checksum(call.headers)
-    if (
-        sent is not None
-        and sent[0] is algorithm
-        and sent[1].partition("-")[0] != checksum.value.partition("-")[0]
-    ):
-        raise S3Error(
-            "BadDigest", f"The {algorithm.name} you specified did not match the calculated checksum."
-        )
+    value = sent[1] if sent is not None and sent[0] is algorithm else checksum.value
+    if value.partition("-")[0] != checksum.value.partition("-")[0]:
+        raise algorithm.mismatch()
     return checksum
+
+
+def _summed_part(part: Part, algorithm: Algorithm) -> bytes:
+    """The checksum of a part. Raises S3Error InvalidRequest if it has none by the algorithm."""
+    summed = unb64(part.checksum.value, algorithm.size) if part.checksum is not None else None
+    if summed is None:
+        message = (
+            f"The upload was created using a {algorithm.name.lower()} checksum. The complete request must "
+            f"include the checksum for each part. It was missing for part {part.number} in the request."
+        )
+        raise S3Error("InvalidRequest", message)
+    return summed
 
 
 @operation("AbortMultipartUpload", writes=True)

@@ -105,8 +105,6 @@ def put_object_acl(context: OperationContext, call: S3Request) -> S3Response:
 @operation("PutObjectLegalHold", writes=True)
 def put_legal_hold(context: OperationContext, call: S3Request) -> S3Response:
     hold = payload_of("PutObjectLegalHold", call.document)
-    if "Status" not in hold:
-        raise S3Error("MalformedXML")
     check_locks(context.bucket(call))
     _, version = context.version(call)
     return _replaced(context, call, settings=_with(version, HOLD, hold))

@@ -21,7 +21,7 @@ from engine.protocols.aws.rest_xml import DECLARATION, element
 from engine.protocols.http.message import header_block
 from engine.services.s3.blob_store import Content
 from engine.services.s3.body import sent_checksum
-from engine.services.s3.checksums import Checksum, b64, md5_hex
+from engine.services.s3.checksums import Checksum, md5_hex
 from engine.services.s3.documents import payload_of
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectVersion
@@ -78,12 +78,7 @@ def _take_form(context: OperationContext, call: S3Request) -> Prepared:
         raise _bad("User key must have a length greater than 0.")
     sent = sent_checksum(fields)
     if sent is not None:
-        hasher = sent[0].hasher()
-        hasher.update(form.data)
-        if b64(hasher.digest()) != sent[1]:
-            raise S3Error(
-                "BadDigest", f"The {sent[0].name} you specified did not match the calculated checksum."
-            )
+        sent[0].check(form.data, sent[1])
     return Prepared(
         content=Content.of(context.store.blob_store.keep(form.data)),
         etag=md5_hex((form.data,)),

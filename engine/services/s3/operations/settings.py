@@ -7,9 +7,8 @@ Source: Amazon S3 API Reference of each; answers recorded on AWS.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from engine.protocols.aws.operation import Operation
 from engine.services.s3.documents import answer, payload_of
@@ -22,7 +21,6 @@ from engine.services.s3.setting_checks import (
     AES256,
     ALL_BLOCKED,
     Value,
-    check_abac,
     check_accelerate,
     check_encryption,
     check_lifecycle,
@@ -45,8 +43,7 @@ _MAX_KEPT: Final = 1000
 # --- the settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting of buckets.
 
     Attributes:
@@ -54,7 +51,7 @@ class Setting:
         check: What S3 checks beyond the model.
         missing: Code of the error of a bucket that has none.
         initial: The value of a bucket that was given none.
-        delete: The operation that deletes it; empty if there is none.
+        deletes: Whether there is an operation that deletes it.
         resets: Whether a deletion brings the initial value back.
     """
 
@@ -62,7 +59,7 @@ class Setting:
     check: Check = unchecked
     missing: str = ""
     initial: Value | None = None
-    delete: str = ""
+    deletes: bool = False
     resets: bool = False
 
     def of(self, bucket: Bucket) -> Value:
@@ -73,55 +70,30 @@ class Setting:
         return value
 
 
-OBJECT_LOCK: Final = Setting(
-    name=CONFIGURATION, check=check_object_lock, missing="ObjectLockConfigurationNotFoundError"
-)
+_ENFORCED: Final = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+OBJECT_LOCK: Final = Setting(CONFIGURATION, check_object_lock, "ObjectLockConfigurationNotFoundError")
 OWNERSHIP: Final = Setting(
-    name="BucketOwnershipControls",
-    check=check_one_rule,
-    missing="OwnershipControlsNotFoundError",
-    initial={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
-    delete="DeleteBucketOwnershipControls",
+    "BucketOwnershipControls", check_one_rule, "OwnershipControlsNotFoundError", _ENFORCED, deletes=True
+)
+_BLOCKED: Final = Setting(
+    "PublicAccessBlock",
+    check_public_access,
+    "NoSuchPublicAccessBlockConfiguration",
+    ALL_BLOCKED,
+    deletes=True,
 )
 BUCKET_SETTINGS: Final = (
     OBJECT_LOCK,
     OWNERSHIP,
-    Setting(
-        name="PublicAccessBlock",
-        check=check_public_access,
-        missing="NoSuchPublicAccessBlockConfiguration",
-        initial=ALL_BLOCKED,
-        delete="DeletePublicAccessBlock",
-    ),
-    Setting(
-        name="BucketEncryption",
-        check=check_encryption,
-        initial={"Rules": [AES256]},
-        delete="DeleteBucketEncryption",
-        resets=True,
-    ),
-    Setting(
-        name="BucketLifecycleConfiguration",
-        check=check_lifecycle,
-        missing="NoSuchLifecycleConfiguration",
-        delete="DeleteBucketLifecycle",
-    ),
-    Setting(
-        name="BucketWebsite",
-        check=check_website,
-        missing="NoSuchWebsiteConfiguration",
-        delete="DeleteBucketWebsite",
-    ),
-    Setting(
-        name="BucketReplication",
-        check=check_replication,
-        missing="ReplicationConfigurationNotFoundError",
-        delete="DeleteBucketReplication",
-    ),
-    Setting(name="BucketLogging", check=check_logging, initial={}),
-    Setting(name="BucketAccelerateConfiguration", check=check_accelerate, initial={}),
-    Setting(name="BucketRequestPayment", initial={"Payer": "BucketOwner"}),
-    Setting(name="BucketAbac", check=check_abac, initial={"Status": "Disabled"}),
+    _BLOCKED,
+    Setting("BucketEncryption", check_encryption, initial={"Rules": [AES256]}, deletes=True, resets=True),
+    Setting("BucketLifecycleConfiguration", check_lifecycle, "NoSuchLifecycleConfiguration", deletes=True),
+    Setting("BucketWebsite", check_website, "NoSuchWebsiteConfiguration", deletes=True),
+    Setting("BucketReplication", check_replication, "ReplicationConfigurationNotFoundError", deletes=True),
+    Setting("BucketLogging", check_logging, initial={}),
+    Setting("BucketAccelerateConfiguration", check_accelerate, initial={}),
+    Setting("BucketRequestPayment", initial={"Payer": "BucketOwner"}),
+    Setting("BucketAbac", initial={"Status": "Disabled"}),
 )
 _LISTED: Final = ("BucketAnalytics", "BucketIntelligentTiering", "BucketInventory", "BucketMetrics")
 """Configurations of which a bucket has many, by their ids."""
@@ -219,8 +191,8 @@ def _operations() -> Iterator[tuple[str, Callable[[OperationContext, S3Request],
     for setting in BUCKET_SETTINGS:
         yield f"Put{setting.name}", partial(_put, setting)
         yield f"Get{setting.name}", partial(_get, setting)
-        if setting.delete:
-            yield setting.delete, partial(_delete, setting)
+        if setting.deletes:
+            yield f"Delete{setting.name.removesuffix('Configuration')}", partial(_delete, setting)
     for name in _LISTED:
         yield f"Put{name}Configuration", partial(_put_one, name)
         yield f"Get{name}Configuration", partial(_get_one, name)

@@ -84,7 +84,7 @@ class Services:
         self._control_plane = self._make_control_plane(package_store, sources)
         engine.parts.async_configs.read_from(self._invoke_config)
         engine.parts.recursion.read_from(self._allows_recursion)
-        self.handle: Callable[[Request], None] = self._make_gate().handle
+        self.handle: Callable[[Request], None] = self._make_gate(_one(HttpSource, sources)).handle
         self.body_limit_bytes = max(
             BODY_LIMIT_BYTES, self._sqs.BODY_LIMIT_BYTES, self._s3.api.body_limit_bytes
         )
@@ -168,7 +168,7 @@ class Services:
             log_line=engine.say,
         )
 
-    def _make_gate(self) -> AwsGate:
+    def _make_gate(self, http: HttpSource | None) -> AwsGate:
         """What answers requests to the aws listener, by the service they are for."""
         engine, host = self._engine, self._host
         lambda_api = LambdaApi(
@@ -181,7 +181,8 @@ class Services:
                 host, output.function_log, output.logs_bytes, engine.stats.keep_successes_of_all
             ).handle
         router = AwsRouter(handlers, host.new_request_id, self._partner.handle)
-        return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject)
+        handle_url = None if http is None else http.handle_url
+        return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject, handle_url)
 
     def _make_webhooks(self) -> Webhooks:
         settings = self._config.resources.s3

@@ -291,12 +291,20 @@ def test_a_layer_for_another_python_is_one_line(serve, package):
 
 
 def test_a_function_url_serves_what_it_says(served):
-    """Payload 2.0, the path below the URL; gone with its config."""
+    """Payload 2.0, the path below the URL; gone with its config. By its host name on both listeners."""
     client = served.lambda_
     served.create("site", "def handler(event, context): return event")
     url = client.create_function_url_config(FunctionName="site", AuthType="NONE")["FunctionUrl"]
     with urllib.request.urlopen(f"{url}a/b?c=d") as answer:
         event = json.loads(answer.read())
+    host = f"{url.split('/')[-2]}.lambda-url.us-east-1.localhost"
+    by_host = []
+    for listener in ("http", "aws"):
+        for _ in range(2):
+            asked = urllib.request.Request(served.addresses[listener] + "/a/b", headers={"Host": host})
+            with urllib.request.urlopen(asked) as answer:
+                seen = json.loads(answer.read())
+            by_host.append((seen["rawPath"], seen["requestContext"]["domainName"]))
     client.delete_function_url_config(FunctionName="site")
     with pytest.raises(urllib.error.HTTPError) as gone:
         urllib.request.urlopen(url)
@@ -309,6 +317,7 @@ def test_a_function_url_serves_what_it_says(served):
         event["routeKey"],
     )
     assert url.split("/")[-2] == event["requestContext"]["domainPrefix"]
+    assert [("/a/b", host)] * 4 == by_host
     assert 403 == gone.value.code
 
 

@@ -42,14 +42,21 @@ class AwsGate:
     """`handle` is the handler of the aws listener. `reject` is told of each request that is turned away."""
 
     def __init__(
-        self, gate: RequestGate, endpoint: AwsRouter, buckets: Buckets, reject: Callable[[str], None]
+        self,
+        gate: RequestGate,
+        endpoint: AwsRouter,
+        buckets: Buckets,
+        reject: Callable[[str], None],
+        handle_url: Callable[[Request], bool] | None = None,
     ) -> None:
+        """`handle_url` answers what is sent to the host name of a function URL, and says whether it was."""
         self._gate = gate
         self._passed = gate.passed
         self._endpoint = endpoint
         self._handle = endpoint.handle
         self._buckets = buckets
         self._reject = reject
+        self._handle_url = handle_url
 
     def handle(self, request: Request) -> None:
         """Answer `request`, now or later. Never raises for a bad one."""
@@ -61,6 +68,8 @@ class AwsGate:
             self._look(request)
 
     def _look(self, request: Request) -> None:
+        if self._handle_url is not None and self._handle_url(request):
+            return
         marks = marks_of(request)
         refusal = self._gate.judge(marks)
         scope = self._endpoint.scope(request)

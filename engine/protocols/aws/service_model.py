@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -17,6 +17,7 @@ import orjson
 Node = Mapping[str, Any]
 """A part of a model, as its file has it."""
 
+_MODELS: Final = Path(__file__).with_name("models")
 _NO_MEMBERS: Final[Node] = {"type": "structure", "members": {}}
 
 
@@ -76,4 +77,4 @@ def _is_inner(node: Node, key: str, value: object) -> bool:
 @cache
 def service_model(name: str) -> ServiceModel:
     """The service of that name: `lambda`, `s3`, `sqs`. It is read once, a few milliseconds."""
-    return ServiceModel(orjson.loads((files(__package__) / "models" / f"{name}.json").read_bytes()))
+    return ServiceModel(orjson.loads((_MODELS / f"{name}.json").read_bytes()))

@@ -22,6 +22,7 @@ from engine.protocols.http.message import Request
 OWN_HOSTS: Final = ("localhost", "s3.localhost", "s3.localhost.localstack.cloud", "host.docker.internal")
 """Names the listeners are called by, besides addresses. What stands before one is a name of theirs too."""
 
+_OF_URLS: Final = ".lambda-url."
 _MAX_VALUES: Final = 1024
 _MAX_VALUE_BYTES: Final = 512
 _MAX_PORT: Final = 65_535
@@ -153,11 +154,11 @@ class RequestGate:
         self._memo.keep(head, value=True)
 
     def knows(self, host: bytes) -> bool:
-        """Whether a value of Host is a name of ours."""
+        """Whether a value of Host is a name of ours, and not that of a function URL, which others look at."""
         known = self._known.get(host)
         if known is None:
             found = authority(host.decode("latin-1"))
-            known = found is not None and self._is_own(found.name)
+            known = found is not None and _OF_URLS not in found.name and self._is_own(found.name)
             if len(host) <= _MAX_VALUE_BYTES:
                 if len(self._known) >= _MAX_VALUES:
                     self._known.clear()

@@ -51,12 +51,19 @@ class HttpGate:
         """Answer `request`, now or later. Never raises for a bad one."""
         if self._passed(request.head):  # and so it is not to the host name of a function URL
             self._handle(request)
-        elif (router := self._urls.of(request)) is not None:
-            self._check(request, router)
+        elif self.handle_url(request):
+            pass
         elif self._gate.is_plain(request):
             self._handle(request)
         else:
             self._check(request, self._router)
+
+    def handle_url(self, request: Request) -> bool:
+        """Answer a request to the host name of a function URL; whether it was one."""
+        router = self._urls.of(request)
+        if router is not None:
+            self._check(request, router)
+        return router is not None
 
     def _check(self, request: Request, router: Router) -> None:
         marks = marks_of(request)

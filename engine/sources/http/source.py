@@ -105,6 +105,10 @@ class HttpSource:
         """The URL as clients on this machine reach it."""
         return f"{self._base}{prefix_of(url_id)}/"
 
+    def handle_url(self, request: Request) -> bool:
+        """Answer what another listener got for the host name of a function URL; whether it was such."""
+        return self._gate is not None and self._gate.handle_url(request)
+
     def _reroute(self) -> None:
         self._router = self._new_router()
         if self._event_handler is not None and self._gate is not None:

@@ -23,7 +23,7 @@ from tests.durable.conformance.matching import (
 )
 from tests.durable.conformance.requirement_files import Requirement
 
-POLLED_EVERY_S: Final = 0.5
+POLLED_EVERY_S: Final = 1.0
 WITHOUT_PROGRESS_S: Final = 30.0
 LOG_S: Final = 10.0
 """How long records may take from a handler to the log."""

@@ -22,6 +22,8 @@ SHA256: Final = "59b46cda93c0cbfed6a80f342ab0b93542ad8841196200a15fc716ebaa619c3
 VARIABLE: Final = "DURABLE_CONFORMANCE_FOLDER"
 """The environment variable that names another folder for the wheel."""
 
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 SUITES: Final = {
     "step": 20,
     "wait": 5,
@@ -60,8 +62,18 @@ def wheel() -> Path:
     return (Path(folder) if folder else Path(sys.prefix) / "share" / "durable-conformance") / WHEEL
 
 
+def missing() -> str | None:
+    """Why there are no files to read, or None."""
+    path = wheel()
+    if not path.exists():
+        return f"{path} is not there: python -m tests.durable.conformance.requirement_files fetches it"
+    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+        return f"{path} is not the wheel that was published"
+    return None
+
+
 def fetch() -> str | None:
-    """Has the wheel where `wheel` says, checked against its hash; why that failed, or None."""
+    """Has the wheel where `wheel` says; why that failed, or None."""
     path = wheel()
     if not path.exists():
         # The files ask for no interpreter in particular; the package, which is not run, asks for 3.14.
@@ -96,7 +108,7 @@ def requirements() -> dict[str, Requirement]:
         for name in archive.namelist():
             path = Path(name)
             if path.suffix == ".yaml" and path.parent.name in SUITES:
-                document = yaml.safe_load(archive.read(name))
+                document = yaml.load(archive.read(name), Loader=_LOADER)
                 found[path.stem] = Requirement(path.stem, path.parent.name, document)
     return {name: found[name] for name in requirement_ids() if name in found}
 

@@ -30,6 +30,7 @@ def configuration(
         "executor": "process",
         "memory_mb": 256,
         "timeout_s": 60,
+        "preload": ["boto3", "botocore.session", "aws_durable_execution_sdk_python"],
         "reserved_concurrency": ENVIRONMENTS,
         "overflow": "queue",
         # For the SDK's logger: on Lambda, too, its records have their members in this form alone.

@@ -20,6 +20,7 @@ from engine.ports import Offload
 from engine.protocols.aws.errors import ServiceError
 from engine.services.lambda_api.errors import invalid_parameter, request_too_large
 from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.lambda_api.routes import ARCHIVES, Call
 from engine.services.lambda_api.state_persistence import StatePersistence
 
 Spawn = Callable[..., object]
@@ -79,9 +80,15 @@ class CodePackages:
         """Unpack the archive of a layer. Raises ServiceError."""
         return await self._unpack(await self._archive(content), self._package_store.add_layer)
 
-    def location(self, folder: str) -> str:
-        """URL of the archive."""
-        return self._package_store.archive_path(folder).as_uri()
+    def location(self, call: Call, folder: str) -> str:
+        """URL of the archive, at the endpoint that was called."""
+        return f"{call.endpoint}{ARCHIVES}{folder}"
+
+    async def archive(self, folder: str) -> bytes | None:
+        """The archive of a package that is needed; None if there is none."""
+        if folder not in self._registry.state.folders():
+            return None
+        return await self._offload(partial(self._package_store.archive, folder))
 
     def bootstrap(self, folder: str) -> Path:
         """The file `bootstrap` of a custom runtime, in the code or in a layer; in the code if in neither."""

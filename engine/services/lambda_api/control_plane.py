@@ -27,7 +27,7 @@ from engine.services.lambda_api.code_packages import CodePackages, FetchCode, Sp
 from engine.services.lambda_api.code_signing import CodeSigning
 from engine.services.lambda_api.concurrency import Concurrency
 from engine.services.lambda_api.durable.operations import DurableOperations, aws_error
-from engine.services.lambda_api.errors import answer_error, request_too_large, service_error
+from engine.services.lambda_api.errors import answer_error, not_found, request_too_large, service_error
 from engine.services.lambda_api.event_invoke_configs import EventInvokeConfigs
 from engine.services.lambda_api.event_source_mappings import EventSourceMappings
 from engine.services.lambda_api.function_registry import FunctionRegistry
@@ -37,7 +37,7 @@ from engine.services.lambda_api.functions import Functions
 from engine.services.lambda_api.layers import Layers
 from engine.services.lambda_api.model import lambda_model
 from engine.services.lambda_api.policies import Policies
-from engine.services.lambda_api.routes import Call, checked, refused
+from engine.services.lambda_api.routes import ARCHIVES, Call, checked, refused
 from engine.services.lambda_api.state_persistence import StatePersistence
 from engine.services.lambda_api.tags_and_settings import TagsAndSettings
 from engine.services.lambda_api.versions import Versions
@@ -98,7 +98,7 @@ class ControlPlane:
             log_line: Logs a line for the operator.
         """
         self._persistence = StatePersistence(registry, package_store, offload)
-        packages = CodePackages(
+        self._packages = packages = CodePackages(
             registry, package_store, self._persistence, offload=offload, spawn=spawn, fetch_code=fetch_code
         )
         deployment.on_gone(packages.run_ended)
@@ -159,6 +159,16 @@ class ControlPlane:
         except DurableRefusal as refusal:
             raise aws_error(refusal) from None
         self._durable.when_kept(partial(_answer_kept, request, call, document, request_id))
+
+    async def answer_archive(self, request: Request, request_id: str) -> None:
+        """Answer the archive of code that a `Location` names."""
+        data = await self._packages.archive(request.target.decode("latin-1").removeprefix(ARCHIVES))
+        if data is None:
+            answer_error(
+                request, not_found("There is no such archive, or it is not needed any more."), request_id
+            )
+        else:
+            request.respond(200, b"Content-Type: application/zip\r\n", data)
 
     async def answer_write(self, request: Request, call: Call, request_id: str) -> None:
         """Run the operation, save the state, answer, and then do what the operation does afterwards.

@@ -242,7 +242,7 @@ class Functions:
             place = Path(self._registry.configured[record.name].code).absolute().as_uri()
             code = {"RepositoryType": "FileSystem", "Location": place}
         else:
-            code = {"RepositoryType": "S3", "Location": self._packages.location(version.folder)}
+            code = {"RepositoryType": "S3", "Location": self._packages.location(call, version.folder)}
         answer: Document = {"Configuration": self.get_configuration(call), "Code": code}
         if record.tags:
             answer["Tags"] = dict(record.tags)

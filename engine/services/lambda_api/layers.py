@@ -107,7 +107,7 @@ class Layers:
         )
         layer.versions[str(version.version)] = version
         layer.next_version += 1
-        return Answer(self._document(name, version))
+        return Answer(self._document(call, name, version))
 
     @operation("DeleteLayerVersion", writes=True)
     async def delete(self, call: Call) -> Answer:
@@ -121,7 +121,7 @@ class Layers:
     @operation("GetLayerVersion")
     def get(self, call: Call) -> Document:
         """GetLayerVersion."""
-        return self._shown(self._name(call), self._number(call))
+        return self._shown(call, self._name(call), self._number(call))
 
     @operation("GetLayerVersionByArn")
     def get_by_arn(self, call: Call) -> Document:
@@ -129,13 +129,13 @@ class Layers:
         found = _VERSION_ARN.fullmatch(call.parameters["Arn"])
         if found is None:
             raise not_found(_MISSING)
-        return self._shown(found[3], found[4])
+        return self._shown(call, found[3], found[4])
 
-    def _shown(self, name: str, number: str) -> Document:
+    def _shown(self, call: Call, name: str, number: str) -> Document:
         version = self._registry.state.layer_version(name, number)
         if version is None:
             raise not_found(_MISSING)
-        return self._document(name, version)
+        return self._document(call, name, version)
 
     @operation("ListLayers")
     def list_all(self, call: Call) -> Document:
@@ -194,8 +194,8 @@ class Layers:
             document["LicenseInfo"] = version.license
         return document
 
-    def _document(self, name: str, version: LayerVersion) -> Document:
-        place = self._packages.location(version.folder)
+    def _document(self, call: Call, name: str, version: LayerVersion) -> Document:
+        place = self._packages.location(call, version.folder)
         content = {"Location": place, "CodeSha256": version.sha256, "CodeSize": version.size}
         return {
             "Content": content,

@@ -23,6 +23,8 @@ from engine.services.lambda_api.model import lambda_model
 INVOKE: Final = "Invoke"
 INVOKE_ASYNC: Final = "InvokeAsync"
 INVOKE_STREAM: Final = "InvokeWithResponseStream"
+ARCHIVES: Final = "/2015-03-31/archives/"
+"""Where archives of code are downloaded: path of the engine's own, followed by the package's folder."""
 INVOKING: Final = frozenset({INVOKE, INVOKE_ASYNC, INVOKE_STREAM})
 """Operations whose body is a payload."""
 
@@ -67,12 +69,14 @@ class Call(NamedTuple):
         name: `FunctionName`, `LayerName`, `UUID` or `Resource`, percent-decoded; empty where there is none.
         parameters: Those of the path and the query by AWS's names for them.
         members: Those of the body.
+        endpoint: URL of the endpoint as the client reached it, for answers with URLs.
     """
 
     operation: str
     name: str
     parameters: Mapping[str, Any]
     members: Mapping[str, Any] = _NOTHING
+    endpoint: str = ""
 
 
 _API_VERSION: Final = re.compile(r"20\d\d-\d\d-\d\d", re.ASCII)

@@ -9,6 +9,7 @@ from typing import Final
 from engine.packages.records import LATEST, Version
 from engine.ports import Host, Sink
 from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.own_address import own_url
 from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.code_packages import Spawn
@@ -17,6 +18,7 @@ from engine.services.lambda_api.errors import answer_error, invalid_parameter, s
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
 from engine.services.lambda_api.routes import (
+    ARCHIVES,
     DURABLE,
     INVOKE_ASYNC,
     INVOKE_STREAM,
@@ -28,6 +30,7 @@ from engine.services.lambda_api.routes import (
 
 _log = logging.getLogger("engine.lambda")
 
+_ARCHIVES: Final = ARCHIVES.encode()
 _MAX_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
 _UNQUALIFIED: Final = (
@@ -98,6 +101,9 @@ class LambdaApi:
 
     def _route(self, request: Request, request_id: str) -> InvokeTarget | None:
         """The target if it is an invocation; any other operation is answered by the control plane."""
+        if request.target.startswith(_ARCHIVES) and request.method in ("GET", "HEAD"):
+            self._spawn(self._control_plane.answer_archive, request, request_id)
+            return None
         call = find(request.method, request.target)
         if call.operation in INVOKING:
             target = self._target(checked(call))
@@ -106,6 +112,7 @@ class LambdaApi:
                     self._targets.clear()
                 self._targets[request.target] = target
             return target
+        call = call._replace(endpoint=own_url(request))
         if call.operation in DURABLE:
             self._control_plane.answer_durable(request, call, request_id)
         elif self._control_plane.is_write(call.operation):

@@ -12,6 +12,7 @@ import orjson
 from engine.ports import Clock
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import operation
+from engine.protocols.aws.own_address import own_url
 from engine.protocols.aws.service_model import service_model
 from engine.services.sqs.errors import (
     invalid_parameter,
@@ -32,7 +33,6 @@ from engine.services.sqs.serialization import Epoch
 from engine.timer import Timer
 
 _MAX_PAGE: Final = 1_000
-_HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]_-]{1,255}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 _NO_QUEUE_NAME: Final = "Value for parameter QueueName is invalid. Reason: Must specify a queue name."
 _ACTIONS: Final = frozenset(
@@ -129,9 +129,7 @@ class QueueOperations:
 
     def _url(self, call: SqsRequest, name: str) -> str:
         """The URL of a queue, with the host that the client used."""
-        host = call.request.header(b"host") or b""
-        document = host.decode() if _HOST.fullmatch(host) else "localhost"
-        return f"http://{document}/{self._account_id}/{name}"
+        return f"{own_url(call.request)}/{self._account_id}/{name}"
 
     @operation("DeleteQueue")
     def _delete(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:

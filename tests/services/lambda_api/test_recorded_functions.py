@@ -263,6 +263,35 @@ def test_the_same_code_again_is_no_change(made):
     assert "2" == made.publish_version(FunctionName="f")["Version"]
 
 
+# ---------------------------------------------------------------- downloads
+
+
+def test_locations_are_downloads_at_the_address_that_the_client_used(made):
+    """Of a function's code, of a version's, and of a layer: the archives as they came."""
+    bench, host = made.bench, {"host": "lambda"}
+    first, second, layer = (code(bench, f"x = {number}") for number in range(3))
+    published = made.publish_layer_version(LayerName="l", Content={"ZipFile": layer})
+    made.update_function_code(FunctionName="f", ZipFile=first, Publish=True)
+    made.update_function_code(FunctionName="f", ZipFile=second)
+    places = [
+        made.get_function(FunctionName="f", Qualifier="2")["Code"]["Location"],
+        made.get_function(FunctionName="f")["Code"]["Location"],
+        published["Content"]["Location"],
+        made.get_layer_version(LayerName="l", VersionNumber=1)["Content"]["Location"],
+    ]
+    answers = [bench.ask("GET", place.removeprefix("http://lambda"), host) for place in places]
+
+    assert [first, second, layer, layer] == [answer.body for answer in answers]
+    assert {"application/zip"} == {answer.headers["content-type"] for answer in answers}
+
+
+@pytest.mark.parametrize("folder", ["", "..", "../state.json", "%2e%2e/state.json", "none"])
+def test_nothing_but_archives_is_downloaded(made, folder):
+    status, code, _ = made.bench.ask("GET", f"/2015-03-31/archives/{folder}").error
+
+    assert (404, "ResourceNotFoundException") == (status, code)
+
+
 # ---------------------------------------------------------------- which error a missing thing gets
 
 NOTHING = "The resource you requested does not exist."

@@ -269,6 +269,7 @@ class EngineSettings(SettingsTable):
             each unit of concurrency on AWS); 0 leaves it out.
         retry_wait_s: Seconds until the second attempt of an asynchronous event that failed; the third comes
             after twice as long, and what backs off from throttles is in proportion.
+        purge_pause_s: Seconds in which a queue is not purged a second time.
         init_concurrency: Environments of all functions that may initialise, and compute, at a time, 1 or
             more; absent = as many as there are cores for this process.
         cpu: `host`, or `lambda`: environments on process have the share of a CPU that Lambda gives them.
@@ -302,6 +303,7 @@ class EngineSettings(SettingsTable):
     requests_per_concurrency: Count = _ACCOUNT.requests_per_concurrency
     caller_requests_per_s: Count = _ACCOUNT.caller_requests_per_s
     retry_wait_s: Seconds = _ACCOUNT.retry_wait_s
+    purge_pause_s: Seconds = _ACCOUNT.purge_pause_s
     init_concurrency: Annotated[int, Bounds(ge=1)] | None = None
     cpu: CpuLaw = "host"
     log_format: Literal["text", "json", "off"] = "text"
@@ -331,6 +333,7 @@ class EngineSettings(SettingsTable):
             requests_per_concurrency=self.requests_per_concurrency,
             caller_requests_per_s=self.caller_requests_per_s,
             retry_wait_s=self.retry_wait_s,
+            purge_pause_s=self.purge_pause_s,
         )
 
     @property

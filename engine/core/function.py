@@ -127,6 +127,7 @@ class Account:
             (AWS: 10 for each unit of concurrency); 0, the default, leaves it out.
         retry_wait_s: How long an asynchronous event that failed waits for its second attempt. All other waits
             of the queue are in proportion.
+        purge_pause_s: How long a queue that was purged is not purged again.
     """
 
     region: str = "us-east-1"
@@ -136,6 +137,7 @@ class Account:
     requests_per_concurrency: int = 0
     caller_requests_per_s: int = 0
     retry_wait_s: float = 60.0
+    purge_pause_s: float = 60.0
 
     def limit_of(self, function: Function) -> int:
         """Concurrency the function may reach: its reservation (0 refuses everything), else what all share."""

@@ -132,8 +132,8 @@ class QueueOperations:
         return f"{own_url(call.request)}/{self._account_id}/{name}"
 
     @operation("DeleteQueue")
-    def _delete(self, call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
-        queue, purged = self._queues.delete(record.queue.name, call.now_s)
+    def _delete(self, _call: SqsRequest, _params: Params, record: QueueRecord) -> Result:
+        queue, purged = self._queues.delete(record.queue.name)
         self._deleted(queue)
         free(purged)
         return {}

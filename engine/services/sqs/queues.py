@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,6 @@ from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes, changed
 
-AGAIN_AFTER_S: Final = 60.0
-"""Between two purges, and between deleting and creating, where AWS's pauses are kept."""
-
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 _ARN: Final = re.compile(r"arn(:[^:]*){4}:.+")
 _FIFO_SUFFIX: Final = ".fifo"
@@ -24,10 +22,6 @@ _NAME_RULE: Final = "Can only include alphanumeric characters, hyphens, or under
 _FIFO_NAME_RULE: Final = (
     "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end "
     "with .fifo suffix and be 1 to 80 in length"
-)
-
-_TOO_SOON: Final = (
-    "You must wait 60 seconds after deleting a queue before you can create another with the same name."
 )
 
 
@@ -40,14 +34,13 @@ class QueueRecord:
         self.queue = queue
         self.tags = tags
         self.created_s = self.modified_s = now_s
-        self.purged_s: float | None = None
+        self.purged_s = -math.inf
 
 
 class Queues:
     """The queues of an engine. Pure: every method that needs the time is given it.
 
     Attributes:
-        strict: Keep AWS's pauses of 60 s after deleting and purging.
         move_tasks: The message move tasks.
         changes: Rises whenever a name stands for something else than before.
     """
@@ -59,16 +52,15 @@ class Queues:
         new_id: Callable[[], str],
         *,
         set_timer: Callable[[Queue, float | None], None],
-        strict: bool = False,
+        purge_pause_s: float,
     ) -> None:
         """`new_id`: ids of moved messages and of tasks. `set_timer`: see `Queue`."""
-        self.strict = strict
         self.changes = 0
         self.move_tasks = MoveTasks(self.find_arn, new_id)
         self._arn = f"arn:aws:sqs:{region}:{account_id}:"
         self._records: dict[str, QueueRecord] = {}
-        self._deleted_s: dict[str, float] = {}
         self._set_timer = set_timer
+        self._purge_pause_s = purge_pause_s
         self._listeners: list[Callable[[Queue], None]] = []
 
     @contextmanager
@@ -132,10 +124,6 @@ class Queues:
         if record is not None:
             self._check_same(record.queue, attributes)
             return record.queue
-        deleted_s = self._deleted_s.pop(name, None)
-        if self.strict and deleted_s is not None and now_s - deleted_s < AGAIN_AFTER_S:
-            self._deleted_s[name] = deleted_s
-            raise sqs_error("QueueDeletedRecently", _TOO_SOON)
         policy = changed(QueueAttributes(fifo=fifo), attributes)
         self._check_redrive(name, policy)
         queue = Queue(name, self.arn(name), policy, self.find_arn, set_timer=self._set_timer)
@@ -162,20 +150,18 @@ class Queues:
         record.queue.configure(policy, now_s)
         record.modified_s = now_s
 
-    def delete(self, name: str, now_s: float) -> tuple[Queue, PurgedMessages]:
+    def delete(self, name: str) -> tuple[Queue, PurgedMessages]:
         """Delete the queue; its messages are returned to be freed. Waiters are not called."""
         queue = self.record(name).queue
         del self._records[name]
         self.changes += 1
         self.move_tasks.forget(queue.arn)
-        if self.strict:
-            self._deleted_s[name] = now_s
         return queue, queue.purge()
 
     def purge(self, name: str, now_s: float) -> PurgedMessages:
         """Remove all messages; they are returned to be freed. Raises ServiceError."""
         record = self.record(name)
-        if self.strict and record.purged_s is not None and now_s - record.purged_s < AGAIN_AFTER_S:
+        if now_s - record.purged_s < self._purge_pause_s:
             text = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
             raise sqs_error("PurgeQueueInProgress", text)
         record.purged_s = now_s

@@ -71,8 +71,7 @@ class SqsService:
     BODY_LIMIT_BYTES: Final = 6 * MAX_MESSAGE_BYTES + 65_536
     """A batch of 1 MiB with every character escaped for JSON, and the rest of the request."""
 
-    def __init__(self, host: Host, *, strict: bool = False) -> None:
-        """`strict` keeps AWS's pauses of 60 s after DeleteQueue and PurgeQueue."""
+    def __init__(self, host: Host) -> None:
         account = host.account
         self._timers = QueueTimers(host.clock)
         self.queues = Queues(
@@ -80,7 +79,7 @@ class SqsService:
             account.account_id,
             host.new_request_id,
             set_timer=self._timers.set,
-            strict=strict,
+            purge_pause_s=account.purge_pause_s,
         )
         self.system_attributes = SystemAttributes(Epoch(host.clock), account.account_id)
         self._clock = host.clock

@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
@@ -88,7 +89,7 @@ class Answer:
 class Site:
     """The service behind an endpoint, without sockets. Its clock is the test loop's, or its own."""
 
-    def __init__(self, *, strict: bool = False) -> None:
+    def __init__(self, **account: float) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -101,8 +102,8 @@ class Site:
         def new_id() -> str:
             return f"0f0e0d0c-0b0a-4908-8706-{next(ids):012x}"
 
-        host = Host(account=ACCOUNT, clock=self.clock, new_request_id=new_id, listen={})
-        self.service = SqsService(host, strict=strict)
+        host = Host(account=replace(ACCOUNT, **account), clock=self.clock, new_request_id=new_id, listen={})
+        self.service = SqsService(host)
         self.endpoint = AwsRouter({"sqs": self.service.handle}, new_id)
 
     def url(self, name: str = "q") -> str:

@@ -15,7 +15,6 @@ from engine.core.json_document import NotJson
 from engine.core.json_pieces import Steps, loads_in_pieces
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.json_values import read_value, unreadable
-from engine.protocols.aws.query_errors import query_code
 from engine.protocols.aws.service_model import ServiceModel
 from engine.protocols.http.message import Request
 
@@ -68,7 +67,7 @@ class JsonRpc:
             known = name in self._model.shapes
             namespace = f"com.amazonaws.{self._service}" if known else "com.amazon.coral.service"
             fault = "Sender" if error.status < 500 else "Receiver"
-            head += f"x-amzn-query-error: {query_code(self._model, name)};{fault}\r\n"
+            head += f"x-amzn-query-error: {self._model.query_code(name)};{fault}\r\n"
             name = f"{namespace}#{name}"
         text = error.message.encode("utf-8", "replace").decode()  # a lone surrogate has no UTF-8
         request.respond(

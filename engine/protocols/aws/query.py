@@ -17,7 +17,6 @@ import orjson
 
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.json_values import unreadable
-from engine.protocols.aws.query_errors import query_code
 from engine.protocols.aws.service_model import Node, ServiceModel
 from engine.protocols.aws.xml_text import escape
 from engine.protocols.http.message import Request
@@ -137,7 +136,7 @@ class Query:
 
     def fail(self, request: Request, request_id: str, error: ServiceError) -> None:
         """Answer with the error's code of this protocol."""
-        code = query_code(self._model, error.code)
+        code = self._model.query_code(error.code)
         message = self._texts.get(error.code, error.message)
         fault = "Sender" if error.status < 500 else "Receiver"
         if _wants_json(request):

@@ -18,6 +18,13 @@ Node = Mapping[str, Any]
 """A part of a model, as its file has it."""
 
 _MODELS: Final = Path(__file__).with_name("models")
+_COMMON: Final = {
+    "InvalidParameterValueException": "InvalidParameterValue",
+    "MissingRequiredParameterException": "MissingParameter",
+    "SerializationException": "MalformedInput",
+    "UnknownOperationException": "InvalidAction",
+}
+"""Codes of the Query protocol for errors of every service (AWS's "Common errors"), which no model has."""
 _NO_MEMBERS: Final[Node] = {"type": "structure", "members": {}}
 
 
@@ -56,6 +63,16 @@ class ServiceModel:
     def shape_of(self, reference: Node) -> Node:
         """The shape that a member, or an operation's input, refers to."""
         return self.shapes[reference["shape"]]
+
+    def query_code(self, error: str) -> str:
+        """The code of an error in the Query protocol, which services that left it still send along."""
+        found = self.shapes.get(error, {}).get("error")
+        return str(found["code"]) if found is not None else _COMMON.get(error, error)
+
+    def query_status(self, error: str) -> int:
+        """The HTTP status of an error; 400 if the model does not say."""
+        found = self.shapes.get(error, {}).get("error")
+        return int(found["httpStatusCode"]) if found is not None else 400
 
     def _structure(self, operation: str, part: str) -> Node:
         reference = self.operations[operation].get(part)

@@ -18,8 +18,7 @@ from engine.protocols.http.cors import preflight_of
 from engine.protocols.http.message import Request
 from engine.protocols.http.request_gate import OWN_HOSTS
 from engine.services.s3.blob_store import Content, read_content, retained
-from engine.services.s3.body import decoded_length
-from engine.services.s3.chunked_encoding import KINDS
+from engine.services.s3.body import KINDS, decoded_length
 from engine.services.s3.cors import CorsRule, add_cors_headers
 from engine.services.s3.errors import S3Error
 from engine.services.s3.names import Hosts

@@ -21,8 +21,7 @@ from engine.services.s3.file_blob_store import FileBlobStore
 from engine.services.s3.model import Bucket, ObjectMetadata, Versioning
 from engine.services.s3.notification_records import NotificationRecords
 from engine.services.s3.notification_rules import NotificationConfiguration, NotificationRule
-from engine.services.s3.notification_targets import NotificationTargets
-from engine.services.s3.notifier import Notifier
+from engine.services.s3.notifier import NotificationTargets, Notifier
 from engine.services.s3.operation_context import HOST_ID, MB, S3Limits
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.s3.store import Store

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 from engine.protocols.aws.errors import ServiceError
-from engine.protocols.aws.query_errors import query_code, query_status
 from engine.protocols.aws.service_model import service_model
 
 MISSING: Final = "MissingRequiredParameterException"
@@ -18,12 +17,12 @@ QUERY_TEXTS: Final = {"QueueDoesNotExist": "The specified queue does not exist f
 
 def sqs_error(code: str, message: str) -> ServiceError:
     """An error of a request, or of one entry of a batch."""
-    return ServiceError(query_status(service_model("sqs"), code), code, message)
+    return ServiceError(service_model("sqs").query_status(code), code, message)
 
 
 def entry_code(error: ServiceError) -> str:
     """The code that a failed entry of a batch has, in both protocols."""
-    return query_code(service_model("sqs"), error.code)
+    return service_model("sqs").query_code(error.code)
 
 
 def invalid_value(message: str) -> ServiceError:

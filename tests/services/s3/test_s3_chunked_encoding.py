@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.services.s3.chunked_encoding import decode
+from engine.services.s3.body import decode
 from engine.services.s3.errors import S3Error
 
 MARK = b";chunk-signature=" + b"0" * 64

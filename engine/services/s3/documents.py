@@ -71,7 +71,13 @@ def _payload(operation: str) -> Node:
 
 
 def root_of(operation: str, body: bytes, code: str = "MalformedXML") -> Element:
-    """The root of the document that a request has in its body. Raises S3Error with `code`."""
+    """The root of the document that a request has in its body.
+
+    Raises:
+        S3Error: With `code`; MissingRequestBodyError instead of MalformedXML if there is no body at all.
+    """
+    if not body and code == "MalformedXML":
+        raise S3Error("MissingRequestBodyError")
     try:
         return parse(body, _payload(operation)["locationName"])
     except MalformedDocument:
@@ -88,7 +94,7 @@ def value_of(shape: str, found: Element, code: str = "MalformedXML") -> dict[str
 
 
 def payload_of(operation: str, body: bytes, code: str = "MalformedXML") -> dict[str, Any]:
-    """The document that a request of an operation has in its body. Raises S3Error with `code`."""
+    """The document that a request of an operation has in its body. Raises S3Error as `root_of`."""
     return value_of(_payload(operation)["shape"], root_of(operation, body, code), code)
 
 

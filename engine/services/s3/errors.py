@@ -20,6 +20,7 @@ _MESSAGES: Final[Mapping[int, Mapping[str, str]]] = {
         "EntityTooLarge": "Your proposed upload exceeds the maximum allowed size",
         "EntityTooSmall": "Your proposed upload is smaller than the minimum allowed size",
         "IdMismatch": "Document ID does not match the specified configuration ID.",
+        "IllegalLocationConstraintException": "",
         "IllegalVersioningConfigurationException": "The Versioning element must be specified",
         "IncompleteBody": (
             "You did not provide the number of bytes specified by the Content-Length HTTP header"
@@ -52,6 +53,7 @@ _MESSAGES: Final[Mapping[int, Mapping[str, str]]] = {
             "published schema."
         ),
         "MalformedXML": _BAD_XML,
+        "MissingRequestBodyError": "Request Body is empty",
         "MetadataTooLarge": "Your metadata headers exceed the maximum allowed metadata size",
         "MissingSecurityHeader": "Your request was missing a required header",
         "TooManyConfigurations": (

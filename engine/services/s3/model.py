@@ -165,13 +165,21 @@ class Upload:
         }
 
 
+class CompletedUpload(NamedTuple):
+    """What CompleteMultipartUpload answered: a client that was not reached asks again."""
+
+    key: str
+    head: bytes
+    body: bytes
+
+
 @dataclass(slots=True, kw_only=True)
 class Bucket:
     """One bucket.
 
     `keys` has a list of versions for each key, the newest last; no list is empty. `settings` are kept and
     shown, by their names in AWS's model and as JSON values; None for one that is there by default, and was
-    deleted.
+    deleted. `completed` has what the uploads that ended last were answered, by their ids.
     """
 
     name: str
@@ -184,6 +192,7 @@ class Bucket:
     settings: dict[str, Any] = field(default_factory=dict)
     keys: SortedDict[str, list[ObjectVersion]] = field(default_factory=SortedDict)
     uploads: dict[str, Upload] = field(default_factory=dict)
+    completed: dict[str, CompletedUpload] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The bucket as JSON values, without its objects and uploads."""

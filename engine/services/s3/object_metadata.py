@@ -16,6 +16,9 @@ from engine.protocols.http.dates import http_date
 from engine.protocols.http.message import header_block
 from engine.services.s3.acl import ACL, acl_of
 from engine.services.s3.acl import HEADERS as ACL_HEADERS
+from engine.services.s3.encryption import HEADERS as ENCRYPTION_HEADERS
+from engine.services.s3.encryption import SETTING as ENCRYPTION
+from engine.services.s3.encryption import encryption_head, encryption_of
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import NO_SETTINGS, ObjectMetadata, ObjectVersion
 from engine.services.s3.notification_records import iso_ms
@@ -39,9 +42,7 @@ _REFUSED_HEADERS: Final = {
     "x-amz-server-side-encryption-customer-algorithm": "server-side encryption with keys of the customer",
     "x-amz-write-offset-bytes": "appending to objects",
 }
-ENCRYPTED: Final = b"x-amz-server-side-encryption: AES256\r\n"
-"""The header line of what is stored: since January 2023 S3 encrypts every object so, at the least."""
-_SETTING_HEADERS: Final = ACL_HEADERS | LOCK_HEADERS
+_SETTING_HEADERS: Final = ACL_HEADERS | LOCK_HEADERS | ENCRYPTION_HEADERS
 _OTHER_HEADERS: Final = _SETTING_HEADERS | _REFUSED_HEADERS.keys()
 _META: Final = "x-amz-meta-"
 ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -104,8 +105,12 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
 
 
 def _settings_of(headers: Mapping[str, str]) -> dict[str, Any]:
-    acl, lock = acl_of(headers), lock_of(headers)
-    return lock if acl is None else {**lock, ACL: acl}
+    acl, settings, encryption = acl_of(headers), lock_of(headers), encryption_of(headers)
+    if acl is not None:
+        settings[ACL] = acl
+    if encryption:
+        settings[ENCRYPTION] = encryption
+    return settings
 
 
 def _decoded(value: str) -> str:
@@ -174,7 +179,7 @@ def object_head(version: ObjectVersion) -> bytes:
             pairs.append(("x-amz-tagging-count", str(len(object_metadata.tags))))
         if object_metadata.settings:
             pairs += _setting_headers(object_metadata.settings)
-        version.head = header_block(pairs) + ENCRYPTED
+        version.head = header_block(pairs) + encryption_head(object_metadata.settings)
     return version.head
 
 

@@ -10,11 +10,14 @@ from urllib.parse import unquote_to_bytes
 from engine.core.function import Account
 from engine.ports import Clock
 from engine.services.s3.body import receive
+from engine.services.s3.encryption import encrypted, encryption_head
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
-from engine.services.s3.model import NULL_VERSION, Bucket, ObjectVersion, Versioning
+from engine.services.s3.expiration import expiration_head
+from engine.services.s3.model import NULL_VERSION, Bucket, ObjectMetadata, ObjectVersion, Versioning
 from engine.services.s3.names import decoded_key
 from engine.services.s3.notifier import Notifier
+from engine.services.s3.object_lock import locked
 from engine.services.s3.parameters import check_version_id
 from engine.services.s3.request import Prepared, S3Request
 from engine.services.s3.store import Store
@@ -107,6 +110,18 @@ def version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
     if bucket.versioning is Versioning.NEVER:
         return b""
     return b"x-amz-version-id: %b\r\n" % version.version_id.encode()
+
+
+def as_stored(context: OperationContext, bucket: Bucket, object_metadata: ObjectMetadata) -> ObjectMetadata:
+    """What is to be stored, with the retention and encryption that the bucket gives. Raises S3Error."""
+    kept = locked(bucket, object_metadata, context.clock.wall())
+    return encrypted(bucket, kept, context.account)
+
+
+def new_head(bucket: Bucket, version: ObjectVersion) -> bytes:
+    """Header lines that tell of a version just written: encryption, expiration, version."""
+    head = encryption_head(version.object_metadata.settings) + new_version_header(bucket, version)
+    return head + expiration_head(bucket, version) if bucket.settings else head
 
 
 def new_version_header(bucket: Bucket, version: ObjectVersion) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import Bucket, Versioning
 from engine.services.s3.operation_context import OperationContext
+from engine.services.s3.request import header_line
 
 Value = Mapping[str, Any]
 
@@ -46,6 +47,7 @@ def check_encryption(_context: OperationContext, _bucket: Bucket, value: dict[st
             "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
         )
         raise invalid_argument(message, "ApplyServerSideEncryptionByDefault", "")
+    header_line("x-amz-server-side-encryption-aws-kms-key-id", by_default.get("KMSMasterKeyID", ""))
     return {"Rules": [rule]}
 
 

@@ -142,7 +142,7 @@ def test_framed_bodies_are_taken_only_if_they_are_sound(shop, kind, length, body
         ("PUT", "/a..b", b"", (400, "InvalidBucketName")),
         ("PUT", "/new-bucket", b"<nonsense", (400, "MalformedXML")),
         ("PUT", "/new-bucket", b"<Other/>", (400, "MalformedXML")),
-        ("PUT", "/b-1?versioning", b"", (400, "MalformedXML")),
+        ("PUT", "/b-1?versioning", b"", (400, "MissingRequestBodyError")),
         (
             "PUT",
             "/b-1?versioning",

@@ -61,9 +61,12 @@ def test_what_is_not_archived_cannot_be_restored(shop, archive):
     ]
 
     assert (403, "InvalidObjectState") == plain.error[:2]
-    assert [*[(400, "MalformedXML")] * 3, (404, "NoSuchKey"), (501, "NotImplemented")] == [
-        answer.error[:2] for answer in answers
-    ]
+    assert [
+        *[(400, "MalformedXML")] * 2,
+        (400, "MissingRequestBodyError"),
+        (404, "NoSuchKey"),
+        (501, "NotImplemented"),
+    ] == [answer.error[:2] for answer in answers]
     assert [] == shop.deliveries.delivered
 
 

@@ -37,7 +37,7 @@ rules = st.lists(
     ),
     max_size=4,
     unique_by=lambda rule: rule.id,
-)
+).filter(lambda rules: not any(overlap(*pair) for pair in combinations(rules, 2)))
 
 
 @given(st.lists(texts, max_size=4))

@@ -5,6 +5,7 @@ Source: Amazon S3 API Reference of each; answers of S3 (localstack's snapshots).
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from engine.protocols.aws.operation import operation
@@ -38,26 +39,29 @@ REGIONS: Final = frozenset(_REGIONS.split())
 """AWS's, as botocore has them."""
 _CLASSIC: Final = "us-east-1"
 _EUROPE: Final = "EU"
+_SIGNED: Final = re.compile(r"/\d{8}/([a-z0-9-]+)/s3/aws4_request")
 _OWNERSHIP: Final = "x-amz-object-ownership"
 
 
 @operation("CreateBucket", writes=True)
 def create_bucket(context: OperationContext, call: S3Request) -> S3Response:
-    """A bucket that exists is an error, except in us-east-1."""
+    """A bucket that exists is an error, except in us-east-1, if it is not to have tags."""
     name, region = call.bucket, context.account.region
     if bucket_problem(name) is not None:
         raise S3Error("InvalidBucketName", details={"BucketName": name})
     configuration = payload_of("CreateBucket", call.document) if call.document.strip() else {}
+    _check_endpoint(call, configuration.get("LocationConstraint"))
     constraint = _checked_region(configuration.get("LocationConstraint"), region)
     existing = context.store.buckets.get(name)
+    tags = tags_in(configuration.get("Tags", ()), MAX_BUCKET_TAGS)
     if existing is None:
-        acl, tags = acl_of(call.headers), tags_in(configuration.get("Tags", ()), MAX_BUCKET_TAGS)
+        acl = acl_of(call.headers)
         ownership = call.headers.get(_OWNERSHIP)
         if ownership not in (None, "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"):
             raise invalid_argument(f"Invalid {_OWNERSHIP} header: {ownership}", _OWNERSHIP, ownership or "")
         bucket = context.store.create(name, constraint or region)
         _set_up(context, call, bucket, acl, tags)
-    elif region != _CLASSIC or (constraint or _CLASSIC) != _CLASSIC:
+    elif {region, existing.region, constraint or _CLASSIC} != {_CLASSIC} or tags:
         raise S3Error("BucketAlreadyOwnedByYou", details={"BucketName": name})
     return S3Response(200, f"location: /{name}\r\nx-amz-bucket-arn: arn:aws:s3:::{name}\r\n".encode())
 
@@ -76,6 +80,19 @@ def _set_up(
     if call.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
         context.store.set_versioning(bucket, Versioning.ENABLED)
         context.store.set_setting(bucket, OBJECT_LOCK.name, {"ObjectLockEnabled": "Enabled"})
+
+
+def _check_endpoint(call: S3Request, asked: str | None) -> None:
+    """Raise S3Error if the region that the request is signed for makes no buckets in the one asked for.
+
+    That of us-east-1 makes them everywhere.
+    """
+    signed = _SIGNED.search(call.headers.get("authorization") or call.headers.get("x-amz-credential", ""))
+    region = asked or "unspecified"
+    if signed is None or signed[1] in (_CLASSIC, region) or signed[1] not in REGIONS:
+        return
+    message = f"The {region} location constraint is incompatible for the region specific endpoint this "
+    raise S3Error("IllegalLocationConstraintException", message + "request was sent to.")
 
 
 def _checked_region(asked: str | None, own: str) -> str | None:

@@ -6,18 +6,25 @@ Source: Amazon S3 API Reference, CopyObject.
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from engine.protocols.aws.operation import operation
 from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import ALGORITHMS, Checksum, algorithm_named, b64, md5_hex
 from engine.services.s3.documents import answer, shown_checksum
+from engine.services.s3.encryption import BUCKET_SETTING as ENCRYPTION
+from engine.services.s3.encryption import HEADERS as ENCRYPTION_HEADERS
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.model import ObjectMetadata, ObjectVersion, Versioning
-from engine.services.s3.object_lock import locked
-from engine.services.s3.object_metadata import ENCRYPTED, check_readable, metadata_of
-from engine.services.s3.operation_context import OperationContext, copy_source, event_of, new_version_header
+from engine.services.s3.object_metadata import check_readable, metadata_of
+from engine.services.s3.operation_context import OperationContext, as_stored, copy_source, event_of, new_head
 from engine.services.s3.preconditions import check_read, check_write
 from engine.services.s3.request import Preparation, Prepared, S3Request, S3Response
+
+_NEVER_COPIED: Final = ("x-amz-storage-class", "x-amz-website-redirect-location")
+"""What an object has if this call asks for it, whatever its source has."""
+_CHANGES: Final = ENCRYPTION_HEADERS.union(_NEVER_COPIED)
+"""Headers by which a copy onto itself changes something."""
 
 
 def find_source(context: OperationContext, call: S3Request) -> ObjectVersion:
@@ -64,12 +71,17 @@ def copy_object(context: OperationContext, call: S3Request) -> S3Response:
         raise S3Error("ServiceUnavailable")
     bucket = context.bucket(call)
     check_write(call.headers, call.key, bucket.latest(call.key))
-    object_metadata = locked(bucket, _copied_metadata(call, source), context.clock.wall())
+    object_metadata = as_stored(context, bucket, _copied_metadata(call, source))
     name, key, version_id = copy_source(call.headers["x-amz-copy-source"])
     same = (name, key) == (call.bucket, call.key)
     replaces = call.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
-    changes = replaces or "x-amz-storage-class" in call.headers or version_id is not None
-    if same and not changes and bucket.versioning is not Versioning.ENABLED:
+    changes = (
+        replaces
+        or not _CHANGES.isdisjoint(call.headers)
+        or version_id is not None
+        or bool(bucket.settings.get(ENCRYPTION))
+    )
+    if same and not changes:
         message = (
             "This copy request is illegal because it is trying to copy an object to itself without changing "
             "the object's metadata, storage class, website redirect location or encryption attributes."
@@ -78,8 +90,8 @@ def copy_object(context: OperationContext, call: S3Request) -> S3Response:
     checksum = _copied_checksum(call, source, call.prepared.digest)
     etag = call.prepared.etag
     version = context.store.put(bucket, call.key, source.content, etag, object_metadata, checksum)
-    head = ENCRYPTED + new_version_header(bucket, version)
-    if version_id is not None:
+    head = new_head(bucket, version)
+    if context.store.bucket(name).versioning is not Versioning.NEVER:
         head += b"x-amz-copy-source-version-id: %b\r\n" % source.version_id.encode()
     events = (event_of(call, bucket, version, "ObjectCreated:Copy"),)
     output = {"ETag": f'"{version.etag}"', "LastModified": version.modified_s, **shown_checksum(checksum)}
@@ -103,9 +115,10 @@ def _copied_metadata(call: S3Request, source: ObjectVersion) -> ObjectMetadata:
             raise invalid_argument(f"Unknown {name.removeprefix('x-amz-')}.", name, directive)
     replaces = directives["x-amz-metadata-directive"] == "REPLACE"
     headers = dict(own.headers if replaces else source.object_metadata.headers)
-    headers.pop("x-amz-storage-class", None)
-    if "x-amz-storage-class" in own.headers:
-        headers["x-amz-storage-class"] = own.headers["x-amz-storage-class"]
+    for name in _NEVER_COPIED:
+        headers.pop(name, None)
+        if name in own.headers:
+            headers[name] = own.headers[name]
     retags = directives["x-amz-tagging-directive"] == "REPLACE"
     return ObjectMetadata(
         headers=headers,

@@ -26,11 +26,17 @@ from engine.services.s3.checksums import (
     unb64,
 )
 from engine.services.s3.documents import answer, payload_of, shown_checksum
+from engine.services.s3.encryption import encryption_head
 from engine.services.s3.errors import S3Error, invalid_argument
-from engine.services.s3.model import CompletedPart, Part, Upload
-from engine.services.s3.object_lock import locked
-from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
-from engine.services.s3.operation_context import OperationContext, event_of, new_version_header, take_document
+from engine.services.s3.model import CompletedPart, CompletedUpload, Part, Upload
+from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.operation_context import (
+    OperationContext,
+    as_stored,
+    event_of,
+    new_head,
+    take_document,
+)
 from engine.services.s3.operations.copies import find_source, sums_of
 from engine.services.s3.operations.objects import checksum_head, part_number
 from engine.services.s3.preconditions import check_completion
@@ -42,6 +48,8 @@ from engine.services.s3.request import (
     object_url,
 )
 
+_MAX_REPEATED: Final = 1000
+"""Of how many completed uploads a bucket knows the answer."""
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
 _MAX_PARTS: Final = 10_000
 _COPIED_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
@@ -66,9 +74,9 @@ def create_upload(context: OperationContext, call: S3Request) -> S3Response:
         message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
         raise S3Error("InvalidRequest", message)
     summed_by = algorithm.name if algorithm else None
-    object_metadata = locked(bucket, metadata_of(call.headers), context.clock.wall())
+    object_metadata = as_stored(context, bucket, metadata_of(call.headers))
     upload = context.store.create_upload(bucket, call.key, object_metadata, summed_by, kind)
-    head = ENCRYPTED
+    head = encryption_head(object_metadata.settings)
     if summed_by is not None:
         head += f"x-amz-checksum-algorithm: {summed_by}\r\nx-amz-checksum-type: {kind}\r\n".encode()
     output = {"Bucket": bucket.name, "Key": call.key, "UploadId": upload.upload_id}
@@ -92,7 +100,7 @@ def upload_part(context: OperationContext, call: S3Request) -> S3Response:
     context.store.put_part(upload, number, call.prepared.content, call.prepared.etag, checksum)
     head = b'etag: "%b"\r\n%b%b' % (
         call.prepared.etag.encode(),
-        ENCRYPTED,
+        encryption_head(upload.object_metadata.settings),
         checksum_head(checksum).partition(b"x-amz-checksum-type")[0],
     )
     return S3Response(200, head)
@@ -137,7 +145,7 @@ def copy_part(context: OperationContext, call: S3Request) -> S3Response:
     output = {"ETag": f'"{part.etag}"', "LastModified": part.modified_s}
     if checksum is not None:
         output[ALGORITHMS[checksum.algorithm].member] = checksum.value
-    return answer("UploadPartCopy", output, ENCRYPTED)
+    return answer("UploadPartCopy", output, encryption_head(upload.object_metadata.settings))
 
 
 # --- the end
@@ -165,7 +173,12 @@ def _sum_whole(
 
 @operation("CompleteMultipartUpload", writes=True)
 def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
-    bucket, upload = context.bucket(call), _upload(context, call)
+    """One that is repeated is answered as before, and does nothing, whatever its conditions say."""
+    bucket = context.bucket(call)
+    ended = bucket.completed.get(call.query["uploadId"])
+    if ended is not None and ended.key == call.key:
+        return S3Response(200, ended.head, ended.body)
+    upload = _upload(context, call)
     parts = [_part(upload, listed) for listed in _listed(call, call.document)]
     for part in parts[:-1]:
         if part.content.size < MIN_PART_BYTES:
@@ -192,9 +205,13 @@ def complete_upload(context: OperationContext, call: S3Request) -> S3Response:
         "ETag": f'"{etag}"',
         **shown_checksum(checksum),
     }
-    head = ENCRYPTED + new_version_header(bucket, version)
     events = (event_of(call, bucket, version, "ObjectCreated:CompleteMultipartUpload"),)
-    return answer("CompleteMultipartUpload", output, head, events)
+    response = answer("CompleteMultipartUpload", output, new_head(bucket, version), events)
+    assert isinstance(response.body, bytes)
+    bucket.completed[upload.upload_id] = CompletedUpload(call.key, response.head, response.body)
+    if len(bucket.completed) > _MAX_REPEATED:
+        del bucket.completed[next(iter(bucket.completed))]
+    return response
 
 
 def _completed(upload: Upload, part: Part) -> CompletedPart:

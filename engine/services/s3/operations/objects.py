@@ -16,11 +16,10 @@ from engine.services.s3.body import receive
 from engine.services.s3.checksums import ALGORITHMS, Checksum, md5_hex
 from engine.services.s3.documents import answer, shown_checksum
 from engine.services.s3.errors import S3Error, invalid_argument
+from engine.services.s3.expiration import expiration_head
 from engine.services.s3.model import ObjectVersion
-from engine.services.s3.object_lock import locked
 from engine.services.s3.object_metadata import (
     ARCHIVES,
-    ENCRYPTED,
     check_readable,
     metadata_of,
     object_head,
@@ -29,8 +28,9 @@ from engine.services.s3.object_metadata import (
 )
 from engine.services.s3.operation_context import (
     OperationContext,
+    as_stored,
     event_of,
-    new_version_header,
+    new_head,
     version_header,
 )
 from engine.services.s3.parameters import MAX_LISTED
@@ -69,13 +69,12 @@ def put_object(context: OperationContext, call: S3Request) -> S3Response:
     check_write(call.headers, call.key, bucket.latest(call.key))
     object_metadata = metadata_of(call.headers)
     if bucket.settings or object_metadata.settings:
-        object_metadata = locked(bucket, object_metadata, context.clock.wall())
+        object_metadata = as_stored(context, bucket, object_metadata)
     _, content, etag, checksum, *_ = call.prepared
     version = context.store.put(bucket, call.key, content, etag, object_metadata, checksum)
-    head = b'etag: "%b"\r\n%b%b%b' % (
+    head = b'etag: "%b"\r\n%b%b' % (
         etag.encode(),
-        ENCRYPTED,
-        new_version_header(bucket, version),
+        new_head(bucket, version),
         checksum_head(checksum),
     )
     return S3Response(200, head, b"", (event_of(call, bucket, version, "ObjectCreated:Put"),))
@@ -99,6 +98,8 @@ def get_object(context: OperationContext, call: S3Request) -> S3Response:
     bucket, version = context.version(call)
     check_read(call.headers, version)
     head = object_head(version) + version_header(bucket, version)
+    if bucket.settings:
+        head += expiration_head(bucket, version)
     if version.object_metadata.headers.get("x-amz-storage-class") in ARCHIVES:
         head += restore_head(version, context.clock.wall())
         if call.method != "HEAD":
@@ -183,6 +184,12 @@ def get_attributes(context: OperationContext, call: S3Request) -> S3Response:
     return answer("GetObjectAttributes", output, head)
 
 
+def _shown_checksum(_call: S3Request, version: ObjectVersion) -> dict[str, str] | None:
+    """That of parts' checksums without the number of parts, which all other answers have."""
+    shown = shown_checksum(version.checksum)
+    return {name: value.partition("-")[0] for name, value in shown.items()} if shown else None
+
+
 def _shown_parts(call: S3Request, version: ObjectVersion) -> dict[str, Any] | None:
     """How many there are, and a page of those behind a marker if they have checksums."""
     if not version.parts:
@@ -212,7 +219,7 @@ def _header_number(call: S3Request, name: str, default: int) -> int:
 
 _ATTRIBUTES: Final[dict[str, Callable[[S3Request, ObjectVersion], Any]]] = {
     "ETag": lambda _call, version: version.etag,
-    "Checksum": lambda _call, version: shown_checksum(version.checksum) or None,
+    "Checksum": _shown_checksum,
     "ObjectParts": _shown_parts,
     "StorageClass": lambda _call, version: storage_class(version),
     "ObjectSize": lambda _call, version: version.size,

@@ -26,9 +26,8 @@ from engine.services.s3.documents import payload_of
 from engine.services.s3.errors import S3Error
 from engine.services.s3.model import ObjectVersion
 from engine.services.s3.names import checked_key
-from engine.services.s3.object_lock import locked
-from engine.services.s3.object_metadata import ENCRYPTED, metadata_of
-from engine.services.s3.operation_context import OperationContext, event_of, new_version_header
+from engine.services.s3.object_metadata import metadata_of
+from engine.services.s3.operation_context import OperationContext, as_stored, event_of, new_head
 from engine.services.s3.request import (
     XML_HEAD,
     PostForm,
@@ -101,14 +100,14 @@ def post_object(context: OperationContext, call: S3Request) -> S3Response:
         fields["x-amz-tagging"] = urlencode(tags_in(tag_set))
     if "acl" in fields:
         fields["x-amz-acl"] = fields.pop("acl")
-    object_metadata = locked(bucket, metadata_of(fields), context.clock.wall())
+    object_metadata = as_stored(context, bucket, metadata_of(fields))
     for name, value in (*object_metadata.headers.items(), *object_metadata.metadata.items()):
         header_line(name, value)
     version = context.store.put(
         bucket, key, prepared.content, prepared.etag, object_metadata, prepared.checksum
     )
     events = (event_of(call, bucket, version, "ObjectCreated:Post"),)
-    head = ENCRYPTED + new_version_header(bucket, version)
+    head = new_head(bucket, version)
     where = object_url(call, key)
     try:
         redirect = fields.get("success_action_redirect") or fields.get("redirect")

@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from engine.core.cpu_law import CpuLaw
+from engine.core.durable.service import DurableService
 from engine.core.engine_events import EngineEvent
 from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
@@ -479,6 +480,8 @@ class Workshop:
     """What the handler runs in; None: the engine's own, which executors in that process always get."""
     imported_module_for: ImportedModuleFor = "none"
     """Which environments on loop and thread run in the module as the program has imported it."""
+    durable: DurableService | None = None
+    """The durable executions of the engine, for executors that run handlers in its interpreter."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

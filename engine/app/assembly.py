@@ -88,6 +88,7 @@ class Assembly:
         self._push = metrics_push(config, platform, self.stats)
         pool = Pool(config.account.concurrency_limit)
         self.dispatcher = Dispatcher(loop, pool, Random(0).random)  # noqa: S311  # the same choices each run
+        self.durable = self._durable_executions(new_request_id)
         self.watch = LoopWatch(platform, loop, self._notify_now, self.stats.lagged)
         parts = SharedParts(
             config=config,
@@ -99,11 +100,11 @@ class Assembly:
             observer=self._observer,
             pool=pool,
             dispatcher=self.dispatcher,
+            durable=self.durable,
             inits=_init_scheduler(config, platform, loop),
             watch=self.watch,
         )
         self.builder = DeploymentBuilder(parts, executor, endpoint_url)
-        self.durable = self._durable_executions(new_request_id)
         self.deployments = Deployments(self.dispatcher, pool, self.builder, self.durable.entry)
         self.senders: dict[str, DestinationSender] = {}
         self.async_configs = AsyncInvokeConfigs(config.account, self.deployments.function)

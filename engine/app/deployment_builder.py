@@ -17,6 +17,7 @@ from engine.app.loop_watch import LoopWatch
 from engine.app.python_choice import PythonChooser, line_of
 from engine.config import Config
 from engine.core.billing import rate
+from engine.core.durable.service import DurableService
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.invocation import Invocation
@@ -49,6 +50,7 @@ class SharedParts:
         sheet: Prices of the account's region.
         observer: Told of all that happens.
         pool: The account's concurrency.
+        durable: The durable executions.
         inits: What gives environments their turns to initialise, or None: none has to wait.
         watch: Watches the loop.
     """
@@ -62,6 +64,7 @@ class SharedParts:
     observer: Observer
     pool: Pool
     dispatcher: Dispatcher
+    durable: DurableService
     inits: InitScheduler | None
     watch: LoopWatch
 
@@ -109,6 +112,7 @@ class DeploymentBuilder:
             name_log_stream=parts.output.name_log_stream,
             cpu=parts.config.cpu,
             imported_module_for=parts.platform.imported_module_for,
+            durable=parts.durable,
             commons=dict(parts.platform.started),
         )
         self._workshop_for = cache(partial(_workshop_for, workshop))

@@ -32,6 +32,7 @@ from engine.core.json_pieces import LARGE_BYTES, take_all
 from engine.core.outcome import Status
 from engine.executors.capture import current
 from engine.executors.cpu_use import cpu_beside_this_thread
+from engine.executors.durable_client import DurableCalls
 from engine.executors.forks import exit_child
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
@@ -118,7 +119,10 @@ class ThreadWorker:
         began_s = environment.now()
         failure = None
         try:
-            environment.loaded = environment.interpreter.load(environment.call, fresh=True)
+            loaded = environment.interpreter.load(environment.call, fresh=True)
+            if environment.durable is not None:
+                loaded = environment.durable.connected(loaded)
+            environment.loaded = loaded
         except InitError as error:
             failure = init_failure(error)
         with self._lock:
@@ -181,6 +185,7 @@ class ThreadEnvironment:
         self.env_id = env_id
         self.call = executor.call
         self.interpreter = executor.interpreter
+        self.durable = executor.durable
         self.template = executor.call.make_context_template()
         self.scope = executor.new_scope().of_environment(
             self.template.log_stream_name, provisioned=provisioned
@@ -225,6 +230,8 @@ class ThreadExecutor:
         self.call = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._workshop = workshop
         self.interpreter = Interpreter.acquire(workshop)
+        durable = None if function.durable is None else workshop.durable
+        self.durable = None if durable is None else DurableCalls(durable, workshop.loop)
         self._own_context = contextvars.Context()
         self.now = workshop.clock.now
         self._facts = facts

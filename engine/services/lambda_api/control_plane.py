@@ -151,11 +151,13 @@ class ControlPlane:
         rest_json.answer(lambda_model(), call.operation, request, document, request_id)
 
     def answer_durable(self, request: Request, call: Call, request_id: str) -> None:
-        """Do what is asked of durable executions, and answer once it is kept. Raises ServiceError."""
-        if request.too_large:
-            raise request_too_large(_too_large(call))
+        """Do what a checked call asks of durable executions, and answer once it is kept.
+
+        Raises:
+            ServiceError: As AWS refuses it.
+        """
         try:
-            document = self._operations[call.operation].function(checked(call, request.body))
+            document = self._operations[call.operation].function(call)
         except DurableRefusal as refusal:
             raise aws_error(refusal) from None
         self._durable.when_kept(partial(_answer_kept, request, call, document, request_id))
@@ -178,7 +180,7 @@ class ControlPlane:
         try:
             size = request.too_large
             if size or len(request.body) > BODY_LIMIT_BYTES:
-                raise request_too_large(_too_large(call))
+                raise body_too_large(call.operation)
             document, then = await self._operations[call.operation].function(checked(call, request.body))
         except ServiceError as error:
             answer_error(request, error, request_id)
@@ -210,8 +212,11 @@ def _answer_kept(
         answer_error(request, failed, request_id)
 
 
-def _too_large(call: Call) -> str:
-    return f"Request must be smaller than {BODY_LIMIT_BYTES} bytes for the {call.operation} operation"
+def body_too_large(operation: str) -> ServiceError:
+    """413: no body is that large."""
+    return request_too_large(
+        f"Request must be smaller than {BODY_LIMIT_BYTES} bytes for the {operation} operation"
+    )
 
 
 def _storage_error(error: OSError, call: Call) -> ServiceError:

@@ -13,7 +13,8 @@ from engine.protocols.aws.own_address import own_url
 from engine.protocols.aws.router import CredentialScope
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.code_packages import Spawn
-from engine.services.lambda_api.control_plane import ControlPlane
+from engine.services.lambda_api.control_plane import ControlPlane, body_too_large
+from engine.services.lambda_api.durable.checkpoint_request import read_checkpoint
 from engine.services.lambda_api.errors import answer_error, invalid_parameter, service_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
@@ -104,6 +105,10 @@ class LambdaApi:
         if request.target.startswith(_ARCHIVES) and request.method in ("GET", "HEAD"):
             self._spawn(self._control_plane.answer_archive, request, request_id)
             return None
+        checkpoint = read_checkpoint(request)
+        if checkpoint is not None:
+            self._control_plane.answer_durable(request, checkpoint, request_id)
+            return None
         call = find(request.method, request.target)
         if call.operation in INVOKING:
             target = self._target(checked(call))
@@ -114,7 +119,9 @@ class LambdaApi:
             return target
         call = call._replace(endpoint=own_url(request))
         if call.operation in DURABLE:
-            self._control_plane.answer_durable(request, call, request_id)
+            if request.too_large:
+                raise body_too_large(call.operation)
+            self._control_plane.answer_durable(request, checked(call, request.body), request_id)
         elif self._control_plane.is_write(call.operation):
             self._spawn(self._answer_write, request, call, request_id)
         else:

@@ -1,0 +1,179 @@
+"""AWS's SDK for durable functions in the engine's own interpreter: its checkpoints go straight to the loop.
+
+The SDK takes a client of its service in the place of the event (`DurableExecutionInvocationInputWithClient`).
+Nothing here imports it: a handler that was made by its decorator has it at hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+from engine.core.durable.refusals import DurableRefusal
+from engine.core.durable.service import DurableService
+from engine.executors.handler_loader import Loaded
+
+_INPUT: Final = "DurableExecutionInvocationInputWithClient"
+_MODEL: Final = "aws_durable_execution_sdk_python.lambda_service"
+_ANSWER_LIMIT_S: Final = 50.0
+"""How long the SDK waits for an answer of its service."""
+
+
+class DurableCalls:
+    """Runs what threads ask of durable executions on the engine's loop. One for each function."""
+
+    def __init__(self, service: DurableService, loop: asyncio.AbstractEventLoop) -> None:
+        self.service = service
+        self._loop = loop
+        self._own_context = contextvars.Context()
+        self._asked: deque[_Question] = deque()
+        self._woken = False
+
+    def connected(self, loaded: Loaded) -> Loaded:
+        """`loaded`, its checkpoints on this way if the SDK made its handler, and no client was given."""
+        sdk = _sdk_of(loaded.callable)
+        if sdk is None:
+            return loaded
+        return loaded._replace(callable=partial(_run, loaded.callable, sdk, _Client(self, sdk)))
+
+    def ask(self, question: _Question) -> Any:
+        """What the question's function returns. Raises what it raises, and TimeoutError. Blocks."""
+        question.answered.acquire()
+        self._asked.append(question)
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._answer_all, context=self._own_context)
+        if not question.answered.acquire(timeout=_ANSWER_LIMIT_S):
+            raise TimeoutError("the engine has not answered")
+        if question.error is not None:
+            raise question.error
+        return question.answer
+
+    def _answer_all(self) -> None:
+        self._woken = False  # first, so that questions which come from here on wake the loop again
+        while self._asked:
+            question = self._asked.popleft()
+            try:
+                question.answer = question.function()
+            except Exception as error:  # noqa: BLE001  # it is raised where it was asked
+                question.error = error
+            self.service.when_kept(question.kept)
+
+
+class _Question:
+    """One call of a thread. `answered` is released when there is an answer."""
+
+    __slots__ = ("answer", "answered", "error", "function")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.answered = Lock()
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+    def kept(self, error: OSError | None) -> None:
+        """The answer may be told, or why there is none."""
+        self.error = self.error or error
+        self.answered.release()
+
+
+class _Sdk(NamedTuple):
+    """What is used of the SDK: the names in its modules of decorators and of its client."""
+
+    execution: Mapping[str, Any]
+    model: Mapping[str, Any]
+
+
+class _Client:
+    """What the SDK calls its service client."""
+
+    def __init__(self, calls: DurableCalls, sdk: _Sdk) -> None:
+        self._calls = calls
+        self._model = sdk.model
+
+    def checkpoint(
+        self, durable_execution_arn: str, checkpoint_token: str, updates: list[Any], client_token: str | None
+    ) -> Any:
+        """CheckpointDurableExecution. Raises the SDK's CheckpointError."""
+        documents = [update.to_dict() for update in updates]
+        service = self._calls.service
+        asked = partial(service.checkpoint, durable_execution_arn, checkpoint_token, documents, client_token)
+        try:
+            answer = self._calls.ask(_Question(asked))
+        except Exception as error:  # noqa: BLE001  # the SDK has a kind of its own for all of them
+            raise self._model["CheckpointError"].from_exception(_as_clients(error)) from None
+        operations = [self._operation(document) for document in answer.operations]
+        state = self._model["CheckpointUpdatedExecutionState"](operations=operations, next_marker=None)
+        return self._model["CheckpointOutput"](checkpoint_token=answer.token, new_execution_state=state)
+
+    def get_execution_state(
+        self, durable_execution_arn: str, checkpoint_token: str, next_marker: str, max_items: int = 1000
+    ) -> Any:
+        """GetDurableExecutionState. Raises the SDK's GetExecutionStateError."""
+        service = self._calls.service
+        asked = partial(service.state, durable_execution_arn, checkpoint_token, next_marker, max_items)
+        try:
+            page = self._calls.ask(_Question(asked))
+        except Exception as error:  # noqa: BLE001  # as above
+            raise self._model["GetExecutionStateError"].from_exception(_as_clients(error)) from None
+        operations = [self._operation(document) for document in page.operations]
+        return self._model["StateOutput"](operations=operations, next_marker=page.next_marker)
+
+    def _operation(self, document: Mapping[str, Any]) -> Any:
+        return self._model["Operation"].from_dict(_with_times(document))
+
+
+class _ClientError(Exception):  # no error of the engine: what the SDK reads of an exception of AWS's client
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"An error occurred ({code}): {message}")
+        self.response = {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+
+
+def _as_clients(error: Exception) -> Exception:
+    """The error as AWS's client has it, by which the SDK decides whether to end the execution."""
+    if isinstance(error, DurableRefusal):
+        return _ClientError(400, "InvalidParameterValueException", error.message)
+    return error
+
+
+def _run(handler: Callable[..., Any], sdk: _Sdk, client: _Client, event: Any, context: Any) -> Any:
+    """Call the handler, with the client if the event is an invocation of an execution."""
+    if isinstance(event, dict) and "CheckpointToken" in event:
+        plain = sdk.execution["DurableExecutionInvocationInput"].from_json_dict(event)
+        event = sdk.execution[_INPUT].from_durable_execution_invocation_input(plain, client)
+    return handler(event, context)
+
+
+def _sdk_of(handler: Any) -> _Sdk | None:
+    """The SDK, if the handler is what its decorator makes, and was not given a client of AWS."""
+    names = getattr(handler, "__globals__", {})
+    model = sys.modules.get(_MODEL)
+    if _INPUT not in names or model is None:
+        return None
+    given = dict(zip(handler.__code__.co_freevars, handler.__closure__ or (), strict=False))
+    client = given.get("boto3_client")
+    if client is None or client.cell_contents is not None:
+        return None
+    return _Sdk(names, vars(model))
+
+
+def _with_times(document: Mapping[str, Any]) -> dict[str, Any]:
+    """An operation of the API whose times are what AWS's client makes of them."""
+    found = {**document}
+    for name in ("StartTimestamp", "EndTimestamp"):
+        if name in found:
+            found[name] = datetime.fromtimestamp(found[name], UTC)
+    for details, name in (("StepDetails", "NextAttemptTimestamp"), ("WaitDetails", "ScheduledEndTimestamp")):
+        if name in found.get(details, ()):
+            found[details] = {**found[details], name: datetime.fromtimestamp(found[details][name], UTC)}
+    return found

@@ -1,0 +1,214 @@
+"""Durable executions: how many a second, how fast one of thousands of operations, how punctual wake-ups.
+
+Run: `python -m tests.bench.durable [process] [thread] [operations] [wakeups]`; prints one JSON line.
+
+Executions have two steps, on AWS's SDK. The SDK holds an invocation for a tenth of a second at its end and
+costs a millisecond or two of CPU for each: so there are many environments, and beside each figure stands its
+floor, what the SDK does a second with a client that answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from statistics import median, quantiles
+from types import SimpleNamespace
+from typing import Any
+
+from aws_durable_execution_sdk_python import execution as sdk
+from aws_durable_execution_sdk_python import lambda_service as model
+
+from engine import Engine, Function
+from engine.cli.options import run
+from engine.core.durable.values import DurableConfig
+from tests.bench import durable_handlers
+
+CODE = str(Path(__file__).parent)
+DURABLE = DurableConfig(3600)
+ENVIRONMENTS = 96
+SECONDS = 5.0
+OPERATIONS = 3_000
+SLEEPERS = 10_000
+PARTS = ("process", "thread", "operations", "wakeups")
+
+
+def function(name: str, executor: str, **more: Any) -> Function:
+    preload = ("aws_durable_execution_sdk_python", "boto3") if executor == "process" else ()
+    return Function(
+        name,
+        handler=f"durable_handlers.{name}",
+        code=CODE,
+        executor=executor,
+        timeout_s=120,
+        durable=DURABLE,
+        preload=preload,
+        **more,
+    )
+
+
+async def throughput(executor: str) -> dict[str, float]:
+    """Executions of two steps a second, as many at a time as there are environments."""
+    two_steps = function("two_steps", executor, provisioned_concurrency=ENVIRONMENTS)
+    async with Engine([two_steps], aws="127.0.0.1:0", scaling_rate=0) as engine:
+        while engine.stats.functions["two_steps"].levels().ready < ENVIRONMENTS:
+            await asyncio.sleep(0.05)
+        ended = 0
+
+        async def caller(until_s: float) -> None:
+            nonlocal ended
+            while time.perf_counter() < until_s:
+                outcome = await engine.invoke("two_steps", {"sku": "A1"})
+                assert outcome.ok, outcome.body
+                ended += 1
+
+        async def load(seconds: float) -> float:
+            nonlocal ended
+            ended, began_s = 0, time.perf_counter()
+            async with asyncio.TaskGroup() as group:
+                for _ in range(ENVIRONMENTS):
+                    group.create_task(caller(began_s + seconds))
+            return ended / (time.perf_counter() - began_s)
+
+        await load(2.0)  # each environment makes its client
+        loop_s, all_s = loop_cpu_s(), time.process_time() + descendants_cpu_s(os.getpid())
+        rate = await load(SECONDS)
+        loop_ms = (loop_cpu_s() - loop_s) / ended * 1000
+        all_ms = (time.process_time() + descendants_cpu_s(os.getpid()) - all_s) / ended * 1000
+    return {"per_s": round(rate, 1), "loop_cpu_ms": round(loop_ms, 3), "cpu_ms": round(all_ms, 3)}
+
+
+def loop_cpu_s() -> float:
+    """CPU of the thread that runs the loop."""
+    usage = resource.getrusage(resource.RUSAGE_THREAD)
+    return usage.ru_utime + usage.ru_stime
+
+
+def descendants_cpu_s(pid: int) -> float:
+    """CPU of the processes below one, as far as they are still there."""
+    total_s = 0.0
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            with suppress(OSError):
+                fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+                total_s += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                total_s += descendants_cpu_s(int(child))
+    return total_s
+
+
+async def operations(executor: str) -> dict[str, float]:
+    """One execution of many steps, each of which waits for its checkpoint."""
+    async with Engine([function("steps", executor)], aws="127.0.0.1:0") as engine:
+        assert (await engine.invoke("steps", {"steps": 1})).ok
+        began_s = time.perf_counter()
+        outcome = await engine.invoke("steps", {"steps": OPERATIONS})
+        assert outcome.ok, outcome.body
+        return {"s": round(time.perf_counter() - began_s, 2)}
+
+
+async def wakeups() -> dict[str, float]:
+    """How late executions are invoked that wait, each for a time of its own."""
+    late_ms: list[float] = []
+    sleeping = function("sleeping", "loop", environment_concurrency=100)
+    async with Engine([sleeping], scaling_rate=0) as engine:
+        durable_handlers.BENCH["durable"] = engine.parts.durable
+        durable_handlers.BENCH["late_ms"] = late_ms
+        calls = [
+            asyncio.ensure_future(engine.invoke("sleeping", {"wait_s": 8 + number % 8}))
+            for number in range(SLEEPERS)
+        ]
+        outcomes = await asyncio.gather(*calls)
+        assert all(outcome.ok for outcome in outcomes)
+    p99 = quantiles(late_ms, n=100)[-1]
+    return {"p50_ms": round(median(late_ms), 2), "p99_ms": round(p99, 2), "max_ms": round(max(late_ms), 2)}
+
+
+# ---------------------------------------------------------------- floors
+
+
+class InstantClient:
+    """Answers each checkpoint at once: all that was started has succeeded."""
+
+    def checkpoint(
+        self, durable_execution_arn: str, checkpoint_token: str, updates: list[Any], client_token: str | None
+    ) -> Any:
+        operations = [
+            model.Operation(
+                update.operation_id,
+                update.operation_type,
+                model.OperationStatus.SUCCEEDED,
+                step_details=model.StepDetails(1, None, update.payload),
+            )
+            for update in updates
+            if update.action is model.OperationAction.SUCCEED
+        ]
+        state = model.CheckpointUpdatedExecutionState(operations=operations, next_marker=None)
+        return model.CheckpointOutput(checkpoint_token, state)
+
+
+def by_the_sdk_alone(handler: Any, payload: dict[str, Any]) -> None:
+    context = SimpleNamespace(
+        aws_request_id="r", tenant_id=None, client_context=None, identity=None, memory_limit_in_mb=128
+    )
+    for name in ("function_name", "function_version", "invoked_function_arn"):
+        setattr(context, name, name)
+    context.log_group_name = context.log_stream_name = "log"
+    started = model.Operation(
+        "e",
+        model.OperationType.EXECUTION,
+        model.OperationStatus.STARTED,
+        execution_details=model.ExecutionDetails(json.dumps(payload)),
+    )
+    state = sdk.InitialExecutionState([started], "")
+    event = sdk.DurableExecutionInvocationInputWithClient("arn/e", "t", state, service_client=InstantClient())
+    assert "SUCCEEDED" == handler(event, context)["Status"]
+
+
+def floor_of_throughput() -> float:
+    """Executions a second of the SDK alone in one interpreter, with as many threads."""
+    ended, until_s = [0] * ENVIRONMENTS, time.perf_counter() + SECONDS
+
+    def work(number: int) -> None:
+        while time.perf_counter() < until_s:
+            by_the_sdk_alone(durable_handlers.two_steps, {"sku": "A1"})
+            ended[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(ENVIRONMENTS)]
+    began_s = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return round(sum(ended) / (time.perf_counter() - began_s), 1)
+
+
+def floor_of_operations() -> float:
+    began_s = time.perf_counter()
+    by_the_sdk_alone(durable_handlers.steps, {"steps": OPERATIONS})
+    return round(time.perf_counter() - began_s, 2)
+
+
+async def main(parts: list[str]) -> None:
+    found: dict[str, Any] = {}
+    if "process" in parts:
+        found["process"] = await throughput("process")
+    if "thread" in parts:
+        found["thread"] = await throughput("thread")
+        found["thread"]["floor_per_s"] = await asyncio.to_thread(floor_of_throughput)
+    if "operations" in parts:
+        for executor in ("process", "thread"):
+            found[f"operations_{executor}"] = await operations(executor)
+        found["operations_floor_s"] = await asyncio.to_thread(floor_of_operations)
+    if "wakeups" in parts:
+        found["wakeups"] = await wakeups()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    run(main(sys.argv[1:] or list(PARTS)))

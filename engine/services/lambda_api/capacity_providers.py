@@ -5,12 +5,11 @@ Source: Lambda API reference, CreateCapacityProvider, PutFunctionScalingConfig a
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.packages.records import FunctionRecord, KeptResource
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.configured_functions import iso
 from engine.services.lambda_api.errors import conflict, function_not_found, not_found
+from engine.services.lambda_api.function_documents import provider_of
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
@@ -66,10 +65,20 @@ class CapacityProviders:
 
     @operation("ListFunctionVersionsByCapacityProvider", kept=True)
     def list_versions(self, call: Call) -> Document:
-        """ListFunctionVersionsByCapacityProvider: none, since no function can be on one here."""
+        """ListFunctionVersionsByCapacityProvider: those that are declared for it. They run like any other."""
         name, _ = self._found(call)
-        nothing: dict[str, Any] = {}
-        listed = list_document("FunctionVersions", nothing, call.parameters, lambda _: nothing)
+        declared = {
+            self._registry.arn(record, number): version.state
+            for record in self._registry.records()
+            for number, version in record.versions.items()
+            if provider_of(version.settings) == self._arn(name)
+        }
+        listed = list_document(
+            "FunctionVersions",
+            declared,
+            call.parameters,
+            lambda arn: {"FunctionArn": arn, "State": declared[arn]},
+        )
         return {"CapacityProviderArn": self._arn(name), **listed}
 
     # ---------------------------------------------------------------- scaling of functions

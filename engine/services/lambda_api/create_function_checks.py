@@ -14,7 +14,8 @@ import orjson
 
 from engine.core.variables import EXEC_WRAPPER
 from engine.protocols.aws.validation import validation_error, violation
-from engine.services.lambda_api.errors import conflict, invalid_parameter
+from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
+from engine.services.lambda_api.function_documents import provider_of
 from engine.services.lambda_api.function_names import addressed
 from engine.services.lambda_api.function_registry import ONLY_FUNCTIONS, FunctionRegistry
 from engine.services.lambda_api.layers import folders_of
@@ -112,6 +113,10 @@ class CreateFunctionChecks:
             raise invalid_parameter(message)
         if dead_letters == self._registry.account.function_arn(name):
             raise invalid_parameter("You can't specify the function as a destination for itself.")
+        if "CapacityProviderConfig" in members:
+            arn = provider_of(members)
+            if arn.rpartition(":")[2] not in self._registry.state.capacity_providers:
+                raise not_found(f"Capacity provider not found: {arn}")
         return folders_of(self._registry, members.get("Layers", []))
 
 

@@ -5,6 +5,7 @@ Source: Lambda API reference, FunctionConfiguration; recorded answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.packages.records import LATEST, FunctionRecord, Version
@@ -83,6 +84,15 @@ def version_document(
     return document
 
 
+def provider_of(settings: Mapping[str, Any]) -> str:
+    """ARN of the capacity provider that a function is declared for; empty for none."""
+    config = settings.get("CapacityProviderConfig", {}).get(
+        "LambdaManagedInstancesCapacityProviderConfig", {}
+    )
+    arn: str = config.get("CapacityProviderArn", "")
+    return arn
+
+
 def is_snapshot(version: Version) -> bool:
     """Whether SnapStart applies: to published versions alone."""
     return version.version != LATEST and version.settings["SnapStart"]["ApplyOn"] == "PublishedVersions"
@@ -128,6 +138,7 @@ _COPIED: Final = (
     "EphemeralStorage",
     "LoggingConfig",
     "FileSystemConfigs",
+    "CapacityProviderConfig",
     "DurableConfig",
 )
 

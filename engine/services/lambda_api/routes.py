@@ -31,7 +31,6 @@ INVOKING: Final = frozenset({INVOKE, INVOKE_ASYNC, INVOKE_STREAM})
 _UNSERVED_MEMBERS: Final = frozenset(
     {
         "AcceleratorConfig",
-        "CapacityProviderConfig",
         "ImageConfig",
         "PublishTo",
         "RuntimeConfig",

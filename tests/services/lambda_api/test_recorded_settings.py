@@ -464,6 +464,26 @@ def test_a_capacity_provider_is_kept(aws):
     )
 
 
+def test_a_functions_capacity_provider_is_kept_and_shown(made):
+    """One that is there; its published versions are listed by it."""
+    config = {
+        "LambdaManagedInstancesCapacityProviderConfig": {
+            "CapacityProviderArn": f"{PROVIDER}p",
+            "PerExecutionEnvironmentMaxConcurrency": 10,
+        }
+    }
+    missing = made.error("update_function_configuration", FunctionName="f", CapacityProviderConfig=config)
+    made.create_capacity_provider(CapacityProviderName="p", VpcConfig=NETWORK, PermissionsConfig=OPERATOR)
+    made.update_function_configuration(FunctionName="f", CapacityProviderConfig=config)
+    made.publish_version(FunctionName="f")
+
+    assert (*NOT_FOUND, f"Capacity provider not found: {PROVIDER}p", "User") == missing
+    assert config == made.get_function_configuration(FunctionName="f")["CapacityProviderConfig"]
+    assert [{"FunctionArn": f"{ARN}f:2", "State": "Active"}] == (
+        made.list_function_versions_by_capacity_provider(CapacityProviderName="p")["FunctionVersions"]
+    )
+
+
 def start(aws, store, runner):
     """As the engine starts: with what the state folder has."""
     aws.bench = Bench(FUNCTIONS, store, spawner=lambda function, *args: runner.run(function(*args)))

@@ -272,14 +272,9 @@ def test_parameters_of_paths_and_queries_have_bounds(aws, operation, given, memb
     assert f" at '{member}' {FAILED}: " in told(aws.error(operation, **given))[0]
 
 
-@pytest.mark.parametrize("member", ["CapacityProviderConfig", "TenancyConfig", "ImageConfig", "PublishTo"])
+@pytest.mark.parametrize("member", ["TenancyConfig", "ImageConfig", "PublishTo"])
 def test_what_the_engines_functions_cannot_be_is_refused_by_name(aws, member):
     given = {
-        "CapacityProviderConfig": {
-            "LambdaManagedInstancesCapacityProviderConfig": {
-                "CapacityProviderArn": f"{ARN}capacity-provider:p"
-            }
-        },
         "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},
         "ImageConfig": {"Command": ["x"]},
         "PublishTo": "LATEST_PUBLISHED",

@@ -11,7 +11,7 @@ from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, Alias, FunctionRecord
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
-from engine.services.lambda_api.errors import conflict, function_not_found, invalid_parameter, not_found
+from engine.services.lambda_api.errors import conflict, invalid_parameter, not_found
 from engine.services.lambda_api.function_names import Addressed
 from engine.services.lambda_api.function_registry import FunctionRegistry, check_revision
 from engine.services.lambda_api.paging import list_document
@@ -122,12 +122,8 @@ class Aliases:
             )
             raise invalid_parameter(message)
         for number in (version, *weights):
-            self._check_version(record, number)
+            self._registry.find(Addressed(record.name, number))
         return dict(weights)
-
-    def _check_version(self, record: FunctionRecord, number: str) -> None:
-        if number != LATEST and number not in record.versions:
-            raise function_not_found(self._registry.arn(record, number))
 
     def _document(self, record: FunctionRecord, alias: Alias) -> Document:
         document: Document = {

@@ -124,8 +124,7 @@ class CapacityProviders:
         return record, qualifier, arn
 
     def _arn(self, name: str) -> str:
-        account = self._registry.account
-        return f"arn:aws:lambda:{account.region}:{account.account_id}:capacity-provider:{name}"
+        return self._registry.resource_arn("capacity-provider", name)
 
     def _document(self, name: str, state: str = "Active") -> Document:
         kept = self._registry.state.capacity_providers[name]

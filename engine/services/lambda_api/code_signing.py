@@ -49,8 +49,7 @@ class CodeSigning:
             **members.get("CodeSigningPolicies", {}),
         }
         id_ = f"csc-{self._registry.new_id().replace('-', '')[-_ID_CHARACTERS:]}"
-        account = self._registry.account
-        arn = f"arn:aws:lambda:{account.region}:{account.account_id}:code-signing-config:{id_}"
+        arn = self._registry.resource_arn("code-signing-config", id_)
         self._registry.state.code_signing[arn] = KeptResource(
             config=members, tags=tags, modified_s=self._registry.now_s()
         )

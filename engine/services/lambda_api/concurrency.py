@@ -44,15 +44,9 @@ class Concurrency:
         name = self._registry.unqualified(call.name)
         record = self._registry.find(Addressed(name, LATEST)).record  # AWS names it, if it is missing
         requested: int = call.members["ReservedConcurrentExecutions"]
-        others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
-        left = self._registry.account.concurrency_limit - others - requested
+        if requested:
+            self._check_rest(record, requested, "ReservedConcurrentExecutions")
         provisioned = self._provisioned(record)
-        if requested and left < UNRESERVED_MINIMUM:
-            raise invalid_parameter(
-                "Specified ReservedConcurrentExecutions for function decreases account's "
-                f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}].",
-                has_type=False,
-            )
         if requested < provisioned:
             raise invalid_parameter(
                 f" ReservedConcurrentExecutions  {requested} should not be lower than function's total "
@@ -95,7 +89,7 @@ class Concurrency:
                     "reservedConcurrentExecution for function"
                 )
         else:
-            self._check_unreserved(record, others + requested)
+            self._check_rest(record, others + requested, "ConcurrentExecutions")
         record.provisioned[qualifier] = ProvisionedConfig(
             requested=requested, modified_s=self._registry.now_s()
         )
@@ -159,10 +153,11 @@ class Concurrency:
             ):
                 raise conflict("Version is pointed by a Provisioned Concurrency alias")
 
-    def _check_unreserved(self, record: FunctionRecord, requested: int) -> None:
+    def _check_rest(self, record: FunctionRecord, requested: int, what: str) -> None:
+        """Raise ServiceError if the account does not have that much, or too little stays unreserved."""
         others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         unreserved = self._registry.account.concurrency_limit - others
-        if requested > unreserved:
+        if what == "ConcurrentExecutions" and requested > unreserved:
             raise invalid_parameter(
                 "Specified ConcurrentExecutions for function is greater than account's unreserved "
                 f"concurrency [{unreserved}].",
@@ -170,7 +165,7 @@ class Concurrency:
             )
         if unreserved - requested < UNRESERVED_MINIMUM:
             raise invalid_parameter(
-                "Specified ConcurrentExecutions for function decreases account's "
+                f"Specified {what} for function decreases account's "
                 f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}].",
                 has_type=False,
             )

@@ -104,13 +104,9 @@ class FunctionRegistry:
         record = self.record(address.name)
         arn = self.account.function_arn(address.name, address.qualifier)
         qualifier = address.qualifier or LATEST
-        if record is None or not self._has(record, qualifier):
+        if record is None or qualifier not in (LATEST, *record.versions, *record.aliases):
             raise function_not_found(arn) if missing is None else not_found(missing)
         return FoundFunction(record, qualifier, arn)
-
-    def _has(self, record: FunctionRecord, qualifier: str) -> bool:
-        """Whether the function has that version or alias."""
-        return qualifier == LATEST or qualifier in record.versions or qualifier in record.aliases
 
     def lookup_for_alias(self, call: Call) -> FoundFunction:
         """As `lookup`, but a missing one whose qualifier reads like an alias's name is told as an alias.
@@ -166,6 +162,10 @@ class FunctionRegistry:
     def arn(self, record: FunctionRecord, qualifier: str | None = None) -> str:
         """ARN of the function, or of one of its versions or aliases."""
         return self.account.function_arn(record.name, qualifier)
+
+    def resource_arn(self, kind: str, name: str) -> str:
+        """ARN of another resource of the account, a `layer` say."""
+        return f"arn:aws:lambda:{self.account.region}:{self.account.account_id}:{kind}:{name}"
 
     # ---------------------------------------------------------------- changes in progress
 

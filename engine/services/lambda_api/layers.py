@@ -151,7 +151,7 @@ class Layers:
             call.parameters,
             lambda name: {
                 "LayerName": name,
-                "LayerArn": self._arn(name),
+                "LayerArn": self._registry.resource_arn("layer", name),
                 "LatestMatchingVersion": self._summary(name, latest[name]),
             },
         )
@@ -175,13 +175,9 @@ class Layers:
             raise invalid_parameter("Layer Version Cannot be less than 1")
         return str(number)
 
-    def _arn(self, name: str) -> str:
-        account = self._registry.account
-        return f"arn:aws:lambda:{account.region}:{account.account_id}:layer:{name}"
-
     def _summary(self, name: str, version: LayerVersion) -> Document:
         document: Document = {
-            "LayerVersionArn": f"{self._arn(name)}:{version.version}",
+            "LayerVersionArn": f"{self._registry.resource_arn('layer', name)}:{version.version}",
             "Version": version.version,
             "Description": version.description,
             "CreatedDate": iso(version.created_s),
@@ -199,7 +195,7 @@ class Layers:
         content = {"Location": place, "CodeSha256": version.sha256, "CodeSize": version.size}
         return {
             "Content": content,
-            "LayerArn": self._arn(name),
+            "LayerArn": self._registry.resource_arn("layer", name),
             **self._summary(name, version),
         }
 

@@ -163,9 +163,8 @@ class Policies:
     def _layer_version(self, call: Call) -> tuple[str, LayerVersion]:
         """The ARN of a layer version, and the version itself. Raises ServiceError (404)."""
         given, number = call.parameters["LayerName"], str(call.parameters["VersionNumber"])
-        account = self._registry.account
         name = given.rpartition(":")[2]
-        own = f"arn:aws:lambda:{account.region}:{account.account_id}:layer:{name}"
+        own = self._registry.resource_arn("layer", name)
         arn = given if given.startswith("arn:") else own
         version = self._registry.state.layer_version(name, number) if arn == own else None
         if version is None:

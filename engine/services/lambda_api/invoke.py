@@ -31,6 +31,7 @@ from engine.services.lambda_api.errors import (
     RETRY_AFTER_S,
     answer_error,
     function_not_found,
+    invalid_parameter,
     payload_too_large,
     recursive_invocation,
     service_error,
@@ -57,6 +58,10 @@ _BYTES: Final = "application/octet-stream"
 _REQUEST_RESPONSE: Final = InvocationType.REQUEST_RESPONSE
 _SUCCESS: Final = Status.SUCCESS
 _RESERVATION_FULL: Final = ThrottleReason.FUNCTION_LIMIT.aws_reason
+_UNQUALIFIED: Final = (
+    "You cannot invoke a durable function using an unqualified ARN: name a version, an alias or $LATEST."
+)
+"""Source of the rule: Lambda Developer Guide, "Durable functions". The words are not on record."""
 _RETRY_AFTER: Final = f"Retry-After: {RETRY_AFTER_S}\r\n".encode()
 
 
@@ -183,6 +188,9 @@ class Invoker:
         document: Any,
     ) -> None:
         """Start an execution, and answer at its end; or at its start, of type Event."""
+        # AWS's local runner leaves `$LATEST` away where it has a handler run.
+        if target.qualifier is None and not options.is_raw:
+            raise invalid_parameter(_UNQUALIFIED)
         trace = self._traces.new(request_id)
         if options.trace is not None:
             completed = self._traces.complete(options.trace, request_id)

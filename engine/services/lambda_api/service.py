@@ -15,7 +15,7 @@ from engine.protocols.http.message import Request
 from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import ControlPlane, body_too_large
 from engine.services.lambda_api.durable.checkpoint_request import read_checkpoint
-from engine.services.lambda_api.errors import answer_error, invalid_parameter, service_error
+from engine.services.lambda_api.errors import answer_error, service_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
 from engine.services.lambda_api.routes import (
@@ -34,10 +34,6 @@ _log = logging.getLogger("engine.lambda")
 _ARCHIVES: Final = ARCHIVES.encode()
 _MAX_TARGETS: Final = 4096
 _LONGEST_TARGET: Final = 512
-_UNQUALIFIED: Final = (
-    "You cannot invoke a durable function using an unqualified ARN: name a version, an alias or $LATEST."
-)
-"""Source of the rule: Lambda Developer Guide, "Durable functions". The words are not on record."""
 
 _REJECTIONS: Final = {
     "ResourceNotFoundException": "unknown_function",
@@ -144,8 +140,6 @@ class LambdaApi:
         found = self._registry.find(address._replace(qualifier=address.qualifier or LATEST))
         version = self._registry.version(found.record, found.qualifier)
         durable = self._is_durable(address.name, version)
-        if durable and address.qualifier is None:
-            raise invalid_parameter(_UNQUALIFIED)
         if version is not None and version.state != "Active":
             raise not_in_state(version.state)
         streaming = call.operation == INVOKE_STREAM

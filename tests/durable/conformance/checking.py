@@ -58,7 +58,8 @@ class Outcome(NamedTuple):
 
     problems: list[str]
     events: list[dict[str, Any]]
-    seconds: float
+    execution: dict[str, Any]
+    """What GetDurableExecution tells at the end, where an end is required."""
 
 
 def client(service: str, url: str) -> Any:
@@ -93,38 +94,38 @@ def check_all(requirements: Iterable[Requirement], service: Service) -> dict[str
 
 
 def _checked(requirement: Requirement, service: Service) -> Outcome:
-    started_s = time.monotonic()
-    events: list[dict[str, Any]] = []
+    check = _Check(requirement, service)
     try:
-        problems = _Check(requirement, service, events).problems()
+        problems = check.problems()
     except Exception as error:
         problems = [f"{type(error).__name__}: {error}"]
-    return Outcome(problems, events, time.monotonic() - started_s)
+    return Outcome(problems, check.events, check.execution)
 
 
 class _Check:
-    """One requirement's run. `events` is filled with the history as it was seen last."""
+    """One requirement's run."""
 
-    def __init__(self, requirement: Requirement, service: Service, events: list[dict[str, Any]]) -> None:
+    def __init__(self, requirement: Requirement, service: Service) -> None:
         self._requirement = requirement
         self._document = requirement.document
         self._service = service
-        self._events = events
-        self._bindings = Bindings.of(self._document.get("Variables"))
+        self.events: list[dict[str, Any]] = []
+        self.execution: dict[str, Any] = {}
+        self._bindings = Bindings.of(self._document.get("Variables"), requirement.id)
         self._actions = list(self._document.get("CallbackActions", []))
         self._answered: set[str] = set()
 
     def problems(self) -> list[str]:
-        """Everything that is not as required; the first kind of it, as the rest would follow from that."""
+        """Everything that is not as required; of the log only if all else is."""
         payload = json.dumps(self._bindings.substituted(self._document.get("Input"))).encode()
         started_ms = int(time.time() * 1000)
         arn = self._service.start(self._requirement, payload)
         problems = [] if is_synchronous(self._requirement) else self._followed(arn)
         self._read_history(arn)
         problems += self._event_problems()
-        if not problems and (expected := self._document.get("ExpectedResult")):
-            execution = self._service.functions.get_durable_execution(DurableExecutionArn=arn)
-            problems = result_problems(expected, execution, self._bindings)
+        if expected := self._document.get("ExpectedResult"):
+            self.execution = self._service.functions.get_durable_execution(DurableExecutionArn=arn)
+            problems += result_problems(expected, self.execution, self._bindings)
         if not problems and self._service.logs is not None and "ExpectedLogs" in self._document:
             problems = self._in_the_log(arn, started_ms)
         return problems
@@ -133,10 +134,10 @@ class _Check:
         answer = self._service.functions.get_durable_execution_history(
             DurableExecutionArn=arn, IncludeExecutionData=True
         )
-        self._events[:] = self._service.as_recorded(answer["Events"])
+        self.events = self._service.as_recorded(answer["Events"])
 
     def _event_problems(self) -> list[str]:
-        return event_problems(self._document["ExpectedExecutionHistory"], self._events, self._bindings)
+        return event_problems(self._document["ExpectedExecutionHistory"], self.events, self._bindings)
 
     def _followed(self, arn: str) -> list[str]:
         """Answers callbacks until the execution ends; if no end is required, until all events are there."""
@@ -145,10 +146,10 @@ class _Check:
         while True:
             time.sleep(POLLED_EVERY_S)
             self._read_history(arn)
-            if not _END_EVENTS.isdisjoint(event["EventType"] for event in self._events):
+            if not _END_EVENTS.isdisjoint(event["EventType"] for event in self.events):
                 return problems
-            if len(self._events) > seen:
-                seen, seen_s = len(self._events), time.monotonic()
+            if len(self.events) > seen:
+                seen, seen_s = len(self.events), time.monotonic()
             elif time.monotonic() - seen_s > WITHOUT_PROGRESS_S:
                 return [*problems, f"nothing new for {WITHOUT_PROGRESS_S} s"]
             problems += self._answer_callbacks()
@@ -157,7 +158,7 @@ class _Check:
 
     def _answer_callbacks(self) -> list[str]:
         problems = []
-        for event in self._events:
+        for event in self.events:
             callback_id = event.get("CallbackStartedDetails", {}).get("CallbackId")
             if callback_id is None or callback_id in self._answered:
                 continue

@@ -24,13 +24,14 @@ class Bindings(dict[str, Any]):
     """What the names of one requirement stand for: made up at first, or bound by the first value met."""
 
     @classmethod
-    def of(cls, variables: dict[str, Any] | None) -> Bindings:
-        """With the texts that the requirement has generated."""
+    def of(cls, variables: dict[str, Any] | None, seed: str) -> Bindings:
+        """With the texts that the requirement has generated: the same for the same seed."""
+        letters = random.Random(seed)
         bound = cls()
         for name, value in (variables or {}).items():
             generated = _GENERATED.match(str(value))
             length = int(generated[1]) if generated else 0
-            bound[name] = "".join(random.choices(_LETTERS, k=length)) if generated else str(value)
+            bound[name] = "".join(letters.choices(_LETTERS, k=length)) if generated else str(value)
         return bound
 
     def substituted(self, value: Any) -> Any:

@@ -101,7 +101,7 @@ def test_a_name_met_for_the_first_time_is_bound_and_must_agree_from_then_on() ->
 
 
 def test_names_are_generated_as_long_as_told_and_replaced_where_they_are_known() -> None:
-    bound = Bindings.of({"A": "${GEN_STR:8}", "B": "text"})
+    bound = Bindings.of({"A": "${GEN_STR:8}", "B": "text"}, "a seed")
     assert 8 == len(bound["A"])
     assert {"a": [f"<{bound['A']}>", "text ${C}", 1]} == bound.substituted({"a": ["<${A}>", "${B} ${C}", 1]})
 

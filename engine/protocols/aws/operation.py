@@ -46,13 +46,7 @@ class Operation(NamedTuple):
 
 
 def operation(name: str, *, writes: bool = False, kept: bool = False) -> Callable[[Function], Function]:
-    """Mark a function or a method as the operation of that name.
-
-    Args:
-        name: AWS's.
-        writes: It changes something.
-        kept: What it sets is kept and shown, and has no other effect.
-    """
+    """Mark a function or a method as the operation of that name; see `Operation`."""
 
     def mark(function: Function) -> Function:
         vars(function)[_MARK] = (name, writes, kept)

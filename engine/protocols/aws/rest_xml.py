@@ -44,12 +44,7 @@ def _reference(found: re.Match[str]) -> str:
 
 
 class XmlWriter:
-    """Writes values of one service's shapes. What a shape needs is worked out once.
-
-    Args:
-        model: The service's.
-        namespace: Of its documents.
-    """
+    """Writes values of one service's shapes. What a shape needs is worked out once."""
 
     def __init__(self, model: ServiceModel, namespace: str) -> None:
         self._model = model

@@ -46,15 +46,7 @@ class S3Api:
 
     Signatures are not checked, as nowhere on this endpoint; presigned URLs and form policies expire all the
     same. Bodies that are larger than the listener takes are refused here, in S3's words.
-
-    Args:
-        store: Buckets and objects.
-        notifier: Notifies targets of events.
-        host: Ids, time, account.
-        spawn: Starts tasks that outlive the request.
-        offload: Runs what blocks.
-        limits: What one request may cost.
-        hosts: Further names of this endpoint, for virtual-host addressing.
+    `hosts` are further names of this endpoint, for virtual-host addressing.
 
     Attributes:
         body_limit_bytes: What the listener must take: the largest body that is stored, and its framing.

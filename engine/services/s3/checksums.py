@@ -78,7 +78,9 @@ class Algorithm(NamedTuple):
 
     def check(self, data: bytes, value: str) -> None:
         """Raise S3Error BadDigest if `value` is not the checksum of `data`."""
-        if b64(self.summed((data,))) != value:
+        hasher = self.hasher()
+        hasher.update(data)
+        if b64(hasher.digest()) != value:
             raise self.mismatch()
 
     def mismatch(self) -> S3Error:

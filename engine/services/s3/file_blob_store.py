@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import anyio
 import orjson
@@ -46,12 +46,8 @@ _UNKNOWN_NUMBER: Final = 2**62
 """Of uploads that an earlier engine has begun: they conflict with nothing."""
 
 
-class _Change(NamedTuple):
-    """One row to be written, or deleted where there is no document."""
-
-    table: str
-    key: tuple[str | int, ...]
-    document: bytes | None
+_Change = tuple[str, tuple[str | int | bytes, ...]]
+"""A statement that writes or deletes one row, and its values."""
 
 
 class FileBlobStore(BlobStore):
@@ -117,14 +113,14 @@ class FileBlobStore(BlobStore):
 
     def put(self, table: str, key: tuple[str | int, ...], persistable: Persistable, /) -> None:
         """Store a record at the next commit."""
-        self._change(table, key, orjson.dumps(persistable.document(), default=list))
+        self._change(_insertion(table), (*key, orjson.dumps(persistable.document(), default=list)))
 
     def drop(self, table: str, key: tuple[str | int, ...], /) -> None:
         """Remove a record at the next commit."""
-        self._change(table, key, None)
+        self._change(_deletion(table), key)
 
-    def _change(self, table: str, key: tuple[str | int, ...], document: bytes | None) -> None:
-        self._changes.append(_Change(table, key, document))
+    def _change(self, *change: *_Change) -> None:
+        self._changes.append(change)
         self._asked += 1
 
     async def flushed(self) -> None:
@@ -153,7 +149,7 @@ class FileBlobStore(BlobStore):
             self._base.execute("BEGIN")
             try:
                 for change in changes:
-                    self._base.execute(*_statement(change))
+                    self._base.execute(*change)
                 self._base.execute("COMMIT")
             except BaseException:
                 if self._base.in_transaction:
@@ -265,13 +261,14 @@ class FileBlobStore(BlobStore):
         )
 
 
-def _statement(change: _Change) -> tuple[str, tuple[Any, ...]]:
-    keys = TABLES[change.table]
-    if change.document is None:
-        where = " AND ".join(f"{key} = ?" for key in keys)
-        return f"DELETE FROM {change.table} WHERE {where}", change.key  # noqa: S608  # our own names
-    marks = ", ".join("?" * (len(keys) + 1))
-    return f"INSERT OR REPLACE INTO {change.table} VALUES ({marks})", (*change.key, change.document)  # noqa: S608
+def _insertion(table: str) -> str:
+    marks = ", ".join("?" * (len(TABLES[table]) + 1))
+    return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608  # our own names
+
+
+def _deletion(table: str) -> str:
+    where = " AND ".join(f"{key} = ?" for key in TABLES[table])
+    return f"DELETE FROM {table} WHERE {where}"  # noqa: S608  # our own names
 
 
 def _bucket(name: str, document: dict[str, Any]) -> Bucket:

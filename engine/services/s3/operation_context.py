@@ -28,7 +28,6 @@ OWNER: Final = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a
 """Canonical id of the one owner there is."""
 SHOWN_OWNER: Final = {"ID": OWNER}
 """It has no `DisplayName`: S3 ended that in November 2025. Who began an upload has one still."""
-OWNER_XML: Final = f"<Owner><ID>{OWNER}</ID></Owner>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

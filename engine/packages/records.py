@@ -156,6 +156,10 @@ class FunctionRecord(Record):
         """`$LATEST` first, then in the order of publication."""
         return ([self.latest] if self.latest is not None else []) + list(self.versions.values())
 
+    def numbered(self) -> dict[str, Version | None]:
+        """The same by number; `$LATEST` is None in a function of the configuration."""
+        return {LATEST: self.latest, **self.versions}
+
 
 class LayerVersion(Record):
     """One version of a layer. It cannot be changed, only deleted. Lists are None where none was given."""

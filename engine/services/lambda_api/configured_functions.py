@@ -94,16 +94,6 @@ def configuration(
     return document
 
 
-def active(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` with what lists leave out: the runtime's version, and the state of all these functions."""
-    region = document["FunctionArn"].split(":")[3]
-    return document | {
-        "RuntimeVersionConfig": runtime_version(region, document["Runtime"]),
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
-    }
-
-
 def runtime_version(region: str, runtime: str) -> dict[str, Any]:
     """`RuntimeVersionConfig`: an ARN without an account, the same for one name of a runtime."""
     digest = hashlib.sha256(runtime.encode()).hexdigest()

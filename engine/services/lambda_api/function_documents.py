@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.packages.records import LATEST, FunctionRecord, Version
-from engine.services.lambda_api.configured_functions import iso, runtime_version
+from engine.services.lambda_api.configured_functions import configuration, iso, runtime_version
 from engine.services.lambda_api.function_registry import FunctionRegistry
 
 _CREATING: Final = "The function is being created."
@@ -44,9 +44,14 @@ def logging_config(given: dict[str, Any], before: dict[str, Any]) -> dict[str, A
 
 
 def version_document(
-    registry: FunctionRegistry, record: FunctionRecord, version: Version, qualifier: str | None
+    registry: FunctionRegistry, record: FunctionRecord, version: Version | None, qualifier: str | None
 ) -> dict[str, Any]:
-    """The document of one version without its state, as lists have it; `qualifier` as the caller gave it."""
+    """The document of one version without its state, as lists have it.
+
+    `version` is None for a function of the configuration, `qualifier` is as the caller gave it.
+    """
+    if version is None:
+        return configuration(registry.configured[record.name], registry.account, registry.since_s, qualifier)
     settings = version.settings
     document: dict[str, Any] = {
         "FunctionName": record.name,
@@ -98,10 +103,12 @@ def is_snapshot(version: Version) -> bool:
     return version.version != LATEST and version.settings["SnapStart"]["ApplyOn"] == "PublishedVersions"
 
 
-def with_state(document: dict[str, Any], version: Version) -> dict[str, Any]:
+def with_state(document: dict[str, Any], version: Version | None) -> dict[str, Any]:
     """`document` with what lists leave out: the runtime's version, and the state of `version`."""
     region = document["FunctionArn"].split(":")[3]
     document["RuntimeVersionConfig"] = runtime_version(region, document["Runtime"])
+    if version is None:
+        return document | {"State": "Active", "LastUpdateStatus": "Successful"}
     document["State"] = version.state
     if version.reason:
         document["StateReason"] = version.reason

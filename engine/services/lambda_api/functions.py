@@ -6,17 +6,17 @@ Source: Lambda API reference, the operations of these names; recorded answers.
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from engine.packages.deployment import Deployment
-from engine.packages.records import LATEST, FunctionRecord, Version
+from engine.packages.records import FunctionRecord, Version
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api import durable_config
 from engine.services.lambda_api.apply_record import apply_aliases, apply_concurrency
 from engine.services.lambda_api.code_packages import CodePackage, CodePackages
 from engine.services.lambda_api.code_signing import check_exists
-from engine.services.lambda_api.configured_functions import active, configuration
 from engine.services.lambda_api.create_function_checks import CreateFunctionChecks
 from engine.services.lambda_api.errors import invalid_parameter
 from engine.services.lambda_api.function_documents import (
@@ -31,7 +31,7 @@ from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.function_runner import FunctionRunner
 from engine.services.lambda_api.function_urls import FunctionUrls
 from engine.services.lambda_api.layers import folders_of
-from engine.services.lambda_api.paging import page_of
+from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.routes import Call
 from engine.services.lambda_api.versions import Versions, check_deletable
 
@@ -256,32 +256,22 @@ class Functions:
         address = self._registry.address(call)
         found = self._registry.find(address)
         version = self._registry.version(found.record, found.qualifier)
-        if version is None:
-            return active(self._of_configured(found.record.name, address.qualifier))
         return with_state(version_document(self._registry, found.record, version, address.qualifier), version)
 
     @operation("ListFunctions")
     def list_all(self, call: Call) -> Document:
         """ListFunctions: one page sorted by name; with `FunctionVersion=ALL` every version of each."""
-        version = call.parameters.get("FunctionVersion") or None
-        page = page_of(self._registry.names(), call.parameters)
-        documents = [
-            document for name in page.keys for document in self._listed(name, every=version is not None)
-        ]
-        return {"NextMarker": page.next_marker, "Functions": documents}
+        listed = self._each_version if call.parameters.get("FunctionVersion") else self._latest
+        document = list_document("Functions", self._registry.names(), call.parameters, listed)
+        return document | {"Functions": [*chain.from_iterable(document["Functions"])]}
 
-    def _listed(self, name: str, *, every: bool) -> list[Document]:
-        record = self._registry.record(name)
-        assert record is not None
-        if record.latest is None:
-            return [self._of_configured(name, LATEST if every else None)]
-        if not every:
-            return [version_document(self._registry, record, record.latest, None)]
+    def _each_version(self, name: str) -> list[Document]:
+        record = self._registry.function(name)
         return [
-            version_document(self._registry, record, version, version.version)
-            for version in record.all_versions()
+            version_document(self._registry, record, version, number)
+            for number, version in record.numbered().items()
         ]
 
-    def _of_configured(self, name: str, qualifier: str | None) -> Document:
-        registry = self._registry
-        return configuration(registry.configured[name], registry.account, registry.since_s, qualifier)
+    def _latest(self, name: str) -> list[Document]:
+        record = self._registry.function(name)
+        return [version_document(self._registry, record, record.latest, None)]

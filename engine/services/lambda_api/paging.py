@@ -5,20 +5,13 @@ from __future__ import annotations
 import binascii
 import bisect
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from engine.protocols.aws.errors import ServiceError
 
 PAGE: Final = 50
 """Members of a page at most, whatever `MaxItems` says."""
-
-
-class Page(NamedTuple):
-    """Keys, and the marker of the next page, or None."""
-
-    keys: Sequence[str]
-    next_marker: str | None
 
 
 def list_document(
@@ -31,24 +24,18 @@ def list_document(
 ) -> dict[str, Any]:
     """The answer of a List operation: the `document` of each key on the page that `parameters` ask for.
 
-    Raises:
-        ServiceError: The marker is malformed.
-    """
-    shown = page_of(sorted(keys), parameters, page=page)
-    return {"NextMarker": shown.next_marker, member: [document(key) for key in shown.keys]}
-
-
-def page_of(keys: Sequence[str], parameters: Mapping[str, Any], *, page: int = PAGE) -> Page:
-    """The page that `parameters` ask for of `keys`, which are sorted; `page` keys at most.
+    Keys are sorted; a page has `page` of them at most.
 
     Raises:
         ServiceError: The marker is malformed.
     """
+    ordered = sorted(keys)
     marker = parameters.get("Marker")
-    first = bisect.bisect_right(keys, _key_in(marker)) if marker else 0
+    first = bisect.bisect_right(ordered, _key_in(marker)) if marker else 0
     last = first + min(parameters.get("MaxItems", page), page)
-    shown = keys[first:last]
-    return Page(shown, b64encode(shown[-1].encode()).decode() if last < len(keys) else None)
+    shown = ordered[first:last]
+    next_marker = b64encode(shown[-1].encode()).decode() if last < len(ordered) else None
+    return {"NextMarker": next_marker, member: [document(key) for key in shown]}
 
 
 def _key_in(marker: str) -> str:

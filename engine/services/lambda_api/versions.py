@@ -12,7 +12,6 @@ from engine.packages.deployment import Deployment
 from engine.packages.records import LATEST, FunctionRecord, Version
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.code_packages import CodePackages
-from engine.services.lambda_api.configured_functions import configuration
 from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_documents import set_pending, version_document, with_state
 from engine.services.lambda_api.function_registry import FunctionRegistry
@@ -99,17 +98,12 @@ class Versions:
     def list_all(self, call: Call) -> Document:
         """ListVersionsByFunction: `$LATEST` first, then numbers in their order."""
         record = self._registry.function(call.name)
-        registry = self._registry
-        if record.latest is None:
-            fixed = registry.configured[record.name]
-            latest = configuration(fixed, registry.account, registry.since_s, LATEST)
-            return {"NextMarker": None, "Versions": [latest]}
-        by_key = {_key(version): version for version in record.all_versions()}
+        by_key = {_key(number): (version, number) for number, version in record.numbered().items()}
         return list_document(
             "Versions",
             by_key,
             call.parameters,
-            lambda key: version_document(registry, record, by_key[key], by_key[key].version),
+            lambda key: version_document(self._registry, record, *by_key[key]),
         )
 
     def _document(self, record: FunctionRecord, version: Version) -> Document:
@@ -131,6 +125,6 @@ def _source(version: Version) -> tuple[str, dict[str, Any]]:
     return version.sha256, {**version.settings, "Description": description}
 
 
-def _key(version: Version) -> str:
+def _key(number: str) -> str:
     """Sorts versions as text: `$LATEST`, then numbers by their value."""
-    return "" if version.version == LATEST else version.version.rjust(12, "0")
+    return "" if number == LATEST else number.rjust(12, "0")

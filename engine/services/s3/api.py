@@ -24,6 +24,7 @@ from engine.services.s3.errors import S3Error
 from engine.services.s3.names import Hosts
 from engine.services.s3.notifier import Notifier
 from engine.services.s3.operation_context import HOST_ID, MB, OperationContext, S3Limits, copy_source
+from engine.services.s3.operations.control import ACCOUNT_HEADER
 from engine.services.s3.presigned import check_expiry
 from engine.services.s3.request import XML_HEAD, S3Request, S3Response
 from engine.services.s3.routing import S3Operation, find, methods_for_pages
@@ -262,6 +263,7 @@ def _ids(request_id: str) -> bytes:
 
 def _refuse(request: Request, error: S3Error, request_id: str) -> None:
     bodiless = request.method == "HEAD" or error.status == 304
-    body = b"" if bodiless else error.body(request_id, HOST_ID)
+    of_control = request.header(ACCOUNT_HEADER.encode()) is not None
+    body = b"" if bodiless else error.body(request_id, HOST_ID, of_control=of_control)
     head = _ids(request_id) + error.headers + (b"" if error.status == 304 else XML_HEAD)
     request.respond(error.status, head, body)

@@ -87,6 +87,7 @@ _MESSAGES: Final[Mapping[int, Mapping[str, str]]] = {
         "NoSuchKey": "The specified key does not exist.",
         "NoSuchLifecycleConfiguration": "The lifecycle configuration does not exist",
         "NoSuchObjectLockConfiguration": "The specified object does not have a ObjectLock configuration",
+        "NoSuchResource": "The specified resource doesn't exist.",
         "NoSuchPublicAccessBlockConfiguration": "The public access block configuration was not found",
         "NoSuchTagSet": "The TagSet does not exist",
         "NoSuchUpload": (
@@ -156,12 +157,17 @@ class S3Error(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 
-    def body(self, request_id: str, host_id: str) -> bytes:
-        """The XML document."""
+    def body(self, request_id: str, host_id: str, *, of_control: bool = False) -> bytes:
+        """The XML document: S3's, or S3 Control's, which has the error within one of the answer."""
         members = {"Code": self.code, "Message": self.message, **self.details}
-        members |= {"RequestId": request_id, "HostId": host_id}
+        ids = element("RequestId", request_id) + element("HostId", host_id)
         text = "".join(element(name, value) for name, value in members.items())
-        return f"{DECLARATION}<Error>{text}</Error>".encode("utf-8", "replace")
+        error = (
+            f"<ErrorResponse><Error>{text}</Error>{ids}</ErrorResponse>"
+            if of_control
+            else f"<Error>{text}{ids}</Error>"
+        )
+        return f"{DECLARATION}{error}".encode("utf-8", "replace")
 
 
 def no_such_bucket(name: str) -> S3Error:

@@ -18,6 +18,7 @@ from engine.services.s3.operation_context import OperationContext, take_document
 from engine.services.s3.operations import (
     access_control,
     buckets,
+    control,
     copies,
     deletes,
     lists,
@@ -84,6 +85,13 @@ SERVED: Final[Mapping[str, S3Operation]] = {
 _FORM: Final = S3Operation("PostObject", post_object, prepare=take_form)
 _PREFLIGHT: Final = S3Operation("Preflight", buckets.preflight, changes=False)
 """Two that S3 has, and its model has not."""
+_CONTROL: Final = {
+    "GET": S3Operation("ListTagsForResource", control.list_tags, changes=False),
+    "POST": S3Operation("TagResource", control.tag_resource, prepare=_document),
+    "DELETE": S3Operation("UntagResource", control.untag_resource),
+}
+_NO_CONTROL: Final = S3Operation("S3Control", control.not_served, changes=False)
+"""Those of S3 Control, which is signed as S3 is."""
 
 _PLAIN: Final = {
     "PUT": SERVED["PutObject"],
@@ -144,6 +152,8 @@ def find(call: S3Request, method: str = "") -> S3Operation:
     for none.
     """
     method = method or call.method
+    if control.ACCOUNT_HEADER in call.headers:
+        return _CONTROL.get(method, _NO_CONTROL) if control.is_for_tags(call) else _NO_CONTROL
     if (
         call.key
         and method in _PLAIN

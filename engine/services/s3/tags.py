@@ -17,7 +17,8 @@ MAX_OBJECT_TAGS: Final = 10
 MAX_BUCKET_TAGS: Final = 50
 _OWN_OF_OBJECTS: Final = "Your TagKey cannot be prefixed with aws:"
 _OWN_OF_BUCKETS: Final = "System tags cannot be added/updated by requester"
-_TAG: Final = re.compile(r"[\w\s+\-=.:/@]*")
+TAG: Final = re.compile(r"[\w\s+\-=.:/@]*")
+"""What keys and values may consist of."""
 
 
 def tags_of(tagging: str) -> dict[str, str]:
@@ -45,9 +46,9 @@ def checked_tags(pairs: list[tuple[str, str]], max_tags: int = MAX_OBJECT_TAGS) 
         if name.startswith("aws:"):
             message = _OWN_OF_OBJECTS if max_tags == MAX_OBJECT_TAGS else _OWN_OF_BUCKETS
             raise S3Error("InvalidTag", message, {"TagKey": name[:128]})
-        if not 1 <= len(name) <= 128 or not _TAG.fullmatch(name):
+        if not 1 <= len(name) <= 128 or not TAG.fullmatch(name):
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid", {"TagKey": name[:128]})
-        if len(value) > 256 or not _TAG.fullmatch(value):
+        if len(value) > 256 or not TAG.fullmatch(value):
             message = "The TagValue you have provided is invalid"
             raise S3Error("InvalidTag", message, {"TagKey": name, "TagValue": value[:256]})
         tags[name] = value

@@ -201,9 +201,9 @@ def boto3_of():
     config = Config(parameter_validation=False, retries={"max_attempts": 1})
     session = boto3.session.Session(**KEYS, region_name="us-east-1")
 
-    def make(shop, **more):
-        client = session.client("s3", endpoint_url="http://localhost:4566", config=config, **more)
-        client.meta.events.register("before-send.s3", WithoutSocket(shop))
+    def make(shop, service="s3", **more):
+        client = session.client(service, endpoint_url="http://localhost:4566", config=config, **more)
+        client.meta.events.register("before-send", WithoutSocket(shop))
         return client
 
     return make

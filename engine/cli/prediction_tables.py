@@ -147,8 +147,29 @@ def method_line(prediction: Prediction) -> str:
 
 
 def more_rows(prediction: Prediction) -> list[tuple[str, str]]:
-    """Further facts of the method, by name."""
-    return [(name.replace("_", " "), str(value)) for name, value in prediction.more.items()]
+    """Further facts of the method, by name; durable executions have a table of their own."""
+    others = ((name, value) for name, value in prediction.more.items() if name != "durable")
+    return [(name.replace("_", " "), str(value)) for name, value in others]
+
+
+def durable_table(prediction: Prediction) -> NotedTable:
+    """The executions whose invocations were predicted; empty if there are none."""
+    found: Mapping[str, Any] | None = prediction.more.get("durable")
+    if found is None:
+        return NotedTable(())
+    ended = ", ".join(f"{percent(share)} {status}" for status, share in found["shares"].items())
+    took, levels = found["took"], found["open"]
+    peak = f", {count(levels['peak'])} peak" if "peak" in levels else ""
+    return NotedTable(
+        [
+            ("executions", f"{count(found['executions'])}: {ended}"),
+            ("each has", f"{found['invocations_each']:.4g} invocations"),
+            ("", f"{found['operations_each']:.4g} operations"),
+            ("", f"{found['written_bytes_each']:,.5g} bytes written"),
+            ("each takes", f"{span(took['mean_ms'] / 1000)} mean, {span(took.get('p99', 0) / 1000)} p99"),
+            ("open at a time", f"{count(levels['mean'])} mean{peak}, suspended ones included"),
+        ]
+    )
 
 
 def time_rows(prediction: Prediction) -> list[Sequence[str]]:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from engine.cli.durable_options import PlannedExecutions, durable_of, durable_options
 from engine.cli.mapping_options import RequiredUnlessBacklog, mapping_options, send_batch_option
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
@@ -64,6 +65,9 @@ _OF_ONE = (
 )
 """Options that several functions have no use for."""
 
+_NOT_DURABLE = ("backlog", "beside", "against", "container", "front_door", "cpu_ms", "tuned", "sizes")
+"""Options that do not go with `--durable`."""
+
 
 @click.command("plan")
 @traffic_option(cls=RequiredUnlessBacklog)
@@ -98,6 +102,7 @@ _OF_ONE = (
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), default=10, show_default=True)
 @send_batch_option
 @mapping_options
+@durable_options
 @click.option("--log-bytes", type=Count(), default=0, help="of log lines, each invocation")
 @click.option(
     "--against",
@@ -124,6 +129,7 @@ def plan(
     With --backlog: when the messages that wait in a queue are drained, and what that costs; TRAFFIC is then
     what comes meanwhile.
     """
+    durable = durable_of(context, options, *_NOT_DURABLE)
     backlog = options.pop("backlog")
     if backlog is not None:
         drain_of(context, backlog, traffic, options, as_json=as_json, html=html)
@@ -146,6 +152,9 @@ def plan(
         loads = [load_of(function, account, hours * 3600, said)]
         loads += [load_beside(text, account, hours * 3600) for text in beside]
         _tell(answer_together(loads, objectives, book, free_tier, days), html, as_json=as_json)
+    executions = None if durable is None else PlannedExecutions.of(durable, function)
+    if executions is not None:
+        service, traffic = executions.sample.service, executions.invocations(traffic)
     asked, wanted = Asked(function, service, init, hours * 3600), options.pop("find")
     log = _log(context, wanted, function.memory_mb, **take(options, "against", "of", "within"))
     if log is not None:
@@ -157,7 +166,7 @@ def plan(
     error_share = options.pop("errors") / 100
     trigger = Trigger.ASYNCHRONOUS if options.pop("asynchronous") else Trigger.SYNCHRONOUS
     prices = MonthlyPrices(book, free_tier, Month(requests=0, days=days, **options), traffic)
-    question = PlanQuestion(asked, account, traffic, error_share, trigger, prices, objectives)
+    question = PlanQuestion(asked, account, traffic, error_share, trigger, prices, objectives, executions)
     found = answer_to(question, wanted, durations)
     answer = answer_of(question, found, containers=containers, at_once=at_once, log=log)
     report = answer.report()

@@ -16,6 +16,7 @@ from engine.cli.prediction_tables import (
     NotedTable,
     comparison_rows,
     container_rows,
+    durable_table,
     keep_alive_rows,
     plan_rows,
     provision_rows,
@@ -63,13 +64,14 @@ class PlanAnswer:
         """All of it, as the terminal and the page show it."""
         document, days = self.document(), self.question.prices.month.days
         return ReportContent(
-            title=f"{self.question.traffic} requests/s on {self.prediction.function.memory_mb} MB",
+            title=f"{self.question.traffic} {self._what}/s on {self.prediction.function.memory_mb} MB",
             prediction=self.prediction,
             bill=self.bill,
             bill_of=f"a month of {days} days",
             checks=self.checks,
             document=document,
             tables={
+                "Durable executions": durable_table(self.prediction),
                 "Memory": memory_table(self.found.sizes),
                 "More traffic": scaled_table(document),
                 "Provisioned concurrency": NotedTable(provision_rows(document["provisioned"])),
@@ -79,6 +81,10 @@ class PlanAnswer:
                 f"Against {self.log.file if self.log else None}": NotedTable(comparison_rows(self.compared)),
             },
         )
+
+    @property
+    def _what(self) -> str:
+        return "requests" if self.question.executions is None else "invocations of executions"
 
     def document(self) -> dict[str, Any]:
         """The answer of `--json`."""
@@ -115,6 +121,7 @@ class PlanAnswer:
             init=question.asked.init,
             book=prices.book,
             month_s=prices.month_s,
+            completed=question.completed,
         )
         return {
             "traffic_times": recommendations.document(scaled),

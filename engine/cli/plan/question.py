@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from engine.cli.durable_options import PlannedExecutions
 from engine.cli.model_options import refuse
 from engine.cli.plan.against import Asked
 from engine.cli.plan.memory import SizeDurations, unkept
@@ -29,6 +30,7 @@ class PlanQuestion:
         error_share: Of the attempts, how many fail by an error of the handler.
         trigger: Who sends the events.
         prices, objectives: What it costs in a month, and what is to be kept.
+        executions: Durable executions whose invocations are the traffic; None: it is none of such.
     """
 
     asked: Asked
@@ -38,12 +40,13 @@ class PlanQuestion:
     trigger: Trigger
     prices: MonthlyPrices
     objectives: Objectives
+    executions: PlannedExecutions | None = None
 
     def predicted(
         self, function: Function, service: Distribution | None = None, *, rough: bool = False
     ) -> Prediction:
         """Predict it with another function, or other durations."""
-        return predict(
+        found = predict(
             function,
             self.account,
             self.traffic,
@@ -54,6 +57,11 @@ class PlanQuestion:
             trigger=self.trigger,
             rough=rough,
         )
+        return self.completed(found)
+
+    def completed(self, found: Prediction) -> Prediction:
+        """A prediction of the invocations, with what the executions use that they belong to."""
+        return found if self.executions is None else self.executions.complete(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from engine.cli.durable_options import durable_of, durable_options
 from engine.cli.mapping_options import mapping_options, policy_of, send_batch_option
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
@@ -52,6 +53,12 @@ from engine.sources.replay.published import Invocations
 _SQS_BATCH: Final = 10
 """Messages of one invocation where nothing is said: AWS's default."""
 
+_NOT_DURABLE: Final = (
+    *("trace", "population", "crashes", "sqs_batch", "backlog", "compare", "observed", "handler"),
+    "init_times",
+)
+"""Options that do not go with `--durable`."""
+
 _SHARE: Final = number(0, 100)
 _LONG_S: Final = 3600.0
 _MANY: Final = 1000
@@ -89,6 +96,7 @@ _MANY: Final = 1000
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), help="messages through a queue and its mapping")
 @send_batch_option
 @mapping_options
+@durable_options
 @click.option("--method", type=click.Choice(["auto", "rules", "fast"]), default="auto", show_default=True)
 @click.option("--compare", is_flag=True, help="the same under every policy (one function)")
 @click.option(
@@ -125,6 +133,7 @@ def simulate(
     _refuse_unused(context, options, observed)
     seen = None if observed is None else _figures(observed)
     objectives = objectives_of(options)
+    durable = durable_of(context, options, *_NOT_DURABLE)
     recipe, account = _recipe(context, options)
     book, free_tier, days = book_of(options)
     backlog = options["backlog"]
@@ -148,6 +157,7 @@ def simulate(
         seed=options["seed"],
         policy=policy_of(options),
         has_backlog=backlog is not None,
+        durable=durable,
         **take(options, "method", "sqs_batch", "sqs_send_batch"),
     )
     predictions = [replace(one, assumptions=(*one.assumptions, *notes)) for one in predict(workloads, run)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.cli.plan.page import ReportContent
 from engine.cli.plan.page import page as plan_page
-from engine.cli.prediction_tables import NotedTable, bill_rows, comparison_rows, count, span
+from engine.cli.prediction_tables import NotedTable, bill_rows, comparison_rows, count, durable_table, span
 from engine.cli.simulate.result import SimulationResult
 from engine.cli.simulate.text import BEST_POLICIES, function_rows, policy_rows
 from engine.report import charts
@@ -17,6 +17,8 @@ def page(result: SimulationResult) -> str:
     named = first.function.name if several == 1 else f"{several} functions"
     tables: dict[str, NotedTable] = {}
     sections: dict[str, str] = {}
+    if not (executions := durable_table(first)).is_empty:
+        tables["Durable executions"] = executions
     if len(result.predictions) > 1:
         tables["Functions"] = NotedTable(function_rows(result))
     if result.days is not None:

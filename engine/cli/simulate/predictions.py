@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from engine.cli.durable_options import DurableWorkload, with_executions
 from engine.cli.model_options import refuse
 from engine.core.function import Account, Function
 from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
@@ -15,7 +16,9 @@ from engine.model.cost.usage import Usage, provisioned_pollers, sqs_calls, total
 from engine.model.queueing.backlog import TIMEOUTS_OUT_OF_SIGHT, Pollers, growth, sending
 from engine.model.queueing.prediction import Prediction, levels_of, prediction_of
 from engine.model.simulation import fast_simulator, policies
+from engine.model.simulation.durable_summary import DurableSummary, summary_of
 from engine.model.simulation.run_statistics import FunctionObservation
+from engine.model.simulation.simulated_executions import DurableLoad
 from engine.model.simulation.simulated_mapping import QueueLoad
 from engine.model.simulation.simulator import Simulation
 from engine.model.simulation.workload import ColdStartRule, Trigger, Workload
@@ -45,6 +48,7 @@ class SimulatedRun:
             call of who sends them.
         policy: Decides the concurrent batches of the queue's mapping.
         has_backlog: Messages wait at second 0: the answer says when they are drained.
+        durable: What the executions do that each arrival starts; None: an arrival is an invocation.
     """
 
     account: Account
@@ -55,6 +59,7 @@ class SimulatedRun:
     sqs_send_batch: int = 1
     policy: Pollers = field(default_factory=SqsPollers)
     has_backlog: bool = False
+    durable: DurableWorkload | None = None
 
     def rules(self, workloads: Sequence[Workload]) -> Sequence[ColdStartRule]:
         """The rules of cold starts to simulate: Lambda's first, where it applies; then this engine's."""
@@ -68,6 +73,8 @@ def predict(workloads: Sequence[Workload], run: SimulatedRun) -> list[Prediction
     reason = fast_simulator.unsuited(workloads[0]) if len(workloads) == 1 else "there are several functions"
     if run.sqs_batch is not None:
         reason = "events come through a queue"
+    if run.durable is not None:
+        reason = "they are durable executions"
     if run.method == "fast" and reason is not None:
         refuse([f"--method fast: {reason}: the live rules are needed"])
     if workloads[0].trigger is Trigger.ASYNCHRONOUS or run.sqs_batch is not None:
@@ -120,12 +127,16 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
         workloads = [
             replace(one, at_s=[], service_s=[], endings=[], trigger=Trigger.SYNCHRONOUS) for one in workloads
         ]
+    durables: dict[str, DurableLoad] = {}
+    if run.durable is not None:
+        durables, workloads = _executions(workloads, run.durable, run.seed)
     simulation = Simulation(
         workloads,
         run.account,
         horizon_s=run.horizon_s,
         sample_every_s=max(last_s / _SAMPLES, 1.0) if run.horizon_s == math.inf else run.horizon_s / _SAMPLES,
         queues=queues,
+        durables=durables,
         cold_start=rule,
     )
     observed = simulation.run()
@@ -140,7 +151,7 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
                 observed.horizon_s,
                 method="simulated",
                 error=f"the live rules, one run of {invocations:,} invocations{several}",
-                peak_per_s=_peak(sent[number]),
+                peak_per_s=_peak(sent[number] if run.durable is None else simulation.functions[number].at_s),
                 seed=run.seed,
                 cold_rule=rule,
                 around=_queue_usage(seen, messages, run, observed.horizon_s) if queues else None,
@@ -153,7 +164,34 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
                 more={**_further(seen), **_drained(seen, run)},
             )
         )
+    if run.durable is not None:
+        summary = summary_of(simulation.durables[0], observed.horizon_s)
+        return [_with_executions(predictions[0], summary, observed.horizon_s)]
     return predictions
+
+
+def _executions(
+    workloads: Sequence[Workload], durable: DurableWorkload, seed: int
+) -> tuple[dict[str, DurableLoad], list[Workload]]:
+    """Arrivals as starts of executions, and the functions that get their invocations."""
+    loads = {
+        one.function.name: DurableLoad(
+            at_s=one.at_s, program=durable.program, config=durable.config, seed=seed
+        )
+        for one in workloads
+    }
+    return loads, [replace(one, at_s=[], service_s=[], endings=[]) for one in workloads]
+
+
+def _with_executions(prediction: Prediction, summary: DurableSummary, horizon_s: float) -> Prediction:
+    found = with_executions(prediction, summary)
+    if summary.took.mean_s < horizon_s / 2:
+        return found
+    note = (
+        f"durable: executions take {summary.took.mean_s:,.4g} s on average: invocations after the "
+        f"{horizon_s:,.4g} s looked at are billed, but not among those in flight; --seconds looks longer"
+    )
+    return replace(found, assumptions=(*found.assumptions, note))
 
 
 def by_policy(

@@ -12,6 +12,7 @@ from engine.cli.prediction_tables import (
     comparison_rows,
     count,
     dollars,
+    durable_table,
     fact_rows,
     method_line,
     more_rows,
@@ -36,6 +37,8 @@ def lines(result: SimulationResult) -> list[str]:
     if len(result.predictions) == 1:
         shown += [*text_table(fact_rows(first), text_columns=2), "", *text_table(time_rows(first))]
         shown += [f"{name}: {value}" for name, value in more_rows(first)]
+        executions = durable_table(first)
+        shown += [] if executions.is_empty else ["", *text_table(executions.rows, text_columns=2)]
     else:
         shown += text_table(function_rows(result))
     shown += ["", f"this run of {span(result.horizon_s)}", *text_table(bill_rows(result.run_bill))]

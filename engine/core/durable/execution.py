@@ -372,6 +372,11 @@ class Execution:
         return self._operations.bytes_written
 
     @property
+    def token(self) -> str | None:
+        """CheckpointToken that the running invocation is to send next; None while none runs."""
+        return self._token
+
+    @property
     def is_terminal(self) -> bool:
         """Whether it has ended; all that may follow is the end of its invocation, and its deletion."""
         return self.status in _TERMINAL

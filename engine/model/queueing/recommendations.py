@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -52,6 +52,10 @@ class Provision(NamedTuple):
     usd_per_month: Decimal
 
 
+def _as_it_is(found: Prediction) -> Prediction:
+    return found
+
+
 def scaled(
     function: Function,
     account: Account,
@@ -63,8 +67,12 @@ def scaled(
     book: PriceBook,
     month_s: float,
     factors: Sequence[int] = FACTORS,
+    completed: Callable[[Prediction], Prediction] = _as_it_is,
 ) -> list[Scaled]:
-    """Predict `factors` times the same traffic under the same limits, billed without the free tier."""
+    """Predict `factors` times the same traffic under the same limits, billed without the free tier.
+
+    `completed` adds what is billed beside Lambda.
+    """
     rows: list[Scaled] = []
     for factor in factors:
         one = shape.scaled(factor)
@@ -80,7 +88,7 @@ def scaled(
                 max(load, one.peak_per_s(horizon_s) / 10),
                 found.throttled_share,
                 found.cold_share,
-                bill(found.usage(month_s), book).usd,
+                bill(completed(found).usage(month_s), book).usd,
             )
         )
     return rows

@@ -79,6 +79,8 @@ class SimulatedFunction:
         cut_short: (ending, seconds) of events that ended early because their shared environment crashed.
         on_attempt_end: Told the end of each attempt that a mapping made: (now_s, item, whether it went well).
         on_refused: Told each attempt that was refused: (now_s, item).
+        on_run: Asked when an attempt begins to run how long it takes: (now_s, item) to seconds; None: what
+            `add` was told.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class SimulatedFunction:
         self.cut_short: dict[int, tuple[int, float]] = {}
         self.on_attempt_end: Callable[[float, int, bool], None] | None = None
         self.on_refused: Callable[[float, int], None] | None = None
+        self.on_run: Callable[[float, int], float] | None = None
         self.retrying = (
             Retrying(workload, at, self._retry) if workload.trigger is Trigger.ASYNCHRONOUS else None
         )
@@ -394,6 +397,8 @@ class SimulatedFunction:
             self._run_shared(now_s, env_id, item)
         if self.keep_alive is not None:
             self.keep_alive.became_busy(env_id)
+        if self.on_run is not None:
+            self.hold_s[item], self.kinds[item] = hold(self.function, self.on_run(now_s, item), 0)
         self._at(now_s + self.hold_s[item], self.end_callbacks[self.kinds[item]], env_id, item)
 
     def _run_shared(self, now_s: float, env_id: int, item: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, cast
 
+from engine.core.durable.values import MAX_EXECUTION_S
 from engine.core.fleet import Fleet
 from engine.core.function import Account, Function
 from engine.core.throttling import Pool, ThrottleReason, request_bucket, scaling_bucket
@@ -19,6 +20,7 @@ from engine.model.simulation.keep_alive_policies import KeepAlive
 from engine.model.simulation.run_statistics import LevelSampler, Observation
 from engine.model.simulation.schedule import TimedCallback
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
+from engine.model.simulation.simulated_executions import DurableLoad, SimulatedExecutions
 from engine.model.simulation.simulated_function import Log, SimulatedFunction
 from engine.model.simulation.simulated_mapping import QueueLoad, SimulatedMapping
 from engine.model.simulation.workload import ColdStartRule, Workload
@@ -40,6 +42,7 @@ class Simulation:
             function wait for one.
         keep_alives: Policies by function name that say how long an idle environment lives.
         queues: Messages by function name that reach it through a mapping.
+        durables: Executions by function name whose invocations it gets.
         cold_start: Where an event runs that found no environment free.
         log: Where every command of every fleet is written, as (time, function, command).
     """
@@ -54,13 +57,14 @@ class Simulation:
         scalers: Mapping[str, ScheduledScaling] | None = None,
         keep_alives: Mapping[str, KeepAlive] | None = None,
         queues: Mapping[str, QueueLoad] | None = None,
+        durables: Mapping[str, DurableLoad] | None = None,
         cold_start: ColdStartRule = ColdStartRule.FIRST_FREE,
         log: Log | None = None,
     ) -> None:
         account = account or Account()
         self._agenda: list[tuple[float, int, TimedCallback, int, int]] = []
         self._order = count()
-        self._last_arrival_s = _last(workloads, queues or {})
+        self._last_arrival_s = _last(workloads, queues or {}, durables or {})
         self._horizon_s = self._last_arrival_s if horizon_s is None else horizon_s
         dedicated = sum(_dedicated(one.function) for one in workloads)
         self.pool = Pool(account.concurrency_limit - dedicated)
@@ -87,6 +91,11 @@ class Simulation:
             for simulated in self.functions
             if simulated.function.name in (queues or {})
         ]
+        self.durables = [
+            SimulatedExecutions(simulated, (durables or {})[simulated.function.name], self.at)
+            for simulated in self.functions
+            if simulated.function.name in (durables or {})
+        ]
         self._sampler = LevelSampler(self.functions, sample_every_s)
         self._sample_every_s = sample_every_s
 
@@ -100,6 +109,8 @@ class Simulation:
             simulated.open(0.0)
         for mapping in self.mappings:
             mapping.open(0.0)
+        for executions in self.durables:
+            executions.open(0.0)
         if self._sample_every_s:
             self.at(0.0, self._sample)
         if len(self.functions) == 1 and self.functions[0].is_plain:
@@ -143,7 +154,8 @@ class Simulation:
         """The rest, to the end of observation and until nothing is left to do."""
         until_done = self._horizon_s == math.inf
         observed_s = self._last_arrival_s if until_done else self._horizon_s
-        agenda, latest_s = self._agenda, observed_s + _MAX_DRAIN_S
+        longest_s = MAX_EXECUTION_S if self.durables else _MAX_DRAIN_S
+        agenda, latest_s = self._agenda, observed_s + longest_s
         while agenda and agenda[0][0] <= latest_s:
             if (until_done or agenda[0][0] > observed_s) and not self._at_work():
                 return
@@ -151,7 +163,9 @@ class Simulation:
             what(due_s, a, b)
 
     def _at_work(self) -> bool:
-        return any(one.has_work for one in self.mappings) or any(one.has_work for one in self.functions)
+        if any(one.has_work for one in self.durables) or any(one.has_work for one in self.mappings):
+            return True
+        return any(one.has_work for one in self.functions)
 
     # ---------------------------------------------------------------- the account
 
@@ -180,8 +194,12 @@ def _dedicated(function: Function) -> int:
     return function.provisioned_concurrency if reserved is None else reserved
 
 
-def _last(workloads: Sequence[Workload], queues: Mapping[str, QueueLoad]) -> float:
-    arrivals = [*(one.at_s for one in workloads), *(one.at_s for one in queues.values())]
+def _last(
+    workloads: Sequence[Workload], queues: Mapping[str, QueueLoad], durables: Mapping[str, DurableLoad]
+) -> float:
+    arrivals = [one.at_s for one in workloads]
+    arrivals += [one.at_s for one in queues.values()]
+    arrivals += [one.at_s for one in durables.values()]
     return max((at_s[-1] for at_s in arrivals if len(at_s)), default=0.0)
 
 

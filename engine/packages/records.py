@@ -177,10 +177,14 @@ class LayerVersion(Record):
 
 
 class LayerRecord(Record):
-    """A layer: versions by number as text; numbers are never used again."""
+    """A layer: versions by number as text; numbers are never used again.
+
+    `deleted` has the sizes of those that were deleted: functions may still use them.
+    """
 
     name: str
     versions: dict[str, LayerVersion] = fresh(dict)
+    deleted: dict[str, int] = fresh(dict)
     next_version: int = 1
 
 

@@ -83,29 +83,7 @@ class CreateFunctionChecks:
         applies = members.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
         if applies and runtime not in SNAPSTART_RUNTIMES:
             raise invalid_parameter(f"{runtime} is not supported for SnapStart enabled functions.")
-        variables = members.get("Environment", {}).get("Variables", {})
-        reserved = [key for key in variables if key in _RESERVED]
-        if reserved:
-            raise invalid_parameter(
-                "Lambda was unable to configure your environment variables because the environment variables "
-                "you have provided contains reserved keys that are currently not supported for modification. "
-                f"Reserved keys used in this request: {', '.join(reserved)}"
-            )
-        text = orjson.dumps(variables)
-        if len(text) > _VARIABLES_BYTES:
-            raise invalid_parameter(
-                "Lambda was unable to configure your environment variables because the environment variables "
-                f"you have provided exceeded the 4KB limit. String measured: {text.decode()}"
-            )
-        if any("\0" in value for value in variables.values()):
-            raise invalid_parameter(
-                "An environment variable holds a NUL character, which no process can take."
-            )
-        if EXEC_WRAPPER in variables and find_spec("awslambdaric") is None:
-            raise invalid_parameter(
-                f"{EXEC_WRAPPER} wraps a runtime that is started as a program. For Python that is "
-                "awslambdaric, which is not installed beside this engine: pip install awslambdaric."
-            )
+        _check_variables(members.get("Environment", {}).get("Variables", {}))
         check_tags(members.get("Tags", {}))
         dead_letters = members.get("DeadLetterConfig", {}).get("TargetArn")
         if dead_letters and not re.match(r"arn:[^:]+:(sqs|sns):", dead_letters):
@@ -113,10 +91,9 @@ class CreateFunctionChecks:
             raise invalid_parameter(message)
         if dead_letters == self._registry.account.function_arn(name):
             raise invalid_parameter("You can't specify the function as a destination for itself.")
-        if "CapacityProviderConfig" in members:
-            arn = provider_of(members)
-            if arn.rpartition(":")[2] not in self._registry.state.capacity_providers:
-                raise not_found(f"Capacity provider not found: {arn}")
+        provider = provider_of(members)
+        if provider and provider.rpartition(":")[2] not in self._registry.state.capacity_providers:
+            raise not_found(f"Capacity provider not found: {provider}")
         return folders_of(self._registry, members.get("Layers", []))
 
 
@@ -131,4 +108,27 @@ def _check_runtime(runtime: str) -> None:
         raise invalid_parameter(
             f"Value {runtime[:200]} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
             f"value set: [{', '.join(RUNTIMES)}] or be a valid ARN"
+        )
+
+
+def _check_variables(variables: Mapping[str, str]) -> None:
+    reserved = [key for key in variables if key in _RESERVED]
+    if reserved:
+        raise invalid_parameter(
+            "Lambda was unable to configure your environment variables because the environment variables "
+            "you have provided contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    text = orjson.dumps(variables)
+    if len(text) > _VARIABLES_BYTES:
+        raise invalid_parameter(
+            "Lambda was unable to configure your environment variables because the environment variables "
+            f"you have provided exceeded the 4KB limit. String measured: {text.decode()}"
+        )
+    if any("\0" in value for value in variables.values()):
+        raise invalid_parameter("An environment variable holds a NUL character, which no process can take.")
+    if EXEC_WRAPPER in variables and find_spec("awslambdaric") is None:
+        raise invalid_parameter(
+            f"{EXEC_WRAPPER} wraps a runtime that is started as a program. For Python that is "
+            "awslambdaric, which is not installed beside this engine: pip install awslambdaric."
         )

@@ -99,8 +99,7 @@ class EventSourceMappings:
         check_members(mappings, config)
         address = self._function(members["FunctionName"])
         settings = settings_of(mappings, config)
-        self._check_queue(mappings, settings, address)
-        self._check_unique(mappings, settings, address)
+        self._check(mappings, settings, address)
         mapping = mappings.open(
             address.name,
             address.qualifier,
@@ -122,8 +121,7 @@ class EventSourceMappings:
         if "FunctionName" in members:
             address = self._function(members["FunctionName"])
         settings = settings_of(mappings, config, mapping.settings)
-        self._check_queue(mappings, settings, address)
-        self._check_unique(mappings, settings, address, mapping)
+        self._check(mappings, settings, address, mapping)
         mappings.change(
             mapping,
             address.name,
@@ -190,10 +188,17 @@ class EventSourceMappings:
             raise invalid_parameter("Function does not exist") from None
         return address
 
-    def _check_queue(
-        self, mappings: QueueMappings, settings: QueueMappingSettings, address: Addressed
+    def _check(
+        self,
+        mappings: QueueMappings,
+        settings: QueueMappingSettings,
+        address: Addressed,
+        own: QueueMapping | None = None,
     ) -> None:
-        """Raise ServiceError if there is no such queue, or it hides messages for less than the timeout."""
+        """Raise ServiceError if there cannot be such a mapping, besides `own`.
+
+        There is no such queue, it hides messages for less than the timeout, or another has them.
+        """
         visibility_s = mappings.visibility_s(settings)
         if visibility_s is None:
             raise no_queue()
@@ -203,15 +208,6 @@ class EventSourceMappings:
                 f"Queue visibility timeout: {visibility_s:g} seconds is less than "
                 f"Function timeout: {limit_s:g} seconds"
             )
-
-    def _check_unique(
-        self,
-        mappings: QueueMappings,
-        settings: QueueMappingSettings,
-        address: Addressed,
-        own: QueueMapping | None = None,
-    ) -> None:
-        """Raise ServiceError if there is another mapping from the queue to the function."""
         arn = mappings.arn(settings)
         for other in mappings:
             same = (other.function, other.qualifier) == address and mappings.arn(other.settings) == arn
@@ -241,14 +237,13 @@ class EventSourceMappings:
         return config_of(mapping.settings, self._mappings.arn(mapping.settings))
 
     def _document(self, mapping: QueueMapping, state: str | None = None) -> Document:
-        account, config = self._registry.account, self._config(mapping)
-        prefix = f"arn:aws:lambda:{account.region}:{account.account_id}:event-source-mapping:"
+        config = self._config(mapping)
         criteria = config.get("FilterCriteria", {})
         document: Document = {
             "UUID": mapping.uuid,
-            "EventSourceMappingArn": prefix + mapping.uuid,
+            "EventSourceMappingArn": self._registry.resource_arn("event-source-mapping", mapping.uuid),
             "EventSourceArn": config["EventSourceArn"],
-            "FunctionArn": account.function_arn(mapping.function, mapping.qualifier),
+            "FunctionArn": self._registry.account.function_arn(mapping.function, mapping.qualifier),
             **{name: config.get(name, default) for name, default in DEFAULTS.items()},
             **{name: config[name] for name in _SHOWN_IF_THERE if config.get(name)},
             **({"FilterCriteria": criteria} if criteria.get("Filters") else {}),

@@ -152,5 +152,5 @@ _COPIED: Final = (
 
 def _layer_size(registry: FunctionRegistry, arn: str) -> int:
     name, number = arn.split(":")[-2:]
-    version = registry.state.layer_version(name, number)
-    return 0 if version is None else version.size  # of a deleted one, which is still used, it is not known
+    layer = registry.state.layers[name]
+    return layer.versions[number].size if number in layer.versions else layer.deleted.get(number, 0)

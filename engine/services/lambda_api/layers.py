@@ -113,8 +113,9 @@ class Layers:
     async def delete(self, call: Call) -> Answer:
         """DeleteLayerVersion: functions that use it keep it. A missing version is no error."""
         layer, number = self._registry.state.layers.get(self._name(call)), self._number(call)
-        version = layer.versions.pop(number, None) if layer is not None else None
-        if version is not None:
+        if layer is not None and number in layer.versions:
+            version = layer.versions.pop(number)
+            layer.deleted[number] = version.size
             self._packages.remove_unused(version.folder)
         return Answer({})
 

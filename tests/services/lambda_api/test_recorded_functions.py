@@ -81,6 +81,17 @@ def test_lists_of_a_layer_are_shown_as_given(aws):
     assert [] == aws.get_layer_version(LayerName="l", VersionNumber=2)["CompatibleRuntimes"]
 
 
+def test_a_function_shows_the_size_of_a_layer_that_is_deleted(aws):
+    content = code(aws.bench, "x = 1")
+    layer = aws.publish_layer_version(LayerName="l", Content={"ZipFile": content})["LayerVersionArn"]
+    aws.make("f", Layers=[layer])
+    aws.delete_layer_version(LayerName="l", VersionNumber=1)
+
+    assert [{"Arn": layer, "CodeSize": len(content)}] == (
+        aws.get_function_configuration(FunctionName="f")["Layers"]
+    )
+
+
 def test_levels_of_logging_belong_to_the_format_json(aws):
     """INFO where a request that names the format gives none; going back to Text takes them away."""
 

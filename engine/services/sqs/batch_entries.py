@@ -7,6 +7,7 @@ answers.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from engine.protocols.aws.errors import ServiceError
@@ -54,27 +55,16 @@ class BatchEntry(NamedTuple):
         return len((text(self.params, "MessageBody") or "").encode())
 
 
-class BatchResult:
-    """The results of a batch, in the order of its entries."""
-
-    def __init__(self) -> None:
-        self._successful: list[Result] = []
-        self._failed: list[Result] = []
-
-    def succeed(self, entry: BatchEntry, result: Result | None = None) -> None:
-        """Add a success; `result` has its members besides `Id`."""
-        self._successful.append({"Id": entry.id, **(result or {})})
-
-    def fail(self, entry: BatchEntry, error: ServiceError) -> None:
-        """Add a failure."""
-        self._failed.append(
-            {"Id": entry.id, "SenderFault": True, "Code": entry_code(error), "Message": error.message}
-        )
-
-    def document(self) -> Result:
-        """The members `Successful` and `Failed`, each left out if it is empty."""
-        lists = {"Successful": self._successful, "Failed": self._failed}
-        return {name: results for name, results in lists.items() if results}
+def batch_result(entries: Iterable[BatchEntry], results: Iterable[Result | ServiceError]) -> Result:
+    """`Successful` and `Failed`, each in the order of the entries, and left out if it is empty."""
+    lists: dict[str, list[Result]] = {"Successful": [], "Failed": []}
+    for entry, result in zip(entries, results, strict=True):
+        if isinstance(result, ServiceError):
+            fault = {"SenderFault": True, "Code": entry_code(result), "Message": result.message}
+            lists["Failed"].append({"Id": entry.id, **fault})
+        else:
+            lists["Successful"].append({"Id": entry.id, **result})
+    return {name: found for name, found in lists.items() if found}
 
 
 def read_entries(params: Params, name: str) -> list[BatchEntry]:

@@ -17,8 +17,6 @@ T = TypeVar("T")
 class Window(Generic[T]):
     """Values by key, each kept for five minutes. O(1) amortised."""
 
-    __slots__ = ("_ends", "_kept")
-
     def __init__(self) -> None:
         self._kept: dict[Hashable, tuple[float, T]] = {}
         self._ends: deque[tuple[float, Hashable]] = deque()

@@ -91,8 +91,6 @@ class FairDeliveryOrder:
     messages; this order does not.
     """
 
-    __slots__ = ("_entries", "_in_flight", "_noisy", "_order", "_quiet", "_tenants")
-
     def __init__(self) -> None:
         self._order = LazyIndex()
         self._tenants: dict[str, Tenant] = {}
@@ -102,7 +100,6 @@ class FairDeliveryOrder:
         self._in_flight = 0
 
     def put(self, message: Message) -> None:
-        """Add a message that became visible."""
         if message.group is None:
             self._order.put(message)
             return
@@ -114,7 +111,6 @@ class FairDeliveryOrder:
             self._enter(tenant, message.seq)
 
     def take(self, max_count: int) -> list[Message]:
-        """Remove up to `max_count` messages in the order of delivery, and set them IN_FLIGHT."""
         taken: list[Message] = []
         order = self._order
         if not self._tenants and not order.returned:  # the common case
@@ -135,7 +131,6 @@ class FairDeliveryOrder:
         return taken
 
     def mark_not_in_flight(self, message: Message) -> None:
-        """Note that a message is IN_FLIGHT no longer."""
         self._in_flight -= 1
         if message.group is not None:
             tenant = self._tenants[message.group]
@@ -143,14 +138,12 @@ class FairDeliveryOrder:
             self._drop_if_empty(message.group, tenant)
 
     def mark_gone(self, message: Message) -> None:
-        """Note that a visible message is GONE."""
         if message.group is None:
             self._order.mark_gone()
         else:
             self._drop_if_empty(message.group, self._tenants[message.group])
 
     def ready(self) -> bool:
-        """Whether `take` would return a message."""
         if self._order.head() is not None:
             return True
         quiet = self._quiet
@@ -241,14 +234,11 @@ class Group:
 class FifoDeliveryOrder:
     """Groups in the order in which they became available, the messages of each in order of sending."""
 
-    __slots__ = ("_groups", "_order")
-
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
         self._order: deque[Group] = deque()
 
     def put(self, message: Message) -> None:
-        """Add a message that became visible."""
         key = message.group or ""
         group = self._groups.get(key)
         if group is None:
@@ -259,7 +249,6 @@ class FifoDeliveryOrder:
             self._order.append(group)
 
     def take(self, max_count: int) -> list[Message]:
-        """Remove up to `max_count` messages in the order of delivery, and set them IN_FLIGHT."""
         taken: list[Message] = []
         while self._order and len(taken) < max_count:
             group = self._order.popleft()
@@ -273,15 +262,12 @@ class FifoDeliveryOrder:
         return taken
 
     def mark_not_in_flight(self, message: Message) -> None:
-        """Note that a message is IN_FLIGHT no longer."""
         self._update_group(message.group or "")
 
     def mark_gone(self, message: Message) -> None:
-        """Note that a visible message is GONE."""
         self._update_group(message.group or "")
 
     def ready(self) -> bool:
-        """Whether `take` would return a message."""
         order = self._order
         while order:
             if _first_seq(order[0].waiting, VISIBLE) < _first_seq(order[0].held, IN_FLIGHT):

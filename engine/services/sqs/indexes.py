@@ -15,8 +15,6 @@ _FEW: Final = 64
 class LazyIndex:
     """Visible messages in the order of `seq`: O(1) for new ones, O(log n) for those that came back."""
 
-    __slots__ = ("_dropped", "fresh", "returned")
-
     def __init__(self) -> None:
         self.fresh: deque[Message] = deque()
         self.returned: list[tuple[int, Message]] = []
@@ -71,8 +69,6 @@ class Timers:
 
     A timer is known by a number: a message's is set while `message.timer` is that number.
     """
-
-    __slots__ = ("_heap", "_stale")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Message]] = []
@@ -129,8 +125,6 @@ class Timers:
 
 class Ages:
     """Messages by the time they were sent, for retention."""
-
-    __slots__ = ("_late", "_number", "_sent")
 
     def __init__(self) -> None:
         self._sent: deque[Message] = deque()
@@ -193,8 +187,6 @@ class Ages:
 
 class PurgedMessages:
     """The messages of a purged queue, freed in steps: all at once would block the event loop for too long."""
-
-    __slots__ = ("_ages", "_timers")
 
     def __init__(self, ages: Ages, timers: Timers) -> None:
         self._ages, self._timers = ages, timers

@@ -24,6 +24,7 @@ message too often received moves it from VISIBLE through IN_FLIGHT to GONE withi
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -73,6 +74,7 @@ class Origin(NamedTuple):
     receives: int
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Message:
     """What a queue holds; small, because there may be a million.
 
@@ -81,61 +83,34 @@ class Message:
         body: As sent.
         sent_s: Queue clock; a dead-letter queue keeps the first one.
         seq: Rises with each message of the queue: its order.
+        group: `MessageGroupId`: the tenant of a fair queue, the group of a FIFO queue.
+        dedup_id: `MessageDeduplicationId` of a FIFO queue, given or computed.
+        attributes: By name; None for none.
+        trace: `AWSTraceHeader`.
         state: DELAYED, VISIBLE, IN_FLIGHT or GONE.
         receives: How often it was received, in all queues.
         receipt: Number of the last receive; 0 before the first.
         timer: Number of the timer that ends its delay or its invisibility; 0 for none.
         received_s: Queue clock of the last receive.
         first_received_s: The same of the first one; None before.
-        group: `MessageGroupId`: the tenant of a fair queue, the group of a FIFO queue.
-        dedup_id: `MessageDeduplicationId` of a FIFO queue, given or computed.
-        attributes: By name; None for none.
-        trace: `AWSTraceHeader`.
         origin: Set in a dead-letter queue.
     """
 
-    __slots__ = (
-        "attributes",
-        "body",
-        "dedup_id",
-        "first_received_s",
-        "group",
-        "id",
-        "origin",
-        "receipt",
-        "received_s",
-        "receives",
-        "sent_s",
-        "seq",
-        "state",
-        "timer",
-        "trace",
-    )
-
-    def __init__(
-        self,
-        message_id: str,
-        body: str,
-        sent_s: float,
-        seq: int,
-        group: str | None = None,
-        dedup_id: str | None = None,
-        attributes: dict[str, Attribute] | None = None,
-        trace: str | None = None,
-    ) -> None:
-        self.id = message_id
-        self.body = body
-        self.sent_s = sent_s
-        self.seq = seq
-        self.state: MessageState = VISIBLE
-        self.receives = self.receipt = self.timer = 0
-        self.received_s = 0.0
-        self.first_received_s: float | None = None
-        self.group = group
-        self.dedup_id = dedup_id
-        self.attributes = attributes
-        self.trace = trace
-        self.origin: Origin | None = None
+    id: str
+    body: str
+    sent_s: float
+    seq: int
+    group: str | None = None
+    dedup_id: str | None = None
+    attributes: dict[str, Attribute] | None = None
+    trace: str | None = None
+    state: MessageState = VISIBLE
+    receives: int = 0
+    receipt: int = 0
+    timer: int = 0
+    received_s: float = 0.0
+    first_received_s: float | None = None
+    origin: Origin | None = None
 
     @property
     def sequence_number(self) -> str:
@@ -144,12 +119,7 @@ class Message:
 
     def copy(self, seq: int) -> Message:
         """The same content and history as another object; this one becomes GONE."""
-        copy = Message(
-            self.id, self.body, self.sent_s, seq, self.group, self.dedup_id, self.attributes, self.trace
-        )
-        copy.receives, copy.first_received_s = self.receives, self.first_received_s
-        copy.receipt, copy.received_s, copy.origin = self.receipt, self.received_s, self.origin
-        return copy
+        return replace(self, seq=seq, state=VISIBLE, timer=0)
 
     def __repr__(self) -> str:
         return f"<Message {self.id} {self.state.value} seq={self.seq} receives={self.receives}>"

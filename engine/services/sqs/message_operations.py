@@ -10,7 +10,7 @@ from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.json_values import UNREADABLE
 from engine.protocols.aws.operation import operation
 from engine.protocols.aws.sent_trace import SentTrace
-from engine.services.sqs.batch_entries import BatchEntry, BatchResult, read_entries
+from engine.services.sqs.batch_entries import BatchEntry, batch_result, read_entries
 from engine.services.sqs.digests import md5_of_attributes
 from engine.services.sqs.errors import batch_too_long, invalid_handle, invalid_parameter, missing, sqs_error
 from engine.services.sqs.limits import MAX_MESSAGE_BYTES, MAX_VISIBILITY_S, MAX_WAIT_S
@@ -48,8 +48,6 @@ class MessageOperations:
     None is returned by a receive that waits: it answers later.
     """
 
-    __slots__ = ("_context", "handles", "queue")
-
     def __init__(self, queue: Queue, handles: ReceiptHandles, context: MessageContext) -> None:
         self.queue = queue
         self.handles = handles
@@ -59,17 +57,15 @@ class MessageOperations:
 
     @operation("SendMessage")
     def send(self, call: SqsRequest, params: Params) -> Result:
-        """SendMessage."""
         send_request = read_send_request(params, self.queue.policy, self._context.sent_trace(call.request))
         check_size(send_request.size, self.queue.policy.max_bytes)
         result = self._accept(send_request, call.now_s)
-        if self.queue.waiting:
-            self.queue.wake_waiters(call.now_s)
+        self.queue.wake_waiters(call.now_s)
         return result
 
     @operation("SendMessageBatch")
     def send_batch(self, call: SqsRequest, params: Params) -> Result:
-        """SendMessageBatch: entries succeed or fail one by one; on a FIFO queue all fail with the first."""
+        """Entries succeed or fail one by one; on a FIFO queue all fail with the first."""
         queue, policy = self.queue, self.queue.policy
         entries = read_entries(params, "SendMessageBatchRequestEntry")
         trace = self._context.sent_trace(call.request)
@@ -85,15 +81,12 @@ class MessageOperations:
             for request in requests:
                 if isinstance(request, ServiceError):
                     raise request
-        results = BatchResult()
-        for entry, request in zip(entries, requests, strict=True):
-            if isinstance(request, ServiceError):
-                results.fail(entry, request)
-            else:
-                results.succeed(entry, self._accept(request, call.now_s))
-        if queue.waiting:
-            queue.wake_waiters(call.now_s)
-        return results.document()
+        results = [
+            request if isinstance(request, ServiceError) else self._accept(request, call.now_s)
+            for request in requests
+        ]
+        queue.wake_waiters(call.now_s)
+        return batch_result(entries, results)
 
     def _accept(self, send_request: SendRequest, now_s: float) -> Result:
         attributes = send_request.attributes
@@ -121,7 +114,7 @@ class MessageOperations:
 
     @operation("ReceiveMessage")
     def receive(self, call: SqsRequest, params: Params) -> Result | None:
-        """ReceiveMessage. Returns None if it waits: a `LongPoll` answers later."""
+        """Returns None if it waits: a `LongPoll` answers later."""
         queue, now_s = self.queue, call.now_s
         max_count = _within(params, "MaxNumberOfMessages", 1, 10, "Must be between 1 and 10, if provided.")
         seconds = f"Must be >= 0 and <= {MAX_WAIT_S}, if provided."
@@ -158,38 +151,31 @@ class MessageOperations:
             message_json(message, encode(message.receipt), system, system_names, attribute_names)
             for message in queue.receive(max_count, now_s, timeout_s, attempt_id)
         ]
-        if queue.waiting:
-            queue.wake_waiters(now_s)
+        queue.wake_waiters(now_s)
         return messages
 
     # --- what becomes of received messages
 
     @operation("DeleteMessage")
     def delete(self, call: SqsRequest, params: Params) -> Result:
-        """DeleteMessage."""
         self._delete(params, call.now_s)
-        if self.queue.waiting:
-            self.queue.wake_waiters(call.now_s)
+        self.queue.wake_waiters(call.now_s)
         return {}
 
     @operation("DeleteMessageBatch")
     def delete_batch(self, call: SqsRequest, params: Params) -> Result:
-        """DeleteMessageBatch."""
         return self._each(call, read_entries(params, "DeleteMessageBatchRequestEntry"), self._delete)
 
     @operation("ChangeMessageVisibility")
     def change_visibility(self, call: SqsRequest, params: Params) -> Result:
-        """ChangeMessageVisibility."""
         if params.get("VisibilityTimeout") is None:
             raise missing("VisibilityTimeout")
         self._change(params, call.now_s)
-        if self.queue.waiting:
-            self.queue.wake_waiters(call.now_s)
+        self.queue.wake_waiters(call.now_s)
         return {}
 
     @operation("ChangeMessageVisibilityBatch")
     def change_visibility_batch(self, call: SqsRequest, params: Params) -> Result:
-        """ChangeMessageVisibilityBatch."""
         entries = read_entries(params, "ChangeMessageVisibilityBatchRequestEntry")
         return self._each(call, entries, self._change, "VisibilityTimeout")
 
@@ -201,7 +187,7 @@ class MessageOperations:
         needed: str = "",
     ) -> Result:
         """Act on each entry; `needed` is a member that every one must have."""
-        results = BatchResult()
+        results: list[Result | ServiceError] = []
         for entry in entries:
             try:
                 if needed and entry.params.get(needed) is None:
@@ -210,12 +196,11 @@ class MessageOperations:
             except ServiceError as error:
                 if error.code == UNREADABLE:
                     raise
-                results.fail(entry, error)
+                results.append(error)
             else:
-                results.succeed(entry)
-        if self.queue.waiting:
-            self.queue.wake_waiters(call.now_s)
-        return results.document()
+                results.append({})
+        self.queue.wake_waiters(call.now_s)
+        return batch_result(entries, results)
 
     def _delete(self, params: Params, now_s: float) -> None:
         handle = required(params, "ReceiptHandle")

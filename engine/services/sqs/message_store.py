@@ -42,21 +42,6 @@ class MessageStore:
         receipts: Messages by the number of their last receipt.
     """
 
-    __slots__ = (
-        "_ages",
-        "_fifo",
-        "_more_is_due",
-        "_order",
-        "_retention_s",
-        "_superseded",
-        "_timers",
-        "_tokens",
-        "delayed",
-        "in_flight",
-        "receipts",
-        "visible",
-    )
-
     def __init__(
         self, *, fifo: bool, retention_s: float, more_is_due: Callable[[float], None] = lambda _: None
     ) -> None:

@@ -41,25 +41,19 @@ class MoveTask:
         next_s: When the next step is due.
     """
 
-    __slots__ = (
-        "_credit",
-        "_credited_s",
-        "destination_arn",
-        "failure",
-        "id",
-        "moved",
-        "next_s",
-        "per_s",
-        "source",
-        "started_s",
-        "status",
-        "to_move",
-    )
-
     def __init__(
-        self, task_id: str, source: Queue, destination_arn: str | None, per_s: int | None, now_s: float
+        self,
+        source: Queue,
+        destination_arn: str | None,
+        per_s: int | None,
+        now_s: float,
+        *,
+        find: Callable[[str], Queue | None],
+        new_id: Callable[[], str],
     ) -> None:
-        self.id = task_id
+        """`find`: a queue by its ARN. `new_id`: ids of the task and of moved messages."""
+        self.id = new_id()
+        self._find, self._new_id = find, new_id
         self.source = source
         self.destination_arn = destination_arn
         self.per_s = per_s
@@ -75,11 +69,11 @@ class MoveTask:
         """`TaskHandle`."""
         return base64.b64encode(orjson.dumps({"taskId": self.id, "sourceArn": self.source.arn})).decode()
 
-    def step(self, now_s: float, find: Callable[[str], Queue | None], new_id: Callable[[], str]) -> None:
+    def step(self, now_s: float) -> None:
         """Move as many messages as the rate allows by now."""
         touched: dict[str, Queue] = {}
         for _ in range(self._allowance(now_s)):
-            if not self._move_one(now_s, find, new_id, touched):
+            if not self._move_one(now_s, touched):
                 break
         for queue in touched.values():
             queue.wake_waiters(now_s)
@@ -96,26 +90,20 @@ class MoveTask:
         self.next_s = now_s + (1 - self._credit) / self.per_s
         return min(whole, left) if left else 1
 
-    def _move_one(
-        self,
-        now_s: float,
-        find: Callable[[str], Queue | None],
-        new_id: Callable[[], str],
-        touched: dict[str, Queue],
-    ) -> bool:
-        if self.destination_arn is not None and find(self.destination_arn) is None:
+    def _move_one(self, now_s: float, touched: dict[str, Queue]) -> bool:
+        if self.destination_arn is not None and self._find(self.destination_arn) is None:
             return self._end(FAILED, _NO_QUEUE)
         taken = self.source.take_visible(1, now_s) if self.moved < self.to_move else []
         if not taken:
             return self._end(COMPLETED)
         [message] = taken
         arn = self.destination_arn or (message.origin.arn if message.origin is not None else None)
-        target = find(arn) if arn is not None else None
+        target = self._find(arn) if arn is not None else None
         if target is None:
             self.source.restore(message, now_s)
             return self._end(FAILED, _NO_QUEUE if arn is not None else _NO_SOURCE)
         target.messages.tick(now_s)
-        target.accept_moved(now_s, message, message_id=new_id())
+        target.accept_moved(now_s, message, message_id=self._new_id())
         touched[target.arn] = target
         self.moved += 1
         return True if self.moved < self.to_move else self._end(COMPLETED)
@@ -130,8 +118,7 @@ class MoveTasks:
 
     def __init__(self, find: Callable[[str], Queue | None], new_id: Callable[[], str]) -> None:
         """`find`: a queue by its ARN. `new_id`: ids of tasks and of moved messages."""
-        self._find = find
-        self._new_id = new_id
+        self._find, self._new_id = find, new_id
         self._tasks: dict[str, list[MoveTask]] = {}  # ARN of the source, newest last
 
     def start(self, source: Queue, destination_arn: str | None, per_s: int | None, now_s: float) -> MoveTask:
@@ -143,7 +130,7 @@ class MoveTasks:
                 "a given time."
             )
         source.messages.tick(now_s)
-        task = MoveTask(self._new_id(), source, destination_arn, per_s, now_s)
+        task = MoveTask(source, destination_arn, per_s, now_s, find=self._find, new_id=self._new_id)
         tasks.append(task)
         del tasks[:-MAX_LISTED]
         return task
@@ -175,7 +162,7 @@ class MoveTasks:
         """Run the steps that are due. Returns when the next one is."""
         for task in self._running():
             if task.next_s <= now_s:
-                task.step(now_s, self._find, self._new_id)
+                task.step(now_s)
         return self.next_due_s()
 
     def _running(self) -> list[MoveTask]:

@@ -63,21 +63,6 @@ class Queue:
         max_in_flight: Receives beyond it give nothing.
     """
 
-    __slots__ = (
-        "_attempts",
-        "_dedup",
-        "_dedup_by_group",
-        "_resolve",
-        "_seq",
-        "_set_timer",
-        "_waiters",
-        "arn",
-        "max_in_flight",
-        "messages",
-        "name",
-        "policy",
-    )
-
     def __init__(
         self,
         name: str,
@@ -89,14 +74,8 @@ class Queue:
     ) -> None:
         """Create an empty queue.
 
-        Args:
-            name: Its own.
-            arn: Its own.
-            policy: Its attributes.
-            resolve: Finds the dead-letter queue by its ARN.
-            max_in_flight: Receives beyond it give nothing.
-            set_timer: Called with the queue and the time at which `messages.tick` and `wake_waiters` are due,
-                None for no such time, while a waiter waits.
+        `resolve` finds the dead-letter queue by its ARN. While a waiter waits, `set_timer` is called with the
+        queue and the time at which `messages.tick` and `wake_waiters` are due, None for no such time.
         """
         self.name, self.arn = name, arn
         self.policy = policy
@@ -297,8 +276,9 @@ class Queue:
     def wake_waiters(self, now_s: float) -> None:
         """Call waiters in turn while messages can be received; call `set_timer` if waiters remain."""
         waiters = self._waiters
-        if waiters:
-            waiters.call(self.ready, now_s)
+        if not waiters:
+            return
+        waiters.call(self.ready, now_s)
         if waiters:
             self._set_timer(self, self.messages.next_due_s())
 

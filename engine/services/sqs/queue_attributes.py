@@ -59,8 +59,8 @@ class QueueAttributes:
     Attributes:
         fifo: `FifoQueue`; never changes.
         deduplication_scope: `queue` or `messageGroup`, of a FIFO queue.
-        redrive_text, redrive_allow_text: The JSON texts that `redrive` and `redrive_allow` were read from.
-        texts: What is stored, and means nothing here: `Policy` and the keys of KMS.
+        redrive, redrive_allow: What is meant by the `texts` of the two redrive policies.
+        texts: What is shown as it was given, by AWS's names.
     """
 
     fifo: bool = False
@@ -73,9 +73,7 @@ class QueueAttributes:
     deduplication_scope: str = "queue"
     throughput_limit: str = "perQueue"
     redrive: Redrive | None = None
-    redrive_text: str = ""
     redrive_allow: RedriveAllow | None = None
-    redrive_allow_text: str = ""
     managed_encryption: bool = True
     texts: tuple[tuple[str, str], ...] = ()
 
@@ -88,10 +86,6 @@ class QueueAttributes:
             document["ContentBasedDeduplication"] = _bool_text(self.content_deduplication)
             document["DeduplicationScope"] = self.deduplication_scope
             document["FifoThroughputLimit"] = self.throughput_limit
-        if self.redrive_text:
-            document["RedrivePolicy"] = self.redrive_text
-        if self.redrive_allow_text:
-            document["RedriveAllowPolicy"] = self.redrive_allow_text
         document.update(self.texts)
         if "KmsMasterKeyId" in document:
             document.setdefault(_KEY_REUSE, _DEFAULT_KEY_REUSE)
@@ -189,9 +183,9 @@ def _with(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
         return _replaced(policy, field, _number(name, text, minimum, max_count))
     if name == "RedrivePolicy":
         redrive = _redrive(text) if text else None
-        return replace(policy, redrive=redrive, redrive_text=_shown(text, redrive) if redrive else "")
+        return replace(policy.with_text(name, _shown(text, redrive) if redrive else ""), redrive=redrive)
     if name == "RedriveAllowPolicy":
-        return replace(policy, redrive_allow=_allow(text) if text else None, redrive_allow_text=text)
+        return replace(policy.with_text(name, text), redrive_allow=_allow(text) if text else None)
     if name in _TEXTS:
         return _with_text(policy, name, text)
     if name in _CHOICES:

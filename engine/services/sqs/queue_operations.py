@@ -262,11 +262,9 @@ class QueueOperations:
             raise invalid_parameter(
                 "MaxResults", max_count, f"Must be between 1 and {MAX_LISTED}, if provided."
             )
-        return {
-            "Results": [
-                self._task_document(task) for task in self._queues.move_tasks_of(arn)[: max_count or 1]
-            ]
-        }
+        self._queues.resource(arn, "SourceArn")
+        tasks = self._queues.move_tasks.listed(arn)[: max_count or 1]
+        return {"Results": [self._task_document(task) for task in tasks]}
 
     def _task_document(self, task: MoveTask) -> Result:
         document: Result = {

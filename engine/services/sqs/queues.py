@@ -171,8 +171,8 @@ class Queues:
         self, source_arn: str, destination_arn: str | None, per_s: int | None, now_s: float
     ) -> MoveTask:
         """StartMessageMoveTask. Raises ServiceError."""
-        source = self._resource(source_arn, "SourceArn")
-        target = None if destination_arn is None else self._resource(destination_arn, "DestinationArn")
+        source = self.resource(source_arn, "SourceArn")
+        target = None if destination_arn is None else self.resource(destination_arn, "DestinationArn")
         if target is source:
             raise invalid_value("Source queue arn and destination queue arn cannot be the same.")
         if target is not None and target.policy.fifo != source.policy.fifo:
@@ -186,12 +186,8 @@ class Queues:
             )
         return self.move_tasks.start(source, destination_arn, per_s, now_s)
 
-    def move_tasks_of(self, source_arn: str) -> list[MoveTask]:
-        """ListMessageMoveTasks, the newest first. Raises ServiceError."""
-        self._resource(source_arn, "SourceArn")
-        return self.move_tasks.listed(source_arn)
-
-    def _resource(self, arn: str, parameter: str) -> Queue:
+    def resource(self, arn: str, parameter: str) -> Queue:
+        """The queue of the ARN that is given as `parameter`. Raises ServiceError if there is none."""
         if _ARN.fullmatch(arn) is None:
             raise invalid_value(
                 f"You must use this format to specify the {parameter}: "
@@ -207,7 +203,8 @@ class Queues:
         if redrive is None:
             return
         own = self.arn(name)
-        wrong = f"Value {policy.redrive_text} for parameter RedrivePolicy is invalid. Reason: "
+        given = policy.text("RedrivePolicy")
+        wrong = f"Value {given} for parameter RedrivePolicy is invalid. Reason: "
         target = self.find_arn(redrive.arn)
         if target is None:
             raise invalid_value(wrong + "Dead letter target does not exist.")

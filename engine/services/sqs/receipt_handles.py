@@ -15,8 +15,6 @@ _VERSION: Final = b"\x01\x01\x01"  # "AQEB", as AWS's handles begin
 class ReceiptHandles:
     """The handles of one queue; those of other queues are rejected."""
 
-    __slots__ = ("_prefix",)
-
     def __init__(self, unique_id: str) -> None:
         """`unique_id`: text of a UUID; its end distinguishes queues."""
         uid = bytes.fromhex(unique_id.replace("-", ""))[-_UID_BYTES:]

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.json_rpc import JsonRpc
+from engine.protocols.aws.query import Query
 from engine.protocols.http.message import Request
 
 Result = dict[str, Any]
-
-
-class SqsProtocol(Protocol):
-    """The protocol of a request, which writes its answer."""
-
-    def succeed(self, request: Request, request_id: str, operation: str, result: Mapping[str, Any]) -> None:
-        """Answer with `result`, in the names of the API's model."""
-
-    def fail(self, request: Request, request_id: str, error: ServiceError) -> None:
-        """Answer with `error`."""
 
 
 class SqsRequest:
@@ -26,7 +18,7 @@ class SqsRequest:
 
     Attributes:
         request: The HTTP request.
-        protocol: Its protocol.
+        protocol: Its protocol, which writes the answer.
         operation: AWS's name for what is asked.
         request_id: Value of `x-amzn-RequestId`.
         now_s: When it came, by queue clock.
@@ -34,7 +26,7 @@ class SqsRequest:
 
     __slots__ = ("now_s", "operation", "protocol", "request", "request_id")
 
-    def __init__(self, request: Request, protocol: SqsProtocol, operation: str, request_id: str) -> None:
+    def __init__(self, request: Request, protocol: JsonRpc | Query, operation: str, request_id: str) -> None:
         self.request = request
         self.protocol = protocol
         self.operation = operation

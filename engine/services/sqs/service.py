@@ -187,31 +187,30 @@ class SqsService:
                 if name.endswith("Batch"):  # without entries: a form says it so
                     params.setdefault("Entries", [])
             elif len(call.request.body) > _MAX_AT_ONCE_BYTES:
-                answer_in_turns(call.request, self._read_and_act(call, name))
+                answer_in_turns(call.request, self._execute_large(call, name))
                 return
             else:
                 params = read_object(call.request)
-            result = self._result(call, name, params)
+            self._act(call, name, params)
         except ServiceError as error:
             call.fail(error)
-        else:
-            if result is not None:
-                call.succeed(result)
 
-    def _read_and_act(self, call: SqsRequest, name: str) -> Steps[None]:
+    def _execute_large(self, call: SqsRequest, name: str) -> Steps[None]:
         try:
-            params = yield from read_large_object(call.request)
-            result = self._result(call, name, params)
+            self._act(call, name, (yield from read_large_object(call.request)))
         except ServiceError as error:
             call.fail(error)
-        else:
-            if result is not None:
-                call.succeed(result)
 
-    def _result(self, call: SqsRequest, name: str, params: dict[str, Any]) -> Result | None:
+    def _act(self, call: SqsRequest, name: str, params: dict[str, Any]) -> None:
         act = _MESSAGES.get(name)
         if act is not None:
-            return act(self._addressed(call, params), call, params)
+            result = act(self._addressed(call, params), call, params)
+        else:
+            result = self._act_on_queues(call, name, params)
+        if result is not None:
+            call.succeed(result)
+
+    def _act_on_queues(self, call: SqsRequest, name: str, params: dict[str, Any]) -> Result:
         operation = self._operations.get(name)
         if operation is None:
             raise _unknown(call)

@@ -12,8 +12,6 @@ Waiter = Callable[[float], None]
 class Waiters:
     """The waiters of one queue, the longest waiting first."""
 
-    __slots__ = ("_calling", "_waiting")
-
     def __init__(self) -> None:
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._calling = False

@@ -19,6 +19,7 @@ from engine.protocols.aws.service_model import Node, ServiceModel
 _SHOWN: Final = 10_000
 _NOT_NULL: Final = "Member must not be null"
 _NESTED: Final = ("structure", "list", "map")
+_NUMBERS: Final = ("integer", "long", "float", "double")
 
 _LINE_ENDS: Final = r"\n\r\u0085\u2028\u2029"
 _SPACES: Final = r" \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -152,46 +153,34 @@ def _is_one_broken(shape: Node, member: Node, values: Any) -> bool:
 
 def _all(shape: Node, member: Node) -> str:
     """All constraints of the members of a list or a map, whether they are broken or not."""
-    found = []
-    is_number = member["type"] in ("integer", "long", "float", "double")
-    what = "value" if is_number else "length"
-    if member["type"] not in _NESTED:
-        if "max" in member:
-            found.append(f"Member must have {what} less than or equal to {_bound(member, 'max')}")
-        if "min" in member:
-            found.append(f"Member must have {what} greater than or equal to {_bound(member, 'min')}")
-        if "pattern" in member:
-            found.append(f"Member must satisfy regular expression pattern: {member['pattern']}")
-        if "enum" in member:
-            found.append(_one_of(member))
-    if not shape.get("sparse"):
-        found.append(_NOT_NULL)
-    return ", ".join(found)
+    own = () if member["type"] in _NESTED else ("max", "min", "pattern", "enum")
+    found = [_constraint(member, kind) for kind in own if kind in member]
+    return ", ".join(found if shape.get("sparse") else [*found, _NOT_NULL])
 
 
 def _broken(shape: Node, value: Any) -> Iterator[str]:
     """The constraints that a value breaks by itself, whatever its members."""
     if isinstance(value, bool):
         return
-    is_number = isinstance(value, int | float)
-    size, what = (value, "value") if is_number else (len(value), "length")
+    size = value if isinstance(value, int | float) else len(value)
     if "pattern" in shape and not compiled(shape["pattern"]).fullmatch(value):
-        yield f"Member must satisfy regular expression pattern: {shape['pattern']}"
+        yield _constraint(shape, "pattern")
     if "max" in shape and size > shape["max"]:
-        yield f"Member must have {what} less than or equal to {_bound(shape, 'max')}"
+        yield _constraint(shape, "max")
     if "min" in shape and size < shape["min"]:
-        yield f"Member must have {what} greater than or equal to {_bound(shape, 'min')}"
+        yield _constraint(shape, "min")
     if "enum" in shape and value not in shape["enum"]:
-        yield _one_of(shape)
+        yield _constraint(shape, "enum")
 
 
-def _one_of(shape: Node) -> str:
-    return f"Member must satisfy enum value set: [{', '.join(shape['enum'])}]"
-
-
-def _bound(shape: Node, which: str) -> str:
-    bound = shape[which]
-    return str(float(bound) if shape["type"] in ("double", "float") else bound)
+def _constraint(shape: Node, kind: str) -> str:
+    if kind == "pattern":
+        return f"Member must satisfy regular expression pattern: {shape['pattern']}"
+    if kind == "enum":
+        return f"Member must satisfy enum value set: [{', '.join(shape['enum'])}]"
+    what = "value" if shape["type"] in _NUMBERS else "length"
+    bound = float(shape[kind]) if shape["type"] in ("double", "float") else shape[kind]
+    return f"Member must have {what} {'less' if kind == 'max' else 'greater'} than or equal to {bound}"
 
 
 def _message(shape: Node, value: Any, at: str, constraint: str) -> str:

@@ -194,10 +194,12 @@ class S3Api:
             if answer is None:
                 answer = await self._perform(call, operation)
                 self._notify(call, answer)
-            if isinstance(answer.body, Content):
-                await self._read_and_send(call, answer, answer.body)
-            else:
-                self._send(call, answer, answer.body)
+            body = answer.body
+            if isinstance(body, Content):
+                is_head = call.method == "HEAD"
+                blob_store = self._store.blob_store
+                body = _zeros(body.size) if is_head else await read_content(blob_store, self._offload, body)
+            self._send(call, answer, body)
         except S3Error as error:
             _refuse(call.request, error, call.request_id)
         except OSError as error:
@@ -227,12 +229,6 @@ class S3Api:
         if operation.changes:
             await self._store.blob_store.flushed()
         return answer
-
-    async def _read_and_send(self, call: S3Request, answer: S3Response, content: Content) -> None:
-        if call.method == "HEAD":
-            self._send(call, answer, _zeros(content.size))
-            return
-        self._send(call, answer, await read_content(self._store.blob_store, self._offload, content))
 
     def _notify(self, call: S3Request, answer: S3Response) -> None:
         bucket = self._store.buckets.get(call.bucket)

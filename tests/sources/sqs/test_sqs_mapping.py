@@ -512,7 +512,7 @@ async def test_a_queue_that_is_missing_is_made_and_one_that_comes_back_is_polled
     async with make_site({"queue": "new"}) as site:
         site.send("a", name="new")
         await anyio.sleep(1)
-        site.service.queues.delete("new", site.clock.now())
+        site.service.queues.delete("new")
         await anyio.sleep(1)
         site.service.queues.create("new", {}, {}, site.clock.now())
         site.send("b", name="new")

@@ -154,7 +154,10 @@ class Concurrency:
                 raise conflict("Version is pointed by a Provisioned Concurrency alias")
 
     def _check_rest(self, record: FunctionRecord, requested: int, what: str) -> None:
-        """Raise ServiceError if the account does not have that much, or too little stays unreserved."""
+        """Raise ServiceError if the account does not have that much, or too little stays unreserved.
+
+        `what` is requested. Of a reservation AWS tells the latter alone.
+        """
         others = sum(self._claimed(other) for other in self._registry.records() if other is not record)
         unreserved = self._registry.account.concurrency_limit - others
         if what == "ConcurrentExecutions" and requested > unreserved:

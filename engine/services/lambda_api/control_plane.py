@@ -85,17 +85,8 @@ class ControlPlane:
     ) -> None:
         """Build the parts, and find the operations of each.
 
-        Args:
-            registry: The functions there are.
-            package_store: Where their code lies.
-            deployment: The engine that runs them.
-            function_urls: Serves function URLs; None in an engine without a listener for HTTP events.
-            offload: Runs what blocks.
-            spawn: Starts what outlives a request.
-            fetch_code: Reads archives out of buckets; None in an engine without S3.
-            mappings: Polls queues; None in an engine without queues.
-            durable: The durable executions.
-            log_line: Logs a line for the operator.
+        `function_urls` is None in an engine without a listener for HTTP events, `fetch_code` in one without
+        S3, `mappings` in one without queues. `log_line` logs a line for the operator.
         """
         self._persistence = StatePersistence(registry, package_store, offload)
         self._packages = packages = CodePackages(

@@ -53,7 +53,7 @@ class Policies:
             raise invalid_parameter("We currently do not support adding policies for $LATEST.")
         self._registry.find(Addressed(name, None))
         found = self._registry.lookup_for_alias(call)
-        policy = found.record.policies.get(found.qualifier)
+        policy = _policy_of(found)
         check_revision(call.members.get("RevisionId"), self._revision(found, policy), "GetPolicy")
         statement = _statement(call.members, found.arn)
         self._keep(found, self._extended(policy, statement))
@@ -66,14 +66,14 @@ class Policies:
         missing = f"No policy found for: {self._registry.account.function_arn(name)}"
         self._registry.find(Addressed(name, None), missing)
         found = self._registry.lookup_for_alias(call)
-        self._keep(found, self._reduced(found.record.policies.get(found.qualifier), call, "GetPolicy"))
+        self._keep(found, self._reduced(_policy_of(found), call, "GetPolicy"))
         return Answer({})
 
     @operation("GetPolicy", kept=True)
     def get_policy(self, call: Call) -> Document:
         """GetPolicy: the policy as JSON text."""
         found = self._registry.find(self._registry.address(call), _NOTHING)
-        return _document(found.record.policies.get(found.qualifier), _NOTHING)
+        return _document(_policy_of(found), _NOTHING)
 
     def _revision(self, found: FoundFunction, policy: Policy | None) -> str:
         """What AddPermission may be given: the policy's revision, or without one the resource's own."""
@@ -101,10 +101,7 @@ class Policies:
     async def put(self, call: Call) -> Answer:
         """PutResourcePolicy: replaces the policy, or creates it."""
         found = self._resource(call)
-        policy = found.record.policies.get(found.qualifier)
-        check_revision(
-            call.members.get("RevisionId"), "" if policy is None else policy.revision, "GetResourcePolicy"
-        )
+        check_revision(call.members.get("RevisionId"), _revision(_policy_of(found)), "GetResourcePolicy")
         policy = _parsed(call.members["Policy"], self._registry.new_id())
         self._keep(found, policy)
         return Answer(_document(policy, _NOTHING))
@@ -113,13 +110,13 @@ class Policies:
     def get(self, call: Call) -> Document:
         """GetResourcePolicy: what GetPolicy shows, by the resource's ARN."""
         found = self._resource(call)
-        return _document(found.record.policies.get(found.qualifier), _NOTHING)
+        return _document(_policy_of(found), _NOTHING)
 
     @operation("DeleteResourcePolicy", writes=True, kept=True)
     async def delete(self, call: Call) -> Answer:
         """DeleteResourcePolicy. Raises ServiceError (404) if there is none."""
         found = self._resource(call)
-        policy = found.record.policies.get(found.qualifier)
+        policy = _policy_of(found)
         if policy is None:
             raise not_found(_NOTHING)
         check_revision(call.parameters.get("RevisionId"), policy.revision, "GetResourcePolicy")
@@ -142,8 +139,7 @@ class Policies:
         policy = version.policy
         statement = _statement(call.members, arn)
         extended = self._extended(policy, statement)
-        revision = call.parameters.get("RevisionId")
-        check_revision(revision, "" if policy is None else policy.revision, "GetLayerPolicy")
+        check_revision(call.parameters.get("RevisionId"), _revision(policy), "GetLayerPolicy")
         version.policy = extended
         return Answer({"Statement": _compact(statement), "RevisionId": extended.revision})
 
@@ -202,6 +198,15 @@ class Policies:
         rest = {key: statement for key, statement in policy.statements.items() if key != sid}
         revision = self._registry.new_id()
         return Policy(statements=rest, envelope=policy.envelope, revision=revision) if rest else None
+
+
+def _policy_of(found: FoundFunction) -> Policy | None:
+    return found.record.policies.get(found.qualifier)
+
+
+def _revision(policy: Policy | None) -> str:
+    """The revision that a caller may give; none, if there is no policy."""
+    return "" if policy is None else policy.revision
 
 
 def _statement(members: Mapping[str, Any], arn: str) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Service(NamedTuple):
     logs: Any
     """boto3's client of CloudWatch Logs; None where the service has no logs to ask for."""
 
+    log_group: str
+
     start: Callable[[Requirement, bytes], str]
     """Starts an execution named after the requirement, with that payload, and gives its ARN.
 
@@ -204,7 +206,7 @@ class _Check:
 
     def _log_problems(self, arn: str, started_ms: int) -> list[str]:
         pages = self._service.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{self._requirement.suite}",
+            logGroupName=self._service.log_group,
             startTime=started_ms,
             filterPattern=f'{{ ($.durableExecutionArn = "{arn}") || ($.executionArn = "{arn}") }}',
         )

@@ -28,7 +28,7 @@ from urllib.request import Request, urlopen
 
 from tests.durable.conformance.checking import Service, client, is_synchronous
 from tests.durable.conformance.requirement_files import Requirement
-from tests.durable.conformance.served import TARGETS, configuration, engine
+from tests.durable.conformance.served import CHECKED, TARGETS, configuration, engine
 
 AT_ONCE: Final = 8
 """Its listener refuses more connections."""
@@ -98,13 +98,13 @@ def partnered(folder: Path) -> Iterator[Service]:
                 time.sleep(0.2)
             return arn
 
-        yield Service(functions, None, start, completed, AT_ONCE)
+        yield Service(functions, None, "", start, completed, AT_ONCE)
 
 
 def _started(url: str, requirement: Requirement, payload: bytes) -> str:
     document = {
         "AccountId": "000000000000",
-        "FunctionName": requirement.suite,
+        "FunctionName": CHECKED,
         "FunctionQualifier": "$LATEST",
         "ExecutionName": requirement.id,
         "ExecutionTimeoutSeconds": 7200,

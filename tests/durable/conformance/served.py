@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.durable.conformance.checking import Service, client, is_synchronous
-from tests.durable.conformance.requirement_files import SUITES, Requirement
+from tests.durable.conformance.requirement_files import Requirement
 
 HANDLERS: Final = Path(__file__).parent / "handlers"
+CHECKED: Final = "checked"
+"""The function whose executions are checked; the log has its name."""
 TARGETS: Final = ("echo", "raising")
-ENVIRONMENTS: Final = 2
+ENVIRONMENTS: Final = 4
 """Per function: what computes is soon done, and what waits holds none."""
 
 
 def configuration(
     folder: Path, variables: Mapping[str, str] | None = None, *, durable: bool = True
 ) -> dict[str, Any]:
-    """A function for each suite, named after it, and those they invoke."""
+    """The function with the handlers of all suites, and those it invokes."""
     environment = {"CONFORMANCE_COUNTS": str(folder), **(variables or {})}
     common: dict[str, Any] = {
         "code": str(HANDLERS),
@@ -38,7 +40,7 @@ def configuration(
     }
     if durable:
         common["durable"] = {"execution_timeout_s": 7200}
-    handlers = {suite: f"{suite}.handler" for suite in SUITES} | {one: f"targets.{one}" for one in TARGETS}
+    handlers = {CHECKED: "every.handler", **{target: f"targets.{target}" for target in TARGETS}}
     return {"functions": {name: {"handler": handler, **common} for name, handler in handlers.items()}}
 
 
@@ -75,7 +77,7 @@ def served(folder: Path) -> Iterator[Service]:
 
         def start(requirement: Requirement, payload: bytes) -> str:
             answer = functions.invoke(
-                FunctionName=f"{requirement.suite}:$LATEST",
+                FunctionName=f"{CHECKED}:$LATEST",
                 DurableExecutionName=requirement.id,
                 InvocationType="RequestResponse" if is_synchronous(requirement) else "Event",
                 Payload=payload,
@@ -83,7 +85,7 @@ def served(folder: Path) -> Iterator[Service]:
             arn: str = answer["DurableExecutionArn"]
             return arn
 
-        yield Service(functions, client("logs", url), start)
+        yield Service(functions, client("logs", url), f"/aws/lambda/{CHECKED}", start)
 
 
 def _toml(document: Mapping[str, Any], table: str = "") -> str:

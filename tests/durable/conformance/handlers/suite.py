@@ -18,20 +18,23 @@ NO_RETRY = StepConfig(retry_strategy=RetryPresets.none())
 class Suite:
     """Handlers by requirement. An execution's name is the requirement that it is checked against."""
 
-    def __init__(self) -> None:
-        self._handlers: dict[str, Callable[[Any, Any], Any]] = {}
+    def __init__(self, *suites: Suite) -> None:
+        """With the handlers of those suites."""
+        self.handlers: dict[str, Callable[[Any, Any], Any]] = {}
+        for suite in suites:
+            self.handlers |= suite.handlers
 
     def fulfils(self, requirement: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """The function decorated does what that requirement says, with such options of the SDK."""
 
         def add(function: Callable[[Any, DurableContext], Any]) -> Callable[[Any, DurableContext], Any]:
-            self._handlers[requirement] = durable_execution(function, **options)
+            self.handlers[requirement] = durable_execution(function, **options)
             return function
 
         return add
 
     def __call__(self, event: Any, context: Any) -> Any:
-        return self._handlers[event["InitialExecutionState"]["Operations"][0]["Name"]](event, context)
+        return self.handlers[event["InitialExecutionState"]["Operations"][0]["Name"]](event, context)
 
 
 class Uppercase(SerDes[str]):

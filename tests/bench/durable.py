@@ -28,6 +28,8 @@ from aws_durable_execution_sdk_python import lambda_service as model
 from engine import Engine, Function
 from engine.cli.options import run
 from engine.core.durable.values import DurableConfig
+from engine.core.invocation import Invocation
+from engine.ports import Facts, Workshop
 from tests.bench import durable_handlers
 
 CODE = str(Path(__file__).parent)
@@ -112,19 +114,57 @@ async def operations(executor: str) -> dict[str, float]:
         return {"s": round(time.perf_counter() - began_s, 2)}
 
 
+class SleepingExecutor:
+    """Runs one wait without the SDK: the first invocation checkpoints it, the second looks at the clock."""
+
+    def __init__(self, _function: Function, facts: Facts, workshop: Workshop) -> None:
+        self.late_ms: list[float] = []
+        self._facts, self._workshop = facts, workshop
+
+    def start(self, env_id: int, /) -> None:
+        self._workshop.loop.call_soon(self._facts.ready, env_id, 0.0)
+
+    def run(self, _env_id: int, invocation: Invocation, /) -> None:
+        self._workshop.loop.call_soon(self._handle, invocation)
+
+    def _handle(self, invocation: Invocation) -> None:
+        now_s, event = time.time(), invocation.event.document
+        operations = event["InitialExecutionState"]["Operations"]
+        if len(operations) == 1:
+            wait_s = json.loads(operations[0]["ExecutionDetails"]["InputPayload"])
+            update = {"Id": "w", "Type": "WAIT", "Action": "START", "WaitOptions": {"WaitSeconds": wait_s}}
+            durable = self._workshop.durable
+            durable.checkpoint(event["DurableExecutionArn"], event["CheckpointToken"], [update], None)
+            self._facts.succeeded(invocation, b'{"Status": "PENDING"}')
+        else:
+            due_s = operations[1]["WaitDetails"]["ScheduledEndTimestamp"] / 1000
+            self.late_ms.append((now_s - due_s) * 1000)
+            self._facts.succeeded(invocation, b'{"Status": "SUCCEEDED", "Result": "null"}')
+
+    def stop(self, _env_id: int, /) -> None:
+        pass
+
+    def renew(self) -> None:
+        pass
+
+
 async def wakeups() -> dict[str, float]:
     """How late executions are invoked that wait, each for a time of its own."""
-    late_ms: list[float] = []
-    sleeping = function("sleeping", "loop", environment_concurrency=100)
-    async with Engine([sleeping], scaling_rate=0) as engine:
-        durable_handlers.BENCH["durable"] = engine.parts.durable
-        durable_handlers.BENCH["late_ms"] = late_ms
-        calls = [
-            asyncio.ensure_future(engine.invoke("sleeping", {"wait_s": 8 + number % 8}))
-            for number in range(SLEEPERS)
-        ]
+    made: list[SleepingExecutor] = []
+
+    def executor(*parts: Any) -> SleepingExecutor:
+        made.append(SleepingExecutor(*parts))
+        return made[-1]
+
+    async with Engine([function("sleeping", "loop")], executor=executor, scaling_rate=0) as engine:
+        waits = (8 + number % 8 for number in range(SLEEPERS))
+        calls = []
+        for wait_s in waits:
+            calls.append(asyncio.ensure_future(engine.invoke("sleeping", wait_s)))
+            await asyncio.sleep(0)  # so that not all are due at one moment
         outcomes = await asyncio.gather(*calls)
         assert all(outcome.ok for outcome in outcomes)
+    late_ms = made[0].late_ms
     p99 = quantiles(late_ms, n=100)[-1]
     return {"p50_ms": round(median(late_ms), 2), "p99_ms": round(p99, 2), "max_ms": round(max(late_ms), 2)}
 

@@ -2,9 +2,10 @@
 
 Run: `python -m tests.bench.durable [process] [thread] [operations] [wakeups]`; prints one JSON line.
 
-Executions have two steps, on AWS's SDK. The SDK holds an invocation for a tenth of a second at its end and
-costs a millisecond or two of CPU for each: so there are many environments, and beside each figure stands its
-floor, what the SDK does a second with a client that answers at once.
+Executions have two steps, on AWS's SDK. The SDK holds an invocation for a tenth of a second at its end: so
+there are many environments. It also needs milliseconds of CPU for each, and AWS's client some for each
+checkpoint. So beside each figure stands its floor: on thread what the SDK does with a client that answers at
+once, in one interpreter; on process what SDK and client need with such a server, on all cores.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import asyncio
 import json
 import os
 import resource
+import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median, quantiles
 from types import SimpleNamespace
@@ -38,6 +41,8 @@ ENVIRONMENTS = 96
 SECONDS = 5.0
 OPERATIONS = 3_000
 SLEEPERS = 10_000
+CORES = len(os.sched_getaffinity(0))
+FLOORED = {"process", "operations"}
 PARTS = ("process", "thread", "operations", "wakeups")
 
 
@@ -78,7 +83,8 @@ async def throughput(executor: str) -> dict[str, float]:
                     group.create_task(caller(began_s + seconds))
             return ended / (time.perf_counter() - began_s)
 
-        await load(2.0)  # each environment makes its client
+        for _ in range(2):  # each environment makes its client
+            await asyncio.gather(*(engine.invoke("two_steps", {"sku": "A1"}) for _ in range(ENVIRONMENTS)))
         loop_s, all_s = loop_cpu_s(), time.process_time() + descendants_cpu_s(os.getpid())
         rate = await load(SECONDS)
         loop_ms = (loop_cpu_s() - loop_s) / ended * 1000
@@ -172,6 +178,75 @@ async def wakeups() -> dict[str, float]:
 # ---------------------------------------------------------------- floors
 
 
+async def answer_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A service of durable executions for whom all that was started has succeeded."""
+    while head := await reader.readuntil(b"\r\n\r\n"):
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        body = json.loads(await reader.readexactly(length))
+        operations = [
+            {
+                "Id": update["Id"],
+                "Type": update["Type"],
+                "Status": "SUCCEEDED",
+                "StartTimestamp": 1.0,
+                "StepDetails": {"Attempt": 1, "Result": update["Payload"]},
+            }
+            for update in body["Updates"]
+            if update["Action"] == "SUCCEED"
+        ]
+        document = {"CheckpointToken": "dG9r", "NewExecutionState": {"Operations": operations}}
+        text = json.dumps(document).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
+
+
+async def serve_at_once() -> None:
+    server = await asyncio.start_server(answer_at_once, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextmanager
+def instant_server() -> Iterator[None]:
+    """Points AWS's clients of this process at a server in one of its own."""
+    command = [sys.executable, "-m", "tests.bench.durable", "server"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        os.environ["AWS_ENDPOINT_URL_LAMBDA"] = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a"}
+        os.environ["AWS_SECRET_ACCESS_KEY"] = "b"
+        yield
+        server.kill()
+
+
+def over_http(handler: Any, payload: dict[str, Any]) -> None:
+    started = {
+        "Id": "e",
+        "Type": "EXECUTION",
+        "Status": "STARTED",
+        "StartTimestamp": 1000,
+        "ExecutionDetails": {"InputPayload": json.dumps(payload)},
+    }
+    event = {
+        "DurableExecutionArn": "arn:aws:lambda:us-east-1:000000000000:function:f:1/durable-execution/n/e",
+        "CheckpointToken": "dG9r",
+        "InitialExecutionState": {"Operations": [started]},
+    }
+    assert "SUCCEEDED" == handler(event, bare_context())["Status"]
+
+
+def floors_over_http() -> tuple[float, float]:
+    """CPU milliseconds of two steps, and seconds of many, by SDK and client."""
+    with instant_server():
+        over_http(durable_handlers.two_steps, {"sku": "A1"})
+        cpu_s = time.process_time()
+        for _ in range(40):
+            over_http(durable_handlers.two_steps, {"sku": "A1"})
+        cpu_ms = (time.process_time() - cpu_s) / 40 * 1000
+        began_s = time.perf_counter()
+        over_http(durable_handlers.steps, {"steps": OPERATIONS})
+        return round(cpu_ms, 2), round(time.perf_counter() - began_s, 2)
+
+
 class InstantClient:
     """Answers each checkpoint at once: all that was started has succeeded."""
 
@@ -192,13 +267,17 @@ class InstantClient:
         return model.CheckpointOutput(checkpoint_token, state)
 
 
-def by_the_sdk_alone(handler: Any, payload: dict[str, Any]) -> None:
+def bare_context() -> SimpleNamespace:
     context = SimpleNamespace(
         aws_request_id="r", tenant_id=None, client_context=None, identity=None, memory_limit_in_mb=128
     )
     for name in ("function_name", "function_version", "invoked_function_arn"):
         setattr(context, name, name)
     context.log_group_name = context.log_stream_name = "log"
+    return context
+
+
+def by_the_sdk_alone(handler: Any, payload: dict[str, Any]) -> None:
     started = model.Operation(
         "e",
         model.OperationType.EXECUTION,
@@ -207,7 +286,7 @@ def by_the_sdk_alone(handler: Any, payload: dict[str, Any]) -> None:
     )
     state = sdk.InitialExecutionState([started], "")
     event = sdk.DurableExecutionInvocationInputWithClient("arn/e", "t", state, service_client=InstantClient())
-    assert "SUCCEEDED" == handler(event, context)["Status"]
+    assert "SUCCEEDED" == handler(event, bare_context())["Status"]
 
 
 def floor_of_throughput() -> float:
@@ -236,19 +315,23 @@ def floor_of_operations() -> float:
 
 async def main(parts: list[str]) -> None:
     found: dict[str, Any] = {}
+    floor_cpu_ms, floor_s = await asyncio.to_thread(floors_over_http) if FLOORED & {*parts} else (0.0, 0.0)
     if "process" in parts:
         found["process"] = await throughput("process")
+        found["process"]["floor_cpu_ms"] = floor_cpu_ms
+        found["process"]["floor_per_s"] = round(CORES * 1000 / floor_cpu_ms, 1)
     if "thread" in parts:
         found["thread"] = await throughput("thread")
         found["thread"]["floor_per_s"] = await asyncio.to_thread(floor_of_throughput)
     if "operations" in parts:
         for executor in ("process", "thread"):
             found[f"operations_{executor}"] = await operations(executor)
-        found["operations_floor_s"] = await asyncio.to_thread(floor_of_operations)
+        found["operations_process"]["floor_s"] = floor_s
+        found["operations_thread"]["floor_s"] = await asyncio.to_thread(floor_of_operations)
     if "wakeups" in parts:
         found["wakeups"] = await wakeups()
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    run(main(sys.argv[1:] or list(PARTS)))
+    run(serve_at_once() if sys.argv[1:] == ["server"] else main(sys.argv[1:] or list(PARTS)))

@@ -65,7 +65,7 @@ def parsed(body: bytes, new_id: Callable[[], str]) -> NotificationConfiguration:
         if child.tag == "EventBridgeConfiguration":
             eventbridge = True
         elif (tag := _LEGACY.get(child.tag, child.tag)) in _KINDS:
-            rules.append(_rule(child, _KINDS[tag], new_id))
+            rules.append(_rule(child, tag, new_id))
         else:
             raise S3Error("MalformedXML")
     if len(rules) > _MAX_RULES or len({rule.id for rule in rules}) != len(rules):
@@ -88,11 +88,12 @@ def _ambiguous(first: NotificationRule, second: NotificationRule) -> S3Error:
     return invalid_argument(message, "Event", ", ".join((*first.events, *second.events)))
 
 
-def _rule(node: Element, of: _Kind, new_id: Callable[[], str]) -> NotificationRule:
+def _rule(node: Element, tag: str, new_id: Callable[[], str]) -> NotificationRule:
+    of = _KINDS[tag]
     value = value_of(of.shape, node)
     arn, kind = value[of.arn], of.kind
     if not of.pattern.fullmatch(arn):
-        raise invalid_argument("The ARN could not be parsed", of.arn.removesuffix("Arn"), arn)
+        raise invalid_argument("The ARN could not be parsed", tag.removesuffix("Configuration"), arn)
     for event in value["Events"]:
         if event not in EVENT_TYPES:
             raise invalid_argument("The event is not supported for notifications", "Event", event)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
+from engine.ports import Clock
 from engine.services.s3.errors import S3Error, no_such_key
 from engine.services.s3.model import ObjectVersion, Upload
 
@@ -24,8 +25,8 @@ class Range(NamedTuple):
     size: int
 
 
-def check_read(headers: Mapping[str, str], version: ObjectVersion, prefix: str = "") -> None:
-    """Conditions of a read, or with a `prefix` of the source of a copy.
+def check_read(headers: Mapping[str, str], version: ObjectVersion, clock: Clock, prefix: str = "") -> None:
+    """Conditions of a read, or with a `prefix` of the source of a copy; a time to come is no condition.
 
     Raises:
         S3Error: PreconditionFailed, or NotModified for a read.
@@ -41,7 +42,7 @@ def check_read(headers: Mapping[str, str], version: ObjectVersion, prefix: str =
     if none_match is not None:
         if _lists(none_match, version.etag):
             raise _unchanged(version, prefix, "If-None-Match")
-    elif since_s is not None and version.modified_s <= since_s:
+    elif since_s is not None and version.modified_s <= since_s <= clock.wall():
         raise _unchanged(version, prefix, "If-Modified-Since")
 
 

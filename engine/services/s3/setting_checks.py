@@ -46,7 +46,7 @@ def check_encryption(_context: OperationContext, _bucket: Bucket, value: dict[st
         message = (
             "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
         )
-        raise invalid_argument(message, "ApplyServerSideEncryptionByDefault", "")
+        raise invalid_argument(message, "ApplyServerSideEncryptionByDefault")
     header_line("x-amz-server-side-encryption-aws-kms-key-id", by_default.get("KMSMasterKeyID", ""))
     return {"Rules": [rule]}
 

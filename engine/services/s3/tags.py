@@ -25,7 +25,7 @@ def tags_of(tagging: str) -> dict[str, str]:
     """Tags as they stand in `x-amz-tagging`: as a query string."""
     try:
         pairs = parse_qsl(tagging, keep_blank_values=True, errors="strict")
-        if len(dict(pairs)) < len(pairs):
+        if len(dict(pairs)) < len(pairs) or not all(TAG.fullmatch(name + value) for name, value in pairs):
             raise ValueError(tagging)
     except ValueError:
         raise invalid_argument(

@@ -265,6 +265,8 @@ DIFFERENCES = {
     r"wrong order\.Error\..*": "S3 looks at the order first",
     r"(no parts|part of none)\..*": "moto fails",
     r"(wrong md5|no md5|wrong crc|long key)\..*": "moto takes what S3 refuses",
+    r"no key tags\.Error\.Key": "S3 puts the bucket before it, there alone; recorded",
+    r"get since\..*": "a time to come is no condition to S3",
     r"notify a queue that is none\.Error\..*": "S3's words, recorded",
 }
 """By path of a member: why this store's answer is S3's. Each must be met."""

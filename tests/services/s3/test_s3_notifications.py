@@ -292,6 +292,13 @@ def test_a_configuration_that_cannot_be_is_refused(shop, entry, message):
     assert (400, "InvalidArgument", message) == answer.error
 
 
+@pytest.mark.parametrize(
+    ("entry", "name"), [(queue(arn="x"), "Queue"), ((*function()[:2], "x", *function()[3:]), "CloudFunction")]
+)
+def test_an_arn_that_is_none_is_told_with_the_element_it_stands_in(shop, entry, name):
+    assert [name] == configure(shop, entry).text("ArgumentName")
+
+
 def test_a_filter_of_another_kind_is_refused(shop):
     body = configuration(function(prefix="in/")).replace(b"<Name>prefix", b"<Name>infix")
 

@@ -12,6 +12,7 @@ from engine.services.s3.preconditions import asked_range
 
 ETAG = hashlib.md5(b"0123456789").hexdigest()
 BEFORE, AFTER = "Thu, 12 Mar 2020 00:00:00 GMT", "Sat, 14 Mar 2020 00:00:00 GMT"
+NOW = "Fri, 13 Mar 2020 07:06:40 GMT"
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def kept(shop):
         ({"if-none-match": f'W/"{ETAG}"'}, 304),
         ({"if-none-match": "*"}, 304),
         ({"if-none-match": '"00"'}, 200),
-        ({"if-modified-since": AFTER}, 304),
+        ({"if-modified-since": NOW}, 304),
+        ({"if-modified-since": AFTER}, 200),
         ({"if-modified-since": BEFORE}, 200),
         ({"if-modified-since": "yesterday"}, 200),
         ({"if-unmodified-since": BEFORE}, 412),
@@ -163,7 +165,8 @@ def test_a_copy_says_what_its_source_says_or_what_it_is_told(kept, headers, meta
         ({"x-amz-metadata-directive": "MAYBE"}, (400, "InvalidArgument")),
         ({"x-amz-copy-source-if-match": '"00"'}, (412, "PreconditionFailed")),
         ({"x-amz-copy-source-if-none-match": f'"{ETAG}"'}, (412, "PreconditionFailed")),
-        ({"x-amz-copy-source-if-modified-since": AFTER}, (412, "PreconditionFailed")),
+        ({"x-amz-copy-source-if-modified-since": NOW}, (412, "PreconditionFailed")),
+        ({"x-amz-copy-source-if-modified-since": AFTER}, (200, None)),
         ({"x-amz-copy-source-if-unmodified-since": AFTER}, (200, None)),
         ({"x-amz-checksum-algorithm": "SHA256"}, (200, None)),
         ({"x-amz-checksum-algorithm": "ROT13"}, (400, "InvalidRequest")),

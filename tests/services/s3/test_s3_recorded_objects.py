@@ -274,3 +274,44 @@ def test_a_document_that_is_missing_is_told_so(shop):
     assert (400, "MissingRequestBodyError", "Request Body is empty") == shop.ask(
         "PUT", "/b-1?object-lock"
     ).error
+
+
+@pytest.mark.parametrize(
+    ("span", "is_whole"), [("bytes=0-100", True), ("bytes=-15", True), ("bytes=0-1", False)]
+)
+def test_a_range_that_is_all_of_an_object_has_its_checksum(s3, span, is_whole):
+    s3.put_object(Bucket="b-1", Key="k", Body=b"0123456789", ChecksumAlgorithm="SHA256")
+    found = s3.get_object(Bucket="b-1", Key="k", Range=span, ChecksumMode="ENABLED")
+
+    assert (206, is_whole) == (found["ResponseMetadata"]["HTTPStatusCode"], "ChecksumSHA256" in found)
+
+
+def test_a_time_to_come_is_no_condition(s3):
+    s3.put_object(Bucket="b-1", Key="k")
+    later, now = "Sat, 14 Mar 2020 00:00:00 GMT", "Fri, 13 Mar 2020 07:06:40 GMT"
+    s3.get_object(Bucket="b-1", Key="k", IfModifiedSince=later)
+    s3.copy_object(**ITSELF, StorageClass="STANDARD_IA", CopySourceIfModifiedSince=later)
+
+    assert 304 == refused(s3.get_object, Bucket="b-1", Key="k", IfModifiedSince=now)[0]
+
+
+@pytest.mark.parametrize("tagging", ["a=b,c=d", "a%2Cb=c", "a=b&a=b"])
+def test_what_no_tag_can_have_is_told_as_a_mistake_of_the_header(s3, tagging):
+    status, error = refused(s3.put_object, Bucket="b-1", Key="k", Tagging=tagging)
+
+    assert (400, "InvalidArgument", "x-amz-tagging", tagging) == (
+        status,
+        error["Code"],
+        error["ArgumentName"],
+        error["ArgumentValue"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "key"),
+    [("get_object_tagging", "b-1/none"), ("delete_object_tagging", "none"), ("get_object", "none")],
+)
+def test_the_bucket_stands_before_a_missing_key_where_its_tags_are_asked_for(s3, operation, key):
+    status, error = refused(getattr(s3, operation), Bucket="b-1", Key="none")
+
+    assert (404, "NoSuchKey", key) == (status, error["Code"], error["Key"])

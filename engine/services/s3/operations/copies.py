@@ -31,7 +31,7 @@ def find_source(context: OperationContext, call: S3Request) -> ObjectVersion:
     """The version that `x-amz-copy-source` names, its conditions checked."""
     name, key, version_id = copy_source(call.headers["x-amz-copy-source"])
     source = context.store.get(context.store.bucket(name), key, version_id)
-    check_read(call.headers, source, "x-amz-copy-source-")
+    check_read(call.headers, source, context.clock, "x-amz-copy-source-")
     check_readable(source, context.clock.wall(), "ObjectNotInActiveTierError")
     return source
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from engine.protocols.aws.operation import operation
 from engine.services.s3.acl import ACL, PRIVATE, acl_asked
 from engine.services.s3.documents import answer, payload_of
-from engine.services.s3.errors import S3Error, not_implemented
+from engine.services.s3.errors import S3Error, no_such_key, not_implemented
 from engine.services.s3.events import RestoredCopy
 from engine.services.s3.model import Bucket, ObjectVersion
 from engine.services.s3.object_lock import (
@@ -53,7 +53,12 @@ def _with(version: ObjectVersion, name: str, value: Any) -> dict[str, Any]:
 
 @operation("GetObjectTagging")
 def get_object_tagging(context: OperationContext, call: S3Request) -> S3Response:
-    bucket, version = _tagged(context, call)
+    try:
+        bucket, version = _tagged(context, call)
+    except S3Error as error:
+        if error.code != "NoSuchKey":
+            raise
+        raise no_such_key(f"{call.bucket}/{call.key}", error.headers) from None  # here alone, as recorded
     tags = shown_tags(version.object_metadata.tags)
     return answer("GetObjectTagging", tags, version_header(bucket, version))
 

@@ -96,7 +96,7 @@ def checksum_head(checksum: Checksum | None) -> bytes:
 def get_object(context: OperationContext, call: S3Request) -> S3Response:
     """HeadObject too: the server leaves the body of HEAD out."""
     bucket, version = context.version(call)
-    check_read(call.headers, version)
+    check_read(call.headers, version, context.clock)
     head = object_head(version) + version_header(bucket, version)
     if bucket.settings:
         head += expiration_head(bucket, version)
@@ -110,9 +110,10 @@ def get_object(context: OperationContext, call: S3Request) -> S3Response:
         head = _overridden(head, call)
     if part is not None and version.parts:
         head += b"x-amz-mp-parts-count: %d\r\n" % len(version.parts)
+    is_whole = wanted is None or wanted[1] - wanted[0] == version.size
+    if is_whole and call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+        head += checksum_head(version.checksum)
     if wanted is None:
-        if call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-            head += checksum_head(version.checksum)
         return S3Response(200, head, _readable(context, call, version.content))
     start, stop, size = wanted
     head += b"content-range: bytes %d-%d/%d\r\n" % (start, stop - 1, size)

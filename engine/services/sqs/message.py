@@ -43,20 +43,6 @@ VISIBLE: Final = MessageState.VISIBLE
 IN_FLIGHT: Final = MessageState.IN_FLIGHT
 GONE: Final = MessageState.GONE
 
-TRANSITIONS: Final = frozenset(
-    {
-        (None, VISIBLE),
-        (None, DELAYED),
-        (DELAYED, VISIBLE),
-        (DELAYED, GONE),
-        (VISIBLE, IN_FLIGHT),
-        (VISIBLE, GONE),
-        (IN_FLIGHT, VISIBLE),
-        (IN_FLIGHT, GONE),
-    }
-)
-"""The rows of the table above; None stands for a message that is new."""
-
 FIRST_SEQUENCE_NUMBER: Final = 18_849_496_460_467_696_128  # 20 digits, as AWS's are
 
 

@@ -122,7 +122,8 @@ class MessageOperations:
         seconds = f"Must be >= 0 and <= {MAX_VISIBILITY_S}, if provided."
         timeout_s = _within(params, "VisibilityTimeout", 0, MAX_VISIBILITY_S, seconds)
         attempt_id = token_of(params, "ReceiveRequestAttemptId") if queue.policy.fifo else None
-        options = ReceiveOptions(
+        receive = partial(
+            self._receive,
             1 if max_count is None else max_count,
             timeout_s,
             attempt_id,
@@ -132,7 +133,7 @@ class MessageOperations:
         if wait_s is None:
             wait_s = queue.policy.wait_s
         if not (wait_s and queue.waiting):  # those that wait longer are served first
-            messages = self._receive(options, now_s)
+            messages = receive(now_s)
             if messages:
                 return {"Messages": messages}
         if not wait_s:
@@ -141,12 +142,19 @@ class MessageOperations:
                 raise sqs_error("OverLimit", reason)
             return {}
         queue.messages.tick(now_s)
-        LongPoll(call, queue, partial(self._receive, options), self._context.polls, wait_s)
+        LongPoll(call, queue, receive, self._context.polls, wait_s)
         return None
 
-    def _receive(self, options: ReceiveOptions, now_s: float) -> list[dict[str, Any]]:
+    def _receive(
+        self,
+        max_count: int,
+        timeout_s: int | None,
+        attempt_id: str | None,
+        system_names: list[str],
+        attribute_names: list[str],
+        now_s: float,
+    ) -> list[dict[str, Any]]:
         queue, encode, system = self.queue, self.handles.encode, self._context.system
-        max_count, timeout_s, attempt_id, system_names, attribute_names = options
         messages = [
             message_json(message, encode(message.receipt), system, system_names, attribute_names)
             for message in queue.receive(max_count, now_s, timeout_s, attempt_id)
@@ -234,16 +242,6 @@ class MessageOperations:
                 f"Total VisibilityTimeout for the message is beyond the limit [{MAX_VISIBILITY_S} seconds]"
             )
             raise invalid_parameter("VisibilityTimeout", timeout_s, reason)
-
-
-class ReceiveOptions(NamedTuple):
-    """Options of ReceiveMessage; `timeout_s` is the visibility timeout, None for the queue's."""
-
-    max_count: int
-    timeout_s: int | None
-    attempt_id: str | None
-    system_names: list[str]
-    attribute_names: list[str]
 
 
 def _within(params: Params, name: str, minimum: int, max_count: int, reason: str) -> int | None:

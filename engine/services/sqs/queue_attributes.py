@@ -178,9 +178,11 @@ def _not_on_standard(name: str) -> ServiceError:
 
 
 def _with(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
+    changes: dict[str, Any]  # by fields
     if name in _NUMBERS:
         field, minimum, max_count = _NUMBERS[name]
-        return _replaced(policy, field, _number(name, text, minimum, max_count))
+        changes = {field: _number(name, text, minimum, max_count)}
+        return replace(policy, **changes)
     if name == "RedrivePolicy":
         redrive = _redrive(text) if text else None
         return replace(policy.with_text(name, _shown(text, redrive) if redrive else ""), redrive=redrive)
@@ -192,7 +194,8 @@ def _with(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
         field, choices = _CHOICES[name]
         if text not in choices:
             raise invalid_attribute(name)
-        return _replaced(policy, field, text)
+        changes = {field: text}
+        return replace(policy, **changes)
     flag = _flag(name, text)
     if name == "FifoQueue":
         if not flag:
@@ -203,11 +206,6 @@ def _with(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:
     if flag:
         policy = policy.with_text("KmsMasterKeyId", "").with_text(_KEY_REUSE, "")
     return replace(policy, managed_encryption=flag)
-
-
-def _replaced(policy: QueueAttributes, field: str, value: object) -> QueueAttributes:
-    changes: dict[str, Any] = {field: value}
-    return replace(policy, **changes)
 
 
 def _with_text(policy: QueueAttributes, name: str, text: str) -> QueueAttributes:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from engine.services.sqs.errors import invalid_value, no_resource, no_such_queue, sqs_error
@@ -13,11 +14,9 @@ from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes, changed
+from engine.services.sqs.settings import FIFO_SUFFIX, QUEUE_NAME
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 _ARN: Final = re.compile(r"arn(:[^:]*){4}:.+")
-_FIFO_SUFFIX: Final = ".fifo"
-_LONGEST_NAME: Final = 80
 _NAME_RULE: Final = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
 _FIFO_NAME_RULE: Final = (
     "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end "
@@ -25,16 +24,15 @@ _FIFO_NAME_RULE: Final = (
 )
 
 
+@dataclass(slots=True)
 class QueueRecord:
     """A queue with its tags and times. Times are those of the queue clock, seconds."""
 
-    __slots__ = ("created_s", "modified_s", "purged_s", "queue", "tags")
-
-    def __init__(self, queue: Queue, tags: dict[str, str], now_s: float) -> None:
-        self.queue = queue
-        self.tags = tags
-        self.created_s = self.modified_s = now_s
-        self.purged_s = -math.inf
+    queue: Queue
+    tags: dict[str, str]
+    created_s: float
+    modified_s: float
+    purged_s: float = -math.inf
 
 
 class Queues:
@@ -127,7 +125,7 @@ class Queues:
         policy = changed(QueueAttributes(fifo=fifo), attributes)
         self._check_redrive(name, policy)
         queue = Queue(name, self.arn(name), policy, self.find_arn, set_timer=self._set_timer)
-        self._records[name] = QueueRecord(queue, dict(tags), now_s)
+        self._records[name] = QueueRecord(queue, dict(tags), now_s, now_s)
         self.changes += 1
         for listener in self._listeners:
             listener(queue)
@@ -221,8 +219,6 @@ class Queues:
 def _is_fifo(name: str, attributes: Mapping[str, str]) -> bool:
     """Whether it is to be a FIFO queue. Raises ServiceError for a name that no such queue can have."""
     fifo = attributes.get("FifoQueue", "false").lower() == "true"
-    stem = name.removesuffix(_FIFO_SUFFIX) if fifo else name
-    good = _NAME.fullmatch(stem) is not None and len(name) <= _LONGEST_NAME
-    if not good or fifo != name.endswith(_FIFO_SUFFIX):
+    if QUEUE_NAME.fullmatch(name) is None or fifo != name.endswith(FIFO_SUFFIX):
         raise invalid_value(_FIFO_NAME_RULE if fifo else _NAME_RULE)
     return fifo

@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.services.sqs import message as module
-from engine.services.sqs.message import DELAYED, GONE, IN_FLIGHT, TRANSITIONS, VISIBLE, MessageState
+from engine.services.sqs.message import DELAYED, GONE, IN_FLIGHT, VISIBLE, MessageState
 from engine.services.sqs.queue import Queue
 from engine.services.sqs.queue_attributes import QueueAttributes, Redrive
 
 RETENTION_S = 1_000.0
 TIMEOUT_S = 30.0
 DEAD = Queue("dead", "arn:dead", QueueAttributes())
+STATES = {"(new)": None, **MessageState.__members__}
+ROWS = re.findall(r"^\| (\S+) +\| ([A-Z_]+) +\|", module.__doc__, re.MULTILINE)
+TRANSITIONS = {(STATES[before], STATES[after]) for before, after in ROWS}
+"""The rows of the table in `message.py`."""
 
 
 def queue_of(state: MessageState | None) -> tuple[Queue, int]:
@@ -103,14 +107,6 @@ def test_a_message_received_too_often_goes_to_the_dead_letter_queue():
 def test_the_steps_above_are_all_rows_of_the_table():
     """And the other way round."""
     assert TRANSITIONS == {(before, after) for _, before, after, _ in STEPS}
-
-
-def test_the_table_in_prose_has_the_same_rows():
-    """Of the docstring of the module."""
-    names = {"(new)": None, **MessageState.__members__}
-    rows = re.findall(r"^\| (\S+) +\| ([A-Z_]+) +\|", module.__doc__, re.MULTILINE)
-
-    assert TRANSITIONS == {(names[before], names[after]) for before, after in rows}
 
 
 @given(

@@ -154,12 +154,17 @@ class ControlPlane:
         self._durable.when_kept(partial(_answer_kept, request, call, document, request_id))
 
     async def answer_archive(self, request: Request, request_id: str) -> None:
-        """Answer the archive of code that a `Location` names."""
-        data = await self._packages.archive(request.target.decode("latin-1").removeprefix(ARCHIVES))
+        """Answer the archive of code that a `Location` names. Raises nothing."""
+        try:
+            data = await self._packages.archive(request.target.decode("latin-1").removeprefix(ARCHIVES))
+        except OSError as error:
+            _log.error("an archive could not be read: %s", error)
+            failure = service_error(500, f"The package could not be read: {error.strerror or error}")
+            answer_error(request, failure, request_id)
+            return
         if data is None:
-            answer_error(
-                request, not_found("There is no such archive, or it is not needed any more."), request_id
-            )
+            gone = not_found("There is no such archive, or it is not needed any more.")
+            answer_error(request, gone, request_id)
         else:
             request.respond(200, b"Content-Type: application/zip\r\n", data)
 

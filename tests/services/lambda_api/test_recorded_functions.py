@@ -296,6 +296,14 @@ def test_locations_are_downloads_at_the_address_that_the_client_used(made):
     assert {"application/zip"} == {answer.headers["content-type"] for answer in answers}
 
 
+def test_an_archive_that_cannot_be_read_is_an_error_of_ours(made, package_store):
+    place = made.get_function(FunctionName="f")["Code"]["Location"].removeprefix("http://lambda")
+    package_store.archive_path(place.rpartition("/")[2]).unlink()
+    status, code, _ = made.bench.ask("GET", place).error
+
+    assert (500, "ServiceException") == (status, code)
+
+
 @pytest.mark.parametrize("folder", ["", "..", "../state.json", "%2e%2e/state.json", "none"])
 def test_nothing_but_archives_is_downloaded(made, folder):
     status, code, _ = made.bench.ask("GET", f"/2015-03-31/archives/{folder}").error

@@ -36,5 +36,9 @@ class ServedFunction(Protocol):
         """`$LATEST`, or the number of a published version."""
 
     @property
+    def is_package(self) -> bool:
+        """Whether its code came over the Lambda API: a folder `task`, with layers in `opt` beside it."""
+
+    @property
     def log_group(self) -> str | None:
         """Where it logs; None for `/aws/lambda/<name>`."""

@@ -106,8 +106,9 @@ class HandlerRunner:
             loader = self._loader
             try:
                 loaded = loader.load(self._function.handler, fresh=fresh)
-            except InitError:
+            except InitError as error:
                 if loader is self._loader:
+                    error.stack = self._as_on_lambda(error.stack)
                     raise
             else:
                 if loader is self._loader:
@@ -198,6 +199,7 @@ class HandlerRunner:
             failure = Failure(error.error_type, str(error), ())
         else:
             failure = failure_of(error)
+            failure = failure._replace(stack=self._as_on_lambda(failure.stack))
         request_id = invocation.event.request_id
         if self._logs_json:
             text = run_log_json(failure, request_id, self._clock.wall())
@@ -205,6 +207,19 @@ class HandlerRunner:
             text = run_log_text(failure)
         self._log(invocation, text)
         return Result(Status.ERROR, error_body(failure, request_id))
+
+    def _as_on_lambda(self, stack: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the files of a package by the folders that Lambda has for its code and its layers.
+
+        Code that the user has as files keeps its own paths.
+        """
+        if not self._function.is_package:
+            return stack
+        task, layers = f'  File "{self.code}/', f'  File "{self.code.parent}/opt/'
+        return tuple(
+            entry.replace(task, '  File "/var/task/', 1).replace(layers, '  File "/opt/', 1)
+            for entry in stack
+        )
 
     def exited(self, error: BaseException, invocation: Invocation) -> Result:
         """The result of a handler that ended its environment by `sys.exit` or another BaseException."""

@@ -21,6 +21,7 @@ class FunctionSpec(NamedTuple):
     snapstart: bool = False
     ephemeral_storage_mb: int = 512
     log_group: str | None = None
+    is_package: bool = False
 
 
 class EnvironmentSpec(NamedTuple):

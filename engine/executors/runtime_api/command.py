@@ -18,6 +18,7 @@ from engine.core.function import Account, Function
 from engine.core.python_interpreter import PythonInterpreter
 from engine.core.variables import EXEC_WRAPPER, initialisation_of, lambda_variables
 from engine.errors import EngineError
+from engine.executors.marshal import exit_reason
 
 CLIENT: Final = "awslambdaric"
 INHERITED: Final = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
@@ -34,10 +35,11 @@ class InvalidEntrypoint(EngineError):
     def __str__(self) -> str:
         return f"Couldn't find valid bootstrap(s): [{self.places}]"
 
-    @property
-    def failure(self) -> InitFailure:
-        """The failure, as the driver is told of it."""
-        return InitFailure("Runtime.InvalidEntrypoint", str(self))
+    def failure_of(self, function: Function) -> InitFailure:
+        """The failure, as the driver is told of it. A wrapper is started by a shell on Lambda (recorded)."""
+        if self.places != function.environment.get(EXEC_WRAPPER):
+            return InitFailure("Runtime.InvalidEntrypoint", str(self))
+        return InitFailure("Runtime.ExitError", exit_reason(126 if Path(self.places).exists() else 127))
 
 
 def command_of(function: Function, interpreter: PythonInterpreter | None = None) -> tuple[str, ...]:

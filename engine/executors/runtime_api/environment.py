@@ -99,7 +99,7 @@ class RuntimeEnvironment:
             self._spawning = True
             await self._owner.workshop.offload(self._spawn)
         except InvalidEntrypoint as error:
-            self.failed(error.failure)
+            self.failed(error.failure_of(self._owner.function))
             return
         except OSError as error:  # the machine has no more descriptors, processes, ports or memory
             self.failed(InitFailure("Sandbox.Failure", str(error)))

@@ -104,6 +104,7 @@ class FunctionRunner:
             dead_letter_queue=settings.get("DeadLetterConfig", {}).get("TargetArn") or None,
             bootstrap=() if is_python else (str(self._packages.bootstrap(version.folder)),),
             version=version.version,
+            is_package=True,
             durable=config_of(settings),
             log_group=_log_group(record.name, settings["LoggingConfig"]),
         )

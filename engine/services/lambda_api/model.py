@@ -32,6 +32,7 @@ _CHANGES: Final[Node] = {
         r"[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"
     },
     # AWS tells the values of an enumeration in an order of its own: these were recorded.
+    "InvokeMode": {"enum": ["RESPONSE_STREAM", "BUFFERED"]},
     "EventSourcePosition": {"enum": ["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]},
     # Lists and maps of which AWS's messages do not say that their members must not be null.
     "SubnetIds": {"sparse": True},

@@ -47,6 +47,15 @@ def test_a_wrapper_comes_before_the_runtime_but_not_before_an_os_only_one(tmp_pa
     assert [(str(layer), "node", "x"), ("/bin/env", "node", "x"), ("/a/bootstrap",)] == commands
 
 
+@pytest.mark.parametrize(("wrapper", "status"), [("/none.sh", 127), ("/etc/hostname", 126)])
+def test_a_wrapper_that_cannot_be_started_ends_as_in_a_shell(tmp_path, wrapper, status):
+    wrapped = function(tmp_path, environment={"AWS_LAMBDA_EXEC_WRAPPER": wrapper})
+    expected = ("Runtime.ExitError", f"Runtime exited with error: exit status {status}")
+
+    assert expected == InvalidEntrypoint(wrapper).failure_of(wrapped)[:2]
+    assert "Runtime.InvalidEntrypoint" == InvalidEntrypoint("/task/bootstrap").failure_of(wrapped)[0]
+
+
 def test_a_command_that_is_given_is_the_command(tmp_path):
     """As words, or as one text that a shell would split the same way."""
     words = ("node", "a b.mjs")
@@ -71,7 +80,7 @@ def test_a_file_bootstrap_that_cannot_be_executed_is_no_entrypoint(tmp_path):
         command_of(function(tmp_path))
 
     assert ("Runtime.InvalidEntrypoint", f"Couldn't find valid bootstrap(s): [{tmp_path}/bootstrap]") == (
-        caught.value.failure[:2]
+        caught.value.failure_of(function(tmp_path))[:2]
     )
 
 

@@ -468,4 +468,5 @@ def _spec_of(function: Function, code: str) -> FunctionSpec:
         snapstart=function.snapstart,
         ephemeral_storage_mb=function.ephemeral_storage_mb,
         log_group=function.log_group,
+        is_package=function.is_package,
     )

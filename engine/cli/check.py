@@ -75,7 +75,7 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
             bound[binding.function.name].append({**settings, "type": kind})
     s3 = config.resources.s3.model_dump(mode="json")
     del s3["intake_token"]
-    keys = [key.name for key in fields(Function) if key.name not in ("events", "init_limit_s")]
+    keys = [key.name for key in fields(Function) if key.name not in ("events", "init_limit_s", "is_package")]
     return {
         "ok": True,
         "file": path,

@@ -63,8 +63,7 @@ class Function:
         durable: Its limits as a durable function; None for an ordinary one.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
         version: `$LATEST`, or the number of a published version; not a key of engine.toml.
-        is_package: Its code came over the Lambda API: a folder `task`, with layers in `opt` beside it; not a
-            key of engine.toml.
+        is_package: Its code is a package that came over the Lambda API; not a key of engine.toml.
         init_limit_s: Seconds an on-demand environment may take to initialise; not a key of engine.toml.
     """
 

@@ -37,7 +37,7 @@ class ServedFunction(Protocol):
 
     @property
     def is_package(self) -> bool:
-        """Whether its code came over the Lambda API: a folder `task`, with layers in `opt` beside it."""
+        """Whether its code is a package that came over the Lambda API."""
 
     @property
     def log_group(self) -> str | None:

@@ -209,17 +209,10 @@ class HandlerRunner:
         return Result(Status.ERROR, error_body(failure, request_id))
 
     def _as_on_lambda(self, stack: tuple[str, ...]) -> tuple[str, ...]:
-        """Name the files of a package by the folders that Lambda has for its code and its layers.
-
-        Code that the user has as files keeps its own paths.
-        """
+        """Name the files of a package by Lambda's folder. Code that the user has as files keeps its paths."""
         if not self._function.is_package:
             return stack
-        task, layers = f'  File "{self.code}/', f'  File "{self.code.parent}/opt/'
-        return tuple(
-            entry.replace(task, '  File "/var/task/', 1).replace(layers, '  File "/opt/', 1)
-            for entry in stack
-        )
+        return tuple(entry.replace(f'  File "{self.code}/', '  File "/var/task/', 1) for entry in stack)
 
     def exited(self, error: BaseException, invocation: Invocation) -> Result:
         """The result of a handler that ended its environment by `sys.exit` or another BaseException."""

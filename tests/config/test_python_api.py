@@ -22,7 +22,8 @@ def test_the_defaults_of_the_file_are_those_of_function():
     function = Function("f", handler="a.b")
 
     assert function == FunctionSettings(handler="a.b").function("f", ".")
-    names = {field.name for field in dataclasses.fields(Function)} - {"name", "version", "init_limit_s"}
+    apart = {"name", "version", "is_package", "init_limit_s"}
+    names = {field.name for field in dataclasses.fields(Function)} - apart
     assert names == set(FunctionSettings.model_fields)
 
 

@@ -117,7 +117,7 @@ class PayloadV1:
         self._variables = settings.stage_variables
         self._binary = settings.binary_media_types
         self._gateway = gateway
-        self._names = HeaderNames(spelling, NOT_SHOWN | rest_rules.LEFT_OUT_OF_EVENTS)
+        self._names = HeaderNames(rest_rules.spelling, NOT_SHOWN | rest_rules.LEFT_OUT_OF_EVENTS)
         self._heads = ResponseHeads(rules=rest_rules.ANSWER_RULES)
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV1:
@@ -284,11 +284,6 @@ class PayloadV1:
             if _is_binary(accept.partition(",")[0], self._binary):
                 return base64_bytes(body)
         return text_bytes(body)
-
-
-def spelling(name: bytes) -> str:
-    """As sent, save the one header that is sent on with more in it."""
-    return "X-Forwarded-For" if name.lower() == b"x-forwarded-for" else name.decode("latin-1")
 
 
 def _text(value: bytes | None) -> str | None:

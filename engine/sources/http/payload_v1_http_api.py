@@ -16,7 +16,7 @@ from engine.protocols.http.server import Request
 from engine.sources.http.error_responses import error_responses
 from engine.sources.http.headers import NOT_SHOWN, HeaderNames, text_or_base64
 from engine.sources.http.payload import GatewayIdentity, stable_id
-from engine.sources.http.payload_v1 import PayloadV1, TargetV1, spelling
+from engine.sources.http.payload_v1 import PayloadV1, TargetV1
 from engine.sources.http.responses import (
     Answer,
     ResponseHeads,
@@ -47,7 +47,7 @@ class PayloadV1HttpApi(PayloadV1):
             "domainName": f"{api_id}.execute-api.{account.region}.amazonaws.com",
             "domainPrefix": api_id,
         }
-        self._names = HeaderNames(spelling, NOT_SHOWN)
+        self._names = HeaderNames(_spelling, NOT_SHOWN)
         self._heads = ResponseHeads()
         self._before = "" if self._stage == DEFAULT_PATH else f"/{self._stage}"
 
@@ -100,3 +100,8 @@ class PayloadV1HttpApi(PayloadV1):
         if type(body) is not str:
             raise ValueError("body is not a string")
         return base64_bytes(body) if is_encoded(result) else text_bytes(body)
+
+
+def _spelling(name: bytes) -> str:
+    """As sent, save the one header that is sent on with more in it."""
+    return "X-Forwarded-For" if name.lower() == b"x-forwarded-for" else name.decode("latin-1")

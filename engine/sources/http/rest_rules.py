@@ -41,6 +41,7 @@ ANSWER_RULES: Final = HeadRules(
     ),
 )
 
+_SPELLED: Final = {name.lower().encode(): name for name in ("Authorization", "User-Agent", "X-Forwarded-For")}
 _SLICE_BYTES: Final = 16_384
 _MAX_STREAMS: Final = 1000
 """Members of a gzip file: ten million bytes could be half a million of them, with nothing inside."""
@@ -58,6 +59,11 @@ class DecodedTooLarge(Exception):
 def is_refused(query: str) -> bool:
     """Whether it holds a character that has to be sent percent-encoded."""
     return _NOT_IN_QUERY.search(query) is not None
+
+
+def spelling(name: bytes) -> str:
+    """How events spell a header: as it was sent, save those that the edge spells its own way (recorded)."""
+    return _SPELLED.get(name.lower()) or name.decode("latin-1")
 
 
 def is_signature(authorization: bytes) -> bool:

@@ -144,7 +144,7 @@ def test_the_agent_is_found_however_it_is_spelled(rest, request_of):
     event = rest().event(request_of("GET", b"/a", [(b"user-Agent", b"x/1")]), {"proxy": "a"})
 
     assert "x/1" == event["requestContext"]["identity"]["userAgent"]
-    assert "x/1" == event["headers"]["user-Agent"]
+    assert "x/1" == event["headers"]["User-Agent"]
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,20 @@ async def test_events_of_a_rest_api_lack_the_headers_that_it_drops(serving):
     assert not names & {"content-length", "authorization", *(name.lower() for name in dropped)}
 
 
+async def test_a_rest_api_spells_some_headers_in_its_own_way(serving):
+    sent = [("aUThorization", "Bearer 1"), ("user-Agent", "me"), ("tEsT-HEADeR", "aValUE")]
+    async with serving({"f": REST | {"path": "/a"}}) as (wire, sink):
+        await wire.ask(b"GET /a", sent)
+    headers = sink.document["headers"]
+
+    assert {
+        "Authorization": "Bearer 1",
+        "User-Agent": "me",
+        "tEsT-HEADeR": "aValUE",
+    }.items() <= headers.items()
+    assert headers.keys() == sink.document["multiValueHeaders"].keys()
+
+
 @pytest.mark.parametrize("settings", [{"path": "/a"}, {}, REST | {"path": "/a", "api": "http"}])
 async def test_events_of_other_fronts_have_the_length_of_the_body(serving, settings):
     async with serving({"f": settings}) as (wire, sink):

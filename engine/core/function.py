@@ -109,8 +109,14 @@ class Function:
     init_limit_s: float = INIT_LIMIT_S
 
 
+LONGEST_WAIT_S: Final = 900.0
+"""Seconds a caller waits for a durable execution (Lambda Developer Guide, "Durable functions")."""
+
+
 def answered_within_s(function: Function) -> float:
     """Seconds from submitting an event to its outcome, at most; waiting for concurrency may double it."""
+    if function.durable is not None:
+        return min(float(function.durable.execution_timeout_s), LONGEST_WAIT_S)
     return function.timeout_s * (2 if function.overflow == "queue" else 1)
 
 

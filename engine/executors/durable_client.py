@@ -16,12 +16,19 @@ from functools import partial
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
+from engine.core.durable.plain_updates import is_plain_update
 from engine.core.durable.refusals import DurableRefusal
 from engine.core.durable.service import DurableService
+from engine.core.fast_json import dumps
 from engine.executors.handler_loader import Loaded
+from engine.protocols.aws import rest_json
+from engine.protocols.aws.errors import ServiceError
+from engine.protocols.aws.service_model import service_model
+from engine.protocols.aws.validation import validation_error, violations
 
 _INPUT: Final = "DurableExecutionInvocationInputWithClient"
 _MODEL: Final = "aws_durable_execution_sdk_python.lambda_service"
+_CHECKPOINT: Final = "CheckpointDurableExecution"
 _ANSWER_LIMIT_S: Final = 50.0
 """How long the SDK waits for an answer of its service."""
 
@@ -104,6 +111,8 @@ class _Client:
         """CheckpointDurableExecution. Raises the SDK's CheckpointError."""
         documents = [update.to_dict() for update in updates]
         service = self._calls.service
+        if not all(map(is_plain_update, documents)):
+            documents = self._checked(documents)
         asked = partial(service.checkpoint, durable_execution_arn, checkpoint_token, documents, client_token)
         try:
             answer = self._calls.ask(_Question(asked))
@@ -126,6 +135,21 @@ class _Client:
         operations = [self._operation(document) for document in page.operations]
         return self._model["StateOutput"](operations=operations, next_marker=page.next_marker)
 
+    def _checked(self, documents: list[Any]) -> list[Any]:
+        """The updates as the model reads them. Raises the SDK's CheckpointError if they break it."""
+        try:
+            lambda_model = service_model("lambda")
+            text = dumps({"Updates": documents})
+            members = rest_json.members(lambda_model, _CHECKPOINT, text)
+            shape = lambda_model.shapes["OperationUpdates"]
+            found = violations(lambda_model, shape, members["Updates"], "updates")
+            if found:
+                raise validation_error(*found)
+        except ServiceError as error:
+            raise self._model["CheckpointError"].from_exception(_as_clients(error)) from None
+        checked: list[Any] = members["Updates"]
+        return checked
+
     def _operation(self, document: Mapping[str, Any]) -> Any:
         return self._model["Operation"].from_dict(_with_times(document))
 
@@ -143,6 +167,8 @@ def _as_clients(error: Exception) -> Exception:
     """The error as AWS's client has it, by which the SDK decides whether to end the execution."""
     if isinstance(error, DurableRefusal):
         return _ClientError(400, "InvalidParameterValueException", error.message)
+    if isinstance(error, ServiceError):
+        return _ClientError(error.status, error.code, error.message)
     return error
 
 

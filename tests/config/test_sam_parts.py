@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from engine.config import load_config
+from engine.core.durable.values import DurableConfig
 from engine.errors import ConfigError
 
 FUNCTION = "{Runtime: python3.11, Handler: orders.handler, CodeUri: src}"
@@ -360,3 +361,27 @@ Resources:
     Type: AWS::Logs::LogGroup
 """
     assert read == load_config(template(text)).functions[0].log_group
+
+
+# ---------------------------------------------------------------- durable functions
+
+DURABLE = """
+Globals: {Function: {Runtime: python3.11, Handler: orders.handler, CodeUri: src}}
+Resources:
+  F: {Type: AWS::Serverless::Function, Properties: {DurableConfig: CONFIG}}
+"""
+
+
+def test_a_durable_function_has_the_limits_of_its_DurableConfig(template):
+    given = DURABLE.replace("CONFIG", '{ExecutionTimeout: "3600", RetentionPeriodInDays: 7}')
+    config = load_config(template(given))
+
+    assert (DurableConfig(3600, 7), ()) == (config.functions[0].durable, config.warnings)
+
+
+def test_what_is_wrong_with_a_DurableConfig_is_told_by_its_place(template):
+    place = "Resources.F.Properties.DurableConfig"
+
+    assert [f"{place}.ExecutionTimeout: is required"] == problems(template(DURABLE.replace("CONFIG", "{}")))
+    [too_long] = problems(template(DURABLE.replace("CONFIG", "{ExecutionTimeout: 31622401}")))
+    assert too_long.startswith(f"{place}.ExecutionTimeout: ")

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from engine.config import Listener, load_config
+from engine.core.durable.values import DurableConfig
 from engine.core.function import Account, Function
 from engine.errors import ConfigError
 from engine.registry import EXECUTORS
@@ -485,3 +486,19 @@ def test_a_bootstrap_is_a_command_or_its_words(write, line, command):
     path = write("engine.toml", f"[functions.f]\nhandler = '{handler}'\n{line}\n")
 
     assert command == load_config(path).functions[0].bootstrap
+
+
+def test_a_table_durable_makes_a_durable_function(write):
+    durable = "durable = { execution_timeout_s = 60, retention_days = 1 }\n"
+    config = load_config(write("engine.toml", FUNCTION + durable))
+
+    assert DurableConfig(60, 1) == config.functions[0].durable
+
+
+def test_a_durable_function_needs_an_execution_timeout(write):
+    path = write("engine.toml", FUNCTION + "durable = { retention_days = 91 }\n")
+
+    assert [
+        "functions.f.durable.retention_days: 91 is above 90 (maximum)",
+        "functions.f.durable.execution_timeout_s: is required",
+    ] == problems(path)

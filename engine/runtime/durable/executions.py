@@ -42,9 +42,10 @@ from engine.core.durable.values import (
     OperationType,
 )
 from engine.core.durable_event import HandlerEvent, StartEvent
+from engine.core.error_bodies import timeout_body
 from engine.core.event import MISSING, Event
 from engine.core.fast_json import dumps
-from engine.core.function import Account, Function
+from engine.core.function import LONGEST_WAIT_S, Account, Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
 from engine.errors import ExecutionAlreadyStarted, FunctionNotFound, NotAccepting
@@ -56,7 +57,7 @@ from engine.runtime.durable.chained_invokes import (
     unqualified,
 )
 from engine.runtime.durable.journal import Done, Journal, NoJournal
-from engine.runtime.durable.live_execution import LiveExecution
+from engine.runtime.durable.live_execution import LiveExecution, Waiter
 from engine.runtime.durable.outcomes import cancelled, invocation_ended, outcome_of
 from engine.runtime.durable.wakeups import Wakeups
 from engine.runtime.qualifier_router import Entry
@@ -144,7 +145,7 @@ class DurableExecutions:
             )
             commands = live.execution.outstanding()
         if start is None or start.waits:
-            self._wait(live, event.request_id, reply)
+            self._wait(live, event, reply)
         if start is not None:
             start.arn = live.execution.arn
             self._when_kept(start.started)
@@ -193,12 +194,23 @@ class DurableExecutions:
         self._by_name.setdefault(execution.parts.function, {})[execution.name] = live
         self._wakeups.look(live)
 
-    def _wait(self, live: LiveExecution, request_id: str, reply: Reply) -> None:
+    def _wait(self, live: LiveExecution, event: Event, reply: Reply) -> None:
+        request_id = event.request_id
         if live.execution.is_terminal:
             outcome = outcome_of(live.execution, request_id, live.rate)
             self._when_kept(partial(reply, outcome))
         else:
-            live.wait(request_id, reply)
+            waiter = Waiter(request_id, reply)
+            if event.trigger not in _UNATTENDED:
+                waiter.timer = self._parts.loop.call_later(LONGEST_WAIT_S, self._end_wait, live, waiter)
+            live.wait(waiter)
+
+    def _end_wait(self, live: LiveExecution, waiter: Waiter) -> None:
+        """Answer a caller who has waited long enough; the execution goes on."""
+        assert live.waiters is not None  # else its timer would not have fired
+        live.waiters.remove(waiter)
+        body = timeout_body(waiter.request_id, LONGEST_WAIT_S)
+        waiter.reply(Outcome(Status.TIMEOUT, body, waiter.request_id, live.rate))
 
     # ---------------------------------------------------------------- facts and commands
 

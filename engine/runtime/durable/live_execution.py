@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 from engine.core.durable.execution import Execution
 from engine.core.invocation import Reply
 from engine.core.rate import Rate
 from engine.runtime.durable.outcomes import NO_RATE
+
+
+class Waiter:
+    """Who waits for the end of an execution.
+
+    Attributes:
+        request_id: Of the call.
+        reply: Takes the outcome.
+        timer: Ends the wait before the execution does; None: nothing does.
+    """
+
+    __slots__ = ("reply", "request_id", "timer")
+
+    def __init__(self, request_id: str, reply: Reply) -> None:
+        self.request_id = request_id
+        self.reply = reply
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class LiveExecution:
@@ -18,7 +36,7 @@ class LiveExecution:
         trigger: What its invocations are counted under.
         is_unattended: Nobody waits for it, and its end is for destinations: an event of type Event.
         rate: What its invocations cost, once one has ended.
-        waiters: Who waits for its end: request ids and replies; None for nobody.
+        waiters: Who waits for its end; None for nobody.
         queued_s: See `Wakeups`.
     """
 
@@ -29,7 +47,7 @@ class LiveExecution:
         self.trigger = trigger
         self.is_unattended = is_unattended
         self.rate: Rate = NO_RATE
-        self.waiters: list[tuple[str, Reply]] | None = None
+        self.waiters: list[Waiter] | None = None
         self.queued_s = math.inf
 
     @property
@@ -38,13 +56,16 @@ class LiveExecution:
         execution = self.execution
         return execution.expires_s if execution.is_terminal else execution.next_due_s
 
-    def wait(self, request_id: str, reply: Reply) -> None:
-        """Call `reply` with its outcome at its end."""
+    def wait(self, waiter: Waiter) -> None:
+        """Have it told of the end."""
         if self.waiters is None:
             self.waiters = []
-        self.waiters.append((request_id, reply))
+        self.waiters.append(waiter)
 
     def take_waiters(self) -> list[tuple[str, Reply]]:
-        """Who waits for its end, and is told now."""
-        waiters, self.waiters = self.waiters, None
-        return waiters or []
+        """Request ids and replies of those who wait for its end, and are told now."""
+        waiters, self.waiters = self.waiters or [], None
+        for waiter in waiters:
+            if waiter.timer is not None:
+                waiter.timer.cancel()
+        return [(waiter.request_id, waiter.reply) for waiter in waiters]

@@ -463,3 +463,40 @@ def test_a_version_in_use_is_told_with_its_aliases(made):
     assert (409, "ResourceConflictException", text, "User") == made.error(
         "delete_function", FunctionName="f", Qualifier="1"
     )
+
+
+# ---------------------------------------------------------------- durable functions
+
+
+def test_a_durable_function_shows_its_config_and_may_change_its_numbers(aws):
+    made = aws.make("durable", DurableConfig={"ExecutionTimeout": 60})
+    changed = aws.update_function_configuration(
+        FunctionName="durable", DurableConfig={"RetentionPeriodInDays": 3}
+    )
+
+    assert {"ExecutionTimeout": 60, "RetentionPeriodInDays": 14} == made["DurableConfig"]
+    assert {"ExecutionTimeout": 60, "RetentionPeriodInDays": 3} == changed["DurableConfig"]
+    assert changed["DurableConfig"] == aws.get_function_configuration(FunctionName="durable")["DurableConfig"]
+
+
+def test_durability_is_chosen_at_creation(aws):
+    aws.make("plain")
+    enabled = aws.error(
+        "update_function_configuration", FunctionName="plain", DurableConfig={"ExecutionTimeout": 60}
+    )
+
+    assert (400, "InvalidParameterValueException") == enabled[:2]
+    assert "DurableConfig" not in aws.get_function_configuration(FunctionName="plain")
+
+
+def test_a_durable_function_needs_an_execution_timeout(aws):
+    members = {"Role": "arn:aws:iam::123456789012:role/any", "Handler": "a.b", "Runtime": "python3.12"}
+    missing = aws.error(
+        "create_function",
+        FunctionName="durable",
+        Code={"ZipFile": code(aws.bench)},
+        DurableConfig={"RetentionPeriodInDays": 3},
+        **members,
+    )
+
+    assert (400, "InvalidParameterValueException") == missing[:2]

@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 from urllib.parse import unquote
 
+from engine.core.durable.plain_updates import is_plain_update
 from engine.core.fast_json import JSONDecodeError, loads
 from engine.protocols.http.message import Request
 from engine.services.lambda_api.routes import Call
@@ -25,14 +26,8 @@ _EXECUTION_ARN: Final = re.compile(
     r"/durable-execution/[a-zA-Z0-9_-]+/[a-zA-Z0-9_-]+",
     re.ASCII,
 )
-_ID: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}", re.ASCII)
-_NAME: Final = re.compile(r"[\x20-\x7E]{1,256}", re.ASCII)
-_SUB_TYPE: Final = re.compile(r"[a-zA-Z0-9-_]{1,32}", re.ASCII)
 _CLIENT_TOKEN: Final = re.compile(r"[\x21-\x7E]{1,64}", re.ASCII)
 _MAX_TOKEN: Final = 2048
-_MAX_PAYLOAD: Final = 6_291_456
-_TYPES: Final = frozenset({"EXECUTION", "CONTEXT", "STEP", "WAIT", "CALLBACK", "CHAINED_INVOKE"})
-_ACTIONS: Final = frozenset({"START", "SUCCEED", "FAIL", "RETRY", "CANCEL"})
 
 
 def read_checkpoint(request: Request) -> Call | None:
@@ -62,34 +57,8 @@ def _is_plain(members: Any) -> bool:
         and 1 <= len(token) <= _MAX_TOKEN
         and _matches(_CLIENT_TOKEN, members.get("ClientToken", "-"))
         and type(updates) is list
-        and all(map(_is_plain_update, updates))
+        and all(map(is_plain_update, updates))
     )
-
-
-def _is_plain_update(update: Any) -> bool:
-    if type(update) is not dict:
-        return False
-    for key, value in update.items():
-        match key:
-            case "Id" | "ParentId":
-                plain = _matches(_ID, value)
-            case "Name":
-                plain = _matches(_NAME, value)
-            case "SubType":
-                plain = _matches(_SUB_TYPE, value)
-            case "Type":
-                plain = type(value) is str and value in _TYPES
-            case "Action":
-                plain = type(value) is str and value in _ACTIONS
-            case "Payload":
-                plain = type(value) is str and len(value) <= _MAX_PAYLOAD
-            case "ContextOptions":
-                plain = value in ({"ReplayChildren": False}, {"ReplayChildren": True})
-            case _:
-                plain = False
-        if not plain:
-            return False
-    return "Id" in update and "Type" in update and "Action" in update
 
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:

@@ -96,14 +96,10 @@ def sent_checksum(headers: Mapping[str, str]) -> tuple[Algorithm, str] | None:
     Raises:
         S3Error: There are several, or it is none that could be.
     """
-    found: list[tuple[Algorithm, str]] = []
-    for name, value in headers.items():
-        if not name.startswith(_PREFIX):
-            continue
-        if name in _UNKNOWN:
-            raise not_implemented(f"checksums by {name.removeprefix(_PREFIX).upper()}")
-        if name in BY_HEADER:
-            found.append((BY_HEADER[name], value))
+    found = [(BY_HEADER[name], value) for name, value in headers.items() if name in BY_HEADER]
+    if not _UNKNOWN.isdisjoint(headers):
+        name = next(name for name in headers if name in _UNKNOWN)
+        raise not_implemented(f"checksums by {name.removeprefix(_PREFIX).upper()}")
     if len(found) > 1:
         raise S3Error(
             "InvalidRequest",

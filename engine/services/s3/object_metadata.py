@@ -72,19 +72,18 @@ def metadata_of(headers: Mapping[str, str]) -> ObjectMetadata:
     Raises:
         S3Error: Too much metadata, bad tags, or what is not implemented.
     """
-    kept: dict[str, str] = {}
-    metadata: dict[str, str] = {}
+    kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
+    metadata = {
+        name[len(_META) :]: _decoded(value) if "=?" in value else value
+        for name, value in headers.items()
+        if name.startswith(_META)
+    }
     settings: Mapping[str, Any] = NO_SETTINGS
-    for name, value in headers.items():
-        if name.startswith(_META):
-            metadata[name[len(_META) :]] = _decoded(value) if "=?" in value else value
-        elif name in _KEPT_HEADERS:
-            kept[name] = value
-        elif name in _OTHER_HEADERS:
-            if name in _REFUSED_HEADERS:
-                message = f"This object store does not implement {_REFUSED_HEADERS[name]}."
-                raise S3Error("NotImplemented", message)
-            settings = _settings_of(headers)
+    if not _OTHER_HEADERS.isdisjoint(headers):
+        for name, what in _REFUSED_HEADERS.items():
+            if name in headers:
+                raise S3Error("NotImplemented", f"This object store does not implement {what}.")
+        settings = _settings_of(headers)
     if metadata:
         size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
         if size > _MAX_METADATA:

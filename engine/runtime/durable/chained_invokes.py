@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.core.durable.facts import ChainedInvokeEnded, ChainedTarget
+from engine.core.durable.function_target import FunctionTarget
 from engine.core.durable.values import (
     MAX_OPERATION_PAYLOAD,
     ErrorObject,
@@ -22,13 +23,14 @@ _TOO_LARGE: Final = (
 _NOT_TEXT: Final = "CHAINED_INVOKE response could not be decoded as UTF-8."
 
 
-def not_found(text: str) -> ChainedTarget:
-    """No such function, version or alias."""
-    error: ErrorObject = {
-        "ErrorType": "ResourceNotFoundException",
-        "ErrorMessage": f"Function not found: {text}",
-    }
-    return ChainedTarget(error=error)
+def not_found(function: str) -> ErrorObject:
+    """What is told of a function that is not there, or has no such version or alias."""
+    return {"ErrorType": "ResourceNotFoundException", "ErrorMessage": f"Function not found: {function}"}
+
+
+def target_not_found(target: FunctionTarget) -> ErrorObject:
+    """The same of what is invoked: by its name alone, whatever named it, and with a full stop."""
+    return not_found(f"{target.name}.")
 
 
 def unqualified(text: str) -> ChainedTarget:

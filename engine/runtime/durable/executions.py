@@ -54,6 +54,7 @@ from engine.runtime.driver import Driver
 from engine.runtime.durable.chained_invokes import (
     not_found,
     plain_ended,
+    target_not_found,
     unqualified,
 )
 from engine.runtime.durable.journal import Done, Journal, NoJournal
@@ -252,7 +253,7 @@ class DurableExecutions:
         self._tell(live, InvocationStarted(self._wall(), request_id))
         driver = parts.resolve(arn.function, arn.version)
         if driver is None:
-            gone = not_found(arn.function_arn).error
+            gone = not_found(arn.function_arn)
             fact = InvocationEnded(self._wall(), request_id, InvocationEnd.FUNCTION_GONE, None, gone)
             self._tell(live, fact)
             return
@@ -362,7 +363,7 @@ class DurableExecutions:
             return None
         driver = self._parts.resolve(target.name, target.qualifier)
         if driver is None:
-            return not_found(text)
+            return ChainedTarget(error=target_not_found(target))
         function = driver.function
         if function.durable is None:
             return ChainedTarget(function.version)
@@ -413,7 +414,9 @@ class DurableExecutions:
 
     def _chained_gone(self, live: LiveExecution, command: StartChainedInvoke) -> None:
         """Its function was removed since it was resolved."""
-        error = not_found(command.function).error
+        target = parse_function_target(command.function)
+        assert target is not None  # it was resolved
+        error = target_not_found(target)
         fact = ChainedInvokeEnded(self._wall(), command.operation_id, OperationStatus.FAILED, None, error)
         self._parts.loop.call_soon(self._tell_if_open, live, fact)
 

@@ -23,6 +23,9 @@ from tests.durable.conformance.matching import (
 )
 from tests.durable.conformance.requirement_files import Requirement
 
+CHECKED: Final = "checked"
+"""The function whose executions are checked, with the handlers of all suites."""
+
 POLLED_EVERY_S: Final = 1.0
 WITHOUT_PROGRESS_S: Final = 30.0
 LOG_S: Final = 10.0
@@ -40,12 +43,10 @@ class Service(NamedTuple):
     logs: Any
     """boto3's client of CloudWatch Logs; None where the service has no logs to ask for."""
 
-    log_group: str
+    start: Callable[[str, str, bytes, bool], str]
+    """Starts an execution of a function by a name, with that payload, and gives its ARN.
 
-    start: Callable[[Requirement, bytes], str]
-    """Starts an execution named after the requirement, with that payload, and gives its ARN.
-
-    A synchronous one has ended then.
+    The last says whether to wait for its end.
     """
 
     as_recorded: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = list
@@ -82,11 +83,6 @@ def client(service: str, url: str) -> Any:
     )
 
 
-def is_synchronous(requirement: Requirement) -> bool:
-    """Whether its caller waits for the end of the execution."""
-    return not requirement.document.get("AsyncInvoke", False)
-
-
 def check_all(requirements: Iterable[Requirement], service: Service) -> dict[str, Outcome]:
     """As many at once as the service takes; by id."""
     chosen = list(requirements)
@@ -121,8 +117,9 @@ class _Check:
         """Everything that is not as required; of the log only if all else is."""
         payload = json.dumps(self._bindings.substituted(self._document.get("Input"))).encode()
         started_ms = int(time.time() * 1000)
-        arn = self._service.start(self._requirement, payload)
-        problems = [] if is_synchronous(self._requirement) else self._followed(arn)
+        waits = not self._document.get("AsyncInvoke", False)
+        arn = self._service.start(CHECKED, self._requirement.id, payload, waits)
+        problems = [] if waits else self._followed(arn)
         self._read_history(arn)
         problems += self._event_problems()
         if expected := self._document.get("ExpectedResult"):
@@ -206,7 +203,7 @@ class _Check:
 
     def _log_problems(self, arn: str, started_ms: int) -> list[str]:
         pages = self._service.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=self._service.log_group,
+            logGroupName=f"/aws/lambda/{CHECKED}",
             startTime=started_ms,
             filterPattern=f'{{ ($.durableExecutionArn = "{arn}") || ($.executionArn = "{arn}") }}',
         )

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.durable.conformance.checking import Service, client, is_synchronous
-from tests.durable.conformance.requirement_files import Requirement
+from tests.durable.conformance.checking import CHECKED, Service, client
 
 HANDLERS: Final = Path(__file__).parent / "handlers"
-CHECKED: Final = "checked"
-"""The function whose executions are checked; the log has its name."""
 TARGETS: Final = ("echo", "raising")
+SCRIPTED: Final = "scripted"
+"""The function that sends the checkpoints it is given."""
 ENVIRONMENTS: Final = 4
 """Per function: what computes is soon done, and what waits holds none."""
 
@@ -40,7 +39,11 @@ def configuration(
     }
     if durable:
         common["durable"] = {"execution_timeout_s": 7200}
-    handlers = {CHECKED: "every.handler", **{target: f"targets.{target}" for target in TARGETS}}
+    handlers = {
+        CHECKED: "every.handler",
+        SCRIPTED: "scripted.handler",
+        **{target: f"targets.{target}" for target in TARGETS},
+    }
     return {"functions": {name: {"handler": handler, **common} for name, handler in handlers.items()}}
 
 
@@ -75,17 +78,17 @@ def served(folder: Path) -> Iterator[Service]:
     with engine(folder, configuration(folder)) as url:
         functions = client("lambda", url)
 
-        def start(requirement: Requirement, payload: bytes) -> str:
+        def start(function: str, name: str, payload: bytes, waits: bool) -> str:
             answer = functions.invoke(
-                FunctionName=f"{CHECKED}:$LATEST",
-                DurableExecutionName=requirement.id,
-                InvocationType="RequestResponse" if is_synchronous(requirement) else "Event",
+                FunctionName=f"{function}:$LATEST",
+                DurableExecutionName=name,
+                InvocationType="RequestResponse" if waits else "Event",
                 Payload=payload,
             )
             arn: str = answer["DurableExecutionArn"]
             return arn
 
-        yield Service(functions, client("logs", url), f"/aws/lambda/{CHECKED}", start)
+        yield Service(functions, client("logs", url), start)
 
 
 def _toml(document: Mapping[str, Any], table: str = "") -> str:

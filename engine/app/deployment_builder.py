@@ -92,6 +92,7 @@ class DeploymentBuilder:
         self.chosen: dict[str, str] = {}
         self._parts = parts
         self._given = given
+        self._endpoint_url = endpoint_url
         self._executors: list[Executor] = []
         self._closing: set[asyncio.Future[None]] = set()  # executors that are being closed
         self._rate = cache(partial(rate, parts.sheet))
@@ -238,6 +239,12 @@ class DeploymentBuilder:
         name, why_not_process = choose(function, platform, looks=self._looks_async)
         if python is not None and name in IN_PROCESS:
             name, why_not_process = "process", None
+        if function.durable is not None and self._endpoint_url is None and name not in IN_PROCESS:
+            # The SDK's checkpoints have nowhere to go but the engine's own interpreter.
+            if function.executor != "auto" or python is not None:
+                what = f"functions.{function.name}: a durable function on {name}"
+                raise ConfigError((f"{what} needs the aws listener, which takes its checkpoints",))
+            name, why_not_process = "thread", None
         if name in _NEED_REAL_TIME and not platform.has_threads:
             raise ConfigError((f"functions.{function.name}.executor: {name!r} needs the real clock",))
         if problems := clash_problems(function, name, self._clashes_in):

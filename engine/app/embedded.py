@@ -72,6 +72,13 @@ class EmbeddedEngine(Engine):
         opens = bool(config.listeners or sources or config.state_dir)
         self._opens = opens and not isinstance(functions, Config)  # one `from_config` opens nothing
 
+    @classmethod
+    def with_listeners(cls, config: Config, *, write_log: Callable[[str], object] | None = None) -> Self:
+        """An engine for a whole configuration that opens the listeners and sources in it."""
+        engine = cls(config, write_log=write_log)
+        engine._opens = True
+        return engine
+
     async def __aenter__(self) -> Self:
         if not self._opens:
             return await super().__aenter__()

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import orjson
 from engine.app import Engine
 from engine.cli.options import complain, configured, http_address, python_option, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
+from engine.config import Config, Listener
 from engine.core.outcome import Outcome
 from engine.errors import EngineError
 from engine.protocols.http.client import HttpConnection
@@ -95,7 +97,7 @@ def _here(
         complain([f"{path}: no function {function!r}; it has {', '.join(sorted(names))}"])
 
     async def once() -> Outcome:
-        async with Engine.from_config(config, write_log=write_log) as engine:
+        async with _engine(config, write_log) as engine:
             return await engine.invoke(function, orjson.loads(payload))
 
     try:
@@ -103,6 +105,14 @@ def _here(
     except EngineError as error:
         complain(str(error).splitlines())
     return not outcome.ok, outcome.body
+
+
+def _engine(config: Config, write_log: Callable[[str], object]) -> Engine:
+    """What runs one function. Nothing listens, but for the checkpoints of durable ones."""
+    if not any(one.durable for one in config.functions):
+        return Engine.from_config(config, write_log=write_log)
+    alone = replace(config, listeners={"aws": Listener("127.0.0.1", 0)}, bindings={}, state_dir=None)
+    return Engine.with_listeners(alone, write_log=write_log)
 
 
 async def _remotely(url: str, function: str, payload: bytes) -> tuple[bool, bytes, str]:

@@ -6,6 +6,7 @@ import threading
 import time
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 import boto3
@@ -37,11 +38,20 @@ def functions(executor):
         )
         for name in NAMES
     ]
-    return [*durable, Function("plain", handler="handlers.plain", **common)]
+    events = (
+        {"type": "http", "method": "GET", "path": "/front", "payload_format": "2.0"},
+        {"type": "sqs", "queue": "work"},
+    )
+    front = Function("front", handler="handlers.front", durable=DurableConfig(60), events=events, **common)
+    return [*durable, front, Function("plain", handler="handlers.plain", **common)]
 
 
 class Served:
     """The engine, and calls of its Lambda API."""
+
+    keys = MappingProxyType(
+        {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    )
 
     def __init__(self, functions):
         self._functions, self._ready = functions, threading.Event()
@@ -49,8 +59,9 @@ class Served:
 
     async def _serve(self):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with Engine(self._functions, aws="127.0.0.1:0") as self.engine:
+        async with Engine(self._functions, aws="127.0.0.1:0", http="127.0.0.1:0") as self.engine:
             self.address = self.engine.addresses.aws.removeprefix("http://")
+            self.front = self.engine.addresses.http
             self._ready.set()
             await self._stop.wait()
 
@@ -60,9 +71,7 @@ class Served:
         self.client = boto3.client(
             "lambda",
             endpoint_url=f"http://{self.address}",
-            region_name="us-east-1",
-            aws_access_key_id="a",
-            aws_secret_access_key="b",
+            **self.keys,
             config=Config(retries={"max_attempts": 0}, read_timeout=LIMIT_S, max_pool_connections=50),
         )
         return self

@@ -106,5 +106,11 @@ def sleeper(event, context):
 
 
 @durable_execution
+def front(event, context):
+    """Of an HTTP event, or of a queue's batch."""
+    return {"statusCode": 201, "body": context.step(lambda _: "made", name="make")}
+
+
+@durable_execution
 def crash(event, context):
     os._exit(7)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 
-class Invoke(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Invoke:
     """Run the function now: tell `InvocationStarted`, take `invocation_input`, submit it, and tell its end.
 
     If `Execution.wants_invocation` has become false meanwhile (stopped, paused), drop it.
@@ -32,7 +34,8 @@ class StartChainedInvoke(NamedTuple):
     execution_arn: str | None
 
 
-class Finish(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Finish:
     """The execution is terminal: answer whoever waits for it, tell its parent, keep it for its retention."""
 
 

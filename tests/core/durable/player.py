@@ -162,6 +162,7 @@ class Player:
         lines = [json.dumps(fact_document(fact)) for fact in self.journal]
         started, *facts = (fact_of(json.loads(line)) for line in lines)
         assert self.journal == [started, *facts]
+        assert list(map(type, self.journal)) == [type(started), *map(type, facts)]
         assert isinstance(started, ExecutionStarted)
         execution = Execution(started)
         for fact in facts:

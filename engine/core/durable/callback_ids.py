@@ -7,21 +7,23 @@ from typing import NamedTuple
 
 
 class CallbackAddress(NamedTuple):
-    """Which operation of which execution waits."""
+    """Which operation of which execution waits: the one at `position` in the order of starts."""
 
     execution_id: str
-    operation_id: str
+    position: int
 
 
-def make_callback_id(execution_id: str, operation_id: str) -> str:
-    """Base64, unique for the operation and its execution: operation ids alone repeat in every execution."""
-    return b64encode(f"{execution_id}/{operation_id}".encode()).decode()
+def make_callback_id(execution_id: str, position: int) -> str:
+    """Base64, unique for the operation and its execution: ids of operations repeat in every execution."""
+    return b64encode(f"{execution_id}:{position}".encode()).decode()
 
 
 def read_callback_id(callback_id: str) -> CallbackAddress | None:
     """What `make_callback_id` was given, or None for text that it did not make."""
     try:
-        execution_id, _, operation_id = b64decode(callback_id, validate=True).decode("ascii").partition("/")
+        execution_id, _, position = b64decode(callback_id, validate=True).decode("ascii").partition(":")
     except ValueError:
         return None
-    return CallbackAddress(execution_id, operation_id) if execution_id and operation_id else None
+    if not execution_id or not position.isdecimal() or len(position) > 9:
+        return None
+    return CallbackAddress(execution_id, int(position))

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
-from engine.core.durable.execution_arn import parse_execution_arn
 from engine.core.durable.function_target import parse_function_target
 from engine.core.durable.refusals import CheckpointRefused
 from engine.core.durable.values import (
@@ -198,14 +197,14 @@ class ExistingOperation(NamedOperation, Protocol):
 def check_updates(
     updates: Sequence[OperationUpdate],
     operations: Mapping[str, ExistingOperation],
-    arn: str,
+    function_arn: str,
     *,
     is_child: bool,
 ) -> None:
     """Refuse the whole batch by the first rule that one of its updates breaks.
 
-    Each update is compared with `operations` as they are before the batch. `arn` is the execution's own;
-    `is_child` says that another execution waits for its result.
+    Each update is compared with `operations` as they are before the batch. `function_arn` is that of the
+    function itself; `is_child` says that another execution waits for its result.
 
     Raises:
         CheckpointRefused: With AWS's text.
@@ -222,7 +221,7 @@ def check_updates(
         if update.action is not _START or update.options is not None:
             _check_members(update)
         if update.type is _CHAINED_INVOKE:
-            _check_target(update, arn)
+            _check_target(update, function_arn)
 
 
 def _check_batch(
@@ -317,7 +316,7 @@ def _check_members(update: OperationUpdate) -> None:
                 _refuse(f"Invalid {_OPTIONS[update.type]} for the given action.")
 
 
-def _check_target(update: OperationUpdate, arn: str) -> None:
+def _check_target(update: OperationUpdate, function_arn: str) -> None:
     """What a chained invoke names: a function of the same account and region."""
     if update.options is None:
         _refuse("Update for CHAINED_INVOKE operation requires ChainedInvokeOptions.")
@@ -325,11 +324,10 @@ def _check_target(update: OperationUpdate, arn: str) -> None:
     target = parse_function_target(name) if isinstance(name, str) else None
     if target is None:
         _refuse(f"Invalid function ARN '{name}'")
-    own = parse_execution_arn(arn)
-    assert own is not None
-    if target.account_id not in (None, own.account_id):
+    _, _, _, own_region, own_account_id, *_ = function_arn.split(":")
+    if target.account_id not in (None, own_account_id):
         _refuse("Cannot start a CHAINED_INVOKE on a function in another account.")
-    if target.region not in (None, own.region):
+    if target.region not in (None, own_region):
         _refuse("Cannot start a CHAINED_INVOKE on a function in another region.")
     tenant_id = update.options.get("TenantId")
     if tenant_id is not None and not (isinstance(tenant_id, str) and _TENANT_ID.fullmatch(tenant_id)):

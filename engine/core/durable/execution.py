@@ -59,6 +59,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from engine.core.durable.callback_ids import read_callback_id
@@ -90,12 +91,12 @@ from engine.core.durable.facts import (
 from engine.core.durable.history import (
     EndedData,
     EventType,
+    ExecutionSummary,
     History,
     HistoryPage,
     InvocationData,
     PausedData,
     ResumedData,
-    StartedData,
     event_document,
 )
 from engine.core.durable.invocation_answer import AnswerStatus, InvalidAnswer, InvocationAnswer, read_answer
@@ -119,7 +120,6 @@ from engine.core.durable.values import (
     MAX_OPERATIONS,
     MAX_PAGE_BYTES,
     MAX_PAGE_ITEMS,
-    DurableConfig,
     ErrorObject,
     ExecutionStatus,
     InvocationEnd,
@@ -138,6 +138,8 @@ MAX_FAILURES: Final = 5
 MAX_IDLE_ANSWERS: Final = 3
 """How many failed invocations in a row, and answers PENDING with nothing to wait for, fail the execution
 (AWS's testing package)."""
+
+_ARN_MIDDLE: Final = "/durable-execution/"
 
 _INVOKE: Final = Invoke()
 _FINISH: Final = Finish()
@@ -232,129 +234,133 @@ class _Request(NamedTuple):
     now_s: float
 
 
+class _RunningInvocation:
+    """The invocation that runs.
+
+    Attributes:
+        token: CheckpointToken that is taken next; None once nothing is taken any more.
+        updated_ids: UpdatedOperationIds of its event.
+        is_cut_off: A pause has ended it: whatever it answers, it is to be invoked again.
+        answer: Of its last checkpoint.
+        last_checkpoint: That checkpoint, if it may be repeated.
+    """
+
+    __slots__ = ("answer", "is_cut_off", "last_checkpoint", "request_id", "started_s", "token", "updated_ids")
+
+    def __init__(self, request_id: str, started_s: float, token: str, updated_ids: list[str]) -> None:
+        self.request_id = request_id
+        self.started_s = started_s
+        self.token: str | None = token
+        self.updated_ids = updated_ids
+        self.is_cut_off = False
+        self.answer = _NO_ANSWER
+        self.last_checkpoint: _Request | None = None
+
+    def close(self) -> None:
+        """Take no checkpoint any more."""
+        self.token = None
+        self.last_checkpoint = None
+        self.answer = _NO_ANSWER
+
+
 class Execution:
     """A durable execution. A new one wants an invocation at once: `outstanding()` is `[Invoke()]`.
 
     Attributes (read only):
+        function_arn: ARN of the version of the function that is executed.
+        name: Its name, given or generated.
         execution_id: Last part of its ARN: unique, and the Id of its EXECUTION operation.
-        ended_s: Seconds since the Unix epoch; None until it is terminal.
+        config, input, is_synchronous, trace, parent: As in `ExecutionStarted`.
+        started_s, ended_s: Seconds since the Unix epoch; `ended_s` is None until it is terminal.
         status: ExecutionStatus.
         phase: InvocationPhase.
         result: JSON text of a SUCCEEDED execution, which may be None or empty.
         error: ErrorObject of a FAILED, TIMED_OUT or STOPPED one, else None.
         pause: PauseDetails while PAUSING or PAUSED, else None.
         history: Its events.
-        running_request_id: Of the invocation that runs, else None.
-        checkpoint_answer: What to answer to the `Checkpointed` that was handled last; take it at once.
     """
 
     __slots__ = (
-        "_deadline_s",
         "_failures",
-        "_invocation_started_s",
-        "_is_cut_off",
+        "_invocation",
         "_is_owed",
-        "_last_checkpoint",
         "_last_pause",
         "_last_resume",
         "_operations",
+        "_paused_s",
         "_retry_s",
-        "_started",
-        "_token",
         "_token_sequence",
-        "_updated_ids",
-        "checkpoint_answer",
+        "config",
         "ended_s",
         "error",
         "execution_id",
+        "function_arn",
         "history",
+        "input",
+        "is_synchronous",
+        "name",
+        "parent",
         "pause",
         "phase",
         "result",
-        "running_request_id",
+        "started_s",
         "status",
+        "trace",
     )
 
     def __init__(self, started: ExecutionStarted) -> None:
-        config = started.config
-        self._started = started
-        self._deadline_s = started.now_s + config.execution_timeout_s
+        # The parts of the ARN, of which one is shared by all, instead of the ARN: it is the largest text.
+        function_arn, _, rest = started.arn.partition(_ARN_MIDDLE)
+        name, _, execution_id = rest.partition("/")
+        self.function_arn = intern(function_arn)
+        self.execution_id = execution_id
+        self.name = execution_id if name == execution_id else name
+        self.config = started.config
+        self.input = started.input
+        self.is_synchronous = started.is_synchronous
+        self.trace = started.trace
+        self.parent = started.parent
+        self.started_s = started.now_s
+        self.ended_s: float | None = None
         self.status = _RUNNING
         self.phase = _PHASE_WANTED
-        self.ended_s: float | None = None
         self.result: str | None = None
         self.error: ErrorObject | None = None
         self.pause: PauseDetails | None = None
-        self.running_request_id: str | None = None
-        self.checkpoint_answer = _NO_ANSWER
         self.history = History()
-        self.history.add(
-            EventType.EXECUTION_STARTED,
-            started.now_s,
-            None,
-            StartedData(started.input, config.execution_timeout_s),
-        )
-        self.execution_id = started.arn.rpartition("/")[2]
-        self._operations = Operations(self.execution_id, self.history)
+        self.history.add(EventType.EXECUTION_STARTED, started.now_s, None)
+        self._operations = Operations(execution_id, self.history)
         self._operations.bytes_written = utf8_length(started.input)
-        self._token: str | None = None
+        self._invocation: _RunningInvocation | None = None
         self._token_sequence = 0
-        self._updated_ids: tuple[str, ...] = ()
-        self._invocation_started_s = started.now_s
-        self._is_cut_off = False
+        self._paused_s = 0.0
         self._is_owed = False
         self._failures = 0
         self._retry_s = 0.0
-        self._last_checkpoint: _Request | None = None
         self._last_pause: _Request | None = None
         self._last_resume: _Request | None = None
 
     @property
     def arn(self) -> str:
         """Its ARN as text."""
-        return self._started.arn
+        return f"{self.function_arn}{_ARN_MIDDLE}{self.name}/{self.execution_id}"
 
     @property
     def parts(self) -> ExecutionArn:
         """Its ARN, parsed."""
-        parts = parse_execution_arn(self._started.arn)
+        parts = parse_execution_arn(self.arn)
         assert parts is not None
         return parts
 
     @property
-    def name(self) -> str:
-        """Its name, given or generated."""
-        return self._started.arn.rsplit("/", 2)[1]
+    def running_request_id(self) -> str | None:
+        """Of the invocation that runs; None while none does."""
+        return None if self._invocation is None else self._invocation.request_id
 
     @property
-    def config(self) -> DurableConfig:
-        """DurableConfig of the function when it started."""
-        return self._started.config
-
-    @property
-    def input(self) -> str:
-        """JSON text of the event."""
-        return self._started.input
-
-    @property
-    def is_synchronous(self) -> bool:
-        """Whether the caller waits for its end."""
-        return self._started.is_synchronous
-
-    @property
-    def trace(self) -> str | None:
-        """X-Ray trace header, or None."""
-        return self._started.trace
-
-    @property
-    def parent(self) -> tuple[str, str] | None:
-        """ARN of the execution and id of the operation that invoked it, or None."""
-        return self._started.parent
-
-    @property
-    def started_s(self) -> float:
-        """Seconds since the Unix epoch."""
-        return self._started.now_s
+    def checkpoint_answer(self) -> CheckpointAnswer:
+        """What to answer to the `Checkpointed` that was handled last; take it at once."""
+        return _NO_ANSWER if self._invocation is None else self._invocation.answer
 
     @property
     def operations(self) -> dict[str, DurableOperation]:
@@ -374,7 +380,7 @@ class Execution:
     @property
     def token(self) -> str | None:
         """CheckpointToken that the running invocation is to send next; None while none runs."""
-        return self._token
+        return None if self._invocation is None else self._invocation.token
 
     @property
     def is_terminal(self) -> bool:
@@ -411,10 +417,10 @@ class Execution:
         """ExpectedExecutionTimeoutTimestamp; None for a terminal execution."""
         if self.ended_s is not None:
             return None
-        pause = self.pause
+        pause, hard_end_s = self.pause, self.started_s + MAX_EXECUTION_S
         if pause is not None and pause.timeout_paused and pause.since_s is not None:
-            return self.started_s + MAX_EXECUTION_S
-        return self._deadline_s
+            return hard_end_s
+        return min(self.started_s + self.config.execution_timeout_s + self._paused_s, hard_end_s)
 
     def handle(self, fact: Fact) -> list[Command]:
         """Change state by one fact; return what is to be done about it, in order.
@@ -456,15 +462,17 @@ class Execution:
 
     def invocation_input(self) -> dict[str, Any]:
         """The event for the handler of the invocation that was just told started, times in milliseconds."""
+        invocation = self._invocation
+        assert invocation is not None
         operations, next_position = self._page(0, None, TimeUnit.MILLISECONDS)
         return {
             "DurableExecutionArn": self.arn,
-            "CheckpointToken": self._token,
+            "CheckpointToken": invocation.token,
             "InitialExecutionState": {
                 "Operations": operations,
                 "NextMarker": self._marker("state", next_position) or "",
             },
-            "UpdatedOperationIds": list(self._updated_ids),
+            "UpdatedOperationIds": invocation.updated_ids,
         }
 
     def state_page(self, token: str, marker: str | None = None, max_items: int = 0) -> StatePage:
@@ -473,7 +481,7 @@ class Execution:
         Raises:
             CheckpointRefused: For a bad token or marker.
         """
-        if token != self._token:
+        if self._invocation is None or token != self._invocation.token:
             raise CheckpointRefused(INVALID_TOKEN)
         position = read_marker("state", self.execution_id, marker)
         documents, next_position = self._page(position, page_items(max_items), TimeUnit.SECONDS)
@@ -502,11 +510,8 @@ class Execution:
         step = -1 if reverse else 1
         indexes = range(start, -1 if reverse else count, step)
         wanted = indexes[: page_items(max_items)]
-        execution_id, name = self.execution_id, self.name
-        events = [
-            event_document(self.history[index], execution_id, name, include_data=include_data)
-            for index in wanted
-        ]
+        summary = ExecutionSummary(self.execution_id, self.name, self.input, self.config.execution_timeout_s)
+        events = [event_document(self.history[index], summary, include_data=include_data) for index in wanted]
         is_end = len(wanted) == len(indexes)
         return HistoryPage(events, None if is_end else self._marker(kind, indexes[len(wanted)] + 1))
 
@@ -516,55 +521,51 @@ class Execution:
         if self.phase is not _PHASE_WANTED:
             raise IllegalMove(self.arn, f"InvocationStarted while {self.phase.value}")
         self.phase = _PHASE_RUNNING
-        self.running_request_id = fact.request_id
-        self._invocation_started_s = fact.now_s
-        self._updated_ids = tuple(self._operations.take_unseen())
-        self._new_token()
+        updated_ids = self._operations.take_unseen()
+        self._invocation = _RunningInvocation(fact.request_id, fact.now_s, self._new_token(), updated_ids)
         return []
 
     def _checkpointed(self, fact: Checkpointed) -> list[Command]:
-        last = self._last_checkpoint
-        if last is not None and _is_repeated(last, fact.client_token, fact.token, fact.now_s):
+        invocation = self._invocation
+        if invocation is None:
+            raise CheckpointRefused(INVALID_TOKEN)
+        if _is_repeated(invocation.last_checkpoint, fact.client_token, fact.token, fact.now_s):
             return []
-        if fact.token != self._token:
+        if fact.token != invocation.token:
             raise CheckpointRefused(INVALID_TOKEN)
         updates, operations, now_s = fact.updates, self._operations, fact.now_s
         commands: list[Command] = []
         if updates:
-            check_updates(updates, operations.by_id, self._started.arn, is_child=self.parent is not None)
+            check_updates(updates, operations.by_id, self.function_arn, is_child=self.parent is not None)
             commands += operations.apply(updates, fact.resolved, now_s)
             if updates[-1].type is OperationType.EXECUTION:
-                return commands + self._end_by_update(updates[-1], fact)
+                return commands + self._end_by_update(updates[-1], fact, invocation)
         operations.complete(now_s)
         if self._is_over_limit():
             return commands + self._end_over_limit(now_s)
         if self.status is _PAUSING:
-            self._cut_off(now_s)
+            invocation.close()
+            invocation.is_cut_off = True
+            self._become_paused(now_s)
             return commands
-        self._new_token()
-        self._answer_checkpoint(self._token, fact)
+        invocation.token = self._new_token()
+        self._answer_checkpoint(fact, invocation)
         return commands
 
     def _invocation_ended(self, fact: InvocationEnded) -> list[Command]:
-        if self.phase is not _PHASE_RUNNING or fact.request_id != self.running_request_id:
+        invocation = self._invocation
+        if invocation is None or fact.request_id != invocation.request_id:
             raise IllegalMove(self.arn, f"InvocationEnded of {fact.request_id}")
         now_s, end = fact.now_s, fact.end
         self.phase = _PHASE_SUSPENDED
-        self.running_request_id = None
-        self._updated_ids = ()
-        self._drop_token()
-        was_cut_off, self._is_cut_off = self._is_cut_off, False
+        self._invocation = None
         if end is not InvocationEnd.THROTTLED and end is not InvocationEnd.FUNCTION_GONE:
-            self.history.add(
-                EventType.INVOCATION_COMPLETED,
-                now_s,
-                None,
-                InvocationData(self._invocation_started_s, now_s, fact.request_id, fact.error),
-            )
+            data = InvocationData(invocation.started_s, invocation.request_id, fact.error)
+            self.history.add(EventType.INVOCATION_COMPLETED, now_s, data)
         if self.ended_s is not None:
             return []
         if end is InvocationEnd.ANSWERED:
-            return self._answered(fact.answer or b"", now_s, was_cut_off=was_cut_off)
+            return self._answered(fact.answer or b"", now_s, was_cut_off=invocation.is_cut_off)
         if end is InvocationEnd.FUNCTION_GONE:
             return self._end(_FAILED, now_s, error=fact.error)
         if end is InvocationEnd.LOST:
@@ -591,7 +592,7 @@ class Execution:
                 return []
             self.phase = _PHASE_SUSPENDED
             return self._wake()
-        return self._wake() if self._operations.unseen else []
+        return self._wake() if self._operations.has_unseen else []
 
     def _callback_succeeded(self, fact: CallbackSucceeded) -> list[Command]:
         callback = self._open_callback(fact.callback_id, fact.now_s)
@@ -651,9 +652,8 @@ class Execution:
         if pause.since_s is None:
             return []
         if pause.timeout_paused:
-            hard_end_s = self.started_s + MAX_EXECUTION_S
-            self._deadline_s = min(self._deadline_s + fact.now_s - pause.since_s, hard_end_s)
-        self.history.add(EventType.EXECUTION_RESUMED, fact.now_s, None, ResumedData(fact.now_s, fact.reason))
+            self._paused_s += fact.now_s - pause.since_s
+        self.history.add(EventType.EXECUTION_RESUMED, fact.now_s, ResumedData(fact.now_s, fact.reason))
         is_owed, self._is_owed = self._is_owed, False
         return self._wake() if is_owed else []
 
@@ -679,7 +679,7 @@ class Execution:
         """The handler waits: for something that is under way, or for the next invocation."""
         has_open = self._operations.has_open()
         self._operations.complete(now_s)
-        is_wanted = was_cut_off or bool(self._operations.unseen)
+        is_wanted = was_cut_off or self._operations.has_unseen
         if has_open or is_wanted:
             self._failures = 0
             return self._go_on(now_s, is_wanted=is_wanted)
@@ -734,7 +734,7 @@ class Execution:
         address = read_callback_id(callback_id)
         operation = None
         if address is not None and address.execution_id == self.execution_id:
-            operation = self.operations.get(address.operation_id)
+            operation = self._operations.at(address.position)
         if not isinstance(operation, CallbackOperation):
             raise CallbackUnknown("Callback does not exist")
         if self.ended_s is not None or self._operations.is_closed(operation, now_s):
@@ -747,28 +747,24 @@ class Execution:
         self.pause = PauseDetails(requested_s, timeout_paused, reason, now_s)
         self.status = _PAUSED
         data = PausedData(requested_s, timeout_paused, reason)
-        self.history.add(EventType.EXECUTION_PAUSED, now_s, None, data)
+        self.history.add(EventType.EXECUTION_PAUSED, now_s, data)
 
-    def _cut_off(self, now_s: float) -> None:
-        """A checkpoint of an execution that is to pause: its invocation gets no further."""
-        self._drop_token()
-        self._is_cut_off = True
-        self._become_paused(now_s)
-
-    def _end_by_update(self, update: OperationUpdate, fact: Checkpointed) -> list[Command]:
+    def _end_by_update(
+        self, update: OperationUpdate, fact: Checkpointed, invocation: _RunningInvocation
+    ) -> list[Command]:
         """The handler checkpointed the end of the execution, whose result is too large for an answer."""
         if update.action is OperationAction.SUCCEED:
             commands = self._end(_SUCCEEDED, fact.now_s, result=update.payload)
         else:
             commands = self._end(_FAILED, fact.now_s, error=update.error)
-        self._answer_checkpoint(None, fact)
+        self._answer_checkpoint(fact, invocation)
         return commands
 
-    def _answer_checkpoint(self, token: str | None, fact: Checkpointed) -> None:
+    def _answer_checkpoint(self, fact: Checkpointed, invocation: _RunningInvocation) -> None:
         """Answer with all that is not seen, and be ready to answer the same request again."""
-        self.checkpoint_answer = CheckpointAnswer(token, self._operations.take_delta())
+        invocation.answer = CheckpointAnswer(invocation.token, self._operations.take_delta())
         client_token = fact.client_token
-        self._last_checkpoint = (
+        invocation.last_checkpoint = (
             None if client_token is None else _Request(client_token, fact.token, fact.now_s)
         )
 
@@ -807,21 +803,16 @@ class Execution:
         self.pause = None
         self._operations.bytes_written += utf8_length(result) + error_length(error)
         self._is_owed = False
-        self._drop_token()
-        if self.phase is not _PHASE_RUNNING:
+        if self._invocation is None:
             self.phase = _PHASE_SUSPENDED
-        self.history.add(_END_EVENTS[status], now_s, None, EndedData(result, error))
+        else:
+            self._invocation.close()
+        self.history.add(_END_EVENTS[status], now_s, EndedData(result, error))
         return [_FINISH]
 
-    def _new_token(self) -> None:
+    def _new_token(self) -> str:
         self._token_sequence += 1
-        self._token = make_token(self.execution_id, self._token_sequence)
-
-    def _drop_token(self) -> None:
-        """No checkpoint is taken until there is a new invocation, and the last answer is not kept."""
-        self._token = None
-        self._last_checkpoint = None
-        self.checkpoint_answer = _NO_ANSWER
+        return make_token(self.execution_id, self._token_sequence)
 
     def _page(
         self, position: int, max_items: int | None, unit: TimeUnit

@@ -10,6 +10,7 @@ from engine.core.durable.operation import (
     CallbackOperation,
     ChainedInvokeOperation,
     DurableOperation,
+    StepOperation,
     WaitOperation,
     timestamp,
 )
@@ -49,27 +50,30 @@ class EventType(StrEnum):
     CHAINED_INVOKE_STOPPED = "ChainedInvokeStopped"
 
 
-class StartedData(NamedTuple):
-    """Of ExecutionStarted."""
+class ExecutionSummary(NamedTuple):
+    """What the events of the execution itself show."""
 
+    execution_id: str
+    name: str
     input: str
     execution_timeout_s: int
 
 
 class EndedData(NamedTuple):
-    """Of the end of an execution or of an attempt of a step: what it left."""
+    """Of the end of an execution: what it left."""
 
     result: str | None
     error: ErrorObject | None
 
 
-class AttemptData(NamedTuple):
-    """Of StepSucceeded and StepFailed: the attempt, from 1, and the seconds until another one follows."""
+class RetryData(NamedTuple):
+    """Of an attempt of a step that another one follows: its number, from 1, and the seconds until then."""
 
+    step: StepOperation
     result: str | None
     error: ErrorObject | None
     attempt: int
-    next_delay_s: int | None
+    next_delay_s: int
 
 
 class PausedData(NamedTuple):
@@ -88,29 +92,37 @@ class ResumedData(NamedTuple):
 
 
 class InvocationData(NamedTuple):
-    """Of InvocationCompleted."""
+    """Of InvocationCompleted, which is written when it ends."""
 
     started_s: float
-    ended_s: float
     request_id: str
     error: ErrorObject | None
 
 
-EventData: TypeAlias = (
-    StartedData | EndedData | AttemptData | PausedData | ResumedData | InvocationData | None
+EventSubject: TypeAlias = (
+    DurableOperation | RetryData | EndedData | PausedData | ResumedData | InvocationData | None
 )
-"""What is not read from the operation. Events of operations other than steps need nothing: what an operation
-started and ended with never changes."""
+"""What an event is about; None for ExecutionStarted.
+
+What an operation started with and ended with never changes, so that its events are read from it; only an
+attempt that was not the last has data of its own."""
 
 
 class HistoryEvent(NamedTuple):
-    """One event. `operation` is None for those of the execution."""
+    """One event."""
 
     id: int
     type: EventType
     now_s: float
-    operation: DurableOperation | None
-    data: EventData
+    subject: EventSubject
+
+    @property
+    def operation(self) -> DurableOperation | None:
+        """The operation it is about; None for those of the execution and its invocations."""
+        subject = self.subject
+        if isinstance(subject, RetryData):
+            return subject.step
+        return subject if isinstance(subject, DurableOperation) else None
 
 
 class HistoryPage(NamedTuple):
@@ -121,13 +133,13 @@ class HistoryPage(NamedTuple):
 
 
 class History:
-    """Events, kept as cells of one list: four words each instead of an object."""
+    """Events, kept as cells of one tuple: three words each and nothing spare, for all that only wait."""
 
     __slots__ = ("_cells",)
-    _WIDTH: Final = 4
+    _WIDTH: Final = 3
 
     def __init__(self) -> None:
-        self._cells: list[Any] = []
+        self._cells: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         return len(self._cells) // self._WIDTH
@@ -137,20 +149,12 @@ class History:
         at = index * self._WIDTH
         return HistoryEvent(index + 1, *self._cells[at : at + self._WIDTH])
 
-    def add(
-        self,
-        type: EventType,  # noqa: A002 - the field's word
-        now_s: float,
-        operation: DurableOperation | None = None,
-        data: EventData = None,
-    ) -> None:
+    def add(self, type: EventType, now_s: float, subject: EventSubject) -> None:  # noqa: A002
         """Write down what was accepted at `now_s`."""
-        self._cells += (type, now_s, operation, data)
+        self._cells += (type, now_s, subject)
 
 
-def event_document(
-    event: HistoryEvent, execution_id: str, execution_name: str, *, include_data: bool
-) -> dict[str, Any]:
+def event_document(event: HistoryEvent, summary: ExecutionSummary, *, include_data: bool) -> dict[str, Any]:
     """The API's Event. Without `include_data` payloads are left out and said to be truncated."""
     document: dict[str, Any] = {
         "EventType": event.type.value,
@@ -167,8 +171,11 @@ def event_document(
         }
         document.update((member, value) for member, value in members.items() if value is not None)
     elif event.type is not EventType.INVOCATION_COMPLETED:
-        document["Id"], document["Name"] = execution_id, execution_name
-    details = _DETAILS.get(event.type, _no_details)(event)
+        document["Id"], document["Name"] = summary.execution_id, summary.name
+    if event.type is EventType.EXECUTION_STARTED:
+        details = {"Input": _payload(summary.input), "ExecutionTimeout": summary.execution_timeout_s}
+    else:
+        details = _DETAILS.get(event.type, _no_details)(event)
     if not include_data:
         details = {member: _without_payload(value) for member, value in details.items()}
     document[f"{event.type}Details"] = details
@@ -190,30 +197,25 @@ def _payload(value: object) -> dict[str, Any]:
 
 
 def _ending(event: HistoryEvent) -> dict[str, Any]:
-    """Result or Error, of an execution, or of an operation that is no step."""
-    ended: Any = event.operation if event.data is None else event.data
+    """Result or Error of what ended: an execution, an operation, an attempt."""
+    subject = event.subject
+    assert isinstance(subject, EndedData | RetryData | DurableOperation)
     if event.type.endswith("Succeeded"):
-        return {"Result": _payload(ended.result)}
-    return {"Error": _payload(ended.error or {})}
+        return {"Result": _payload(subject.result)}
+    return {"Error": _payload(subject.error or {})}
 
 
 def _attempt(event: HistoryEvent) -> dict[str, Any]:
-    data = event.data
-    assert isinstance(data, AttemptData)
-    retry: dict[str, Any] = {"CurrentAttempt": data.attempt}
-    if data.next_delay_s is not None:
-        retry["NextAttemptDelaySeconds"] = data.next_delay_s
+    subject = event.subject
+    assert isinstance(subject, RetryData | StepOperation)
+    retry = {"CurrentAttempt": subject.attempt}
+    if isinstance(subject, RetryData):
+        retry["NextAttemptDelaySeconds"] = subject.next_delay_s
     return {**_ending(event), "RetryDetails": retry}
 
 
-def _execution_started(event: HistoryEvent) -> dict[str, Any]:
-    data = event.data
-    assert isinstance(data, StartedData)
-    return {"Input": _payload(data.input), "ExecutionTimeout": data.execution_timeout_s}
-
-
 def _execution_paused(event: HistoryEvent) -> dict[str, Any]:
-    data = event.data
+    data = event.subject
     assert isinstance(data, PausedData)
     return {
         "PauseRequestTimestamp": timestamp(data.requested_s, _SECONDS),
@@ -223,7 +225,7 @@ def _execution_paused(event: HistoryEvent) -> dict[str, Any]:
 
 
 def _execution_resumed(event: HistoryEvent) -> dict[str, Any]:
-    data = event.data
+    data = event.subject
     assert isinstance(data, ResumedData)
     return {
         "ResumeRequestTimestamp": timestamp(data.requested_s, _SECONDS),
@@ -236,11 +238,11 @@ def _reason(reason: str | None) -> dict[str, Any]:
 
 
 def _invocation_completed(event: HistoryEvent) -> dict[str, Any]:
-    data = event.data
+    data = event.subject
     assert isinstance(data, InvocationData)
     details: dict[str, Any] = {
         "StartTimestamp": timestamp(data.started_s, _SECONDS),
-        "EndTimestamp": timestamp(data.ended_s, _SECONDS),
+        "EndTimestamp": timestamp(event.now_s, _SECONDS),
         "RequestId": data.request_id,
     }
     if data.error is not None:
@@ -249,7 +251,7 @@ def _invocation_completed(event: HistoryEvent) -> dict[str, Any]:
 
 
 def _wait_started(event: HistoryEvent) -> dict[str, Any]:
-    wait = event.operation
+    wait = event.subject
     assert isinstance(wait, WaitOperation)
     return {
         "Duration": wait.duration_s,
@@ -258,19 +260,19 @@ def _wait_started(event: HistoryEvent) -> dict[str, Any]:
 
 
 def _wait_succeeded(event: HistoryEvent) -> dict[str, Any]:
-    wait = event.operation
+    wait = event.subject
     assert isinstance(wait, WaitOperation)
     return {"Duration": wait.duration_s}
 
 
 def _wait_cancelled(event: HistoryEvent) -> dict[str, Any]:
-    wait = event.operation
+    wait = event.subject
     assert isinstance(wait, WaitOperation)
     return {} if wait.error is None else {"Error": _payload(wait.error)}
 
 
 def _callback_started(event: HistoryEvent) -> dict[str, Any]:
-    callback = event.operation
+    callback = event.subject
     assert isinstance(callback, CallbackOperation)
     details: dict[str, Any] = {"CallbackId": callback.callback_id}
     if callback.timeout_s:
@@ -281,7 +283,7 @@ def _callback_started(event: HistoryEvent) -> dict[str, Any]:
 
 
 def _chained_invoke_started(event: HistoryEvent) -> dict[str, Any]:
-    invoke = event.operation
+    invoke = event.subject
     assert isinstance(invoke, ChainedInvokeOperation)
     details: dict[str, Any] = {"FunctionName": invoke.function}
     if invoke.tenant_id is not None:
@@ -296,7 +298,6 @@ def _chained_invoke_started(event: HistoryEvent) -> dict[str, Any]:
 
 
 _DETAILS: Final[Mapping[EventType, Callable[[HistoryEvent], dict[str, Any]]]] = {
-    EventType.EXECUTION_STARTED: _execution_started,
     EventType.EXECUTION_SUCCEEDED: _ending,
     EventType.EXECUTION_FAILED: _ending,
     EventType.EXECUTION_TIMED_OUT: _ending,
@@ -321,4 +322,4 @@ _DETAILS: Final[Mapping[EventType, Callable[[HistoryEvent], dict[str, Any]]]] = 
     EventType.CHAINED_INVOKE_TIMED_OUT: _ending,
     EventType.CHAINED_INVOKE_STOPPED: _ending,
 }
-"""What each type shows; ContextStarted and StepStarted show nothing."""
+"""What each type shows but ExecutionStarted; ContextStarted and StepStarted show nothing."""

@@ -193,7 +193,7 @@ class CallbackOperation(DurableOperation):
 
     def __init__(self, update: OperationUpdate, position: int, now_s: float, execution_id: str) -> None:
         super().__init__(update, position, now_s)
-        self.callback_id = make_callback_id(execution_id, update.id)
+        self.callback_id = make_callback_id(execution_id, position)
         self.timeout_s: int = update.option("TimeoutSeconds", 0)
         self.heartbeat_timeout_s: int = update.option("HeartbeatTimeoutSeconds", 0)
         self.heard(now_s)

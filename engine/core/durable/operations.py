@@ -8,13 +8,14 @@ events that AWS's histories have, and what one invocation sees from changing beh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from engine.core.durable.checkpoint_rules import OperationUpdate
 from engine.core.durable.commands import StartChainedInvoke
 from engine.core.durable.facts import ChainedTarget
-from engine.core.durable.history import AttemptData, EventType, History
+from engine.core.durable.history import EventType, History, RetryData
 from engine.core.durable.operation import (
     NEVER,
     CallbackOperation,
@@ -105,7 +106,6 @@ class Operations:
         count: As AWS counts them: each once, and once more for each retry of a step.
         bytes_written: UTF-8 bytes of payloads, results and errors as they were written.
         earliest_s: The earliest `due_s`; NEVER if time ends nothing.
-        unseen: Those that ended from outside or by time and that the handler has not seen.
     """
 
     __slots__ = (
@@ -113,11 +113,11 @@ class Operations:
         "_execution_id",
         "_held",
         "_history",
+        "_unseen",
         "by_id",
         "bytes_written",
         "count",
         "earliest_s",
-        "unseen",
     )
 
     def __init__(self, execution_id: str, history: History) -> None:
@@ -127,9 +127,10 @@ class Operations:
         self.count = 0
         self.bytes_written = 0
         self.earliest_s = NEVER
-        self.unseen: list[DurableOperation] = []
-        self._delta: list[DurableOperation] = []
-        self._held: dict[str, _Ending] = {}
+        # None instead of empty: most executions are suspended, and an empty container is not small.
+        self._unseen: list[DurableOperation] | None = None
+        self._delta: list[DurableOperation] | None = None
+        self._held: dict[str, _Ending] | None = None
 
     def apply(
         self, updates: Sequence[OperationUpdate], resolved: Mapping[str, ChainedTarget], now_s: float
@@ -170,11 +171,14 @@ class Operations:
     ) -> None:
         """Keep an ending from outside until `complete`. Time does not end the operation any more."""
         self._set_due(operation, NEVER)
+        if self._held is None:
+            self._held = {}
         self._held[operation.id] = _Ending(now_s, operation.position, operation, status, result, error)
 
     def is_closed(self, operation: DurableOperation, now_s: float) -> bool:
         """Whether an ending from outside comes too late: it has ended, or is about to."""
-        return operation.status is not _STARTED or operation.id in self._held or operation.due_s <= now_s
+        is_held = self._held is not None and operation.id in self._held
+        return is_held or operation.status is not _STARTED or operation.due_s <= now_s
 
     def heard(self, callback: CallbackOperation, now_s: float) -> None:
         """A heartbeat: its heartbeat timeout begins anew."""
@@ -185,13 +189,15 @@ class Operations:
 
     def complete(self, now_s: float) -> None:
         """End what time has ended and what was held, in the order in which it happened."""
-        if not self._held and self.earliest_s > now_s:
+        if self._held is None and self.earliest_s > now_s:
             return
-        endings = list(self._held.values())
-        self._held.clear()
+        endings = list(self._held.values()) if self._held else []
+        self._held = None
         if self.earliest_s <= now_s:
             endings += (_by_time(each) for each in self.by_id.values() if each.due_s <= now_s)
         endings.sort(key=_time_and_position)
+        if self._unseen is None:
+            self._unseen = []
         for _, _, operation, status, result, error in endings:
             operation.due_s = NEVER
             if status is _READY:
@@ -199,30 +205,39 @@ class Operations:
             else:
                 self._end(operation, status, now_s, result, error)
             self._touch(operation)
-            self.unseen.append(operation)
+            self._unseen.append(operation)
         self._find_earliest()
+
+    def at(self, position: int) -> DurableOperation | None:
+        """The operation that was the `position`-th to start, from 0; None if there is none."""
+        return next(islice(self.by_id.values(), position, None), None)
 
     def has_open(self) -> bool:
         """Whether anything is under way that will wake the handler."""
         return any(each.is_open for each in reversed(self.by_id.values()))
 
+    @property
+    def has_unseen(self) -> bool:
+        """Whether anything ended outside or by time that the handler has not seen."""
+        return self._unseen is not None
+
     def take_unseen(self) -> list[str]:
-        """Ids of `unseen`, in the order of their starts; now the handler has seen them."""
-        ids = [each.id for each in sorted(self.unseen, key=_position)]
-        self.unseen.clear()
+        """Ids of what ended outside or by time and was not seen, in the order of starts; now it is."""
+        ids = [each.id for each in sorted(self._unseen or (), key=_position)]
+        self._unseen = None
         return ids
 
     def take_delta(self) -> list[dict[str, Any]]:
         """Documents of what was touched since the last time, in the order of starts; now they are seen."""
-        delta = self._delta
+        delta, self._delta, self._unseen = self._delta, None, None
+        if delta is None:
+            return []
         if len(delta) > 1:
             delta.sort(key=_position)
         documents = []
         for operation in delta:
             operation.is_in_delta = False
             documents.append(operation.document(_SECONDS))
-        delta.clear()
-        self.unseen.clear()
         return documents
 
     def visible(self) -> list[DurableOperation]:
@@ -286,24 +301,19 @@ class Operations:
         step.attempt += 1
         step.result, step.error = update.payload, update.error
         self.bytes_written += utf8_length(update.payload) + error_length(update.error)
-        delay_s: int | None = None
-        if update.action is _RETRY:
-            delay_s = update.option("NextAttemptDelaySeconds", 0)
-            step.status = _PENDING
-            step.due_s = now_s + delay_s
-            self.earliest_s = min(self.earliest_s, step.due_s)
-            self.count += 1
-            failed = update.error is not None
-        else:
-            failed = update.action is not _SUCCEED
+        failed = update.error is not None if update.action is _RETRY else update.action is not _SUCCEED
+        event = EventType.STEP_FAILED if failed else EventType.STEP_SUCCEEDED
+        if update.action is not _RETRY:
             step.status = _FAILED if failed else _SUCCEEDED
             step.ended_s = now_s
-        self._history.add(
-            EventType.STEP_FAILED if failed else EventType.STEP_SUCCEEDED,
-            now_s,
-            step,
-            AttemptData(step.result, step.error, step.attempt, delay_s),
-        )
+            self._history.add(event, now_s, step)
+            return
+        delay_s = update.option("NextAttemptDelaySeconds", 0)
+        step.status = _PENDING
+        step.due_s = now_s + delay_s
+        self.earliest_s = min(self.earliest_s, step.due_s)
+        self.count += 1
+        self._history.add(event, now_s, RetryData(step, step.result, step.error, step.attempt, delay_s))
 
     def _end_context(self, context: DurableOperation, update: OperationUpdate, now_s: float) -> None:
         if isinstance(context, ContextOperation):
@@ -329,6 +339,8 @@ class Operations:
     def _touch(self, operation: DurableOperation) -> None:
         if not operation.is_in_delta:
             operation.is_in_delta = True
+            if self._delta is None:
+                self._delta = []
             self._delta.append(operation)
 
     def _set_due(self, operation: DurableOperation, due_s: float) -> None:

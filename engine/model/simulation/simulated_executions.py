@@ -184,7 +184,8 @@ class SimulatedExecutions:
         execution, operation_id = one.execution, self._asked[place].id
         fact: Fact
         if self._asked[place].type is OperationType.CALLBACK:
-            callback_id = make_callback_id(execution.execution_id, operation_id)
+            position = execution.operations[operation_id].position
+            callback_id = make_callback_id(execution.execution_id, position)
             fact = CallbackSucceeded(now_s, callback_id, "null")
         else:
             fact = ChainedInvokeEnded(now_s, operation_id, OperationStatus.SUCCEEDED, "null")

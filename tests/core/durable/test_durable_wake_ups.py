@@ -97,6 +97,18 @@ def test_what_ends_outside_meanwhile_stands_behind_the_invocation(player, happen
     assert ["InvocationCompleted", event] == player.events()[-2:]
 
 
+def test_what_was_answered_in_time_does_not_time_out_while_it_is_held(player):
+    player.checkpoint(called_back("c", timeout_s=5, heartbeat_s=3), waiting("w", 9))
+    player.call_back("c")
+    player.now_s += 6
+    player.checkpoint()
+
+    assert {"c": "SUCCEEDED", "w": "STARTED"} == player.statuses()
+    assert "CallbackSucceeded c" == player.events()[-1]
+    player.suspend()
+    assert START_S + 9 == player.execution.next_due_s
+
+
 def test_what_a_checkpoint_told_earns_no_invocation(player):
     player.checkpoint(called_back("c"), waiting("w", 9))
     player.call_back("c", "5")
@@ -201,7 +213,16 @@ class TestCallbacks:
             each.checkpoint(called_back("c"), started("s"))
         assert player.callback_id("c") != other.callback_id("c")
 
-        for unknown in (other.callback_id("c"), "", "!", "ZTEvbm9ib2R5", "ZTEvcw=="):
+        for unknown in (
+            other.callback_id("c"),
+            "",
+            "!",
+            "ZTE6",
+            "ZTE6eA==",
+            "ZTE6MQ==",
+            "ZTE6OQ==",
+            "ZTEvMA==",
+        ):
             with pytest.raises(CallbackUnknown):
                 player.tell_callback(unknown)
 

@@ -542,7 +542,7 @@ class Execution:
                 return commands + self._end_by_update(updates[-1], fact, invocation)
         operations.complete(now_s)
         if self._is_over_limit():
-            return commands + self._end_over_limit(now_s)
+            return self._end_over_limit(now_s)  # nothing is begun for it any more
         if self.status is _PAUSING:
             invocation.close()
             invocation.is_cut_off = True

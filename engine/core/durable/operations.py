@@ -193,7 +193,8 @@ class Operations:
             return
         endings = list(self._held.values()) if self._held else []
         self._held = None
-        if self.earliest_s <= now_s:
+        is_due = self.earliest_s <= now_s
+        if is_due:
             endings += (_by_time(each) for each in self.by_id.values() if each.due_s <= now_s)
         endings.sort(key=_time_and_position)
         if self._unseen is None:
@@ -206,7 +207,8 @@ class Operations:
                 self._end(operation, status, now_s, result, error)
             self._touch(operation)
             self._unseen.append(operation)
-        self._find_earliest()
+        if is_due:
+            self._find_earliest()
 
     def at(self, position: int) -> DurableOperation | None:
         """The operation that was the `position`-th to start, from 0; None if there is none."""

@@ -66,6 +66,9 @@ from engine.runtime.qualifier_router import Entry
 _UNATTENDED: Final = frozenset(("event", "s3", "schedule"))
 """Triggers of events whose senders wait for nothing."""
 
+_SOON_S: Final = 2_000.0
+"""More than an invocation can take, its wait for concurrency included."""
+
 _BAD_TOKEN: Final = "Invalid checkpoint token"  # noqa: S105  # AWS's text
 _CHAINED: Final = OperationType.CHAINED_INVOKE
 _START: Final = OperationAction.START
@@ -166,7 +169,7 @@ class DurableExecutions:
     def _new_arn(self, function: Function, name: str | None) -> str:
         account, execution_id = self._parts.account, self._parts.new_request_id()
         parts = ("aws", account.region, account.account_id, function.name, function.version)
-        return str(ExecutionArn(*parts, name or self._parts.new_request_id(), execution_id))
+        return str(ExecutionArn(*parts, name or execution_id, execution_id))
 
     def _started(
         self,
@@ -193,7 +196,7 @@ class DurableExecutions:
         execution = live.execution
         self._by_id[execution.execution_id] = live
         self._by_name.setdefault(execution.parts.function, {})[execution.name] = live
-        self._wakeups.look(live)
+        self._look(live)
 
     def _wait(self, live: LiveExecution, event: Event, reply: Reply) -> None:
         request_id = event.request_id
@@ -241,7 +244,17 @@ class DurableExecutions:
                     self._finish(live)
                 case _:
                     assert_never(command)
-        self._wakeups.look(live)
+        self._look(live)
+
+    def _look(self, live: LiveExecution) -> None:
+        """Have it woken in time.
+
+        While it is invoked only its timeout counts, and there is time yet: this is asked again at the end.
+        """
+        execution, due_s = live.execution, live.due_s
+        is_invoked = execution.wants_invocation or execution.running_request_id is not None
+        if not is_invoked or (due_s is not None and due_s < self._wall() + _SOON_S):
+            self._wakeups.look(live)
 
     def _invoke(self, live: LiveExecution) -> None:
         """Run the function, unless that has become void."""

@@ -56,6 +56,9 @@ class LiveExecution:
         execution = self.execution
         return execution.expires_s if execution.is_terminal else execution.next_due_s
 
+    def __lt__(self, other: LiveExecution, /) -> bool:
+        return self.execution.started_s < other.execution.started_s
+
     def wait(self, waiter: Waiter) -> None:
         """Have it told of the end."""
         if self.waiters is None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import itertools
 import math
 from collections.abc import Callable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 from engine.ports import Clock
 from engine.timer import Timer
@@ -21,6 +20,9 @@ class Sleeper(Protocol):
 
     queued_s: float
     """When the heap looks at it next; infinite if it does not. For `Wakeups` alone."""
+
+    def __lt__(self, other: Self, /) -> bool:
+        """Who is first of those that are due at one moment."""
 
     @property
     def due_s(self) -> float | None:
@@ -42,8 +44,7 @@ class Wakeups(Generic[One]):
         self._clock = clock
         self._on_due = on_due
         self._timer = Timer(loop, clock, self._fire)
-        self._heap: list[tuple[float, int, One]] = []
-        self._order = itertools.count()
+        self._heap: list[tuple[float, One]] = []
         self._sleepers = 0
 
     def look(self, sleeper: One) -> None:
@@ -54,9 +55,9 @@ class Wakeups(Generic[One]):
         self._sleepers += sleeper.queued_s == math.inf
         self._push(due_s, sleeper)
         if len(self._heap) > 2 * self._sleepers + _SPARE:
-            self._heap = [entry for entry in self._heap if entry[0] == entry[2].queued_s]
+            self._heap = [entry for entry in self._heap if entry[0] == entry[1].queued_s]
             heapq.heapify(self._heap)
-        if self._heap[0][2] is sleeper:
+        if self._heap[0][1] is sleeper:
             self._timer.at(self._clock.now() + due_s - self._clock.wall())
 
     def forget(self, sleeper: One) -> None:
@@ -71,12 +72,12 @@ class Wakeups(Generic[One]):
 
     def _push(self, due_s: float, sleeper: One) -> None:
         sleeper.queued_s = due_s
-        heapq.heappush(self._heap, (due_s, next(self._order), sleeper))
+        heapq.heappush(self._heap, (due_s, sleeper))
 
     def _fire(self, now_s: float) -> float | None:
         wall_s = self._clock.wall()
         while self._heap and self._heap[0][0] <= wall_s:
-            queued_s, _, sleeper = heapq.heappop(self._heap)
+            queued_s, sleeper = heapq.heappop(self._heap)
             if queued_s != sleeper.queued_s:
                 continue  # another entry took its place
             due_s = sleeper.due_s

@@ -22,29 +22,29 @@ ENVIRONMENTS: Final = 4
 
 
 def configuration(
-    folder: Path, variables: Mapping[str, str] | None = None, *, durable: bool = True
+    folder: Path, variables: Mapping[str, str] | None = None, executor: str = "process"
 ) -> dict[str, Any]:
     """The function with the handlers of all suites, and those it invokes."""
-    environment = {"CONFORMANCE_COUNTS": str(folder), **(variables or {})}
     common: dict[str, Any] = {
         "code": str(HANDLERS),
-        "executor": "process",
+        "executor": executor,
         "memory_mb": 256,
         "timeout_s": 60,
-        "preload": ["boto3", "botocore.session", "aws_durable_execution_sdk_python"],
+        "durable": {"execution_timeout_s": 7200},
         "reserved_concurrency": ENVIRONMENTS,
         "overflow": "queue",
-        # For the SDK's logger: on Lambda, too, its records have their members in this form alone.
-        "environment": {**environment, "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"},
+        "environment": {"CONFORMANCE_COUNTS": str(folder), **(variables or {})},
     }
-    if durable:
-        common["durable"] = {"execution_timeout_s": 7200}
+    if executor == "process":
+        common["preload"] = ["boto3", "botocore.session", "aws_durable_execution_sdk_python"]
     handlers = {
         CHECKED: "every.handler",
         SCRIPTED: "scripted.handler",
         **{target: f"targets.{target}" for target in TARGETS},
     }
-    return {"functions": {name: {"handler": handler, **common} for name, handler in handlers.items()}}
+    functions = {name: {"handler": handler, **common} for name, handler in handlers.items()}
+    # Records have what the SDK's logger adds in this form alone, on Lambda too.
+    return {"engine": {"log_format": "json"}, "functions": functions}
 
 
 @contextmanager
@@ -73,9 +73,9 @@ def engine(folder: Path, configured: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Service]:
+def served(folder: Path, executor: str = "process") -> Iterator[Service]:
     """The engine's own service of durable functions."""
-    with engine(folder, configuration(folder)) as url:
+    with engine(folder, configuration(folder, executor=executor)) as url:
         functions = client("lambda", url)
 
         def start(function: str, name: str, payload: bytes, waits: bool) -> str:

@@ -19,7 +19,7 @@ from engine.core.durable.values import DurableConfig
 HERE = Path(__file__).parent
 NAMES = (
     *("two_steps", "waiter", "approval", "flaky", "doubled", "parent", "child"),
-    *("poll", "boom", "sleeper", "crash"),
+    *("poll", "boom", "sleeper", "long_name"),
 )
 LIMIT_S = 20
 

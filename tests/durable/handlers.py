@@ -1,7 +1,6 @@
 """Durable functions of the tests, on AWS's SDK."""
 
 import json
-import os
 
 from aws_durable_execution_sdk_python import durable_execution, durable_step
 from aws_durable_execution_sdk_python.config import (
@@ -112,5 +111,5 @@ def front(event, context):
 
 
 @durable_execution
-def crash(event, context):
-    os._exit(7)
+def long_name(event, context):
+    return context.step(lambda _: 1, name="n" * 257)

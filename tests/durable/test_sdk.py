@@ -150,3 +150,12 @@ def test_an_execution_is_paused_resumed_and_deleted(served):
 
 def test_an_execution_times_out(served):
     assert "TIMED_OUT" == served.ended(served.start("sleeper"))["Status"]
+
+
+def test_what_the_model_does_not_allow_ends_an_execution(served):
+    """A step's name of more than 256 characters, on whichever way the checkpoint comes."""
+    ended = served.ended(served.start("long_name"))
+
+    assert "FAILED" == ended["Status"]
+    assert ended["Error"]["ErrorType"].endswith("CheckpointError")
+    assert "Member must have length less than or equal to 256" in ended["Error"]["ErrorMessage"]

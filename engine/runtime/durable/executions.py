@@ -290,9 +290,19 @@ class DurableExecutions:
         if self._closed and outcome.status is Status.CANCELLED:
             self._abandon(live)
             return
+        if outcome.status is Status.THROTTLED and _is_refused(live):
+            self._refuse(live, outcome)
+            return
         self._tell(live, invocation_ended(self._wall(), request_id, outcome))
         if self._closed and not live.execution.is_terminal:
             self._abandon(live)
+
+    def _refuse(self, live: LiveExecution, outcome: Outcome) -> None:
+        """There is no concurrency, and the caller waits: the execution has never been (derived)."""
+        waiters = live.take_waiters()
+        self._drop(live)
+        for request_id, reply in waiters:
+            reply(outcome._replace(request_id=request_id))
 
     def _on_due(self, live: LiveExecution) -> None:
         if live.execution.is_terminal:
@@ -518,6 +528,12 @@ class DurableExecutions:
         if live is None:
             raise CallbackUnknown("Callback does not exist")
         return live
+
+
+def _is_refused(live: LiveExecution) -> bool:
+    """Whether a throttle of its invocation is its caller's to hear: nothing of it has run yet."""
+    execution = live.execution
+    return bool(live.waiters) and execution.is_synchronous and len(execution.history) == 1
 
 
 def _event_of(live: LiveExecution) -> Event:

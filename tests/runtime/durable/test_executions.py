@@ -143,3 +143,19 @@ async def test_sleepers_wake_in_the_order_of_their_times():
         ended = sorted(map(scripted.find, arns), key=lambda execution: execution.ended_s)
 
     assert [arns[number] for number in (3, 1, 4, 2, 0)] == [execution.arn for execution in ended]
+
+
+async def test_a_caller_is_told_that_there_is_no_concurrency_and_an_event_waits_for_it():
+    scripted = Scripted(reserved_concurrency=0)
+    async with scripted.engine as engine:
+        outcome = await engine.invoke("f")
+        refused = list(engine.parts.durable.of_function("f"))
+        arn = scripted.start()
+        await asyncio.sleep(60)
+        waiting = scripted.find(arn).status
+        engine.deployments.reserve("f", 1)
+        await asyncio.sleep(10)
+        ended = scripted.find(arn).status
+
+    assert (Status.THROTTLED, []) == (outcome.status, refused)
+    assert ("RUNNING", "SUCCEEDED") == (waiting, ended)

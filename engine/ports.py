@@ -15,7 +15,6 @@ import anyio
 from anyio.abc import TaskStatus
 
 from engine.core.cpu_law import CpuLaw
-from engine.core.durable.service import DurableService
 from engine.core.engine_events import EngineEvent
 from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
@@ -480,8 +479,9 @@ class Workshop:
     """What the handler runs in; None: the engine's own, which executors in that process always get."""
     imported_module_for: ImportedModuleFor = "none"
     """Which environments on loop and thread run in the module as the program has imported it."""
-    durable: DurableService | None = None
-    """The durable executions of the engine, for executors that run handlers in its interpreter."""
+    durable: Callable[[], Any] | None = None
+    """Returns the `core.durable.service.DurableService`, for executors that run handlers of durable functions
+    in this interpreter. It is imported with the first of them, so its type is not named here."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

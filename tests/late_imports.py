@@ -17,6 +17,7 @@ LATE = {
     "engine.config.templates.sam": "brings yaml",
     "engine.config.templates.samconfig": "brings tomllib",
     "engine.config.toml_file": "brings tomllib",
+    "engine.runtime.durable": "executions, with the first durable function or AWS client",
     "engine.services.logs.service": "CloudWatch Logs, for the first AWS client that asks",
     "engine.telemetry.exposition": "brings prometheus_client",
 }

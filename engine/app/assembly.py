@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from random import Random
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from engine.app.async_invoke_configs import AsyncInvokeConfigs
 from engine.app.deployment_builder import DeploymentBuilder, SharedParts
@@ -30,8 +30,6 @@ from engine.machine.cores import usable_cores
 from engine.ports import ExecutorFactory, Observer, Tracer
 from engine.runtime.async_queue import AsyncParts, AsyncQueue
 from engine.runtime.dispatcher import Dispatcher
-from engine.runtime.durable.executions import DurableExecutions, DurableParts
-from engine.runtime.durable.journal import NoJournal
 from engine.runtime.gc_tuning import GcTuning, paused_collector
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
@@ -51,7 +49,6 @@ class Assembly:
         output: Where handlers and the engine write.
         dispatcher: What sources feed.
         builder: Makes what runs each function.
-        durable: The durable executions.
         deployments: Adds and removes functions.
         senders: By service, what delivers to the destinations of asynchronous events that exist here.
         async_configs: What applies to asynchronous events.
@@ -88,7 +85,8 @@ class Assembly:
         self._push = metrics_push(config, platform, self.stats)
         pool = Pool(config.account.concurrency_limit)
         self.dispatcher = Dispatcher(loop, pool, Random(0).random)  # noqa: S311  # the same choices each run
-        self.durable = self._durable_executions(new_request_id)
+        self._durable: Any = None  # the durable executions, once there are some
+        self._new_request_id = new_request_id
         self.watch = LoopWatch(platform, loop, self._notify_now, self.stats.lagged)
         parts = SharedParts(
             config=config,
@@ -100,12 +98,14 @@ class Assembly:
             observer=self._observer,
             pool=pool,
             dispatcher=self.dispatcher,
-            durable=self.durable,
+            durable=lambda: self.durable,
             inits=_init_scheduler(config, platform, loop),
             watch=self.watch,
         )
         self.builder = DeploymentBuilder(parts, executor, endpoint_url)
-        self.deployments = Deployments(self.dispatcher, pool, self.builder, self.durable.entry)
+        self.deployments = Deployments(
+            self.dispatcher, pool, self.builder, lambda driver: self.durable.entry(driver)
+        )
         self.senders: dict[str, DestinationSender] = {}
         self.async_configs = AsyncInvokeConfigs(config.account, self.deployments.function)
         self.recursion = RecursionGuard(self.stats.dropped_recursive)
@@ -120,6 +120,7 @@ class Assembly:
             if self._push is not None:
                 opening.push_async_callback(self._push.close)
                 self._push.start()
+            opening.push_async_callback(self._durable_kept)
             opening.push_async_callback(self.builder.close_all)
             opening.callback(self.watch.close)
             self.watch.open()
@@ -170,14 +171,31 @@ class Assembly:
             ),
         )
 
-    def _durable_executions(self, new_request_id: Callable[[], str]) -> DurableExecutions:
+    @property
+    def durable(self) -> Any:
+        """The `runtime.durable.executions.DurableExecutions`, made and imported when first asked for."""
+        if self._durable is None:
+            self._durable = self._durable_executions()
+        return self._durable
+
+    def close_durable(self) -> None:
+        """Start no durable execution any more, if any were."""
+        if self._durable is not None:
+            self._durable.close()
+
+    async def _durable_kept(self) -> None:
+        if self._durable is not None:
+            await self._durable.wait_kept()
+
+    def _durable_executions(self) -> Any:
+        from engine.runtime.durable.executions import DurableExecutions, DurableParts
+
         return DurableExecutions(
             DurableParts(
                 loop=self._loop,
                 clock=self._platform.clock,
                 account=self._config.account,
-                new_request_id=new_request_id,
-                journal=NoJournal(),
+                new_request_id=self._new_request_id,
                 sink=self.dispatcher,
                 resolve=self.dispatcher.resolve,
                 ended_unattended=lambda event, outcome: self.asynchronous.send_records(event, outcome),

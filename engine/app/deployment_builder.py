@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import anyio
 
@@ -17,7 +17,6 @@ from engine.app.loop_watch import LoopWatch
 from engine.app.python_choice import PythonChooser, line_of
 from engine.config import Config
 from engine.core.billing import rate
-from engine.core.durable.service import DurableService
 from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.invocation import Invocation
@@ -50,7 +49,7 @@ class SharedParts:
         sheet: Prices of the account's region.
         observer: Told of all that happens.
         pool: The account's concurrency.
-        durable: The durable executions.
+        durable: Returns the durable executions.
         inits: What gives environments their turns to initialise, or None: none has to wait.
         watch: Watches the loop.
     """
@@ -64,7 +63,7 @@ class SharedParts:
     observer: Observer
     pool: Pool
     dispatcher: Dispatcher
-    durable: DurableService
+    durable: Callable[[], Any]
     inits: InitScheduler | None
     watch: LoopWatch
 

@@ -206,7 +206,7 @@ class Engine:
             return True
         self._refuse_other_loops()
         self._assembly.asynchronous.close()
-        self._assembly.durable.close()
+        self._assembly.close_durable()
         return await self._assembly.dispatcher.drain(self.config.grace_s if grace_s is None else grace_s)
 
     async def invoke(self, function: str, payload: Any = None) -> Outcome:

@@ -23,6 +23,7 @@ from engine.config import Config
 from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers
+from engine.packages.state_folder import DURABLE
 from engine.packages.store import PackageStore
 from engine.ports import Clock, Observer
 from engine.protocols.http.server import HttpLimits, HttpServer, Request, listening_sockets, named_listener
@@ -321,6 +322,7 @@ async def serve_clients(
             kept.callback(services.close)
             shelf.begin(state)
             await services.restore(state)
+            await _keep_durable(engine)
             connect(services.handle)
             for kind, (source, sink) in services.sources.items():
                 if kind not in urls:
@@ -338,6 +340,18 @@ async def serve_clients(
             await stopping.wait()
             drained = await _drain(engine, signals, life)
     return drained and not life.cancelled_caught
+
+
+async def _keep_durable(engine: Engine) -> None:
+    """With a state folder, keep durable executions there, and go on with those that are."""
+    folder, platform = engine.config.state_dir, engine.platform
+    if folder is not None:
+        from engine.runtime.durable.journal import FileJournal
+
+        journal = FileJournal(
+            Path(folder) / DURABLE, asyncio.get_running_loop(), platform.offload, engine.say
+        )
+        await engine.parts.durable.keep_in(journal, platform.offload)
 
 
 async def _drain(engine: Engine, signals: StopSignals, life: anyio.CancelScope) -> bool:

@@ -43,7 +43,11 @@ from engine.runtime.output import StandardOutput
 @click.option("--keep-alive-s", type=float, metavar="S", help="how long idle environments live")
 @click.option("--concurrency-limit", type=int, metavar="N", help="invocations at a time, over all functions")
 @click.option("--log-format", type=click.Choice(["text", "json", "off"]), help="platform log on stderr")
-@click.option("--state-dir", metavar="DIR", help="keep functions created over the Lambda API in DIR")
+@click.option(
+    "--state-dir",
+    metavar="DIR",
+    help="keep functions created over the Lambda API, objects and executions in DIR",
+)
 @click.option("--debug", is_flag=True, help="for breakpoints: thread, one at a time, no deadline")
 @click.option("--reload", "reloads", is_flag=True, help="give changed code to new environments")
 def serve(

@@ -14,7 +14,7 @@ class StartEvent(Event):
         execution_name: The name that the caller gave it, or None.
         waits: Whether the caller waits for its end; else nothing is replied.
         arn: Of the execution that was started or that had the name; empty before.
-        started: Called once it is started, and kept as safely as everything of it.
+        started: Called once it is started and kept as safely as everything of it: None, or why it cannot be.
     """
 
     __slots__ = ("arn", "execution_name", "started", "waits")
@@ -22,7 +22,7 @@ class StartEvent(Event):
     execution_name: str | None
     waits: bool
     arn: str
-    started: Callable[[], None]
+    started: Callable[[OSError | None], None]
 
 
 class HandlerEvent(Event):

@@ -230,8 +230,8 @@ class ThreadExecutor:
         self.call = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._workshop = workshop
         self.interpreter = Interpreter.acquire(workshop)
-        durable = None if function.durable is None else workshop.durable
-        self.durable = None if durable is None else DurableCalls(durable, workshop.loop)
+        service = None if function.durable is None else workshop.durable
+        self.durable = None if service is None else DurableCalls(service(), workshop.loop)
         self._own_context = contextvars.Context()
         self.now = workshop.clock.now
         self._facts = facts

@@ -25,6 +25,8 @@ LOCK: Final = "lock"
 STATE: Final = "state.json"
 PACKAGES: Final = "packages"
 OBJECTS: Final = "objects"
+DURABLE: Final = "durable"
+"""Name of the folder with the journal of durable executions."""
 UNFINISHED: Final = ".new-"
 """Before the name of a package that is being made."""
 

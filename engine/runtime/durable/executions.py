@@ -49,7 +49,7 @@ from engine.core.function import LONGEST_WAIT_S, Account, Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome, Status
 from engine.errors import ExecutionAlreadyStarted, FunctionNotFound, NotAccepting
-from engine.ports import Clock, Sink
+from engine.ports import Clock, Offload, Sink
 from engine.runtime.driver import Driver
 from engine.runtime.durable.chained_invokes import (
     not_found,
@@ -57,9 +57,10 @@ from engine.runtime.durable.chained_invokes import (
     target_not_found,
     unqualified,
 )
-from engine.runtime.durable.journal import Done, Journal, NoJournal
+from engine.runtime.durable.journal import Done, FileJournal, Journal, NoJournal
 from engine.runtime.durable.live_execution import LiveExecution, Waiter
 from engine.runtime.durable.outcomes import cancelled, invocation_ended, outcome_of
+from engine.runtime.durable.recovery import lost_invocation, recovered
 from engine.runtime.durable.wakeups import Wakeups
 from engine.runtime.qualifier_router import Entry
 
@@ -83,7 +84,6 @@ class DurableParts:
         clock: The engine clock.
         account: For ARNs.
         new_request_id: For invocations, and for the ids of executions.
-        journal: Where their facts are kept.
         sink: Takes events for functions that are not durable.
         resolve: The driver of what a qualifier of a function stands for, or None.
         ended_unattended: Told of the end of an execution that nobody waits for: its event and outcome.
@@ -94,7 +94,6 @@ class DurableParts:
     clock: Clock
     account: Account
     new_request_id: Callable[[], str]
-    journal: Journal
     sink: Sink
     resolve: Callable[[str, str | None], Driver | None]
     ended_unattended: Callable[[Event, Outcome], None]
@@ -107,8 +106,8 @@ class DurableExecutions:
     def __init__(self, parts: DurableParts) -> None:
         self._parts = parts
         self._wall = parts.clock.wall
-        self._journal = parts.journal
-        self._keeps = not isinstance(parts.journal, NoJournal)
+        self._journal: Journal = NoJournal()
+        self._keeps = False
         self._by_id: dict[str, LiveExecution] = {}
         self._by_name: dict[str, dict[str, LiveExecution]] = {}  # of each function, oldest first
         self._wakeups = Wakeups[LiveExecution](parts.loop, parts.clock, self._on_due)
@@ -152,7 +151,7 @@ class DurableExecutions:
             self._wait(live, event, reply)
         if start is not None:
             start.arn = live.execution.arn
-            self._when_kept(start.started)
+            self._journal.when_kept(start.started)
         self._obey(live, commands)
 
     def _existing(self, function: str, name: str, text: str) -> LiveExecution | None:
@@ -201,8 +200,7 @@ class DurableExecutions:
     def _wait(self, live: LiveExecution, event: Event, reply: Reply) -> None:
         request_id = event.request_id
         if live.execution.is_terminal:
-            outcome = outcome_of(live.execution, request_id, live.rate)
-            self._when_kept(partial(reply, outcome))
+            self._reply_when_kept(live, request_id, reply)
         else:
             waiter = Waiter(request_id, reply)
             if event.trigger not in _UNATTENDED:
@@ -228,9 +226,10 @@ class DurableExecutions:
         if self._keeps:
             self._journal.append(arn, dumps(fact_document(fact)))
 
-    def _when_kept(self, then: Callable[[], None]) -> None:
-        """Call `then` once all that has happened is kept, or cannot be."""
-        self._journal.when_kept(lambda _error: then())
+    def _reply_when_kept(self, live: LiveExecution, request_id: str, reply: Reply) -> None:
+        """Answer with the end of an execution once it is kept; if it cannot be, as if the engine stopped."""
+        outcome = outcome_of(live.execution, request_id, live.rate)
+        self._journal.when_kept(lambda error: reply(outcome if error is None else cancelled(request_id)))
 
     def _obey(self, live: LiveExecution, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -316,13 +315,14 @@ class DurableExecutions:
         """Tell whoever waits, once the end is safe."""
         execution = live.execution
         for request_id, reply in live.take_waiters():
-            self._when_kept(partial(reply, outcome_of(execution, request_id, live.rate)))
+            self._reply_when_kept(live, request_id, reply)
         if execution.parent is not None:
             self._tell_parent(execution, execution.parent[0])
         if live.is_unattended:
             event = _event_of(live)
             outcome = outcome_of(execution, event.request_id, live.rate)
-            self._when_kept(partial(self._parts.ended_unattended, event, outcome))
+            send = self._parts.ended_unattended
+            self._journal.when_kept(lambda _error: send(event, outcome))
 
     def _tell_parent(self, child: Execution, arn: str) -> None:
         parent, fact = self._find(arn), child.ending_for_parent(self._wall())
@@ -339,6 +339,48 @@ class DurableExecutions:
             del self._by_name[parts.function]
         self._wakeups.forget(live)
         self._journal.forget(live.execution.arn)
+
+    # ---------------------------------------------------------------- over the life of the engine
+
+    async def keep_in(self, journal: FileJournal, offload: Offload) -> None:
+        """Keep everything in `journal` from now on, and go on with the executions that are in it.
+
+        To be called once, before any execution starts, when the functions are there.
+
+        Raises:
+            JournalDamaged, OSError: It cannot be used.
+        """
+        found = await offload(lambda: recovered(journal.recover()))
+        self._journal, self._keeps = journal, True
+        for problem in found.problems:
+            self._parts.say(f"durable executions: {problem}")
+        for execution in found.executions:
+            unattended = not execution.is_synchronous and execution.parent is None
+            trigger = "invoke" if execution.is_synchronous else "event"
+            self._add(LiveExecution(execution, trigger, is_unattended=unattended))
+        open_ones = [live for live in self._by_id.values() if not live.execution.is_terminal]
+        for live in open_ones:
+            self._resume_after_restart(live)
+        if open_ones:
+            self._parts.say(f"durable executions: {len(open_ones)} go on")
+
+    def _resume_after_restart(self, live: LiveExecution) -> None:
+        """Go on with what was under way; what its children did meanwhile is told."""
+        execution = live.execution
+        lost = lost_invocation(execution, self._wall())
+        if lost is not None:
+            self._tell(live, lost)
+        outstanding = execution.outstanding()
+        self._obey(live, [one for one in outstanding if lost is None or not isinstance(one, Invoke)])
+        for command in outstanding:
+            if isinstance(command, StartChainedInvoke) and command.execution_arn is not None:
+                child = self._find(command.execution_arn)
+                if child is not None and child.execution.is_terminal:
+                    self._tell_parent(child.execution, execution.arn)
+
+    async def wait_kept(self) -> None:
+        """Write what is not on disk yet, and let go of the journal. To be called when nothing runs."""
+        await self._journal.close()
 
     def close(self) -> None:
         """Start nothing more; whoever waits for a suspended execution is told that the engine stops.
@@ -414,6 +456,8 @@ class DurableExecutions:
             except (FunctionNotFound, NotAccepting):
                 self._chained_gone(live, command)
             return
+        if self._find(command.execution_arn) is not None:
+            return  # it was started by an engine before this one
         arn = parse_execution_arn(command.execution_arn)
         driver = None if arn is None else self._parts.resolve(arn.function, arn.version)
         if driver is None:

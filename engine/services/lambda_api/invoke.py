@@ -291,8 +291,12 @@ def _head_at_once(request_id: str, trace: str) -> bytes:
     ).encode()
 
 
-def _answer_started(request: Request, event: StartEvent) -> None:
-    """The answer of an Event invocation of a durable function: its execution has begun."""
+def _answer_started(request: Request, event: StartEvent, error: OSError | None) -> None:
+    """The answer of an Event invocation of a durable function: its execution has begun, and is kept."""
+    if error is not None:
+        failed = service_error(500, f"The execution could not be kept: {error.strerror or error}")
+        answer_error(request, failed, event.request_id)
+        return
     head = _head_at_once(event.request_id, event.trace_id or "")
     request.respond(202, head + _execution_arn(event).encode(), b"")
 
@@ -370,7 +374,7 @@ def _base64(data: bytes) -> str:
     return b2a_base64(data, newline=False).decode("ascii")
 
 
-def _ignore_start() -> None:
+def _ignore_start(_error: OSError | None) -> None:
     """Say nothing yet: the caller waits for the end."""
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from engine.ports import Clock
 from engine.sources.sqs.batch import Batch
+from engine.timer import Timer
 
 
 class BatchingWindow:
@@ -18,19 +20,23 @@ class BatchingWindow:
     Args:
         batch_size: Messages of a batch, at most.
         window_s: How long they are gathered, from the first one on; 0 = not at all.
-        loop: Where the time of a window is watched.
+        loop, clock: Where the time of a window is watched.
         over: Called when it is over.
     """
 
     def __init__(
-        self, batch_size: int, window_s: float, loop: asyncio.AbstractEventLoop, over: Callable[[], None]
+        self,
+        batch_size: int,
+        window_s: float,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        over: Callable[[], None],
     ) -> None:
         self._batch_size = batch_size
         self._window_s = window_s
-        self._loop = loop
         self._over = over
         self._batch: Batch | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(loop, clock, self._on_due)
 
     @property
     def is_open(self) -> bool:
@@ -59,15 +65,26 @@ class BatchingWindow:
             return None
         self._batch = received
         received.due_s = now_s + self._window_s
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(self._window_s, self._over)
+        self._timer.at(received.due_s)
         return None
+
+    def end(self) -> None:
+        """Have the batch sent as far as it came: the next `take_complete` gives it out."""
+        if self._batch is not None:
+            self._batch.due_s = 0.0
 
     def close(self) -> Batch | None:
         """Stop watching the time, and give out the batch as far as it came."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
+        self._timer.cancel()
         batch, self._batch = self._batch, None
         return batch
+
+    def _on_due(self, now_s: float) -> float | None:
+        """Call `over` if the window is over: the timer may have been that of a batch sent before its time.
+
+        Returns when the window is over, unless it is: then `over` sees to it.
+        """
+        if self._batch is not None and now_s >= self._batch.due_s:
+            self._over()
+        batch = self._batch
+        return batch.due_s if batch is not None and batch.due_s > now_s else None

@@ -194,12 +194,14 @@ class BatchDelivery:
             self.give_back(rest)
 
     def _throttled(self, batch: Batch, now_s: float) -> None:
-        """Try again later, unless the messages become visible before."""
+        """Try again later, unless the messages become visible before: at the end of their first timeout."""
         self._controller.throttled()
         batch.refusals += 1
         delay_s = backoff_s(batch.refusals, FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S)
         if now_s + delay_s >= batch.until_s:
             self._counts.returned += len(batch.messages)
+            for receipt in batch.receipts:  # an attempt before may have hidden them for longer
+                batch.queue.change_visibility(receipt, batch.until_s - now_s, now_s)
             self._return_rest(batch)
             self._done(batch, now_s)
         elif self._open:

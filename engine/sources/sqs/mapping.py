@@ -80,13 +80,14 @@ class MappingPoller:
         self._open = True
         self._pumping = self._scheduled = self._waiting = False
         self._tick: asyncio.TimerHandle | None = None
-        self._window = BatchingWindow(plan.batch_size, plan.window_s, loop, self._pump)
+        self._window = BatchingWindow(plan.batch_size, plan.window_s, loop, clock, self._pump)
 
     # --- from above
 
     def attach(self, queue: Queue, records: Records) -> None:
         """Poll `queue` from now on. Batches of an earlier queue are still completed there."""
         self._stop_waiting()
+        self._window.end()  # what is gathered belongs to the earlier queue
         self._queue, self._records = queue, records
         self._schedule()
 

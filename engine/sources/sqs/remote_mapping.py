@@ -242,11 +242,12 @@ class RemoteMapping:
 
     async def _outcome(self, part: _Batch) -> Outcome | None:
         """The outcome of an invocation; None if the function could not be run."""
-        plan, refusals = self._plan, 0
+        plan, refusals, extended = self._plan, 0, False
         while True:
             now_s = self._now()
             if now_s + plan.busy_s() > part.until_s + _LATENCY_S:
                 await self._hide(part, plan.busy_s() + EXTRA_VISIBILITY_S)
+                extended = True
             document, request_id = {"Records": part.records}, self._new_request_id()
             event = Event(plan.function, None, request_id, now_s, "sqs", document, qualifier=plan.qualifier)
             try:
@@ -267,6 +268,8 @@ class RemoteMapping:
             delay_s = backoff_s(refusals, FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S)
             if self._now() + delay_s >= part.until_s:
                 self._counts.returned += len(part.keys)
+                if extended:  # what no function gets is hidden for its first timeout only
+                    await self._hide(part, max(0.0, part.until_s - self._now()))
                 return None
             await self._pause(delay_s)
             if not self._open:

@@ -521,6 +521,20 @@ async def test_a_queue_that_is_missing_is_made_and_one_that_comes_back_is_polled
         assert [["a"], ["b"]] == site.batches
 
 
+async def test_a_batch_of_a_deleted_queue_is_not_that_of_its_successor(make_site):
+    """What waited for its window is sent at once; messages of the new queue have a window of their own."""
+    async with make_site({"maximum_batching_window_s": 60}) as site:
+        site.send("a")
+        await anyio.sleep(1)
+        site.service.queues.delete("q")
+        site.service.queues.create("q", {}, {}, site.clock.now())
+        site.send("b", "c")
+        await anyio.sleep(62)
+
+        assert ([["a"], ["b", "c"]], [1.0, 61.0]) == (site.batches, site.times)
+        assert (0, 0) == site.left()
+
+
 async def test_mappings_come_change_and_go_while_the_source_serves(make_site):
     """Opened, given another function, switched off and on, closed."""
     async with make_site({"enabled": False}) as site:
@@ -655,16 +669,23 @@ async def test_what_the_engine_cancels_comes_again_after_its_timeout(make_site):
 
 @pytest.mark.parametrize(("taken", "expected"), [(["a"], 1), (["a", "b"], 0)])
 async def test_messages_that_are_gone_leave_a_batch_that_waits(make_site, taken, expected):
-    """Its timeout must be made longer at 6.3 s: those that are not there any more are seen then."""
+    """Its timeout must be made longer at 6.3 s: those that are not there any more are seen then.
+
+    The others are given up then, and come again when their first timeout is over.
+    """
     site = make_site(queues=QUICK, function={"reserved_concurrency": 0, "timeout_s": 5})
     async with site:
         site.send("a", "b")
         await anyio.sleep(1)
         receipts = {"a": 1, "b": 2}
         site.queue().delete_all([receipts[one] for one in taken], site.clock.now())
-        await anyio.sleep(29)
-
+        await anyio.sleep(8.9)
         assert ((0, expected), expected) == (site.left(), site.entry.counts.returned)
+        await anyio.sleep(0.2)
+        assert 2 + expected == site.entry.counts.polled
+        await anyio.sleep(19)
+
+        assert ((0, expected), 3 * expected) == (site.left(), site.entry.counts.returned)
         [(_, numbers)] = site.source.statistics()
         assert 0 == numbers.running
 

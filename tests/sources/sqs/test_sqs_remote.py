@@ -382,6 +382,20 @@ async def test_a_batch_that_waits_for_concurrency_goes_back(far):
         assert ((1, 0), 2) == (site.left(), feed.counts.returned)
 
 
+async def test_what_is_given_up_is_hidden_for_its_first_timeout_only(far):
+    """Though it was made longer for an attempt that was throttled."""
+    async with far(
+        function={"reserved_concurrency": 0, "timeout_s": 5}, queues={"q": {"visibility_timeout_s": 10}}
+    ) as (site, near):
+        site.send("a")
+        await anyio.sleep(9)
+        assert "hide" in near.calls
+        await anyio.sleep(3)
+
+        [(feed, _)] = near.source.statistics()
+        assert (2, 1) == (feed.counts.polled, feed.counts.returned)
+
+
 async def test_an_engine_that_takes_nothing_is_not_asked_again(far):
     """What was received is visible again."""
     async with far() as (site, near):

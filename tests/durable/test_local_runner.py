@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
 
 from tests.durable.checkpoint_scripts import script
 from tests.durable.conformance.checking import Outcome, Service, check_all
-from tests.durable.conformance.local_runner import comparable, partnered
+from tests.durable.conformance.local_runner import both, comparable
 from tests.durable.conformance.requirement_files import missing, requirements
-from tests.durable.conformance.served import SCRIPTED, served
+from tests.durable.conformance.served import SCRIPTED
 
 COMPARED: Final = (
     *("1-11", "1-20", "2-3", "3-6", "3-10", "3-11", "4-6", "5-1", "5-6"),
@@ -50,12 +47,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[Told]:
     every = requirements()
     chosen = [every[requirement_id] for requirement_id in COMPARED]
 
-    def ask(serving: Callable[[Path], AbstractContextManager[Service]]) -> Told:
-        with serving(tmp_path_factory.mktemp("partner")) as service:
-            return Told(check_all(chosen, service), [answers(service, seed) for seed in SEEDS])
+    def ask(service: Service) -> Told:
+        return Told(check_all(chosen, service), [answers(service, seed) for seed in SEEDS])
 
-    with ThreadPoolExecutor(2) as threads:
-        return list(threads.map(ask, (served, partnered)))
+    with both(tmp_path_factory.mktemp("both")) as services, ThreadPoolExecutor(2) as threads:
+        return list(threads.map(ask, services))
 
 
 def answers(service: Service, seed: int) -> list[Any]:

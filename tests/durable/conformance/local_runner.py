@@ -29,7 +29,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from tests.durable.conformance.checking import Service, client
-from tests.durable.conformance.served import TARGETS, configuration, engine
+from tests.durable.conformance.served import PARTNERS, TARGETS, configuration, engine, own_service
 
 AT_ONCE: Final = 8
 """Its listener refuses more connections."""
@@ -83,23 +83,30 @@ def _await_health(url: str) -> None:
 
 
 @contextmanager
-def partnered(folder: Path) -> Iterator[Service]:
-    """The runner's service. The engine runs the handlers, and knows nothing of the executions."""
+def both(folder: Path) -> Iterator[tuple[Service, Service]]:
+    """The engine's own service and the runner's, of one engine that runs the handlers for both."""
     port = free_port()
     address = {"AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{port}"}
     with (
-        engine(folder, configuration(folder, address)) as functions_url,
+        engine(folder, configuration(folder, partners=address)) as functions_url,
         runner(folder, port, functions_url) as url,
     ):
         functions = client("lambda", url)
 
         def start(function: str, name: str, payload: bytes, waits: bool) -> str:
-            arn = _started(url, function, name, payload)
+            arn = _started(url, PARTNERS + function, name, payload)
             while waits and _status(functions, arn) == _RUNNING:
                 time.sleep(0.2)
             return arn
 
-        yield Service(functions, None, start, completed, AT_ONCE)
+        yield own_service(functions_url), Service(functions, None, start, completed, AT_ONCE)
+
+
+@contextmanager
+def partnered(folder: Path) -> Iterator[Service]:
+    """The runner's alone."""
+    with both(folder) as (_, service):
+        yield service
 
 
 def _started(url: str, function: str, name: str, payload: bytes) -> str:

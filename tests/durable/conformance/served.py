@@ -17,14 +17,21 @@ HANDLERS: Final = Path(__file__).parent / "handlers"
 TARGETS: Final = ("echo", "raising")
 SCRIPTED: Final = "scripted"
 """The function that sends the checkpoints it is given."""
+PARTNERS: Final = "partners-"
+"""How the names begin of functions that another service invokes."""
 ENVIRONMENTS: Final = 4
 """Per function: what computes is soon done, and what waits holds none."""
 
 
 def configuration(
-    folder: Path, variables: Mapping[str, str] | None = None, executor: str = "process"
+    folder: Path, executor: str = "process", partners: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The function with the handlers of all suites, and those it invokes."""
+    """The function with the handlers of all suites, the scripted one, and those they invoke.
+
+    With `partners`, those variables, the first two are there once more, for another service to invoke.
+    What they invoke asks no service for anything.
+    """
+    environment = {"CONFORMANCE_COUNTS": str(folder)}
     common: dict[str, Any] = {
         "code": str(HANDLERS),
         "executor": executor,
@@ -33,7 +40,7 @@ def configuration(
         "durable": {"execution_timeout_s": 7200},
         "reserved_concurrency": ENVIRONMENTS,
         "overflow": "queue",
-        "environment": {"CONFORMANCE_COUNTS": str(folder), **(variables or {})},
+        "environment": environment,
     }
     if executor == "process":
         common["preload"] = ["boto3", "botocore.session", "aws_durable_execution_sdk_python"]
@@ -43,6 +50,9 @@ def configuration(
         **{target: f"targets.{target}" for target in TARGETS},
     }
     functions = {name: {"handler": handler, **common} for name, handler in handlers.items()}
+    if partners is not None:
+        again = {"environment": environment | dict(partners)}
+        functions |= {PARTNERS + name: functions[name] | again for name in (CHECKED, SCRIPTED)}
     # Records have what the SDK's logger adds in this form alone, on Lambda too.
     return {"engine": {"log_format": "json"}, "functions": functions}
 
@@ -75,20 +85,25 @@ def engine(folder: Path, configured: dict[str, Any]) -> Iterator[str]:
 @contextmanager
 def served(folder: Path, executor: str = "process") -> Iterator[Service]:
     """The engine's own service of durable functions."""
-    with engine(folder, configuration(folder, executor=executor)) as url:
-        functions = client("lambda", url)
+    with engine(folder, configuration(folder, executor)) as url:
+        yield own_service(url)
 
-        def start(function: str, name: str, payload: bytes, waits: bool) -> str:
-            answer = functions.invoke(
-                FunctionName=f"{function}:$LATEST",
-                DurableExecutionName=name,
-                InvocationType="RequestResponse" if waits else "Event",
-                Payload=payload,
-            )
-            arn: str = answer["DurableExecutionArn"]
-            return arn
 
-        yield Service(functions, client("logs", url), start)
+def own_service(url: str) -> Service:
+    """That of the engine whose address for AWS clients this is."""
+    functions = client("lambda", url)
+
+    def start(function: str, name: str, payload: bytes, waits: bool) -> str:
+        answer = functions.invoke(
+            FunctionName=f"{function}:$LATEST",
+            DurableExecutionName=name,
+            InvocationType="RequestResponse" if waits else "Event",
+            Payload=payload,
+        )
+        arn: str = answer["DurableExecutionArn"]
+        return arn
+
+    return Service(functions, client("logs", url), start)
 
 
 def _toml(document: Mapping[str, Any], table: str = "") -> str:

@@ -51,12 +51,19 @@ class DurableCalls:
         return loaded._replace(callable=partial(_run, loaded.callable, sdk, _Client(self, sdk)))
 
     def ask(self, question: _Question) -> Any:
-        """What the question's function returns. Raises what it raises, and TimeoutError. Blocks."""
+        """What the question's function returns. Blocks.
+
+        Raises what it raises, RuntimeError if the loop is closed, and TimeoutError.
+        """
         question.answered.acquire()
         self._asked.append(question)
         if not self._woken:
             self._woken = True
-            self._loop.call_soon_threadsafe(self._answer_all, context=self._own_context)
+            try:
+                self._loop.call_soon_threadsafe(self._answer_all, context=self._own_context)
+            except RuntimeError:  # the loop is closed: nobody else is to wait for it
+                self._woken = False
+                raise
         if not question.answered.acquire(timeout=_ANSWER_LIMIT_S):
             raise TimeoutError("the engine has not answered")
         if question.error is not None:

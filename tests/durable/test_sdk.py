@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from aws_durable_execution_sdk_python_testing.runner import DurableFunctionCloudTestRunner
 from botocore.exceptions import ClientError
 
 pytestmark = pytest.mark.real_time
@@ -159,3 +160,17 @@ def test_what_the_model_does_not_allow_ends_an_execution(served):
     assert "FAILED" == ended["Status"]
     assert ended["Error"]["ErrorType"].endswith("CheckpointError")
     assert "Member must have length less than or equal to 256" in ended["Error"]["ErrorMessage"]
+
+
+def test_AWSs_test_runner_for_deployed_functions_runs_them_here(served, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    runner = DurableFunctionCloudTestRunner(
+        "approval:$LATEST", "us-east-1", f"http://{served.address}", poll_interval=0.05
+    )
+    arn = runner.run_async({})
+    runner.send_callback_success(runner.wait_for_callback(arn), b'{"approved": true}')
+    result = runner.wait_for_result(arn)
+
+    assert ("SUCCEEDED", '{"approved": true}') == (result.status.value, result.result)
+    assert ["approve"] == [operation.name for operation in result.operations]

@@ -11,6 +11,7 @@ from engine import ConfigError, Engine, Function
 from engine.cli import main
 from engine.core.durable.values import DurableConfig
 from tests.durable.conftest import HERE
+from tests.durable.test_sdk import on_thread
 
 pytestmark = pytest.mark.real_time
 
@@ -26,6 +27,7 @@ def ended(served, count):
     )
 
 
+@on_thread
 def test_an_HTTP_front_answers_with_the_result_of_the_execution(served):
     with urlopen(f"{served.front}/front") as answer:  # the engine's own address
         found = answer.status, answer.read()
@@ -34,6 +36,7 @@ def test_an_HTTP_front_answers_with_the_result_of_the_execution(served):
     assert "$LATEST" == ended(served, 1)[0]["FunctionArn"].rpartition(":")[2]
 
 
+@on_thread
 def test_a_message_is_deleted_when_its_execution_has_succeeded(served):
     before = len(ended(served, 0))
     sqs = boto3.client("sqs", endpoint_url=f"http://{served.address}", **served.keys)

@@ -8,6 +8,9 @@ from botocore.exceptions import ClientError
 
 pytestmark = pytest.mark.real_time
 
+on_thread = pytest.mark.parametrize("served", ["thread"], indirect=True)
+"""What is the same whatever runs the handler."""
+
 ENDS = {
     "two_steps": ({"sku": "A1"}, '{"total": 10}'),
     "waiter": ({}, "5"),
@@ -58,6 +61,7 @@ def test_a_failed_execution_is_a_function_error(served):
     assert history("boom") == served.events(answer["DurableExecutionArn"])
 
 
+@on_thread
 def test_an_unqualified_name_is_refused(served):
     with pytest.raises(ClientError) as caught:
         served.client.invoke(FunctionName="two_steps")
@@ -65,6 +69,7 @@ def test_an_unqualified_name_is_refused(served):
     assert "InvalidParameterValueException" == caught.value.response["Error"]["Code"]
 
 
+@on_thread
 def test_functions_call_durable_and_plain_functions(served):
     started = [served.start("parent", {"target": target}) for target in ("child:$LATEST", "plain", "nobody")]
     to_child, to_plain, to_nobody = map(served.ended, started)
@@ -89,6 +94,7 @@ def test_a_callback_wakes_its_execution(served):
         send.send_durable_execution_callback_success(CallbackId=served.callback_id(fails))
 
 
+@on_thread
 def test_executions_are_listed_by_name_and_status(served):
     first, second = served.start("approval"), served.start("approval", DurableExecutionName="second")
     listed = served.client.list_durable_executions_by_function
@@ -106,6 +112,7 @@ def test_executions_are_listed_by_name_and_status(served):
     ][:2]
 
 
+@on_thread
 def test_a_name_leads_to_one_execution(served):
     named = {"DurableExecutionName": "one"}
     first = served.start("two_steps", {"sku": "A1"}, **named)
@@ -117,6 +124,7 @@ def test_a_name_leads_to_one_execution(served):
     assert "DurableExecutionAlreadyStartedException" == caught.value.response["Error"]["Code"]
 
 
+@on_thread
 def test_a_stopped_execution_goes_no_further(served):
     arn = served.start("approval")
     served.callback_id(arn)
@@ -128,6 +136,7 @@ def test_a_stopped_execution_goes_no_further(served):
     assert "ExecutionStopped" in served.events(arn)
 
 
+@on_thread
 def test_an_execution_is_paused_resumed_and_deleted(served):
     arn = served.start("approval")
     callback_id = served.callback_id(arn)
@@ -149,6 +158,7 @@ def test_an_execution_is_paused_resumed_and_deleted(served):
         served.get(arn)
 
 
+@on_thread
 def test_an_execution_times_out(served):
     assert "TIMED_OUT" == served.ended(served.start("sleeper"))["Status"]
 

@@ -57,13 +57,15 @@ class BatchEntry(NamedTuple):
 
 def batch_result(entries: Iterable[BatchEntry], results: Iterable[Result | ServiceError]) -> Result:
     """`Successful` and `Failed`, each in the order of the entries, and left out if it is empty."""
-    lists: dict[str, list[Result]] = {"Successful": [], "Failed": []}
+    successful: list[Result] = []
+    failed: list[Result] = []
     for entry, result in zip(entries, results, strict=True):
         if isinstance(result, ServiceError):
             fault = {"SenderFault": True, "Code": entry_code(result), "Message": result.message}
-            lists["Failed"].append({"Id": entry.id, **fault})
+            failed.append({"Id": entry.id, **fault})
         else:
-            lists["Successful"].append({"Id": entry.id, **result})
+            successful.append({"Id": entry.id, **result})
+    lists = {"Successful": successful, "Failed": failed}
     return {name: found for name, found in lists.items() if found}
 
 

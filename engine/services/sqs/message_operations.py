@@ -18,7 +18,7 @@ from engine.services.sqs.long_polls import LongPoll
 from engine.services.sqs.message import Attribute
 from engine.services.sqs.message_content import check_size, token_of, too_long
 from engine.services.sqs.parameters import Params, integer, required, texts
-from engine.services.sqs.queue import Queue, ReceiptStatus
+from engine.services.sqs.queue import DONE, Queue, ReceiptStatus
 from engine.services.sqs.queue_attributes import QueueAttributes
 from engine.services.sqs.receipt_handles import ReceiptHandles
 from engine.services.sqs.request import Result, SqsRequest
@@ -217,6 +217,8 @@ class MessageOperations:
             raise invalid_handle(handle)
         queue = self.queue
         status = queue.delete(receipt, now_s)
+        if status is DONE:
+            return
         if status is ReceiptStatus.EXPIRED:
             raise invalid_parameter("ReceiptHandle", handle, "The receipt handle has expired.")
         if status is ReceiptStatus.GONE and not queue.policy.fifo:

@@ -9,6 +9,7 @@ knows nothing of the execution. Seen of version 1.4.0, and taken account of here
 - it says that errors of contexts and callbacks are truncated, though they are whole;
 - it leaves out the state that a poll returned, if another follows;
 - it tells nothing of an invocation whose process died;
+- what ends while the invocation that started it still returns stands before the end of that invocation;
 - it looks neither at the members of an update of a step that is new, nor at how an update names what the same
   batch starts; and of a wait that is cancelled it keeps the id alone.
 """
@@ -35,6 +36,11 @@ AT_ONCE: Final = 8
 """Its listener refuses more connections."""
 
 _RUNNING: Final = "RUNNING"
+
+_FROM_OUTSIDE: Final = {
+    *("WaitSucceeded", "CallbackSucceeded", "CallbackFailed", "CallbackTimedOut"),
+    *("ChainedInvokeSucceeded", "ChainedInvokeFailed"),
+}
 
 _OF_ONE_RUN: Final = {
     *("CallbackId", "DurableExecutionArn", "RequestId"),
@@ -143,7 +149,25 @@ def completed(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 del retry["NextAttemptDelaySeconds"]
         elif kind == "ChainedInvokeStarted":
             details["ExecutedVersion"] = "$LATEST"
-    return events
+    return _in_order(events)
+
+
+def _in_order(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What ends from outside while an invocation runs, after the end of that invocation."""
+    ordered: list[dict[str, Any]] = []
+    held: list[dict[str, Any]] = []
+    is_running = True
+    for event in events:
+        if is_running and event["EventType"] in _FROM_OUTSIDE:
+            held.append(event)
+            continue
+        ordered.append(event)
+        is_running = True
+        if event["EventType"] == "InvocationCompleted":
+            ordered += held
+            is_running = bool(held)
+            held = []
+    return [{**event, "EventId": number} for number, event in enumerate([*ordered, *held], start=1)]
 
 
 def comparable(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

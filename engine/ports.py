@@ -482,6 +482,8 @@ class Workshop:
     durable: Callable[[], Any] | None = None
     """Returns the `core.durable.service.DurableService`, for executors that run handlers of durable functions
     in this interpreter. It is imported with the first of them, so its type is not named here."""
+    has_threads: bool = True
+    """Whether handlers may run on threads; else all of them run on the loop, which stands still meanwhile."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

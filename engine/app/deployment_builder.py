@@ -113,6 +113,7 @@ class DeploymentBuilder:
             cpu=parts.config.cpu,
             imported_module_for=parts.platform.imported_module_for,
             durable=parts.durable,
+            has_threads=parts.platform.has_threads,
             commons=dict(parts.platform.started),
         )
         self._workshop_for = cache(partial(_workshop_for, workshop))

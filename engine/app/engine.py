@@ -71,7 +71,7 @@ class Engine:
         # One without a listener of its own leaves handlers what whoever started it points AWS clients at.
         self._endpoint_url = host_variables().get("AWS_ENDPOINT_URL")
         self.platform = platform or Platform()
-        self.new_request_id = request_ids()
+        self.new_request_id = request_ids(self.platform.seed)
         self._executor = executor
         self._write_log = write_log
         self._open = AsyncExitStack()

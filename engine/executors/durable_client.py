@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from engine.core.durable.plain_updates import is_plain_update
 from engine.core.durable.refusals import DurableRefusal
@@ -29,8 +29,21 @@ from engine.protocols.aws.validation import validation_error, violations
 _INPUT: Final = "DurableExecutionInvocationInputWithClient"
 _MODEL: Final = "aws_durable_execution_sdk_python.lambda_service"
 _CHECKPOINT: Final = "CheckpointDurableExecution"
+_TIMES_TO_COME: Final = (
+    ("StepDetails", "NextAttemptTimestamp"),
+    ("WaitDetails", "ScheduledEndTimestamp"),
+)
 _ANSWER_LIMIT_S: Final = 50.0
 """How long the SDK waits for an answer of its service."""
+
+
+class Calls(Protocol):
+    """Where the client's questions are answered."""
+
+    service: DurableService
+
+    def ask(self, question: Question) -> Any:
+        """What the question's function returns. Raises what it raises, and TimeoutError. Blocks."""
 
 
 class DurableCalls:
@@ -40,17 +53,17 @@ class DurableCalls:
         self.service = service
         self._loop = loop
         self._own_context = contextvars.Context()
-        self._asked: deque[_Question] = deque()
+        self._asked: deque[Question] = deque()
         self._woken = False
 
     def connected(self, loaded: Loaded) -> Loaded:
         """`loaded`, its checkpoints on this way if the SDK made its handler, and no client was given."""
-        sdk = _sdk_of(loaded.callable)
+        sdk = sdk_of(loaded.callable)
         if sdk is None:
             return loaded
-        return loaded._replace(callable=partial(_run, loaded.callable, sdk, _Client(self, sdk)))
+        return loaded._replace(callable=partial(run_invocation, loaded.callable, sdk, SdkClient(self, sdk)))
 
-    def ask(self, question: _Question) -> Any:
+    def ask(self, question: Question) -> Any:
         """What the question's function returns. Blocks.
 
         Raises what it raises, RuntimeError if the loop is closed, and TimeoutError.
@@ -81,7 +94,7 @@ class DurableCalls:
             self.service.when_kept(question.kept)
 
 
-class _Question:
+class Question:
     """One call of a thread. `answered` is released when there is an answer."""
 
     __slots__ = ("answer", "answered", "error", "function")
@@ -98,19 +111,20 @@ class _Question:
         self.answered.release()
 
 
-class _Sdk(NamedTuple):
+class Sdk(NamedTuple):
     """What is used of the SDK: the names in its modules of decorators and of its client."""
 
     execution: Mapping[str, Any]
     model: Mapping[str, Any]
 
 
-class _Client:
-    """What the SDK calls its service client."""
+class SdkClient:
+    """What the SDK calls its service client. `shift_s`: see `shifted`."""
 
-    def __init__(self, calls: DurableCalls, sdk: _Sdk) -> None:
+    def __init__(self, calls: Calls, sdk: Sdk, shift_s: int = 0) -> None:
         self._calls = calls
         self._model = sdk.model
+        self._shift_s = shift_s
 
     def checkpoint(
         self, durable_execution_arn: str, checkpoint_token: str, updates: list[Any], client_token: str | None
@@ -122,7 +136,7 @@ class _Client:
             documents = self._checked(documents)
         asked = partial(service.checkpoint, durable_execution_arn, checkpoint_token, documents, client_token)
         try:
-            answer = self._calls.ask(_Question(asked))
+            answer = self._calls.ask(Question(asked))
         except Exception as error:  # noqa: BLE001  # the SDK has a kind of its own for all of them
             raise self._model["CheckpointError"].from_exception(_as_clients(error)) from None
         operations = [self._operation(document) for document in answer.operations]
@@ -136,7 +150,7 @@ class _Client:
         service = self._calls.service
         asked = partial(service.state, durable_execution_arn, checkpoint_token, next_marker, max_items)
         try:
-            page = self._calls.ask(_Question(asked))
+            page = self._calls.ask(Question(asked))
         except Exception as error:  # noqa: BLE001  # as above
             raise self._model["GetExecutionStateError"].from_exception(_as_clients(error)) from None
         operations = [self._operation(document) for document in page.operations]
@@ -158,7 +172,7 @@ class _Client:
         return checked
 
     def _operation(self, document: Mapping[str, Any]) -> Any:
-        return self._model["Operation"].from_dict(_with_times(document))
+        return self._model["Operation"].from_dict(_with_times(shifted(document, self._shift_s)))
 
 
 class _ClientError(Exception):  # no error of the engine: what the SDK reads of an exception of AWS's client
@@ -179,15 +193,20 @@ def _as_clients(error: Exception) -> Exception:
     return error
 
 
-def _run(handler: Callable[..., Any], sdk: _Sdk, client: _Client, event: Any, context: Any) -> Any:
+def is_invocation(event: Any) -> bool:
+    """Whether it is what the handler of an execution is invoked with."""
+    return isinstance(event, dict) and "CheckpointToken" in event
+
+
+def run_invocation(handler: Callable[..., Any], sdk: Sdk, client: SdkClient, event: Any, context: Any) -> Any:
     """Call the handler, with the client if the event is an invocation of an execution."""
-    if isinstance(event, dict) and "CheckpointToken" in event:
+    if is_invocation(event):
         plain = sdk.execution["DurableExecutionInvocationInput"].from_json_dict(event)
         event = sdk.execution[_INPUT].from_durable_execution_invocation_input(plain, client)
     return handler(event, context)
 
 
-def _sdk_of(handler: Any) -> _Sdk | None:
+def sdk_of(handler: Any) -> Sdk | None:
     """The SDK, if the handler is what its decorator makes, and was not given a client of AWS."""
     names = getattr(handler, "__globals__", {})
     model = sys.modules.get(_MODEL)
@@ -197,7 +216,7 @@ def _sdk_of(handler: Any) -> _Sdk | None:
     client = given.get("boto3_client")
     if client is None or client.cell_contents is not None:
         return None
-    return _Sdk(names, vars(model))
+    return Sdk(names, vars(model))
 
 
 def _with_times(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +225,15 @@ def _with_times(document: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("StartTimestamp", "EndTimestamp"):
         if name in found:
             found[name] = datetime.fromtimestamp(found[name], UTC)
-    for details, name in (("StepDetails", "NextAttemptTimestamp"), ("WaitDetails", "ScheduledEndTimestamp")):
+    for details, name in _TIMES_TO_COME:
         if name in found.get(details, ()):
             found[details] = {**found[details], name: datetime.fromtimestamp(found[details][name], UTC)}
     return found
+
+
+def shifted(document: Mapping[str, Any], by: int) -> Mapping[str, Any]:
+    """An operation whose times to come are `by` later, in the unit that they have."""
+    for details, name in _TIMES_TO_COME:
+        if by and name in document.get(details, ()):
+            document = {**document, details: {**document[details], name: document[details][name] + by}}
+    return document

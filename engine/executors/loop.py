@@ -23,6 +23,7 @@ from engine.core.invocation import Invocation, Result
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Status
 from engine.executors.capture import current
+from engine.executors.durable_on_loop import DurableOnLoop
 from engine.executors.forks import exit_child
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
@@ -81,6 +82,8 @@ class LoopExecutor:
         arn, imported = workshop.account.function_arn(function.name), workshop.imported_module_for
         self._runner = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._handler: Any = None
+        in_place = function.durable is not None and not workshop.has_threads
+        self._durable = DurableOnLoop(workshop.durable) if in_place and workshop.durable else None
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
         self._environments: dict[int, LoopEnvironment] = {}
@@ -175,7 +178,8 @@ class LoopExecutor:
         if is_beside:
             asyncio.set_event_loop(self._loop)
         try:
-            return self._interpreter.load(self._runner, fresh=False)
+            loaded = self._interpreter.load(self._runner, fresh=False)
+            return loaded if self._durable is None else self._durable.connected(loaded)
         finally:
             if is_beside:
                 asyncio.set_event_loop(None)

@@ -36,6 +36,7 @@ class Platform:
     `imported_module_for`: which environments on loop and thread run in the handler's module as this program
     imports it, so that its patches reach the handler; the others have instances of their own. By default the
     `first` one of each function, while it lives; `all`: environments share their globals.
+    `seed`: ids are drawn from it, the same ones for the same seed; None: from the operating system.
     `started`: what was started for executors before there is an engine, by names of theirs.
     """
 
@@ -45,4 +46,5 @@ class Platform:
     has_threads: bool = True
     has_processes: bool = True
     imported_module_for: ImportedModuleFor = "first"
+    seed: int | None = None
     started: Mapping[str, Any] = field(default_factory=dict)

@@ -84,16 +84,17 @@ async def _inline(work: Callable[[], T], /) -> T:
     return work()
 
 
-def handler_platform(*, isolated: bool = False) -> Platform:
+def handler_platform(*, isolated: bool = False, seed: int = 0) -> Platform:
     """What to give an `Engine` in a test of handlers, which then run in the test's own interpreter.
 
     On a `VirtualTimeLoop` that is `virtual_platform`; on any other loop the clock is the real one, `def`
     handlers run on threads and `async def` handlers on the loop. Either way all environments of a
     function run in the module that the test imports, so that what the test patches there reaches the handler;
     `isolated`: each has a module of its own, as on a served engine, and patches of the module reach none.
+    `seed`: see `virtual_platform`.
     """
     if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
-        return virtual_platform(isolated=isolated)
+        return virtual_platform(isolated=isolated, seed=seed)
     return Platform(has_processes=False, imported_module_for=_imported_module_for(isolated))
 
 
@@ -101,12 +102,13 @@ def _imported_module_for(isolated: bool) -> ImportedModuleFor:  # noqa: FBT001
     return "none" if isolated else "all"
 
 
-def virtual_platform(*, isolated: bool = False) -> Platform:
+def virtual_platform(*, isolated: bool = False, seed: int = 0) -> Platform:
     """What to give an `Engine` on a `VirtualTimeLoop`: its clock, and imports done in place.
 
     Threads take no virtual time, so time would jump to every deadline while one still works: `def`
     handlers run on the loop too, and `executor = "thread"` is refused. Handlers run in the module
-    that the program imports, where its patches are; `isolated`: in one of the engine's own.
+    that the program imports, where its patches are; `isolated`: in one of the engine's own. `seed`: all ids
+    are drawn from it, and the jitter of durable functions: the same seed, the same history.
     """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualTimeLoop):
@@ -118,4 +120,5 @@ def virtual_platform(*, isolated: bool = False) -> Platform:
         has_threads=False,
         has_processes=False,
         imported_module_for=_imported_module_for(isolated),
+        seed=seed,
     )

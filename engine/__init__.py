@@ -14,6 +14,7 @@ from typing import Any as _Any
 
 __all__ = [
     "ConfigError",
+    "DurableConfig",
     "Engine",
     "EngineError",
     "Function",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DurableConfig": "engine.core.durable.values",
     "Engine": "engine.app",
     "Function": "engine.core.function",
     "Outcome": "engine.core.outcome",

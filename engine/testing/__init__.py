@@ -1,7 +1,8 @@
 """For tests of handlers, sources and executors: virtual time, and fakes that are implementations.
 
-clock                 `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
+runtime.virtual_time  `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
 sync_engine           `SyncEngine`: an engine for code that is not asynchronous
+app.executions        `Executions`, `DurableExecution`, `Answer`: durable functions
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
 events                `engine.testing.events`: the events of every source
 plugin                the pytest fixtures `engine` and `engine_sync`
@@ -14,18 +15,21 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 _HOMES = {
-    "Act": "fakes",
-    "RecordingObserver": "fakes",
-    "ScriptedEvent": "fakes",
-    "ScriptedExecutor": "fakes",
-    "ScriptedSource": "fakes",
-    "SyncEngine": "sync_engine",
-    "VirtualClock": "clock",
-    "VirtualTimeLoop": "clock",
-    "events": "events",
-    "handler_platform": "clock",
-    "scripted_executor": "fakes",
-    "virtual_platform": "clock",
+    "Act": "engine.testing.fakes",
+    "Answer": "engine.app.executions",
+    "DurableExecution": "engine.app.executions",
+    "Executions": "engine.app.executions",
+    "RecordingObserver": "engine.testing.fakes",
+    "ScriptedEvent": "engine.testing.fakes",
+    "ScriptedExecutor": "engine.testing.fakes",
+    "ScriptedSource": "engine.testing.fakes",
+    "SyncEngine": "engine.testing.sync_engine",
+    "VirtualClock": "engine.runtime.virtual_time",
+    "VirtualTimeLoop": "engine.runtime.virtual_time",
+    "events": "engine.testing.events",
+    "handler_platform": "engine.runtime.virtual_time",
+    "scripted_executor": "engine.testing.fakes",
+    "virtual_platform": "engine.runtime.virtual_time",
 }
 __all__ = [*_HOMES]
 
@@ -33,8 +37,8 @@ __all__ = [*_HOMES]
 def __getattr__(name: str) -> _Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _import_module(f"{__name__}.{_HOMES[name]}")
-    value = globals()[name] = home if name == _HOMES[name] else getattr(home, name)
+    home = _import_module(_HOMES[name])
+    value = globals()[name] = home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
     return value
 
 

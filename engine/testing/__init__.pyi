@@ -1,14 +1,16 @@
 """For tests of handlers, sources and executors: virtual time, and fakes that are implementations.
 
-clock                 `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
+runtime.virtual_time  `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
 sync_engine           `SyncEngine`: an engine for code that is not asynchronous
+app.executions        `Executions`, `DurableExecution`, `Answer`: durable functions
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
 events                `engine.testing.events`: the events of every source
 plugin                the pytest fixtures `engine` and `engine_sync`
 """
 
+from engine.app.executions import Answer, DurableExecution, Executions
+from engine.runtime.virtual_time import VirtualClock, VirtualTimeLoop, handler_platform, virtual_platform
 from engine.testing import events
-from engine.testing.clock import VirtualClock, VirtualTimeLoop, handler_platform, virtual_platform
 from engine.testing.fakes import (
     Act,
     RecordingObserver,
@@ -21,6 +23,9 @@ from engine.testing.sync_engine import SyncEngine
 
 __all__ = [
     "Act",
+    "Answer",
+    "DurableExecution",
+    "Executions",
     "RecordingObserver",
     "ScriptedEvent",
     "ScriptedExecutor",

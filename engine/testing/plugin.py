@@ -23,6 +23,9 @@ test imports: what `monkeypatch` and `mock` change there reaches the handler. `i
 gives environments modules of their own. After the test `sys.modules` has under the handler's name what it had
 before it: a module that the test file has imported stays, any other is imported anew by the next test.
 
+Ids, and the jitter of durable functions, are the same in each run; `seed=N` in the marker gives others. A
+test that fails shows the timelines of its durable executions.
+
 Every run of pytest imports this module, also those that have nothing to do with the engine: the engine itself
 is imported when a fixture is first used.
 """
@@ -30,12 +33,15 @@ is imported when a fixture is first used.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+_RUNNING = pytest.StashKey[Any]()
+"""The engine of a test."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,18 +60,32 @@ def engine_sync(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A `SyncEngine` that runs the functions of the test's `engine` marker."""
     functions, settings = _marked(request, "engine_sync")
     with import_module("engine.testing.sync_engine").SyncEngine(functions, **settings) as running:
+        request.node.stash[_RUNNING] = running.engine
         yield running
 
 
 async def _engine(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """An engine that runs the functions of the test's `engine` marker."""
     functions, settings = _marked(request, "engine")
-    clock = import_module("engine.testing.clock")
+    clock = import_module("engine.runtime.virtual_time")
     if settings.pop("real_time", False) and isinstance(asyncio.get_running_loop(), clock.VirtualTimeLoop):
         raise pytest.UsageError("the marker says real_time=True, and the test runs on a VirtualTimeLoop")
-    platform = clock.handler_platform(isolated=settings.pop("isolated", False))
+    platform = clock.handler_platform(isolated=settings.pop("isolated", False), seed=settings.pop("seed", 0))
     async with import_module("engine.app").Engine(functions, platform=platform, **settings) as running:
+        request.node.stash[_RUNNING] = running
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the durable executions of a test that failed."""
+    report = yield
+    running = item.stash.get(_RUNNING, None)
+    if report.when == "call" and report.failed and running is not None:
+        text = import_module("engine.app.executions").timelines(running)
+        if text:
+            report.sections.append(("Durable executions", text))
+    return report
 
 
 def _no_engine() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Self
 
 from engine.app import Engine
+from engine.app.executions import Answers, DurableExecution, Executions
 from engine.core.function import Function
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, NotAccepting
 from engine.ports import T
 from engine.runtime.platform import new_event_loop
-from engine.testing.clock import VirtualTimeLoop, handler_platform
+from engine.runtime.virtual_time import VirtualTimeLoop, handler_platform
 
 
 class SyncEngine:
@@ -26,6 +27,7 @@ class SyncEngine:
         real_time: Use the real clock: `def` handlers run on threads, and every executor can be named. By
             default time is virtual, and all handlers run on the loop.
         isolated: Give environments modules of their own; see `handler_platform`.
+        seed: On virtual time ids and the jitter of durable functions are drawn from it.
         write_log: Where log lines go; None: nowhere.
         settings: Keys of `[engine]`.
 
@@ -39,13 +41,15 @@ class SyncEngine:
         *,
         real_time: bool = False,
         isolated: bool = False,
+        seed: int = 0,
         write_log: Callable[[str], object] | None = None,
         **settings: Any,
     ) -> None:
         self._functions, self._settings = tuple(functions), settings
-        self._isolated, self._write_log = isolated, write_log
+        self._isolated, self._seed, self._write_log = isolated, seed, write_log
         self._runner = asyncio.Runner(loop_factory=new_event_loop if real_time else VirtualTimeLoop)
         self._engine: Engine | None = None
+        self._executions: Executions | None = None
 
     def __enter__(self) -> Self:
         self._refuse_running_loop()
@@ -57,7 +61,7 @@ class SyncEngine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        engine, self._engine = self.engine, None
+        engine, self._engine, self._executions = self.engine, None, None
         try:
             self._runner.run(engine.__aexit__())
         finally:
@@ -81,6 +85,24 @@ class SyncEngine:
         """
         return self.run(self.engine.submit(function, payload))
 
+    def execute(
+        self,
+        function: str,
+        payload: Any = None,
+        *,
+        name: str | None = None,
+        answers: Answers | None = None,
+    ) -> DurableExecution:
+        """Run a durable function and return its execution once that has ended; see `Executions.run`."""
+        return self.run(self.executions.run(function, payload, name=name, answers=answers))
+
+    @property
+    def executions(self) -> Executions:
+        """The durable executions. What they do, they do during calls of this engine, `sleep` for example."""
+        if self._executions is None:
+            self._executions = Executions(self.engine)
+        return self._executions
+
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass, and happen what is due meanwhile: retries, schedules, ends of environments."""
         self.run(asyncio.sleep(seconds))
@@ -95,7 +117,7 @@ class SyncEngine:
         return self._runner.run(main())
 
     async def _opened(self) -> Engine:
-        platform = handler_platform(isolated=self._isolated)
+        platform = handler_platform(isolated=self._isolated, seed=self._seed)
         engine = Engine(self._functions, platform=platform, write_log=self._write_log, **self._settings)
         return await engine.__aenter__()
 

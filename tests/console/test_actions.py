@@ -10,7 +10,7 @@ from engine.app.aws_client import AwsClient
 from engine.config import from_functions
 from engine.console.actions import Actions
 from engine.protocols.http.message import Request
-from engine.testing.clock import VirtualClock
+from engine.testing import VirtualClock
 
 
 class Writer:

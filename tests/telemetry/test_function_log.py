@@ -11,7 +11,7 @@ from engine.core.invocation import Invocation, Phase
 from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
 from engine.telemetry.function_log import FunctionLog
-from engine.testing.clock import VirtualClock
+from engine.testing import VirtualClock
 
 RATE = Rate(0, 0)
 EPOCH_S = 1_767_225_600.0

@@ -12,7 +12,7 @@ from engine.core.outcome import Status
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.histogram import HANDLER_BOUNDS_S
 from engine.telemetry.label_values import OUTCOMES
-from engine.testing.clock import VirtualClock
+from engine.testing import VirtualClock
 
 RAN = [Status.SUCCESS, Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OOM]
 

@@ -111,7 +111,12 @@ class DurableExecutions:
         self._by_id: dict[str, LiveExecution] = {}
         self._by_name: dict[str, dict[str, LiveExecution]] = {}  # of each function, oldest first
         self._wakeups = Wakeups[LiveExecution](parts.loop, parts.clock, self._on_due)
+        self._watchers: list[Callable[[Execution], None]] = []
         self._closed = False
+
+    def watch(self, watcher: Callable[[Execution], None]) -> None:
+        """Have it told of every execution that starts or changes, each time. It must change none itself."""
+        self._watchers.append(watcher)
 
     # ---------------------------------------------------------------- starting
 
@@ -244,6 +249,8 @@ class DurableExecutions:
                 case _:
                     assert_never(command)
         self._look(live)
+        for watcher in self._watchers:
+            watcher(live.execution)
 
     def _look(self, live: LiveExecution) -> None:
         """Have it woken in time.

@@ -16,7 +16,7 @@ from engine.protocols.http.server import HttpLimits, HttpServer
 from engine.runtime.clock import SystemClock
 from engine.runtime.ids import request_ids
 from engine.services.logs.service import LogsService
-from engine.testing.clock import VirtualClock
+from engine.testing import VirtualClock
 
 ACCOUNT = Account(region="eu-west-1", account_id="123456789012")
 

@@ -12,7 +12,7 @@ from engine.services.logs.operations.streams import Streams
 from engine.services.logs.operations.tags import Tags
 from engine.services.logs.resources import LogResources
 from engine.services.logs.store import LogStore
-from engine.testing.clock import VirtualClock
+from engine.testing import VirtualClock
 
 ROOM = 20
 """Events of the machine's messages that there is room for."""

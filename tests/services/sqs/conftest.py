@@ -23,8 +23,7 @@ from engine.protocols.http.server import HttpLimits, HttpServer
 from engine.runtime.clock import SystemClock
 from engine.runtime.ids import request_ids
 from engine.services.sqs.service import SqsService
-from engine.testing import VirtualTimeLoop
-from engine.testing.clock import VirtualClock
+from engine.testing import VirtualClock, VirtualTimeLoop
 
 ACCOUNT = Account(region="eu-west-1", account_id="123456789012")
 HOST = "engine.test:4566"

@@ -17,7 +17,7 @@ from engine.sources.replay.reader import rows_of
 from engine.sources.replay.reports import Report, report_in
 from engine.sources.replay.trace_file import TraceError, WrongLines
 from engine.telemetry.log import PlatformLog
-from engine.testing.clock import VirtualClock
+from engine.testing import VirtualClock
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC).timestamp()
 COLD = (

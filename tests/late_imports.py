@@ -18,6 +18,7 @@ LATE = {
     "engine.config.templates.samconfig": "brings tomllib",
     "engine.config.toml_file": "brings tomllib",
     "engine.runtime.durable": "executions, with the first durable function or AWS client",
+    "engine.executors.durable_on_loop": "durable functions on virtual time; brings checks of what they send",
     "engine.services.logs.service": "CloudWatch Logs, for the first AWS client that asks",
     "engine.telemetry.exposition": "brings prometheus_client",
 }

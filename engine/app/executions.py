@@ -95,6 +95,11 @@ class DurableExecution:
         return self._execution.status.value
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._execution.is_terminal
+
+    @property
     def result(self) -> Any:
         """What the handler returned; None unless it succeeded."""
         text = self._execution.result
@@ -134,7 +139,7 @@ class DurableExecution:
 
     async def ended(self) -> Self:
         """Wait until it has ended. Virtual time passes, as much as it needs."""
-        return await self.until(lambda one: one._execution.is_terminal)
+        return await self.until(lambda one: one.is_over)
 
     async def reached(self, event_type: str, name: str | None = None) -> Self:
         """Wait for an event in its history: `CallbackStarted`, `StepFailed`, ..., of what has that name.
@@ -149,7 +154,7 @@ class DurableExecution:
                 for event in one.history
             )
 
-        await self.until(lambda one: is_there(one) or one._execution.is_terminal)
+        await self.until(lambda one: is_there(one) or one.is_over)
         if not is_there(self):
             raise EngineError(f"the execution ended without {event_type} {name or ''}\n{self.timeline}")
         return self

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import contextvars
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
-from threading import Thread
+from threading import Lock, Thread
+from types import FrameType
 from typing import Any, Final
 
 from engine.core.durable.service import DurableService
@@ -43,8 +45,9 @@ _POLL_S: Final = 0.001
 class DurableOnLoop:
     """Runs the handlers of one function, the loop's thread at the service of their threads meanwhile."""
 
-    def __init__(self, service: DurableService) -> None:
+    def __init__(self, service: DurableService, wall: Callable[[], float]) -> None:
         self._service = service
+        self._wall = wall
         self._own_context = contextvars.Context()
 
     def connected(self, loaded: Loaded) -> Loaded:
@@ -60,7 +63,7 @@ class DurableOnLoop:
         invocation = _Invocation(self._service)
         client = SdkClient(invocation, sdk, _NEVER_S)
         call = partial(run_invocation, handler, sdk, client, _never_due(event), context)
-        with _repeatable(event["CheckpointToken"]):
+        with _repeatable(f"{event['DurableExecutionArn']} {self._wall()}"):
             return invocation.run(call, self._own_context)
 
 
@@ -134,12 +137,44 @@ def _never_due(event: Mapping[str, Any]) -> dict[str, Any]:
     return {**event, "InitialExecutionState": {**state, "Operations": operations}}
 
 
+class _Jitter(Random):
+    """What the SDK has for the module `random`: draws that do not depend on the order of its threads.
+
+    Each is made of the seed, the operation for which it is drawn, and how many it has drawn.
+    """
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self._seed = seed
+        self._lock = Lock()
+        self._drawn = Counter[str]()
+
+    def random(self) -> float:
+        """From 0 to below 1."""
+        operation = _operation_of(sys._getframe(1))
+        with self._lock:
+            self._drawn[operation] += 1
+            seed = f"{self._seed} {operation} {self._drawn[operation]}"
+        return Random(seed).random()  # noqa: S311  # jitter
+
+
+def _operation_of(frame: FrameType | None) -> str:
+    """The id of the operation that the SDK is about in that frame; empty if there is none."""
+    while frame is not None:
+        identifier = getattr(frame.f_locals.get("self"), "operation_identifier", None)
+        if identifier is not None:
+            return str(identifier.operation_id)
+        frame = frame.f_back
+    return ""
+
+
 @contextmanager
 def _repeatable(seed: str) -> Iterator[None]:
     """Meanwhile the SDK draws jitter from `seed`, and ends at once. What others draw is as before."""
-    with ExitStack() as changes:
-        changes.enter_context(_changed(f"{_SDK}.config", "random", Random(seed)))  # noqa: S311  # jitter
-        changes.enter_context(_changed(f"{_SDK}.state", "_STOP_SIGNAL_POLL_SECONDS", _POLL_S))
+    with (
+        _changed(f"{_SDK}.config", "random", _Jitter(seed)),
+        _changed(f"{_SDK}.state", "_STOP_SIGNAL_POLL_SECONDS", _POLL_S),
+    ):
         yield
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextvars import Context
 from types import CoroutineType
 from typing import Any, Final, TypeVar
@@ -23,7 +24,6 @@ from engine.core.invocation import Invocation, Result
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Status
 from engine.executors.capture import current
-from engine.executors.durable_on_loop import DurableOnLoop
 from engine.executors.forks import exit_child
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
@@ -82,8 +82,7 @@ class LoopExecutor:
         arn, imported = workshop.account.function_arn(function.name), workshop.imported_module_for
         self._runner = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._handler: Any = None
-        in_place = function.durable is not None and not workshop.has_threads
-        self._durable = DurableOnLoop(workshop.durable) if in_place and workshop.durable else None
+        self._connected = _connection(function, workshop)
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
         self._environments: dict[int, LoopEnvironment] = {}
@@ -178,8 +177,7 @@ class LoopExecutor:
         if is_beside:
             asyncio.set_event_loop(self._loop)
         try:
-            loaded = self._interpreter.load(self._runner, fresh=False)
-            return loaded if self._durable is None else self._durable.connected(loaded)
+            return self._connected(self._interpreter.load(self._runner, fresh=False))
         finally:
             if is_beside:
                 asyncio.set_event_loop(None)
@@ -283,6 +281,15 @@ class LoopExecutor:
 
 ENTRY: Final = LoopExecutor._serve.__code__
 """The code of the coroutine that calls handlers: `Interrupter` and the watchdog know it among the frames."""
+
+
+def _connection(function: Function, workshop: Workshop) -> Callable[[Loaded], Loaded]:
+    """What a handler becomes that may checkpoint while the loop stands still; any other stays as it is."""
+    if function.durable is None or workshop.durable is None or workshop.has_threads:
+        return lambda loaded: loaded
+    from engine.executors.durable_on_loop import DurableOnLoop
+
+    return DurableOnLoop(workshop.durable(), workshop.clock.wall).connected
 
 
 async def _in_turns(steps: Steps[T]) -> T:

@@ -12,6 +12,9 @@ from engine.runtime.platform import Platform
 
 _EPOCH_S = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
+_RESOLUTION_S = 1e-7
+"""More than the distance of two floats within 17 years."""
+
 
 class VirtualClock:
     """Time that moves only when told to. Wall time begins on 2026-01-01 UTC."""
@@ -64,6 +67,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self, patience_s: float = 5.0) -> None:
         self.clock = VirtualClock()
         super().__init__(_JumpingSelector(self.clock, patience_s))
+        # asyncio calls what is due before now plus this. With a nanosecond, its own, that would be now itself
+        # once half a year has passed, and nothing would ever be due.
+        self._clock_resolution = _RESOLUTION_S
 
     def time(self) -> float:
         """The loop's time is the clock's."""

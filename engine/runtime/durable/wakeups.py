@@ -58,7 +58,7 @@ class Wakeups(Generic[One]):
             self._heap = [entry for entry in self._heap if entry[0] == entry[1].queued_s]
             heapq.heapify(self._heap)
         if self._heap[0][1] is sleeper:
-            self._timer.at(self._clock.now() + due_s - self._clock.wall())
+            self._timer.at(self._clock.now() + (due_s - self._clock.wall()))
 
     def forget(self, sleeper: One) -> None:
         """Never wake it."""
@@ -87,4 +87,4 @@ class Wakeups(Generic[One]):
             self.forget(sleeper)
             if due_s is not None:
                 self._on_due(sleeper)
-        return now_s + self._heap[0][0] - wall_s if self._heap else None
+        return now_s + (self._heap[0][0] - wall_s) if self._heap else None

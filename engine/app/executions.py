@@ -277,8 +277,8 @@ class Executions:
 
     def all(self, function: str | None = None) -> list[DurableExecution]:
         """Those that started, of one function or of all, oldest first."""
-        config = self.engine.config
-        functions = [one.name for one in config.functions] if function is None else [function]
+        durable = [one.name for one in self.engine.config.functions if one.durable is not None]
+        functions = durable if function is None else [function]
         found = [self._of(one) for name in functions for one in self.service.of_function(name)]
         return sorted(found, key=lambda one: one._execution.started_s)
 
@@ -309,6 +309,8 @@ class Executions:
 
 def timelines(engine: Engine) -> str:
     """The durable executions of an engine as text, oldest first; empty if there are none."""
+    if not any(one.durable for one in engine.config.functions):
+        return ""
     return Executions(engine).timelines
 
 
@@ -393,7 +395,7 @@ def _open_callbacks(execution: Execution) -> list[CallbackOperation]:
     return [one for one in operations if isinstance(one, CallbackOperation) and one.is_open]
 
 
-def _nothing() -> None:
+def _nothing(_error: OSError | None) -> None:
     """Nobody waits for the start."""
 
 

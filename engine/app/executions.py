@@ -30,8 +30,8 @@ _SDKS_SUFFIX: Final = " create callback id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What is sent for a callback: `Answer.success(...)`, `Answer.failure(...)` or `Answer.heartbeat(...)`.
+class CallbackAnswer:
+    """What is sent for a callback: `CallbackAnswer.success(...)`, `CallbackAnswer.failure(...)` or `CallbackAnswer.heartbeat(...)`.
 
     Attributes:
         after_s: How long after the callback was created, or after the answer before this one.
@@ -62,7 +62,7 @@ class Answer:
 
 
 Answers = Mapping[str, Any]
-"""By the names of callbacks: an `Answer`, or a JSON value for a success with that, for each callback of the
+"""By the names of callbacks: an `CallbackAnswer`, or a JSON value for a success with that, for each callback of the
 name; a tuple of these is used up by one after the other, a callback taking one after its heartbeats."""
 
 
@@ -168,7 +168,7 @@ class DurableExecution:
     # ---------------------------------------------------------------- from outside
 
     def succeed(self, callback: str, value: Any = None) -> None:
-        """Answer the open callback of that name; `value`: see `Answer.success`. `EngineError` if none is."""
+        """CallbackAnswer the open callback of that name; `value`: see `CallbackAnswer.success`. `EngineError` if none is."""
         self._service.callback_succeeded(self.callback_id(callback), _text(value))
 
     def fail(self, callback: str, message: str, *, error_type: str = "Error") -> None:
@@ -340,7 +340,7 @@ class _Script:
                     return True
         return False
 
-    def _take(self, name: str) -> Iterable[Answer]:
+    def _take(self, name: str) -> Iterable[CallbackAnswer]:
         """What one callback gets: heartbeats, then one that closes it."""
         given = self._answers[name]
         if not isinstance(given, list):
@@ -352,12 +352,12 @@ class _Script:
             if not answer.is_heartbeat:
                 return
 
-    def _send_next(self, callback_id: str, answers: list[Answer]) -> None:
+    def _send_next(self, callback_id: str, answers: list[CallbackAnswer]) -> None:
         if answers:
             # Not at once: an invocation may be running, and answers from outside come between two of them.
             self._engine.loop.call_later(answers[0].after_s, self._send, callback_id, answers)
 
-    def _send(self, callback_id: str, answers: list[Answer]) -> None:
+    def _send(self, callback_id: str, answers: list[CallbackAnswer]) -> None:
         answer, *rest = answers
         service = self._engine.parts.durable
         try:
@@ -372,8 +372,8 @@ class _Script:
         self._send_next(callback_id, rest)
 
 
-def _as_answer(given: Any) -> Answer:
-    return given if isinstance(given, Answer) else Answer.success(given)
+def _as_answer(given: Any) -> CallbackAnswer:
+    return given if isinstance(given, CallbackAnswer) else CallbackAnswer.success(given)
 
 
 def _text(value: Any) -> str | None:

@@ -37,7 +37,7 @@ _ANSWER_LIMIT_S: Final = 50.0
 """How long the SDK waits for an answer of its service."""
 
 
-class Calls(Protocol):
+class SdkCalls(Protocol):
     """Where the client's questions are answered."""
 
     service: DurableService
@@ -121,7 +121,7 @@ class Sdk(NamedTuple):
 class SdkClient:
     """What the SDK calls its service client. `shift_s`: see `shifted`."""
 
-    def __init__(self, calls: Calls, sdk: Sdk, shift_s: int = 0) -> None:
+    def __init__(self, calls: SdkCalls, sdk: Sdk, shift_s: int = 0) -> None:
         self._calls = calls
         self._model = sdk.model
         self._shift_s = shift_s

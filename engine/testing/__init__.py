@@ -2,7 +2,7 @@
 
 runtime.virtual_time  `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
 sync_engine           `SyncEngine`: an engine for code that is not asynchronous
-app.executions        `Executions`, `DurableExecution`, `Answer`: durable functions
+app.executions        `Executions`, `DurableExecution`, `CallbackAnswer`: durable functions
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
 events                `engine.testing.events`: the events of every source
 plugin                the pytest fixtures `engine` and `engine_sync`
@@ -16,7 +16,7 @@ from typing import Any as _Any
 
 _HOMES = {
     "Act": "engine.testing.fakes",
-    "Answer": "engine.app.executions",
+    "CallbackAnswer": "engine.app.executions",
     "DurableExecution": "engine.app.executions",
     "Executions": "engine.app.executions",
     "RecordingObserver": "engine.testing.fakes",

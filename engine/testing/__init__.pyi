@@ -2,13 +2,13 @@
 
 runtime.virtual_time  `VirtualClock`, `VirtualTimeLoop`, `handler_platform`, `virtual_platform`
 sync_engine           `SyncEngine`: an engine for code that is not asynchronous
-app.executions        `Executions`, `DurableExecution`, `Answer`: durable functions
+app.executions        `Executions`, `DurableExecution`, `CallbackAnswer`: durable functions
 fakes                 `ScriptedExecutor`, `scripted_executor`, `Act`, `ScriptedSource`, `RecordingObserver`
 events                `engine.testing.events`: the events of every source
 plugin                the pytest fixtures `engine` and `engine_sync`
 """
 
-from engine.app.executions import Answer, DurableExecution, Executions
+from engine.app.executions import CallbackAnswer, DurableExecution, Executions
 from engine.runtime.virtual_time import VirtualClock, VirtualTimeLoop, handler_platform, virtual_platform
 from engine.testing import events
 from engine.testing.fakes import (
@@ -23,7 +23,7 @@ from engine.testing.sync_engine import SyncEngine
 
 __all__ = [
     "Act",
-    "Answer",
+    "CallbackAnswer",
     "DurableExecution",
     "Executions",
     "RecordingObserver",

@@ -31,7 +31,7 @@ _SDKS_SUFFIX: Final = " create callback id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackAnswer:
-    """What is sent for a callback: `CallbackAnswer.success(...)`, `CallbackAnswer.failure(...)` or `CallbackAnswer.heartbeat(...)`.
+    """What is sent for a callback: made by `success`, `failure` or `heartbeat`.
 
     Attributes:
         after_s: How long after the callback was created, or after the answer before this one.
@@ -62,8 +62,8 @@ class CallbackAnswer:
 
 
 Answers = Mapping[str, Any]
-"""By the names of callbacks: an `CallbackAnswer`, or a JSON value for a success with that, for each callback of the
-name; a tuple of these is used up by one after the other, a callback taking one after its heartbeats."""
+"""By the names of callbacks: a `CallbackAnswer`, or a JSON value for a success with that, for each callback
+of the name; a tuple of these is used up by one after the other, a callback taking one after its heartbeats."""
 
 
 class DurableExecution:
@@ -168,7 +168,7 @@ class DurableExecution:
     # ---------------------------------------------------------------- from outside
 
     def succeed(self, callback: str, value: Any = None) -> None:
-        """CallbackAnswer the open callback of that name; `value`: see `CallbackAnswer.success`. `EngineError` if none is."""
+        """Answer the open callback of that name; `value`: see `CallbackAnswer`. `EngineError` if none is."""
         self._service.callback_succeeded(self.callback_id(callback), _text(value))
 
     def fail(self, callback: str, message: str, *, error_type: str = "Error") -> None:

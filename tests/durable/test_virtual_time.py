@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine import DurableConfig, EngineError, Function
 from engine.errors import FunctionNotFound
-from engine.testing import CallbackAnswer, SyncEngine
+from engine.testing import CallbackAnswer as Answer
+from engine.testing import SyncEngine
 
 HERE = str(Path(__file__).parent)
 YEAR = DurableConfig(366 * 24 * 3600)
@@ -76,9 +77,9 @@ WORDS = st.one_of(
 )
 ANSWERS = {
     "ask": (
-        CallbackAnswer.heartbeat(after_s=60),
-        CallbackAnswer.success([1], after_s=3600),
-        CallbackAnswer.failure("no"),
+        Answer.heartbeat(after_s=60),
+        Answer.success([1], after_s=3600),
+        Answer.failure("no"),
     )
 }
 
@@ -144,9 +145,9 @@ def test_an_execution_and_a_callback_time_out(engine):
 
 def test_callbacks_are_answered_by_a_script(engine):
     approved = engine.execute("approval", answers={"approve": {"approved": True}})
-    answer = CallbackAnswer.failure("no", error_type="Denied", after_s=30)
+    answer = Answer.failure("no", error_type="Denied", after_s=30)
     denied = engine.execute("approval", answers={"approve": answer})
-    late = engine.execute("approval", answers={"approve": CallbackAnswer.success(1, after_s=61)})
+    late = engine.execute("approval", answers={"approve": Answer.success(1, after_s=61)})
     kept = engine.execute("program", ["ask", "ask", "ask"], answers=ANSWERS)
     named = engine.execute("approval", answers={"reject": 1})
 

@@ -63,7 +63,7 @@ class CallbackAnswer:
 
 Answers = Mapping[str, Any]
 """By the names of callbacks: a `CallbackAnswer`, or a JSON value for a success with that, for each callback
-of the name; a tuple of these is used up by one after the other, a callback taking one after its heartbeats."""
+of the name; a tuple of these is used up by one after the other, each taking one after its heartbeats."""
 
 
 class DurableExecution:

@@ -18,6 +18,7 @@ TARGET: Final = ROOT / "build" / "compiled"
 STAMP: Final = TARGET / "made"
 MODULES: Final = (
     "core/billing.py",
+    "core/durable_event.py",
     "core/environment.py",
     "core/event.py",
     "core/fleet.py",

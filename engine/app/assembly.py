@@ -199,6 +199,7 @@ class Assembly:
                 sink=self.dispatcher,
                 resolve=self.dispatcher.resolve,
                 ended_unattended=lambda event, outcome: self.asynchronous.send_records(event, outcome),
+                counted=self.stats.count_durable,
                 say=self.output.say,
             )
         )

@@ -35,11 +35,19 @@ Document = dict[str, Any]
 @click.argument("function", metavar="FUNCTION")
 @click.option("--follow", is_flag=True, help="go on with what ends from now on, until Ctrl-C")
 @click.option("--request-id", metavar="ID", help="only this request, with all its attempts")
+@click.option("--execution", metavar="ARN|NAME", help="only the invocations of this durable execution")
 @click.option("--since", "since_s", type=SECONDS, metavar="TIME", help="only what ended since: 30s, 5m, 1h")
 @click.option("--admin", default=ADMIN_URL, show_default=True, help="admin listener of the engine")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a line, an invocation each")
 def logs(
-    function: str, *, follow: bool, request_id: str | None, since_s: float | None, admin: str, as_json: bool
+    function: str,
+    *,
+    follow: bool,
+    request_id: str | None,
+    execution: str | None,
+    since_s: float | None,
+    admin: str,
+    as_json: bool,
 ) -> None:
     """Print the logs of FUNCTION in a running engine: START, what the handler wrote, END, REPORT.
 
@@ -50,6 +58,8 @@ def logs(
     wanted: Document = {"function": function}
     if request_id is not None:
         wanted["request_id"] = request_id
+    if execution is not None:
+        wanted["execution"] = execution
     if since_s is not None:
         wanted["since_s"] = since_s
     with ends_quietly(admin):

@@ -53,7 +53,7 @@ def _counters(one: FunctionStats) -> dict[str, Any]:
         "cold": one.cold_starts,
         "duration": [*one.duration.classes.items()],
         "wait": [*one.queue_wait.classes.items()],
-        "usd": float(one.ledger.cost_usd()),
+        "usd": float(one.ledger.cost_usd() + sum(one.durable_usd().values())),
     }
 
 

@@ -25,6 +25,19 @@ class StartEvent(Event):
     started: Callable[[OSError | None], None]
 
 
+class ReplayEvent(Event):
+    """Runs the handler of a durable function for one of its executions: `of_execution` is its ARN."""
+
+    __slots__ = ("of_execution",)
+
+    of_execution: str
+
+    @property
+    def execution_arn(self) -> str:
+        """The execution."""
+        return self.of_execution
+
+
 class HandlerEvent(Event):
     """Runs the handler of a durable function as it is: no execution is started for it."""
 

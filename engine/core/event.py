@@ -86,6 +86,11 @@ class Event:
             payload = self._payload = dumps(self.document)
         return payload
 
+    @property
+    def execution_arn(self) -> str | None:
+        """The durable execution that this invocation is one of; None of an ordinary event."""
+        return None
+
     def freeze_payload(self) -> None:
         """Make the text now, if it was left to be made. Raises what `payload` does."""
         self.payload  # noqa: B018

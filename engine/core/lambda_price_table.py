@@ -60,6 +60,18 @@ the end of its line unless a mark follows it."""
 _DIGITS: Final = 10
 
 
+class DurablePrices(NamedTuple):
+    """Durable functions, beside requests and duration: US dollars of an operation, a GB, a GB-month."""
+
+    operation_usd: Decimal
+    written_usd_per_gb: Decimal
+    retained_usd_per_gb_month: Decimal
+
+
+DURABLE_PRICES: Final = DurablePrices(Decimal("0.000008"), Decimal("0.25"), Decimal("0.15"))
+"""us-east-1, from the offer of 2026-09-19. No list of another region is known: it is assumed everywhere."""
+
+
 class ListedPrice(NamedTuple):
     """A price, and the list it is from.
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from decimal import Decimal
+from typing import Final, NamedTuple, Protocol
 
+from engine.core.billing import exactly
 from engine.core.event import TRIGGERS
 from engine.core.function import Function
+from engine.core.lambda_price_table import DURABLE_PRICES
 from engine.core.ledger import Ledger
 from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts
 from engine.telemetry.fine_classes import LOWEST_WAIT
 from engine.telemetry.histogram import (
     ASYNC_AGE_BOUNDS_S,
+    DURABLE_BOUNDS_S,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
     INIT_BOUNDS_S,
@@ -24,6 +28,7 @@ from engine.telemetry.histogram import (
     TracedHistogram,
 )
 from engine.telemetry.label_values import (
+    DURABLE_COMPONENTS,
     FORESEEN_SCALING,
     HOLDS,
     INIT_FAILURES,
@@ -34,6 +39,12 @@ from engine.telemetry.label_values import (
 )
 from engine.telemetry.mapping_readings import MappingReading
 from engine.telemetry.recent_invocations import KEPT
+
+_GB: Final = 1_000_000_000
+_MONTH_S: Final = 2_592_000
+"""30 days: as AWS's pricing example counts, 104 GB kept for 14 days are 48.53 GB-months."""
+_DIGITS: Final = 15
+"""Decimal digits of a price that is divided."""
 
 
 class Levels(NamedTuple):
@@ -79,6 +90,22 @@ class TriggerStats:
         return self.began + self.refused
 
 
+class DurableCounting(Protocol):
+    """What the durable executions of a function count: see `engine.runtime.durable.durable_counts`."""
+
+    started: int
+    ended: dict[str, int]
+    now: dict[str, int]
+    operations: int
+    bytes_written: int
+    byte_seconds: int
+    took: Callable[[float], None]
+
+    @property
+    def oldest_age_s(self) -> float:
+        """Of the oldest execution that has not ended, seconds."""
+
+
 class FunctionStats:
     """All counts of one function. Every child that can be foreseen exists from the start, at 0."""
 
@@ -95,6 +122,8 @@ class FunctionStats:
         "cpu_promised_s",
         "deadline_base",
         "deadline_late",
+        "durable",
+        "durable_took",
         "duration",
         "ended",
         "from_zero",
@@ -152,6 +181,8 @@ class FunctionStats:
         self.from_zero: Histogram | None = None
         self.asynchronous: AsyncCounts | None = None
         self.async_age: Histogram | None = None
+        self.durable: DurableCounting | None = None
+        self.durable_took: Histogram | None = None
         self.mappings: Mapping[str, MappingReading] = {}
         self.provisioned_gb_s = 0.0
         self._provisioned_since_s = now_s
@@ -258,6 +289,32 @@ class FunctionStats:
             self.async_age = Histogram(ASYNC_AGE_BOUNDS_S)
             self.asynchronous = AsyncCounts(self.async_age.observe)
         return self.asynchronous
+
+    def count_durable(self, counts: DurableCounting) -> None:
+        """Show what its durable executions count."""
+        self.children += 1
+        self.durable = counts
+        self.durable_took = Histogram(DURABLE_BOUNDS_S)
+        counts.took = self.durable_took.observe
+
+    def durable_usd(self) -> dict[str, Decimal]:
+        """What its durable executions cost beside their invocations, exact; nothing if it is not durable."""
+        counts = self.durable
+        if counts is None:
+            return {}
+        with exactly():
+            written_gb = counts.bytes_written * DURABLE_PRICES.written_usd_per_gb / _GB
+            retained = counts.byte_seconds * DURABLE_PRICES.retained_usd_per_gb_month / (_GB * _MONTH_S)
+            retained = round(retained, _DIGITS)
+            operations = counts.operations * DURABLE_PRICES.operation_usd
+        return dict(zip(DURABLE_COMPONENTS, (operations, written_gb, retained), strict=True))
+
+    def dollars(self) -> dict[str, float]:
+        """All it has cost, by component."""
+        dollars = self.ledger.dollars()
+        if self.durable is not None:
+            dollars |= {component: float(usd) for component, usd in self.durable_usd().items()}
+        return dollars
 
     @property
     def deadline_used(self) -> Histogram:

@@ -46,6 +46,12 @@ ASYNC_AGE_BOUNDS_S: Final[Bounds] = (
 )
 """Up to the six hours that AWS keeps an asynchronous event."""
 
+DURABLE_BOUNDS_S: Final[Bounds] = (
+    *(0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3_600.0, 21_600.0),
+    *(86_400.0, 604_800.0, 2_592_000.0, 31_622_400.0),
+)
+"""Up to the 366 days that a durable execution may take."""
+
 LOOP_LAG_BOUNDS_S: Final[Bounds] = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0),

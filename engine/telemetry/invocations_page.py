@@ -34,9 +34,9 @@ def answer_invocations(request: Request, stats: Stats, *, is_shown: bool) -> Non
     """Answer for `?function=NAME`, oldest first, and how to ask for what comes later.
 
     In the query besides: `after`, an answer's `next`, for later ones only; `request_id`, for the attempts of
-    one request; `since_s`, for what ended in so many last seconds; `log=0`, to leave the lines out. `next`
-    begins anew with the engine. `left_out` says how many more ended after `after`, and perhaps in the last
-    `since_s`, that are not kept.
+    one request; `execution`, for the invocations of one durable execution, by ARN or name; `since_s`, for
+    what ended in so many last seconds; `log=0`, to leave the lines out. `next` begins anew with the engine.
+    `left_out` says how many more ended after `after`, and perhaps in the last `since_s`, that are not kept.
     """
     query = query_of(request)
     name = query.get("function", "")
@@ -63,7 +63,13 @@ def _answer(
     request: Request, stats: Stats, name: str, after: int, since_s: float, query: Mapping[str, str]
 ) -> Steps[None]:
     recent, numbers, with_log = stats.recent, stats.functions[name].numbers, query.get("log") != "0"
-    found = recent.of(name, after=after, request_id=query.get("request_id"), since_s=since_s)
+    found = recent.of(
+        name,
+        after=after,
+        request_id=query.get("request_id"),
+        since_s=since_s,
+        execution=query.get("execution"),
+    )
     document = {
         "function": name,
         "next": numbers.stop - 1,

@@ -41,6 +41,8 @@ OBSERVER_METHODS: Final = ("began", "ended", "refused", "noticed", "close")
 """What observers are called by."""
 
 STATES: Final = ("pending", "starting", "idle", "busy")
+EXECUTION_STATES: Final = ("running", "suspended", "paused")
+EXECUTION_ENDS: Final = ("succeeded", "failed", "timed_out", "stopped")
 START_KINDS: Final = ("on_demand", "provisioned")
 DIRECTIONS: Final = ("up", "down", "to_zero")
 SCALE_REASONS: Final = (
@@ -93,6 +95,9 @@ CLIENT_TRIGGERS: Final = ("invoke", "http", "direct")
 LINE_RESULTS: Final = ("parsed", "invalid", "over_cap")
 STREAMS: Final = ("stdout", "stderr")
 LIMIT_KINDS: Final = ("reserved", "provisioned", "maximum", "account")
+DURABLE_COMPONENTS: Final = ("durable_operations", "durable_written", "durable_retained")
+"""What durable executions cost, beside their invocations."""
+
 PRICE_ITEMS: Final = (
     "request",
     "gb_second",
@@ -105,10 +110,11 @@ LABEL_VALUES: Final = {
     "trigger": TRIGGERS,
     "outcome": tuple(status.value for status in OUTCOMES),
     "reason": tuple(dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *HOLDS, *INIT_FAILURES))),
-    "state": STATES,
+    "state": (*STATES, *EXECUTION_STATES),
+    "status": EXECUTION_ENDS,
     "direction": DIRECTIONS,
     "kind": (*START_KINDS, *(kind for kind in LIMIT_KINDS if kind not in START_KINDS)),
-    "component": tuple(component.value for component in Component),
+    "component": (*(component.value for component in Component), *DURABLE_COMPONENTS),
     "queue": ("admission", "async", "source"),
     "item": PRICE_ITEMS,
     "architecture": ("x86_64", "arm64"),

@@ -201,7 +201,7 @@ class _Json:
         record: dict[str, Any] = {"requestId": event.request_id, "version": version(event)}
         if event.trace_id is not None:
             record["tracing"] = {"type": "X-Amzn-Trace-Id", "value": event.trace_id}
-        record["engine"] = {"function": event.function, "trigger": event.trigger}
+        record["engine"] = {"function": event.function, "trigger": event.trigger, **_execution(event)}
         return json_line(iso_utc(wall_s), "platform.start", record)
 
     def ended(
@@ -222,6 +222,7 @@ class _Json:
             "coldStart": outcome.cold_start,
             "queueWaitMs": _ms(outcome.queue_wait_s),
             "costDollars": float(outcome.cost_usd),
+            **_execution(invocation.event),
         }
         report = {**report_record(outcome, error_type, memory_mb), "engine": ours}
         return json_line(time, "platform.runtimeDone", done) + json_line(time, "platform.report", report)
@@ -338,6 +339,11 @@ def json_line(time: str, kind: str, record: dict[str, Any]) -> str:
         return orjson.dumps(document).decode() + "\n"
     except TypeError:  # a lone surrogate in a handler's words: JSON can escape it, UTF-8 cannot hold it
         return json.dumps(document, separators=(",", ":")) + "\n"
+
+
+def _execution(event: Event) -> dict[str, str]:
+    """The durable execution that an invocation is one of, by the name that AWS's SDK logs it under."""
+    return {} if event.execution_arn is None else {"executionArn": event.execution_arn}
 
 
 def _ms(seconds: float) -> float:

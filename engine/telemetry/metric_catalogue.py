@@ -17,6 +17,7 @@ from engine.telemetry.histogram import (
     ASYNC_AGE_BOUNDS_S,
     BATCH_BOUNDS,
     BYTES_BOUNDS,
+    DURABLE_BOUNDS_S,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
     INIT_BOUNDS_S,
@@ -51,6 +52,7 @@ class Metric:
         of_engine: Reads what has no function, or None. Its children lack the `function` label.
         bounds: Upper bounds of the buckets, in the unit of the metric; +Inf is understood.
         folds: Whether functions above the label cap may be added up into `__other__`.
+        sparse: Only some functions have it, and the others' number is an empty mapping.
         fixed: It changes only when a function is registered, so it need not be read at each scrape.
     """
 
@@ -62,6 +64,7 @@ class Metric:
     of_engine: Callable[[Stats], Tree] | None = None
     bounds: tuple[float, ...] = ()
     folds: bool = True
+    sparse: bool = False
     fixed: bool = False
 
     @property
@@ -317,6 +320,48 @@ CATALOGUE: Final = (
         "Batches of a mapping that run, or wait for concurrency.",
         lambda f: {name: one.running for name, one in f.mappings.items()},
     ),
+    # Durable executions
+    Metric(
+        "engine_durable_executions_started_total", "counter", ("function",),
+        "Durable executions started: DurableExecutionStarted.",
+        lambda f: {} if f.durable is None else f.durable.started,
+        sparse=True,
+    ),
+    Metric(
+        "engine_durable_executions_ended_total", "counter", ("function", "status"),
+        "Durable executions that ended: DurableExecutionSucceeded, -Failed, -TimedOut, -Stopped.",
+        lambda f: {} if f.durable is None else f.durable.ended,
+    ),
+    Metric(
+        "engine_durable_executions", "gauge", ("function", "state"),
+        "Durable executions that have not ended; while one is running, an invocation runs.",
+        lambda f: {} if f.durable is None else f.durable.now,
+    ),
+    Metric(
+        "engine_durable_oldest_age_seconds", "gauge", ("function",),
+        "How long ago the oldest durable execution was started that has not ended.",
+        lambda f: {} if f.durable is None else f.durable.oldest_age_s,
+        sparse=True,
+        folds=False,
+    ),
+    Metric(
+        "engine_durable_execution_duration_seconds", "histogram", ("function",),
+        "Durable executions from start to end, waits and pauses included: DurableExecutionDuration.",
+        lambda f: {} if f.durable_took is None else f.durable_took,
+        bounds=DURABLE_BOUNDS_S,
+    ),
+    Metric(
+        "engine_durable_operations_total", "counter", ("function",),
+        "Operations of durable executions, each retry counted: DurableExecutionOperations.",
+        lambda f: {} if f.durable is None else f.durable.operations,
+        sparse=True,
+    ),
+    Metric(
+        "engine_durable_written_bytes_total", "counter", ("function",),
+        "Bytes that durable executions wrote, inputs included: DurableExecutionStorageWrittenBytes.",
+        lambda f: {} if f.durable is None else f.durable.bytes_written,
+        sparse=True,
+    ),
     # Money
     Metric(
         "engine_billed_seconds_total", "counter", ("function",),
@@ -331,7 +376,7 @@ CATALOGUE: Final = (
     Metric(
         "engine_cost_dollars_total", "counter", ("function", "component"),
         "What it would have cost on AWS, at tier-1 prices and without the free tier.",
-        lambda f: f.ledger.dollars(),
+        lambda f: f.dollars(),
     ),
     Metric(
         "engine_billing_rounding_seconds_total", "counter", ("function",),

@@ -59,6 +59,7 @@ class RecentInvocation(NamedTuple):
     error_type: str | None
     trigger: str
     start: str
+    execution_arn: str | None
     memory_mb: int
     ended_s: float
     log: str
@@ -107,6 +108,7 @@ class RecentInvocations:
             error_type,
             event.trigger,
             start_line(event),
+            event.execution_arn,
             memory_mb,
             self._clock.now(),
             "".join(invocation.log or ())[-LOG_KEPT_CHARACTERS:],
@@ -149,7 +151,13 @@ class RecentInvocations:
     # ---------------------------------------------------------------- reading
 
     def of(
-        self, function: str, *, after: int = 0, request_id: str | None = None, since_s: float = math.inf
+        self,
+        function: str,
+        *,
+        after: int = 0,
+        request_id: str | None = None,
+        since_s: float = math.inf,
+        execution: str | None = None,
     ) -> list[RecentInvocation]:
         """Those of `function`, the oldest first.
 
@@ -158,6 +166,7 @@ class RecentInvocations:
             after: Only those with a higher number.
             request_id: Only the attempts of that request.
             since_s: Only what ended in so many last seconds.
+            execution: Only the invocations of that durable execution, by its ARN or name.
         """
         kept = self._of.get(function)
         if kept is None:
@@ -170,6 +179,7 @@ class RecentInvocations:
             if one.number > after
             and one.ended_s >= earliest_s
             and request_id in (None, one.outcome.request_id)
+            and (execution is None or _is_of(one.execution_arn, execution))
         ]
 
     def left_out(self, function: str, numbers: range, *, after: int = 0, since_s: float = math.inf) -> int:
@@ -195,6 +205,7 @@ class RecentInvocations:
             "error_type": status_and_type(outcome, one.error_type)[1] or _error_type(outcome),
             "error": outcome.body.decode(errors="replace"),
             "trigger": one.trigger,
+            "execution_arn": one.execution_arn,
             "cold_start": outcome.cold_start,
             "queue_wait_s": outcome.queue_wait_s,
             "init_s": outcome.init_s,
@@ -211,6 +222,11 @@ class RecentInvocations:
 
 def _nothing(_invocation: Invocation) -> None:
     """Where nothing is captured, no line is open."""
+
+
+def _is_of(arn: str | None, execution: str) -> bool:
+    """Whether `execution` is the ARN, or the name in it."""
+    return arn is not None and execution in (arn, arn.rsplit("/", 2)[1])
 
 
 def _error_type(outcome: Outcome) -> str | None:

@@ -51,8 +51,10 @@ def leaves(metric: Metric, functions: Iterable[FunctionStats]) -> list[Any]:
     trees: Iterable[Any] = map(metric.of_function, functions)  # type: ignore[arg-type]  # it has one
     for _ in metric.labels[1:]:
         trees = chain.from_iterable(map(_branches, trees))
-    # An empty mapping in the place of a histogram: there is nothing to show yet.
-    return [*filter(None, trees)] if metric.kind == "histogram" else [*trees]
+    # An empty mapping in the place of a histogram, or of a number: there is nothing to show yet.
+    if metric.kind == "histogram":
+        return [*filter(None, trees)]
+    return [tree for tree in trees if tree != {}] if metric.sparse else [*trees]
 
 
 def children(metric: Metric, function: str | None, tree: Tree) -> Iterator[tuple[Labels, float | Histogram]]:

@@ -27,7 +27,7 @@ from engine.core.retry import AsyncCounts
 from engine.ports import Clock
 from engine.telemetry.fine_classes import LEAST_S, LEAST_WAIT_S, PER_DOUBLING
 from engine.telemetry.function_log import FunctionLog
-from engine.telemetry.function_stats import FunctionStats, Levels, foreseen_triggers
+from engine.telemetry.function_stats import DurableCounting, FunctionStats, Levels, foreseen_triggers
 from engine.telemetry.histogram import (
     HANDLER_BOUNDS_S,
     LOOP_LAG_BOUNDS_S,
@@ -170,6 +170,12 @@ class Stats:
         self.registrations += 1
         self.recent.forget(name)
         self._next_number = max(self._next_number, self.functions.pop(name).numbers.stop)
+
+    def count_durable(self, name: str, counts: DurableCounting) -> None:
+        """Show what the durable executions of a function count, from now on, if it is there."""
+        stats = self.functions.get(name)
+        if stats is not None and stats.durable is not counts:
+            stats.count_durable(counts)
 
     def async_counts(self, name: str) -> AsyncCounts:
         """The counters of a function's asynchronous events. Raises KeyError if there is no such function."""

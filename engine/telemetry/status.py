@@ -54,7 +54,7 @@ def status_document(stats: Stats, *, uptime_s: float) -> dict[str, Any]:
 
 def _function(one: FunctionStats) -> dict[str, Any]:
     now = one.levels()
-    ledger = one.ledger
+    ledger, durable_usd = one.ledger, one.durable_usd()
     return {
         "in_flight": now.in_flight,
         "ready": now.ready,
@@ -79,7 +79,8 @@ def _function(one: FunctionStats) -> dict[str, Any]:
         "billed_gb_seconds": f"{ledger.gb_seconds:f}",
         "cost_usd": {
             **{component.value: f"{ledger.cost_usd(component):f}" for component in Component},
-            "total": f"{ledger.cost_usd():f}",
+            **{component: f"{usd:f}" for component, usd in durable_usd.items()},
+            "total": f"{ledger.cost_usd() + sum(durable_usd.values()):f}",
         },
     }
 

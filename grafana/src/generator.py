@@ -44,6 +44,7 @@ _CALLERS: Final = (
     Caller("quick", 4, 12.0, pauses=True),
     Caller("steady", 5, 8.0, pauses=True),
     Caller("faulty", 2, 5.0),
+    Caller("saga:$LATEST", 2, 5.0),
     Caller("near", 1, 1.0),
     Caller("held", 1, 0.5),
     Caller("heavy", 1, 2.0),

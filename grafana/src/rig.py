@@ -32,7 +32,9 @@ _STOP_S: Final = 20.0
 
 _HANDLERS: Final = '''
 """Handlers that give every metric something to show."""
-import asyncio, json, random, time
+import asyncio, json, os, random, time
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 async def quick(event, context):
     await asyncio.sleep(random.choice((0.002, 0.004, 0.02, 0.08)))
@@ -61,6 +63,15 @@ async def work(event, context):
 
 async def lost(event, context):
     raise ValueError("nobody waits for this")
+
+def saga(event, context):  # one step, as AWS's SDK checkpoints it
+    endpoint, arn = os.environ["AWS_ENDPOINT_URL"], quote(event["DurableExecutionArn"], safe="")
+    step = {"Id": "1", "Type": "STEP"}
+    updates = [step | {"Action": "START"}, step | {"Action": "SUCCEED", "Payload": "1"}]
+    body = json.dumps({"CheckpointToken": event["CheckpointToken"], "Updates": updates}).encode()
+    urlopen(Request(f"{endpoint}/2025-12-01/durable-executions/{arn}/checkpoint", body)).close()
+    time.sleep(0.3)
+    return {"Status": "SUCCEEDED", "Result": "1"}
 
 async def counting(event, context):
     metrics = [
@@ -118,6 +129,11 @@ memory_mb = 256
 [functions.counting]
 handler = "rig_handlers.counting"
 memory_mb = 256
+
+[functions.saga]
+handler = "rig_handlers.saga"
+executor = "process"
+durable = { execution_timeout_s = 60 }
 
 [functions.queued]
 handler = "rig_handlers.steady"

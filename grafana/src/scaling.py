@@ -265,6 +265,57 @@ _WAITING: Final = PanelRow(
     ),
 )
 
+_DURABLE: Final = PanelRow(
+    "Durable executions",
+    (
+        Panel(
+            "Executions now",
+            "While one is running, an invocation runs; a suspended one holds nothing.",
+            "timeseries",
+            (Query(level("engine_durable_executions", by="state"), "{{state}}"),),
+            width=8,
+            stepped=True,
+        ),
+        Panel(
+            "Started and ended",
+            "Executions a second; the ends by status.",
+            "timeseries",
+            (
+                Query(rate("engine_durable_executions_started_total"), "started"),
+                Query(rate("engine_durable_executions_ended_total", by="status"), "{{status}}"),
+            ),
+            unit=PER_S,
+            width=8,
+        ),
+        Panel(
+            "Duration and age",
+            "Executions that ended, p50 and p99, and the age of the oldest that has not.",
+            "timeseries",
+            (
+                Query(quantile(0.5, "engine_durable_execution_duration_seconds"), "p50"),
+                Query(quantile(0.99, "engine_durable_execution_duration_seconds"), "p99"),
+                Query(level("engine_durable_oldest_age_seconds", how="max"), "oldest", dashed=True),
+            ),
+            unit=SECONDS,
+            width=8,
+        ),
+        Panel(
+            "Operations",
+            "A second, by function; each retry is one more.",
+            "timeseries",
+            (Query(rate("engine_durable_operations_total", by="function")),),
+            unit=PER_S,
+        ),
+        Panel(
+            "Bytes written",
+            "A second, by function: inputs, payloads, results, errors. Their cost is in the dashboard Cost.",
+            "timeseries",
+            (Query(rate("engine_durable_written_bytes_total", by="function")),),
+            unit=BYTES,
+        ),
+    ),
+)
+
 _HEALTH: Final = PanelRow(
     "The engine itself",
     (
@@ -370,7 +421,7 @@ SCALING: Final = Board(
     "engine-scaling",
     "Scaling behaviour",
     "How environments follow the load: desired against ready, cold starts, queues, throttles.",
-    (_CONCURRENCY, _ENVIRONMENTS, _WAITING, _HEALTH),
+    (_CONCURRENCY, _ENVIRONMENTS, _WAITING, _DURABLE, _HEALTH),
     (CLUSTER, JOB, INSTANCE, FUNCTION),
     (RESTART,),
 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from engine.core.lambda_price_table import DURABLE_PRICES
+
 PUBLISHED: Final = "2026-09-19"
 SOURCE: Final = "AWS Price List and pricing pages"
 
@@ -57,7 +59,7 @@ def allowances() -> tuple[Allowance, ...]:
     )
 
 
-def flat(unit: str, usd: str) -> PriceMeter:
+def flat(unit: str, usd: str | Decimal) -> PriceMeter:
     """One price for any quantity."""
     return PriceMeter(unit, (Band(None, Decimal(usd)),))
 
@@ -89,9 +91,9 @@ def _lambda() -> dict[str, PriceMeter]:
         "lambda.tenant.arm64": flat("GB", "0.000133333"),
         "lambda.poller.sqs": flat("EPU-hour", "0.00925"),
         "lambda.poller.kafka": flat("EPU-hour", "0.185"),
-        "lambda.durable.operations": per_million("operation", (None, "8.00")),
-        "lambda.durable.written": flat("GB", "0.25"),
-        "lambda.durable.retained": flat("GB-month", "0.15"),
+        "lambda.durable.operations": flat("operation", DURABLE_PRICES.operation_usd),
+        "lambda.durable.written": flat("GB", DURABLE_PRICES.written_usd_per_gb),
+        "lambda.durable.retained": flat("GB-month", DURABLE_PRICES.retained_usd_per_gb_month),
     }
 
 

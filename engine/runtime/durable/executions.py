@@ -41,7 +41,7 @@ from engine.core.durable.values import (
     OperationStatus,
     OperationType,
 )
-from engine.core.durable_event import HandlerEvent, StartEvent
+from engine.core.durable_event import HandlerEvent, ReplayEvent, StartEvent
 from engine.core.error_bodies import timeout_body
 from engine.core.event import MISSING, Event
 from engine.core.fast_json import dumps
@@ -57,6 +57,7 @@ from engine.runtime.durable.chained_invokes import (
     target_not_found,
     unqualified,
 )
+from engine.runtime.durable.durable_counts import DurableCounts, standing
 from engine.runtime.durable.journal import Done, FileJournal, Journal, NoJournal
 from engine.runtime.durable.live_execution import LiveExecution, Waiter
 from engine.runtime.durable.outcomes import cancelled, invocation_ended, outcome_of
@@ -87,6 +88,7 @@ class DurableParts:
         sink: Takes events for functions that are not durable.
         resolve: The driver of what a qualifier of a function stands for, or None.
         ended_unattended: Told of the end of an execution that nobody waits for: its event and outcome.
+        counted: Told of the counts of a function's executions, once there is the function.
         say: Logs a line for whoever runs the engine.
     """
 
@@ -97,6 +99,7 @@ class DurableParts:
     sink: Sink
     resolve: Callable[[str, str | None], Driver | None]
     ended_unattended: Callable[[Event, Outcome], None]
+    counted: Callable[[str, DurableCounts], None]
     say: Callable[[str], None]
 
 
@@ -110,6 +113,7 @@ class DurableExecutions:
         self._keeps = False
         self._by_id: dict[str, LiveExecution] = {}
         self._by_name: dict[str, dict[str, LiveExecution]] = {}  # of each function, oldest first
+        self._counts: dict[str, DurableCounts] = {}  # by function
         self._wakeups = Wakeups[LiveExecution](parts.loop, parts.clock, self._on_due)
         self._watchers: list[Callable[[Execution], None]] = []
         self._closed = False
@@ -122,7 +126,15 @@ class DurableExecutions:
 
     def entry(self, driver: Driver) -> Entry:
         """What takes the events of a version of a durable function, in place of its driver."""
+        name = driver.function.name
+        self._parts.counted(name, self._counts_of(name))
         return partial(self._accept, driver)
+
+    def _counts_of(self, function: str) -> DurableCounts:
+        counts = self._counts.get(function)
+        if counts is None:
+            counts = self._counts[function] = DurableCounts(self._wall)
+        return counts
 
     def _accept(self, driver: Driver, event: Event, reply: Reply) -> None:
         """Start an execution for an event, or find the one of its name; `reply` is called at its end.
@@ -191,7 +203,9 @@ class DurableExecutions:
         fact = ExecutionStarted(
             self._wall(), arn, config, text, is_synchronous, event.trace_id or None, parent
         )
-        live = LiveExecution(Execution(fact), event.trigger, is_unattended=is_unattended)
+        counts = self._counts_of(function.name)
+        live = LiveExecution(Execution(fact), counts, event.trigger, is_unattended=is_unattended)
+        counts.start(live.execution)
         self._keep(arn, fact)
         self._add(live)
         return live
@@ -200,6 +214,7 @@ class DurableExecutions:
         execution = live.execution
         self._by_id[execution.execution_id] = live
         self._by_name.setdefault(execution.parts.function, {})[execution.name] = live
+        live.counts.add(execution)
         self._look(live)
 
     def _wait(self, live: LiveExecution, event: Event, reply: Reply) -> None:
@@ -223,8 +238,11 @@ class DurableExecutions:
 
     def _tell(self, live: LiveExecution, fact: Fact) -> None:
         """Tell an execution what happened, keep it, and do what it asks for. Raises its refusals."""
-        commands = live.execution.handle(fact)
-        self._keep(live.execution.arn, fact)
+        execution = live.execution
+        was = standing(execution)
+        commands = execution.handle(fact)
+        live.counts.moved(was, execution)
+        self._keep(execution.arn, fact)
         self._obey(live, commands)
 
     def _keep(self, arn: str, fact: ExecutionStarted | Fact) -> None:
@@ -276,7 +294,7 @@ class DurableExecutions:
             fact = InvocationEnded(self._wall(), request_id, InvocationEnd.FUNCTION_GONE, None, gone)
             self._tell(live, fact)
             return
-        event = Event(
+        event = ReplayEvent(
             arn.function,
             None,
             request_id,
@@ -287,6 +305,7 @@ class DurableExecutions:
             qualifier=arn.version,
         )
         event.version = arn.version
+        event.of_execution = execution.arn
         driver.submit(event, partial(self._invocation_ended, live, request_id))
 
     def _invocation_ended(self, live: LiveExecution, request_id: str, outcome: Outcome) -> None:
@@ -344,6 +363,7 @@ class DurableExecutions:
         del named[parts.name]
         if not named:
             del self._by_name[parts.function]
+        live.counts.forget(live.execution)
         self._wakeups.forget(live)
         self._journal.forget(live.execution.arn)
 
@@ -364,7 +384,8 @@ class DurableExecutions:
         for execution in found.executions:
             unattended = not execution.is_synchronous and execution.parent is None
             trigger = "invoke" if execution.is_synchronous else "event"
-            self._add(LiveExecution(execution, trigger, is_unattended=unattended))
+            counts = self._counts_of(execution.parts.function)
+            self._add(LiveExecution(execution, counts, trigger, is_unattended=unattended))
         open_ones = [live for live in self._by_id.values() if not live.execution.is_terminal]
         for live in open_ones:
             self._resume_after_restart(live)

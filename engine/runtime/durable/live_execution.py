@@ -8,6 +8,7 @@ import math
 from engine.core.durable.execution import Execution
 from engine.core.invocation import Reply
 from engine.core.rate import Rate
+from engine.runtime.durable.durable_counts import DurableCounts
 from engine.runtime.durable.outcomes import NO_RATE
 
 
@@ -33,6 +34,7 @@ class LiveExecution:
 
     Attributes:
         execution: Its state.
+        counts: Of its function.
         trigger: What its invocations are counted under.
         is_unattended: Nobody waits for it, and its end is for destinations: an event of type Event.
         rate: What its invocations cost, once one has ended.
@@ -40,10 +42,13 @@ class LiveExecution:
         queued_s: See `Wakeups`.
     """
 
-    __slots__ = ("execution", "is_unattended", "queued_s", "rate", "trigger", "waiters")
+    __slots__ = ("counts", "execution", "is_unattended", "queued_s", "rate", "trigger", "waiters")
 
-    def __init__(self, execution: Execution, trigger: str, *, is_unattended: bool) -> None:
+    def __init__(
+        self, execution: Execution, counts: DurableCounts, trigger: str, *, is_unattended: bool
+    ) -> None:
         self.execution = execution
+        self.counts = counts
         self.trigger = trigger
         self.is_unattended = is_unattended
         self.rate: Rate = NO_RATE

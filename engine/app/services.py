@@ -23,6 +23,7 @@ from engine.protocols.http.server import Request
 from engine.registry import resolve
 from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import BODY_LIMIT_BYTES, ControlPlane
+from engine.services.lambda_api.durable.emulator import Emulator
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.service import LambdaApi
 from engine.services.partner.service import Partner
@@ -172,7 +173,13 @@ class Services:
         """What answers requests to the aws listener, by the service they are for."""
         engine, host = self._engine, self._host
         lambda_api = LambdaApi(
-            self._functions, self._control_plane, host, engine.sink, self._spawn, engine.asynchronous
+            self._functions,
+            self._control_plane,
+            host,
+            engine.sink,
+            self._spawn,
+            engine.asynchronous,
+            Emulator(engine.parts.durable, self._spawn, host.hosts),
         )
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
         output = engine.parts.output

@@ -113,3 +113,14 @@ def front(event, context):
 @durable_execution
 def long_name(event, context):
     return context.step(lambda _: 1, name="n" * 257)
+
+
+@durable_execution
+def sam(event, context):
+    """Of the container that SAM CLI would start."""
+    if "fail" in event:
+        raise ValueError(f"no stock {event['fail']}")
+    sku = context.step(lambda _: event["sku"])
+    context.wait(Duration.from_seconds(1))
+    answer = context.wait_for_callback(lambda _id, _context: None, name="approve")
+    return {"sku": sku, "answer": json.loads(answer)}

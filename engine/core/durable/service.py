@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from engine.core.durable.execution import CheckpointAnswer, Execution, StatePage
-from engine.core.durable.values import ErrorObject
+from engine.core.durable.values import DurableConfig, ErrorObject
+from engine.core.outcome import Status
+
+
+class RemoteHandler(Protocol):
+    """The handler of a durable function that another program runs."""
+
+    def invoke(self, event: bytes, ended: Callable[[Status, bytes], None], /) -> None:
+        """Run it when its turn comes; `ended` is called once, later, with how it ended and its payload."""
+
+
+class RemoteStart(NamedTuple):
+    """What an execution of another program's function is started with.
+
+    Attributes:
+        function, version: What they are called in its ARN.
+        name: Of the execution, or None.
+        config: For this execution.
+        input: JSON text of the event.
+    """
+
+    function: str
+    version: str
+    name: str | None
+    config: DurableConfig
+    input: str
 
 
 class DurableService(Protocol):
@@ -20,6 +45,16 @@ class DurableService(Protocol):
 
     def of_function(self, function: str) -> Iterable[Execution]:
         """All executions of a function, oldest first."""
+
+    def start_remote(self, start: RemoteStart, handler: RemoteHandler) -> str:
+        """Start an execution that `handler` runs, in memory only; returns its ARN.
+
+        Where there is one of its name, that is found instead, and `handler` runs it from now on.
+
+        Raises:
+            ExecutionAlreadyStarted: Another payload was given to the execution of that name.
+            NotAccepting: The engine stops.
+        """
 
     def checkpoint(
         self, arn: str, token: str, updates: Iterable[Mapping[str, Any]], client_token: str | None

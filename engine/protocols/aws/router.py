@@ -40,6 +40,8 @@ _QUERY_ACTION: Final = re.compile(rb"[?&]Action=[A-Za-z]")
 _FORM_ACTION: Final = re.compile(rb"(?:^|&)Action=[A-Za-z]")
 _API_VERSION_PATH: Final = re.compile(rb"/20\d\d-\d\d-\d\d/")
 _QUEUE_PATH: Final = re.compile(rb"/\d{12}/[A-Za-z0-9_.-]{1,80}/?(?:\?|$)")
+_EMULATOR: Final = {b"/health": "GET", b"/start-durable-execution": "POST"}
+"""What SAM CLI asks an emulator of durable functions, and how; no form sent to a bucket is of JSON."""
 _FORM_BYTES: Final = 65_536  # of a form are looked at
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 _TARGETS: Final = {
@@ -108,8 +110,8 @@ class FieldNames(dict[bytes, int]):
 class AwsRouter:
     """Routes requests to services: by credential scope, then `X-Amz-Target` or `Action`, then path.
 
-    An unsigned request with a path like `/2015-03-31/...` is Lambda's, one like `/<12 digits>/<name>`
-    SQS's, any other S3's.
+    An unsigned request with a path like `/2015-03-31/...` is Lambda's, and so is one that SAM CLI sends to an
+    emulator of durable functions; one like `/<12 digits>/<name>` is SQS's, any other S3's.
     """
 
     def __init__(
@@ -228,6 +230,8 @@ class AwsRouter:
         if _API_VERSION_PATH.match(url):
             if b"?" not in url and len(url) <= _MAX_URL_BYTES and len(self._lambda_urls) < _MAX_URLS:
                 self._lambda_urls.add(url)
+            return _LAMBDA
+        if _EMULATOR.get(url) == request.method:
             return _LAMBDA
         return _SQS if _QUEUE_PATH.match(url) else _S3
 

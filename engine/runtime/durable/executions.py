@@ -34,6 +34,7 @@ from engine.core.durable.facts import (
 from engine.core.durable.function_target import parse_function_target
 from engine.core.durable.names import NameUse, use_of_name
 from engine.core.durable.refusals import CallbackUnknown, CheckpointRefused
+from engine.core.durable.service import RemoteHandler, RemoteStart
 from engine.core.durable.values import (
     ErrorObject,
     InvocationEnd,
@@ -60,7 +61,7 @@ from engine.runtime.durable.chained_invokes import (
 from engine.runtime.durable.durable_counts import DurableCounts, standing
 from engine.runtime.durable.journal import Done, FileJournal, Journal, NoJournal
 from engine.runtime.durable.live_execution import LiveExecution, Waiter
-from engine.runtime.durable.outcomes import cancelled, invocation_ended, outcome_of
+from engine.runtime.durable.outcomes import NO_RATE, cancelled, invocation_ended, outcome_of
 from engine.runtime.durable.recovery import lost_invocation, recovered
 from engine.runtime.durable.wakeups import Wakeups
 from engine.runtime.qualifier_router import Entry
@@ -158,7 +159,7 @@ class DurableExecutions:
             live = self._started(
                 driver.function,
                 text,
-                self._new_arn(driver.function, name),
+                self._new_arn(driver.function.name, driver.function.version, name),
                 event,
                 is_unattended=unattended,
                 is_synchronous=not unattended and event.trigger not in _UNATTENDED,
@@ -182,9 +183,9 @@ class DurableExecutions:
             case NameUse.NEW:
                 return None
 
-    def _new_arn(self, function: Function, name: str | None) -> str:
+    def _new_arn(self, function: str, version: str, name: str | None) -> str:
         account, execution_id = self._parts.account, self._parts.new_request_id()
-        parts = ("aws", account.region, account.account_id, function.name, function.version)
+        parts = ("aws", account.region, account.account_id, function, version)
         return str(ExecutionArn(*parts, name or execution_id, execution_id))
 
     def _started(
@@ -206,9 +207,34 @@ class DurableExecutions:
         counts = self._counts_of(function.name)
         live = LiveExecution(Execution(fact), counts, event.trigger, is_unattended=is_unattended)
         counts.start(live.execution)
-        self._keep(arn, fact)
+        self._keep(live, fact)
         self._add(live)
         return live
+
+    def start_remote(self, start: RemoteStart, handler: RemoteHandler) -> str:
+        """Start an execution that `handler` runs, in memory only; returns its ARN.
+
+        Where there is one of its name, that is found instead, and `handler` runs it from now on.
+
+        Raises:
+            ExecutionAlreadyStarted: Another payload was given to the execution of that name.
+            NotAccepting: The engine stops.
+        """
+        if self._closed:
+            raise NotAccepting("draining")
+        name, arn = start.name, self._new_arn(start.function, start.version, start.name)
+        live = None if name is None else self._existing(start.function, name, start.input)
+        if live is None:
+            fact = ExecutionStarted(self._wall(), arn, start.config, start.input)
+            counts = self._counts_of(start.function)
+            live = LiveExecution(Execution(fact), counts, "invoke", is_unattended=False)
+            live.remote = handler
+            counts.start(live.execution)
+            self._add(live)
+            self._obey(live, live.execution.outstanding())
+        elif live.remote is not None:
+            live.remote = handler
+        return live.execution.arn
 
     def _add(self, live: LiveExecution) -> None:
         execution = live.execution
@@ -242,12 +268,12 @@ class DurableExecutions:
         was = standing(execution)
         commands = execution.handle(fact)
         live.counts.moved(was, execution)
-        self._keep(execution.arn, fact)
+        self._keep(live, fact)
         self._obey(live, commands)
 
-    def _keep(self, arn: str, fact: ExecutionStarted | Fact) -> None:
-        if self._keeps:
-            self._journal.append(arn, dumps(fact_document(fact)))
+    def _keep(self, live: LiveExecution, fact: ExecutionStarted | Fact) -> None:
+        if self._keeps and live.remote is None:
+            self._journal.append(live.execution.arn, dumps(fact_document(fact)))
 
     def _reply_when_kept(self, live: LiveExecution, request_id: str, reply: Reply) -> None:
         """Answer with the end of an execution once it is kept; if it cannot be, as if the engine stopped."""
@@ -288,6 +314,10 @@ class DurableExecutions:
         request_id = parts.new_request_id()
         arn = execution.parts
         self._tell(live, InvocationStarted(self._wall(), request_id))
+        if live.remote is not None:
+            ended = partial(self._remote_ended, live, request_id)
+            live.remote.invoke(dumps(execution.invocation_input()), ended)
+            return
         driver = parts.resolve(arn.function, arn.version)
         if driver is None:
             gone = not_found(arn.function_arn)
@@ -307,6 +337,9 @@ class DurableExecutions:
         event.version = arn.version
         event.of_execution = execution.arn
         driver.submit(event, partial(self._invocation_ended, live, request_id))
+
+    def _remote_ended(self, live: LiveExecution, request_id: str, status: Status, body: bytes) -> None:
+        self._invocation_ended(live, request_id, Outcome(status, body, request_id, NO_RATE))
 
     def _invocation_ended(self, live: LiveExecution, request_id: str, outcome: Outcome) -> None:
         live.rate = outcome.rate
@@ -365,7 +398,8 @@ class DurableExecutions:
             del self._by_name[parts.function]
         live.counts.forget(live.execution)
         self._wakeups.forget(live)
-        self._journal.forget(live.execution.arn)
+        if live.remote is None:
+            self._journal.forget(live.execution.arn)
 
     # ---------------------------------------------------------------- over the life of the engine
 
@@ -462,7 +496,7 @@ class DurableExecutions:
             return ChainedTarget(function.version)
         if target.qualifier is None:
             return unqualified(text)
-        return ChainedTarget(function.version, self._new_arn(function, None))
+        return ChainedTarget(function.version, self._new_arn(function.name, function.version, None))
 
     def _start_chained(self, live: LiveExecution, command: StartChainedInvoke) -> None:
         target = parse_function_target(command.function)

@@ -6,6 +6,7 @@ import asyncio
 import math
 
 from engine.core.durable.execution import Execution
+from engine.core.durable.service import RemoteHandler
 from engine.core.invocation import Reply
 from engine.core.rate import Rate
 from engine.runtime.durable.durable_counts import DurableCounts
@@ -35,6 +36,7 @@ class LiveExecution:
     Attributes:
         execution: Its state.
         counts: Of its function.
+        remote: What runs its handler, if that is no function of this engine.
         trigger: What its invocations are counted under.
         is_unattended: Nobody waits for it, and its end is for destinations: an event of type Event.
         rate: What its invocations cost, once one has ended.
@@ -42,13 +44,14 @@ class LiveExecution:
         queued_s: See `Wakeups`.
     """
 
-    __slots__ = ("counts", "execution", "is_unattended", "queued_s", "rate", "trigger", "waiters")
+    __slots__ = ("counts", "execution", "is_unattended", "queued_s", "rate", "remote", "trigger", "waiters")
 
     def __init__(
         self, execution: Execution, counts: DurableCounts, trigger: str, *, is_unattended: bool
     ) -> None:
         self.execution = execution
         self.counts = counts
+        self.remote: RemoteHandler | None = None
         self.trigger = trigger
         self.is_unattended = is_unattended
         self.rate: Rate = NO_RATE

@@ -15,6 +15,7 @@ from engine.protocols.http.message import Request
 from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import ControlPlane, body_too_large
 from engine.services.lambda_api.durable.checkpoint_request import read_checkpoint
+from engine.services.lambda_api.durable.emulator import Emulator
 from engine.services.lambda_api.errors import answer_error, service_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
@@ -59,6 +60,7 @@ class LambdaApi:
         host: Ids, time, and what counts rejections.
         sink: Takes the events.
         spawn: Starts tasks that outlive the request.
+        emulator: Starts executions of other programs' functions; None: nobody may.
         asynchronous: Takes events of type Event; None sends them to `sink` like all others.
     """
 
@@ -70,7 +72,9 @@ class LambdaApi:
         sink: Sink,
         spawn: Spawn,
         asynchronous: Sink | None = None,
+        emulator: Emulator | None = None,
     ) -> None:
+        self._emulator = emulator
         self._registry = registry
         self._control_plane = control_plane
         self._new_request_id: Callable[[], str] = host.new_request_id
@@ -104,6 +108,8 @@ class LambdaApi:
         checkpoint = read_checkpoint(request)
         if checkpoint is not None:
             self._control_plane.answer_durable(request, checkpoint, request_id)
+            return None
+        if self._emulator is not None and self._emulator.handle(request):
             return None
         call = find(request.method, request.target)
         if call.operation in INVOKING:

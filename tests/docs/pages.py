@@ -25,6 +25,7 @@ ADDRESSES = {
 }
 PROMPT = "\n$ "
 AGAINST_A_SERVER = "runnable: against a server"
+ITS_OWN_SERVER = "runnable: against the page's server"
 
 FENCE = re.compile(r"(?:^<!-- ([^>]*?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -35,7 +36,8 @@ MAKE_TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 class Block(NamedTuple):
     """One fenced block.
 
-    A comment before it says what it is for: `runnable`, `runnable: against a server`, `file: NAME` (other
+    A comment before it says what it is for: `runnable`, `runnable: against a server` (the
+    README's), `runnable: against the page's server` (by a test of that page alone), `file: NAME` (other
     blocks of the page find it under that name), or `prints` (what the block before it prints).
     """
 

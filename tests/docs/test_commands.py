@@ -16,6 +16,7 @@ from tests.docs.pages import (
     AGAINST_A_SERVER,
     BLOCKS,
     FENCE,
+    ITS_OWN_SERVER,
     PAGES,
     ROOT,
     SHELL,
@@ -30,6 +31,7 @@ from tests.docs.pages import (
 pytestmark = pytest.mark.real_time
 
 NOT_RUN = {
+    "pip install aws-durable-execution-sdk-python": "asks PyPI; the tests have it from the lock",
     "pip install ./invocation-engine": "fetches its build tools; `make environments` installs the clone so",
     "python -Xfrozen_modules=off -m debugpy --listen 127.0.0.1:5678 -m engine serve --debug "
     "handlers.hello.handler": "its port is fixed; tests/cli/test_serve_debug.py runs it with a free one",
@@ -83,7 +85,7 @@ ALONE = [
     pytest.param(block, id=str(block))
     for block in BLOCKS
     if block.language in SHELL
-    and block.marker != AGAINST_A_SERVER
+    and not block.marker.startswith((AGAINST_A_SERVER, ITS_OWN_SERVER))
     and not all(command in NOT_RUN for command in commands(block))
 ]
 WITH_A_SERVER = [

@@ -20,9 +20,11 @@ from engine.core.durable.operation import CallbackOperation
 from engine.core.durable.refusals import DurableRefusal
 from engine.core.durable.values import ErrorObject, TimeUnit
 from engine.core.durable_event import StartEvent
+from engine.core.outcome import Outcome
 from engine.errors import EngineError, FunctionNotFound
 from engine.report.execution_timeline import read_timeline, text_timeline
 from engine.runtime.durable.executions import DurableExecutions
+from engine.runtime.durable.outcomes import NO_RATE, outcome_of
 from engine.services.lambda_api.durable.documents import execution_document
 
 _SDKS_SUFFIX: Final = " create callback id"
@@ -109,6 +111,11 @@ class DurableExecution:
     def error(self) -> ErrorObject | None:
         """Why it ended, with `ErrorType`, `ErrorMessage`, ...; None unless it ended badly."""
         return self._execution.error
+
+    @property
+    def outcome(self) -> Outcome:
+        """What a caller gets who has waited for its end."""
+        return outcome_of(self._execution, self._execution.execution_id, NO_RATE)
 
     @property
     def history(self) -> list[dict[str, Any]]:

@@ -9,20 +9,24 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import click
 import orjson
 
 from engine.app import Engine
+from engine.app.executions import Executions
 from engine.cli.options import complain, configured, http_address, python_option, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import Config, Listener
-from engine.core.outcome import Outcome
+from engine.core.durable.values import MAX_EXECUTION_S, DurableConfig
 from engine.errors import EngineError
 from engine.protocols.http.client import HttpConnection
 from engine.runtime.output import StandardOutput
+from engine.runtime.platform import new_event_loop
+from engine.runtime.virtual_time import VirtualTimeLoop, virtual_platform
 
 _FAILED = 1
 _INLINE: Final = re.compile(r'\s*([{["]|-?\d|(null|true|false)\s*$)')
@@ -37,20 +41,44 @@ _INLINE: Final = re.compile(r'\s*([{["]|-?\d|(null|true|false)\s*$)')
 @click.option("--executor", metavar="NAME", help="auto, loop, thread, process, ...; not with --url")
 @python_option
 @click.option("--url", metavar="URL", help="run FUNCTION in the engine whose aws listener this is")
+@click.option("--durable", is_flag=True, help="MODULE.FUNCTION is durable; an execution may take 366 days")
+@click.option("--virtual-time", is_flag=True, help="waits take no time, and ids and jitter come from --seed")
+@click.option("--seed", type=int, metavar="N", help="with --virtual-time; default 0")
+@click.option(
+    "--callback",
+    "callbacks",
+    metavar="NAME=JSON",
+    multiple=True,
+    help="what callbacks of that name are answered by; repeatable",
+)
 def invoke(
     function: str,
     event: str | None,
     path: str | None,
     parameters: tuple[str, ...],
     url: str | None,
+    durable: bool,  # noqa: FBT001  # click names it
+    virtual_time: bool,  # noqa: FBT001
+    seed: int | None,
+    callbacks: tuple[str, ...],
     **overrides: str | None,
 ) -> None:
     """Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.
 
-    FUNCTION is a name with --config or --url, else a handler: MODULE.FUNCTION. Exit code 0, or 1 if
-    the function failed, or 2 if it could not be run.
+    FUNCTION is a name with --config or --url, else a handler: MODULE.FUNCTION. Of a durable function
+    the end of its execution is waited for, and its timeline is on stderr too. Exit code 0, or 1 if the
+    function failed, or 2 if it could not be run.
     """
     payload = _payload(event)
+    how = _How(virtual_time, seed, durable, _answers(callbacks))
+    if seed is not None and not virtual_time:
+        complain(["--seed needs --virtual-time"])
+    if url is not None and how != _How():
+        complain(
+            ["--url excludes --durable, --virtual-time and --callback: a running engine has its own time"]
+        )
+    if durable and path is not None:
+        complain(["--durable is for MODULE.FUNCTION: with --config, functions say it themselves"])
     with StandardOutput() as output:
         if url is not None:
             if unused := [f"--{name}" for name, value in overrides.items() if value is not None]:
@@ -58,7 +86,7 @@ def invoke(
             failed, body, log = run(_remotely(url, function, payload))
             output.err.write(log)
         else:
-            failed, body = _here(function, payload, path, parameters, overrides, output.err.write)
+            failed, body = _here(function, payload, path, parameters, overrides, how, output.err.write)
     sys.stdout.buffer.write(body + b"\n")
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
@@ -86,9 +114,11 @@ def _here(
     path: str | None,
     parameters: tuple[str, ...],
     overrides: Mapping[str, str | None],
+    how: _How,
     write_log: Callable[[str], object],
 ) -> tuple[bool, bytes]:
-    config = configured(path, () if path else (function,), {"log_format": "text", **overrides}, parameters)
+    targets = () if path else (function,)
+    config = configured(path, targets, {"log_format": "text", **overrides}, parameters, how.changed)
     warn(config)
     names = [one.name for one in config.functions]
     if path is None:
@@ -96,19 +126,76 @@ def _here(
     if function not in names:
         complain([f"{path}: no function {function!r}; it has {', '.join(sorted(names))}"])
 
-    async def once() -> Outcome:
-        async with _engine(config, write_log) as engine:
-            return await engine.invoke(function, orjson.loads(payload))
+    is_durable = any(one.name == function and one.durable for one in config.functions)
+
+    async def once() -> tuple[bool, bytes]:
+        async with _engine(config, how, write_log) as engine:
+            if is_durable:
+                return await _execute(engine, function, payload, how.answers, write_log)
+            outcome = await engine.invoke(function, orjson.loads(payload))
+            return not outcome.ok, outcome.body
 
     try:
-        outcome = run(once())
+        return run(once(), VirtualTimeLoop if how.virtual_time else new_event_loop)
     except EngineError as error:
         complain(str(error).splitlines())
+
+
+async def _execute(
+    engine: Engine,
+    function: str,
+    payload: bytes,
+    answers: Mapping[str, Any],
+    write_log: Callable[[str], object],
+) -> tuple[bool, bytes]:
+    """Whether the execution ended badly, and what its caller gets."""
+    executions = Executions(engine, answers)
+    execution = await executions.run(function, orjson.loads(payload))
+    write_log(f"\n{executions.timelines}")
+    outcome = execution.outcome
     return not outcome.ok, outcome.body
 
 
-def _engine(config: Config, write_log: Callable[[str], object]) -> Engine:
-    """What runs one function. Nothing listens, but for the checkpoints of durable ones."""
+class _How(NamedTuple):
+    """How to run it.
+
+    Attributes:
+        virtual_time: By a clock that jumps.
+        seed: Of ids and jitter, on virtual time.
+        is_durable: The handler is that of a durable function.
+        answers: For callbacks, by name.
+    """
+
+    virtual_time: bool = False
+    seed: int | None = None
+    is_durable: bool = False
+    answers: Mapping[str, Any] = MappingProxyType({})
+
+    def changed(self, config: Config) -> Config:
+        """The configuration, its functions durable if they are to be."""
+        if not self.is_durable:
+            return config
+        return config.changed(lambda one: replace(one, durable=DurableConfig(MAX_EXECUTION_S)))
+
+
+def _answers(texts: tuple[str, ...]) -> dict[str, Any]:
+    """The answers of `--callback`; exits with one line for what is none."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            found[name] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            equals = ""
+        if not (name and equals):
+            complain([f"--callback {text}: must be NAME=JSON"])
+    return found
+
+
+def _engine(config: Config, how: _How, write_log: Callable[[str], object]) -> Engine:
+    """What runs one function. Nothing listens, but for the checkpoints of durable ones in real time."""
+    if how.virtual_time:
+        return Engine.from_config(config, platform=virtual_platform(seed=how.seed or 0), write_log=write_log)
     if not any(one.durable for one in config.functions):
         return Engine.from_config(config, write_log=write_log)
     alone = replace(config, listeners={"aws": Listener("127.0.0.1", 0)}, bindings={}, state_dir=None)

@@ -156,12 +156,15 @@ def warn(config: Config) -> None:
         click.echo(f"warning: {printable(warning)}", err=True)
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
+def run(
+    coroutine: Coroutine[Any, Any, T],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop,
+) -> T:
     """Run `coroutine` to its end on a loop of its own: uvloop's, where there is one.
 
     What handlers left on the loop, or on threads of its executor, is not waited for.
     """
-    runner = asyncio.Runner(loop_factory=new_event_loop)
+    runner = asyncio.Runner(loop_factory=loop_factory)
     try:
         return runner.run(coroutine)
     finally:

@@ -62,3 +62,46 @@ def test_what_a_running_engine_decides_is_refused_with_its_url(option):
 
     assert 2 == done.exit_code
     assert f"{option} and --url exclude each other" in done.stderr
+
+
+FLOW = """
+import json
+from aws_durable_execution_sdk_python import durable_execution
+from aws_durable_execution_sdk_python.config import Duration
+
+@durable_execution
+def order(event, context):
+    context.wait(Duration.from_days(365), name="warranty")
+    return json.loads(context.wait_for_callback(lambda callback_id, _: None, name="approve"))
+"""
+
+
+@pytest.mark.real_time
+def test_a_durable_function_is_run_on_virtual_time_and_its_timeline_shown(tmp_path):
+    """A year later its callback is answered."""
+    (tmp_path / "flow.py").write_text(FLOW)
+    words = ["invoke", "flow.order", "--durable", "--virtual-time", "--callback", 'approve={"ok": true}']
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", *words], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+
+    assert {"ok": True} == json.loads(done.stdout)
+    assert "wait warranty" in done.stderr
+    assert "took 365 d: 3 invocations" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "1"], "--seed needs --virtual-time"),
+        (["--callback", "approve"], "--callback approve: must be NAME=JSON"),
+        (["--callback", "approve=yes"], "--callback approve=yes: must be NAME=JSON"),
+        (["--durable", "--config", "engine.toml"], "--durable is for MODULE.FUNCTION"),
+        (["--virtual-time", "--url", "http://127.0.0.1:1"], "--url excludes --durable, --virtual-time"),
+    ],
+)
+def test_options_of_durable_functions_that_do_not_go_together_are_refused(words, said):
+    result = CliRunner().invoke(main, ["invoke", "app.handler", *words])
+
+    assert 2 == result.exit_code
+    assert said in result.output

@@ -287,3 +287,29 @@ def test_plain_functions_need_no_pytest_asyncio(tmp_path):
     done = without_asyncio(tmp_path, PLAIN)
 
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+FAILS = """
+import pytest
+from aws_durable_execution_sdk_python import durable_execution
+from aws_durable_execution_sdk_python.config import Duration
+from engine import DurableConfig, Function
+
+@durable_execution
+def order(event, context):
+    context.wait(Duration.from_days(100), name="warranty")
+
+@pytest.mark.engine(Function("order", handler="test_fails.order", durable=DurableConfig(366 * 24 * 3600)))
+def test_fails(engine_sync):
+    assert "FAILED" == engine_sync.execute("order").status
+"""
+
+
+def test_a_test_that_fails_shows_what_its_durable_executions_did(tmp_path):
+    (tmp_path / "test_fails.py").write_text(FAILS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_fails.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=50)
+
+    assert 1 == done.returncode
+    assert "Durable executions" in done.stdout
+    assert "wait warranty" in done.stdout

@@ -20,11 +20,18 @@ NO_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Versioning(StrEnum):
-    """State of a bucket; one that was ever versioned can only be suspended."""
+    """State of a bucket; one that was ever versioned can only be suspended.
+
+    The names below are for the hot path: reading a member off its class is a call (CPython 3.11).
+    """
 
     NEVER = ""
     ENABLED = "Enabled"
     SUSPENDED = "Suspended"
+
+
+NEVER: Final = Versioning.NEVER
+ENABLED: Final = Versioning.ENABLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from engine.services.s3.encryption import encrypted, encryption_head
 from engine.services.s3.errors import S3Error, invalid_argument
 from engine.services.s3.events import ObjectEvent
 from engine.services.s3.expiration import expiration_head
-from engine.services.s3.model import NULL_VERSION, Bucket, ObjectMetadata, ObjectVersion, Versioning
+from engine.services.s3.model import ENABLED, NEVER, NULL_VERSION, Bucket, ObjectMetadata, ObjectVersion
 from engine.services.s3.names import decoded_key
 from engine.services.s3.notifier import Notifier
 from engine.services.s3.object_lock import locked
@@ -106,7 +106,7 @@ def copy_source(header: str) -> tuple[str, str, str | None]:
 
 def version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
     """`x-amz-version-id`, in buckets that have versions."""
-    if bucket.versioning is Versioning.NEVER:
+    if bucket.versioning is NEVER:
         return b""
     return b"x-amz-version-id: %b\r\n" % version.version_id.encode()
 
@@ -125,14 +125,14 @@ def new_head(bucket: Bucket, version: ObjectVersion) -> bytes:
 
 def new_version_header(bucket: Bucket, version: ObjectVersion) -> bytes:
     """`x-amz-version-id` of a version just written: the `null` of a suspended bucket is not told."""
-    return version_header(bucket, version) if bucket.versioning is Versioning.ENABLED else b""
+    return version_header(bucket, version) if bucket.versioning is ENABLED else b""
 
 
 def event_of(
     call: S3Request, bucket: Bucket, version: ObjectVersion, event: str, *, sized: bool = True
 ) -> ObjectEvent:
     """The event for notifications."""
-    versioned = bucket.versioning is not Versioning.NEVER or version.version_id != NULL_VERSION
+    versioned = bucket.versioning is not NEVER or version.version_id != NULL_VERSION
     return ObjectEvent(
         event,
         bucket.name,

@@ -14,6 +14,7 @@ from engine.services.s3.checksums import Checksum
 from engine.services.s3.cors import CorsRule
 from engine.services.s3.errors import S3Error, no_such_bucket, no_such_key
 from engine.services.s3.model import (
+    ENABLED,
     NULL_VERSION,
     Bucket,
     CompletedPart,
@@ -124,7 +125,7 @@ class Store:
         parts: tuple[CompletedPart, ...] = (),
     ) -> ObjectVersion:
         """Add a version of `key`; in a bucket without versions it replaces the old one."""
-        version_id = self._new_version_id() if bucket.versioning is Versioning.ENABLED else NULL_VERSION
+        version_id = self._new_version_id() if bucket.versioning is ENABLED else NULL_VERSION
         version = ObjectVersion(
             key, content, etag, object_metadata, checksum, parts, version_id, int(self._wall_s())
         )

@@ -19,6 +19,7 @@ LATE = {
     "engine.config.toml_file": "brings tomllib",
     "engine.runtime.durable": "executions, with the first durable function or AWS client",
     "engine.executors.durable_on_loop": "durable functions on virtual time; brings checks of what they send",
+    "engine.report.execution_timeline": "draws a durable execution, when the console is asked to",
     "engine.services.logs.service": "CloudWatch Logs, for the first AWS client that asks",
     "engine.telemetry.exposition": "brings prometheus_client",
 }

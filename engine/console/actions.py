@@ -1,4 +1,4 @@
-"""What the console's page can have the engine do: invoke, send, put, mark a phase.
+"""What the console's page can have the engine do: invoke, send, put, change executions, mark a phase.
 
 Each is a POST of JSON with the token that this start of the engine made up. A page of another site can
 neither read that token nor send such a request unasked; the rules about `Host` and `Origin` hold besides.
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -32,6 +32,7 @@ PHASES: Final = 200
 _JSON_TYPE: Final = {b"content-type": b"application/json"}
 _NAME_CHARACTERS: Final = 80
 _LISTED: Final = 1000
+_CHANGES: Final = ("stop", "pause", "resume")
 
 
 class Refused(Exception):
@@ -64,6 +65,9 @@ class Actions:
             b"/console/put": self._put,
             b"/console/targets": self._targets,
             b"/console/phase": self._mark,
+            b"/console/executions": self._executions,
+            b"/console/execution": self._change_execution,
+            b"/console/timeline": self._timeline,
         }
         return {path: partial(self._perform, step) for path, step in steps.items()}
 
@@ -122,6 +126,38 @@ class Actions:
         body = orjson.dumps({"MaxResults": _LISTED})
         self._client.ask("POST", "/", headers, body, partial(_answer, request))
 
+    def _executions(self, request: Request) -> None:
+        """`?function=NAME`, and perhaps `status`: the newest durable executions."""
+        query = query_of(request)
+        statuses = {"Statuses": query["status"]} if query.get("status") else {}
+        path = f"/2025-12-01/functions/{quote(query.get('function', ''), safe='')}/durable-executions"
+        self._client.ask("GET", f"{path}?{urlencode(statuses)}", {}, b"", partial(_answer, request))
+
+    def _change_execution(self, request: Request) -> None:
+        """`arn` and `action`: stop, pause or resume."""
+        fields = _fields(request)
+        action = fields.get("action", "")
+        if action not in _CHANGES:
+            raise Refused(400, f"an execution can be changed by {', '.join(_CHANGES)}")
+        path = f"{_execution_path(fields)}/{action}"
+        self._client.ask("POST", path, _JSON_TYPE, b"{}", partial(_answer, request))
+
+    def _timeline(self, request: Request) -> None:
+        """`arn`: its timeline as text, of its first thousand events."""
+        path = f"{_execution_path(_fields(request))}/history?MaxItems={_LISTED}"
+        self._client.ask("GET", path, {}, b"", partial(self._draw, request))
+
+    def _draw(self, request: Request, status: int, _head: bytes, body: bytes) -> None:
+        from engine.report.execution_timeline import read_timeline, text_timeline
+
+        document = orjson.loads(body)
+        if status != 200:
+            message = document.get("message") or document.get("Message") or f"status {status}"
+            request.respond(status, JSON_HEAD, orjson.dumps({"message": message}))
+            return
+        text = text_timeline(read_timeline(document["Events"], now_s=self._clock.wall()))
+        request.respond(200, JSON_HEAD, orjson.dumps({"text": text}))
+
     def _mark(self, request: Request) -> None:
         """`name`: from now on the load is in that phase."""
         name = _fields(request).get("name", "").strip()
@@ -129,6 +165,10 @@ class Actions:
             raise Refused(400, f"a phase has a name of 1 to {_NAME_CHARACTERS} characters")
         self.phases.append({"name": name, "wall_s": self._clock.wall()})
         request.respond(200, JSON_HEAD, b"{}")
+
+
+def _execution_path(fields: Mapping[str, str]) -> str:
+    return f"/2025-12-01/durable-executions/{quote(fields.get('arn', ''), safe='')}"
 
 
 def _fields(request: Request) -> dict[str, str]:

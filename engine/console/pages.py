@@ -99,6 +99,7 @@ def _shown(function: Function, executor: str | None) -> dict[str, Any]:
         "executor": executor or function.executor,
         "memory_mb": function.memory_mb,
         "timeout_s": function.timeout_s,
+        "durable": function.durable is not None,
         "reserved_concurrency": function.reserved_concurrency,
         "provisioned_concurrency": function.provisioned_concurrency,
         "variables": sorted(function.environment),

@@ -38,7 +38,9 @@ def perform(actions, path, body=b"{}", *, token=None):
     return writer.answers
 
 
-@pytest.mark.parametrize("path", ["invoke?function=a", "send", "put", "targets", "phase"])
+@pytest.mark.parametrize(
+    "path", ["invoke?function=a", "send", "put", "targets", "phase", "execution", "timeline"]
+)
 def test_where_actions_are_off_no_token_opens_them(path):
     """There is none."""
     clock = VirtualClock()
@@ -87,3 +89,31 @@ def test_logs_and_actions_are_for_this_machine_unless_configured(console, admin,
 
     assert expected == config.console_is_full
     assert (console == "full") == bool(exposed)
+
+
+def test_executions_are_listed_changed_and_drawn_over_the_lambda_api():
+    """The function's in its path, the execution's ARN in that."""
+    clock = VirtualClock()
+    client = AwsClient(clock)
+    actions = Actions(client, clock, allowed=True)
+    asked = []
+    event = {"EventType": "ExecutionStarted", "EventId": 1, "EventTimestamp": 0, "Name": "order-7"}
+
+    def handle(request):
+        asked.append((request.method, request.target))
+        request.respond(200, b"", orjson.dumps({"Events": [event]}))
+
+    client.connect(handle)
+    perform(actions, "executions?function=f&status=RUNNING", token=actions.token)
+    perform(actions, "execution", b'{"arn": "a/b", "action": "pause"}', token=actions.token)
+    refused = perform(actions, "execution", b'{"arn": "a/b", "action": "checkpoint"}', token=actions.token)
+    [(status, drawn)] = perform(actions, "timeline", b'{"arn": "a/b"}', token=actions.token)
+
+    base = b"/2025-12-01/"
+    assert [
+        ("GET", base + b"functions/f/durable-executions?Statuses=RUNNING"),
+        ("POST", base + b"durable-executions/a%2Fb/pause"),
+        ("GET", base + b"durable-executions/a%2Fb/history?MaxItems=1000"),
+    ] == asked
+    assert 400 == refused[0][0]
+    assert (200, "order-7  RUNNING") == (status, drawn["text"].splitlines()[0])

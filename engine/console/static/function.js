@@ -2,6 +2,7 @@
 
 import {Charts} from "./charts.js";
 import {field, h, setText} from "./dom.js";
+import {Executions} from "./executions.js";
 import {dollars, number, seconds} from "./numbers.js";
 import {table} from "./overview.js";
 
@@ -82,6 +83,9 @@ export class FunctionPage {
       ["Variables, values hidden", facts.variables?.join(", ")],
       ["Error", facts.error],
     ];
+    if (facts.durable && this.engine.session.token) {
+      this.element.append(new Executions(this.engine, this.name).element);
+    }
     this.facts.append(
       ...shown
         .filter(([, value]) => value !== null && value !== undefined && value !== "")

@@ -198,6 +198,7 @@ class Assembly:
                 new_request_id=self._new_request_id,
                 sink=self.dispatcher,
                 resolve=self.dispatcher.resolve,
+                ended_bytes=self._config.durable_mb << 20,
                 ended_unattended=lambda event, outcome: self.asynchronous.send_records(event, outcome),
                 counted=self.stats.count_durable,
                 say=self.output.say,

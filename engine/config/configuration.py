@@ -50,6 +50,7 @@ class Config:
         listeners: Listener name (`http`, `aws`, `admin`) to address.
         log_format: text, json or off.
         logs_mb: Megabytes of memory for CloudWatch Logs; 0: there are none.
+        durable_mb: Megabytes of memory for durable executions that have ended.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month, or None.
         python: Absolute path of what handlers run in whose functions do not say, or None.
@@ -93,6 +94,7 @@ class Config:
     reload_patterns: tuple[str, ...] = ()
     console: Literal["auto", "full", "numbers"] = "auto"
     logs_mb: int = 0
+    durable_mb: int = 256
 
     @property
     def console_is_full(self) -> bool:
@@ -185,6 +187,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         log_format=engine.log_format,
         grace_s=engine.grace_s,
         logs_mb=engine.logs_mb,
+        durable_mb=engine.durable_mb,
         monthly_budget_usd=engine.monthly_budget_usd,
         init_concurrency=engine.init_concurrency,
         cpu=engine.cpu,

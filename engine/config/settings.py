@@ -275,6 +275,8 @@ class EngineSettings(SettingsTable):
         cpu: `host`, or `lambda`: environments on process have the share of a CPU that Lambda gives them.
         log_format: text, json or off.
         logs_mb: Megabytes of memory for CloudWatch Logs, which AWS clients read at `aws`; 0 = there are none.
+        durable_mb: Megabytes of memory for durable executions that have ended, 1 or more; beyond it the
+            oldest are dropped before their retention is over.
         grace_s: Seconds that accepted invocations get to end when the engine stops.
         monthly_budget_usd: US dollars a month that the cost dashboard and its alert compare with.
         reload_patterns: Globs of data files that `serve --reload` watches besides code.
@@ -308,6 +310,7 @@ class EngineSettings(SettingsTable):
     cpu: CpuLaw = "host"
     log_format: Literal["text", "json", "off"] = "text"
     logs_mb: Count = 16
+    durable_mb: Annotated[int, Bounds(ge=1)] = 256
     grace_s: Seconds = 10.0
     monthly_budget_usd: Annotated[float, Bounds(gt=0, finite=True)] | None = None
     reload_patterns: Array[Annotated[str, Length(1)]] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,7 +20,6 @@ from typing import Any, Final, NamedTuple, Protocol
 from engine.core.durable.plain_updates import is_plain_update
 from engine.core.durable.refusals import DurableRefusal
 from engine.core.durable.service import DurableService
-from engine.core.fast_json import dumps
 from engine.executors.handler_loader import Loaded
 from engine.protocols.aws import rest_json
 from engine.protocols.aws.errors import ServiceError
@@ -160,7 +160,7 @@ class SdkClient:
         """The updates as the model reads them. Raises the SDK's CheckpointError if they break it."""
         try:
             lambda_model = service_model("lambda")
-            text = dumps({"Updates": documents})
+            text = json.dumps({"Updates": documents}).encode()  # as AWS's client does
             members = rest_json.members(lambda_model, _CHECKPOINT, text)
             shape = lambda_model.shapes["OperationUpdates"]
             found = violations(lambda_model, shape, members["Updates"], "updates")

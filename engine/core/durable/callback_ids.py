@@ -26,4 +26,5 @@ def read_callback_id(callback_id: str) -> CallbackAddress | None:
         return None
     if not execution_id or not position.isdecimal() or len(position) > 9:
         return None
-    return CallbackAddress(execution_id, int(position))
+    address = CallbackAddress(execution_id, int(position))
+    return address if make_callback_id(*address) == callback_id else None  # one id each: no zeros before

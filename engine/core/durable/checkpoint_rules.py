@@ -16,6 +16,7 @@ from engine.core.durable.refusals import CheckpointRefused
 from engine.core.durable.values import (
     MAX_ERROR_BYTES,
     MAX_OPERATION_PAYLOAD,
+    MAX_UPDATES,
     ErrorObject,
     OperationAction,
     OperationStatus,
@@ -23,6 +24,9 @@ from engine.core.durable.values import (
     error_object,
     utf8_length,
 )
+
+TOO_MANY_UPDATES: Final = f"Cannot checkpoint more than {MAX_UPDATES} updates."
+"""Ours: AWS names no limit, but an execution could not take more than these."""
 
 INVALID_TOKEN: Final = "Invalid checkpoint token"  # noqa: S105 - a text of AWS's
 CHILD_OUTPUT_TOO_LARGE: Final = (
@@ -228,6 +232,8 @@ def _check_batch(
     updates: Sequence[OperationUpdate], operations: Mapping[str, NamedOperation]
 ) -> Mapping[str, OperationUpdate]:
     """The rules of the batch as such. Returns the first update for each id."""
+    if len(updates) > MAX_UPDATES:
+        _refuse(TOO_MANY_UPDATES)
     kinds = [update.type for update in updates]
     if _EXECUTION in kinds:
         if kinds.count(_EXECUTION) > 1:

@@ -139,6 +139,11 @@ MAX_IDLE_ANSWERS: Final = 3
 """How many failed invocations in a row, and answers PENDING with nothing to wait for, fail the execution
 (AWS's testing package)."""
 
+_EXECUTION_BYTES: Final = 1_000
+_OPERATION_BYTES: Final = 250
+_EVENT_BYTES: Final = 60
+"""Memory of one, its texts left out, as `tests.bench.durable_memory` measures it."""
+
 _ARN_MIDDLE: Final = "/durable-execution/"
 
 _INVOKE: Final = Invoke()
@@ -346,6 +351,16 @@ class Execution:
         return f"{self.function_arn}{_ARN_MIDDLE}{self.name}/{self.execution_id}"
 
     @property
+    def function(self) -> str:
+        """Name of the function that is executed."""
+        return self.function_arn.split(":")[6]
+
+    @property
+    def version(self) -> str:
+        """The version that is executed."""
+        return self.function_arn.rpartition(":")[2]
+
+    @property
     def parts(self) -> ExecutionArn:
         """Its ARN, parsed."""
         parts = parse_execution_arn(self.arn)
@@ -376,6 +391,16 @@ class Execution:
     def bytes_written(self) -> int:
         """UTF-8 bytes of input, payloads, results and errors as they were written."""
         return self._operations.bytes_written
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes of memory, about: texts as they were written, and so much for each object."""
+        return (
+            self.bytes_written
+            + _EXECUTION_BYTES
+            + _OPERATION_BYTES * len(self.operations)
+            + _EVENT_BYTES * len(self.history)
+        )
 
     @property
     def token(self) -> str | None:
@@ -511,9 +536,18 @@ class Execution:
         indexes = range(start, -1 if reverse else count, step)
         wanted = indexes[: page_items(max_items)]
         summary = ExecutionSummary(self.execution_id, self.name, self.input, self.config.execution_timeout_s)
-        events = [event_document(self.history[index], summary, include_data=include_data) for index in wanted]
-        is_end = len(wanted) == len(indexes)
-        return HistoryPage(events, None if is_end else self._marker(kind, indexes[len(wanted)] + 1))
+        counts_bytes = include_data and self.memory_bytes > MAX_PAGE_BYTES
+        left = MAX_PAGE_BYTES
+        events: list[dict[str, Any]] = []
+        for index in wanted:
+            event = self.history[index]
+            if counts_bytes:
+                left -= event.payload_bytes(summary)
+                if events and left < 0:
+                    break
+            events.append(event_document(event, summary, include_data=include_data))
+        is_end = len(events) == len(indexes)
+        return HistoryPage(events, None if is_end else self._marker(kind, indexes[len(events)] + 1))
 
     # Facts: one method each.
 

@@ -12,9 +12,10 @@ from engine.core.durable.operation import (
     DurableOperation,
     StepOperation,
     WaitOperation,
+    error_length,
     timestamp,
 )
-from engine.core.durable.values import ErrorObject, TimeUnit
+from engine.core.durable.values import ErrorObject, TimeUnit, utf8_length
 
 _SECONDS: Final = TimeUnit.SECONDS
 
@@ -124,6 +125,20 @@ class HistoryEvent(NamedTuple):
             return subject.step
         return subject if isinstance(subject, DurableOperation) else None
 
+    def payload_bytes(self, summary: ExecutionSummary) -> int:
+        """Bytes of what a page carries for it, or a little more: texts of its subject, shown or not."""
+        subject = self.subject
+        if subject is None:
+            return utf8_length(summary.input)
+        size = 0
+        if isinstance(subject, ChainedInvokeOperation):
+            size += utf8_length(subject.input)
+        if isinstance(subject, EndedData | RetryData | DurableOperation):
+            size += utf8_length(subject.result)
+        if isinstance(subject, EndedData | RetryData | DurableOperation | InvocationData):
+            size += error_length(subject.error)
+        return size
+
 
 class HistoryPage(NamedTuple):
     """Some events as the API's documents. `next_marker` is None at the end."""
@@ -133,13 +148,18 @@ class HistoryPage(NamedTuple):
 
 
 class History:
-    """Events, kept as cells of one tuple: three words each and nothing spare, for all that only wait."""
+    """Events, kept as cells of one sequence, three words each.
+
+    A short one is a tuple, with nothing spare, for all that only wait. A long one is a list: a tuple is
+    copied for each event, which thousands of them do not bear.
+    """
 
     __slots__ = ("_cells",)
     _WIDTH: Final = 3
+    _MOST_COPIED: Final = 120
 
     def __init__(self) -> None:
-        self._cells: tuple[Any, ...] = ()
+        self._cells: tuple[Any, ...] | list[Any] = ()
 
     def __len__(self) -> int:
         return len(self._cells) // self._WIDTH
@@ -151,7 +171,12 @@ class History:
 
     def add(self, type: EventType, now_s: float, subject: EventSubject) -> None:  # noqa: A002
         """Write down what was accepted at `now_s`."""
-        self._cells += (type, now_s, subject)
+        cells = self._cells
+        if isinstance(cells, tuple):
+            cells += (type, now_s, subject)
+            self._cells = cells if len(cells) <= self._MOST_COPIED else list(cells)
+        else:
+            cells += (type, now_s, subject)
 
 
 def event_document(event: HistoryEvent, summary: ExecutionSummary, *, include_data: bool) -> dict[str, Any]:

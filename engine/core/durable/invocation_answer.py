@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from engine.core.durable.values import ErrorObject, error_object
+from engine.core.durable.values import ErrorObject, encodable, error_object
 from engine.core.json_document import NotJson, loads
 from engine.errors import EngineError
 
@@ -62,7 +62,11 @@ def read_answer(answer: bytes) -> InvocationAnswer:
         raise InvalidAnswer("Cannot provide a Result for FAILED status.")
     if status is AnswerStatus.SUCCEEDED and error is not None:
         raise InvalidAnswer("Cannot provide an Error for SUCCEEDED status.")
-    return InvocationAnswer(status, result, None if error is None else error_object(error))
+    try:
+        read_error = None if error is None else error_object(error)
+    except ValueError as invalid:
+        raise _invalid(str(invalid)) from None
+    return InvocationAnswer(status, None if result is None else encodable(result), read_error)
 
 
 def _invalid(reason: str) -> InvalidAnswer:

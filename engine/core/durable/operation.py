@@ -38,7 +38,6 @@ class DurableOperation:
         started_s, ended_s: Seconds since the Unix epoch; `ended_s` is None until it is terminal.
         result, error: What it ended with; of a step also what its last attempt left.
         due_s: When time alone changes it next (end of a wait, next attempt, time-out); NEVER if it does not.
-        is_in_delta: It was touched since the handler last had the answer of a checkpoint.
     """
 
     __slots__ = (
@@ -46,7 +45,6 @@ class DurableOperation:
         "ended_s",
         "error",
         "id",
-        "is_in_delta",
         "name",
         "parent_id",
         "position",
@@ -73,7 +71,6 @@ class DurableOperation:
         self.result: str | None = None
         self.error: ErrorObject | None = None
         self.due_s = NEVER
-        self.is_in_delta = False
 
     @property
     def is_open(self) -> bool:
@@ -180,12 +177,11 @@ class CallbackOperation(DurableOperation):
     """A callback that somebody outside is to end.
 
     Attributes:
-        callback_id: What it is known by outside.
         timeout_s: Seconds from its start; 0 for none.
         heartbeat_timeout_s: Seconds from its start or its last heartbeat; 0 for none.
     """
 
-    __slots__ = ("callback_id", "heartbeat_timeout_s", "timeout_s")
+    __slots__ = ("_execution_id", "heartbeat_timeout_s", "timeout_s")
     type = OperationType.CALLBACK
     type_text = "CALLBACK"
     details_member = "CallbackDetails"
@@ -193,10 +189,15 @@ class CallbackOperation(DurableOperation):
 
     def __init__(self, update: OperationUpdate, position: int, now_s: float, execution_id: str) -> None:
         super().__init__(update, position, now_s)
-        self.callback_id = make_callback_id(execution_id, position)
+        self._execution_id = execution_id
         self.timeout_s: int = update.option("TimeoutSeconds", 0)
         self.heartbeat_timeout_s: int = update.option("HeartbeatTimeoutSeconds", 0)
         self.heard(now_s)
+
+    @property
+    def callback_id(self) -> str:
+        """What it is known by outside. Made when it is asked for: it would be the largest of its texts."""
+        return make_callback_id(self._execution_id, self.position)
 
     def heard(self, now_s: float) -> None:
         """Begin the heartbeat timeout anew."""

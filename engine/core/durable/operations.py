@@ -129,7 +129,7 @@ class Operations:
         self.earliest_s = NEVER
         # None instead of empty: most executions are suspended, and an empty container is not small.
         self._unseen: list[DurableOperation] | None = None
-        self._delta: list[DurableOperation] | None = None
+        self._delta: dict[str, DurableOperation] | None = None
         self._held: dict[str, _Ending] | None = None
 
     def apply(
@@ -234,13 +234,7 @@ class Operations:
         delta, self._delta, self._unseen = self._delta, None, None
         if delta is None:
             return []
-        if len(delta) > 1:
-            delta.sort(key=_position)
-        documents = []
-        for operation in delta:
-            operation.is_in_delta = False
-            documents.append(operation.document(_SECONDS))
-        return documents
+        return [operation.document(_SECONDS) for operation in sorted(delta.values(), key=_position)]
 
     def visible(self) -> list[DurableOperation]:
         """Those that the handler needs for a replay, in the order of starts.
@@ -339,11 +333,9 @@ class Operations:
         self._history.add(_ENDED_EVENTS[operation.type][status], now_s, operation)
 
     def _touch(self, operation: DurableOperation) -> None:
-        if not operation.is_in_delta:
-            operation.is_in_delta = True
-            if self._delta is None:
-                self._delta = []
-            self._delta.append(operation)
+        if self._delta is None:
+            self._delta = {}
+        self._delta[operation.id] = operation
 
     def _set_due(self, operation: DurableOperation, due_s: float) -> None:
         was_earliest = operation.due_s != NEVER and operation.due_s == self.earliest_s

@@ -32,7 +32,7 @@ def is_plain_update(update: Any) -> bool:
             case "Action":
                 plain = type(value) is str and value in _ACTIONS
             case "Payload":
-                plain = type(value) is str and len(value) <= _MAX_PAYLOAD
+                plain = type(value) is str and len(value) <= _MAX_PAYLOAD and _is_encodable(value)
             case "ContextOptions":
                 plain = value in ({"ReplayChildren": False}, {"ReplayChildren": True})
             case _:
@@ -40,6 +40,17 @@ def is_plain_update(update: Any) -> bool:
         if not plain:
             return False
     return "Id" in update and "Type" in update and "Action" in update
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether it has no lone surrogate, which only a client in this process can send."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:

@@ -9,6 +9,9 @@ from typing import Any, Final, NamedTuple, TypedDict
 MAX_OPERATIONS: Final = 3_000
 """Operations of one execution, attempts included (Developer Guide, table of metrics)."""
 
+MAX_UPDATES: Final = 2 * MAX_OPERATIONS + 1
+"""Updates of one checkpoint: no operation has more than two of a batch, and the execution has one."""
+
 MAX_BYTES_WRITTEN: Final = 100 * 1024 * 1024
 """Bytes one execution may write (Developer Guide, table of metrics)."""
 
@@ -112,12 +115,27 @@ class ErrorObject(TypedDict, total=False):
 
 
 def error_object(document: Mapping[str, Any]) -> ErrorObject:
-    """The members of an ErrorObject that `document` has; others, and nulls, are left out."""
+    """The members of an ErrorObject that `document` has; others, and nulls, are left out.
+
+    Raises:
+        ValueError: A member is no text, or StackTrace no list of texts; it says which.
+    """
     error: ErrorObject = {}
-    for member in ("ErrorMessage", "ErrorType", "ErrorData", "StackTrace"):
+    for member in ("ErrorMessage", "ErrorType", "ErrorData"):
         if (value := document.get(member)) is not None:
-            error[member] = value
+            if not isinstance(value, str):
+                raise ValueError(f"{member} is not a string")
+            error[member] = encodable(value)
+    if (lines := document.get("StackTrace")) is not None:
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise ValueError("StackTrace is not a list of strings")
+        error["StackTrace"] = [encodable(line) for line in lines]
     return error
+
+
+def encodable(text: str) -> str:
+    """The text; lone surrogates, which neither journal nor answers can hold, written as escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def utf8_length(text: str | None) -> int:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Final, assert_never
 
 from engine.core.durable.callback_ids import read_callback_id
@@ -59,6 +60,7 @@ from engine.runtime.durable.chained_invokes import (
     unqualified,
 )
 from engine.runtime.durable.durable_counts import DurableCounts, standing
+from engine.runtime.durable.ended import EndedExecutions
 from engine.runtime.durable.journal import Done, FileJournal, Journal, NoJournal
 from engine.runtime.durable.live_execution import LiveExecution, Waiter
 from engine.runtime.durable.outcomes import NO_RATE, cancelled, invocation_ended, outcome_of
@@ -71,6 +73,9 @@ _UNATTENDED: Final = frozenset(("event", "s3", "schedule"))
 
 _SOON_S: Final = 2_000.0
 """More than an invocation can take, its wait for concurrency included."""
+
+_PARTS_OF_ARN: Final = 8
+"""Between colons."""
 
 _BAD_TOKEN: Final = "Invalid checkpoint token"  # noqa: S105  # AWS's text
 _CHAINED: Final = OperationType.CHAINED_INVOKE
@@ -88,6 +93,7 @@ class DurableParts:
         new_request_id: For invocations, and for the ids of executions.
         sink: Takes events for functions that are not durable.
         resolve: The driver of what a qualifier of a function stands for, or None.
+        ended_bytes: Memory that executions may take that have ended; beyond it the oldest are dropped.
         ended_unattended: Told of the end of an execution that nobody waits for: its event and outcome.
         counted: Told of the counts of a function's executions, once there is the function.
         say: Logs a line for whoever runs the engine.
@@ -99,6 +105,7 @@ class DurableParts:
     new_request_id: Callable[[], str]
     sink: Sink
     resolve: Callable[[str, str | None], Driver | None]
+    ended_bytes: int
     ended_unattended: Callable[[Event, Outcome], None]
     counted: Callable[[str, DurableCounts], None]
     say: Callable[[str], None]
@@ -112,11 +119,13 @@ class DurableExecutions:
         self._wall = parts.clock.wall
         self._journal: Journal = NoJournal()
         self._keeps = False
-        self._by_id: dict[str, LiveExecution] = {}
-        self._by_name: dict[str, dict[str, LiveExecution]] = {}  # of each function, oldest first
+        self._by_id: dict[str, dict[str, LiveExecution]] = {}  # of each function, oldest first
+        self._by_name: dict[tuple[str, str], LiveExecution] = {}  # by function and name, if it was given one
         self._counts: dict[str, DurableCounts] = {}  # by function
         self._wakeups = Wakeups[LiveExecution](parts.loop, parts.clock, self._on_due)
         self._watchers: list[Callable[[Execution], None]] = []
+        self._ended = EndedExecutions(parts.ended_bytes)
+        self._was_full = False
         self._closed = False
 
     def watch(self, watcher: Callable[[Execution], None]) -> None:
@@ -174,7 +183,7 @@ class DurableExecutions:
 
     def _existing(self, function: str, name: str, text: str) -> LiveExecution | None:
         """The execution of that name, which a start with the same payload leads to."""
-        live = self._by_name.get(function, {}).get(name)
+        live = self._by_name.get((function, name)) or self._by_id.get(function, {}).get(name)
         match use_of_name(None if live is None else live.execution, text):
             case NameUse.CONFLICT:
                 raise ExecutionAlreadyStarted(name)
@@ -238,8 +247,10 @@ class DurableExecutions:
 
     def _add(self, live: LiveExecution) -> None:
         execution = live.execution
-        self._by_id[execution.execution_id] = live
-        self._by_name.setdefault(execution.parts.function, {})[execution.name] = live
+        function = execution.function
+        self._by_id.setdefault(function, {})[execution.execution_id] = live
+        if execution.name is not execution.execution_id:
+            self._by_name[function, execution.name] = live
         live.counts.add(execution)
         self._look(live)
 
@@ -343,7 +354,7 @@ class DurableExecutions:
 
     def _invocation_ended(self, live: LiveExecution, request_id: str, outcome: Outcome) -> None:
         live.rate = outcome.rate
-        if self._by_id.get(live.execution.execution_id) is not live:
+        if self._by_id.get(live.execution.function, {}).get(live.execution.execution_id) is not live:
             return  # it was deleted meanwhile
         if self._closed and outcome.status is Status.CANCELLED:
             self._abandon(live)
@@ -382,6 +393,20 @@ class DurableExecutions:
             outcome = outcome_of(execution, event.request_id, live.rate)
             send = self._parts.ended_unattended
             self._journal.when_kept(lambda _error: send(event, outcome))
+        self._keep_ended(live)
+
+    def _keep_ended(self, live: LiveExecution) -> None:
+        """Keep an execution that has ended, for which the oldest of the others may have to go."""
+        self._ended.add(live)
+        for oldest in self._ended.surplus():
+            self._drop(oldest)
+            if not self._was_full:
+                self._was_full = True
+                self._parts.say(
+                    f"durable executions: those that have ended take more than "
+                    f"{self._parts.ended_bytes >> 20} MB of memory (durable_mb): "
+                    "the oldest are dropped, however long they were to be kept"
+                )
 
     def _tell_parent(self, child: Execution, arn: str) -> None:
         parent, fact = self._find(arn), child.ending_for_parent(self._wall())
@@ -389,15 +414,17 @@ class DurableExecutions:
             self._tell_if_open(parent, fact)
 
     def _drop(self, live: LiveExecution) -> None:
-        """Forget an execution: it was deleted, or its retention is over."""
-        parts = live.execution.parts
-        del self._by_id[parts.execution_id]
-        named = self._by_name[parts.function]
-        del named[parts.name]
-        if not named:
-            del self._by_name[parts.function]
-        live.counts.forget(live.execution)
+        """Forget an execution: it was deleted, its retention is over, or there is no room. Once is enough."""
+        execution = live.execution
+        of_function = self._by_id.get(execution.function, {})
+        if of_function.pop(execution.execution_id, None) is None:
+            return
+        if not of_function:
+            del self._by_id[execution.function]
+        self._by_name.pop((execution.function, execution.name), None)
+        live.counts.forget(execution)
         self._wakeups.forget(live)
+        self._ended.remove(live)
         if live.remote is None:
             self._journal.forget(live.execution.arn)
 
@@ -418,9 +445,13 @@ class DurableExecutions:
         for execution in found.executions:
             unattended = not execution.is_synchronous and execution.parent is None
             trigger = "invoke" if execution.is_synchronous else "event"
-            counts = self._counts_of(execution.parts.function)
+            counts = self._counts_of(execution.function)
             self._add(LiveExecution(execution, counts, trigger, is_unattended=unattended))
-        open_ones = [live for live in self._by_id.values() if not live.execution.is_terminal]
+        every = list(self._every())
+        ended = [live for live in every if live.execution.ended_s is not None]
+        for live in sorted(ended, key=lambda live: live.execution.ended_s or 0.0):
+            self._keep_ended(live)
+        open_ones = [live for live in every if not live.execution.is_terminal]
         for live in open_ones:
             self._resume_after_restart(live)
         if open_ones:
@@ -453,7 +484,7 @@ class DurableExecutions:
             return
         self._closed = True
         self._wakeups.cancel()
-        running = [live for live in self._by_id.values() if not live.execution.is_terminal]
+        running = [live for live in self._every() if not live.execution.is_terminal]
         if running and not self._keeps:
             self._parts.say(
                 f"{len(running)} durable executions had not ended, and end with the engine: "
@@ -566,7 +597,7 @@ class DurableExecutions:
 
     def of_function(self, function: str) -> Iterable[Execution]:
         """All executions of a function, oldest first."""
-        return (live.execution for live in self._by_name.get(function, {}).values())
+        return [live.execution for live in self._by_id.get(function, {}).values()]
 
     def checkpoint(
         self, arn: str, token: str, updates: Iterable[Mapping[str, Any]], client_token: str | None
@@ -622,18 +653,24 @@ class DurableExecutions:
         self._tell(self._of_callback(callback_id), CallbackHeartbeat(self._wall(), callback_id))
 
     def _find(self, arn: str) -> LiveExecution | None:
-        live = self._by_id.get(arn.rpartition("/")[2])
+        parts = arn.split(":", 7)
+        of_function = self._by_id.get(parts[6]) if len(parts) == _PARTS_OF_ARN else None
+        live = None if of_function is None else of_function.get(arn.rpartition("/")[2])
         return live if live is not None and live.execution.arn == arn else None
 
     def _live(self, execution: Execution) -> LiveExecution:
-        return self._by_id[execution.execution_id]
+        return self._by_id[execution.function][execution.execution_id]
 
     def _of_callback(self, callback_id: str) -> LiveExecution:
         address = read_callback_id(callback_id)
-        live = None if address is None else self._by_id.get(address.execution_id)
-        if live is None:
-            raise CallbackUnknown("Callback does not exist")
-        return live
+        if address is not None:
+            for of_function in self._by_id.values():
+                if (live := of_function.get(address.execution_id)) is not None:
+                    return live
+        raise CallbackUnknown("Callback does not exist")
+
+    def _every(self) -> Iterable[LiveExecution]:
+        return chain.from_iterable(of_function.values() for of_function in self._by_id.values())
 
 
 def _is_refused(live: LiveExecution) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,6 +32,8 @@ from engine.ports import Offload
 SEGMENT_BYTES: Final = 64 << 20
 """Size from which on a file is full."""
 _SUFFIX: Final = ".journal"
+_NAME: Final = re.compile(r"[0-9]{8,}-[0-9]{8,}" + re.escape(_SUFFIX))
+"""Other files are not the journal's."""
 _RETRY_S: Final = 1.0
 """Seconds until a write that failed is tried again."""
 
@@ -46,7 +49,10 @@ class JournalDamaged(EngineError):
         self.path, self.offset = path, offset
 
     def __str__(self) -> str:
-        return f"{self.path}: the record at byte {self.offset} is damaged, and whole ones follow it"
+        return (
+            f"{self.path}: the record at byte {self.offset} is damaged, and whole ones follow it; "
+            f"without {self.path.parent}, moved away, the engine starts with no durable execution"
+        )
 
 
 class JournalRecord(NamedTuple):
@@ -176,7 +182,8 @@ class FileJournal:
         segments: list[Path] = []
         spanned = 0
         for path in sorted(
-            self._folder.glob(f"*{_SUFFIX}"), key=lambda path: (_span(path)[0], -_span(path)[1])
+            (path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)),
+            key=lambda path: (_span(path)[0], -_span(path)[1]),
         ):
             if _span(path)[1] <= spanned:
                 path.unlink()

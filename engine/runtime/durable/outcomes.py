@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from engine.core.durable.execution import Execution
 from engine.core.durable.facts import InvocationEnded
-from engine.core.durable.values import ErrorObject, ExecutionStatus, InvocationEnd
+from engine.core.durable.values import ErrorObject, ExecutionStatus, InvocationEnd, encodable
 from engine.core.error_bodies import cancelled_body
 from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
@@ -40,14 +40,14 @@ def error_of(body: bytes) -> ErrorObject:
         return {"ErrorMessage": body.decode("utf-8", "replace")}
     error: ErrorObject = {}
     if isinstance(message := document.get("errorMessage"), str):
-        error["ErrorMessage"] = message
+        error["ErrorMessage"] = encodable(message)
     if isinstance(kind := document.get("errorType"), str):
-        error["ErrorType"] = kind
+        error["ErrorType"] = encodable(kind)
     if isinstance(data := document.get("errorData"), str):
-        error["ErrorData"] = data
+        error["ErrorData"] = encodable(data)
     trace = document.get("stackTrace")
     if isinstance(trace, list) and all(isinstance(line, str) for line in trace):
-        error["StackTrace"] = trace
+        error["StackTrace"] = [encodable(line) for line in trace]
     return error
 
 

@@ -18,7 +18,7 @@ FAILED = {"Status": "FAILED", "Error": {"ErrorMessage": "no", "ErrorType": "Refu
 class Scripted:
     """An engine whose durable function waits once and then answers; `plain` keeps what it is given."""
 
-    def __init__(self, wait_s=None, answer=SUCCEEDED, **keys):
+    def __init__(self, wait_s=None, answer=SUCCEEDED, settings=None, **keys):
         self.wait_s, self.answer, self.lines, self.given = wait_s, answer, [], []
         durable = DurableConfig(keys.pop("timeout_s", 10 * DAY_S), retention_days=1)
         functions = [
@@ -31,6 +31,7 @@ class Scripted:
             executor=self._executor,
             write_log=self.lines.append,
             log_format="text",
+            **(settings or {}),
         )
 
     def _executor(self, function, facts, workshop):
@@ -159,3 +160,37 @@ async def test_a_caller_is_told_that_there_is_no_concurrency_and_an_event_waits_
 
     assert (Status.THROTTLED, []) == (outcome.status, refused)
     assert ("RUNNING", "SUCCEEDED") == (waiting, ended)
+
+
+async def test_beyond_their_memory_the_oldest_executions_that_have_ended_are_gone_and_a_line_says_so_once():
+    scripted = Scripted(settings={"durable_mb": 1})
+    payload = json.dumps("x" * 300_000).encode()
+    async with scripted.engine:
+        ended = []
+        for number in range(6):
+            ended.append(scripted.start(f"name-{number}", payload))
+            await asyncio.sleep(1)
+        scripted.wait_s = 1000
+        running = [scripted.start(None, payload) for _ in range(5)]
+        await asyncio.sleep(1)
+        kept = [scripted.find(arn) is not None for arn in ended]
+        again = scripted.start("name-0", b"2")
+        await asyncio.sleep(1)
+
+        assert [False, False, False, True, True, True] == kept
+        assert all(scripted.find(arn) for arn in running)
+        assert again not in (None, ended[0])
+    assert 1 == sum("durable_mb" in line for line in scripted.lines)
+
+
+async def test_an_execution_that_is_deleted_twice_at_once_is_gone_once():
+    scripted = Scripted()
+    async with scripted.engine as engine:
+        arn = scripted.start()
+        await asyncio.sleep(1)
+        execution = scripted.find(arn)
+        engine.parts.durable.delete(execution)
+        engine.parts.durable.delete(execution)
+        await asyncio.sleep(1)
+        assert scripted.find(arn) is None
+    assert not [line for line in scripted.lines if "rror" in line]

@@ -184,3 +184,17 @@ async def test_a_disk_that_refuses_acknowledges_nothing_and_loses_nothing(tmp_pa
     assert [("a", b"1"), ("a", b"2"), ("a", b"3")] == facts(kept.open())
     assert kept.lines[-1].endswith("takes records again")
     await kept.journal.close()
+
+
+async def test_files_that_are_not_the_journals_are_left_alone(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    strange = [tmp_path / name for name in ("notes.journal", "1-2.journal.bak", "00000001-x.journal")]
+    for path in strange:
+        path.write_bytes(b"mine")
+    kept.open()
+    kept.append("e", b"{}")
+    await kept.journal.close()
+
+    assert [("e", b"{}")] == facts(kept.open())
+    await kept.journal.close()
+    assert {b"mine"} == {path.read_bytes() for path in strange}

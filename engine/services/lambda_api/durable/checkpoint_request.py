@@ -11,9 +11,12 @@ import re
 from typing import Any, Final
 from urllib.parse import unquote
 
+from engine.core.durable.checkpoint_rules import TOO_MANY_UPDATES
 from engine.core.durable.plain_updates import is_plain_update
+from engine.core.durable.values import MAX_UPDATES
 from engine.core.fast_json import JSONDecodeError, loads
 from engine.protocols.http.message import Request
+from engine.services.lambda_api.errors import invalid_parameter
 from engine.services.lambda_api.routes import Call
 
 CHECKPOINT: Final = "CheckpointDurableExecution"
@@ -31,19 +34,26 @@ _MAX_TOKEN: Final = 2048
 
 
 def read_checkpoint(request: Request) -> Call | None:
-    """The call, checked, if the request is plainly a checkpoint; None: ask `find` and `checked`."""
+    """The call, checked, if the request is plainly a checkpoint; None: ask `find` and `checked`.
+
+    Raises:
+        ServiceError: It has more updates than any execution could take: they are not looked at.
+    """
     target = request.target
     if not target.startswith(_HEAD) or not target.endswith(_TAIL) or request.method != "POST":
         return None
+    try:
+        members = loads(request.body)
+    except JSONDecodeError:
+        return None
+    updates = members.get("Updates") if type(members) is dict else None
+    if type(updates) is list and len(updates) > MAX_UPDATES:
+        raise invalid_parameter(TOO_MANY_UPDATES)
     arn = _ARN.fullmatch(target, len(_HEAD), len(target) - len(_TAIL))
     if arn is None:
         return None
     name = unquote(arn[0].decode("ascii"))
     if _EXECUTION_ARN.fullmatch(name) is None:
-        return None
-    try:
-        members = loads(request.body)
-    except JSONDecodeError:
         return None
     return Call(CHECKPOINT, name, {}, members) if _is_plain(members) else None
 

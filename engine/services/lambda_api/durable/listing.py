@@ -47,7 +47,7 @@ def page_of(
 
 
 def _is_wanted(execution: Execution, parameters: Mapping[str, Any], versions: frozenset[str] | None) -> bool:
-    if versions is not None and execution.parts.version not in versions:
+    if versions is not None and execution.version not in versions:
         return False
     name, statuses = parameters.get("DurableExecutionName"), parameters.get("Statuses")
     after, before = parameters.get("StartedAfter"), parameters.get("StartedBefore")

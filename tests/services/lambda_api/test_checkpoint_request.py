@@ -3,6 +3,7 @@
 import json
 from urllib.parse import quote
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -66,3 +67,9 @@ def test_other_targets_are_left_to_the_model(text):
         call = None
 
     assert (None if call is None else call.name) == getattr(read_checkpoint(request), "name", None)
+
+
+def test_more_updates_than_an_execution_can_take_are_refused_before_they_are_looked_at():
+    body = {"CheckpointToken": "dA==", "Updates": [None] * 6002}
+    with pytest.raises(ServiceError, match="Cannot checkpoint more than 6001 updates"):
+        read_checkpoint(request_of(body))

@@ -5,10 +5,11 @@ Source: Lambda API reference, ListDurableExecutionsByFunction.
 
 from __future__ import annotations
 
-import binascii
+import math
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from engine.core.durable.execution import Execution
@@ -36,27 +37,34 @@ def page_of(
     Raises:
         ServiceError: The marker or a time is malformed.
     """
-    found = [one for one in executions if _is_wanted(one, parameters, versions)]
+    every = list(executions)
     if not parameters.get("ReverseOrder"):
-        found.reverse()
-    first = _behind(found, parameters["Marker"]) if parameters.get("Marker") else 0
-    last = first + (parameters.get("MaxItems") or DEFAULT_PAGE_ITEMS)
-    page = found[first:last]
-    more = last < len(found)
-    return ExecutionsPage(page, _marker(page[-1]) if more else None)
+        every.reverse()
+    first = _behind(every, parameters["Marker"]) if parameters.get("Marker") else 0
+    most = parameters.get("MaxItems") or DEFAULT_PAGE_ITEMS
+    wanted = _rule(parameters, versions)
+    # No more is looked at than the page and the first one after it: there may be 100,000.
+    page = list(islice(filter(wanted, islice(every, first, None)), most + 1))
+    more = len(page) > most
+    return ExecutionsPage(page[:most], _marker(page[most - 1]) if more else None)
 
 
-def _is_wanted(execution: Execution, parameters: Mapping[str, Any], versions: frozenset[str] | None) -> bool:
-    if versions is not None and execution.version not in versions:
-        return False
+def _rule(parameters: Mapping[str, Any], versions: frozenset[str] | None) -> Callable[[Execution], bool]:
+    """Which executions are asked for. Raises ServiceError for a time that is none."""
     name, statuses = parameters.get("DurableExecutionName"), parameters.get("Statuses")
     after, before = parameters.get("StartedAfter"), parameters.get("StartedBefore")
-    return (
-        (name is None or execution.name == name)
-        and (not statuses or execution.status.value in statuses)
-        and (after is None or execution.started_s >= seconds(after))
-        and (before is None or execution.started_s <= seconds(before))
-    )
+    after_s = -math.inf if after is None else seconds(after)
+    before_s = math.inf if before is None else seconds(before)
+
+    def is_wanted(execution: Execution) -> bool:
+        return (
+            (name is None or execution.name == name)
+            and (not statuses or execution.status.value in statuses)
+            and after_s <= execution.started_s <= before_s
+            and (versions is None or execution.version in versions)
+        )
+
+    return is_wanted
 
 
 def seconds(text: str) -> float:
@@ -76,13 +84,16 @@ def _marker(execution: Execution) -> str:
     return b64encode(execution.execution_id.encode()).decode()
 
 
-def _behind(found: Sequence[Execution], marker: str) -> int:
-    """Where the page after `marker` begins, which is that of the last execution before it."""
+def _behind(every: Sequence[Execution], marker: str) -> int:
+    """Where the page after `marker` begins, which is that of the last execution before it.
+
+    It is found whatever has become of it meanwhile, unless it is gone.
+    """
     try:
         last = b64decode(marker, validate=True).decode()
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise invalid_parameter("Invalid marker") from None
-    for number, execution in enumerate(found):
+    for number, execution in enumerate(every):
         if execution.execution_id == last:
             return number + 1
     raise invalid_parameter("Invalid marker")

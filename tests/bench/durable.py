@@ -1,6 +1,7 @@
 """Durable executions: how many a second, how fast one of thousands of operations, how punctual wake-ups.
 
-Run: `python -m tests.bench.durable [process] [thread] [operations] [wakeups]`; prints one JSON line.
+Run: `python -m tests.bench.durable [process] [kept] [thread] [operations] [wakeups]`; prints one JSON line.
+`kept` is process with a state folder: what it adds is the journal and its flushes to the disk.
 
 Executions have two steps, on AWS's SDK. The SDK holds an invocation for a tenth of a second at its end: so
 there are many environments. It also needs milliseconds of CPU for each, and AWS's client some for each
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median, quantiles
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,7 +45,7 @@ OPERATIONS = 3_000
 SLEEPERS = 10_000
 CORES = len(os.sched_getaffinity(0))
 FLOORED = {"process", "operations"}
-PARTS = ("process", "thread", "operations", "wakeups")
+PARTS = ("process", "kept", "thread", "operations", "wakeups")
 
 
 def function(name: str, executor: str, **more: Any) -> Function:
@@ -60,10 +62,10 @@ def function(name: str, executor: str, **more: Any) -> Function:
     )
 
 
-async def throughput(executor: str) -> dict[str, float]:
+async def throughput(executor: str, state_dir: str | None = None) -> dict[str, float]:
     """Executions of two steps a second, as many at a time as there are environments."""
     two_steps = function("two_steps", executor, provisioned_concurrency=ENVIRONMENTS)
-    async with Engine([two_steps], aws="127.0.0.1:0", scaling_rate=0) as engine:
+    async with Engine([two_steps], aws="127.0.0.1:0", scaling_rate=0, state_dir=state_dir) as engine:
         while engine.stats.functions["two_steps"].levels().ready < ENVIRONMENTS:
             await asyncio.sleep(0.05)
         ended = 0
@@ -140,7 +142,7 @@ class SleepingExecutor:
             wait_s = json.loads(operations[0]["ExecutionDetails"]["InputPayload"])
             update = {"Id": "w", "Type": "WAIT", "Action": "START", "WaitOptions": {"WaitSeconds": wait_s}}
             durable = self._workshop.durable
-            durable.checkpoint(event["DurableExecutionArn"], event["CheckpointToken"], [update], None)
+            durable().checkpoint(event["DurableExecutionArn"], event["CheckpointToken"], [update], None)
             self._facts.succeeded(invocation, b'{"Status": "PENDING"}')
         else:
             due_s = operations[1]["WaitDetails"]["ScheduledEndTimestamp"] / 1000
@@ -320,6 +322,9 @@ async def main(parts: list[str]) -> None:
         found["process"] = await throughput("process")
         found["process"]["floor_cpu_ms"] = floor_cpu_ms
         found["process"]["floor_per_s"] = round(CORES * 1000 / floor_cpu_ms, 1)
+    if "kept" in parts:
+        with TemporaryDirectory() as folder:
+            found["kept"] = await throughput("process", folder)
     if "thread" in parts:
         found["thread"] = await throughput("thread")
         found["thread"]["floor_per_s"] = await asyncio.to_thread(floor_of_throughput)

@@ -98,6 +98,7 @@ from engine.core.durable.history import (
     PausedData,
     ResumedData,
     event_document,
+    short_request_id,
 )
 from engine.core.durable.invocation_answer import AnswerStatus, InvalidAnswer, InvocationAnswer, read_answer
 from engine.core.durable.markers import make_marker, make_token, read_marker
@@ -594,7 +595,7 @@ class Execution:
         self.phase = _PHASE_SUSPENDED
         self._invocation = None
         if end is not InvocationEnd.THROTTLED and end is not InvocationEnd.FUNCTION_GONE:
-            data = InvocationData(invocation.started_s, invocation.request_id, fact.error)
+            data = InvocationData(invocation.started_s, short_request_id(invocation.request_id), fact.error)
             self.history.add(EventType.INVOCATION_COMPLETED, now_s, data)
         if self.ended_s is not None:
             return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -18,6 +19,7 @@ from engine.core.durable.operation import (
 from engine.core.durable.values import ErrorObject, TimeUnit, utf8_length
 
 _SECONDS: Final = TimeUnit.SECONDS
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class EventType(StrEnum):
@@ -93,11 +95,25 @@ class ResumedData(NamedTuple):
 
 
 class InvocationData(NamedTuple):
-    """Of InvocationCompleted, which is written when it ends."""
+    """Of InvocationCompleted, which is written when it ends. `short_id` is by `short_request_id`."""
 
     started_s: float
-    request_id: str
+    short_id: bytes | str
     error: ErrorObject | None
+
+
+def short_request_id(request_id: str) -> bytes | str:
+    """A request id in a third of its memory if it is a UUID as the engine makes them, else as it is."""
+    if _UUID.fullmatch(request_id) is None:
+        return request_id
+    return bytes.fromhex(request_id.replace("-", ""))
+
+
+def _request_id(short: bytes | str) -> str:
+    if isinstance(short, str):
+        return short
+    text = short.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 EventSubject: TypeAlias = (
@@ -268,7 +284,7 @@ def _invocation_completed(event: HistoryEvent) -> dict[str, Any]:
     details: dict[str, Any] = {
         "StartTimestamp": timestamp(data.started_s, _SECONDS),
         "EndTimestamp": timestamp(event.now_s, _SECONDS),
-        "RequestId": data.request_id,
+        "RequestId": _request_id(data.short_id),
     }
     if data.error is not None:
         details["Error"] = _payload(data.error)

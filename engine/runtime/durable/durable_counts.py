@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from engine.core.durable.execution import Execution
@@ -45,7 +45,8 @@ class DurableCounts:
     """
 
     __slots__ = (
-        "_open_since_s",
+        "_executions",
+        "_oldest",
         "_wall",
         "byte_seconds",
         "bytes_written",
@@ -56,9 +57,11 @@ class DurableCounts:
         "took",
     )
 
-    def __init__(self, wall: Callable[[], float]) -> None:
+    def __init__(self, wall: Callable[[], float], executions: Callable[[], Iterable[Execution]]) -> None:
+        """`executions` returns those of the function, the oldest first."""
         self._wall = wall
-        self._open_since_s: dict[str, float] = {}  # by execution id, the oldest first
+        self._executions = executions
+        self._oldest: Execution | None = None  # of those that have not ended, as it was when last asked
         self.started = 0
         self.ended = {"succeeded": 0, "failed": 0, "timed_out": 0, "stopped": 0}
         self.now = {"running": 0, "suspended": 0, "paused": 0}
@@ -70,16 +73,17 @@ class DurableCounts:
     @property
     def oldest_age_s(self) -> float:
         """How long ago the oldest execution started that has not ended, seconds; 0 if there is none."""
-        for started_s in self._open_since_s.values():
-            return max(0.0, self._wall() - started_s)
-        return 0.0
+        oldest = self._oldest
+        if oldest is None or oldest.is_terminal:
+            oldest = next((one for one in self._executions() if not one.is_terminal), None)
+            self._oldest = oldest
+        return 0.0 if oldest is None else max(0.0, self._wall() - oldest.started_s)
 
     def add(self, execution: Execution) -> None:
         """It is there: started, or found in the journal."""
         state = standing(execution).state
         if state is not None:
             self.now[state] += 1
-            self._open_since_s[execution.execution_id] = execution.started_s
 
     def start(self, execution: Execution) -> None:
         """It was started, with its input written."""
@@ -97,7 +101,6 @@ class DurableCounts:
         if state is not None:
             self.now[state] += 1
             return
-        del self._open_since_s[execution.execution_id]
         self.ended[execution.status.value.lower()] += 1
         took_s = (execution.ended_s or execution.started_s) - execution.started_s
         self.took(took_s)
@@ -106,5 +109,8 @@ class DurableCounts:
 
     def forget(self, execution: Execution) -> None:
         """It is there no more."""
-        if self._open_since_s.pop(execution.execution_id, None) is not None:
-            self.now[standing(execution).state or "suspended"] -= 1
+        state = standing(execution).state
+        if state is not None:
+            self.now[state] -= 1
+        if execution is self._oldest:
+            self._oldest = None

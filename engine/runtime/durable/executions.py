@@ -143,7 +143,7 @@ class DurableExecutions:
     def _counts_of(self, function: str) -> DurableCounts:
         counts = self._counts.get(function)
         if counts is None:
-            counts = self._counts[function] = DurableCounts(self._wall)
+            counts = self._counts[function] = DurableCounts(self._wall, partial(self.of_function, function))
         return counts
 
     def _accept(self, driver: Driver, event: Event, reply: Reply) -> None:

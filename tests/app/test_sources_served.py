@@ -187,31 +187,32 @@ def test_notifications_set_over_the_api_reach_functions_and_queues(shop, ear):
     shop.s3.create_bucket(Bucket="uploads")
     shop.sqs.create_queue(QueueName="uploaded")
 
-    def notify(kind, member, arn):
-        entry = {member: arn, "Events": ["s3:ObjectCreated:*"]}
+    def notify(kind, member, arn, event):
+        entry = {member: arn, "Events": [f"s3:ObjectCreated:{event}"]}
         return {f"{kind}Configurations": [entry]}
 
     def put(wanted):
         shop.s3.put_bucket_notification_configuration(Bucket="uploads", NotificationConfiguration=wanted)
 
     for missing in (
-        notify("LambdaFunction", "LambdaFunctionArn", f"{ARN}nobody"),
-        notify("Queue", "QueueArn", f"{QUEUE_ARN}nowhere"),
+        notify("LambdaFunction", "LambdaFunctionArn", f"{ARN}nobody", "*"),
+        notify("Queue", "QueueArn", f"{QUEUE_ARN}nowhere", "*"),
     ):
         with pytest.raises(ClientError, match="Unable to validate the following destination"):
             put(missing)
     put(
         {
-            **notify("LambdaFunction", "LambdaFunctionArn", f"{ARN}plain"),
-            **notify("Queue", "QueueArn", f"{QUEUE_ARN}uploaded"),
+            **notify("LambdaFunction", "LambdaFunctionArn", f"{ARN}plain", "Put"),
+            **notify("Queue", "QueueArn", f"{QUEUE_ARN}uploaded", "Copy"),
         }
     )
     shop.s3.put_object(Bucket="uploads", Key="a", Body=b"1")
+    shop.s3.copy_object(Bucket="uploads", Key="b", CopySource="uploads/a")
     [event] = ear.hear("plain")
     told = [json.loads(message["Body"]) for message in messages(shop, "uploaded")]
 
     assert "a" == event["Records"][0]["s3"]["object"]["key"]
-    assert ["s3:TestEvent", "ObjectCreated:Put"] == [
+    assert ["s3:TestEvent", "ObjectCreated:Copy"] == [
         one.get("Event") or one["Records"][0]["eventName"] for one in told
     ]
 

@@ -5,21 +5,28 @@ Source: AWS's testing package for durable functions, where its comments say what
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from engine.core.durable.checkpoint_rules import OperationUpdate
 from engine.core.durable.facts import ChainedInvokeEnded, ChainedTarget
-from engine.core.durable.function_target import FunctionTarget
+from engine.core.durable.function_target import FunctionTarget, parse_function_target
 from engine.core.durable.values import (
     MAX_OPERATION_PAYLOAD,
     ErrorObject,
+    OperationAction,
     OperationStatus,
+    OperationType,
 )
 from engine.core.outcome import Outcome, Status
+from engine.runtime.driver import Driver
 from engine.runtime.durable.outcomes import error_of
 
 _TOO_LARGE: Final = (
     f"CHAINED_INVOKE output payload size must be less than or equal to {MAX_OPERATION_PAYLOAD} bytes."
 )
+_CHAINED: Final = OperationType.CHAINED_INVOKE
+_START: Final = OperationAction.START
 _NOT_TEXT: Final = "CHAINED_INVOKE response could not be decoded as UTF-8."
 
 
@@ -38,6 +45,42 @@ def unqualified(text: str) -> ChainedTarget:
     message = f"{text} is a durable function: name a version, an alias or $LATEST."
     error: ErrorObject = {"ErrorType": "InvalidParameterValueException", "ErrorMessage": message}
     return ChainedTarget(error=error)
+
+
+class ChainedTargets:
+    """Finds what chained invokes name."""
+
+    def __init__(
+        self,
+        resolve: Callable[[str, str | None], Driver | None],
+        new_arn: Callable[[str, str, str | None], str],
+    ) -> None:
+        """`resolve`: the driver of a qualifier of a function; `new_arn`: of function, version and name."""
+        self._resolve, self._new_arn = resolve, new_arn
+
+    def resolved(self, updates: Sequence[OperationUpdate]) -> Mapping[str, ChainedTarget]:
+        """What the targets of chained invokes lead to that the updates start."""
+        resolved = {}
+        for update in updates:
+            if update.type is _CHAINED and update.action is _START:
+                text = (update.options or {}).get("FunctionName")
+                if isinstance(text, str) and (target := self._target(text)) is not None:
+                    resolved[update.id] = target
+        return resolved
+
+    def _target(self, text: str) -> ChainedTarget | None:
+        target = parse_function_target(text)
+        if target is None:
+            return None
+        driver = self._resolve(target.name, target.qualifier)
+        if driver is None:
+            return ChainedTarget(error=target_not_found(target))
+        function = driver.function
+        if function.durable is None:
+            return ChainedTarget(function.version)
+        if target.qualifier is None:
+            return unqualified(text)
+        return ChainedTarget(function.version, self._new_arn(function.name, function.version, None))
 
 
 def plain_ended(now_s: float, operation_id: str, outcome: Outcome) -> ChainedInvokeEnded:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any, Final, assert_never
 
-from engine.core.durable.callback_ids import read_callback_id
-from engine.core.durable.checkpoint_rules import OperationUpdate, read_update
+from engine.core.durable.checkpoint_rules import read_update
 from engine.core.durable.commands import Command, Finish, Invoke, StartChainedInvoke
 from engine.core.durable.execution import CheckpointAnswer, Execution, StatePage
 from engine.core.durable.execution_arn import ExecutionArn, parse_execution_arn
@@ -19,7 +17,6 @@ from engine.core.durable.facts import (
     CallbackHeartbeat,
     CallbackSucceeded,
     ChainedInvokeEnded,
-    ChainedTarget,
     Checkpointed,
     DeleteRequested,
     ExecutionStarted,
@@ -34,14 +31,12 @@ from engine.core.durable.facts import (
 )
 from engine.core.durable.function_target import parse_function_target
 from engine.core.durable.names import NameUse, use_of_name
-from engine.core.durable.refusals import CallbackUnknown, CheckpointRefused
+from engine.core.durable.refusals import CheckpointRefused
 from engine.core.durable.service import RemoteHandler, RemoteStart
 from engine.core.durable.values import (
     ErrorObject,
     InvocationEnd,
-    OperationAction,
     OperationStatus,
-    OperationType,
 )
 from engine.core.durable_event import HandlerEvent, ReplayEvent, StartEvent
 from engine.core.error_bodies import timeout_body
@@ -54,13 +49,14 @@ from engine.errors import ExecutionAlreadyStarted, FunctionNotFound, NotAcceptin
 from engine.ports import Clock, Offload, Sink
 from engine.runtime.driver import Driver
 from engine.runtime.durable.chained_invokes import (
+    ChainedTargets,
     not_found,
     plain_ended,
     target_not_found,
-    unqualified,
 )
 from engine.runtime.durable.durable_counts import DurableCounts, standing
 from engine.runtime.durable.ended import EndedExecutions
+from engine.runtime.durable.execution_index import ExecutionIndex
 from engine.runtime.durable.journal import Done, FileJournal, Journal, NoJournal
 from engine.runtime.durable.live_execution import LiveExecution, Waiter
 from engine.runtime.durable.outcomes import NO_RATE, cancelled, invocation_ended, outcome_of
@@ -74,12 +70,7 @@ _UNATTENDED: Final = frozenset(("event", "s3", "schedule"))
 _SOON_S: Final = 2_000.0
 """More than an invocation can take, its wait for concurrency included."""
 
-_PARTS_OF_ARN: Final = 8
-"""Between colons."""
-
 _BAD_TOKEN: Final = "Invalid checkpoint token"  # noqa: S105  # AWS's text
-_CHAINED: Final = OperationType.CHAINED_INVOKE
-_START: Final = OperationAction.START
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +110,8 @@ class DurableExecutions:
         self._wall = parts.clock.wall
         self._journal: Journal = NoJournal()
         self._keeps = False
-        self._by_id: dict[str, dict[str, LiveExecution]] = {}  # of each function, oldest first
-        self._by_name: dict[tuple[str, str], LiveExecution] = {}  # by function and name, if it was given one
+        self._all = ExecutionIndex()
+        self._targets = ChainedTargets(parts.resolve, self._new_arn)
         self._counts: dict[str, DurableCounts] = {}  # by function
         self._wakeups = Wakeups[LiveExecution](parts.loop, parts.clock, self._on_due)
         self._watchers: list[Callable[[Execution], None]] = []
@@ -183,7 +174,7 @@ class DurableExecutions:
 
     def _existing(self, function: str, name: str, text: str) -> LiveExecution | None:
         """The execution of that name, which a start with the same payload leads to."""
-        live = self._by_name.get((function, name)) or self._by_id.get(function, {}).get(name)
+        live = self._all.named(function, name)
         match use_of_name(None if live is None else live.execution, text):
             case NameUse.CONFLICT:
                 raise ExecutionAlreadyStarted(name)
@@ -246,12 +237,8 @@ class DurableExecutions:
         return live.execution.arn
 
     def _add(self, live: LiveExecution) -> None:
-        execution = live.execution
-        function = execution.function
-        self._by_id.setdefault(function, {})[execution.execution_id] = live
-        if execution.name is not execution.execution_id:
-            self._by_name[function, execution.name] = live
-        live.counts.add(execution)
+        self._all.add(live)
+        live.counts.add(live.execution)
         self._look(live)
 
     def _wait(self, live: LiveExecution, event: Event, reply: Reply) -> None:
@@ -354,7 +341,7 @@ class DurableExecutions:
 
     def _invocation_ended(self, live: LiveExecution, request_id: str, outcome: Outcome) -> None:
         live.rate = outcome.rate
-        if self._by_id.get(live.execution.function, {}).get(live.execution.execution_id) is not live:
+        if live not in self._all:
             return  # it was deleted meanwhile
         if self._closed and outcome.status is Status.CANCELLED:
             self._abandon(live)
@@ -409,20 +396,15 @@ class DurableExecutions:
                 )
 
     def _tell_parent(self, child: Execution, arn: str) -> None:
-        parent, fact = self._find(arn), child.ending_for_parent(self._wall())
+        parent, fact = self._all.find(arn), child.ending_for_parent(self._wall())
         if parent is not None and fact is not None:
             self._tell_if_open(parent, fact)
 
     def _drop(self, live: LiveExecution) -> None:
         """Forget an execution: it was deleted, its retention is over, or there is no room. Once is enough."""
-        execution = live.execution
-        of_function = self._by_id.get(execution.function, {})
-        if of_function.pop(execution.execution_id, None) is None:
+        if not self._all.remove(live):
             return
-        if not of_function:
-            del self._by_id[execution.function]
-        self._by_name.pop((execution.function, execution.name), None)
-        live.counts.forget(execution)
+        live.counts.forget(live.execution)
         self._wakeups.forget(live)
         self._ended.remove(live)
         if live.remote is None:
@@ -447,7 +429,7 @@ class DurableExecutions:
             trigger = "invoke" if execution.is_synchronous else "event"
             counts = self._counts_of(execution.function)
             self._add(LiveExecution(execution, counts, trigger, is_unattended=unattended))
-        every = list(self._every())
+        every = list(self._all)
         ended = [live for live in every if live.execution.ended_s is not None]
         for live in sorted(ended, key=lambda live: live.execution.ended_s or 0.0):
             self._keep_ended(live)
@@ -467,7 +449,7 @@ class DurableExecutions:
         self._obey(live, [one for one in outstanding if lost is None or not isinstance(one, Invoke)])
         for command in outstanding:
             if isinstance(command, StartChainedInvoke) and command.execution_arn is not None:
-                child = self._find(command.execution_arn)
+                child = self._all.find(command.execution_arn)
                 if child is not None and child.execution.is_terminal:
                     self._tell_parent(child.execution, execution.arn)
 
@@ -484,7 +466,7 @@ class DurableExecutions:
             return
         self._closed = True
         self._wakeups.cancel()
-        running = [live for live in self._every() if not live.execution.is_terminal]
+        running = [live for live in self._all if not live.execution.is_terminal]
         if running and not self._keeps:
             self._parts.say(
                 f"{len(running)} durable executions had not ended, and end with the engine: "
@@ -504,30 +486,6 @@ class DurableExecutions:
             self._parts.ended_unattended(event, cancelled(event.request_id))
 
     # ---------------------------------------------------------------- chained invokes
-
-    def _resolved(self, updates: Sequence[OperationUpdate]) -> Mapping[str, ChainedTarget]:
-        """What the targets of chained invokes lead to that the updates start."""
-        resolved = {}
-        for update in updates:
-            if update.type is _CHAINED and update.action is _START:
-                text = (update.options or {}).get("FunctionName")
-                if isinstance(text, str) and (target := self._target(text)) is not None:
-                    resolved[update.id] = target
-        return resolved
-
-    def _target(self, text: str) -> ChainedTarget | None:
-        target = parse_function_target(text)
-        if target is None:
-            return None
-        driver = self._parts.resolve(target.name, target.qualifier)
-        if driver is None:
-            return ChainedTarget(error=target_not_found(target))
-        function = driver.function
-        if function.durable is None:
-            return ChainedTarget(function.version)
-        if target.qualifier is None:
-            return unqualified(text)
-        return ChainedTarget(function.version, self._new_arn(function.name, function.version, None))
 
     def _start_chained(self, live: LiveExecution, command: StartChainedInvoke) -> None:
         target = parse_function_target(command.function)
@@ -549,7 +507,7 @@ class DurableExecutions:
             except (FunctionNotFound, NotAccepting):
                 self._chained_gone(live, command)
             return
-        if self._find(command.execution_arn) is not None:
+        if self._all.find(command.execution_arn) is not None:
             return  # it was started by an engine before this one
         arn = parse_execution_arn(command.execution_arn)
         driver = None if arn is None else self._parts.resolve(arn.function, arn.version)
@@ -592,27 +550,27 @@ class DurableExecutions:
 
     def find(self, arn: str) -> Execution | None:
         """The execution of that ARN; None if there is none, or its retention is over."""
-        live = self._find(arn)
+        live = self._all.find(arn)
         return None if live is None else live.execution
 
     def of_function(self, function: str) -> Iterable[Execution]:
         """All executions of a function, oldest first."""
-        return [live.execution for live in self._by_id.get(function, {}).values()]
+        return [live.execution for live in self._all.of_function(function)]
 
     def checkpoint(
         self, arn: str, token: str, updates: Iterable[Mapping[str, Any]], client_token: str | None
     ) -> CheckpointAnswer:
         """CheckpointDurableExecution; `updates` as the API has them. Raises CheckpointRefused."""
-        live = self._find(arn)
+        live = self._all.find(arn)
         if live is None:
             raise CheckpointRefused(_BAD_TOKEN)
         read = tuple([read_update(update) for update in updates])
-        self._tell(live, Checkpointed(self._wall(), token, client_token, read, self._resolved(read)))
+        self._tell(live, Checkpointed(self._wall(), token, client_token, read, self._targets.resolved(read)))
         return live.execution.checkpoint_answer
 
     def state(self, arn: str, token: str, marker: str | None, max_items: int) -> StatePage:
         """GetDurableExecutionState. Raises CheckpointRefused."""
-        live = self._find(arn)
+        live = self._all.find(arn)
         if live is None:
             raise CheckpointRefused(_BAD_TOKEN)
         return live.execution.state_page(token, marker, max_items)
@@ -620,57 +578,39 @@ class DurableExecutions:
     def stop(self, execution: Execution, error: ErrorObject) -> float:
         """StopDurableExecution; returns when it ended, seconds since the Unix epoch."""
         now_s = self._wall()
-        self._tell(self._live(execution), StopRequested(now_s, error))
+        self._tell(self._all.live(execution), StopRequested(now_s, error))
         return execution.ended_s or now_s
 
     def pause(
         self, execution: Execution, reason: str | None, client_token: str | None, *, pause_timeout: bool
     ) -> None:
         """PauseDurableExecution. Raises StatusConflict."""
-        self._tell(self._live(execution), PauseRequested(self._wall(), reason, pause_timeout, client_token))
+        self._tell(
+            self._all.live(execution), PauseRequested(self._wall(), reason, pause_timeout, client_token)
+        )
 
     def resume(self, execution: Execution, reason: str | None, client_token: str | None) -> None:
         """ResumeDurableExecution. Raises StatusConflict."""
-        self._tell(self._live(execution), ResumeRequested(self._wall(), reason, client_token))
+        self._tell(self._all.live(execution), ResumeRequested(self._wall(), reason, client_token))
 
     def delete(self, execution: Execution) -> float:
         """DeleteDurableExecution: it is gone with the next turn of the loop. Raises StatusConflict."""
-        live, now_s = self._live(execution), self._wall()
+        live, now_s = self._all.live(execution), self._wall()
         self._tell(live, DeleteRequested(now_s))
         self._parts.loop.call_soon(self._drop, live)
         return now_s
 
     def callback_succeeded(self, callback_id: str, result: str | None) -> None:
         """SendDurableExecutionCallbackSuccess. Raises CallbackUnknown, CallbackClosed."""
-        self._tell(self._of_callback(callback_id), CallbackSucceeded(self._wall(), callback_id, result))
+        self._tell(self._all.waiting_for(callback_id), CallbackSucceeded(self._wall(), callback_id, result))
 
     def callback_failed(self, callback_id: str, error: ErrorObject) -> None:
         """SendDurableExecutionCallbackFailure. Raises CallbackUnknown, CallbackClosed."""
-        self._tell(self._of_callback(callback_id), CallbackFailed(self._wall(), callback_id, error))
+        self._tell(self._all.waiting_for(callback_id), CallbackFailed(self._wall(), callback_id, error))
 
     def callback_heartbeat(self, callback_id: str) -> None:
         """SendDurableExecutionCallbackHeartbeat. Raises CallbackUnknown, CallbackClosed."""
-        self._tell(self._of_callback(callback_id), CallbackHeartbeat(self._wall(), callback_id))
-
-    def _find(self, arn: str) -> LiveExecution | None:
-        parts = arn.split(":", 7)
-        of_function = self._by_id.get(parts[6]) if len(parts) == _PARTS_OF_ARN else None
-        live = None if of_function is None else of_function.get(arn.rpartition("/")[2])
-        return live if live is not None and live.execution.arn == arn else None
-
-    def _live(self, execution: Execution) -> LiveExecution:
-        return self._by_id[execution.function][execution.execution_id]
-
-    def _of_callback(self, callback_id: str) -> LiveExecution:
-        address = read_callback_id(callback_id)
-        if address is not None:
-            for of_function in self._by_id.values():
-                if (live := of_function.get(address.execution_id)) is not None:
-                    return live
-        raise CallbackUnknown("Callback does not exist")
-
-    def _every(self) -> Iterable[LiveExecution]:
-        return chain.from_iterable(of_function.values() for of_function in self._by_id.values())
+        self._tell(self._all.waiting_for(callback_id), CallbackHeartbeat(self._wall(), callback_id))
 
 
 def _is_refused(live: LiveExecution) -> bool:

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DurableConfig": "engine.core.durable.values",
+    "DurableConfig": "engine.core.function",
     "Engine": "engine.app",
     "Function": "engine.core.function",
     "Outcome": "engine.core.outcome",

@@ -6,8 +6,7 @@ outcome = await engine.invoke("hello", {"name": "Ada"})
 
 from engine.app import Engine
 from engine.app.embedded_server import Served, serve
-from engine.core.durable.values import DurableConfig
-from engine.core.function import Function
+from engine.core.function import DurableConfig, Function
 from engine.core.outcome import Outcome, Status
 from engine.errors import (
     ConfigError,

@@ -8,8 +8,8 @@ from typing import Any, Final
 import click
 
 from engine.cli.model_options import F, Text, refuse_unused, take
-from engine.core.durable.values import MAX_EXECUTION_S, DurableConfig
-from engine.core.function import Function
+from engine.core.durable.values import MAX_EXECUTION_S
+from engine.core.function import DurableConfig, Function
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.durable_program import Program, parse_program
 from engine.model.simulation.durable_summary import SAMPLES, DurableSummary, SampledExecutions

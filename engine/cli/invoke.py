@@ -21,7 +21,8 @@ from engine.app.executions import Executions
 from engine.cli.options import complain, configured, http_address, python_option, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import Config, Listener
-from engine.core.durable.values import MAX_EXECUTION_S, DurableConfig
+from engine.core.durable.values import MAX_EXECUTION_S
+from engine.core.function import DurableConfig
 from engine.errors import EngineError
 from engine.protocols.http.client import HttpConnection
 from engine.runtime.output import StandardOutput

@@ -17,8 +17,7 @@ from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
 from engine.core.cpu_law import CpuLaw
 from engine.core.destinations import Role, expanded, problem
-from engine.core.durable.values import DurableConfig
-from engine.core.function import Account, Function
+from engine.core.function import Account, DurableConfig, Function
 from engine.core.keep_alive import KEEP_ALIVE_S
 from engine.core.table import SettingsTable, fresh
 from engine.core.table_rules import Array, Bounds, Check, Length, Parsed

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from engine.core.cpu_law import CpuLaw
-from engine.core.durable.values import DurableConfig
 from engine.core.keep_alive import KEEP_ALIVE_S
 
 INIT_LIMIT_S: Final = 10.0
@@ -15,6 +14,20 @@ INIT_LIMIT_S: Final = 10.0
 
 PROVISIONED_INIT_LIMIT_S: Final = 130.0
 """The same for a provisioned one, if the function's timeout is not longer still."""
+
+
+class DurableConfig(NamedTuple):
+    """What a function says about its executions.
+
+    Attributes:
+        execution_timeout_s: Seconds one execution may take, 1 to 31,622,400.
+        retention_days: Days an execution is kept after its end, 1 to 90.
+        kms_key_arn: Key it would be encrypted with; shown, not used.
+    """
+
+    execution_timeout_s: int
+    retention_days: int = 14
+    kms_key_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

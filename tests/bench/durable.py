@@ -32,7 +32,7 @@ from aws_durable_execution_sdk_python import lambda_service as model
 
 from engine import Engine, Function
 from engine.cli.options import run
-from engine.core.durable.values import DurableConfig
+from engine.core.function import DurableConfig
 from engine.core.invocation import Invocation
 from engine.ports import Facts, Workshop
 from tests.bench import durable_handlers

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from engine import Engine, Function, Status
-from engine.core.durable.values import DurableConfig
 from engine.core.durable_event import StartEvent
+from engine.core.function import DurableConfig
 from engine.core.invocation import Result
 from engine.testing import Act, ScriptedExecutor, VirtualTimeLoop, virtual_platform
 

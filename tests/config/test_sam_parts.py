@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from engine.config import load_config
-from engine.core.durable.values import DurableConfig
+from engine.core.function import DurableConfig
 from engine.errors import ConfigError
 
 FUNCTION = "{Runtime: python3.11, Handler: orders.handler, CodeUri: src}"

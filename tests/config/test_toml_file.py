@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 
 from engine.config import Listener, load_config
-from engine.core.durable.values import DurableConfig
-from engine.core.function import Account, Function
+from engine.core.function import Account, DurableConfig, Function
 from engine.errors import ConfigError
 from engine.registry import EXECUTORS
 from engine.registry import SOURCES as REGISTERED

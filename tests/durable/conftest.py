@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 
 from engine import Engine, Function
-from engine.core.durable.values import DurableConfig
+from engine.core.function import DurableConfig
 
 HERE = Path(__file__).parent
 NAMES = (

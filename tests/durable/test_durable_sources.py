@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from engine import ConfigError, Engine, Function
 from engine.cli import main
-from engine.core.durable.values import DurableConfig
+from engine.core.function import DurableConfig
 from tests.durable.conftest import HERE
 from tests.durable.test_sdk import on_thread
 

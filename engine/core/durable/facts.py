@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
 from engine.core.durable.checkpoint_rules import OperationUpdate, read_update, update_document
-from engine.core.durable.values import DurableConfig, ErrorObject, InvocationEnd, OperationStatus
+from engine.core.durable.values import ErrorObject, InvocationEnd, OperationStatus
+from engine.core.function import DurableConfig
 
 
 class ExecutionStarted(NamedTuple):

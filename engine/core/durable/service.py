@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from engine.core.durable.execution import CheckpointAnswer, Execution, StatePage
-from engine.core.durable.values import DurableConfig, ErrorObject
+from engine.core.durable.values import ErrorObject
+from engine.core.function import DurableConfig
 from engine.core.outcome import Status
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, StrEnum
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, Final, TypedDict
 
 MAX_OPERATIONS: Final = 3_000
 """Operations of one execution, attempts included (Developer Guide, table of metrics)."""
@@ -143,17 +143,3 @@ def utf8_length(text: str | None) -> int:
     if text is None:
         return 0
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-class DurableConfig(NamedTuple):
-    """What a function says about its executions.
-
-    Attributes:
-        execution_timeout_s: Seconds one execution may take, 1 to 31,622,400.
-        retention_days: Days an execution is kept after its end, 1 to 90.
-        kms_key_arn: Key it would be encrypted with; shown, not used.
-    """
-
-    execution_timeout_s: int
-    retention_days: int = 14
-    kms_key_arn: str | None = None

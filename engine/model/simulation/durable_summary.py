@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from engine.core.billing import exactly
-from engine.core.durable.values import DAY_S, DurableConfig
-from engine.core.function import Account, Function
+from engine.core.durable.values import DAY_S
+from engine.core.function import Account, DurableConfig, Function
 from engine.model.cost.usage import Usage, durable
 from engine.model.distributions import Empirical
 from engine.model.simulation.durable_program import Program

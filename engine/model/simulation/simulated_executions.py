@@ -31,14 +31,13 @@ from engine.core.durable.facts import (
 from engine.core.durable.values import (
     DAY_S,
     MAX_EXECUTION_S,
-    DurableConfig,
     ErrorObject,
     ExecutionStatus,
     InvocationEnd,
     OperationStatus,
     OperationType,
 )
-from engine.core.function import Function
+from engine.core.function import DurableConfig, Function
 from engine.model.simulation.durable_program import Program
 from engine.model.simulation.durable_walk import ProgramRun, Walk
 from engine.model.simulation.schedule import Schedule

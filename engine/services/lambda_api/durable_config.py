@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.core.durable.values import DurableConfig
+from engine.core.function import DurableConfig
 from engine.services.lambda_api.errors import invalid_parameter
 
 MEMBER = "DurableConfig"

@@ -25,7 +25,8 @@ from engine.core.durable.facts import (
     fact_of,
 )
 from engine.core.durable.operation import CallbackOperation
-from engine.core.durable.values import DurableConfig, ErrorObject, InvocationEnd, OperationStatus
+from engine.core.durable.values import ErrorObject, InvocationEnd, OperationStatus
+from engine.core.function import DurableConfig
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders:7"
 START_S = 1764547200.0

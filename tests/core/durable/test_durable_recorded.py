@@ -30,7 +30,8 @@ from engine.core.durable.facts import (
     TimerDue,
 )
 from engine.core.durable.operation import CallbackOperation
-from engine.core.durable.values import DurableConfig, InvocationEnd
+from engine.core.durable.values import InvocationEnd
+from engine.core.function import DurableConfig
 
 RECORDED = (Path(__file__).parent / "recorded.txt").read_text(encoding="utf-8")
 START_S = 1764547200.0

@@ -4,8 +4,8 @@ import asyncio
 import json
 
 from engine import Engine, Function, Status
-from engine.core.durable.values import DurableConfig
 from engine.core.durable_event import StartEvent
+from engine.core.function import DurableConfig
 from engine.core.invocation import Result
 from engine.testing import Act, ScriptedExecutor, virtual_platform
 

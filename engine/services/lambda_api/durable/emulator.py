@@ -14,8 +14,9 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from engine.core.durable.service import DurableService, RemoteStart
-from engine.core.durable.values import DurableConfig, utf8_length
+from engine.core.durable.values import utf8_length
 from engine.core.fast_json import JSONDecodeError, dumps, loads
+from engine.core.function import DurableConfig
 from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import ExecutionAlreadyStarted, NotAccepting
 from engine.protocols.aws.errors import ServiceError

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 from engine.app import Engine
+from engine.app.callback_answers import Answers, CallbackScript, is_named, result_text
 from engine.core.durable.execution import Execution
 from engine.core.durable.operation import CallbackOperation
-from engine.core.durable.refusals import DurableRefusal
 from engine.core.durable.values import ErrorObject, TimeUnit
 from engine.core.durable_event import StartEvent
 from engine.core.outcome import Outcome
@@ -26,46 +25,6 @@ from engine.report.execution_timeline import read_timeline, text_timeline
 from engine.runtime.durable.executions import DurableExecutions
 from engine.runtime.durable.outcomes import NO_RATE, outcome_of
 from engine.services.lambda_api.durable.documents import execution_document
-
-_SDKS_SUFFIX: Final = " create callback id"
-"""What the SDK adds to the name of a `wait_for_callback` for the callback in it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackAnswer:
-    """What is sent for a callback: made by `success`, `failure` or `heartbeat`.
-
-    Attributes:
-        after_s: How long after the callback was created, or after the answer before this one.
-        result: As text; None for none.
-        error: Of a failure.
-        is_heartbeat: The callback stays open for the next answer.
-    """
-
-    after_s: float = 0.0
-    result: str | None = None
-    error: ErrorObject | None = None
-    is_heartbeat: bool = False
-
-    @classmethod
-    def success(cls, value: Any = None, *, after_s: float = 0.0) -> Self:
-        """`value`: any JSON value, sent as JSON; bytes as they are; None: sent without a result."""
-        return cls(after_s=after_s, result=_text(value))
-
-    @classmethod
-    def failure(cls, message: str, *, error_type: str = "Error", after_s: float = 0.0) -> Self:
-        """The error that the handler's SDK raises."""
-        return cls(after_s=after_s, error={"ErrorMessage": message, "ErrorType": error_type})
-
-    @classmethod
-    def heartbeat(cls, *, after_s: float = 0.0) -> Self:
-        """A sign of life."""
-        return cls(after_s=after_s, is_heartbeat=True)
-
-
-Answers = Mapping[str, Any]
-"""By the names of callbacks: a `CallbackAnswer`, or a JSON value for a success with that, for each callback
-of the name; a tuple of these is used up by one after the other, each taking one after its heartbeats."""
 
 
 class DurableExecution:
@@ -157,7 +116,7 @@ class DurableExecution:
 
         def is_there(one: DurableExecution) -> bool:
             return any(
-                event_type == event["EventType"] and (name is None or _is_named(event.get("Name"), name))
+                event_type == event["EventType"] and (name is None or is_named(event.get("Name"), name))
                 for event in one.history
             )
 
@@ -176,7 +135,7 @@ class DurableExecution:
 
     def succeed(self, callback: str, value: Any = None) -> None:
         """Answer the open callback of that name; `value`: see `CallbackAnswer`. `EngineError` if none is."""
-        self._service.callback_succeeded(self.callback_id(callback), _text(value))
+        self._service.callback_succeeded(self.callback_id(callback), result_text(value))
 
     def fail(self, callback: str, message: str, *, error_type: str = "Error") -> None:
         """Fail the open callback of that name. `EngineError` if none is."""
@@ -191,7 +150,7 @@ class DurableExecution:
         """The id of the open callback of that name. `EngineError` if none is."""
         waiting = _open_callbacks(self._execution)
         for operation in waiting:
-            if _is_named(operation.name, callback):
+            if is_named(operation.name, callback):
                 return operation.callback_id
         names = ", ".join(str(one.name) for one in waiting) or "none"
         raise EngineError(f"no callback {callback!r} is open; open are: {names}")
@@ -222,8 +181,8 @@ class Executions:
         self.service: DurableExecutions = engine.parts.durable
         self._known: dict[str, DurableExecution] = {}
         self._changes: dict[str, asyncio.Future[None]] = {}
-        self._script = _Script(engine, {} if answers is None else answers)
-        self._scripts: dict[str, _Script] = {}  # of single executions
+        self._script = CallbackScript(engine, {} if answers is None else answers)
+        self._scripts: dict[str, CallbackScript] = {}  # of single executions
         self.service.watch(self._changed)
 
     def start(
@@ -268,7 +227,7 @@ class Executions:
         execution = self.service.find(event.arn)
         assert execution is not None  # it has just been found or started
         if answers is not None:
-            self._scripts[execution.execution_id] = _Script(engine, answers)
+            self._scripts[execution.execution_id] = CallbackScript(engine, answers)
         return self._of(execution)
 
     async def run(
@@ -319,80 +278,6 @@ def timelines(engine: Engine) -> str:
     if not any(one.durable for one in engine.config.functions):
         return ""
     return Executions(engine).timelines
-
-
-class _Script:
-    """Answers callbacks, each once."""
-
-    def __init__(self, engine: Engine, answers: Answers) -> None:
-        self._engine = engine
-        self._answers = {
-            name: list(given) if isinstance(given, tuple) else given for name, given in answers.items()
-        }
-        self._taken: set[str] = set()
-
-    def __bool__(self) -> bool:
-        return bool(self._answers)
-
-    def answer(self, callback: CallbackOperation) -> bool:
-        """Send what there is for it, in time; False if there is nothing."""
-        if callback.callback_id in self._taken:
-            return True
-        for name in self._answers:
-            if _is_named(callback.name, name):
-                answers = list(self._take(name))
-                if answers:
-                    self._taken.add(callback.callback_id)
-                    self._send_next(callback.callback_id, answers)
-                    return True
-        return False
-
-    def _take(self, name: str) -> Iterable[CallbackAnswer]:
-        """What one callback gets: heartbeats, then one that closes it."""
-        given = self._answers[name]
-        if not isinstance(given, list):
-            yield _as_answer(given)
-            return
-        while given:
-            answer = _as_answer(given.pop(0))
-            yield answer
-            if not answer.is_heartbeat:
-                return
-
-    def _send_next(self, callback_id: str, answers: list[CallbackAnswer]) -> None:
-        if answers:
-            # Not at once: an invocation may be running, and answers from outside come between two of them.
-            self._engine.loop.call_later(answers[0].after_s, self._send, callback_id, answers)
-
-    def _send(self, callback_id: str, answers: list[CallbackAnswer]) -> None:
-        answer, *rest = answers
-        service = self._engine.parts.durable
-        try:
-            if answer.is_heartbeat:
-                service.callback_heartbeat(callback_id)
-            elif answer.error is not None:
-                service.callback_failed(callback_id, answer.error)
-            else:
-                service.callback_succeeded(callback_id, answer.result)
-        except DurableRefusal:
-            return  # it timed out before, or its execution has ended
-        self._send_next(callback_id, rest)
-
-
-def _as_answer(given: Any) -> CallbackAnswer:
-    return given if isinstance(given, CallbackAnswer) else CallbackAnswer.success(given)
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bytes):
-        return value.decode()
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _is_named(operation: str | None, name: str) -> bool:
-    return operation is not None and operation.removesuffix(_SDKS_SUFFIX) == name
 
 
 def _open_callbacks(execution: Execution) -> list[CallbackOperation]:

@@ -16,7 +16,7 @@ from typing import Any as _Any
 
 _HOMES = {
     "Act": "engine.testing.fakes",
-    "CallbackAnswer": "engine.app.executions",
+    "CallbackAnswer": "engine.app.callback_answers",
     "DurableExecution": "engine.app.executions",
     "Executions": "engine.app.executions",
     "RecordingObserver": "engine.testing.fakes",

@@ -8,7 +8,8 @@ events                `engine.testing.events`: the events of every source
 plugin                the pytest fixtures `engine` and `engine_sync`
 """
 
-from engine.app.executions import CallbackAnswer, DurableExecution, Executions
+from engine.app.callback_answers import CallbackAnswer as CallbackAnswer
+from engine.app.executions import DurableExecution, Executions
 from engine.runtime.virtual_time import VirtualClock, VirtualTimeLoop, handler_platform, virtual_platform
 from engine.testing import events
 from engine.testing.fakes import (

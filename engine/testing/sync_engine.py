@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Self
 
 from engine.app import Engine
-from engine.app.executions import Answers, DurableExecution, Executions
+from engine.app.callback_answers import Answers
+from engine.app.executions import DurableExecution, Executions
 from engine.core.function import Function
 from engine.core.outcome import Outcome
 from engine.errors import EngineError, NotAccepting

@@ -1,13 +1,10 @@
 """What tests of the pages share: a folder as a reader has it, and the README's server."""
 
-import json
 import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.docs.pages import ADDRESSES, ROOT, blocks, commands, words, write_files
+from tests.docs.pages import ROOT, serving, write_files
 
 
 @pytest.fixture
@@ -46,20 +43,5 @@ def server(environment, tmp_path_factory):
     page = ROOT / "README.md"
     folder = tmp_path_factory.mktemp("served")
     write_files(page, folder)
-    [command] = [
-        words(command) for block in blocks(page) for command in commands(block) if block.marker == "serve"
-    ]
-    listeners = [f"--{name}=127.0.0.1:0" for name in ADDRESSES]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine", *command[1:], *listeners],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    with process:
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
-            process.wait(60)
+    with serving(page, folder, environment) as addresses:
+        yield addresses

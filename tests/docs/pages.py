@@ -1,7 +1,11 @@
 """The pages, their fenced blocks, and the commands in them."""
 
+import json
 import re
 import shlex
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,3 +130,23 @@ def at(text, server):
     for name, address in ADDRESSES.items():
         text = text.replace(address, server[name])
     return text
+
+
+@contextmanager
+def serving(page, folder, environment, end=subprocess.Popen.terminate):
+    """The page's `engine serve` in `folder`, on free ports; gives its addresses. `end` ends the process."""
+    [command] = [words(one) for block in blocks(page) if block.marker == "serve" for one in commands(block)]
+    listeners = [f"--{name}=127.0.0.1:0" for name in ADDRESSES]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine", *command[1:], *listeners],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            end(process)
+            process.wait(60)

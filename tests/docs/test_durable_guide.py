@@ -1,40 +1,19 @@
 """docs/guides/durable.md from its first command to its last, against the server that it starts."""
 
-import json
 import re
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ADDRESSES, ITS_OWN_SERVER, ROOT, at, blocks, commands, printed_by, words
+from tests.docs.pages import ITS_OWN_SERVER, ROOT, at, blocks, printed_by, serving
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
 
 PAGE = ROOT / "docs" / "guides" / "durable.md"
 URL = "http://127.0.0.1:4566"
-
-
-@contextmanager
-def serving(folder, environment):
-    """The page's `engine serve`, on free ports; it is killed at the end, as the page says it may be."""
-    [command] = [words(one) for block in blocks(PAGE) if block.marker == "serve" for one in commands(block)]
-    listeners = [f"--{name}=127.0.0.1:0" for name in ADDRESSES]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine", *command[1:], *listeners],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    with process:
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.kill()
 
 
 def run(text, server, folder, environment):
@@ -70,14 +49,14 @@ def test_an_order_is_shipped_as_the_page_says(workspace, environment):
     before = [block for block in blocks(PAGE) if block.marker == ITS_OWN_SERVER]
     [after] = [block for block in blocks(PAGE) if block.marker.startswith(f"{ITS_OWN_SERVER},")]
     show = "engine executions show A-2 --function order"
-    with serving(folder, environment) as server:
+    with serving(PAGE, folder, environment, subprocess.Popen.kill) as server:
         for block in before[:2]:
             printed = run(block.text, server, folder, environment)
             assert printed_by(block) in (None, printed)
         until("CallbackId", lambda: run(show, server, folder, environment))
         for block in before[2:]:
             assert "A-2" in run(block.text, server, folder, environment)
-    with serving(folder, environment) as server:
+    with serving(PAGE, folder, environment, subprocess.Popen.kill) as server:
         run(before[1].text.replace("A-2", "A-3"), server, folder, environment)
         run(after.text, server, folder, environment)
         ended = until("SUCCEEDED", lambda: run(show, server, folder, environment))

@@ -143,11 +143,7 @@ class StepOperation(DurableOperation):
         details: dict[str, Any] = {"Attempt": self.attempt}
         if self.due_s != NEVER:
             details["NextAttemptTimestamp"] = timestamp(self.due_s, unit)
-        if self.result is not None:
-            details["Result"] = self.result
-        if self.error is not None:
-            details["Error"] = self.error
-        return details
+        return details | super()._details(unit)
 
 
 class WaitOperation(DurableOperation):

@@ -310,29 +310,29 @@ class DurableExecutions:
         if not execution.wants_invocation or self._closed:
             return
         request_id = parts.new_request_id()
-        arn = execution.parts
+        function, version = execution.function, execution.version
         self._tell(live, InvocationStarted(self._wall(), request_id))
         if live.remote is not None:
             ended = partial(self._remote_ended, live, request_id)
             live.remote.invoke(dumps(execution.invocation_input()), ended)
             return
-        driver = parts.resolve(arn.function, arn.version)
+        driver = parts.resolve(function, version)
         if driver is None:
-            gone = not_found(arn.function_arn)
+            gone = not_found(execution.function_arn)
             fact = InvocationEnded(self._wall(), request_id, InvocationEnd.FUNCTION_GONE, None, gone)
             self._tell(live, fact)
             return
         event = ReplayEvent(
-            arn.function,
+            function,
             None,
             request_id,
             parts.clock.now(),
             live.trigger,
             execution.invocation_input(),
             execution.trace,
-            qualifier=arn.version,
+            qualifier=version,
         )
-        event.version = arn.version
+        event.version = version
         event.of_execution = execution.arn
         driver.submit(event, partial(self._invocation_ended, live, request_id))
 
@@ -622,16 +622,15 @@ def _is_refused(live: LiveExecution) -> bool:
 def _event_of(live: LiveExecution) -> Event:
     """The event an execution was started with, for destinations; its request id is the execution's id."""
     execution = live.execution
-    parts = execution.parts
     event = Event(
-        parts.function,
+        execution.function,
         execution.input.encode(),
-        parts.execution_id,
+        execution.execution_id,
         execution.started_s,
         "event",
         MISSING,
         execution.trace,
-        qualifier=parts.version,
+        qualifier=execution.version,
     )
-    event.version = parts.version
+    event.version = execution.version
     return event

@@ -14,7 +14,7 @@ from engine.services.lambda_api.durable_config import document_of as config_docu
 def execution_document(execution: Execution, *, include_data: bool) -> dict[str, Any]:
     """The answer of GetDurableExecution; without data it has no payload, no error and no reason."""
     document = _common(execution)
-    document["Version"] = execution.parts.version
+    document["Version"] = execution.version
     document["ExecutionDataIncluded"] = include_data
     document["DurableConfig"] = config_document(execution.config)
     if execution.trace is not None:
@@ -49,7 +49,7 @@ def _common(execution: Execution) -> dict[str, Any]:
     document: dict[str, Any] = {
         "DurableExecutionArn": execution.arn,
         "DurableExecutionName": execution.name,
-        "FunctionArn": execution.parts.function_arn,
+        "FunctionArn": execution.function_arn,
         "StartTimestamp": timestamp(execution.started_s),
         "Status": execution.status.value,
     }

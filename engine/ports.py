@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 import anyio
 from anyio.abc import TaskStatus
 
+from engine.core.cluster_nodes import NodeReading
 from engine.core.cpu_law import CpuLaw
 from engine.core.engine_events import EngineEvent
 from engine.core.error_bodies import InitFailure
@@ -318,6 +319,9 @@ class QueueMappings(Protocol):
 class Facts(Protocol):
     """Given to an executor: how it tells the driver what became of a command."""
 
+    def placed(self, env_id: int, node: str) -> None:
+        """An environment is on that node of a cluster. Told before `ready`; on one machine, never."""
+
     def ready(self, env_id: int, init_s: float | None) -> None:
         """The environment finished its init, which took `init_s`.
 
@@ -484,6 +488,8 @@ class Workshop:
     in this interpreter. It is imported with the first of them, so its type is not named here."""
     has_threads: bool = True
     """Whether handlers may run on threads; else all of them run on the loop, which stands still meanwhile."""
+    watch_nodes: Callable[[Callable[[], Sequence[NodeReading]]], None] = lambda _read: None
+    """Has those who watch the engine read there, from now on, which nodes of a cluster are there."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

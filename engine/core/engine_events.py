@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.core.cluster_nodes import NodeDescription, NodeLoss
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initialised:
     """An environment finished its init; `error_type` is None when it can serve.
 
-    `provisioned`: it was started ahead of any event.
+    `provisioned`: it was started ahead of any event. `node`: where it is; "" for the engine's own machine.
     """
 
     function: str
@@ -17,6 +19,7 @@ class Initialised:
     provisioned: bool = False
     error_type: str | None = None
     error_message: str | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,26 @@ class EventsAbandoned:
     handed_over: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeJoined:
+    """A node of the cluster has joined, for the first time or again: environments can be started there."""
+
+    node: NodeDescription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLost:
+    """A node is not there any more.
+
+    `environments` went with it; `running` invocations among them are answered with an error each.
+    """
+
+    node: str
+    reason: NodeLoss
+    environments: int
+    running: int
+
+
 EngineEvent = (
     Confined
     | CpuLimited
@@ -189,5 +212,7 @@ EngineEvent = (
     | InitsLimit
     | LoopBlocked
     | LoopReleased
+    | NodeJoined
+    | NodeLost
     | ThreadAbandoned
 )

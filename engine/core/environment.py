@@ -58,9 +58,10 @@ class Environment:
         provisioned: Started ahead, and not subject to idle expiry.
         in_flight: Handlers running in it.
         served: Handlers that ended in it.
+        node: Which node of the cluster it is on; "" for the engine's own machine.
     """
 
-    __slots__ = ("generation", "id", "in_flight", "provisioned", "served", "since_s", "state")
+    __slots__ = ("generation", "id", "in_flight", "node", "provisioned", "served", "since_s", "state")
 
     def __init__(self, env_id: int, since_s: float, generation: int, *, provisioned: bool) -> None:
         self.id = env_id
@@ -70,6 +71,7 @@ class Environment:
         self.provisioned = provisioned
         self.in_flight = 0
         self.served = 0
+        self.node = ""
 
     def send(self, signal: Signal, now_s: float) -> None:
         """Move on. Raises `IllegalMove` if its state does not know the signal."""

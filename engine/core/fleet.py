@@ -20,11 +20,12 @@ tests/core/test_fleet_properties.py and tests/model/test_model_kernel.py hold th
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from engine.core.cluster_nodes import NodeEnvironments
 from engine.core.environment import Environment, Signal, State
 from engine.core.init_turns import InitTurns
 from engine.core.keep_alive import KEEP_ALIVE_S, next_expiry_s, take_expired
@@ -240,6 +241,12 @@ class Fleet(Generic[Item]):
         self._retry_s = _FIRST_RETRY_S
         return self._assign_events(environment, now_s)
 
+    def placed(self, env_id: int, node: str) -> None:
+        """An environment that starts is on that node of the cluster."""
+        environment = self._environments.get(env_id)
+        if environment is not None:
+            environment.node = node
+
     def computed(self, env_id: int, cpu_s: float | None) -> None:
         """An init needs no CPU any more, ready or not: its turn ends. It took `cpu_s` of a CPU, if known."""
         self._end_turn(env_id, cpu_s)
@@ -446,6 +453,19 @@ class Fleet(Generic[Item]):
             blocked=len(self._blocked),
             pending=self._pending,
         )
+
+    def node_of(self, env_id: int) -> str:
+        """The node an environment is on; "" for the engine's own machine, and for one that is gone."""
+        environment = self._environments.get(env_id)
+        return "" if environment is None else environment.node
+
+    def by_node(self) -> dict[str, NodeEnvironments]:
+        """The environments in numbers, by node: O(n). Those on the engine's own machine are left out."""
+        counts = Counter((e.node, e.state) for e in self._environments.values() if e.node)
+        return {
+            node: NodeEnvironments(*(counts[node, state] for state in (State.STARTING, _IDLE, _BUSY)))
+            for node in dict.fromkeys(node for node, _ in counts)
+        }
 
     def __str__(self) -> str:
         s = self.statistics()

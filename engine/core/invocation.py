@@ -61,6 +61,7 @@ class Invocation:
         deadline_s: Engine clock when it is answered whatever the handler does.
         cold_start: It waited for an environment to initialise.
         init_s: Seconds of that environment's initialisation, if this is the first to run in it.
+        node: Which node of the cluster it runs on; "" for the engine's own machine, and while it waits.
         log: The end of what the handler wrote, or None if it wrote nothing or nobody can ask for it.
     """
 
@@ -71,6 +72,7 @@ class Invocation:
         "event",
         "init_s",
         "log",
+        "node",
         "phase",
         "reply",
         "started_s",
@@ -85,6 +87,7 @@ class Invocation:
         self.deadline_s = 0.0
         self.cold_start = False
         self.init_s: float | None = None
+        self.node = ""
         self.log: list[str] | None = None
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from engine.core.billing import billed_ms
+from engine.core.cluster_nodes import NodeEnvironments
 from engine.core.engine_events import Initialised, InitsLimit
 from engine.core.error_bodies import (
     InitFailure,
@@ -95,8 +96,9 @@ class Driver:
         self._timer = Timer(loop, clock, self._tick, max(function.keep_alive_s, _SHORTEST_TICK_S))
         self._initialising = RunningInits(function, loop, self.init_use, self._init_timed_out)
         self._unreported_init_s: dict[int, float] = {}  # of environments that have served nothing yet
-        self._failures: dict[int, tuple[InitFailure, float]] = {}
+        self._failures: dict[int, tuple[InitFailure, float, str]] = {}  # with its seconds and its node
         self._running_in: dict[int, dict[Invocation, None]] = {}  # only where environments are shared
+        self._has_nodes = False
 
     def set_executor(self, executor: Executor) -> None:
         """Set the executor that does the work. To be called before `open`."""
@@ -165,12 +167,21 @@ class Driver:
         """The fleet in numbers."""
         return self._fleet.statistics()
 
+    def by_node(self) -> dict[str, NodeEnvironments]:
+        """Its environments on the nodes of a cluster, in numbers; empty on one machine."""
+        return self._fleet.by_node() if self._has_nodes else {}
+
     def oldest_wait_s(self) -> float:
         """Seconds that the oldest waiting event has waited; 0 if none waits."""
         oldest = self._fleet.oldest
         return 0.0 if oldest is None else max(0.0, self._now() - oldest.event.received_s)
 
     # ---------------------------------------------------------------- facts, from the executor
+
+    def placed(self, env_id: int, node: str) -> None:
+        """Note the node of an environment."""
+        self._has_nodes = True
+        self._fleet.placed(env_id, node)
 
     def ready(self, env_id: int, init_s: float | None) -> None:
         """An environment can serve; a modelled cold start is added to the measured one here."""
@@ -241,6 +252,7 @@ class Driver:
         provisioned = self._initialising.is_provisioned(env_id)
         if provisioned is None:
             return
+        node = self._fleet.node_of(env_id)
         self._observer.noticed(
             Initialised(
                 function=self.function.name,
@@ -248,13 +260,14 @@ class Driver:
                 provisioned=provisioned,
                 error_type=failure.error_type,
                 error_message=failure.error_message,
+                node=node,
             )
         )
         if not provisioned and self._hooks.repeat(env_id):
             self._become_ready(env_id, None)
             return
         self._initialising.end(env_id)
-        self._failures[env_id] = failure, init_s
+        self._failures[env_id] = failure, init_s, node
         commands = self._fleet.crashed(env_id, self._now())
         self._meter.scaled_down("init_failed")
         self._execute(commands)
@@ -363,6 +376,8 @@ class Driver:
             invocation.init_s = self._unreported_init_s.pop(env_id, None)
         if self._shared:
             self._running_in.setdefault(env_id, {})[invocation] = None
+        if self._has_nodes:
+            invocation.node = self._fleet.node_of(env_id)
         self._deadlines.add(invocation)
         self._observer.began(invocation)
         self._executor.run(env_id, invocation)
@@ -378,8 +393,9 @@ class Driver:
             return
         if init_s is not None:
             self._unreported_init_s[env_id] = init_s
+            node = self._fleet.node_of(env_id)
             self._observer.noticed(
-                Initialised(function=self.function.name, init_s=init_s, provisioned=provisioned)
+                Initialised(function=self.function.name, init_s=init_s, provisioned=provisioned, node=node)
             )
         self._execute(self._fleet.ready(env_id, self._now(), initialised=init_s is not None))
 
@@ -449,7 +465,7 @@ class Driver:
             del self._running_in[invocation.env_id]
 
     def _fail(self, invocation: Invocation, env_id: int) -> None:
-        failure, init_s = self._failures[env_id]
+        failure, init_s, invocation.node = self._failures[env_id]
         invocation.init_s = init_s
         invocation.cold_start = True
         invocation.started_s = self._now()

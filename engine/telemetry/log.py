@@ -23,6 +23,8 @@ from engine.core.engine_events import (
     InitsLimit,
     LoopBlocked,
     LoopReleased,
+    NodeJoined,
+    NodeLost,
     ThreadAbandoned,
 )
 from engine.core.event import Event
@@ -32,6 +34,7 @@ from engine.core.outcome import Outcome
 from engine.ports import Clock
 from engine.telemetry.async_lines import async_line, async_record
 from engine.telemetry.machine_lines import machine_line, machine_record
+from engine.telemetry.node_lines import crash_line, node_line, node_record, on_node
 from engine.telemetry.report_lines import (
     end_line,
     failure_lines,
@@ -151,6 +154,7 @@ class _Text:
     ) -> str:
         return (
             failure_lines(outcome, error_type, wall_s)
+            + crash_line(invocation, outcome)
             + end_line(outcome.request_id)
             + report_line(outcome, memory_mb, error_type)
         )
@@ -162,8 +166,10 @@ class _Text:
         match notice:
             case Initialised(error_type=None):
                 return ""
-            case Initialised(function=function, error_type=error_type, error_message=message):
-                return f"[engine] {function}: {error_type}: {message}\n{init_report_line(notice)}"
+            case Initialised(function=function, error_type=error_type, error_message=message, node=node):
+                return (
+                    f"[engine] {function}{on_node(node)}: {error_type}: {message}\n{init_report_line(notice)}"
+                )
             case LoopBlocked(stack=stack):
                 where = "".join(f"    {line}\n" for line in stack.splitlines())
                 return (
@@ -183,6 +189,8 @@ class _Text:
                 return _inits_limit_line(notice)
             case DeliveryFailed() | EventDropped() | EventsAbandoned():
                 return async_line(notice)
+            case NodeJoined() | NodeLost():
+                return node_line(notice)
             case ThreadAbandoned():
                 return (
                     f"[engine] {notice.function}: {notice.request_id} ignored its deadline; its thread "
@@ -201,7 +209,12 @@ class _Json:
         record: dict[str, Any] = {"requestId": event.request_id, "version": version(event)}
         if event.trace_id is not None:
             record["tracing"] = {"type": "X-Amzn-Trace-Id", "value": event.trace_id}
-        record["engine"] = {"function": event.function, "trigger": event.trigger, **_execution(event)}
+        record["engine"] = {
+            "function": event.function,
+            "trigger": event.trigger,
+            **_node(invocation.node),
+            **_execution(event),
+        }
         return json_line(iso_utc(wall_s), "platform.start", record)
 
     def ended(
@@ -222,6 +235,7 @@ class _Json:
             "coldStart": outcome.cold_start,
             "queueWaitMs": _ms(outcome.queue_wait_s),
             "costDollars": float(outcome.cost_usd),
+            **_node(invocation.node),
             **_execution(invocation.event),
         }
         report = {**report_record(outcome, error_type, memory_mb), "engine": ours}
@@ -261,6 +275,8 @@ class _Json:
                 return json_line(time, "engine.confined", record)
             case DeliveryFailed() | EventDropped() | EventsAbandoned():
                 return json_line(time, *async_record(notice))
+            case NodeJoined() | NodeLost():
+                return json_line(time, *node_record(notice))
             case ThreadAbandoned():
                 record = {"function": notice.function, "requestId": notice.request_id}
                 return json_line(time, "engine.threadAbandoned", record)
@@ -316,7 +332,7 @@ def _init_lines(notice: Initialised, wall_s: float) -> str:
         "initializationType": "provisioned-concurrency" if notice.provisioned else "on-demand",
         "phase": "init",
     }
-    status, ours = {"status": "success"}, {"function": notice.function}
+    status, ours = {"status": "success"}, {"function": notice.function, **_node(notice.node)}
     if notice.error_type is not None:
         word = "timeout" if notice.error_type == "Sandbox.Timedout" else "error"
         status = {"status": word, "errorType": notice.error_type}
@@ -344,6 +360,11 @@ def json_line(time: str, kind: str, record: dict[str, Any]) -> str:
 def _execution(event: Event) -> dict[str, str]:
     """The durable execution that an invocation is one of, by the name that AWS's SDK logs it under."""
     return {} if event.execution_arn is None else {"executionArn": event.execution_arn}
+
+
+def _node(name: str) -> dict[str, str]:
+    """The node of the cluster; nothing for the engine's own machine."""
+    return {"node": name} if name else {}
 
 
 def _ms(seconds: float) -> float:

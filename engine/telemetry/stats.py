@@ -15,6 +15,8 @@ from engine.core.engine_events import (
     Initialised,
     LoopBlocked,
     LoopReleased,
+    NodeJoined,
+    NodeLost,
     ThreadAbandoned,
 )
 from engine.core.event import Event
@@ -324,6 +326,8 @@ class Stats:
 
     def noticed(self, notice: EngineEvent, /) -> None:
         """Something rare. One about a function that is gone by now is let go."""
+        if isinstance(notice, NodeJoined | NodeLost):
+            return
         stats = self.functions.get(notice.function)
         if stats is None:
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from engine.core.lambda_prices import price_sheet
 from engine.core.outcome import Outcome, Status
 from engine.ports import Clock
 from engine.telemetry.function_stats import Levels
+from engine.telemetry.log import PlatformLog
 from engine.telemetry.stats import Stats
 
 SHEET = price_sheet("us-east-1")
@@ -111,3 +114,32 @@ def bench() -> Bench:
 @pytest.fixture
 def ended() -> Callable[..., tuple[Invocation, Outcome]]:
     return pair
+
+
+class Desk:
+    """A log with its writes kept, and a loop that turns when told."""
+
+    def __init__(self, style, clock) -> None:
+        self.written: list[str] = []
+        self.due: list[Any] = []
+        self.log = PlatformLog(style, clock, self.written.append, self.due.append)
+        self.log.register(Function("hello", handler="module.handler"))
+
+    def turn(self) -> str:
+        due, self.due[:] = list(self.due), []
+        for call in due:
+            call()
+        return "".join(self.written)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.turn().splitlines()]
+
+
+@pytest.fixture
+def text(clock) -> Desk:
+    return Desk("text", clock)
+
+
+@pytest.fixture
+def events(clock) -> Desk:
+    return Desk("json", clock)

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from engine.core.engine_events import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
-from engine.core.function import Function
 from engine.core.outcome import Status
-from engine.telemetry.log import PlatformLog
 
 ID = "6f1b2d9e-0000-4000-8000-000000000000"
 TIME = "2026-01-01T00:00:00.123Z"
-
-
-class Desk:
-    """A log with its writes kept, and a loop that turns when told."""
-
-    def __init__(self, style, clock) -> None:
-        self.written: list[str] = []
-        self.due: list[Any] = []
-        self.log = PlatformLog(style, clock, self.written.append, self.due.append)
-        self.log.register(Function("hello", handler="module.handler"))
-
-    def turn(self) -> str:
-        due, self.due[:] = list(self.due), []
-        for call in due:
-            call()
-        return "".join(self.written)
-
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.turn().splitlines()]
-
-
-@pytest.fixture
-def text(clock) -> Desk:
-    return Desk("text", clock)
-
-
-@pytest.fixture
-def events(clock) -> Desk:
-    return Desk("json", clock)
 
 
 def test_lines_come_in_the_order_of_things_and_in_one_write(text, ended):

@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo collect test check bench load dashboards previews pictures lock environments clean
+.PHONY: help demo collect test check bench load dashboards previews pictures lock wheels environments clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ pictures: $(VENV)/.installed ## take pictures of the console under load into doc
 lock: $(VENV)/.installed ## write requirements.lock anew: LOCK_ARGS=--upgrade takes the newest versions
 	@$(BIN)/python -m pip install --quiet 'uv>=0.7'
 	$(BIN)/python tools/lock.py $(LOCK_ARGS)
+
+wheels: $(VENV)/.installed ## the compiled wheel and the pure one, and the sources they are built from, into dist/
+	@$(BIN)/python tools/wheels.py $(WHEELS_ARGS)
 
 environments: ## a short try in other environments: the oldest dependencies; among other packages
 	@$(PYTHON) -m venv --clear $(VENV)-oldest

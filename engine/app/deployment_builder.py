@@ -114,6 +114,7 @@ class DeploymentBuilder:
             imported_module_for=parts.platform.imported_module_for,
             durable=parts.durable,
             has_threads=parts.platform.has_threads,
+            watch_nodes=parts.stats.nodes.watch,
             commons=dict(parts.platform.started),
         )
         self._workshop_for = cache(partial(_workshop_for, workshop))

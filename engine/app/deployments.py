@@ -6,9 +6,10 @@ A function's reservation and the account's pool are shared by all of its version
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from engine.app.deployment_builder import DeploymentBuilder, FunctionDeployment
+from engine.core.cluster_nodes import NodeEnvironments, add_environments
 from engine.core.function import Function
 from engine.core.throttling import Pool, ThrottleReason
 from engine.packages.deployment import Readiness, Routes
@@ -54,7 +55,16 @@ class _DeployedFunction:
             ready=sum((s.idle + s.busy) * n for s, n in zip(statistics, slots, strict=True)),
             desired=max(sum(s.in_flight + s.blocked for s in statistics), sum(self.provisioned.values())),
             pending=sum(s.pending for s in statistics),
+            nodes=_by_node(deployment.driver for deployment in versions),
         )
+
+
+def _by_node(drivers: Iterable[Driver]) -> dict[str, NodeEnvironments]:
+    """Of all versions together."""
+    total: dict[str, NodeEnvironments] = {}
+    for driver in drivers:
+        add_environments(total, driver.by_node())
+    return total
 
 
 class Deployments:

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import orjson
 
+from engine.core.cluster_nodes import NodeEnvironments, add_environments
 from engine.telemetry.fine_classes import LOWEST, LOWEST_WAIT, PER_DOUBLING
-from engine.telemetry.function_stats import FunctionStats
+from engine.telemetry.function_stats import FunctionStats, Levels
 from engine.telemetry.histogram import LOOP_LAG_BOUNDS_S
+from engine.telemetry.nodes_page import nodes_shown
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces
 
@@ -29,24 +31,27 @@ def feed_pieces(stats: Stats, **rest: Any) -> Pieces:
 
     Counters only rise while their function lives. Costs are US dollars, times seconds.
     """
-    shown = []
+    shown, environments = [], dict[str, NodeEnvironments]()
+    stats.nodes.refresh()
     for number, (name, one) in enumerate(list(stats.functions.items()), 1):
-        shown.append(orjson.dumps(name) + b":" + orjson.dumps(_counters(one)))
+        now = one.levels()
+        shown.append(orjson.dumps(name) + b":" + orjson.dumps(_counters(one, now)))
+        add_environments(environments, now.nodes)
         if number % _STEP == 0:
             yield
     rest |= {
         "account_limit": stats.account_limit,
         "lag": stats.loop_lag.counts,
         "mappings": list(_mappings(stats)),
+        "nodes": nodes_shown(stats, environments),
     }
     return orjson.dumps(rest)[:-1] + b',"functions":{' + b",".join(shown) + b"}}"
 
 
-def _counters(one: FunctionStats) -> dict[str, Any]:
-    now = one.levels()
+def _counters(one: FunctionStats, now: Levels) -> dict[str, Any]:
     triggers = one.triggers.values()
     return {
-        "levels": [*now],  # in the order of `Levels`
+        "levels": [*now[:-1]],  # in the order of `Levels`, without nodes
         "limit": one.limits["maximum"],
         "ended": [*map(sum, zip(*[trigger.ended.values() for trigger in triggers], strict=True))],
         "throttles": {reason: count for reason, count in one.throttles.items() if count},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from operator import add
 from typing import NamedTuple
 
 
@@ -28,6 +30,11 @@ class NodeDescription:
     python: str
     version: str
     own_tmp: bool
+
+    @property
+    def host(self) -> str:
+        """The address without its port, which is another one each time it joins."""
+        return self.address.rpartition(":")[0]
 
 
 class NodeReading(NamedTuple):
@@ -64,3 +71,12 @@ class NodeEnvironments(NamedTuple):
     starting: int = 0
     idle: int = 0
     busy: int = 0
+
+
+def add_environments(
+    total: dict[str, NodeEnvironments], more: Mapping[str, NodeEnvironments]
+) -> dict[str, NodeEnvironments]:
+    """Add what is on each node to `total`, and return that."""
+    for node, counts in more.items():
+        total[node] = NodeEnvironments(*map(add, total.get(node, NodeEnvironments()), counts))
+    return total

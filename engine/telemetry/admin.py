@@ -1,4 +1,4 @@
-"""The admin listener's answers: /metrics, /healthz, /readyz, /status.json and /invocations.json."""
+"""The admin listener's answers: /metrics, /healthz, /readyz, /status.json, /nodes.json, /invocations.json."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from engine.ports import Clock
 from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.request_gate import RequestGate, marks_of
 from engine.telemetry.invocations_page import answer_invocations
+from engine.telemetry.nodes_page import nodes_pieces
 from engine.telemetry.page_formats import Format, choose_format
 from engine.telemetry.stats import Stats
 from engine.telemetry.status import status_pieces
@@ -58,6 +59,7 @@ class Admin:
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
             b"/status.json": self._status_page.answer,
+            b"/nodes.json": StepwisePage(partial(nodes_pieces, stats), _JSON).answer,
             b"/invocations.json": partial(answer_invocations, stats=stats, is_shown=shows_logs),
         }
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from engine.core.billing import exactly
+from engine.core.cluster_nodes import NodeEnvironments
 from engine.core.event import TRIGGERS
 from engine.core.function import Function
 from engine.core.lambda_price_table import DURABLE_PRICES
@@ -43,6 +45,7 @@ from engine.telemetry.recent_invocations import KEPT
 _GB: Final = 1_000_000_000
 _MONTH_S: Final = 2_592_000
 """30 days: as AWS's pricing example counts, 104 GB kept for 14 days are 48.53 GB-months."""
+_NO_NODES: Final[Mapping[str, NodeEnvironments]] = MappingProxyType({})
 _DIGITS: Final = 15
 """Decimal digits of a price that is divided."""
 
@@ -60,6 +63,7 @@ class Levels(NamedTuple):
         ready: Invocations that the environments which are up can run at a time.
         desired: What it would take to run all that is there now, and at least what is provisioned.
         pending: Environments that wait for their turn to initialise; in no other number.
+        nodes: Starting, idle and busy ones by node of the cluster; empty on one machine.
     """
 
     starting: int = 0
@@ -71,6 +75,7 @@ class Levels(NamedTuple):
     ready: int = 0
     desired: int = 0
     pending: int = 0
+    nodes: Mapping[str, NodeEnvironments] = _NO_NODES
 
 
 class TriggerStats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.core.cluster_nodes import NodeLoss
 from engine.core.event import TRIGGERS
 from engine.core.ledger import Component
 from engine.core.outcome import Status
@@ -57,6 +58,9 @@ FORESEEN_SCALING: Final = {"up": ("demand",), "down": ("idle", "timeout", "crash
 HOLDS: Final = ("memory", "descriptors", "processes", "disk")
 """What the machine is short of when an environment has to wait for its start."""
 
+NODE_LOSSES: Final = tuple(loss.value for loss in NodeLoss)
+"""Why a node of the cluster is not there any more."""
+
 INIT_FAILURES: Final = ("error", "import", "handler", "exit", "memory", "timeout", "other")
 """Why an environment did not come up: its module raised, cannot be imported, has no such handler, ..."""
 
@@ -109,7 +113,9 @@ PRICE_ITEMS: Final = (
 LABEL_VALUES: Final = {
     "trigger": TRIGGERS,
     "outcome": tuple(status.value for status in OUTCOMES),
-    "reason": tuple(dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *HOLDS, *INIT_FAILURES))),
+    "reason": tuple(
+        dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *HOLDS, *INIT_FAILURES, *NODE_LOSSES))
+    ),
     "state": (*STATES, *EXECUTION_STATES),
     "status": EXECUTION_ENDS,
     "direction": DIRECTIONS,
@@ -118,7 +124,7 @@ LABEL_VALUES: Final = {
     "queue": ("admission", "async", "source"),
     "item": PRICE_ITEMS,
     "architecture": ("x86_64", "arm64"),
-    "label": ("function", "source"),
+    "label": ("function", "source", "node"),
     "period": ("month",),
     "stream": STREAMS,
     "method": OBSERVER_METHODS,

@@ -428,6 +428,72 @@ CATALOGUE: Final = (
         "Log lines with embedded metrics, by what became of them.",
         of_engine=lambda s: s.handler_lines,
     ),
+    # The nodes of a cluster: nothing of it is there on one machine
+    Metric(
+        "engine_node_up", "gauge", ("node",),
+        "1 while the node is there, 0 for an hour after it was lost; gone if it left in good order.",
+        of_engine=lambda s: {n: one.up for n, one in s.nodes.shown.items() if one.up is not None},
+    ),
+    Metric(
+        "engine_node_joins_total", "counter", ("node",),
+        "Times the node joined the cluster.",
+        of_engine=lambda s: {name: one.joins for name, one in s.nodes.shown.items()},
+    ),
+    Metric(
+        "engine_node_losses_total", "counter", ("node", "reason"),
+        "Times the node was there no more, by reason.",
+        of_engine=lambda s: {name: one.losses for name, one in s.nodes.shown.items()},
+    ),
+    Metric(
+        "engine_node_environments", "gauge", ("node", "state"),
+        "Environments of all functions on the node, by state.",
+        of_engine=lambda s: s.nodes.environments(s.functions.values()),
+    ),
+    Metric(
+        "engine_node_invocations_total", "counter", ("node", "outcome"),
+        "Invocations that ended on the node.",
+        of_engine=lambda s: {name: one.ended for name, one in s.nodes.shown.items()},
+    ),
+    Metric(
+        "engine_node_cold_starts_total", "counter", ("node",),
+        "Invocations on the node that waited for an environment to initialise.",
+        of_engine=lambda s: {name: one.cold_starts for name, one in s.nodes.shown.items()},
+    ),
+    Metric(
+        "engine_node_heartbeat_age_seconds", "gauge", ("node",),
+        "How long ago the last frame of the node came.",
+        of_engine=lambda s: s.nodes.read(lambda reading: reading.silent_s),
+    ),
+    Metric(
+        "engine_node_round_trip_seconds", "gauge", ("node",),
+        "How long the node's answer to the last heartbeat took.",
+        of_engine=lambda s: s.nodes.read(lambda reading: reading.round_trip_s),
+    ),
+    Metric(
+        "engine_node_load", "gauge", ("node",),
+        "CPUs that are at work on the node, by its last heartbeat.",
+        of_engine=lambda s: s.nodes.read(lambda reading: reading.load),
+    ),
+    Metric(
+        "engine_node_cores", "gauge", ("node",),
+        "CPUs that environments may use on the node.",
+        of_engine=lambda s: s.nodes.described(lambda node: node.cores),
+    ),
+    Metric(
+        "engine_node_free_memory_bytes", "gauge", ("node",),
+        "Memory that is free on the node, by its last heartbeat.",
+        of_engine=lambda s: s.nodes.read(lambda reading: reading.free_memory_mb * 1_048_576),
+    ),
+    Metric(
+        "engine_node_memory_bytes", "gauge", ("node",),
+        "Memory that environments may use on the node.",
+        of_engine=lambda s: s.nodes.described(lambda node: node.memory_mb * 1_048_576),
+    ),
+    Metric(
+        "engine_node_info", "gauge", ("node", "address", "python", "version"),
+        "Always 1; where the node is and what its agent runs, to join with.",
+        of_engine=lambda s: s.nodes.described(lambda n: {n.host: {n.python: {n.version: 1}}}),
+    ),
     # The engine's own health
     Metric(
         "engine_environments_held_total", "counter", ("function", "reason"),
@@ -468,7 +534,11 @@ CATALOGUE: Final = (
     Metric(
         "engine_label_overflow_total", "counter", ("label",),
         "Names that got no label value of their own and share __other__.",
-        of_engine=lambda s: {"function": s.overflowed, "source": s.mappings.overflowed},
+        of_engine=lambda s: {
+            "function": s.overflowed,
+            "source": s.mappings.overflowed,
+            **({"node": s.nodes.overflowed} if s.nodes.shown else {}),
+        },
     ),
     Metric(
         "engine_scrape_failures_total", "counter", (),

@@ -51,6 +51,7 @@ class RecentInvocation(NamedTuple):
         start: Its START line.
         memory_mb: Configured memory of its function.
         ended_s: Engine clock.
+        node: Which node of the cluster it ran on; "" for the engine's own machine.
         log: The end of what the handler wrote, at most `LOG_KEPT_CHARACTERS`.
     """
 
@@ -62,6 +63,7 @@ class RecentInvocation(NamedTuple):
     execution_arn: str | None
     memory_mb: int
     ended_s: float
+    node: str
     log: str
 
     @property
@@ -111,6 +113,7 @@ class RecentInvocations:
             event.execution_arn,
             memory_mb,
             self._clock.now(),
+            invocation.node,
             "".join(invocation.log or ())[-LOG_KEPT_CHARACTERS:],
         )
         kept = self._of.get(event.function)
@@ -215,6 +218,8 @@ class RecentInvocations:
             "max_memory_mb": outcome.max_memory_mb,
             "cost_usd": f"{outcome.cost_usd:f}",
         }
+        if one.node:
+            document["node"] = one.node
         if with_log:
             document["log"] = _log(one, ended_wall_s)
         return document

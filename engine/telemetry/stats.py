@@ -51,6 +51,7 @@ from engine.telemetry.label_values import (
     STREAMS,
 )
 from engine.telemetry.mapping_readings import Mappings, Readings
+from engine.telemetry.node_stats import Nodes
 from engine.telemetry.recent_invocations import KEPT, KEPT_PER_S, RecentInvocations
 
 _SUCCESS: Final = Status.SUCCESS
@@ -110,6 +111,7 @@ class Stats:
         recent: The last invocations of each function.
         function_log: Gets the ends of invocations for the logs service; None if there is none.
         mappings: Where sources that poll say what they do.
+        nodes: Those of the cluster; none on one machine.
         registrations: Changes whenever a function comes or goes.
     """
 
@@ -141,6 +143,7 @@ class Stats:
         self.lines_dropped: Callable[[], Mapping[str, int]] = dict.fromkeys(STREAMS, 0).copy
         self.overflowed = 0
         self.mappings = Mappings()
+        self.nodes = Nodes(clock.now)
         self.recent = RecentInvocations(clock)
         self.function_log: FunctionLog | None = None
         self.registrations = 0
@@ -191,6 +194,7 @@ class Stats:
 
     def readings(self) -> Readings:
         """What mappings tell at the beginning of a scrape."""
+        self.nodes.refresh()
         readings = self.mappings.read()
         sources = {name: tuple(of_function) for name, of_function in readings.items()}
         if sources != self._sources:  # not only how many there are: their names may have changed
@@ -247,6 +251,8 @@ class Stats:
             self._keep(stats, invocation, outcome, error_type)
         if cold_start:
             stats.cold_starts += 1
+        if invocation.node:
+            self.nodes.ended(invocation.node, status, cold_start=cold_start)
         if status is not _SUCCESS and status in _WITHOUT_DURATION:
             if outcome.ran:  # its environment never came up: no handler time to show, but init to bill
                 stats.ledger.add(billed_ms, 0, round((init_s or 0.0) * 1e6))
@@ -327,6 +333,7 @@ class Stats:
     def noticed(self, notice: EngineEvent, /) -> None:
         """Something rare. One about a function that is gone by now is let go."""
         if isinstance(notice, NodeJoined | NodeLost):
+            self.nodes.noticed(notice)
             return
         stats = self.functions.get(notice.function)
         if stats is None:

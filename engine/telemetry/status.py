@@ -6,11 +6,13 @@ from typing import Any, Final
 
 import orjson
 
+from engine.core.cluster_nodes import NodeEnvironments, add_environments
 from engine.core.ledger import Component
 from engine.telemetry.fine_classes import ERROR, PER_DOUBLING, percentile
-from engine.telemetry.function_stats import FunctionStats
+from engine.telemetry.function_stats import FunctionStats, Levels
 from engine.telemetry.histogram import HANDLER_BOUNDS_S, FineHistogram
 from engine.telemetry.label_values import OUTCOMES
+from engine.telemetry.nodes_page import nodes_shown
 from engine.telemetry.stats import Stats
 from engine.telemetry.stepwise_pages import Pieces, at_once
 
@@ -27,8 +29,12 @@ def status_pieces(stats: Stats, *, uptime_s: float) -> Pieces:
     between. `duration_s.counts` are those between `duration_bounds_s`, as Prometheus gets them.
     """
     in_flight, shown = 0, []
+    environments: dict[str, NodeEnvironments] = {}
+    stats.nodes.refresh()
     for count, (name, one) in enumerate(list(stats.functions.items()), 1):
-        document = _function(one)
+        now = one.levels()
+        document = _function(one, now)
+        add_environments(environments, now.nodes)
         in_flight += document["in_flight"]
         shown.append(orjson.dumps(name) + b":" + orjson.dumps(document))
         if count % _STEP == 0:
@@ -43,6 +49,8 @@ def status_pieces(stats: Stats, *, uptime_s: float) -> Pieces:
         "rejected": dict(stats.rejected),
         "note": _NOTE,
     }
+    if stats.nodes.known:
+        rest["nodes"] = nodes_shown(stats, environments)
     return orjson.dumps(rest)[:-1] + b',"functions":{' + b",".join(shown) + b"}}"
 
 
@@ -52,8 +60,7 @@ def status_document(stats: Stats, *, uptime_s: float) -> dict[str, Any]:
     return document
 
 
-def _function(one: FunctionStats) -> dict[str, Any]:
-    now = one.levels()
+def _function(one: FunctionStats, now: Levels) -> dict[str, Any]:
     ledger, durable_usd = one.ledger, one.durable_usd()
     return {
         "in_flight": now.in_flight,

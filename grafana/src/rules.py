@@ -200,6 +200,25 @@ _ALERTS: Final = (
         "in 10 min",
     ),
     Alert(
+        "EngineNodeLost",
+        f"sum by({_ENGINE},node,reason)"
+        '(increase(engine_node_losses_total{reason!~"left|replaced"}[10m])) > 0',
+        "0m", "ticket",
+        "Node {{ $labels.node }} was lost ({{ $labels.reason }}): what ran there was answered with an error",
+    ),
+    Alert(
+        "EngineNodeDown", f"max by({_ENGINE},node)(engine_node_up) == 0", "5m", "ticket",
+        "Node {{ $labels.node }} was lost and has not come back",
+    ),
+    Alert(
+        "EngineNodeSilent",
+        # Heartbeats come four times a second: on a good link their mean age is an eighth of a second.
+        f"max by({_ENGINE},node)(avg_over_time(engine_node_heartbeat_age_seconds[5m])) > 0.35",
+        "2m", "ticket",
+        "Node {{ $labels.node }} is heard only every {{ $value | humanizeDuration }}: its link or its CPU is "
+        "overloaded, and after a second of silence it is lost",
+    ),
+    Alert(
         "EngineLabelOverflow", f"sum by({_ENGINE},label)(engine_label_overflow_total) > 0", "5m", "info",
         "Functions above the cap share a label: their metrics are added up",
     ),

@@ -316,6 +316,118 @@ _DURABLE: Final = PanelRow(
     ),
 )
 
+_CLUSTER: Final = PanelRow(
+    "Cluster",
+    (
+        Panel(
+            "Nodes",
+            "1 while a node is there, 0 after it was lost. Empty without a cluster, as this whole row is.",
+            "timeseries",
+            (Query(level("engine_node_up", by="node"), "{{node}}"),),
+            stepped=True,
+            width=8,
+        ),
+        Panel(
+            "Environments by node",
+            "Of all functions, idle and busy ones and those that initialise.",
+            "timeseries",
+            (Query(level("engine_node_environments", by="node"), "{{node}}"),),
+            stacked=True,
+            stepped=True,
+            width=8,
+        ),
+        Panel(
+            "CPU by node",
+            "CPUs that are at work as a share of those that environments may use: at 1 the node is full.",
+            "timeseries",
+            (
+                Query(
+                    f"{level('engine_node_load', by='node')} / {level('engine_node_cores', by='node')}",
+                    "{{node}}",
+                ),
+            ),
+            unit=SHARE,
+            width=8,
+        ),
+        Panel(
+            "Invocations by node",
+            "That ended, a second; those that did not succeed apart.",
+            "timeseries",
+            (
+                Query(rate("engine_node_invocations_total", by="node"), "{{node}}"),
+                Query(
+                    rate("engine_node_invocations_total", 'outcome!="success"', by="node") + " > 0",
+                    "{{node}} failed",
+                    dashed=True,
+                ),
+            ),
+            unit=PER_S,
+            width=8,
+        ),
+        Panel(
+            "Free memory by node",
+            "By the last heartbeat; the dashed lines are what environments may use.",
+            "timeseries",
+            (
+                Query(level("engine_node_free_memory_bytes", by="node"), "{{node}}"),
+                Query(level("engine_node_memory_bytes", by="node"), "{{node}} in all", dashed=True),
+            ),
+            unit=BYTES,
+            width=8,
+        ),
+        Panel(
+            "Link to each node",
+            "The round trip of heartbeats, and how long ago the last frame came: a node is lost after 1 s.",
+            "timeseries",
+            (
+                Query(level("engine_node_round_trip_seconds", by="node", how="max"), "{{node}} round trip"),
+                Query(
+                    level("engine_node_heartbeat_age_seconds", by="node", how="max"),
+                    "{{node}} last heard",
+                    dashed=True,
+                ),
+            ),
+            unit=SECONDS,
+            width=8,
+        ),
+        Panel(
+            "Cold starts by node",
+            "Invocations that waited for an environment to initialise, a second.",
+            "timeseries",
+            (Query(rate("engine_node_cold_starts_total", by="node"), "{{node}}"),),
+            unit=PER_S,
+            width=8,
+        ),
+        Panel(
+            "Nodes that came and went",
+            "In the whole range, with the reason.",
+            "table",
+            (
+                Query(_happened("engine_node_joins_total", "node"), "{{node}} joined", instant=True),
+                Query(
+                    _happened("engine_node_losses_total", "node,reason") + " > 0",
+                    "{{node}} lost: {{reason}}",
+                    instant=True,
+                ),
+            ),
+            width=8,
+        ),
+        Panel(
+            "What nodes run",
+            "Where each is, its Python, and the version of its agent.",
+            "table",
+            (
+                Query(
+                    level("engine_node_info", by="node,address,python,version", how="max"),
+                    "{{node}} at {{address}}: {{version}}, Python {{python}}",
+                    instant=True,
+                ),
+            ),
+            width=8,
+        ),
+    ),
+)
+
 _HEALTH: Final = PanelRow(
     "The engine itself",
     (
@@ -421,7 +533,7 @@ SCALING: Final = Board(
     "engine-scaling",
     "Scaling behaviour",
     "How environments follow the load: desired against ready, cold starts, queues, throttles.",
-    (_CONCURRENCY, _ENVIRONMENTS, _WAITING, _DURABLE, _HEALTH),
+    (_CONCURRENCY, _ENVIRONMENTS, _WAITING, _DURABLE, _CLUSTER, _HEALTH),
     (CLUSTER, JOB, INSTANCE, FUNCTION),
     (RESTART,),
 )

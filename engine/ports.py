@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import anyio
@@ -21,6 +21,7 @@ from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
 from engine.core.function import Account, Function
 from engine.core.invocation import Invocation, Reply, Result
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome
 from engine.core.python_interpreter import PythonInterpreter
 from engine.core.recursion import RecursionGuard

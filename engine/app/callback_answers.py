@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from engine.app import Engine
 from engine.core.durable.operation import CallbackOperation
 from engine.core.durable.refusals import DurableRefusal
 from engine.core.durable.values import ErrorObject
+from engine.core.late_dataclass import dataclass
 
 _SDKS_SUFFIX: Final = " create callback id"
 """What the SDK adds to the name of a `wait_for_callback` for the callback in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Final, NamedTuple, cast
 
@@ -21,6 +21,7 @@ from engine.core.fleet import Fleet, FleetLimits
 from engine.core.function import Function
 from engine.core.invocation import Invocation
 from engine.core.lambda_prices import PriceSheet
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome
 from engine.core.python_interpreter import ChosenPython, PythonInterpreter
 from engine.core.throttling import Pool, request_bucket, scaling_bucket

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from engine.app.engine import Engine
@@ -15,6 +14,7 @@ from engine.app.python_choice import with_pythons
 from engine.app.serving import Announcement, serve_until
 from engine.config import Config, load_config, served_functions
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.errors import ConfigError
 from engine.ports import Observer
 from engine.runtime.clock import SystemClock

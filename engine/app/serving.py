@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from engine.app.aws_client import AwsClient
 from engine.app.engine import Engine
 from engine.app.hosting import gate_of, host_of, http_source, may_be_ready_early
 from engine.config import Config
+from engine.core.late_dataclass import dataclass
 from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers

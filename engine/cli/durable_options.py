@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import click
@@ -10,6 +10,7 @@ import click
 from engine.cli.model_options import F, Text, refuse_unused, take
 from engine.core.durable.values import MAX_EXECUTION_S
 from engine.core.function import DurableConfig, Function
+from engine.core.late_dataclass import dataclass
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.durable_program import Program, parse_program
 from engine.model.simulation.durable_summary import SAMPLES, DurableSummary, SampledExecutions

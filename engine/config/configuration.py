@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -20,6 +20,7 @@ from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSett
 from engine.core.cpu_law import CpuLaw
 from engine.core.function import Account, Function
 from engine.core.lambda_prices import price_sheet
+from engine.core.late_dataclass import dataclass
 from engine.core.python_interpreter import ChosenPython
 from engine.core.spelling import did_you_mean
 from engine.errors import UnknownName

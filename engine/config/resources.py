@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from engine.config.problems import Place, Problem, show, validated
 from engine.core.destinations import ArnParts, expanded, target_of
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.core.table import SettingsTable
 from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.settings import BucketSettings, S3Settings

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, NamedTuple
 
 from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.json_document import NotJson, loads
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome
 from engine.core.retry import Condition
 from engine.errors import EngineError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.core.late_dataclass import dataclass
 
 from engine.core.cluster_nodes import NodeDescription, NodeLoss
 

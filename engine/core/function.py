@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any, Final, Literal, NamedTuple
 
 from engine.core.cpu_law import CpuLaw
 from engine.core.keep_alive import KEEP_ALIVE_S
+from engine.core.late_dataclass import dataclass
 
 INIT_LIMIT_S: Final = 10.0
 """Seconds an on-demand environment may take to initialise (Lambda Developer Guide, init phase)."""

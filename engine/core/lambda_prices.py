@@ -8,11 +8,12 @@ see `PriceSheet.published`. No meter's price is scaled by another's: regions dif
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from engine.core.lambda_price_table import ListedPrice, listed_prices
+from engine.core.late_dataclass import dataclass
 
 X86_64: Final = "x86_64"
 ARM64: Final = "arm64"

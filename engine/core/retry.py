@@ -7,11 +7,11 @@ API reference, PutFunctionEventInvokeConfig.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 
 MAX_EVENT_AGE_S: Final = 21_600
 MIN_EVENT_AGE_S: Final = 60

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count, pairwise
 from random import Random
 from statistics import NormalDist
 from typing import Final, Protocol
+
+from engine.core.late_dataclass import dataclass
 
 _NORMAL: Final = NormalDist()
 _P99: Final = _NORMAL.inv_cdf(0.99)

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -21,6 +21,7 @@ from engine.core.error_bodies import cancelled_body
 from engine.core.event import Event
 from engine.core.function import Account
 from engine.core.invocation import Reply
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
 from engine.core.recursion import RecursionGuard

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import anyio.to_thread
 
+from engine.core.late_dataclass import dataclass
 from engine.core.served_function import ImportedModuleFor
 from engine.ports import Clock, Offload, T
 from engine.runtime.clock import SystemClock

@@ -7,10 +7,10 @@ A new metric is one row here, and a counter in `stats`. Names follow Prometheus'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, Literal
 
+from engine.core.late_dataclass import dataclass
 from engine.core.retry import AsyncCounts
 from engine.telemetry.function_stats import FunctionStats
 from engine.telemetry.histogram import (

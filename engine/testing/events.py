@@ -14,7 +14,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, NamedTuple, cast
 from urllib.parse import quote, urlencode
 
@@ -23,6 +23,7 @@ from engine.core.destinations import ArnParts, CompletedEvent, DestinationRecord
 from engine.core.event import Event
 from engine.core.function import Account, Function
 from engine.core.lambda_prices import fallback_sheet
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
 from engine.core.retry import Condition
 from engine.ports import Binding, Host

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 import anyio
@@ -18,6 +18,7 @@ from engine.core.error_bodies import InitFailure
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Facts, Host, Sink, Workshop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from engine.cli.demo.load import (
@@ -32,6 +32,7 @@ from engine.cli.demo.queue_and_bucket import (
 )
 from engine.cli.demo.sampling import StatusSampler
 from engine.cli.demo.sizes import DemoSizes
+from engine.core.late_dataclass import dataclass
 from engine.ports import Clock
 from engine.protocols.http.client import HttpConnection
 from engine.telemetry.status_sample import StatusSample

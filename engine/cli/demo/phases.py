@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from engine.core.late_dataclass import dataclass
 from engine.telemetry.status_sample import StatusSample
 
 _RATE_OVER_S: Final = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from engine.cli.demo.load import allow_open_files
 from engine.cli.demo.phases import DemoPhase
 from engine.config import load_config
 from engine.core.lambda_prices import fallback_sheet, price_sheet
+from engine.core.late_dataclass import dataclass
 
 WANTED_PEAK: Final = 1000
 """Invocations at a time that the demo promises to reach: the account limit of Lambda."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from engine.cli.demo.drive import THROTTLED, Recording, RequestSeries
 from engine.cli.demo.load import OK
 from engine.cli.demo.phases import DemoPhase
 from engine.cli.demo.sizes import DemoSizes
+from engine.core.late_dataclass import dataclass
 from engine.core.ledger import Component
 from engine.core.outcome import Status
 from engine.report.figures import plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import ceil, fsum, inf
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from engine.cli.model_options import refuse
 from engine.core.billing import billed_ms
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import invocations, total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.cli.prediction_tables import (
     provision_rows,
     scaled_table,
 )
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill
 from engine.model.cost.commitments import PlanOffer
 from engine.model.cost.containers import (

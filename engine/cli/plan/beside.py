@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any, TypeVar
 
@@ -25,6 +24,7 @@ from engine.cli.prediction_tables import (
     span,
 )
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import DAY_S, total

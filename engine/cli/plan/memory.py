@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from engine.cli.model_options import json_of, refuse, refuse_unused, sizes_of
 from engine.cli.plan.against import Asked
 from engine.cli.prediction_tables import NotedTable, count, dollars, percent, seconds
 from engine.core.cpu_law import MB_PER_VCPU
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.memory_sizes import duration_at
 from engine.model.distributions import Constant, Distribution, empirical, stretched
 from engine.model.queueing.memory_search import SizeAnswer

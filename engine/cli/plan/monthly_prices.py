@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.commitments import PlanOffer, best_commitment_usd, committed, plan_offers
 from engine.model.cost.monthly import Month, around

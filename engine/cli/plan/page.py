@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Any
 
@@ -19,6 +19,7 @@ from engine.cli.prediction_tables import (
     price_line,
     time_rows,
 )
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill
 from engine.model.queueing.objectives import ObjectiveCheck, overall
 from engine.model.queueing.prediction import Prediction

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.cli.durable_options import PlannedExecutions
 from engine.cli.model_options import refuse
@@ -11,6 +11,7 @@ from engine.cli.plan.against import Asked
 from engine.cli.plan.memory import SizeDurations, unkept
 from engine.cli.plan.monthly_prices import MonthlyPrices
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.model.distributions import Distribution
 from engine.model.queueing.analytic import predict
 from engine.model.queueing.memory_search import SizeAnswer, answers_by_memory, cheapest_kept

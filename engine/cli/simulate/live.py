@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.app import Engine
@@ -13,6 +13,7 @@ from engine.cli.model_options import json_of, refuse
 from engine.cli.options import run
 from engine.cli.tune.measure import Measured, watch
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError
 from engine.runtime.clock import SystemClock

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from engine.cli.durable_options import DurableWorkload, with_executions
 from engine.cli.model_options import refuse
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import Usage, provisioned_pollers, sqs_calls, total

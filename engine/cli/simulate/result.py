@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import DAY_S, Usage, total

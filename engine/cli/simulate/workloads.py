@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from math import isnan
 from random import Random
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from engine.cli.model_options import refuse
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.model.distributions import Distribution
 from engine.model.simulation.workload import AttemptEnding, Trigger, Workload, drawn_workload
 from engine.model.traffic import synthetic

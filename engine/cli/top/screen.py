@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -16,6 +16,7 @@ from engine.cli.demo.view import sparkline
 from engine.cli.top.event_log import EventLog
 from engine.cli.top.formatting import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
 from engine.cli.top.reading import TopSnapshot
+from engine.core.late_dataclass import dataclass
 
 _HISTORY: Final = 120
 _LOG_LINES: Final = 8

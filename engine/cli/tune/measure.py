@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +11,7 @@ import orjson
 
 from engine.app import Engine
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
 from engine.errors import EngineError
 from engine.model.cost.memory_sizes import HandlerRun, ServiceTime

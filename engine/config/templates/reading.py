@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NamedTuple
 
 from engine.config.problems import Place, Problem, dotted
 from engine.config.templates.intrinsics import Resolver
 from engine.config.templates.table import TemplateTable, UnreadKeys
 from engine.core.function import Account
+from engine.core.late_dataclass import dataclass
 
 _FUNCTION = re.compile(r"(?:arn:[^:]*:lambda:[^:]*:[^:]*:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
 _NOT_OURS: Final = "left out: its function is none of this template that runs here"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.config.templates.parameters import parsed
 from engine.config.text_file import read_text
+from engine.core.late_dataclass import dataclass
 from engine.errors import ConfigError
 
 NAME: Final = "samconfig.toml"

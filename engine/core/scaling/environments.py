@@ -7,9 +7,9 @@ Sources: knative/serving, `pkg/autoscaler/scaling/autoscaler.go`; Application Au
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine.core.late_dataclass import dataclass
 from engine.core.scaling.pollers import Decision, Load, Reason
 
 

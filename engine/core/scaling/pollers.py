@@ -10,9 +10,10 @@ Blog, "AWS Lambda enhances event processing with provisioned mode for SQS event-
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from engine.core.late_dataclass import dataclass
 
 FIRST_CONCURRENCY: Final = 5
 """Concurrent batches of a mapping when messages come."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from engine.core.late_dataclass import dataclass
 from engine.load.planning.plan import Plan
 from engine.load.results.metrics_page import samples
 from engine.load.running.deliveries import RecordDeliveries

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from engine.core.late_dataclass import dataclass
 
 ENGINE_CPU: Final = "engine CPU"
 EVENT_LOOP: Final = "event loop"

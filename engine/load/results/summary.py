@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
+from engine.core.late_dataclass import dataclass
 from engine.core.ledger import Component
 from engine.load.planning.plan import Plan
 from engine.load.planning.scenario import Scenario

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Self
 
+from engine.core.late_dataclass import dataclass
 from engine.load.generator.tally import Tally
 from engine.load.metric_catalogue import RESPONSE_BOUNDS_S
 from engine.load.planning.plan import Plan

@@ -8,12 +8,13 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from engine.core.late_dataclass import dataclass
 from engine.load.errors import LoadTestError
 from engine.load.planning.plan import LoadStage, Plan, Stream
 from engine.load.planning.scenario import Scenario

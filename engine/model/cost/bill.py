@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from engine.core.billing import exactly, marginal_usd
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.price_list import Allowance
 from engine.model.cost.usage import Usage

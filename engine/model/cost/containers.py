@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from engine.core.billing import exactly, gb_seconds
+from engine.core.late_dataclass import dataclass
 from engine.core.spelling import did_you_mean
 from engine.model.cost.price_book import PriceBook
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from engine.core.billing import billed_ms, exactly, gb_seconds
 from engine.core.cpu_law import MB_PER_VCPU, share
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.price_book import PriceBook
 
 SIZES_MB: Final = (128, 256, 512, 1024, 1536, 1769, 2048, 3008)

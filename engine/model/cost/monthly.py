@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 from engine.core.billing import asynchronous_requests, exactly
 from engine.core.cpu_law import MB_PER_VCPU
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill, FreeTierChoice, bill, cents, plain
 from engine.model.cost.price_book import PriceBook
 from engine.model.cost.usage import (

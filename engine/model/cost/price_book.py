@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from engine.core.lambda_prices import HOME_REGION, REGIONS, PriceSheet, fallback_sheet, price_sheet
+from engine.core.late_dataclass import dataclass
 from engine.core.spelling import did_you_mean
 from engine.errors import ConfigError
 from engine.model.cost.price_list import (

@@ -9,10 +9,11 @@ is free.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.core.throttling import SCALING_PERIOD_S
 from engine.model.distributions import (
     Answered,

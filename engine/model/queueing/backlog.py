@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.core.scaling.pollers import (
     FIRST_CONCURRENCY,
     GROWTH_PER_S,

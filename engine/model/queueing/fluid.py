@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from engine.core.late_dataclass import dataclass
 from engine.model.distributions import Distribution
 from engine.model.queueing.formulas import blocking_of
 from engine.model.queueing.moving_pool import MovingPool

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine.core.late_dataclass import dataclass
 from engine.model.queueing.objectives import (
     FAILED_PERCENT,
     UNASKED,

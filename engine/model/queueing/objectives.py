@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from engine.core.late_dataclass import dataclass
 from engine.model.queueing.prediction import Prediction
 
 

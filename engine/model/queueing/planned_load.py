@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 from engine.core.function import Account, Function
+from engine.core.late_dataclass import dataclass
 from engine.core.retry import AsyncInvokeConfig
 from engine.model.distributions import Capped, Distribution
 from engine.model.queueing.prediction import RULES

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final
 
 from engine.core.billing import MB_PER_GB, exactly
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.usage import Usage, invocations, provisioned, times, total
 from engine.model.simulation.confidence_intervals import WINDOWS, share_interval
 from engine.model.simulation.levels import level_quantile

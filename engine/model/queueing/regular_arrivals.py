@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from statistics import NormalDist
 from typing import Final
 
+from engine.core.late_dataclass import dataclass
 from engine.model.distributions import Capped, Distribution, Exponential, Mixture, Sum
 from engine.model.queueing.formulas import blocking
 from engine.model.queueing.warm_pool import warm_pool

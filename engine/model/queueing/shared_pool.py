@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
 from engine.core.function import Account
+from engine.core.late_dataclass import dataclass
 from engine.model.queueing.analytic import predict_load
 from engine.model.queueing.formulas import MANY_SERVERS, blocking, blocking_of
 from engine.model.queueing.offered_load import OfferedLoad, in_flight_quantile

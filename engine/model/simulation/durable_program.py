@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from engine.core.durable.values import MAX_OPERATION_PAYLOAD
+from engine.core.late_dataclass import dataclass
 from engine.model.distributions import Constant, Distribution, parse_distribution
 
 STEP_BYTES: Final = 100

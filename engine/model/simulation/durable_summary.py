@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 from engine.core.billing import exactly
 from engine.core.durable.values import DAY_S
 from engine.core.function import Account, DurableConfig, Function
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.usage import Usage, durable
 from engine.model.distributions import Empirical
 from engine.model.simulation.durable_program import Program

@@ -9,13 +9,14 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from random import Random
 from typing import Final, NamedTuple
 
 from engine.core.durable.checkpoint_rules import OperationUpdate
 from engine.core.durable.values import ErrorObject, OperationAction, OperationType
+from engine.core.late_dataclass import dataclass
 from engine.model.distributions import Distribution
 from engine.model.simulation.durable_program import (
     Callback,

@@ -7,10 +7,11 @@ whose idle times are longer than the histogram is left out: those get the fixed 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, Protocol
 
 from engine.core.fleet import Command, Fleet
+from engine.core.late_dataclass import dataclass
 from engine.core.throttling import Pool
 from engine.model.simulation.schedule import Schedule
 

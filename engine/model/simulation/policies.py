@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from engine.core.billing import MB_PER_GB, gb_seconds
 from engine.core.function import Account
+from engine.core.late_dataclass import dataclass
 from engine.core.scaling.environments import Deadline, Knative, TargetTracking
 from engine.model.cost.bill import bill
 from engine.model.cost.price_book import PriceBook

@@ -6,11 +6,12 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import repeat
 from typing import Any, Final
 
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.model.simulation.confidence_intervals import dispersion
 from engine.model.simulation.hold_times import TIMEOUT
 from engine.model.simulation.levels import seconds_at_levels

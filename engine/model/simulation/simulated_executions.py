@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import Random
 from typing import Final, Protocol, assert_never
 
@@ -38,6 +38,7 @@ from engine.core.durable.values import (
     OperationType,
 )
 from engine.core.function import DurableConfig, Function
+from engine.core.late_dataclass import dataclass
 from engine.model.simulation.durable_program import Program
 from engine.model.simulation.durable_walk import ProgramRun, Walk
 from engine.model.simulation.schedule import Schedule

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 
+from engine.core.late_dataclass import dataclass
 from engine.core.retry import FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S, backoff_s
 from engine.core.scaling.pollers import AnyPolicy, Load, SqsPollers
 from engine.model.cost.usage import SQS_BATCH

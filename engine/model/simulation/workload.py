@@ -7,12 +7,13 @@ environment, never to the order of drawing: so two drivers of the same rules see
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
 from random import Random
 from typing import Final
 
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.core.retry import MAX_RETRIES
 from engine.model.distributions import Distribution
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
+from engine.core.late_dataclass import dataclass
 from engine.core.written_numbers import in_digits
 
 _WORDS: Final = {

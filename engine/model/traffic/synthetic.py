@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from random import Random
 from typing import Final
 
+from engine.core.late_dataclass import dataclass
 from engine.model.distributions import LogNormal
 
 DURATIONS: Final = LogNormal(-0.38, 2.36)

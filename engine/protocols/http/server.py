@@ -7,9 +7,9 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
+from engine.core.late_dataclass import dataclass
 from engine.ports import Clock
 from engine.protocols.http.connection import Connection
 from engine.protocols.http.limits import HttpLimits

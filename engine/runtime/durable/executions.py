@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, assert_never
 
@@ -44,6 +43,7 @@ from engine.core.event import MISSING, Event
 from engine.core.fast_json import dumps
 from engine.core.function import LONGEST_WAIT_S, Account, Function
 from engine.core.invocation import Reply
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
 from engine.errors import ExecutionAlreadyStarted, FunctionNotFound, NotAccepting
 from engine.ports import Clock, Offload, Sink

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 from sortedcontainers import SortedDict
 
+from engine.core.late_dataclass import dataclass
 from engine.services.s3.blob_store import Content
 from engine.services.s3.checksums import Checksum
 from engine.services.s3.cors import CorsRule

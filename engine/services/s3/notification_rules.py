@@ -7,9 +7,11 @@ using object key name filtering".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from urllib.parse import unquote_plus
+
+from engine.core.late_dataclass import dataclass
 
 Form = Literal["s3", "eventbridge"]
 TargetKind = Literal["lambda", "queue", "topic", "eventbridge"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from engine.core.function import Account
+from engine.core.late_dataclass import dataclass
 from engine.ports import Clock
 from engine.services.s3.body import receive
 from engine.services.s3.encryption import encrypted, encryption_head

@@ -24,9 +24,11 @@ message too often received moves it from VISIBLE through IN_FLIGHT to GONE withi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final, NamedTuple
+
+from engine.core.late_dataclass import dataclass
 
 
 class MessageState(Enum):

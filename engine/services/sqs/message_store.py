@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from engine.core.late_dataclass import dataclass
 from engine.services.sqs.delivery_order import DeliveryOrder, FairDeliveryOrder, FifoDeliveryOrder
 from engine.services.sqs.indexes import Ages, PurgedMessages, Timers
 from engine.services.sqs.message import DELAYED, GONE, IN_FLIGHT, VISIBLE, Message

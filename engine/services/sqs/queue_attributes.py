@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from engine.core.late_dataclass import dataclass
 from engine.protocols.aws.errors import ServiceError
 from engine.services.sqs.errors import invalid_attribute, invalid_parameter, sqs_error, unknown_attribute
 from engine.services.sqs.limits import (

@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
+from engine.core.late_dataclass import dataclass
 from engine.services.sqs.errors import invalid_value, no_resource, no_such_queue, sqs_error
 from engine.services.sqs.indexes import PurgedMessages
 from engine.services.sqs.move_tasks import MAX_PER_S, MoveTask, MoveTasks

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
 from engine.protocols.http.server import header_block
 from engine.sources.http.responses import JSON_TYPE, Answer, identified

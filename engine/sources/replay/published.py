@@ -12,13 +12,14 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from math import ceil, inf, isfinite, nan
 from random import Random
 from statistics import median
 from typing import Final, Literal
 
+from engine.core.late_dataclass import dataclass
 from engine.sources.replay.trace_file import Ending, LineError, Table, WrongLines, number_of
 
 LAYOUTS: Final = ("azure2019", "azure2021", "huawei2023", "huawei2025")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 from random import Random
 from typing import Final, TextIO
 
+from engine.core.late_dataclass import dataclass
 from engine.sources.replay.published import (
     COLD_START_LAYOUTS,
     COUNTED,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from engine.core.late_dataclass import dataclass
 from engine.core.scaling.pollers import AnyPolicy, Load, Reason
 from engine.sources.sqs.filters import Criteria
 

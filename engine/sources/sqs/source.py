@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -12,6 +11,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from engine.core.function import Function, answered_within_s
+from engine.core.late_dataclass import dataclass
 from engine.core.table import read_errors
 from engine.errors import ConfigError
 from engine.ports import Binding, EventSource, Host, SettingsModel, Sink

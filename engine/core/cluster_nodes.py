@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from operator import add
 from typing import NamedTuple
+
+from engine.core.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from engine.core.late_dataclass import dataclass
-
 from engine.core.cluster_nodes import NodeDescription, NodeLoss
+from engine.core.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from operator import attrgetter
 from reprlib import recursive_repr
 from typing import Any, Final, NoReturn
 
-_MADE_LATE: Final = ("__init__", "__dataclass_fields__", "__dataclass_params__")
+_MADE_LATE: Final = ("__init__", "__match_args__", "__dataclass_fields__", "__dataclass_params__")
+_NO_FIELDS: Final = ("ClassVar", "KW_ONLY")
 _OF_A_CLASS: Final = frozenset({"__dict__", "__weakref__"})
 
 
@@ -31,12 +32,10 @@ def _made(options: Mapping[str, bool], written: type) -> type:
     """The class that is `written` so."""
     body = {name: value for name, value in vars(written).items() if name not in _OF_A_CLASS}
     kinds = written.__annotations__
-    names = tuple(name for name in kinds if not kinds[name].startswith("ClassVar"))
+    names = tuple(name for name in kinds if not kinds[name].startswith(_NO_FIELDS))
     made = {name: value for name, value in body.items() if name not in names}
     made |= {"__slots__": names, "__qualname__": written.__qualname__}
     made |= {name: _Late(body, options) for name in _MADE_LATE}
-    if not options.get("kw_only"):
-        made["__match_args__"] = names
     if options.get("repr", True):
         made["__repr__"] = _showing([name for name in names if getattr(body.get(name), "repr", True)])
     if options.get("eq", True):
@@ -53,7 +52,7 @@ class _Late:
     def __init__(self, body: Mapping[str, Any], options: Mapping[str, bool]) -> None:
         """`body` is that of the class as it was written."""
         self._body = body
-        self._options = {**options, "slots": False, "repr": False, "eq": False, "match_args": False}
+        self._options = {**options, "slots": False, "repr": False, "eq": False}
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._owner = owner

@@ -35,7 +35,7 @@ def _made(options: Mapping[str, bool], written: type) -> type:
     names = tuple(name for name in kinds if not kinds[name].startswith(_NO_FIELDS))
     made = {name: value for name, value in body.items() if name not in names}
     made |= {"__slots__": names, "__qualname__": written.__qualname__}
-    made |= {name: _Late(body, options) for name in _MADE_LATE}
+    made |= {name: _Late(name, body, options) for name in _MADE_LATE}
     if options.get("repr", True):
         made["__repr__"] = _showing([name for name in names if getattr(body.get(name), "repr", True)])
     if options.get("eq", True):
@@ -49,23 +49,24 @@ def _made(options: Mapping[str, bool], written: type) -> type:
 class _Late:
     """One of `_MADE_LATE`: when it is asked for, the standard library makes all of them."""
 
-    def __init__(self, body: Mapping[str, Any], options: Mapping[str, bool]) -> None:
+    def __init__(self, name: str, body: Mapping[str, Any], options: Mapping[str, bool]) -> None:
         """`body` is that of the class as it was written."""
+        self._name = name
         self._body = body
         self._options = {**options, "slots": False, "repr": False, "eq": False}
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._owner = owner
-        self._name = name
+    def __get__(self, instance: object, kind: type) -> Any:
+        for owner in kind.__mro__:
+            if vars(owner).get(self._name) is self:  # another thread may have been first
+                self._make(owner)
+        return getattr(kind if instance is None else instance, self._name)
 
-    def __get__(self, instance: object, _: type | None = None) -> Any:
-        owner = self._owner
+    def _make(self, owner: type) -> None:
         body = {**self._body, "__qualname__": owner.__qualname__}
         written: type = type(owner)(owner.__name__, owner.__bases__, body)
-        found = vars(dataclasses.dataclass(**self._options)(written))
+        made = vars(dataclasses.dataclass(**self._options)(written))
         for name in _MADE_LATE:
-            setattr(owner, name, found[name])
-        return getattr(owner if instance is None else instance, self._name)
+            setattr(owner, name, made[name])
 
 
 def _showing(names: Sequence[str]) -> Callable[[object], str]:

@@ -198,6 +198,36 @@ def test_every_page_may_load_its_own_files_alone_and_is_never_framed(engine):
         assert b"style=" not in body
 
 
+def test_nodes_are_listed_while_there_is_a_cluster(engine, browser):
+    """With what each brings and does, and one that is lost marked; the feed of this engine has none."""
+    counts = {"environments": {"starting": 1, "idle": 2, "busy": 3}, "invocations": {"success": 7, "oom": 1}}
+    there = {"cores": 2, "load": 0.5, "memory_mb": 4000, "free_memory_mb": 3000, "round_trip_s": 0.0004}
+    there |= {"silent_s": 0.1, "python": "3.13.1", "version": "1.0", "address": "10.0.0.7:4"}
+    nodes = [{"name": MARKUP, "state": "up"} | there | counts, {"name": "b", "state": "lost"} | counts]
+    section = "[...document.querySelectorAll('h2')].find(e => e.textContent === 'Nodes')?.parentElement"
+    browser.go(engine.addresses["admin"] + "/")
+    browser.until(f"({section})?.hidden === true")
+    browser.run(
+        "const real = window.fetch; window.fetch = async (path, how) => {"
+        " const answer = await real(path, how);"
+        " if (path !== '/console/feed.json') return answer;"
+        f" return Response.json({{...await answer.json(), nodes: {json.dumps(nodes)}}}); }}; 0"
+    )
+    browser.until(f"!({section}).hidden")
+    rows = f"[...({section}).querySelectorAll('tbody tr')]"
+    text = browser.run(
+        f"{rows}.map(row => [...row.cells].map(cell => cell.textContent).join('|')).join('\\n')"
+    )
+    bad = browser.run(f"{rows}.map(row => row.cells[1].classList.contains('bad')).join()")
+    browser.go(engine.addresses["admin"] + "/")
+
+    assert [
+        f"{MARKUP}|up|3 / 2 / 1|8|1|0.5 / 2|3000 / 4000 MB|400 µs|3.13.1|1.0|10.0.0.7:4",
+        "b|lost|3 / 2 / 1|8|1|–|–|–|–|–|–",
+    ] == text.splitlines()
+    assert "false,true" == bad
+
+
 def test_messages_and_objects_arrive_and_phases_are_told(engine):
     """Each is what an SDK would have sent, and what the service answers is shown."""
     sent = act(engine, "send", {"QueueUrl": "jobs", "MessageBody": "hello"})[1]

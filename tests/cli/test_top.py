@@ -223,6 +223,53 @@ def test_plain_lines_leave_out_what_did_nothing():
     assert 8 == len(lines)
 
 
+def node(name, **changes):
+    """One node of a status document."""
+    return {
+        "name": name,
+        "state": "up",
+        "cores": 2,
+        "memory_mb": 4000,
+        "load": 1.25,
+        "free_memory_mb": 3000,
+        "round_trip_s": 0.0004,
+        "environments": {"starting": 1, "idle": 2, "busy": 3},
+        "invocations": {"success": 0, "crash": 0},
+        "joins": 1,
+        "losses": {"silent": 0, "left": 0},
+    } | changes
+
+
+def lost(name):
+    """One that is not there any more."""
+    gone = ("cores", "memory_mb", "load", "free_memory_mb", "round_trip_s")
+    changes = {"state": "lost", "losses": {"silent": 1, "left": 0}}
+    return {key: value for key, value in node(name, **changes).items() if key not in gone}
+
+
+def test_the_nodes_of_a_cluster_have_a_table_and_lines_in_the_log():
+    """Rates between two documents; one in trouble comes first; without a cluster there is nothing of it."""
+    before = BEFORE | {"nodes": [node("a"), node("b")]}
+    after = AFTER | {"nodes": [node("a", invocations={"success": 9, "crash": 1}), lost("b"), node("c")]}
+    log, out = EventLog(), io.StringIO()
+    Plain(out, "rate", "*").show(frame_of(before, after), log.add(before, after))
+    shown = Picture(url="http://x")
+    shown.take(frame_of(before, after))
+    console = Console(file=io.StringIO(), width=120, height=40)
+    console.print(shown.drawn(console))
+    rows = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+    assert ["node b: is lost (silent)", "node c: has joined"] == [
+        str(one) for one in log if one.function.startswith("node")
+    ]
+    assert "a up 5.0 10 % 6 1.2/2 3,000/4,000 MB 400 µs" in [
+        " ".join(line.split()) for line in out.getvalue().splitlines()
+    ]
+    at = rows.index("node per s errors envs CPU memory free round trip")
+    assert ["b", "a", "c"] == [line.split()[0] for line in rows[at + 1 : at + 4]]
+    assert "memory free" not in picture()
+
+
 class Engine(http.server.BaseHTTPRequestHandler):
     """Answers with one document after the other, and then with the last."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
-from engine.cli.top.reading import Document, gained
+from engine.cli.top.reading import Document, gained, nodes_of
 
 Tone = Literal["quiet", "good", "bad"]
 
@@ -77,8 +77,21 @@ def _between(before: Document, after: Document) -> Iterator[LoggedEvent]:
         yield LoggedEvent(now_s, name, "is gone", 0, "quiet")
     for name in [name for name in new if name in old]:
         yield from _of_function(name, old[name], new[name], now_s)
+    yield from _of_nodes(nodes_of(before), nodes_of(after), now_s)
     for reason, count in gained(before["rejected"], after["rejected"]).items():
         yield LoggedEvent(now_s, _ENGINE, f"rejected ({reason.replace('_', ' ')})", count, "bad")
+
+
+def _of_nodes(
+    before: Mapping[str, Document], after: Mapping[str, Document], now_s: float
+) -> Iterator[LoggedEvent]:
+    for name, node in after.items():
+        old = before.get(name, {"joins": 0, "losses": {}})
+        for reason in gained(old["losses"], node["losses"]):
+            tone: Tone = "quiet" if reason in ("left", "replaced") else "bad"
+            yield LoggedEvent(now_s, f"node {name}", f"is lost ({reason})", 0, tone)
+        if node["joins"] > old["joins"]:
+            yield LoggedEvent(now_s, f"node {name}", "has joined", 0, "good")
 
 
 def _of_function(name: str, before: Document, after: Document, now_s: float) -> Iterator[LoggedEvent]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from engine.cli.top.reading import FunctionRow
+from engine.cli.top.reading import FunctionRow, NodeRow
 
 MONTH_H: Final = 730
 """Hours of a month, by convention."""
@@ -29,6 +29,23 @@ HEADINGS: Final = (
 )
 
 
+NODE_HEADINGS: Final = ("node", "", "per s", "errors", "envs", "CPU", "memory free", "round trip")
+
+
+def node_cells(row: NodeRow) -> tuple[str, ...]:
+    """A row under `NODE_HEADINGS`."""
+    return (
+        row.node,
+        row.state,
+        rate(row.per_s),
+        _share(row.errors),
+        f"{row.environments:,}",
+        "" if row.load is None or row.cores is None else f"{row.load:.1f}/{row.cores:g}",
+        "" if row.free_memory_mb is None else f"{row.free_memory_mb:,}/{row.memory_mb:,} MB",
+        seconds(row.round_trip_s),
+    )
+
+
 def ordered(rows: Sequence[FunctionRow], order: str) -> list[FunctionRow]:
     """`rows` by one of `ORDERS`; equal ones by name."""
     by_name = sorted(rows, key=lambda row: row.function)
@@ -41,7 +58,7 @@ def cells(row: FunctionRow) -> tuple[str, ...]:
     return (
         row.function,
         rate(row.per_s),
-        "" if row.errors is None else f"{row.errors * 100:.3g} %",
+        _share(row.errors),
         rate(row.throttles_per_s) if row.throttles_per_s else "",
         seconds(row.p50_s),
         seconds(row.p99_s),
@@ -51,6 +68,10 @@ def cells(row: FunctionRow) -> tuple[str, ...]:
         rate(row.cold_per_s) if row.cold_per_s else "",
         "" if row.usd_per_million is None else f"{row.usd_per_million:.2f}",
     )
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value * 100:.3g} %"
 
 
 def rate(value: float) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TextIO
 
 import orjson
 
 from engine.cli.top.event_log import LoggedEvent
-from engine.cli.top.formatting import HEADINGS, cells, ordered, span
+from engine.cli.top.formatting import HEADINGS, NODE_HEADINGS, cells, node_cells, ordered, span
 from engine.cli.top.reading import TopSnapshot
 from engine.cli.top.screen import headline
 
@@ -29,16 +29,21 @@ class Plain:
         rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
         busy = [row for row in rows if row.per_s or row.throttles_per_s or row.in_flight or row.queued]
         if busy:
-            table = [HEADINGS, *map(cells, ordered(busy, self._order))]
-            widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-            for line in table:
-                name, *numbers = (
-                    text.ljust(width) if not number else text.rjust(width)
-                    for number, (text, width) in enumerate(zip(line, widths, strict=True))
-                )
-                lines.append("  ".join((f"  {name}", *numbers)))
+            lines += _aligned([HEADINGS, *map(cells, ordered(busy, self._order))])
+        if frame.nodes:
+            lines += _aligned([NODE_HEADINGS, *map(node_cells, frame.nodes)])
         self._out.write("\n".join(lines) + "\n")
         self._out.flush()
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        name, *numbers = (
+            text.ljust(width) if not number else text.rjust(width)
+            for number, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        yield "  ".join((f"  {name}", *numbers))
 
 
 class Json:
@@ -54,6 +59,7 @@ class Json:
         rows = [row for row in frame.rows if fnmatchcase(row.function, self._pattern)]
         document = frame._asdict() | {
             "rows": [row._asdict() for row in ordered(rows, self._order)],
+            "nodes": [row._asdict() for row in frame.nodes],
             "happened": [one._asdict() for one in logged_events],
         }
         self._out.write(orjson.dumps(document).decode() + "\n")

@@ -51,6 +51,32 @@ class FunctionRow(NamedTuple):
     usd_per_million: float | None
 
 
+class NodeRow(NamedTuple):
+    """One node of the cluster, between two documents.
+
+    Attributes:
+        node: Its name.
+        state: `up`, `lost` or `left`.
+        per_s: Invocations that ended there, a second.
+        errors: Share of them that did not end in success; None if none ended.
+        environments: Starting, idle and busy ones.
+        load, cores: CPUs that are at work, and that there are; None while it is not there.
+        free_memory_mb, memory_mb: In the same way.
+        round_trip_s: Of the last heartbeat; None before the first.
+    """
+
+    node: str
+    state: str
+    per_s: float
+    errors: float | None
+    environments: int
+    load: float | None
+    cores: float | None
+    free_memory_mb: int | None
+    memory_mb: int | None
+    round_trip_s: float | None
+
+
 class TopSnapshot(NamedTuple):
     """The whole engine, between two documents; rates as in `FunctionRow`.
 
@@ -60,6 +86,7 @@ class TopSnapshot(NamedTuple):
         rows: Every function, in order of registration.
         ready, desired: Slots that are up, and that all work of now would take.
         usd_per_hour: What an hour like this costs.
+        nodes: Those of the cluster; none without one.
     """
 
     uptime_s: float
@@ -73,6 +100,7 @@ class TopSnapshot(NamedTuple):
     desired: int
     queued: int
     usd_per_hour: float
+    nodes: tuple[NodeRow, ...]
 
 
 def frame_of(before: Document | None, after: Document) -> TopSnapshot:
@@ -97,13 +125,43 @@ def frame_of(before: Document | None, after: Document) -> TopSnapshot:
         desired=sum(one["desired"] for one in functions),
         queued=sum(row.queued for row in rows),
         usd_per_hour=sum(row.usd_per_s for row in rows) * _HOUR_S,
+        nodes=_nodes(before, after, span_s),
     )
+
+
+def nodes_of(document: Document) -> dict[str, Document]:
+    """The nodes of the cluster in it, by name; none without one."""
+    return {node["name"]: node for node in document.get("nodes", ())}
 
 
 def gained(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     """How much each counter rose; those that did not, or began anew, are left out."""
     risen = {name: count - before.get(name, 0) for name, count in after.items()}
     return {name: count for name, count in risen.items() if count > 0}
+
+
+def _nodes(before: Document, after: Document, span_s: float) -> tuple[NodeRow, ...]:
+    old = nodes_of(before)
+    each_s = 1 / span_s if span_s > 0 else 0.0
+    rows = []
+    for name, node in nodes_of(after).items():
+        ended = gained(old.get(name, _NOTHING)["invocations"], node["invocations"])
+        count = sum(ended.values())
+        rows.append(
+            NodeRow(
+                node=name,
+                state=node["state"],
+                per_s=count * each_s,
+                errors=1 - ended.get("success", 0) / count if count else None,
+                environments=sum(node["environments"].values()),
+                load=node.get("load"),
+                cores=node.get("cores"),
+                free_memory_mb=node.get("free_memory_mb"),
+                memory_mb=node.get("memory_mb"),
+                round_trip_s=node.get("round_trip_s"),
+            )
+        )
+    return tuple(rows)
 
 
 def _row(name: str, before: Document, after: Document, span_s: float) -> FunctionRow:

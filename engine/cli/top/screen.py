@@ -14,13 +14,25 @@ from rich.text import Text
 
 from engine.cli.demo.view import sparkline
 from engine.cli.top.event_log import EventLog
-from engine.cli.top.formatting import HEADINGS, MONTH_H, ORDERS, cells, dollars, ordered, rate, span
-from engine.cli.top.reading import TopSnapshot
+from engine.cli.top.formatting import (
+    HEADINGS,
+    MONTH_H,
+    NODE_HEADINGS,
+    ORDERS,
+    cells,
+    dollars,
+    node_cells,
+    ordered,
+    rate,
+    span,
+)
+from engine.cli.top.reading import NodeRow, TopSnapshot
 from engine.core.late_dataclass import dataclass
 
 _HISTORY: Final = 120
 _LOG_LINES: Final = 8
 _MIN_ROWS: Final = 3
+_NODE_ROWS: Final = 12
 _OTHER_LINES: Final = 9  # header, sparklines, headings, keys, and what stands between
 _STYLES: Final = {"quiet": "dim", "good": "green", "bad": "red"}
 
@@ -73,11 +85,10 @@ class Picture:
             return Text(self.trouble or f"asking {self.url} …")
         rows = [row for row in frame.rows if fnmatchcase(row.function, self.pattern)]
         logged_events = list(self.log)[-_LOG_LINES:]
-        room = max(_MIN_ROWS, console.height - _OTHER_LINES - len(logged_events))
+        nodes = _nodes(frame.nodes)
+        room = max(_MIN_ROWS, console.height - _OTHER_LINES - len(logged_events) - _lines(nodes))
         shown = ordered(rows, self.order)[:room]
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for number, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        table = _table(HEADINGS)
         for row in shown:
             style = "red" if row.errors else "" if row.per_s or row.in_flight else "dim"
             table.add_row(*cells(row), style=style)
@@ -93,6 +104,7 @@ class Picture:
             Text(),
             table,
             *more,
+            *nodes,
             Text(),
             *log,
             self._keys(),
@@ -129,6 +141,30 @@ def headline(frame: TopSnapshot) -> str:
         f"{frame.queued:,} queued   {rate(frame.throttles_per_s)} throttled/s   "
         f"{dollars(frame.usd_per_hour)}/h, {dollars(frame.usd_per_hour * MONTH_H)}/month"
     )
+
+
+def _table(headings: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    return table
+
+
+def _nodes(rows: Sequence[NodeRow]) -> list[RenderableType]:
+    """A table of the nodes, those in trouble first; nothing without a cluster."""
+    if not rows:
+        return []
+    shown = sorted(rows, key=lambda row: (row.state != "lost", row.node))[:_NODE_ROWS]
+    table = _table(NODE_HEADINGS)
+    for row in shown:
+        style = "red" if row.state == "lost" or row.errors else "" if row.state == "up" else "dim"
+        table.add_row(*node_cells(row), style=style)
+    hidden = len(rows) - len(shown)
+    return [Text(), table, *([Text(f"and {hidden} nodes more", style="dim")] if hidden else [])]
+
+
+def _lines(parts: Sequence[RenderableType]) -> int:
+    return sum(part.row_count + 1 if isinstance(part, Table) else 1 for part in parts)
 
 
 def _whole(values: Sequence[float]) -> list[int]:

@@ -174,6 +174,7 @@ export class FunctionPage {
         "dl",
         {class: "facts"},
         COLUMNS.slice(0, -1).map(([heading, write]) => fact(heading, write(one))),
+        one.node && fact("Node", one.node),
         one.error_type && fact("Error type", one.error_type),
       ),
       ...(one.error ? [h("pre", {class: "bad", "aria-label": "Error"}, pretty(one.error))] : []),

@@ -2,7 +2,7 @@
 
 import {Charts} from "./charts.js";
 import {h, setText} from "./dom.js";
-import {dollars, number, percent, seconds} from "./numbers.js";
+import {dollars, number, percent, seconds, sum} from "./numbers.js";
 
 const PAGE = 50;
 const failedShare = row => (row.ok + row.failed ? row.failed / (row.ok + row.failed) : null);
@@ -43,6 +43,20 @@ const QUEUE = [
   ["Batches running", one => number(one.running)],
   ["Failed", one => number(one.failed)],
 ];
+const NODE = [
+  ["Node", one => one.name],
+  ["State", one => (one.silent_s > 0.5 ? "hardly heard" : one.state)],
+  ["Environments busy / idle / starting", one => states(one.environments)],
+  ["Invocations", one => number(sum(Object.values(one.invocations)))],
+  ["Failed", one => number(sum(Object.values(one.invocations)) - one.invocations.success)],
+  ["CPU", one => (one.load === undefined ? "–" : `${one.load.toFixed(1)} / ${one.cores}`)],
+  ["Memory free", one => (one.load === undefined ? "–" : `${one.free_memory_mb} / ${one.memory_mb} MB`)],
+  ["Round trip", one => seconds(one.round_trip_s)],
+  ["Python", one => one.python ?? "–"],
+  ["Agent", one => one.version ?? "–"],
+  ["Address", one => one.address ?? "–"],
+];
+const states = ({busy, idle, starting}) => `${number(busy)} / ${number(idle)} / ${number(starting)}`;
 
 export class Overview {
   constructor({history}) {
@@ -67,15 +81,9 @@ export class Overview {
     this.body = h("tbody");
     this.back = h("button", {type: "button", onclick: () => this.turn(-1)}, "Previous");
     this.next = h("button", {type: "button", onclick: () => this.turn(1)}, "Next");
-    this.queues = h("tbody");
-    this.queueSection = h(
-      "section",
-      {hidden: true},
-      h("h2", {}, "Queues"),
-      table(
-        QUEUE.map(([heading]) => h("th", {scope: "col"}, heading)),
-        this.queues,
-      ),
+    this.queues = new Listing("Queues", QUEUE);
+    this.nodes = new Listing("Nodes", NODE, (one, cells) =>
+      cells[1].classList.toggle("bad", one.state === "lost" || one.silent_s > 0.5),
     );
     this.element = h(
       "div",
@@ -87,7 +95,8 @@ export class Overview {
         TILES.map(([label], i) => h("div", {}, h("dt", {}, label), this.tiles[i])),
       ),
       this.charts.element,
-      this.queueSection,
+      this.nodes.element,
+      this.queues.element,
       h(
         "section",
         {},
@@ -112,7 +121,8 @@ export class Overview {
     const now = this.history.all.now;
     if (now) TILES.forEach(([, write], i) => setText(this.tiles[i], write(now, this.history)));
     this.charts.update();
-    this.fillQueues();
+    this.queues.show(this.history.last.mappings);
+    this.nodes.show(this.history.last.nodes);
     if (this.body.matches(":hover, :focus-within"))
       this.write(); // no row moves under the pointer
     else this.fill();
@@ -173,25 +183,37 @@ export class Overview {
     shown.forEach((name, i) => this.rows[i].show(name, this.history.functions.get(name).now));
   }
 
-  fillQueues() {
-    const mappings = this.history.last.mappings;
-    this.queueSection.hidden = mappings.length === 0;
-    while (this.queues.rows.length > mappings.length) this.queues.lastElementChild.remove();
-    while (this.queues.rows.length < mappings.length)
-      this.queues.append(
+  close() {
+    this.charts.close();
+  }
+}
+
+/** A section with one row for each thing there is; hidden while there is none. */
+class Listing {
+  constructor(title, columns, mark = () => {}) {
+    this.columns = columns;
+    this.mark = mark;
+    this.body = h("tbody");
+    const headings = columns.map(([heading]) => h("th", {scope: "col"}, heading));
+    this.element = h("section", {hidden: true}, h("h2", {}, title), table(headings, this.body));
+  }
+
+  show(things) {
+    const rows = this.body.rows;
+    this.element.hidden = things.length === 0;
+    while (rows.length > things.length) this.body.lastElementChild.remove();
+    while (rows.length < things.length)
+      this.body.append(
         h(
           "tr",
           {},
-          QUEUE.map(() => h("td")),
+          this.columns.map(() => h("td")),
         ),
       );
-    mappings.forEach((one, i) =>
-      QUEUE.forEach(([, write], j) => setText(this.queues.rows[i].cells[j], write(one))),
-    );
-  }
-
-  close() {
-    this.charts.close();
+    things.forEach((one, i) => {
+      this.columns.forEach(([, write], j) => setText(rows[i].cells[j], write(one)));
+      this.mark(one, rows[i].cells);
+    });
   }
 }
 

@@ -1,0 +1,277 @@
+"""A connection of frames between an engine and an agent, once both have proved who they are.
+
+What one turn of the loop produces is written at once. Long bodies are cut into pieces, which take turns with
+each other and with all that is short. Silence is noticed here, since TCP tells of no cut link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from engine.executors.cluster.protocol import BEAT, BEAT_S, HEAD, MAX_BODY_BYTES, MORE, PIECE_BYTES, SILENCE_S
+from engine.ports import Clock
+
+_TICK_S: Final = BEAT_S / 2
+_HIGH_WATER_BYTES: Final = 4 * PIECE_BYTES
+_HEAD_BYTES: Final = HEAD.size
+_AFTER_SIZE: Final = _HEAD_BYTES - 4
+_RESET: Final = struct.pack("ii", 1, 0)  # l_onoff, l_linger
+
+
+class FrameHandler(Protocol):
+    """What a connection belongs to. All of it is called on the loop."""
+
+    def take(self, operation: int, channel: int, body: bytes) -> None:
+        """A frame has come. An exception ends the connection."""
+
+    def beat(self) -> bytes:
+        """The body of the next sign of life."""
+
+    def silent(self, for_s: float) -> None:
+        """Nothing has come for about so long. Called several times a second while that is so."""
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone. Called once, also after `close`."""
+
+
+class _LongBody:
+    """A body that is being sent in pieces, and the frames of its channel that wait for its end."""
+
+    __slots__ = ("after", "at", "body", "operation")
+
+    def __init__(self, operation: int, body: bytes) -> None:
+        self.operation = operation
+        self.body = memoryview(body)
+        self.at = 0
+        self.after: list[tuple[int, tuple[bytes, ...]]] = []
+
+
+class Connection(asyncio.Protocol):
+    """One connection; it owns its transport."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        transport: asyncio.Transport,
+        handler: FrameHandler,
+        *,
+        must_run: bool,
+    ) -> None:
+        """`must_run`: a pause of this process as long as a silence ends it: the other side took it for dead.
+
+        The transport's protocol has to be set to this, and what came already given to `data_received`.
+        """
+        self._loop = loop
+        self._now = clock.now
+        self._transport = transport
+        self._handler: FrameHandler = handler
+        self._take = handler.take
+        self._must_run = must_run
+        self._reason = "the connection was closed by the other side"
+        self._is_over = False
+        self._unsent: list[bytes | memoryview] = []
+        self._is_flushing = False
+        self._is_full = False
+        self._long: dict[int, _LongBody] = {}
+        self._sources: deque[Iterator[tuple[int, int, bytes]]] = deque()
+        self._partial = b""
+        self._bodies: dict[int, list[bytes]] = {}
+        self._heard = True
+        self._silent = 0
+        self._ticks = 0
+        self._ticked_s = self._now()
+        transport.set_write_buffer_limits(_HIGH_WATER_BYTES)
+        self._timer = loop.call_later(_TICK_S, self._tick)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._is_over
+
+    # ---------------------------------------------------------------- out
+
+    def send(self, operation: int, channel: int, *parts: bytes) -> None:
+        """Send a frame whose body is `parts`, after all others of its channel."""
+        if self._is_over:
+            return
+        if self._long and (before := self._long.get(channel)) is not None:
+            before.after.append((operation, parts))
+            return
+        size = sum(map(len, parts))
+        if size > PIECE_BYTES:
+            self._long[channel] = _LongBody(operation, b"".join(parts))
+        else:
+            unsent = self._unsent
+            unsent.append(HEAD.pack(size + _AFTER_SIZE, operation, channel))
+            unsent += parts
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+
+    def send_all(self, frames: Iterator[tuple[int, int, bytes]]) -> None:
+        """Send these frames (operation, channel, body of a piece at most), each taken when there is room."""
+        if not self._is_over:
+            self._sources.append(frames)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        if self._is_over:
+            return
+        if (self._long or self._sources) and not self._is_full:
+            self._add_pieces()
+        if self._unsent:
+            unsent, self._unsent = self._unsent, []
+            self._transport.write(b"".join(unsent))
+        if (self._long or self._sources) and not self._is_full:
+            self._flush_soon()
+
+    def _add_pieces(self) -> None:
+        """A piece of each long body, and a frame of what is sent by and by."""
+        for channel, long in list(self._long.items()):
+            piece = long.body[long.at : long.at + PIECE_BYTES]
+            long.at += PIECE_BYTES
+            is_last = long.at >= len(long.body)
+            operation = long.operation if is_last else long.operation | MORE
+            self._unsent += (HEAD.pack(len(piece) + _AFTER_SIZE, operation, channel), piece)
+            if is_last:
+                del self._long[channel]
+                for operation, parts in long.after:
+                    self.send(operation, channel, *parts)
+        if self._sources:
+            source = self._sources.popleft()
+            frame = next(source, None)
+            if frame is not None:
+                operation, channel, body = frame
+                self._unsent += (HEAD.pack(len(body) + _AFTER_SIZE, operation, channel), body)
+                self._sources.append(source)
+
+    def pause_writing(self) -> None:
+        """Send no further pieces: the socket takes no more for now."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """Go on with pieces."""
+        self._is_full = False
+        if self._long or self._sources:
+            self._flush_soon()
+
+    # ---------------------------------------------------------------- in
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on the frames that `data` completes."""
+        self._heard = True
+        if self._must_run and self._now() - self._ticked_s > SILENCE_S - _TICK_S:
+            self.lose("this process stood still")
+            return
+        if self._partial:
+            data = self._partial + data
+        at, end = 0, len(data)
+        unpack, take = HEAD.unpack_from, self._take
+        while end - at >= _HEAD_BYTES:
+            size, operation, channel = unpack(data, at)
+            if not _AFTER_SIZE <= size <= PIECE_BYTES + _AFTER_SIZE:
+                self.lose(f"a frame of {size} bytes came")
+                return
+            next_at = at + 4 + size
+            if next_at > end:
+                break
+            body = data[at + _HEAD_BYTES : next_at]
+            at = next_at
+            if operation >= MORE or (self._bodies and channel in self._bodies):
+                whole = self._joined(operation, channel, body)
+                if whole is None:
+                    continue
+                body = whole
+            if operation != BEAT or body:
+                take(operation, channel, body)
+                if self._is_over:
+                    return
+        self._partial = data[at:] if at < end else b""
+
+    def _joined(self, operation: int, channel: int, piece: bytes) -> bytes | None:
+        """The whole body, if `piece` is its last."""
+        pieces = self._bodies.setdefault(channel, [])
+        pieces.append(piece)
+        if len(pieces) * PIECE_BYTES > MAX_BODY_BYTES:
+            raise ValueError("a body is too long")
+        if operation >= MORE:
+            return None
+        del self._bodies[channel]
+        return b"".join(pieces)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Report the end, unless it was reported already."""
+        if error is not None:
+            self._reason = str(error)
+        self._end()
+
+    # ---------------------------------------------------------------- life
+
+    def close(self) -> None:
+        """Close it once all that was sent is written. `lost` is called then, or now if it is over."""
+        if not self._is_over:
+            self._flush()
+            self._transport.close()
+
+    def lose(self, reason: str) -> None:
+        """Give it up at once: nothing more is sent or taken."""
+        if self._is_over:
+            return
+        self._reason = reason
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None:
+            try:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            except OSError:
+                pass  # it is closed already
+        self._transport.abort()
+        self._end()
+
+    def _end(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._timer.cancel()
+        self._unsent.clear()
+        self._long.clear()
+        self._sources.clear()
+        self._bodies.clear()
+        self._handler.lost(self._reason)
+
+    def _tick(self) -> None:
+        """Send a sign of life every other time, and notice silence.
+
+        Ticks are counted, not seconds: a loop that was held up has not read yet what has come meanwhile.
+        """
+        now_s, self._ticks = self._now(), self._ticks + 1
+        if self._must_run and now_s - self._ticked_s > SILENCE_S:
+            self.lose("this process stood still")
+            return
+        self._ticked_s = now_s
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        if self._ticks % 2:
+            self.send(BEAT, 0, self._handler.beat())
+        if self._heard:
+            self._heard, self._silent = False, 0
+            return
+        self._silent += 1
+        self._handler.silent(self._silent * _TICK_S)
+
+
+def prepare_socket(connection: socket.socket) -> None:
+    """Have small frames leave at once, and writes fail that nobody acknowledges within `SILENCE_S`."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENCE_S * 1000))

@@ -1,0 +1,170 @@
+"""The protocol between the engine and an agent: who is there, then frames on channels.
+
+The engine sends `MAGIC` and a nonce; the agent answers with a hello, which proves that it knows the secret
+for this very nonce; the engine's welcome proves the same to the agent, which is about to run code. After
+that both send frames: size, operation, channel, body.
+
+A channel is an environment, a function or a stream, by a number that the engine (a stream's: the agent) has
+given it on this connection. Frames of one channel arrive in order. Little endian; a time that crosses is a
+duration, never the reading of a clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+MAGIC: Final = b"ENGINE-CLUSTER-1"
+NONCE_BYTES: Final = 32
+INCARNATION_BYTES: Final = 16
+PROOF_BYTES: Final = hashlib.sha256().digest_size
+
+BEAT_S: Final = 0.25
+"""Seconds from one sign of life to the next, both ways."""
+
+SILENCE_S: Final = 1.0
+"""After so many seconds without any frame the engine takes a node for dead."""
+
+ORPHANED_S: Final = 5.0
+"""After so many seconds without any frame an agent ends its environments."""
+
+HELLO_S: Final = 2.0
+HELLO_BYTES: Final = 4096
+"""What a peer gets until it has proved that it knows the secret."""
+
+PIECE_BYTES: Final = 65_536
+"""Larger bodies are cut into pieces of this size, so that others need not wait for all of one."""
+
+MAX_BODY_BYTES: Final = 32 << 20
+"""Of one frame, put together: four times what an invocation may take or give."""
+
+# ---------------------------------------------------------------- both ways
+BEAT: Final = 0  # agent: a `Load`
+BYE: Final = 1  # the session ends: the engine closes; agent: nothing runs here any more
+STREAM_DATA: Final = 2  # of a tunnelled connection
+STREAM_END: Final = 3  # nothing more will be sent on it; with a body: it is closed both ways
+STREAM_WINDOW: Final = 4  # so many bytes more may be sent (u32)
+
+# ---------------------------------------------------------------- engine -> agent
+FUNCTION: Final = 8  # channel: the function; a `FunctionMessage`
+CLOSE: Final = 9  # channel: the function; end all its environments
+CODE: Final = 10  # digest, then a piece of its archive
+CODE_END: Final = 11  # digest: that was all; with a text after it: it cannot be had
+START: Final = 12  # channel: the environment; function and flags
+RUN: Final = 13  # a request frame of the process executor, with the time left for its deadline
+STOP: Final = 14
+REPEAT: Final = 15  # fork another process in place of one whose init has failed
+
+# ---------------------------------------------------------------- agent -> engine
+HAVE: Final = 32  # digests of the code that lies here
+READY: Final = 33
+INITIALISED: Final = 34
+WAITS: Final = 35
+GIVE_UP: Final = 36
+FAILED: Final = 37
+ENDED: Final = 38
+DIED: Final = 39
+HOLD: Final = 40  # channel: the function
+RESUME: Final = 41  # the same
+OUTPUT: Final = 42
+LOG_STREAM: Final = 43
+NOTICE: Final = 44  # an engine event
+SAY: Final = 45
+LEAVING: Final = 46  # give this node no more work, and take away what is there
+STREAM_OPEN: Final = 47
+USE: Final = 48  # what running inits have had of the CPU
+
+MORE: Final = 0x80
+"""A flag of the operation: the body goes on in the next frame of this channel."""
+
+HEAD: Final = Struct("<IBI")
+"""Size of what follows it, operation, channel."""
+
+STARTED: Final = Struct("<IB")
+PROVISIONED: Final = 1
+INIT: Final = Struct("<dI")
+"""Seconds of the init, NaN where it is part of the first invocation; KB the next one is expected to take."""
+SECONDS: Final = Struct("<d")
+NUMBER: Final = Struct("<I")
+RESULT: Final = Struct("<IBBIB")
+"""Number of the invocation, status, whether the body is no JSON, peak MB or 0, bytes of the error type."""
+USED: Final = Struct("<Idd?")
+"""Channel; CPU seconds, seconds it waited for a CPU, whether it waits or runs just now."""
+
+
+class Load(NamedTuple):
+    """What a node has left.
+
+    Attributes:
+        available_kb: Memory that can still be taken; what is promised to those that initialise is taken off.
+        limit_kb: The tightest limit on it; 0 where the kernel does not say.
+    """
+
+    available_kb: int
+    limit_kb: int
+
+    def pack(self) -> bytes:
+        """As a body."""
+        return _LOAD.pack(*self)
+
+    @classmethod
+    def unpack(cls, body: bytes) -> Load:
+        """Read what `pack` has made."""
+        return cls(*_LOAD.unpack(body))
+
+
+_LOAD: Final = Struct("<QQ")
+
+
+class AgentDetails(NamedTuple):
+    """What an agent says of itself and its node.
+
+    Attributes:
+        agent: Drawn when the agent started: the same one comes again after a cut, another one after a restart.
+        node: Name of the node.
+        version: The engine's.
+        python: Major, minor and micro of what handlers run in.
+        cores: How many the agent may use.
+        memory_mb: The tightest limit on memory; 0 where the kernel does not say.
+    """
+
+    agent: str
+    node: str
+    version: str
+    python: str
+    cores: int
+    memory_mb: int
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        return json.dumps(self._asdict()).encode()
+
+    @classmethod
+    def decode(cls, text: bytes) -> AgentDetails:
+        """Read what `encode` has made. Raises ValueError if it is something else."""
+        document: Any = json.loads(text)
+        if not isinstance(document, dict) or set(document) != set(cls._fields):
+            raise ValueError("it says something else of itself than an agent of this version does")
+        details = cls(**document)
+        texts = details.agent, details.node, details.version, details.python
+        numbers = details.cores, details.memory_mb
+        if not all(isinstance(text, str) for text in texts) or not 1 <= len(details.node) <= _NAME_CHARACTERS:
+            raise ValueError("its name is none")
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError("its size is none")
+        return details
+
+
+_NAME_CHARACTERS: Final = 253
+
+
+def prove(secret: bytes, role: bytes, *parts: bytes) -> bytes:
+    """The proof that `role`, `agent` or `engine`, knows the secret for what is in `parts`."""
+    proof = hmac.new(secret, role, hashlib.sha256)
+    for part in parts:
+        proof.update(len(part).to_bytes(4, "little"))
+        proof.update(part)
+    return proof.digest()
